@@ -1,0 +1,93 @@
+"""One answer of X: kept as it was sent, and read in both of X's vocabularies.
+
+Since August 2026 X speaks of posts where it spoke of tweets; it answers in the words of the request.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+ABOUT_THE_ACCOUNT = {"id", "username", "usernames", None}
+"""What an error object's `parameter` names when it is about the account, not about a post referred to."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer with status 200: the request, when it was received, and its bytes as they came."""
+
+    path: str
+    params: Mapping[str, Any]
+    received_at: datetime
+    content: bytes
+    status: int = 200
+
+    @cached_property
+    def body(self) -> dict[str, Any]:
+        return decoded(self.content)
+
+    @property
+    def posts(self) -> list[Any]:
+        return self.body.get("data") or []
+
+    @property
+    def next_token(self) -> str | None:
+        return (self.body.get("meta") or {}).get("next_token")
+
+    @property
+    def unavailable(self) -> str | None:
+        """Why the account cannot be read, in X's words, or None: X says so with status 200 and no data."""
+        if self.posts:
+            return None
+        return next((told(error) for error in self.errors_about_accounts()), None)
+
+    def errors_about_accounts(self) -> Iterator[Mapping[str, Any]]:
+        for error in self.body.get("errors") or []:
+            if error.get("parameter") in ABOUT_THE_ACCOUNT:
+                yield error
+
+    def packed(self) -> bytes:
+        """The object that is staged: gzipped JSON that holds the answer's own bytes under `body`."""
+        envelope = {
+            "request": {"method": "GET", "path": self.path, "params": self.params},
+            "status": self.status,
+            "received_at": self.received_at.astimezone(UTC)
+            .isoformat(timespec="seconds")
+            .replace("+00:00", "Z"),
+            "body": orjson.Fragment(self.content),
+        }
+        return gzip.compress(orjson.dumps(envelope), compresslevel=6, mtime=0)
+
+    @classmethod
+    def unpacked(cls, data: bytes) -> Answer:
+        envelope = decoded(gzip.decompress(data))
+        answer = cls(
+            path=envelope["request"]["path"],
+            params=envelope["request"]["params"],
+            received_at=datetime.fromisoformat(envelope["received_at"]),
+            content=b"",
+            status=envelope["status"],
+        )
+        answer.__dict__["body"] = envelope["body"]  # decoded with the envelope: once is enough
+        return answer
+
+
+def told(error: Mapping[str, Any]) -> str:
+    """An error object of X in one line."""
+    return f"{error.get('title', 'Error')}: {error.get('detail', 'no detail given')}"
+
+
+def decoded(content: bytes) -> Any:
+    """Decode JSON; a ValueError says that it is none."""
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        # A lone surrogate (half an emoji, written as an escape) is legal JSON, but not for orjson.
+        return json.loads(content)

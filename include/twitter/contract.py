@@ -1,0 +1,137 @@
+"""The promise to readers: the columns of the refined table, their types, and what is checked of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import orjson
+import pandas as pd
+import pandera.pandas as pa
+import pyarrow
+
+from include.twitter.day import Day
+
+VERSION = "1"
+"""Raised when a column is added, dropped, renamed or changes its meaning."""
+
+READ_CSV = "pd.read_csv(path, dtype=str, keep_default_na=False)"
+"""The line that reads the CSV right: ids keep their digits, a post that says just NA stays one."""
+
+LINE_BREAKS = re.compile("[\r\n\v\f\x1c-\x1e\u0085\u2028\u2029]+")
+"""What becomes one space in the CSV, so that a record is a line for every reader."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A type, as the three places that hold the table call it."""
+
+    csv: str
+    parquet: pyarrow.DataType
+    pandas: str
+
+
+STRING = Kind("text", pyarrow.string(), "string")
+INTEGER = Kind("whole number", pyarrow.int64(), "Int64")
+BOOLEAN = Kind("`true` or `false`", pyarrow.bool_(), "boolean")
+MOMENT = Kind("`2026-11-18T09:30:00Z`", pyarrow.timestamp("ms", tz="UTC"), "datetime64[ms, UTC]")
+TEXTS = Kind("JSON array", pyarrow.list_(pyarrow.string()), "object")
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    kind: Kind
+    about: str
+    optional: bool = False
+    """Whether it may be empty: X did not send it."""
+
+
+COLUMNS = (
+    Column("tweet_id", STRING, "the post's id; unique in the table"),
+    Column("created_at", MOMENT, "when it was posted, inside the day"),
+    Column("username", STRING, "the account, as `twitter_handles` writes it"),
+    Column("text", STRING, "the whole text, also of long posts; links expanded, HTML entities resolved"),
+    Column("likes", INTEGER, "", optional=True),
+    Column("retweets", INTEGER, "", optional=True),
+    Column("replies", INTEGER, "", optional=True),
+    Column("quotes", INTEGER, "", optional=True),
+    Column("bookmarks", INTEGER, "", optional=True),
+    Column("impressions", INTEGER, "how often it was seen", optional=True),
+    Column(
+        "lang",
+        STRING,
+        "X's guess at the language (BCP 47; `und`, `zxx`, `qme` and others for none)",
+        optional=True,
+    ),
+    Column("is_quote", BOOLEAN, "it quotes another post"),
+    Column("hashtags", TEXTS, "without `#`, in order"),
+    Column("mentions", TEXTS, "user names without `@`, in order"),
+    Column("urls", TEXTS, "expanded links, in order, without X's own link to attached media"),
+    Column("url", STRING, "permalink"),
+    Column("author_id", STRING, "the account's id"),
+    Column("conversation_id", STRING, "id of the post that began the thread", optional=True),
+    Column("original_tweet_id", STRING, "id of the first version of an edited post, else `tweet_id`"),
+    Column("is_edited", BOOLEAN, "this is a later version of an edited post"),
+    Column("possibly_sensitive", BOOLEAN, "", optional=True),
+    Column("captured_at", MOMENT, "when X answered: the moment that the counts are of"),
+)
+NAMES = [column.name for column in COLUMNS]
+METRICS = ["likes", "retweets", "replies", "quotes", "bookmarks", "impressions"]
+PARQUET_SCHEMA = pyarrow.schema(
+    [pyarrow.field(column.name, column.kind.parquet, nullable=column.optional) for column in COLUMNS]
+)
+
+
+def schema(day: Day, author_id: str) -> pa.DataFrameSchema:
+    """The contract for one account's rows of a day."""
+    checks = {
+        "tweet_id": [pa.Check.str_matches(r"^\d{1,19}$", error="is no id")],
+        "created_at": [pa.Check(lambda at: (at >= day.start) & (at < day.end), error=f"is not on {day}")],
+        "author_id": [pa.Check.equal_to(author_id, error=f"is not the account's own, {author_id}")],
+        **{metric: [pa.Check.ge(0, error="is negative")] for metric in METRICS},
+    }
+    columns = {
+        column.name: pa.Column(column.kind.pandas, checks.get(column.name), nullable=column.optional)
+        for column in COLUMNS
+    }
+    return pa.DataFrameSchema(columns, unique=["tweet_id"], strict=True, ordered=True)
+
+
+def breaches(rows: pd.DataFrame, day: Day, author_id: str) -> dict[int, str]:
+    """Why rows break the contract, by their index: `column: what is wrong`."""
+    try:
+        schema(day, author_id).validate(rows, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        cases = error.failure_cases
+        if cases["index"].isna().any():  # a column, not a row: no data could do that
+            raise
+        reasons: dict[int, str] = {}
+        for case in cases.itertuples():
+            reasons.setdefault(int(case.index), f"{case.column}: {case.check}")
+        return reasons
+    return {}
+
+
+def csv_text(rows: pd.DataFrame) -> str:
+    """The rows as CSV, without the header: RFC 4180 quotes, one record a line, empty for missing."""
+    return rows.assign(
+        text=[LINE_BREAKS.sub(" ", text) for text in rows["text"]],
+        **{c.name: rows[c.name].dt.strftime("%Y-%m-%dT%H:%M:%SZ") for c in COLUMNS if c.kind is MOMENT},
+        **{c.name: rows[c.name].map({True: "true", False: "false"}) for c in COLUMNS if c.kind is BOOLEAN},
+        **{c.name: [orjson.dumps(x).decode() for x in rows[c.name]] for c in COLUMNS if c.kind is TEXTS},
+    ).to_csv(columns=NAMES, header=False, index=False, lineterminator="\n")
+
+
+def arrow_table(rows: pd.DataFrame) -> pyarrow.Table:
+    """The rows with the Parquet types, text as it was."""
+    return pyarrow.Table.from_pandas(rows, PARQUET_SCHEMA, preserve_index=False).replace_schema_metadata()
+
+
+def markdown_table() -> str:
+    """The column table of the README."""
+    lines = ["| column | in CSV | in Parquet | |", "|---|---|---|---|"]
+    for c in COLUMNS:
+        about = c.about + ("; " if c.about and c.optional else "") + ("may be empty" if c.optional else "")
+        lines.append(f"| `{c.name}` | {c.kind.csv} | `{c.kind.parquet}` | {about} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,88 @@
+"""One UTC day: its window, when it is over for good, and every key that it owns in the lake."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+SETTLING = timedelta(minutes=90)
+"""How long after midnight a day may still change: X lets authors edit for an hour, and answers late."""
+
+LEDGER = "twitter_ledger/"
+ACCOUNTS = "twitter_accounts/accounts.json"
+
+
+@dataclass(frozen=True)
+class Day:
+    """The UTC calendar day `date`: `[start, end)`."""
+
+    date: date
+
+    @classmethod
+    def parse(cls, text: str) -> Day:
+        """Read `YYYY-MM-DD`; anything else is a ValueError."""
+        day = cls(date.fromisoformat(text))
+        if str(day) != text:  # fromisoformat also takes 20261118 and 2026-W47-3
+            raise ValueError(f"{text!r} is not of the form YYYY-MM-DD")
+        return day
+
+    @classmethod
+    def of(cls, moment: datetime) -> Day:
+        """The day that holds `moment` (timezone-aware)."""
+        return cls(moment.astimezone(UTC).date())
+
+    @classmethod
+    def latest_settled(cls, now: datetime) -> Day:
+        """The newest day that can no longer change at `now`."""
+        return cls.of(now - SETTLING).plus(-1)
+
+    def __str__(self) -> str:
+        return self.date.isoformat()
+
+    def plus(self, days: int) -> Day:
+        return Day(self.date + timedelta(days=days))
+
+    @property
+    def start(self) -> datetime:
+        return datetime.combine(self.date, time.min, UTC)
+
+    @property
+    def end(self) -> datetime:
+        return self.start + timedelta(days=1)
+
+    def settled_at(self, settling: timedelta = SETTLING) -> datetime:
+        return self.end + settling
+
+    # What readers see
+
+    @property
+    def csv(self) -> str:
+        return f"twitter/dt={self}/refined_tweets.csv"
+
+    @property
+    def parquet(self) -> str:
+        return f"twitter_parquet/dt={self}/refined_tweets.parquet"
+
+    @property
+    def rejected(self) -> str:
+        return f"twitter_rejected/dt={self}/rejected_tweets.jsonl.gz"
+
+    @property
+    def receipt(self) -> str:
+        return f"twitter_receipts/dt={self}/receipt.json"
+
+    # What one run works on
+
+    def purchases(self, run: str) -> str:
+        """Prefix of everything that the run bought for this day."""
+        return f"twitter_raw/dt={self}/run={run}/"
+
+    def staging(self, run: str) -> str:
+        """Prefix of the run's candidates for publishing."""
+        return f"staging/twitter/dt={self}/run={run}/"
+
+
+def short_hash(run_id: str) -> str:
+    """A key-safe name for a run id (which holds `:` and `+`): 12 hex digits, always the same."""
+    return hashlib.sha256(run_id.encode()).hexdigest()[:12]

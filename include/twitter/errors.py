@@ -1,0 +1,85 @@
+"""Every failure that the pipeline understands, named by what to do next.
+
+Two kinds decide whether Airflow tries again (see `retry`): a `Refused` waits for a person, a `TryLater`
+passes by itself. Any other exception is a defect or a fault of the platform.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+
+class PipelineError(Exception):
+    """A failure that says what happened and what to do."""
+
+
+class Refused(PipelineError):
+    """Trying again changes nothing: a person has to act first."""
+
+
+class BadSetting(Refused):
+    """A Variable or Connection is missing or malformed: mend it, then clear the task."""
+
+    def __init__(self, setting: str, problem: str, example: str) -> None:
+        super().__init__(f"{setting}: {problem}. Example: {example}")
+
+
+class BadDay(Refused):
+    """The run names no day that can be collected: trigger another."""
+
+
+class BadKeys(Refused):
+    """X does not know the keys of the connection: put in valid ones."""
+
+
+class BadRequest(Refused):
+    """X calls the request malformed: a defect of this pipeline or a change at X."""
+
+
+class NoCredits(Refused):
+    """The X account has nothing left to pay with: buy credits, or wait for the month to turn."""
+
+
+class NoAccess(Refused):
+    """The X app may not use this endpoint: change its access in X's developer console."""
+
+
+class NoPermission(Refused):
+    """AWS denies what the pipeline has to do: attach or mend the instance role."""
+
+
+class UnexpectedAnswer(Refused):
+    """X answered in a form that would lose data: look before buying more of it."""
+
+
+class NothingStaged(Refused):
+    """The objects that a stage works on are gone or were never made: clear the stage before it."""
+
+
+class Unbalanced(Refused):
+    """Posts were fetched that are neither published nor accounted for: a defect; nothing is published."""
+
+
+class Incomplete(Refused):
+    """The day is published but accounts are missing from it: mend `twitter_handles` or the accounts."""
+
+
+class Shrunk(Refused):
+    """Publishing would drop rows that are already landed: look, then accept the day by name."""
+
+
+class TryLater(PipelineError):
+    """It passes by itself."""
+
+    def __init__(self, message: str, at: datetime | None = None) -> None:
+        super().__init__(message)
+        self.at = at
+        """When to try again, if X has said so."""
+
+
+class RateLimited(TryLater):
+    """The rate window is used up; X names the time of its reset."""
+
+
+class Outage(TryLater):
+    """X cannot be reached or answers with an error of its own."""

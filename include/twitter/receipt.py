@@ -1,0 +1,114 @@
+"""The day's account: what was asked, bought, dropped and published, per account and in total."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from include.twitter import budget, contract
+from include.twitter.errors import Unbalanced
+from include.twitter.refine import Refined
+
+COUNTS = ("fetched", "published", "rejected", "duplicates", "outside", "over_limit")
+
+Receipt = dict[str, Any]
+
+
+def entry(bought: Mapping[str, Any], refined: Refined) -> dict[str, Any]:
+    """The line of one account: what its walk came to, and what became of its posts.
+
+    Raises Unbalanced where a post is neither published nor accounted for.
+    """
+    counts = {name: refined.counts[name] for name in COUNTS}
+    if not bought["posts"] == counts["fetched"] == sum(counts[name] for name in COUNTS[1:]):
+        raise Unbalanced(
+            f"{bought['username']}: {bought['posts']} posts were bought, and this became of them: {counts}"
+        )
+    times = refined.rows["created_at"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        **{name: bought[name] for name in ("username", "id", "outcome", "reason")},
+        **counts,
+        "first_created_at": times.min() if len(times) else None,
+        "last_created_at": times.max() if len(times) else None,
+    }
+
+
+def of(manifest: Mapping[str, Any], accounts: list[dict[str, Any]], objects: Mapping[str, Any]) -> Receipt:
+    """The receipt of a purchase that was refined; `objects` tells key, size and SHA-256 of what it became."""
+    totals = {name: sum(account[name] for account in accounts) for name in COUNTS}
+    bought = manifest["bought"]
+    return {
+        "day": manifest["day"],
+        "contract": contract.VERSION,
+        "purchase": {name: manifest[name] for name in ("run", "buy", "closed_at")},
+        "asked": manifest["asked"],
+        "bought": bought,
+        "cost_usd": budget.cost(**bought),
+        "totals": {
+            "accounts": len(accounts),
+            "unavailable": len(list(missing({"accounts": accounts}))),
+            **totals,
+        },
+        "accounts": accounts,
+        "objects": objects,
+    }
+
+
+def packed(receipt: Receipt) -> bytes:
+    return orjson.dumps(receipt, option=orjson.OPT_INDENT_2)
+
+
+def missing(receipt: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    """The accounts that were asked for and are not in the day."""
+    return (account for account in receipt["accounts"] if account["outcome"] == "unavailable")
+
+
+def losses(landed: Receipt | None, candidate: Receipt, wanted: Iterable[str]) -> list[str]:
+    """Accounts that publishing would take rows from, each as a sentence: gone, or less than half is left.
+
+    An account that is not wanted any more is no loss.
+    """
+    if landed is None:
+        return []
+    now = {account["username"].lower(): account["published"] for account in candidate["accounts"]}
+    wanted = {handle.lower() for handle in wanted}
+    return [
+        f"{account['username']}: {account['published']} rows are landed, this run has {now.get(name, 0)}"
+        for account in landed["accounts"]
+        if (name := account["username"].lower()) in wanted
+        and account["published"]
+        and now.get(name, 0) * 2 < account["published"]
+    ]
+
+
+def departed(landed: Receipt | None, candidate: Receipt) -> list[str]:
+    """Accounts whose rows the landed day holds, and that were not asked for this time."""
+    now = {account["username"].lower() for account in candidate["accounts"]}
+    before = landed["accounts"] if landed else ()
+    return [a["username"] for a in before if a["published"] and a["username"].lower() not in now]
+
+
+def essentials(receipt: Receipt) -> dict[str, Any]:
+    """What travels with the asset event."""
+    return {
+        "day": receipt["day"],
+        "rows": receipt["totals"]["published"],
+        "accounts": receipt["totals"]["accounts"],
+        "unavailable": [account["username"] for account in missing(receipt)],
+        "cost_usd": receipt["cost_usd"],
+        "objects": {name: item["key"] for name, item in receipt["objects"].items()},
+    }
+
+
+def readable(receipt: Receipt) -> str:
+    """The receipt as a table, for a log."""
+    head = ["account", "outcome", *COUNTS]
+    rows = [[a["username"], a["outcome"], *(str(a[name]) for name in COUNTS)] for a in receipt["accounts"]]
+    totals = receipt["totals"]
+    rows.append(["total", "", *(str(totals[name]) for name in COUNTS)])
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    return "\n".join(
+        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]
+    )

@@ -1,0 +1,42 @@
+"""When Airflow tries a failed stage again: as the failure itself says."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import RetryPolicy
+from airflow.sdk.definitions.retry_policy import RetryDecision
+
+from include.twitter.errors import Refused, TryLater
+from include.twitter.run import now
+
+FIRST_DELAY = timedelta(minutes=1)
+LONGEST_DELAY = timedelta(minutes=30)
+RETRIES = 24
+"""1+2+4+8+16 minutes, then every 30: ten hours, which outlives the longest outage of X seen (eight)."""
+
+TRIES_FOR_SURPRISES = 3
+"""Tries for a failure that the pipeline does not understand."""
+
+
+class AsTheErrorSays(RetryPolicy):
+    """A refusal fails at once; a rate window waits for its reset; an outage backs off."""
+
+    def evaluate(self, exception, try_number, max_tries, context=None) -> RetryDecision:
+        if isinstance(exception, Refused):
+            return RetryDecision.fail(type(exception).__doc__)
+        # Tries count on over clears; what matters is how many this clear has used.
+        used = try_number - max(max_tries - context["task"].retries, 0) if context else try_number
+        if isinstance(exception, TryLater):
+            if exception.at:
+                wait = max(exception.at - now(), timedelta(seconds=1))
+                return RetryDecision.retry(wait, f"X answers again at {exception.at:%H:%M:%S} UTC")
+            return RetryDecision.retry(backoff(used), type(exception).__doc__)
+        if used >= TRIES_FOR_SURPRISES:
+            return RetryDecision.fail(f"{TRIES_FOR_SURPRISES} tries failed alike")
+        return RetryDecision.default()
+
+
+def backoff(used: int) -> timedelta:
+    """The wait after the `used`th try: doubling from a minute, capped."""
+    return min(FIRST_DELAY * 2 ** min(used - 1, 10), LONGEST_DELAY)

@@ -1,0 +1,214 @@
+"""What a deployment provides: Airflow Variables and the X connection, checked before anything is bought."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from airflow.sdk import Connection, Variable
+from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError
+from airflow.sdk.log import mask_secret
+
+from include.twitter.day import SETTLING, Day
+from include.twitter.errors import BadSetting
+
+X_CONNECTION = "twitter_default"
+X_HOST = "https://api.x.com"
+HANDLE = re.compile(r"[A-Za-z0-9_]{1,15}")
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+T = TypeVar("T")
+
+
+def bucket() -> str:
+    """The S3 bucket that is the pipeline's own."""
+    return _variable("twitter_bucket", _bucket, example="acme-twitter-lake")
+
+
+def handles() -> tuple[str, ...]:
+    """The accounts to collect, as they are written in the Variable, each once whatever its case."""
+    return _variable("twitter_handles", _handles, example="NASA, esa")
+
+
+def tweet_limit() -> int:
+    """The latest N tweets of an account's day; 0 is no limit."""
+    return _variable("twitter_tweet_limit", _whole_number, default="100", example="100 (0 is no limit)")
+
+
+def settling() -> timedelta:
+    """How long after midnight UTC a day may still change."""
+    minutes = str(SETTLING // timedelta(minutes=1))
+    return _variable("twitter_settle_minutes", _minutes, default=minutes, example=minutes)
+
+
+def accept_shrink() -> frozenset[Day]:
+    """Days whose published partition may lose rows."""
+    return _variable("twitter_accept_shrink", _days, default="", example="2026-11-18, 2026-11-19")
+
+
+@dataclass(frozen=True)
+class XAccess:
+    """Where X is and what opens it: consumer keys, a user's access token, a bearer token, or several."""
+
+    host: str = X_HOST
+    consumer_key: str | None = field(default=None, repr=False)
+    consumer_secret: str | None = field(default=None, repr=False)
+    access_token: str | None = field(default=None, repr=False)
+    access_token_secret: str | None = field(default=None, repr=False)
+    bearer_token: str | None = field(default=None, repr=False)
+
+    @property
+    def consumer(self) -> bool:
+        return bool(self.consumer_key and self.consumer_secret)
+
+    @property
+    def user(self) -> bool:
+        """Whether OAuth 1.0a in a user's name is possible."""
+        return bool(self.consumer and self.access_token and self.access_token_secret)
+
+
+def x_access() -> XAccess:
+    """The X connection, its secrets masked in every log from here on."""
+    setting = f"Connection {X_CONNECTION}"
+    example = (
+        "type HTTP, login = consumer key, password = consumer secret, "
+        'extra = {"access_token": "…", "access_token_secret": "…"}; or only extra = {"bearer_token": "…"}'
+    )
+    try:
+        connection = Connection.get(X_CONNECTION)
+    except (AirflowNotFoundException, AirflowRuntimeError) as error:
+        raise BadSetting(setting, "not found", example) from error
+    try:
+        extra = connection.extra_dejson
+        extra.items()  # an extra that is JSON, but no object
+    except (ValueError, AttributeError) as error:
+        raise BadSetting(setting, "its extra is no JSON object", example) from error
+    access = XAccess(
+        host=_host(connection, setting),
+        consumer_key=_secret(connection.login),
+        consumer_secret=_secret(connection.password),
+        access_token=_secret(extra.get("access_token")),
+        access_token_secret=_secret(extra.get("access_token_secret")),
+        bearer_token=_secret(extra.get("bearer_token")),
+    )
+    if not (access.consumer or access.bearer_token):
+        given = [
+            name
+            for name, value in (
+                ("login", access.consumer_key),
+                ("password", access.consumer_secret),
+                ("access_token", access.access_token),
+                ("access_token_secret", access.access_token_secret),
+            )
+            if value
+        ]
+        raise BadSetting(setting, f"it holds no usable keys (found: {', '.join(given) or 'none'})", example)
+    if bool(access.access_token) != bool(access.access_token_secret):
+        raise BadSetting(
+            setting, "access_token and access_token_secret go together, one of them is missing", example
+        )
+    return access
+
+
+def _secret(value: Any) -> str | None:
+    """A secret without the white space that comes with copying, masked in the logs (the login too)."""
+    text = str(value or "").strip()
+    if text:
+        mask_secret(text)
+    return text or None
+
+
+def _host(connection: Connection, setting: str) -> str:
+    if not connection.host:
+        return X_HOST
+    given = (
+        connection.host if "://" in connection.host else f"{connection.schema or 'https'}://{connection.host}"
+    )
+    url = urlsplit(given)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise BadSetting(
+            setting,
+            f"its host {connection.host!r} is no web address",
+            "https://api.x.com, or empty for X itself",
+        )
+    if url.scheme == "http" and url.hostname not in LOOPBACK:
+        raise BadSetting(
+            setting, f"its host {given!r} would send the keys in clear text", "https://api.x.com"
+        )
+    port = connection.port or url.port
+    host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
+    return f"{url.scheme}://{host}" + (f":{port}" if port else "")
+
+
+def _variable(name: str, parse: Callable[[str], T], *, example: str, default: str | None = None) -> T:
+    """Read a Variable; ValueErrors of `parse` say what was wrong with it."""
+    setting = f"Variable {name}"
+    text = Variable.get(name, default=default)
+    if text is None:
+        raise BadSetting(setting, "not set", example)
+    try:
+        return parse(str(text).strip())
+    except ValueError as error:
+        raise BadSetting(setting, str(error), example) from error
+
+
+def _handles(text: str) -> tuple[str, ...]:
+    names = [name.strip().removeprefix("@") for name in _listed(text)]
+    names = [name for name in names if name]
+    if not names:
+        raise ValueError(f"names no account (found: {text!r})")
+    if bad := [name for name in names if not HANDLE.fullmatch(name)]:
+        raise ValueError(f"{', '.join(map(repr, bad))}: a handle is 1 to 15 letters, digits or underscores")
+    first: dict[str, str] = {}
+    for name in names:
+        first.setdefault(name.lower(), name)
+    return tuple(first.values())
+
+
+def _listed(text: str) -> list[str]:
+    """The items of a comma-separated text or a JSON list."""
+    if not text.startswith("["):
+        return text.split(",")
+    try:
+        items = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"starts like a JSON list but is none ({error})") from error
+    if not all(isinstance(item, str) for item in items):
+        raise ValueError(f"a JSON list of texts was expected (found: {text})")
+    return items
+
+
+def _bucket(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", text):
+        raise ValueError(
+            f"{text!r} is no bucket name (3 to 63 lower-case letters, digits, dots and hyphens; no s3://)"
+        )
+    return text
+
+
+def _whole_number(text: str) -> int:
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
+        raise ValueError(f"{text!r} is no whole number from 0 up")
+    return int(text)
+
+
+def _minutes(text: str) -> timedelta:
+    try:
+        minutes = float(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no number of minutes") from error
+    if not 1 <= minutes <= 24 * 60:  # also false for nan
+        raise ValueError(f"{text!r} is not between 1 and 1440 minutes")
+    return timedelta(minutes=minutes)
+
+
+def _days(text: str) -> frozenset[Day]:
+    try:
+        return frozenset(Day.parse(item.strip()) for item in _listed(text) if item.strip())
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no list of days ({error})") from error
