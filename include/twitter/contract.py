@@ -126,12 +126,3 @@ def csv_text(rows: pd.DataFrame) -> str:
 def arrow_table(rows: pd.DataFrame) -> pyarrow.Table:
     """The rows with the Parquet types, text as it was."""
     return pyarrow.Table.from_pandas(rows, PARQUET_SCHEMA, preserve_index=False).replace_schema_metadata()
-
-
-def markdown_table() -> str:
-    """The column table of the README."""
-    lines = ["| column | in CSV | in Parquet | |", "|---|---|---|---|"]
-    for c in COLUMNS:
-        about = c.about + ("; " if c.about and c.optional else "") + ("may be empty" if c.optional else "")
-        lines.append(f"| `{c.name}` | {c.kind.csv} | `{c.kind.parquet}` | {about} |")
-    return "\n".join(lines) + "\n"

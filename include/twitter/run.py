@@ -51,11 +51,12 @@ def day_of(context: Mapping[str, Any]) -> Day:
     Raises BadDay where the run could be read as another day than its user meant.
     """
     dag_run = context["dag_run"]
-    manual = dag_run.run_type == "manual"
+    kind = getattr(dag_run.run_type, "value", dag_run.run_type)
+    manual = kind == "manual"
     if asked := context["params"].get("day"):
         if not manual:
             raise BadDay(
-                f"day={asked} is refused on a {dag_run.run_type} run, which already names its day. "
+                f"day={asked} is refused on a {kind} run, which already names its day. "
                 "Leave `day` out, or use Trigger with it."
             )
         return _parsed(asked)

@@ -25,30 +25,74 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Setting:
+    """An Airflow Variable: also from the environment (`AIRFLOW_VAR_…`) or a secrets backend."""
+
+    name: str
+    about: str
+    example: str
+    default: str | None = None
+    """None: it has to be set."""
+
+    def read(self, parse: Callable[[str], T]) -> T:
+        """Its parsed value; a ValueError of `parse` says what is wrong with it."""
+        label = f"Variable {self.name}"
+        text = Variable.get(self.name, default=self.default)
+        if text is None:
+            raise BadSetting(label, "not set", self.example)
+        try:
+            return parse(str(text).strip())
+        except ValueError as error:
+            raise BadSetting(label, str(error), self.example) from None  # one message
+
+
+BUCKET = Setting("twitter_bucket", "the S3 bucket, the pipeline's own", "acme-twitter-lake")
+HANDLES = Setting(
+    "twitter_handles",
+    "the accounts: handles with commas between, or a JSON list; with or without `@`",
+    "NASA, esa",
+)
+TWEET_LIMIT = Setting(
+    "twitter_tweet_limit",
+    "the latest N posts of an account's day; 0 is no limit",
+    example="250",
+    default="100",
+)
+SETTLE_MINUTES = Setting(
+    "twitter_settle_minutes",
+    "how long after midnight UTC a day may still change, in minutes; X lets authors edit for an hour",
+    example="120",
+    default=str(SETTLING // timedelta(minutes=1)),
+)
+ACCEPT_SHRINK = Setting(
+    "twitter_accept_shrink",
+    "days that may be published although an account lost most of its landed rows",
+    example="2026-11-18, 2026-11-19",
+    default="",
+)
+SETTINGS = (BUCKET, HANDLES, TWEET_LIMIT, SETTLE_MINUTES, ACCEPT_SHRINK)
+
+
 def bucket() -> str:
-    """The S3 bucket that is the pipeline's own."""
-    return _variable("twitter_bucket", _bucket, example="acme-twitter-lake")
+    return BUCKET.read(_bucket)
 
 
 def handles() -> tuple[str, ...]:
-    """The accounts to collect, as they are written in the Variable, each once whatever its case."""
-    return _variable("twitter_handles", _handles, example="NASA, esa")
+    """The accounts to collect, spelled as in the Variable, each once whatever its case."""
+    return HANDLES.read(_handles)
 
 
 def tweet_limit() -> int:
-    """The latest N tweets of an account's day; 0 is no limit."""
-    return _variable("twitter_tweet_limit", _whole_number, default="100", example="100 (0 is no limit)")
+    return TWEET_LIMIT.read(_whole_number)
 
 
 def settling() -> timedelta:
-    """How long after midnight UTC a day may still change."""
-    minutes = str(SETTLING // timedelta(minutes=1))
-    return _variable("twitter_settle_minutes", _minutes, default=minutes, example=minutes)
+    return SETTLE_MINUTES.read(_minutes)
 
 
 def accept_shrink() -> frozenset[Day]:
-    """Days whose published partition may lose rows."""
-    return _variable("twitter_accept_shrink", _days, default="", example="2026-11-18, 2026-11-19")
+    return ACCEPT_SHRINK.read(_days)
 
 
 @dataclass(frozen=True)
@@ -81,13 +125,13 @@ def x_access() -> XAccess:
     )
     try:
         connection = Connection.get(X_CONNECTION)
-    except (AirflowNotFoundException, AirflowRuntimeError) as error:
-        raise BadSetting(setting, "not found", example) from error
+    except (AirflowNotFoundException, AirflowRuntimeError):
+        raise BadSetting(setting, "not found", example) from None
     try:
         extra = connection.extra_dejson
         extra.items()  # an extra that is JSON, but no object
-    except (ValueError, AttributeError) as error:
-        raise BadSetting(setting, "its extra is no JSON object", example) from error
+    except (ValueError, AttributeError):
+        raise BadSetting(setting, "its extra is no JSON object", example) from None
     access = XAccess(
         host=_host(connection, setting),
         consumer_key=_secret(connection.login),
@@ -143,18 +187,6 @@ def _host(connection: Connection, setting: str) -> str:
     port = connection.port or url.port
     host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
     return f"{url.scheme}://{host}" + (f":{port}" if port else "")
-
-
-def _variable(name: str, parse: Callable[[str], T], *, example: str, default: str | None = None) -> T:
-    """Read a Variable; ValueErrors of `parse` say what was wrong with it."""
-    setting = f"Variable {name}"
-    text = Variable.get(name, default=default)
-    if text is None:
-        raise BadSetting(setting, "not set", example)
-    try:
-        return parse(str(text).strip())
-    except ValueError as error:
-        raise BadSetting(setting, str(error), example) from error
 
 
 def _handles(text: str) -> tuple[str, ...]:

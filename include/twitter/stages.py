@@ -176,7 +176,8 @@ def load(run: Run, staged: dict[str, Any]) -> dict[str, Any]:
     if missing := [account for account in missing if account["username"].lower() in wanted]:
         raise Incomplete(
             f"{run.day} is published without {len(missing)} of {len(candidate['accounts'])} accounts. "
-            f"{_named(missing)} Clear `extract` to ask for them again, or take them out of twitter_handles and clear `load`."
+            f"{_named(missing)} Clear `extract` to ask for them again, or take them out of twitter_handles "
+            "and clear `load`."
         )
     return receipt.essentials(candidate)
 

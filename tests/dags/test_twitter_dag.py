@@ -1,0 +1,94 @@
+"""The DAG as Airflow reads it."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def dag():
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(ROOT / "dags", load_op_links=False)
+    assert bag.import_errors == {}
+    assert list(bag.dags) == ["twitter"]
+    return bag.dags["twitter"]
+
+
+def test_the_graph_is_extract_transform_load(dag):
+    assert {task.task_id: task.downstream_task_ids for task in dag.tasks} == {
+        "extract": {"transform"},
+        "transform": {"load"},
+        "load": set(),
+    }
+
+
+def test_parsing_loads_no_heavy_library():
+    heavy = {"pandas", "pandera", "pyarrow", "tweepy", "boto3", "botocore", "requests", "orjson"}
+    program = (
+        "import sys, json; import airflow.sdk; before = set(sys.modules); import dags.twitter_dag;"
+        "print(json.dumps(sorted(m for m in set(sys.modules) - before if '.' not in m)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
+    )
+    assert heavy & set(json.loads(done.stdout.splitlines()[-1])) == set()
+
+
+def test_the_docstring_is_the_manual_with_four_rows_on_clearing(dag):
+    rows = [line for line in dag.doc_md.splitlines() if line.startswith("| ")]
+    assert rows[0].startswith("| to do this | clear or trigger |")
+    assert len(rows) == 5
+
+
+def test_one_day_is_extracted_and_one_is_loaded_at_a_time(dag):
+    assert {task.task_id: task.max_active_tis_per_dag for task in dag.tasks} == {
+        "extract": 1,
+        "transform": None,
+        "load": 1,
+    }
+    assert dag.max_active_runs > 1  # a run that waits for its day to settle blocks no other
+
+
+def test_every_task_has_a_timeout_a_retry_delay_and_the_policy(dag):
+    for task in dag.tasks:
+        assert task.execution_timeout is not None
+        assert task.retry_delay is not None
+        assert type(task.retry_policy).__name__ == "AsTheErrorSays"
+
+
+def test_a_scheduled_run_covers_the_utc_day_before_it(dag):
+    timetable = as_the_scheduler_has_it(dag).timetable
+    interval = timetable.infer_manual_data_interval(run_after=datetime(2026, 11, 19, 0, 0, tzinfo=UTC))
+    assert (interval.start, interval.end) == (
+        datetime(2026, 11, 18, tzinfo=UTC),
+        datetime(2026, 11, 19, tzinfo=UTC),
+    )
+    assert dag.catchup is False
+    assert dag.start_date is None
+
+
+def test_the_trigger_form_takes_a_date_or_nothing(dag):
+    from airflow.sdk.exceptions import ParamValidationError
+
+    day = dag.params.get_param("day")
+    assert day.resolve() is None
+    assert day.resolve("2026-11-18") == "2026-11-18"
+    with pytest.raises(ParamValidationError):
+        day.resolve("yesterday")
+
+
+def test_the_dag_survives_serialisation(dag):
+    assert sorted(as_the_scheduler_has_it(dag).task_dict) == ["extract", "load", "transform"]
+
+
+def as_the_scheduler_has_it(dag):
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    return DagSerialization.from_dict(DagSerialization.to_dict(dag))
