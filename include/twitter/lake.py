@@ -1,6 +1,6 @@
 """The pipeline's bucket: the only importer of S3Hook.
 
-No key: S3Hook falls through to the instance role where the connection `aws_default` is absent or empty.
+No key: S3Hook falls through to the instance role where there is no connection `aws_default`, or an empty one.
 No ACL: a bucket with ACLs disabled refuses a request that carries one.
 """
 
@@ -24,11 +24,11 @@ MEDIA_TYPES = {
 
 
 class Lake:
-    """Whole objects in one bucket, by key."""
+    """Whole objects in one bucket, by key; `aws_conn_id` None means the instance role."""
 
-    def __init__(self, bucket: str) -> None:
+    def __init__(self, bucket: str, aws_conn_id: str | None) -> None:
         self.bucket = bucket
-        self._hook = S3Hook()
+        self._hook = S3Hook(aws_conn_id=aws_conn_id)
 
     def url(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"

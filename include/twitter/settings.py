@@ -11,13 +11,14 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from airflow.sdk import Connection, Variable
-from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError
+from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from include.twitter.day import SETTLING, Day
 from include.twitter.errors import BadSetting
 
 X_CONNECTION = "twitter_default"
+AWS_CONNECTION = "aws_default"
 X_HOST = "https://api.x.com"
 HANDLE = re.compile(r"[A-Za-z0-9_]{1,15}")
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -125,7 +126,7 @@ def x_access() -> XAccess:
     )
     try:
         connection = Connection.get(X_CONNECTION)
-    except (AirflowNotFoundException, AirflowRuntimeError):
+    except AirflowNotFoundException:
         raise BadSetting(setting, "not found", example) from None
     try:
         extra = connection.extra_dejson
@@ -157,6 +158,15 @@ def x_access() -> XAccess:
             setting, "access_token and access_token_secret go together, one of them is missing", example
         )
     return access
+
+
+def aws_connection() -> str | None:
+    """The AWS connection's id; None, which is the instance role, where there is none."""
+    try:
+        Connection.get(AWS_CONNECTION)
+    except AirflowNotFoundException:
+        return None
+    return AWS_CONNECTION
 
 
 def _secret(value: Any) -> str | None:

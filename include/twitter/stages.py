@@ -35,7 +35,7 @@ def extract(run: Run) -> dict[str, Any]:
     """
     require_ended(run.day, now())
     handles, limit = settings.handles(), settings.tweet_limit()
-    access, lake = settings.x_access(), Lake(settings.bucket())
+    access, lake = settings.x_access(), _lake()
     wait_until_settled(run.day, settings.settling(), now())
     purchase = Purchase(lake, run)
     x = X(access, now)
@@ -55,8 +55,10 @@ def extract(run: Run) -> dict[str, Any]:
     }
     purchase.close(manifest)
     cost = budget.cost(**manifest["bought"])
-    log.info("Bought %(posts)d posts and %(users)d users", manifest["bought"])
-    log.info("That is $%.3f. Manifest: %s", cost, lake.url(purchase.manifest))
+    log.info(
+        "Bought %(posts)d posts and %(users)d users for $%(cost).3f: %(manifest)s",
+        {**manifest["bought"], "cost": cost, "manifest": lake.url(purchase.manifest)},
+    )
     return {"manifest": purchase.manifest, **manifest["bought"], "cost_usd": cost}
 
 
@@ -125,7 +127,7 @@ def _outcome(
 
 def transform(run: Run, bought: dict[str, Any]) -> dict[str, Any]:
     """Refine what was bought into the day's candidates, account by account, without a call to X."""
-    lake = Lake(settings.bucket())
+    lake = _lake()
     manifest = _json(lake, bought["manifest"])
     if manifest is None:
         raise NothingStaged(f"{lake.url(bought['manifest'])} is gone: clear `extract`.")
@@ -155,7 +157,7 @@ def transform(run: Run, bought: dict[str, Any]) -> dict[str, Any]:
 
 def load(run: Run, staged: dict[str, Any]) -> dict[str, Any]:
     """Publish the candidates, the receipt last, unless that would lose landed rows; green means complete."""
-    lake = Lake(settings.bucket())
+    lake = _lake()
     wanted = {handle.lower() for handle in settings.handles()}
     candidate = _json(lake, staged["receipt"])
     if candidate is None:
@@ -209,6 +211,10 @@ def _warn_of_gaps(lake: Lake) -> None:
         log.warning(
             "Not landed among the last %d days: %s. Backfill them.", DAYS_LOOKED_BACK, ", ".join(gaps)
         )
+
+
+def _lake() -> Lake:
+    return Lake(settings.bucket(), settings.aws_connection())
 
 
 def _named(missing: Iterable[dict[str, Any]]) -> str:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from tenacity import retry, retry_if_not_result, stop_after_delay, wait_fixed
 
-from local import aws
+from local import aws, x_api
 from local.stack import Stack
 
 ENDED = {"success", "failed"}
@@ -185,3 +185,23 @@ def role_s3(stack):
     """An S3 client with the pipeline's own rights."""
     assert not stack.env_file.real_aws
     return aws.role_session(stack.metadata).client("s3", endpoint_url=stack.aws)
+
+
+@pytest.fixture
+def deployment(stack, monkeypatch):
+    """A sound deployment in the environment, for stages that run in the test itself; one may spoil it."""
+    for name in ("AWS_ENDPOINT_URL", "AWS_EC2_METADATA_SERVICE_ENDPOINT", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, stack.environment[name])
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    connection = {
+        "conn_type": "http",
+        "host": f"http://127.0.0.1:{stack.x_port}",
+        "login": x_api.CONSUMER_KEY,
+        "password": x_api.CONSUMER_SECRET,
+        "extra": {"access_token": x_api.ACCESS_TOKEN, "access_token_secret": x_api.ACCESS_TOKEN_SECRET},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_TWITTER_DEFAULT", json.dumps(connection))
+    monkeypatch.setenv("AIRFLOW_VAR_TWITTER_BUCKET", stack.bucket)
+    monkeypatch.setenv("AIRFLOW_VAR_TWITTER_HANDLES", "posts_2_sound")
+    return connection
