@@ -1,0 +1,13 @@
+"""A stand-in for X's API v2: invented accounts, X's own bodies, headers and bad days.
+
+    python -m local.x_api --port 8010 --log .local/x_api.jsonl
+
+The credentials below are the ones it accepts unless `X_API_CONSUMER_KEY` and its kin say otherwise.
+"""
+
+# ruff: noqa: S105 - invented, for this server alone
+CONSUMER_KEY = "local-consumer-key"
+CONSUMER_SECRET = "local-consumer-secret"
+ACCESS_TOKEN = "local-access-token"
+ACCESS_TOKEN_SECRET = "local-access-token-secret"
+BEARER_TOKEN = "local-bearer-token"

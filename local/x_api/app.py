@@ -1,0 +1,238 @@
+"""The HTTP side: authentication, faults, latency, rate limits, the request log, and the controls.
+
+Controls, for loopback only and without credentials:
+
+    GET /_control/health
+    GET /_control/requests?since=N   the log from entry N on; DELETE empties it, but not the file
+    GET /_control/faults             what is still ordered; PUT replaces, POST appends, DELETE clears
+    PUT /_control/latency            {"ms": 200}
+    PUT /_control/rate_limit         {"limit": 5, "window": 2, "match": "/tweets"}; DELETE ends it
+"""
+
+import asyncio
+import json
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import orjson
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from local.x_api import auth, posts
+from local.x_api.ask import Ask
+from local.x_api.endpoints import ENDPOINTS
+from local.x_api.errors import NOT_A_PAGE, Body, Refused
+from local.x_api.faults import Fault, Faults, Used
+from local.x_api.limits import Limit, RateLimits
+
+Endpoint = Callable[[Ask], Body]
+METHODS = ["GET", "PUT", "POST", "DELETE"]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class StandIn:
+    """The state of a running stand-in."""
+
+    credentials: auth.Credentials = field(default_factory=auth.Credentials)
+    log: Path | None = None
+    latency: float = 0
+    clock: Callable[[], datetime] = utc_now
+    requests: list[Body] = field(default_factory=list)
+    faults: Faults = field(default_factory=Faults)
+    limits: RateLimits = field(default_factory=RateLimits)
+    known: dict[str, str] = field(default_factory=dict)
+    """Handles by user id: ids are hashes, so only those that were met (here, or in the log) can be read."""
+    last_pages: dict[str, list[Body]] = field(default_factory=dict)
+    """The posts of each walk's last page, kept while faults are ordered."""
+
+    def __post_init__(self) -> None:
+        handles = set(posts.DEMO)
+        if self.log and self.log.exists():
+            for line in self.log.read_bytes().splitlines():
+                with suppress(orjson.JSONDecodeError):  # the last line of one that was killed
+                    handles.update(orjson.loads(line)["handles"])
+        self.known.update((posts.user_id(handle), handle) for handle in handles)
+
+    async def answer(self, request: Request, family: str, endpoint: Endpoint | None) -> Response:
+        """Answers a request to X, as well as the ordered faults let it, and logs it."""
+        line = f"{request.method} {request.url.path}?{request.url.query}"
+        params, kind = dict(request.query_params), auth.claimed(request)
+        ask = Ask(params, request.path_params, kind, self.clock(), line, self.known)
+        form = await request.body()
+        fault = self.faults.striking(line)
+        if pause := self.latency + (fault.order.get("delay", 0) if fault else 0):
+            await asyncio.sleep(pause)
+        if fault and "status" in fault.order:
+            response = _ordered(fault.order)
+        elif family == "nowhere":
+            response = Response(NOT_A_PAGE, 404, media_type="text/html")
+        else:
+            response = self._truth(request, form, family, endpoint, ask, fault)
+        if fault and "reset" in fault.order:
+            response = _Reset()
+        elif fault and "truncate" in fault.order:
+            response = _Truncated(response.body, response.status_code, dict(response.headers))
+        self._keep(request, ask, response, fault)
+        return response
+
+    def _truth(
+        self,
+        request: Request,
+        form: bytes,
+        family: str,
+        endpoint: Endpoint | None,
+        ask: Ask,
+        fault: Fault | None,
+    ) -> Response:
+        """X's answer, or the ordered change of it."""
+        headers: dict[str, str] = {}
+        try:
+            if endpoint is None:
+                return _json(200, auth.bearer_token(request, form, self.credentials), headers)
+            auth.check(request, self.credentials)
+            headers = self.limits.spend(family, ask.auth, ask.line, ask.now.timestamp())
+            body = self._bent(endpoint(ask), fault, ask, request.url.path)
+        except Refused as refusal:
+            return _json(refusal.status, refusal.body, headers | refusal.headers)
+        if "result_count" in body.get("meta", {}):
+            ask.posts = body["meta"]["result_count"]
+        return _json(200, body, headers)
+
+    def _bent(self, body: Body, fault: Fault | None, ask: Ask, path: str) -> Body:
+        walk = str([path] + [ask.params.get(name) for name in ("query", "start_time", "end_time")])
+        before = self.last_pages.get(walk, []) if ask.token else []
+        if not self.faults.waiting:
+            self.last_pages.clear()
+        elif "meta" in body:
+            self.last_pages[walk] = body.get("data", [])
+        return fault.changed(body, Used(ask.token, before)) if fault else body
+
+    def _keep(self, request: Request, ask: Ask, response: Response, fault: Fault | None) -> None:
+        entry = {
+            "time": ask.now.isoformat(),
+            "method": request.method,
+            "path": request.url.path,
+            "query": ask.params,
+            "status": None if isinstance(response, _Reset) else response.status_code,
+            "auth": ask.auth,
+            "posts": ask.posts,
+            "users": ask.users,
+            "handles": ask.handles,
+            "fault": fault.order if fault else None,
+        }
+        self.requests.append(entry)
+        if self.log:
+            with self.log.open("ab") as file:
+                file.write(orjson.dumps(entry) + b"\n")
+
+    async def control(self, request: Request) -> Response:
+        """The controls listed at the top of this module."""
+        if not request.client or not ip_address(request.client.host).is_loopback:
+            return JSONResponse({"error": "the controls are for loopback"}, 403)
+        try:
+            order = json.loads(await request.body() or b"null")
+            since = int(request.query_params.get("since", 0))
+            told = self._controlled(f"{request.method} {request.path_params['name']}", order, since)
+        except (ValueError, KeyError, TypeError) as error:
+            return JSONResponse({"error": repr(error)}, 400)
+        return JSONResponse(told)
+
+    def _controlled(self, what: str, order: Any, since: int) -> Any:
+        match what:
+            case "GET health":
+                return {"status": "ok"}
+            case "GET requests":
+                return self.requests[since:]
+            case "DELETE requests":
+                self.requests.clear()
+            case "GET faults":
+                return [fault.left for fault in self.faults.waiting]
+            case "PUT faults":
+                self.faults.waiting = [Fault.read(one) for one in order]
+            case "POST faults":
+                self.faults.waiting += [Fault.read(one) for one in order]
+            case "DELETE faults":
+                self.faults.waiting.clear()
+            case "PUT latency":
+                self.latency = order["ms"] / 1000
+            case "PUT rate_limit":
+                self.limits.ordered = Limit(**order, since=self.clock().timestamp())
+            case "DELETE rate_limit":
+                self.limits.ordered = None
+            case _:
+                raise ValueError(f"no control {what}")
+        return {"status": "done"}
+
+
+def create_app(stand_in: StandIn) -> Starlette:
+    """The ASGI application of a stand-in."""
+
+    def route(path: str, family: str, endpoint: Endpoint | None, methods: list[str]) -> Route:
+        async def answer(request: Request) -> Response:
+            return await stand_in.answer(request, family, endpoint)
+
+        return Route(path, answer, methods=methods)
+
+    return Starlette(
+        routes=[
+            Route("/_control/{name}", stand_in.control, methods=METHODS),
+            route("/oauth2/token", "token", None, ["POST"]),
+            *(route(*endpoint, ["GET"]) for endpoint in ENDPOINTS),
+            route("/{anything:path}", "nowhere", None, METHODS),
+        ]
+    )
+
+
+class _Reset(Response):
+    """Breaks the TCP connection without an answer, as a peer that was killed."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        transport = _transport(receive)
+        at_once = struct.pack("ii", 1, 0)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        transport.abort()
+        await receive()
+
+
+class _Truncated(Response):
+    """Announces the whole body, sends half of it, and closes."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        half = bytes(self.body[: len(self.body) // 2])
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": half, "more_body": True})
+        _transport(receive).close()
+        await receive()
+
+
+def _transport(receive: Receive) -> Any:
+    return receive.__self__.transport  # type: ignore[attr-defined]  # uvicorn's: ASGI has no word for it
+
+
+def _json(status: int, body: Body, headers: dict[str, str]) -> Response:
+    is_problem = status in (401, 403, 429) and "title" in body
+    media = "application/problem+json" if is_problem else "application/json; charset=utf-8"
+    return Response(orjson.dumps(body), status, headers | {"x-access-level": "read"}, media_type=media)
+
+
+def _ordered(order: Body) -> Response:
+    """The answer that a fault spells out: a string as HTML, anything else as JSON."""
+    body = order.get("body", "")
+    is_text = isinstance(body, str)
+    headers = {"content-type": "text/html" if is_text else "application/json; charset=utf-8"}
+    headers |= {name.lower(): str(value) for name, value in order.get("headers", {}).items()}
+    return Response(body if is_text else orjson.dumps(body), order["status"], headers)

@@ -1,0 +1,94 @@
+"""One request to an endpoint: its parameters, read as strictly as X reads them."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from local.x_api import posts
+from local.x_api.errors import bearer_only, invalid, invalid_time
+from local.x_api.pages import token_bounds
+
+FIELDS = {f"{kind}.fields" for kind in ("tweet", "post", "user", "media", "place", "poll")} | {"expansions"}
+WINDOW = {"start_time", "end_time", "since_id", "until_id"}
+HANDLE, NUMBER = "^[A-Za-z0-9_]{1,15}$", "^[0-9]{1,19}$"
+
+
+@dataclass
+class Ask:
+    """A request; `handles`, `posts` and `users` are filled in for the log as it is answered."""
+
+    params: dict[str, str]
+    path: dict[str, str]
+    auth: str
+    now: datetime
+    line: str
+    """METHOD path?query"""
+    known: dict[str, str]
+    """Handles by user id, of the whole stand-in."""
+    handles: list[str] = field(default_factory=list)
+    posts: int = 0
+    users: int = 0
+
+    @property
+    def token(self) -> str | None:
+        return self.params.get("pagination_token", self.params.get("next_token"))
+
+    def require_bearer(self) -> None:
+        if self.auth != "bearer":
+            raise bearer_only()
+
+    def allow(self, *names: str) -> None:
+        """Refuses parameters that the endpoint does not have; expansions are not supported here."""
+        for name in self.params.keys() - set(names):
+            raise invalid(name, self.params[name], f"is not one of [{','.join(sorted(names))}]")
+        if "expansions" in self.params:
+            raise invalid("expansions", self.params["expansions"], "is not one of []")
+
+    def number(self, name: str, low: int, high: int) -> int:
+        text = self.params.get(name, "10")
+        if text.isdecimal() and low <= int(text) <= high:
+            return int(text)
+        raise invalid(name, text, f"is not between {low} and {high}")
+
+    def id(self, name: str) -> int | None:
+        text = self.params.get(name)
+        return None if text is None else int(matching(name, text, NUMBER))
+
+    def window(self, earliest: datetime) -> tuple[datetime | None, datetime | None]:
+        """`start_time` and `end_time`, in whole seconds."""
+        start, end = self._moment("start_time", earliest), self._moment("end_time", earliest)
+        if start and end and start >= end:
+            raise invalid_time("start_time", _minute(start), f"must be before 'end_time':{_minute(end)}")
+        return start, end
+
+    def bounds(self, start: datetime | None, end: datetime | None) -> tuple[int, int]:
+        """low <= id < high. Ids win over times, the token narrows both, the future holds nothing."""
+        since, until = self.id("since_id"), self.id("until_id")
+        low = since + 1 if since is not None else posts.id_at(start) if start else 0
+        high = until if until is not None else posts.id_at(end or self.now)
+        least, most = token_bounds(self.token) if self.token else (0, high)
+        return max(low, least), min(high, most, posts.id_at(self.now))
+
+    def _moment(self, name: str, earliest: datetime) -> datetime | None:
+        if (text := self.params.get(name)) is None:
+            return None
+        if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", text):
+            raise invalid(name, text, "is not a valid RFC 3339 date-time")
+        found = datetime.fromisoformat(text).replace(microsecond=0, tzinfo=UTC)
+        if found > self.now - timedelta(seconds=10):
+            late = "must be a minimum of 10 seconds prior to the request time."
+            raise invalid_time(name, _minute(found), late)
+        if found < earliest:
+            raise invalid_time(name, _minute(found), f"must be on or after {_minute(earliest)}")
+        return found
+
+
+def matching(name: str, text: str, pattern: str) -> str:
+    """The text, if X accepts it for this parameter."""
+    if not re.search(pattern, text):
+        raise invalid(name, text, f"does not match {pattern}")
+    return text
+
+
+def _minute(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%MZ")

@@ -1,0 +1,91 @@
+"""Who asks: a bearer token, or a real OAuth 1.0a signature."""
+
+import base64
+import binascii
+import hmac
+import os
+from dataclasses import dataclass, fields
+from types import SimpleNamespace
+from urllib.parse import parse_qs, unquote
+
+from oauthlib.oauth1.rfc5849 import signature
+from starlette.requests import Request
+
+from local import x_api
+from local.x_api.errors import Body, token_refused, unauthorized
+
+# A client that is led here below its HTTP library has signed for the host it believes in.
+X_HOSTS = ("https://api.twitter.com", "https://api.x.com")
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What is accepted; anything else is answered 401."""
+
+    consumer_key: str = x_api.CONSUMER_KEY
+    consumer_secret: str = x_api.CONSUMER_SECRET
+    access_token: str = x_api.ACCESS_TOKEN
+    access_token_secret: str = x_api.ACCESS_TOKEN_SECRET
+    bearer_token: str = x_api.BEARER_TOKEN
+
+    @classmethod
+    def from_environment(cls) -> "Credentials":
+        """From `X_API_CONSUMER_KEY` and its kin, the defaults where they are absent."""
+        named = {field.name: os.environ.get(f"X_API_{field.name.upper()}") for field in fields(cls)}
+        return cls(**{name: value for name, value in named.items() if value})
+
+
+def claimed(request: Request) -> str:
+    """The kind of credentials a request brings: bearer, oauth1, basic or none."""
+    return {"bearer": "bearer", "oauth": "oauth1", "basic": "basic"}.get(_header(request)[0].lower(), "none")
+
+
+def check(request: Request, accepted: Credentials) -> None:
+    """Refuses with X's 401 unless the credentials are the accepted ones."""
+    kind, given = claimed(request), _header(request)[1].encode()
+    if kind == "bearer" and hmac.compare_digest(given, accepted.bearer_token.encode()):
+        return
+    if kind != "oauth1" or not _is_signed(request, accepted):
+        raise unauthorized()
+
+
+def bearer_token(request: Request, form: bytes, accepted: Credentials) -> Body:
+    """The answer of `POST /oauth2/token`."""
+    try:
+        key, _, secret = base64.b64decode(_header(request)[1]).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        key = secret = ""
+    if (unquote(key), unquote(secret)) != (accepted.consumer_key, accepted.consumer_secret):
+        raise token_refused(99, "Unable to verify your credentials", "authenticity_token_error")
+    if parse_qs(form.decode(errors="replace")).get("grant_type") != ["client_credentials"]:
+        raise token_refused(170, "Missing required parameter: grant_type", "forbidden_missing_parameter")
+    return {"token_type": "bearer", "access_token": accepted.bearer_token}
+
+
+def _header(request: Request) -> tuple[str, str]:
+    scheme, _, rest = request.headers.get("authorization", "").partition(" ")
+    return scheme, rest
+
+
+def _is_signed(request: Request, accepted: Credentials) -> bool:
+    header, query = {"Authorization": request.headers["authorization"]}, request.url.query
+    try:
+        params = signature.collect_parameters(query, headers=header, exclude_oauth_signature=False)
+    except ValueError:
+        return False
+    given = dict(params)
+    if (given.get("oauth_consumer_key"), given.get("oauth_token")) != (
+        accepted.consumer_key,
+        accepted.access_token,
+    ):
+        return False
+    signed = SimpleNamespace(
+        http_method=request.method,
+        params=[(name, value) for name, value in params if name != "oauth_signature"],
+        signature=given.get("oauth_signature", ""),
+    )
+    for host in (f"{request.url.scheme}://{request.url.netloc}", *X_HOSTS):
+        signed.uri = host + request.url.path
+        if signature.verify_hmac_sha1(signed, accepted.consumer_secret, accepted.access_token_secret):
+            return True
+    return False

@@ -1,0 +1,184 @@
+"""The endpoints of X that the pipeline uses: a request in, X's body out.
+
+Left out: expansions, query operators other than `from:`, `-is:retweet` and `-is:reply` (both are refused),
+pages of counts, and, except for `limited_` accounts, the end of a timeline after its newest 3,200 posts.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from heapq import merge
+from itertools import islice
+
+from local.x_api import posts
+from local.x_api.ask import FIELDS, HANDLE, NUMBER, WINDOW, Ask, matching
+from local.x_api.errors import Body, gone, invalid
+from local.x_api.pages import NEWER, chosen, newer_than, older_than, page
+
+WEEK, MONTH = timedelta(days=7), timedelta(days=30)
+TIMELINES_BEGIN = datetime(2010, 11, 6, tzinfo=UTC)
+X_BEGINS = datetime(2006, 3, 21, tzinfo=UTC)
+STEPS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
+EXCLUDABLE = {"retweets": "retweeted", "replies": "replied_to"}
+QUERY = re.compile(r"\(?(from:\w{1,15}(?: OR from:\w{1,15})*)\)?((?: -is:(?:retweet|reply))*)")
+
+
+def users_by(ask: Ask) -> Body:
+    ask.allow("usernames", *FIELDS)
+    names = ask.params.get("usernames", "").split(",")
+    if len(names) > 100:
+        raise invalid("usernames", ask.params["usernames"], "is not between 1 and 100 long")
+    found = [_looked_up(ask, matching("usernames", name, HANDLE), "usernames") for name in names]
+    data = [user for user, error in found if not error]
+    ask.users = len(data)
+    errors = [error for _, error in found if error]
+    return ({"data": data} if data else {}) | ({"errors": errors} if errors else {})
+
+
+def user_by_username(ask: Ask) -> Body:
+    ask.allow(*FIELDS)
+    user, error = _looked_up(ask, matching("username", ask.path["username"], HANDLE), "username")
+    ask.users = 0 if error else 1
+    return {"errors": [error]} if error else {"data": user}
+
+
+def timeline(ask: Ask) -> Body:
+    """A page is cut from everything, then the excluded are left out: short pages with a token are normal."""
+    ask.allow("max_results", "pagination_token", "exclude", *WINDOW, *FIELDS)
+    number = matching("id", ask.path["id"], NUMBER)
+    size = ask.number("max_results", 5, 100)
+    excluded = set(filter(None, ask.params.get("exclude", "").split(",")))
+    for name in excluded - set(EXCLUDABLE):
+        raise invalid("exclude", name, "is not one of [replies,retweets]")
+    start, end = ask.window(TIMELINES_BEGIN)
+    low, high = ask.bounds(start, end + timedelta(seconds=1) if end else None)  # end_time is inclusive
+    handle = ask.known.get(number)
+    ask.handles += [handle] if handle else []
+    if not handle or posts.account(handle).state != "active":
+        return {"errors": [gone(posts.account(handle).state if handle else "unknown", "id", number)]}
+    low = max(low, _depth(handle, ask.now, 800 if "replies" in excluded else 3200))
+    back = (ask.token or "").startswith(NEWER)
+    found = list(islice(posts.between(handle, low, high, newest_first=not back), size + 1))
+    cut = sorted(found[:size], reverse=True)
+    kinds = {EXCLUDABLE[name] for name in excluded}
+    data = chosen([posts.post(handle, slot) for slot in cut if slot.kind not in kinds], ask.params)
+    more = len(found) > size
+    older = older_than(cut[-1].id) if cut and (more or back) else None
+    newer = newer_than(cut[0].id) if cut and ask.token and (more or not back) else None
+    return page(data, older, newer)
+
+
+def search_recent(ask: Ask) -> Body:
+    return _search(ask, largest=100, longest=512, earliest=ask.now - WEEK, reach=WEEK)
+
+
+def search_all(ask: Ask) -> Body:
+    ask.require_bearer()
+    return _search(ask, largest=500, longest=1024, earliest=X_BEGINS, reach=MONTH)
+
+
+def counts_recent(ask: Ask) -> Body:
+    return _counts(ask, longest=512, earliest=ask.now - WEEK, reach=WEEK)
+
+
+def counts_all(ask: Ask) -> Body:
+    return _counts(ask, longest=1024, earliest=X_BEGINS, reach=MONTH)
+
+
+def usage(ask: Ask) -> Body:
+    """A constant: it is there to be refused to OAuth 1.0a."""
+    ask.require_bearer()
+    ask.allow("days", "usage.fields")
+    return {"data": {"cap_reset_day": 1, "project_cap": 3_000_000, "project_id": "1", "project_usage": 0}}
+
+
+# Path, family of rate limits, answer.
+ENDPOINTS: tuple[tuple[str, str, Callable[[Ask], Body]], ...] = (
+    ("/2/users/by", "users", users_by),
+    ("/2/users/by/username/{username}", "users", user_by_username),
+    ("/2/users/{id}/tweets", "timeline", timeline),
+    ("/2/tweets/search/recent", "recent", search_recent),
+    ("/2/tweets/search/all", "archive", search_all),
+    ("/2/tweets/counts/recent", "archive", counts_recent),
+    ("/2/tweets/counts/all", "archive", counts_all),
+    ("/2/usage/tweets", "archive", usage),
+)
+
+
+def _looked_up(ask: Ask, name: str, parameter: str) -> tuple[Body, Body | None]:
+    """A user and no error, or the error. X finds handles whatever their case."""
+    handle = name.lower()
+    ask.handles.append(handle)
+    state = posts.account(handle).state
+    if state in ("unknown", "suspended"):
+        return {}, gone(state, parameter, name)
+    ask.known[posts.user_id(handle)] = handle
+    fields = {"id", "name", "username", *ask.params.get("user.fields", "").split(",")}
+    return {field: value for field, value in posts.user(handle).items() if field in fields}, None
+
+
+def _depth(handle: str, now: datetime, most: int) -> int:
+    """The id of the oldest post that the timeline still reaches."""
+    if not posts.account(handle).shallow:
+        return 0
+    reached = list(islice(posts.between(handle, 0, posts.id_at(now)), most))
+    return reached[-1].id if reached else 0
+
+
+def _search(ask: Ask, largest: int, longest: int, earliest: datetime, reach: timedelta) -> Body:
+    ask.allow("query", "max_results", "next_token", "pagination_token", "sort_order", *WINDOW, *FIELDS)
+    hidden = _query(ask, longest)
+    size = ask.number("max_results", 10, largest)
+    start, end = ask.window(earliest)
+    low, high = ask.bounds(start or (end or ask.now) - reach, end)
+    found = list(islice(_found(ask.handles, hidden, low, high), size + 1))
+    data = chosen([posts.post(handle, slot) for slot, handle in found[:size]], ask.params)
+    return page(data, older_than(found[size - 1][0].id) if len(found) > size else None)
+
+
+def _counts(ask: Ask, longest: int, earliest: datetime, reach: timedelta) -> Body:
+    ask.require_bearer()
+    ask.allow("query", "granularity", "next_token", "pagination_token", "search_count.fields", *WINDOW)
+    hidden = _query(ask, longest)
+    granularity = ask.params.get("granularity", "hour")
+    if granularity not in STEPS:
+        raise invalid("granularity", granularity, "is not one of [minute,hour,day]")
+    start, end = ask.window(earliest)
+    end = end or (ask.now - timedelta(seconds=30)).replace(microsecond=0)
+    data = []
+    for opens, closes in _buckets(start or end - reach, end, STEPS[granularity]):
+        count = sum(1 for _ in _found(ask.handles, hidden, posts.id_at(opens), posts.id_at(closes)))
+        data.append({"end": posts.stamp(closes), "start": posts.stamp(opens), "tweet_count": count})
+    return {"data": data, "meta": {"total_tweet_count": sum(bucket["tweet_count"] for bucket in data)}}
+
+
+def _query(ask: Ask, longest: int) -> set[str]:
+    """Reads `(from:a OR from:b) -is:retweet -is:reply`: notes the handles, returns the kinds it hides."""
+    query = ask.params.get("query", "")
+    if not 1 <= len(query) <= longest:
+        raise invalid("query", query, f"is not between 1 and {longest} characters long")
+    match = QUERY.fullmatch(query)
+    if not match:
+        raise invalid("query", query, "is more than this stand-in reads: from:, OR, -is:retweet, -is:reply")
+    handles = [clause.removeprefix("from:").lower() for clause in match[1].split(" OR ")]
+    ask.handles += dict.fromkeys(handles)
+    ask.known.update((posts.user_id(handle), handle) for handle in handles)
+    return {{"-is:retweet": "retweeted", "-is:reply": "replied_to"}[clause] for clause in match[2].split()}
+
+
+def _found(handles: list[str], hidden: set[str], low: int, high: int) -> Iterator[tuple[posts.Slot, str]]:
+    """The slots of several accounts, newest first, each with its handle."""
+
+    def walk(handle: str) -> Iterator[tuple[posts.Slot, str]]:
+        return ((slot, handle) for slot in posts.between(handle, low, high) if slot.kind not in hidden)
+
+    return merge(*map(walk, handles), reverse=True)
+
+
+def _buckets(start: datetime, end: datetime, step: timedelta) -> Iterator[tuple[datetime, datetime]]:
+    """Whole steps of the UTC clock, the first and the last cut to the window."""
+    zero = datetime(1970, 1, 1, tzinfo=UTC)
+    while start < end:
+        closes = min(zero + ((start - zero) // step + 1) * step, end)
+        yield start, closes
+        start = closes

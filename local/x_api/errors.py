@@ -1,0 +1,76 @@
+"""X's refusals, as X words them: recorded traffic and reports, 2021 to 2026."""
+
+from typing import Any
+
+Body = dict[str, Any]
+
+PROBLEMS = "https://api.twitter.com/2/problems/"
+NOT_A_PAGE = "<!DOCTYPE html>\n<html><head><title>X</title></head><body>Nothing to see here</body></html>\n"
+
+
+class Refused(Exception):
+    """X answers the whole request with this status and body."""
+
+    def __init__(self, status: int, body: Body, headers: dict[str, str] | None = None) -> None:
+        super().__init__(status)
+        self.status, self.body, self.headers = status, body, headers or {}
+
+
+def unauthorized() -> Refused:
+    return Refused(401, _blank(401, "Unauthorized"))
+
+
+def too_many_requests(headers: dict[str, str]) -> Refused:
+    return Refused(429, _blank(429, "Too Many Requests"), headers)
+
+
+def bearer_only() -> Refused:
+    detail = (
+        "Authenticating with OAuth 1.0a User Context is forbidden for this endpoint.  "
+        "Supported authentication types are [OAuth 2.0 Application-Only]."
+    )
+    problem = {"title": "Unsupported Authentication", "detail": detail, "status": 403}
+    return Refused(403, problem | {"type": PROBLEMS + "unsupported-authentication"})
+
+
+def token_refused(code: int, message: str, label: str) -> Refused:
+    """What `/oauth2/token` says: it speaks the older dialect."""
+    return Refused(403, {"errors": [{"code": code, "message": message, "label": label}]})
+
+
+def invalid(parameter: str, value: str, complaint: str) -> Refused:
+    """400 for a parameter whose value is wrong."""
+    return _invalid(parameter, value, f"The `{parameter}` query parameter value [{value}] {complaint}")
+
+
+def invalid_time(parameter: str, value: str, complaint: str) -> Refused:
+    """400 for a time that cannot be asked for."""
+    return _invalid(parameter, value, f"Invalid '{parameter}':'{value}'. '{parameter}' {complaint}")
+
+
+def gone(state: str, parameter: str, value: str) -> Body:
+    """The entry in `errors` for an account that is unknown, suspended or protected; the status is 200."""
+    about = {"value": value, "resource_id": value, "resource_type": "user", "parameter": parameter}
+    missing = PROBLEMS + "resource-not-found"
+    if state == "protected":
+        told = f"Sorry, you are not authorized to see the user with {parameter}: [{value}]."
+        kind = PROBLEMS + "not-authorized-for-resource"
+        return about | {"title": "Authorization Error", "detail": told, "section": "data", "type": kind}
+    if state == "suspended":
+        told = f"User has been suspended: [{value}]."
+        return about | {"title": "Forbidden", "detail": told, "type": missing}
+    told = f"Could not find user with {parameter}: [{value}]."
+    return about | {"title": "Not Found Error", "detail": told, "type": missing}
+
+
+def _blank(status: int, title: str) -> Body:
+    return {"title": title, "type": "about:blank", "status": status, "detail": title}
+
+
+def _invalid(parameter: str, value: str, message: str) -> Refused:
+    problem = {
+        "title": "Invalid Request",
+        "detail": "One or more parameters to your request was invalid.",
+        "type": PROBLEMS + "invalid-request",
+    }
+    return Refused(400, {"errors": [{"parameters": {parameter: [value]}, "message": message}]} | problem)

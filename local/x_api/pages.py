@@ -1,0 +1,70 @@
+"""What a page of posts looks like: chosen fields, `meta`, tokens, and X's two vocabularies."""
+
+import re
+from typing import Any
+
+from local.x_api.errors import Body, invalid
+
+OLDER, NEWER = "7140dibdnow", "77qpymm88g5"  # how tokens begin
+ALWAYS = ("id", "text", "edit_history_tweet_ids")
+POST_VOCABULARY = {  # spec 2.167, August 2026
+    "edit_history_tweet_ids": "edit_history_post_ids",
+    "note_tweet": "note_post",
+    "referenced_tweets": "referenced_posts",
+    "retweet_count": "repost_count",
+    "tweet_count": "post_count",
+    "total_tweet_count": "total_post_count",
+}
+_TWEET_VOCABULARY = {new: old for old, new in POST_VOCABULARY.items()}
+
+
+def chosen(posts: list[Body], params: dict[str, str]) -> list[Body]:
+    """The posts with the fields asked for. Unknown names are ignored; the parameter picks the vocabulary."""
+    in_new_words = "post.fields" in params
+    asked = params.get("post.fields" if in_new_words else "tweet.fields", "").split(",")
+    if in_new_words:
+        asked = [_TWEET_VOCABULARY.get(name, name) for name in asked if name not in POST_VOCABULARY]
+    fields = dict.fromkeys([*ALWAYS, *asked])
+    picked = [{name: post[name] for name in fields if name in post} for post in posts]
+    return to_post_vocabulary(picked) if in_new_words else picked
+
+
+def to_post_vocabulary(value: Any) -> Any:
+    """The same answer in the vocabulary of spec 2.167."""
+    if isinstance(value, dict):
+        return {POST_VOCABULARY.get(key, key): to_post_vocabulary(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [to_post_vocabulary(inner) for inner in value]
+    return value
+
+
+def page(posts: list[Body], next_token: str | None, previous_token: str | None = None) -> Body:
+    """A page's body: without `data` where it is empty, with a token where there is one."""
+    meta: Body = {"result_count": len(posts)}
+    if posts:
+        ids = sorted((post["id"] for post in posts), key=int)
+        meta |= {"newest_id": ids[-1], "oldest_id": ids[0]}
+    if next_token:
+        meta["next_token"] = next_token
+    if previous_token:
+        meta["previous_token"] = previous_token
+    return {"data": posts, "meta": meta} if posts else {"meta": meta}
+
+
+def older_than(post_id: int) -> str:
+    """The token of the page that goes on below a post."""
+    return f"{OLDER}{post_id:x}"
+
+
+def newer_than(post_id: int) -> str:
+    """The token of the page that ends above a post."""
+    return f"{NEWER}{post_id:x}"
+
+
+def token_bounds(token: str) -> tuple[int, int]:
+    """low <= id < high for the page behind a token."""
+    match = re.fullmatch(rf"({OLDER}|{NEWER})([0-9a-f]{{1,16}})", token)
+    if not match:
+        raise invalid("pagination_token", token, "is not valid")
+    post_id = int(match[2], 16)
+    return (0, post_id) if match[1] == OLDER else (post_id + 1, 1 << 63)

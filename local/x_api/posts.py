@@ -1,0 +1,309 @@
+"""Invented accounts and posts: a pure function of (handle, day), the same on every machine.
+
+Any day from 2010-11-05 on. A day's `slots` (ids and kinds) are cheap and cached; the `post` in a slot is
+written when it is asked for. Only `Random.random()` is used: its stream is what Python promises to keep.
+"""
+
+import hashlib
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from random import Random
+from typing import Any, NamedTuple, TypeVar
+
+from local.x_api.texts import LONG, ODDITIES, SENTENCES, WORDS
+from local.x_api.writing import code, cut, typed
+
+_SHARES = {  # of the likes
+    "retweet_count": 0.2,
+    "reply_count": 0.1,
+    "like_count": 1,
+    "quote_count": 0.05,
+    "bookmark_count": 0.08,
+    "impression_count": 30,
+}
+FIRST_DAY = date(2010, 11, 5)  # the first whole day of X's ids
+EPOCH_MS = 1288834974657
+DAY_MS = 86_400_000
+EDIT_WINDOW = timedelta(minutes=60)
+DEMO = ("acme_press", "orbital_news", "quiet_garden")
+Choice = TypeVar("Choice")
+
+
+@dataclass(frozen=True)
+class Account:
+    """How an account behaves: how many posts of its own a day, what about, and what X says of it."""
+
+    fewest: int
+    most: int
+    topics: tuple[str, ...] = ("press", "orbit", "garden")
+    long: float = 0.08
+    odd: int = 4  # every how many-th post is an oddity; 0 is never
+    all_hours: bool = False  # posts from 00:00:00 to 23:59:59, not from 06:00 to 22:00
+    shallow: bool = False  # the timeline ends at its newest 3,200 posts, 800 without replies
+    state: str = "active"
+
+
+BUSY = Account(0, 0, odd=2, all_hours=True)
+
+# The first pattern that a handle matches decides; a number in it is the posts a day.
+ACCOUNTS = (
+    (r"acme_press", Account(4, 9, ("press",), long=0.3, odd=0)),
+    (r"orbital_news", Account(280, 320, ("orbit",), long=0.01, odd=12, all_hours=True)),
+    (r"quiet_garden", Account(-1, 2, ("garden",), long=0, odd=0)),  # no post on half of the days
+    (r"suspended_.*", replace(BUSY, state="suspended")),
+    (r"protected_.*", replace(BUSY, state="protected")),
+    (r"unknown_.*", replace(BUSY, state="unknown")),
+    (r"posts_(\d+)_.*", BUSY),
+    (r"limited_(\d+)_.*", replace(BUSY, shallow=True)),
+    (r".*", Account(2, 20)),
+)
+
+
+class Slot(NamedTuple):
+    """Where a post is: `history` holds the ids of its versions, `place` is the first one's in the day."""
+
+    id: int
+    kind: str  # own, retweeted or replied_to
+    place: int
+    history: tuple[int, ...]
+
+
+@lru_cache(maxsize=4096)
+def account(handle: str) -> Account:
+    """The behaviour that a handle's name asks for."""
+    for pattern, found in ACCOUNTS:
+        if match := re.fullmatch(pattern, handle):
+            return replace(found, fewest=int(match[1]), most=int(match[1])) if match.groups() else found
+    raise AssertionError("the last pattern matches every handle")
+
+
+@lru_cache(maxsize=65536)
+def user_id(handle: str) -> str:
+    """A numeric id of up to 19 digits, a hash of the lower-case handle."""
+    return str(_hash("user", handle.lower()) >> 2)
+
+
+def user(handle: str) -> dict[str, Any]:
+    """The user object with every field that this stand-in knows."""
+    return {
+        "id": user_id(handle),
+        "name": handle.replace("_", " ").title(),
+        "username": handle,
+        "created_at": "2010-11-05T00:00:00.000Z",
+        "protected": account(handle).state == "protected",
+        "verified": False,
+    }
+
+
+def id_at(moment: datetime) -> int:
+    """The smallest post id of a moment."""
+    return (int(moment.timestamp() * 1000) - EPOCH_MS) << 22
+
+
+def time_of(post_id: int) -> datetime:
+    return datetime.fromtimestamp(((post_id >> 22) + EPOCH_MS) / 1000, UTC)
+
+
+def stamp(moment: datetime) -> str:
+    """As X writes times: to the second, with three zeros."""
+    return moment.isoformat()[:19] + ".000Z"
+
+
+@lru_cache(maxsize=20_000)
+def slots(handle: str, day: date) -> tuple[Slot, ...]:
+    """Everything an account posts on a UTC day, oldest first: its own posts, retweets and replies."""
+    behaviour = account(handle)
+    if day < FIRST_DAY or behaviour.state != "active":
+        return ()
+    rng = _random(handle, day.isoformat())
+    own = max(0, behaviour.fewest + int(rng.random() * (behaviour.most - behaviour.fewest + 1)))
+    kinds = _kinds(rng, own)
+    times = _times(rng, kinds, behaviour.all_hours)
+    midnight = id_at(datetime(day.year, day.month, day.day, tzinfo=UTC))
+    ids = [midnight + (ms << 22) + int(rng.random() * (1 << 22)) for ms in times]
+    found: list[Slot] = []
+    for chain in _chains(kinds):
+        history = tuple(ids[i] for i in chain)
+        found += [Slot(ids[i], kinds[i], chain[0], history) for i in chain]
+    return tuple(found)
+
+
+def between(handle: str, low: int, high: int, *, newest_first: bool = True) -> Iterator[Slot]:
+    """An account's slots with low <= id < high."""
+    first = max(time_of(max(low, 0)).date(), FIRST_DAY)
+    days = range((time_of(high - 1).date() - first).days + 1 if high > low else 0)
+    for offset in reversed(days) if newest_first else days:
+        of_day = slots(handle, first + timedelta(offset))
+        places = range(bisect_left(of_day, (low,)), bisect_left(of_day, (high,)))
+        for place in reversed(places) if newest_first else places:
+            yield of_day[place]
+
+
+def post(handle: str, slot: Slot) -> dict[str, Any]:
+    """The post in a slot, with every field, in the tweet vocabulary."""
+    first = slot.history[0]
+    rng = _random(handle, str(first))
+    version = slot.history.index(slot.id)
+    lang, raw, pictured = _raw_text(rng, account(handle), slot)
+    body: dict[str, Any] = {
+        "id": str(slot.id),
+        "author_id": user_id(handle),
+        "lang": lang,
+        "created_at": stamp(time_of(slot.id)),
+        "conversation_id": str(slot.id),
+        "edit_history_tweet_ids": [str(one) for one in slot.history],
+        "edit_controls": {
+            "edits_remaining": 5 - version,
+            "is_edit_eligible": slot.kind == "own",
+            "editable_until": stamp(time_of(first) + EDIT_WINDOW),
+        },
+        "public_metrics": _metrics(rng, slot.kind),
+        "possibly_sensitive": rng.random() < 0.01,
+        "reply_settings": "everyone",
+    }
+    raw = _refer(body, rng, slot, raw + " (corrected)" * version)
+    _write(body, handle, rng, raw, pictured and slot.kind != "retweeted")
+    return body
+
+
+def _hash(*parts: str) -> int:
+    return int.from_bytes(hashlib.sha256("/".join(parts).encode()).digest()[:8], "big")
+
+
+def _random(*parts: str) -> Random:
+    return Random(_hash(*parts))  # noqa: S311 - invented posts, no secrets
+
+
+def _pick(rng: Random, choices: Sequence[Choice]) -> Choice:
+    return choices[int(rng.random() * len(choices))]
+
+
+def _kinds(rng: Random, own: int) -> list[str]:
+    """What the slots of a day hold. The first and the last are own posts where there are two."""
+    others = 1 + own // 6
+    kinds = ["own"] * (own + others)
+    first, width = min(own, 1), own + others - min(own, 2)
+    for k in range(others):
+        part = range(k * width // others, (k + 1) * width // others)
+        kinds[first + _pick(rng, part)] = "retweeted" if k % 3 else "replied_to"
+    return kinds
+
+
+def _is_edit(kinds: list[str], i: int) -> bool:
+    return i % 40 in (7, 8) and i + 1 < len(kinds) and kinds[i] == kinds[i - 1] == "own"
+
+
+def _chains(kinds: list[str]) -> list[list[int]]:
+    """Slots grouped into the versions of one post."""
+    chains: list[list[int]] = []
+    for i in range(len(kinds)):
+        if _is_edit(kinds, i):
+            chains[-1].append(i)
+        else:
+            chains.append([i])
+    return chains
+
+
+def _times(rng: Random, kinds: list[str], all_hours: bool) -> list[int]:
+    """Milliseconds of the day, rising: one in each equal part of it, but an edit soon after what it edits."""
+    opens, closes = (0, DAY_MS) if all_hours else (DAY_MS // 4, DAY_MS * 22 // 24)
+    step = (closes - opens) / len(kinds)
+    times: list[int] = []
+    for i in range(len(kinds)):
+        chance = rng.random()
+        if _is_edit(kinds, i):
+            times.append(times[-1] + 1 + int(chance * min(step / 2, 1_500_000)))
+        elif all_hours and i == 0:
+            times.append(int(chance / 2 * min(1000, step)))
+        elif all_hours and i == len(kinds) - 1:
+            times.append(DAY_MS - 1 - int(chance * min(1000, step)))
+        else:
+            times.append(opens + int((i + chance / 2) * step))
+    return times
+
+
+def _raw_text(rng: Random, behaviour: Account, slot: Slot) -> tuple[str, str, bool]:
+    """Language, text as its author typed it, and whether a picture hangs on it."""
+    day = time_of(slot.id).toordinal()
+    if behaviour.odd and slot.place % behaviour.odd == 1:
+        lang, template, pictured = ODDITIES[(slot.place // behaviour.odd + day) % len(ODDITIES)]
+        return lang, _fill(rng, template), pictured
+    if slot.kind == "own" and rng.random() < behaviour.long:
+        lang = "en" if rng.random() < 0.5 else _pick(rng, sorted(LONG))
+        return lang, _fill(rng, _essay(rng, lang)), rng.random() < 0.3
+    topic = SENTENCES[_pick(rng, behaviour.topics)]
+    # In turn, so that a small account does not repeat itself.
+    return "en", _fill(rng, topic[(slot.place + day) % len(topic)]), rng.random() < 0.15
+
+
+def _essay(rng: Random, lang: str) -> str:
+    """A few to all of a language's sentences, in their order, as one post of more than 280 characters."""
+    sentences = LONG[lang]
+    kept = len(sentences) if lang != "en" else 4 + int(rng.random() * (len(sentences) - 3))
+    half = kept // 2
+    joint = "" if lang == "ja" else " "
+    return joint.join(sentences[:half]) + "\n\n" + joint.join(sentences[half:kept])
+
+
+def _fill(rng: Random, template: str) -> str:
+    return re.sub(r"\{(\w+)\}", lambda blank: _pick(rng, WORDS[blank[1]]), template)
+
+
+def _metrics(rng: Random, kind: str) -> dict[str, int]:
+    likes = int(10 ** (rng.random() * 3.5)) - 1
+    if kind == "retweeted":
+        return dict.fromkeys(_SHARES, 0) | {"retweet_count": likes}
+    counts = {name: int(likes * share * (0.5 + rng.random())) for name, share in _SHARES.items()}
+    if rng.random() < 0.02:
+        del counts["impression_count"]  # as on posts from before 2023
+    return counts
+
+
+def _refer(body: dict[str, Any], rng: Random, slot: Slot, raw: str) -> str:
+    """Adds what a post refers to, and returns its text with what that puts around it."""
+    references = []
+    if slot.kind != "own":
+        other, other_id = _pick(rng, WORDS["who"]), _earlier(rng, slot)
+        references.append({"type": slot.kind, "id": other_id})
+        if slot.kind == "replied_to":
+            body |= {"conversation_id": other_id, "in_reply_to_user_id": user_id(other)}
+            raw = f"@{other} {raw}"
+        else:
+            raw = cut(f"RT @{other}: {raw}", 139)
+    if slot.kind != "retweeted" and len(raw) > 20 and rng.random() < 0.1:
+        quoted = _earlier(rng, slot)
+        raw += f" https://twitter.com/{_pick(rng, WORDS['who'])}/status/{quoted}"
+        references.append({"type": "quoted", "id": quoted})
+    if references:
+        body["referenced_tweets"] = references
+    return raw
+
+
+def _earlier(rng: Random, slot: Slot) -> str:
+    """The id of somebody's post of the day before."""
+    return str(slot.history[0] - (int(1 + rng.random() * DAY_MS) << 22))
+
+
+def _write(body: dict[str, Any], handle: str, rng: Random, raw: str, pictured: bool) -> None:
+    """Adds text, entities, note_tweet and attachments to a post."""
+    written = typed(rng, raw, user_id)
+    page = f"https://twitter.com/{handle}/status/{body['id']}"
+    if len(written.text) > 280:
+        body["note_tweet"] = {"text": written.text}
+        if written.entities:
+            body["note_tweet"]["entities"] = written.entities
+        written = written.cut(138 if body["lang"] == "ja" else 277)
+        written.plain(" ")
+        written.link(rng, f"https://twitter.com/i/web/status/{body['id']}")
+    if pictured:
+        key = f"3_{int(body['id']) - 1_000_000}"
+        written.plain(" " if written.text else "")
+        written.link(rng, f"{page}/photo/1", display_url=f"pic.twitter.com/{code(rng)}", media_key=key)
+        body["attachments"] = {"media_keys": [key]}
+    body["text"] = written.text
+    if written.entities:
+        body["entities"] = written.entities

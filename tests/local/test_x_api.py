@@ -1,0 +1,817 @@
+"""The stand-in for X behaves as X: over real HTTP, and by X's own description where that is at hand."""
+
+import hashlib
+import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import orjson
+import pytest
+import requests
+import tweepy
+import uvicorn
+from jsonschema import Draft7Validator
+
+from local import x_api
+from local.x_api import posts
+from local.x_api.app import StandIn, create_app
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+DAY = date(2026, 11, 20)
+WINDOW = {"start_time": "2026-11-20T00:00:00Z", "end_time": "2026-11-20T23:59:59Z"}
+SEARCH_WINDOW = WINDOW | {"end_time": "2026-11-21T00:00:00Z"}
+OWN = {"exclude": "retweets,replies"}
+ALL_FIELDS = {
+    "tweet.fields": "attachments,author_id,conversation_id,created_at,edit_controls,entities,"
+    "in_reply_to_user_id,lang,note_tweet,possibly_sensitive,public_metrics,referenced_tweets,reply_settings"
+}
+PROJECT = Path(__file__).parents[2]
+OPENAPI = PROJECT.parent / "shared" / "x_api" / "openapi-2.166.json"
+
+
+class Server:
+    """A stand-in served over HTTP, and a client that holds its bearer token."""
+
+    def __init__(self, **settings) -> None:
+        self.stand_in = StandIn(**{"clock": lambda: NOW, **settings})
+        config = uvicorn.Config(create_app(self.stand_in), port=0, log_level="warning")
+        self.uvicorn = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.uvicorn.run)
+        self.session = requests.Session()
+        self.session.trust_env = False
+
+    def __enter__(self) -> "Server":
+        self.thread.start()
+        while not self.uvicorn.started:
+            time.sleep(0.005)
+        port = self.uvicorn.servers[0].sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.session.close()
+        self.uvicorn.should_exit = True
+        self.thread.join()
+
+    def ask(self, path, params=None, token=x_api.BEARER_TOKEN, method="GET", **options):
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return self.session.request(
+            method, self.url + path, params=params, headers=headers, timeout=10, **options
+        )
+
+    def get(self, path, **params):
+        return self.ask(path, params).json()
+
+    def timeline(self, handle, **params):
+        self.stand_in.known[posts.user_id(handle)] = handle
+        return self.get(f"/2/users/{posts.user_id(handle)}/tweets", **{**WINDOW, **params})
+
+    def walk(self, handle, **params):
+        pages = [self.timeline(handle, **params)]
+        while token := pages[-1]["meta"].get("next_token"):
+            pages.append(self.timeline(handle, pagination_token=token, **params))
+        return pages
+
+    def control(self, method, name, order=None):
+        return self.session.request(method, f"{self.url}/_control/{name}", json=order, timeout=10)
+
+    def order(self, *faults):
+        assert self.control("PUT", "faults", faults).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Server() as running:
+        yield running
+
+
+@pytest.fixture
+def x(server):
+    yield server
+    for name in ("requests", "faults", "rate_limit"):
+        server.control("DELETE", name)
+
+
+@pytest.fixture(scope="module")
+def day_of_50(server):
+    return [
+        post for page in server.walk("posts_50_a", max_results=100, **ALL_FIELDS) for post in page["data"]
+    ]
+
+
+def ids(pages):
+    return [post["id"] for page in pages for post in page.get("data", [])]
+
+
+# What an account's day is made of.
+
+
+def test_the_posts_of_a_day_are_the_same_everywhere():
+    written = [posts.post("posts_50_a", slot) for slot in posts.slots("posts_50_a", DAY)]
+    digest = hashlib.sha256(orjson.dumps(written, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    assert digest == "af9723deab5dfef12d4f9f369132d1d4b247375a2a9826163aa17696df29b878"
+
+
+def test_ids_are_a_hash_of_the_handle_whatever_its_case():
+    assert posts.user_id("acme_press") == posts.user_id("Acme_Press") == "3201308271213360799"
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 50, 1000])
+def test_an_account_named_posts_n_has_exactly_n_own_posts_on_every_day(count):
+    for number in range(20):
+        found = posts.slots(f"posts_{count}_a", date(2024, 2, 20) + timedelta(number))
+        assert sum(slot.kind == "own" for slot in found) == count
+        assert sum(slot.kind != "own" for slot in found) == 1 + count // 6
+
+
+def test_ids_rise_through_the_day_and_name_their_second():
+    for number in range(30):
+        day = date(2010, 11, 5) + timedelta(200 * number)
+        found = posts.slots("posts_2000_a", day)
+        assert [slot.id for slot in found] == sorted({slot.id for slot in found})
+        assert {posts.time_of(slot.id).date() for slot in found} == {day}
+        for slot in found[:50]:
+            created = posts.post("posts_2000_a", slot)["created_at"]
+            second = datetime.fromtimestamp(((slot.id >> 22) + 1288834974657) // 1000, UTC)
+            assert created == second.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def test_a_busy_day_begins_in_its_first_second_and_ends_in_its_last():
+    for number in range(50):
+        found = posts.slots("posts_50_a", date(2026, 1, 1) + timedelta(number))
+        assert posts.time_of(found[0].id).strftime("%H:%M:%S") == "00:00:00"
+        assert posts.time_of(found[-1].id).strftime("%H:%M:%S") == "23:59:59"
+        assert found[0].kind == found[-1].kind == "own"
+
+
+def test_the_quiet_garden_has_days_without_a_post_and_orbital_news_about_300():
+    def own(handle, day):
+        return sum(slot.kind == "own" for slot in posts.slots(handle, day))
+
+    days = [date(2026, 11, 1) + timedelta(n) for n in range(20)]
+    assert {own("quiet_garden", day) for day in days} == {0, 1, 2}
+    assert all(280 <= own("orbital_news", day) <= 320 for day in days)
+    assert all(4 <= own("acme_press", day) <= 9 for day in days)
+
+
+def test_entity_offsets_slice_to_the_text_of_the_entity():
+    checked = set()
+    for post in (posts.post("posts_500_a", slot) for slot in posts.slots("posts_500_a", DAY)):
+        for part in (post, post.get("note_tweet", {})):
+            for kind, found in part.get("entities", {}).items():
+                for entity in found:
+                    sliced = part["text"][entity["start"] : entity["end"]]
+                    mark = {"hashtags": "#", "cashtags": "$", "mentions": "@", "urls": ""}[kind]
+                    word = entity.get("tag") or entity.get("username") or entity["url"]
+                    assert sliced == mark + word
+                    checked.add(kind)
+    assert checked == {"hashtags", "cashtags", "mentions", "urls"}
+
+
+def test_a_long_post_is_cut_and_whole_in_its_note(x, day_of_50):
+    cut = [post for post in day_of_50 if "note_tweet" in post]
+    assert cut
+    for post in cut:
+        head, _, tail = post["text"].partition("… https://t.co/")
+        assert tail
+        assert len(head) <= 277
+        assert post["note_tweet"]["text"].startswith(head)
+        assert len(post["note_tweet"]["text"]) > 280
+        assert f"https://twitter.com/i/web/status/{post['id']}" in {
+            url["expanded_url"] for url in post["entities"]["urls"]
+        }
+    assert not any("note_tweet" in post for post in x.timeline("posts_50_a", max_results=100)["data"])
+
+
+def test_long_posts_come_in_several_languages_and_some_exceed_1000_characters():
+    found = [
+        posts.post(handle, slot)
+        for handle in ("posts_500_a", "acme_press")
+        for number in range(5)
+        for slot in posts.slots(handle, date(2026, 11, 1) + timedelta(number))
+    ]
+    long = [post for post in found if "note_tweet" in post]
+    assert {post["lang"] for post in long} == {"en", "es", "de", "ja", "ar"}
+    assert max(len(post["note_tweet"]["text"]) for post in long) > 1000
+    assert all(len(post["text"]) <= 330 for post in found)
+
+
+def test_fifty_posts_hold_the_oddities_of_real_ones():
+    found = [
+        posts.post("posts_50_a", slot)
+        for number in range(7)
+        for slot in posts.slots("posts_50_a", date(2026, 11, 10) + timedelta(number))
+        if slot.kind == "own"
+    ]
+    texts = [post["text"] for post in found]
+    assert "NA" in texts
+    for start in ("=", "+", "-", "@", "RT @", '"', "  "):
+        assert any(text.startswith(start) for text in texts), start
+    for part in ("\u200d", "𝒪", "\n", "\r\n", "\u2028", "\u2067", "&lt;b&gt;", "&amp;amp;", "\\", "\t", ","):
+        assert any(part in text for text in texts), part
+    assert {"und", "zxx", "qme", "ar", "he", "ja"} <= {post["lang"] for post in found}
+    assert any(post["possibly_sensitive"] for post in found)
+    assert any("impression_count" not in post["public_metrics"] for post in found)
+    assert any(len(post["public_metrics"]) == 6 for post in found)
+    assert {"quoted"} == {ref["type"] for post in found for ref in post.get("referenced_tweets", [])}
+    media = [url for post in found for url in post.get("entities", {}).get("urls", []) if "media_key" in url]
+    assert media[0]["display_url"].startswith("pic.twitter.com/")
+
+
+def test_every_version_of_an_edited_post_is_there_within_the_hour(day_of_50):
+    by_id = {post["id"]: post for post in day_of_50}
+    edited = [post for post in day_of_50 if len(post["edit_history_tweet_ids"]) > 1]
+    assert len(edited) >= 2
+    for post in edited:
+        versions = [by_id[number] for number in post["edit_history_tweet_ids"]]
+        times = [datetime.fromisoformat(version["created_at"]) for version in versions]
+        assert times == sorted(times)
+        assert times[-1] - times[0] < timedelta(minutes=60)
+        assert len({version["text"] for version in versions}) == len(versions)
+
+
+# Pages.
+
+
+def test_a_post_has_three_fields_unless_more_are_asked_for(x):
+    plain = x.timeline("posts_50_a")["data"]
+    assert {frozenset(post) for post in plain} == {frozenset({"id", "text", "edit_history_tweet_ids"})}
+    asked = x.timeline("posts_50_a", **{"tweet.fields": "lang,created_at"})["data"]
+    assert all({"id", "text", "edit_history_tweet_ids", "lang", "created_at"} == set(post) for post in asked)
+
+
+def test_unknown_field_names_and_those_of_the_other_vocabulary_are_ignored(x):
+    asked = x.timeline("posts_50_a", **{"tweet.fields": "nonsense,note_post,repost_count,lang"})["data"]
+    assert {frozenset(post) for post in asked} == {
+        frozenset({"id", "text", "edit_history_tweet_ids", "lang"})
+    }
+
+
+def test_post_fields_answers_in_the_new_vocabulary(x):
+    fields = {"post.fields": "note_post,note_tweet,referenced_posts,referenced_tweets,public_metrics"}
+    found = x.timeline("posts_50_a", max_results=100, **fields)["data"]
+    names = {name for post in found for name in post}
+    assert names == {"id", "text", "edit_history_post_ids", "note_post", "referenced_posts", "public_metrics"}
+    assert all("repost_count" in post["public_metrics"] for post in found)
+    assert not any("retweet_count" in post["public_metrics"] for post in found)
+    old_words = {"post.fields": "note_tweet,referenced_tweets"}
+    plain = {"id", "text", "edit_history_post_ids"}
+    assert all(set(post) == plain for post in x.timeline("posts_50_a", max_results=100, **old_words)["data"])
+
+
+def test_the_page_has_10_posts_unless_asked_otherwise_and_meta_tells_of_it(x):
+    page = x.timeline("posts_50_a")
+    numbers = [int(post["id"]) for post in page["data"]]
+    assert page["meta"]["result_count"] == len(numbers) == 10
+    assert numbers == sorted(numbers, reverse=True)
+    assert (page["meta"]["newest_id"], page["meta"]["oldest_id"]) == (str(numbers[0]), str(numbers[-1]))
+
+
+def test_exclude_leaves_short_pages_with_a_token(x):
+    pages = x.walk("posts_50_a", max_results=20, **OWN)
+    assert [len(page["data"]) for page in pages] == [17, 16, 17]
+    assert all("next_token" in page["meta"] for page in pages[:-1])
+
+
+def test_walking_all_pages_gives_each_post_once_and_exactly_n(x):
+    found = ids(x.walk("posts_250_a", max_results=100, **OWN))
+    assert len(found) == len(set(found)) == 250
+    assert len(ids(x.walk("posts_250_a", max_results=7))) == 250 + 42
+
+
+def test_the_previous_token_leads_back(x):
+    first = x.timeline("posts_50_a", max_results=10)
+    second = x.timeline("posts_50_a", max_results=10, pagination_token=first["meta"]["next_token"])
+    back = x.timeline("posts_50_a", max_results=10, pagination_token=second["meta"]["previous_token"])
+    assert back["data"] == first["data"]
+    assert back["meta"]["next_token"] == first["meta"]["next_token"]
+    assert "previous_token" not in back["meta"] | first["meta"]
+    assert "previous_token" in x.walk("posts_50_a", max_results=10)[-1]["meta"]
+
+
+def test_an_answer_without_posts_has_no_data_key(x):
+    empty = x.timeline("posts_50_a", start_time="2026-11-20T00:00:02Z", end_time="2026-11-20T00:00:03Z")
+    assert empty == {"meta": {"result_count": 0}}
+
+
+def test_start_time_and_the_timelines_end_time_are_inclusive(x):
+    first, last = "2026-11-20T00:00:00Z", "2026-11-20T23:59:59Z"
+    whole = ids([x.timeline("posts_2_a", **OWN)])
+    assert len(whole) == 2
+    assert (
+        ids([x.timeline("posts_2_a", start_time=last, end_time="2026-11-21T00:00:00Z", **OWN)])[-1]
+        == whole[0]
+    )
+    assert (
+        ids([x.timeline("posts_2_a", start_time="2026-11-19T23:59:59Z", end_time=first, **OWN)])[0]
+        == whole[1]
+    )
+
+
+def test_since_id_and_until_id_are_exclusive_and_win_over_times(x):
+    newest, *between, oldest = ids([x.timeline("posts_9_a", max_results=100)])
+    times = {"start_time": "2026-11-01T00:00:00Z", "end_time": "2026-11-02T00:00:00Z"}
+    assert ids([x.timeline("posts_9_a", since_id=oldest, until_id=newest, **times)]) == between
+
+
+def test_the_future_holds_no_posts(x):
+    path = f"/2/users/{posts.user_id('orbital_news')}/tweets"
+    for until in ({}, {"until_id": "9000000000000000000"}):
+        page = x.get(path, **{"tweet.fields": "created_at"}, **until)
+        assert "2026-11-22T11:" in page["data"][0]["created_at"]
+
+
+def test_a_limited_timeline_ends_at_its_newest_800_posts_without_replies(x):
+    pages = x.walk("limited_300_a", max_results=100, start_time="2026-11-17T00:00:00Z", **OWN)
+    everything = x.walk("limited_300_a", max_results=100, start_time="2026-11-17T00:00:00Z")
+    assert len(ids(pages)) < 800 - 25
+    assert len(ids(everything)) == 4 * 351
+    found = x.get("/2/tweets/search/all", query="from:limited_300_a -is:retweet -is:reply", **SEARCH_WINDOW)
+    assert found["meta"]["result_count"] == 10
+
+
+# Users.
+
+
+def test_users_are_found_whatever_the_case_and_the_missing_are_told_apart(x):
+    answer = x.get("/2/users/by", usernames="Acme_Press,unknown_a,suspended_a,protected_a")
+    assert answer["data"] == [
+        {"id": posts.user_id("acme_press"), "name": "Acme Press", "username": "acme_press"},
+        {"id": posts.user_id("protected_a"), "name": "Protected A", "username": "protected_a"},
+    ]
+    assert answer["errors"] == [
+        {
+            "value": "unknown_a",
+            "resource_id": "unknown_a",
+            "resource_type": "user",
+            "parameter": "usernames",
+            "title": "Not Found Error",
+            "detail": "Could not find user with usernames: [unknown_a].",
+            "type": "https://api.twitter.com/2/problems/resource-not-found",
+        },
+        {
+            "value": "suspended_a",
+            "resource_id": "suspended_a",
+            "resource_type": "user",
+            "parameter": "usernames",
+            "title": "Forbidden",
+            "detail": "User has been suspended: [suspended_a].",
+            "type": "https://api.twitter.com/2/problems/resource-not-found",
+        },
+    ]
+
+
+def test_a_lookup_that_finds_nobody_has_no_data_key(x):
+    assert list(x.get("/2/users/by", usernames="unknown_a")) == ["errors"]
+    assert list(x.get("/2/users/by/username/suspended_a")) == ["errors"]
+    assert x.get("/2/users/by/username/ACME_press")["data"]["username"] == "acme_press"
+
+
+def test_timelines_of_suspended_protected_and_unknown_accounts_answer_200_with_errors_alone(x):
+    def told(handle):
+        answer = x.timeline(handle)
+        assert list(answer) == ["errors"]
+        (error,) = answer["errors"]
+        assert error["value"] == error["resource_id"] == posts.user_id(handle)
+        return error["title"], error["type"].rsplit("/", 1)[1], error.get("section")
+
+    assert told("suspended_a") == ("Forbidden", "resource-not-found", None)
+    assert told("protected_a") == ("Authorization Error", "not-authorized-for-resource", "data")
+    assert told("unknown_a") == ("Not Found Error", "resource-not-found", None)
+    assert list(x.get("/2/users/1/tweets")) == ["errors"]
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "parameter"),
+    [
+        ("/2/users/by", {}, "usernames"),
+        ("/2/users/by", {"usernames": "a,b-c"}, "usernames"),
+        ("/2/users/by", {"usernames": "sixteencharacter"}, "usernames"),
+        ("/2/users/by", {"usernames": ",".join(f"h{n}" for n in range(101))}, "usernames"),
+        ("/2/users/1/tweets", {"max_results": "4"}, "max_results"),
+        ("/2/users/1/tweets", {"max_results": "101"}, "max_results"),
+        ("/2/users/1/tweets", {"exclude": "quotes"}, "exclude"),
+        ("/2/users/1/tweets", {"start_time": "2026-11-20"}, "start_time"),
+        ("/2/users/1/tweets", {"start_time": "2010-11-05T23:59:59Z"}, "start_time"),
+        ("/2/users/1/tweets", {"end_time": "2026-11-22T11:59:55Z"}, "end_time"),
+        ("/2/users/1/tweets", WINDOW | {"start_time": "2026-11-21T00:00:00Z"}, "start_time"),
+        ("/2/users/1/tweets", {"pagination_token": "nonsense"}, "pagination_token"),
+        ("/2/users/1/tweets", {"expansions": "author_id"}, "expansions"),
+        ("/2/users/1/tweets", {"next_token": "7140dibdnow1"}, "next_token"),
+        ("/2/tweets/search/all", {"query": "from:a", "max_results": "501"}, "max_results"),
+        ("/2/tweets/search/recent", {"query": "from:a", "max_results": "9"}, "max_results"),
+        ("/2/tweets/search/recent", {"query": "cats"}, "query"),
+        ("/2/tweets/search/recent", {"query": " OR ".join(["from:somebody_long"] * 30)}, "query"),
+        ("/2/tweets/search/recent", {"query": "from:a", "start_time": "2026-11-15T11:59:59Z"}, "start_time"),
+        ("/2/tweets/counts/recent", {"query": "from:a", "granularity": "week"}, "granularity"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_in_xs_form(x, path, params, parameter):
+    answer = x.ask(path, params)
+    body = answer.json()
+    assert answer.status_code == 400
+    assert body["title"] == "Invalid Request"
+    assert body["type"] == "https://api.twitter.com/2/problems/invalid-request"
+    assert list(body["errors"][0]["parameters"]) == [parameter]
+    assert "x-rate-limit-remaining" in answer.headers
+
+
+# Search and counts.
+
+
+def test_search_finds_the_own_posts_of_several_accounts_newest_first(x):
+    query = "(from:posts_20_a OR from:posts_30_b) -is:retweet -is:reply"
+    pages = [x.get("/2/tweets/search/all", query=query, max_results=20, **SEARCH_WINDOW)]
+    while token := pages[-1]["meta"].get("next_token"):
+        params = {"query": query, "max_results": 20, "next_token": token, **SEARCH_WINDOW}
+        pages.append(x.get("/2/tweets/search/all", **params))
+    found = [int(number) for number in ids(pages)]
+    assert [len(page["data"]) for page in pages] == [20, 20, 10]
+    assert found == sorted(set(found), reverse=True)
+
+
+def test_the_end_time_of_a_search_is_exclusive(x):
+    params = {"query": "from:posts_2_a -is:retweet -is:reply", "start_time": "2026-11-20T00:00:00Z"}
+    assert len(x.get("/2/tweets/search/recent", end_time="2026-11-20T23:59:59Z", **params)["data"]) == 1
+    assert len(x.get("/2/tweets/search/recent", end_time="2026-11-21T00:00:00Z", **params)["data"]) == 2
+
+
+def test_counts_agree_with_the_accounts(x):
+    query = "(from:posts_20_a OR from:posts_30_b OR from:suspended_a) -is:retweet -is:reply"
+    window = {"start_time": "2026-11-18T00:00:00Z", "end_time": "2026-11-20T00:00:00Z"}
+    assert x.get("/2/tweets/counts/recent", query=query, granularity="day", **window) == {
+        "data": [
+            {"end": "2026-11-19T00:00:00.000Z", "start": "2026-11-18T00:00:00.000Z", "tweet_count": 50},
+            {"end": "2026-11-20T00:00:00.000Z", "start": "2026-11-19T00:00:00.000Z", "tweet_count": 50},
+        ],
+        "meta": {"total_tweet_count": 100},
+    }
+    hours = x.get("/2/tweets/counts/all", query="from:posts_20_a -is:retweet -is:reply", **window)
+    assert len(hours["data"]) == 48
+    assert hours["meta"] == {"total_tweet_count": 40}
+
+
+# Who may ask.
+
+
+class Rewritten(requests.Session):
+    """Sends to the stand-in what tweepy, which knows one host only, sends to X."""
+
+    def __init__(self, url):
+        super().__init__()
+        self.trust_env = False
+        self.url = url
+
+    def request(self, method, url, **options):
+        return super().request(method, self.url + urlsplit(url).path, **options)
+
+
+def signed_client(x, **changes):
+    keys = {
+        "consumer_key": x_api.CONSUMER_KEY,
+        "consumer_secret": x_api.CONSUMER_SECRET,
+        "access_token": x_api.ACCESS_TOKEN,
+        "access_token_secret": x_api.ACCESS_TOKEN_SECRET,
+    }
+    client = tweepy.Client(**{**keys, **changes}, return_type=dict)
+    client.session = Rewritten(x.url)
+    return client
+
+
+def test_tweepy_reads_with_a_real_oauth_1_signature(x):
+    client = signed_client(x)
+    users = client.get_users(usernames=["acme_press", "posts_50_a"], user_auth=True)
+    number = users["data"][1]["id"]
+    page = client.get_users_tweets(
+        number,
+        exclude=["retweets", "replies"],
+        start_time=datetime(2026, 11, 20, tzinfo=UTC),
+        end_time="2026-11-20T23:59:59Z",
+        max_results=100,
+        tweet_fields=["created_at", "note_tweet"],
+        user_auth=True,
+    )
+    assert page["meta"]["result_count"] == 50
+    assert [entry["auth"] for entry in x.stand_in.requests] == ["oauth1", "oauth1"]
+
+
+def test_a_signature_made_for_xs_own_host_is_accepted(x):
+    client = tweepy.Client(*[None] * 5, return_type=dict)
+    auth = tweepy.OAuth1UserHandler(
+        x_api.CONSUMER_KEY, x_api.CONSUMER_SECRET, x_api.ACCESS_TOKEN, x_api.ACCESS_TOKEN_SECRET
+    ).apply_auth()
+    url = "https://api.twitter.com/2/users/by?usernames=acme_press"
+    prepared = client.session.prepare_request(requests.Request("GET", url, auth=auth))
+    prepared.url = x.url + "/2/users/by?usernames=acme_press"
+    assert x.session.send(prepared, timeout=10).status_code == 200
+
+
+@pytest.mark.parametrize("wrong", ["consumer_key", "consumer_secret", "access_token", "access_token_secret"])
+def test_each_wrong_oauth_1_secret_is_a_401(x, wrong):
+    with pytest.raises(tweepy.Unauthorized):
+        signed_client(x, **{wrong: "wrong"}).get_users(usernames=["acme_press"], user_auth=True)
+
+
+@pytest.mark.parametrize("token", ["wrong", "", None])
+def test_a_wrong_or_missing_bearer_token_is_xs_401_without_rate_limit_headers(x, token):
+    answer = x.ask("/2/users/by", {"usernames": "acme_press"}, token=token)
+    assert answer.status_code == 401
+    assert answer.json() == {
+        "title": "Unauthorized",
+        "type": "about:blank",
+        "status": 401,
+        "detail": "Unauthorized",
+    }
+    assert not [name for name in answer.headers if name.startswith("x-rate-limit")]
+
+
+@pytest.mark.parametrize("method", ["search_all_tweets", "get_all_tweets_count", "get_recent_tweets_count"])
+def test_bearer_only_endpoints_refuse_oauth_1(x, method):
+    client = signed_client(x)
+    client.bearer_token = "unused"
+    path = {"search_all_tweets": "search/all", "get_all_tweets_count": "counts/all"}.get(
+        method, "counts/recent"
+    )
+    with pytest.raises(tweepy.Forbidden) as refusal:
+        client.request("GET", f"/2/tweets/{path}", params={"query": "from:a"}, user_auth=True)
+    assert refusal.value.response.json() == {
+        "title": "Unsupported Authentication",
+        "detail": "Authenticating with OAuth 1.0a User Context is forbidden for this endpoint.  "
+        "Supported authentication types are [OAuth 2.0 Application-Only].",
+        "type": "https://api.twitter.com/2/problems/unsupported-authentication",
+        "status": 403,
+    }
+
+
+def test_consumer_keys_exchange_for_the_bearer_token(x):
+    keys, form = (x_api.CONSUMER_KEY, x_api.CONSUMER_SECRET), {"grant_type": "client_credentials"}
+    good = x.session.post(x.url + "/oauth2/token", auth=keys, data=form, timeout=10)
+    assert good.json() == {"token_type": "bearer", "access_token": x_api.BEARER_TOKEN}
+    bad = x.session.post(x.url + "/oauth2/token", auth=("a", "b"), data=form, timeout=10)
+    assert bad.status_code == 403
+    assert bad.json() == {
+        "errors": [
+            {
+                "code": 99,
+                "message": "Unable to verify your credentials",
+                "label": "authenticity_token_error",
+            }
+        ]
+    }
+
+
+def test_good_answers_carry_xs_headers(x):
+    answer = x.ask("/2/users/by", {"usernames": "acme_press"})
+    assert answer.headers["content-type"] == "application/json; charset=utf-8"
+    assert answer.headers["x-rate-limit-limit"] == "300"
+    assert int(answer.headers["x-rate-limit-remaining"]) < 300
+    assert int(answer.headers["x-rate-limit-reset"]) > NOW.timestamp()
+
+
+def test_an_unknown_path_is_a_404_in_html(x):
+    answer = x.ask("/2/nothing/here")
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+
+
+# The log and the ordered faults.
+
+
+def test_the_log_tells_each_request_and_no_secret(tmp_path):
+    log = tmp_path / "requests.jsonl"
+    with Server(log=log) as x:
+        x.timeline("posts_50_a", max_results=20)
+        x.ask("/2/users/by", {"usernames": "acme_press,unknown_a"}, token="wrong")
+        assert x.control("GET", "requests?since=1").json() == x.stand_in.requests[1:]
+        written = log.read_text()
+    first, second = [json.loads(line) for line in written.splitlines()]
+    assert first == {
+        "time": "2026-11-22T12:00:00+00:00",
+        "method": "GET",
+        "path": f"/2/users/{posts.user_id('posts_50_a')}/tweets",
+        "query": WINDOW | {"max_results": "20"},
+        "status": 200,
+        "auth": "bearer",
+        "posts": 20,
+        "users": 0,
+        "handles": ["posts_50_a"],
+        "fault": None,
+    }
+    assert (second["status"], second["auth"], second["users"]) == (401, "bearer", 0)
+    assert "wrong" not in written
+    assert x_api.BEARER_TOKEN not in written
+
+
+def test_a_restarted_stand_in_remembers_the_accounts_in_its_log(tmp_path):
+    log = tmp_path / "requests.jsonl"
+    path = f"/2/users/{posts.user_id('some_handle')}/tweets"
+    with Server(log=log) as x:
+        assert "errors" in x.get(path)
+        x.get("/2/users/by", usernames="some_handle")
+    with log.open("a") as file:
+        file.write('{"time": "2026-')  # killed while it wrote
+    with Server(log=log) as x:
+        assert "data" in x.get(path)
+
+
+def test_a_fault_strikes_after_skip_so_many_times_where_it_matches(x):
+    x.order({"match": "GET /2/users/by", "skip": 1, "times": 2, "status": 503, "body": "down"})
+    x.timeline("acme_press")
+    seen = [x.ask("/2/users/by", {"usernames": "acme_press"}).status_code for _ in range(4)]
+    assert seen == [200, 503, 503, 200]
+    assert x.control("GET", "faults").json() == []
+
+
+def test_faults_are_taken_in_order_and_cleared(x):
+    x.order({"status": 500}, {"status": 502})
+    x.control("POST", "faults", [{"status": 503}])
+    assert [x.ask("/2/users/by").status_code for _ in range(2)] == [500, 502]
+    x.control("DELETE", "faults")
+    assert x.ask("/2/users/by").status_code == 400
+
+
+def test_a_misspelt_fault_or_control_is_refused(x):
+    assert x.control("PUT", "faults", [{"emtpy_page": True}]).status_code == 400
+    assert x.control("PUT", "fualts", []).status_code == 400
+
+
+def test_an_ordered_answer_has_its_status_body_and_headers(x):
+    problem = {"title": "CreditsDepleted", "type": "https://api.twitter.com/2/problems/credits"}
+    x.order(
+        {"status": 402, "body": problem, "headers": {"X-Rate-Limit-Reset": 5}}, {"status": 500, "body": "<p>"}
+    )
+    answer = x.ask("/2/users/by")
+    assert (answer.status_code, answer.json(), answer.headers["x-rate-limit-reset"]) == (402, problem, "5")
+    assert x.ask("/2/users/by").headers["content-type"] == "text/html"
+
+
+def test_a_delayed_answer_is_late_and_true(x):
+    x.order({"delay": 0.2})
+    answer = x.ask("/2/users/by", {"usernames": "acme_press"})
+    assert answer.elapsed >= timedelta(seconds=0.2)
+    assert answer.json()["data"][0]["username"] == "acme_press"
+
+
+def test_a_reset_breaks_the_connection_without_an_answer(x):
+    x.order({"reset": True})
+    with pytest.raises(requests.ConnectionError, match=r"reset|aborted"):
+        x.ask("/2/users/by", {"usernames": "acme_press"})
+    assert x.stand_in.requests[-1]["status"] is None
+    assert x.ask("/2/users/by", {"usernames": "acme_press"}).status_code == 200
+
+
+def test_a_truncated_answer_ends_in_the_middle(x):
+    x.order({"truncate": True})
+    with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.ConnectionError)):
+        x.ask("/2/users/by", {"usernames": "acme_press"})
+
+
+def test_an_empty_page_hides_nothing_for_good(x):
+    x.order({"match": "/tweets", "skip": 1, "empty_page": True})
+    pages = x.walk("posts_50_a", max_results=20, **OWN)
+    assert "data" not in pages[1]
+    assert pages[1]["meta"]["result_count"] == 0
+    assert len(set(ids(pages))) == len(ids(pages)) == 50
+
+
+def test_a_short_page_hides_nothing_for_good(x):
+    x.order({"match": "/tweets", "short_page": 3})
+    pages = x.walk("posts_50_a", max_results=100)
+    assert [len(page["data"]) for page in pages] == [3, 56]
+    assert len(set(ids(pages))) == 59
+
+
+def test_a_repeated_token_is_the_one_just_used(x):
+    first = x.timeline("posts_50_a")
+    token = first["meta"]["next_token"]
+    x.order({"repeat_token": True})
+    assert x.timeline("posts_50_a", pagination_token=token)["meta"]["next_token"] == token
+
+
+def test_repeated_posts_are_those_of_the_page_before(x):
+    x.order({"match": "/tweets", "skip": 1, "repeat_posts": 2})
+    first, second, *_ = x.walk("posts_50_a", max_results=10)
+    assert ids([second])[:2] == ids([first])[-2:]
+    assert second["meta"]["result_count"] == 12
+
+
+def test_dropped_fields_are_missing_although_asked_for(x):
+    x.order({"drop_fields": ["created_at"]})
+    found = x.timeline("posts_50_a", **{"tweet.fields": "created_at,lang"})["data"]
+    assert {frozenset(post) for post in found} == {
+        frozenset({"id", "text", "edit_history_tweet_ids", "lang"})
+    }
+
+
+def test_dropped_posts_are_missing_for_good(x):
+    x.order({"match": "/tweets", "drop_posts": 4})
+    assert len(ids(x.walk("posts_50_a", max_results=10))) == 55
+
+
+def test_the_vocabulary_can_change_under_the_request(x):
+    x.order({"rename_vocabulary": True})
+    (post, *_) = x.timeline("posts_50_a", **{"tweet.fields": "public_metrics"})["data"]
+    assert "edit_history_post_ids" in post
+    assert "repost_count" in post["public_metrics"]
+
+
+def test_counts_can_be_off(x):
+    x.order({"match": "counts", "count_off_by": 3})
+    params = {"query": "from:posts_20_a -is:retweet -is:reply", "granularity": "day", **SEARCH_WINDOW}
+    answer = x.get("/2/tweets/counts/all", **params)
+    assert answer["meta"]["total_tweet_count"] == answer["data"][-1]["tweet_count"] == 23
+
+
+def test_an_ordered_rate_limit_answers_429_until_its_window_ends():
+    now = [NOW]
+    with Server(clock=lambda: now[0]) as x:
+        x.control("PUT", "rate_limit", {"limit": 2, "window": 60, "match": "/2/users/by"})
+        answers = [x.ask("/2/users/by", {"usernames": "acme_press"}) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        assert [answer.headers["x-rate-limit-remaining"] for answer in answers] == ["1", "0", "0"]
+        assert answers[2].headers["x-rate-limit-reset"] == str(int(NOW.timestamp()) + 60)
+        assert answers[2].json()["title"] == "Too Many Requests"
+        now[0] += timedelta(seconds=60)
+        assert x.ask("/2/users/by", {"usernames": "acme_press"}).status_code == 200
+
+
+def test_latency_holds_every_answer_back(x):
+    x.control("PUT", "latency", {"ms": 100})
+    slow = x.ask("/2/users/by", {"usernames": "acme_press"})
+    x.control("PUT", "latency", {"ms": 0})
+    assert slow.elapsed >= timedelta(seconds=0.1)
+
+
+def test_the_command_serves_on_loopback_with_the_credentials_of_the_environment(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    log = tmp_path / "new" / "requests.jsonl"
+    command = [sys.executable, "-m", "local.x_api", "--port", str(port), "--log", str(log)]
+    environment = {"PYTHONPATH": str(PROJECT), "X_API_BEARER_TOKEN": "another"}
+    with subprocess.Popen(command, env=environment, cwd=tmp_path) as process:
+        session = requests.Session()
+        session.trust_env = False
+        for _ in range(200):
+            try:
+                health = session.get(f"http://127.0.0.1:{port}/_control/health", timeout=5)
+                break
+            except requests.ConnectionError:
+                time.sleep(0.05)
+        url = f"http://127.0.0.1:{port}/2/users/by?usernames=acme_press"
+        answer = session.get(url, headers={"Authorization": "Bearer another"}, timeout=5)
+        process.terminate()
+    assert health.json() == {"status": "ok"}
+    assert answer.status_code == 200
+    assert json.loads(log.read_text())["handles"] == ["acme_press"]
+
+
+# X's own description.
+
+
+@pytest.fixture(scope="module")
+def described():
+    if not OPENAPI.exists():
+        pytest.skip("X's OpenAPI file is not at hand")
+    components = json.loads(OPENAPI.read_text())["components"]
+    # Stricter than X: posts from before 2023 have no impressions.
+    components["schemas"]["Tweet"]["properties"]["public_metrics"]["required"].remove("impression_count")
+    kinds = components["schemas"]["Problem"]["discriminator"]["mapping"]
+
+    def check(answer, schema):
+        schemas = [(f"#/components/schemas/{schema}", answer)]
+        schemas += [(kinds[error["type"]], error) for error in answer.get("errors", []) if "type" in error]
+        for reference, value in schemas:
+            errors = list(Draft7Validator({"$ref": reference, "components": components}).iter_errors(value))
+            assert errors == []
+
+    return check
+
+
+def test_answers_fit_xs_own_description(x, described):
+    described(x.get("/2/users/by", usernames="acme_press,unknown_a,suspended_a"), "Get2UsersByResponse")
+    described(x.get("/2/users/by/username/acme_press"), "Get2UsersByUsernameUsernameResponse")
+    for page in x.walk("posts_250_a", max_results=100, **ALL_FIELDS):
+        described(page, "Get2UsersIdTweetsResponse")
+    for handle in ("suspended_a", "protected_a", "unknown_a"):
+        described(x.timeline(handle), "Get2UsersIdTweetsResponse")
+    search = {"query": "from:posts_50_a", "max_results": 100, **SEARCH_WINDOW, **ALL_FIELDS}
+    described(x.get("/2/tweets/search/all", **search), "Get2TweetsSearchAllResponse")
+    described(x.get("/2/tweets/search/recent", **search), "Get2TweetsSearchRecentResponse")
+    counts = {"query": "from:posts_50_a", "granularity": "day", **SEARCH_WINDOW}
+    described(x.get("/2/tweets/counts/all", **counts), "Get2TweetsCountsAllResponse")
+    described(x.get("/2/tweets/counts/recent", **counts), "Get2TweetsCountsRecentResponse")
+    described(x.get("/2/usage/tweets"), "Get2UsageTweetsResponse")
+    described(x.ask("/2/users/by", token="wrong").json(), "GenericProblem")
+    described(x.get("/2/users/by", usernames="a-b"), "InvalidRequestProblem")
+
+
+def test_post_objects_have_only_fields_that_x_describes(day_of_50, described):
+    schema = json.loads(OPENAPI.read_text())["components"]["schemas"]["Tweet"]["properties"]
+    assert {name for post in day_of_50 for name in post} <= set(schema)
+    assert all(re.fullmatch(r"[0-9]{1,19}", post["id"]) for post in day_of_50)
