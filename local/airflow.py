@@ -1,0 +1,130 @@
+"""The few REST calls that the local stack makes to its Airflow."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+import httpx
+
+DAG = "twitter"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One task instance of a run."""
+
+    name: str
+    state: str
+    attempt: int
+    started: datetime | None
+    seconds: float | None
+
+    @classmethod
+    def read(cls, answer: dict[str, Any]) -> Self:
+        return cls(
+            name=answer["task_id"],
+            state=answer["state"] or "waiting",
+            attempt=answer["try_number"],
+            started=_moment(answer["start_date"]),
+            seconds=answer["duration"],
+        )
+
+
+class Airflow:
+    """A client of one local Airflow, which asks for no password."""
+
+    def __init__(self, url: str) -> None:
+        self._http = httpx.Client(base_url=f"{url}/api/v2", trust_env=False, timeout=20)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def answers(self) -> bool:
+        return self._http.get("/monitor/health").is_success
+
+    def healthy_since(self, moment: datetime) -> bool:
+        """Whether each component has been heard of after `moment`; older heartbeats are another stack's."""
+        health = self._call("GET", "/monitor/health")
+        return health["metadatabase"]["status"] == "healthy" and all(
+            (heard := _moment(health[name][f"latest_{name}_heartbeat"])) and heard >= moment
+            for name in ("scheduler", "dag_processor", "triggerer")
+        )
+
+    def dag_parsed_since(self, moment: datetime) -> bool:
+        dag = self._http.get(f"/dags/{DAG}")
+        return dag.is_success and (_moment(dag.json()["last_parsed_time"]) or moment) > moment
+
+    def import_error_since(self, moment: datetime) -> str | None:
+        """What a DAG file fails with, if one does."""
+        for error in self._call("GET", "/importErrors")["import_errors"]:
+            if _moment(error["timestamp"]) >= moment:
+                return f"{error['filename']} cannot be imported:\n{error['stack_trace'].strip()}"
+        return None
+
+    def variable(self, name: str) -> str | None:
+        found = self._http.get(f"/variables/{name}")
+        return found.json()["value"] if found.is_success else None
+
+    def add_variable(self, name: str, value: str, description: str) -> None:
+        """Creates a Variable; one that exists keeps the value that somebody gave it."""
+        if self.variable(name) is None:
+            self._call("POST", "/variables", json={"key": name, "value": value, "description": description})
+
+    def put_connection(self, name: str, **fields: Any) -> None:
+        """Creates a Connection, or replaces it."""
+        body = {"connection_id": name} | fields
+        if self._http.get(f"/connections/{name}").is_success:
+            self._call("PATCH", f"/connections/{name}", json=body)
+        else:
+            self._call("POST", "/connections", json=body)
+
+    def run_day(self, midnight: datetime) -> str:
+        """Starts the run of the day that begins at `midnight`, or clears and restarts it. Returns its id."""
+        self._call("PATCH", f"/dags/{DAG}", params={"update_mask": "is_paused"}, json={"is_paused": False})
+        for backfill in self._call("GET", "/backfills", params={"dag_id": DAG})["backfills"]:
+            if backfill["completed_at"] is None:  # of a stack that was killed; one more is refused beside it
+                self._call("PUT", f"/backfills/{backfill['id']}/cancel")
+        day = midnight.isoformat()
+        wanted = {"dag_id": DAG, "from_date": day, "to_date": day, "reprocess_behavior": "completed"}
+        self._call("POST", "/backfills", json=wanted)
+        of_day = {"logical_date_gte": day, "logical_date_lte": day}
+        return self._call("GET", f"/dags/{DAG}/dagRuns", params=of_day)["dag_runs"][0]["dag_run_id"]
+
+    def run_state(self, run: str) -> str:
+        return self._call("GET", f"/dags/{DAG}/dagRuns/{run}")["state"]
+
+    def stages(self, run: str) -> list[Stage]:
+        found = self._call("GET", f"/dags/{DAG}/dagRuns/{run}/taskInstances")["task_instances"]
+        return [Stage.read(instance) for instance in found]
+
+    def error_of(self, run: str, stage: Stage) -> str:
+        """The message that the stage's last try failed with, from its log."""
+        path = f"/dags/{DAG}/dagRuns/{run}/taskInstances/{stage.name}/logs/{stage.attempt}"
+        events = self._call("GET", path, headers={"Accept": "application/json"})["content"]
+        for event in reversed(events):
+            if details := event.get("error_detail"):
+                return f"{details[0]['exc_type']}: {details[0]['exc_value']}"
+        errors = [event["event"] for event in events if event.get("level") in ("error", "critical")]
+        return errors[-1] if errors else "its log holds no error; the worker may have been killed"
+
+    def _call(self, method: str, path: str, **request: Any) -> Any:
+        answer = self._http.request(method, path, **request)
+        if answer.is_error:
+            raise AirflowRefused(f"{method} {answer.url}: {answer.status_code} {_detail(answer)}")
+        return answer.json() if answer.content else None
+
+
+class AirflowRefused(RuntimeError):
+    """Airflow's API answered with an error."""
+
+
+def _detail(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["detail"])
+    except (json.JSONDecodeError, KeyError, TypeError):
+        return answer.text[:500]
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

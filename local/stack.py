@@ -1,0 +1,440 @@
+"""Everything the pipeline needs on a laptop, started together and stopped together.
+
+    with Stack() as stack:
+        print(stack.url)
+        stack.wait()
+
+It runs AWS, the instance metadata service, X and the four components of Airflow as child processes on
+loopback. All they keep lies below one state directory, `.local/`, each one's output in `logs/`.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from sys import executable
+from threading import current_thread, main_thread
+from typing import IO, Any, Self
+
+import boto3
+import httpx
+import psutil
+from mirakuru import SimpleExecutor
+from mirakuru.base import ENV_UUID
+from mirakuru.exceptions import ProcessFinishedWithError, TimeoutExpired
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from local import aws, environment
+from local.airflow import DAG, Airflow
+from local.environment import PROJECT, BadEnvFile, EnvFile
+
+START_SECONDS = 180
+STOP_SECONDS = 10
+MARK = "TWITTER_LOCAL_STACK"
+"""Environment variable of every process of a stack: its state directory."""
+
+VARIABLES = {
+    "twitter_handles": (
+        "acme_press, orbital_news, quiet_garden",
+        "Accounts to collect, with commas between.",
+    ),
+    "twitter_tweet_limit": ("100", "The latest N tweets of an account's day; 0 is no limit."),
+    "twitter_run_budget_usd": ("5", "No request is sent that could take a run above this; 0 is no cap."),
+    "twitter_month_budget_usd": (
+        "100",
+        "No request is sent that could take a month above this; 0 is no cap.",
+    ),
+}
+
+
+class LocalStackError(RuntimeError):
+    """The local stack cannot start or go on; the message says why and what to do."""
+
+
+class Component(SimpleExecutor):
+    """One child process, its output in a log file of its own."""
+
+    def __init__(self, name: str, command: list[str], env: Mapping[str, str], logs: Path) -> None:
+        self.name = name
+        self.log = logs / f"{name}.log"
+        self._env = dict(env)
+        output = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        self._output = output
+        super().__init__(
+            command,
+            cwd=str(PROJECT),
+            # Python takes seconds to fold up the API server after its last answer.
+            timeout=1 if name == "api-server" else STOP_SECONDS,
+            sleep=0.05,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+
+    @property
+    def envvars(self) -> dict[str, str]:
+        """Only what it was given: nothing leaks in from this process."""
+        return self._env | {ENV_UUID: self._uuid}
+
+    @property
+    def pid(self) -> int | None:
+        return self.process.pid if self.process else None
+
+    @property
+    def exit_code(self) -> int | None:
+        return self.process.poll() if self.process else None
+
+    def start(self) -> Self:
+        try:
+            return super().start()
+        finally:
+            os.close(self._output)
+
+    def stop(self, *_: Any, **__: Any) -> Self:
+        """Ends the process group, by force after STOP_SECONDS."""
+        with suppress(ProcessFinishedWithError, TimeoutExpired):
+            super().stop()
+        return self
+
+    def died(self) -> LocalStackError:
+        lines = self.log.read_text(errors="replace").strip().splitlines()[-15:]
+        return LocalStackError(
+            f"{self.name} ended with exit code {self.exit_code}. The end of {self.log}:\n" + "\n".join(lines)
+        )
+
+
+class Stack:
+    """The local stack of one state directory. `port` is the UI's, None any free one."""
+
+    def __init__(
+        self,
+        state: Path = PROJECT / ".local",
+        port: int | None = 8080,
+        dags: Path = PROJECT / "dags",
+        env_file: Path = PROJECT / ".env",
+        caller: Mapping[str, str] = os.environ,
+    ) -> None:
+        self.state = state.resolve()
+        self.logs = self.state / "logs"
+        self.port = port
+        self.dags = dags
+        self.caller = caller
+        try:
+            self.env_file = EnvFile.read(env_file)
+        except BadEnvFile as error:
+            raise LocalStackError(str(error)) from error
+        self.environment: dict[str, str] = {}
+        self.airflow: Airflow | None = None
+        self._lock: IO[str] | None = None
+        self._servers: list[Component] = []
+        self._workers: list[Component] = []
+
+    def __enter__(self) -> Self:
+        return self if self._lock else self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> Self:
+        """Starts everything and returns when the DAG can run. On any failure nothing is left running."""
+        try:
+            self._take_lock()
+            _end(self._marked())  # of a stack that was killed
+            self._prepare()
+            self._start_stand_ins()
+            self._migrate()
+            self._start_airflow()
+            self._wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Stops everything, those who ask before those who answer. May be called twice."""
+        with _undisturbed():
+            for components in (self._workers, self._servers):
+                with ThreadPoolExecutor() as pool:
+                    ended = pool.map(Component.stop, components)
+                    self._end_tasks()
+                    list(ended)
+                components.clear()
+            if self._lock:
+                _end(self._marked())
+                self._lock.close()
+                self._lock = None
+            if self.airflow:
+                self.airflow.close()
+
+    def _end_tasks(self) -> None:
+        """Kills running tasks, each of which leads a process group.
+
+        The scheduler would wait for their end; so it records that they failed, and their next try comes with
+        the next start.
+        """
+        groups = {component.pid for component in self._servers + self._workers}
+        if groups:
+            _end([process for process in self._marked() if _group(process) not in groups])
+
+    def check(self) -> None:
+        """Raises the error of the first component that has ended."""
+        for component in self._servers + self._workers:
+            if component.exit_code is not None:
+                raise component.died()
+
+    def wait(self) -> None:
+        """Returns never; raises when a component ends."""
+        while True:
+            self.check()
+            time.sleep(1)
+
+    def s3(self) -> Any:
+        """An S3 client with the pipeline's own rights: the local role's, or those of `.env` and the shell."""
+        if not self.env_file.real_aws:
+            return aws.role_session(self.metadata).client("s3", endpoint_url=self.aws)
+        given = {name: self.environment.get(name) for name in (*environment.AWS_KEYS, "AWS_DEFAULT_REGION")}
+        return boto3.Session(
+            profile_name=given["AWS_PROFILE"],
+            aws_access_key_id=given["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=given["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=given["AWS_SESSION_TOKEN"],
+            region_name=given["AWS_DEFAULT_REGION"],
+        ).client("s3")
+
+    @property
+    def bucket(self) -> str:
+        return self.env_file.get("AIRFLOW_VAR_TWITTER_BUCKET") or self.airflow.variable("twitter_bucket")
+
+    # Starting
+
+    def _take_lock(self) -> None:
+        self.state.mkdir(parents=True, exist_ok=True)
+        lock = (self.state / "lock").open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            running = json.loads(lock.read() or '{"pid": "unknown", "url": "unknown"}')
+            lock.close()
+            raise LocalStackError(
+                f"the local stack of this checkout is already running (pid {running['pid']}, "
+                f"UI {running['url']}). Use that one, or stop it first."
+            ) from error
+        self._lock = lock
+
+    def _prepare(self) -> None:
+        for name in ("airflow", "aws", "logs", "s3", "tmp", "x_api"):
+            (self.state / name).mkdir(mode=0o700, exist_ok=True)
+        free = _free_ports(4)
+        if self.port is None:
+            self.port = free.pop()
+        elif not _is_free(self.port):
+            raise LocalStackError(
+                f"port {self.port} is taken. Choose another one: make up PORT={self.port + 10}"
+            )
+        self.x_port, aws_port, metadata_port = free[:3]
+        self.aws = f"http://127.0.0.1:{aws_port}"
+        self.metadata = f"http://127.0.0.1:{metadata_port}"
+        self._ports = {"aws": aws_port, "metadata": metadata_port}
+        self._lock.truncate(0)
+        self._lock.write(json.dumps({"pid": os.getpid(), "url": self.url}))
+        self._lock.flush()
+
+        settings = environment.airflow_settings(self.state, self.port, self.dags, self.caller)
+        if not self.env_file.real_aws:
+            settings |= environment.aws_settings(self.aws, self.metadata, aws.REGION)
+        settings |= self.env_file
+        environment.write_exports(self.state / "env", settings)
+        self.environment = environment.clean(self.caller, keep_aws=self.env_file.real_aws) | settings
+        self.airflow = Airflow(self.url)
+
+    def _component(self, name: str, command: list[str], env: Mapping[str, str]) -> Component:
+        # Else the title that a process gives itself is written over the environment that holds the mark.
+        marks = {MARK: str(self.state), "SPT_NOENV": "1"}
+        return Component(name, command, {**env, **marks}, self.logs)
+
+    def _start_stand_ins(self) -> None:
+        """AWS and X, unless `.env` names the real ones."""
+        base = environment.clean(self.caller) | {"PYTHONPATH": str(PROJECT)}
+        python = [executable, "-m"]
+        if not self.env_file.real_aws:
+            if not aws.MINISTACK.exists():
+                raise LocalStackError("ministack is not installed: run `make install`.")
+            self.root = aws.RootKey.of(self.state)
+            bare = {name: base[name] for name in ("PATH", "HOME", "LANG") if name in base}
+            server = aws.ministack_environment(self.state, self._ports["aws"], self.root)
+            self._launch(self._servers, "aws", [str(aws.MINISTACK)], bare | server)
+            found_at = environment.aws_settings(self.aws, self.metadata, aws.REGION)
+            serve = [*python, "local.instance_metadata", "--port", str(self._ports["metadata"])]
+            self._launch(self._servers, "metadata", serve, base | found_at | self.root.environment)
+        if not self.env_file.real_x:
+            requests = self.state / "x_api" / "requests.jsonl"
+            serve = [*python, "local.x_api", "--port", str(self.x_port), "--log", str(requests)]
+            self._launch(self._servers, "x", serve, base)
+
+    def _migrate(self) -> None:
+        """Brings the metadata database to this Airflow's schema, once for each version."""
+        stamp = self.state / "airflow" / "migrated"
+        database = self.state / "airflow" / "airflow.db"
+        wanted = version("apache-airflow-core")
+        if database.exists() and stamp.exists() and stamp.read_text() == wanted:
+            return
+        migration = self._component("migrate", [*_AIRFLOW, "db", "migrate"], self.environment)
+        try:
+            migration.start()
+            self._until("the metadata database is migrated", lambda: migration.exit_code is not None)
+            if migration.exit_code:
+                raise migration.died()
+        finally:
+            migration.stop()
+        stamp.write_text(wanted)
+
+    def _start_airflow(self) -> None:
+        self._started = datetime.now(UTC)
+        self._launch(self._servers, "api-server", [*_AIRFLOW, "api-server"], self.environment)
+        self._launch(self._workers, "dag-processor", [*_AIRFLOW, "dag-processor"], self.environment)
+        for name in ("scheduler", "triggerer"):
+            # Their log servers would listen on every interface.
+            self._launch(self._workers, name, [*_AIRFLOW, name, "--skip-serve-logs"], self.environment)
+
+    def _launch(self, group: list[Component], name: str, command: list[str], env: Mapping[str, str]) -> None:
+        component = self._component(name, command, env)
+        group.append(component)
+        component.start()
+
+    def _wait_until_ready(self) -> None:
+        if not self.env_file.real_aws:
+            self._until("AWS answers", lambda: _get(f"{self.aws}/_ministack/health"))
+            aws.apply(self.aws, self.root)
+            self._until("the metadata service answers", lambda: _get(f"{self.metadata}/health"))
+        if not self.env_file.real_x:
+            self._until("X answers", lambda: _get(f"http://127.0.0.1:{self.x_port}/_control/health"))
+        self._until("Airflow's API answers", self.airflow.answers)
+        self._seed()
+        self._until("Airflow's components are healthy", lambda: self.airflow.healthy_since(self._started))
+        self._until(f"the DAG {DAG} is known", self._dag_is_known)
+
+    def _dag_is_known(self) -> bool:
+        if error := self.airflow.import_error_since(self._started):
+            raise LocalStackError(error)
+        return self.airflow.dag_parsed_since(self._started)
+
+    def _seed(self) -> None:
+        """Tells Airflow where the stand-ins are. Variables that somebody changed keep their value."""
+        variables = dict(VARIABLES)
+        if not self.env_file.real_aws:
+            variables["twitter_bucket"] = (aws.BUCKET, "Bucket of the lake, the pipeline's own.")
+        for name, (value, description) in variables.items():
+            if f"AIRFLOW_VAR_{name.upper()}" not in self.env_file:
+                self.airflow.add_variable(name, value, description)
+        if not self.env_file.real_x:
+            from local import x_api
+
+            self.airflow.put_connection(
+                "twitter_default",
+                conn_type="http",
+                description="The stand-in for X of the local stack, made anew at each start.",
+                host="http://127.0.0.1",
+                port=self.x_port,
+                login=x_api.CONSUMER_KEY,
+                password=x_api.CONSUMER_SECRET,
+                extra=json.dumps(
+                    {"access_token": x_api.ACCESS_TOKEN, "access_token_secret": x_api.ACCESS_TOKEN_SECRET}
+                ),
+            )
+
+    def _until(self, what: str, ready: Callable[[], bool], seconds: float = START_SECONDS) -> None:
+        """Waits until `ready`; a component's death ends the wait at once."""
+
+        def is_ready() -> bool:
+            self.check()
+            try:
+                return ready()
+            except httpx.TransportError:
+                return False
+
+        retry = Retrying(
+            retry=retry_if_result(lambda is_so: not is_so),
+            stop=stop_after_delay(seconds),
+            wait=wait_fixed(0.2),
+        )
+        try:
+            retry(is_ready)
+        except RetryError as error:
+            raise LocalStackError(f"not within {seconds} s: {what}. See {self.logs}.") from error
+
+    def _marked(self) -> list[psutil.Process]:
+        """Living processes of a stack on this state directory."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error, OSError):
+                if process.environ().get(MARK) == str(self.state) and process.pid != os.getpid():
+                    found.append(process)
+        return found
+
+
+_AIRFLOW = [executable, "-m", "airflow"]
+
+
+def _group(process: psutil.Process) -> int | None:
+    try:
+        return os.getpgid(process.pid)
+    except ProcessLookupError:
+        return None
+
+
+def _end(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(processes, timeout=STOP_SECONDS)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A second Ctrl-C does not interrupt the stopping, which is bounded."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, signal.SIG_IGN) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _get(url: str) -> bool:
+    return httpx.get(url, trust_env=False, timeout=5).is_success
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports

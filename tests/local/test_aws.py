@@ -1,0 +1,208 @@
+"""The laptop's AWS grants what deploy/template.yaml grants, to a client without keys, again after a kill."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+from botocore.exceptions import ClientError
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from local import aws, environment
+from local.environment import PROJECT
+from local.stack import _free_ports
+
+DENIED = "AccessDenied"
+
+
+@dataclass
+class LocalAws:
+    """ministack and the metadata service, as the stack runs them."""
+
+    state: Path
+    children: list[subprocess.Popen] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name in ("s3", "aws", "tmp"):
+            (self.state / name).mkdir()
+        self.root = aws.RootKey.of(self.state)
+        self.port, self.metadata_port = _free_ports(2)
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.metadata = f"http://127.0.0.1:{self.metadata_port}"
+
+    def start(self) -> None:
+        base = environment.clean(os.environ) | {"PYTHONPATH": str(PROJECT)}
+        settings = environment.aws_settings(self.endpoint, self.metadata, aws.REGION) | self.root.environment
+        serve = [sys.executable, "-m", "local.instance_metadata", "--port", str(self.metadata_port)]
+        server = base | aws.ministack_environment(self.state, self.port, self.root)
+        self.children = [
+            subprocess.Popen([aws.MINISTACK], env=server),
+            subprocess.Popen(serve, env=base | settings),
+        ]
+        _answers(f"{self.endpoint}/_ministack/health")
+        _answers(f"{self.metadata}/health")
+        aws.apply(self.endpoint, self.root)
+
+    def kill(self) -> None:
+        for child in self.children:
+            child.kill()
+            child.wait(10)
+
+    def stop(self) -> None:
+        for child in self.children:
+            child.terminate()
+            child.wait(10)
+
+    def client(self, service: str = "s3"):
+        return aws.role_session(self.metadata).client(service, endpoint_url=self.endpoint)
+
+    def root_client(self, service: str = "s3"):
+        return self.root.client(service, self.endpoint)
+
+
+@retry(
+    retry=retry_if_exception_type(httpx.HTTPError),
+    stop=stop_after_delay(30),
+    wait=wait_fixed(0.1),
+    reraise=True,
+)
+def _answers(url: str) -> None:
+    httpx.get(url, trust_env=False, timeout=5).raise_for_status()
+
+
+@pytest.fixture(scope="module")
+def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    running = LocalAws(tmp_path_factory.mktemp("aws"))
+    try:
+        running.start()
+        yield running
+    finally:
+        running.kill()
+
+
+def refusal(call) -> str:
+    with pytest.raises(ClientError) as error:
+        call()
+    return error.value.response["Error"]["Code"]
+
+
+def token(local_aws: LocalAws, seconds: str = "60") -> httpx.Response:
+    return httpx.put(
+        f"{local_aws.metadata}/latest/api/token",
+        headers={"x-aws-ec2-metadata-token-ttl-seconds": seconds},
+        trust_env=False,
+    )
+
+
+def test_a_client_without_keys_gets_the_roles_credentials(local_aws: LocalAws) -> None:
+    session = aws.role_session(local_aws.metadata)
+    assert session.get_credentials().method == "iam-role"
+    caller = session.client("sts", endpoint_url=local_aws.endpoint).get_caller_identity()
+    assert caller["Arn"] == "arn:aws:sts::000000000000:assumed-role/twitter-local/i-00000000000000001"
+
+
+def test_the_metadata_service_refuses_a_request_without_a_token(local_aws: LocalAws) -> None:
+    url = f"{local_aws.metadata}/latest/meta-data/iam/security-credentials/{aws.ROLE}"
+    assert httpx.get(url, trust_env=False).status_code == 401
+    asked = {"x-aws-ec2-metadata-token": token(local_aws).text}
+    assert httpx.get(url, headers=asked, trust_env=False).json()["Code"] == "Success"
+
+
+@pytest.mark.parametrize("seconds", ["0", "21601", "soon", ""])
+def test_a_token_lives_between_a_second_and_six_hours(local_aws: LocalAws, seconds: str) -> None:
+    assert token(local_aws, seconds).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "twitter/dt=2026-11-18/refined_tweets.csv",
+        "twitter_parquet/dt=2026-11-18/refined_tweets.parquet",
+        "twitter_rejected/dt=2026-11-18/rejected_tweets.jsonl.gz",
+        "twitter_receipts/dt=2026-11-18/receipt.json",
+        "twitter_raw/dt=2026-11-18/run=r/buy=1/acme_press/0001.json.gz",
+        "twitter_ledger/month=2026-11/r-1.json",
+        "twitter_accounts/accounts.json",
+        "staging/twitter/dt=2026-11-18/run=r/receipt.json",
+        "airflow_logs/dag_id=twitter/run_id=manual__2026-11-18T00:00:00+00:00/attempt=1.log",
+    ],
+)
+def test_the_role_reads_and_writes_its_own_prefixes_but_deletes_nothing(
+    local_aws: LocalAws, key: str
+) -> None:
+    s3 = local_aws.client()
+    s3.put_object(Bucket=aws.BUCKET, Key=key, Body=b"kept")
+    assert s3.get_object(Bucket=aws.BUCKET, Key=key)["Body"].read() == b"kept"
+    assert key in {found["Key"] for found in s3.list_objects_v2(Bucket=aws.BUCKET)["Contents"]}
+    assert refusal(lambda: s3.delete_object(Bucket=aws.BUCKET, Key=key)) == DENIED
+    version = s3.head_object(Bucket=aws.BUCKET, Key=key)["VersionId"]
+    assert refusal(lambda: s3.delete_object(Bucket=aws.BUCKET, Key=key, VersionId=version)) == DENIED
+    assert aws.object_on_disk(local_aws.state, aws.BUCKET, key).read_bytes() == b"kept"
+
+
+def test_the_role_cannot_write_or_read_outside_its_prefixes(local_aws: LocalAws) -> None:
+    s3 = local_aws.client()
+    local_aws.root_client().put_object(Bucket=aws.BUCKET, Key="payroll/2026.csv", Body=b"secret")
+    assert refusal(lambda: s3.put_object(Bucket=aws.BUCKET, Key="payroll/2027.csv", Body=b"")) == DENIED
+    assert refusal(lambda: s3.get_object(Bucket=aws.BUCKET, Key="payroll/2026.csv")) == DENIED
+
+
+def test_the_role_sees_no_other_bucket(local_aws: LocalAws) -> None:
+    local_aws.root_client().create_bucket(Bucket="somebody-elses")
+    s3 = local_aws.client()
+    assert refusal(lambda: s3.list_objects_v2(Bucket="somebody-elses")) == DENIED
+    assert refusal(lambda: s3.put_object(Bucket="somebody-elses", Key="twitter/x", Body=b"")) == DENIED
+    assert refusal(lambda: s3.put_bucket_versioning(
+        Bucket=aws.BUCKET, VersioningConfiguration={"Status": "Suspended"})) == DENIED  # fmt: skip
+
+
+def test_the_role_reads_airflows_parameters_and_no_others(local_aws: LocalAws) -> None:
+    for name in ("/airflow/variables/twitter_bucket", "/payroll/key"):
+        local_aws.root_client("ssm").put_parameter(Name=name, Value="v", Type="SecureString", Overwrite=True)
+    ssm = local_aws.client("ssm")
+    found = ssm.get_parameter(Name="/airflow/variables/twitter_bucket", WithDecryption=True)
+    assert found["Parameter"]["Value"] == "v"
+    assert refusal(lambda: ssm.get_parameter(Name="/payroll/key", WithDecryption=True)) == (
+        "AccessDeniedException"
+    )
+
+
+def test_the_bucket_is_versioned_private_and_without_acls(local_aws: LocalAws) -> None:
+    s3 = local_aws.root_client()
+    assert s3.get_bucket_versioning(Bucket=aws.BUCKET)["Status"] == "Enabled"
+    assert set(s3.get_public_access_block(Bucket=aws.BUCKET)["PublicAccessBlockConfiguration"].values()) == {
+        True
+    }
+    rules = s3.get_bucket_ownership_controls(Bucket=aws.BUCKET)["OwnershipControls"]["Rules"]
+    assert rules == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+
+
+@pytest.mark.parametrize("way", ["kill", "stop"])
+def test_objects_survive_and_the_role_is_in_force_again_after_a_restart(
+    local_aws: LocalAws, way: str
+) -> None:
+    key = "twitter/dt=2026-11-19/refined_tweets.csv"
+    s3 = local_aws.client()
+    for text in (b"first", b"second and longer"):
+        s3.put_object(Bucket=aws.BUCKET, Key=key, Body=text)
+
+    getattr(local_aws, way)()
+    local_aws.start()
+
+    s3 = local_aws.client()
+    assert s3.get_object(Bucket=aws.BUCKET, Key=key)["Body"].read() == b"second and longer"
+    versions = local_aws.root_client().list_object_versions(Bucket=aws.BUCKET, Prefix=key)["Versions"]
+    assert len(versions) >= 2
+    assert refusal(lambda: s3.delete_object(Bucket=aws.BUCKET, Key=key)) == DENIED
+    assert refusal(lambda: s3.put_object(Bucket=aws.BUCKET, Key="payroll/2027.csv", Body=b"")) == DENIED
+    assert local_aws.root_client().get_bucket_versioning(Bucket=aws.BUCKET)["Status"] == "Enabled"
+
+
+def test_the_root_key_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
+    made = aws.RootKey.of(tmp_path)
+    assert aws.RootKey.of(tmp_path) == made
+    assert (tmp_path / "aws_root_key.json").stat().st_mode & 0o777 == 0o600
