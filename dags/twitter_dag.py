@@ -1,27 +1,31 @@
 """
-### Posts of X accounts → `s3://<bucket>/twitter/dt=YYYY-MM-DD/refined_tweets.csv`, one UTC day a run
+### X posts → S3, one UTC day a run
 
-**extract** buys the day's posts from X and stages every answer as it came. **transform** makes one refined
-table of them. **load** publishes it, with a Parquet twin, the rejected posts and a receipt.
-Tasks hand each other S3 keys; the data stays in S3.
+`s3://<bucket>/twitter/dt=YYYY-MM-DD/refined_tweets.csv`
 
-| to do this | clear or trigger | what happens | what it costs |
-|---|---|---|---|
-| try a failed or red run again | `extract`, with downstream | it goes on where it stopped; only what is missing is bought | the missing posts |
-| publish the same day again | `load` | the staged files are published again, byte for byte | nothing |
-| refine again, after a change of code | `transform`, with downstream | what was bought is refined again, without a call to X | nothing |
-| read a landed day anew (new counts, deletions) | `extract` of the complete run, with downstream | the day is bought again and replaces the landed one | $0.005 a post |
+**extract** buys the day's posts and stages every answer as it came, **transform** refines them into one table,
+**load** publishes it with a Parquet twin, the rejected posts and a receipt.
 
-**Another day:** *Trigger* with `day`; a range of days: *Trigger → Backfill*. A day that has not ended fails
-at once; one that has just ended waits until it is settled (01:30 UTC), without holding a worker.
+| clear | what happens | cost |
+|---|---|---|
+| `load` | the staged files are published again, byte for byte | none |
+| `transform` + downstream | what was bought is refined again | none |
+| `extract` + downstream, of a failed or red run | it goes on where it stopped | what was missing |
+| `extract` + downstream, of a green run | the day is bought anew and replaced | $0.005 a post |
 
-**Needs:** Variables `twitter_bucket` and `twitter_handles`; Connection `twitter_default` (HTTP: consumer key
-and secret as login and password, `access_token` and `access_token_secret` in extra; or `bearer_token` in
-extra); an instance role, or `aws_default`, for S3. Optional Variables: `twitter_tweet_limit` (the latest N
-posts of an account's day, 100; 0 is all), `twitter_settle_minutes` (90), `twitter_accept_shrink`.
+**Another day:** *Trigger* with `day`. **A range:** *Trigger → Backfill*. A day that has not ended fails at once;
+one that has just ended waits until 01:30 UTC, without holding a worker. Run ids carry the date after the day;
+the logical date of a scheduled or backfill run is the day.
 
-**Red `load`:** read its last line. Either accounts are missing from the published day (named, with X's
-reason), or publishing would have dropped landed rows, and nothing was published.
+**Red `load`:** read the last line of its log. Either accounts are missing from the published day, each named
+with X's reason, or publishing would have dropped landed rows, and nothing was published.
+
+**Needs:** Variables `twitter_bucket` and `twitter_handles`; Connection `twitter_default` (HTTP: consumer key and
+secret as login and password, `access_token` and `access_token_secret` in extra; or `bearer_token` in extra); for
+S3 an instance role, or Connection `aws_default`.
+
+**May be set:** Variables `twitter_tweet_limit` (the latest N posts of an account's day: 100; 0 is all),
+`twitter_settle_minutes` (90), `twitter_accept_shrink` (days that may lose rows).
 """
 
 from datetime import timedelta

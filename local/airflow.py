@@ -58,7 +58,7 @@ class Airflow:
     def import_error_since(self, moment: datetime) -> str | None:
         """What a DAG file fails with, if one does."""
         for error in self._call("GET", "/importErrors")["import_errors"]:
-            if _moment(error["timestamp"]) >= moment:
+            if (_moment(error["timestamp"]) or moment) >= moment:
                 return f"{error['filename']} cannot be imported:\n{error['stack_trace'].strip()}"
         return None
 

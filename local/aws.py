@@ -131,8 +131,10 @@ def _apply_role(iam: Any, wanted: dict[str, Any]) -> None:
 
 def read_template(parameters: dict[str, str]) -> dict[str, dict[str, Any]]:
     """Properties of the template's Bucket and Role, with the intrinsic functions they use worked out."""
-    template = yaml.load(TEMPLATE.read_text(), Loader=_Intrinsics)
-    refs = {name: str(spec.get("Default", "")) for name, spec in template["Parameters"].items()} | parameters
+    template = yaml.load(TEMPLATE.read_text(), Loader=_Intrinsics)  # noqa: S506 - a safe loader
+    refs: dict[str, Any] = {
+        name: str(spec.get("Default", "")) for name, spec in template["Parameters"].items()
+    } | parameters
     refs |= {
         "AWS::Partition": "aws", "AWS::Region": REGION, "AWS::AccountId": ACCOUNT,
         "AWS::NoValue": None, "Bucket": BUCKET, "Bucket.Arn": f"arn:aws:s3:::{BUCKET}",

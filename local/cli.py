@@ -112,7 +112,7 @@ def _welcome(stack: Stack) -> Panel:
 
 def _follow(stack: Stack, run_id: str, title: str, deadline: float) -> tuple[str, list[Stage]]:
     """Shows the stages until the run has ended, or `deadline` has come. Returns its last state and stages."""
-    with _progress(title) as show:
+    with _Progress(title) as show:
         while True:
             stack.check()
             state, stages = stack.airflow.run_state(run_id), stack.airflow.stages(run_id)
@@ -123,7 +123,7 @@ def _follow(stack: Stack, run_id: str, title: str, deadline: float) -> tuple[str
             time.sleep(0.5)
 
 
-class _progress:
+class _Progress:
     """Shows stages: one table that is redrawn on a terminal, else a line for each change of state."""
 
     def __init__(self, title: str) -> None:
@@ -132,9 +132,9 @@ class _progress:
         self._seen: dict[str, tuple[str, int]] = {}
 
     def __enter__(self) -> Callable[[list[Stage]], None]:
-        if self._live:
-            self._live.start()
-            return self._redraw
+        if live := self._live:
+            live.start()
+            return lambda stages: live.update(self._table(stages), refresh=True)
         out.print(self._title)
         return self._print_changes
 
@@ -142,11 +142,11 @@ class _progress:
         if self._live:
             self._live.stop()
 
-    def _redraw(self, stages: list[Stage]) -> None:
+    def _table(self, stages: list[Stage]) -> Table:
         table = Table(title=self._title, title_justify="left", box=None, show_header=False)
         for stage in stages:
             table.add_row(stage.name, Text(_state(stage), COLOURS.get(stage.state, "dim")), _seconds(stage))
-        self._live.update(table, refresh=True)
+        return table
 
     def _print_changes(self, stages: list[Stage]) -> None:
         for stage in stages:

@@ -12,6 +12,7 @@ import argparse
 import secrets
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 import boto3
 import uvicorn
@@ -26,7 +27,7 @@ INSTANCE = "i-00000000000000001"
 LONGEST_TOKEN = 21_600
 EC2_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
-_sts = None
+_sts: Any = None
 _tokens: dict[str, float] = {}
 
 

@@ -17,7 +17,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -48,11 +48,6 @@ VARIABLES = {
         "Accounts to collect, with commas between.",
     ),
     "twitter_tweet_limit": ("100", "The latest N tweets of an account's day; 0 is no limit."),
-    "twitter_run_budget_usd": ("5", "No request is sent that could take a run above this; 0 is no cap."),
-    "twitter_month_budget_usd": (
-        "100",
-        "No request is sent that could take a month above this; 0 is no cap.",
-    ),
 }
 
 
@@ -133,8 +128,8 @@ class Stack:
         except BadEnvFile as error:
             raise LocalStackError(str(error)) from error
         self.environment: dict[str, str] = {}
-        self.airflow: Airflow | None = None
         self._lock: IO[str] | None = None
+        self._closing = ExitStack()
         self._servers: list[Component] = []
         self._workers: list[Component] = []
 
@@ -151,9 +146,9 @@ class Stack:
     def start(self) -> Self:
         """Starts everything and returns when the DAG can run. On any failure nothing is left running."""
         try:
-            self._take_lock()
+            self._lock = self._take_lock()
             _end(self._marked())  # of a stack that was killed
-            self._prepare()
+            self._prepare(self._lock)
             self._start_stand_ins()
             self._migrate()
             self._start_airflow()
@@ -176,8 +171,7 @@ class Stack:
                 _end(self._marked())
                 self._lock.close()
                 self._lock = None
-            if self.airflow:
-                self.airflow.close()
+            self._closing.close()
 
     def _end_tasks(self) -> None:
         """Kills running tasks, each of which leads a process group.
@@ -216,11 +210,12 @@ class Stack:
 
     @property
     def bucket(self) -> str:
-        return self.env_file.get("AIRFLOW_VAR_TWITTER_BUCKET") or self.airflow.variable("twitter_bucket")
+        given = self.env_file.get("AIRFLOW_VAR_TWITTER_BUCKET") or self.airflow.variable("twitter_bucket")
+        return given or aws.BUCKET
 
     # Starting
 
-    def _take_lock(self) -> None:
+    def _take_lock(self) -> IO[str]:
         self.state.mkdir(parents=True, exist_ok=True)
         lock = (self.state / "lock").open("a+")
         try:
@@ -233,9 +228,9 @@ class Stack:
                 f"the local stack of this checkout is already running (pid {running['pid']}, "
                 f"UI {running['url']}). Use that one, or stop it first."
             ) from error
-        self._lock = lock
+        return lock
 
-    def _prepare(self) -> None:
+    def _prepare(self, lock: IO[str]) -> None:
         for name in ("airflow", "aws", "logs", "s3", "tmp", "x_api"):
             (self.state / name).mkdir(mode=0o700, exist_ok=True)
         free = _free_ports(4)
@@ -249,9 +244,9 @@ class Stack:
         self.aws = f"http://127.0.0.1:{aws_port}"
         self.metadata = f"http://127.0.0.1:{metadata_port}"
         self._ports = {"aws": aws_port, "metadata": metadata_port}
-        self._lock.truncate(0)
-        self._lock.write(json.dumps({"pid": os.getpid(), "url": self.url}))
-        self._lock.flush()
+        lock.truncate(0)
+        lock.write(json.dumps({"pid": os.getpid(), "url": self.url}))
+        lock.flush()
 
         settings = environment.airflow_settings(self.state, self.port, self.dags, self.caller)
         if not self.env_file.real_aws:
@@ -260,6 +255,7 @@ class Stack:
         environment.write_exports(self.state / "env", settings)
         self.environment = environment.clean(self.caller, keep_aws=self.env_file.real_aws) | settings
         self.airflow = Airflow(self.url)
+        self._closing.callback(self.airflow.close)
 
     def _component(self, name: str, command: list[str], env: Mapping[str, str]) -> Component:
         # Else the title that a process gives itself is written over the environment that holds the mark.

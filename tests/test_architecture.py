@@ -8,7 +8,19 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "include" / "twitter"
 
-PURE = {"accounts", "answer", "budget", "contract", "day", "errors", "partition", "receipt", "refine", "walk"}
+PURE = {
+    "accounts",
+    "answer",
+    "budget",
+    "contract",
+    "day",
+    "errors",
+    "partition",
+    "post",
+    "receipt",
+    "refine",
+    "walk",
+}
 EDGES = {"lake", "retry", "run", "settings", "x_api"}
 COMPOSING = {"purchase", "stages"}
 OUTSIDE = {"airflow", "boto3", "botocore", "tweepy", "requests", "httpx", "urllib3"}

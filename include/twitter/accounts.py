@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import orjson
+import msgspec
 
 from include.twitter.answer import Answer, told
 
@@ -22,10 +22,10 @@ class Accounts:
 
     @classmethod
     def unpacked(cls, data: bytes | None) -> Accounts:
-        return cls(orjson.loads(data) if data else {})
+        return cls(msgspec.json.decode(data) if data else {})
 
     def packed(self) -> bytes:
-        return orjson.dumps(self.seen, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
+        return msgspec.json.format(msgspec.json.encode(self.seen, order="sorted"), indent=2)
 
     def id_of(self, handle: str, at: datetime) -> str | None:
         """The id that the handle had, if that was seen lately."""

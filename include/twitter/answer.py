@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-import orjson
+import msgspec
 
 ABOUT_THE_ACCOUNT = {"id", "username", "usernames", None}
 """What an error object's `parameter` names when it is about the account, not about a post referred to."""
@@ -61,9 +61,9 @@ class Answer:
             "received_at": self.received_at.astimezone(UTC)
             .isoformat(timespec="seconds")
             .replace("+00:00", "Z"),
-            "body": orjson.Fragment(self.content),
+            "body": msgspec.Raw(self.content),
         }
-        return gzip.compress(orjson.dumps(envelope), compresslevel=6, mtime=0)
+        return gzip.compress(msgspec.json.encode(envelope), compresslevel=6, mtime=0)
 
     @classmethod
     def unpacked(cls, data: bytes) -> Answer:
@@ -81,13 +81,17 @@ class Answer:
 
 def told(error: Mapping[str, Any]) -> str:
     """An error object of X in one line."""
-    return f"{error.get('title', 'Error')}: {error.get('detail', 'no detail given')}"
+    words = [error.get("title"), error.get("detail") or error.get("message")]
+    return ": ".join(str(word) for word in words if word) or "X gives no reason"
 
 
 def decoded(content: bytes) -> Any:
-    """Decode JSON; a ValueError says that it is none."""
+    """Decode JSON; a ValueError says that it is none.
+
+    Half an emoji, written as an escape of its own, is legal JSON but no text: it becomes U+FFFD.
+    """
     try:
-        return orjson.loads(content)
-    except orjson.JSONDecodeError:
-        # A lone surrogate (half an emoji, written as an escape) is legal JSON, but not for orjson.
-        return json.loads(content)
+        return msgspec.json.decode(content)
+    except ValueError:
+        text = json.dumps(json.loads(content), ensure_ascii=False)
+        return json.loads(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-import orjson
+import msgspec
 import pandas as pd
 import pandera.pandas as pa
 import pyarrow
@@ -86,7 +86,7 @@ PARQUET_SCHEMA = pyarrow.schema(
 def schema(day: Day, author_id: str) -> pa.DataFrameSchema:
     """The contract for one account's rows of a day."""
     checks = {
-        "tweet_id": [pa.Check.str_matches(r"^\d{1,19}$", error="is no id")],
+        "tweet_id": [pa.Check.str_matches(r"^[0-9]{1,19}\Z", error="is no id")],
         "created_at": [pa.Check(lambda at: (at >= day.start) & (at < day.end), error=f"is not on {day}")],
         "author_id": [pa.Check.equal_to(author_id, error=f"is not the account's own, {author_id}")],
         **{metric: [pa.Check.ge(0, error="is negative")] for metric in METRICS},
@@ -119,7 +119,11 @@ def csv_text(rows: pd.DataFrame) -> str:
         text=[LINE_BREAKS.sub(" ", text) for text in rows["text"]],
         **{c.name: rows[c.name].dt.strftime("%Y-%m-%dT%H:%M:%SZ") for c in COLUMNS if c.kind is MOMENT},
         **{c.name: rows[c.name].map({True: "true", False: "false"}) for c in COLUMNS if c.kind is BOOLEAN},
-        **{c.name: [orjson.dumps(x).decode() for x in rows[c.name]] for c in COLUMNS if c.kind is TEXTS},
+        **{
+            c.name: [msgspec.json.encode(x).decode() for x in rows[c.name]]
+            for c in COLUMNS
+            if c.kind is TEXTS
+        },
     ).to_csv(columns=NAMES, header=False, index=False, lineterminator="\n")
 
 

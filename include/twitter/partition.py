@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import orjson
+import msgspec
 import pyarrow.parquet
 
 from include.twitter import contract
@@ -46,7 +46,7 @@ class Partition:
             self._csv.write(contract.csv_text(refined.rows))
             self._parquet.write_table(contract.arrow_table(refined.rows))
         for post in refined.rejected:
-            self._rejected.write(orjson.dumps(post, option=orjson.OPT_APPEND_NEWLINE))
+            self._rejected.write(msgspec.json.encode(post) + b"\n")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

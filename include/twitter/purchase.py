@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import orjson
+import msgspec
 
 from include.twitter.answer import Answer
 from include.twitter.errors import NothingStaged
@@ -45,7 +45,7 @@ class Purchase:
 
     def _manifest_at(self, root: str) -> Mapping[str, Any] | None:
         data = self._lake.read(f"{root}buy={self.number}/manifest.json")
-        return orjson.loads(data) if data else None
+        return msgspec.json.decode(data) if data else None
 
     @property
     def manifest(self) -> str:
@@ -67,7 +67,7 @@ class Purchase:
 
     def close(self, manifest: Mapping[str, Any]) -> None:
         """Say what was bought, once every account has been asked."""
-        self._lake.write(self.manifest, orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
+        self._lake.write(self.manifest, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
 
 
 def staged_answer(lake: Lake, key: str) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import orjson
+import msgspec
 
 from include.twitter import budget, contract
 from include.twitter.errors import Unbalanced
@@ -57,7 +57,7 @@ def of(manifest: Mapping[str, Any], accounts: list[dict[str, Any]], objects: Map
 
 
 def packed(receipt: Receipt) -> bytes:
-    return orjson.dumps(receipt, option=orjson.OPT_INDENT_2)
+    return msgspec.json.format(msgspec.json.encode(receipt), indent=2)
 
 
 def missing(receipt: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
@@ -102,13 +102,11 @@ def essentials(receipt: Receipt) -> dict[str, Any]:
     }
 
 
-def readable(receipt: Receipt) -> str:
-    """The receipt as a table, for a log."""
+def readable(receipt: Receipt) -> list[str]:
+    """The receipt as the lines of a table, for a log."""
     head = ["account", "outcome", *COUNTS]
     rows = [[a["username"], a["outcome"], *(str(a[name]) for name in COUNTS)] for a in receipt["accounts"]]
     totals = receipt["totals"]
     rows.append(["total", "", *(str(totals[name]) for name in COUNTS)])
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    return "\n".join(
-        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]
-    )
+    return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]]

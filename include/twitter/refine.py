@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html import unescape
 from typing import Any
@@ -14,20 +14,7 @@ from include.twitter import contract
 from include.twitter.answer import Answer
 from include.twitter.contract import METRICS
 from include.twitter.day import Day
-
-METRIC_NAMES = {
-    "likes": ("like_count",),
-    "retweets": ("retweet_count", "repost_count"),
-    "replies": ("reply_count",),
-    "quotes": ("quote_count",),
-    "bookmarks": ("bookmark_count",),
-    "impressions": ("impression_count",),
-}
-"""X's names for the metrics, in both of its vocabularies."""
-
-
-class Malformed(Exception):
-    """A post that cannot be a row; the message is the reason that stands in the rejected file."""
+from include.twitter.post import Entities, Link, Malformed, Metrics, Post, parsed
 
 
 @dataclass
@@ -47,16 +34,18 @@ def account(answers: Iterable[Answer], *, username: str, author_id: str, day: Da
     reasons: dict[int, str] = {}
     for answer in answers:
         captured_at = answer.received_at
-        for post in answer.posts:
+        for raw in answer.posts:
             try:
-                records.append((len(posts), captured_at, *record(post)))
+                records.append((len(posts), captured_at, *record(parsed(raw))))
             except Malformed as reason:
                 reasons[len(posts)] = str(reason)
-            posts.append(post)
+            posts.append(raw)
 
     counts = Counter(fetched=len(posts))
     rows = (
-        pd.DataFrame.from_records(records, columns=["post", "captured_at", *RECORD], index="post")
+        # As objects: a whole column of integers with one missing would turn into floats.
+        pd.DataFrame(records, columns=["post", "captured_at", *RECORD], dtype=object)
+        .set_index("post")
         .pipe(typed, username)
         .pipe(dated, reasons)
         .pipe(within, day, counts)
@@ -92,53 +81,36 @@ RECORD = (
 )
 
 
-def record(post: Any) -> tuple[Any, ...]:
-    """The values of RECORD for one post, in both of X's vocabularies."""
-    if not isinstance(post, dict):
-        raise Malformed("is no object")
-    tweet_id = required(post, "id")
-    note = post.get("note_tweet") or post.get("note_post") or {}
-    entities = (note.get("entities") if note else post.get("entities")) or {}
-    text, urls = readable(note.get("text") or required(post, "text"), entities.get("urls") or ())
-    metrics = post.get("public_metrics") or {}
-    references = post.get("referenced_tweets") or post.get("referenced_posts") or ()
-    versions = post.get("edit_history_tweet_ids") or post.get("edit_history_post_ids") or (tweet_id,)
+def record(post: Post) -> tuple[Any, ...]:
+    """The values of RECORD for one post."""
+    source = post.note or post  # the note of a long post has entities of its own
+    entities = source.entities or Entities()
+    text, urls = readable(source.text, entities.urls or ())
+    metrics = post.public_metrics or Metrics()
     return (
-        tweet_id,
-        required(post, "created_at"),
+        post.id,
+        post.created_at,
         text,
-        *(metric(metrics, names) for names in METRIC_NAMES.values()),
-        post.get("lang"),
-        any(reference.get("type") == "quoted" for reference in references),
-        [hashtag["tag"] for hashtag in entities.get("hashtags") or ()],
-        [mention["username"] for mention in entities.get("mentions") or ()],
+        metrics.like_count,
+        metrics.retweet_count if metrics.retweet_count is not None else metrics.repost_count,
+        metrics.reply_count,
+        metrics.quote_count,
+        metrics.bookmark_count,
+        metrics.impression_count,
+        post.lang,
+        any(reference.type == "quoted" for reference in post.references),
+        [hashtag.tag for hashtag in entities.hashtags or ()],
+        [mention.username for mention in entities.mentions or ()],
         urls,
-        required(post, "author_id"),
-        post.get("conversation_id"),
-        versions[0],
-        len(versions) > 1,
-        post.get("possibly_sensitive"),
+        post.author_id,
+        post.conversation_id,
+        post.original_id,
+        post.original_id != post.id,
+        post.possibly_sensitive,
     )
 
 
-def required(post: Mapping[str, Any], name: str) -> str:
-    value = post.get(name)
-    if not isinstance(value, str):
-        raise Malformed(f"{name}: " + ("is missing" if value is None else f"is no text but {value!r}"))
-    return value
-
-
-def metric(metrics: Mapping[str, Any], names: Iterable[str]) -> int | None:
-    """A count, or None where X did not send it: missing is not 0."""
-    for name in names:
-        if (value := metrics.get(name)) is not None:
-            if type(value) is not int:
-                raise Malformed(f"{name}: is no whole number but {value!r}")
-            return value
-    return None
-
-
-def readable(text: str, links: Iterable[Mapping[str, Any]]) -> tuple[str, list[str]]:
+def readable(text: str, links: Iterable[Link]) -> tuple[str, list[str]]:
     """The text as people read it, and its links.
 
     Entity offsets count code points of the text as X escaped it: links are put in first, and `&amp;` and
@@ -147,18 +119,18 @@ def readable(text: str, links: Iterable[Mapping[str, Any]]) -> tuple[str, list[s
     pieces: list[str] = []
     urls: list[str] = []
     at = 0
-    for link in sorted(links, key=lambda link: link["start"]):
-        start, end = link["start"], link["end"]
-        if start < at or text[start:end] != link["url"]:
+    for link in sorted(links, key=lambda link: link.start):
+        if link.start < at or text[link.start : link.end] != link.url:
             continue  # X has been seen to repeat an entity, and to miscount
-        if "media_key" in link and not text[end:].strip():
-            pieces.append(unescape(text[at:start]).rstrip())
+        before = unescape(text[at : link.start])
+        at = link.end
+        if link.media_key and not text[at:].strip():
+            pieces.append(before.rstrip())
             at = len(text)
             continue
-        expanded = link.get("unwound_url") or link.get("expanded_url") or link["url"]
-        pieces += [unescape(text[at:start]), expanded]
-        at = end
-        if "media_key" not in link:
+        expanded = link.unwound_url or link.expanded_url or link.url
+        pieces += [before, expanded]
+        if not link.media_key:
             urls.append(expanded)
     pieces.append(unescape(text[at:]))
     return "".join(pieces), urls

@@ -69,7 +69,13 @@ def day_of(context: Mapping[str, Any]) -> Day:
             f'{{"day": "{Day.of(logical_date)}"}}, and leave the logical date empty.'
         )
     if start := context.get("data_interval_start"):
-        return Day.of(start)
+        day, end = Day.of(start), context["data_interval_end"]
+        if (start, end) != (day.start, day.end):
+            raise BadDay(
+                f"The data interval {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} is not one UTC day. "
+                "Use Trigger with `day`, or Backfill for a range of days."
+            )
+        return day
     return Day.of(dag_run.run_after).plus(-1)
 
 

@@ -129,30 +129,29 @@ def x_access() -> XAccess:
     except AirflowNotFoundException:
         raise BadSetting(setting, "not found", example) from None
     try:
-        extra = connection.extra_dejson
-        extra.items()  # an extra that is JSON, but no object
-    except (ValueError, AttributeError):
-        raise BadSetting(setting, "its extra is no JSON object", example) from None
+        extra = json.loads(connection.extra or "{}")  # extra_dejson would pass over what it cannot read
+    except ValueError:
+        extra = None
+    if not isinstance(extra, dict):
+        raise BadSetting(setting, "its extra is no JSON object", example)
+    given = {
+        "login": connection.login,
+        "password": connection.password,
+        **{name: extra.get(name) for name in ("access_token", "access_token_secret", "bearer_token")},
+    }
+    keys = {name: key for name, value in given.items() if (key := _secret(value))}
+    if odd := [name for name, key in keys.items() if not re.fullmatch(r"[!-~]+", key)]:
+        raise BadSetting(setting, f"{', '.join(odd)}: a key holds no white space and only ASCII", example)
     access = XAccess(
         host=_host(connection, setting),
-        consumer_key=_secret(connection.login),
-        consumer_secret=_secret(connection.password),
-        access_token=_secret(extra.get("access_token")),
-        access_token_secret=_secret(extra.get("access_token_secret")),
-        bearer_token=_secret(extra.get("bearer_token")),
+        consumer_key=keys.get("login"),
+        consumer_secret=keys.get("password"),
+        access_token=keys.get("access_token"),
+        access_token_secret=keys.get("access_token_secret"),
+        bearer_token=keys.get("bearer_token"),
     )
     if not (access.consumer or access.bearer_token):
-        given = [
-            name
-            for name, value in (
-                ("login", access.consumer_key),
-                ("password", access.consumer_secret),
-                ("access_token", access.access_token),
-                ("access_token_secret", access.access_token_secret),
-            )
-            if value
-        ]
-        raise BadSetting(setting, f"it holds no usable keys (found: {', '.join(given) or 'none'})", example)
+        raise BadSetting(setting, f"it holds no usable keys (found: {', '.join(keys) or 'none'})", example)
     if bool(access.access_token) != bool(access.access_token_secret):
         raise BadSetting(
             setting, "access_token and access_token_secret go together, one of them is missing", example
@@ -183,18 +182,16 @@ def _host(connection: Connection, setting: str) -> str:
     given = (
         connection.host if "://" in connection.host else f"{connection.schema or 'https'}://{connection.host}"
     )
-    url = urlsplit(given)
+    shown = re.sub(r"//.*@", "//…@", given)  # a password may have been written into it
+    try:
+        url = urlsplit(given)
+        port = connection.port or url.port
+    except ValueError:
+        url, port = urlsplit(""), None
     if url.scheme not in ("http", "https") or not url.hostname:
-        raise BadSetting(
-            setting,
-            f"its host {connection.host!r} is no web address",
-            "https://api.x.com, or empty for X itself",
-        )
+        raise BadSetting(setting, f"its host {shown!r} is no web address", f"{X_HOST}, or empty for X itself")
     if url.scheme == "http" and url.hostname not in LOOPBACK:
-        raise BadSetting(
-            setting, f"its host {given!r} would send the keys in clear text", "https://api.x.com"
-        )
-    port = connection.port or url.port
+        raise BadSetting(setting, f"its host {shown!r} would send the keys in clear text", X_HOST)
     host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
     return f"{url.scheme}://{host}" + (f":{port}" if port else "")
 

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from threading import Event
 from typing import Any
 
-import orjson
+import msgspec
 
 from include.twitter import accounts, budget, receipt, refine, settings
 from include.twitter.accounts import Accounts
@@ -92,9 +92,7 @@ def _walk_all(ids: dict[str, str], x: X, purchase: Purchase, day: Day, limit: in
             answer = x.timeline(user_id, day, size=walk.page_size, token=walk.token)
             purchase.stage(handle, answer)
             walk.take(answer)
-        log.info(
-            "%s: %d posts in %d pages, %s", handle, walk.returned, walk.pages, walk.reason or walk.outcome
-        )
+        log.info("%s: %s; posts %d, pages %d", handle, walk.reason or walk.outcome, walk.returned, walk.pages)
         return walk
 
     with ThreadPoolExecutor(READERS) as pool:
@@ -151,7 +149,8 @@ def transform(run: Run, bought: dict[str, Any]) -> dict[str, Any]:
             objects[name] = {"key": getattr(run.day, name), **fingerprint(file)}
     candidate = receipt.of(manifest, entries, objects)
     lake.write(f"{staging}receipt.json", receipt.packed(candidate))
-    log.info("::group::Receipt of %s\n%s\n::endgroup::", run.day, receipt.readable(candidate))
+    for line in receipt.readable(candidate):
+        log.info(line)
     return {"receipt": f"{staging}receipt.json", "rows": candidate["totals"]["published"]}
 
 
@@ -223,4 +222,4 @@ def _named(missing: Iterable[dict[str, Any]]) -> str:
 
 def _json(lake: Lake, key: str) -> Any:
     data = lake.read(key)
-    return orjson.loads(data) if data else None
+    return msgspec.json.decode(data) if data else None

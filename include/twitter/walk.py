@@ -7,7 +7,6 @@ been interrupted.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from include.twitter.answer import Answer
 from include.twitter.day import Day
 from include.twitter.errors import UnexpectedAnswer
+from include.twitter.post import Malformed, parsed
 
 SMALLEST_PAGE, LARGEST_PAGE = 5, 100
 MUST_HAVE = ("id", "text", "created_at", "public_metrics")
@@ -36,7 +36,7 @@ class Walk:
     """None while there is more to read, then `complete`, `limit` or `unavailable`."""
     reason: str | None = None
     _tokens: set[str] = field(default_factory=set)
-    _ids: set[str] = field(default_factory=set)
+    _wanted: set[str] = field(default_factory=set)
 
     def take(self, answer: Answer) -> None:
         """Go one page further."""
@@ -49,13 +49,9 @@ class Walk:
         self.pages += 1
         self.returned += len(posts)
         self.asked += int(answer.params["max_results"])
-        self._ids.update(
-            post["id"]
-            for post in posts
-            if isinstance(post, dict) and "id" in post and _within(self.day, post)
-        )
+        self._wanted |= {wanted for post in posts if (wanted := _wanted(post, self.day))}
         self.token = answer.next_token
-        if self.limit and len(self._ids) >= self.limit:
+        if self.limit and len(self._wanted) >= self.limit:
             self.outcome = "limit"
         elif self.token is None or self.token in self._tokens:
             # A short or an empty page is no end; a token seen before would lead in a circle.
@@ -71,7 +67,7 @@ class Walk:
         """
         if not self.limit:
             return LARGEST_PAGE
-        wanted = self.limit - len(self._ids)
+        wanted = self.limit - len(self._wanted)
         share = max(self.returned / self.asked, 0.01) if self.asked else 1
         return min(max(math.ceil(wanted / share), SMALLEST_PAGE), LARGEST_PAGE)
 
@@ -90,8 +86,11 @@ def require_fields(posts: list[Any]) -> None:
         )
 
 
-def _within(day: Day, post: Mapping[str, Any]) -> bool:
+def _wanted(raw: Any, day: Day) -> str | None:
+    """The id under which a post of the day counts towards the limit: the versions of an edit are one."""
     try:
-        return day.start <= datetime.fromisoformat(post["created_at"]) < day.end
-    except (KeyError, TypeError, ValueError):
-        return False
+        post = parsed(raw)
+        inside = day.start <= datetime.fromisoformat(post.created_at) < day.end
+    except (Malformed, TypeError, ValueError):  # it cannot be published; `refine` says why
+        return None
+    return post.original_id if inside else None

@@ -40,6 +40,9 @@ READERS = 8
 HANDLES_A_LOOKUP = 100
 """X's own limit."""
 
+WRONG_CONSUMER_KEYS = 99
+"""X's code, from the days of v1.1, at the token exchange."""
+
 # X bills posts, not fields: ask for all that is public and could be wanted from the raw answers later.
 POST_FIELDS = [
     "attachments",
@@ -107,10 +110,8 @@ class X:
 
     def _answer(self, response: requests.Response) -> Answer:
         url = urlsplit(response.request.url or "")
-        answer = Answer(url.path, dict(parse_qsl(url.query)), self._clock(), response.content)
-        if not isinstance(_json(response), dict):
-            raise Outage(f"{_said(response)}, but what it sent is no JSON object: {response.text[:80]!r}")
-        return answer
+        _object(response)
+        return Answer(url.path, dict(parse_qsl(url.query)), self._clock(), response.content)
 
     def _derived_bearer(self, access: XAccess) -> str:
         """An app-only token for the consumer keys: what they open without a user's access token."""
@@ -120,7 +121,7 @@ class X:
             data={"grant_type": "client_credentials"},
             auth=(access.consumer_key, access.consumer_secret),
         )
-        token = (_json(response) or {}).get("access_token")
+        token = _object(response).get("access_token")
         if not token:
             raise UnexpectedAnswer(f"{_said(response)}, without an access_token for the consumer keys.")
         mask_secret(token)
@@ -153,8 +154,8 @@ class _Session(requests.Session):
 
 def error_of(response: requests.Response) -> PipelineError:
     """What an answer that is no success means for us, by status, title and the last part of its `type`."""
-    problem = _json(response)
-    problem = problem if isinstance(problem, dict) else {}
+    body = _json(response)
+    problem = body if isinstance(body, dict) else {}
     title = str(problem.get("title", ""))
     kind = str(problem.get("type", "")).rsplit("/", 1)[-1]
     said = _said(response, problem)
@@ -168,6 +169,10 @@ def error_of(response: requests.Response) -> PipelineError:
             )
         case 402:
             return NoCredits(f"{said} Buy credits in X's developer console, then clear `extract`.")
+        case 403 if WRONG_CONSUMER_KEYS in _codes(problem):
+            return BadKeys(
+                f"{said} Put valid keys into {keys}: login and password are no consumer keys of X."
+            )
         case 403 if title == "SpendCapReached" or kind == "credits":
             until = problem.get("reset_date", "the cap is raised")
             return NoCredits(f"{said} The spend cap set in X's developer console holds until {until}.")
@@ -205,9 +210,24 @@ def _said(response: requests.Response, problem: dict[str, Any] | None = None) ->
     return f"{said}: {words}."
 
 
+def _codes(problem: dict[str, Any]) -> list[Any]:
+    return [error.get("code") for error in problem.get("errors") or [] if isinstance(error, dict)]
+
+
 def _reset(response: requests.Response) -> datetime | None:
-    stamp = response.headers.get("x-rate-limit-reset", "")
-    return datetime.fromtimestamp(int(stamp), UTC) if stamp.isdigit() else None
+    """When the rate window ends, if the header tells a time."""
+    try:
+        return datetime.fromtimestamp(int(response.headers["x-rate-limit-reset"]), UTC)
+    except (KeyError, ValueError, OverflowError, OSError):
+        return None
+
+
+def _object(response: requests.Response) -> dict[str, Any]:
+    """The JSON object that every success of X is; anything else comes from something in front of X."""
+    body = _json(response)
+    if not isinstance(body, dict):
+        raise Outage(f"{_said(response)}, but what it sent is no JSON object: {response.text[:80]!r}")
+    return body
 
 
 def _json(response: requests.Response) -> Any:

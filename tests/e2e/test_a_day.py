@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import re
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import duckdb
 import pandas as pd
@@ -282,3 +284,15 @@ def test_pandas_reads_the_types_that_the_readme_promises(landed, bucket):
     rows = pd.read_parquet(io.BytesIO(bucket.read(Day.parse("2026-11-18").parquet)))
     assert str(rows["created_at"].dt.tz) == "UTC"
     assert rows["tweet_id"].str.fullmatch(r"\d+").all()
+
+
+def test_the_readmes_lines_read_the_landed_csv(landed, bucket, tmp_path):
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    path = tmp_path / "refined_tweets.csv"
+    path.write_bytes(bucket.read(Day.parse("2026-11-18").csv))
+    names = {"path": path}
+    exec(block, names)  # noqa: S102 - the README's own lines
+    assert list(names["tweets"].columns) == contract.NAMES
+    assert contract.READ_CSV in block
+    assert "NA" not in set(names["tweets"]["lang"])

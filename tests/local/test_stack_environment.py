@@ -92,7 +92,7 @@ def test_a_shell_that_reads_the_exports_reaches_the_local_aws_without_keys(tmp_p
     assert file.stat().st_mode & 0o777 == 0o600
 
     script = f'. {file}; echo "${{AWS_PROFILE-none}} $AWS_ENDPOINT_URL $QUOTED"'
-    shell = subprocess.run(["sh", "-c", script], env=CALLER, capture_output=True, text=True, check=True)
+    shell = subprocess.run(["/bin/sh", "-c", script], env=CALLER, capture_output=True, text=True, check=True)
     assert shell.stdout == "none http://127.0.0.1:1 it's $HOME\n"
 
 

@@ -1,0 +1,154 @@
+"""`make run` and `make up` as the README gives them, in a checkout of their own."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from local.stack import MARK
+
+pytestmark = [pytest.mark.live, pytest.mark.slow]
+
+ROOT = Path(__file__).parents[2]
+MAKE = shutil.which("make") or "make"
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """The files of this checkout, beside its installed packages."""
+    there = tmp_path_factory.mktemp("checkout")
+    listed = [shutil.which("git"), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).exists():
+            (there / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, there / name)
+    (there / ".venv").symlink_to(ROOT / ".venv")
+    (there / ".local").mkdir()
+    (there / ".local" / "ministack").symlink_to(ROOT / ".local" / "ministack")
+    return there
+
+
+def make(checkout, *words, **more):
+    return subprocess.run([MAKE, *words], cwd=checkout, capture_output=True, text=True, timeout=280, **more)
+
+
+def processes(checkout) -> list[psutil.Process]:
+    """What a stack of the checkout has left running."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == str(checkout / ".local"):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def listeners(found) -> set[tuple[str, int]]:
+    return {
+        (connection.laddr.ip, connection.laddr.port)
+        for process in found
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+
+
+def test_make_run_lands_a_day_shows_it_and_leaves_nothing_running(checkout):
+    done = make(checkout, "run", "DAY=2026-11-18")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for line in (
+        r"extract +success",
+        r"transform +success",
+        r"load +success",
+        r"s3://twitter-local/twitter/dt=2026-11-18/refined_tweets\.csv",
+        r"rows",
+        r"cost [\d.]+ USD",
+    ):
+        assert re.search(line, done.stdout), line
+    landed = checkout / ".local/s3/000000000000/twitter-local/twitter/dt=2026-11-18/refined_tweets.csv"
+    assert landed.read_text().startswith("tweet_id,created_at,username,text,")
+    assert processes(checkout) == []
+
+
+def test_a_red_run_prints_the_failing_stages_error_and_exits_1(checkout):
+    (checkout / ".env").write_text("AIRFLOW_VAR_TWITTER_HANDLES=@bad handle!\n")
+    try:
+        done = make(checkout, "run", "DAY=2026-11-18")
+    finally:
+        (checkout / ".env").unlink()
+    assert done.returncode != 0
+    assert "extract failed: Variable twitter_handles: 'bad handle!': a handle is" in " ".join(
+        done.stdout.split()
+    )
+    assert "Traceback" not in done.stdout + done.stderr
+    assert processes(checkout) == []
+
+
+def test_make_run_refuses_what_is_no_day(checkout):
+    done = make(checkout, "run", "DAY=18.11.2026")
+    assert done.returncode != 0
+    assert "18.11.2026" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_make_up_says_which_port_is_taken_and_how_to_choose_another(checkout):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = make(checkout, "up", f"PORT={port}")
+    assert done.returncode != 0
+    assert f"port {port} is taken. Choose another one: make up PORT=" in " ".join(done.stdout.split())
+
+
+def test_make_up_serves_loopback_alone_buys_nothing_and_leaves_nothing_behind(checkout):
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    log = checkout / ".local/x_api/requests.jsonl"
+    bought = log.read_text() if log.exists() else ""
+    output = checkout / ".local/up.out"
+    with output.open("w") as out:
+        up = subprocess.Popen(
+            [MAKE, "up", f"PORT={port}"],
+            cwd=checkout,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _shown(output, f":{port}/dags/twitter", up)
+        health = httpx.get(
+            f"http://127.0.0.1:{port}/api/v2/monitor/health", trust_env=False, timeout=30
+        ).json()
+        assert health["scheduler"]["status"] == "healthy"
+        running = processes(checkout)
+        assert {ip for ip, _ in listeners(running)} == {"127.0.0.1"}
+        exported = (checkout / ".local/env").read_text()
+        assert "export AWS_ENDPOINT_URL=http://127.0.0.1:" in exported
+        assert "SECRET_ACCESS_KEY=" not in exported
+    finally:
+        os.killpg(up.pid, signal.SIGINT)
+        up.wait(60)
+    assert processes(checkout) == []
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{port}/", trust_env=False, timeout=5)
+    assert (log.read_text() if log.exists() else "") == bought
+
+
+@retry(
+    retry=retry_if_exception_type(AssertionError),
+    stop=stop_after_delay(180),
+    wait=wait_fixed(0.5),
+    reraise=True,
+)
+def _shown(output: Path, text: str, process: subprocess.Popen) -> None:
+    if process.poll() is not None:
+        pytest.fail(output.read_text())
+    assert text in output.read_text()

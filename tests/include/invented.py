@@ -1,0 +1,172 @@
+"""Posts, answers and a bucket that nobody else knows, in the shapes of X and of the lake."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from include.twitter.answer import Answer
+from include.twitter.day import Day
+
+DAY = Day.parse("2026-11-18")
+RECEIVED = datetime(2026, 11, 19, 1, 30, 7, tzinfo=UTC)
+
+METRICS = {
+    "retweet_count": 2,
+    "reply_count": 3,
+    "like_count": 1,
+    "quote_count": 4,
+    "bookmark_count": 5,
+    "impression_count": 6,
+}
+
+POST_WORDS = {
+    "note_tweet": "note_post",
+    "referenced_tweets": "referenced_posts",
+    "edit_history_tweet_ids": "edit_history_post_ids",
+}
+
+
+def post(number: int = 1, **changes: Any) -> dict[str, Any]:
+    """The day's post number 1 to 99, each a minute after the one before; a change to None leaves it out."""
+    id_ = f"19900000000000000{number:02}"
+    whole = {
+        "id": id_,
+        "text": "Clear skies tonight",
+        "created_at": f"2026-11-18T{9 + number // 60:02}:{number % 60:02}:00.000Z",
+        "author_id": "42",
+        "conversation_id": id_,
+        "edit_history_tweet_ids": [id_],
+        "lang": "en",
+        "possibly_sensitive": False,
+        "public_metrics": METRICS,
+    }
+    return {name: value for name, value in (whole | changes).items() if value is not None}
+
+
+def in_post_words(tweet: dict[str, Any]) -> dict[str, Any]:
+    """The same post in the vocabulary of August 2026."""
+    renamed = {POST_WORDS.get(name, name): value for name, value in tweet.items()}
+    metrics = tweet["public_metrics"]
+    renamed["public_metrics"] = {
+        name.replace("retweet_", "repost_"): value for name, value in metrics.items()
+    }
+    return renamed
+
+
+def link(text: str, url: str, **more: Any) -> dict[str, Any]:
+    """A url entity with the offsets that X would send: code points of the escaped text."""
+    start = text.index(url)
+    return {"start": start, "end": start + len(url), "url": url} | more
+
+
+def answer(
+    *posts: Any,
+    token: str | None = None,
+    size: int = 100,
+    received_at: datetime = RECEIVED,
+    path: str = "/2/users/42/tweets",
+    **body: Any,
+) -> Answer:
+    """A page as X sends it; an empty one has no `data` at all."""
+    whole: dict[str, Any] = {"data": list(posts)} if posts else {}
+    whole["meta"] = {"result_count": len(posts)} | ({"next_token": token} if token else {})
+    text = json.dumps(whole | body, ensure_ascii=False)
+    try:
+        content = text.encode()
+    except UnicodeEncodeError:  # half an emoji comes as an escape
+        content = json.dumps(whole | body).encode()
+    return Answer(path, {"max_results": str(size)}, received_at, content)
+
+
+def about(handle_or_id: str, title: str, detail: str, **more: Any) -> dict[str, Any]:
+    """An error object about an account, inside a 200."""
+    return {
+        "value": handle_or_id,
+        "resource_id": handle_or_id,
+        "resource_type": "user",
+        "parameter": "id",
+        "title": title,
+        "detail": detail,
+        "type": "https://api.twitter.com/2/problems/resource-not-found",
+    } | more
+
+
+SUSPENDED = about("42", "Forbidden", "User has been suspended: [42].")
+
+
+class MemoryLake:
+    """Whole objects by key, like `lake.Lake`."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.written: list[str] = []
+
+    def url(self, key: str) -> str:
+        return f"s3://acme-twitter-lake/{key}"
+
+    def keys(self, prefix: str) -> list[str]:
+        return sorted(key for key in self.objects if key.startswith(prefix))
+
+    def read(self, key: str) -> bytes | None:
+        return self.objects.get(key)
+
+    def write(self, key: str, data: bytes) -> None:
+        self.objects[key] = data
+        self.written.append(key)
+
+
+def a_day() -> list[tuple[str, list[dict[str, Any]]]]:
+    """Two accounts' posts of one day, by their handles: what CSV, people and spreadsheets find hard."""
+    story = (
+        'Log of the night &amp; what we saw:\n\n1. fog\r\n2. "nothing", they said\u20283. #Mars, at last ' * 4
+    )
+    story += "https://t.co/log"
+    linked = "👩‍🚀 Tonight &lt;19:00&gt; #Moon &amp; #Mars with @rowan_sky: https://t.co/map https://t.co/pic"
+    observatory = [
+        post(
+            5,
+            text=linked,
+            entities={
+                "urls": [
+                    link(linked, "https://t.co/map", expanded_url="https://observatory.example/map?a=1&b=2"),
+                    link(
+                        linked,
+                        "https://t.co/pic",
+                        expanded_url="https://x.com/ObservatoryHill/status/1990000000000000005/photo/1",
+                        media_key="3_1",
+                    ),
+                ],
+                "hashtags": [
+                    {"start": 31, "end": 36, "tag": "Moon"},
+                    {"start": 43, "end": 48, "tag": "Mars"},
+                ],
+                "mentions": [{"start": 54, "end": 64, "username": "rowan_sky", "id": "77"}],
+            },
+        ),
+        post(
+            4,
+            text=story[:270] + "…",
+            note_tweet={
+                "text": story,
+                "entities": {
+                    "urls": [link(story, "https://t.co/log", expanded_url="https://observatory.example/log")],
+                    "hashtags": [{"start": 85, "end": 90, "tag": "Mars"}],
+                },
+            },
+        ),
+        post(3, text="RT @rowan_sky: not a retweet", lang=None, public_metrics={"like_count": 0}),
+        post(
+            2,
+            text="Agreed, all of it 🌒",
+            referenced_tweets=[{"type": "quoted", "id": "1990000000000000001"}],
+            edit_history_tweet_ids=["1980000000000000001", "1990000000000000002"],
+            possibly_sensitive=True,
+        ),
+        post(1, text="NA", lang="und"),
+    ]
+    rowan = [
+        post(23, author_id="77", text='=HYPERLINK("https://sky.example","click")', possibly_sensitive=None),
+        post(22, author_id="77", text="مرحبا \u202eplanet\u202c, שלום", lang="ar", conversation_id=None),
+        post(21, author_id="77", text="", public_metrics={}),
+    ]
+    return [("ObservatoryHill", observatory), ("rowan_sky", rowan)]

@@ -1,0 +1,162 @@
+"""An answer of X, kept and read."""
+
+import gzip
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from include.twitter.answer import Answer, decoded, told
+from tests.include.invented import RECEIVED, SUSPENDED, about, answer, post
+from tests.include.recorded import recorded_errors, recorded_pages
+
+
+def test_the_staged_object_holds_the_bytes_of_the_answer_as_they_came():
+    # Odd spacing, order of keys, escapes and digits that a decoder would not give back.
+    content = b'{ "meta":{"result_count":1},\n "data":[{"id":"1","text":"caf\\u00e9 \xc3\xa9","n":1.50e1}]}'
+    staged = Answer("/2/users/42/tweets", {"max_results": "100"}, RECEIVED, content).packed()
+    assert content in gzip.decompress(staged)
+
+
+def test_the_staged_object_tells_the_request_the_status_and_the_time():
+    staged = answer(post(), token="t1").packed()
+    envelope = json.loads(gzip.decompress(staged))
+    assert list(envelope) == ["request", "status", "received_at", "body"]
+    assert envelope["request"] == {
+        "method": "GET",
+        "path": "/2/users/42/tweets",
+        "params": {"max_results": "100"},
+    }
+    assert envelope["status"] == 200
+    assert envelope["received_at"] == "2026-11-19T01:30:07Z"
+
+
+def test_what_is_staged_reads_as_what_came():
+    came = answer(post(1), post(2), token="t1")
+    read = Answer.unpacked(came.packed())
+    assert read.body == came.body
+    assert (read.posts, read.next_token) == ([post(1), post(2)], "t1")
+    assert (read.path, read.params, read.status) == ("/2/users/42/tweets", {"max_results": "100"}, 200)
+    assert read.received_at == datetime(2026, 11, 19, 1, 30, 7, tzinfo=UTC)
+
+
+def test_the_same_answer_is_staged_as_the_same_bytes():
+    staged = answer(post()).packed()
+    assert answer(post()).packed() == staged
+    assert staged[4:8] == bytes(4)  # gzip would put the time of writing there
+
+
+def test_half_an_emoji_is_kept_as_the_escape_that_came_and_read_as_a_replacement():
+    content = b'{"data":[{"id":"1","text":"half \\ud83d"}]}'
+    came = Answer("/2/users/42/tweets", {}, RECEIVED, content)
+    assert came.posts[0]["text"] == "half \ufffd"
+    staged = came.packed()
+    assert content in gzip.decompress(staged)
+    assert Answer.unpacked(staged).posts == [{"id": "1", "text": "half \ufffd"}]
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (b"\\ud83d", "\ufffd"),
+        (b"\\ude00 end", "\ufffd end"),
+        (b"\\ud83d\\ud83d\\ude00", "\ufffd😀"),
+        (b"\\ud83dA \xf0\x9f\x98\x80 caf\xc3\xa9", "\ufffdA 😀 café"),
+    ],
+)
+def test_only_the_half_of_an_emoji_is_replaced(sent, read):
+    assert decoded(b'{"text":"' + sent + b'"}') == {"text": read}
+
+
+def test_a_line_separator_inside_a_text_is_no_end_of_a_line():
+    assert Answer.unpacked(answer(post(text="one\u2028two\nthree")).packed()).posts[0]["text"] == (
+        "one\u2028two\nthree"
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"<html></html>", b'{"data":', b"\xff\xfe\x00"])
+def test_what_is_no_json_is_a_value_error(content):
+    with pytest.raises(ValueError):
+        decoded(content)
+
+
+def test_an_empty_answer_has_no_posts_no_token_and_no_complaint():
+    empty = Answer("/2/users/42/tweets", {}, RECEIVED, b'{"meta":{"result_count":0}}')
+    assert (empty.posts, empty.next_token, empty.unavailable) == ([], None, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (SUSPENDED, "Forbidden: User has been suspended: [42]."),
+        (
+            about("42", "Not Found Error", "Could not find user with id: [42]."),
+            "Not Found Error: Could not find user with id: [42].",
+        ),
+        (
+            about(
+                "42",
+                "Authorization Error",
+                "Sorry, you are not authorized to see the user with id: [42].",
+                section="data",
+                type="https://api.x.com/2/problems/not-authorized-for-resource",
+            ),
+            "Authorization Error: Sorry, you are not authorized to see the user with id: [42].",
+        ),
+    ],
+    ids=["suspended", "unknown", "protected"],
+)
+def test_an_account_is_unavailable_in_the_words_of_x(error, reason):
+    assert answer(errors=[error]).unavailable == reason
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        "referenced_tweets.id",
+        "referenced_posts.id",
+        "pinned_tweet_id",
+        "in_reply_to_user_id",
+        "entities.mentions.username",
+        "attachments.media_keys",
+    ],
+)
+def test_an_error_about_something_that_a_post_refers_to_is_none_of_the_account(parameter):
+    error = about("7", "Not Found Error", f"Could not find it with {parameter}: [7].", parameter=parameter)
+    assert answer(errors=[error]).unavailable is None
+    assert answer(post(), errors=[error]).unavailable is None
+
+
+def test_an_account_with_posts_is_available_whatever_else_x_complains_of():
+    assert answer(post(), errors=[SUSPENDED]).unavailable is None
+
+
+def test_an_error_is_told_in_one_line():
+    assert told(SUSPENDED) == "Forbidden: User has been suspended: [42]."
+    assert told({}) == "X gives no reason"
+
+
+def test_an_error_that_has_only_a_message_is_told_in_it():
+    assert "User withheld in all countries" in told({"message": "User withheld in all countries"})
+
+
+def test_recorded_pages_are_read_back_as_they_came():
+    pages = recorded_pages()
+    for page in pages:
+        content = json.dumps(page["body"], ensure_ascii=False).encode()
+        read = Answer.unpacked(Answer("/2", {}, RECEIVED, content).packed())
+        assert read.body == page["body"]
+    assert len(pages) == 28
+
+
+def test_of_the_recorded_errors_only_those_about_a_user_who_was_asked_for_make_it_unavailable():
+    told_of = {
+        (error["title"], error["parameter"])
+        for error in recorded_errors()
+        if error.get("title") and answer(errors=[error]).unavailable
+    }
+    assert told_of == {
+        ("Not Found Error", "id"),
+        ("Forbidden", "id"),
+        ("Not Found Error", "usernames"),
+    }

@@ -1,0 +1,131 @@
+"""One purchase of a day's posts."""
+
+import orjson
+import pytest
+
+from include.twitter.errors import NothingStaged
+from include.twitter.purchase import LOOKUPS, Purchase, staged_answer
+from include.twitter.run import Run
+from tests.include.invented import DAY, SUSPENDED, MemoryLake, answer, post
+
+ROOT = "twitter_raw/dt=2026-11-18/run=c0ffee123456/"
+
+
+@pytest.fixture
+def lake():
+    return MemoryLake()
+
+
+def purchase(lake, attempt=1, run="c0ffee123456"):
+    return Purchase(lake, Run(DAY, run, attempt))
+
+
+def manifest(*outcomes):
+    return {"accounts": [{"username": f"user{n}", "outcome": outcome} for n, outcome in enumerate(outcomes)]}
+
+
+def test_the_first_purchase_of_a_run_has_the_number_of_its_try(lake):
+    assert purchase(lake).number == 1
+    assert purchase(lake, attempt=3).number == 3
+
+
+def test_an_answer_is_staged_below_day_run_purchase_and_handle(lake):
+    bought = purchase(lake)
+    bought.stage("NASA", answer(post(1), token="t1"))
+    bought.stage("NASA", answer(post(2)))
+    bought.stage("esa", answer(post(3)))
+    bought.stage(LOOKUPS, answer({"id": "1", "username": "NASA"}))
+    bought.close(manifest("complete"))
+    assert lake.written == [
+        f"{ROOT}buy=1/nasa/0001.json.gz",
+        f"{ROOT}buy=1/nasa/0002.json.gz",
+        f"{ROOT}buy=1/esa/0001.json.gz",
+        f"{ROOT}buy=1/users-by/0001.json.gz",
+        f"{ROOT}buy=1/manifest.json",
+    ]
+    assert bought.manifest == f"{ROOT}buy=1/manifest.json"
+
+
+def test_the_folder_of_the_look_ups_is_no_handle():
+    from include.twitter.settings import HANDLE
+
+    assert not HANDLE.fullmatch(LOOKUPS)
+
+
+def test_what_was_staged_comes_back_in_order_whatever_the_case_of_the_handle(lake):
+    bought = purchase(lake)
+    for number in range(1, 12):
+        bought.stage("NASA", answer(post(number)))
+    again = purchase(lake, attempt=2)
+    assert [each.posts[0]["id"][-2:] for each in again.answers("nasa")] == [f"{n:02}" for n in range(1, 12)]
+    assert again.pages("Nasa") == bought.pages("NASA")
+    assert len(again.pages("NASA")) == 11
+
+
+def test_an_account_without_a_page_has_none(lake):
+    assert purchase(lake).pages("nobody") == ()
+
+
+def test_an_open_purchase_goes_on_after_its_last_page(lake):
+    purchase(lake).stage("NASA", answer(post(1), token="t1"))
+    again = purchase(lake, attempt=2)
+    assert again.number == 1
+    again.stage("NASA", answer(post(2)))
+    assert lake.written[-1] == f"{ROOT}buy=1/nasa/0002.json.gz"
+
+
+@pytest.mark.parametrize("outcomes", [("complete",), ("complete", "limit"), ("limit",)])
+def test_a_complete_purchase_is_followed_by_a_new_one(lake, outcomes):
+    first = purchase(lake)
+    first.stage("NASA", answer(post(1)))
+    first.close(manifest(*outcomes))
+    second = purchase(lake, attempt=2)
+    assert (second.number, second.pages("NASA")) == (2, ())
+
+
+def test_a_new_purchase_has_the_number_of_the_try_that_opened_it(lake):
+    first = purchase(lake)
+    first.close(manifest("complete"))
+    assert purchase(lake, attempt=5).number == 5
+
+
+def test_a_new_purchase_never_takes_the_number_of_an_older_one(lake):
+    lake.write(f"{ROOT}buy=7/manifest.json", orjson.dumps(manifest("complete")))
+    assert purchase(lake, attempt=2).number == 8
+
+
+def test_a_purchase_with_a_missing_account_goes_on(lake):
+    first = purchase(lake)
+    first.stage("NASA", answer(post(1)))
+    first.stage("gone", answer(errors=[SUSPENDED]))
+    first.close(manifest("complete", "unavailable"))
+    again = purchase(lake, attempt=2)
+    assert again.number == 1
+    assert (len(again.pages("NASA")), len(again.pages("gone"))) == (1, 1)
+
+
+def test_the_newest_of_many_purchases_is_the_one_with_the_highest_number(lake):
+    for number in (2, 9, 12):
+        lake.write(f"{ROOT}buy={number}/nasa/0001.json.gz", answer(post(number)).packed())
+        if number < 12:
+            lake.write(f"{ROOT}buy={number}/manifest.json", orjson.dumps(manifest("complete")))
+    assert purchase(lake, attempt=3).number == 12
+
+
+def test_the_purchases_of_another_run_or_day_are_not_touched(lake):
+    lake.write("twitter_raw/dt=2026-11-18/run=other/buy=1/nasa/0001.json.gz", answer(post(1)).packed())
+    lake.write("twitter_raw/dt=2026-11-17/run=c0ffee123456/buy=1/nasa/0001.json.gz", answer(post(1)).packed())
+    assert purchase(lake).pages("NASA") == ()
+
+
+def test_the_manifest_comes_back_as_it_was_closed(lake):
+    bought = purchase(lake)
+    bought.close(manifest("complete"))
+    assert orjson.loads(lake.read(bought.manifest)) == manifest("complete")
+
+
+def test_a_staged_answer_that_is_gone_says_what_to_do(lake):
+    key = f"{ROOT}buy=1/nasa/0001.json.gz"
+    with pytest.raises(NothingStaged, match="It was paid for: restore it, or clear `extract`") as error:
+        staged_answer(lake, key)
+    assert str(error.value).startswith(f"s3://acme-twitter-lake/{key} is gone.")

@@ -1,0 +1,490 @@
+"""Raw answers → the refined rows of one account."""
+
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+
+from include.twitter import contract, refine
+from include.twitter.answer import Answer
+from tests.include.invented import DAY, METRICS, RECEIVED, SUSPENDED, answer, in_post_words, link, post
+from tests.include.recorded import recorded_oddities, recorded_pages
+
+
+def refined(*posts, answers=None, limit=0, day=DAY, author_id="42"):
+    pages = answers if answers is not None else [answer(*posts)]
+    return refine.account(pages, username="ObservatoryHill", author_id=author_id, day=day, limit=limit)
+
+
+def row(**changes):
+    """The one row of one post."""
+    rows = refined(post(**changes)).rows
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
+def reasons(*posts, **more):
+    return [item["reason"] for item in refined(*posts, **more).rejected]
+
+
+def ids(came):
+    return [id_[-2:] for id_ in came.rows["tweet_id"]]
+
+
+def test_a_post_becomes_a_row():
+    assert row().to_dict() == {
+        "tweet_id": "1990000000000000001",
+        "created_at": pd.Timestamp("2026-11-18T09:01:00Z"),
+        "username": "ObservatoryHill",
+        "text": "Clear skies tonight",
+        "likes": 1,
+        "retweets": 2,
+        "replies": 3,
+        "quotes": 4,
+        "bookmarks": 5,
+        "impressions": 6,
+        "lang": "en",
+        "is_quote": False,
+        "hashtags": [],
+        "mentions": [],
+        "urls": [],
+        "url": "https://x.com/ObservatoryHill/status/1990000000000000001",
+        "author_id": "42",
+        "conversation_id": "1990000000000000001",
+        "original_tweet_id": "1990000000000000001",
+        "is_edited": False,
+        "possibly_sensitive": False,
+        "captured_at": pd.Timestamp("2026-11-19T01:30:07Z"),
+    }
+
+
+def test_no_post_is_no_row_with_every_column_and_its_type():
+    empty, full = refined().rows, refined(post()).rows
+    assert list(empty.columns) == contract.NAMES
+    assert len(empty) == 0
+    assert empty.dtypes.to_dict() == full.dtypes.to_dict()
+
+
+def test_an_unavailable_account_without_an_id_is_no_row():
+    came = refined(answers=[answer(errors=[SUSPENDED])], author_id=None)
+    assert (len(came.rows), came.counts["fetched"], came.rejected) == (0, 0, [])
+
+
+def test_refining_leaves_the_answers_as_they_were():
+    came = answer(post(1, text="a &amp; b"), post(2))
+    before = came.body == Answer.unpacked(came.packed()).body
+    refined(answers=[came])
+    assert before
+    assert came.body == Answer.unpacked(came.packed()).body
+
+
+# Text
+
+
+def test_a_long_post_comes_whole_with_the_entities_of_its_long_form():
+    long = "A long story " * 60 + "#end https://t.co/long"
+    came = row(
+        text=long[:270] + "… https://t.co/cut",
+        entities={"hashtags": [{"start": 0, "end": 4, "tag": "cut"}]},
+        note_tweet={
+            "text": long,
+            "entities": {
+                "hashtags": [{"start": 780, "end": 784, "tag": "end"}],
+                "urls": [link(long, "https://t.co/long", expanded_url="https://observatory.example/story")],
+            },
+        },
+    )
+    assert came["text"] == "A long story " * 60 + "#end https://observatory.example/story"
+    assert came["hashtags"] == ["end"]
+    assert came["urls"] == ["https://observatory.example/story"]
+
+
+def test_a_long_post_without_entities_of_its_own_borrows_none_from_the_cut_form():
+    came = row(
+        entities={"hashtags": [{"start": 0, "end": 4, "tag": "cut"}]}, note_tweet={"text": "Long. " * 80}
+    )
+    assert (came["text"], came["hashtags"]) == ("Long. " * 80, [])
+
+
+def test_offsets_count_code_points_of_the_escaped_text_also_after_emoji():
+    # A family of four is seven code points, &amp; is five, and both stand before the link.
+    text = "👨‍👩‍👧‍👦 Sun &amp; moon &lt;3 https://t.co/aaa &gt;"
+    came = row(
+        text=text,
+        entities={"urls": [link(text, "https://t.co/aaa", expanded_url="https://sky.example/?a=1&b=2")]},
+    )
+    assert came["text"] == "👨‍👩‍👧‍👦 Sun & moon <3 https://sky.example/?a=1&b=2 >"
+    assert came["urls"] == ["https://sky.example/?a=1&b=2"]
+
+
+def test_what_was_escaped_is_resolved_once():
+    assert row(text="&amp;lt; is how to write &lt;")["text"] == "&lt; is how to write <"
+
+
+def test_an_expanded_link_is_not_taken_for_escaped_text():
+    text = "https://t.co/aaa"
+    came = row(
+        text=text, entities={"urls": [link(text, text, expanded_url="https://sky.example/?q=&lt;x&gt;")]}
+    )
+    assert came["text"] == "https://sky.example/?q=&lt;x&gt;"
+
+
+def test_an_unwound_link_is_the_one_that_is_kept():
+    text = "https://t.co/aaa"
+    entity = link(text, text, expanded_url="https://short.example/1", unwound_url="https://sky.example/whole")
+    assert row(text=text, entities={"urls": [entity]})["urls"] == ["https://sky.example/whole"]
+
+
+def test_links_stand_in_their_order_in_the_text_however_x_lists_them():
+    text = "https://t.co/aaa and https://t.co/bbb"
+    entities = [
+        link(text, "https://t.co/bbb", expanded_url="https://b.example"),
+        link(text, "https://t.co/aaa", expanded_url="https://a.example"),
+    ]
+    came = row(text=text, entities={"urls": entities})
+    assert came["urls"] == ["https://a.example", "https://b.example"]
+    assert came["text"] == "https://a.example and https://b.example"
+
+
+def test_the_link_to_attached_media_at_the_end_is_taken_out():
+    text = "Look up &amp; see  https://t.co/pic"
+    # X lists the one link once for each of the pictures.
+    pictures = [
+        link(text, "https://t.co/pic", expanded_url="https://x.com/o/status/1/photo/1", media_key=f"3_{n}")
+        for n in (1, 2)
+    ]
+    came = row(text=text, entities={"urls": pictures})
+    assert (came["text"], came["urls"]) == ("Look up & see", [])
+
+
+def test_a_post_that_is_only_a_picture_has_an_empty_text():
+    text = "https://t.co/pic"
+    picture = link(text, text, expanded_url="https://x.com/o/status/1/photo/1", media_key="3_1")
+    assert row(text=text, entities={"urls": [picture]})["text"] == ""
+
+
+def test_a_link_to_media_inside_the_text_is_expanded_and_is_none_of_the_links():
+    text = "https://t.co/pic was yesterday"
+    picture = link(text, "https://t.co/pic", expanded_url="https://x.com/o/status/1/photo/1", media_key="3_1")
+    came = row(text=text, entities={"urls": [picture]})
+    assert (came["text"], came["urls"]) == ("https://x.com/o/status/1/photo/1 was yesterday", [])
+
+
+def test_a_link_before_the_media_link_stays():
+    text = "Read https://t.co/aaa https://t.co/pic"
+    entities = [
+        link(text, "https://t.co/aaa", expanded_url="https://a.example"),
+        link(text, "https://t.co/pic", expanded_url="https://x.com/o/status/1/photo/1", media_key="3_1"),
+    ]
+    came = row(text=text, entities={"urls": entities})
+    assert (came["text"], came["urls"]) == ("Read https://a.example", ["https://a.example"])
+
+
+def test_an_entity_whose_offsets_miss_the_link_changes_nothing():
+    text = "Odd https://t.co/aaa"
+    wrong = {"start": 0, "end": 16, "url": "https://t.co/aaa", "expanded_url": "https://a.example"}
+    assert row(text=text, entities={"urls": [wrong]})["text"] == "Odd https://t.co/aaa"
+
+
+def test_hashtags_and_mentions_are_kept_without_their_signs():
+    came = row(
+        text="#Mars #火星 @esa @NASA",
+        entities={
+            "hashtags": [{"start": 0, "end": 5, "tag": "Mars"}, {"start": 6, "end": 9, "tag": "火星"}],
+            "mentions": [
+                {"start": 10, "end": 14, "username": "esa", "id": "1"},
+                {"start": 15, "end": 20, "username": "NASA", "id": "2"},
+            ],
+        },
+    )
+    assert (came["hashtags"], came["mentions"]) == (["Mars", "火星"], ["esa", "NASA"])
+
+
+def test_the_text_keeps_its_line_breaks_and_odd_characters():
+    text = "one\n\ntwo\u2028three\u200f\u202efour 🜨\tfive"
+    assert row(text=text)["text"] == text
+
+
+# What kind of post it is
+
+
+@pytest.mark.parametrize(
+    ("references", "is_quote"),
+    [
+        (None, False),
+        ([{"type": "quoted", "id": "7"}], True),
+        ([{"type": "replied_to", "id": "7"}], False),
+        ([{"type": "replied_to", "id": "7"}, {"type": "quoted", "id": "8"}], True),
+    ],
+)
+def test_a_quote_is_told_by_its_references_only(references, is_quote):
+    assert row(referenced_tweets=references)["is_quote"] == is_quote
+
+
+def test_text_that_looks_like_a_retweet_or_a_quote_is_a_post_like_any_other():
+    text = "RT @esa: look https://x.com/esa/status/7"
+    came = row(text=text)
+    assert (came["text"], came["is_quote"]) == (text, False)
+
+
+def test_an_edited_post_is_one_row_with_its_latest_version():
+    versions = ["1990000000000000001", "1990000000000000002"]
+    came = refined(
+        post(2, text="mended", edit_history_tweet_ids=versions),
+        post(1, text="typo", edit_history_tweet_ids=versions),
+    )
+    assert came.rows[["tweet_id", "text", "original_tweet_id", "is_edited"]].values.tolist() == [
+        ["1990000000000000002", "mended", "1990000000000000001", True]
+    ]
+    assert came.counts["duplicates"] == 1
+
+
+def test_the_first_version_of_a_post_that_was_edited_on_the_next_day_is_no_edit():
+    # X names every version, also to those who read the first one (seen on the wire, October 2022).
+    versions = ["1990000000000000001", "1990000000000000099"]
+    edited_later = post(99, created_at="2026-11-19T00:04:00.000Z", edit_history_tweet_ids=versions)
+    came = refined(edited_later, post(1, edit_history_tweet_ids=versions))
+    assert came.rows[["tweet_id", "original_tweet_id", "is_edited"]].values.tolist() == [
+        ["1990000000000000001", "1990000000000000001", False]
+    ]
+
+
+def test_a_post_that_comes_twice_is_one_row_as_it_was_read_last():
+    later = RECEIVED + timedelta(minutes=5)
+    came = refined(
+        answers=[
+            answer(post(public_metrics=METRICS | {"like_count": 1})),
+            answer(post(public_metrics=METRICS | {"like_count": 9}), received_at=later),
+        ]
+    )
+    assert came.rows[["likes", "captured_at"]].values.tolist() == [[9, pd.Timestamp("2026-11-19T01:35:07Z")]]
+    assert (came.counts["fetched"], came.counts["published"], came.counts["duplicates"]) == (2, 1, 1)
+
+
+# Numbers
+
+
+def test_a_metric_that_x_did_not_send_is_empty_and_not_zero():
+    came = refined(post(1, public_metrics={"like_count": 0}), post(2))
+    assert came.rows["likes"].tolist() == [0, 1]
+    assert came.rows["bookmarks"].tolist() == [pd.NA, 5]
+    assert str(came.rows["bookmarks"].dtype) == "Int64"
+
+
+def test_a_post_without_any_metric_is_a_row():
+    assert row(public_metrics=None)[contract.METRICS].isna().all()
+
+
+def test_ids_keep_every_digit_beside_missing_ones():
+    came = refined(post(1, conversation_id="1577730467436138524"), post(2, conversation_id=None))
+    assert came.rows["conversation_id"].tolist() == ["1577730467436138524", pd.NA]
+
+
+def test_a_large_count_keeps_every_digit_beside_a_missing_one():
+    came = refined(post(1, public_metrics={"like_count": 2**53 + 1}), post(2, public_metrics={}))
+    assert came.rows["likes"].tolist()[0] == 9007199254740993
+
+
+# Both vocabularies
+
+
+def test_both_vocabularies_give_equal_rows():
+    text = "&lt;3 https://t.co/aaa"
+    posts = [
+        post(
+            1,
+            text=text,
+            entities={"urls": [link(text, "https://t.co/aaa", expanded_url="https://a.example")]},
+        ),
+        post(2, text="cut", note_tweet={"text": "whole", "entities": {"hashtags": [{"tag": "whole"}]}}),
+        post(3, referenced_tweets=[{"type": "quoted", "id": "7"}]),
+        post(4, edit_history_tweet_ids=["1980000000000000001", "1990000000000000004"]),
+    ]
+    old, new = refined(*posts), refined(*map(in_post_words, posts))
+    assert old.rows["text"].tolist()[1] == "whole"
+    pd.testing.assert_frame_equal(new.rows, old.rows)
+    assert new.counts == old.counts
+
+
+# What is no row
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"id": None}, "id: is missing"),
+        ({"id": 1990000000000000001}, "id: expected str, got int"),
+        ({"id": "abc"}, "tweet_id: is no id"),
+        ({"text": None}, "text: is missing"),
+        ({"created_at": None}, "created_at: is missing"),
+        ({"created_at": "yesterday"}, "created_at: is no time"),
+        ({"author_id": None}, "author_id: is missing"),
+        ({"author_id": "43"}, "author_id: is not the account's own, 42"),
+        ({"public_metrics": {"like_count": "5"}}, "public_metrics.like_count: expected int | null, got str"),
+        (
+            {"public_metrics": {"like_count": True}},
+            "public_metrics.like_count: expected int | null, got bool",
+        ),
+        ({"conversation_id": 5}, "conversation_id: expected str | null, got int"),
+        ({"edit_history_tweet_ids": [5]}, "edit_history_tweet_ids[0]: expected str, got int"),
+        ({"edit_history_tweet_ids": "5"}, "edit_history_tweet_ids: expected array | null, got str"),
+        ({"public_metrics": {"like_count": -1}}, "likes: is negative"),
+    ],
+)
+def test_a_post_that_breaks_the_contract_is_rejected_with_the_reason(changes, reason):
+    broken = post(2, **changes)
+    came = refined(post(1), broken, post(3))
+    assert ids(came) == ["01", "03"]
+    assert came.rejected == [{"username": "ObservatoryHill", "reason": reason, "post": broken}]
+
+
+@pytest.mark.parametrize(("thing", "kind"), [(None, "null"), (5, "int"), ("text", "str"), ([], "array")])
+def test_what_is_no_post_at_all_is_rejected(thing, kind):
+    came = refined(post(1), thing)
+    assert came.rejected == [
+        {"username": "ObservatoryHill", "reason": f"post: expected object, got {kind}", "post": thing}
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"text": "half an emoji \ud83d"},
+        {"public_metrics": {"like_count": 2**63}},
+        {"public_metrics": [1]},
+        {"possibly_sensitive": "yes"},
+        {"lang": 5},
+        {"conversation_id": 1577730467436138524},
+        {"entities": [1]},
+        {"entities": {"hashtags": [{}]}},
+        {"entities": {"hashtags": [{"tag": 5}]}},
+        {"entities": {"mentions": ["esa"]}},
+        {"entities": {"urls": [{"url": "https://t.co/aaa"}]}},
+        {"note_tweet": "long"},
+        {"note_tweet": {"text": 5}},
+        {"referenced_tweets": ["7"]},
+        {"edit_history_tweet_ids": "1990000000000000002"},
+        {"edit_history_tweet_ids": [5]},
+    ],
+    ids=lambda changes: str(changes).encode("ascii", "backslashreplace").decode(),
+)
+def test_one_odd_post_does_not_take_the_others_with_it(changes):
+    # Whether it is mended or rejected: it is accounted for, and what is published keeps the contract.
+    came = refined(post(1), post(2, **changes), post(3))
+    assert {"01", "03"} <= set(ids(came))
+    assert came.counts["fetched"] == 3 == came.counts["published"] + came.counts["rejected"]
+    contract.csv_text(came.rows).encode()
+    contract.arrow_table(came.rows).validate(full=True)
+
+
+@pytest.mark.parametrize("id_", ["1990000000000000002\n", "١٢٣", "12345678901234567890", ""])
+def test_an_id_is_one_to_nineteen_digits_and_nothing_else(id_):
+    assert reasons(post(2, id=id_)) == ["tweet_id: is no id"]
+
+
+# The day
+
+
+@pytest.mark.parametrize(
+    ("created_at", "inside"),
+    [
+        ("2026-11-17T23:59:59.000Z", False),
+        ("2026-11-18T00:00:00.000Z", True),
+        ("2026-11-18T23:59:59.000Z", True),
+        ("2026-11-18T23:59:59.999Z", True),
+        ("2026-11-19T00:00:00.000Z", False),
+        ("2026-11-19T00:30:00+01:00", True),
+    ],
+)
+def test_only_posts_of_the_day_are_published(created_at, inside):
+    came = refined(post(created_at=created_at))
+    assert (came.counts["published"], came.counts["outside"]) == ((1, 0) if inside else (0, 1))
+
+
+def test_the_limit_keeps_the_latest_posts():
+    came = refined(*(post(n) for n in (4, 3, 2, 1)), limit=3)
+    assert ids(came) == ["02", "03", "04"]
+    assert came.counts["over_limit"] == 1
+
+
+def test_a_limit_that_is_not_reached_drops_nothing():
+    assert refined(post(1), post(2), limit=3).counts["over_limit"] == 0
+
+
+def test_zero_is_no_limit():
+    came = refined(*map(post, range(1, 100)), limit=0)
+    assert (came.counts["published"], came.counts["over_limit"]) == (99, 0)
+
+
+def test_rows_are_in_order_of_time_and_then_of_id():
+    same = "2026-11-18T08:00:00.000Z"
+    came = refined(post(7, created_at=same), post(3), post(6, created_at=same), post(1))
+    assert ids(came) == ["06", "07", "01", "03"]
+
+
+def test_pages_that_overlap_and_come_in_any_order_give_the_same_rows():
+    one = refined(answers=[answer(post(3), post(2)), answer(post(2), post(1))])
+    other = refined(answers=[answer(post(1), post(2)), answer(), answer(post(3))])
+    pd.testing.assert_frame_equal(one.rows.reset_index(drop=True), other.rows.reset_index(drop=True))
+
+
+def test_fetched_is_published_and_rejected_and_duplicates_and_outside_and_over_the_limit():
+    came = refined(
+        post(1),
+        post(1),
+        post(2, text=None),
+        post(3, created_at="2026-11-19T00:00:00.000Z"),
+        post(4, author_id="43"),
+        post(5, created_at="yesterday"),
+        post(6),
+        post(7),
+        None,
+        limit=3,
+    )
+    assert dict(came.counts) == {
+        "fetched": 9,
+        "published": 2,
+        "rejected": 4,
+        "duplicates": 1,
+        "outside": 1,
+        "over_limit": 1,
+    }
+    assert ids(came) == ["06", "07"]
+
+
+def test_the_received_time_is_the_time_of_capture():
+    at = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
+    came = refined(answers=[answer(post(), received_at=at)])
+    assert came.rows["captured_at"].tolist() == [pd.Timestamp("2026-11-20T12:00:30Z")]
+
+
+# What X itself sent
+
+
+def of_the_day(tweet):
+    """The same post by the account and on the day of these tests, where it has an author and a time."""
+    own = {"author_id": "42"} if "author_id" in tweet else {}
+    moved = {"created_at": f"2026-11-18{tweet['created_at'][10:]}"} if "created_at" in tweet else {}
+    return tweet | own | moved
+
+
+def test_recorded_timelines_are_refined_without_a_rejection():
+    timelines = [
+        page["body"]["data"]
+        for page in recorded_pages()
+        if isinstance(page["body"].get("data"), list) and "author_id" in page["body"]["data"][0]
+    ]
+    came = refined(answers=[answer(*map(of_the_day, posts)) for posts in timelines])
+    assert came.rejected == []
+    assert came.counts["fetched"] == 368
+    assert came.counts["published"] + came.counts["duplicates"] == 368
+    contract.arrow_table(came.rows).validate(full=True)
+
+
+def test_recorded_oddities_are_rejected_only_where_a_field_is_missing():
+    posts = [of_the_day(tweet) for tweets in recorded_oddities().values() for tweet in tweets]
+    came = refined(*posts)
+    whole = [tweet for tweet in posts if {"author_id", "created_at"} <= tweet.keys()]
+    assert {item["reason"] for item in came.rejected} == {"created_at: is missing"}
+    assert came.counts["published"] + came.counts["duplicates"] == len(whole)
+    assert len(contract.csv_text(came.rows).splitlines()) == came.counts["published"]

@@ -1,0 +1,98 @@
+"""When a failed stage is tried again."""
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from airflow.sdk.definitions.retry_policy import RetryAction
+from airflow.sdk.exceptions import AirflowException
+
+from include.twitter import errors
+from include.twitter.errors import BadSetting, Outage, RateLimited, Refused
+from include.twitter.retry import FIRST_DELAY, LONGEST_DELAY, RETRIES, AsTheErrorSays, backoff
+
+REFUSALS = [kind for kind in Refused.__subclasses__() if kind is not BadSetting]
+
+
+def decided(error, try_number=1, max_tries=RETRIES, context=True):
+    """The decision in Airflow's own call; `context` False is a call without one."""
+    of_the_task = {"task": SimpleNamespace(retries=RETRIES)} if context else None
+    return AsTheErrorSays().evaluate(error, try_number, max_tries, of_the_task)
+
+
+@pytest.mark.parametrize("kind", REFUSALS, ids=lambda kind: kind.__name__)
+def test_a_refusal_fails_at_once_and_says_what_to_do(kind):
+    decision = decided(kind("no"))
+    assert (decision.action, decision.reason) == (RetryAction.FAIL, kind.__doc__)
+
+
+def test_a_bad_setting_fails_at_once():
+    error = BadSetting("Variable twitter_bucket", "not set", "acme-twitter-lake")
+    assert decided(error).action is RetryAction.FAIL
+
+
+def test_a_rate_limit_waits_for_its_reset():
+    reset = datetime.now(UTC) + timedelta(minutes=10)
+    decision = decided(RateLimited("X answered 429", at=reset))
+    assert decision.action is RetryAction.RETRY
+    assert timedelta(minutes=9, seconds=50) < decision.retry_delay <= timedelta(minutes=10)
+    assert decision.reason == f"X answers again at {reset:%H:%M:%S} UTC"
+
+
+def test_a_reset_that_has_passed_never_asks_for_a_wait_of_nothing():
+    decision = decided(RateLimited("X answered 429", at=datetime(2020, 1, 1, tzinfo=UTC)))
+    assert decision.action is RetryAction.RETRY
+    assert decision.retry_delay >= timedelta(seconds=1)
+
+
+def test_a_rate_limit_without_a_reset_backs_off():
+    decision = decided(RateLimited("X answered 429"), try_number=3)
+    assert decision.retry_delay == timedelta(minutes=4)
+
+
+@pytest.mark.parametrize(
+    ("try_number", "minutes"), [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 30), (7, 30), (24, 30)]
+)
+def test_an_outage_waits_twice_as_long_each_time_up_to_half_an_hour(try_number, minutes):
+    decision = decided(Outage("X answered 503"), try_number)
+    assert decision.action is RetryAction.RETRY
+    assert decision.retry_delay == timedelta(minutes=minutes)
+
+
+def test_the_retries_outlive_an_outage_of_eight_hours():
+    assert sum((backoff(used) for used in range(1, RETRIES + 1)), timedelta()) > timedelta(hours=8)
+
+
+def test_the_tries_before_a_clear_do_not_count():
+    # Airflow counts tries on over clears: the fourth clear of a task with 24 retries may begin at try 60.
+    decision = decided(Outage("X answered 503"), try_number=61, max_tries=60 + RETRIES)
+    assert decision.retry_delay == FIRST_DELAY
+    assert decided(ValueError("?"), try_number=61, max_tries=60 + RETRIES).action is RetryAction.DEFAULT
+
+
+def test_a_hundredth_try_still_waits_no_longer_than_the_longest_delay():
+    assert backoff(100) == LONGEST_DELAY
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("?"), AirflowException("?"), KeyError("?"), OSError("disk full")]
+)
+def test_what_the_pipeline_does_not_understand_is_tried_three_times(error):
+    assert [decided(error, n).action for n in (1, 2, 3, 4)] == [
+        RetryAction.DEFAULT,
+        RetryAction.DEFAULT,
+        RetryAction.FAIL,
+        RetryAction.FAIL,
+    ]
+
+
+def test_a_task_that_was_stopped_from_outside_is_treated_like_any_surprise():
+    assert decided(KeyboardInterrupt(), 1).action is RetryAction.DEFAULT
+
+
+def test_without_a_context_the_number_of_the_try_is_what_counts():
+    assert decided(Outage("X answered 503"), 2, context=False).retry_delay == timedelta(minutes=2)
+
+
+def test_a_failure_of_no_kind_of_ours_is_no_refusal():
+    assert not issubclass(errors.Outage, Refused)

@@ -1,0 +1,129 @@
+"""Which day a run collects."""
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from airflow.sdk.exceptions import AirflowRescheduleException
+
+from include.twitter.day import Day
+from include.twitter.errors import BadDay
+from include.twitter.run import day_of, require_ended, wait_until_settled
+
+
+def context(run_type, *, day=None, logical_date=None, start=None, end=None, run_after=None):
+    dag_run = SimpleNamespace(
+        run_type=run_type,
+        logical_date=logical_date,
+        run_after=run_after or datetime(2026, 11, 22, 7, 5, tzinfo=UTC),
+    )
+    return {
+        "dag_run": dag_run,
+        "params": {"day": day},
+        "data_interval_start": start,
+        "data_interval_end": end or (start and start + timedelta(days=1)),
+    }
+
+
+def utc(*parts):
+    return datetime(*parts, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("run_type", ["scheduled", "backfill"])
+def test_a_scheduled_or_backfill_run_collects_its_data_interval(run_type):
+    planned = context(run_type, logical_date=utc(2026, 11, 18), start=utc(2026, 11, 18))
+    assert str(day_of(planned)) == "2026-11-18"
+
+
+def test_a_run_type_may_be_an_enum_whose_value_is_the_word():
+    from airflow.utils.types import DagRunType
+
+    planned = context(DagRunType.MANUAL, day="2026-11-18")
+    assert str(day_of(planned)) == "2026-11-18"
+
+
+def test_a_manual_run_without_a_date_collects_the_day_before_it_was_triggered():
+    assert str(day_of(context("manual", run_after=utc(2026, 11, 22, 7, 5)))) == "2026-11-21"
+
+
+def test_a_manual_run_triggered_at_midnight_collects_the_day_that_just_ended():
+    assert str(day_of(context("manual", run_after=utc(2026, 11, 22)))) == "2026-11-21"
+
+
+def test_a_manual_run_with_a_logical_date_inside_a_day_collects_its_data_interval():
+    asked = context("manual", logical_date=utc(2026, 11, 19, 10, 0), start=utc(2026, 11, 18))
+    assert str(day_of(asked)) == "2026-11-18"
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        (utc(2026, 11, 18), utc(2026, 11, 18)),
+        (utc(2026, 11, 18), utc(2026, 11, 25)),
+        (utc(2026, 11, 18, 12), utc(2026, 11, 19, 12)),
+        (utc(2026, 11, 18), utc(2026, 11, 18, 1)),
+    ],
+)
+def test_a_data_interval_that_is_not_one_utc_day_is_refused(start, end):
+    with pytest.raises(BadDay, match=r"is not one UTC day\. Use Trigger with `day`, or Backfill"):
+        day_of(context("scheduled", logical_date=start, start=start, end=end))
+
+
+@pytest.mark.parametrize("logical_date", [None, utc(2026, 11, 22, 10, 0), utc(2026, 11, 22)])
+def test_a_manual_run_collects_the_day_that_it_names(logical_date):
+    start = utc(2026, 11, 21) if logical_date else None
+    asked = context("manual", day="2026-11-18", logical_date=logical_date, start=start)
+    assert str(day_of(asked)) == "2026-11-18"
+
+
+def test_a_manual_run_with_a_logical_date_of_exactly_midnight_is_refused_with_what_to_do():
+    asked = context("manual", logical_date=utc(2026, 11, 18), start=utc(2026, 11, 17))
+    with pytest.raises(
+        BadDay, match=r'Trigger again with `day`, for example \{"day": "2026-11-18"\}'
+    ) as error:
+        day_of(asked)
+    assert "would collect 2026-11-17" in str(error.value)
+
+
+def test_a_second_past_midnight_is_not_midnight():
+    asked = context("manual", logical_date=utc(2026, 11, 18, 0, 0, 1), start=utc(2026, 11, 17))
+    assert str(day_of(asked)) == "2026-11-17"
+
+
+def test_midnight_is_that_of_utc():
+    berlin = datetime.fromisoformat("2026-11-18T01:00:00+01:00")
+    with pytest.raises(BadDay, match="2026-11-18 00:00 UTC"):
+        day_of(context("manual", logical_date=berlin, start=utc(2026, 11, 17)))
+
+
+@pytest.mark.parametrize("run_type", ["scheduled", "backfill"])
+def test_day_is_refused_on_a_run_that_already_names_its_day(run_type):
+    asked = context(run_type, day="2026-11-01", logical_date=utc(2026, 11, 18), start=utc(2026, 11, 18))
+    with pytest.raises(BadDay, match=f"day=2026-11-01 is refused on a {run_type} run"):
+        day_of(asked)
+
+
+@pytest.mark.parametrize("day", ["18.11.2026", "2026-11-31", "20261118", "2026-11-18T00:00:00Z"])
+def test_a_malformed_day_is_refused_with_an_example(day):
+    with pytest.raises(BadDay, match=r"is no date\. Example: 2026-11-18"):
+        day_of(context("manual", day=day))
+
+
+def test_a_day_that_has_not_ended_is_refused_naming_the_latest_that_has():
+    with pytest.raises(BadDay, match="2026-11-22 has not ended: it is 2026-11-22 23:59 UTC") as error:
+        require_ended(Day.parse("2026-11-22"), utc(2026, 11, 22, 23, 59, 59))
+    assert str(error.value).endswith("The latest day to collect is 2026-11-21.")
+
+
+def test_a_day_has_ended_at_the_midnight_after_it():
+    require_ended(Day.parse("2026-11-21"), utc(2026, 11, 22))
+
+
+def test_a_day_that_has_not_settled_comes_back_when_it_has():
+    with pytest.raises(AirflowRescheduleException) as rescheduled:
+        wait_until_settled(Day.parse("2026-11-21"), timedelta(minutes=90), utc(2026, 11, 22, 1, 29, 59))
+    assert rescheduled.value.reschedule_date == utc(2026, 11, 22, 1, 30)
+
+
+def test_a_settled_day_goes_on():
+    wait_until_settled(Day.parse("2026-11-21"), timedelta(minutes=90), utc(2026, 11, 22, 1, 30))

@@ -1,0 +1,293 @@
+"""What a deployment provides, from the environment as Airflow reads it."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from include.twitter import settings
+from include.twitter.day import Day
+from include.twitter.errors import BadSetting
+from include.twitter.settings import XAccess
+
+SECRETS = {
+    "login": "consumer-key-7f3a",
+    "password": "consumer-secret-91bc",
+    "access_token": "access-token-55de",
+    "access_token_secret": "access-secret-08af",
+    "bearer_token": "bearer-token-c2d4",
+}
+
+
+@pytest.fixture
+def variable(monkeypatch):
+    """Set a Variable, or take it away."""
+
+    def put(name, value):
+        key = f"AIRFLOW_VAR_{name.upper()}"
+        monkeypatch.delenv(key, raising=False) if value is None else monkeypatch.setenv(key, value)
+
+    return put
+
+
+@pytest.fixture
+def connection(monkeypatch):
+    """Set the X connection; a secret is named, not written: `connection("login", "password")`."""
+
+    def put(*given, extra=None, **fields):
+        in_extra = {name: SECRETS[name] for name in given if name not in ("login", "password")}
+        whole = {"conn_type": "http"} | {n: SECRETS[n] for n in given if n in ("login", "password")}
+        whole["extra"] = extra if extra is not None else in_extra
+        monkeypatch.setenv("AIRFLOW_CONN_TWITTER_DEFAULT", json.dumps(whole | fields))
+
+    return put
+
+
+# Variables
+
+
+@pytest.mark.parametrize(
+    ("text", "handles"),
+    [
+        ("NASA", ("NASA",)),
+        ("NASA, esa", ("NASA", "esa")),
+        (" @NASA ,@esa,", ("NASA", "esa")),
+        ('["NASA", "@esa"]', ("NASA", "esa")),
+        ("a_handle_of_15_c", None),
+        ("a_handle_of_15c", ("a_handle_of_15c",)),
+        ("nasa,NASA,esa,Nasa", ("nasa", "esa")),
+        ("NASA,\nesa", ("NASA", "esa")),
+    ],
+)
+def test_handles_come_as_a_list_with_commas_or_in_json_each_once(variable, text, handles):
+    variable("twitter_handles", text)
+    if handles is None:
+        with pytest.raises(BadSetting):
+            settings.handles()
+    else:
+        assert settings.handles() == handles
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (None, "not set"),
+        ("", "names no account (found: '')"),
+        ("  ", "names no account (found: '')"),
+        (" , @ ,", "names no account (found: ', @ ,')"),
+        ("[]", "names no account (found: '[]')"),
+        ("@bad handle!", "'bad handle!': a handle is 1 to 15 letters, digits or underscores"),
+        ("NASA, ünïcode", "'ünïcode': a handle is 1 to 15 letters, digits or underscores"),
+        ("https://x.com/NASA", "'https://x.com/NASA': a handle is 1 to 15 letters, digits or underscores"),
+        ('["NASA", 5]', 'a JSON list of texts was expected (found: ["NASA", 5])'),
+        ('["NASA"', "starts like a JSON list but is none"),
+    ],
+)
+def test_malformed_handles_are_refused_naming_the_variable_what_was_found_and_an_example(
+    variable, text, problem
+):
+    variable("twitter_handles", text)
+    with pytest.raises(BadSetting) as refused:
+        settings.handles()
+    assert str(refused.value).startswith(f"Variable twitter_handles: {problem}")
+    assert str(refused.value).endswith(". Example: NASA, esa")
+
+
+def test_the_limit_is_a_hundred_unless_set_and_zero_is_none(variable):
+    assert settings.tweet_limit() == 100
+    variable("twitter_tweet_limit", " 25 ")
+    assert settings.tweet_limit() == 25
+    variable("twitter_tweet_limit", "0")
+    assert settings.tweet_limit() == 0
+
+
+@pytest.mark.parametrize("text", ["ten", "-1", "1.5", "1e3", "", "٣", "1_000"])
+def test_a_limit_that_is_no_whole_number_is_refused(variable, text):
+    variable("twitter_tweet_limit", text)
+    with pytest.raises(BadSetting) as refused:
+        settings.tweet_limit()
+    assert str(refused.value) == (
+        f"Variable twitter_tweet_limit: {text!r} is no whole number from 0 up. Example: 250"
+    )
+
+
+def test_a_day_settles_in_ninety_minutes_unless_set(variable):
+    assert settings.settling() == timedelta(minutes=90)
+    variable("twitter_settle_minutes", "1")
+    assert settings.settling() == timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("text", ["soon", "0", "0.5", "-5", "1441", "nan", "inf"])
+def test_a_settling_time_outside_a_minute_to_a_day_is_refused(variable, text):
+    variable("twitter_settle_minutes", text)
+    with pytest.raises(BadSetting, match="Variable twitter_settle_minutes: "):
+        settings.settling()
+
+
+def test_no_day_may_shrink_unless_it_is_named(variable):
+    assert settings.accept_shrink() == frozenset()
+    variable("twitter_accept_shrink", "2026-11-18, 2026-11-19,")
+    assert settings.accept_shrink() == {Day.parse("2026-11-18"), Day.parse("2026-11-19")}
+    variable("twitter_accept_shrink", '["2026-11-18"]')
+    assert settings.accept_shrink() == {Day.parse("2026-11-18")}
+
+
+@pytest.mark.parametrize("text", ["yes", "2026-11-31", "2026-11-18 2026-11-19", "[20261118]"])
+def test_what_is_no_list_of_days_is_refused(variable, text):
+    variable("twitter_accept_shrink", text)
+    with pytest.raises(BadSetting, match=r"Variable twitter_accept_shrink: .* is no list of days"):
+        settings.accept_shrink()
+
+
+def test_the_bucket_is_a_name(variable):
+    variable("twitter_bucket", " acme-twitter-lake ")
+    assert settings.bucket() == "acme-twitter-lake"
+
+
+@pytest.mark.parametrize("text", [None, "", "s3://acme-twitter-lake", "acme/lake", "Acme", "ab", "-acme"])
+def test_what_is_no_bucket_name_is_refused(variable, text):
+    variable("twitter_bucket", text)
+    with pytest.raises(BadSetting, match=r"Variable twitter_bucket: .* Example: acme-twitter-lake"):
+        settings.bucket()
+
+
+# The X connection
+
+
+def refusal():
+    with pytest.raises(BadSetting) as refused:
+        settings.x_access()
+    said = str(refused.value)
+    assert said.startswith("Connection twitter_default: ")
+    assert [name for name, secret in SECRETS.items() if secret in said] == []
+    return said
+
+
+def test_no_connection_is_refused_with_an_example():
+    said = refusal()
+    assert "not found" in said
+    assert "login = consumer key, password = consumer secret" in said
+
+
+def test_a_connection_without_keys_is_refused(connection):
+    connection()
+    assert "it holds no usable keys (found: none)" in refusal()
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        (["login"], "login"),
+        (["password"], "password"),
+        (["access_token", "access_token_secret"], "access_token, access_token_secret"),
+        (["login", "access_token", "access_token_secret"], "login, access_token, access_token_secret"),
+    ],
+)
+def test_half_of_the_keys_are_refused_naming_those_found(connection, given, found):
+    connection(*given)
+    assert f"it holds no usable keys (found: {found})" in refusal()
+
+
+@pytest.mark.parametrize("half", ["access_token", "access_token_secret"])
+def test_half_of_an_access_token_is_refused(connection, half):
+    connection("login", "password", half)
+    assert "access_token and access_token_secret go together, one of them is missing" in refusal()
+
+
+def test_four_keys_act_in_a_users_name(connection):
+    connection("login", "password", "access_token", "access_token_secret")
+    access = settings.x_access()
+    assert access == XAccess(
+        host="https://api.x.com",
+        consumer_key="consumer-key-7f3a",
+        consumer_secret="consumer-secret-91bc",
+        access_token="access-token-55de",
+        access_token_secret="access-secret-08af",
+        bearer_token=None,
+    )
+    assert access.user
+
+
+@pytest.mark.parametrize(
+    "given", [["login", "password"], ["bearer_token"], ["login", "password", "bearer_token"]]
+)
+def test_without_an_access_token_nothing_acts_in_a_users_name(connection, given):
+    connection(*given)
+    assert not settings.x_access().user
+
+
+def test_white_space_that_came_with_copying_is_taken_off(connection):
+    connection(extra={"bearer_token": " bearer-token-c2d4\n"})
+    assert settings.x_access().bearer_token == "bearer-token-c2d4"
+
+
+@pytest.mark.parametrize("token", ["bearer-\ntoken-c2d4", "bearer-token-…", "bearer token-c2d4"])
+def test_a_key_that_no_header_can_carry_is_refused_as_a_setting(connection, token):
+    connection(extra={"bearer_token": token})
+    assert token not in refusal()
+
+
+@pytest.mark.parametrize("extra", ["[1, 2]", '"text"', "5"])
+def test_an_extra_that_is_no_json_object_is_refused(connection, extra):
+    connection("login", "password", extra=extra)
+    assert "its extra is no JSON object" in refusal()
+
+
+def test_an_extra_that_is_no_json_is_refused_even_beside_consumer_keys(connection):
+    # The access token inside is meant to be used: without it the run would read as the app alone.
+    connection("login", "password", extra='{"access_token": "access-token-55de"')
+    assert "its extra is no JSON object" in refusal()
+
+
+def test_no_secret_shows_when_the_access_is_printed(connection):
+    connection(*SECRETS)
+    assert repr(settings.x_access()) == "XAccess(host='https://api.x.com')"
+
+
+def test_every_secret_is_masked_in_logs_the_login_too(connection):
+    from airflow.sdk._shared.secrets_masker import redact
+
+    connection(*SECRETS)
+    settings.x_access()
+    assert {redact(secret) for secret in SECRETS.values()} == {"***"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "host"),
+    [
+        ({}, "https://api.x.com"),
+        ({"host": ""}, "https://api.x.com"),
+        ({"host": "api.twitter.com"}, "https://api.twitter.com"),
+        ({"host": "https://api.twitter.com/"}, "https://api.twitter.com"),
+        ({"host": "https://x.example:8443"}, "https://x.example:8443"),
+        ({"host": "x.example", "port": 8443}, "https://x.example:8443"),
+        ({"host": "http://localhost:8000"}, "http://localhost:8000"),
+        ({"host": "127.0.0.1", "schema": "http", "port": 8000}, "http://127.0.0.1:8000"),
+        ({"host": "http://[::1]:8000"}, "http://[::1]:8000"),
+    ],
+)
+def test_the_host_is_x_itself_or_the_one_of_the_connection(connection, fields, host):
+    connection("bearer_token", **fields)
+    assert settings.x_access().host == host
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["http://api.x.com", "http://10.0.0.5:8000", "HTTP://x.example", "http://127.0.0.1.x.example"],
+)
+def test_keys_are_not_sent_in_clear_text_to_another_machine(connection, host):
+    connection("bearer_token", host=host)
+    assert "would send the keys in clear text" in refusal()
+
+
+@pytest.mark.parametrize(
+    "host", ["ftp://x.example", "https://", "https://x.example:port", "https://[x.example"]
+)
+def test_a_host_that_is_no_web_address_is_refused(connection, host):
+    connection("bearer_token", host=host)
+    assert "is no web address" in refusal()
+
+
+def test_a_refused_host_keeps_the_password_written_into_it_to_itself(connection):
+    connection("bearer_token", host=f"http://{SECRETS['login']}:{SECRETS['password']}@x.example")
+    refusal()

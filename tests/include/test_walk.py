@@ -1,0 +1,186 @@
+"""How far the reading of an account's day has come."""
+
+import json
+
+import pytest
+
+from include.twitter.answer import Answer
+from include.twitter.errors import UnexpectedAnswer
+from include.twitter.walk import Walk
+from tests.include.invented import DAY, RECEIVED, SUSPENDED, answer, in_post_words, post
+
+
+def walk(*answers, limit=0):
+    walked = Walk(DAY, limit)
+    for each in answers:
+        walked.take(each)
+    return walked
+
+
+def test_a_walk_that_has_not_begun_asks_for_the_first_page():
+    begun = walk()
+    assert (begun.outcome, begun.token, begun.page_size) == (None, None, 100)
+
+
+def test_a_page_without_a_next_token_ends_the_walk():
+    ended = walk(answer(post(1), post(2)))
+    assert (ended.outcome, ended.returned, ended.pages) == ("complete", 2, 1)
+
+
+def test_an_account_without_a_post_is_complete():
+    ended = walk(answer())
+    assert (ended.outcome, ended.reason, ended.returned, ended.pages) == ("complete", None, 0, 1)
+
+
+def test_a_short_page_with_a_next_token_goes_on():
+    going = walk(answer(post(1), token="t1", size=100))
+    assert (going.outcome, going.token) == (None, "t1")
+
+
+def test_an_empty_page_with_a_next_token_goes_on():
+    going = walk(answer(token="t1"))
+    assert (going.outcome, going.token) == (None, "t1")
+
+
+def test_empty_pages_between_full_ones_do_not_end_the_walk():
+    ended = walk(answer(post(1), token="t1"), answer(token="t2"), answer(post(2)))
+    assert (ended.outcome, ended.returned, ended.pages) == ("complete", 2, 3)
+
+
+def test_a_repeated_page_token_ends_the_walk():
+    ended = walk(answer(post(1), token="t1"), answer(post(2), token="t2"), answer(post(3), token="t1"))
+    assert (ended.outcome, ended.returned) == ("complete", 3)
+
+
+def test_a_page_that_names_itself_as_the_next_ends_the_walk():
+    assert walk(answer(post(1), token="t1"), answer(post(2), token="t1")).outcome == "complete"
+
+
+def test_the_limit_ends_the_walk_although_there_is_more():
+    ended = walk(answer(*map(post, range(1, 6)), token="t1"), limit=5)
+    assert (ended.outcome, ended.returned) == ("limit", 5)
+
+
+def test_without_a_limit_only_x_ends_the_walk():
+    assert walk(answer(*map(post, range(1, 90)), token="t1"), limit=0).outcome is None
+
+
+def test_only_posts_of_the_day_count_towards_the_limit():
+    other_days = [post(n, created_at="2026-11-19T00:00:00.000Z") for n in range(10, 15)]
+    assert walk(answer(*other_days, post(1), token="t1"), limit=5).outcome is None
+
+
+def test_a_post_that_comes_twice_counts_once_towards_the_limit():
+    pages = [answer(post(3), post(2), token="t1"), answer(post(2), post(1), token="t2")]
+    assert walk(*pages, limit=4).outcome is None
+    assert walk(*pages, limit=3).outcome == "limit"
+
+
+def test_the_versions_of_an_edited_post_count_once_towards_the_limit():
+    # They become one row: counting each, the day would hold fewer than the latest N.
+    first = post(1, edit_history_tweet_ids=["1990000000000000001", "1990000000000000002"])
+    second = post(2, edit_history_tweet_ids=["1990000000000000001", "1990000000000000002"])
+    assert walk(answer(second, first, token="t1"), limit=2).outcome is None
+
+
+def test_everything_that_x_returned_is_counted_as_returned():
+    outside = post(9, created_at="2026-11-19T00:00:00.000Z")
+    assert walk(answer(outside, post(1), post(1), token="t1"), limit=5).returned == 3
+
+
+# The size of a page
+
+
+@pytest.mark.parametrize(
+    ("limit", "size"), [(0, 100), (1, 5), (5, 5), (6, 6), (99, 99), (100, 100), (250, 100)]
+)
+def test_the_first_page_asks_for_what_is_wanted_within_what_x_allows(limit, size):
+    assert walk(limit=limit).page_size == size
+
+
+def test_the_next_page_asks_for_what_is_still_wanted():
+    assert walk(answer(*map(post, range(1, 21)), token="t1", size=20), limit=30).page_size == 10
+
+
+def test_the_next_page_allows_for_the_share_that_x_drops():
+    # 10 of 20 came: of the 10 that are still wanted, twice as many are asked for.
+    assert walk(answer(*map(post, range(1, 11)), token="t1", size=20), limit=20).page_size == 20
+
+
+def test_after_an_empty_page_the_largest_page_is_asked_for():
+    assert walk(answer(token="t1", size=5), limit=5).page_size == 100
+
+
+def test_a_page_is_never_smaller_than_x_allows():
+    assert walk(answer(*map(post, range(1, 10)), token="t1", size=9), limit=10).page_size == 5
+
+
+# Accounts that cannot be read
+
+
+def test_an_account_that_x_refuses_is_unavailable_and_costs_no_page():
+    ended = walk(answer(errors=[SUSPENDED]))
+    assert (ended.outcome, ended.reason) == ("unavailable", "Forbidden: User has been suspended: [42].")
+    assert (ended.returned, ended.pages) == (0, 0)
+
+
+def test_an_account_that_is_suspended_between_two_pages_is_unavailable():
+    ended = walk(answer(post(1), token="t1"), answer(errors=[SUSPENDED]))
+    assert (ended.outcome, ended.returned, ended.token) == ("unavailable", 1, "t1")
+
+
+# Fields
+
+
+@pytest.mark.parametrize("name", ["id", "text", "created_at", "public_metrics"])
+def test_a_page_without_a_field_that_must_be_there_is_refused(name):
+    page = answer(post(1, **{name: None}), post(2, **{name: None}), token="t1")
+    with pytest.raises(UnexpectedAnswer, match=f"X sent 2 posts without {name}"):
+        walk(page)
+
+
+def test_one_post_without_a_field_does_not_stop_the_others():
+    assert walk(answer(post(1, text=None), post(2))).outcome == "complete"
+
+
+def test_the_first_page_that_holds_posts_is_the_one_that_is_looked_at():
+    with pytest.raises(UnexpectedAnswer):
+        walk(answer(token="t1"), answer(post(1, public_metrics=None)))
+
+
+def test_posts_in_the_newer_vocabulary_are_no_surprise():
+    assert walk(answer(in_post_words(post(1)))).outcome == "complete"
+
+
+def test_a_post_that_is_no_object_does_not_stop_the_walk():
+    ended = walk(
+        answer(post(1), None, 5, "x", post(2, created_at="yesterday"), post(3, created_at=7)), limit=9
+    )
+    assert (ended.outcome, ended.returned) == ("complete", 6)
+
+
+# Going on
+
+
+def test_a_walk_over_staged_answers_stands_where_the_interrupted_one_stood():
+    came = [answer(*map(post, range(1, 8)), token="t1", size=20), answer(token="t2", size=20)]
+    staged = [Answer.unpacked(each.packed()) for each in came]
+    assert walk(*staged, limit=30) == walk(*came, limit=30)
+    assert walk(*staged, limit=30).page_size == walk(*came, limit=30).page_size == 100
+
+
+def test_a_walk_that_goes_on_ends_as_one_that_was_never_interrupted():
+    pages = [answer(post(1), token="t1"), answer(post(2), token="t2"), answer(post(3))]
+    resumed = walk(*(Answer.unpacked(each.packed()) for each in pages[:2]))
+    resumed.take(pages[2])
+    assert resumed == walk(*pages)
+
+
+def test_the_state_does_not_depend_on_when_the_answers_came():
+    later = Answer(
+        "/2/users/42/tweets",
+        {"max_results": "100"},
+        RECEIVED.replace(year=2027),
+        json.dumps({"data": [post(1)], "meta": {"next_token": "t1"}}).encode(),
+    )
+    assert walk(later) == walk(answer(post(1), token="t1"))
