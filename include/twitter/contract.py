@@ -77,6 +77,7 @@ COLUMNS = (
     Column("captured_at", MOMENT, "when X answered: the moment that the counts are of"),
 )
 NAMES = [column.name for column in COLUMNS]
+IDS = ["tweet_id", "conversation_id", "original_tweet_id"]
 METRICS = ["likes", "retweets", "replies", "quotes", "bookmarks", "impressions"]
 PARQUET_SCHEMA = pyarrow.schema(
     [pyarrow.field(column.name, column.kind.parquet, nullable=column.optional) for column in COLUMNS]
@@ -86,7 +87,7 @@ PARQUET_SCHEMA = pyarrow.schema(
 def schema(day: Day, author_id: str) -> pa.DataFrameSchema:
     """The contract for one account's rows of a day."""
     checks = {
-        "tweet_id": [pa.Check.str_matches(r"^[0-9]{1,19}\Z", error="is no id")],
+        **{name: [pa.Check.str_matches(r"^[0-9]{1,19}\Z", error="is no id")] for name in IDS},
         "created_at": [pa.Check(lambda at: (at >= day.start) & (at < day.end), error=f"is not on {day}")],
         "author_id": [pa.Check.equal_to(author_id, error=f"is not the account's own, {author_id}")],
         **{metric: [pa.Check.ge(0, error="is negative")] for metric in METRICS},
@@ -119,12 +120,16 @@ def csv_text(rows: pd.DataFrame) -> str:
         text=[LINE_BREAKS.sub(" ", text) for text in rows["text"]],
         **{c.name: rows[c.name].dt.strftime("%Y-%m-%dT%H:%M:%SZ") for c in COLUMNS if c.kind is MOMENT},
         **{c.name: rows[c.name].map({True: "true", False: "false"}) for c in COLUMNS if c.kind is BOOLEAN},
-        **{
-            c.name: [msgspec.json.encode(x).decode() for x in rows[c.name]]
-            for c in COLUMNS
-            if c.kind is TEXTS
-        },
+        **{c.name: [_json_line(texts) for texts in rows[c.name]] for c in COLUMNS if c.kind is TEXTS},
     ).to_csv(columns=NAMES, header=False, index=False, lineterminator="\n")
+
+
+def _json_line(texts: list[str]) -> str:
+    """A JSON array on one line: the line breaks that JSON lets stand are escaped, like the others."""
+    return LINE_BREAKS.sub(
+        lambda found: "".join(f"\\u{ord(character):04x}" for character in found[0]),
+        msgspec.json.encode(texts).decode(),
+    )
 
 
 def arrow_table(rows: pd.DataFrame) -> pyarrow.Table:

@@ -33,9 +33,9 @@ class Day:
         return cls(moment.astimezone(UTC).date())
 
     @classmethod
-    def latest_settled(cls, now: datetime) -> Day:
+    def latest_settled(cls, now: datetime, settling: timedelta = SETTLING) -> Day:
         """The newest day that can no longer change at `now`."""
-        return cls.of(now - SETTLING).plus(-1)
+        return cls.of(now - settling).plus(-1)
 
     def __str__(self) -> str:
         return self.date.isoformat()

@@ -21,6 +21,8 @@ from include.twitter.run import Run
 
 LOOKUPS = "users-by"
 """Folder of the account look-ups: the hyphen keeps it apart from every handle."""
+REFUSED = "refused-"
+"""Prefix of the folder of an account's answers that were paid for and could not be used."""
 
 
 class Purchase:

@@ -28,9 +28,9 @@ class AsTheErrorSays(RetryPolicy):
         # Tries count on over clears; what matters is how many this clear has used.
         used = try_number - max(max_tries - context["task"].retries, 0) if context else try_number
         if isinstance(exception, TryLater):
-            if exception.at:
-                wait = max(exception.at - now(), timedelta(seconds=1))
-                return RetryDecision.retry(wait, f"X answers again at {exception.at:%H:%M:%S} UTC")
+            if exception.at and (wait := exception.at - now()) > timedelta(0):
+                reason = f"X answers again at {exception.at:%H:%M:%S} UTC"
+                return RetryDecision.retry(min(wait, LONGEST_DELAY), reason)
             return RetryDecision.retry(backoff(used), type(exception).__doc__)
         if used >= TRIES_FOR_SURPRISES:
             return RetryDecision.fail(f"{TRIES_FOR_SURPRISES} tries failed alike")

@@ -39,7 +39,9 @@ class Setting:
     def read(self, parse: Callable[[str], T]) -> T:
         """Its parsed value; a ValueError of `parse` says what is wrong with it."""
         label = f"Variable {self.name}"
-        text = Variable.get(self.name, default=self.default)
+        text = Variable.get(self.name, default=None)  # Airflow would mask a default of its own in every log
+        if text is None:
+            text = self.default
         if text is None:
             raise BadSetting(label, "not set", self.example)
         try:

@@ -15,10 +15,10 @@ import msgspec
 from include.twitter import accounts, budget, receipt, refine, settings
 from include.twitter.accounts import Accounts
 from include.twitter.day import ACCOUNTS, Day
-from include.twitter.errors import Incomplete, NothingStaged, Shrunk
+from include.twitter.errors import Incomplete, NothingStaged, Shrunk, UnexpectedAnswer
 from include.twitter.lake import Lake
 from include.twitter.partition import Partition, fingerprint
-from include.twitter.purchase import LOOKUPS, Purchase, staged_answer
+from include.twitter.purchase import LOOKUPS, REFUSED, Purchase, staged_answer
 from include.twitter.run import Run, now, require_ended, wait_until_settled
 from include.twitter.walk import Walk
 from include.twitter.x_api import HANDLES_A_LOOKUP, READERS, X
@@ -31,10 +31,10 @@ DAYS_LOOKED_BACK = 7
 def extract(run: Run) -> dict[str, Any]:
     """Buy the day's posts, or what is missing of them, and stage every answer as it arrives.
 
-    Every setting is checked before the first call to X.
+    Every setting is checked before the first call to X, also those that only `load` needs.
     """
     require_ended(run.day, now())
-    handles, limit = settings.handles(), settings.tweet_limit()
+    handles, limit, _ = settings.handles(), settings.tweet_limit(), settings.accept_shrink()
     access, lake = settings.x_access(), _lake()
     wait_until_settled(run.day, settings.settling(), now())
     purchase = Purchase(lake, run)
@@ -66,8 +66,8 @@ def _look_up(
     handles: Iterable[str], x: X, lake: Lake, purchase: Purchase
 ) -> tuple[dict[str, str], dict[str, str]]:
     """The ids of the handles, asked for only where they are not remembered, and why the others have none."""
-    known = Accounts.unpacked(lake.read(ACCOUNTS))
-    asked = [handle for handle in handles if not known.id_of(handle, now())]
+    known, at = Accounts.unpacked(lake.read(ACCOUNTS)), now()
+    asked = [handle for handle in handles if not known.id_of(handle, at)]
     unknown: dict[str, str] = {}
     for start in range(0, len(asked), HANDLES_A_LOOKUP):
         some = asked[start : start + HANDLES_A_LOOKUP]
@@ -76,7 +76,7 @@ def _look_up(
         known.learn(answer)
         lake.write(ACCOUNTS, known.packed())
         unknown |= accounts.reasons(answer, some)
-    return {handle: id_ for handle in handles if (id_ := known.id_of(handle, now()))}, unknown
+    return {handle: id_ for handle in handles if (id_ := known.id_of(handle, at))}, unknown
 
 
 def _walk_all(ids: dict[str, str], x: X, purchase: Purchase, day: Day, limit: int) -> dict[str, Walk]:
@@ -90,8 +90,12 @@ def _walk_all(ids: dict[str, str], x: X, purchase: Purchase, day: Day, limit: in
                 walk.take(answer)
         while not walk.outcome and not stop.is_set():
             answer = x.timeline(user_id, day, size=walk.page_size, token=walk.token)
+            try:
+                walk.take(answer)
+            except UnexpectedAnswer:
+                purchase.stage(f"{REFUSED}{handle}", answer)  # paid for, but no page to go on from
+                raise
             purchase.stage(handle, answer)
-            walk.take(answer)
         log.info("%s: %s; posts %d, pages %d", handle, walk.reason or walk.outcome, walk.returned, walk.pages)
         return walk
 
@@ -171,6 +175,8 @@ def load(run: Run, staged: dict[str, Any]) -> dict[str, Any]:
         target = getattr(run.day, name)
         lake.copy(run.day.staging(run.id) + Path(target).name, target)
         log.info("Published %s", lake.url(target))
+    if rejected := candidate["totals"]["rejected"]:
+        log.warning("%d posts broke the contract: %s", rejected, lake.url(run.day.rejected))
     _warn_of_gaps(lake)
     if waived := [account for account in missing if account["username"].lower() not in wanted]:
         log.warning("Waived, since they left twitter_handles: %s", _named(waived))
@@ -202,7 +208,7 @@ def _guard(
 def _warn_of_gaps(lake: Lake) -> None:
     """Name the recent days that are not landed, from the first landed day on."""
     landed = lake.keys("twitter_receipts/")
-    latest = Day.latest_settled(now())
+    latest = Day.latest_settled(now(), settings.settling())
     recent = [latest.plus(-back) for back in range(DAYS_LOOKED_BACK)]
     if gaps := [
         str(day) for day in reversed(recent) if day.receipt > landed[0] and day.receipt not in landed

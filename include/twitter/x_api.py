@@ -40,6 +40,12 @@ READERS = 8
 HANDLES_A_LOOKUP = 100
 """X's own limit."""
 
+TRANSPORT_ERRORS = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+)
 WRONG_CONSUMER_KEYS = 99
 """X's code, from the days of v1.1, at the token exchange."""
 
@@ -144,7 +150,7 @@ class _Session(requests.Session):
             response = super().request(
                 method, url, **{"timeout": TIMEOUT, "allow_redirects": False, **options}
             )
-        except requests.RequestException as error:
+        except TRANSPORT_ERRORS as error:
             # Its text may quote the request; the class and the host say enough.
             raise Outage(f"X cannot be reached: {type(error).__name__} on {method} {url}.") from None
         if response.status_code != 200:

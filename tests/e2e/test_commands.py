@@ -86,7 +86,7 @@ def test_a_red_run_prints_the_failing_stages_error_and_exits_1(checkout):
     finally:
         (checkout / ".env").unlink()
     assert done.returncode != 0
-    assert "extract failed: Variable twitter_handles: 'bad handle!': a handle is" in " ".join(
+    assert "extract failed: BadSetting: Variable twitter_handles: 'bad handle!': a handle is" in " ".join(
         done.stdout.split()
     )
     assert "Traceback" not in done.stdout + done.stderr

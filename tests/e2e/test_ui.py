@@ -9,44 +9,71 @@ pytestmark = [pytest.mark.live, pytest.mark.browser]
 
 SHOTS = Path(__file__).parents[2] / ".local" / "screenshots"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-WAIT_MS = 30_000
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
 @pytest.fixture(scope="module")
-def page():
+def browser():
     if not CHROMIUM:
         pytest.skip("there is no Chromium on this machine")
     from playwright.sync_api import sync_playwright
 
     SHOTS.mkdir(parents=True, exist_ok=True)
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=quiet)
-        shown = browser.new_page(viewport={"width": 1440, "height": 1000})
-        shown.set_default_timeout(WAIT_MS)
-        yield shown
-        browser.close()
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield running
+        running.close()
 
 
-@pytest.fixture(scope="module")
-def finished(airflow):
-    run = airflow.backfill("2026-11-14", "2026-11-14")["2026-11-14"]
-    assert airflow.wait(run) == "success"
-    return run
+@pytest.fixture
+def page(browser, stack):
+    """The DAG's own page."""
+    shown = browser.new_page(viewport={"width": 1440, "height": 1000})
+    shown.set_default_timeout(60_000)
+    shown.goto(f"{stack.url}/dags/twitter")
+    shown.get_by_role("button", name="Trigger").first.wait_for()
+    yield shown
+    shown.close()
 
 
-def test_the_graph_shows_extract_transform_load(page, stack, finished):
-    page.goto(f"{stack.url}/dags/twitter/runs/{finished}")
-    page.wait_for_selector("text=load")
-    page.locator('[aria-label="Graph"], button:has-text("Graph")').first.click()
+def test_the_graph_shows_extract_transform_load_from_left_to_right(page):
+    page.locator('[aria-label^="Show Graph"]').click()
     nodes = page.locator(".react-flow__node")
     nodes.nth(2).wait_for()
-    page.wait_for_function("document.querySelectorAll('.react-flow__node').length >= 3")
     page.screenshot(path=SHOTS / "graph.png")
-    places = {}
-    for index in range(nodes.count()):
-        text = nodes.nth(index).inner_text()
-        for stage in ("extract", "transform", "load"):
-            if stage in text.split():
-                places[stage] = nodes.nth(index).bounding_box()
-    assert places["extract"]["x"] < places["transform"]["x"] < places["load"]["x"]
+    found = sorted(
+        (nodes.nth(n).bounding_box()["x"], nodes.nth(n).inner_text().split()[0]) for n in range(nodes.count())
+    )
+    assert [name for _, name in found] == ["extract", "transform", "load"]
+
+
+def test_the_manual_tells_what_each_clear_does_and_costs(page):
+    page.locator('[aria-label="Dag Docs"]').click()
+    manual = page.get_by_role("dialog")
+    manual.locator("table").wait_for()
+    page.screenshot(path=SHOTS / "manual.png")
+    rows = manual.locator("tr")
+    assert rows.nth(0).inner_text().split("\t") == ["clear", "what happens", "cost"]
+    assert rows.count() == 5
+    assert "$0.005 a post" in rows.nth(4).inner_text()
+
+
+def test_the_trigger_form_explains_the_day(page):
+    page.get_by_role("button", name="Trigger").first.click()
+    form = page.get_by_role("dialog")
+    form.get_by_text("Day (UTC)").wait_for()
+    page.screenshot(path=SHOTS / "trigger.png")
+    assert form.get_by_text("The UTC calendar day to collect, for example 2026-11-18.").count() == 1
+
+
+def test_the_log_of_extract_begins_with_its_day_and_ends_with_what_it_cost(page, stack, airflow, variables):
+    variables(twitter_handles="acme_press, suspended_one")
+    run = airflow.trigger(day="2026-10-20")
+    assert airflow.wait(run) == "failed"
+    page.goto(f"{stack.url}/dags/twitter/runs/{run}/tasks/extract")
+    page.get_by_text("Day 2026-10-20 (UTC)").wait_for()
+    page.get_by_text("Bought").first.wait_for()
+    page.screenshot(path=SHOTS / "extract.png")
+    page.goto(f"{stack.url}/dags/twitter/runs/{run}/tasks/load")
+    page.get_by_text("is published without 1 of 2 accounts").first.wait_for()
+    page.screenshot(path=SHOTS / "red_load.png")

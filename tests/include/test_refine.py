@@ -186,6 +186,13 @@ def test_an_entity_whose_offsets_miss_the_link_changes_nothing():
     assert row(text=text, entities={"urls": [wrong]})["text"] == "Odd https://t.co/aaa"
 
 
+def test_a_link_that_x_lists_twice_is_one_link():
+    text = "Read https://t.co/aaa now"
+    twice = [link(text, "https://t.co/aaa", expanded_url="https://a.example") for _ in range(2)]
+    came = row(text=text, entities={"urls": twice})
+    assert (came["text"], came["urls"]) == ("Read https://a.example now", ["https://a.example"])
+
+
 def test_hashtags_and_mentions_are_kept_without_their_signs():
     came = row(
         text="#Mars #火星 @esa @NASA",
