@@ -25,7 +25,8 @@ secret as login and password, `access_token` and `access_token_secret` in extra;
 S3 an instance role, or Connection `aws_default`.
 
 **May be set:** Variables `twitter_tweet_limit` (the latest N posts of an account's day: 100; 0 is all),
-`twitter_settle_minutes` (90), `twitter_accept_shrink` (days that may lose rows).
+`twitter_run_budget_usd` (5) and `twitter_month_budget_usd` (100) as hard caps, `twitter_settle_minutes` (90),
+`twitter_accept_shrink` (days that may lose rows).
 """
 
 from datetime import timedelta
@@ -81,7 +82,7 @@ def twitter():
 
         landed = stages.load(run.current(), staged)
         outlet_events[LANDED].extra = landed
-        return landed
+        return landed["objects"]
 
     load(transform(extract()))
 

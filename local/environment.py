@@ -97,9 +97,9 @@ def airflow_settings(state: Path, port: int, dags: Path, caller: Mapping[str, st
         "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
         # The schedule starts nothing: a laptop buys a day when somebody asks for it.
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
-        # A killed task supervisor is noticed within half a minute.
+        # A killed task supervisor is noticed within a quarter of a minute.
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "5",
-        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
         # An edited file is read within seconds, an untouched one seldom.
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",

@@ -108,7 +108,10 @@ class Component(SimpleExecutor):
 
 
 class Stack:
-    """The local stack of one state directory. `port` is the UI's, None any free one."""
+    """The local stack of one state directory. `port` is the UI's, None any free one.
+
+    Without Airflow it is the stand-ins alone.
+    """
 
     def __init__(
         self,
@@ -117,12 +120,14 @@ class Stack:
         dags: Path = PROJECT / "dags",
         env_file: Path = PROJECT / ".env",
         caller: Mapping[str, str] = os.environ,
+        with_airflow: bool = True,
     ) -> None:
         self.state = state.resolve()
         self.logs = self.state / "logs"
         self.port = port
         self.dags = dags
         self.caller = caller
+        self._with_airflow = with_airflow
         try:
             self.env_file = EnvFile.read(env_file)
         except BadEnvFile as error:
@@ -150,8 +155,9 @@ class Stack:
             _end(self._marked())  # of a stack that was killed
             self._prepare(self._lock)
             self._start_stand_ins()
-            self._migrate()
-            self._start_airflow()
+            if self._with_airflow:
+                self._migrate()
+                self._start_airflow()
             self._wait_until_ready()
         except BaseException:
             self.stop()
@@ -210,7 +216,9 @@ class Stack:
 
     @property
     def bucket(self) -> str:
-        given = self.env_file.get("AIRFLOW_VAR_TWITTER_BUCKET") or self.airflow.variable("twitter_bucket")
+        given = self.env_file.get("AIRFLOW_VAR_TWITTER_BUCKET")
+        if not given and self._with_airflow:
+            given = self.airflow.variable("twitter_bucket")
         return given or aws.BUCKET
 
     # Starting
@@ -318,6 +326,8 @@ class Stack:
             self._until("the metadata service answers", lambda: _get(f"{self.metadata}/health"))
         if not self.env_file.real_x:
             self._until("X answers", lambda: _get(f"http://127.0.0.1:{self.x_port}/_control/health"))
+        if not self._with_airflow:
+            return
         self._until("Airflow's API answers", self.airflow.answers)
         self._seed()
         self._until("Airflow's components are healthy", lambda: self.airflow.healthy_since(self._started))

@@ -9,20 +9,11 @@ ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "include" / "twitter"
 
 PURE = {
-    "accounts",
-    "answer",
-    "budget",
-    "contract",
-    "day",
-    "errors",
-    "partition",
-    "post",
-    "receipt",
-    "refine",
-    "walk",
-}
+    "accounts", "answer", "budget", "contract", "day", "errors", "partition", "post", "proof", "receipt",
+    "refine", "walk",
+}  # fmt: skip
 EDGES = {"lake", "retry", "run", "settings", "x_api"}
-COMPOSING = {"purchase", "stages"}
+COMPOSING = {"buyer", "collect", "ledger", "purchase", "stages"}
 OUTSIDE = {"airflow", "boto3", "botocore", "tweepy", "requests", "httpx", "urllib3"}
 ONLY_IN = {"tweepy": "x_api", "airflow.providers": "lake", "boto3": "lake", "botocore": "lake"}
 CLOCKS = {"now", "utcnow", "today", "time", "monotonic"}

@@ -15,8 +15,10 @@ from typing import Any
 
 import msgspec
 
-ABOUT_THE_ACCOUNT = {"id", "username", "usernames", None}
+ABOUT_THE_ACCOUNT = {"id", "username", "usernames"}
 """What an error object's `parameter` names when it is about the account, not about a post referred to."""
+GONE = {"resource-not-found", "not-authorized-for-resource"}
+"""Last segments of an error object's `type` that are about the account where no parameter is named."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,14 @@ class Answer:
 
     def errors_about_accounts(self) -> Iterator[Mapping[str, Any]]:
         for error in self.body.get("errors") or []:
-            if error.get("parameter") in ABOUT_THE_ACCOUNT:
+            kind = str(error.get("type", "")).rsplit("/", 1)[-1]
+            if error.get("parameter", kind) in ABOUT_THE_ACCOUNT | GONE:
                 yield error
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether X sent neither data nor the count of it: a part of X failed behind a status 200."""
+        return not self.posts and "meta" not in self.body
 
     def packed(self) -> bytes:
         """The object that is staged: gzipped JSON that holds the answer's own bytes under `body`."""

@@ -40,6 +40,10 @@ class NoCredits(Refused):
     """The X account has nothing left to pay with: buy credits, or wait for the month to turn."""
 
 
+class OverBudget(Refused):
+    """The next request could cross a cap: raise the cap, or leave the day unbought."""
+
+
 class NoAccess(Refused):
     """The X app may not use this endpoint: change its access in X's developer console."""
 

@@ -96,6 +96,13 @@ class Post(Struct):
         return self.note_tweet or self.note_post
 
     @property
+    def is_cut(self) -> bool:
+        """Whether it is a long post whose whole text did not arrive: it links to itself, and has no note."""
+        urls = self.entities.urls if self.entities else None
+        own = f"/i/web/status/{self.id}"
+        return not self.note and any((link.expanded_url or "").endswith(own) for link in urls or ())
+
+    @property
     def references(self) -> Iterable[Reference]:
         """The posts that it quotes or answers."""
         return self.referenced_tweets or self.referenced_posts or ()

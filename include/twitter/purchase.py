@@ -8,8 +8,10 @@ the newest is complete.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from datetime import datetime
+from threading import Lock
 from typing import Any
 
 import msgspec
@@ -19,10 +21,13 @@ from include.twitter.errors import NothingStaged
 from include.twitter.lake import Lake
 from include.twitter.run import Run
 
+# Folders beside those of the accounts: the hyphen keeps them apart from every handle.
 LOOKUPS = "users-by"
-"""Folder of the account look-ups: the hyphen keeps it apart from every handle."""
+COUNTS = "counts-of"
+SEARCHED = "search-"
+"""Prefix: what a search found of an account whose timeline came short of X's own count."""
 REFUSED = "refused-"
-"""Prefix of the folder of an account's answers that were paid for and could not be used."""
+"""Prefix: an account's answers that were paid for and could not be used."""
 
 
 class Purchase:
@@ -36,16 +41,24 @@ class Purchase:
             int(found[1]) for key in staged if (found := re.match(r"buy=(\d+)/", key.removeprefix(root)))
         ]
         self.number = max(numbers, default=0)
-        if not self.number or _complete(self._manifest_at(root)):
+        self.before = self._read_manifest(root)
+        """The manifest of the try that this one goes on from."""
+        if not self.number or _complete(self.before):
             self.number = max(run.attempt, self.number + 1)
+            self.before = None
         self._prefix = f"{root}buy={self.number}/"
         self._pages: dict[str, list[str]] = defaultdict(list)
         for key in staged:
             folder, _, page = key.removeprefix(self._prefix).partition("/")
             if key.startswith(self._prefix) and page:
                 self._pages[folder].append(key)
+        self._bought: dict[str, Counter[str]] = defaultdict(Counter)
+        self._tallying = Lock()
+        for folder in self._pages:
+            for answer in self.answers(folder):
+                self._tally(folder, answer)
 
-    def _manifest_at(self, root: str) -> Mapping[str, Any] | None:
+    def _read_manifest(self, root: str) -> Mapping[str, Any] | None:
         data = self._lake.read(f"{root}buy={self.number}/manifest.json")
         return msgspec.json.decode(data) if data else None
 
@@ -54,8 +67,8 @@ class Purchase:
         return f"{self._prefix}manifest.json"
 
     def pages(self, folder: str) -> tuple[str, ...]:
-        """The keys staged so far for an account (its handle) or for LOOKUPS, in order."""
-        return tuple(self._pages[folder.lower()])
+        """The keys staged so far in a folder (an account's handle, or one of those above), in order."""
+        return tuple(self._pages.get(folder.lower(), ()))
 
     def answers(self, folder: str) -> Iterator[Answer]:
         return (staged_answer(self._lake, key) for key in self.pages(folder))
@@ -66,6 +79,17 @@ class Purchase:
         key = f"{self._prefix}{folder}/{len(self._pages[folder]) + 1:04}.json.gz"
         self._lake.write(key, answer.packed())
         self._pages[folder].append(key)
+        self._tally(folder, answer)
+
+    def _tally(self, folder: str, answer: Answer) -> None:
+        kind = {LOOKUPS: "users", COUNTS: "counts"}.get(folder, "posts")
+        with self._tallying:  # several readers stage at once
+            self._bought[month_of(answer.received_at)][kind] += 1 if kind == "counts" else len(answer.posts)
+
+    def bought(self, month: str | None = None) -> dict[str, int]:
+        """What X billed for this purchase, over all tries; of one month, or in all."""
+        counters = [counter for of, counter in list(self._bought.items()) if month in (None, of)]
+        return {kind: sum(counter[kind] for counter in counters) for kind in ("posts", "users", "counts")}
 
     def close(self, manifest: Mapping[str, Any]) -> None:
         """Say what was bought, once every account has been asked."""
@@ -79,6 +103,11 @@ def staged_answer(lake: Lake, key: str) -> Answer:
             f"{lake.url(key)} is gone. It was paid for: restore it, or clear `extract` to buy the day again."
         )
     return Answer.unpacked(data)
+
+
+def month_of(moment: datetime) -> str:
+    """The UTC month that X bills."""
+    return f"{moment:%Y-%m}"
 
 
 def _complete(manifest: Mapping[str, Any] | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -28,8 +29,9 @@ def entry(bought: Mapping[str, Any], refined: Refined) -> dict[str, Any]:
         )
     times = refined.rows["created_at"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
-        **{name: bought[name] for name in ("username", "id", "outcome", "reason")},
+        **{name: bought[name] for name in ("username", "id", "outcome", "reason", "proof", "counted")},
         **counts,
+        "alarms": refined.alarms,
         "first_created_at": times.min() if len(times) else None,
         "last_created_at": times.max() if len(times) else None,
     }
@@ -45,11 +47,13 @@ def of(manifest: Mapping[str, Any], accounts: list[dict[str, Any]], objects: Map
         "purchase": {name: manifest[name] for name in ("run", "buy", "closed_at")},
         "asked": manifest["asked"],
         "bought": bought,
-        "cost_usd": budget.cost(**bought),
+        "cost_usd": budget.dollars(budget.cost(bought)),
         "totals": {
             "accounts": len(accounts),
             "unavailable": len(list(missing({"accounts": accounts}))),
             **totals,
+            "proof": dict(Counter(account["proof"] for account in accounts)),
+            "alarms": sum(len(account["alarms"]) for account in accounts),
         },
         "accounts": accounts,
         "objects": objects,
@@ -98,15 +102,19 @@ def essentials(receipt: Receipt) -> dict[str, Any]:
         "accounts": receipt["totals"]["accounts"],
         "unavailable": [account["username"] for account in missing(receipt)],
         "cost_usd": receipt["cost_usd"],
+        "proof": {account["username"]: account["proof"] for account in receipt["accounts"]},
         "objects": {name: item["key"] for name, item in receipt["objects"].items()},
     }
 
 
 def readable(receipt: Receipt) -> list[str]:
     """The receipt as the lines of a table, for a log."""
-    head = ["account", "outcome", *COUNTS]
-    rows = [[a["username"], a["outcome"], *(str(a[name]) for name in COUNTS)] for a in receipt["accounts"]]
+    head = ["account", "outcome", "proof", *COUNTS]
+    rows = [
+        [a["username"], a["outcome"], a["proof"], *(str(a[name]) for name in COUNTS)]
+        for a in receipt["accounts"]
+    ]
     totals = receipt["totals"]
-    rows.append(["total", "", *(str(totals[name]) for name in COUNTS)])
+    rows.append(["total", "", "", *(str(totals[name]) for name in COUNTS)])
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]]

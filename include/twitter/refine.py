@@ -25,6 +25,8 @@ class Refined:
     rejected: list[dict[str, Any]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     """fetched = published + rejected + duplicates + outside + over_limit"""
+    alarms: list[str] = field(default_factory=list)
+    """What is published, but is not what it should be."""
 
 
 def account(answers: Iterable[Answer], *, username: str, author_id: str, day: Day, limit: int) -> Refined:
@@ -32,11 +34,15 @@ def account(answers: Iterable[Answer], *, username: str, author_id: str, day: Da
     posts: list[Any] = []
     records: list[tuple[Any, ...]] = []
     reasons: dict[int, str] = {}
+    alarms: list[str] = []
     for answer in answers:
         captured_at = answer.received_at
         for raw in answer.posts:
             try:
-                records.append((len(posts), captured_at, *record(parsed(raw))))
+                post = parsed(raw)
+                records.append((len(posts), captured_at, *record(post)))
+                if post.is_cut:
+                    alarms.append(f"{post.id}: a long post, cut: its whole text did not arrive")
             except Malformed as reason:
                 reasons[len(posts)] = str(reason)
             posts.append(raw)
@@ -58,7 +64,7 @@ def account(answers: Iterable[Answer], *, username: str, author_id: str, day: Da
     rows = rows.drop(index=list(breaches)).sort_values(["created_at", "tweet_id"], kind="stable")
     rejected = [{"username": username, "reason": reasons[i], "post": posts[i]} for i in sorted(reasons)]
     counts.update(rejected=len(rejected), published=len(rows))
-    return Refined(rows, rejected, counts)
+    return Refined(rows, rejected, counts, alarms)
 
 
 # One post

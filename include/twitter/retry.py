@@ -10,10 +10,10 @@ from airflow.sdk.definitions.retry_policy import RetryDecision
 from include.twitter.errors import Refused, TryLater
 from include.twitter.run import now
 
-FIRST_DELAY = timedelta(minutes=1)
+FIRST_DELAY = timedelta(seconds=15)
 LONGEST_DELAY = timedelta(minutes=30)
 RETRIES = 24
-"""1+2+4+8+16 minutes, then every 30: ten hours, which outlives the longest outage of X seen (eight)."""
+"""15, 30, 60 seconds, and so on up to every half hour: nine hours. X's longest outage seen lasted eight."""
 
 TRIES_FOR_SURPRISES = 3
 """Tries for a failure that the pipeline does not understand."""
@@ -38,5 +38,5 @@ class AsTheErrorSays(RetryPolicy):
 
 
 def backoff(used: int) -> timedelta:
-    """The wait after the `used`th try: doubling from a minute, capped."""
+    """The wait after the `used`th try: doubling, capped."""
     return min(FIRST_DELAY * 2 ** min(used - 1, 10), LONGEST_DELAY)

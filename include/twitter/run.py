@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -17,6 +17,10 @@ from include.twitter.errors import BadDay
 log = logging.getLogger(__name__)
 
 
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True)
 class Run:
     """What a stage has to know of the DAG run that it works for."""
@@ -26,7 +30,7 @@ class Run:
     """A key-safe name, the same for every try of every stage of the run."""
     attempt: int = 1
     """The try of this stage; it counts on over clears."""
-    started_at: datetime | None = None
+    now: Callable[[], datetime] = now
 
 
 def current() -> Run:
@@ -39,10 +43,6 @@ def current() -> Run:
     )
     log.info("Day %s (UTC), run=%s (%s), try %d", run.day, run.id, context["dag_run"].run_id, run.attempt)
     return run
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 def day_of(context: Mapping[str, Any]) -> Day:

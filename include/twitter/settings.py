@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -62,6 +63,18 @@ TWEET_LIMIT = Setting(
     example="250",
     default="100",
 )
+RUN_BUDGET = Setting(
+    "twitter_run_budget_usd",
+    "hard cap in US dollars on what one purchase of a day may cost; 0 is no cap",
+    example="12.50",
+    default="5",
+)
+MONTH_BUDGET = Setting(
+    "twitter_month_budget_usd",
+    "hard cap in US dollars on what is spent in a UTC month, over all days; 0 is no cap",
+    example="250",
+    default="100",
+)
 SETTLE_MINUTES = Setting(
     "twitter_settle_minutes",
     "how long after midnight UTC a day may still change, in minutes; X lets authors edit for an hour",
@@ -74,7 +87,7 @@ ACCEPT_SHRINK = Setting(
     example="2026-11-18, 2026-11-19",
     default="",
 )
-SETTINGS = (BUCKET, HANDLES, TWEET_LIMIT, SETTLE_MINUTES, ACCEPT_SHRINK)
+SETTINGS = (BUCKET, HANDLES, TWEET_LIMIT, RUN_BUDGET, MONTH_BUDGET, SETTLE_MINUTES, ACCEPT_SHRINK)
 
 
 def bucket() -> str:
@@ -88,6 +101,11 @@ def handles() -> tuple[str, ...]:
 
 def tweet_limit() -> int:
     return TWEET_LIMIT.read(_whole_number)
+
+
+def budgets() -> dict[str, int]:
+    """The caps in mills, by the Variable that sets them; 0 is no cap."""
+    return {setting.name: setting.read(_mills) for setting in (RUN_BUDGET, MONTH_BUDGET)}
 
 
 def settling() -> timedelta:
@@ -236,6 +254,12 @@ def _whole_number(text: str) -> int:
     if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
         raise ValueError(f"{text!r} is no whole number from 0 up")
     return int(text)
+
+
+def _mills(text: str) -> int:
+    if not re.fullmatch(r"\d{1,7}(\.\d{1,3})?", text, re.ASCII):
+        raise ValueError(f"{text!r} is no amount in dollars from 0 up")
+    return round(Decimal(text) * 1000)
 
 
 def _minutes(text: str) -> timedelta:

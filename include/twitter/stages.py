@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event
 from typing import Any
 
 import msgspec
 
-from include.twitter import accounts, budget, receipt, refine, settings
-from include.twitter.accounts import Accounts
-from include.twitter.day import ACCOUNTS, Day
-from include.twitter.errors import Incomplete, NothingStaged, Shrunk, UnexpectedAnswer
+from include.twitter import receipt, refine, settings
+from include.twitter.budget import Budget, Cap, cost, dollars
+from include.twitter.buyer import Buyer
+from include.twitter.collect import Collection
+from include.twitter.day import Day
+from include.twitter.errors import Incomplete, NothingStaged, Shrunk
 from include.twitter.lake import Lake
+from include.twitter.ledger import Ledger
 from include.twitter.partition import Partition, fingerprint
-from include.twitter.purchase import LOOKUPS, REFUSED, Purchase, staged_answer
-from include.twitter.run import Run, now, require_ended, wait_until_settled
-from include.twitter.walk import Walk
-from include.twitter.x_api import HANDLES_A_LOOKUP, READERS, X
+from include.twitter.purchase import Purchase, month_of, staged_answer
+from include.twitter.run import Run, require_ended, wait_until_settled
+from include.twitter.x_api import X
 
 log = logging.getLogger(__name__)
 
 DAYS_LOOKED_BACK = 7
+TIMELINE_DAYS = timedelta(days=7)
+"""Older days are read from X's full archive: a timeline ends after some hundred posts."""
 
 
 def extract(run: Run) -> dict[str, Any]:
@@ -33,98 +36,51 @@ def extract(run: Run) -> dict[str, Any]:
 
     Every setting is checked before the first call to X, also those that only `load` needs.
     """
-    require_ended(run.day, now())
+    require_ended(run.day, run.now())
     handles, limit, _ = settings.handles(), settings.tweet_limit(), settings.accept_shrink()
-    access, lake = settings.x_access(), _lake()
-    wait_until_settled(run.day, settings.settling(), now())
+    caps, access, lake = settings.budgets(), settings.x_access(), _lake()
+    wait_until_settled(run.day, settings.settling(), run.now())
     purchase = Purchase(lake, run)
-    x = X(access, now)
-    ids, unknown = _look_up(handles, x, lake, purchase)
-    walks = _walk_all(ids, x, purchase, run.day, limit)
-    manifest: dict[str, Any] = {
-        "day": str(run.day),
-        "run": run.id,
-        "buy": purchase.number,
-        "closed_at": now().isoformat(timespec="seconds"),
-        "asked": {"handles": handles, "tweet_limit": limit},
-        "bought": {
-            "posts": sum(walk.returned for walk in walks.values()),
-            "users": sum(len(answer.posts) for answer in purchase.answers(LOOKUPS)),
-        },
-        "accounts": [_outcome(handle, ids, walks, unknown, purchase) for handle in handles],
-    }
-    purchase.close(manifest)
-    cost = budget.cost(**manifest["bought"])
-    log.info(
-        "Bought %(posts)d posts and %(users)d users for $%(cost).3f: %(manifest)s",
-        {**manifest["bought"], "cost": cost, "manifest": lake.url(purchase.manifest)},
+    ledger = Ledger(lake, run.id, purchase.number, month_of(run.now()))
+    budget = _budget(caps, purchase, ledger)
+    archive = run.day.start < run.now() - TIMELINE_DAYS
+    ledger.reserve(budget.room or 0, str(run.day))
+    try:
+        buyer = Buyer(X(access, run.now), purchase, budget, run.day, archive=archive)
+        accounts = Collection(run.day, limit, archive, buyer, purchase).collect(handles, lake, run.now())
+    finally:
+        ledger.settle(purchase.bought(ledger.month), str(run.day))
+    bought = purchase.bought()
+    purchase.close(
+        {
+            "day": str(run.day),
+            "run": run.id,
+            "buy": purchase.number,
+            "closed_at": run.now().isoformat(timespec="seconds"),
+            "asked": {"handles": handles, "tweet_limit": limit},
+            "source": "archive" if archive else "timelines",
+            "bought": bought,
+            "accounts": [account.line(purchase) for account in accounts],
+        }
     )
-    return {"manifest": purchase.manifest, **manifest["bought"], "cost_usd": cost}
+    usd = dollars(cost(bought))
+    log.info("Bought %s for $%.3f: %s", _listed(bought), usd, lake.url(purchase.manifest))
+    return {"manifest": purchase.manifest, **bought, "cost_usd": usd}
 
 
-def _look_up(
-    handles: Iterable[str], x: X, lake: Lake, purchase: Purchase
-) -> tuple[dict[str, str], dict[str, str]]:
-    """The ids of the handles, asked for only where they are not remembered, and why the others have none."""
-    known, at = Accounts.unpacked(lake.read(ACCOUNTS)), now()
-    asked = [handle for handle in handles if not known.id_of(handle, at)]
-    unknown: dict[str, str] = {}
-    for start in range(0, len(asked), HANDLES_A_LOOKUP):
-        some = asked[start : start + HANDLES_A_LOOKUP]
-        answer = x.users(some)
-        purchase.stage(LOOKUPS, answer)
-        known.learn(answer)
-        lake.write(ACCOUNTS, known.packed())
-        unknown |= accounts.reasons(answer, some)
-    return {handle: id_ for handle in handles if (id_ := known.id_of(handle, at))}, unknown
+def _budget(caps: dict[str, int], purchase: Purchase, ledger: Ledger) -> Budget:
+    """What this try may spend: the caps, less what the purchase and its month have spent already."""
+    month_cap = caps[settings.MONTH_BUDGET.name]
+    month = ledger.others() + cost(purchase.bought(ledger.month)) if month_cap else 0
+    run_cap = caps[settings.RUN_BUDGET.name]
+    return Budget(
+        Cap(settings.RUN_BUDGET.name, run_cap, cost(purchase.bought())),
+        Cap(settings.MONTH_BUDGET.name, month_cap, month),
+    )
 
 
-def _walk_all(ids: dict[str, str], x: X, purchase: Purchase, day: Day, limit: int) -> dict[str, Walk]:
-    """Walk through all accounts, several side by side; the first failure stops the others."""
-    stop = Event()
-
-    def walked(handle: str, user_id: str) -> Walk:
-        walk = Walk(day, limit)
-        for answer in purchase.answers(handle):
-            if not answer.unavailable:  # it may be back
-                walk.take(answer)
-        while not walk.outcome and not stop.is_set():
-            answer = x.timeline(user_id, day, size=walk.page_size, token=walk.token)
-            try:
-                walk.take(answer)
-            except UnexpectedAnswer:
-                purchase.stage(f"{REFUSED}{handle}", answer)  # paid for, but no page to go on from
-                raise
-            purchase.stage(handle, answer)
-        log.info("%s: %s; posts %d, pages %d", handle, walk.reason or walk.outcome, walk.returned, walk.pages)
-        return walk
-
-    with ThreadPoolExecutor(READERS) as pool:
-        walks = {handle: pool.submit(walked, handle, user_id) for handle, user_id in ids.items()}
-        try:
-            wait(walks.values(), return_when=FIRST_EXCEPTION)
-        finally:
-            stop.set()
-            pool.shutdown(cancel_futures=True)
-    for walk in walks.values():
-        if not walk.cancelled() and (error := walk.exception()):
-            raise error
-    return {handle: walk.result() for handle, walk in walks.items()}
-
-
-def _outcome(
-    handle: str, ids: dict[str, str], walks: dict[str, Walk], unknown: dict[str, str], purchase: Purchase
-) -> dict[str, Any]:
-    """An account's line in the manifest."""
-    walk = walks.get(handle)
-    return {
-        "username": handle,
-        "id": ids.get(handle),
-        "outcome": walk.outcome if walk else "unavailable",
-        "reason": walk.reason if walk else unknown[handle],
-        "posts": walk.returned if walk else 0,
-        "pages": purchase.pages(handle),
-    }
+def _listed(bought: dict[str, int]) -> str:
+    return ", ".join(f"{number} {kind}" for kind, number in bought.items())
 
 
 def transform(run: Run, bought: dict[str, Any]) -> dict[str, Any]:
@@ -147,6 +103,8 @@ def transform(run: Run, bought: dict[str, Any]) -> dict[str, Any]:
                 )
                 partition.append(refined)
                 entries.append(receipt.entry(account, refined))
+                for alarm in refined.alarms:
+                    log.warning("%s: %s", account["username"], alarm)
         objects = {}
         for name, file in partition.files.items():
             lake.upload(staging + file.name, file)
@@ -177,7 +135,7 @@ def load(run: Run, staged: dict[str, Any]) -> dict[str, Any]:
         log.info("Published %s", lake.url(target))
     if rejected := candidate["totals"]["rejected"]:
         log.warning("%d posts broke the contract: %s", rejected, lake.url(run.day.rejected))
-    _warn_of_gaps(lake)
+    _warn_of_gaps(lake, run)
     if waived := [account for account in missing if account["username"].lower() not in wanted]:
         log.warning("Waived, since they left twitter_handles: %s", _named(waived))
     if missing := [account for account in missing if account["username"].lower() in wanted]:
@@ -205,10 +163,10 @@ def _guard(
         )
 
 
-def _warn_of_gaps(lake: Lake) -> None:
+def _warn_of_gaps(lake: Lake, run: Run) -> None:
     """Name the recent days that are not landed, from the first landed day on."""
     landed = lake.keys("twitter_receipts/")
-    latest = Day.latest_settled(now(), settings.settling())
+    latest = Day.latest_settled(run.now(), settings.settling())
     recent = [latest.plus(-back) for back in range(DAYS_LOOKED_BACK)]
     if gaps := [
         str(day) for day in reversed(recent) if day.receipt > landed[0] and day.receipt not in landed

@@ -13,10 +13,9 @@ from typing import Any
 
 from include.twitter.answer import Answer
 from include.twitter.day import Day
-from include.twitter.errors import UnexpectedAnswer
-from include.twitter.post import Malformed, parsed
+from include.twitter.errors import Outage, UnexpectedAnswer
+from include.twitter.post import Malformed, Post, parsed
 
-SMALLEST_PAGE, LARGEST_PAGE = 5, 100
 MUST_HAVE = ("id", "text", "created_at", "public_metrics")
 """X ignores a field name that it does not know, answers 200, and bills: only looking shows it."""
 
@@ -28,6 +27,9 @@ class Walk:
     day: Day
     limit: int
     """The latest N posts are wanted; 0 is all."""
+    smallest: int = 5
+    largest: int = 100
+    """How many posts X lets a page ask for."""
     pages: int = 0
     returned: int = 0
     asked: int = 0
@@ -36,6 +38,8 @@ class Walk:
     """None while there is more to read, then `complete`, `limit` or `unavailable`."""
     reason: str | None = None
     _tokens: set[str] = field(default_factory=set)
+    ids: set[str] = field(default_factory=set)
+    """Of the posts that are the day's."""
     _wanted: set[str] = field(default_factory=set)
 
     def take(self, answer: Answer) -> None:
@@ -43,13 +47,17 @@ class Walk:
         if reason := answer.unavailable:
             self.outcome, self.reason = "unavailable", reason
             return
+        if answer.is_nothing:
+            raise Outage(f"X sent neither posts nor a count of them, but {answer.content[:200]!r}")
         posts = answer.posts
         if self.returned == 0:
             require_fields(posts)
         self.pages += 1
         self.returned += len(posts)
         self.asked += int(answer.params["max_results"])
-        self._wanted |= {wanted for post in posts if (wanted := _wanted(post, self.day))}
+        own = [post for raw in posts if (post := _own(raw, self.day))]
+        self.ids |= {post.id for post in own}
+        self._wanted |= {post.original_id for post in own}
         self.token = answer.next_token
         if self.limit and len(self._wanted) >= self.limit:
             self.outcome = "limit"
@@ -66,10 +74,10 @@ class Walk:
         X cuts a page first and drops retweets and replies from it after, and bills only what it returns.
         """
         if not self.limit:
-            return LARGEST_PAGE
+            return self.largest
         wanted = self.limit - len(self._wanted)
         share = max(self.returned / self.asked, 0.01) if self.asked else 1
-        return min(max(math.ceil(wanted / share), SMALLEST_PAGE), LARGEST_PAGE)
+        return min(max(math.ceil(wanted / share), self.smallest), self.largest)
 
 
 def require_fields(posts: list[Any]) -> None:
@@ -86,11 +94,11 @@ def require_fields(posts: list[Any]) -> None:
         )
 
 
-def _wanted(raw: Any, day: Day) -> str | None:
-    """The id under which a post of the day counts towards the limit: the versions of an edit are one."""
+def _own(raw: Any, day: Day) -> Post | None:
+    """The post, if it is one of the day."""
     try:
         post = parsed(raw)
         inside = day.start <= datetime.fromisoformat(post.created_at) < day.end
     except (Malformed, TypeError, ValueError):  # it cannot be published; `refine` says why
         return None
-    return post.original_id if inside else None
+    return post if inside else None

@@ -8,8 +8,10 @@ some of X's bodies.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -31,12 +33,17 @@ from include.twitter.errors import (
     RateLimited,
     UnexpectedAnswer,
 )
+from include.twitter.proof import query
 from include.twitter.settings import X_CONNECTION, XAccess
 
 TIMEOUT = (10, 60)
 """Seconds to connect, and to wait for the next bytes."""
+ARCHIVE_SECONDS = 1.0
+"""X's limit between two requests to its full archive."""
 READERS = 8
 """Accounts read side by side."""
+TIMELINE_PAGES, RECENT_PAGES, ARCHIVE_PAGES = (5, 100), (10, 100), (10, 500)
+"""The smallest and the largest page of posts that X serves."""
 HANDLES_A_LOOKUP = 100
 """X's own limit."""
 
@@ -90,12 +97,19 @@ class X:
             return_type=requests.Response,
         )
         self._client.session = self._session = _Session(access.host)
-        if not self._user_auth and not access.bearer_token:
-            self._client.bearer_token = self._derived_bearer(access)
+        self._access = access
+        self._turn = Lock()
+        self._next_turn = 0.0
+        if not self._user_auth:
+            self._app_only()
 
     def users(self, handles: Iterable[str]) -> Answer:
         """Look up at most 100 handles in one request, billed for each user returned."""
-        return self._answer(self._client.get_users(usernames=list(handles), user_auth=self._user_auth))
+        return self._answer(
+            self._client.get_users(
+                usernames=list(handles), user_fields=["protected"], user_auth=self._user_auth
+            )
+        )
 
     def timeline(self, user_id: str, day: Day, *, size: int, token: str | None = None) -> Answer:
         """One page of an account's own posts of a day, newest first; `size` is 5 to 100.
@@ -114,18 +128,58 @@ class X:
         )
         return self._answer(response)
 
+    def search(self, handle: str, day: Day, *, size: int, token: str | None, archive: bool) -> Answer:
+        """One page of the same posts from the search, newest first.
+
+        `archive` takes them from the full archive (`size` 10 to 500, one request a second, app-only), else
+        from the last seven days (10 to 100).
+        """
+        asked: dict[str, Any] = {
+            "start_time": day.start,
+            "end_time": day.end,
+            "max_results": size,
+            "next_token": token,
+            "tweet_fields": POST_FIELDS,
+        }
+        if archive:
+            self._wait_for_the_archive()
+            return self._answer(self._app_only().search_all_tweets(query([handle]), **asked))
+        return self._answer(
+            self._client.search_recent_tweets(query([handle]), user_auth=self._user_auth, **asked)
+        )
+
+    def count(self, handles: Iterable[str], day: Day, *, archive: bool) -> Answer:
+        """X's own count of the handles' posts of a day: app-only, billed per request."""
+        asked: dict[str, Any] = {"start_time": day.start, "end_time": day.end, "granularity": "day"}
+        if archive:
+            self._wait_for_the_archive()
+            return self._answer(self._app_only().get_all_tweets_count(query(handles), **asked))
+        return self._answer(self._app_only().get_recent_tweets_count(query(handles), **asked))
+
+    def _app_only(self) -> tweepy.Client:
+        """The client with a bearer token, without which X does not open its archive."""
+        with self._turn:
+            if not self._client.bearer_token:
+                self._client.bearer_token = self._derived_bearer()
+        return self._client
+
+    def _wait_for_the_archive(self) -> None:
+        with self._turn:
+            time.sleep(max(0, self._next_turn - time.monotonic()))
+            self._next_turn = time.monotonic() + ARCHIVE_SECONDS
+
     def _answer(self, response: requests.Response) -> Answer:
         url = urlsplit(response.request.url or "")
         _object(response)
         return Answer(url.path, dict(parse_qsl(url.query)), self._clock(), response.content)
 
-    def _derived_bearer(self, access: XAccess) -> str:
+    def _derived_bearer(self) -> str:
         """An app-only token for the consumer keys: what they open without a user's access token."""
         response = self._session.request(
             "POST",
             "/oauth2/token",
             data={"grant_type": "client_credentials"},
-            auth=(access.consumer_key, access.consumer_secret),
+            auth=(self._access.consumer_key, self._access.consumer_secret),
         )
         token = _object(response).get("access_token")
         if not token:

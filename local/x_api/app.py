@@ -7,6 +7,7 @@ Controls, for loopback only and without credentials:
     GET /_control/faults             what is still ordered; PUT replaces, POST appends, DELETE clears
     PUT /_control/latency            {"ms": 200}
     PUT /_control/rate_limit         {"limit": 5, "window": 2, "match": "/tweets"}; DELETE ends it
+    PUT /_control/clock              {"now": "2026-11-19T02:00:00+00:00"} stops it there; DELETE lets it go
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -173,6 +175,10 @@ class StandIn:
                 self.limits.ordered = Limit(**order, since=self.clock().timestamp())
             case "DELETE rate_limit":
                 self.limits.ordered = None
+            case "PUT clock":
+                self.clock = partial(datetime.fromisoformat, order["now"])
+            case "DELETE clock":
+                self.clock = utc_now
             case _:
                 raise ValueError(f"no control {what}")
         return {"status": "done"}

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -14,11 +15,29 @@ from local.stack import Stack
 ENDED = {"success", "failed"}
 
 
+def day_ago(number: int) -> str:
+    """A day that timelines still show, 1 to 6 days ago. Tests that land a day of their own share 5 and 6."""
+    return str(datetime.now(UTC).date() - timedelta(days=number))
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory) -> Iterator[Stack]:
     state = tmp_path_factory.mktemp("stack")
-    with Stack(state=state, port=None, env_file=state / "absent.env") as running:
+    chatty = state / "debug.env"  # what logs may give away, they give away at DEBUG
+    chatty.write_text("AIRFLOW__LOGGING__LOGGING_LEVEL=DEBUG\n")
+    with Stack(state=state, port=None, env_file=chatty) as running:
         yield running
+
+
+def eventually(look, enough, seconds: float) -> Any:
+    """What `look` sees once it is `enough`."""
+    waiting = retry(
+        retry=retry_if_not_result(enough),
+        stop=stop_after_delay(seconds),
+        wait=wait_fixed(0.3),
+        retry_error_callback=lambda last: pytest.fail(f"not within {seconds} s; last seen: {last.outcome}"),
+    )
+    return waiting(look)()
 
 
 class Airflow:
@@ -63,22 +82,10 @@ class Airflow:
 
     def wait(self, run: str, until=lambda state: state in ENDED, seconds: float = 150) -> str:
         """The run's state once it has ended."""
-        return self._eventually(lambda: self.run(run)["state"], until, seconds)
+        return eventually(lambda: self.run(run)["state"], until, seconds)
 
     def wait_for_task(self, run: str, task: str, state: str, seconds: float = 90) -> None:
-        self._eventually(lambda: self.states(run)[task], lambda found: found == state, seconds)
-
-    @staticmethod
-    def _eventually(look, enough, seconds):
-        wait = retry(
-            retry=retry_if_not_result(enough),
-            stop=stop_after_delay(seconds),
-            wait=wait_fixed(0.3),
-            retry_error_callback=lambda state: pytest.fail(
-                f"not within {seconds} s; last seen: {state.outcome}"
-            ),
-        )
-        return wait(look)()
+        eventually(lambda: self.states(run)[task], lambda found: found == state, seconds)
 
     def log(self, run: str, task: str) -> list[dict[str, Any]]:
         """The log of a task's last try, an event a line."""
@@ -106,7 +113,11 @@ class Airflow:
 
 @pytest.fixture(scope="session")
 def airflow(stack) -> Airflow:
-    return Airflow(stack.url)
+    """The live Airflow, with no cap on what all the tests together buy."""
+    client = Airflow(stack.url)
+    client.set_variable("twitter_run_budget_usd", "0")
+    client.set_variable("twitter_month_budget_usd", "0")
+    return client
 
 
 @pytest.fixture
@@ -140,8 +151,16 @@ class X:
     def order(self, *faults: dict[str, Any]) -> None:
         self._http.put("/faults", json=list(faults)).raise_for_status()
 
+    def slow(self, ms: int) -> None:
+        self._http.put("/latency", json={"ms": ms}).raise_for_status()
+
     def behave(self) -> None:
+        self.slow(0)
         self._http.delete("/faults").raise_for_status()
+
+    def pages(self) -> list[dict[str, Any]]:
+        """The timeline pages that were asked for."""
+        return [request for request in self.requests() if request["path"].endswith("/tweets")]
 
 
 @pytest.fixture

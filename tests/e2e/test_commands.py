@@ -14,9 +14,11 @@ import pytest
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from local.stack import MARK
+from tests.e2e.conftest import day_ago
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
+DAY = day_ago(3)
 ROOT = Path(__file__).parents[2]
 MAKE = shutil.which("make") or "make"
 
@@ -63,18 +65,18 @@ def listeners(found) -> set[tuple[str, int]]:
 
 
 def test_make_run_lands_a_day_shows_it_and_leaves_nothing_running(checkout):
-    done = make(checkout, "run", "DAY=2026-11-18")
+    done = make(checkout, "run", f"DAY={DAY}")
     assert done.returncode == 0, done.stdout + done.stderr
     for line in (
         r"extract +success",
         r"transform +success",
         r"load +success",
-        r"s3://twitter-local/twitter/dt=2026-11-18/refined_tweets\.csv",
+        r"s3://twitter-local/twitter/dt=" + DAY + r"/refined_tweets\.csv",
         r"rows",
         r"cost [\d.]+ USD",
     ):
         assert re.search(line, done.stdout), line
-    landed = checkout / ".local/s3/000000000000/twitter-local/twitter/dt=2026-11-18/refined_tweets.csv"
+    landed = checkout / f".local/s3/000000000000/twitter-local/twitter/dt={DAY}/refined_tweets.csv"
     assert landed.read_text().startswith("tweet_id,created_at,username,text,")
     assert processes(checkout) == []
 
@@ -82,7 +84,7 @@ def test_make_run_lands_a_day_shows_it_and_leaves_nothing_running(checkout):
 def test_a_red_run_prints_the_failing_stages_error_and_exits_1(checkout):
     (checkout / ".env").write_text("AIRFLOW_VAR_TWITTER_HANDLES=@bad handle!\n")
     try:
-        done = make(checkout, "run", "DAY=2026-11-18")
+        done = make(checkout, "run", f"DAY={DAY}")
     finally:
         (checkout / ".env").unlink()
     assert done.returncode != 0

@@ -9,10 +9,11 @@ from include.twitter.day import Day
 from include.twitter.errors import BadDay, BadSetting, NoPermission
 from include.twitter.run import Run
 from local import x_api
+from tests.e2e.conftest import day_ago
 
 pytestmark = pytest.mark.live
 
-RUN = Run(Day.parse("2026-10-10"), "cafe00000000")
+RUN = Run(Day.parse(day_ago(5)), "cafe00000000")
 
 
 @pytest.mark.parametrize(

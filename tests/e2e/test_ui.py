@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import day_ago
+
 pytestmark = [pytest.mark.live, pytest.mark.browser]
 
 SHOTS = Path(__file__).parents[2] / ".local" / "screenshots"
@@ -68,10 +70,10 @@ def test_the_trigger_form_explains_the_day(page):
 
 def test_the_log_of_extract_begins_with_its_day_and_ends_with_what_it_cost(page, stack, airflow, variables):
     variables(twitter_handles="acme_press, suspended_one")
-    run = airflow.trigger(day="2026-10-20")
+    run = airflow.trigger(day=day_ago(6))
     assert airflow.wait(run) == "failed"
     page.goto(f"{stack.url}/dags/twitter/runs/{run}/tasks/extract")
-    page.get_by_text("Day 2026-10-20 (UTC)").wait_for()
+    page.get_by_text(f"Day {day_ago(6)} (UTC)").wait_for()
     page.get_by_text("Bought").first.wait_for()
     page.screenshot(path=SHOTS / "extract.png")
     page.goto(f"{stack.url}/dags/twitter/runs/{run}/tasks/load")

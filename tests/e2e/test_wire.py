@@ -11,10 +11,11 @@ import pytest
 from include.twitter import stages
 from include.twitter.day import Day
 from include.twitter.run import Run
+from tests.e2e.conftest import day_ago
 
 pytestmark = pytest.mark.live
 
-DAY = Day.parse("2026-10-11")
+DAY = Day.parse(day_ago(5))
 
 
 @dataclass(frozen=True)

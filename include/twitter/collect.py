@@ -1,0 +1,200 @@
+"""Collects a day: which account each handle is, its posts, and X's own count held against them.
+
+Accounts are isolated and read side by side. What the purchase holds already is not asked for again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from include.twitter.accounts import Accounts, reasons
+from include.twitter.buyer import Buyer, Stopped
+from include.twitter.day import ACCOUNTS, Day
+from include.twitter.errors import BadKeys, NoAccess, OverBudget
+from include.twitter.lake import Lake
+from include.twitter.proof import LIMITED, MATCHED, SHORT, UNCHECKED, groups
+from include.twitter.purchase import LOOKUPS, SEARCHED, Purchase
+from include.twitter.walk import Walk
+from include.twitter.x_api import ARCHIVE_PAGES, HANDLES_A_LOOKUP, READERS, RECENT_PAGES, TIMELINE_PAGES
+
+log = logging.getLogger(__name__)
+
+PROTECTED = "Authorization Error: the account is protected, and the archive shows nothing of it"
+
+
+@dataclass
+class Account:
+    """One handle of the day, and how far it has come."""
+
+    username: str
+    walk: Walk
+    again: Walk
+    """The one re-read of an account that came short of X's count."""
+    id: str | None = None
+    proof: str = UNCHECKED
+    counted: int | None = None
+    """X's own count, where it was asked for alone."""
+
+    @property
+    def arrived(self) -> int:
+        """The day's posts that X has sent, each once."""
+        return len(self.walk.ids | self.again.ids)
+
+    def gone(self, reason: str) -> None:
+        self.walk.outcome, self.walk.reason = "unavailable", reason
+
+    def line(self, purchase: Purchase) -> dict[str, Any]:
+        """Its line in the manifest."""
+        return {
+            "username": self.username,
+            "id": self.id,
+            "outcome": self.walk.outcome,
+            "reason": self.walk.reason,
+            "proof": self.proof,
+            "counted": self.counted,
+            "posts": self.walk.returned + self.again.returned,
+            "pages": [*purchase.pages(self.username), *purchase.pages(SEARCHED + self.username)],
+        }
+
+
+@dataclass
+class Collection:
+    """The collecting of one day; `archive` reads X's full archive instead of the timelines."""
+
+    day: Day
+    limit: int
+    archive: bool
+    buyer: Buyer
+    purchase: Purchase
+    accounts: list[Account] = field(default_factory=list)
+
+    def collect(self, handles: Iterable[str], lake: Lake, at: datetime) -> list[Account]:
+        sizes = ARCHIVE_PAGES if self.archive else TIMELINE_PAGES
+        self.accounts = [
+            Account(handle, Walk(self.day, self.limit, *sizes), Walk(self.day, 0, *RECENT_PAGES))
+            for handle in handles
+        ]
+        self._look_up(lake, at)
+        found = [account for account in self.accounts if account.id and not account.walk.outcome]
+        self._side_by_side([partial(self._walk, account) for account in found])
+        self._prove([account for account in found if account.walk.outcome in ("complete", "limit")])
+        return self.accounts
+
+    def _look_up(self, lake: Lake, at: datetime) -> None:
+        """Find the ids of the accounts: remembered ones are asked for only where the archive needs it.
+
+        A search finds nothing of an account that is gone, and does not say so; a timeline does.
+        """
+        known = Accounts.unpacked(lake.read(ACCOUNTS))
+        users: dict[str, dict[str, Any]] = {}
+        for answer in self.purchase.answers(LOOKUPS):
+            users |= {user["username"].lower(): user for user in answer.posts}
+        asked = [
+            account.username
+            for account in self.accounts
+            if account.username.lower() not in users
+            and (self.archive or not known.id_of(account.username, at))
+        ]
+        unknown: dict[str, str] = {}
+        for start in range(0, len(asked), HANDLES_A_LOOKUP):
+            some = asked[start : start + HANDLES_A_LOOKUP]
+            answer = self.buyer.users(some)
+            users |= {user["username"].lower(): user for user in answer.posts}
+            unknown |= reasons(answer, some)
+            known.learn(answer)
+            lake.write(ACCOUNTS, known.packed())
+        for account in self.accounts:
+            user = users.get(account.username.lower(), {})
+            account.id = user.get("id") or known.id_of(account.username, at)
+            if account.username in unknown:
+                account.gone(unknown[account.username])
+            elif self.archive and user.get("protected"):
+                account.gone(PROTECTED)
+
+    def _walk(self, account: Account) -> None:
+        """Read an account to the end of its day or to the limit, from the last staged page on."""
+        for answer in self.purchase.answers(account.username):
+            if not answer.unavailable:  # it may be back
+                account.walk.take(answer)
+        while not account.walk.outcome:
+            if self.archive:
+                self.buyer.search(account.username, account.walk, account.username)
+            else:
+                self.buyer.timeline(account.username, account.walk, str(account.id))
+        for answer in self.purchase.answers(SEARCHED + account.username):
+            account.again.take(answer)
+        walk = account.walk
+        log.info(
+            "%s: %s; posts %d, pages %d",
+            account.username,
+            walk.reason or walk.outcome,
+            walk.returned,
+            walk.pages,
+        )
+
+    def _prove(self, read: list[Account]) -> None:
+        """Hold X's own count against what arrived, where a walk claims to be complete."""
+        lines = self.purchase.before["accounts"] if self.purchase.before else ()
+        before = {line["username"].lower(): line for line in lines if line["proof"] in (MATCHED, SHORT)}
+        unproved = []
+        for account in read:
+            if account.walk.outcome == "limit":
+                account.proof = LIMITED
+            elif line := before.get(account.username.lower()):
+                account.proof, account.counted = line["proof"], line["counted"]
+            else:
+                unproved.append(account)
+        named = {account.username: account for account in unproved}
+        self._side_by_side(
+            [partial(self._check, [named[handle] for handle in group]) for group in groups(named)]
+        )
+
+    def _check(self, group: list[Account]) -> None:
+        """Count a group together, and one by one where it does not match."""
+        try:
+            counted = self.buyer.count([account.username for account in group])
+        except (BadKeys, NoAccess, OverBudget) as error:
+            log.warning("X's own count is not held against %d accounts. %s", len(group), error)
+            return
+        if counted <= sum(account.arrived for account in group):
+            for account in group:
+                account.proof = MATCHED
+        elif len(group) > 1:
+            for account in group:
+                self._check([account])
+        else:
+            self._read_again(group[0], counted)
+
+    def _read_again(self, account: Account, counted: int) -> None:
+        """Read a short account once more, through the search; what is short after that lands as it is."""
+        account.counted = counted
+        while not self.archive and not account.again.outcome:
+            self.buyer.search(SEARCHED + account.username, account.again, account.username)
+        account.proof = MATCHED if counted <= account.arrived else SHORT
+        if account.proof == SHORT:
+            log.warning("%s: X counts %d posts, %d arrived", account.username, counted, account.arrived)
+
+    def _side_by_side(self, jobs: list[Callable[[], None]]) -> None:
+        """Run the jobs, several at once; the first failure keeps the others from buying more."""
+        with ThreadPoolExecutor(READERS) as pool:
+            running = [pool.submit(job) for job in jobs]
+            try:
+                wait(running, return_when=FIRST_EXCEPTION)
+                failed = any(job.done() and not job.cancelled() and job.exception() for job in running)
+            except BaseException:  # Airflow ends the task
+                failed = True
+                raise
+            finally:
+                if failed:
+                    self.buyer.stopped.set()
+                    pool.shutdown(cancel_futures=True)
+        errors = [error for job in running if not job.cancelled() and (error := job.exception())]
+        for error in errors:
+            if not isinstance(error, Stopped):
+                raise error
