@@ -1,0 +1,285 @@
+"""Every row of the table of X's errors, played over the wire through the real extract."""
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from include.twitter import x_api
+from include.twitter.errors import (
+    BadKeys,
+    BadRequest,
+    Incomplete,
+    NoAccess,
+    NoCredits,
+    Outage,
+    RateLimited,
+    Refused,
+)
+from include.twitter.retry import AsTheErrorSays
+from local.x_api import posts
+from tests.include.invented import post
+
+pytestmark = pytest.mark.live
+
+TWITTER, X = "https://api.twitter.com/2/problems/", "https://api.x.com/2/problems/"
+HTML = "<!DOCTYPE html><html><body>Nothing to see here</body></html>"
+PLAIN = {"content-type": "text/plain"}
+
+
+def problem(title: str, kind: str = "about:blank", **more: Any) -> dict[str, Any]:
+    return {"title": title, "type": kind, "detail": title} | more
+
+
+def answered(status: int, body: Any = "", **headers: str) -> dict[str, Any]:
+    return {"status": status, "body": body, "headers": {k.replace("_", "-"): v for k, v in headers.items()}}
+
+
+def invalid(kind: str) -> dict[str, Any]:
+    return problem("Invalid Request", kind) | {"errors": [{"parameters": {"id": ["1"]}, "message": "Not an id"}]}
+
+
+NOT_ENROLLED = {"reason": "client-not-enrolled", "detail": "Attach the App to a Project"}
+USAGE = {"period": "Monthly", "detail": "Usage cap exceeded: Monthly product cap"}
+NOT_PERMITTED = "Your account is not permitted to access this feature."
+DEPLETED = {"detail": "credits depleted", "status": 402}
+SPEND_CAP = {"reset_date": "2026-12-01"}
+
+REFUSALS = {
+    "bad keys": (answered(401, problem("Unauthorized")), BadKeys, ["401", "twitter_default"]),
+    "bad keys, empty": (answered(401), BadKeys, ["(empty body)", "twitter_default"]),
+    "bad request, twitter.com": (answered(400, invalid(TWITTER + "invalid-request")), BadRequest, ["Not an id"]),
+    "bad request, x.com": (answered(400, invalid(X + "invalid-request")), BadRequest, ["malformed"]),
+    "no credits, CreditsDepleted": (
+        answered(402, problem("CreditsDepleted", TWITTER + "credits")),
+        NoCredits,
+        ["CreditsDepleted", "Buy credits"],
+    ),
+    "no credits, Payment Required": (
+        answered(402, problem("Payment Required", X + "credits-depleted", **DEPLETED)),
+        NoCredits,
+        ["credits depleted", "Buy credits"],
+    ),
+    "no credits, empty": (answered(402), NoCredits, ["Buy credits"]),
+    "spend cap, twitter.com": (
+        answered(403, problem("SpendCapReached", TWITTER + "credits", **SPEND_CAP)),
+        NoCredits,
+        ["spend cap", "2026-12-01"],
+    ),
+    "spend cap, x.com": (
+        answered(403, problem("SpendCapReached", X + "credits", **SPEND_CAP)),
+        NoCredits,
+        ["spend cap", "2026-12-01"],
+    ),
+    "not enrolled, twitter.com": (
+        answered(403, problem("Client Forbidden", TWITTER + "client-forbidden", **NOT_ENROLLED)),
+        NoAccess,
+        ["client-not-enrolled", "to a project"],
+    ),
+    "not enrolled, x.com": (
+        answered(403, problem("Client Forbidden", X + "client-forbidden", **NOT_ENROLLED)),
+        NoAccess,
+        ["client-not-enrolled", "to a project"],
+    ),
+    "no access": (answered(403, problem("Forbidden", detail=NOT_PERMITTED)), NoAccess, ["not permitted"]),
+    "no access, HTML": (answered(403, HTML), NoAccess, ["twitter_default"]),
+    "no access, empty": (answered(403), NoAccess, ["(empty body)"]),
+    "monthly cap, twitter.com": (
+        answered(
+            429, problem("UsageCapExceeded", TWITTER + "usage-capped", **USAGE), x_rate_limit_reset="1795000000"
+        ),
+        NoCredits,
+        ["Monthly product cap", "next month"],
+    ),
+    "monthly cap, x.com": (
+        answered(429, problem("UsageCapExceeded", X + "usage-capped", **USAGE)),
+        NoCredits,
+        ["next month"],
+    ),
+}
+
+OUTAGES = {
+    "404 with HTML": answered(404, HTML),
+    "404 with nothing": answered(404),
+    "500 with JSON": answered(500, problem("Internal Server Error")),
+    "500 with a JSON list": answered(500, [{"message": "Over capacity"}]),
+    "502 with HTML": answered(502, HTML),
+    "503 with plain text": answered(503, "upstream connect error", **PLAIN),
+    "503 with JSON of x.com": answered(503, problem("Service Unavailable", X + "unavailable")),
+    "504 with nothing": answered(504),
+    "200 with HTML": answered(200, HTML),
+    "200 with nothing": answered(200),
+    "200 with a JSON list": answered(200, []),
+    "200 with half a JSON": answered(200, '{"data": [{"id": "1"'),
+    "200 with an empty object": answered(200, {}),
+    "connection reset": {"reset": True},
+    "truncated body": {"truncate": True},
+}
+
+WINDOW = problem("Too Many Requests", status=429)
+
+
+def refused(pipeline, x, fault: dict[str, Any], error: type[Exception]) -> Exception:
+    """The error of an extract whose timeline answers so, however often it asks."""
+    x.order({"match": r"/2/users/\d+/tweets", "times": 99} | fault)
+    with pytest.raises(error) as raised:
+        pipeline.extract("posts_3_refused")
+    assert type(raised.value) is error
+    assert x.asked() == ["users", "timeline"], "it asked again by itself"
+    assert pipeline.raw() == ["buy=1/users-by/0001.json.gz"]
+    assert pipeline.bucket.ledger_mills() == 10
+    return raised.value
+
+
+@pytest.mark.parametrize("row", REFUSALS)
+def test_a_refusal_fails_on_the_first_try_and_says_what_to_do(pipeline, x, row):
+    fault, error, words = REFUSALS[row]
+
+    told = refused(pipeline, x, fault, error)
+
+    assert isinstance(told, Refused)
+    assert all(word in str(told) for word in ["GET /2/users/", *words]), str(told)
+    assert AsTheErrorSays().evaluate(told, 1, 24).action.name == "FAIL"
+
+
+@pytest.mark.parametrize("row", OUTAGES)
+def test_an_outage_is_tried_again_with_backoff(pipeline, x, row):
+    told = refused(pipeline, x, OUTAGES[row], Outage)
+
+    assert "X" in str(told)
+    first, sixth = (AsTheErrorSays().evaluate(told, number, 24) for number in (1, 6))
+    assert (first.action.name, first.retry_delay) == ("RETRY", timedelta(minutes=1))
+    assert (sixth.action.name, sixth.retry_delay) == ("RETRY", timedelta(minutes=30))
+
+
+def test_a_rate_window_is_tried_again_at_the_reset_that_x_named(pipeline, x):
+    reset = str(int(time.time()) + 300)
+
+    told = refused(pipeline, x, answered(429, WINDOW, x_rate_limit_reset=reset), RateLimited)
+
+    decision = AsTheErrorSays().evaluate(told, 1, 24)
+    assert decision.action.name == "RETRY"
+    assert timedelta(seconds=290) < decision.retry_delay <= timedelta(seconds=300)
+
+
+@pytest.mark.parametrize("headers", [{}, {"x_rate_limit_reset": "soon"}, {"x_rate_limit_reset": "1600000000"}])
+def test_a_rate_window_without_a_reset_to_come_backs_off(pipeline, x, headers):
+    told = refused(pipeline, x, answered(429, WINDOW, **headers), RateLimited)
+
+    assert AsTheErrorSays().evaluate(told, 2, 24).retry_delay == timedelta(minutes=2)
+
+
+def test_a_request_that_gets_no_answer_ends(pipeline, x, monkeypatch):
+    monkeypatch.setattr(x_api, "TIMEOUT", (0.3, 0.3))
+    x.order({"match": "/2/users/by", "delay": 0.8, "times": 9})
+
+    began = time.monotonic()
+    with pytest.raises(Outage, match="X cannot be reached"):
+        pipeline.extract("posts_3_refused")
+
+    assert time.monotonic() - began < 2
+    time.sleep(0.6)  # the stand-in logs a request when it has answered
+    assert x.asked() == ["users"]
+
+
+def test_every_request_has_a_timeout():
+    assert x_api.TIMEOUT == (10, 60)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (answered(401, problem("Unauthorized")), BadKeys),
+        (answered(402, problem("CreditsDepleted", X + "credits")), NoCredits),
+        (answered(503, HTML), Outage),
+    ],
+)
+@pytest.mark.parametrize("where", ["/2/users/by", "/2/tweets/counts"])
+def test_look_ups_and_counts_fail_as_timelines_do(pipeline, x, where, answer, error):
+    x.order({"match": where, "times": 99} | answer)
+
+    if where == "/2/tweets/counts" and error is BadKeys:  # the proof may be missing, the posts are there
+        assert pipeline.accounts(pipeline.extract("posts_3_refused"))["posts_3_refused"]["proof"] == "unchecked"
+    else:
+        with pytest.raises(error):
+            pipeline.extract("posts_3_refused")
+    assert x.asked() == (["users"] if where == "/2/users/by" else ["users", "timeline", "token", "count"])
+
+
+def test_wrong_consumer_keys_fail_at_the_exchange_for_a_bearer_token(pipeline, x):
+    body = {"errors": [{"code": 99, "message": "Unable to verify your credentials"}]}
+    x.order({"match": "/oauth2/token", "status": 403, "body": body, "times": 9})
+
+    with pytest.raises(BadKeys, match="login and password"):
+        pipeline.extract("posts_3_refused", "2026-10-20")
+
+    assert x.asked() == ["users", "token"]
+
+
+def about(title: str, detail: str, kind: str, **more: Any) -> dict[str, Any]:
+    return {"title": title, "detail": detail, "type": kind, "value": "1", "parameter": "id"} | more
+
+
+UNAVAILABLE = {
+    "suspended": about("Forbidden", "User has been suspended: [1].", TWITTER + "resource-not-found"),
+    "unknown": about("Not Found Error", "Could not find user with id: [1].", X + "resource-not-found"),
+    "protected": about(
+        "Authorization Error", "Sorry, you are not authorized", TWITTER + "not-authorized-for-resource"
+    ),
+    "protected, no parameter": {
+        "title": "Authorization Error",
+        "detail": "Sorry, you are not authorized",
+        "type": X + "not-authorized-for-resource",
+        "section": "data",
+    },
+}
+
+
+@pytest.mark.parametrize("row", UNAVAILABLE)
+def test_an_unavailable_account_is_named_and_the_others_land(pipeline, x, row):
+    gone = posts.user_id("posts_2_gone")
+    error = UNAVAILABLE[row]
+    x.order({"match": f"/2/users/{gone}/tweets", "times": 9} | answered(200, {"errors": [error]}))
+
+    bought = pipeline.extract("posts_2_gone, posts_3_here")
+    staged = pipeline.transform(bought)
+    with pytest.raises(Incomplete, match="posts_2_gone: ") as raised:
+        pipeline.load(staged)
+
+    assert error["detail"] in str(raised.value)
+    assert sorted(x.asked()) == ["count", "timeline", "timeline", "token", "users"]
+    account = pipeline.accounts(bought)["posts_2_gone"]
+    assert (account["outcome"], account["reason"]) == ("unavailable", f"{error['title']}: {error['detail']}")
+    landed = pipeline.bucket.rows("twitter/dt=2026-11-20/refined_tweets.csv")
+    assert [row["username"] for row in landed] == ["posts_3_here"] * 3
+
+
+def test_accounts_that_the_look_up_does_not_find_are_not_asked_for(pipeline, x):
+    bought = pipeline.extract("suspended_s, unknown_u, protected_p, posts_3_here")
+
+    outcomes = {name: (a["outcome"], (a["reason"] or "")[:9]) for name, a in pipeline.accounts(bought).items()}
+    assert outcomes == {
+        "suspended_s": ("unavailable", "Forbidden"),
+        "unknown_u": ("unavailable", "Not Found"),
+        "protected_p": ("unavailable", "Authoriza"),
+        "posts_3_here": ("complete", ""),
+    }
+    assert sorted(x.asked()) == ["count", "timeline", "timeline", "token", "users"]
+    assert bought == {**bought, "posts": 4, "users": 2, "counts": 1, "cost_usd": 0.045}
+
+
+@pytest.mark.parametrize("host", [TWITTER, X])
+@pytest.mark.parametrize(("kind", "title"), [("resource-not-found", "Forbidden"), ("not-authorized-for-resource", "")])
+def test_errors_about_posts_referred_to_are_ignored(pipeline, x, host, kind, title):
+    errors = [about(title, "gone", host + kind, parameter=f"referenced_{noun}.id") for noun in ("tweets", "posts")]
+    own = post(created_at="2026-11-20T09:00:00.000Z", author_id=posts.user_id("posts_0_refers"))
+    page = {"data": [own], "errors": errors, "meta": {"result_count": 1, "next_token": "more"}}
+    end = {"errors": errors, "meta": {"result_count": 0}}
+    timeline = r"/2/users/\d+/tweets"
+    x.order({"match": timeline} | answered(200, page), {"match": timeline} | answered(200, end))
+
+    account = pipeline.refine(pipeline.extract("posts_0_refers"))["posts_0_refers"]
+
+    assert (account["outcome"], account["published"], account["reason"]) == ("complete", 1, None)
+    assert x.asked() == ["users", "timeline", "timeline", "token", "count"]
