@@ -1,14 +1,19 @@
-"""Writes the README's tables from the code: `make docs`. A test fails where the two part."""
+"""Writes from the code what must agree with it: `make docs`. A test fails where the two part.
+
+The README's tables; the view's SQL in docs/athena.md; deploy/schema.json and deploy/athena.yaml.
+"""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+from deploy import athena
 from include.twitter import contract
 from include.twitter.settings import SETTINGS
 
 README = Path(__file__).parents[1] / "README.md"
+ATHENA = Path(__file__).parent / "athena.md"
 
 
 def columns() -> str:
@@ -29,15 +34,31 @@ def settings() -> str:
     return "\n".join(lines)
 
 
+def view() -> str:
+    return f"```sql\nCREATE OR REPLACE VIEW tweets_csv AS\n{athena.view_sql()}\n```"
+
+
 def with_tables(text: str) -> str:
-    """The text with each table between its markers made anew."""
-    for name, table in {"columns": columns(), "settings": settings()}.items():
+    """The README's text with each table between its markers made anew."""
+    return _filled(text, {"columns": columns(), "settings": settings()})
+
+
+def with_view(text: str) -> str:
+    """The text of docs/athena.md with the view's SQL made anew."""
+    return _filled(text, {"view": view()})
+
+
+def _filled(text: str, parts: dict[str, str]) -> str:
+    for name, part in parts.items():
         pattern = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"
-        text, found = re.subn(pattern, lambda marks, t=table: marks[1] + t + marks[2], text, flags=re.DOTALL)
+        text, found = re.subn(pattern, lambda marks, p=part: marks[1] + p + marks[2], text, flags=re.DOTALL)
         if found != 1:
-            raise SystemExit(f"README.md has {found} places for the table of {name}; one is needed")
+            raise SystemExit(f"{found} places are marked for {name}; one is needed")
     return text
 
 
 if __name__ == "__main__":
     README.write_text(with_tables(README.read_text()))
+    ATHENA.write_text(with_view(ATHENA.read_text()))
+    athena.SCHEMA.write_text(athena.schema())
+    athena.TEMPLATE.write_text(athena.template())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from threading import Event
 
 from include.twitter.answer import Answer
 from include.twitter.budget import Budget
 from include.twitter.day import Day
-from include.twitter.errors import UnexpectedAnswer
+from include.twitter.errors import Outage, UnexpectedAnswer
 from include.twitter.proof import query
 from include.twitter.purchase import COUNTS, LOOKUPS, REFUSED, Purchase
 from include.twitter.walk import Walk
@@ -33,7 +34,13 @@ class Buyer:
     def users(self, handles: list[str]) -> Answer:
         """Look up at most 100 handles."""
         held = self._held("users", len(handles), len(handles))
-        return self._billed("users", held, lambda: self._x.users(handles), lambda _: LOOKUPS)
+
+        def looked_up(answer: Answer) -> str:
+            if not answer.posts and "errors" not in answer.body:
+                raise Outage(f"X was asked for users and sent none, but {answer.content[:200]!r}")
+            return LOOKUPS
+
+        return self._billed("users", held, partial(self._x.users, handles), looked_up)
 
     def count(self, handles: Iterable[str]) -> int:
         """X's own count of the handles' posts, asked for once a purchase."""
@@ -42,8 +49,13 @@ class Buyer:
             if answer.params["query"] == wanted:
                 return _total(answer)
         held = self._held("counts", 1, 1)
-        ask = lambda: self._x.count(handles, self._day, archive=self._archive)  # noqa: E731
-        return _total(self._billed("counts", held, ask, lambda _: COUNTS))
+
+        def counted(answer: Answer) -> str:
+            _total(answer)  # one without a total is none to keep
+            return COUNTS
+
+        ask = partial(self._x.count, handles, self._day, archive=self._archive)
+        return _total(self._billed("counts", held, ask, counted))
 
     def timeline(self, folder: str, walk: Walk, user_id: str) -> None:
         """Take the walk one page further through the account's timeline."""
@@ -102,4 +114,7 @@ class Buyer:
 
 
 def _total(answer: Answer) -> int:
-    return int(answer.body["meta"]["total_tweet_count"])
+    total = (answer.body.get("meta") or {}).get("total_tweet_count")
+    if total is None:
+        raise Outage(f"X was asked for a count and sent none, but {answer.content[:200]!r}")
+    return int(total)

@@ -80,56 +80,73 @@ class Collection:
             Account(handle, Walk(self.day, self.limit, *sizes), Walk(self.day, 0, *RECENT_PAGES))
             for handle in handles
         ]
+        for account in self.accounts:
+            self._replay(account)
         self._look_up(lake, at)
-        found = [account for account in self.accounts if account.id and not account.walk.outcome]
+        found = [account for account in self.accounts if account.walk.outcome != "unavailable"]
         self._side_by_side([partial(self._walk, account) for account in found])
         self._prove([account for account in found if account.walk.outcome in ("complete", "limit")])
         return self.accounts
 
+    def _replay(self, account: Account) -> None:
+        """Take the walk to where the staged pages end."""
+        for answer in self.purchase.answers(account.username):
+            if not answer.unavailable:  # it may be back
+                account.walk.take(answer)
+        for answer in self.purchase.answers(SEARCHED + account.username):
+            account.again.take(answer)
+
     def _look_up(self, lake: Lake, at: datetime) -> None:
-        """Find the ids of the accounts: remembered ones are asked for only where the archive needs it.
+        """Find the ids of the accounts; of those still to be read, the archive wants them seen anew.
 
         A search finds nothing of an account that is gone, and does not say so; a timeline does.
         """
         known = Accounts.unpacked(lake.read(ACCOUNTS))
+        lines = {line["username"].lower(): line for line in _lines(self.purchase)}
         users: dict[str, dict[str, Any]] = {}
         for answer in self.purchase.answers(LOOKUPS):
             users |= {user["username"].lower(): user for user in answer.posts}
-        asked = [
-            account.username
-            for account in self.accounts
-            if account.username.lower() not in users
-            and (self.archive or not known.id_of(account.username, at))
-        ]
-        unknown: dict[str, str] = {}
+        asked = []
+        for account in self.accounts:
+            name = account.username.lower()
+            line = lines.get(name, {})
+            if line.get("outcome") == "unavailable" and self.archive:
+                users.pop(name, None)  # it may have opened since
+            account.id = users.get(name, {}).get("id") or line.get("id") or known.id_of(name, at)
+            if not account.walk.outcome and (name not in users if self.archive else not account.id):
+                asked.append(account)
         for start in range(0, len(asked), HANDLES_A_LOOKUP):
             some = asked[start : start + HANDLES_A_LOOKUP]
-            answer = self.buyer.users(some)
-            users |= {user["username"].lower(): user for user in answer.posts}
-            unknown |= reasons(answer, some)
+            answer = self.buyer.users([account.username for account in some])
             known.learn(answer)
             lake.write(ACCOUNTS, known.packed())
+            users |= {user["username"].lower(): user for user in answer.posts}
+            unknown = reasons(answer, [account.username for account in some])
+            for account in some:
+                account.id = users.get(account.username.lower(), {}).get("id")
+                if account.username in unknown:
+                    account.gone(unknown[account.username])
+        self._refuse_the_unreadable(users)
+
+    def _refuse_the_unreadable(self, users: dict[str, dict[str, Any]]) -> None:
+        seen: dict[str | None, str] = {}
         for account in self.accounts:
-            user = users.get(account.username.lower(), {})
-            account.id = user.get("id") or known.id_of(account.username, at)
-            if account.username in unknown:
-                account.gone(unknown[account.username])
-            elif self.archive and user.get("protected"):
+            if not account.walk.outcome and self.archive and users[account.username.lower()].get("protected"):
                 account.gone(PROTECTED)
+            elif not account.walk.outcome and account.id in seen:
+                account.gone(
+                    f"the same account as {seen[account.id]}: take one of them out of twitter_handles"
+                )
+            seen.setdefault(account.id, account.username)
 
     def _walk(self, account: Account) -> None:
-        """Read an account to the end of its day or to the limit, from the last staged page on."""
-        for answer in self.purchase.answers(account.username):
-            if not answer.unavailable:  # it may be back
-                account.walk.take(answer)
-        while not account.walk.outcome:
-            if self.archive:
-                self.buyer.search(account.username, account.walk, account.username)
-            else:
-                self.buyer.timeline(account.username, account.walk, str(account.id))
-        for answer in self.purchase.answers(SEARCHED + account.username):
-            account.again.take(answer)
+        """Read an account to the end of its day or to the limit."""
         walk = account.walk
+        while not walk.outcome:
+            if self.archive:
+                self.buyer.search(account.username, walk, account.username)
+            else:
+                self.buyer.timeline(account.username, walk, str(account.id))
         log.info(
             "%s: %s; posts %d, pages %d",
             account.username,
@@ -140,8 +157,8 @@ class Collection:
 
     def _prove(self, read: list[Account]) -> None:
         """Hold X's own count against what arrived, where a walk claims to be complete."""
-        lines = self.purchase.before["accounts"] if self.purchase.before else ()
-        before = {line["username"].lower(): line for line in lines if line["proof"] in (MATCHED, SHORT)}
+        lines = [line for line in _lines(self.purchase) if line["proof"] in (MATCHED, SHORT)]
+        before = {line["username"].lower(): line for line in lines}
         unproved = []
         for account in read:
             if account.walk.outcome == "limit":
@@ -162,6 +179,8 @@ class Collection:
         except (BadKeys, NoAccess, OverBudget) as error:
             log.warning("X's own count is not held against %d accounts. %s", len(group), error)
             return
+        if len(group) == 1:
+            group[0].counted = counted
         if counted <= sum(account.arrived for account in group):
             for account in group:
                 account.proof = MATCHED
@@ -173,9 +192,11 @@ class Collection:
 
     def _read_again(self, account: Account, counted: int) -> None:
         """Read a short account once more, through the search; what is short after that lands as it is."""
-        account.counted = counted
-        while not self.archive and not account.again.outcome:
-            self.buyer.search(SEARCHED + account.username, account.again, account.username)
+        try:
+            while not self.archive and not account.again.outcome:
+                self.buyer.search(SEARCHED + account.username, account.again, account.username)
+        except (BadKeys, NoAccess, OverBudget) as error:
+            log.warning("%s cannot be read once more. %s", account.username, error)
         account.proof = MATCHED if counted <= account.arrived else SHORT
         if account.proof == SHORT:
             log.warning("%s: X counts %d posts, %d arrived", account.username, counted, account.arrived)
@@ -198,3 +219,8 @@ class Collection:
         for error in errors:
             if not isinstance(error, Stopped):
                 raise error
+
+
+def _lines(purchase: Purchase) -> list[dict[str, Any]]:
+    """The accounts of the manifest that the purchase goes on from."""
+    return purchase.before["accounts"] if purchase.before else []

@@ -21,6 +21,8 @@ from include.twitter.errors import NothingStaged
 from include.twitter.lake import Lake
 from include.twitter.run import Run
 
+ARCHIVE, TIMELINES = "archive", "timelines"
+
 # Folders beside those of the accounts: the hyphen keeps them apart from every handle.
 LOOKUPS = "users-by"
 COUNTS = "counts-of"
@@ -52,11 +54,16 @@ class Purchase:
             folder, _, page = key.removeprefix(self._prefix).partition("/")
             if key.startswith(self._prefix) and page:
                 self._pages[folder].append(key)
+        self.source: str | None = None
+        """Where its pages come from, once there is one: a purchase is not changed in the middle."""
+        self._staging: defaultdict[str, Lock] = defaultdict(Lock)
         self._bought: dict[str, Counter[str]] = defaultdict(Counter)
         self._tallying = Lock()
         for folder in self._pages:
             for answer in self.answers(folder):
                 self._tally(folder, answer)
+                if "-" not in folder:
+                    self.source = ARCHIVE if answer.path.endswith("/search/all") else TIMELINES
 
     def _read_manifest(self, root: str) -> Mapping[str, Any] | None:
         data = self._lake.read(f"{root}buy={self.number}/manifest.json")
@@ -76,15 +83,21 @@ class Purchase:
     def stage(self, folder: str, answer: Answer) -> None:
         """Keep an answer as the next page of its folder."""
         folder = folder.lower()
-        key = f"{self._prefix}{folder}/{len(self._pages[folder]) + 1:04}.json.gz"
-        self._lake.write(key, answer.packed())
-        self._pages[folder].append(key)
-        self._tally(folder, answer)
+        self._tally(folder, answer)  # X has billed it, whatever becomes of the writing
+        with self._staging[folder]:  # several readers stage counts at once
+            key = f"{self._prefix}{folder}/{len(self._pages[folder]) + 1:04}.json.gz"
+            self._lake.write(key, answer.packed())
+            self._pages[folder].append(key)
 
     def _tally(self, folder: str, answer: Answer) -> None:
         kind = {LOOKUPS: "users", COUNTS: "counts"}.get(folder, "posts")
-        with self._tallying:  # several readers stage at once
+        with self._tallying:
             self._bought[month_of(answer.received_at)][kind] += 1 if kind == "counts" else len(answer.posts)
+
+    @property
+    def months(self) -> set[str]:
+        """The UTC months in which it bought."""
+        return set(self._bought)
 
     def bought(self, month: str | None = None) -> dict[str, int]:
         """What X billed for this purchase, over all tries; of one month, or in all."""

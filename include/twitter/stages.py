@@ -20,7 +20,7 @@ from include.twitter.errors import Incomplete, NothingStaged, Shrunk
 from include.twitter.lake import Lake
 from include.twitter.ledger import Ledger
 from include.twitter.partition import Partition, fingerprint
-from include.twitter.purchase import Purchase, month_of, staged_answer
+from include.twitter.purchase import ARCHIVE, TIMELINES, Purchase, month_of, staged_answer
 from include.twitter.run import Run, require_ended, wait_until_settled
 from include.twitter.x_api import X
 
@@ -43,13 +43,15 @@ def extract(run: Run) -> dict[str, Any]:
     purchase = Purchase(lake, run)
     ledger = Ledger(lake, run.id, purchase.number, month_of(run.now()))
     budget = _budget(caps, purchase, ledger)
-    archive = run.day.start < run.now() - TIMELINE_DAYS
-    ledger.reserve(budget.room or 0, str(run.day))
+    source = purchase.source or (ARCHIVE if run.day.start < run.now() - TIMELINE_DAYS else TIMELINES)
+    archive = source == ARCHIVE
+    ledger.reserve(cost(purchase.bought(ledger.month)) + max(budget.room or 0, 0), str(run.day))
     try:
         buyer = Buyer(X(access, run.now), purchase, budget, run.day, archive=archive)
         accounts = Collection(run.day, limit, archive, buyer, purchase).collect(handles, lake, run.now())
     finally:
-        ledger.settle(purchase.bought(ledger.month), str(run.day))
+        for month in {ledger.month, *purchase.months}:
+            Ledger(lake, run.id, purchase.number, month).settle(purchase.bought(month), str(run.day))
     bought = purchase.bought()
     purchase.close(
         {
@@ -58,7 +60,7 @@ def extract(run: Run) -> dict[str, Any]:
             "buy": purchase.number,
             "closed_at": run.now().isoformat(timespec="seconds"),
             "asked": {"handles": handles, "tweet_limit": limit},
-            "source": "archive" if archive else "timelines",
+            "source": source,
             "bought": bought,
             "accounts": [account.line(purchase) for account in accounts],
         }

@@ -263,7 +263,7 @@ def _said(response: requests.Response, problem: dict[str, Any] | None = None) ->
     details = [problem.get("title"), problem.get("detail"), problem.get("reason")]
     details += [error.get("message") for error in problem.get("errors") or [] if isinstance(error, dict)]
     words = (
-        "; ".join(str(detail) for detail in details if detail)
+        "; ".join(str(detail).rstrip(".") for detail in details if detail)
         or response.text[:200].strip()
         or "(empty body)"
     )

@@ -127,6 +127,39 @@ def test_an_error_about_something_that_a_post_refers_to_is_none_of_the_account(p
     assert answer(post(), errors=[error]).unavailable is None
 
 
+@pytest.mark.parametrize("host", ["api.twitter.com", "api.x.com"])
+@pytest.mark.parametrize("kind", ["resource-not-found", "not-authorized-for-resource"])
+def test_an_error_that_names_no_parameter_is_about_the_account_if_its_type_is_one_of_two(host, kind):
+    error = {"title": "Gone", "detail": "It is.", "type": f"https://{host}/2/problems/{kind}"}
+    assert answer(errors=[error]).unavailable == "Gone: It is."
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {},
+        {"title": "Service Unavailable", "detail": "Try again."},
+        {"title": "Gone", "type": "about:blank"},
+        {"title": "Gone", "type": "https://api.x.com/2/problems/operational-disconnect"},
+        {"title": "Gone", "type": "https://api.x.com/2/problems/resource-not-found/else"},
+    ],
+    ids=["empty", "untyped", "blank", "another type", "only inside the type"],
+)
+def test_an_error_that_names_no_parameter_and_is_of_another_type_is_none_of_the_account(error):
+    assert answer(errors=[error]).unavailable is None
+
+
+def test_an_answer_with_neither_data_nor_meta_is_nothing():
+    def nothing(content):
+        return Answer("/2/users/42/tweets", {}, RECEIVED, content).is_nothing
+
+    assert nothing(b"{}")
+    assert nothing(b'{"errors":[{"title":"Service Unavailable"}]}')
+    assert nothing(b'{"data":[]}')
+    assert not nothing(b'{"meta":{"result_count":0}}')
+    assert not nothing(b'{"data":[{"id":"1"}]}')
+
+
 def test_an_account_with_posts_is_available_whatever_else_x_complains_of():
     assert answer(post(), errors=[SUSPENDED]).unavailable is None
 

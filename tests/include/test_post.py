@@ -47,6 +47,19 @@ def test_a_field_that_is_not_as_it_has_to_be_is_named_with_its_place():
         parsed(odd)
 
 
+def test_a_post_that_links_to_itself_and_has_no_note_is_cut():
+    own = {
+        "start": 0,
+        "end": 1,
+        "url": "x",
+        "expanded_url": "https://twitter.com/i/web/status/1990000000000000001",
+    }
+    assert parsed(post(1, entities={"urls": [own]})).is_cut
+    assert not parsed(post(2, entities={"urls": [own]})).is_cut
+    assert not parsed(post(1, entities={"urls": [own]}, note_tweet={"text": "whole"})).is_cut
+    assert not parsed(post(1)).is_cut
+
+
 def test_every_recorded_post_is_read():
     posts = [p for page in recorded_pages() for p in page["body"].get("data") or [] if "created_at" in p]
     whole = [p for p in posts if "text" in p]

@@ -14,14 +14,32 @@ def refined(*posts, limit=0):
 
 
 def bought(posts, **changes):
-    return {"username": "NASA", "id": "42", "outcome": "complete", "reason": None, "posts": posts} | changes
+    """An account's line in the manifest."""
+    return {
+        "username": "NASA",
+        "id": "42",
+        "outcome": "complete",
+        "reason": None,
+        "proof": "matched",
+        "counted": None,
+        "posts": posts,
+    } | changes
 
 
-def line(username, published, outcome="complete", reason=None):
+def line(username, published, outcome="complete", reason=None, proof="matched", alarms=()):
     """An account's line with that many published posts and nothing else."""
-    zeros = dict.fromkeys(receipt.COUNTS, 0)
-    counts = zeros | {"fetched": published, "published": published}
-    return {"username": username, "id": "1", "outcome": outcome, "reason": reason, **counts}
+    return {
+        "username": username,
+        "id": "1",
+        "outcome": outcome,
+        "reason": reason,
+        "proof": proof,
+        "counted": None,
+        **dict.fromkeys(receipt.COUNTS, 0),
+        "fetched": published,
+        "published": published,
+        "alarms": list(alarms),
+    }
 
 
 def a_receipt(*lines):
@@ -31,7 +49,7 @@ def a_receipt(*lines):
         "buy": 2,
         "closed_at": "2026-11-19T01:31:00+00:00",
         "asked": {"handles": ["NASA", "esa"], "tweet_limit": 100},
-        "bought": {"posts": 300, "users": 2},
+        "bought": {"posts": 300, "users": 2, "counts": 1},
     }
     objects = {"csv": {"key": "twitter/dt=2026-11-18/refined_tweets.csv", "bytes": 10, "sha256": "ab"}}
     return receipt.of(manifest, list(lines), objects)
@@ -49,17 +67,21 @@ def test_every_post_that_was_fetched_is_accounted_for():
         post(4),
         post(5),
     )
-    assert receipt.entry(bought(6), refined(*came, limit=2)) == {
+    short = bought(6, proof="short", counted=9)
+    assert receipt.entry(short, refined(*came, limit=2)) == {
         "username": "NASA",
         "id": "42",
         "outcome": "complete",
         "reason": None,
+        "proof": "short",
+        "counted": 9,
         "fetched": 6,
         "published": 2,
         "rejected": 1,
         "duplicates": 1,
         "outside": 1,
         "over_limit": 1,
+        "alarms": [],
         "first_created_at": "2026-11-18T09:04:00Z",
         "last_created_at": "2026-11-18T09:05:00Z",
     }
@@ -89,17 +111,32 @@ def test_an_unavailable_account_keeps_the_words_of_x():
     assert (entry["outcome"], entry["reason"]) == ("unavailable", "Forbidden: suspended")
 
 
+def test_a_long_post_that_arrived_cut_is_published_and_stands_in_the_line_as_an_alarm():
+    own = "https://twitter.com/i/web/status/1990000000000000001"
+    text = "A long post, cut… https://t.co/own"
+    links = [{"start": 18, "end": 34, "url": "https://t.co/own", "expanded_url": own}]
+    entry = receipt.entry(bought(2), refined(post(1, text=text, entities={"urls": links}), post(2)))
+    assert entry["published"] == 2
+    assert entry["alarms"] == [
+        "1990000000000000001: a long post, cut: its whole text did not arrive",
+    ]
+
+
 # The receipt
 
 
 def test_a_receipt_tells_what_was_asked_bought_and_published():
-    told = a_receipt(line("NASA", 200), line("esa", 100), line("gone", 0, "unavailable"))
+    told = a_receipt(
+        line("NASA", 200, alarms=["1: cut", "2: cut"]),
+        line("esa", 100, alarms=["3: cut"]),
+        line("gone", 0, "unavailable", proof="unchecked"),
+    )
     assert told["day"] == "2026-11-18"
     assert told["contract"] == "1"
     assert told["purchase"] == {"run": "c0ffee123456", "buy": 2, "closed_at": "2026-11-19T01:31:00+00:00"}
     assert told["asked"] == {"handles": ["NASA", "esa"], "tweet_limit": 100}
-    assert told["bought"] == {"posts": 300, "users": 2}
-    assert told["cost_usd"] == 1.52
+    assert told["bought"] == {"posts": 300, "users": 2, "counts": 1}
+    assert told["cost_usd"] == 1.525
     assert told["totals"] == {
         "accounts": 3,
         "unavailable": 1,
@@ -109,6 +146,8 @@ def test_a_receipt_tells_what_was_asked_bought_and_published():
         "duplicates": 0,
         "outside": 0,
         "over_limit": 0,
+        "proof": {"matched": 2, "unchecked": 1},
+        "alarms": 3,
     }
     assert [account["username"] for account in told["accounts"]] == ["NASA", "esa", "gone"]
     assert told["objects"]["csv"]["sha256"] == "ab"
@@ -179,22 +218,28 @@ def test_an_account_that_left_without_a_row_is_not_worth_a_word():
 
 
 def test_a_receipt_reads_as_a_table():
-    told = a_receipt(line("NASA", 200), line("esa", 7, "limit"), line("gone", 0, "unavailable"))
+    told = a_receipt(
+        line("NASA", 200),
+        line("esa", 7, "limit", proof="limited"),
+        line("gone", 0, "unavailable", proof="unchecked"),
+    )
     assert receipt.readable(told) == [
-        "account  outcome      fetched  published  rejected  duplicates  outside  over_limit",
-        "NASA     complete     200      200        0         0           0        0",
-        "esa      limit        7        7          0         0           0        0",
-        "gone     unavailable  0        0          0         0           0        0",
-        "total                 207      207        0         0           0        0",
+        "account  outcome      proof      fetched  published  rejected  duplicates  outside  over_limit",
+        "NASA     complete     matched    200      200        0         0           0        0",
+        "esa      limit        limited    7        7          0         0           0        0",
+        "gone     unavailable  unchecked  0        0          0         0           0        0",
+        "total                            207      207        0         0           0        0",
     ]
 
 
 def test_the_asset_event_carries_the_essentials():
-    assert receipt.essentials(a_receipt(line("NASA", 200), line("gone", 0, "unavailable"))) == {
+    gone = line("gone", 0, "unavailable", proof="unchecked")
+    assert receipt.essentials(a_receipt(line("NASA", 200), gone)) == {
         "day": "2026-11-18",
         "rows": 200,
         "accounts": 2,
         "unavailable": ["gone"],
-        "cost_usd": 1.52,
+        "cost_usd": 1.525,
+        "proof": {"NASA": "matched", "gone": "unchecked"},
         "objects": {"csv": "twitter/dt=2026-11-18/refined_tweets.csv"},
     }

@@ -1,6 +1,7 @@
 """When a failed stage is tried again."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -47,20 +48,26 @@ def test_a_reset_that_has_passed_never_asks_for_a_wait_of_nothing():
 
 def test_a_rate_limit_without_a_reset_backs_off():
     decision = decided(RateLimited("X answered 429"), try_number=3)
-    assert decision.retry_delay == timedelta(minutes=4)
+    assert decision.retry_delay == 4 * FIRST_DELAY
 
 
-@pytest.mark.parametrize(
-    ("try_number", "minutes"), [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 30), (7, 30), (24, 30)]
-)
-def test_an_outage_waits_twice_as_long_each_time_up_to_half_an_hour(try_number, minutes):
-    decision = decided(Outage("X answered 503"), try_number)
-    assert decision.action is RetryAction.RETRY
-    assert decision.retry_delay == timedelta(minutes=minutes)
+def test_an_outage_waits_twice_as_long_each_time_up_to_the_longest_delay():
+    decisions = [decided(Outage("X answered 503"), used) for used in range(1, RETRIES + 1)]
+    assert {decision.action for decision in decisions} == {RetryAction.RETRY}
+    waits = [decision.retry_delay for decision in decisions]
+    assert waits[0] == FIRST_DELAY
+    for wait, following in pairwise(waits):
+        assert following == min(2 * wait, LONGEST_DELAY)
+    assert waits[-1] == LONGEST_DELAY == timedelta(minutes=30)
+
+
+def test_the_first_wait_is_a_short_one():
+    assert timedelta(seconds=1) <= FIRST_DELAY <= timedelta(minutes=1)
 
 
 def test_the_retries_outlive_an_outage_of_eight_hours():
-    assert sum((backoff(used) for used in range(1, RETRIES + 1)), timedelta()) > timedelta(hours=8)
+    waits = [decided(Outage("X answered 503"), used).retry_delay for used in range(1, RETRIES + 1)]
+    assert sum(waits, timedelta()) > timedelta(hours=8)
 
 
 def test_the_tries_before_a_clear_do_not_count():
@@ -91,7 +98,7 @@ def test_a_task_that_was_stopped_from_outside_is_treated_like_any_surprise():
 
 
 def test_without_a_context_the_number_of_the_try_is_what_counts():
-    assert decided(Outage("X answered 503"), 2, context=False).retry_delay == timedelta(minutes=2)
+    assert decided(Outage("X answered 503"), 2, context=False).retry_delay == 2 * FIRST_DELAY
 
 
 def test_a_failure_of_no_kind_of_ours_is_no_refusal():

@@ -111,6 +111,47 @@ def test_a_limit_that_is_no_whole_number_is_refused(variable, text):
     )
 
 
+def test_a_purchase_may_cost_five_dollars_and_a_month_a_hundred_unless_set():
+    assert settings.budgets() == {"twitter_run_budget_usd": 5_000, "twitter_month_budget_usd": 100_000}
+
+
+@pytest.mark.parametrize("name", ["twitter_run_budget_usd", "twitter_month_budget_usd"])
+@pytest.mark.parametrize(
+    ("text", "mills"),
+    [
+        ("5", 5_000),
+        ("12.50", 12_500),
+        ("0", 0),
+        ("0.00", 0),
+        ("0.005", 5),
+        ("0.1", 100),
+        ("1.001", 1_001),
+        ("1.115", 1_115),
+        (" 7 ", 7_000),
+        ("9999999.999", 9_999_999_999),
+    ],
+)
+def test_a_budget_in_dollars_is_read_as_whole_mills(variable, name, text, mills):
+    variable(name, text)
+    defaults = {"twitter_run_budget_usd": 5_000, "twitter_month_budget_usd": 100_000}
+    assert settings.budgets() == defaults | {name: mills}
+
+
+@pytest.mark.parametrize("name", ["twitter_run_budget_usd", "twitter_month_budget_usd"])
+@pytest.mark.parametrize(
+    "text",
+    ["five", "-1", "1e3", "NaN", "Infinity", "", "$5", "5 USD", "5,00", "1_000", "5.", ".5", "0.0001", "٣"],
+)
+def test_a_budget_that_is_no_amount_in_dollars_is_refused(variable, name, text):
+    variable(name, text)
+    with pytest.raises(BadSetting) as refused:
+        settings.budgets()
+    example = {"twitter_run_budget_usd": "12.50", "twitter_month_budget_usd": "250"}[name]
+    assert str(refused.value) == (
+        f"Variable {name}: {text!r} is no amount in dollars from 0 up. Example: {example}"
+    )
+
+
 def test_a_day_settles_in_ninety_minutes_unless_set(variable):
     assert settings.settling() == timedelta(minutes=90)
     variable("twitter_settle_minutes", "1")

@@ -5,13 +5,13 @@ import json
 import pytest
 
 from include.twitter.answer import Answer
-from include.twitter.errors import UnexpectedAnswer
+from include.twitter.errors import Outage, UnexpectedAnswer
 from include.twitter.walk import Walk
 from tests.include.invented import DAY, RECEIVED, SUSPENDED, answer, in_post_words, post
 
 
-def walk(*answers, limit=0):
-    walked = Walk(DAY, limit)
+def walk(*answers, limit=0, sizes=(5, 100)):
+    walked = Walk(DAY, limit, *sizes)
     for each in answers:
         walked.take(each)
     return walked
@@ -115,6 +115,27 @@ def test_a_page_is_never_smaller_than_x_allows():
     assert walk(answer(*map(post, range(1, 10)), token="t1", size=9), limit=10).page_size == 5
 
 
+@pytest.mark.parametrize(
+    ("sizes", "limit", "size"),
+    [
+        ((10, 100), 0, 100),
+        ((10, 100), 1, 10),
+        ((10, 100), 11, 11),
+        ((10, 100), 101, 100),
+        ((10, 500), 0, 500),
+        ((10, 500), 9, 10),
+        ((10, 500), 250, 250),
+        ((10, 500), 501, 500),
+    ],
+)
+def test_a_search_asks_for_pages_of_its_own_sizes(sizes, limit, size):
+    assert walk(limit=limit, sizes=sizes).page_size == size
+
+
+def test_a_walk_is_through_a_timeline_unless_told_otherwise():
+    assert (Walk(DAY, 0).smallest, Walk(DAY, 0).largest) == (5, 100)
+
+
 # Accounts that cannot be read
 
 
@@ -127,6 +148,35 @@ def test_an_account_that_x_refuses_is_unavailable_and_costs_no_page():
 def test_an_account_that_is_suspended_between_two_pages_is_unavailable():
     ended = walk(answer(post(1), token="t1"), answer(errors=[SUSPENDED]))
     assert (ended.outcome, ended.returned, ended.token) == ("unavailable", 1, "t1")
+
+
+# Answers that are none
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{}",
+        b'{"errors":[{"title":"Service Unavailable","type":"about:blank"}]}',
+        b'{"data":[]}',
+        b'{"includes":{"users":[]}}',
+    ],
+)
+def test_an_answer_with_neither_data_nor_meta_is_an_outage_and_no_empty_day(content):
+    nothing = Answer("/2/users/42/tweets", {"max_results": "100"}, RECEIVED, content)
+    walked = walk(answer(post(1), token="t1"))
+    with pytest.raises(Outage, match="X sent neither posts nor a count of them, but "):
+        walked.take(nothing)
+    assert walked == walk(answer(post(1), token="t1"))
+
+
+# Which posts arrived
+
+
+def test_the_days_posts_that_arrived_are_known_by_their_ids_each_once():
+    outside = post(9, created_at="2026-11-19T00:00:00.000Z")
+    walked = walk(answer(outside, post(2), post(1), token="t1"), answer(post(1), {"id": "5"}))
+    assert walked.ids == {"1990000000000000001", "1990000000000000002"}
 
 
 # Fields

@@ -24,7 +24,7 @@ from include.twitter.errors import (
     UnexpectedAnswer,
 )
 from include.twitter.settings import XAccess
-from include.twitter.x_api import X, _Session, error_of
+from include.twitter.x_api import POST_FIELDS, X, _Session, error_of
 from tests.include.invented import DAY, RECEIVED, SUSPENDED, post
 from tests.include.wire import listening
 
@@ -229,8 +229,60 @@ def test_an_answer_is_handed_on_byte_for_byte_with_its_request_and_time(wire):
 def test_all_handles_are_looked_up_in_one_request(wire):
     wire.say(200, {"data": [{"id": "1", "username": "NASA"}]})
     answer = x(wire).users(("NASA", "esa"))
-    assert (wire.heard[0].path, wire.heard[0].query) == ("/2/users/by", {"usernames": "NASA,esa"})
+    assert (wire.heard[0].path, wire.heard[0].query) == (
+        "/2/users/by",
+        {"usernames": "NASA,esa", "user.fields": "protected"},
+    )
     assert answer.posts == [{"id": "1", "username": "NASA"}]
+
+
+@pytest.mark.parametrize(
+    ("archive", "path"), [(False, "/2/tweets/search/recent"), (True, "/2/tweets/search/all")]
+)
+def test_a_search_asks_for_the_same_posts_and_fields_as_a_timeline(wire, archive, path):
+    wire.say(200, page(post()))
+    x(wire).search("NASA", DAY, size=10, token="t1", archive=archive)
+    (heard,) = wire.heard
+    assert (heard.method, heard.path) == ("GET", path)
+    assert set(heard.query.pop("tweet.fields").split(",")) == set(POST_FIELDS)
+    assert heard.query == {
+        "query": "(from:NASA) -is:retweet -is:reply",
+        "start_time": "2026-11-18T00:00:00Z",
+        "end_time": "2026-11-19T00:00:00Z",
+        "max_results": "10",
+        "next_token": "t1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("archive", "path"), [(False, "/2/tweets/counts/recent"), (True, "/2/tweets/counts/all")]
+)
+def test_several_accounts_are_counted_in_one_request(wire, archive, path):
+    wire.say(200, {"data": [], "meta": {"total_tweet_count": 3}})
+    x(wire).count(["NASA", "esa"], DAY, archive=archive)
+    (heard,) = wire.heard
+    assert (heard.method, heard.path) == ("GET", path)
+    assert heard.query == {
+        "query": "(from:NASA OR from:esa) -is:retweet -is:reply",
+        "start_time": "2026-11-18T00:00:00Z",
+        "end_time": "2026-11-19T00:00:00Z",
+        "granularity": "day",
+    }
+
+
+def test_a_count_is_app_only_and_the_keys_of_a_user_are_exchanged_for_it_once(wire):
+    wire.say(200, {"token_type": "bearer", "access_token": "derived-token-e6b1"})
+    wire.say(200, {"data": [], "meta": {"total_tweet_count": 3}})
+    wire.say(200, {"data": [], "meta": {"total_tweet_count": 3}})
+    opened = x(wire, **USER_KEYS)
+    opened.count(["NASA"], DAY, archive=False)
+    opened.count(["esa"], DAY, archive=False)
+    assert [heard.path for heard in wire.heard] == [
+        "/oauth2/token",
+        "/2/tweets/counts/recent",
+        "/2/tweets/counts/recent",
+    ]
+    assert {heard.headers["authorization"] for heard in wire.heard[1:]} == {"Bearer derived-token-e6b1"}
 
 
 def test_an_account_that_is_unavailable_is_an_answer_not_an_error(wire):

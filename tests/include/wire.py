@@ -1,7 +1,7 @@
 """A web server on loopback that says what it is told to, and keeps what it heard."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,11 +21,15 @@ class Heard:
 
 @dataclass
 class Wire:
-    """`says` holds what is still to be answered: status, body (JSON or bytes; None hangs up) and headers."""
+    """`says` holds what is still to be answered: status, body (JSON or bytes; None hangs up) and headers.
+
+    Where several ask at once, `replies` tells the status and the body for what was heard.
+    """
 
     host: str
     says: list[tuple[int, Any, dict[str, str]]] = field(default_factory=list)
     heard: list[Heard] = field(default_factory=list)
+    replies: Callable[[Heard], tuple[int, Any]] | None = None
 
     def say(self, status: int, body: Any, **headers: str) -> None:
         self.says.append((status, body, {name.replace("_", "-"): value for name, value in headers.items()}))
@@ -41,8 +45,9 @@ def listening() -> Iterator[Wire]:
             query = {name: values[0] for name, values in parse_qs(url.query).items()}
             body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
             headers = {name.lower(): value for name, value in self.headers.items()}
-            wire.heard.append(Heard(self.command, url.path, query, headers, body))
-            status, answer, more = wire.says.pop(0)
+            heard = Heard(self.command, url.path, query, headers, body)
+            wire.heard.append(heard)
+            status, answer, more = (*wire.replies(heard), {}) if wire.replies else wire.says.pop(0)
             if answer is None:
                 self.close_connection = True
                 return

@@ -1,0 +1,80 @@
+"""A sound deployment on the stand-ins, for the benchmarks: no Airflow, a clock that is moved by hand."""
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+
+from local import x_api
+from local.stack import Stack
+
+
+class StandIns:
+    """The stand-ins' controls: X's clock, faults and log, and the bucket as its owner sees it."""
+
+    def __init__(self, stack: Stack) -> None:
+        url = f"http://127.0.0.1:{stack.x_port}/_control"
+        self._http = httpx.Client(base_url=url, trust_env=False, timeout=60)
+        self._s3, self._bucket = stack.root.client("s3", stack.aws), stack.bucket
+
+    def order(self, name: str, value: Any) -> None:
+        self._http.put(f"/{name}", json=value).raise_for_status()
+
+    def clock(self, now: datetime) -> None:
+        self.order("clock", {"now": now.isoformat()})
+
+    def requests(self) -> list[dict[str, Any]]:
+        return self._http.get("/requests").raise_for_status().json()
+
+    def forget(self) -> None:
+        self._http.delete("/requests").raise_for_status()
+
+    def keys(self, prefix: str) -> list[str]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+        return [item["Key"] for page in pages for item in page.get("Contents", [])]
+
+    def delete(self, prefix: str) -> None:
+        for key in self.keys(prefix):
+            self._s3.delete_object(Bucket=self._bucket, Key=key)
+
+    def json(self, key: str) -> Any:
+        return json.loads(self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read())
+
+
+def put(**variables: Any) -> None:
+    """Set Variables, as a deployment does through the environment."""
+    for name, value in variables.items():
+        os.environ[f"AIRFLOW_VAR_TWITTER_{name.upper()}"] = str(value)
+
+
+@contextmanager
+def deployed() -> Iterator[StandIns]:
+    for name in [name for name in os.environ if name.startswith(("AIRFLOW_", "AWS_"))]:
+        del os.environ[name]
+    logging.disable(logging.WARNING)
+    with TemporaryDirectory() as folder:
+        os.environ["AIRFLOW_HOME"] = folder
+        os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
+        state = Path(folder)
+        with Stack(state=state, port=None, env_file=state / "absent.env", with_airflow=False) as stack:
+            for name in ("AWS_ENDPOINT_URL", "AWS_EC2_METADATA_SERVICE_ENDPOINT", "AWS_DEFAULT_REGION"):
+                os.environ[name] = stack.environment[name]
+            os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = "/dev/null"
+            token = {"access_token": x_api.ACCESS_TOKEN, "access_token_secret": x_api.ACCESS_TOKEN_SECRET}
+            connection = {
+                "conn_type": "http",
+                "host": f"http://127.0.0.1:{stack.x_port}",
+                "login": x_api.CONSUMER_KEY,
+                "password": x_api.CONSUMER_SECRET,
+                "extra": token,
+            }
+            os.environ["AIRFLOW_CONN_TWITTER_DEFAULT"] = json.dumps(connection)
+            put(bucket=stack.bucket)
+            yield StandIns(stack)

@@ -1,0 +1,270 @@
+"""The refined table for Athena and Glue, written from the contract by `make docs`.
+
+`deploy/schema.json` says it to any reader, `deploy/athena.yaml` to CloudFormation: the Parquet files as the
+typed table `tweets`; the CSV files as `tweets_csv_strings`, all strings as their reader demands; and
+`tweets_csv`, the view that gives those their types. Projection works the partitions out from the day: no
+crawler, no repair.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from include.twitter import contract
+from include.twitter.day import Day
+
+FOLDER = Path(__file__).parent
+SCHEMA = FOLDER / "schema.json"
+TEMPLATE = FOLDER / "athena.yaml"
+
+FIRST_DAY = Day.parse("2010-11-06")
+"""The first day of which X's timelines still give posts."""
+
+DT = {"Name": "dt", "Type": "string", "Comment": "the UTC day, YYYY-MM-DD"}
+
+NO_ESCAPE = "\n"
+r"""The escape character of a CSV that has none: the one character that no record can hold.
+
+Left out, it is a backslash. So it is when set to `"`: Hive's OpenCSVSerde takes that for "not set", and Trino
+does the same on purpose (github.com/trinodb/trino/pull/18952). NUL is opencsv's own word for none, but a post
+may hold one, and before a quote it breaks the row. A line break ends the record before it is parsed.
+"""
+
+
+@dataclass(frozen=True)
+class Type:
+    """A kind of column, as Glue, Athena's SQL and a JSON Table Schema call it, and how CSV becomes one."""
+
+    glue: str
+    sql: str
+    json: str
+    cast: str = "{}"
+
+
+# date_parse: from_iso8601_timestamp has a time zone, which Athena neither keeps in a view nor casts away.
+TYPES = {
+    contract.STRING: Type("string", "varchar", "string"),
+    contract.INTEGER: Type("bigint", "bigint", "integer", "CAST({} AS bigint)"),
+    contract.BOOLEAN: Type("boolean", "boolean", "boolean", "CAST({} AS boolean)"),
+    contract.MOMENT: Type("timestamp", "timestamp", "datetime", "date_parse({}, '%Y-%m-%dT%H:%i:%sZ')"),
+    contract.TEXTS: Type(
+        "array<string>", "array(varchar)", "array", "CAST(json_parse({}) AS array(varchar))"
+    ),
+}
+
+
+def schema() -> str:
+    """A JSON Table Schema, with each column's type in CSV, Parquet and Athena beside it."""
+    fields = [
+        {
+            "name": column.name,
+            "type": TYPES[column.kind].json,
+            "description": column.about,
+            "constraints": {"required": not column.optional},
+            "csv": column.kind.csv,
+            "parquet": str(column.kind.parquet),
+            "athena": TYPES[column.kind].glue,
+        }
+        for column in contract.COLUMNS
+    ]
+    whole = {
+        "$schema": "https://datapackage.org/profiles/2.0/tableschema.json",
+        "name": "tweets",
+        "contract_version": contract.VERSION,
+        "partition": {
+            "name": "dt",
+            "type": "date",
+            "description": "the UTC day; in the key, not in the file",
+        },
+        "fields": fields,
+        "primaryKey": ["tweet_id"],
+        "missingValues": [""],
+    }
+    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+
+
+def view_sql() -> str:
+    """What the view over the strings selects: every column with its type, missing as NULL."""
+    casts = []
+    for column in contract.COLUMNS:
+        name = f'"{column.name}"'
+        source = f"nullif({name}, '')" if column.optional else name
+        cast = TYPES[column.kind].cast.format(source)
+        casts.append(name if cast == name else f"{cast} AS {name}")
+    return "SELECT\n  " + ",\n  ".join([*casts, '"dt"']) + '\nFROM "tweets_csv_strings"'
+
+
+def template() -> str:
+    """The CloudFormation template of the database, its two tables and the view."""
+    whole = {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": f"The refined posts in Athena, contract version {contract.VERSION}.",
+        "Parameters": {
+            "BucketName": {
+                "Type": "String",
+                "AllowedPattern": "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+                "Description": "The lake's bucket: output BucketName of deploy/template.yaml.",
+            },
+            "DatabaseName": {
+                "Type": "String",
+                "Default": "twitter",
+                "AllowedPattern": "^[a-z0-9_]+$",
+                "Description": "Name of the Glue database to make.",
+            },
+            "FirstDay": {
+                "Type": "String",
+                "Default": str(FIRST_DAY),
+                "AllowedPattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+                "Description": "The first landed day. The nearer, the fewer places to look.",
+            },
+        },
+        "Resources": {
+            "Database": {
+                "Type": "AWS::Glue::Database",
+                "Properties": {
+                    "CatalogId": {"Ref": "AWS::AccountId"},
+                    "DatabaseInput": {
+                        "Name": {"Ref": "DatabaseName"},
+                        "Description": "Posts of X (Twitter) accounts, one UTC day a partition.",
+                    },
+                },
+            },
+            "Tweets": _files(
+                "tweets",
+                "The refined posts from Parquet: typed, text untouched.",
+                key=FIRST_DAY.parquet,
+                columns=_columns({kind: type_.glue for kind, type_ in TYPES.items()}),
+                classes={
+                    "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+                    "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+                    "SerdeInfo": {
+                        "SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
+                    },
+                },
+                parameters={"classification": "parquet"},
+            ),
+            "TweetsCsvStrings": _files(
+                "tweets_csv_strings",
+                "The refined posts from CSV, every column as it is written. Typed: tweets_csv.",
+                key=FIRST_DAY.csv,
+                columns=_columns(dict.fromkeys(TYPES, "string")),
+                classes={
+                    "InputFormat": "org.apache.hadoop.mapred.TextInputFormat",
+                    "OutputFormat": "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
+                    "SerdeInfo": {
+                        "SerializationLibrary": "org.apache.hadoop.hive.serde2.OpenCSVSerde",
+                        "Parameters": {"separatorChar": ",", "quoteChar": '"', "escapeChar": NO_ESCAPE},
+                    },
+                },
+                parameters={"classification": "csv", "skip.header.line.count": "1"},
+            ),
+            "TweetsCsv": _view(
+                "tweets_csv", "The refined posts from CSV, typed. Line breaks in text are spaces."
+            ),
+        },
+        "Outputs": {"DatabaseName": {"Value": {"Ref": "Database"}}},
+    }
+    head = "# Written by `make docs` from include/twitter/contract.py by deploy/athena.py.\n"
+    return head + yaml.dump(whole, Dumper=_Yaml, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _columns(types: dict[contract.Kind, str]) -> list[dict[str, str]]:
+    columns = []
+    for column in contract.COLUMNS:
+        glue = {"Name": column.name, "Type": types[column.kind]}
+        columns.append(glue | ({"Comment": column.about} if column.about else {}))
+    return columns
+
+
+def _files(
+    name: str,
+    about: str,
+    *,
+    key: str,
+    columns: list[dict[str, str]],
+    classes: dict[str, Any],
+    parameters: dict[str, str],
+) -> dict[str, Any]:
+    """A table over the files of all days, of which `key` is the first one's."""
+    prefix, partition = key.split(f"dt={FIRST_DAY}")[0], key.rpartition("/")[0]
+    partitions = partition.replace(str(FIRST_DAY), "${!dt}")  # CloudFormation's way to write ${dt}
+    return _table(
+        {
+            "Name": name,
+            "Description": about,
+            "TableType": "EXTERNAL_TABLE",
+            "Parameters": {
+                "EXTERNAL": "TRUE",
+                **parameters,
+                "projection.enabled": "true",
+                "projection.dt.type": "date",
+                "projection.dt.format": "yyyy-MM-dd",
+                "projection.dt.range": {"Fn::Sub": "${FirstDay},NOW"},
+                "projection.dt.interval": "1",
+                "projection.dt.interval.unit": "DAYS",
+                "storage.location.template": {"Fn::Sub": f"s3://${{BucketName}}/{partitions}/"},
+            },
+            "PartitionKeys": [DT],
+            "StorageDescriptor": {
+                "Location": {"Fn::Sub": f"s3://${{BucketName}}/{prefix}"},
+                "Columns": columns,
+                **classes,
+            },
+        }
+    )
+
+
+def _view(name: str, about: str) -> dict[str, Any]:
+    """A view as Athena itself leaves it in Glue: its SQL and columns as JSON in base64, in a comment."""
+    types = [(column.name, TYPES[column.kind].sql) for column in contract.COLUMNS]
+    presto = {
+        "originalSql": view_sql(),
+        "catalog": "awsdatacatalog",
+        "schema": "${DatabaseName}",
+        "columns": [{"name": column, "type": type_} for column, type_ in [*types, ("dt", "varchar")]],
+    }
+    encoded = {"Fn::Base64": {"Fn::Sub": json.dumps(presto)}}
+    return _table(
+        {
+            "Name": name,
+            "Description": about,
+            "TableType": "VIRTUAL_VIEW",
+            "Parameters": {"presto_view": "true", "comment": "Presto View"},
+            "ViewOriginalText": {"Fn::Join": ["", ["/* Presto View: ", encoded, " */"]]},
+            "ViewExpandedText": "/* Presto View */",
+            "StorageDescriptor": {
+                "SerdeInfo": {},
+                "Columns": [*_columns({kind: type_.glue for kind, type_ in TYPES.items()}), DT],
+            },
+        }
+    )
+
+
+def _table(table: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "Type": "AWS::Glue::Table",
+        "Properties": {
+            "CatalogId": {"Ref": "AWS::AccountId"},
+            "DatabaseName": {"Ref": "Database"},
+            "TableInput": table,
+        },
+    }
+
+
+class _Yaml(yaml.SafeDumper):
+    """Writes a text with a line break on one line, with escapes, and nothing by reference."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if "\n" in text else None)
+
+
+_Yaml.add_representer(str, _text)

@@ -1,0 +1,284 @@
+"""What Athena is told about the lake. Athena itself cannot run here: docs/athena.md says what is shown."""
+
+import base64
+import json
+import re
+
+import duckdb
+import pyarrow.parquet
+import pytest
+import yaml
+
+from deploy import athena
+from docs import tables
+from include.twitter import contract, refine
+from include.twitter.partition import Partition
+from tests.include.invented import DAY, a_day, answer, link, post
+
+TYPED = {
+    "tweet_id": "string",
+    "created_at": "timestamp",
+    "username": "string",
+    "text": "string",
+    "likes": "bigint",
+    "retweets": "bigint",
+    "replies": "bigint",
+    "quotes": "bigint",
+    "bookmarks": "bigint",
+    "impressions": "bigint",
+    "lang": "string",
+    "is_quote": "boolean",
+    "hashtags": "array<string>",
+    "mentions": "array<string>",
+    "urls": "array<string>",
+    "url": "string",
+    "author_id": "string",
+    "conversation_id": "string",
+    "original_tweet_id": "string",
+    "is_edited": "boolean",
+    "possibly_sensitive": "boolean",
+    "captured_at": "timestamp",
+}
+NASTY = [
+    'she said "no", twice',
+    '"',
+    '""',
+    '"quoted whole"',
+    '","',
+    "a \\ alone, and one at the end \\",
+    '\\" a backslash before a quote, and after "\\',
+    '\\\\"", \\n is no line break',
+    "C:\\new\\table",
+    "  spaces at both ends  ",
+    '  " after spaces',
+    "'single', `grave`, NULL, \\N",
+    'NUL \0 and NUL before a quote \0" here',
+    "tab\there, 👩‍🚀 and 🌒",
+    "two\nlines\u2028of\r\ntext",
+]
+
+
+@pytest.fixture(scope="module")
+def resources():
+    template = yaml.safe_load(athena.TEMPLATE.read_text())
+    return {name: resource["Properties"] for name, resource in template["Resources"].items()}
+
+
+def table(resources, name):
+    return resources[name]["TableInput"]
+
+
+def columns(table):
+    return {column["Name"]: column["Type"] for column in table["StorageDescriptor"]["Columns"]}
+
+
+def presto_view(table):
+    """What CloudFormation makes of the view's text, for the database `twitter`, as Athena decodes it."""
+    before, encoded, after = table["ViewOriginalText"]["Fn::Join"][1]
+    text = encoded["Fn::Base64"]["Fn::Sub"].replace("${DatabaseName}", "twitter")
+    whole = before + base64.b64encode(text.encode()).decode() + after
+    found = re.fullmatch(r"/\* Presto View: ([A-Za-z0-9+/=]+) \*/", whole)
+    return json.loads(base64.b64decode(found[1]))
+
+
+# What is generated
+
+
+def test_the_generated_files_are_those_of_the_contract():
+    assert athena.SCHEMA.read_text() == athena.schema(), "make docs"
+    assert athena.TEMPLATE.read_text() == athena.template(), "make docs"
+    assert tables.ATHENA.read_text() == tables.with_view(tables.ATHENA.read_text()), "make docs"
+
+
+def test_the_schema_names_every_column_in_order_with_its_types():
+    schema = json.loads(athena.SCHEMA.read_text())
+    assert {field["name"]: field["athena"] for field in schema["fields"]} == TYPED
+    assert [field["name"] for field in schema["fields"]] == list(TYPED)
+    assert schema["contract_version"] == contract.VERSION
+    assert schema["missingValues"] == [""]
+    assert schema["fields"][1] == {
+        "name": "created_at",
+        "type": "datetime",
+        "description": "when it was posted, inside the day",
+        "constraints": {"required": True},
+        "csv": "`2026-11-18T09:30:00Z`",
+        "parquet": "timestamp[ms, tz=UTC]",
+        "athena": "timestamp",
+    }
+
+
+def test_only_what_x_may_leave_out_may_be_missing():
+    fields = json.loads(athena.SCHEMA.read_text())["fields"]
+    assert [field["name"] for field in fields if not field["constraints"]["required"]] == [
+        "likes", "retweets", "replies", "quotes", "bookmarks", "impressions",
+        "lang", "conversation_id", "possibly_sensitive",
+    ]  # fmt: skip
+
+
+# What Athena reads
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix"), [("Tweets", "twitter_parquet/"), ("TweetsCsvStrings", "twitter/")]
+)
+def test_a_new_day_is_found_without_a_crawler_or_a_repair(resources, name, prefix):
+    found = table(resources, name)
+    projection = {key: value for key, value in found["Parameters"].items() if "rojection" in key}
+    assert projection == {
+        "projection.enabled": "true",
+        "projection.dt.type": "date",
+        "projection.dt.format": "yyyy-MM-dd",
+        "projection.dt.range": {"Fn::Sub": "${FirstDay},NOW"},
+        "projection.dt.interval": "1",
+        "projection.dt.interval.unit": "DAYS",
+    }
+    assert found["PartitionKeys"] == [{"Name": "dt", "Type": "string", "Comment": "the UTC day, YYYY-MM-DD"}]
+    assert found["StorageDescriptor"]["Location"] == {"Fn::Sub": f"s3://${{BucketName}}/{prefix}"}
+    place = found["Parameters"]["storage.location.template"]
+    assert place == {"Fn::Sub": f"s3://${{BucketName}}/{prefix}dt=${{!dt}}/"}  # CloudFormation makes it ${dt}
+
+
+@pytest.mark.parametrize(("name", "key"), [("Tweets", DAY.parquet), ("TweetsCsvStrings", DAY.csv)])
+def test_the_partitions_are_where_the_pipeline_publishes(resources, name, key):
+    place = table(resources, name)["Parameters"]["storage.location.template"]["Fn::Sub"]
+    folder = place.replace("${BucketName}", "acme").replace("${!dt}", "2026-11-18")
+    assert f"s3://acme/{key}".startswith(folder)
+
+
+def test_every_column_is_in_the_tables_and_the_view_in_order(resources):
+    typed, strings, view = (table(resources, name) for name in ("Tweets", "TweetsCsvStrings", "TweetsCsv"))
+    assert list(columns(typed).items()) == list(TYPED.items())
+    assert list(columns(strings).items()) == [(name, "string") for name in TYPED]
+    assert list(columns(view).items()) == [*TYPED.items(), ("dt", "string")]
+
+
+def test_the_csv_is_read_with_quotes_without_escapes_and_without_its_header(resources):
+    strings = table(resources, "TweetsCsvStrings")
+    assert strings["Parameters"]["skip.header.line.count"] == "1"
+    assert strings["StorageDescriptor"]["SerdeInfo"] == {
+        "SerializationLibrary": "org.apache.hadoop.hive.serde2.OpenCSVSerde",
+        "Parameters": {"separatorChar": ",", "quoteChar": '"', "escapeChar": "\n"},
+    }
+
+
+def test_the_view_is_a_presto_view_over_the_strings(resources):
+    view = table(resources, "TweetsCsv")
+    assert (view["TableType"], view["Parameters"]["presto_view"]) == ("VIRTUAL_VIEW", "true")
+    decoded = presto_view(view)
+    assert (decoded["catalog"], decoded["schema"]) == ("awsdatacatalog", "twitter")
+    assert decoded["originalSql"] == athena.view_sql()
+    sql_types = {"string": "varchar", "array<string>": "array(varchar)"}
+    assert decoded["columns"] == [
+        {"name": name, "type": sql_types.get(type_, type_)}
+        for name, type_ in [*TYPED.items(), ("dt", "string")]
+    ]
+
+
+def test_the_view_makes_each_kind_of_column_what_it_is():
+    lines = athena.view_sql().splitlines()
+    assert lines[0] == "SELECT"
+    assert lines[1] == '  "tweet_id",'
+    assert lines[2] == """  date_parse("created_at", '%Y-%m-%dT%H:%i:%sZ') AS "created_at","""
+    assert lines[5] == """  CAST(nullif("likes", '') AS bigint) AS "likes","""
+    assert lines[11] == """  nullif("lang", '') AS "lang","""
+    assert lines[12] == '  CAST("is_quote" AS boolean) AS "is_quote",'
+    assert lines[13] == '  CAST(json_parse("hashtags") AS array(varchar)) AS "hashtags",'
+    assert lines[21] == """  CAST(nullif("possibly_sensitive", '') AS boolean) AS "possibly_sensitive","""
+    assert lines[-2:] == ['  "dt"', 'FROM "tweets_csv_strings"']
+
+
+# How OpenCSVSerde reads, emulated
+
+
+def opencsv(line, escape):
+    """One record as Hive's OpenCSVSerde (opencsv 2.3), and Trino's copy of it, take it apart."""
+    escape = (
+        "\\" if escape == '"' else escape
+    )  # Hive takes a quote for "not set", and the default is a backslash
+    fields, field, quoted, begun, at = [], "", False, False, 0
+    while at < len(line):
+        char, following = line[at], line[at + 1 : at + 2]
+        if char == escape:
+            if (quoted or begun) and following in ('"', escape):
+                field, at = field + following, at + 1
+        elif char == '"':
+            if (quoted or begun) and following == '"':
+                field, at = field + '"', at + 1
+            else:
+                if at > 2 and line[at - 1] != "," and following not in ("", ","):
+                    field = "" if field.isspace() else field + '"'
+                quoted = not quoted
+            begun = not begun
+        elif char == "," and not quoted:
+            fields.append(field)
+            field, begun = "", False
+        else:
+            field, begun = field + char, True
+        at += 1
+    return fields if quoted else [*fields, field]
+
+
+def records(file, escape):
+    """Lines first, then fields; the header is skipped."""
+    lines = file.read_text(encoding="utf-8").split("\n")
+    return [opencsv(line, escape) for line in lines[1:] if line]
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory):
+    """The files of a day with the nastiest texts, links and gaps."""
+    linked = 'see https://t.co/odd "there\\"'
+    odd = {"urls": [link(linked, "https://t.co/odd", expanded_url='https://e.example/?a="b\\",c\\\\')]}
+    texts = [post(number, text=text) for number, text in enumerate(NASTY, 30)]
+    folder = tmp_path_factory.mktemp("day")
+    accounts = a_day()
+    accounts[0][1].extend([*texts, post(60, text=linked, entities=odd)])
+    with Partition(folder) as partition:
+        for username, posts in accounts:
+            of_account = posts[0]["author_id"]
+            partition.append(
+                refine.account([answer(*posts)], username=username, author_id=of_account, day=DAY, limit=0)
+            )
+    return partition
+
+
+@pytest.fixture(scope="module")
+def published(day):
+    """The rows of the Parquet file, as the CSV can hold them."""
+    rows = pyarrow.parquet.read_table(day.parquet).to_pylist()
+    for row in rows:
+        row["text"] = contract.LINE_BREAKS.sub(" ", row["text"])
+        row["created_at"] = row["created_at"].replace(tzinfo=None)
+        row["captured_at"] = row["captured_at"].replace(tzinfo=None)
+    return rows
+
+
+def test_the_texts_arrive_as_they_were_written(day, published):
+    read = [record[3] for record in records(day.csv, athena.NO_ESCAPE)]
+    assert read == [row["text"] for row in published]
+    assert {text for text in NASTY if "\n" not in text} < set(read)
+
+
+@pytest.mark.parametrize("escape", ["\\", '"', "\0"])
+def test_another_escape_character_would_spoil_texts(day, published, escape):
+    read = [record[3:4] for record in records(day.csv, escape)]
+    assert read != [[row["text"]] for row in published]
+
+
+def test_the_view_over_the_csv_gives_the_rows_of_the_parquet_file(day, published):
+    """DuckDB stands in for Athena: taught two functions, a type and a format; the rest is the view's."""
+    with duckdb.connect() as sql:
+        sql.execute("CREATE MACRO date_parse(x, format) AS strptime(x, format)")
+        sql.execute("CREATE MACRO json_parse(x) AS CAST(x AS JSON)")
+        named = ", ".join(f'"{name}" VARCHAR' for name in [*TYPED, "dt"])
+        sql.execute(f"CREATE TABLE tweets_csv_strings ({named})")
+        rows = [[*record, "2026-11-18"] for record in records(day.csv, athena.NO_ESCAPE)]
+        sql.executemany(f"INSERT INTO tweets_csv_strings VALUES ({', '.join('?' * 23)})", rows)
+        found = sql.execute(
+            athena.view_sql().replace("array(varchar)", "varchar[]").replace("%i:%s", "%M:%S")
+        )
+        names = [column[0] for column in found.description]
+        read = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    assert {row.pop("dt") for row in read} == {"2026-11-18"}
+    assert read == published
+    assert names == [*TYPED, "dt"]

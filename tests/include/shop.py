@@ -1,0 +1,130 @@
+"""X on loopback for several readers at once: what it answers depends on what is asked, not on the order."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from threading import Lock
+from typing import Any
+
+from include.twitter.budget import Budget
+from include.twitter.buyer import Buyer
+from include.twitter.collect import Account, Collection
+from include.twitter.purchase import Purchase
+from include.twitter.run import Run
+from include.twitter.settings import XAccess
+from include.twitter.x_api import X
+from tests.include.invented import DAY, RECEIVED, MemoryLake
+from tests.include.wire import Heard, Wire, listening
+
+ROOT = "twitter_raw/dt=2026-11-18/run=c0ffee123456/"
+FORBIDDEN = (403, {"title": "Forbidden", "type": "about:blank", "detail": "Not for this app."})
+OUTAGE = (503, {"title": "Service Unavailable"})
+LIMIT = 10.0
+"""Seconds after which a test gives up waiting for another thread."""
+
+
+class Shop:
+    """Every answer is given once, in the order of `has`; what is not on the shelves is refused with a 418.
+
+    A request has a short name: `users NASA,esa`, `timeline 42`, `timeline 42 t1`, `search NASA`,
+    `search-all NASA`, `count NASA,esa`, `count-all NASA`.
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self.asked: list[str] = []
+        self.sizes: dict[str, int] = {}
+        """How many posts were asked for, by the name of the request."""
+        self._shelves: dict[str, list[Any]] = defaultdict(list)
+        self._door = Lock()
+        wire.replies = self._reply
+
+    def has(self, name: str, *answers: Any) -> None:
+        """Answers to a request: a body, a status and a body, or a function that gives one of them."""
+        self._shelves[name] += answers
+
+    @property
+    def left(self) -> list[str]:
+        """What nobody asked for."""
+        return sorted(name for name, answers in self._shelves.items() if answers)
+
+    def _reply(self, heard: Heard) -> tuple[int, Any]:
+        name = _name(heard)
+        with self._door:
+            self.asked.append(name)
+            self.sizes[name] = int(heard.query.get("max_results", 0))
+            answer = (self._shelves[name] or [(418, {"title": f"Not in the script: {name}"})]).pop(0)
+        if isinstance(answer, Callable):
+            answer = answer()
+        return answer if isinstance(answer, tuple) else (200, answer)
+
+
+def _name(heard: Heard) -> str:
+    path, query = heard.path.removeprefix("/2/"), heard.query
+    if path == "users/by":
+        return f"users {query['usernames']}"
+    token = query.get("pagination_token") or query.get("next_token")
+    if user := re.fullmatch(r"users/(\d+)/tweets", path):
+        name = f"timeline {user[1]}"
+    else:
+        kind = "search" if "/search/" in path else "count"
+        name = f"{kind}{'-all' if path.endswith('/all') else ''} "
+        name += ",".join(re.findall(r"from:(\w+)", query["query"]))
+    return f"{name} {token}" if token else name
+
+
+@contextmanager
+def open_shop() -> Iterator[Shop]:
+    with listening() as wire:
+        yield Shop(wire)
+
+
+class Try:
+    """One try of `extract`, up to the manifest."""
+
+    def __init__(
+        self,
+        shop: Shop,
+        lake: MemoryLake,
+        *,
+        attempt: int = 1,
+        limit: int = 0,
+        archive: bool = False,
+        budget: Budget | None = None,
+        now: datetime = RECEIVED,
+    ) -> None:
+        run = Run(DAY, "c0ffee123456", attempt, lambda: now)
+        access = XAccess(host=shop.wire.host, bearer_token="bearer-token-c2d4")
+        self.lake, self.now = lake, now
+        self.purchase = Purchase(lake, run)
+        self.budget = budget or Budget()
+        self.buyer = Buyer(X(access, run.now), self.purchase, self.budget, DAY, archive=archive)
+        self._collection = Collection(DAY, limit, archive, self.buyer, self.purchase)
+
+    def collect(self, *handles: str) -> dict[str, Account]:
+        """Collect and close; the accounts by their handles."""
+        accounts = self._collection.collect(handles, self.lake, self.now)
+        self.purchase.close({"accounts": [account.line(self.purchase) for account in accounts]})
+        return {account.username: account for account in accounts}
+
+
+def users(**ids: str) -> dict[str, Any]:
+    """The answer to a look-up that finds everybody."""
+    return {"data": [{"id": id_, "username": name, "protected": False} for name, id_ in ids.items()]}
+
+
+def page(*posts: Any, token: str | None = None) -> dict[str, Any]:
+    meta = {"result_count": len(posts)} | ({"next_token": token} if token else {})
+    return ({"data": list(posts)} if posts else {}) | {"meta": meta}
+
+
+def total(number: int) -> dict[str, Any]:
+    """The answer to a count: X may cut the time into several pieces."""
+    noon = "2026-11-18T12:00:00.000Z"
+    pieces = [
+        {"start": "2026-11-18T00:00:00.000Z", "end": noon, "tweet_count": number},
+        {"start": noon, "end": "2026-11-19T00:00:00.000Z", "tweet_count": 0},
+    ]
+    return {"data": pieces, "meta": {"total_tweet_count": number}}

@@ -1,0 +1,31 @@
+"""fetched = published + rejected + duplicates + outside + over the limit, for all that the tests have bought.
+
+It runs last: see `conftest`.
+"""
+
+import pytest
+
+pytestmark = pytest.mark.live
+
+PARTS = ("published", "rejected", "duplicates", "outside", "over_limit")
+
+
+def test_every_account_of_every_receipt_balances(pipeline, bucket):
+    pipeline.put(tweet_limit=50)
+    pipeline.transform(pipeline.extract("posts_120_last, posts_5_last"))
+    receipts = [key for key in bucket.keys("") if key.endswith("receipt.json")]
+
+    accounts = [account for key in receipts for account in bucket.json(key)["accounts"]]
+
+    assert len(accounts) >= 2
+    assert max(account["fetched"] for account in accounts) > 50
+    unbalanced = [a for a in accounts if a["fetched"] != sum(a[part] for part in PARTS)]
+    assert unbalanced == []
+
+
+def test_every_receipt_totals_its_accounts(pipeline, bucket):
+    pipeline.transform(pipeline.extract("posts_120_last, posts_5_last"))
+    for key in [key for key in bucket.keys("") if key.endswith("receipt.json")]:
+        receipt = bucket.json(key)
+        totals = {part: sum(a[part] for a in receipt["accounts"]) for part in ("fetched", *PARTS)}
+        assert totals == {part: receipt["totals"][part] for part in totals}, key

@@ -1,0 +1,82 @@
+"""Answers that X gave to others, walked and refined: nothing of them is lost, and nothing breaks."""
+
+import json
+
+import pytest
+
+from include.twitter.accounts import reasons
+from include.twitter.day import Day
+from include.twitter.errors import UnexpectedAnswer
+from include.twitter.walk import MUST_HAVE, Walk
+from tests.include.invented import DAY, answer
+from tests.include.recorded import recorded_errors, recorded_pages
+
+TIMELINE = r"/2/users/\d+/tweets"
+
+
+def pages_of_posts() -> list[dict]:
+    """The recorded bodies that a timeline could answer with, their own tokens taken out."""
+    bodies = [page["body"] for page in recorded_pages()]
+    posts = [b for b in bodies if isinstance(b.get("data"), list) and "text" in b["data"][0]]
+    return [body | {"meta": {"result_count": len(body["data"])}} for body in posts]
+
+
+def walkable(body: dict) -> bool:
+    return all(any(name in post for post in body["data"]) for name in MUST_HAVE)
+
+
+def test_every_recorded_answer_is_walked_or_refused_for_a_field_it_lacks():
+    outcomes = []
+    for page in recorded_pages():
+        body, walk = page["body"], Walk(DAY, 0)
+        try:
+            walk.take(answer(**{"data": [], **body}))
+        except UnexpectedAnswer as refusal:
+            assert "posts without" in str(refusal)
+            outcomes.append("refused")
+            continue
+        assert walk.returned == len(body.get("data") or [])
+        outcomes.append("goes on" if walk.token else walk.outcome)
+    assert len(outcomes) == 28
+    assert "goes on" in outcomes
+
+
+def test_every_recorded_error_ends_a_walk_or_is_none_of_its_business():
+    for error in recorded_errors():
+        walk = Walk(DAY, 0)
+        walk.take(answer(errors=[error]))
+        about = error.get("resource_type") == "user" and error.get("parameter") in (
+            "id",
+            "usernames",
+            "username",
+        )
+        assert walk.outcome == ("unavailable" if about else "complete"), error
+
+
+def test_every_recorded_error_about_a_look_up_names_its_handle():
+    lookups = [error for error in recorded_errors() if error.get("parameter") in ("usernames", "username")]
+    for error in lookups:
+        handle = error["value"]
+        assert reasons(answer(errors=[error]), [handle])[handle].startswith(error["title"])
+    assert lookups
+
+
+@pytest.mark.live
+def test_recorded_pages_go_through_the_stages_without_loss(pipeline, x):
+    bodies = [body for body in pages_of_posts() if walkable(body)]
+    chain = [
+        body | {"meta": body["meta"] | ({"next_token": f"t{number}"} if number < len(bodies) else {})}
+        for number, body in enumerate(bodies, 1)
+    ]
+    x.order(*[{"match": TIMELINE, "status": 200, "body": body} for body in chain])
+    pipeline.put(tweet_limit=0, run_budget_usd=0)
+    sent = sum(len(body["data"]) for body in bodies)
+
+    bought = pipeline.extract("posts_0_rec")
+    account = pipeline.refine(bought)["posts_0_rec"]
+
+    assert x.asked().count("timeline") == len(bodies) > 5
+    assert (account["fetched"], account["rejected"] + account["outside"]) == (sent, sent)
+    [raw] = [key for key in pipeline.raw() if key.endswith("posts_0_rec/0001.json.gz")]
+    root = Day.parse("2026-11-20").purchases(pipeline.run().id)
+    assert json.loads(pipeline.bucket.read(root + raw))["body"] == chain[0]

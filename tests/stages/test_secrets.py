@@ -1,0 +1,78 @@
+"""No secret of the connection is written anywhere: not in a log at any level, an error, or an object."""
+
+import logging
+import traceback
+from base64 import b64encode
+from urllib.parse import quote
+
+import pytest
+
+from include.twitter.errors import Incomplete, PipelineError
+from local import x_api
+
+pytestmark = pytest.mark.live
+
+SECRETS = {
+    "consumer key": x_api.CONSUMER_KEY,
+    "consumer secret": x_api.CONSUMER_SECRET,
+    "access token": x_api.ACCESS_TOKEN,
+    "access token secret": x_api.ACCESS_TOKEN_SECRET,
+    "bearer token": x_api.BEARER_TOKEN,
+    "basic credentials": b64encode(f"{x_api.CONSUMER_KEY}:{x_api.CONSUMER_SECRET}".encode()).decode(),
+}
+
+
+@pytest.fixture
+def told(caplog, capfd):
+    """Everything that was logged so far, at every level."""
+    root = logging.getLogger()
+    before = root.level
+    caplog.set_level(logging.DEBUG)
+    root.setLevel(logging.DEBUG)
+    yield lambda: caplog.text + "".join(capfd.readouterr())
+    root.setLevel(before)
+
+
+def leaks(text: str) -> list[str]:
+    return [name for name, secret in SECRETS.items() if secret in text or quote(secret, safe="") in text]
+
+
+def test_no_secret_is_logged_or_kept(pipeline, x, bucket, told):
+    recent = pipeline.extract("posts_120_a, suspended_s, acme_press")
+    staged = pipeline.transform(recent)
+    with pytest.raises(Incomplete):
+        pipeline.load(staged)
+    old = pipeline.extract("posts_5_old", "2026-10-20", name="old")
+    landed = pipeline.load(pipeline.transform(old, "2026-10-20", name="old"), "2026-10-20", name="old")
+
+    logged = told()
+    assert "DEBUG" in logged
+    assert "botocore" in logged, "nothing was logged at DEBUG"
+    assert leaks(logged) == []
+    assert leaks(repr([recent, staged, old, landed])) == [], "XCom"
+    mine = [pipeline.run().id, pipeline.run(name="old").id]
+    keys = [key for key in bucket.keys("") if "run=" not in key or any(run in key for run in mine)]
+    assert len(keys) > 20
+    assert {key: found for key in keys if (found := leaks(bucket.read(key).decode("latin-1")))} == {}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 401, "body": {"title": "Unauthorized"}},
+        {"status": 400, "body": {"errors": [{"message": "no"}], "title": "Invalid Request"}},
+        {"status": 500, "body": "<html>"},
+        {"status": 200, "body": "<html>"},
+        {"reset": True},
+        {"truncate": True},
+    ],
+)
+@pytest.mark.parametrize("where", ["/2/users/by", "/oauth2/token", "/tweets/search/all"])
+def test_no_secret_is_in_an_error(pipeline, x, told, where, fault):
+    x.order({"match": where, "times": 9} | fault)
+
+    with pytest.raises(PipelineError) as raised:
+        pipeline.extract("posts_5_old", "2026-10-20")
+
+    assert leaks("".join(traceback.format_exception(raised.value))) == []
+    assert leaks(told()) == []
