@@ -21,14 +21,17 @@ class Stopped(Exception):
 
 
 class Buyer:
-    """Buys for one purchase within one budget; several readers may use it at once."""
+    """Buys for one purchase within one budget; several readers may use it at once.
 
-    def __init__(self, x: X, purchase: Purchase, budget: Budget, day: Day, *, archive: bool) -> None:
+    Of an `old` day only X's full archive counts and finds anything.
+    """
+
+    def __init__(self, x: X, purchase: Purchase, budget: Budget, day: Day, *, old: bool) -> None:
         self._x = x
         self._purchase = purchase
         self._budget = budget
         self._day = day
-        self._archive = archive
+        self._old = old
         self.stopped = Event()
 
     def users(self, handles: list[str]) -> Answer:
@@ -42,20 +45,15 @@ class Buyer:
 
         return self._billed("users", held, partial(self._x.users, handles), looked_up)
 
-    def count(self, handles: Iterable[str]) -> int:
-        """X's own count of the handles' posts, asked for once a purchase."""
+    def count(self, handles: Iterable[str]) -> int | None:
+        """X's own count of the handles' posts, asked for once a purchase; None where X sent none."""
         wanted = query(handles)
         for answer in self._purchase.answers(COUNTS):
             if answer.params["query"] == wanted:
                 return _total(answer)
         held = self._held("counts", 1, 1)
-
-        def counted(answer: Answer) -> str:
-            _total(answer)  # one without a total is none to keep
-            return COUNTS
-
-        ask = partial(self._x.count, handles, self._day, archive=self._archive)
-        return _total(self._billed("counts", held, ask, counted))
+        ask = partial(self._x.count, handles, self._day, archive=self._old)
+        return _total(self._billed("counts", held, ask, lambda _: COUNTS))
 
     def timeline(self, folder: str, walk: Walk, user_id: str) -> None:
         """Take the walk one page further through the account's timeline."""
@@ -69,7 +67,7 @@ class Buyer:
             folder,
             walk,
             lambda size: self._x.search(
-                handle, self._day, size=size, token=walk.token, archive=self._archive
+                handle, self._day, size=size, token=walk.token, archive=self._old
             ),
         )
 
@@ -113,8 +111,6 @@ class Buyer:
             self._budget.settle(kind, held, billed)
 
 
-def _total(answer: Answer) -> int:
-    total = (answer.body.get("meta") or {}).get("total_tweet_count")
-    if total is None:
-        raise Outage(f"X was asked for a count and sent none, but {answer.content[:200]!r}")
-    return int(total)
+def _total(answer: Answer) -> int | None:
+    meta = answer.body.get("meta") or {}
+    return meta.get("total_tweet_count", meta.get("total_post_count"))

@@ -16,7 +16,7 @@ from typing import Any
 from include.twitter.accounts import Accounts, reasons
 from include.twitter.buyer import Buyer, Stopped
 from include.twitter.day import ACCOUNTS, Day
-from include.twitter.errors import BadKeys, NoAccess, OverBudget
+from include.twitter.errors import BadKeys, BadRequest, NoAccess, OverBudget
 from include.twitter.lake import Lake
 from include.twitter.proof import LIMITED, MATCHED, SHORT, UNCHECKED, groups
 from include.twitter.purchase import LOOKUPS, SEARCHED, Purchase
@@ -25,6 +25,8 @@ from include.twitter.x_api import ARCHIVE_PAGES, HANDLES_A_LOOKUP, READERS, RECE
 
 log = logging.getLogger(__name__)
 
+NO_PROOF = (BadKeys, BadRequest, NoAccess, OverBudget)
+"""What may keep X's count away: then the day lands unchecked."""
 PROTECTED = "Authorization Error: the account is protected, and the archive shows nothing of it"
 
 
@@ -65,19 +67,24 @@ class Account:
 
 @dataclass
 class Collection:
-    """The collecting of one day; `archive` reads X's full archive instead of the timelines."""
+    """The collecting of one day; `archive` reads X's full archive instead of the timelines.
+
+    A purchase keeps its source, so one that was begun on the timelines may end on a day that is `old` by now.
+    """
 
     day: Day
     limit: int
     archive: bool
+    old: bool
     buyer: Buyer
     purchase: Purchase
     accounts: list[Account] = field(default_factory=list)
 
     def collect(self, handles: Iterable[str], lake: Lake, at: datetime) -> list[Account]:
         sizes = ARCHIVE_PAGES if self.archive else TIMELINE_PAGES
+        again = ARCHIVE_PAGES if self.old else RECENT_PAGES
         self.accounts = [
-            Account(handle, Walk(self.day, self.limit, *sizes), Walk(self.day, 0, *RECENT_PAGES))
+            Account(handle, Walk(self.day, self.limit, *sizes), Walk(self.day, 0, *again))
             for handle in handles
         ]
         for account in self.accounts:
@@ -176,8 +183,11 @@ class Collection:
         """Count a group together, and one by one where it does not match."""
         try:
             counted = self.buyer.count([account.username for account in group])
-        except (BadKeys, NoAccess, OverBudget) as error:
+        except NO_PROOF as error:
             log.warning("X's own count is not held against %d accounts. %s", len(group), error)
+            return
+        if counted is None:
+            log.warning("X was asked for the count of %d accounts and sent none", len(group))
             return
         if len(group) == 1:
             group[0].counted = counted
@@ -195,7 +205,7 @@ class Collection:
         try:
             while not self.archive and not account.again.outcome:
                 self.buyer.search(SEARCHED + account.username, account.again, account.username)
-        except (BadKeys, NoAccess, OverBudget) as error:
+        except NO_PROOF as error:
             log.warning("%s cannot be read once more. %s", account.username, error)
         account.proof = MATCHED if counted <= account.arrived else SHORT
         if account.proof == SHORT:

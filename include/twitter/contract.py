@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import pandas as pd
@@ -18,6 +22,7 @@ VERSION = "1"
 READ_CSV = "pd.read_csv(path, dtype=str, keep_default_na=False)"
 """The line that reads the CSV right: ids keep their digits, a post that says just NA stays one."""
 
+MOMENTS = "%Y-%m-%dT%H:%M:%SZ"
 LINE_BREAKS = re.compile("[\r\n\v\f\x1c-\x1e\u0085\u2028\u2029]+")
 """What becomes one space in the CSV, so that a record is a line for every reader."""
 
@@ -67,6 +72,7 @@ COLUMNS = (
     Column("is_quote", BOOLEAN, "it quotes another post"),
     Column("hashtags", TEXTS, "without `#`, in order"),
     Column("mentions", TEXTS, "user names without `@`, in order"),
+    Column("cashtags", TEXTS, "stock symbols without `$`, in order"),
     Column("urls", TEXTS, "expanded links, in order, without X's own link to attached media"),
     Column("url", STRING, "permalink"),
     Column("author_id", STRING, "the account's id"),
@@ -84,12 +90,12 @@ PARQUET_SCHEMA = pyarrow.schema(
 )
 
 
-def schema(day: Day, author_id: str) -> pa.DataFrameSchema:
-    """The contract for one account's rows of a day."""
+def schema(day: Day, own_ids: pd.Series) -> pa.DataFrameSchema:
+    """The contract for rows of a day; `own_ids` has the id of each row's account."""
     checks = {
         **{name: [pa.Check.str_matches(r"^[0-9]{1,19}\Z", error="is no id")] for name in IDS},
         "created_at": [pa.Check(lambda at: (at >= day.start) & (at < day.end), error=f"is not on {day}")],
-        "author_id": [pa.Check.equal_to(author_id, error=f"is not the account's own, {author_id}")],
+        "author_id": [pa.Check(lambda ids: ids == own_ids, error="is not the account's own")],
         **{metric: [pa.Check.ge(0, error="is negative")] for metric in METRICS},
     }
     columns = {
@@ -99,10 +105,10 @@ def schema(day: Day, author_id: str) -> pa.DataFrameSchema:
     return pa.DataFrameSchema(columns, unique=["tweet_id"], strict=True, ordered=True)
 
 
-def breaches(rows: pd.DataFrame, day: Day, author_id: str) -> dict[int, str]:
+def breaches(rows: pd.DataFrame, day: Day, own_ids: pd.Series) -> dict[int, str]:
     """Why rows break the contract, by their index: `column: what is wrong`."""
     try:
-        schema(day, author_id).validate(rows, lazy=True)
+        schema(day, own_ids).validate(rows, lazy=True)
     except pa.errors.SchemaErrors as error:
         cases = error.failure_cases
         if cases["index"].isna().any():  # a column, not a row: no data could do that
@@ -116,16 +122,33 @@ def breaches(rows: pd.DataFrame, day: Day, author_id: str) -> dict[int, str]:
 
 def csv_text(rows: pd.DataFrame) -> str:
     """The rows as CSV, without the header: RFC 4180 quotes, one record a line, empty for missing."""
-    return rows.assign(
-        text=[LINE_BREAKS.sub(" ", text) for text in rows["text"]],
-        **{c.name: rows[c.name].dt.strftime("%Y-%m-%dT%H:%M:%SZ") for c in COLUMNS if c.kind is MOMENT},
-        **{c.name: rows[c.name].map({True: "true", False: "false"}) for c in COLUMNS if c.kind is BOOLEAN},
-        **{c.name: [_json_line(texts) for texts in rows[c.name]] for c in COLUMNS if c.kind is TEXTS},
-    ).to_csv(columns=NAMES, header=False, index=False, lineterminator="\n")
+    lines = io.StringIO()
+    cells = [_cells(column, rows[column.name]) for column in COLUMNS]
+    csv.writer(lines, lineterminator="\n").writerows(zip(*cells, strict=True))
+    return lines.getvalue()
+
+
+def _cells(column: Column, values: pd.Series) -> Iterable[Any]:
+    if column.kind is MOMENT:
+        return values.dt.strftime(MOMENTS)
+    if column.kind is TEXTS:
+        return map(_json_line, values)
+    if column.name == "text":
+        return map(_text_line, values)
+    cells = values.astype(object).where(values.notna(), "")
+    return cells.map({True: "true", False: "false", "": ""}) if column.kind is BOOLEAN else cells
+
+
+def _text_line(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    return LINE_BREAKS.sub(" ", text)
 
 
 def _json_line(texts: list[str]) -> str:
     """A JSON array on one line: the line breaks that JSON lets stand are escaped, like the others."""
+    if not texts:
+        return "[]"
     return LINE_BREAKS.sub(
         lambda found: "".join(f"\\u{ord(character):04x}" for character in found[0]),
         msgspec.json.encode(texts).decode(),

@@ -60,6 +60,10 @@ class NothingStaged(Refused):
     """The objects that a stage works on are gone or were never made: clear the stage before it."""
 
 
+class TooManyRejected(Refused):
+    """So many posts break the contract that X or the contract must have changed: look before publishing."""
+
+
 class Unbalanced(Refused):
     """Posts were fetched that are neither published nor accounted for: a defect; nothing is published."""
 

@@ -6,7 +6,7 @@ raw answers; a field that is absent is None, never invented.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -49,6 +49,7 @@ class Link(Struct):
 class Entities(Struct):
     hashtags: list[Hashtag] | Nothing | None = None
     mentions: list[Mention] | Nothing | None = None
+    cashtags: list[Hashtag] | Nothing | None = None
     urls: list[Link] | Nothing | None = None
 
 
@@ -98,9 +99,10 @@ class Post(Struct):
     @property
     def is_cut(self) -> bool:
         """Whether it is a long post whose whole text did not arrive: it links to itself, and has no note."""
-        urls = self.entities.urls if self.entities else None
+        if self.note or not self.entities or not self.entities.urls:
+            return False
         own = f"/i/web/status/{self.id}"
-        return not self.note and any((link.expanded_url or "").endswith(own) for link in urls or ())
+        return any((link.expanded_url or "").endswith(own) for link in self.entities.urls)
 
     @property
     def references(self) -> Iterable[Reference]:
@@ -111,6 +113,25 @@ class Post(Struct):
     def original_id(self) -> str:
         """The id of its first version: what stays the same over edits."""
         return (self.edit_history_tweet_ids or self.edit_history_post_ids or [self.id])[0]
+
+
+FIELDS = frozenset(Post.__struct_fields__) | {
+    # asked for, or always sent, and kept in the raw answers alone
+    "attachments",
+    "community_id",
+    "edit_controls",
+    "in_reply_to_user_id",
+    "reply_settings",
+    "withheld",
+}
+METRICS = frozenset(Metrics.__struct_fields__)
+
+
+def unknown_fields(raw: Mapping[str, Any]) -> list[str]:
+    """Fields of a post that this pipeline has never heard of: X's form has drifted, and nothing is lost."""
+    unknown = raw.keys() - FIELDS
+    metrics = (raw.get("public_metrics") or {}).keys() - METRICS
+    return [*unknown, *(f"public_metrics.{name}" for name in metrics)] if unknown or metrics else []
 
 
 def parsed(raw: Any) -> Post:

@@ -46,7 +46,7 @@ class Purchase:
         self.before = self._read_manifest(root)
         """The manifest of the try that this one goes on from."""
         if not self.number or _complete(self.before):
-            self.number = max(run.attempt, self.number + 1)
+            self.number += 1
             self.before = None
         self._prefix = f"{root}buy={self.number}/"
         self._pages: dict[str, list[str]] = defaultdict(list)

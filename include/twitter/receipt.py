@@ -8,32 +8,36 @@ from typing import Any
 
 import msgspec
 
-from include.twitter import budget, contract
-from include.twitter.errors import Unbalanced
-from include.twitter.refine import Refined
+from include.twitter import __version__, budget, contract
+from include.twitter.errors import TooManyRejected, Unbalanced
+from include.twitter.refine import Tally
 
 COUNTS = ("fetched", "published", "rejected", "duplicates", "outside", "over_limit")
+
+FEW_REJECTED, SHARE_REJECTED = 3, 0.05
+"""More rejected posts than both, and a day is not published."""
 
 Receipt = dict[str, Any]
 
 
-def entry(bought: Mapping[str, Any], refined: Refined) -> dict[str, Any]:
+def entry(bought: Mapping[str, Any], tally: Tally) -> dict[str, Any]:
     """The line of one account: what its walk came to, and what became of its posts.
 
     Raises Unbalanced where a post is neither published nor accounted for.
     """
-    counts = {name: refined.counts[name] for name in COUNTS}
+    counts = {name: tally.counts[name] for name in COUNTS}
     if not bought["posts"] == counts["fetched"] == sum(counts[name] for name in COUNTS[1:]):
         raise Unbalanced(
             f"{bought['username']}: {bought['posts']} posts were bought, and this became of them: {counts}"
         )
-    times = refined.rows["created_at"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         **{name: bought[name] for name in ("username", "id", "outcome", "reason", "proof", "counted")},
         **counts,
-        "alarms": refined.alarms,
-        "first_created_at": times.min() if len(times) else None,
-        "last_created_at": times.max() if len(times) else None,
+        "rejected_by_reason": dict(tally.reasons),
+        "alarms": tally.alarms,
+        "drift": dict(tally.drift),
+        "first_created_at": tally.first,
+        "last_created_at": tally.last,
     }
 
 
@@ -43,7 +47,7 @@ def of(manifest: Mapping[str, Any], accounts: list[dict[str, Any]], objects: Map
     bought = manifest["bought"]
     return {
         "day": manifest["day"],
-        "contract": contract.VERSION,
+        "versions": {"code": __version__, "contract": contract.VERSION},
         "purchase": {name: manifest[name] for name in ("run", "buy", "closed_at")},
         "asked": manifest["asked"],
         "bought": bought,
@@ -54,10 +58,25 @@ def of(manifest: Mapping[str, Any], accounts: list[dict[str, Any]], objects: Map
             **totals,
             "proof": dict(Counter(account["proof"] for account in accounts)),
             "alarms": sum(len(account["alarms"]) for account in accounts),
+            "drift": sorted({field for account in accounts for field in account["drift"]}),
         },
         "accounts": accounts,
         "objects": objects,
     }
+
+
+def require_few_rejected(candidate: Receipt, kept: str) -> None:
+    """Refuse a day that lost more posts to the contract than odd ones explain; `kept` is where they are."""
+    rejected, fetched = candidate["totals"]["rejected"], candidate["totals"]["fetched"]
+    if rejected > FEW_REJECTED and rejected > SHARE_REJECTED * fetched:
+        reasons: Counter[str] = Counter()
+        for account in candidate["accounts"]:
+            reasons.update(account["rejected_by_reason"])
+        reason, number = reasons.most_common(1)[0]
+        raise TooManyRejected(
+            f"Nothing is published: {rejected} of {fetched} posts break the contract, {number} of them for "
+            f"`{reason}`. Look at {kept}; mend the contract or the reading of X, and clear `transform`: free."
+        )
 
 
 def packed(receipt: Receipt) -> bytes:

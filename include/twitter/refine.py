@@ -1,70 +1,153 @@
-"""Raw answers → the refined rows of one account: one pass over each post, then whole columns."""
+"""Raw answers → refined rows: one pass over each post, then whole columns.
+
+Accounts are refined in batches of some thousand posts, since the work on columns costs the same for ten rows
+as for a thousand; memory holds one batch, or one account where that is larger.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from html import unescape
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from include.twitter import contract
 from include.twitter.answer import Answer
 from include.twitter.contract import METRICS
 from include.twitter.day import Day
-from include.twitter.post import Entities, Link, Malformed, Metrics, Post, parsed
+from include.twitter.post import Entities, Link, Malformed, Metrics, Post, parsed, unknown_fields
+
+BATCH = 5_000
+"""Posts after which a batch is closed."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The answers bought for one account."""
+
+    username: str
+    author_id: str | None
+    answers: Iterable[Answer]
+
+
+@dataclass
+class Tally:
+    """What became of the posts fetched for one account."""
+
+    username: str
+    counts: Counter[str]
+    """fetched = published + rejected + duplicates + outside + over_limit"""
+    alarms: list[str] = field(default_factory=list)
+    """What is published, but is not what it should be."""
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Of the rejected posts."""
+    drift: Counter[str] = field(default_factory=Counter)
+    """Fields that X sent and nobody knows."""
+    first: str | None = None
+    last: str | None = None
 
 
 @dataclass
 class Refined:
-    """What became of the posts fetched for one account."""
+    """A batch: the rows of its accounts, in order."""
 
     rows: pd.DataFrame
-    rejected: list[dict[str, Any]] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
-    """fetched = published + rejected + duplicates + outside + over_limit"""
-    alarms: list[str] = field(default_factory=list)
-    """What is published, but is not what it should be."""
+    rejected: list[dict[str, Any]]
+    tallies: list[Tally]
 
 
-def account(answers: Iterable[Answer], *, username: str, author_id: str, day: Day, limit: int) -> Refined:
-    """Refine the answers of one account's walk; `limit` is the latest N of the day, 0 is all."""
-    posts: list[Any] = []
-    records: list[tuple[Any, ...]] = []
-    reasons: dict[int, str] = {}
-    alarms: list[str] = []
-    for answer in answers:
-        captured_at = answer.received_at
-        for raw in answer.posts:
-            try:
-                post = parsed(raw)
-                records.append((len(posts), captured_at, *record(post)))
-                if post.is_cut:
-                    alarms.append(f"{post.id}: a long post, cut: its whole text did not arrive")
-            except Malformed as reason:
-                reasons[len(posts)] = str(reason)
-            posts.append(raw)
+def batches(sources: Iterable[Source], *, day: Day, limit: int) -> Iterator[Refined]:
+    """Refine the accounts in the order given; `limit` is the latest N of an account's day, 0 is all.
 
-    counts = Counter(fetched=len(posts))
-    rows = (
+    There is one batch at least, which may be empty.
+    """
+    batch = _Batch()
+    for source in sources:
+        batch.read(source)
+        if len(batch.posts) >= BATCH:
+            yield batch.refined(day, limit)
+            batch = _Batch()
+    if batch.tallies:
+        yield batch.refined(day, limit)
+
+
+class _Batch:
+    """The posts of some accounts, read one by one and refined together."""
+
+    def __init__(self) -> None:
+        self.tallies: list[Tally] = []
+        self.posts: list[Any] = []
+        self._owners: list[int] = []
+        self._records: list[tuple[Any, ...]] = []
+        self._reasons: dict[int, str] = {}
+
+    def read(self, source: Source) -> None:
+        """The one pass over each post."""
+        owner = len(self.tallies)
+        tally = Tally(source.username, Counter())
+        self.tallies.append(tally)
+        for answer in source.answers:
+            about = (owner, source.author_id, source.username, answer.received_at)
+            for raw in answer.posts:
+                number = len(self.posts)
+                try:
+                    post = parsed(raw)
+                    self._records.append((number, *about, *record(post)))
+                    if post.is_cut:
+                        tally.alarms.append(f"{post.id}: a long post, cut: its whole text did not arrive")
+                    if unknown := unknown_fields(raw):
+                        tally.drift.update(unknown)
+                except Malformed as reason:
+                    self._reasons[number] = str(reason)
+                self.posts.append(raw)
+                self._owners.append(owner)
+
+    def refined(self, day: Day, limit: int) -> Refined:
+        """The work on whole columns."""
         # As objects: a whole column of integers with one missing would turn into floats.
-        pd.DataFrame(records, columns=["post", "captured_at", *RECORD], dtype=object)
-        .set_index("post")
-        .pipe(typed, username)
-        .pipe(dated, reasons)
-        .pipe(within, day, counts)
-        .pipe(latest_versions, counts)
-        .pipe(latest_posts, limit, counts)
-        .loc[:, contract.NAMES]
-    )
-    breaches = contract.breaches(rows, day, author_id)
-    reasons |= breaches
-    rows = rows.drop(index=list(breaches)).sort_values(["created_at", "tweet_id"], kind="stable")
-    rejected = [{"username": username, "reason": reasons[i], "post": posts[i]} for i in sorted(reasons)]
-    counts.update(rejected=len(rejected), published=len(rows))
-    return Refined(rows, rejected, counts, alarms)
+        rows = pd.DataFrame(self._records, columns=["post", *ABOUT, *RECORD], dtype=object).set_index("post")
+        rows = typed(rows).pipe(self._dated)
+        dropped = {}
+        for name, step in (
+            ("outside", lambda rows: within(rows, day)),
+            ("duplicates", latest_versions),
+            ("over_limit", lambda rows: latest_posts(rows, limit)),
+        ):
+            before, rows = rows, step(rows)
+            dropped[name] = self._each(before["owner"]) - self._each(rows["owner"])
+        breaches = contract.breaches(rows[contract.NAMES], day, rows["own_id"])
+        self._reasons |= breaches
+        rows = rows.drop(index=list(breaches))
+        dropped["published"] = self._each(rows["owner"])
+        dropped["fetched"] = self._each(self._owners)
+        for owner, tally in enumerate(self.tallies):
+            tally.counts.update({name: int(numbers[owner]) for name, numbers in dropped.items()})
+        for number, reason in self._reasons.items():
+            self.tallies[self._owners[number]].counts["rejected"] += 1
+            self.tallies[self._owners[number]].reasons[reason] += 1
+        spans = rows.groupby("owner")["created_at"].agg(["min", "max"])
+        for owner, first, last in spans.itertuples():
+            tally = self.tallies[owner]
+            tally.first, tally.last = first.strftime(contract.MOMENTS), last.strftime(contract.MOMENTS)
+        return Refined(rows[contract.NAMES], [self._rejected(n) for n in sorted(self._reasons)], self.tallies)
+
+    def _dated(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Without the posts that belong to no day: they are rejected."""
+        undated = rows["created_at"].isna()
+        self._reasons.update(dict.fromkeys(rows.index[undated], "created_at: is no time"))
+        return rows[~undated]
+
+    def _each(self, owners: Iterable[int]) -> Any:
+        """How many of each account."""
+        return np.bincount(np.asarray(owners, dtype="int64"), minlength=len(self.tallies))
+
+    def _rejected(self, number: int) -> dict[str, Any]:
+        username = self.tallies[self._owners[number]].username
+        return {"username": username, "reason": self._reasons[number], "post": self.posts[number]}
 
 
 # One post
@@ -78,6 +161,7 @@ RECORD = (
     "is_quote",
     "hashtags",
     "mentions",
+    "cashtags",
     "urls",
     "author_id",
     "conversation_id",
@@ -91,7 +175,8 @@ def record(post: Post) -> tuple[Any, ...]:
     """The values of RECORD for one post."""
     source = post.note or post  # the note of a long post has entities of its own
     entities = source.entities or Entities()
-    text, urls = readable(source.text, entities.urls or ())
+    # NUL is no text: what reads C strings takes it for the end.
+    text, urls = readable(source.text.replace("\0", "\ufffd"), list(entities.urls or ()))
     metrics = post.public_metrics or Metrics()
     return (
         post.id,
@@ -107,6 +192,7 @@ def record(post: Post) -> tuple[Any, ...]:
         any(reference.type == "quoted" for reference in post.references),
         [hashtag.tag for hashtag in entities.hashtags or ()],
         [mention.username for mention in entities.mentions or ()],
+        [cashtag.tag for cashtag in entities.cashtags or ()],
         urls,
         post.author_id,
         post.conversation_id,
@@ -116,12 +202,14 @@ def record(post: Post) -> tuple[Any, ...]:
     )
 
 
-def readable(text: str, links: Iterable[Link]) -> tuple[str, list[str]]:
+def readable(text: str, links: Collection[Link]) -> tuple[str, list[str]]:
     """The text as people read it, and its links.
 
     Entity offsets count code points of the text as X escaped it: links are put in first, and `&amp;` and
     its like are resolved after, piece by piece. X's own link to attached media, at the end, is taken out.
     """
+    if not links:
+        return unescape(text), []
     pieces: list[str] = []
     urls: list[str] = []
     at = 0
@@ -144,44 +232,34 @@ def readable(text: str, links: Iterable[Link]) -> tuple[str, list[str]]:
 
 # Whole columns
 
+ABOUT = ("owner", "own_id", "username", "captured_at")
 
-def typed(rows: pd.DataFrame, username: str) -> pd.DataFrame:
+
+def typed(rows: pd.DataFrame) -> pd.DataFrame:
     """The contract's types; a creation time that is none becomes missing."""
     rows = rows.assign(
+        owner=rows["owner"].astype("int64"),
         created_at=pd.to_datetime(rows["created_at"], format="ISO8601", utc=True, errors="coerce"),
         captured_at=pd.to_datetime(rows["captured_at"], utc=True),
-        username=username,
-        url=f"https://x.com/{username}/status/" + rows["tweet_id"].astype("string"),
+        url="https://x.com/"
+        + rows["username"].astype("string")
+        + "/status/"
+        + rows["tweet_id"].astype("string"),
     )
     return rows.astype({column.name: column.kind.pandas for column in contract.COLUMNS})
 
 
-def dated(rows: pd.DataFrame, reasons: dict[int, str]) -> pd.DataFrame:
-    """Without the posts that belong to no day: they are rejected."""
-    undated = rows["created_at"].isna()
-    reasons.update(dict.fromkeys(rows.index[undated], "created_at: is no time"))
-    return rows[~undated]
-
-
-def within(rows: pd.DataFrame, day: Day, counts: Counter[str]) -> pd.DataFrame:
+def within(rows: pd.DataFrame, day: Day) -> pd.DataFrame:
     """The day's own: X's window is inclusive at both ends."""
-    inside = (rows["created_at"] >= day.start) & (rows["created_at"] < day.end)
-    counts["outside"] += int((~inside).sum())
-    return rows[inside]
+    return rows[(rows["created_at"] >= day.start) & (rows["created_at"] < day.end)]
 
 
-def latest_versions(rows: pd.DataFrame, counts: Counter[str]) -> pd.DataFrame:
-    """Each post once, as its latest edit: every version comes as a post of its own."""
-    latest = rows.sort_values(["created_at", "tweet_id"], kind="stable").drop_duplicates(
-        "original_tweet_id", keep="last"
-    )
-    counts["duplicates"] += len(rows) - len(latest)
-    return latest
+def latest_versions(rows: pd.DataFrame) -> pd.DataFrame:
+    """Each post once, as its latest edit, in order: every version comes as a post of its own."""
+    ordered = rows.sort_values(["owner", "created_at", "tweet_id"], kind="stable")
+    return ordered.drop_duplicates(["owner", "original_tweet_id"], keep="last")
 
 
-def latest_posts(rows: pd.DataFrame, limit: int, counts: Counter[str]) -> pd.DataFrame:
-    """The last N of rows in order of time."""
-    if not limit:
-        return rows
-    counts["over_limit"] += max(len(rows) - limit, 0)
-    return rows.tail(limit)
+def latest_posts(rows: pd.DataFrame, limit: int) -> pd.DataFrame:
+    """The last N rows of each account."""
+    return rows.groupby("owner").tail(limit) if limit else rows

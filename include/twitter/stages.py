@@ -43,12 +43,13 @@ def extract(run: Run) -> dict[str, Any]:
     purchase = Purchase(lake, run)
     ledger = Ledger(lake, run.id, purchase.number, month_of(run.now()))
     budget = _budget(caps, purchase, ledger)
-    source = purchase.source or (ARCHIVE if run.day.start < run.now() - TIMELINE_DAYS else TIMELINES)
-    archive = source == ARCHIVE
+    old = run.day.start < run.now() - TIMELINE_DAYS
+    source = purchase.source or (ARCHIVE if old else TIMELINES)
     ledger.reserve(cost(purchase.bought(ledger.month)) + max(budget.room or 0, 0), str(run.day))
     try:
-        buyer = Buyer(X(access, run.now), purchase, budget, run.day, archive=archive)
-        accounts = Collection(run.day, limit, archive, buyer, purchase).collect(handles, lake, run.now())
+        buyer = Buyer(X(access, run.now), purchase, budget, run.day, old=old)
+        collection = Collection(run.day, limit, source == ARCHIVE, old, buyer, purchase)
+        accounts = collection.collect(handles, lake, run.now())
     finally:
         for month in {ledger.month, *purchase.months}:
             Ledger(lake, run.id, purchase.number, month).settle(purchase.bought(month), str(run.day))
@@ -92,30 +93,34 @@ def transform(run: Run, bought: dict[str, Any]) -> dict[str, Any]:
     if manifest is None:
         raise NothingStaged(f"{lake.url(bought['manifest'])} is gone: clear `extract`.")
     staging = run.day.staging(run.id)
-    entries = []
+    entries: list[dict[str, Any]] = []
     with TemporaryDirectory() as folder:
         with Partition(Path(folder)) as partition:
-            for account in sorted(manifest["accounts"], key=lambda account: account["username"]):
-                refined = refine.account(
-                    (staged_answer(lake, key) for key in account["pages"]),
-                    username=account["username"],
-                    author_id=account["id"],
-                    day=run.day,
-                    limit=manifest["asked"]["tweet_limit"],
-                )
-                partition.append(refined)
-                entries.append(receipt.entry(account, refined))
-                for alarm in refined.alarms:
-                    log.warning("%s: %s", account["username"], alarm)
+            bought_for = sorted(manifest["accounts"], key=lambda account: account["username"])
+            sources = (_source(lake, account) for account in bought_for)
+            for batch in refine.batches(sources, day=run.day, limit=manifest["asked"]["tweet_limit"]):
+                partition.append(batch)
+                for tally in batch.tallies:
+                    entries.append(receipt.entry(bought_for[len(entries)], tally))
+                    for alarm in tally.alarms:
+                        log.warning("%s: %s", tally.username, alarm)
         objects = {}
         for name, file in partition.files.items():
             lake.upload(staging + file.name, file)
             objects[name] = {"key": getattr(run.day, name), **fingerprint(file)}
     candidate = receipt.of(manifest, entries, objects)
     lake.write(f"{staging}receipt.json", receipt.packed(candidate))
+    if drift := candidate["totals"]["drift"]:
+        log.warning("X sends fields that are new: %s", ", ".join(drift))
     for line in receipt.readable(candidate):
         log.info(line)
+    receipt.require_few_rejected(candidate, lake.url(f"{staging}{Path(run.day.rejected).name}"))
     return {"receipt": f"{staging}receipt.json", "rows": candidate["totals"]["published"]}
+
+
+def _source(lake: Lake, account: dict[str, Any]) -> refine.Source:
+    answers = (staged_answer(lake, key) for key in account["pages"])
+    return refine.Source(account["username"], account["id"], answers)
 
 
 def load(run: Run, staged: dict[str, Any]) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
+from include.twitter import refine
 from include.twitter.answer import Answer
 from include.twitter.day import Day
 
@@ -46,10 +48,10 @@ def post(number: int = 1, **changes: Any) -> dict[str, Any]:
 def in_post_words(tweet: dict[str, Any]) -> dict[str, Any]:
     """The same post in the vocabulary of August 2026."""
     renamed = {POST_WORDS.get(name, name): value for name, value in tweet.items()}
-    metrics = tweet["public_metrics"]
-    renamed["public_metrics"] = {
-        name.replace("retweet_", "repost_"): value for name, value in metrics.items()
-    }
+    if metrics := tweet.get("public_metrics"):
+        renamed["public_metrics"] = {
+            name.replace("retweet_", "repost_"): value for name, value in metrics.items()
+        }
     return renamed
 
 
@@ -170,3 +172,22 @@ def a_day() -> list[tuple[str, list[dict[str, Any]]]]:
         post(21, author_id="77", text="", public_metrics={}),
     ]
     return [("ObservatoryHill", observatory), ("rowan_sky", rowan)]
+
+
+class One(SimpleNamespace):
+    """A batch of one account: what a stage gets of it, and the account's tally in short."""
+
+
+def account(answers: Any, *, username: str, author_id: str, day: Day, limit: int) -> One:
+    """Refine one account's answers."""
+    source = refine.Source(username, author_id, answers)
+    (batch,) = refine.batches([source], day=day, limit=limit)
+    (tally,) = batch.tallies
+    return One(
+        rows=batch.rows,
+        rejected=batch.rejected,
+        tallies=batch.tallies,
+        tally=tally,
+        counts=tally.counts,
+        alarms=tally.alarms,
+    )

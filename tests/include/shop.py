@@ -100,8 +100,8 @@ class Try:
         self.lake, self.now = lake, now
         self.purchase = Purchase(lake, run)
         self.budget = budget or Budget()
-        self.buyer = Buyer(X(access, run.now), self.purchase, self.budget, DAY, archive=archive)
-        self._collection = Collection(DAY, limit, archive, self.buyer, self.purchase)
+        self.buyer = Buyer(X(access, run.now), self.purchase, self.budget, DAY, old=archive)
+        self._collection = Collection(DAY, limit, archive, archive, self.buyer, self.purchase)
 
     def collect(self, *handles: str) -> dict[str, Account]:
         """Collect and close; the accounts by their handles."""

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from include.twitter import receipt, refine
+from include.twitter import receipt
 from include.twitter.errors import Unbalanced
-from tests.include.invented import DAY, answer, post
+from tests.include.invented import DAY, account, answer, post
 
 
 def refined(*posts, limit=0):
-    return refine.account([answer(*posts)], username="NASA", author_id="42", day=DAY, limit=limit)
+    return account([answer(*posts)], username="NASA", author_id="42", day=DAY, limit=limit).tally
 
 
 def bought(posts, **changes):
@@ -26,7 +26,7 @@ def bought(posts, **changes):
     } | changes
 
 
-def line(username, published, outcome="complete", reason=None, proof="matched", alarms=()):
+def line(username, published, outcome="complete", reason=None, proof="matched", alarms=(), drift=()):
     """An account's line with that many published posts and nothing else."""
     return {
         "username": username,
@@ -38,7 +38,9 @@ def line(username, published, outcome="complete", reason=None, proof="matched", 
         **dict.fromkeys(receipt.COUNTS, 0),
         "fetched": published,
         "published": published,
+        "rejected_by_reason": {},
         "alarms": list(alarms),
+        "drift": dict.fromkeys(drift, 1),
     }
 
 
@@ -81,7 +83,9 @@ def test_every_post_that_was_fetched_is_accounted_for():
         "duplicates": 1,
         "outside": 1,
         "over_limit": 1,
+        "rejected_by_reason": {"text: is missing": 1},
         "alarms": [],
+        "drift": {},
         "first_created_at": "2026-11-18T09:04:00Z",
         "last_created_at": "2026-11-18T09:05:00Z",
     }
@@ -127,12 +131,12 @@ def test_a_long_post_that_arrived_cut_is_published_and_stands_in_the_line_as_an_
 
 def test_a_receipt_tells_what_was_asked_bought_and_published():
     told = a_receipt(
-        line("NASA", 200, alarms=["1: cut", "2: cut"]),
-        line("esa", 100, alarms=["3: cut"]),
+        line("NASA", 200, alarms=["1: cut", "2: cut"], drift=["views", "article"]),
+        line("esa", 100, alarms=["3: cut"], drift=["views"]),
         line("gone", 0, "unavailable", proof="unchecked"),
     )
     assert told["day"] == "2026-11-18"
-    assert told["contract"] == "1"
+    assert told["versions"] == {"code": "0.1.0", "contract": "1"}
     assert told["purchase"] == {"run": "c0ffee123456", "buy": 2, "closed_at": "2026-11-19T01:31:00+00:00"}
     assert told["asked"] == {"handles": ["NASA", "esa"], "tweet_limit": 100}
     assert told["bought"] == {"posts": 300, "users": 2, "counts": 1}
@@ -148,6 +152,7 @@ def test_a_receipt_tells_what_was_asked_bought_and_published():
         "over_limit": 0,
         "proof": {"matched": 2, "unchecked": 1},
         "alarms": 3,
+        "drift": ["article", "views"],
     }
     assert [account["username"] for account in told["accounts"]] == ["NASA", "esa", "gone"]
     assert told["objects"]["csv"]["sha256"] == "ab"

@@ -1,19 +1,29 @@
-"""Raw answers → the refined rows of one account."""
+"""Raw answers → the refined rows of an account, and of several in a batch."""
 
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
 
-from include.twitter import contract, refine
+from include.twitter import contract
 from include.twitter.answer import Answer
-from tests.include.invented import DAY, METRICS, RECEIVED, SUSPENDED, answer, in_post_words, link, post
+from tests.include.invented import (
+    DAY,
+    METRICS,
+    RECEIVED,
+    SUSPENDED,
+    account,
+    answer,
+    in_post_words,
+    link,
+    post,
+)
 from tests.include.recorded import recorded_oddities, recorded_pages
 
 
 def refined(*posts, answers=None, limit=0, day=DAY, author_id="42"):
     pages = answers if answers is not None else [answer(*posts)]
-    return refine.account(pages, username="ObservatoryHill", author_id=author_id, day=day, limit=limit)
+    return account(pages, username="ObservatoryHill", author_id=author_id, day=day, limit=limit)
 
 
 def row(**changes):
@@ -47,6 +57,7 @@ def test_a_post_becomes_a_row():
         "is_quote": False,
         "hashtags": [],
         "mentions": [],
+        "cashtags": [],
         "urls": [],
         "url": "https://x.com/ObservatoryHill/status/1990000000000000001",
         "author_id": "42",
@@ -326,7 +337,7 @@ def test_both_vocabularies_give_equal_rows():
         ({"created_at": None}, "created_at: is missing"),
         ({"created_at": "yesterday"}, "created_at: is no time"),
         ({"author_id": None}, "author_id: is missing"),
-        ({"author_id": "43"}, "author_id: is not the account's own, 42"),
+        ({"author_id": "43"}, "author_id: is not the account's own"),
         ({"public_metrics": {"like_count": "5"}}, "public_metrics.like_count: expected int | null, got str"),
         (
             {"public_metrics": {"like_count": True}},

@@ -126,7 +126,6 @@ def test_spending_is_booked_in_the_month_of_purchase_not_of_the_day(pipeline, x,
     assert bucket.keys("twitter_ledger/")[0].startswith("twitter_ledger/month=2026-12/")
 
 
-@pytest.mark.xfail(strict=True, reason="stages: only the month in which the try began is settled")
 def test_a_purchase_over_the_turn_of_the_month_is_booked_whole(pipeline, x, bucket):
     before, after = (datetime(2026, 12, 1, tzinfo=UTC) + timedelta(seconds=s) for s in (-30, 30))
     x.clock(before)
@@ -139,7 +138,6 @@ def test_a_purchase_over_the_turn_of_the_month_is_booked_whole(pipeline, x, buck
     assert bucket.ledger_mills() == x.served_mills()
 
 
-@pytest.mark.xfail(strict=True, reason="stages: the reservation leaves out what is spent")
 def test_while_a_purchase_goes_on_its_entry_covers_what_it_has_spent_and_may_spend(pipeline, x, bucket):
     pipeline.put(tweet_limit=0, month_budget_usd="2", run_budget_usd="0")
     x.order({"match": TIMELINE, "status": 503, "skip": 2})
@@ -159,7 +157,6 @@ def test_while_a_purchase_goes_on_its_entry_covers_what_it_has_spent_and_may_spe
     assert entry["reserved_mills"] == 2000, "killed now, other days could cross the month cap"
 
 
-@pytest.mark.xfail(strict=True, reason="stages: room below zero is reserved")
 def test_a_lowered_cap_does_not_make_a_reservation_that_gives_money_back(pipeline, x, bucket):
     earlier(bucket, reserved=3000, spent=3000)
     pipeline.put(month_budget_usd="2", run_budget_usd="0")
@@ -189,7 +186,6 @@ def test_a_refused_request_costs_nothing(pipeline, x, bucket):
     assert bucket.ledger_mills() == 10
 
 
-@pytest.mark.xfail(strict=True, reason="purchase: the next try takes another number")
 def test_a_try_killed_before_its_first_answer_does_not_hold_the_month_for_good(pipeline, x, bucket):
     pipeline.put(month_budget_usd="10", run_budget_usd="0")
     killed = EARLIER | {"run": pipeline.run().id, "reserved_mills": 10_000, "spent_mills": None}
@@ -197,4 +193,13 @@ def test_a_try_killed_before_its_first_answer_does_not_hold_the_month_for_good(p
 
     pipeline.extract("posts_5_a", attempt=2)
 
+    assert bucket.ledger_mills() == x.served_mills()
+
+
+def test_a_count_that_cannot_be_read_is_booked_and_leaves_the_day_unchecked(pipeline, x, bucket):
+    x.order({"match": "counts", "status": 200, "body": {"meta": {}}})
+
+    (account,) = pipeline.accounts(pipeline.extract("posts_5_a")).values()
+
+    assert account["proof"] == "unchecked"
     assert bucket.ledger_mills() == x.served_mills()

@@ -195,7 +195,6 @@ def test_five_of_thirty_unavailable_are_named_and_asked_for_alone(pipeline, x):
     assert pipeline.load(staged)["rows"] == 50
 
 
-@pytest.mark.xfail(reason="purchase.stage: two readers of one folder take the same key")
 def test_counts_of_many_groups_are_not_asked_for_again(pipeline, x, bucket):
     handles = ",".join(f"posts_1_n{number}" for number in range(60))
     x.order({"match": "counts", "status": 503, "skip": 2})

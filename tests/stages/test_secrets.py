@@ -60,14 +60,12 @@ def test_no_secret_is_logged_or_kept(pipeline, x, bucket, told):
     "fault",
     [
         {"status": 401, "body": {"title": "Unauthorized"}},
-        {"status": 400, "body": {"errors": [{"message": "no"}], "title": "Invalid Request"}},
-        {"status": 500, "body": "<html>"},
         {"status": 200, "body": "<html>"},
         {"reset": True},
         {"truncate": True},
     ],
 )
-@pytest.mark.parametrize("where", ["/2/users/by", "/oauth2/token", "/tweets/search/all"])
+@pytest.mark.parametrize("where", ["/2/users/by", "/oauth2/token"])
 def test_no_secret_is_in_an_error(pipeline, x, told, where, fault):
     x.order({"match": where, "times": 9} | fault)
 

@@ -1,0 +1,68 @@
+"""Publishing on the real scheduler: a rerun never destroys what was landed, and a day is of one run."""
+
+import csv
+import io
+import os
+
+import pytest
+
+from include.twitter.day import Day
+from tests.e2e.conftest import day_ago
+
+pytestmark = [pytest.mark.live, pytest.mark.slow]
+
+RUNS_AT_ONCE = int(os.environ.get("RUNS_AT_ONCE", "4"))
+"""The more, the longer: each extract waits for the others."""
+
+
+def test_a_rerun_that_lost_an_account_publishes_nothing_until_the_day_is_accepted(
+    airflow, bucket, x, variables
+):
+    handles = ["posts_8_keep", "posts_9_keep", "posts_9_lost"]
+    variables(twitter_handles=", ".join(handles))
+    day = Day.parse(day_ago(6))
+    run = airflow.trigger(day=str(day))
+    assert airflow.wait(run) == "success"
+    landed = {key: bucket.read(key) for key in (day.csv, day.parquet, day.rejected, day.receipt)}
+
+    nothing = {"status": 200, "body": {"meta": {"result_count": 0}}}
+    user = next(a["id"] for a in bucket.json(day.receipt)["accounts"] if a["username"] == "posts_9_lost")
+    x.order(
+        {"match": f"GET /2/users/{user}/tweets", "times": 9, **nothing},
+        {
+            "match": "GET /2/tweets/counts",
+            "status": 200,
+            "times": 9,
+            "body": {"meta": {"total_tweet_count": 0}},
+        },
+    )
+    airflow.clear_run(run)
+    assert airflow.wait(run) == "failed"
+    assert airflow.states(run)["load"] == "failed"
+    said = airflow.log_text(run, "load")
+    assert "Nothing is published" in said
+    assert "posts_9_lost: 8 rows are landed, this run has 0" in said or "posts_9_lost: 9 rows" in said
+    assert {key: bucket.read(key) for key in landed} == landed
+
+    variables(twitter_accept_shrink=str(day))
+    x.forget()
+    airflow.clear(run, "load")
+    assert airflow.wait(run) == "success"
+    assert x.requests() == []
+    rows = list(csv.DictReader(io.StringIO(bucket.read(day.csv).decode(), newline="")))
+    assert {row["username"] for row in rows} == {"posts_8_keep", "posts_9_keep"}
+
+
+def test_runs_of_one_day_at_once_leave_the_files_of_one_and_the_same_run(airflow, bucket, x, variables):
+    variables(twitter_handles="posts_5_once")
+    day = Day.parse(day_ago(6))
+    runs = [airflow.trigger(day=str(day)) for _ in range(RUNS_AT_ONCE)]
+    assert {airflow.wait(run, seconds=60 + 30 * RUNS_AT_ONCE) for run in runs} == {"success"}
+    published = bucket.json(day.receipt)
+    for item in published["objects"].values():
+        head = bucket.client.head_object(Bucket=bucket.name, Key=item["key"])
+        assert head["ContentLength"] == item["bytes"]
+    staged = bucket.keys(f"staging/twitter/dt={day}/run={published['purchase']['run']}/")
+    for name, key in (("csv", day.csv), ("parquet", day.parquet), ("receipt", day.receipt)):
+        candidate = next(key for key in staged if key.split(".")[-1] == {"receipt": "json"}.get(name, name))
+        assert bucket.read(key) == bucket.read(candidate)
