@@ -66,9 +66,7 @@ class Buyer:
         self._step(
             folder,
             walk,
-            lambda size: self._x.search(
-                handle, self._day, size=size, token=walk.token, archive=self._old
-            ),
+            lambda size: self._x.search(handle, self._day, size=size, token=walk.token, archive=self._old),
         )
 
     def _step(self, folder: str, walk: Walk, ask: Callable[[int], Answer]) -> None:

@@ -95,14 +95,21 @@ def schema(day: Day, own_ids: pd.Series) -> pa.DataFrameSchema:
     checks = {
         **{name: [pa.Check.str_matches(r"^[0-9]{1,19}\Z", error="is no id")] for name in IDS},
         "created_at": [pa.Check(lambda at: (at >= day.start) & (at < day.end), error=f"is not on {day}")],
-        "author_id": [pa.Check(lambda ids: ids == own_ids, error="is not the account's own")],
+        "author_id": [
+            pa.Check(
+                lambda ids: (ids == own_ids).fillna(False).astype(bool),
+                error="is not the account's own",
+                ignore_na=False,
+            )
+        ],
+        "lang": [pa.Check.str_matches(r"^[A-Za-z0-9-]+\Z", error="is no language")],
         **{metric: [pa.Check.ge(0, error="is negative")] for metric in METRICS},
     }
     columns = {
         column.name: pa.Column(column.kind.pandas, checks.get(column.name), nullable=column.optional)
         for column in COLUMNS
     }
-    return pa.DataFrameSchema(columns, unique=["tweet_id"], strict=True, ordered=True)
+    return pa.DataFrameSchema(columns, strict=True, ordered=True)
 
 
 def breaches(rows: pd.DataFrame, day: Day, own_ids: pd.Series) -> dict[int, str]:

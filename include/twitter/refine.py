@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from html import unescape
 from typing import Any
 
 import numpy as np
@@ -61,10 +60,7 @@ class Refined:
 
 
 def batches(sources: Iterable[Source], *, day: Day, limit: int) -> Iterator[Refined]:
-    """Refine the accounts in the order given; `limit` is the latest N of an account's day, 0 is all.
-
-    There is one batch at least, which may be empty.
-    """
+    """Refine the accounts in the order given; `limit` is the latest N of an account's day, 0 is all."""
     batch = _Batch()
     for source in sources:
         batch.read(source)
@@ -114,14 +110,13 @@ class _Batch:
         dropped = {}
         for name, step in (
             ("outside", lambda rows: within(rows, day)),
+            ("breaches", lambda rows: self._sound(rows, day)),
             ("duplicates", latest_versions),
             ("over_limit", lambda rows: latest_posts(rows, limit)),
         ):
             before, rows = rows, step(rows)
             dropped[name] = self._each(before["owner"]) - self._each(rows["owner"])
-        breaches = contract.breaches(rows[contract.NAMES], day, rows["own_id"])
-        self._reasons |= breaches
-        rows = rows.drop(index=list(breaches))
+        del dropped["breaches"]  # they are rejected, as the malformed are
         dropped["published"] = self._each(rows["owner"])
         dropped["fetched"] = self._each(self._owners)
         for owner, tally in enumerate(self.tallies):
@@ -140,6 +135,12 @@ class _Batch:
         undated = rows["created_at"].isna()
         self._reasons.update(dict.fromkeys(rows.index[undated], "created_at: is no time"))
         return rows[~undated]
+
+    def _sound(self, rows: pd.DataFrame, day: Day) -> pd.DataFrame:
+        """Without the posts that break the contract: they take no place of a good one."""
+        breaches = contract.breaches(rows[contract.NAMES], day, rows["own_id"])
+        self._reasons |= breaches
+        return rows.drop(index=list(breaches))
 
     def _each(self, owners: Iterable[int]) -> Any:
         """How many of each account."""
@@ -175,13 +176,12 @@ def record(post: Post) -> tuple[Any, ...]:
     """The values of RECORD for one post."""
     source = post.note or post  # the note of a long post has entities of its own
     entities = source.entities or Entities()
-    # NUL is no text: what reads C strings takes it for the end.
-    text, urls = readable(source.text.replace("\0", "\ufffd"), list(entities.urls or ()))
+    text, urls = readable(source.text, list(entities.urls or ()))
     metrics = post.public_metrics or Metrics()
     return (
         post.id,
         post.created_at,
-        text,
+        text.replace("\0", "\ufffd"),  # what reads C strings would take it for the end
         metrics.like_count,
         metrics.retweet_count if metrics.retweet_count is not None else metrics.repost_count,
         metrics.reply_count,
@@ -209,14 +209,14 @@ def readable(text: str, links: Collection[Link]) -> tuple[str, list[str]]:
     its like are resolved after, piece by piece. X's own link to attached media, at the end, is taken out.
     """
     if not links:
-        return unescape(text), []
+        return unescaped(text), []
     pieces: list[str] = []
     urls: list[str] = []
     at = 0
     for link in sorted(links, key=lambda link: link.start):
-        if link.start < at or text[link.start : link.end] != link.url:
+        if link.start < at or not link.url or text[link.start : link.end] != link.url:
             continue  # X has been seen to repeat an entity, and to miscount
-        before = unescape(text[at : link.start])
+        before = unescaped(text[at : link.start])
         at = link.end
         if link.media_key and not text[at:].strip():
             pieces.append(before.rstrip())
@@ -226,20 +226,30 @@ def readable(text: str, links: Collection[Link]) -> tuple[str, list[str]]:
         pieces += [before, expanded]
         if not link.media_key:
             urls.append(expanded)
-    pieces.append(unescape(text[at:]))
+    pieces.append(unescaped(text[at:]))
     return "".join(pieces), urls
+
+
+def unescaped(text: str) -> str:
+    """The text without the three escapes that X makes."""
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&") if "&" in text else text
 
 
 # Whole columns
 
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)"
+"""What X sends; pandas would also take `now`, and read a day without a time as its midnight."""
 ABOUT = ("owner", "own_id", "username", "captured_at")
 
 
 def typed(rows: pd.DataFrame) -> pd.DataFrame:
     """The contract's types; a creation time that is none becomes missing."""
+    created_at = rows["created_at"].astype("string")
     rows = rows.assign(
         owner=rows["owner"].astype("int64"),
-        created_at=pd.to_datetime(rows["created_at"], format="ISO8601", utc=True, errors="coerce"),
+        created_at=pd.to_datetime(
+            created_at.where(created_at.str.fullmatch(TIME)), format="ISO8601", utc=True, errors="coerce"
+        ),
         captured_at=pd.to_datetime(rows["captured_at"], utc=True),
         url="https://x.com/"
         + rows["username"].astype("string")
@@ -257,7 +267,8 @@ def within(rows: pd.DataFrame, day: Day) -> pd.DataFrame:
 def latest_versions(rows: pd.DataFrame) -> pd.DataFrame:
     """Each post once, as its latest edit, in order: every version comes as a post of its own."""
     ordered = rows.sort_values(["owner", "created_at", "tweet_id"], kind="stable")
-    return ordered.drop_duplicates(["owner", "original_tweet_id"], keep="last")
+    once = ordered.drop_duplicates(["owner", "tweet_id"], keep="last")
+    return once.drop_duplicates(["owner", "original_tweet_id"], keep="last")
 
 
 def latest_posts(rows: pd.DataFrame, limit: int) -> pd.DataFrame:

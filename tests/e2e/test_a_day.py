@@ -165,6 +165,7 @@ def test_a_failed_extract_is_cleared_alone_and_goes_on_where_it_stopped(airflow,
     x.forget()
     airflow.clear(run, "extract")
     airflow.wait_for_task(run, "extract", "success")
+    assert airflow.wait(run) == "failed"  # the stages after it still are
     airflow.clear(run, "transform", "load")
     assert airflow.wait(run) == "success"
     pages = [request for request in x.requests() if request["path"].endswith("/tweets")]
@@ -195,17 +196,6 @@ def test_a_trigger_without_a_logical_date_lands_yesterday(airflow, bucket, x, va
     yesterday = datetime.fromisoformat(airflow.run(run)["run_after"]).date() - timedelta(days=1)
     assert airflow.wait(run) == "success"
     assert {row["created_at"][:10] for row in rows_of(bucket, str(yesterday))} == {str(yesterday)}
-
-
-def test_xcom_stays_small_for_5000_posts_of_100_accounts(airflow, bucket, x, variables):
-    variables(twitter_handles=", ".join(f"posts_50_{n}" for n in range(100)))
-    run = airflow.trigger(day=day_ago(5))
-    assert airflow.wait(run) == "success"
-    totals = bucket.json(Day.parse(day_ago(5)).receipt)["totals"]
-    assert totals["published"] + totals["duplicates"] == 5000
-    handed_on = [airflow.xcom(run, task) for task in ("extract", "transform", "load")]
-    assert sum(len(json.dumps(value)) for value in handed_on) < 4096
-    assert len([request for request in x.requests() if request["path"] == "/2/users/by"]) == 1
 
 
 def test_a_suspended_account_leaves_the_day_landed_and_red_until_it_is_taken_out(

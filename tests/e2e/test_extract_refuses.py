@@ -92,4 +92,4 @@ def test_a_future_day_is_refused_before_any_setting_is_read(x):
 def test_a_handle_named_twice_is_bought_once_whatever_its_case(deployment, monkeypatch, x):
     monkeypatch.setenv("AIRFLOW_VAR_TWITTER_HANDLES", "@Posts_2_Once, posts_2_once,POSTS_2_ONCE")
     assert stages.extract(RUN)["users"] == 1
-    assert [r["path"].split("/")[-1] for r in x.requests()] == ["by", "tweets"]
+    assert [r["path"].split("/")[-1] for r in x.requests()] == ["by", "tweets", "token", "recent"]

@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 
 import pytest
 
@@ -41,7 +42,7 @@ def test_a_rerun_that_lost_an_account_publishes_nothing_until_the_day_is_accepte
     assert airflow.states(run)["load"] == "failed"
     said = airflow.log_text(run, "load")
     assert "Nothing is published" in said
-    assert "posts_9_lost: 8 rows are landed, this run has 0" in said or "posts_9_lost: 9 rows" in said
+    assert re.search(r"posts_9_lost: \d rows are landed, this run has 0", said)
     assert {key: bucket.read(key) for key in landed} == landed
 
     variables(twitter_accept_shrink=str(day))

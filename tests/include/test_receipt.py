@@ -5,7 +5,7 @@ import json
 import pytest
 
 from include.twitter import receipt
-from include.twitter.errors import Unbalanced
+from include.twitter.errors import TooManyRejected, Unbalanced
 from tests.include.invented import DAY, account, answer, post
 
 
@@ -248,3 +248,28 @@ def test_the_asset_event_carries_the_essentials():
         "proof": {"NASA": "matched", "gone": "unchecked"},
         "objects": {"csv": "twitter/dt=2026-11-18/refined_tweets.csv"},
     }
+
+
+# Too many rejected
+
+
+def rejecting(rejected, fetched):
+    reasons = {"text: is missing": rejected}
+    return a_receipt(
+        line("NASA", 0) | {"fetched": fetched, "rejected": rejected, "rejected_by_reason": reasons}
+    )
+
+
+@pytest.mark.parametrize(("rejected", "fetched"), [(0, 0), (3, 3), (4, 80), (5, 100)])
+def test_three_rejected_posts_or_one_in_twenty_are_let_through(rejected, fetched):
+    receipt.require_few_rejected(rejecting(rejected, fetched), "s3://lake/rejected")
+
+
+@pytest.mark.parametrize(("rejected", "fetched"), [(4, 4), (4, 79), (6, 119)])
+def test_more_rejected_posts_than_that_stop_the_day(rejected, fetched):
+    with pytest.raises(TooManyRejected) as error:
+        receipt.require_few_rejected(rejecting(rejected, fetched), "s3://lake/rejected")
+    assert (
+        f"{rejected} of {fetched} posts break the contract, {rejected} of them for `text: is missing`"
+        in str(error.value)
+    )

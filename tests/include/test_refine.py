@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from include.twitter import contract
+from include.twitter import contract, refine
 from include.twitter.answer import Answer
 from tests.include.invented import (
     DAY,
@@ -457,7 +457,7 @@ def test_fetched_is_published_and_rejected_and_duplicates_and_outside_and_over_t
         post(6),
         post(7),
         None,
-        limit=3,
+        limit=2,
     )
     assert dict(came.counts) == {
         "fetched": 9,
@@ -467,7 +467,33 @@ def test_fetched_is_published_and_rejected_and_duplicates_and_outside_and_over_t
         "outside": 1,
         "over_limit": 1,
     }
+    # A rejected post takes no place of a good one.
     assert ids(came) == ["06", "07"]
+
+
+def test_a_bad_version_of_an_edit_takes_no_good_one_with_it():
+    bad = post(2, edit_history_tweet_ids=[post(1)["id"], post(2)["id"]], public_metrics={"like_count": -1})
+    came = refined(post(1), bad)
+    assert ids(came) == ["01"]
+    assert [r["reason"] for r in came.rejected] == ["likes: is negative"]
+
+
+@pytest.mark.parametrize("created_at", ["now", "today", "2026-11-18", "2026", "2026-11-18T09:00:00"])
+def test_only_what_x_sends_is_a_time(created_at):
+    assert reasons(post(1, created_at=created_at)) == ["created_at: is no time"]
+
+
+def test_a_number_of_5000_digits_behind_an_ampersand_is_text():
+    text = "&#" + "9" * 5000 + ";"
+    assert refined(post(1, text=text)).rows["text"].tolist() == [text]
+
+
+def test_nul_becomes_a_replacement_character():
+    assert refined(post(1, text="a\0b")).rows["text"].tolist() == ["a\ufffdb"]
+
+
+def test_an_account_without_an_id_publishes_nothing():
+    assert refined(post(1), author_id=None).rejected[0]["reason"] == "author_id: is not the account's own"
 
 
 def test_the_received_time_is_the_time_of_capture():
@@ -506,3 +532,49 @@ def test_recorded_oddities_are_rejected_only_where_a_field_is_missing():
     assert {item["reason"] for item in came.rejected} == {"created_at: is missing"}
     assert came.counts["published"] + came.counts["duplicates"] == len(whole)
     assert len(contract.csv_text(came.rows).splitlines()) == came.counts["published"]
+
+
+# Several accounts
+
+
+def batches(*accounts, limit=0):
+    sources = [refine.Source(name, author, [answer(*posts)]) for name, author, posts in accounts]
+    return list(refine.batches(sources, day=DAY, limit=limit))
+
+
+def test_the_accounts_of_a_batch_keep_their_order_and_the_limit_is_that_of_each():
+    own = [post(n, author_id="7") for n in (4, 5, 6)]
+    (batch,) = batches(("b", "42", [post(2), post(3), post(1)]), ("none", "1", []), ("a", "7", own), limit=2)
+    assert batch.rows[["username", "tweet_id"]].values.tolist() == [
+        ["b", "1990000000000000002"],
+        ["b", "1990000000000000003"],
+        ["a", "1990000000000000005"],
+        ["a", "1990000000000000006"],
+    ]
+    assert [(t.username, t.counts["published"], t.counts["over_limit"], t.first) for t in batch.tallies] == [
+        ("b", 2, 1, "2026-11-18T09:02:00Z"),
+        ("none", 0, 0, None),
+        ("a", 2, 1, "2026-11-18T09:05:00Z"),
+    ]
+
+
+def test_no_account_at_all_is_no_row():
+    assert [row for batch in batches() for row in batch.rows.itertuples()] == []
+
+
+@pytest.mark.parametrize(("first", "sizes"), [(4_999, [5_000]), (5_000, [5_000, 1])])
+def test_a_batch_is_closed_after_the_account_that_fills_it(first, sizes):
+    accounts = [("a", "42", [post(1)] * first), ("b", "7", [post(2, author_id="7")])]
+    assert [sum(tally.counts["fetched"] for tally in batch.tallies) for batch in batches(*accounts)] == sizes
+
+
+def test_fields_that_nobody_knows_are_counted_and_lose_nothing():
+    new = {"views": 1, "public_metrics": METRICS | {"view_count": 1}}
+    came = refined(post(1, **new), post(2, views=2), post(3))
+    assert ids(came) == ["01", "02", "03"]
+    assert dict(came.tally.drift) == {"views": 2, "public_metrics.view_count": 1}
+
+
+def test_cashtags_are_kept_without_their_sign():
+    came = row(text="$SKY $MARS", entities={"cashtags": [{"tag": "SKY"}, {"tag": "MARS"}]})
+    assert came["cashtags"] == ["SKY", "MARS"]
