@@ -31,7 +31,7 @@ format: $(INSTALLED) ## Format the code
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-docs: $(INSTALLED) ## Write the generated tables of the README anew
+docs: $(INSTALLED) ## Write the generated tables, schema and Glue template anew
 	$(BIN)/python -m docs.tables
 
 lock: $(INSTALLED) ## Resolve the lock files anew from requirements.txt and pyproject.toml
