@@ -31,8 +31,8 @@ NO_ESCAPE = "\n"
 r"""The escape character of a CSV that has none: the one character that no record can hold.
 
 Left out, it is a backslash. So it is when set to `"`: Hive's OpenCSVSerde takes that for "not set", and Trino
-does the same on purpose (github.com/trinodb/trino/pull/18952). NUL is opencsv's own word for none, but nothing
-shows that Glue keeps it. A line break ends the record before it is parsed.
+does the same on purpose (github.com/trinodb/trino/pull/18952). NUL is opencsv's own word for none, but
+nothing shows that Glue keeps it. A line break ends the record before it is parsed.
 """
 
 
