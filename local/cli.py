@@ -211,11 +211,11 @@ def _sample(text: str) -> Table:
 
 
 def _account(receipt: dict[str, Any]) -> str:
-    """The receipt's counts and cost on one line."""
-    counts = [f"{value} {name.replace('_', ' ')}" for name, value in receipt.get("totals", {}).items()]
-    if (cost := receipt.get("cost_usd")) is not None:
-        counts.append(f"cost {cost} USD")
-    return ", ".join(counts)
+    """The receipt's counts, proof and cost on two lines."""
+    totals = receipt["totals"]
+    counts = [f"{value} {name.replace('_', ' ')}" for name, value in totals.items() if isinstance(value, int)]
+    proof = [f"{number} {word}" for word, number in totals["proof"].items()]
+    return f"{', '.join(counts)}\nproof: {', '.join(proof)}; cost {receipt['cost_usd']:.3f} USD"
 
 
 if __name__ == "__main__":
