@@ -49,6 +49,8 @@ class Account:
         return len(self.walk.ids | self.again.ids)
 
     def gone(self, reason: str) -> None:
+        """It cannot be read, and is not asked for again in this try."""
+        log.warning("%s: %s", self.username, reason)
         self.walk.outcome, self.walk.reason = "unavailable", reason
 
     def line(self, purchase: Purchase) -> dict[str, Any]:

@@ -75,6 +75,7 @@ def test_the_log_of_extract_begins_with_its_day_and_ends_with_what_it_cost(page,
     page.goto(f"{stack.url}/dags/twitter/runs/{run}/tasks/extract?log_level=info")
     page.get_by_text(f"Day {day_ago(6)} (UTC)").wait_for()
     page.get_by_text("Bought").first.wait_for()
+    assert "suspended_one: Forbidden: User has been suspended" in airflow.log_text(run, "extract")
     page.screenshot(path=SHOTS / "extract.png")
     page.goto(f"{stack.url}/dags/twitter/runs/{run}/tasks/load?log_level=error")
     page.get_by_text("is published without 1 of 2 accounts").first.wait_for()
