@@ -1,13 +1,16 @@
 # Bare `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run up test lint format docs lock clean
+.PHONY: help run up test lint format docs versions audit image deploy secrets connect password upgrade teardown \
+	test-deploy lock raise clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-MINISTACK := .local/ministack
-MINISTACK_INSTALLED := $(MINISTACK)/.installed
+MINISTACK_INSTALLED := .local/ministack/.installed
+TOOLS_INSTALLED := .local/tools/.installed
+VERSIONS := 3.11 3.12 3.13
+LOCKS := $(wildcard requirements.lock local/*.lock deploy/host/*.lock)
 UV_VERSION := $(shell sed -n 's/^uv==\([^ ]*\).*/\1/p' requirements.lock)
 
 help: ## List the targets
@@ -19,13 +22,11 @@ run: $(INSTALLED) $(MINISTACK_INSTALLED) ## Land one day on the local stack: the
 up: $(INSTALLED) $(MINISTACK_INSTALLED) ## Keep the local stack running for the Airflow UI (PORT=8080) until Ctrl-C
 	@$(BIN)/python -m local up
 
-test: $(INSTALLED) $(MINISTACK_INSTALLED) ## Run all tests; ARGS="-k walk" narrows them
+test: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Run all tests; ARGS="-k walk" narrows them
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: $(INSTALLED) ## Check style and types
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
+lint: $(INSTALLED) $(TOOLS_INSTALLED) ## Check style, types, shell, templates, and that no secret is in sight
+	@.ci/lint
 
 format: $(INSTALLED) ## Format the code
 	$(BIN)/ruff check --fix-only
@@ -34,14 +35,52 @@ format: $(INSTALLED) ## Format the code
 docs: $(INSTALLED) ## Write the generated tables, schema and Glue template anew
 	$(BIN)/python -m docs.tables
 
+versions: $(VERSIONS:%=.local/py%/.installed) ## Run the tests that need no stack on Python 3.11, 3.12 and 3.13
+	@.ci/versions $(VERSIONS)
+
+audit: $(TOOLS_INSTALLED) ## Ask a database of vulnerabilities about every locked package; needs the network
+	@.ci/audit $(LOCKS)
+
+image: ## Build the image of the Dockerfile with what is at hand, and list the DAG inside it
+	@local/image/image.sh build
+	@local/image/image.sh list
+
+deploy: $(INSTALLED) ## Make the AWS stack STACK=twitter, or change it: SET="BucketName=acme-lake InstanceType=t3.large"
+	@$(DEPLOY) deploy $(SET) $(if $(REPLACE_HOST),--replace-host)
+
+secrets: $(INSTALLED) ## Put the settings in FILE=.env where the host reads them
+	@$(DEPLOY) secrets --file $(or $(FILE),.env)
+
+connect: $(INSTALLED) ## Bring the host's Airflow UI to http://localhost:8080 (PORT=8080) until Ctrl-C
+	@$(DEPLOY) connect --port $(or $(PORT),8080)
+
+password: $(INSTALLED) ## Show the UI's password
+	@$(DEPLOY) password
+
+upgrade: $(INSTALLED) ## Install the committed version of this checkout on the host
+	@$(DEPLOY) upgrade
+
+teardown: $(INSTALLED) ## Delete host, role and tables; the bucket and what landed stay
+	@$(DEPLOY) teardown
+
+test-deploy: $(INSTALLED) $(MINISTACK_INSTALLED) ## Rehearse the deployment without AWS: role, policies, host, image
+	$(BIN)/python -m pytest tests/deploy -m "" $(ARGS)
+
 lock: $(INSTALLED) ## Resolve the lock files anew from requirements.txt and pyproject.toml
 	$(COMPILE) requirements.txt --group dev -o requirements.lock
 	$(COMPILE) --group ministack -o local/ministack.lock
+	$(COMPILE) --group tools -o local/tools.lock
+
+raise: $(INSTALLED) ## Raise the pins of requirements.txt and all locks to what is newest and fits together
+	@.ci/raise
+	@$(MAKE) --no-print-directory lock UPGRADE=--upgrade
 
 clean: ## Remove the environments and all local state
+	@[ ! -d .local/image ] || local/image/image.sh clean
 	rm -rf $(VENV) .local
 
-COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+DEPLOY = $(BIN)/python -m deploy --stack $(or $(STACK),twitter)
+COMPILE = $(BIN)/uv pip compile $(UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock'
 
 $(INSTALLED): requirements.lock
@@ -53,10 +92,20 @@ $(INSTALLED): requirements.lock
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
 	@touch $@
 
-# An environment of its own: it pins another botocore than Airflow does.
-$(MINISTACK_INSTALLED): local/ministack.lock | $(INSTALLED)
-	@echo "Installing the stand-in for AWS into $(MINISTACK) (once)"
+# Environments of their own: each pins another botocore than Airflow does.
+.local/%/.installed: local/%.lock | $(INSTALLED)
+	@echo "Installing local/$*.lock into .local/$* (once)"
 	@mkdir -p .local
-	@$(BIN)/python -m venv --without-pip $(MINISTACK)
-	@$(BIN)/uv pip sync --quiet --python $(MINISTACK)/bin/python --require-hashes --compile-bytecode local/ministack.lock
+	@$(BIN)/python -m venv --without-pip .local/$*
+	@$(BIN)/uv pip sync --quiet --python .local/$*/bin/python --require-hashes --compile-bytecode local/$*.lock
+	@touch $@
+
+# pyenv hides all but one of its Pythons, unless it is told to show them.
+.local/py%/.installed: requirements.lock | $(INSTALLED)
+	@python=$$(PYENV_VERSION=$$(pyenv versions --bare 2>/dev/null | paste -sd: -) \
+		$(BIN)/uv python find --quiet --no-project --system --no-python-downloads $*) || \
+		{ echo "Python $* is needed and not found: install it, for example with 'uv python install $*' or pyenv."; exit 1; }; \
+	echo "Installing the locked packages into .local/py$* with $$python (once)"; \
+	$(BIN)/uv venv --quiet --clear --python "$$python" .local/py$*
+	@$(BIN)/uv pip sync --quiet --python .local/py$*/bin/python --require-hashes --compile-bytecode requirements.lock
 	@touch $@

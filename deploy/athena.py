@@ -1,8 +1,8 @@
 """The refined table for Athena and Glue, written from the contract by `make docs`.
 
-`deploy/schema.json` says it to any reader, `deploy/athena.yaml` to CloudFormation: the Parquet files as the
-typed table `tweets`; the CSV files as `tweets_csv_strings`, all strings as their reader demands; and
-`tweets_csv`, the view that gives those their types. Projection works the partitions out from the day: no
+`deploy/schema.json` says it to any reader, its part of `deploy/template.yaml` to CloudFormation: the Parquet
+files as the typed table `tweets`; the CSV files as `tweets_csv_strings`, all strings as their reader demands;
+and `tweets_csv`, the view that gives those their types. Projection works the partitions out from the day: no
 crawler, no repair.
 """
 
@@ -20,10 +20,9 @@ from include.twitter.day import Day
 
 FOLDER = Path(__file__).parent
 SCHEMA = FOLDER / "schema.json"
-TEMPLATE = FOLDER / "athena.yaml"
 
 FIRST_DAY = Day.parse("2010-11-06")
-"""The first day of which X's timelines still give posts."""
+"""The first day of which X's timelines still give posts: the template's default for FirstDay."""
 
 DT = {"Name": "dt", "Type": "string", "Comment": "the UTC day, YYYY-MM-DD"}
 
@@ -99,78 +98,53 @@ def view_sql() -> str:
     return "SELECT\n  " + ",\n  ".join([*casts, '"dt"']) + '\nFROM "tweets_csv_strings"'
 
 
-def template() -> str:
-    """The CloudFormation template of the database, its two tables and the view."""
+def resources() -> str:
+    """The database, its two tables and the view, as CloudFormation resources in YAML."""
     whole = {
-        "AWSTemplateFormatVersion": "2010-09-09",
-        "Description": f"The refined posts in Athena, contract version {contract.VERSION}.",
-        "Parameters": {
-            "BucketName": {
-                "Type": "String",
-                "AllowedPattern": "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
-                "Description": "The lake's bucket: output BucketName of deploy/template.yaml.",
-            },
-            "DatabaseName": {
-                "Type": "String",
-                "Default": "twitter",
-                "AllowedPattern": "^[a-z0-9_]+$",
-                "Description": "Name of the Glue database to make.",
-            },
-            "FirstDay": {
-                "Type": "String",
-                "Default": str(FIRST_DAY),
-                "AllowedPattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
-                "Description": "The first landed day. The nearer, the fewer places to look.",
+        "Database": {
+            "Type": "AWS::Glue::Database",
+            "Properties": {
+                "CatalogId": {"Ref": "AWS::AccountId"},
+                "DatabaseInput": {
+                    "Name": {"Ref": "DatabaseName"},
+                    "Description": "Posts of X (Twitter) accounts, one UTC day a partition.",
+                },
             },
         },
-        "Resources": {
-            "Database": {
-                "Type": "AWS::Glue::Database",
-                "Properties": {
-                    "CatalogId": {"Ref": "AWS::AccountId"},
-                    "DatabaseInput": {
-                        "Name": {"Ref": "DatabaseName"},
-                        "Description": "Posts of X (Twitter) accounts, one UTC day a partition.",
-                    },
+        "Tweets": _files(
+            "tweets",
+            "The refined posts from Parquet: typed, text untouched.",
+            key=FIRST_DAY.parquet,
+            columns=_columns({kind: type_.glue for kind, type_ in TYPES.items()}),
+            classes={
+                "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+                "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+                "SerdeInfo": {
+                    "SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
                 },
             },
-            "Tweets": _files(
-                "tweets",
-                "The refined posts from Parquet: typed, text untouched.",
-                key=FIRST_DAY.parquet,
-                columns=_columns({kind: type_.glue for kind, type_ in TYPES.items()}),
-                classes={
-                    "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
-                    "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
-                    "SerdeInfo": {
-                        "SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
-                    },
+            parameters={"classification": "parquet"},
+        ),
+        "TweetsCsvStrings": _files(
+            "tweets_csv_strings",
+            "The refined posts from CSV, every column as it is written. Typed: tweets_csv.",
+            key=FIRST_DAY.csv,
+            columns=_columns(dict.fromkeys(TYPES, "string")),
+            classes={
+                "InputFormat": "org.apache.hadoop.mapred.TextInputFormat",
+                "OutputFormat": "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
+                "SerdeInfo": {
+                    "SerializationLibrary": "org.apache.hadoop.hive.serde2.OpenCSVSerde",
+                    "Parameters": {"separatorChar": ",", "quoteChar": '"', "escapeChar": NO_ESCAPE},
                 },
-                parameters={"classification": "parquet"},
-            ),
-            "TweetsCsvStrings": _files(
-                "tweets_csv_strings",
-                "The refined posts from CSV, every column as it is written. Typed: tweets_csv.",
-                key=FIRST_DAY.csv,
-                columns=_columns(dict.fromkeys(TYPES, "string")),
-                classes={
-                    "InputFormat": "org.apache.hadoop.mapred.TextInputFormat",
-                    "OutputFormat": "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
-                    "SerdeInfo": {
-                        "SerializationLibrary": "org.apache.hadoop.hive.serde2.OpenCSVSerde",
-                        "Parameters": {"separatorChar": ",", "quoteChar": '"', "escapeChar": NO_ESCAPE},
-                    },
-                },
-                parameters={"classification": "csv", "skip.header.line.count": "1"},
-            ),
-            "TweetsCsv": _view(
-                "tweets_csv", "The refined posts from CSV, typed. Line breaks in text are spaces."
-            ),
-        },
-        "Outputs": {"DatabaseName": {"Value": {"Ref": "Database"}}},
+            },
+            parameters={"classification": "csv", "skip.header.line.count": "1"},
+        ),
+        "TweetsCsv": _view(
+            "tweets_csv", "The refined posts from CSV, typed. Line breaks in text are spaces."
+        ),
     }
-    head = "# Written by `make docs` from include/twitter/contract.py by deploy/athena.py.\n"
-    return head + yaml.dump(whole, Dumper=_Yaml, sort_keys=False, allow_unicode=True, width=110)
+    return yaml.dump(whole, Dumper=_Yaml, sort_keys=False, allow_unicode=True, width=110)
 
 
 def _columns(types: dict[contract.Kind, str]) -> list[dict[str, str]]:
@@ -207,11 +181,11 @@ def _files(
                 "projection.dt.range": {"Fn::Sub": "${FirstDay},NOW"},
                 "projection.dt.interval": "1",
                 "projection.dt.interval.unit": "DAYS",
-                "storage.location.template": {"Fn::Sub": f"s3://${{BucketName}}/{partitions}/"},
+                "storage.location.template": {"Fn::Sub": f"s3://${{Bucket}}/{partitions}/"},
             },
             "PartitionKeys": [DT],
             "StorageDescriptor": {
-                "Location": {"Fn::Sub": f"s3://${{BucketName}}/{prefix}"},
+                "Location": {"Fn::Sub": f"s3://${{Bucket}}/{prefix}"},
                 "Columns": columns,
                 **classes,
             },

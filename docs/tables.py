@@ -1,19 +1,23 @@
 """Writes from the code what must agree with it: `make docs`. A test fails where the two part.
 
-The README's tables; the view's SQL in docs/athena.md; deploy/schema.json and deploy/athena.yaml.
+The README's tables; the view's SQL in docs/athena.md; deploy/schema.json; parts of deploy/template.yaml.
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from textwrap import indent
 
 from deploy import athena
 from include.twitter import contract
 from include.twitter.settings import SETTINGS
 
-README = Path(__file__).parents[1] / "README.md"
-ATHENA = Path(__file__).parent / "athena.md"
+PROJECT = Path(__file__).parents[1]
+README = PROJECT / "README.md"
+ATHENA = PROJECT / "docs" / "athena.md"
+TEMPLATE = PROJECT / "deploy" / "template.yaml"
+HOST = PROJECT / "deploy" / "host"
 
 
 def columns() -> str:
@@ -48,10 +52,25 @@ def with_view(text: str) -> str:
     return _filled(text, {"view": view()})
 
 
-def _filled(text: str, parts: dict[str, str]) -> str:
+def with_parts(text: str) -> str:
+    """The text of deploy/template.yaml with Athena's tables and the host's first boot made anew."""
+    release, boot = ((HOST / name).read_text() for name in ("twitter-release.sh", "first-boot.sh"))
+    script = f"cat > /usr/local/sbin/twitter-release <<'SCRIPT'\n{release}SCRIPT\n{boot}"
+    parts = {"tables": athena.resources().rstrip(), "first-boot": "- |\n" + indent(script.rstrip(), "  ")}
+    return _filled(text, parts, mark="# <{}>")
+
+
+def _filled(text: str, parts: dict[str, str], mark: str = "<!-- {} -->") -> str:
+    """Each part between its two marks, as far to the right as these are."""
     for name, part in parts.items():
-        pattern = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"
-        text, found = re.subn(pattern, lambda marks, p=part: marks[1] + p + marks[2], text, flags=re.DOTALL)
+        begin, end = mark.format(name), mark.format(f"/{name}")
+        pattern = rf"(?m)^( *)({begin}\n).*?^( *{end})$"
+        text, found = re.subn(
+            pattern,
+            lambda marks, p=part: f"{marks[1]}{marks[2]}{indent(p, marks[1])}\n{marks[3]}",
+            text,
+            flags=re.DOTALL,
+        )
         if found != 1:
             raise SystemExit(f"{found} places are marked for {name}; one is needed")
     return text
@@ -61,4 +80,4 @@ if __name__ == "__main__":
     README.write_text(with_tables(README.read_text()))
     ATHENA.write_text(with_view(ATHENA.read_text()))
     athena.SCHEMA.write_text(athena.schema())
-    athena.TEMPLATE.write_text(athena.template())
+    TEMPLATE.write_text(with_parts(TEMPLATE.read_text()))

@@ -5,8 +5,8 @@ service know the root key; tasks get the role's credentials from the metadata se
 
 ministack keeps objects through a kill, but not the bucket's configuration nor IAM, and its CloudFormation
 refuses a bucket that exists: `apply` puts both in place at every start, with plain calls. Its S3 runs no
-lifecycle, so that part of the template is left to AWS; so is the refusal of plain http, which is all that
-loopback speaks.
+lifecycle, so that part of the template is left to AWS. On a laptop it speaks plain http, and the template's
+refusal of that is left out; the rehearsal of the deployment speaks TLS, and keeps it.
 """
 
 import json
@@ -52,24 +52,30 @@ class RootKey:
     def environment(self) -> dict[str, str]:
         return {"AWS_ACCESS_KEY_ID": self.id, "AWS_SECRET_ACCESS_KEY": self.secret}
 
-    def client(self, service: str, endpoint: str) -> Any:
+    def client(self, service: str, endpoint: str, certificate: Path | None = None) -> Any:
         session = boto3.Session(self.id, self.secret, region_name=REGION)
-        return session.client(service, endpoint_url=endpoint)
+        return session.client(service, endpoint_url=endpoint, verify=certificate and str(certificate))
 
 
-def ministack_environment(state: Path, port: int, root: RootKey) -> dict[str, str]:
+def certificate(state: Path) -> Path:
+    """Where ministack writes the certificate that it makes for itself."""
+    return state / "tmp" / "ministack-tls" / "server.crt"
+
+
+def ministack_environment(state: Path, port: int, root: RootKey, tls: bool = False) -> dict[str, str]:
     """What ministack reads: loopback only, authorisation on, everything it keeps below `state`."""
     return root.environment | {
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
         "AUTH": "true",
+        "USE_SSL": "1" if tls else "0",
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "MINISTACK_REGION": REGION,
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(state / "s3"),
         "PERSIST_STATE": "1",
         "STATE_DIR": str(state / "aws"),
-        "TMPDIR": str(state / "tmp"),  # its pid file
+        "TMPDIR": str(state / "tmp"),  # its pid file and its certificate
         "LOG_LEVEL": "WARNING",
         "IOT_MTLS_ENABLED": "0",  # would listen on 8883
         "SFTP_ENABLED": "0",
@@ -90,11 +96,17 @@ def role_session(metadata: str) -> boto3.Session:
     return boto3.Session(botocore_session=session, region_name=REGION)
 
 
-def apply(endpoint: str, root: RootKey) -> None:
-    """Brings bucket and role to what the template says, whatever is there already."""
-    resources = read_template({"BucketName": BUCKET, "RequireTls": "false"})
-    _apply_bucket(root.client("s3", endpoint), resources["Bucket"])
-    _apply_role(root.client("iam", endpoint), resources["Role"])
+def apply(endpoint: str, root: RootKey, tls: Path | None = None) -> None:
+    """Brings bucket and role to what the template says, whatever is there already.
+
+    `tls` is the certificate of an AWS that speaks TLS: then plain http is refused.
+    """
+    resources = read_template({"BucketName": BUCKET, "RequireTls": "true" if tls else "false"})
+    s3 = root.client("s3", endpoint, tls)
+    _apply_bucket(s3, resources["Bucket"])
+    if policy := resources.get("BucketPolicy"):
+        s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy["PolicyDocument"]))
+    _apply_role(root.client("iam", endpoint, tls), resources["Role"])
 
 
 def _apply_bucket(s3: Any, wanted: dict[str, Any]) -> None:
@@ -130,8 +142,8 @@ def _apply_role(iam: Any, wanted: dict[str, Any]) -> None:
 
 
 def read_template(parameters: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """Properties of the template's Bucket and Role, with the intrinsic functions they use worked out."""
-    template = yaml.load(TEMPLATE.read_text(), Loader=_Intrinsics)  # noqa: S506 - a safe loader
+    """Properties of the template's Bucket, BucketPolicy and Role, their intrinsic functions worked out."""
+    template = yaml.load(TEMPLATE.read_text(), Loader=Intrinsics)  # noqa: S506 - a safe loader
     refs: dict[str, Any] = {
         name: str(spec.get("Default", "")) for name, spec in template["Parameters"].items()
     } | parameters
@@ -158,10 +170,15 @@ def read_template(parameters: dict[str, str]) -> dict[str, dict[str, Any]]:
                 return [work_out(value) for value in node]
         return node
 
-    return {name: work_out(template["Resources"][name]["Properties"]) for name in ("Bucket", "Role")}
+    return {
+        name: work_out(resource["Properties"])
+        for name, resource in template["Resources"].items()
+        if name in ("Bucket", "BucketPolicy", "Role")
+        and ("Condition" not in resource or work_out(template["Conditions"][resource["Condition"]]))
+    }
 
 
-class _Intrinsics(yaml.SafeLoader):
+class Intrinsics(yaml.SafeLoader):
     """Reads `!Ref Bucket` as `{"Ref": "Bucket"}`."""
 
 
@@ -171,4 +188,4 @@ def _intrinsic(loader: yaml.SafeLoader, function: str, node: yaml.Node) -> dict[
     return {function: loader.construct_sequence(node, deep=True)}
 
 
-_Intrinsics.add_multi_constructor("!", _intrinsic)
+Intrinsics.add_multi_constructor("!", _intrinsic)

@@ -108,9 +108,12 @@ def airflow_settings(state: Path, port: int, dags: Path, caller: Mapping[str, st
     }
 
 
-def aws_settings(endpoint: str, metadata: str, region: str) -> dict[str, str]:
+def aws_settings(
+    endpoint: str, metadata: str, region: str, certificate: Path | None = None
+) -> dict[str, str]:
     """What leads any AWS client to the local AWS, without keys."""
     return {
+        **({"AWS_CA_BUNDLE": str(certificate)} if certificate else {}),
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata,
         "AWS_DEFAULT_REGION": region,

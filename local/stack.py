@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -110,7 +111,7 @@ class Component(SimpleExecutor):
 class Stack:
     """The local stack of one state directory. `port` is the UI's, None any free one.
 
-    Without Airflow it is the stand-ins alone.
+    Without Airflow it is the stand-ins alone; with `tls`, AWS speaks TLS and refuses plain http.
     """
 
     def __init__(
@@ -121,6 +122,7 @@ class Stack:
         env_file: Path = PROJECT / ".env",
         caller: Mapping[str, str] = os.environ,
         with_airflow: bool = True,
+        tls: bool = False,
     ) -> None:
         self.state = state.resolve()
         self.logs = self.state / "logs"
@@ -128,6 +130,7 @@ class Stack:
         self.dags = dags
         self.caller = caller
         self._with_airflow = with_airflow
+        self.certificate = aws.certificate(self.state) if tls else None
         try:
             self.env_file = EnvFile.read(env_file)
         except BadEnvFile as error:
@@ -204,7 +207,8 @@ class Stack:
     def s3(self) -> Any:
         """An S3 client with the pipeline's own rights: the local role's, or those of `.env` and the shell."""
         if not self.env_file.real_aws:
-            return aws.role_session(self.metadata).client("s3", endpoint_url=self.aws)
+            role, verify = aws.role_session(self.metadata), self.certificate and str(self.certificate)
+            return role.client("s3", endpoint_url=self.aws, verify=verify)
         given = {name: self.environment.get(name) for name in (*environment.AWS_KEYS, "AWS_DEFAULT_REGION")}
         return boto3.Session(
             profile_name=given["AWS_PROFILE"],
@@ -213,6 +217,10 @@ class Stack:
             aws_session_token=given["AWS_SESSION_TOKEN"],
             region_name=given["AWS_DEFAULT_REGION"],
         ).client("s3")
+
+    @property
+    def _aws_settings(self) -> dict[str, str]:
+        return environment.aws_settings(self.aws, self.metadata, aws.REGION, self.certificate)
 
     @property
     def bucket(self) -> str:
@@ -249,7 +257,7 @@ class Stack:
                 f"port {self.port} is taken. Choose another one: make up PORT={self.port + 10}"
             )
         self.x_port, aws_port, metadata_port = free[:3]
-        self.aws = f"http://127.0.0.1:{aws_port}"
+        self.aws = f"http{'s' if self.certificate else ''}://127.0.0.1:{aws_port}"
         self.metadata = f"http://127.0.0.1:{metadata_port}"
         self._ports = {"aws": aws_port, "metadata": metadata_port}
         lock.truncate(0)
@@ -258,7 +266,7 @@ class Stack:
 
         settings = environment.airflow_settings(self.state, self.port, self.dags, self.caller)
         if not self.env_file.real_aws:
-            settings |= environment.aws_settings(self.aws, self.metadata, aws.REGION)
+            settings |= self._aws_settings
         settings |= self.env_file
         environment.write_exports(self.state / "env", settings)
         self.environment = environment.clean(self.caller, keep_aws=self.env_file.real_aws) | settings
@@ -279,11 +287,11 @@ class Stack:
                 raise LocalStackError("ministack is not installed: run `make install`.")
             self.root = aws.RootKey.of(self.state)
             bare = {name: base[name] for name in ("PATH", "HOME", "LANG") if name in base}
-            server = aws.ministack_environment(self.state, self._ports["aws"], self.root)
+            tls = self.certificate is not None
+            server = aws.ministack_environment(self.state, self._ports["aws"], self.root, tls)
             self._launch(self._servers, "aws", [str(aws.MINISTACK)], bare | server)
-            found_at = environment.aws_settings(self.aws, self.metadata, aws.REGION)
             serve = [*python, "local.instance_metadata", "--port", str(self._ports["metadata"])]
-            self._launch(self._servers, "metadata", serve, base | found_at | self.root.environment)
+            self._launch(self._servers, "metadata", serve, base | self._aws_settings | self.root.environment)
         if not self.env_file.real_x:
             requests = self.state / "x_api" / "requests.jsonl"
             serve = [*python, "local.x_api", "--port", str(self.x_port), "--log", str(requests)]
@@ -321,8 +329,8 @@ class Stack:
 
     def _wait_until_ready(self) -> None:
         if not self.env_file.real_aws:
-            self._until("AWS answers", lambda: _get(f"{self.aws}/_ministack/health"))
-            aws.apply(self.aws, self.root)
+            self._until("AWS answers", lambda: _get(f"{self.aws}/_ministack/health", self.certificate))
+            aws.apply(self.aws, self.root, self.certificate)
             self._until("the metadata service answers", lambda: _get(f"{self.metadata}/health"))
         if not self.env_file.real_x:
             self._until("X answers", lambda: _get(f"http://127.0.0.1:{self.x_port}/_control/health"))
@@ -424,8 +432,11 @@ def _undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _get(url: str) -> bool:
-    return httpx.get(url, trust_env=False, timeout=5).is_success
+def _get(url: str, certificate: Path | None = None) -> bool:
+    if certificate and not certificate.exists():  # not yet made
+        return False
+    verify = ssl.create_default_context(cafile=certificate) if certificate else True
+    return httpx.get(url, trust_env=False, timeout=5, verify=verify).is_success
 
 
 def _is_free(port: int) -> bool:

@@ -1,4 +1,7 @@
-"""The laptop's AWS grants what deploy/template.yaml grants, to a client without keys, again after a kill."""
+"""The laptop's AWS gives a client without keys the role of deploy/template.yaml, again after a kill.
+
+What that role may do and may not: tests/deploy/test_policy.py.
+"""
 
 import os
 import subprocess
@@ -115,70 +118,6 @@ def test_the_metadata_service_refuses_a_request_without_a_token(local_aws: Local
 @pytest.mark.parametrize("seconds", ["0", "21601", "soon", ""])
 def test_a_token_lives_between_a_second_and_six_hours(local_aws: LocalAws, seconds: str) -> None:
     assert token(local_aws, seconds).status_code == 400
-
-
-@pytest.mark.parametrize(
-    "key",
-    [
-        "twitter/dt=2026-11-18/refined_tweets.csv",
-        "twitter_parquet/dt=2026-11-18/refined_tweets.parquet",
-        "twitter_rejected/dt=2026-11-18/rejected_tweets.jsonl.gz",
-        "twitter_receipts/dt=2026-11-18/receipt.json",
-        "twitter_raw/dt=2026-11-18/run=r/buy=1/acme_press/0001.json.gz",
-        "twitter_ledger/month=2026-11/r-1.json",
-        "twitter_accounts/accounts.json",
-        "staging/twitter/dt=2026-11-18/run=r/receipt.json",
-        "airflow_logs/dag_id=twitter/run_id=manual__2026-11-18T00:00:00+00:00/attempt=1.log",
-    ],
-)
-def test_the_role_reads_and_writes_its_own_prefixes_but_deletes_nothing(
-    local_aws: LocalAws, key: str
-) -> None:
-    s3 = local_aws.client()
-    s3.put_object(Bucket=aws.BUCKET, Key=key, Body=b"kept")
-    assert s3.get_object(Bucket=aws.BUCKET, Key=key)["Body"].read() == b"kept"
-    assert key in {found["Key"] for found in s3.list_objects_v2(Bucket=aws.BUCKET)["Contents"]}
-    assert refusal(lambda: s3.delete_object(Bucket=aws.BUCKET, Key=key)) == DENIED
-    version = s3.head_object(Bucket=aws.BUCKET, Key=key)["VersionId"]
-    assert refusal(lambda: s3.delete_object(Bucket=aws.BUCKET, Key=key, VersionId=version)) == DENIED
-    assert aws.object_on_disk(local_aws.state, aws.BUCKET, key).read_bytes() == b"kept"
-
-
-def test_the_role_cannot_write_or_read_outside_its_prefixes(local_aws: LocalAws) -> None:
-    s3 = local_aws.client()
-    local_aws.root_client().put_object(Bucket=aws.BUCKET, Key="payroll/2026.csv", Body=b"secret")
-    assert refusal(lambda: s3.put_object(Bucket=aws.BUCKET, Key="payroll/2027.csv", Body=b"")) == DENIED
-    assert refusal(lambda: s3.get_object(Bucket=aws.BUCKET, Key="payroll/2026.csv")) == DENIED
-
-
-def test_the_role_sees_no_other_bucket(local_aws: LocalAws) -> None:
-    local_aws.root_client().create_bucket(Bucket="somebody-elses")
-    s3 = local_aws.client()
-    assert refusal(lambda: s3.list_objects_v2(Bucket="somebody-elses")) == DENIED
-    assert refusal(lambda: s3.put_object(Bucket="somebody-elses", Key="twitter/x", Body=b"")) == DENIED
-    assert refusal(lambda: s3.put_bucket_versioning(
-        Bucket=aws.BUCKET, VersioningConfiguration={"Status": "Suspended"})) == DENIED  # fmt: skip
-
-
-def test_the_role_reads_airflows_parameters_and_no_others(local_aws: LocalAws) -> None:
-    for name in ("/airflow/variables/twitter_bucket", "/payroll/key"):
-        local_aws.root_client("ssm").put_parameter(Name=name, Value="v", Type="SecureString", Overwrite=True)
-    ssm = local_aws.client("ssm")
-    found = ssm.get_parameter(Name="/airflow/variables/twitter_bucket", WithDecryption=True)
-    assert found["Parameter"]["Value"] == "v"
-    assert refusal(lambda: ssm.get_parameter(Name="/payroll/key", WithDecryption=True)) == (
-        "AccessDeniedException"
-    )
-
-
-def test_the_bucket_is_versioned_private_and_without_acls(local_aws: LocalAws) -> None:
-    s3 = local_aws.root_client()
-    assert s3.get_bucket_versioning(Bucket=aws.BUCKET)["Status"] == "Enabled"
-    assert set(s3.get_public_access_block(Bucket=aws.BUCKET)["PublicAccessBlockConfiguration"].values()) == {
-        True
-    }
-    rules = s3.get_bucket_ownership_controls(Bucket=aws.BUCKET)["OwnershipControls"]["Rules"]
-    assert rules == [{"ObjectOwnership": "BucketOwnerEnforced"}]
 
 
 @pytest.mark.parametrize("way", ["kill", "stop"])

@@ -1,0 +1,35 @@
+"""A whole day on a real Airflow as on the host: the template's role, TLS, plain http refused."""
+
+import csv
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from tenacity import retry, retry_if_not_result, stop_after_delay, wait_fixed
+
+from include.twitter.day import Day
+from local import aws
+from local.stack import Stack
+
+pytestmark = [pytest.mark.deploy, pytest.mark.live]
+
+ENDED = {"success", "failed"}
+
+
+def test_the_day_lands_under_the_role_over_tls(tmp_path) -> None:
+    day = Day.parse(str(datetime.now(UTC).date() - timedelta(days=2)))
+    with Stack(state=tmp_path, port=None, env_file=tmp_path / "absent.env", tls=True) as stack:
+        assert stack.aws.startswith("https://")
+        owner = stack.root.client("s3", stack.aws, stack.certificate)
+        assert "aws:SecureTransport" in owner.get_bucket_policy(Bucket=aws.BUCKET)["Policy"]
+        assert not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"} & stack.environment.keys()
+
+        run = stack.airflow.run_day(day.start)
+        ends = retry(
+            retry=retry_if_not_result(ENDED.__contains__), stop=stop_after_delay(150), wait=wait_fixed(0.5)
+        )
+        assert ends(stack.airflow.run_state)(run) == "success", stack.airflow.stages(run)
+
+        landed = stack.s3().get_object(Bucket=stack.bucket, Key=day.csv)["Body"].read().decode()
+        rows = list(csv.DictReader(landed.splitlines()))
+        assert {row["username"] for row in rows} == {"acme_press", "orbital_news"}
+        assert all(row["created_at"].startswith(str(day)) for row in rows)

@@ -1,0 +1,159 @@
+"""The operator's commands, against the stand-in for AWS: real stacks, real parameters, a real upload.
+
+The stand-in knows no EC2 instance, so these stacks are made with WithHost=false; what the host installs is
+tests/deploy/test_host.py's.
+"""
+
+import io
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.environment import PROJECT, clean
+from tests.deploy.conftest import Cloud
+
+BUCKET = "acme-lake"
+SECRET = "a-consumer-secret-of-nobody"
+
+
+class Operator:
+    """A person at a terminal with the account's key."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._environment = clean(os.environ) | cloud.environment
+
+    def __call__(self, *arguments: Any, code: int = 0, stdin: str = "") -> str:
+        """What a command says on both streams; it has to end with `code`."""
+        ended = subprocess.run(
+            [sys.executable, "-m", "deploy", *map(str, arguments)],
+            cwd=PROJECT, env=self._environment, input=stdin, text=True, timeout=120, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        assert ended.returncode == code, ended.stdout
+        assert "Traceback" not in ended.stdout
+        return ended.stdout
+
+
+@pytest.fixture(scope="module")
+def operator(cloud: Cloud) -> Operator:
+    return Operator(cloud)
+
+
+@pytest.fixture(scope="module")
+def deployed(operator: Operator) -> Iterator[str]:
+    yield operator("deploy", "WithHost=false", f"BucketName={BUCKET}")
+    operator("teardown", "--yes")
+
+
+def test_one_command_makes_the_stack_and_sends_the_committed_version(cloud: Cloud, deployed: str) -> None:
+    assert f"The bucket is {BUCKET}" in deployed
+    stack = cloud.owner("cloudformation").describe_stacks(StackName="twitter")["Stacks"][0]
+    assert stack["StackStatus"] == "CREATE_COMPLETE"
+    sent = cloud.owner().get_object(Bucket=BUCKET, Key="releases/current.tar.gz")["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(sent)) as release:
+        names = set(release.getnames())
+    assert {"dags/twitter_dag.py", "include/twitter/stages.py"} <= names
+    assert not any(name.startswith((".git/", ".local", ".venv", ".env")) for name in names - {".env.example"})
+
+
+def test_the_tables_of_athena_are_there(cloud: Cloud, deployed: str) -> None:
+    tables = cloud.owner("glue").get_tables(DatabaseName="twitter")["TableList"]
+    assert sorted(table["Name"] for table in tables) == ["tweets", "tweets_csv", "tweets_csv_strings"]
+    found = {table["Name"]: table["StorageDescriptor"].get("Location") for table in tables}
+    assert found["tweets"] == f"s3://{BUCKET}/twitter_parquet/"
+
+
+def test_the_stacks_bucket_refuses_what_the_template_refuses(cloud: Cloud, deployed: str) -> None:
+    policy = cloud.owner().get_bucket_policy(Bucket=BUCKET)["Policy"]
+    assert "aws:SecureTransport" in policy
+    assert cloud.owner().get_bucket_versioning(Bucket=BUCKET)["Status"] == "Enabled"
+
+
+def test_a_second_time_there_is_nothing_to_change(operator: Operator, deployed: str) -> None:
+    assert "as the template says" in operator("deploy")
+
+
+def test_a_parameter_changes_and_the_others_stay(cloud: Cloud, operator: Operator, deployed: str) -> None:
+    operator("deploy", "FirstDay=2026-01-01")
+    stack = cloud.owner("cloudformation").describe_stacks(StackName="twitter")["Stacks"][0]
+    found = {entry["ParameterKey"]: entry["ParameterValue"] for entry in stack["Parameters"]}
+    assert (found["FirstDay"], found["BucketName"], found["WithHost"]) == ("2026-01-01", BUCKET, "false")
+
+
+def test_an_unknown_parameter_is_refused_by_name(operator: Operator, deployed: str) -> None:
+    said = operator("deploy", "BuketName=acme", code=1)
+    assert "the template has no BuketName; it has AdminCidr, BucketName" in said
+
+
+def test_settings_go_from_an_env_file_to_the_parameter_store(
+    cloud: Cloud, operator: Operator, deployed: str, tmp_path
+) -> None:
+    file = tmp_path / "settings.env"
+    connection = f'{{"conn_type": "http", "login": "key", "password": "{SECRET}"}}'
+    file.write_text(
+        f"AIRFLOW_CONN_TWITTER_DEFAULT={connection}\n"
+        "AIRFLOW_VAR_TWITTER_HANDLES=NASA, esa\nAIRFLOW_VAR_TWITTER_BUCKET=of-my-laptop\nTWITTER_AWS=real\n"
+    )
+    said = operator("secrets", "--file", file)
+    assert said.split() == ["/airflow/connections/twitter_default", "/airflow/variables/twitter_handles"]
+    assert SECRET not in said
+    role = cloud.role("ssm")
+    found = role.get_parameter(Name="/airflow/connections/twitter_default", WithDecryption=True)["Parameter"]
+    assert (found["Type"], found["Value"]) == ("SecureString", connection)
+    assert role.get_parameter(Name="/airflow/variables/twitter_handles")["Parameter"]["Value"] == "NASA, esa"
+    with pytest.raises(ClientError, match="ParameterNotFound"):
+        role.get_parameter(Name="/airflow/variables/twitter_bucket")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("AIRFLOW_VAR_TWITTER_HANDLES=\n", "AIRFLOW_VAR_TWITTER_HANDLES is empty"),
+        ("TWITTER_AWS=real\n", "has no AIRFLOW_CONN_… and no AIRFLOW_VAR_… line"),
+        (None, "there is no file"),
+    ],
+)
+def test_a_file_without_settings_is_refused(
+    operator: Operator, deployed: str, tmp_path, text: str | None, said: str
+) -> None:
+    file = tmp_path / "settings.env"
+    if text is not None:
+        file.write_text(text)
+    assert said in operator("secrets", "--file", file, code=1)
+
+
+@pytest.mark.parametrize("command", ["upgrade", "connect", "password"])
+def test_without_a_host_there_is_nothing_to_connect_to(
+    operator: Operator, deployed: str, command: str
+) -> None:
+    assert "has no HostId: it was made with WithHost=false" in operator(command, code=1)
+
+
+@pytest.mark.parametrize("command", ["secrets", "connect", "password", "upgrade", "teardown"])
+def test_without_a_stack_each_command_says_how_to_make_one(operator: Operator, command: str) -> None:
+    said = operator("--stack", "absent", command, code=1)
+    assert "there is no stack 'absent' here: `make deploy` makes one." in said
+
+
+def test_a_teardown_asks_and_keeps_the_bucket(cloud: Cloud, operator: Operator) -> None:
+    of_this = ["--stack", "short-lived"]
+    operator(*of_this, "deploy", "WithHost=false", "BucketName=kept-lake", "DatabaseName=short_lived")
+    assert "nothing was deleted" in operator(*of_this, "teardown", stdin="no\n", code=1)
+    said = operator(*of_this, "teardown", stdin="short-lived\n")
+    assert "The bucket kept-lake with all that landed stays" in said
+    kept = cloud.owner().list_objects_v2(Bucket="kept-lake")["Contents"]
+    assert [one["Key"] for one in kept] == ["releases/current.tar.gz"]
+    assert "aws:SecureTransport" in cloud.owner().get_bucket_policy(Bucket="kept-lake")["Policy"]
+
+
+def test_without_credentials_the_message_is_one_line(cloud: Cloud) -> None:
+    nobody = Operator(cloud)
+    nobody._environment |= {"AWS_ACCESS_KEY_ID": "AKIAINVALID", "AWS_SECRET_ACCESS_KEY": "x"}
+    said = nobody("deploy", code=1)
+    assert said.startswith("AWS says: ") and said.count("\n") == 1
