@@ -30,8 +30,11 @@ class Operator:
 
     def __call__(self, *arguments: Any, code: int = 0, stdin: str = "") -> str:
         """What a command says on both streams; it has to end with `code`."""
+        return self.run(sys.executable, "-m", "deploy", *map(str, arguments), code=code, stdin=stdin)
+
+    def run(self, *command: str, code: int = 0, stdin: str = "") -> str:
         ended = subprocess.run(
-            [sys.executable, "-m", "deploy", *map(str, arguments)],
+            command,
             cwd=PROJECT, env=self._environment, input=stdin, text=True, timeout=120, check=False,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
@@ -157,3 +160,26 @@ def test_without_credentials_the_message_is_one_line(cloud: Cloud) -> None:
     nobody._environment |= {"AWS_ACCESS_KEY_ID": "AKIAINVALID", "AWS_SECRET_ACCESS_KEY": "x"}
     said = nobody("deploy", code=1)
     assert said.startswith("AWS says: ") and said.count("\n") == 1
+
+
+def test_docs_deploy_word_for_word(cloud: Cloud, operator: Operator, tmp_path) -> None:
+    """The page's commands, with a stack and a bucket of their own; what needs a host says so."""
+    page = (PROJECT / "docs" / "deploy.md").read_text().split("```sh\n")[1].split("```")[0]
+    told = [line.split("#")[0].strip() for line in page.splitlines()]
+    assert told == [
+        'make deploy SET="BucketName=acme-twitter-lake"',
+        "make secrets FILE=.env",
+        "make connect",
+        "make password",
+        "make upgrade",
+        "make teardown",
+    ]
+    env = tmp_path / ".env"
+    env.write_text("AIRFLOW_VAR_TWITTER_HANDLES=NASA, esa\n")
+    here = ["STACK=by-make"]
+    parameters = "BucketName=acme-twitter-lake WithHost=false SettingsPath=/by-make DatabaseName=by_make"
+    assert "Deployed." in operator.run("make", "deploy", f"SET={parameters}", *here)
+    assert "/by-make/variables/twitter_handles" in operator.run("make", "secrets", f"FILE={env}", *here)
+    for command in ("connect", "password", "upgrade"):
+        assert "it was made with WithHost=false" in operator.run("make", command, *here, code=2)
+    assert "stays" in operator.run("make", "teardown", *here, stdin="by-make\n")
