@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 import pyarrow
+from pyarrow import compute
 
 from include.twitter.day import Day
 
@@ -129,37 +128,37 @@ def breaches(rows: pd.DataFrame, day: Day, own_ids: pd.Series) -> dict[int, str]
 
 def csv_text(rows: pd.DataFrame) -> str:
     """The rows as CSV, without the header: RFC 4180 quotes, one record a line, empty for missing."""
-    lines = io.StringIO()
     cells = [_cells(column, rows[column.name]) for column in COLUMNS]
-    csv.writer(lines, lineterminator="\n").writerows(zip(*cells, strict=True))
-    return lines.getvalue()
+    lines = compute.binary_join_element_wise(*cells, ",", null_handling="replace", null_replacement="")
+    return "\n".join([*lines.to_pylist(), ""])
 
 
-def _cells(column: Column, values: pd.Series) -> Iterable[Any]:
+def _cells(column: Column, values: pd.Series) -> Any:
+    """A column as the strings that stand in the CSV, or null."""
     if column.kind is MOMENT:
-        return values.dt.strftime(MOMENTS)
+        return pyarrow.array(np.datetime_as_string(values.to_numpy("datetime64[s]"), timezone="UTC"))
     if column.kind is TEXTS:
-        return map(_json_line, values)
+        return _quoted(pyarrow.array(map(_json_line, values), pyarrow.string()))
+    cells = pyarrow.array(values, column.kind.parquet)
     if column.name == "text":
-        return map(_text_line, values)
-    cells = values.astype(object).where(values.notna(), "")
-    return cells.map({True: "true", False: "false", "": ""}) if column.kind is BOOLEAN else cells
+        cells = compute.replace_substring_regex(cells, LINE_BREAKS.pattern, " ")
+    return _quoted(cells) if column.kind is STRING else cells.cast(pyarrow.string())
 
 
-def _text_line(text: str) -> str:
-    if text.isascii() and text.isprintable():
-        return text
-    return LINE_BREAKS.sub(" ", text)
+def _quoted(cells: Any) -> Any:
+    """Those that hold a comma or a quote are put in quotes; no cell holds a line break."""
+    quoted = compute.binary_join_element_wise('"', compute.replace_substring(cells, '"', '""'), '"', "")
+    return compute.if_else(compute.match_substring_regex(cells, '[",]'), quoted, cells)
 
 
 def _json_line(texts: list[str]) -> str:
     """A JSON array on one line: the line breaks that JSON lets stand are escaped, like the others."""
     if not texts:
         return "[]"
-    return LINE_BREAKS.sub(
-        lambda found: "".join(f"\\u{ord(character):04x}" for character in found[0]),
-        msgspec.json.encode(texts).decode(),
-    )
+    line = msgspec.json.encode(texts).decode()
+    if line.isascii():
+        return line
+    return LINE_BREAKS.sub(lambda found: "".join(f"\\u{ord(character):04x}" for character in found[0]), line)
 
 
 def arrow_table(rows: pd.DataFrame) -> pyarrow.Table:

@@ -90,11 +90,26 @@ class Post(Struct):
     referenced_posts: list[Reference] | Nothing | None = None
     edit_history_tweet_ids: list[str] | None = None
     edit_history_post_ids: list[str] | None = None
+    withheld: Any = None
 
     @property
     def note(self) -> Note | None:
         """The whole post, where it is a long one."""
         return self.note_tweet or self.note_post
+
+    @property
+    def alarm(self) -> str | None:
+        """Why its text is not the author's whole one, where it is not."""
+        if self.is_cut:
+            return "a long post, cut: its whole text did not arrive"
+        if self.is_withheld:
+            return "withheld: its text is X's notice, not the author's"
+        return None
+
+    @property
+    def is_withheld(self) -> bool:
+        """Whether X shows a notice in its place; withheld in some countries alone, it comes whole."""
+        return isinstance(self.withheld, dict) and "scope" in self.withheld
 
     @property
     def is_cut(self) -> bool:
@@ -122,16 +137,17 @@ FIELDS = frozenset(Post.__struct_fields__) | {
     "edit_controls",
     "in_reply_to_user_id",
     "reply_settings",
-    "withheld",
 }
 METRICS = frozenset(Metrics.__struct_fields__)
 
 
 def unknown_fields(raw: Mapping[str, Any]) -> list[str]:
     """Fields of a post that this pipeline has never heard of: X's form has drifted, and nothing is lost."""
-    unknown = raw.keys() - FIELDS
-    metrics = (raw.get("public_metrics") or {}).keys() - METRICS
-    return [*unknown, *(f"public_metrics.{name}" for name in metrics)] if unknown or metrics else []
+    metrics = raw.get("public_metrics") or {}
+    if raw.keys() <= FIELDS and metrics.keys() <= METRICS:
+        return []
+    unknown = [*(raw.keys() - FIELDS), *(f"public_metrics.{name}" for name in metrics.keys() - METRICS)]
+    return sorted(unknown)
 
 
 def parsed(raw: Any) -> Post:
@@ -145,6 +161,9 @@ def parsed(raw: Any) -> Post:
 def _reason(said: str) -> str:
     """What msgspec says, with the field in front, as the contract's reasons have it."""
     what, _, where = said.replace("`", "").partition(" - at $.")
+    if what.startswith("Object contains unknown field"):  # of Nothing
+        what = "Expected array | null, got object"
+    what = what.replace("object | array | null", "array | null")
     if (missing := what.removeprefix("Object missing required field ")) != what:
         return f"{where}.{missing}: is missing".lstrip(".")
     return f"{where or 'post'}: {what[0].lower()}{what[1:]}"

@@ -11,11 +11,12 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 
 from include.twitter import contract
-from include.twitter.answer import Answer
+from include.twitter.answer import Answer, decoded
 from include.twitter.contract import METRICS
 from include.twitter.day import Day
 from include.twitter.post import Entities, Link, Malformed, Metrics, Post, parsed, unknown_fields
@@ -76,10 +77,11 @@ class _Batch:
 
     def __init__(self) -> None:
         self.tallies: list[Tally] = []
-        self.posts: list[Any] = []
+        self.posts: list[msgspec.Raw] = []
         self._owners: list[int] = []
         self._records: list[tuple[Any, ...]] = []
         self._reasons: dict[int, str] = {}
+        self._alarms: dict[int, str] = {}
 
     def read(self, source: Source) -> None:
         """The one pass over each post."""
@@ -88,18 +90,19 @@ class _Batch:
         self.tallies.append(tally)
         for answer in source.answers:
             about = (owner, source.author_id, source.username, answer.received_at)
-            for raw in answer.posts:
+            for sent in answer.sent:
                 number = len(self.posts)
+                raw = decoded(sent)
                 try:
                     post = parsed(raw)
                     self._records.append((number, *about, *record(post)))
-                    if post.is_cut:
-                        tally.alarms.append(f"{post.id}: a long post, cut: its whole text did not arrive")
+                    if alarm := post.alarm:
+                        self._alarms[number] = f"{post.id}: {alarm}"
                     if unknown := unknown_fields(raw):
                         tally.drift.update(unknown)
                 except Malformed as reason:
                     self._reasons[number] = str(reason)
-                self.posts.append(raw)
+                self.posts.append(sent)
                 self._owners.append(owner)
 
     def refined(self, day: Day, limit: int) -> Refined:
@@ -124,6 +127,8 @@ class _Batch:
         for number, reason in self._reasons.items():
             self.tallies[self._owners[number]].counts["rejected"] += 1
             self.tallies[self._owners[number]].reasons[reason] += 1
+        for number in sorted(self._alarms.keys() & set(rows.index)):
+            self.tallies[self._owners[number]].alarms.append(self._alarms[number])
         spans = rows.groupby("owner")["created_at"].agg(["min", "max"])
         for owner, first, last in spans.itertuples():
             tally = self.tallies[owner]
@@ -140,7 +145,7 @@ class _Batch:
         """Without the posts that break the contract: they take no place of a good one."""
         breaches = contract.breaches(rows[contract.NAMES], day, rows["own_id"])
         self._reasons |= breaches
-        return rows.drop(index=list(breaches))
+        return rows.drop(index=list(breaches)) if breaches else rows
 
     def _each(self, owners: Iterable[int]) -> Any:
         """How many of each account."""
@@ -148,7 +153,7 @@ class _Batch:
 
     def _rejected(self, number: int) -> dict[str, Any]:
         username = self.tallies[self._owners[number]].username
-        return {"username": username, "reason": self._reasons[number], "post": self.posts[number]}
+        return {"username": username, "reason": self._reasons[number], "post": decoded(self.posts[number])}
 
 
 # One post

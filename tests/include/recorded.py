@@ -20,17 +20,9 @@ def recorded_errors() -> list[dict[str, Any]]:
 
 
 def recorded_oddities() -> dict[str, list[dict[str, Any]]]:
-    """Posts by what is odd about them."""
+    """Posts by what is odd about them; most were saved by R, which writes an empty list as `{}`."""
     oddities = json.loads(_text("edge_cases.json"))
-    return {name: [_as_sent(case["tweet"]) for case in cases] for name, cases in oddities.items()}
-
-
-def _as_sent(tweet: dict[str, Any]) -> dict[str, Any]:
-    """Most were saved by R, which writes an empty list as an empty object."""
-    sent = {name: [] if name == "referenced_tweets" and not value else value for name, value in tweet.items()}
-    if "entities" in sent:
-        sent["entities"] = {name: value or [] for name, value in sent["entities"].items()}
-    return sent
+    return {name: [case["tweet"] for case in cases] for name, cases in oddities.items()}
 
 
 def _text(name: str) -> str:

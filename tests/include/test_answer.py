@@ -74,6 +74,24 @@ def test_a_line_separator_inside_a_text_is_no_end_of_a_line():
     )
 
 
+@pytest.mark.parametrize("text", ["caf\u00e9", "half \ud83d", "one\u2028two"])
+def test_each_post_as_it_was_sent_reads_as_the_post(text):
+    came = Answer.unpacked(answer(post(1, text=text), None, post(2, huge=2**70)).packed())
+    assert [decoded(each) for each in came.sent] == came.posts
+    assert len(came.posts) == 3
+
+
+def test_an_answer_without_posts_has_sent_none():
+    assert [answer().sent, Answer("/2", {}, RECEIVED, b'{"data":null}').sent] == [[], []]
+
+
+def test_the_bytes_of_an_answer_come_back_from_the_staged_object():
+    content = b'{ "data":[],\n "body":1.50e1, "meta":{"result_count":0}} '
+    asked = {"query": 'of ","body":" and }'}
+    read = Answer.unpacked(Answer("/2", asked, RECEIVED, content).packed())
+    assert (read.content, read.params) == (content, asked)
+
+
 @pytest.mark.parametrize("content", [b"", b"<html></html>", b'{"data":', b"\xff\xfe\x00"])
 def test_what_is_no_json_is_a_value_error(content):
     with pytest.raises(ValueError):

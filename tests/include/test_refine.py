@@ -18,7 +18,7 @@ from tests.include.invented import (
     link,
     post,
 )
-from tests.include.recorded import recorded_oddities, recorded_pages
+from tests.include.recorded import recorded_pages
 
 
 def refined(*posts, answers=None, limit=0, day=DAY, author_id="42"):
@@ -523,15 +523,6 @@ def test_recorded_timelines_are_refined_without_a_rejection():
     assert came.counts["fetched"] == 368
     assert came.counts["published"] + came.counts["duplicates"] == 368
     contract.arrow_table(came.rows).validate(full=True)
-
-
-def test_recorded_oddities_are_rejected_only_where_a_field_is_missing():
-    posts = [of_the_day(tweet) for tweets in recorded_oddities().values() for tweet in tweets]
-    came = refined(*posts)
-    whole = [tweet for tweet in posts if {"author_id", "created_at"} <= tweet.keys()]
-    assert {item["reason"] for item in came.rejected} == {"created_at: is missing"}
-    assert came.counts["published"] + came.counts["duplicates"] == len(whole)
-    assert len(contract.csv_text(came.rows).splitlines()) == came.counts["published"]
 
 
 # Several accounts
