@@ -14,7 +14,7 @@ LOCKS := $(wildcard requirements.lock local/*.lock deploy/host/*.lock)
 UV_VERSION := $(shell sed -n 's/^uv==\([^ ]*\).*/\1/p' requirements.lock)
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
 
 run: $(INSTALLED) $(MINISTACK_INSTALLED) ## Land one day on the local stack: the latest settled one, or DAY=2026-11-18
 	@$(BIN)/python -m local run $(DAY)
@@ -68,6 +68,7 @@ test-deploy: $(INSTALLED) $(MINISTACK_INSTALLED) ## Rehearse the deployment with
 
 lock: $(INSTALLED) ## Resolve the lock files anew from requirements.txt and pyproject.toml
 	$(COMPILE) requirements.txt --group dev -o requirements.lock
+	$(COMPILE) requirements.txt --group host -c requirements.lock -o deploy/host/requirements.lock
 	$(COMPILE) --group ministack -o local/ministack.lock
 	$(COMPILE) --group tools -o local/tools.lock
 
@@ -100,10 +101,10 @@ $(INSTALLED): requirements.lock
 	@$(BIN)/uv pip sync --quiet --python .local/$*/bin/python --require-hashes --compile-bytecode local/$*.lock
 	@touch $@
 
-# pyenv hides all but one of its Pythons, unless it is told to show them.
+# Those of pyenv too, of which it shows only the chosen one by itself.
 .local/py%/.installed: requirements.lock | $(INSTALLED)
-	@python=$$(PYENV_VERSION=$$(pyenv versions --bare 2>/dev/null | paste -sd: -) \
-		$(BIN)/uv python find --quiet --no-project --system --no-python-downloads $*) || \
+	@export PATH="$$PATH:$$(printf '%s:' "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/*/bin)"; \
+	python=$$($(BIN)/uv python find --no-project --system --no-python-downloads $* 2>/dev/null) || \
 		{ echo "Python $* is needed and not found: install it, for example with 'uv python install $*' or pyenv."; exit 1; }; \
 	echo "Installing the locked packages into .local/py$* with $$python (once)"; \
 	$(BIN)/uv venv --quiet --clear --python "$$python" .local/py$*

@@ -4,6 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -13,28 +14,53 @@ def pins(text: str) -> set[str]:
     return set(re.findall(r"^([a-zA-Z0-9._-]+==[^ ;\\\n]+)", text, re.MULTILINE))
 
 
+def runtime() -> re.Match[str]:
+    """The Astro runtime of the Dockerfile."""
+    tag = r"^FROM \S+/runtime:(?P<airflow>\d+\.\d+)-\d+-python-(?P<python>\d+\.\d+)$"
+    return re.search(tag, (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+
+
 def test_the_image_installs_what_the_lock_resolved():
     assert pins((ROOT / "requirements.txt").read_text()) <= pins((ROOT / "requirements.lock").read_text())
 
 
 def test_the_image_brings_airflow_itself_of_the_line_that_is_tested():
     assert "apache-airflow==" not in (ROOT / "requirements.txt").read_text()
-    runtime = re.search(r"^FROM \S+/runtime:(\d+\.\d+)-\d+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
-    locked = next(pin for pin in groups["dev"] if pin.startswith("apache-airflow=="))
-    assert locked.startswith(f"apache-airflow=={runtime[1]}.")
+    assert groups["airflow"][0].startswith(f"apache-airflow=={runtime()['airflow']}.")
 
 
-def test_the_locks_hold_what_pyproject_pins():
+def test_the_image_has_a_python_that_make_versions_tests():
+    tested = re.search(r"^VERSIONS := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert runtime()["python"] in tested[1].split()
+
+
+@pytest.mark.parametrize(
+    ("group", "lock"),
+    [
+        ("airflow", "requirements.lock"),
+        ("dev", "requirements.lock"),
+        ("ministack", "local/ministack.lock"),
+        ("tools", "local/tools.lock"),
+    ],
+)
+def test_the_locks_hold_what_pyproject_names(group, lock):
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
-    for group, lock in (("dev", "requirements.lock"), ("ministack", "local/ministack.lock")):
-        wanted = {pin for pin in groups[group] if "==" in pin}
-        assert wanted <= pins((ROOT / lock).read_text())
+    locked = pins((ROOT / lock).read_text())
+    for wanted in [entry for entry in groups[group] if isinstance(entry, str)]:
+        name = re.match(r"[\w.-]+", wanted)[0]
+        assert any(pin == wanted if "==" in wanted else pin.startswith(f"{name}==") for pin in locked), wanted
+
+
+def test_the_library_has_the_version_of_the_project():
+    from include.twitter import __version__
+
+    assert __version__ == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
 def test_every_locked_package_is_pinned_by_hash():
-    for lock in ("requirements.lock", "local/ministack.lock"):
-        for package in re.split(r"\n(?=[a-zA-Z0-9])", (ROOT / lock).read_text())[1:]:
+    for lock in [*ROOT.glob("*.lock"), *ROOT.glob("local/*.lock"), *ROOT.glob("deploy/*/*.lock")]:
+        for package in re.split(r"\n(?=[a-zA-Z0-9])", lock.read_text())[1:]:
             assert "--hash=sha256:" in package
 
 
@@ -73,7 +99,8 @@ def test_the_readmes_tables_are_those_of_the_code():
 def test_ci_runs_every_make_command_of_the_readme():
     said = set(re.findall(r"^make [a-z]+", (ROOT / "README.md").read_text(), re.MULTILINE))
     run_by_ci = set(re.findall(r"^make [a-z]+", (ROOT / ".ci/run").read_text(), re.MULTILINE))
-    run_by_a_test = {"make up"}  # tests/e2e/test_commands.py
+    # tests/e2e/test_commands.py, tests/deploy/test_commands.py
+    run_by_a_test = {"make up", "make deploy", "make secrets", "make connect"}
     assert said - run_by_ci - run_by_a_test == set()
 
 

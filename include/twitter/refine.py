@@ -194,7 +194,7 @@ def record(post: Post) -> tuple[Any, ...]:
         metrics.bookmark_count,
         metrics.impression_count,
         post.lang,
-        any(reference.type == "quoted" for reference in post.references),
+        bool(post.references) and any(reference.type == "quoted" for reference in post.references),
         [hashtag.tag for hashtag in entities.hashtags or ()],
         [mention.username for mention in entities.mentions or ()],
         [cashtag.tag for cashtag in entities.cashtags or ()],

@@ -1,0 +1,136 @@
+"""What checks the project finds what it is there for: a planted key, a known vulnerability, no answer."""
+
+import json
+import os
+import random
+import re
+import string
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LOCK = "local/ministack.lock"
+
+
+# Put together here: no file of the project holds what looks like a key.
+chance = random.Random("secrets")  # noqa: S311
+
+
+def any_of(alphabet: str, length: int) -> str:
+    return "".join(chance.choices(alphabet, k=length))
+
+
+LETTERS = string.ascii_letters + string.digits
+AWS_KEY = "AKIA" + any_of(string.ascii_uppercase + "234567", 16)
+AWS_SECRET = any_of(LETTERS + "+/", 40)
+BEARER = "A" * 21 + any_of(LETTERS, 30) + "%3D" + any_of(LETTERS, 50)
+ACCESS_TOKEN = any_of("123456789", 18) + "-" + any_of(LETTERS, 30)
+PASSWORD = any_of(LETTERS, 9) + "&" + any_of(string.digits, 3)
+
+
+def scan(folder: Path) -> subprocess.CompletedProcess[str]:
+    """The scan for secrets, as `.ci/lint` starts it."""
+    lint = (ROOT / ".ci/lint").read_text()
+    options = re.search(r"detect-secrets-hook (.*?) \$\(files\)", lint, re.DOTALL)[1]
+    words = options.replace("\\\n", " ").replace(".ci/", f"{ROOT}/.ci/").split()
+    files = [str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()]
+    command = [ROOT / ".local/tools/bin/detect-secrets-hook", *words, *files]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("local/aws.py", f'KEY = "{AWS_KEY}"'),
+        ("docs/deploy.md", f"    export AWS_ACCESS_KEY_ID={AWS_KEY}"),
+        ("deploy/host/airflow.env", f"AWS_SECRET_ACCESS_KEY={AWS_SECRET}"),
+        ("tests/test_it.py", f'client("s3", "{AWS_SECRET}")'),
+        ("include/twitter/x_api.py", f'HEADERS = {{"Authorization": "Bearer {BEARER}"}}'),
+        ("README.md", f'curl -H "Authorization: Bearer {BEARER}" https://x.example'),
+        (".env.example", f'AIRFLOW_CONN_TWITTER_DEFAULT={{"extra": {{"bearer_token": "{BEARER}"}}}}'),
+        ("airflow_settings.example.yaml", f"        access_token: {ACCESS_TOKEN}"),
+        ("tests/include/test_settings.py", f'SECRETS = {{"password": "{PASSWORD}"}}'),
+        ("deploy/template.yaml", f"      MasterUserPassword: {PASSWORD}"),
+        ("deploy/key.pem", f"-----BEGIN RSA PRIVATE KEY-----\n{AWS_SECRET}"),  # pragma: allowlist secret
+    ],
+)
+def test_a_planted_secret_is_found(tmp_path, name, line):
+    file = tmp_path / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(line + "\n")
+    found = scan(tmp_path)
+    assert found.returncode == 1
+    assert f"Location:    {name}:" in found.stdout
+
+
+def test_an_invented_secret_of_a_test_is_none(tmp_path):
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/test_it.py").write_text('SECRETS = {"bearer_token": "bearer-token-c2d4"}\n')
+    assert scan(tmp_path).returncode == 0
+
+
+# The audit of the locks
+
+
+@contextmanager
+def database(vulnerable: str = "") -> Iterator[tuple[str, list[str]]]:
+    """A database that speaks OSV's protocol and knows one package, if any; what it was asked."""
+    asked = []
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            name = query["package"]["name"]
+            asked.append(f"{name}=={query['version']}")
+            affected = {"package": {"name": name, "ecosystem": "PyPI"}, "ranges": []}
+            known = {"vulns": [{"id": "PYSEC-1", "summary": "it leaks", "affected": [affected]}]}
+            body = json.dumps(known if name == vulnerable else {}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+
+
+def audit(url: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "NO_PROXY": "127.0.0.1", "AUDIT_URL": url, **environment}
+    return subprocess.run(
+        [ROOT / ".ci/audit", LOCK], env=environment, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_an_audit_asks_about_every_pin_whatever_python_it_is_for():
+    with database() as (url, asked):
+        said = audit(url)
+    assert said.returncode == 0
+    locked = re.findall(r"^([\w.-]+==[^ ;\\]+)", (ROOT / LOCK).read_text(), re.MULTILINE)
+    assert sorted(asked) == sorted(set(locked))
+    assert said.stdout == f"No known vulnerability in the {len(asked)} pins of {LOCK}\n"
+
+
+def test_a_known_vulnerability_fails_the_audit_and_is_named():
+    with database(vulnerable="ministack") as (url, _):
+        said = audit(url)
+    assert said.returncode == 1
+    assert re.search(r"^ministack +\S+ +PYSEC-1", said.stdout, re.MULTILINE)
+
+
+def test_a_database_out_of_reach_fails_the_audit_and_says_so():
+    nobody = "http://127.0.0.1:9"
+    said = audit("https://osv.example/v1/query", HTTPS_PROXY=nobody, https_proxy=nobody)
+    assert said.returncode == 2
+    assert "The database of vulnerabilities could not be asked: nothing is known about" in said.stderr
+    assert "No known vulnerability" not in said.stdout
