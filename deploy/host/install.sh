@@ -1,0 +1,200 @@
+#!/usr/bin/env bash
+# Makes this host run the release that this script lies in. twitter-release calls it, as root; it may run again
+# and again. Until the release is installed and the database migrated, the former one runs on untouched.
+set -euo pipefail
+umask 022
+: "${AIRFLOW__API__HOST:?comes from /etc/twitter/host.env: run twitter-release instead}"
+port=${AIRFLOW__API__PORT:-8080}
+release=$(realpath "$(dirname "$0")/../..")
+components=(airflow@{api-server,scheduler,dag-processor,triggerer})
+
+main() {
+  step "installing packages of the system" install_packages
+  step "making the database" make_database
+  step "installing Airflow into $release" install_airflow
+  step "making the secrets of this host" make_secrets
+  step "migrating the database" airflow_once db migrate
+  step "making the first login" make_admin
+  step "switching to $release" switch
+  step "waiting until Airflow is healthy" wait_until_healthy
+  touch "$release/.installed"
+  step "removing old releases" remove_old
+  echo "installed: $release runs"
+}
+
+step() {
+  echo "$1 …"
+  doing=$1
+  "${@:2}"
+}
+doing="starting"
+trap 'echo "FAILED while $doing; running: $(readlink /opt/twitter/current || echo nothing)" >&2' ERR
+set -o errtrace
+
+install_packages() {
+  local wanted=(openssl postgresql python3-venv)
+  [ "$(dpkg-query --show --showformat '${db:Status-Abbrev}' "${wanted[@]}" 2>/dev/null)" != "ii ii ii " ] || return 0
+  export DEBIAN_FRONTEND=noninteractive
+  dpkg --configure --pending # what was interrupted, if the host was stopped in the middle of this
+  # At its first boot a host updates itself, and holds the locks that this needs.
+  local tries=0 apt=(apt-get --quiet=2 -o DPkg::Lock::Timeout=600)
+  until "${apt[@]}" update; do
+    ((++tries < 30))
+    sleep 10
+  done
+  "${apt[@]}" install --yes --no-install-recommends "${wanted[@]}" >/dev/null
+}
+
+# Role and database of the system user's name, over the socket: peer authentication is Debian's default there.
+make_database() {
+  getent passwd airflow >/dev/null ||
+    useradd --system --user-group --home-dir /var/lib/airflow --no-create-home --shell /usr/sbin/nologin airflow
+  systemctl start postgresql
+  if [ -n "$(postgres -c "SHOW listen_addresses")" ]; then
+    postgres -c "ALTER SYSTEM SET listen_addresses = ''"
+    systemctl restart postgresql
+  fi
+  [ "$(postgres -c "SELECT count(*) FROM pg_roles WHERE rolname = 'airflow'")" = 1 ] ||
+    postgres -c "CREATE ROLE airflow LOGIN"
+  [ "$(postgres -c "SELECT count(*) FROM pg_database WHERE datname = 'airflow'")" = 1 ] ||
+    postgres -c "CREATE DATABASE airflow OWNER airflow TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'"
+}
+
+postgres() {
+  HOME=/var/lib/postgresql setpriv --reuid=postgres --regid=postgres --init-groups \
+    psql --quiet --no-psqlrc --no-align --tuples-only --set ON_ERROR_STOP=1 "$@"
+}
+
+install_airflow() {
+  local venv=$release/.venv lock=$release/deploy/host/requirements.lock
+  [ ! -e "$venv/.installed" ] || return 0
+  python3 -m venv --clear "$venv"
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
+    --requirement <(awk '/^uv==/ { found = 1 } found && /^ *#/ { exit } found' "$lock")
+  HOME=/root "$venv/bin/uv" pip sync --quiet --python "$venv/bin/python" --require-hashes --compile-bytecode "$lock"
+  touch "$venv/.installed"
+}
+
+# Made once, kept by every upgrade, read by root and systemd alone.
+make_secrets() {
+  local fernet session jwt password
+  if [ ! -e /etc/twitter/keys.env ]; then
+    fernet=$(openssl rand -base64 32 | tr '+/' '-_')
+    session=$(openssl rand -hex 32)
+    jwt=$(openssl rand -hex 64)
+    private /etc/twitter/keys.env <<END
+AIRFLOW__CORE__FERNET_KEY=$fernet
+AIRFLOW__API__SECRET_KEY=$session
+AIRFLOW__API_AUTH__JWT_SECRET=$jwt
+END
+  fi
+  if [ ! -e /etc/twitter/admin-password ]; then
+    password=$(openssl rand -hex 16)
+    private /etc/twitter/admin-password <<<"$password"
+  fi
+  case $AIRFLOW__API__HOST in
+    127.* | localhost) rm -f /etc/twitter/tls.env ;;
+    *) make_certificate ;;
+  esac
+}
+
+private() {
+  (umask 077 && cat >"$1.part")
+  mv "$1.part" "$1"
+}
+
+# No password crosses a network in clear. The tasks trust the same certificate.
+make_certificate() {
+  if [ ! -e /etc/twitter/tls.crt ]; then
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -days 3650 \
+      -subj "/CN=airflow" -addext "subjectAltName=DNS:localhost,IP:127.0.0.1" \
+      -addext "keyUsage=critical,digitalSignature,keyCertSign" \
+      -keyout /etc/twitter/tls.key -out /etc/twitter/tls.crt.part 2>/dev/null
+    chgrp airflow /etc/twitter/tls.key
+    chmod 640 /etc/twitter/tls.key
+    mv /etc/twitter/tls.crt.part /etc/twitter/tls.crt
+  fi
+  private /etc/twitter/tls.env <<END
+AIRFLOW__API__SSL_CERT=/etc/twitter/tls.crt
+AIRFLOW__API__SSL_KEY=/etc/twitter/tls.key
+AIRFLOW__CORE__EXECUTION_API_SERVER_URL=https://127.0.0.1:$port/execution/
+AIRFLOW__FAB__COOKIE_SECURE=True
+END
+}
+
+# One Airflow command of this release as the units run it: systemd reads the secrets, no command line holds them.
+airflow_once() {
+  systemd-run --quiet --wait --pipe --collect --property=RuntimeMaxSec=900 \
+    --property=User=airflow --property=UMask=0077 --setenv=AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR \
+    --property=StateDirectory=airflow --property=StateDirectoryMode=0700 --working-directory=/var/lib/airflow \
+    --property=EnvironmentFile="$release/deploy/host/airflow.env" \
+    --property=EnvironmentFile=/etc/twitter/host.env \
+    --property=EnvironmentFile=/etc/twitter/keys.env \
+    --property=EnvironmentFile=-/etc/twitter/tls.env \
+    "$release/.venv/bin/airflow" "$@"
+}
+
+# An upgrade leaves logins alone; whoever runs this Airflow may have changed or removed this one.
+make_admin() {
+  [ "$(postgres --dbname airflow -c "SELECT count(*) FROM ab_user")" = 0 ] || return 0
+  # Without a terminal it asks for the password, twice, on standard input.
+  cat /etc/twitter/admin-password /etc/twitter/admin-password | airflow_once users create \
+    --username admin --role Admin --firstname Admin --lastname Admin --email admin@localhost
+}
+
+switch() {
+  local former
+  # First, so that its tasks can end while there is an API to tell.
+  systemctl stop 'airflow@scheduler*'
+  former=$(readlink /opt/twitter/current || true)
+  [ -z "$former" ] || [ "$former" = "$release" ] || link "$former" /opt/twitter/previous
+  link "$release" /opt/twitter/current
+  install -m 644 "$release/deploy/host/airflow@.service" /etc/systemd/system/
+  install -m 755 "$release/deploy/host/twitter-release.sh" /usr/local/sbin/twitter-release
+  # What the bucket holds as well need not stay here.
+  echo "e /var/lib/airflow/logs - - - 30d" >/etc/tmpfiles.d/twitter.conf
+  systemctl daemon-reload
+  systemctl enable --quiet "${components[@]}"
+  systemctl restart "${components[@]}"
+}
+
+link() {
+  ln -sfn "$1" "$2.part"
+  mv -T "$2.part" "$2"
+}
+
+wait_until_healthy() {
+  local since deadline=$((SECONDS + 300))
+  since=$(date --utc +%Y-%m-%dT%H:%M:%S)
+  until is_healthy "$since"; do
+    if [ $SECONDS -gt $deadline ]; then
+      echo "not within five minutes. See: journalctl -u 'airflow@*' --since -10min" >&2
+      return 1
+    fi
+    sleep 2
+  done
+}
+
+# Heartbeats of the former release's components do not count.
+is_healthy() {
+  local url=http://127.0.0.1:$port
+  [ ! -e /etc/twitter/tls.env ] || url=https://127.0.0.1:$port
+  curl --silent --fail --noproxy '*' --max-time 10 --cacert /etc/twitter/tls.crt "$url/api/v2/monitor/health" |
+    python3 -c '
+import json, sys
+health = json.load(sys.stdin)
+heard = [health[name][f"latest_{name}_heartbeat"] or "" for name in ("scheduler", "dag_processor", "triggerer")]
+sys.exit(health["metadatabase"]["status"] != "healthy" or min(heard) < sys.argv[1])
+' "$1" 2>/dev/null
+}
+
+# All but this one and the one before.
+remove_old() {
+  local kept
+  kept=$(realpath -q /opt/twitter/current /opt/twitter/previous || true)
+  for old in /opt/twitter/releases/*; do
+    grep -qxF "$old" <<<"$kept" || rm -rf "$old"
+  done
+}
+
+main

@@ -1,0 +1,415 @@
+"""The host's first boot and its life after it, rehearsed: the template's user data in a clean Debian.
+
+AWS is the stand-in that speaks TLS and enforces the template's role; X is a stand-in too. Packages come from
+Debian and PyPI. What the rehearsal adds to a host's settings is where those stand-ins are, and a free port.
+"""
+
+import csv
+import io
+import json
+import re
+import socket
+import ssl
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from tenacity import retry, retry_if_not_result, stop_after_delay, wait_fixed
+
+from deploy.__main__ import INSTALL, RELEASE, TEMPLATE
+from docs.tables import with_parts
+from local import aws, x_api
+from local.environment import PROJECT
+from tests.deploy import machine
+from tests.deploy.conftest import Cloud
+from tests.deploy.machine import Machine
+from tests.deploy.test_template import user_data
+
+pytestmark = [
+    pytest.mark.deploy,
+    pytest.mark.timeout(1800),
+    pytest.mark.skipif(bool(machine.missing()), reason=machine.missing() or ""),
+]
+
+UNITS = [f"airflow@{name}.service" for name in ("api-server", "scheduler", "dag-processor", "triggerer")]
+SECRETS = ("/etc/twitter/keys.env", "/etc/twitter/admin-password")
+LOCK = "deploy/host/requirements.lock"
+KNOWN_SETTINGS = """
+import json
+from airflow.configuration import conf
+from airflow.providers_manager import ProvidersManager
+ProvidersManager().initialize_providers_configuration()
+print(json.dumps({part: list(found["options"]) for part, found in conf.configuration_description.items()}))
+"""
+FIRST_BOOT_SECONDS = 900
+HEALTHY_SECONDS = 240
+
+
+def eventually(look, enough=bool, seconds: float = HEALTHY_SECONDS) -> Any:
+    """What `look` sees once it is `enough`."""
+
+    def lenient() -> Any:
+        with suppress(httpx.TransportError):
+            return look()
+
+    waiting = retry(
+        retry=retry_if_not_result(lambda seen: seen is not None and enough(seen)),
+        stop=stop_after_delay(seconds),
+        wait=wait_fixed(1),
+        retry_error_callback=lambda last: pytest.fail(f"not within {seconds} s; last seen: {last.outcome}"),
+    )
+    return waiting(lenient)()
+
+
+@dataclass
+class Host:
+    """A machine on which the release was installed, as its operator and its users see it."""
+
+    machine: Machine
+    cloud: Cloud
+    port: int
+    command_lines: str = ""
+    _token: str = ""
+
+    def upload(self, **changed: str) -> None:
+        """What `make upgrade` sends: here the working tree, with some files changed."""
+        self.cloud.owner().put_object(Bucket=aws.BUCKET, Key=RELEASE, Body=archive(changed))
+
+    def install(self) -> subprocess.CompletedProcess[str]:
+        """What `make upgrade` runs on the host."""
+        return self.machine.run("sh", "-c", INSTALL, seconds=600, check=False)
+
+    @property
+    def release(self) -> str:
+        return self.machine.said("readlink", "/opt/twitter/current")
+
+    @property
+    def pids(self) -> dict[str, str]:
+        return {unit: self.state_of(unit, "MainPID") for unit in UNITS}
+
+    def state_of(self, unit: str, part: str) -> str:
+        return self.machine.said("systemctl", "show", "--value", f"--property={part}", unit)
+
+    @property
+    def password(self) -> str:
+        return self.machine.said("cat", "/etc/twitter/admin-password")
+
+    @property
+    def certificate(self) -> str | None:
+        """What the UI's TLS is known by; None where it speaks plain http, on loopback."""
+        found = self.machine.run("cat", "/etc/twitter/tls.env", "/etc/twitter/tls.crt", check=False)
+        return found.stdout[found.stdout.index("-----BEGIN") :] if found.returncode == 0 else None
+
+    def http(self) -> httpx.Client:
+        """A browser without a login."""
+        certificate = self.certificate
+        return httpx.Client(
+            base_url=f"{'https' if certificate else 'http'}://127.0.0.1:{self.port}",
+            verify=ssl.create_default_context(cadata=certificate) if certificate else False,
+            trust_env=False,
+            timeout=30,
+        )
+
+    def call(self, method: str, path: str, **options: Any) -> Any:
+        """A call of the REST API by the user admin."""
+        with self.http() as http:
+            if not self._token:  # logins are limited to five in 40 seconds
+                asked = {"username": "admin", "password": self.password}
+                self._token = http.post("/auth/token", json=asked).raise_for_status().json()["access_token"]
+            http.headers["Authorization"] = f"Bearer {self._token}"
+            answer = http.request(method, f"/api/v2{path}", **options)
+        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json() if answer.content else None
+
+    def wait_until_healthy(self, since: datetime) -> None:
+        """Every component has been heard of after `since`."""
+        client = self.http()
+
+        def healthy() -> bool:
+            answer = client.get("/api/v2/monitor/health")
+            if not answer.is_success:
+                return False
+            health = answer.json()
+            parts = ("scheduler", "dag_processor", "triggerer")
+            heard = [health[part][f"latest_{part}_heartbeat"] for part in parts]
+            return health["metadatabase"]["status"] == "healthy" and all(
+                moment and datetime.fromisoformat(moment) >= since for moment in heard
+            )
+
+        with client:
+            eventually(healthy)
+
+    def land(self, day: str) -> str:
+        """Land a day as a person does; returns the run's id."""
+        eventually(lambda: self.call("GET", "/dags")["dags"])
+        self.call("PATCH", "/dags/twitter", params={"update_mask": "is_paused"}, json={"is_paused": False})
+        asked = {"logical_date": None, "conf": {"day": day}}
+        run = self.call("POST", "/dags/twitter/dagRuns", json=asked)["dag_run_id"]
+        path = f"/dags/twitter/dagRuns/{run}"
+        state = eventually(lambda: self.call("GET", path)["state"], {"success", "failed"}.__contains__)
+        assert state == "success", self.call("GET", f"{path}/taskInstances")
+        return run
+
+
+def archive(changed: dict[str, str]) -> bytes:
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.split("\0")
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for name in sorted(set(names) - changed.keys()):
+            if (PROJECT / name).is_file():
+                tar.add(PROJECT / name, name)
+        for name, text in changed.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text.encode())
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return packed.getvalue()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def day_ago(number: int) -> str:
+    return str(datetime.now(UTC).date() - timedelta(days=number))
+
+
+@pytest.fixture(scope="module")
+def host(cloud: Cloud) -> Iterator[Host]:
+    store = cloud.owner("ssm")
+    connection = {
+        "conn_type": "http", "host": "http://127.0.0.1", "port": cloud.stack.x_port,
+        "login": x_api.CONSUMER_KEY, "password": x_api.CONSUMER_SECRET,
+        "extra": {"access_token": x_api.ACCESS_TOKEN, "access_token_secret": x_api.ACCESS_TOKEN_SECRET},
+    }  # fmt: skip
+    for name, value in {
+        "/airflow/connections/twitter_default": json.dumps(connection),
+        "/airflow/variables/twitter_handles": "acme_press, orbital_news",
+    }.items():
+        store.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
+    with machine.booted() as booted:
+        new = Host(booted, cloud, free_port())
+        first_boot(new)
+        yield new
+
+
+def first_boot(host: Host) -> None:
+    """Run the user data; the release comes only when the host already waits for it."""
+    stand_ins = {
+        "AWS_ENDPOINT_URL": host.cloud.stack.aws,
+        "AWS_CA_BUNDLE": "/etc/twitter/stand-in.crt",
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"{host.cloud.stack.metadata}/",
+        "AIRFLOW__API__PORT": str(host.port),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{host.port}/execution/",
+        **machine.certificates(),
+    }
+    host.machine.run("mkdir", "-p", "/etc/twitter")
+    host.machine.write("/etc/twitter/stand-in.crt", host.cloud.stack.certificate.read_text())
+    settings = "".join(f"{name}={value}\n" for name, value in stand_ins.items())
+    template = yaml.load(with_parts(TEMPLATE.read_text()), Loader=aws.Intrinsics)  # noqa: S506 - a safe loader
+    script = user_data(template, Bucket=aws.BUCKET, **{"AWS::Region": aws.REGION})
+    where_it_is, release, rest = script.partition("cat > /usr/local/sbin/twitter-release")
+    rest, agent, _ = rest.partition("# The agent behind Session Manager")
+    assert release and agent  # the agent needs AWS
+    more = f"cat >> /etc/twitter/host.env <<'END'\n{settings}END\n"
+    host.machine.write("/root/user-data", where_it_is + more + release + rest)
+
+    # What anybody on the host could have seen of the commands that were run.
+    watch = "until [ -e /run/seen ]; do cat /proc/[0-9]*/cmdline; sleep 0.2; done >/run/command-lines 2>&1"
+    host.machine.begin("sh", "-c", watch)
+    host.machine.run("bash", "/root/user-data", seconds=FIRST_BOOT_SECONDS)
+    eventually(lambda: "cannot read s3://" in journal(host, "twitter-release"))
+    host.upload()
+    ended = eventually(
+        lambda: host.state_of("twitter-release", "ActiveState"),
+        {"inactive", "failed"}.__contains__,
+        seconds=FIRST_BOOT_SECONDS,
+    )
+    said = journal(host, "twitter-release")
+    assert "installed: /opt/twitter/releases/" in said, f"{ended}\n{said}"
+    host.machine.run("touch", "/run/seen")
+    host.command_lines = host.machine.said("cat", "/run/command-lines")
+
+
+def journal(host: Host, unit: str, *options: str) -> str:
+    return host.machine.said("journalctl", "--no-pager", "--output=cat", f"--unit={unit}", *options)
+
+
+def test_four_components_run_and_nothing_has_failed(host: Host) -> None:
+    assert host.machine.said("systemctl", "is-active", *UNITS, "postgresql").split() == ["active"] * 5
+    assert host.machine.said("systemctl", "is-enabled", *UNITS).split() == ["enabled"] * 4
+    assert host.machine.said("systemctl", "--failed", "--no-legend") == ""
+    host.wait_until_healthy(since=datetime.now(UTC) - timedelta(minutes=1))
+
+
+def test_the_components_are_confined(host: Host) -> None:
+    for unit in UNITS:
+        checked = host.machine.run("systemd-analyze", "verify", f"/etc/systemd/system/{unit}", check=False)
+        assert (checked.returncode, checked.stderr) == (0, "")
+        rated = host.machine.said("systemd-analyze", "security", "--no-pager", unit).splitlines()[-1]
+        assert float(re.search(r"(\d+\.\d)", rated)[1]) <= 1.2, rated
+    for pid in host.pids.values():
+        writes = ["nsenter", f"--target={pid}", "--mount", "touch", "/etc/written"]
+        assert "Read-only file system" in host.machine.run(*writes, check=False).stderr
+        status = host.machine.said("cat", f"/proc/{pid}/status")
+        assert "NoNewPrivs:\t1" in status
+        assert "CapBnd:\t0000000000000000" in status
+        assert "Uid:\t0" not in status
+
+
+def test_it_fits_a_machine_of_4_gb(host: Host, record_property) -> None:
+    rollups = host.machine.run("sh", "-c", "cat /proc/[0-9]*/smaps_rollup", check=False).stdout
+    megabytes = sum(int(kb) for kb in re.findall(r"^Pss: +(\d+)", rollups, re.MULTILINE)) // 1024
+    record_property("pss_megabytes", megabytes)
+    assert 500 < megabytes < 2000
+
+
+def test_nobody_gets_in_without_the_password_that_the_host_made(host: Host) -> None:
+    assert len(host.password) >= 24
+    with host.http() as http:
+        assert http.get("/api/v2/dags").status_code == 401
+        assert http.get("/api/v2/connections").status_code == 401
+        for password in ("admin", "airflow", ""):
+            asked = {"username": "admin", "password": password}
+            assert http.post("/auth/token", json=asked).status_code in (400, 401)
+    host.call("GET", "/connections")
+
+
+def test_a_person_logs_in_with_the_form(host: Host) -> None:
+    with host.http() as browser:
+        page = browser.get("/auth/login/", follow_redirects=True)
+        hidden = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.text)[1]
+        given = {"csrf_token": hidden, "username": "admin", "password": host.password}
+        entered = browser.post("/auth/login/", data=given)
+        assert entered.status_code in (302, 303, 307), entered.text
+        assert browser.get("/api/v2/dags").is_success
+
+
+def test_secrets_are_roots_alone(host: Host) -> None:
+    for file in SECRETS:
+        assert host.machine.said("stat", "--format=%U:%G %a", file) == "root:root 600"
+    keys = dict(line.split("=", 1) for line in host.machine.said("cat", SECRETS[0]).splitlines())
+    assert len(keys["AIRFLOW__API_AUTH__JWT_SECRET"].encode()) >= 64
+    assert "AWS_ACCESS_KEY_ID" not in host.machine.said("cat", "/etc/twitter/host.env")
+
+
+def test_no_secret_was_on_a_command_line_or_in_the_journal(host: Host) -> None:
+    keys = [line.split("=", 1)[1] for line in host.machine.said("cat", SECRETS[0]).splitlines()]
+    secrets = [*keys, host.password, x_api.CONSUMER_SECRET, x_api.ACCESS_TOKEN_SECRET]
+    assert all(len(secret) > 15 for secret in secrets)
+    assert "users\0create" in host.command_lines
+    seen = host.command_lines + host.machine.said("journalctl", "--no-pager", "--output=verbose", seconds=120)
+    assert [secret for secret in secrets if secret in seen] == []
+
+
+def test_only_the_ui_listens_and_only_on_loopback(host: Host) -> None:
+    assert host.machine.said("runuser", "-u", "postgres", "--", "psql", "-Atc", "SHOW listen_addresses") == ""
+    listening = host.machine.said("ss", "-Htlnp").splitlines()  # on this machine; only the host's have names
+    ours = {line.split()[3] for line in listening if "users:" in line}
+    assert ours == {f"127.0.0.1:{host.port}"}
+
+
+def test_every_setting_is_one_that_airflow_knows(host: Host) -> None:
+    files = "/opt/twitter/current/deploy/host/airflow.env /etc/twitter/*.env"
+    names = host.machine.said("sh", "-c", f"cat {files}")
+    asked = set(re.findall(r"^AIRFLOW__(\w+?)__(\w+)=", names, re.MULTILINE))
+    python = ["env", "AIRFLOW_HOME=/run/none", "/opt/twitter/current/.venv/bin/python", "-c", KNOWN_SETTINGS]
+    known = json.loads(host.machine.said(*python, seconds=120).splitlines()[-1])
+    assert {(part, name) for part, name in asked if name.lower() not in known.get(part.lower(), [])} == set()
+
+
+def test_a_killed_scheduler_comes_back(host: Host) -> None:
+    before, killed = host.pids[UNITS[1]], datetime.now(UTC)
+    host.machine.run("kill", "-9", before)
+    eventually(lambda: host.pids[UNITS[1]] not in (before, "0"))
+    host.wait_until_healthy(since=killed)
+
+
+def test_an_update_of_postgresql_is_survived(host: Host) -> None:
+    host.machine.run("systemctl", "stop", "postgresql")
+    host.machine.run("systemctl", "start", "postgresql")
+    host.wait_until_healthy(since=datetime.now(UTC))
+
+
+def test_a_day_lands_under_the_role(host: Host) -> None:
+    day = day_ago(2)
+    run = host.land(day)
+    s3 = host.cloud.owner()
+    landed = (
+        s3.get_object(Bucket=aws.BUCKET, Key=f"twitter/dt={day}/refined_tweets.csv")["Body"].read().decode()
+    )
+    assert {row["username"] for row in csv.DictReader(io.StringIO(landed))} == {"acme_press", "orbital_news"}
+
+    logs = s3.list_objects_v2(Bucket=aws.BUCKET, Prefix="airflow_logs/")["Contents"]
+    of_load = [item["Key"] for item in logs if run in item["Key"] and "task_id=load" in item["Key"]]
+    assert of_load
+    path = f"/dags/twitter/dagRuns/{run}/taskInstances/load/logs/1"
+    shown = json.dumps(host.call("GET", path, headers={"Accept": "application/json"}))
+    assert of_load[0] in shown and "refined_tweets.csv" in shown
+    assert host.machine.said("find", "/var/lib/airflow/logs", "-path", f"*{run}*", "-name", "*.log") == ""
+
+
+def test_an_upgrade_keeps_the_database_and_a_broken_one_changes_nothing(host: Host) -> None:
+    host.call("POST", "/variables", json={"key": "kept", "value": "through upgrades"})
+    before = (host.release, host.password, host.machine.said("cat", SECRETS[0]))
+
+    host.upload(**{"UPGRADE": "first"})
+    assert host.install().returncode == 0
+    first = host.release
+    assert first != before[0]
+    assert (host.password, host.machine.said("cat", SECRETS[0])) == before[1:]
+    assert host.call("GET", "/variables/kept")["value"] == "through upgrades"
+
+    pids = host.pids
+    host.upload(**{LOCK: (PROJECT / LOCK).read_text().replace("--hash=sha256:", "--hash=sha256:00")})
+    refused = host.install()
+    assert refused.returncode != 0
+    assert "FAILED while installing Airflow" in refused.stdout and f"running: {first}" in refused.stdout
+    assert (host.release, host.pids) == (first, pids)
+    host.wait_until_healthy(since=datetime.now(UTC))
+
+    host.upload(**{"UPGRADE": "second"})
+    assert host.install().returncode == 0
+    assert host.release not in (first, before[0])
+    kept = host.machine.said("find", "/opt/twitter/releases", "-mindepth", "1", "-maxdepth", "1").split()
+    assert set(kept) == {first, host.release}
+    assert host.call("GET", "/variables/kept")["value"] == "through upgrades"
+
+
+def test_everything_comes_back_by_itself_after_a_reboot(host: Host) -> None:
+    rebooted = datetime.now(UTC)
+    host.machine.reboot()
+    eventually(lambda: host.machine.run("systemctl", "is-active", *UNITS, check=False).returncode == 0)
+    host.wait_until_healthy(since=rebooted)
+    pids = host.pids
+    since = f"--since=@{rebooted.timestamp():.0f}"
+    eventually(lambda: f"{host.release} is installed" in journal(host, "twitter-release", since))
+    assert host.pids == pids
+
+
+def test_with_a_network_let_in_it_speaks_tls_alone(host: Host) -> None:
+    listen_on(host, "0.0.0.0")  # noqa: S104
+    try:
+        assert host.install().returncode == 0
+        assert host.certificate
+        assert host.machine.said("stat", "--format=%U:%G %a", "/etc/twitter/tls.key") == "root:airflow 640"
+        with pytest.raises(httpx.TransportError), httpx.Client(trust_env=False, timeout=10) as plain:
+            plain.get(f"http://127.0.0.1:{host.port}/api/v2/monitor/health")
+        host.land(day_ago(3))
+    finally:
+        listen_on(host, "127.0.0.1")
+        assert host.install().returncode == 0
+    assert host.certificate is None
+
+
+def listen_on(host: Host, address: str) -> None:
+    settings = "/etc/twitter/host.env"
+    host.machine.run("sed", "-i", f"s/^AIRFLOW__API__HOST=.*/AIRFLOW__API__HOST={address}/", settings)
