@@ -63,7 +63,7 @@ upgrade: $(INSTALLED) ## Install the committed version of this checkout on the h
 teardown: $(INSTALLED) ## Delete host, role and tables; the bucket and what landed stay
 	@$(DEPLOY) teardown
 
-test-deploy: $(INSTALLED) $(MINISTACK_INSTALLED) ## Rehearse the deployment without AWS: role, policies, host, image
+test-deploy: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Rehearse the deployment without AWS: role, policies, host, image
 	$(BIN)/python -m pytest tests/deploy -m "" $(ARGS)
 
 lock: $(INSTALLED) ## Resolve the lock files anew from requirements.txt and pyproject.toml

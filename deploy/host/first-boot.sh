@@ -16,9 +16,8 @@ StartLimitBurst=10
 [Service]
 Type=oneshot
 ExecStart=/usr/local/sbin/twitter-release
-EnvironmentFile=/etc/twitter/host.env
 Restart=on-failure
-RestartSec=60
+RestartSec=600
 
 [Install]
 WantedBy=multi-user.target
@@ -26,9 +25,14 @@ END
 systemctl daemon-reload
 systemctl enable twitter-release
 
+# At its first boot a host updates itself, and holds apt's locks.
 export DEBIAN_FRONTEND=noninteractive
-apt-get update -q
-apt-get install -yq --no-install-recommends awscli ca-certificates curl unattended-upgrades
+for try in {1..40}; do
+  apt-get update -q && apt-get install -yq -o DPkg::Lock::Timeout=600 --no-install-recommends \
+    awscli ca-certificates curl unattended-upgrades && break
+  [ "$try" -lt 40 ]
+  sleep 15
+done
 systemctl start --no-block twitter-release
 
 # The agent behind Session Manager and Run Command, which Debian does not package.
