@@ -18,6 +18,7 @@ import boto3
 import yaml
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 from dotenv import dotenv_values
+from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
 PROJECT = Path(__file__).parents[1]
 TEMPLATE = Path(__file__).with_name("template.yaml")
@@ -100,6 +101,10 @@ def change(stack: Stack, settings: dict[str, str], replace_host: bool) -> None:
             f"the template has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}."
         )
     before = stack.found()
+    if before and before["StackStatus"] == "ROLLBACK_COMPLETE":  # its first try failed: nothing is left of it
+        stack.cloud.delete_stack(StackName=stack.name)
+        stack.wait("stack_delete_complete")
+        before = None
     kept = {entry["ParameterKey"] for entry in before["Parameters"]} & known if before else set()
     plan = stack.cloud.create_change_set(
         StackName=stack.name,
@@ -114,7 +119,7 @@ def change(stack: Stack, settings: dict[str, str], replace_host: bool) -> None:
     changes = _changes(stack, plan)
     for one in changes:
         print(f"  {one['Action']:8} {one['LogicalResourceId']} ({one['ResourceType']})")
-    if not replace_host and any(map(_ends_the_host, changes)):
+    if not replace_host and any(map(ends_the_host, changes)):
         stack.cloud.delete_change_set(ChangeSetName=plan)
         raise CannotDo(
             "this would end the host, and Airflow's history of runs with it (nothing in the bucket). "
@@ -139,9 +144,15 @@ def _changes(stack: Stack, plan: str) -> list[dict[str, Any]]:
     return [one["ResourceChange"] for one in stack.cloud.describe_change_set(ChangeSetName=plan)["Changes"]]
 
 
-def _ends_the_host(change: dict[str, Any]) -> bool:
-    replaced = change.get("Replacement", "False") != "False"
-    return change["LogicalResourceId"] == "Host" and (change["Action"] == "Remove" or replaced)
+def ends_the_host(change: dict[str, Any]) -> bool:
+    """Whether the host would be another one. A new instance type is called conditional: its disk is kept."""
+    if change["LogicalResourceId"] != "Host" or change["Action"] == "Add":
+        return False
+    causes = [detail["Target"] for detail in change.get("Details", [])]
+    harmless = causes and all(
+        cause.get("Name") == "InstanceType" or cause["RequiresRecreation"] == "Never" for cause in causes
+    )
+    return change["Action"] == "Remove" or (change.get("Replacement", "False") != "False" and not harmless)
 
 
 def template_parameters() -> set[str]:
@@ -187,21 +198,29 @@ def _settings(file: Path) -> dict[str, str]:
 
 def upgrade(stack: Stack, given: argparse.Namespace) -> None:
     """Send this version to the host, have it installed, and wait until its services are healthy."""
-    host, run = stack.output("HostId"), boto3.client("ssm")
+    host = stack.output("HostId")
     release(stack, given)
-    sent = run.send_command(
-        InstanceIds=[host], DocumentName="AWS-RunShellScript", Parameters={"commands": [INSTALL]}
-    )["Command"]["CommandId"]
-    about = {"CommandId": sent, "InstanceId": host}
-    try:
-        run.get_waiter("command_executed").wait(**about, WaiterConfig=EVERY_5_S)
-    except WaiterError:
-        said = run.get_command_invocation(**about)
+    install(boto3.client("ssm"), host)
+    print("Installed; Airflow is healthy.")
+
+
+def install(ssm: Any, host: str, seconds: float = 5) -> None:
+    """Have the host install the release that was sent last; look every so many seconds how far it is."""
+    document = {"DocumentName": "AWS-RunShellScript", "Parameters": {"commands": [INSTALL]}}
+    sent = ssm.send_command(InstanceIds=[host], **document)["Command"]["CommandId"]
+    looking = Retrying(
+        retry=retry_if_exception_type(ssm.exceptions.InvocationDoesNotExist)  # not yet
+        | retry_if_result(lambda said: said["Status"] in ("Pending", "InProgress", "Delayed")),
+        wait=wait_fixed(seconds),
+        stop=stop_after_delay(1800),
+        reraise=True,
+    )
+    said = looking(ssm.get_command_invocation, CommandId=sent, InstanceId=host)
+    if said["Status"] != "Success":
         raise CannotDo(
             f"the host did not install it ({said['Status']}); the version before it goes on running.\n"
             f"{said['StandardOutputContent']}{said['StandardErrorContent']}"
-        ) from None
-    print("Installed; Airflow is healthy.")
+        )
 
 
 def connect(stack: Stack, given: argparse.Namespace) -> None:

@@ -12,9 +12,12 @@ import tarfile
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 
+from deploy import __main__ as commands
 from local.environment import PROJECT, clean
 from tests.deploy.conftest import Cloud
 
@@ -183,3 +186,73 @@ def test_docs_deploy_word_for_word(cloud: Cloud, operator: Operator, tmp_path) -
     for command in ("connect", "password", "upgrade"):
         assert "it was made with WithHost=false" in operator.run("make", command, *here, code=2)
     assert "stays" in operator.run("make", "teardown", *here, stdin="by-make\n")
+
+
+# What needs a host, with AWS's answers as its documentation has them
+
+
+def host_change(**more: Any) -> dict[str, Any]:
+    return {"LogicalResourceId": "Host", "Action": "Modify", **more}
+
+
+def target(name: str, recreation: str) -> dict[str, Any]:
+    return {"Target": {"Attribute": "Properties", "Name": name, "RequiresRecreation": recreation}}
+
+
+@pytest.mark.parametrize(
+    ("change", "ends"),
+    [
+        (host_change(Action="Add"), False),
+        (host_change(Action="Remove"), True),
+        (host_change(Replacement="False", Details=[target("Tags", "Never")]), False),
+        (host_change(Replacement="True", Details=[target("LaunchTemplate", "Always")]), True),
+        (host_change(Replacement="Conditional", Details=[target("LaunchTemplate", "Always")]), True),
+        (host_change(Replacement="Conditional", Details=[target("InstanceType", "Conditionally")]), False),
+        (
+            host_change(
+                Replacement="True",
+                Details=[target("InstanceType", "Conditionally"), target("SubnetId", "Always")],
+            ),
+            True,
+        ),
+        (host_change(Replacement="True"), True),
+        ({"LogicalResourceId": "LaunchTemplate", "Action": "Remove"}, False),
+    ],
+)
+def test_a_change_that_would_end_the_host_is_known(change: dict[str, Any], ends: bool) -> None:
+    assert commands.ends_the_host(change) is ends
+
+
+@pytest.fixture
+def ssm() -> Iterator[Stubber]:
+    client = boto3.client("ssm", region_name="eu-central-1", aws_access_key_id="x", aws_secret_access_key="x")
+    with Stubber(client) as stub:
+        asked = {"commands": [commands.INSTALL]}
+        stub.add_response(
+            "send_command",
+            {"Command": {"CommandId": COMMAND}},
+            {"InstanceIds": [HOST], "DocumentName": "AWS-RunShellScript", "Parameters": asked},
+        )
+        yield stub
+        stub.assert_no_pending_responses()
+
+
+HOST, COMMAND = "i-0123456789abcdef0", "11111111-2222-3333-4444-555555555555"
+
+
+def answer(status: str, said: str = "") -> dict[str, str]:
+    return {"Status": status, "StandardOutputContent": said, "StandardErrorContent": ""}
+
+
+def test_an_upgrade_waits_until_the_host_has_installed_it(ssm: Stubber) -> None:
+    ssm.add_client_error("get_command_invocation", "InvocationDoesNotExist")
+    for status in ("Pending", "InProgress", "Delayed", "Success"):
+        ssm.add_response("get_command_invocation", answer(status))
+    commands.install(ssm.client, HOST, seconds=0)
+
+
+@pytest.mark.parametrize("status", ["Failed", "TimedOut", "Cancelled"])
+def test_a_host_that_did_not_install_it_says_why(ssm: Stubber, status: str) -> None:
+    ssm.add_response("get_command_invocation", answer(status, "FAILED while migrating the database"))
+    with pytest.raises(commands.CannotDo, match=f"(?s){status}.*FAILED while migrating the database"):
+        commands.install(ssm.client, HOST, seconds=0)
