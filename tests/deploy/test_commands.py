@@ -21,6 +21,8 @@ from deploy import __main__ as commands
 from local.environment import PROJECT, clean
 from tests.deploy.conftest import Cloud
 
+pytestmark = pytest.mark.deploy
+
 BUCKET = "acme-lake"
 SECRET = "a-consumer-secret-of-nobody"
 

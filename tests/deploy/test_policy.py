@@ -13,6 +13,8 @@ from local import aws
 from local.stack import Stack
 from tests.deploy.conftest import Cloud
 
+pytestmark = pytest.mark.deploy
+
 OWN = [
     "twitter/dt=2026-11-18/refined_tweets.csv",
     "twitter_parquet/dt=2026-11-18/refined_tweets.parquet",
