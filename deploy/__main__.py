@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,11 +18,19 @@ import boto3
 import yaml
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 from dotenv import dotenv_values
-from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
+from tenacity import (
+    RetryError,
+    Retrying,
+    retry_if_exception_type,
+    retry_if_result,
+    stop_after_delay,
+    wait_fixed,
+)
 
 PROJECT = Path(__file__).parents[1]
 TEMPLATE = Path(__file__).with_name("template.yaml")
 RELEASE = "releases/current.tar.gz"
+DEBIAN = "/aws/service/debian/release/13/latest/amd64"
 KINDS = {"AIRFLOW_CONN_": "connections", "AIRFLOW_VAR_": "variables"}
 INSTALL = """systemctl reset-failed twitter-release
 systemctl start twitter-release || failed=1
@@ -75,6 +83,48 @@ class Stack:
                 "CloudFormation did not get through:\n  " + "\n  ".join(self._failures())
             ) from None
 
+    def apply(
+        self,
+        asked: dict[str, Any],
+        settings: dict[str, str],
+        kept: Collection[str],
+        allowed: Callable[[list[dict[str, Any]]], None] = lambda changes: None,
+    ) -> bool:
+        """Begin a change, once `allowed` has seen it and raised nothing; False if there is none."""
+        stay = sorted(set(kept) & template_parameters() - settings.keys())
+        plan = self.cloud.create_change_set(
+            StackName=self.name,
+            ChangeSetName=f"change-{uuid4()}",
+            Capabilities=["CAPABILITY_IAM"],
+            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in settings.items()]
+            + [{"ParameterKey": name, "UsePreviousValue": True} for name in stay],
+            **asked,
+        )["Id"]
+        try:
+            done = self.cloud.get_waiter("change_set_create_complete")
+            done.wait(ChangeSetName=plan, WaiterConfig=EVERY_5_S)
+            said = self.cloud.describe_change_set(ChangeSetName=plan)
+            allowed([one["ResourceChange"] for one in said["Changes"]])
+        except CannotDo:
+            self.cloud.delete_change_set(ChangeSetName=plan)
+            raise
+        except WaiterError as error:
+            reason = error.last_response.get("StatusReason", str(error))
+            self.cloud.delete_change_set(ChangeSetName=plan)
+            if "didn't contain changes" in reason or "No updates" in reason:
+                return False
+            raise CannotDo(f"CloudFormation refuses the change: {reason}") from None
+        # What a first try made and could not finish goes again, the bucket too: it is empty.
+        self.cloud.execute_change_set(
+            ChangeSetName=plan,
+            **({"RetainExceptOnCreate": True} if asked["ChangeSetType"] == "CREATE" else {}),
+        )
+        return True
+
+    def delete(self) -> None:
+        self.cloud.delete_stack(StackName=self.name)
+        self.wait("stack_delete_complete")
+
     def _failures(self) -> Iterator[str]:
         """What went wrong in its last change, oldest first."""
         events = self.cloud.describe_stack_events(StackName=self.name)["StackEvents"]
@@ -87,66 +137,112 @@ class Stack:
 
 
 def deploy(stack: Stack, given: argparse.Namespace) -> None:
-    """Make the stack, or change it, and send this version to its host."""
-    change(stack, dict(pair.split("=", 1) for pair in given.set), given.replace_host)
-    release(stack, given)
-    print(f"Deployed. Next: `make secrets`, then `make connect`. The bucket is {stack.output('BucketName')}.")
-
-
-def change(stack: Stack, settings: dict[str, str], replace_host: bool) -> None:
-    """Bring the stack to what the template says; parameters that are not named stay as they are."""
+    """Make the stack, or change it. A new host gets this version of the pipeline."""
+    settings = dict(pair.split("=", 1) for pair in given.set)
     known = template_parameters()
     if unknown := settings.keys() - known:
         raise CannotDo(
             f"the template has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}."
         )
     before = stack.found()
-    if before and before["StackStatus"] == "ROLLBACK_COMPLETE":  # its first try failed: nothing is left of it
-        stack.cloud.delete_stack(StackName=stack.name)
-        stack.wait("stack_delete_complete")
+    if before and before["StackStatus"] == "ROLLBACK_COMPLETE":  # its first try failed, and left nothing
+        stack.delete()
         before = None
-    kept = {entry["ParameterKey"] for entry in before["Parameters"]} & known if before else set()
-    plan = stack.cloud.create_change_set(
-        StackName=stack.name,
-        ChangeSetName=f"change-{uuid4()}",
-        ChangeSetType="UPDATE" if before else "CREATE",
-        TemplateBody=TEMPLATE.read_text(),
-        Capabilities=["CAPABILITY_IAM"],
-        ImportExistingResources=True,  # the bucket that a stack before this one left
-        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in settings.items()]
-        + [{"ParameterKey": name, "UsePreviousValue": True} for name in sorted(kept - settings.keys())],
-    )["Id"]
-    changes = _changes(stack, plan)
-    for one in changes:
-        print(f"  {one['Action']:8} {one['LogicalResourceId']} ({one['ResourceType']})")
-    if not replace_host and any(map(ends_the_host, changes)):
-        stack.cloud.delete_change_set(ChangeSetName=plan)
-        raise CannotDo(
-            "this would end the host, and Airflow's history of runs with it (nothing in the bucket). "
-            "If that is what you want: make deploy REPLACE_HOST=1"
-        )
-    if changes:
-        stack.cloud.execute_change_set(ChangeSetName=plan)
-        stack.wait("stack_update_complete" if before else "stack_create_complete")
+    kept = {entry["ParameterKey"]: entry["ParameterValue"] for entry in (before or {}).get("Parameters", [])}
+    with_host = (kept | settings).get("WithHost", "true") == "true"
+    new_host = with_host and (given.replace_host or kept.get("WithHost", "false") == "false")
+    if with_host:
+        settings = place_of_host(kept | settings, new_host) | settings
+    if before is None:
+        take_over(stack, settings)
+    elif new_host:  # which looks for its release at its first boot
+        release(stack, given)
+    change(stack, settings, kept, given.replace_host)
+    if before is None:
+        release(stack, given)
+    if new_host:
+        print("A new host installs itself in some five minutes. Its DAG is paused: unpause it in the UI.")
+    elif with_host:
+        print("`make upgrade` installs this version of the pipeline.")
+    print(f"The bucket is {stack.output('BucketName')}.")
 
 
-def _changes(stack: Stack, plan: str) -> list[dict[str, Any]]:
-    """What the change set would do; nothing, if the stack is as the template says."""
+def place_of_host(settings: dict[str, str], is_new: bool) -> dict[str, str]:
+    """Where a host goes and what it starts from: what is set, else the default network, the newest Debian."""
+    found = {}
+    if is_new or not settings.get("ImageId"):
+        found["ImageId"] = boto3.client("ssm").get_parameter(Name=DEBIAN)["Parameter"]["Value"]
+    if not (settings.get("VpcId") or settings.get("SubnetId")):
+        found |= default_network(boto3.client("ec2"), settings.get("InstanceType", "t3.medium"))
+    return found
+
+
+def default_network(ec2: Any, instance_type: str) -> dict[str, str]:
+    """The region's default network, and its first subnet that has hosts of this type."""
+    nets = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+    if not nets:
+        raise CannotDo("this region has no default network: name VpcId and SubnetId.")
+    in_it = [{"Name": "vpc-id", "Values": [nets[0]["VpcId"]]}, {"Name": "default-for-az", "Values": ["true"]}]
+    offered = ec2.describe_instance_type_offerings(
+        LocationType="availability-zone", Filters=[{"Name": "instance-type", "Values": [instance_type]}]
+    )["InstanceTypeOfferings"]
+    zones = {offer["Location"] for offer in offered}
+    subnets = {one["AvailabilityZone"]: one for one in ec2.describe_subnets(Filters=in_it)["Subnets"]}
+    fitting = sorted(zones & subnets.keys())
+    if not fitting:
+        raise CannotDo(f"no subnet of the default network has hosts of type {instance_type}: name SubnetId.")
+    return {"VpcId": nets[0]["VpcId"], "SubnetId": subnets[fitting[0]]["SubnetId"]}
+
+
+def take_over(stack: Stack, settings: dict[str, str]) -> None:
+    """Begin the stack with the bucket of that name, if a stack before this one left it."""
+    s3, name = boto3.client("s3"), settings.get("BucketName")
+    if not name:
+        return
     try:
-        stack.cloud.get_waiter("change_set_create_complete").wait(ChangeSetName=plan, WaiterConfig=EVERY_5_S)
-    except WaiterError as error:
-        reason = error.last_response.get("StatusReason", str(error))
-        stack.cloud.delete_change_set(ChangeSetName=plan)
-        if "didn't contain changes" in reason or "No updates" in reason:
-            print(f"The stack {stack.name!r} is as the template says.")
-            return []
-        raise CannotDo(f"CloudFormation refuses the change: {reason}") from None
-    return [one["ResourceChange"] for one in stack.cloud.describe_change_set(ChangeSetName=plan)["Changes"]]
+        s3.head_bucket(Bucket=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "404":
+            return
+        raise  # somebody else's
+    bucket_alone, _ = TEMPLATE.read_text().split("\n  BucketPolicy:\n")  # an import may hold nothing else
+    imported = {
+        "ResourceType": "AWS::S3::Bucket",
+        "LogicalResourceId": "Bucket",
+        "ResourceIdentifier": {"BucketName": name},
+    }
+    asked = {"ChangeSetType": "IMPORT", "TemplateBody": bucket_alone, "ResourcesToImport": [imported]}
+    stack.apply(asked, {"BucketName": name, "WithHost": "false"}, {})
+    stack.wait("stack_import_complete")
+    s3.delete_bucket_policy(Bucket=name)  # the stack puts its own, and refuses to meet one
+    print(f"The bucket {name} was there already: it is taken over.")
 
 
-def ends_the_host(change: dict[str, Any]) -> bool:
-    """Whether the host would be another one. A new instance type is called conditional: its disk is kept."""
-    if change["LogicalResourceId"] != "Host" or change["Action"] == "Add":
+def change(stack: Stack, settings: dict[str, str], kept: dict[str, str], replace_host: bool) -> None:
+    """Bring the stack to what the template says; parameters that are not named stay as they are."""
+    exists = stack.found() is not None
+    asked = {"ChangeSetType": "UPDATE" if exists else "CREATE", "TemplateBody": TEMPLATE.read_text()}
+
+    def allowed(changes: list[dict[str, Any]]) -> None:
+        for one in changes:
+            print(f"  {one['Action']:8} {one['LogicalResourceId']} ({one['ResourceType']})")
+        if any(ends(one, "Bucket") for one in changes):
+            raise CannotDo("this would make another bucket, and leave this one: make another stack for it.")
+        if not replace_host and any(ends(one, "Host") for one in changes):
+            raise CannotDo(
+                "this would end the host, and Airflow's history of runs with it (nothing in the bucket). "
+                "If that is what you want: make deploy REPLACE_HOST=1"
+            )
+
+    if stack.apply(asked, settings, kept, allowed):
+        stack.wait("stack_update_complete" if exists else "stack_create_complete")
+    else:
+        print(f"The stack {stack.name!r} is as the template says.")
+
+
+def ends(change: dict[str, Any], resource: str) -> bool:
+    """Whether this resource would be another one. A new instance type, called conditional, keeps the disk."""
+    if change["LogicalResourceId"] != resource or change["Action"] == "Add":
         return False
     causes = [detail["Target"] for detail in change.get("Details", [])]
     harmless = causes and all(
@@ -175,7 +271,9 @@ def secrets(stack: Stack, given: argparse.Namespace) -> None:
     path, store = stack.parameter("SettingsPath"), boto3.client("ssm")
     for name, value in _settings(given.file).items():
         kind = "SecureString" if name.startswith("connections/") else "String"
-        store.put_parameter(Name=f"{path}/{name}", Value=value, Type=kind, Overwrite=True)
+        store.put_parameter(
+            Name=f"{path}/{name}", Value=value, Type=kind, Overwrite=True, Tier="Intelligent-Tiering"
+        )
         print(f"  {path}/{name}")
 
 
@@ -210,23 +308,29 @@ def install(ssm: Any, host: str, seconds: float = 5) -> None:
     sent = ssm.send_command(InstanceIds=[host], **document)["Command"]["CommandId"]
     looking = Retrying(
         retry=retry_if_exception_type(ssm.exceptions.InvocationDoesNotExist)  # not yet
-        | retry_if_result(lambda said: said["Status"] in ("Pending", "InProgress", "Delayed")),
+        | retry_if_result(lambda said: said["Status"] in ("Pending", "InProgress", "Delayed", "Cancelling")),
         wait=wait_fixed(seconds),
         stop=stop_after_delay(1800),
-        reraise=True,
     )
-    said = looking(ssm.get_command_invocation, CommandId=sent, InstanceId=host)
+    try:
+        said = looking(ssm.get_command_invocation, CommandId=sent, InstanceId=host)
+    except RetryError:
+        raise CannotDo(
+            "the host has not ended it in half an hour; `journalctl -u twitter-release` there."
+        ) from None
     if said["Status"] != "Success":
         raise CannotDo(
-            f"the host did not install it ({said['Status']}); the version before it goes on running.\n"
+            f"the host did not install it ({said['Status']}); which version runs now, it says itself:\n"
             f"{said['StandardOutputContent']}{said['StandardErrorContent']}"
         )
 
 
 def connect(stack: Stack, given: argparse.Namespace) -> None:
     """Forward the host's Airflow UI to this machine, until Ctrl-C."""
+    stack.output("HostId")
     ports = f"portNumber=8080,localPortNumber={given.port}"
-    print(f"Airflow: http://localhost:{given.port}, user admin, `make password`. Ctrl-C ends it.")
+    scheme = "https" if stack.parameter("AdminCidr") else "http"
+    print(f"Airflow: {scheme}://localhost:{given.port}, user admin, `make password`. Ctrl-C ends it.")
     _session(stack, "AWS-StartPortForwardingSession", ports)
 
 
@@ -250,12 +354,11 @@ def _session(stack: Stack, document: str, parameters: str) -> None:
 
 def teardown(stack: Stack, given: argparse.Namespace) -> None:
     """Delete the host, the role and the tables; the bucket and what landed stay."""
-    bucket, path = stack.output("BucketName"), stack.parameter("SettingsPath")
+    path = stack.parameter("SettingsPath")
     if not given.yes and input(f"Type {stack.name} to delete this stack: ").strip() != stack.name:
         raise CannotDo("nothing was deleted.")
-    stack.cloud.delete_stack(StackName=stack.name)
-    stack.wait("stack_delete_complete")
-    print(f"Deleted. The bucket {bucket} with all that landed stays, and so do the settings at {path}.")
+    stack.delete()
+    print(f"Deleted. The bucket with all that landed stays, and so do the settings at {path}.")
 
 
 def _git(*arguments: str) -> bytes:

@@ -211,6 +211,7 @@ def _view(name: str, about: str) -> dict[str, Any]:
             "Parameters": {"presto_view": "true", "comment": "Presto View"},
             "ViewOriginalText": {"Fn::Join": ["", ["/* Presto View: ", encoded, " */"]]},
             "ViewExpandedText": "/* Presto View */",
+            "PartitionKeys": [],  # Athena wants it to be there
             "StorageDescriptor": {
                 "SerdeInfo": {},
                 "Columns": [*_columns({kind: type_.glue for kind, type_ in TYPES.items()}), DT],

@@ -35,10 +35,10 @@ install_packages() {
   local wanted=(openssl postgresql python3-venv)
   [ "$(dpkg-query --show --showformat '${db:Status-Abbrev}' "${wanted[@]}" 2>/dev/null)" != "ii ii ii " ] || return 0
   export DEBIAN_FRONTEND=noninteractive
-  dpkg --configure --pending # what was interrupted, if the host was stopped in the middle of this
-  # At its first boot a host updates itself, and holds the locks that this needs.
+  # At its first boot a host updates itself, and holds the locks that this needs. Pending is what was interrupted, if
+  # the host was stopped in the middle of this.
   local tries=0 apt=(apt-get --quiet=2 -o DPkg::Lock::Timeout=600)
-  until "${apt[@]}" update; do
+  until dpkg --configure --pending && "${apt[@]}" update; do
     ((++tries < 30))
     sleep 10
   done

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,9 +48,10 @@ def extract(run: Run) -> dict[str, Any]:
     source = purchase.source or (ARCHIVE if old else TIMELINES)
     ledger.reserve(cost(purchase.bought(ledger.month)) + max(budget.room or 0, 0), str(run.day))
     try:
-        buyer = Buyer(X(access, run.now), purchase, budget, run.day, old=old)
-        collection = Collection(run.day, limit, source == ARCHIVE, old, buyer, purchase)
-        accounts = collection.collect(handles, lake, run.now())
+        with closing(X(access, run.now)) as x:
+            buyer = Buyer(x, purchase, budget, run.day, old=old)
+            collection = Collection(run.day, limit, source == ARCHIVE, old, buyer, purchase)
+            accounts = collection.collect(handles, lake, run.now())
     finally:
         for month in {ledger.month, *purchase.months}:
             Ledger(lake, run.id, purchase.number, month).settle(purchase.bought(month), str(run.day))

@@ -103,6 +103,10 @@ class X:
         if not self._user_auth:
             self._app_only()
 
+    def close(self) -> None:
+        """Let go of the open connections."""
+        self._session.close()
+
     def users(self, handles: Iterable[str]) -> Answer:
         """Look up at most 100 handles in one request, billed for each user returned."""
         return self._answer(

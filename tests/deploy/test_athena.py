@@ -164,6 +164,7 @@ def test_the_csv_is_read_with_quotes_without_escapes_and_without_its_header(reso
 def test_the_view_is_a_presto_view_over_the_strings(resources):
     view = table(resources, "TweetsCsv")
     assert (view["TableType"], view["Parameters"]["presto_view"]) == ("VIRTUAL_VIEW", "true")
+    assert view["PartitionKeys"] == []
     decoded = presto_view(view)
     assert (decoded["catalog"], decoded["schema"]) == ("awsdatacatalog", "twitter")
     assert decoded["originalSql"] == athena.view_sql()

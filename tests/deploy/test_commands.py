@@ -60,7 +60,7 @@ def deployed(operator: Operator) -> Iterator[str]:
 
 
 def test_one_command_makes_the_stack_and_sends_the_committed_version(cloud: Cloud, deployed: str) -> None:
-    assert f"The bucket is {BUCKET}" in deployed
+    assert f"The bucket is {BUCKET}" in deployed and "taken over" not in deployed
     stack = cloud.owner("cloudformation").describe_stacks(StackName="twitter")["Stacks"][0]
     assert stack["StackStatus"] == "CREATE_COMPLETE"
     sent = cloud.owner().get_object(Bucket=BUCKET, Key="releases/current.tar.gz")["Body"].read()
@@ -153,11 +153,13 @@ def test_a_teardown_asks_and_keeps_the_bucket(cloud: Cloud, operator: Operator) 
     of_this = ["--stack", "short-lived"]
     operator(*of_this, "deploy", "WithHost=false", "BucketName=kept-lake", "DatabaseName=short_lived")
     assert "nothing was deleted" in operator(*of_this, "teardown", stdin="no\n", code=1)
-    said = operator(*of_this, "teardown", stdin="short-lived\n")
-    assert "The bucket kept-lake with all that landed stays" in said
+    assert "The bucket with all that landed stays" in operator(*of_this, "teardown", stdin="short-lived\n")
     kept = cloud.owner().list_objects_v2(Bucket="kept-lake")["Contents"]
     assert [one["Key"] for one in kept] == ["releases/current.tar.gz"]
     assert "aws:SecureTransport" in cloud.owner().get_bucket_policy(Bucket="kept-lake")["Policy"]
+    again = operator(*of_this, "deploy", "WithHost=false", "BucketName=kept-lake", "DatabaseName=short_lived")
+    assert "The bucket kept-lake was there already: it is taken over." in again
+    operator(*of_this, "teardown", "--yes")
 
 
 def test_without_credentials_the_message_is_one_line(cloud: Cloud) -> None:
@@ -183,7 +185,7 @@ def test_docs_deploy_word_for_word(cloud: Cloud, operator: Operator, tmp_path) -
     env.write_text("AIRFLOW_VAR_TWITTER_HANDLES=NASA, esa\n")
     here = ["STACK=by-make"]
     parameters = "BucketName=acme-twitter-lake WithHost=false SettingsPath=/by-make DatabaseName=by_make"
-    assert "Deployed." in operator.run("make", "deploy", f"SET={parameters}", *here)
+    assert "The bucket is acme-twitter-lake" in operator.run("make", "deploy", f"SET={parameters}", *here)
     assert "/by-make/variables/twitter_handles" in operator.run("make", "secrets", f"FILE={env}", *here)
     for command in ("connect", "password", "upgrade"):
         assert "it was made with WithHost=false" in operator.run("make", command, *here, code=2)
@@ -222,7 +224,39 @@ def target(name: str, recreation: str) -> dict[str, Any]:
     ],
 )
 def test_a_change_that_would_end_the_host_is_known(change: dict[str, Any], ends: bool) -> None:
-    assert commands.ends_the_host(change) is ends
+    assert commands.ends(change, "Host") is ends
+
+
+def network(*zones_with_hosts: str) -> Iterator[Stubber]:
+    client = boto3.client("ec2", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    with Stubber(client) as stub:
+        of_vpc = [{"Name": "is-default", "Values": ["true"]}]
+        stub.add_response("describe_vpcs", {"Vpcs": [{"VpcId": "vpc-0a"}]}, {"Filters": of_vpc})
+        offered = [{"Location": zone, "InstanceType": "t3.medium"} for zone in zones_with_hosts]
+        stub.add_response("describe_instance_type_offerings", {"InstanceTypeOfferings": offered})
+        subnets = [{"AvailabilityZone": f"us-east-1{z}", "SubnetId": f"subnet-{z}"} for z in "edc"]
+        stub.add_response("describe_subnets", {"Subnets": subnets})
+        yield stub
+
+
+def test_a_host_goes_to_a_subnet_of_the_default_network_that_has_its_type() -> None:
+    for stub in network("us-east-1d", "us-east-1f"):
+        found = commands.default_network(stub.client, "t3.medium")
+        assert found == {"VpcId": "vpc-0a", "SubnetId": "subnet-d"}
+
+
+def test_without_a_fitting_subnet_the_operator_is_asked_to_name_one() -> None:
+    for stub in network("us-east-1f"):
+        with pytest.raises(commands.CannotDo, match="name SubnetId"):
+            commands.default_network(stub.client, "t3.medium")
+
+
+def test_without_a_default_network_the_operator_is_asked_to_name_one() -> None:
+    client = boto3.client("ec2", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    with Stubber(client) as stub:
+        stub.add_response("describe_vpcs", {"Vpcs": []})
+        with pytest.raises(commands.CannotDo, match="no default network: name VpcId and SubnetId"):
+            commands.default_network(client, "t3.medium")
 
 
 @pytest.fixture

@@ -43,7 +43,13 @@ def made() -> str:
         (PROJECT / name).parent.mkdir(exist_ok=True)
         (PROJECT / name).write_text("not for an image\n")
     try:
-        said = subprocess.run(["make", "image"], cwd=PROJECT, capture_output=True, text=True, timeout=1100)
+        said = subprocess.run(
+            ["make", "--no-print-directory", "image"],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            timeout=1100,
+        )
     finally:
         for name in STRAY:
             (PROJECT / name).unlink()

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from deploy import athena
-from deploy.__main__ import TEMPLATE
+from deploy.__main__ import DEBIAN, TEMPLATE
 from local import aws
 
 SHELL_SECONDS = 30
@@ -60,8 +60,15 @@ def test_each_kind_of_object_lives_as_long_as_it_is_of_use(resources) -> None:
 
 
 def test_raw_answers_stay_until_the_owner_says_otherwise(template) -> None:
-    assert template["Parameters"]["RawDays"]["Default"] == 0
+    assert template["Parameters"]["RawDays"]["Default"] == "0"
     assert template["Conditions"]["RawExpires"] == {"Not": [{"Equals": [{"Ref": "RawDays"}, "0"]}]}
+
+
+@pytest.mark.parametrize(
+    ("days", "allowed"), [("0", True), ("31", True), ("400", True), ("1", False), ("30", False)]
+)
+def test_raw_answers_move_before_they_expire(template, days: str, allowed: bool) -> None:
+    assert accepts(template, "RawDays", days) is allowed
 
 
 # The role
@@ -92,8 +99,8 @@ def test_the_host_demands_sessions_of_its_metadata_service_and_encrypts_its_disk
     }
     disk = data["BlockDeviceMappings"][0]["Ebs"]
     assert (disk["Encrypted"], disk["VolumeType"]) == (True, "gp3")
-    assert "ImageId" not in resources["Host"]["Properties"]
-    assert data["ImageId"] == "resolve:ssm:/aws/service/debian/release/13/latest/amd64"
+    assert data["ImageId"] == {"Ref": "ImageId"}
+    assert DEBIAN == "/aws/service/debian/release/13/latest/amd64"
 
 
 def test_nothing_comes_in_unless_an_administrators_network_is_named(template, resources) -> None:
@@ -120,6 +127,13 @@ def test_an_administrators_network_is_a_network(template, network: str) -> None:
 )
 def test_the_whole_internet_is_no_administrators_network(template, network: str) -> None:
     assert not accepts(template, "AdminCidr", network)
+
+
+def test_the_rules_descriptions_are_such_as_ec2_takes(resources) -> None:
+    rules = list(resources["SecurityGroup"]["Properties"]["SecurityGroupEgress"])
+    rules += [resources[name]["Properties"] for name in ("AdminSeesTheUi", "AdminLogsIn")]
+    for rule in rules:
+        assert re.fullmatch(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{1,255}", rule["Description"])
 
 
 def test_only_the_web_goes_out(resources) -> None:
