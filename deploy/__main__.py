@@ -156,10 +156,10 @@ def deploy(stack: Stack, given: argparse.Namespace) -> None:
     if before is None:
         take_over(stack, settings)
     elif new_host:  # which looks for its release at its first boot
-        release(stack, given)
+        release(stack)
     change(stack, settings, kept, given.replace_host)
     if before is None:
-        release(stack, given)
+        release(stack)
     if new_host:
         print("A new host installs itself in some five minutes. Its DAG is paused: unpause it in the UI.")
     elif with_host:
@@ -257,7 +257,7 @@ def template_parameters() -> set[str]:
     return {name.value for name, _ in template["Parameters"].value}
 
 
-def release(stack: Stack, given: argparse.Namespace) -> None:
+def release(stack: Stack) -> None:
     """Send the committed version of this checkout to where the host finds it."""
     if _git("status", "--porcelain", "--untracked-files=no"):
         print("There are changes that are not committed: they are not sent.")
@@ -297,7 +297,7 @@ def _settings(file: Path) -> dict[str, str]:
 def upgrade(stack: Stack, given: argparse.Namespace) -> None:
     """Send this version to the host, have it installed, and wait until its services are healthy."""
     host = stack.output("HostId")
-    release(stack, given)
+    release(stack)
     install(boto3.client("ssm"), host)
     print("Installed; Airflow is healthy.")
 
