@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from include.twitter import contract
+from include.twitter.transform import contract
 from include.twitter.day import Day
 
 FOLDER = Path(__file__).parent

@@ -10,7 +10,7 @@ from pathlib import Path
 from textwrap import indent
 
 from deploy import athena
-from include.twitter import contract
+from include.twitter.transform import contract
 from include.twitter.settings import SETTINGS
 
 PROJECT = Path(__file__).parents[1]

@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow.parquet
 import pytest
 
-from include.twitter import contract
-from include.twitter.contract import LINE_BREAKS
+from include.twitter.transform import contract
+from include.twitter.transform.contract import LINE_BREAKS
 from include.twitter.day import Day
 from tests.e2e.conftest import day_ago
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from include.twitter.day import Day
-from include.twitter.x_api import READERS
+from include.twitter.extract.x import READERS
 from local import x_api
 from local.stack import MARK
 from tests.e2e.conftest import day_ago, eventually

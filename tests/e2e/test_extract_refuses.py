@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from include.twitter import stages
+from include.twitter.extract import extract
 from include.twitter.day import Day
 from include.twitter.errors import BadDay, BadSetting, NoPermission
 from include.twitter.run import Run
@@ -43,7 +43,7 @@ def test_a_bad_variable_is_named_with_what_was_found_and_an_example(
     else:
         monkeypatch.setenv(f"AIRFLOW_VAR_TWITTER_{variable}", value)
     with pytest.raises(BadSetting) as refused:
-        stages.extract(RUN)
+        extract(RUN)
     assert str(refused.value).startswith(said)
     assert ". Example: " in str(refused.value)
     assert x.requests() == []
@@ -52,7 +52,7 @@ def test_a_bad_variable_is_named_with_what_was_found_and_an_example(
 def test_a_bucket_that_the_role_does_not_own_is_refused(deployment, monkeypatch, x):
     monkeypatch.setenv("AIRFLOW_VAR_TWITTER_BUCKET", "somebody-elses-lake")
     with pytest.raises((BadSetting, NoPermission), match="twitter_bucket"):
-        stages.extract(RUN)
+        extract(RUN)
     assert x.requests() == []
 
 
@@ -75,7 +75,7 @@ def test_a_bad_connection_is_named_with_what_was_found_and_an_example(
     else:
         monkeypatch.setenv("AIRFLOW_CONN_TWITTER_DEFAULT", json.dumps({**deployment, **spoiled}))
     with pytest.raises(BadSetting) as refused:
-        stages.extract(RUN)
+        extract(RUN)
     assert str(refused.value).startswith("Connection twitter_default: ")
     assert said in str(refused.value)
     assert ". Example: " in str(refused.value)
@@ -85,11 +85,11 @@ def test_a_bad_connection_is_named_with_what_was_found_and_an_example(
 
 def test_a_future_day_is_refused_before_any_setting_is_read(x):
     with pytest.raises(BadDay, match="2999-01-01 has not ended"):
-        stages.extract(Run(Day.parse("2999-01-01"), "cafe00000000"))
+        extract(Run(Day.parse("2999-01-01"), "cafe00000000"))
     assert x.requests() == []
 
 
 def test_a_handle_named_twice_is_bought_once_whatever_its_case(deployment, monkeypatch, x):
     monkeypatch.setenv("AIRFLOW_VAR_TWITTER_HANDLES", "@Posts_2_Once, posts_2_once,POSTS_2_ONCE")
-    assert stages.extract(RUN)["users"] == 1
+    assert extract(RUN)["users"] == 1
     assert [r["path"].split("/")[-1] for r in x.requests()] == ["by", "tweets", "token", "recent"]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-from include.twitter import refine
+from include.twitter.transform import refine
 from include.twitter.answer import Answer
 from include.twitter.day import Day
 

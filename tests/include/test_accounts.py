@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from include.twitter.accounts import REMEMBERED_FOR, Accounts, reasons
+from include.twitter.extract.accounts import REMEMBERED_FOR, Accounts, reasons
 from tests.include.invented import RECEIVED, about, answer
 
 NASA = {"id": "11348282", "username": "NASA", "name": "NASA"}

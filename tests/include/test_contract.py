@@ -11,8 +11,8 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from include.twitter import contract
-from include.twitter.partition import Partition
+from include.twitter.transform import contract
+from include.twitter.transform.partition import Partition
 from tests.include.invented import DAY, a_day, account, answer, post
 
 GOLDEN = Path(__file__).parents[1] / "data" / "refined_tweets.csv"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from include.twitter.ledger import Ledger
+from include.twitter.extract.money import Ledger
 from tests.include.invented import MemoryLake
 
 

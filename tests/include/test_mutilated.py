@@ -11,9 +11,9 @@ import msgspec
 import pandas as pd
 import pytest
 
-from include.twitter import receipt, refine
-from include.twitter.partition import Partition
-from include.twitter.post import Entities, Link, Metrics, Post
+from include.twitter.transform import receipt, refine
+from include.twitter.transform.partition import Partition
+from include.twitter.transform.post import Entities, Link, Metrics, Post
 from tests.include.invented import DAY, METRICS, answer, in_post_words, post
 
 TEXTS = {"int": 5, "float": 1.5, "bool": True, "array": [], "object": {}}

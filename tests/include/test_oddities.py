@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from include.twitter import refine
+from include.twitter.transform import refine
 from include.twitter.answer import Answer
-from include.twitter.contract import MOMENTS
+from include.twitter.transform.contract import MOMENTS
 from tests.include.invented import DAY, METRICS, RECEIVED, answer, link, post
 from tests.include.test_contract import (
     COLUMNS,

@@ -6,8 +6,8 @@ import json
 import pyarrow.parquet
 import pytest
 
-from include.twitter import contract
-from include.twitter.partition import Partition, fingerprint
+from include.twitter.transform import contract
+from include.twitter.transform.partition import Partition, fingerprint
 from tests.include.invented import DAY, a_day, account, answer, post
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from include.twitter.post import Malformed, parsed
+from include.twitter.transform.post import Malformed, parsed
 from tests.include.invented import in_post_words, post
 from tests.include.recorded import recorded_pages
 

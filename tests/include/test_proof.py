@@ -2,7 +2,7 @@
 
 import pytest
 
-from include.twitter.proof import HANDLES_A_COUNT, LONGEST_QUERY, groups, query
+from include.twitter.extract.proof import HANDLES_A_COUNT, LONGEST_QUERY, groups, query
 
 
 def test_the_query_counts_what_a_walk_through_the_timelines_returns():

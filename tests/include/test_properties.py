@@ -19,10 +19,10 @@ import pyarrow.parquet
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from include.twitter import refine
+from include.twitter.transform import refine
 from include.twitter.answer import Answer
-from include.twitter.partition import Partition
-from include.twitter.receipt import COUNTS
+from include.twitter.transform.partition import Partition
+from include.twitter.transform.receipt import COUNTS
 from tests.include.invented import DAY, RECEIVED, answer, in_post_words
 
 METRICS = {

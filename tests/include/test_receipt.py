@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from include.twitter import receipt
+from include.twitter.transform import receipt
 from include.twitter.errors import TooManyRejected, Unbalanced
 from tests.include.invented import DAY, account, answer, post
 

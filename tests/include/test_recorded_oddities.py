@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from include.twitter import contract, refine
+from include.twitter.transform import contract, refine
 from include.twitter.day import Day
 from tests.include.invented import answer, in_post_words
 from tests.include.recorded import recorded_oddities

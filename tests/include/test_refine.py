@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from include.twitter import contract, refine
+from include.twitter.transform import contract, refine
 from include.twitter.answer import Answer
 from tests.include.invented import (
     DAY,

@@ -6,7 +6,7 @@ import pytest
 
 from include.twitter.answer import Answer
 from include.twitter.errors import Outage, UnexpectedAnswer
-from include.twitter.walk import Walk
+from include.twitter.extract.walk import Walk
 from tests.include.invented import DAY, RECEIVED, SUSPENDED, answer, in_post_words, post
 
 

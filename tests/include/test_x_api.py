@@ -24,7 +24,7 @@ from include.twitter.errors import (
     UnexpectedAnswer,
 )
 from include.twitter.settings import XAccess
-from include.twitter.x_api import POST_FIELDS, X, _Session, error_of
+from include.twitter.extract.x import POST_FIELDS, X, _Session, error_of
 from tests.include.invented import DAY, RECEIVED, SUSPENDED, post
 from tests.include.wire import listening
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from include.twitter import x_api
+from include.twitter.extract import x as x_api
 from include.twitter.errors import (
     BadKeys,
     BadRequest,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.twitter import stages
+from include.twitter.extract import extract
 from include.twitter.errors import NoAccess, Outage, OverBudget
 
 pytestmark = pytest.mark.live
@@ -133,7 +133,7 @@ def test_a_purchase_over_the_turn_of_the_month_is_booked_whole(pipeline, x, buck
     turning = type(run)(run.day, run.id, 1, lambda: before if len(x.requests()) < 3 else after)
     pipeline.put(handles="posts_250_turn", tweet_limit=0)
 
-    stages.extract(turning)
+    extract(turning)
 
     assert bucket.ledger_mills() == x.served_mills()
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from include.twitter.accounts import reasons
+from include.twitter.extract.accounts import reasons
 from include.twitter.day import Day
 from include.twitter.errors import UnexpectedAnswer
-from include.twitter.walk import MUST_HAVE, Walk
+from include.twitter.extract.walk import MUST_HAVE, Walk
 from tests.include.invented import DAY, answer
 from tests.include.recorded import recorded_errors, recorded_pages
 

@@ -33,7 +33,6 @@ from include.twitter.errors import (
     RateLimited,
     UnexpectedAnswer,
 )
-from include.twitter.proof import query
 from include.twitter.settings import X_CONNECTION, XAccess
 
 TIMEOUT = (10, 60)
@@ -46,6 +45,8 @@ TIMELINE_PAGES, RECENT_PAGES, ARCHIVE_PAGES = (5, 100), (10, 100), (10, 500)
 """The smallest and the largest page of posts that X serves."""
 HANDLES_A_LOOKUP = 100
 """X's own limit."""
+HANDLES_A_COUNT, LONGEST_QUERY = 20, 512
+"""Handles of a count, and characters that X takes in a query of recent posts."""
 
 TRANSPORT_ERRORS = (
     requests.ConnectionError,
@@ -87,7 +88,8 @@ class X:
 
     def __init__(self, access: XAccess, clock: Callable[[], datetime]) -> None:
         self._clock = clock
-        self._user_auth = access.user
+        self.is_user = access.user
+        """Whether it asks in a user's name."""
         self._client = tweepy.Client(
             access.bearer_token,
             access.consumer_key,
@@ -100,65 +102,62 @@ class X:
         self._access = access
         self._turn = Lock()
         self._next_turn = 0.0
-        if not self._user_auth:
+        if not self.is_user:
             self._app_only()
 
-    def close(self) -> None:
+    def __enter__(self) -> X:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Let go of the open connections."""
         self._session.close()
 
     def users(self, handles: Iterable[str]) -> Answer:
         """Look up at most 100 handles in one request, billed for each user returned."""
         return self._answer(
-            self._client.get_users(
-                usernames=list(handles), user_fields=["protected"], user_auth=self._user_auth
-            )
+            "users",
+            self._client.get_users,
+            usernames=list(handles),
+            user_fields=["protected"],
+            user_auth=self.is_user,
         )
 
-    def timeline(self, user_id: str, day: Day, *, size: int, token: str | None = None) -> Answer:
-        """One page of an account's own posts of a day, newest first; `size` is 5 to 100.
+    def timeline(self, user_id: str, day: Day, size: int, *, own: bool = False, **where: Any) -> Answer:
+        """One page of an account's posts of a day, newest first; `size` is 5 to 100.
 
+        `own` posts are billed at a fifth. `where` is the page's `token`, or the post to go on `below`.
         `end_time` is inclusive at X: a post of the next midnight may come, and is cut on our side.
         """
-        response = self._client.get_users_tweets(
+        return self._answer(
+            "own_posts" if own else "posts",
+            self._client.get_users_tweets,
             user_id,
             exclude=["retweets", "replies"],
-            start_time=day.start,
-            end_time=day.end,
-            max_results=size,
-            pagination_token=token,
-            tweet_fields=POST_FIELDS,
-            user_auth=self._user_auth,
+            user_auth=self.is_user,
+            **_page(day, size, "pagination_token", **where),
         )
-        return self._answer(response)
 
-    def search(self, handle: str, day: Day, *, size: int, token: str | None, archive: bool) -> Answer:
+    def search(self, handle: str, day: Day, size: int, *, archive: bool, **where: Any) -> Answer:
         """One page of the same posts from the search, newest first.
 
         `archive` takes them from the full archive (`size` 10 to 500, one request a second, app-only), else
         from the last seven days (10 to 100).
         """
-        asked: dict[str, Any] = {
-            "start_time": day.start,
-            "end_time": day.end,
-            "max_results": size,
-            "next_token": token,
-            "tweet_fields": POST_FIELDS,
-        }
+        asked = _page(day, size, "next_token", **where)
         if archive:
             self._wait_for_the_archive()
-            return self._answer(self._app_only().search_all_tweets(query([handle]), **asked))
-        return self._answer(
-            self._client.search_recent_tweets(query([handle]), user_auth=self._user_auth, **asked)
-        )
+            return self._answer("posts", self._app_only().search_all_tweets, query([handle]), **asked)
+        asked["user_auth"] = self.is_user
+        return self._answer("posts", self._client.search_recent_tweets, query([handle]), **asked)
 
     def count(self, handles: Iterable[str], day: Day, *, archive: bool) -> Answer:
         """X's own count of the handles' posts of a day: app-only, billed per request."""
         asked: dict[str, Any] = {"start_time": day.start, "end_time": day.end, "granularity": "day"}
+        client = self._app_only()
         if archive:
             self._wait_for_the_archive()
-            return self._answer(self._app_only().get_all_tweets_count(query(handles), **asked))
-        return self._answer(self._app_only().get_recent_tweets_count(query(handles), **asked))
+            return self._answer("archive_counts", client.get_all_tweets_count, query(handles), **asked)
+        return self._answer("counts", client.get_recent_tweets_count, query(handles), **asked)
 
     def _app_only(self) -> tweepy.Client:
         """The client with a bearer token, without which X does not open its archive."""
@@ -172,10 +171,14 @@ class X:
             time.sleep(max(0, self._next_turn - time.monotonic()))
             self._next_turn = time.monotonic() + ARCHIVE_SECONDS
 
-    def _answer(self, response: requests.Response) -> Answer:
+    def _answer(self, kind: str, ask: Callable[..., requests.Response], *what: Any, **how: Any) -> Answer:
+        sent_at = self._clock()
+        response = ask(*what, **how)
         url = urlsplit(response.request.url or "")
         _object(response)
-        return Answer(url.path, dict(parse_qsl(url.query)), self._clock(), response.content)
+        return Answer(
+            url.path, dict(parse_qsl(url.query)), self._clock(), response.content, kind=kind, sent_at=sent_at
+        )
 
     def _derived_bearer(self) -> str:
         """An app-only token for the consumer keys: what they open without a user's access token."""
@@ -190,6 +193,19 @@ class X:
             raise UnexpectedAnswer(f"{_said(response)}, without an access_token for the consumer keys.")
         mask_secret(token)
         return token
+
+
+def query(handles: Iterable[str]) -> str:
+    """The accounts' own posts, neither retweets nor replies: what a walk through a timeline returns."""
+    return f"({' OR '.join(f'from:{handle}' for handle in handles)}) -is:retweet -is:reply"
+
+
+def _page(
+    day: Day, size: int, name: str, token: str | None = None, below: int | None = None
+) -> dict[str, Any]:
+    """The parameters of a page; `name` is that of its token's."""
+    end = {"until_id": below} if below else {"end_time": day.end}
+    return {"start_time": day.start, **end, "max_results": size, name: token, "tweet_fields": POST_FIELDS}
 
 
 class _Session(requests.Session):

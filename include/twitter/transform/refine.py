@@ -15,11 +15,11 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from include.twitter import contract
 from include.twitter.answer import Answer, decoded
-from include.twitter.contract import METRICS
 from include.twitter.day import Day
-from include.twitter.post import Entities, Link, Malformed, Metrics, Post, parsed, unknown_fields
+from include.twitter.transform import contract
+from include.twitter.transform.contract import METRICS
+from include.twitter.transform.post import Entities, Link, Malformed, Metrics, Post, parsed, unknown_fields
 
 BATCH = 5_000
 """Posts after which a batch is closed."""
@@ -124,6 +124,9 @@ class _Batch:
         dropped["fetched"] = self._each(self._owners)
         for owner, tally in enumerate(self.tallies):
             tally.counts.update({name: int(numbers[owner]) for name, numbers in dropped.items()})
+        for number in self._repeated_rejects():
+            del self._reasons[number]
+            self.tallies[self._owners[number]].counts["duplicates"] += 1
         for number, reason in self._reasons.items():
             self.tallies[self._owners[number]].counts["rejected"] += 1
             self.tallies[self._owners[number]].reasons[reason] += 1
@@ -146,6 +149,18 @@ class _Batch:
         breaches = contract.breaches(rows[contract.NAMES], day, rows["own_id"])
         self._reasons |= breaches
         return rows.drop(index=list(breaches)) if breaches else rows
+
+    def _repeated_rejects(self) -> list[int]:
+        """Those of the rejected whose post is rejected already: it came twice, as good ones do."""
+        seen: set[tuple[int, str]] = set()
+        repeated = []
+        for number in sorted(self._reasons):
+            post = decoded(self.posts[number])
+            if isinstance(post, dict) and isinstance(post.get("id"), str):
+                name = self._owners[number], post["id"]
+                repeated += [number] if name in seen else []
+                seen.add(name)
+        return repeated
 
     def _each(self, owners: Iterable[int]) -> Any:
         """How many of each account."""

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 import pyarrow.parquet
 
-from include.twitter import contract
-from include.twitter.refine import Refined
+from include.twitter.transform import contract
+from include.twitter.transform.refine import Refined
 
 
 class Partition:
