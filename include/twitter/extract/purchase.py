@@ -46,23 +46,19 @@ class Purchase:
 
     def __init__(self, lake: Lake, run: Run, asked: Asked, *, may_leave: bool) -> None:
         self._lake, self._run, self._asked = lake, run, asked
-        keys = lake.keys(run.day.raw)
+        self._wanted = {handle.lower() for handle in asked.handles}
         self._tag: str | None = None
-        self.manifest = self._newest([key for key in keys if key.endswith("/manifest.json")])
+        self.manifest = self._newest()
         self._lines = {account.username.lower(): account for account in self.manifest.accounts}
-        wanted = {handle.lower() for handle in asked.handles}
-        self._leaving = {name for name in self._lines if may_leave and name not in wanted}
+        self._leaving = self._lines.keys() - self._wanted if may_leave else set()
         self._prefix = f"{run.day.raw}buy={self.manifest.buy}/"
         self._pages: dict[str, list[str]] = defaultdict(list)
-        for key in keys:
-            folder, _, page = key.removeprefix(self._prefix).partition("/")
-            if key.startswith(self._prefix) and page:
-                self._pages[folder].append(key)
         self.bought = dict(self.manifest.bought)
         """What X has billed for it so far, by the UTC month of the request."""
         self._writing = RLock()
 
-    def _newest(self, keys: list[str]) -> Manifest:
+    def _newest(self) -> Manifest:
+        keys = [key for key in self._lake.keys(self._run.day.raw) if key.endswith("/manifest.json")]
         found = [opened for key in keys if (opened := self._lake.look(key))]
         manifests = [decoded(opened.data, Manifest) for opened in found]
         newest = max(manifests, key=lambda manifest: manifest.buy, default=None)
@@ -70,13 +66,14 @@ class Purchase:
         if newest and not wished:
             self._tag = found[manifests.index(newest)].tag
             return newest
-        wanted = {handle.lower() for handle in self._asked.handles}
         return Manifest(
             day=str(self._run.day),
             buy=newest.buy + 1 if newest else 1,
             opened_by=self._run.id,
             opened_at=self._run.now(),
-            accounts=[a for a in (newest.accounts if newest else []) if a.username.lower() not in wanted],
+            accounts=[
+                a for a in (newest.accounts if newest else []) if a.username.lower() not in self._wanted
+            ],
         )
 
     @property
@@ -133,6 +130,10 @@ class Purchase:
         self.manifest.is_open = True
         self._speak_up()
         try:
+            for key in self._lake.keys(self._prefix):
+                folder, _, page = key.removeprefix(self._prefix).partition("/")
+                if page:
+                    self._pages[folder].append(key)
             yield
         finally:
             if self.manifest.writer:
@@ -191,7 +192,11 @@ class Purchase:
         """Say what is there, once every account has been asked."""
         manifest = self.manifest
         lines = self._lines | {account.username.lower(): account for account in read}
-        stay = [account for name, account in lines.items() if name not in self._leaving]
+        stay = [
+            account
+            for name, account in lines.items()
+            if name in self._wanted or (account.posts and name not in self._leaving)
+        ]
         manifest.accounts = sorted(stay, key=lambda account: account.username)
         named = {page for account in stay for page in account.pages}
         manifest.requests = sorted(key for keys in self._pages.values() for key in keys if key not in named)

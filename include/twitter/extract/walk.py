@@ -15,7 +15,7 @@ from typing import Any
 
 from include.twitter.answer import Answer
 from include.twitter.day import Day
-from include.twitter.errors import Outage, PipelineError, UnexpectedAnswer
+from include.twitter.errors import Outage, UnexpectedAnswer
 from include.twitter.records import AccountRead, Outcome, Proof
 
 log = logging.getLogger(__name__)
@@ -31,8 +31,8 @@ class Walk:
     day: Day
     limit: int
     """The latest N posts are wanted; 0 is all."""
-    smallest: int
-    largest: int
+    smallest: int = 5
+    largest: int = 100
     """How many posts X lets a page ask for."""
     pages: int = 0
     returned: int = 0
@@ -50,10 +50,10 @@ class Walk:
     _oldest: int | None = None
     _left_at: int = -1
 
-    def problem(self, answer: Answer) -> PipelineError | None:
-        """Why an answer cannot be the next page, if it cannot."""
+    def problem(self, answer: Answer) -> UnexpectedAnswer | None:
+        """Why an answer cannot be the next page, if it cannot; Outage where it is no answer at all."""
         if not answer.unavailable and answer.is_nothing:
-            return Outage(f"X sent neither posts nor a count of them, but {answer.content[:200]!r}")
+            raise Outage(f"X sent neither posts nor a count of them, but {answer.content[:200]!r}")
         return None if self.returned else _without_fields(answer.posts)
 
     def take(self, answer: Answer) -> None:
@@ -75,7 +75,7 @@ class Walk:
         self.token = answer.next_token
         if self.limit and len(self._posts) >= self.limit:
             self.outcome = "limit"
-        elif self.token is None or self.token in self._tokens or _all_older(posts, self.day):
+        elif self.token is None or self.token in self._tokens or _ran_past(answer, self.day):
             # A short or an empty page is no end; a token seen before would lead in a circle.
             self.outcome = "complete"
         else:
@@ -179,7 +179,7 @@ def _without_fields(posts: list[Any]) -> UnexpectedAnswer | None:
     )
 
 
-def _created_at(post: Mapping[str, Any]) -> datetime | None:
+def _created_at(post: Any) -> datetime | None:
     try:
         return datetime.fromisoformat(post["created_at"])
     except (KeyError, TypeError, ValueError):
@@ -193,9 +193,9 @@ def _is_of(post: Mapping[str, Any], day: Day) -> bool:
     return isinstance(post.get("id"), str) and inside
 
 
-def _all_older(posts: list[Any], day: Day) -> bool:
-    """Whether the walk has come to the days before: X has let go of the window that was asked for."""
-    times = [_created_at(post) for post in posts]
+def _ran_past(answer: Answer, day: Day) -> bool:
+    """Whether the page lies before the day: X says that ids win over times, and might forget the start."""
+    times = [_created_at(post) for post in answer.posts if "until_id" in answer.params]
     return bool(times) and all(at is not None and at.tzinfo and at < day.start for at in times)
 
 
