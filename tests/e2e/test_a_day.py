@@ -12,9 +12,9 @@ import pandas as pd
 import pyarrow.parquet
 import pytest
 
+from include.twitter.day import Day
 from include.twitter.transform import contract
 from include.twitter.transform.contract import LINE_BREAKS
-from include.twitter.day import Day
 from tests.e2e.conftest import day_ago
 
 pytestmark = pytest.mark.live

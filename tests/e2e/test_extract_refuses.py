@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from include.twitter.extract import extract
 from include.twitter.day import Day
 from include.twitter.errors import BadDay, BadSetting, NoPermission
+from include.twitter.extract import extract
 from include.twitter.run import Run
 from local import x_api
 from tests.e2e.conftest import day_ago

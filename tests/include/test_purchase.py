@@ -8,7 +8,15 @@ import orjson
 import pytest
 
 from include.twitter.errors import NothingStaged
-from include.twitter.extract.purchase import COUNTS, LOOKUPS, REFUSED, SEARCHED, Purchase, month_of, staged_answer
+from include.twitter.extract.purchase import (
+    COUNTS,
+    LOOKUPS,
+    REFUSED,
+    SEARCHED,
+    Purchase,
+    month_of,
+    staged_answer,
+)
 from include.twitter.run import Run
 from include.twitter.settings import HANDLE
 from tests.include.invented import DAY, RECEIVED, SUSPENDED, MemoryLake, answer, post

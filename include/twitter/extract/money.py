@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from threading import Condition
-from types import TracebackType
 
 from include.twitter.answer import Answer
 from include.twitter.day import LEDGER
@@ -61,54 +60,86 @@ class Bill:
         return answer
 
 
-@dataclass
-class _Account:
-    """One purchase's month: its ledger entry and what is in flight."""
+class _Month:
+    """A month of the purchase: its ledger entry, as it stands in the lake and as it is to be written next."""
 
-    key: str
-    bought: Bought
-    unstaged: int = 0
-    reserved: int = 0
-    held: int = 0
-    tag: str | None = None
-    lost: int = 0
-    """Of the unstaged: by this try."""
+    def __init__(self, lake: Lake, key: str, entry: LedgerEntry) -> None:
+        self._lake, self.key, self.entry = lake, key, entry
+        found = lake.look(key)
+        self._written: bytes = found.data if found else b""
+        self._tag: str | None = found.tag if found else None
+        if found:
+            self.entry.unstaged_mills = decoded(found.data, LedgerEntry).unstaged_mills
+        self.held = self._lost = 0
+        self.book(Bought())
 
     @property
-    def spent(self) -> int:
-        return cost(self.bought) + self.unstaged
+    def taken(self) -> int:
+        return self.entry.spent_mills + self.held
+
+    @property
+    def free(self) -> int:
+        """Mills of the reserved that are neither spent nor held."""
+        return max(self.entry.reserved_mills - self.taken, 0)
+
+    def book(self, bought: Bought, unstaged: int = 0) -> None:
+        self.entry.bought += bought
+        self.entry.unstaged_mills += unstaged
+        self._lost += unstaged
+        self.entry.spent_mills = cost(self.entry.bought) + self.entry.unstaged_mills
+        self.entry.spent_usd = dollars(self.entry.spent_mills)
+
+    def reserve(self, mills: int) -> None:
+        self.entry.reserved_mills = mills
+        data = encoded(self.entry)
+        if data != self._written:
+            self._tag, self._written = self._lake.swap(self.key, data, self._tag), data
+
+    def settle(self) -> None:
+        """Give back what is reserved and not spent; after a takeover only add what was lost here."""
+        try:
+            if self._tag or self.entry.spent_mills:
+                self.reserve(self.entry.spent_mills)
+        except Busy:
+            self._lake.change(self.key, self._with_lost)
+
+    def _with_lost(self, data: bytes | None) -> bytes:
+        entry = decoded(data or b"", LedgerEntry)
+        for name in ("unstaged_mills", "spent_mills", "reserved_mills"):
+            setattr(entry, name, getattr(entry, name) + self._lost)
+        entry.spent_usd = dollars(entry.spent_mills)
+        return encoded(entry)
 
 
-@dataclass
 class Money:
     """What one purchase may spend, drawn on by several readers at once; a context that ends with it settled.
 
         with money.hold("posts", 100, smallest=5) as bill:
             answer = bill(x.timeline(…, size=bill.size))
 
-    `bought` is what the purchase has staged before, by month.
+    `purchase` is its day and number; `bought` what it has staged before, by month.
     """
 
-    lake: Lake
-    purchase: tuple[str, int]
-    """Its day and number."""
-    caps: Caps
-    bought: Mapping[str, Bought]
-    clock: Callable[[], datetime]
-    _months: dict[str, _Account] = field(default_factory=dict)
-    _changed: Condition = field(default_factory=Condition)
+    def __init__(
+        self,
+        lake: Lake,
+        purchase: tuple[str, int],
+        caps: Caps,
+        bought: Mapping[str, Bought],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._lake, self._purchase, self._caps, self._clock = lake, purchase, caps, clock
+        self._changed = Condition()
+        self._months: dict[str, _Month] = {}
+        for name in {*bought, month_of(clock())}:
+            self._month(name, bought.get(name, Bought()))
 
     def __enter__(self) -> Money:
-        for month in {*self.bought, month_of(self.clock())}:
-            self._month(month)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for name, month in self._months.items():
-            if month.tag or month.spent:
-                self._settle(name, month)
+    def __exit__(self, *_: object) -> None:
+        for month in self._months.values():
+            month.settle()
 
     @contextmanager
     def hold(self, kind: str, wanted: int, smallest: int) -> Iterator[Bill]:
@@ -117,109 +148,71 @@ class Money:
         What does not fit waits for the requests in flight, then asks for less, down to `smallest`, then is
         refused: OverBudget. What was billed stays booked, also when its answer could not be kept.
         """
-        name = month_of(self.clock())
-        bill = Bill(self._held(name, kind, wanted, smallest))
+        month = self._month(month_of(self._clock()))
+        bill = Bill(self._held(month, kind, wanted, smallest))
         kept = False
         try:
             yield bill
             kept = True
         finally:
             with self._changed:
-                month, billed = self._months[name], PRICES[kind] * bill.number
                 month.held -= PRICES[kind] * bill.size
                 if kept:
-                    month.bought += Bought(**{kind: bill.number})
+                    month.book(Bought(**{kind: bill.number}))
                 else:
-                    month.unstaged += billed
-                    month.lost += billed
+                    month.book(Bought(), unstaged=PRICES[kind] * bill.number)
                 self._changed.notify_all()
 
-    def _held(self, name: str, kind: str, wanted: int, smallest: int) -> int:
+    def _held(self, month: _Month, kind: str, wanted: int, smallest: int) -> int:
         price = PRICES[kind]
         with self._changed:
-            month = self._month(name)
             while True:
-                if self._free(month) < price * wanted:
-                    self._reserve(name, month, price * wanted)
-                granted = min(wanted, self._free(month) // price)
-                if granted == wanted or (granted >= smallest and not self._in_flight):
+                if month.free < price * wanted:
+                    self._reserve(month, price * wanted)
+                granted = min(wanted, month.free // price)
+                in_flight = any(each.held for each in self._months.values())
+                if granted == wanted or (granted >= smallest and not in_flight):
                     month.held += price * granted
                     return granted
-                if not self._in_flight:
-                    raise OverBudget(self._refusal(name, month, f"{smallest} {kind}", price * smallest))
+                if not in_flight:
+                    raise OverBudget(self._refusal(month, f"{smallest} {kind}", price * smallest))
                 self._changed.wait()
 
-    @property
-    def _in_flight(self) -> int:
-        return sum(month.held for month in self._months.values())
+    def _month(self, name: str, bought: Bought = Bought()) -> _Month:  # noqa: B008 - it is frozen
+        with self._changed:
+            if name not in self._months:
+                day, buy = self._purchase
+                entry = LedgerEntry(
+                    day=day, buy=buy, month=name, reserved_mills=0, spent_mills=0, bought=bought
+                )
+                self._months[name] = _Month(self._lake, f"{LEDGER}month={name}/{day}-{buy}.json", entry)
+            return self._months[name]
 
-    @property
-    def _spent(self) -> int:
-        return sum(month.spent for month in self._months.values())
-
-    def _free(self, month: _Account) -> int:
-        """Mills of the reserved that are neither spent nor held; never below nothing."""
-        return max(month.reserved - month.spent - month.held, 0)
-
-    def _month(self, name: str) -> _Account:
-        if name not in self._months:
-            key = f"{LEDGER}month={name}/{self.purchase[0]}-{self.purchase[1]}.json"
-            month = _Account(key, self.bought.get(name, Bought()))
-            if found := self.lake.look(key):
-                month.tag, month.unstaged = found.tag, decoded(found.data, LedgerEntry).unstaged_mills
-            self._months[name] = month
-        return self._months[name]
-
-    def _reserve(self, name: str, month: _Account, needed: int) -> None:
+    def _reserve(self, month: _Month, needed: int) -> None:
         """Reserve what is needed, and some more, as far as the caps let it: first written, then added up."""
-        now = month.spent + month.held
-        month.reserved = now + max(needed, AT_ONCE)
-        if self.caps.run[1]:
-            left = max(self.caps.run[1] - self._spent - self._in_flight, 0)
-            month.reserved = min(month.reserved, now + left)
-        self._write(name, month)
-        if self.caps.month[1]:
-            room = self.caps.month[1] - self._others(name, month)[0]
-            if month.reserved > room:
-                month.reserved = max(room, now)
-                self._write(name, month)
+        wanted = month.taken + max(needed, AT_ONCE)
+        if cap := self._caps.run[1]:
+            left = cap - sum(each.taken for each in self._months.values())
+            wanted = min(wanted, month.taken + max(left, 0))
+        month.reserve(wanted)
+        if cap := self._caps.month[1]:
+            left = cap - sum(reserved(entry) for entry in self._others(month))
+            if left < wanted:
+                month.reserve(max(left, month.taken))
 
-    def _others(self, name: str, month: _Account) -> tuple[int, list[str]]:
-        """What the other purchases of the month have spent or reserved, and which of them are not settled."""
-        keys = [key for key in self.lake.keys(f"{LEDGER}month={name}/") if key != month.key]
-        entries = [decoded(data, LedgerEntry) for data in self.lake.read_each(keys) if data]
-        unsettled = [entry.day for entry in entries if entry.reserved_mills > entry.spent_mills]
-        return sum(max(entry.reserved_mills, entry.spent_mills) for entry in entries), unsettled
+    def _others(self, month: _Month) -> list[LedgerEntry]:
+        """The entries of the month's other purchases."""
+        keys = [key for key in self._lake.keys(f"{LEDGER}month={month.entry.month}/") if key != month.key]
+        return [decoded(data, LedgerEntry) for data in self._lake.read_each(keys) if data]
 
-    def _entry(self, name: str, month: _Account) -> bytes:
-        return encoded(
-            LedgerEntry(
-                day=self.purchase[0],
-                buy=self.purchase[1],
-                month=name,
-                reserved_mills=month.reserved,
-                spent_mills=month.spent,
-                unstaged_mills=month.unstaged,
-                spent_usd=dollars(month.spent),
-                bought=month.bought,
-            )
-        )
-
-    def _write(self, name: str, month: _Account) -> None:
-        month.tag = self.lake.swap(month.key, self._entry(name, month), month.tag)
-
-    def _settle(self, name: str, month: _Account) -> None:
-        """Give back what is reserved and not spent; after a takeover only add what was lost here."""
-        month.reserved = month.spent
-        try:
-            self._write(name, month)
-        except Busy:
-            self.lake.change(month.key, lambda data: _with_lost(data, month.lost))
-
-    def _refusal(self, name: str, month: _Account, planned: str, price: int) -> str:
-        others, unsettled = self._others(name, month) if self.caps.month[1] else (0, [])
-        spent = {self.caps.run: self._spent, self.caps.month: others + month.spent}
+    def _refusal(self, month: _Month, planned: str, price: int) -> str:
+        others = self._others(month) if self._caps.month[1] else []
+        spent = {
+            self._caps.run: sum(each.entry.spent_mills for each in self._months.values()),
+            self._caps.month: sum(map(reserved, others)) + month.entry.spent_mills,
+        }
         cap = min((cap for cap in spent if cap[1]), key=lambda cap: cap[1] - spent[cap])
+        unsettled = [entry.day for entry in others if entry.reserved_mills > entry.spent_mills]
         told = f", with what is reserved for {', '.join(unsettled)}: not settled" if unsettled else ""
         return (
             f"${dollars(spent[cap]):.3f} of ${dollars(cap[1]):.2f} are spent (Variable {cap[0]}){told}; "
@@ -228,10 +221,6 @@ class Money:
         )
 
 
-def _with_lost(data: bytes | None, lost: int) -> bytes:
-    entry = decoded(data or b"", LedgerEntry)
-    entry.unstaged_mills += lost
-    entry.spent_mills += lost
-    entry.reserved_mills += lost
-    entry.spent_usd = dollars(entry.spent_mills)
-    return encoded(entry)
+def reserved(entry: LedgerEntry) -> int:
+    """Mills that an entry takes of its month's cap."""
+    return max(entry.reserved_mills, entry.spent_mills)

@@ -1,0 +1,141 @@
+"""What people and platforms do to a running day: each ends with the day bought once, and says what to do."""
+
+import os
+import signal
+
+import psutil
+import pytest
+
+from include.twitter.day import Day
+from local.stack import MARK
+from tests.e2e.conftest import day_ago, eventually
+
+pytestmark = [pytest.mark.live, pytest.mark.slow]
+
+
+def bought_once(bucket, day: str, handle: str, posts: int) -> None:
+    """The day's receipt has all of the account, no page was written twice, and X served what was paid for."""
+    totals = bucket.json(Day.parse(day).receipt)["totals"]
+    assert totals["published"] + totals["duplicates"] >= posts
+    pages = [key for key in bucket.keys(f"twitter_raw/dt={day}/") if f"/{handle}/" in key]
+    versions = bucket.client.list_object_versions(Bucket=bucket.name, Prefix=pages[0].rsplit("/", 1)[0])
+    assert sorted(version["Key"] for version in versions["Versions"]) == pages
+
+
+def served(x, handle: str) -> list[str]:
+    pages = [page for page in x.pages() if handle in page["handles"] and page["status"] == 200]
+    return [page["query"].get("pagination_token") or page["query"].get("until_id") or "" for page in pages]
+
+
+def test_extract_marked_failed_and_cleared_at_once_buys_the_day_once(airflow, bucket, x, variables):
+    handle, day = "posts_990_marked", day_ago(5)
+    variables(twitter_handles=handle, twitter_tweet_limit="0")
+    x.slow(ms=500)
+    run = airflow.trigger(day=day)
+    eventually(lambda: len(x.pages()), lambda pages: pages >= 2, 90)
+    airflow.call(
+        "PATCH",
+        f"/dags/twitter/dagRuns/{run}/taskInstances/extract",
+        json={"new_state": "failed"},
+    )
+    airflow.clear_run(run)
+    x.slow(ms=0)
+    assert airflow.wait(run, seconds=240) == "success"
+    bought_once(bucket, day, handle, 990)
+    asked = served(x, handle)
+    assert len(asked) - len(set(asked)) <= 1, "at most the page in flight is asked for twice"
+
+
+def test_extract_marked_success_by_hand_says_what_to_do_and_is_gone_on_with(airflow, bucket, x, variables):
+    handle, day = "posts_590_hand", day_ago(5)
+    variables(twitter_handles=handle, twitter_tweet_limit="0")
+    x.slow(ms=500)
+    run = airflow.trigger(day=day)
+    eventually(lambda: len(x.pages()), lambda pages: pages >= 2, 90)
+    airflow.call(
+        "PATCH",
+        f"/dags/twitter/dagRuns/{run}/taskInstances/extract",
+        json={"new_state": "success"},
+    )
+    x.slow(ms=0)
+    assert airflow.wait(run) == "failed"
+    assert "was it marked success by hand? Clear it" in airflow.log_text(run, "transform")
+    airflow.clear_run(run)
+    assert airflow.wait(run, seconds=240) == "success"
+    bought_once(bucket, day, handle, 590)
+
+
+def test_a_run_deleted_while_it_buys_leaves_its_pages_to_the_next(airflow, bucket, x, variables):
+    handle, day = "posts_490_gone", day_ago(5)
+    variables(twitter_handles=handle, twitter_tweet_limit="0")
+    x.slow(ms=500)
+    run = airflow.trigger(day=day)
+    eventually(lambda: len(x.pages()), lambda pages: pages >= 2, 90)
+    airflow.call("DELETE", f"/dags/twitter/dagRuns/{run}")
+    x.slow(ms=0)
+    other = airflow.trigger(day=day)
+    assert airflow.wait(other, seconds=240) == "success"
+    bought_once(bucket, day, handle, 490)
+
+
+def test_a_backfill_cancelled_and_run_again_buys_each_day_once(airflow, bucket, x, variables):
+    handle = "posts_290_cancel"
+    variables(twitter_handles=handle, twitter_tweet_limit="0")
+    x.slow(ms=300)
+    airflow.backfill(day_ago(6), day_ago(5))
+    eventually(lambda: len(x.pages()), lambda pages: pages >= 1, 90)
+    (running,) = [
+        backfill["id"]
+        for backfill in airflow.call("GET", "/backfills", params={"dag_id": "twitter"})["backfills"]
+        if backfill["completed_at"] is None
+    ]
+    airflow.call("PUT", f"/backfills/{running}/cancel")
+    x.slow(ms=0)
+    eventually(
+        lambda: {
+            run["state"]
+            for run in airflow.call("GET", "/dags/twitter/dagRuns", params={"limit": 1000})["dag_runs"]
+        },
+        lambda states: not states & {"queued", "running"},
+        120,
+    )
+    runs = airflow.backfill(day_ago(6), day_ago(5))
+    assert [airflow.wait(run, seconds=240) for run in runs.values()] == ["success", "success"]
+    for day in runs:
+        bought_once(bucket, day, handle, 290)
+    asked = [
+        (page["query"].get("start_time"), token)
+        for page, token in zip(x.pages(), served(x, handle), strict=True)
+    ]
+    assert len(asked) == len(set(asked))
+
+
+def test_an_api_server_that_is_away_while_a_day_is_bought_costs_nothing(airflow, stack, bucket, x, variables):
+    handle, day = "posts_790_away", day_ago(6)
+    variables(twitter_handles=handle, twitter_tweet_limit="0")
+    x.slow(ms=300)
+    run = airflow.trigger(day=day)
+    eventually(lambda: len(x.pages()), lambda pages: pages >= 1, 90)
+    server = [process for process in psutil.process_iter() if is_api_server(process, stack)]
+    assert server
+    for process in server:
+        os.kill(process.pid, signal.SIGSTOP)
+    try:
+        key = f"twitter_raw/dt={day}/buy=1/manifest.json"
+        eventually(lambda: handle in bucket.read(key).decode(), bool, 60)
+    finally:
+        for process in server:
+            os.kill(process.pid, signal.SIGCONT)
+    x.slow(ms=0)
+    assert airflow.wait(run, seconds=240) == "success"
+    bought_once(bucket, day, handle, 790)
+    asked = served(x, handle)
+    assert len(asked) == len(set(asked))
+
+
+def is_api_server(process: psutil.Process, stack) -> bool:
+    try:
+        ours = process.environ().get(MARK) == str(stack.state)
+        return ours and any("api-server" in word or "api_server" in word for word in process.cmdline())
+    except psutil.Error:
+        return False
