@@ -22,8 +22,8 @@ run: $(INSTALLED) $(MINISTACK_INSTALLED) ## Land one day on the local stack: the
 up: $(INSTALLED) $(MINISTACK_INSTALLED) ## Keep the local stack running for the Airflow UI (PORT=8080) until Ctrl-C
 	@$(BIN)/python -m local up
 
-test: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Run all tests; ARGS="-k walk" narrows them
-	$(BIN)/python -m pytest $(ARGS)
+test: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Run all tests; ARGS="-k walk" narrows them, ON="2027-01-01 00:40" sets their clock
+	$(if $(ON),.ci/on-date "$(ON)") $(BIN)/python -m pytest $(ARGS)
 
 lint: $(INSTALLED) $(TOOLS_INSTALLED) ## Check style, types, shell, templates, and that no secret is in sight
 	@.ci/lint
