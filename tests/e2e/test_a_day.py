@@ -97,6 +97,7 @@ def test_rows_are_sorted_and_long_posts_are_whole(landed, bucket):
         (r["username"], r["created_at"], r["tweet_id"]) for r in rows
     )
     long = [row for row in rows if len(row["text"]) > 280]
+    assert long
     assert not [row for row in long if "/i/web/status/" in row["text"] or "…" in row["text"][-2:]]
 
 
