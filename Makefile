@@ -22,8 +22,8 @@ run: $(INSTALLED) $(MINISTACK_INSTALLED) ## Land one day on the local stack: the
 up: $(INSTALLED) $(MINISTACK_INSTALLED) ## Keep the local stack running for the Airflow UI (PORT=8080) until Ctrl-C
 	@$(BIN)/python -m local up
 
-test: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Run all tests; ARGS="-k walk" narrows them
-	$(TEST) $(ARGS)
+test: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Run all tests; ARGS="-k walk" narrows them, ON="2027-01-01 00:40" sets their clock
+	$(if $(ON),.ci/on-date "$(ON)") $(TEST) $(ARGS)
 
 check: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Lint, and run every test that needs no stack: a minute
 	@$(MAKE) --no-print-directory -j2 lint test-stackless

@@ -14,11 +14,17 @@ from local import aws
 from local.stack import Stack
 
 ENDED = {"success", "failed"}
+TODAY = datetime.now(UTC).date()
+"""The day on which the tests began: midnight may pass while they run."""
 
 
 def day_ago(number: int) -> str:
-    """A day that timelines still show, 1 to 6 days ago. Tests that land a day of their own share 5 and 6."""
-    return str(datetime.now(UTC).date() - timedelta(days=number))
+    """A day that has settled, and that timelines and counts still show after midnight: 2 to 5 days ago.
+
+    Tests that land a day of their own share the fifth.
+    """
+    assert 2 <= number <= 5
+    return str(TODAY - timedelta(days=number))
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,8 @@ import gzip
 import json
 import os
 import signal
+import time
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 
@@ -64,11 +66,11 @@ def test_a_purchase_killed_twice_buys_no_page_twice(airflow, stack, bucket, x, v
 
 def test_a_rate_window_is_waited_out_without_a_slot(airflow, x, variables):
     variables(twitter_handles="posts_4_window")
-    reset = int(datetime.now().astimezone().timestamp()) + 20
+    reset = int(time.time()) + 20
     body = {"title": "Too Many Requests", "type": "about:blank", "status": 429, "detail": "Too Many Requests"}
     headers = {"x-rate-limit-limit": 1, "x-rate-limit-remaining": 0, "x-rate-limit-reset": reset}
     x.order({"match": "GET /2/users/.*/tweets", "status": 429, "body": body, "headers": headers})
-    run = airflow.trigger(day=day_ago(6))
+    run = airflow.trigger(day=day_ago(5))
     airflow.wait_for_task(run, "extract", "up_for_retry")
     assert airflow.call("GET", "/pools/default_pool")["occupied_slots"] == 0
     assert airflow.wait(run) == "success"
@@ -80,13 +82,13 @@ def test_of_100_accounts_95_land_and_five_are_named_until_they_are_mended(airflo
     gone = ["suspended_1", "suspended_2", "suspended_3", "protected_1", "unknown_1"]
     fine = [f"posts_53_{n}" for n in range(95)]
     variables(twitter_handles=", ".join([*fine, *gone]))
-    run = airflow.trigger(day=day_ago(6))
+    run = airflow.trigger(day=day_ago(5))
     assert airflow.wait(run) == "failed"
     assert airflow.states(run) == {"extract": "success", "transform": "success", "load": "failed"}
     log = airflow.log_text(run, "load")
-    assert f"{day_ago(6)} is published without 5 of 100 accounts" in log
+    assert f"{day_ago(5)} is published without 5 of 100 accounts" in log
     assert all(f"{handle}: " in log for handle in gone)
-    totals = bucket.json(Day.parse(day_ago(6)).receipt)["totals"]
+    totals = bucket.json(Day.parse(day_ago(5)).receipt)["totals"]
     assert totals["published"] + totals["duplicates"] == 95 * 53 > 5000
     assert totals["proof"] == {"matched": 95, "unchecked": 5}
 
@@ -108,13 +110,16 @@ def test_of_100_accounts_95_land_and_five_are_named_until_they_are_mended(airflo
 
 
 def test_three_backfilled_days_stay_below_the_cap_of_the_month(airflow, bucket, x, variables):
-    spent = sum(ledger["spent_mills"] for ledger in entries(bucket))
-    cap = spent + 500  # half a dollar: one day of 60 posts fits, a second one does not
-    variables(twitter_handles="posts_60_cap", twitter_month_budget_usd=f"{cap / 1000:.3f}")
-    runs = airflow.backfill(day_ago(6), day_ago(4))
+    bucket.delete("twitter_ledger/")  # if a month ends meanwhile, the next one is empty too
+    # One day of 60 posts fits, a second one does not.
+    variables(twitter_handles="posts_60_cap", twitter_month_budget_usd="0.50")
+    runs = airflow.backfill(day_ago(5), day_ago(3))
     states = [airflow.wait(run) for run in runs.values()]
-    assert sorted(states) == ["failed", "failed", "success"]
-    assert sum(ledger["spent_mills"] for ledger in entries(bucket)) <= cap
+    spent: Counter[str] = Counter()
+    for entry in entries(bucket):
+        spent[entry["month"]] += entry["spent_mills"]
+    assert 1 <= states.count("success") <= len(spent)
+    assert max(spent.values()) <= 500
     stopped = next(run for run, state in zip(runs.values(), states, strict=True) if state == "failed")
     assert "Raise twitter_month_budget_usd and clear `extract`" in airflow.log_text(stopped, "extract")
 
@@ -125,7 +130,7 @@ def entries(bucket) -> list[dict]:
 
 def test_no_log_xcom_or_object_holds_a_secret(airflow, stack, bucket, x, variables):
     variables(twitter_handles="acme_press")
-    run = airflow.trigger(day=day_ago(6))
+    run = airflow.trigger(day=day_ago(5))
     assert airflow.wait(run) == "success"
     secrets = [
         secret.encode()

@@ -21,7 +21,7 @@ def test_a_rerun_that_lost_an_account_publishes_nothing_until_the_day_is_accepte
 ):
     handles = ["posts_8_keep", "posts_9_keep", "posts_9_lost"]
     variables(twitter_handles=", ".join(handles))
-    day = Day.parse(day_ago(6))
+    day = Day.parse(day_ago(5))
     run = airflow.trigger(day=str(day))
     assert airflow.wait(run) == "success"
     landed = {key: bucket.read(key) for key in (day.csv, day.parquet, day.rejected, day.receipt)}
@@ -56,7 +56,7 @@ def test_a_rerun_that_lost_an_account_publishes_nothing_until_the_day_is_accepte
 
 def test_runs_of_one_day_at_once_leave_the_files_of_one_and_the_same_run(airflow, bucket, x, variables):
     variables(twitter_handles="posts_5_once")
-    day = Day.parse(day_ago(6))
+    day = Day.parse(day_ago(5))
     runs = [airflow.trigger(day=str(day)) for _ in range(RUNS_AT_ONCE)]
     assert {airflow.wait(run, seconds=60 + 30 * RUNS_AT_ONCE) for run in runs} == {"success"}
     published = bucket.json(day.receipt)

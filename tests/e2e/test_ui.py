@@ -70,10 +70,10 @@ def test_the_trigger_form_explains_the_day(page):
 
 def test_the_log_of_extract_begins_with_its_day_and_ends_with_what_it_cost(page, stack, airflow, variables):
     variables(twitter_handles="acme_press, suspended_one")
-    run = airflow.trigger(day=day_ago(6))
+    run = airflow.trigger(day=day_ago(5))
     assert airflow.wait(run) == "failed"
     page.goto(f"{stack.url}/dags/twitter/runs/{run}/tasks/extract?log_level=info")
-    page.get_by_text(f"Day {day_ago(6)} (UTC)").wait_for()
+    page.get_by_text(f"Day {day_ago(5)} (UTC)").wait_for()
     page.get_by_text("Bought").first.wait_for()
     assert "suspended_one: Forbidden: User has been suspended" in airflow.log_text(run, "extract")
     page.screenshot(path=SHOTS / "extract.png")
