@@ -130,6 +130,14 @@ def airflow(stack) -> Iterator[Airflow]:
         yield client
 
 
+@pytest.fixture(scope="session")
+def landed(airflow) -> dict[str, str]:
+    """Three days, backfilled at once with the handles that the stack is seeded with: the run of each."""
+    runs = airflow.backfill(day_ago(4), day_ago(2))
+    assert [airflow.wait(run) for run in runs.values()] == ["success"] * 3
+    return runs
+
+
 @pytest.fixture
 def variables(airflow):
     """Sets Variables for one test: `variables(twitter_handles="a, b")`; None deletes one."""
@@ -202,9 +210,8 @@ class Bucket:
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
-    def delete(self, prefix: str) -> None:
-        for key in self.keys(prefix):
-            self.client.delete_object(Bucket=self.name, Key=key)
+    def version(self, key: str) -> str:
+        return self.client.head_object(Bucket=self.name, Key=key)["VersionId"]
 
 
 @pytest.fixture(scope="session")
