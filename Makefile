@@ -1,6 +1,6 @@
 # Bare `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run up test lint format docs versions audit image deploy secrets connect password upgrade teardown \
+.PHONY: help run up test check test-stackless lint format docs versions audit image deploy secrets connect password upgrade teardown \
 	test-deploy lock raise clean
 
 PYTHON ?= python3
@@ -22,8 +22,14 @@ run: $(INSTALLED) $(MINISTACK_INSTALLED) ## Land one day on the local stack: the
 up: $(INSTALLED) $(MINISTACK_INSTALLED) ## Keep the local stack running for the Airflow UI (PORT=8080) until Ctrl-C
 	@$(BIN)/python -m local up
 
-test: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Run all tests; ARGS="-k walk" narrows them
-	$(BIN)/python -m pytest $(ARGS)
+test: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Run all tests; ARGS="-k walk" narrows them, ON="2027-01-01 00:40" sets their clock
+	$(if $(ON),.ci/on-date "$(ON)") $(TEST) $(ARGS)
+
+check: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Lint, and run every test that needs no stack: a minute
+	@$(MAKE) --no-print-directory -j2 lint test-stackless
+
+test-stackless:
+	@$(TEST) --quiet -m "not live and not deploy" $(ARGS)
 
 lint: $(INSTALLED) $(TOOLS_INSTALLED) ## Check style, types, shell, templates, and that no secret is in sight
 	@.ci/lint
@@ -80,6 +86,8 @@ clean: ## Remove the environments and all local state
 	@[ ! -d .local/image ] || local/image/image.sh clean
 	rm -rf $(VENV) .local
 
+# In the order of tests/conftest.py: the stacks first.
+TEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 DEPLOY = $(BIN)/python -m deploy --stack $(or $(STACK),twitter)
 COMPILE = $(BIN)/uv pip compile $(UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock'

@@ -286,7 +286,7 @@ class Stack:
             if not aws.MINISTACK.exists():
                 raise LocalStackError("ministack is not installed: run `make install`.")
             self.root = aws.RootKey.of(self.state)
-            bare = {name: base[name] for name in ("PATH", "HOME", "LANG") if name in base}
+            bare = {name: base[name] for name in ("PATH", "HOME", "LANG", "LD_PRELOAD") if name in base}
             tls = self.certificate is not None
             server = aws.ministack_environment(self.state, self._ports["aws"], self.root, tls)
             self._launch(self._servers, "aws", [str(aws.MINISTACK)], bare | server)

@@ -6,6 +6,7 @@ import random
 import re
 import string
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 LOCK = "local/ministack.lock"
@@ -134,3 +137,42 @@ def test_a_database_out_of_reach_fails_the_audit_and_says_so():
     assert said.returncode == 2
     assert "The database of vulnerabilities could not be asked: nothing is known about" in said.stderr
     assert "No known vulnerability" not in said.stdout
+
+
+# The dates that the tests are run on
+
+ON = "2028-02-29 23:59:30 Asia/Kolkata"
+CLOCKS = """
+import json, sqlite3, subprocess, time
+from datetime import UTC, datetime
+from threading import Event
+from multiprocessing import Semaphore
+
+began = time.monotonic()
+time.sleep(0.1)
+Event().wait(0.1)
+Semaphore(0).acquire(timeout=0.1)
+print(json.dumps({
+    "waited": time.monotonic() - began,
+    "zone": time.tzname[0],
+    "datetime": str(datetime.now(UTC)),
+    "time": str(datetime.fromtimestamp(time.time(), UTC)),
+    "sqlite": sqlite3.connect(":memory:").execute("select datetime('now')").fetchone()[0],
+    "child": subprocess.check_output(["date", "--utc", "+%F %T"], text=True),
+}))
+"""
+
+
+def test_on_another_date_every_clock_shows_it_and_waits_take_as_long_as_ever():
+    done = subprocess.run(
+        [ROOT / ".ci/on-date", ON, sys.executable, "-c", CLOCKS], capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert 0.3 <= said.pop("waited") < 5
+    assert said.pop("zone") == "IST"
+    assert {clock for clock, shown in said.items() if not shown.startswith("2028-02-29 23:59:")} == set()
+
+
+def test_a_command_on_another_date_ends_as_it_ended():
+    assert subprocess.run([ROOT / ".ci/on-date", ON, "sh", "-c", "exit 3"]).returncode == 3

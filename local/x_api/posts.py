@@ -1,7 +1,8 @@
 """Invented accounts and posts: a pure function of (handle, day), the same on every machine.
 
 Any day from 2010-11-05 on. A day's `slots` (ids and kinds) are cheap and cached; the `post` in a slot is
-written when it is asked for. Only `Random.random()` is used: its stream is what Python promises to keep.
+written when it is asked for. On every day, an account that `shows` has a long post, an edited one, and one
+with all that a post can hold. Only `Random.random()` is used: its stream is what Python promises to keep.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from functools import lru_cache
 from random import Random
 from typing import Any, NamedTuple, TypeVar
 
-from local.x_api.texts import LONG, ODDITIES, SENTENCES, WORDS
+from local.x_api.texts import FULL, LONG, ODDITIES, SENTENCES, WORDS
 from local.x_api.writing import code, cut, typed
 
 _SHARES = {  # of the likes
@@ -30,6 +31,8 @@ EPOCH_MS = 1288834974657
 DAY_MS = 86_400_000
 EDIT_WINDOW = timedelta(minutes=60)
 DEMO = ("acme_press", "orbital_news", "quiet_garden")
+LONG_AT, EDIT_AT, FULL_AT = 0, 2, 3
+"""What is at which place in the day of an account that `shows`: the edit is one of the post before it."""
 Choice = TypeVar("Choice")
 
 
@@ -42,6 +45,7 @@ class Account:
     topics: tuple[str, ...] = ("press", "orbit", "garden")
     long: float = 0.08
     odd: int = 4  # every how many-th post is an oddity; 0 is never
+    shows: bool = False  # six posts or more, and on every day a long one, an edited one and a full one
     all_hours: bool = False  # posts from 00:00:00 to 23:59:59, not from 06:00 to 22:00
     shallow: bool = False  # the timeline ends at its newest 3,200 posts, 800 without replies
     state: str = "active"
@@ -51,7 +55,7 @@ BUSY = Account(0, 0, odd=2, all_hours=True)
 
 # The first pattern that a handle matches decides; a number in it is the posts a day.
 ACCOUNTS = (
-    (r"acme_press", Account(4, 9, ("press",), long=0.3, odd=0)),
+    (r"acme_press", Account(6, 9, ("press",), long=0.1, odd=0, shows=True)),
     (r"orbital_news", Account(280, 320, ("orbit",), long=0.01, odd=12, all_hours=True)),
     (r"quiet_garden", Account(-1, 2, ("garden",), long=0, odd=0)),  # no post on half of the days
     (r"suspended_.*", replace(BUSY, state="suspended")),
@@ -121,12 +125,13 @@ def slots(handle: str, day: date) -> tuple[Slot, ...]:
         return ()
     rng = _random(handle, day.isoformat())
     own = max(0, behaviour.fewest + int(rng.random() * (behaviour.most - behaviour.fewest + 1)))
-    kinds = _kinds(rng, own)
-    times = _times(rng, kinds, behaviour.all_hours)
+    kinds = _kinds(rng, own, FULL_AT + 1 if behaviour.shows else 1)
+    edits = _edits(kinds, behaviour.shows)
+    times = _times(rng, len(kinds), edits, behaviour.all_hours)
     midnight = id_at(datetime(day.year, day.month, day.day, tzinfo=UTC))
     ids = [midnight + (ms << 22) + int(rng.random() * (1 << 22)) for ms in times]
     found: list[Slot] = []
-    for chain in _chains(kinds):
+    for chain in _chains(len(kinds), edits):
         history = tuple(ids[i] for i in chain)
         found += [Slot(ids[i], kinds[i], chain[0], history) for i in chain]
     return tuple(found)
@@ -148,7 +153,8 @@ def post(handle: str, slot: Slot) -> dict[str, Any]:
     first = slot.history[0]
     rng = _random(handle, str(first))
     version = slot.history.index(slot.id)
-    lang, raw, pictured = _raw_text(rng, account(handle), slot)
+    behaviour = account(handle)
+    lang, raw, pictured = _raw_text(rng, behaviour, slot)
     body: dict[str, Any] = {
         "id": str(slot.id),
         "author_id": user_id(handle),
@@ -165,7 +171,8 @@ def post(handle: str, slot: Slot) -> dict[str, Any]:
         "possibly_sensitive": rng.random() < 0.01,
         "reply_settings": "everyone",
     }
-    raw = _refer(body, rng, slot, raw + " (corrected)" * version)
+    quoting = 1 if behaviour.shows and slot.place == FULL_AT else 0.1
+    raw = _refer(body, rng, slot, raw + " (corrected)" * version, quoting)
     _write(body, handle, rng, raw, pictured and slot.kind != "retweeted")
     return body
 
@@ -182,44 +189,46 @@ def _pick(rng: Random, choices: Sequence[Choice]) -> Choice:
     return choices[int(rng.random() * len(choices))]
 
 
-def _kinds(rng: Random, own: int) -> list[str]:
-    """What the slots of a day hold. The first and the last are own posts where there are two."""
+def _kinds(rng: Random, own: int, opening: int) -> list[str]:
+    """What the slots of a day hold. The `opening` ones and the last are own posts where there are as many."""
     others = 1 + own // 6
     kinds = ["own"] * (own + others)
-    first, width = min(own, 1), own + others - min(own, 2)
+    first, width = min(own, opening), own + others - min(own, opening + 1)
     for k in range(others):
         part = range(k * width // others, (k + 1) * width // others)
         kinds[first + _pick(rng, part)] = "retweeted" if k % 3 else "replied_to"
     return kinds
 
 
-def _is_edit(kinds: list[str], i: int) -> bool:
-    return i % 40 in (7, 8) and i + 1 < len(kinds) and kinds[i] == kinds[i - 1] == "own"
+def _edits(kinds: list[str], shows: bool) -> set[int]:
+    """The slots that hold a later version of the post before them."""
+    chosen = {i for i in range(len(kinds) - 1) if i % 40 in (7, 8) or (shows and i == EDIT_AT)}
+    return {i for i in chosen if kinds[i] == kinds[i - 1] == "own"}
 
 
-def _chains(kinds: list[str]) -> list[list[int]]:
+def _chains(count: int, edits: set[int]) -> list[list[int]]:
     """Slots grouped into the versions of one post."""
     chains: list[list[int]] = []
-    for i in range(len(kinds)):
-        if _is_edit(kinds, i):
+    for i in range(count):
+        if i in edits:
             chains[-1].append(i)
         else:
             chains.append([i])
     return chains
 
 
-def _times(rng: Random, kinds: list[str], all_hours: bool) -> list[int]:
+def _times(rng: Random, count: int, edits: set[int], all_hours: bool) -> list[int]:
     """Milliseconds of the day, rising: one in each equal part of it, but an edit soon after what it edits."""
     opens, closes = (0, DAY_MS) if all_hours else (DAY_MS // 4, DAY_MS * 22 // 24)
-    step = (closes - opens) / len(kinds)
+    step = (closes - opens) / count
     times: list[int] = []
-    for i in range(len(kinds)):
+    for i in range(count):
         chance = rng.random()
-        if _is_edit(kinds, i):
+        if i in edits:
             times.append(times[-1] + 1 + int(chance * min(step / 2, 1_500_000)))
         elif all_hours and i == 0:
             times.append(int(chance / 2 * min(1000, step)))
-        elif all_hours and i == len(kinds) - 1:
+        elif all_hours and i == count - 1:
             times.append(DAY_MS - 1 - int(chance * min(1000, step)))
         else:
             times.append(opens + int((i + chance / 2) * step))
@@ -232,7 +241,9 @@ def _raw_text(rng: Random, behaviour: Account, slot: Slot) -> tuple[str, str, bo
     if behaviour.odd and slot.place % behaviour.odd == 1:
         lang, template, pictured = ODDITIES[(slot.place // behaviour.odd + day) % len(ODDITIES)]
         return lang, _fill(rng, template), pictured
-    if slot.kind == "own" and rng.random() < behaviour.long:
+    if behaviour.shows and slot.place == FULL_AT:
+        return "en", _fill(rng, FULL[day % len(FULL)]), False
+    if slot.kind == "own" and (rng.random() < behaviour.long or (behaviour.shows and slot.place == LONG_AT)):
         lang = "en" if rng.random() < 0.5 else _pick(rng, sorted(LONG))
         return lang, _fill(rng, _essay(rng, lang)), rng.random() < 0.3
     topic = SENTENCES[_pick(rng, behaviour.topics)]
@@ -263,7 +274,7 @@ def _metrics(rng: Random, kind: str) -> dict[str, int]:
     return counts
 
 
-def _refer(body: dict[str, Any], rng: Random, slot: Slot, raw: str) -> str:
+def _refer(body: dict[str, Any], rng: Random, slot: Slot, raw: str, quoting: float) -> str:
     """Adds what a post refers to, and returns its text with what that puts around it."""
     references = []
     if slot.kind != "own":
@@ -274,7 +285,7 @@ def _refer(body: dict[str, Any], rng: Random, slot: Slot, raw: str) -> str:
             raw = f"@{other} {raw}"
         else:
             raw = cut(f"RT @{other}: {raw}", 139)
-    if slot.kind != "retweeted" and len(raw) > 20 and rng.random() < 0.1:
+    if slot.kind != "retweeted" and len(raw) > 20 and rng.random() < quoting:
         quoted = _earlier(rng, slot)
         raw += f" https://twitter.com/{_pick(rng, WORDS['who'])}/status/{quoted}"
         references.append({"type": "quoted", "id": quoted})

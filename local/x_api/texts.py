@@ -67,6 +67,13 @@ SENTENCES = {
     ),
 }
 
+# With a link, a hashtag and a mention each.
+FULL = (
+    "{title} is here, with a map that folds out and a foreword by @{who}. #NewBooks https://acme.example.org/{n}",
+    "{person} tells @{who} how {title} came about, in {n} minutes. #BookTalk https://acme.example.org/talks/{n}",
+    "Open bindery in {place} on {weekday}, {hour}: @{who} brings the glue. #OpenDay https://acme.example.org/{n}",
+)
+
 LONG = {
     "en": (
         "{opening}: {n} readers asked this week, and the answer is longer than a label.",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,15 +10,21 @@ import httpx
 import pytest
 from tenacity import retry, retry_if_not_result, stop_after_delay, wait_fixed
 
-from local import aws, x_api
+from local import aws
 from local.stack import Stack
 
 ENDED = {"success", "failed"}
+TODAY = datetime.now(UTC).date()
+"""The day on which the tests began: midnight may pass while they run."""
 
 
 def day_ago(number: int) -> str:
-    """A day that timelines still show, 1 to 6 days ago. Tests that land a day of their own share 5 and 6."""
-    return str(datetime.now(UTC).date() - timedelta(days=number))
+    """A day that has settled, and that timelines and counts still show after midnight: 2 to 5 days ago.
+
+    Tests that land a day of their own share the fifth.
+    """
+    assert 2 <= number <= 5
+    return str(TODAY - timedelta(days=number))
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +52,9 @@ class Airflow:
 
     def __init__(self, url: str) -> None:
         self._http = httpx.Client(base_url=f"{url}/api/v2", trust_env=False, timeout=30)
+
+    def close(self) -> None:
+        self._http.close()
 
     def call(self, method: str, path: str, **options: Any) -> Any:
         answer = self._http.request(method, path, **options)
@@ -112,12 +122,20 @@ class Airflow:
 
 
 @pytest.fixture(scope="session")
-def airflow(stack) -> Airflow:
+def airflow(stack) -> Iterator[Airflow]:
     """The live Airflow, with no cap on what all the tests together buy."""
-    client = Airflow(stack.url)
-    client.set_variable("twitter_run_budget_usd", "0")
-    client.set_variable("twitter_month_budget_usd", "0")
-    return client
+    with closing(Airflow(stack.url)) as client:
+        client.set_variable("twitter_run_budget_usd", "0")
+        client.set_variable("twitter_month_budget_usd", "0")
+        yield client
+
+
+@pytest.fixture(scope="session")
+def landed(airflow) -> dict[str, str]:
+    """Three days, backfilled at once with the handles that the stack is seeded with: the run of each."""
+    runs = airflow.backfill(day_ago(4), day_ago(2))
+    assert [airflow.wait(run) for run in runs.values()] == ["success"] * 3
+    return runs
 
 
 @pytest.fixture
@@ -141,6 +159,9 @@ class X:
 
     def __init__(self, port: int) -> None:
         self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}/_control", trust_env=False)
+
+    def close(self) -> None:
+        self._http.close()
 
     def requests(self) -> list[dict[str, Any]]:
         return self._http.get("/requests").raise_for_status().json()
@@ -166,10 +187,10 @@ class X:
 @pytest.fixture
 def x(stack) -> Iterator[X]:
     """The stand-in for X, with an empty request log and no fault ordered."""
-    control = X(stack.x_port)
-    control.forget()
-    yield control
-    control.behave()
+    with closing(X(stack.x_port)) as control:
+        control.forget()
+        yield control
+        control.behave()
 
 
 class Bucket:
@@ -189,9 +210,8 @@ class Bucket:
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
-    def delete(self, prefix: str) -> None:
-        for key in self.keys(prefix):
-            self.client.delete_object(Bucket=self.name, Key=key)
+    def version(self, key: str) -> str:
+        return self.client.head_object(Bucket=self.name, Key=key)["VersionId"]
 
 
 @pytest.fixture(scope="session")
@@ -204,23 +224,3 @@ def role_s3(stack):
     """An S3 client with the pipeline's own rights."""
     assert not stack.env_file.real_aws
     return aws.role_session(stack.metadata).client("s3", endpoint_url=stack.aws)
-
-
-@pytest.fixture
-def deployment(stack, monkeypatch):
-    """A sound deployment in the environment, for stages that run in the test itself; one may spoil it."""
-    for name in ("AWS_ENDPOINT_URL", "AWS_EC2_METADATA_SERVICE_ENDPOINT", "AWS_DEFAULT_REGION"):
-        monkeypatch.setenv(name, stack.environment[name])
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-    connection = {
-        "conn_type": "http",
-        "host": f"http://127.0.0.1:{stack.x_port}",
-        "login": x_api.CONSUMER_KEY,
-        "password": x_api.CONSUMER_SECRET,
-        "extra": {"access_token": x_api.ACCESS_TOKEN, "access_token_secret": x_api.ACCESS_TOKEN_SECRET},
-    }
-    monkeypatch.setenv("AIRFLOW_CONN_TWITTER_DEFAULT", json.dumps(connection))
-    monkeypatch.setenv("AIRFLOW_VAR_TWITTER_BUCKET", stack.bucket)
-    monkeypatch.setenv("AIRFLOW_VAR_TWITTER_HANDLES", "posts_2_sound")
-    return connection

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import signal
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -64,69 +65,19 @@ def test_a_purchase_killed_twice_buys_no_page_twice(airflow, stack, bucket, x, v
 
 def test_a_rate_window_is_waited_out_without_a_slot(airflow, x, variables):
     variables(twitter_handles="posts_4_window")
-    reset = int(datetime.now().astimezone().timestamp()) + 20
+    reset = int(time.time()) + 10
     body = {"title": "Too Many Requests", "type": "about:blank", "status": 429, "detail": "Too Many Requests"}
     headers = {"x-rate-limit-limit": 1, "x-rate-limit-remaining": 0, "x-rate-limit-reset": reset}
     x.order({"match": "GET /2/users/.*/tweets", "status": 429, "body": body, "headers": headers})
-    run = airflow.trigger(day=day_ago(6))
+    run = airflow.trigger(day=day_ago(5))
     airflow.wait_for_task(run, "extract", "up_for_retry")
     assert airflow.call("GET", "/pools/default_pool")["occupied_slots"] == 0
     assert airflow.wait(run) == "success"
     again = [datetime.fromisoformat(page["time"]).timestamp() for page in x.pages()][1]
-    assert 0 <= again - reset <= 15
+    assert again >= reset
 
 
-def test_of_100_accounts_95_land_and_five_are_named_until_they_are_mended(airflow, bucket, x, variables):
-    gone = ["suspended_1", "suspended_2", "suspended_3", "protected_1", "unknown_1"]
-    fine = [f"posts_53_{n}" for n in range(95)]
-    variables(twitter_handles=", ".join([*fine, *gone]))
-    run = airflow.trigger(day=day_ago(6))
-    assert airflow.wait(run) == "failed"
-    assert airflow.states(run) == {"extract": "success", "transform": "success", "load": "failed"}
-    log = airflow.log_text(run, "load")
-    assert f"{day_ago(6)} is published without 5 of 100 accounts" in log
-    assert all(f"{handle}: " in log for handle in gone)
-    totals = bucket.json(Day.parse(day_ago(6)).receipt)["totals"]
-    assert totals["published"] + totals["duplicates"] == 95 * 53 > 5000
-    assert totals["proof"] == {"matched": 95, "unchecked": 5}
-
-    x.forget()
-    airflow.clear(run, "extract")
-    airflow.wait_for_task(run, "extract", "success")
-    assert airflow.wait(run) == "failed"  # load still is
-    asked = {handle for request in x.requests() for handle in request["handles"]}
-    assert asked == set(gone)
-
-    x.forget()
-    variables(twitter_handles=", ".join(fine))
-    airflow.clear(run, "load")
-    assert airflow.wait(run) == "success"
-    assert x.requests() == []
-    assert "Waived" in airflow.log_text(run, "load")
-    handed_on = [airflow.xcom(run, task) for task in ("extract", "transform", "load")]
-    assert sum(len(json.dumps(value)) for value in handed_on) < 4096
-
-
-def test_three_backfilled_days_stay_below_the_cap_of_the_month(airflow, bucket, x, variables):
-    spent = sum(ledger["spent_mills"] for ledger in entries(bucket))
-    cap = spent + 500  # half a dollar: one day of 60 posts fits, a second one does not
-    variables(twitter_handles="posts_60_cap", twitter_month_budget_usd=f"{cap / 1000:.3f}")
-    runs = airflow.backfill(day_ago(6), day_ago(4))
-    states = [airflow.wait(run) for run in runs.values()]
-    assert sorted(states) == ["failed", "failed", "success"]
-    assert sum(ledger["spent_mills"] for ledger in entries(bucket)) <= cap
-    stopped = next(run for run, state in zip(runs.values(), states, strict=True) if state == "failed")
-    assert "Raise twitter_month_budget_usd and clear `extract`" in airflow.log_text(stopped, "extract")
-
-
-def entries(bucket) -> list[dict]:
-    return [bucket.json(key) for key in bucket.keys("twitter_ledger/")]
-
-
-def test_no_log_xcom_or_object_holds_a_secret(airflow, stack, bucket, x, variables):
-    variables(twitter_handles="acme_press")
-    run = airflow.trigger(day=day_ago(6))
-    assert airflow.wait(run) == "success"
+def test_no_log_xcom_or_object_holds_a_secret(landed, airflow, stack, bucket):
     secrets = [
         secret.encode()
         for secret in (
@@ -144,18 +95,10 @@ def test_no_log_xcom_or_object_holds_a_secret(airflow, stack, bucket, x, variabl
         if file.is_file()
     }
     assert any(b'"level":"debug"' in text or b"DEBUG" in text for text in said.values())
+    run, *_ = landed.values()
     said |= {task: json.dumps(airflow.xcom(run, task)).encode() for task in ("extract", "transform", "load")}
     for key in bucket.keys(""):
         data = bucket.read(key)
         said[key] = gzip.decompress(data) if key.endswith(".gz") else data
     leaks = {name for name, text in said.items() for secret in secrets if secret in text}
     assert leaks == set()
-
-
-def test_every_account_of_every_receipt_balances(bucket):
-    receipts = [bucket.json(key) for key in bucket.keys("") if key.endswith("/receipt.json")]
-    assert receipts
-    for receipt in receipts:
-        for account in receipt["accounts"]:
-            kept = ("published", "rejected", "duplicates", "outside", "over_limit")
-            assert account["fetched"] == sum(account[name] for name in kept), (receipt["day"], account)

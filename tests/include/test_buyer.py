@@ -4,7 +4,7 @@ import pytest
 
 from include.twitter.extract.money import Budget, Cap
 from include.twitter.extract.buyer import Stopped
-from include.twitter.errors import NoAccess, Outage, OverBudget, UnexpectedAnswer
+from include.twitter.errors import NoAccess, Outage, OverBudget
 from include.twitter.extract.walk import Walk
 from tests.include.invented import DAY, MemoryLake, post
 from tests.include.shop import FORBIDDEN, OUTAGE, ROOT, Try, open_shop, page, total, users
@@ -95,40 +95,7 @@ def test_a_search_asks_for_no_page_that_is_smaller_than_x_serves(shop, lake):
     assert shop.asked == []
 
 
-def test_no_request_is_sent_that_could_cross_the_cap(shop, lake):
-    buyer = Try(shop, lake, budget=dollars_for_a_run(4)).buyer
-    with pytest.raises(OverBudget, match="at least 5 posts"):
-        buyer.timeline("NASA", Walk(DAY, 0), "42")
-    with pytest.raises(OverBudget, match="at least 1 users"):
-        buyer.users(["NASA"])
-    with pytest.raises(OverBudget, match="at least 1 counts"):
-        buyer.count(["NASA"])
-    assert shop.asked == []
-
-
 # Pages that cannot be used
-
-
-def test_a_page_without_a_field_that_must_be_there_is_kept_apart_and_is_no_page_to_go_on_from(shop, lake):
-    shop.has("timeline 42", page(post(2, public_metrics=None), post(1, public_metrics=None), token="t1"))
-    budget, walk = dollars_for_a_run(5_000), Walk(DAY, 0)
-    first = Try(shop, lake, budget=budget)
-    with pytest.raises(UnexpectedAnswer, match="X sent 2 posts without public_metrics"):
-        first.buyer.timeline("NASA", walk, "42")
-    assert walk == Walk(DAY, 0)
-    assert staged(lake) == ["refused-nasa/0001.json.gz"]
-    assert first.purchase.pages("NASA") == ()
-
-
-def test_the_posts_of_a_page_that_cannot_be_used_were_bought(shop, lake):
-    shop.has("timeline 42", page(post(2, public_metrics=None), post(1, public_metrics=None)))
-    budget = dollars_for_a_run(5_000)
-    first = Try(shop, lake, budget=budget)
-    with pytest.raises(UnexpectedAnswer):
-        first.buyer.timeline("NASA", Walk(DAY, 0), "42")
-    assert budget.room == 4_990
-    assert first.purchase.bought() == {"posts": 2, "users": 0, "counts": 0}
-    assert Try(shop, lake, attempt=2).purchase.bought() == {"posts": 2, "users": 0, "counts": 0}
 
 
 # Counts
@@ -158,18 +125,6 @@ def test_a_count_costs_the_same_whatever_it_counts(shop, lake):
     buyer = Try(shop, lake, budget=budget).buyer
     assert (buyer.count(["NASA"]), buyer.count(["esa"])) == (0, 12_000)
     assert budget.room == 0
-
-
-@pytest.mark.parametrize(
-    "body",
-    [{}, {"errors": [{"title": "Service Unavailable", "type": "about:blank"}]}],
-    ids=["nothing", "an error inside a 200"],
-)
-def test_a_count_without_a_total_is_no_count_and_is_not_bought_again(shop, lake, body):
-    shop.has("count NASA", body)
-    assert Try(shop, lake).buyer.count(["NASA"]) is None
-    assert Try(shop, lake, attempt=2).buyer.count(["NASA"]) is None
-    assert len(shop.asked) == 1
 
 
 # Another reader has failed

@@ -6,7 +6,7 @@ from threading import Barrier
 import pytest
 
 from include.twitter.extract.money import Budget, Cap
-from include.twitter.errors import BadKeys, NoAccess, Outage, OverBudget, UnexpectedAnswer
+from include.twitter.errors import BadKeys, NoAccess, Outage
 from tests.include.invented import SUSPENDED, MemoryLake, about, post
 from tests.include.shop import FORBIDDEN, LIMIT, OUTAGE, ROOT, Try, open_shop, page, total, users
 
@@ -133,21 +133,6 @@ def test_more_than_a_hundred_handles_are_looked_up_in_hundreds(shop, lake):
     assert (len(shop.asked), len(accounts)) == (2, 101)
 
 
-def test_an_account_that_x_does_not_know_or_will_not_show_does_not_stop_the_others(shop, lake):
-    unknown = about("gone", "Not Found Error", "Could not find user.", parameter="usernames")
-    shop.has("users gone,out,NASA", users(out="42", NASA="11") | {"errors": [unknown]})
-    shop.has("timeline 42", {"errors": [SUSPENDED]})
-    shop.has("timeline 11", page(post(1)))
-    shop.has("count NASA", total(1))
-    Try(shop, lake).collect("gone", "out", "NASA")
-    told = {name: (line["outcome"], line["reason"], line["proof"]) for name, line in lines(lake).items()}
-    assert told == {
-        "gone": ("unavailable", "Not Found Error: Could not find user.", "unchecked"),
-        "out": ("unavailable", "Forbidden: User has been suspended: [42].", "unchecked"),
-        "NASA": ("complete", None, "matched"),
-    }
-
-
 # The proof
 
 
@@ -199,37 +184,6 @@ def test_only_inside_a_group_that_does_not_match_is_each_account_counted_alone(s
         "search u22",
     ]
     assert {name for name, account in accounts.items() if account.arrived == 2} == {"u22"}
-
-
-def test_an_account_that_came_short_is_read_again_once_and_matches_with_both(shop, lake):
-    remember(lake, NASA="11")
-    shop.has("timeline 11", page(post(3), post(1)))
-    shop.has("count NASA", total(3))
-    shop.has("search NASA", page(post(2), token="t1"))
-    shop.has("search NASA t1", page(post(1)))
-    accounts = Try(shop, lake).collect("NASA")
-    assert proofs(accounts) == {"NASA": "matched"}
-    line = lines(lake)["NASA"]
-    assert (line["counted"], line["posts"]) == (3, 4)
-    assert line["pages"] == [
-        f"{ROOT}buy=1/nasa/0001.json.gz",
-        f"{ROOT}buy=1/search-nasa/0001.json.gz",
-        f"{ROOT}buy=1/search-nasa/0002.json.gz",
-    ]
-    assert shop.sizes["search NASA"] == 100
-
-
-def test_an_account_that_stays_short_lands_as_it_is_with_a_warning(shop, lake, caplog):
-    remember(lake, NASA="11")
-    shop.has("timeline 11", page(post(1)))
-    shop.has("count NASA", total(3))
-    shop.has("search NASA", page(post(1)))
-    accounts = Try(shop, lake).collect("NASA")
-    assert proofs(accounts) == {"NASA": "short"}
-    assert lines(lake)["NASA"]["counted"] == 3
-    assert lines(lake)["NASA"]["outcome"] == "complete"
-    assert "NASA: X counts 3 posts, 1 arrived" in caplog.messages
-    assert shop.asked == ["timeline 11", "count NASA", "search NASA"]
 
 
 def test_an_account_that_reached_its_limit_is_not_counted(shop, lake):
@@ -298,43 +252,6 @@ def test_a_short_account_whose_second_reading_the_budget_does_not_hold_lands_as_
 # A second try
 
 
-def test_a_second_try_asks_for_no_look_up_no_page_and_no_count_that_is_staged(shop, lake):
-    shop.has("users NASA,esa", users(NASA="11", esa="22"))
-    shop.has("timeline 11", page(post(2), token="t1"))
-    shop.has("timeline 11 t1", page(post(1)))
-    shop.has("timeline 22", page(post(3)))
-    shop.has("count NASA,esa", total(4))
-    shop.has("count NASA", total(3))
-    shop.has("count esa", OUTAGE, total(1))
-    shop.has("search NASA", page(post(2), token="s1"))
-    shop.has("search NASA s1", page(post(4)))
-    with pytest.raises(Outage):
-        Try(shop, lake).collect("NASA", "esa")
-    first, shop.asked = shop.asked, []
-    lake.objects.pop("twitter_accounts/accounts.json")  # the purchase alone is enough
-    accounts = Try(shop, lake, attempt=2).collect("NASA", "esa")
-    assert len(first) == 9
-    # What the search brought is held against the group's count before anything else is asked for.
-    assert shop.asked == []
-    assert proofs(accounts) == {"NASA": "matched", "esa": "matched"}
-    assert lines(lake)["NASA"]["posts"] == 4
-
-
-def test_a_second_try_goes_on_after_the_last_staged_page(shop, lake):
-    shop.has("users NASA", users(NASA="11"))
-    shop.has("timeline 11", page(post(3), token="t1"))
-    shop.has("timeline 11 t1", page(post(2), token="t2"))
-    shop.has("timeline 11 t2", OUTAGE, page(post(1)))
-    with pytest.raises(Outage):
-        Try(shop, lake).collect("NASA")
-    assert staged(lake) == ["nasa/0001.json.gz", "nasa/0002.json.gz", "users-by/0001.json.gz"]
-    shop.asked = []
-    shop.has("count NASA", total(3))
-    accounts = Try(shop, lake, attempt=2).collect("NASA")
-    assert shop.asked == ["timeline 11 t2", "count NASA"]
-    assert (proofs(accounts), accounts["NASA"].arrived) == ({"NASA": "matched"}, 3)
-
-
 def test_a_second_try_goes_on_with_a_search_that_was_cut_off(shop, lake):
     remember(lake, NASA="11")
     shop.has("timeline 11", page(post(1)))
@@ -349,29 +266,6 @@ def test_a_second_try_goes_on_with_a_search_that_was_cut_off(shop, lake):
     assert (proofs(accounts), lines(lake)["NASA"]["posts"]) == ({"NASA": "matched"}, 3)
 
 
-def test_of_a_red_day_only_the_accounts_that_were_missing_are_asked_for(shop, lake):
-    unknown = about("gone", "Not Found Error", "Could not find user.", parameter="usernames")
-    shop.has("users NASA,esa,gone,out", users(NASA="11", esa="22", out="42") | {"errors": [unknown]})
-    shop.has("timeline 11", page(post(2), post(1)))
-    shop.has("timeline 22", page(post(3)))
-    shop.has("timeline 42", {"errors": [SUSPENDED]}, page(post(5)))
-    shop.has("count NASA,esa", total(4))
-    shop.has("count NASA", total(2))
-    shop.has("count esa", total(2))
-    shop.has("search esa", page(post(3)))
-    before = Try(shop, lake).collect("NASA", "esa", "gone", "out")
-    assert proofs(before) == {"NASA": "matched", "esa": "short", "gone": "unchecked", "out": "unchecked"}
-    shop.asked = []
-    shop.has("users gone", users(gone="33"))
-    shop.has("timeline 33", page(post(4)))
-    shop.has("count gone,out", total(2))
-    after = Try(shop, lake, attempt=2).collect("NASA", "esa", "gone", "out")
-    assert sorted(shop.asked) == ["count gone,out", "timeline 33", "timeline 42", "users gone"]
-    assert proofs(after) == {"NASA": "matched", "esa": "short", "gone": "matched", "out": "matched"}
-    assert after["esa"].counted == 2
-    assert {line["outcome"] for line in lines(lake).values()} == {"complete"}
-
-
 def test_accounts_that_were_not_proved_are_counted_when_a_red_day_goes_on(shop, lake):
     remember(lake, NASA="11", out="42")
     shop.has("timeline 11", page(post(1)))
@@ -382,24 +276,6 @@ def test_accounts_that_were_not_proved_are_counted_when_a_red_day_goes_on(shop, 
         "NASA": "matched",
         "out": "unchecked",
     }
-
-
-def test_a_page_that_cannot_be_used_is_asked_for_again_by_the_next_try(shop, lake):
-    remember(lake, NASA="11")
-    shop.has("timeline 11", page(post(1, public_metrics=None)), page(post(1)))
-    shop.has("count NASA", total(1))
-    with pytest.raises(UnexpectedAnswer):
-        Try(shop, lake).collect("NASA")
-    second = Try(shop, lake, attempt=2)
-    assert proofs(second.collect("NASA")) == {"NASA": "matched"}
-    assert staged(lake) == [
-        "counts-of/0001.json.gz",
-        "manifest.json",
-        "nasa/0001.json.gz",
-        "refused-nasa/0001.json.gz",
-    ]
-    assert lines(lake)["NASA"]["posts"] == 1
-    assert second.purchase.bought() == {"posts": 2, "users": 0, "counts": 1}
 
 
 # Several readers
@@ -470,16 +346,6 @@ def test_accounts_that_wait_for_a_reader_are_not_begun_after_a_failure(shop, lak
     assert len(shop.asked) in (8, 9)
 
 
-def test_the_cap_ends_a_day_with_the_pages_that_it_paid_for(shop, lake):
-    remember(lake, NASA="11")
-    shop.has("timeline 11", page(*map(post, range(1, 21)), token="t1"))
-    budget = Budget(Cap("twitter_run_budget_usd", 120, 0))
-    with pytest.raises(OverBudget, match=r"\$0\.100 of \$0\.12 are spent"):
-        Try(shop, lake, budget=budget).collect("NASA")
-    assert shop.sizes == {"timeline 11": 24}
-    assert staged(lake) == ["nasa/0001.json.gz"]
-
-
 # The archive
 
 
@@ -492,17 +358,6 @@ def test_an_old_day_is_searched_for_in_the_archive_and_its_accounts_are_looked_u
     assert shop.sizes["search-all NASA"] == 10
     assert proofs(accounts) == {"NASA": "limited"}
     assert staged(lake) == ["manifest.json", "nasa/0001.json.gz", "users-by/0001.json.gz"]
-
-
-def test_a_protected_account_is_not_searched_for_in_the_archive(shop, lake):
-    hidden = {"data": [{"id": "11", "username": "NASA", "protected": True}]}
-    shop.has("users NASA", hidden)
-    accounts = Try(shop, lake, archive=True).collect("NASA")
-    assert shop.asked == ["users NASA"]
-    assert (accounts["NASA"].walk.outcome, accounts["NASA"].walk.reason) == (
-        "unavailable",
-        "Authorization Error: the account is protected, and the archive shows nothing of it",
-    )
 
 
 def test_an_account_that_was_protected_is_looked_up_again_when_a_red_day_goes_on(shop, lake):

@@ -186,55 +186,6 @@ def test_a_run_of_line_breaks_is_one_space_in_the_csv_and_itself_in_parquet(tmp_
     assert [row["text"] for row in parquet_by_pyarrow(day.parquet)] == [f"one{each}two" for each in breaks]
 
 
-HARD_TEXTS = [
-    '"',
-    '""',
-    ',"',
-    "a,b;c\td|e",
-    " spaces ",
-    "",
-    "NA",
-    "nan",
-    "null",
-    "None",
-    "007",
-    "1e5",
-    "2026-11-18",
-    "true",
-    "#",
-    "\\",
-    '\\"',
-    "\\N",
-    "=1+1",
-    "\ufeffbom",
-    "\u200b",
-    "\x1a",
-    "👩‍🚀",
-    "𝔘𝔫𝔦",
-    "\u202eRTL",
-    "\u00e9",
-    "e\u0301",
-]
-
-
-@pytest.mark.parametrize("reader", CSV_READERS)
-def test_any_text_comes_back_from_every_reader_of_the_csv_as_it_was(tmp_path, reader):
-    day = of_texts(tmp_path, HARD_TEXTS)
-    assert [row["text"] for row in reader(day.csv)] == HARD_TEXTS
-
-
-@pytest.mark.parametrize("reader", PARQUET_READERS)
-def test_any_text_comes_back_from_every_reader_of_parquet_as_it_was(tmp_path, reader):
-    day = of_texts(tmp_path, HARD_TEXTS)
-    assert [row["text"] for row in reader(day.parquet)] == HARD_TEXTS
-
-
-def test_a_line_break_in_a_link_does_not_break_the_line(tmp_path):
-    entity = {"start": 0, "end": 6, "url": "t.co/a", "expanded_url": "https://sky.example/a\u2028b\x85c"}
-    day = written(tmp_path, [("ObservatoryHill", [post(text="t.co/a", entities={"urls": [entity]})])])
-    assert len(csv_by_lines(day.csv)) == 1
-
-
 def test_lists_are_json_arrays_in_the_csv():
     (row, *_) = [row for row in csv_by_python(GOLDEN) if row["tweet_id"].endswith("05")]
     assert row["hashtags"] == '["Moon","Mars"]'
@@ -307,12 +258,6 @@ def test_csv_and_parquet_hold_the_same_rows_but_for_the_line_breaks_of_the_text(
     for row in from_parquet:
         row["text"] = contract.LINE_BREAKS.sub(" ", row["text"])
     assert from_parquet == csv_by_python(day.csv)
-
-
-def test_parquet_keeps_the_text_as_it_was(day):
-    texts = [row["text"] for row in parquet_by_pyarrow(day.parquet)]
-    assert '1. fog\r\n2. "nothing", they said\u20283. #Mars' in texts[3]
-    assert "Log of the night & what we saw:\n\n1." in texts[3]
 
 
 # The checks

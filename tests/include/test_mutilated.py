@@ -5,7 +5,6 @@ other field that is read.
 """
 
 import gzip
-import json
 
 import msgspec
 import pandas as pd
@@ -14,7 +13,7 @@ import pytest
 from include.twitter.transform import receipt, refine
 from include.twitter.transform.partition import Partition
 from include.twitter.transform.post import Entities, Link, Metrics, Post
-from tests.include.invented import DAY, METRICS, answer, in_post_words, post
+from tests.include.invented import DAY, answer, post
 
 TEXTS = {"int": 5, "float": 1.5, "bool": True, "array": [], "object": {}}
 NO_TRUTH = {"int": 1, "float": 1.5, "str": "true", "array": [], "object": {}}
@@ -31,15 +30,12 @@ def each(field, values, expected, around=lambda value: value):
     """A post with the wrong value of each kind, and what is said of it."""
     name = field.split(".")[0]
     return [
-        pytest.param(
-            {name: around(value)}, f"{field}: expected {expected}, got {kind}", id=f"{field}: {kind}"
-        )
-        for kind, value in values.items()
+        ({name: around(value)}, f"{field}: expected {expected}, got {kind}") for kind, value in values.items()
     ]
 
 
 def one(changes, reason):
-    return [pytest.param(changes, reason, id=f"{reason} {json.dumps(changes)[:40]}")]
+    return [(changes, reason)]
 
 
 MUTILATIONS = [
@@ -138,19 +134,8 @@ def ids(batch):
     return [id_[-2:] for id_ in batch.rows["tweet_id"]]
 
 
-@pytest.mark.parametrize(("changes", "reason"), MUTILATIONS)
-def test_a_field_that_is_not_as_it_has_to_be_rejects_its_post_alone(changes, reason):
-    odd = post(2, **changes)
-    batch = batch_of(source(post(1), odd, post(3)))
-    assert ids(batch) == ["01", "03"]
-    assert batch.rejected == [{"username": "ObservatoryHill", "reason": reason, "post": odd}]
-    (tally,) = batch.tallies
-    assert dict(tally.reasons) == {reason: 1}
-    assert balanced(tally) == {"fetched": 3, "published": 2, "rejected": 1}
-
-
 def test_every_field_that_is_read_is_mutilated_once():
-    said = {reason.split(":")[0] for _, reason in (case.values for case in MUTILATIONS)}
+    said = {reason.split(":")[0] for _, reason in MUTILATIONS}
     needed = {"id", "text", "created_at", "author_id"}  # in test_refine.py and test_properties.py
     looked_at = {"withheld"}  # may be anything
     assert set(Post.__struct_fields__) - needed - looked_at <= said
@@ -168,39 +153,6 @@ def test_a_field_that_is_needed_is_told_apart_from_one_that_is_null(name):
         f"{name}: is missing",
         f"{name}: expected str, got null",
     ]
-
-
-@pytest.mark.parametrize(
-    ("sent", "column"),
-    [
-        ("like_count", "likes"),
-        ("retweet_count", "retweets"),
-        ("repost_count", "retweets"),
-        ("reply_count", "replies"),
-        ("quote_count", "quotes"),
-        ("bookmark_count", "bookmarks"),
-        ("impression_count", "impressions"),
-    ],
-)
-@pytest.mark.parametrize("number", [-1, -(2**63)])
-def test_a_negative_count_rejects_its_post_alone(sent, column, number):
-    odd = post(2, public_metrics={sent: number})
-    batch = batch_of(source(post(1), odd, post(3)))
-    assert ids(batch) == ["01", "03"]
-    assert batch.rejected == [
-        {"username": "ObservatoryHill", "reason": f"{column}: is negative", "post": odd}
-    ]
-    assert balanced(batch.tallies[0]) == {"fetched": 3, "published": 2, "rejected": 1}
-
-
-@pytest.mark.parametrize("words", [dict, in_post_words], ids=["tweet", "post"])
-@pytest.mark.parametrize("metrics", [None, dict.fromkeys(METRICS), {}], ids=["null", "nulls", "empty"])
-def test_a_post_whose_counts_are_null_is_published_without_them(words, metrics):
-    batch = batch_of(source(post(1), words(post(2) | {"public_metrics": metrics}), post(3)))
-    assert ids(batch) == ["01", "02", "03"]
-    assert [None if pd.isna(likes) else likes for likes in batch.rows["likes"]] == [1, None, 1]
-    assert [None if pd.isna(retweets) else retweets for retweets in batch.rows["retweets"]] == [2, None, 2]
-    assert balanced(batch.tallies[0]) == {"fetched": 3, "published": 3}
 
 
 def test_null_in_any_field_that_may_be_empty_loses_nothing():
@@ -264,14 +216,15 @@ def test_a_post_of_another_day_is_outside_and_not_rejected_unless_it_cannot_be_r
 
 
 def test_every_mutilated_post_of_a_day_is_kept_as_it_came_beside_its_reason(tmp_path):
-    odd = [case.values[0] for case in MUTILATIONS]
-    posts = [{**post(2), "id": str(10**18 + number), **changes} for number, changes in enumerate(odd)]
+    posts = [
+        {**post(2), "id": str(10**18 + number), **changes} for number, (changes, _) in enumerate(MUTILATIONS)
+    ]
     batch = batch_of(source(post(1), *posts, post(3)))
     assert ids(batch) == ["01", "03"]
     assert balanced(batch.tallies[0]) == {
-        "fetched": len(odd) + 2,
+        "fetched": len(MUTILATIONS) + 2,
         "published": 2,
-        "rejected": len(odd),
+        "rejected": len(MUTILATIONS),
     }
     with Partition(tmp_path) as partition:
         partition.append(batch)
@@ -279,4 +232,4 @@ def test_every_mutilated_post_of_a_day_is_kept_as_it_came_beside_its_reason(tmp_
     assert lines.pop() == ""
     kept = [msgspec.json.decode(line) for line in lines]
     assert [item["post"] for item in kept] == posts
-    assert [item["reason"] for item in kept] == [case.values[1] for case in MUTILATIONS]
+    assert [item["reason"] for item in kept] == [reason for _, reason in MUTILATIONS]

@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow
 import pyarrow.csv
 import pyarrow.parquet
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +25,8 @@ from include.twitter.answer import Answer
 from include.twitter.transform.partition import Partition
 from include.twitter.transform.receipt import COUNTS
 from tests.include.invented import DAY, RECEIVED, answer, in_post_words
+
+pytestmark = pytest.mark.slow
 
 METRICS = {
     "likes": "like_count",

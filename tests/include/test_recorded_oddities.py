@@ -1,6 +1,6 @@
 """Posts that X sent to others, in 23 categories of oddity: each is refined by rules that hold for any post.
 
-They are read as their own account would have been, on their own day. What is expected is found in another way
+They are read as their own account would have been. What is expected is found in another way
 than the pipeline's: by the links' addresses instead of their places.
 """
 
@@ -17,10 +17,11 @@ import pandas as pd
 import pytest
 
 from include.twitter.transform import contract, refine
-from include.twitter.day import Day
-from tests.include.invented import answer, in_post_words
+from tests.include.invented import DAY, answer, in_post_words
 from tests.include.recorded import recorded_oddities
 from tests.include.test_oddities import ODDITIES
+
+pytestmark = pytest.mark.slow
 
 METRICS = {
     "like_count": "likes",
@@ -64,21 +65,26 @@ class Case:
         return self.post["text"].rstrip().endswith(url)
 
 
+def of_the_day(sent):
+    """The same post at the same time of the day of these tests: together they are refined in a moment."""
+    return sent | {"created_at": f"{DAY}{sent['created_at'][10:]}"} if "created_at" in sent else sent
+
+
 def cases_of(posts):
-    """Refine each post as an account of its own, on its own day; all the accounts of a day together."""
-    days = {}
-    for number, sent in enumerate(posts):
-        source = refine.Source(f"account_{number}", sent.get("author_id"), [answer(sent)])
-        days.setdefault(sent.get("created_at", "2026-11-18")[:10], []).append((number, source))
-    cases = {}
-    for date, numbered in days.items():
-        sources = [source for _, source in numbered]
-        (batch,) = refine.batches(sources, day=Day.parse(date), limit=0)
-        for (number, source), tally in zip(numbered, batch.tallies, strict=True):
-            rows = batch.rows[batch.rows["username"] == source.username]
-            rejected = [item for item in batch.rejected if item["username"] == source.username]
-            cases[number] = Case(posts[number], tally, rows, rejected)
-    return [cases[number] for number in range(len(posts))]
+    """Refine each post as the one post of an account."""
+    sources = [
+        refine.Source(f"account_{number}", sent.get("author_id"), [answer(sent)])
+        for number, sent in enumerate(posts)
+    ]
+    (batch,) = refine.batches(sources, day=DAY, limit=0)
+    rows = dict(list(batch.rows.groupby("username")))
+    rejected = {source.username: [] for source in sources}
+    for item in batch.rejected:
+        rejected[item["username"]].append(item)
+    return [
+        Case(sent, tally, rows.get(tally.username, batch.rows[:0]), rejected[tally.username])
+        for sent, tally in zip(posts, batch.tallies, strict=True)
+    ]
 
 
 def whole(url):
@@ -95,7 +101,7 @@ def resolved(text):
 @pytest.fixture(scope="module")
 def oddities():
     recorded = recorded_oddities()
-    cases = iter(cases_of([post for posts in recorded.values() for post in posts]))
+    cases = iter(cases_of([of_the_day(post) for posts in recorded.values() for post in posts]))
     return {name: [next(cases) for _ in posts] for name, posts in recorded.items()}
 
 
@@ -261,15 +267,15 @@ def test_a_post_whose_whole_text_came_as_a_note_is_read_as_if_it_had_been_short(
         assert again.tally.alarms == []
 
 
-def test_the_posts_of_one_author_and_day_are_refined_together_as_they_are_one_by_one(published):
-    days = {}
+def test_the_posts_of_one_author_are_refined_together_as_they_are_one_by_one(published):
+    authors = {}
     for case in published:
-        days.setdefault((case.post["author_id"], case.post["created_at"][:10]), []).append(case)
-    several = {key: cases for key, cases in days.items() if len(cases) > 1}
+        authors.setdefault(case.post["author_id"], []).append(case)
+    several = {author_id: cases for author_id, cases in authors.items() if len(cases) > 1}
     assert len(several) > 10
-    for (author_id, date), cases in several.items():
+    for author_id, cases in several.items():
         source = refine.Source("its_author", author_id, [answer(*(case.post for case in cases))])
-        (batch,) = refine.batches([source], day=Day.parse(date), limit=0)
+        (batch,) = refine.batches([source], day=DAY, limit=0)
         once = {case.row["original_tweet_id"]: case for case in sorted(cases, key=lambda c: c.post["id"])}
         assert set(batch.rows["tweet_id"]) == {case.post["id"] for case in once.values()}
         assert batch.rejected == []

@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from include.twitter.transform import contract, refine
-from include.twitter.answer import Answer
 from tests.include.invented import (
     DAY,
     METRICS,
@@ -81,33 +80,7 @@ def test_an_unavailable_account_without_an_id_is_no_row():
     assert (len(came.rows), came.counts["fetched"], came.rejected) == (0, 0, [])
 
 
-def test_refining_leaves_the_answers_as_they_were():
-    came = answer(post(1, text="a &amp; b"), post(2))
-    before = came.body == Answer.unpacked(came.packed()).body
-    refined(answers=[came])
-    assert before
-    assert came.body == Answer.unpacked(came.packed()).body
-
-
 # Text
-
-
-def test_a_long_post_comes_whole_with_the_entities_of_its_long_form():
-    long = "A long story " * 60 + "#end https://t.co/long"
-    came = row(
-        text=long[:270] + "… https://t.co/cut",
-        entities={"hashtags": [{"start": 0, "end": 4, "tag": "cut"}]},
-        note_tweet={
-            "text": long,
-            "entities": {
-                "hashtags": [{"start": 780, "end": 784, "tag": "end"}],
-                "urls": [link(long, "https://t.co/long", expanded_url="https://observatory.example/story")],
-            },
-        },
-    )
-    assert came["text"] == "A long story " * 60 + "#end https://observatory.example/story"
-    assert came["hashtags"] == ["end"]
-    assert came["urls"] == ["https://observatory.example/story"]
 
 
 def test_a_long_post_without_entities_of_its_own_borrows_none_from_the_cut_form():
@@ -115,21 +88,6 @@ def test_a_long_post_without_entities_of_its_own_borrows_none_from_the_cut_form(
         entities={"hashtags": [{"start": 0, "end": 4, "tag": "cut"}]}, note_tweet={"text": "Long. " * 80}
     )
     assert (came["text"], came["hashtags"]) == ("Long. " * 80, [])
-
-
-def test_offsets_count_code_points_of_the_escaped_text_also_after_emoji():
-    # A family of four is seven code points, &amp; is five, and both stand before the link.
-    text = "👨‍👩‍👧‍👦 Sun &amp; moon &lt;3 https://t.co/aaa &gt;"
-    came = row(
-        text=text,
-        entities={"urls": [link(text, "https://t.co/aaa", expanded_url="https://sky.example/?a=1&b=2")]},
-    )
-    assert came["text"] == "👨‍👩‍👧‍👦 Sun & moon <3 https://sky.example/?a=1&b=2 >"
-    assert came["urls"] == ["https://sky.example/?a=1&b=2"]
-
-
-def test_what_was_escaped_is_resolved_once():
-    assert row(text="&amp;lt; is how to write &lt;")["text"] == "&lt; is how to write <"
 
 
 def test_an_expanded_link_is_not_taken_for_escaped_text():
@@ -282,27 +240,6 @@ def test_a_post_that_comes_twice_is_one_row_as_it_was_read_last():
 # Numbers
 
 
-def test_a_metric_that_x_did_not_send_is_empty_and_not_zero():
-    came = refined(post(1, public_metrics={"like_count": 0}), post(2))
-    assert came.rows["likes"].tolist() == [0, 1]
-    assert came.rows["bookmarks"].tolist() == [pd.NA, 5]
-    assert str(came.rows["bookmarks"].dtype) == "Int64"
-
-
-def test_a_post_without_any_metric_is_a_row():
-    assert row(public_metrics=None)[contract.METRICS].isna().all()
-
-
-def test_ids_keep_every_digit_beside_missing_ones():
-    came = refined(post(1, conversation_id="1577730467436138524"), post(2, conversation_id=None))
-    assert came.rows["conversation_id"].tolist() == ["1577730467436138524", pd.NA]
-
-
-def test_a_large_count_keeps_every_digit_beside_a_missing_one():
-    came = refined(post(1, public_metrics={"like_count": 2**53 + 1}), post(2, public_metrics={}))
-    assert came.rows["likes"].tolist()[0] == 9007199254740993
-
-
 # Both vocabularies
 
 
@@ -330,22 +267,10 @@ def test_both_vocabularies_give_equal_rows():
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"id": None}, "id: is missing"),
         ({"id": 1990000000000000001}, "id: expected str, got int"),
         ({"id": "abc"}, "tweet_id: is no id"),
-        ({"text": None}, "text: is missing"),
-        ({"created_at": None}, "created_at: is missing"),
         ({"created_at": "yesterday"}, "created_at: is no time"),
-        ({"author_id": None}, "author_id: is missing"),
         ({"author_id": "43"}, "author_id: is not the account's own"),
-        ({"public_metrics": {"like_count": "5"}}, "public_metrics.like_count: expected int | null, got str"),
-        (
-            {"public_metrics": {"like_count": True}},
-            "public_metrics.like_count: expected int | null, got bool",
-        ),
-        ({"conversation_id": 5}, "conversation_id: expected str | null, got int"),
-        ({"edit_history_tweet_ids": [5]}, "edit_history_tweet_ids[0]: expected str, got int"),
-        ({"edit_history_tweet_ids": "5"}, "edit_history_tweet_ids: expected array | null, got str"),
         ({"public_metrics": {"like_count": -1}}, "likes: is negative"),
     ],
 )
@@ -362,37 +287,6 @@ def test_what_is_no_post_at_all_is_rejected(thing, kind):
     assert came.rejected == [
         {"username": "ObservatoryHill", "reason": f"post: expected object, got {kind}", "post": thing}
     ]
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"text": "half an emoji \ud83d"},
-        {"public_metrics": {"like_count": 2**63}},
-        {"public_metrics": [1]},
-        {"possibly_sensitive": "yes"},
-        {"lang": 5},
-        {"conversation_id": 1577730467436138524},
-        {"entities": [1]},
-        {"entities": {"hashtags": [{}]}},
-        {"entities": {"hashtags": [{"tag": 5}]}},
-        {"entities": {"mentions": ["esa"]}},
-        {"entities": {"urls": [{"url": "https://t.co/aaa"}]}},
-        {"note_tweet": "long"},
-        {"note_tweet": {"text": 5}},
-        {"referenced_tweets": ["7"]},
-        {"edit_history_tweet_ids": "1990000000000000002"},
-        {"edit_history_tweet_ids": [5]},
-    ],
-    ids=lambda changes: str(changes).encode("ascii", "backslashreplace").decode(),
-)
-def test_one_odd_post_does_not_take_the_others_with_it(changes):
-    # Whether it is mended or rejected: it is accounted for, and what is published keeps the contract.
-    came = refined(post(1), post(2, **changes), post(3))
-    assert {"01", "03"} <= set(ids(came))
-    assert came.counts["fetched"] == 3 == came.counts["published"] + came.counts["rejected"]
-    contract.csv_text(came.rows).encode()
-    contract.arrow_table(came.rows).validate(full=True)
 
 
 @pytest.mark.parametrize("id_", ["1990000000000000002\n", "١٢٣", "12345678901234567890", ""])
@@ -425,25 +319,10 @@ def test_the_limit_keeps_the_latest_posts():
     assert came.counts["over_limit"] == 1
 
 
-def test_a_limit_that_is_not_reached_drops_nothing():
-    assert refined(post(1), post(2), limit=3).counts["over_limit"] == 0
-
-
-def test_zero_is_no_limit():
-    came = refined(*map(post, range(1, 100)), limit=0)
-    assert (came.counts["published"], came.counts["over_limit"]) == (99, 0)
-
-
 def test_rows_are_in_order_of_time_and_then_of_id():
     same = "2026-11-18T08:00:00.000Z"
     came = refined(post(7, created_at=same), post(3), post(6, created_at=same), post(1))
     assert ids(came) == ["06", "07", "01", "03"]
-
-
-def test_pages_that_overlap_and_come_in_any_order_give_the_same_rows():
-    one = refined(answers=[answer(post(3), post(2)), answer(post(2), post(1))])
-    other = refined(answers=[answer(post(1), post(2)), answer(), answer(post(3))])
-    pd.testing.assert_frame_equal(one.rows.reset_index(drop=True), other.rows.reset_index(drop=True))
 
 
 def test_fetched_is_published_and_rejected_and_duplicates_and_outside_and_over_the_limit():
@@ -486,10 +365,6 @@ def test_only_what_x_sends_is_a_time(created_at):
 def test_a_number_of_5000_digits_behind_an_ampersand_is_text():
     text = "&#" + "9" * 5000 + ";"
     assert refined(post(1, text=text)).rows["text"].tolist() == [text]
-
-
-def test_nul_becomes_a_replacement_character():
-    assert refined(post(1, text="a\0b")).rows["text"].tolist() == ["a\ufffdb"]
 
 
 def test_an_account_without_an_id_publishes_nothing():

@@ -19,6 +19,8 @@ from local import aws, environment
 from local.environment import PROJECT
 from local.stack import _free_ports
 
+pytestmark = pytest.mark.slow
+
 DENIED = "AccessDenied"
 
 

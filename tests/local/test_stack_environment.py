@@ -106,8 +106,8 @@ def test_a_taken_port_is_named_with_the_way_to_another(tmp_path: Path) -> None:
 
 def test_a_second_stack_on_the_same_state_is_told_who_runs_the_first(tmp_path: Path) -> None:
     first, second = (Stack(state=tmp_path, port=None, env_file=tmp_path / "absent", caller={}) for _ in "ab")
-    lock = first._take_lock()
-    first._prepare(lock)
+    first._lock = first._take_lock()
+    first._prepare(first._lock)
     with pytest.raises(LocalStackError, match=rf"already running \(pid \d+, UI {first.url}\)"):
         second.start()
     first.stop()

@@ -5,6 +5,7 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -26,11 +27,7 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 RECENT, ARCHIVED = "2026-11-20", "2026-10-20"
 MILLS = {"posts": 5, "users": 10, "counts": 5, "archive_counts": 10}
 TOKEN = "/oauth2/token"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The balance is drawn last, over what all the others have bought."""
-    items.sort(key=lambda item: item.path.name == "test_balance.py")
+KEPT = ("published", "rejected", "duplicates", "outside", "over_limit")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -54,6 +51,9 @@ class X:
 
     def __init__(self, port: int) -> None:
         self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}/_control", trust_env=False)
+
+    def close(self) -> None:
+        self._http.close()
 
     def requests(self) -> list[dict[str, Any]]:
         return self._http.get("/requests").raise_for_status().json()
@@ -104,13 +104,13 @@ def said(request: dict[str, Any]) -> str:
 @pytest.fixture
 def x(stand_ins) -> Iterator[X]:
     """The stand-in for X at noon of 2026-11-22, its log empty, no fault ordered."""
-    control = X(stand_ins.x_port)
-    control.clock(NOW)
-    control.forget()
-    control.order()
-    yield control
-    control.order()
-    control.latency(0)
+    with closing(X(stand_ins.x_port)) as control:
+        control.clock(NOW)
+        control.forget()
+        control.order()
+        yield control
+        control.order()
+        control.latency(0)
 
 
 class Bucket:
@@ -214,9 +214,11 @@ class Pipeline:
         return load(self.run(day, **more), staged)
 
     def refine(self, bought: dict[str, Any], day: str = RECENT, **more: Any) -> dict[str, Any]:
-        """What transform says of each account in its receipt, by handle."""
-        staged = self.transform(bought, day, **more)
-        return {line["username"]: line for line in self.bucket.json(staged["receipt"])["accounts"]}
+        """What transform says of each account in its receipt, by handle: of every post, what became of it."""
+        accounts = self.bucket.json(self.transform(bought, day, **more)["receipt"])["accounts"]
+        for line in accounts:
+            assert line["fetched"] == sum(line[part] for part in KEPT), line
+        return {line["username"]: line for line in accounts}
 
     def rows(self, day: str = RECENT, **more: Any) -> list[dict[str, str]]:
         """The rows that transform has staged."""

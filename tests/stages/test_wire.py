@@ -8,14 +8,12 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from include.twitter import stages
 from include.twitter.day import Day
-from include.twitter.run import Run
-from tests.e2e.conftest import day_ago
+from tests.stages.conftest import RECENT
 
 pytestmark = pytest.mark.live
 
-DAY = Day.parse(day_ago(5))
+DAY = Day.parse(RECENT)
 
 
 @dataclass(frozen=True)
@@ -27,10 +25,10 @@ class Seen:
 
 
 @pytest.fixture
-def wire(stack, deployment, monkeypatch):
+def wire(stand_ins, deployment, monkeypatch):
     """Every S3 request that the stages send while a test runs, in order."""
     seen: list[Seen] = []
-    upstream = urlsplit(stack.aws).netloc
+    upstream = urlsplit(stand_ins.aws).netloc
 
     class Proxy(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -68,11 +66,10 @@ def wire(stack, deployment, monkeypatch):
     server.server_close()
 
 
-def test_the_stages_send_no_acl_delete_nothing_and_publish_by_copies_with_the_receipt_last(wire, x):
-    bought = stages.extract(Run(DAY, "wire00000000"))
-    staged = stages.transform(Run(DAY, "wire00000000"), bought)
+def test_the_stages_send_no_acl_delete_nothing_and_publish_by_copies_with_the_receipt_last(pipeline, wire):
+    staged = pipeline.transform(pipeline.extract("posts_2_wire"))
     extracted = len(wire)
-    stages.load(Run(DAY, "wire00000000"), staged)
+    pipeline.load(staged)
 
     acl = {"x-amz-acl", "x-amz-grant-read", "x-amz-grant-full-control", "x-amz-grant-write"}
     assert wire
@@ -95,9 +92,8 @@ def test_the_stages_send_no_acl_delete_nothing_and_publish_by_copies_with_the_re
     }
 
 
-def test_a_published_object_keeps_its_media_type(wire, x, bucket):
-    bought = stages.extract(Run(DAY, "wire00000001"))
-    stages.load(Run(DAY, "wire00000001"), stages.transform(Run(DAY, "wire00000001"), bought))
+def test_a_published_object_keeps_its_media_type(pipeline, bucket):
+    pipeline.load(pipeline.transform(pipeline.extract("posts_2_wire")))
     types = [
         bucket.client.head_object(Bucket=bucket.name, Key=key)["ContentType"]
         for key in (DAY.csv, DAY.receipt)
