@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from include.twitter.transform import contract
 from include.twitter.day import Day
+from include.twitter.transform import contract
 from tests import demo
 from tests.e2e.conftest import TODAY, day_ago
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-from include.twitter.transform import refine
 from include.twitter.answer import Answer
 from include.twitter.day import Day
+from include.twitter.transform import refine
 
 DAY = Day.parse("2026-11-18")
 RECEIVED = datetime(2026, 11, 19, 1, 30, 7, tzinfo=UTC)

@@ -8,13 +8,13 @@ from datetime import datetime
 from threading import Lock
 from typing import Any
 
-from include.twitter.extract.money import Budget
 from include.twitter.extract.buyer import Buyer
 from include.twitter.extract.collect import Account, Collection
+from include.twitter.extract.money import Budget
 from include.twitter.extract.purchase import Purchase
+from include.twitter.extract.x import X
 from include.twitter.run import Run
 from include.twitter.settings import XAccess
-from include.twitter.extract.x import X
 from tests.include.invented import DAY, RECEIVED, MemoryLake
 from tests.include.wire import Heard, Wire, listening
 

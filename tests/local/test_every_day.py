@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from include.twitter.transform import contract, refine
 from include.twitter.answer import Answer
 from include.twitter.day import Day
+from include.twitter.transform import contract, refine
 from include.twitter.transform.post import parsed
 from local.x_api import posts
 from tests import demo

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from include.twitter.transform import receipt
 from include.twitter.errors import TooManyRejected, Unbalanced
+from include.twitter.transform import receipt
 from tests.include.invented import DAY, account, answer, post
 
 

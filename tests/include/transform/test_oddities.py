@@ -10,11 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from include.twitter.transform import refine
 from include.twitter.answer import Answer
+from include.twitter.transform import refine
 from include.twitter.transform.contract import MOMENTS
 from tests.include.invented import DAY, METRICS, RECEIVED, answer, link, post
-from tests.include.test_contract import (
+from tests.include.transform.test_contract import (
     COLUMNS,
     CSV_READERS,
     PARQUET_READERS,

@@ -5,8 +5,8 @@ from threading import Barrier
 
 import pytest
 
-from include.twitter.extract.money import Budget, Cap
 from include.twitter.errors import BadKeys, NoAccess, Outage
+from include.twitter.extract.money import Budget, Cap
 from tests.include.invented import SUSPENDED, MemoryLake, about, post
 from tests.include.shop import FORBIDDEN, LIMIT, OUTAGE, ROOT, Try, open_shop, page, total, users
 

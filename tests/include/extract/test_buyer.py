@@ -2,9 +2,9 @@
 
 import pytest
 
-from include.twitter.extract.money import Budget, Cap
-from include.twitter.extract.buyer import Stopped
 from include.twitter.errors import NoAccess, Outage, OverBudget
+from include.twitter.extract.buyer import Stopped
+from include.twitter.extract.money import Budget, Cap
 from include.twitter.extract.walk import Walk
 from tests.include.invented import DAY, MemoryLake, post
 from tests.include.shop import FORBIDDEN, OUTAGE, ROOT, Try, open_shop, page, total, users

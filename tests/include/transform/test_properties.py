@@ -20,8 +20,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from include.twitter.transform import refine
 from include.twitter.answer import Answer
+from include.twitter.transform import refine
 from include.twitter.transform.partition import Partition
 from include.twitter.transform.receipt import COUNTS
 from tests.include.invented import DAY, RECEIVED, answer, in_post_words

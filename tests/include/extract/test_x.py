@@ -23,8 +23,8 @@ from include.twitter.errors import (
     TryLater,
     UnexpectedAnswer,
 )
-from include.twitter.settings import XAccess
 from include.twitter.extract.x import POST_FIELDS, X, _Session, error_of
+from include.twitter.settings import XAccess
 from tests.include.invented import DAY, RECEIVED, SUSPENDED, post
 from tests.include.wire import listening
 

@@ -19,7 +19,7 @@ import pytest
 from include.twitter.transform import contract, refine
 from tests.include.invented import DAY, answer, in_post_words
 from tests.include.recorded import recorded_oddities
-from tests.include.test_oddities import ODDITIES
+from tests.include.transform.test_oddities import ODDITIES
 
 pytestmark = pytest.mark.slow
 

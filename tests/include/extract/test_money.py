@@ -8,8 +8,8 @@ from threading import Barrier, Lock, Thread
 import pytest
 
 from include.twitter import budget
-from include.twitter.extract.money import Budget, Cap
 from include.twitter.errors import OverBudget
+from include.twitter.extract.money import Budget, Cap
 
 RUN, MONTH = "twitter_run_budget_usd", "twitter_month_budget_usd"
 
