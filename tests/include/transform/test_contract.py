@@ -15,7 +15,7 @@ from include.twitter.transform import contract
 from include.twitter.transform.partition import Partition
 from tests.include.invented import DAY, a_day, account, answer, post
 
-GOLDEN = Path(__file__).parents[1] / "data" / "refined_tweets.csv"
+GOLDEN = Path(__file__).parents[2] / "data" / "refined_tweets.csv"
 
 COLUMNS = [
     "tweet_id",

@@ -23,7 +23,7 @@ from tests.include.transform.test_contract import (
     written,
 )
 
-ODDITIES = json.loads((Path(__file__).parents[1] / "data" / "oddities.json").read_text(encoding="utf-8"))
+ODDITIES = json.loads((Path(__file__).parents[2] / "data" / "oddities.json").read_text(encoding="utf-8"))
 CASES = [
     pytest.param(case, id=f"{category}: {case['about']}")
     for category, cases in ODDITIES.items()

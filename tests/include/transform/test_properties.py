@@ -394,7 +394,8 @@ def mutilated(draw: st.DrawFn) -> tuple[list[refine.Source], dict[str, list[str]
         for _ in range(draw(st.integers(0, 3))):
             sent = _plain(next(pool), author_id, draw(seconds))
             mixed.append((sent, "whole"))
-        for changes, reason in draw(st.lists(st.sampled_from(MUTILATIONS), max_size=4)):
+        # Each once: a bad id that came twice would be one post that came twice.
+        for changes, reason in draw(st.lists(st.sampled_from(MUTILATIONS), max_size=4, unique_by=str)):
             sent = _plain(next(pool), author_id, draw(seconds)) | changes
             if "id" in changes or "created_at" not in changes:
                 sent = {"edit_history_tweet_ids": []} | sent

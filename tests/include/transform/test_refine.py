@@ -350,6 +350,24 @@ def test_fetched_is_published_and_rejected_and_duplicates_and_outside_and_over_t
     assert ids(came) == ["06", "07"]
 
 
+def test_a_rejected_post_that_came_twice_is_one_rejected_and_one_duplicate():
+    malformed, late = post(1, text=None), post(2, created_at="yesterday")
+    came = refined(malformed, late, post(3), malformed, late, post(3))
+    assert [item["post"] for item in came.rejected] == [malformed, late]
+    assert came.tally.reasons == {"text: is missing": 1, "created_at: is no time": 1}
+    assert {name: number for name, number in came.counts.items() if number} == {
+        "fetched": 6,
+        "published": 1,
+        "rejected": 2,
+        "duplicates": 3,
+    }
+
+
+def test_rejects_without_an_id_are_each_one_of_their_own():
+    came = refined(None, None, post(1, id=None), post(2, id=None), {"id": 5}, {"id": 5})
+    assert (came.counts["rejected"], came.counts["duplicates"]) == (6, 0)
+
+
 def test_a_bad_version_of_an_edit_takes_no_good_one_with_it():
     bad = post(2, edit_history_tweet_ids=[post(1)["id"], post(2)["id"]], public_metrics={"like_count": -1})
     came = refined(post(1), bad)
