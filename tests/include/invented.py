@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import RLock
@@ -160,6 +160,18 @@ class MemoryLake:
         if not found or found.tag != tag:
             raise NothingStaged(f"{self.url(source)} is not what its receipt says.")
         self.write(target, found.data)
+
+
+class OvertakenLake(MemoryLake):
+    """A lake in which somebody else is quicker, once: `meanwhile` comes before the next conditional write."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def swap(self, key: str, data: bytes, tag: str | None) -> str:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile:
+            meanwhile()
+        return super().swap(key, data, tag)
 
 
 def account_read(username: str = "NASA", posts: int = 0, **changes: Any) -> AccountRead:
