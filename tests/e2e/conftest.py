@@ -30,9 +30,12 @@ def day_ago(number: int) -> str:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory) -> Iterator[Stack]:
     state = tmp_path_factory.mktemp("stack")
-    chatty = state / "debug.env"  # what logs may give away, they give away at DEBUG
-    chatty.write_text("AIRFLOW__LOGGING__LOGGING_LEVEL=DEBUG\n")
-    with Stack(state=state, port=None, env_file=chatty) as running:
+    settings = state / "tests.env"
+    settings.write_text(
+        "AIRFLOW__LOGGING__LOGGING_LEVEL=DEBUG\n"  # what logs may give away, they give away at DEBUG
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME=0.1\n"  # the tests wait for it all the time
+    )
+    with Stack(state=state, port=None, env_file=settings) as running:
         yield running
 
 

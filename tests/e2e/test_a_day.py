@@ -166,7 +166,7 @@ def test_runs_that_name_no_day_to_collect_fail_at_once_and_call_no_x(airflow, x)
 def test_an_unsettled_day_waits_without_a_slot_while_another_day_goes_through(
     airflow, bucket, x, variables, empty_day
 ):
-    variables(twitter_handles="posts_2_wait", twitter_settle_minutes="2880")
+    variables(twitter_handles="posts_2_wait", twitter_settle_minutes="1440")
     yesterday = TODAY - timedelta(days=1)
     waiting = airflow.trigger(day=str(yesterday))
     airflow.wait_for_task(waiting, "extract", "up_for_reschedule")
