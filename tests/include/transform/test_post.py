@@ -75,7 +75,7 @@ def test_every_recorded_post_is_read():
 
 FIRST_USES = """
 import importlib, sys, threading
-from include.twitter import post
+from include.twitter.transform import post
 from tests.include import invented
 
 sys.setswitchinterval(1e-6)
