@@ -112,9 +112,9 @@ def refine(folder: Path, out: Path) -> None:
     """What `transform` does between reading and writing S3; prints what it took."""
     from itertools import groupby
 
-    from include.twitter.transform import receipt
     from include.twitter.answer import Answer
     from include.twitter.day import Day
+    from include.twitter.transform import receipt
     from include.twitter.transform.partition import Partition, fingerprint
     from include.twitter.transform.refine import Source, batches
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from textwrap import indent
 
 from deploy import athena
-from include.twitter.transform import contract
 from include.twitter.settings import SETTINGS
+from include.twitter.transform import contract
 
 PROJECT = Path(__file__).parents[1]
 README = PROJECT / "README.md"

@@ -1,4 +1,4 @@
-"""Imports run one way: dags → extract, transform, load → edges → ground; the three boxes know no other box."""
+"""Imports run one way: dags → extract, transform, load → edges → ground; no box knows another."""
 
 import ast
 from pathlib import Path

@@ -66,7 +66,10 @@ class Writer(Struct, frozen=True):
     """Who buys for a purchase now, and until when nobody else may."""
 
     name: str
+    """Of the run."""
     attempt: int
+    token: str
+    """Random: it tells two processes of one try apart."""
     until: datetime
 
 

@@ -21,7 +21,7 @@ TODAY = datetime.now(UTC).date()
 def day_ago(number: int) -> str:
     """A day that has settled, and that timelines and counts still show after midnight: 2 to 5 days ago.
 
-    Tests that land a day of their own share the fifth.
+    Tests that land a day of their own share the fifth: `empty_day`.
     """
     assert 2 <= number <= 5
     return str(TODAY - timedelta(days=number))
@@ -30,9 +30,12 @@ def day_ago(number: int) -> str:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory) -> Iterator[Stack]:
     state = tmp_path_factory.mktemp("stack")
-    chatty = state / "debug.env"  # what logs may give away, they give away at DEBUG
-    chatty.write_text("AIRFLOW__LOGGING__LOGGING_LEVEL=DEBUG\n")
-    with Stack(state=state, port=None, env_file=chatty) as running:
+    settings = state / "tests.env"
+    settings.write_text(
+        "AIRFLOW__LOGGING__LOGGING_LEVEL=DEBUG\n"  # what logs may give away, they give away at DEBUG
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME=0.1\n"  # the tests wait for it all the time
+    )
+    with Stack(state=state, port=None, env_file=settings) as running:
         yield running
 
 
@@ -61,8 +64,8 @@ class Airflow:
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
 
-    def trigger(self, day: str | None = None, logical_date: str | None = None) -> str:
-        conf = {"day": day} if day else {}
+    def trigger(self, day: str | None = None, logical_date: str | None = None, **more: Any) -> str:
+        conf = ({"day": day} if day else {}) | more
         asked = {"logical_date": logical_date, "conf": conf}
         return self.call("POST", "/dags/twitter/dagRuns", json=asked)["dag_run_id"]
 
@@ -224,3 +227,13 @@ def role_s3(stack):
     """An S3 client with the pipeline's own rights."""
     assert not stack.env_file.real_aws
     return aws.role_session(stack.metadata).client("s3", endpoint_url=stack.aws)
+
+
+@pytest.fixture
+def empty_day(bucket) -> str:
+    """A day of which nothing has been bought or landed."""
+    day = day_ago(5)
+    for key in bucket.keys(""):
+        if f"dt={day}/" in key:
+            bucket.client.delete_object(Bucket=bucket.name, Key=key)
+    return day

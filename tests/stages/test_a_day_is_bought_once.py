@@ -157,7 +157,7 @@ def test_while_another_run_buys_a_day_nothing_is_bought(pipeline, x, bucket):
         pipeline.extract("posts_5_a")
     key = "twitter_raw/dt=2026-11-20/buy=1/manifest.json"
     until = datetime(2026, 11, 22, 12, 2, tzinfo=UTC)
-    writer = {"name": "somebody else", "attempt": 1, "until": until.isoformat()}
+    writer = {"name": "somebody else", "attempt": 1, "token": "t", "until": until.isoformat()}
     bucket.write(key, bucket.json(key) | {"writer": writer})
     x.forget()
 

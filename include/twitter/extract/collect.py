@@ -100,14 +100,15 @@ class Collection:
         self.users |= {user["username"].lower(): user for user in answer.posts}
 
     def _refuse_the_unreadable(self) -> None:
-        lines = [line for line in self.purchase.lines if line.username.lower() not in self.readings]
-        seen: dict[str | None, str] = {line.id: line.username for line in lines}
+        seen = self.purchase.has
         for name, reading in self.readings.items():
             if not reading.walk.outcome and self.old and self.users[name].get("protected"):
                 reading.give_up(PROTECTED)
             elif not reading.walk.outcome and reading.id in seen:
-                same = seen[reading.id]
-                reading.give_up(f"the same account as {same}: take one of them out of twitter_handles")
+                reading.give_up(
+                    f"the same account as {seen[reading.id]}: take one of them out of twitter_handles, or "
+                    "let the day lose the other by twitter_accept_shrink"
+                )
             seen.setdefault(reading.id, reading.username)
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from threading import RLock
 from typing import Any
+from uuid import uuid4
 
 from msgspec.structs import asdict
 
@@ -55,6 +56,7 @@ class Purchase:
         self._pages: dict[str, list[str]] = defaultdict(list)
         self.bought = dict(self.manifest.bought)
         """What X has billed for it so far, by the UTC month of the request."""
+        self._token = uuid4().hex
         self._writing = RLock()
 
     def _newest(self) -> Manifest:
@@ -86,9 +88,10 @@ class Purchase:
         return str(self.day), self.manifest.buy
 
     @property
-    def lines(self) -> Iterable[AccountRead]:
-        """What it has of its accounts since it was closed last."""
-        return self._lines.values()
+    def has(self) -> dict[str | None, str]:
+        """The accounts of which nothing is missing, those that are not asked for too: handles by id."""
+        stay = [line for name, line in self._lines.items() if name not in self._leaving]
+        return {line.id: line.username for line in stay if self._has(line)}
 
     @property
     def key(self) -> str:
@@ -149,7 +152,8 @@ class Purchase:
                 self._speak_up()
 
     def _speak_up(self) -> None:
-        self.manifest.writer = Writer(self._run.writer, self._run.attempt, self._run.now() + TURN)
+        until = self._run.now() + TURN
+        self.manifest.writer = Writer(self._run.writer, self._run.attempt, self._token, until)
         self._write_manifest()
 
     def _write_manifest(self) -> None:

@@ -130,6 +130,9 @@ class Post(Struct):
         return (self.edit_history_tweet_ids or self.edit_history_post_ids or [self.id])[0]
 
 
+# msgspec reads a type when it is first used, and crashes if two threads are the first: it is read here.
+msgspec.json.Decoder(Post)
+
 FIELDS = frozenset(Post.__struct_fields__) | {
     # asked for, or always sent, and kept in the raw answers alone
     "attachments",

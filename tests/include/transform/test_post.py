@@ -1,10 +1,16 @@
 """A post as X sends it."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from include.twitter.transform.post import Malformed, parsed
 from tests.include.invented import in_post_words, post
 from tests.include.recorded import recorded_pages
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_what_x_sends_beside_the_fields_that_are_read_is_no_trouble():
@@ -65,3 +71,24 @@ def test_every_recorded_post_is_read():
     whole = [p for p in posts if "text" in p]
     assert [parsed(p).id for p in whole] == [p["id"] for p in whole]
     assert len(whole) > 300
+
+
+FIRST_USES = """
+import importlib, sys, threading
+from include.twitter.transform import post
+from tests.include import invented
+
+sys.setswitchinterval(1e-6)
+for _ in range(50):
+    importlib.reload(post)
+    readers = [threading.Thread(target=post.parsed, args=[invented.post()]) for _ in range(4)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+"""
+
+
+def test_several_threads_may_be_the_first_to_read_a_post():
+    done = subprocess.run([sys.executable, "-c", FIRST_USES], cwd=ROOT, capture_output=True, timeout=60)
+    assert done.returncode == 0
