@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from tenacity import retry, retry_if_not_result, stop_after_delay, wait_fixed
 
 from local import aws
-from local.stack import Stack
+from local.stack import MARK, Stack
 
 ENDED = {"success", "failed"}
 TODAY = datetime.now(UTC).date()
@@ -48,6 +49,23 @@ def eventually(look, enough, seconds: float) -> Any:
         retry_error_callback=lambda last: pytest.fail(f"not within {seconds} s; last seen: {last.outcome}"),
     )
     return waiting(look)()
+
+
+def running_task(stack) -> psutil.Process:
+    """The process that runs a task's code; its parent is the supervisor."""
+
+    def found() -> psutil.Process | None:
+        for process in psutil.process_iter():
+            try:
+                above = " ".join(process.parent().cmdline()) if process.parent() else ""
+                ours = process.environ().get(MARK) == str(stack.state)
+            except psutil.Error:
+                continue
+            if ours and above.startswith("airflow worker -- LocalExecutor"):
+                return process
+        return None
+
+    return eventually(found, lambda process: process is not None, 60)
 
 
 class Airflow:

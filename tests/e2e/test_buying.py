@@ -8,33 +8,14 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-import psutil
 import pytest
 
 from include.twitter.day import Day
 from include.twitter.extract.x import READERS
 from local import x_api
-from local.stack import MARK
-from tests.e2e.conftest import eventually
+from tests.e2e.conftest import eventually, running_task
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
-
-
-def running_task(stack) -> psutil.Process:
-    """The process that runs a task's code; its parent is the supervisor."""
-
-    def found() -> psutil.Process | None:
-        for process in psutil.process_iter():
-            try:
-                above = " ".join(process.parent().cmdline()) if process.parent() else ""
-                ours = process.environ().get(MARK) == str(stack.state)
-            except psutil.Error:
-                continue
-            if ours and above.startswith("airflow worker -- LocalExecutor"):
-                return process
-        return None
-
-    return eventually(found, lambda process: process is not None, 60)
 
 
 def test_a_purchase_killed_twice_buys_no_page_twice(airflow, stack, bucket, x, variables, empty_day):

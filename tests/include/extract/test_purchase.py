@@ -231,7 +231,9 @@ def test_while_a_writer_may_be_alive_only_a_later_try_of_its_run_takes_over(lake
 
 def test_a_writer_is_heard_of_before_a_third_of_its_time_is_over(lake):
     moment = RECEIVED
-    bought = Purchase(lake, Run(DAY, "c0ffee123456", now=lambda: moment), Asked(("NASA",), 0), may_leave=False)
+    bought = Purchase(
+        lake, Run(DAY, "c0ffee123456", now=lambda: moment), Asked(("NASA",), 0), may_leave=False
+    )
     with bought.turn():
         for seconds, until in [(40, "01:32:07"), (41, "01:32:48"), (81, "01:32:48"), (82, "01:33:29")]:
             moment = RECEIVED + timedelta(seconds=seconds)
@@ -348,7 +350,10 @@ def test_two_readers_that_stage_in_one_folder_at_once_never_write_the_same_key()
 def staged(bought):
     with bought.turn():
         return [
-            (key.removeprefix(ROOT).removesuffix(".json.gz"), *(each.get("id", "")[-2:] for each in page.posts))
+            (
+                key.removeprefix(ROOT).removesuffix(".json.gz"),
+                *(each.get("id", "")[-2:] for each in page.posts),
+            )
             for _, key, page in bought.staged()
         ]
 
