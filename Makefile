@@ -38,7 +38,7 @@ format: $(INSTALLED) ## Format the code
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-docs: $(INSTALLED) ## Write the generated tables, schema and Glue template anew
+docs: $(INSTALLED) ## Write the generated tables, schemas and Glue template anew
 	$(BIN)/python -m docs.tables
 
 versions: $(VERSIONS:%=.local/py%/.installed) ## Run the tests that need no stack on Python 3.11, 3.12 and 3.13

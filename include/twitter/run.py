@@ -38,7 +38,7 @@ class Run:
 
     @property
     def writer(self) -> str:
-        """The name under which it writes: the same for every try, another after a clear of the run."""
+        """The name under which it writes: the same for every try, another once an ended run is cleared."""
         return f"{self.id} {self.started}".strip()
 
 
