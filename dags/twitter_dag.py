@@ -21,7 +21,8 @@ one that has just ended waits until 01:30 UTC, without holding a worker. Run ids
 the logical date of a scheduled or backfill run is the day.
 
 **Failed `extract`:** the last line says what to do. X's limits and outages are waited out, for nine hours, without a
-worker; wrong keys, no credits or a budget that is used up fail at once.
+worker. `Busy` waits for another run that buys the same day, and goes on from what it leaves. Wrong keys, no credits
+or a budget that is used up fail at once.
 
 **Red `load`:** read the last line of its log. Either accounts are missing from the published day, each named
 with X's reason, or publishing would have dropped landed rows, and nothing was published.
