@@ -6,6 +6,7 @@ from include.twitter.load.publish import essentials, publish, warn_of_gaps
 from include.twitter.run import Run
 from tests.include.invented import DAY, RECEIVED, MemoryLake, a_receipt, account_receipt
 
+
 @pytest.fixture
 def lake():
     return MemoryLake()

@@ -4,8 +4,8 @@ import pytest
 from msgspec.structs import asdict
 
 from include.twitter.errors import TooManyRejected, Unbalanced
-from include.twitter.transform import receipt
 from include.twitter.records import Asked, Bought, Receipt, decoded, encoded
+from include.twitter.transform import receipt
 from tests.include.invented import DAY, a_receipt, account, account_read, account_receipt, answer, post
 
 
