@@ -117,7 +117,7 @@ SUSPENDED = about("42", "Forbidden", "User has been suspended: [42].")
 
 
 class MemoryLake:
-    """Whole objects by key, under the conditions of `lake.Lake`; tests/stages/test_lake.py holds it to them."""
+    """Whole objects by key, on the conditions of `lake.Lake`: tests/stages/test_lake.py holds it to them."""
 
     read, answers, change = Lake.read, Lake.answers, Lake.change
 

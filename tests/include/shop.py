@@ -21,6 +21,7 @@ from tests.include.wire import Heard, Wire, listening
 
 ROOT = "twitter_raw/dt=2026-11-18/buy=1/"
 FORBIDDEN = (403, {"title": "Forbidden", "type": "about:blank", "detail": "Not for this app."})
+MALFORMED = (400, {"title": "Invalid Request", "type": "about:blank", "detail": "Not a valid token."})
 OUTAGE = (503, {"title": "Service Unavailable"})
 LIMIT = 10.0
 """Seconds after which a test gives up waiting for another thread."""
@@ -99,27 +100,28 @@ class Try:
         self._lake, self.old, self._own_handle = lake, old, own_handle
         self._caps = Caps(("twitter_run_budget_usd", cap), ("twitter_month_budget_usd", 0))
         self._access = XAccess(host=shop.wire.host, bearer_token="bearer-token-c2d4")
-        self.run = Run(DAY, "c0ffee123456", attempt, lambda: RECEIVED)
-        self.purchase = Purchase(lake, self.run, Asked(handles, limit), may_leave=False)
+        self.now = RECEIVED
+        run = Run(DAY, "c0ffee123456", attempt, lambda: self.now)
+        self.purchase = Purchase(lake, run, Asked(handles, limit), may_leave=False)
         self.collection = Collection(self.purchase, limit, old)
         self.stopped = Event()
 
     @contextmanager
     def buying(self) -> Iterator[Buyer]:
         """What buys in the turn of the purchase, after what is staged was gone over."""
-        purchase, now = self.purchase, self.run.now
+        purchase = self.purchase
         with purchase.turn():
             self.collection.resume()
             with (
-                Money(self._lake, purchase.name, self._caps, purchase.bought, now) as money,
-                X(self._access, now) as x,
+                Money(self._lake, purchase.name, self._caps, purchase.bought, lambda: self.now) as money,
+                X(self._access, lambda: self.now) as x,
             ):
                 yield Buyer(x, purchase, money, DAY, self.old, self._own_handle, self.stopped)
 
     def collect(self) -> dict[str, AccountRead]:
         """Buy what is missing and close; the lines of the manifest by their handles."""
         with self.buying() as buyer:
-            read = self.collection.collect(buyer, Accounts(self._lake), self.run.now())
+            read = self.collection.collect(buyer, Accounts(self._lake), self.now)
             self.purchase.close(read)
         return {line.username: line for line in self.purchase.manifest.accounts}
 

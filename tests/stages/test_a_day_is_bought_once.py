@@ -161,10 +161,9 @@ def test_while_another_run_buys_a_day_nothing_is_bought(pipeline, x, bucket):
     bucket.write(key, bucket.json(key) | {"writer": writer})
     x.forget()
 
-    with pytest.raises(Busy, match="Another run is buying 2026-11-20") as raised:
+    with pytest.raises(Busy, match=r"Another run is buying 2026-11-20 .* that shows at 12:02:00 UTC"):
         pipeline.extract(attempt=2)
 
-    assert raised.value.at == until
     assert x.requests() == []
     bought = pipeline.extract(attempt=3, now=until)
     assert (bought["posts"], x.asked().count("timeline")) == (6, 1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import Condition
 
@@ -53,24 +53,33 @@ class Bill:
     """Room for one request: it may ask for `size` things, and is called with what came."""
 
     size: int
+    at: datetime
+    """When it was held: the month that it is booked in."""
     number: int = 0
 
     def __call__(self, answer: Answer) -> Answer:
         self.number = answer.billed
-        return answer
+        return replace(answer, sent_at=self.at)
 
 
 class _Month:
-    """A month of the purchase: its ledger entry, as it stands in the lake and as it is to be written next."""
+    """A month of the purchase: its ledger entry as it is to be written next, and what is in flight."""
 
     def __init__(self, lake: Lake, key: str, entry: LedgerEntry) -> None:
         self._lake, self.key, self.entry = lake, key, entry
-        found = lake.look(key)
-        self._written: bytes = found.data if found else b""
-        self._tag: str | None = found.tag if found else None
-        if found:
-            self.entry.unstaged_mills = decoded(found.data, LedgerEntry).unstaged_mills
-        self.held = self._lost = 0
+        self._written: bytes = b""
+        self._tag: str | None = None
+        self._known_unstaged = 0
+        self.held = 0
+        self._look()
+
+    def _look(self) -> None:
+        """Take up what others have added to the entry: an earlier try, or a writer that was overtaken."""
+        if found := self._lake.look(self.key):
+            self._written, self._tag = found
+            unstaged = decoded(found.data, LedgerEntry).unstaged_mills
+            self.entry.unstaged_mills += unstaged - self._known_unstaged
+            self._known_unstaged = unstaged
         self.book(Bought())
 
     @property
@@ -85,28 +94,29 @@ class _Month:
     def book(self, bought: Bought, unstaged: int = 0) -> None:
         self.entry.bought += bought
         self.entry.unstaged_mills += unstaged
-        self._lost += unstaged
         self.entry.spent_mills = cost(self.entry.bought) + self.entry.unstaged_mills
         self.entry.spent_usd = dollars(self.entry.spent_mills)
 
     def reserve(self, mills: int) -> None:
         self.entry.reserved_mills = mills
-        data = encoded(self.entry)
-        if data != self._written:
-            self._tag, self._written = self._lake.swap(self.key, data, self._tag), data
+        while (data := encoded(self.entry)) != self._written:
+            try:
+                self._tag, self._written = self._lake.swap(self.key, data, self._tag), data
+                self._known_unstaged = self.entry.unstaged_mills
+            except Busy:
+                self._look()
 
-    def settle(self) -> None:
-        """Give back what is reserved and not spent; after a takeover only add what was lost here."""
-        try:
-            if self._tag or self.entry.spent_mills:
-                self.reserve(self.entry.spent_mills)
-        except Busy:
+    def settle(self, *, overtaken: bool) -> None:
+        """Give back what is reserved and not spent; an overtaken writer only adds what was lost with it."""
+        if not overtaken and (self._tag or self.entry.spent_mills):
+            self.reserve(self.entry.spent_mills)
+        elif overtaken and self.entry.unstaged_mills > self._known_unstaged:
             self._lake.change(self.key, self._with_lost)
 
     def _with_lost(self, data: bytes | None) -> bytes:
-        entry = decoded(data or b"", LedgerEntry)
+        entry, lost = decoded(data or b"", LedgerEntry), self.entry.unstaged_mills - self._known_unstaged
         for name in ("unstaged_mills", "spent_mills", "reserved_mills"):
-            setattr(entry, name, getattr(entry, name) + self._lost)
+            setattr(entry, name, getattr(entry, name) + lost)
         entry.spent_usd = dollars(entry.spent_mills)
         return encoded(entry)
 
@@ -137,9 +147,9 @@ class Money:
     def __enter__(self) -> Money:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         for month in self._months.values():
-            month.settle()
+            month.settle(overtaken=isinstance(error, Busy))
 
     @contextmanager
     def hold(self, kind: str, wanted: int, smallest: int) -> Iterator[Bill]:
@@ -148,8 +158,9 @@ class Money:
         What does not fit waits for the requests in flight, then asks for less, down to `smallest`, then is
         refused: OverBudget. What was billed stays booked, also when its answer could not be kept.
         """
-        month = self._month(month_of(self._clock()))
-        bill = Bill(self._held(month, kind, wanted, smallest))
+        at = self._clock()
+        month = self._month(month_of(at))
+        bill = Bill(self._held(month, kind, wanted, smallest), at)
         kept = False
         try:
             yield bill

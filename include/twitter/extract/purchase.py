@@ -60,7 +60,7 @@ class Purchase:
         self._writing = RLock()
 
     def _newest(self) -> Manifest:
-        keys = [key for key in self._lake.keys(self._run.day.raw) if key.endswith("/manifest.json")]
+        keys = [key for key in self._lake.keys(f"{self._run.day.raw}buy=") if key.endswith("/manifest.json")]
         found = [opened for key in keys if (opened := self._lake.look(key))]
         manifests = [decoded(opened.data, Manifest) for opened in found]
         newest = max(manifests, key=lambda manifest: manifest.buy, default=None)
@@ -127,8 +127,7 @@ class Purchase:
         if writer and not ours and run.now() < writer.until:
             raise Busy(
                 f"Another run is buying {run.day} ({self._lake.url(self.key)}). This one goes on "
-                f"with what it leaves; if it was killed, that shows at {writer.until:%H:%M:%S} UTC.",
-                at=writer.until,
+                f"with what it leaves; if it was killed, that shows at {writer.until:%H:%M:%S} UTC."
             )
         self.manifest.is_open = True
         self._speak_up()
@@ -173,6 +172,7 @@ class Purchase:
         keys += [key for pages in self._pages.values() for key in pages if key not in closed]
         keys = list(dict.fromkeys(keys))
         for key, answer in zip(keys, self._lake.answers(keys), strict=True):
+            self.keep_turn()
             if key not in closed:
                 self._book(answer)
             yield key.split("/")[-2], key, answer

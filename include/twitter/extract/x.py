@@ -172,13 +172,10 @@ class X:
             self._next_turn = time.monotonic() + ARCHIVE_SECONDS
 
     def _answer(self, kind: str, ask: Callable[..., requests.Response], *what: Any, **how: Any) -> Answer:
-        sent_at = self._clock()
         response = ask(*what, **how)
         url = urlsplit(response.request.url or "")
         _object(response)
-        return Answer(
-            url.path, dict(parse_qsl(url.query)), self._clock(), response.content, kind=kind, sent_at=sent_at
-        )
+        return Answer(url.path, dict(parse_qsl(url.query)), self._clock(), response.content, kind=kind)
 
     def _derived_bearer(self) -> str:
         """An app-only token for the consumer keys: what they open without a user's access token."""

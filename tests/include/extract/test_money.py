@@ -129,9 +129,9 @@ def test_a_look_up_is_bought_whole_or_not_at_all(lake):
 
 
 def test_a_cap_that_was_lowered_below_what_is_spent_refuses_and_does_not_stumble(lake):
-    with money(lake, run=1_000, posts=800) as drawn:
-        with pytest.raises(OverBudget, match=r"\$4\.000 of \$1\.00 are spent"):
-            spend(drawn, 0)
+    refused = pytest.raises(OverBudget, match=r"\$4\.000 of \$1\.00 are spent")
+    with money(lake, run=1_000, posts=800) as drawn, refused:
+        spend(drawn, 0)
 
 
 def test_a_request_that_fails_costs_nothing(lake):
@@ -210,9 +210,9 @@ def test_other_purchases_are_summed(lake):
 
 def test_days_that_are_not_settled_are_named_in_the_refusal(lake):
     booked(lake, reserved=1_000, spent=0)
-    with money(lake, month=1_000) as drawn:
-        with pytest.raises(OverBudget, match="with what is reserved for 2026-11-17: not settled;"):
-            spend(drawn, 0)
+    refused = pytest.raises(OverBudget, match="with what is reserved for 2026-11-17: not settled;")
+    with money(lake, month=1_000) as drawn, refused:
+        spend(drawn, 0)
 
 
 def test_of_two_that_reserve_at_once_none_spends_what_the_other_may():

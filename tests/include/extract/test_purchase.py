@@ -33,9 +33,14 @@ def lake():
     return MemoryLake()
 
 
-def purchase(lake, *handles, limit=0, may_leave=False, at=RECEIVED, name="c0ffee123456", **about):
-    run = Run(DAY, name, now=lambda: at, **about)
+def purchase(lake, *handles, limit=0, may_leave=False, name="c0ffee123456", **about):
+    run = Run(DAY, name, **{"now": after(0)} | about)
     return Purchase(lake, run, Asked(handles or ("NASA",), limit), may_leave=may_leave)
+
+
+def after(seconds):
+    """A clock that stands."""
+    return lambda: RECEIVED + timedelta(seconds=seconds)
 
 
 def close(lake, *lines, limit=0, **about):
@@ -211,8 +216,8 @@ def test_while_it_is_bought_for_the_manifest_names_the_writer_and_after_that_nob
         ({}, False),
         ({"started": "in another Airflow", "attempt": 2}, False),
         ({"attempt": 2}, True),
-        ({"name": "another run", "at": RECEIVED + timedelta(seconds=119)}, False),
-        ({"name": "another run", "at": RECEIVED + timedelta(seconds=120)}, True),
+        ({"name": "another run", "now": after(119)}, False),
+        ({"name": "another run", "now": after(120)}, True),
     ],
     ids=["another run", "its ninth try", "the same try once more", "a run of the same name",
          "a later try of the run", "another run, soon", "another run, after two minutes"],
@@ -230,24 +235,22 @@ def test_while_a_writer_may_be_alive_only_a_later_try_of_its_run_takes_over(lake
 
 
 def test_a_writer_is_heard_of_before_a_third_of_its_time_is_over(lake):
-    moment = RECEIVED
-    bought = Purchase(
-        lake, Run(DAY, "c0ffee123456", now=lambda: moment), Asked(("NASA",), 0), may_leave=False
-    )
+    seconds = 0
+    bought = purchase(lake, now=lambda: after(seconds)())
     with bought.turn():
-        for seconds, until in [(40, "01:32:07"), (41, "01:32:48"), (81, "01:32:48"), (82, "01:33:29")]:
-            moment = RECEIVED + timedelta(seconds=seconds)
+        for passed, until in [(40, "01:32:07"), (41, "01:32:48"), (81, "01:32:48"), (82, "01:33:29")]:
+            seconds = passed
             bought.keep_turn()
             assert f"{manifest(lake).writer.until:%T}" == until
 
 
 def test_a_writer_that_was_taken_over_stops_and_leaves_the_manifest_to_the_other(lake):
-    moment = RECEIVED
-    stale = Purchase(lake, Run(DAY, "c0ffee123456", now=lambda: moment), Asked(("NASA",), 0), may_leave=False)
+    seconds = 0
+    stale = purchase(lake, now=lambda: after(seconds)())
     with ExitStack() as other:
         with pytest.raises(Busy, match="was written by somebody else"), stale.turn():
-            moment += timedelta(minutes=3)
-            other.enter_context(purchase(lake, name="another run", at=moment).turn())
+            seconds = 180
+            other.enter_context(purchase(lake, name="another run", now=after(180)).turn())
             stale.keep_turn()
         assert manifest(lake).writer.name == "another run"
 
@@ -350,10 +353,7 @@ def test_two_readers_that_stage_in_one_folder_at_once_never_write_the_same_key()
 def staged(bought):
     with bought.turn():
         return [
-            (
-                key.removeprefix(ROOT).removesuffix(".json.gz"),
-                *(each.get("id", "")[-2:] for each in page.posts),
-            )
+            (key.removeprefix(ROOT)[: -len(".json.gz")], *(each.get("id", "")[-2:] for each in page.posts))
             for _, key, page in bought.staged()
         ]
 
@@ -441,9 +441,9 @@ def test_what_was_bought_is_told_by_the_utc_month_of_the_request(lake):
 def test_a_staged_answer_that_is_gone_says_what_to_do(lake):
     killed(lake, ("NASA", answer(post(1))))
     again = purchase(lake, attempt=2)
-    with pytest.raises(NothingStaged, match="It was paid for: restore it, or Trigger with `buy_again`"):
-        with again.turn():
-            del lake.objects[f"{ROOT}nasa/0001.json.gz"]
+    with again.turn():
+        del lake.objects[OLD]
+        with pytest.raises(NothingStaged, match="It was paid for: restore it, or Trigger with `buy_again`"):
             list(again.staged())
 
 
