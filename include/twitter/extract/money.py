@@ -9,10 +9,12 @@ anything is spent: of two who reserve at once, none spends what the other may.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import Condition
+
+from msgspec import structs
 
 from include.twitter.answer import Answer
 from include.twitter.day import LEDGER
@@ -69,17 +71,18 @@ class _Month:
         self._lake, self.key, self.entry = lake, key, entry
         self._written: bytes = b""
         self._tag: str | None = None
-        self._known_unstaged = 0
+        self._known = LedgerEntry(day="", buy=0, month="", reserved_mills=0, spent_mills=0)
+        """The entry as it stands in the lake."""
         self.held = 0
+        self.is_overtaken = False
         self._look()
 
     def _look(self) -> None:
-        """Take up what others have added to the entry: an earlier try, or a writer that was overtaken."""
+        """Take up what others have lost: an earlier try, or a writer that was overtaken."""
         if found := self._lake.look(self.key):
             self._written, self._tag = found
-            unstaged = decoded(found.data, LedgerEntry).unstaged_mills
-            self.entry.unstaged_mills += unstaged - self._known_unstaged
-            self._known_unstaged = unstaged
+            before, self._known = self._known, decoded(found.data, LedgerEntry)
+            self.entry.unstaged_mills += self._known.unstaged_mills - before.unstaged_mills
         self.book(Bought())
 
     @property
@@ -98,27 +101,42 @@ class _Month:
         self.entry.spent_usd = dollars(self.entry.spent_mills)
 
     def reserve(self, mills: int) -> None:
+        """Write the entry with so much reserved; Busy where another has taken over."""
         self.entry.reserved_mills = mills
         while (data := encoded(self.entry)) != self._written:
+            before = self._known
             try:
-                self._tag, self._written = self._lake.swap(self.key, data, self._tag), data
-                self._known_unstaged = self.entry.unstaged_mills
+                self._tag = self._lake.swap(self.key, data, self._tag)
+                self._written, self._known = data, decoded(data, LedgerEntry)
             except Busy:
                 self._look()
+                added = self._known.unstaged_mills - before.unstaged_mills
+                self.is_overtaken |= self._known != _with_lost(before, added)
+                if self.is_overtaken:
+                    raise
 
-    def settle(self, *, overtaken: bool) -> None:
-        """Give back what is reserved and not spent; an overtaken writer only adds what was lost with it."""
-        if not overtaken and (self._tag or self.entry.spent_mills):
-            self.reserve(self.entry.spent_mills)
-        elif overtaken and self.entry.unstaged_mills > self._known_unstaged:
-            self._lake.change(self.key, self._with_lost)
+    def settle(self) -> None:
+        """Give back what is reserved and not spent; who was taken over only adds what was lost with it."""
+        with suppress(Busy):
+            if not self.is_overtaken and (self._tag or self.entry.spent_mills):
+                self.reserve(self.entry.spent_mills)
+        if self.is_overtaken:
+            lost = self.entry.unstaged_mills - self._known.unstaged_mills
+            self._lake.change(
+                self.key, lambda data: encoded(_with_lost(decoded(data or b"", LedgerEntry), lost))
+            )
 
-    def _with_lost(self, data: bytes | None) -> bytes:
-        entry, lost = decoded(data or b"", LedgerEntry), self.entry.unstaged_mills - self._known_unstaged
-        for name in ("unstaged_mills", "spent_mills", "reserved_mills"):
-            setattr(entry, name, getattr(entry, name) + lost)
-        entry.spent_usd = dollars(entry.spent_mills)
-        return encoded(entry)
+
+def _with_lost(entry: LedgerEntry, lost: int) -> LedgerEntry:
+    """The entry with something more that was billed and could not be staged."""
+    spent = entry.spent_mills + lost
+    return structs.replace(
+        entry,
+        unstaged_mills=entry.unstaged_mills + lost,
+        reserved_mills=entry.reserved_mills + lost,
+        spent_mills=spent,
+        spent_usd=dollars(spent),
+    )
 
 
 class Money:
@@ -147,9 +165,9 @@ class Money:
     def __enter__(self) -> Money:
         return self
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
+    def __exit__(self, *_: object) -> None:
         for month in self._months.values():
-            month.settle(overtaken=isinstance(error, Busy))
+            month.settle()
 
     @contextmanager
     def hold(self, kind: str, wanted: int, smallest: int) -> Iterator[Bill]:

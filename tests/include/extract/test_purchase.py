@@ -231,7 +231,7 @@ def test_while_a_writer_may_be_alive_only_a_later_try_of_its_run_takes_over(lake
         else:
             with pytest.raises(Busy, match="Another run is buying 2026-11-18") as refused, late.turn():
                 pass
-            assert refused.value.at == datetime(2026, 11, 19, 1, 32, 7, tzinfo=UTC)
+            assert "that shows at 01:32:07 UTC" in str(refused.value)
 
 
 def test_a_writer_is_heard_of_before_a_third_of_its_time_is_over(lake):
