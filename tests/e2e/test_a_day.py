@@ -243,7 +243,9 @@ def test_a_bad_setting_fails_extract_at_once_with_one_message(airflow, x, variab
     assert x.requests() == []
 
 
-def test_an_unsettled_day_waits_without_a_slot_while_another_day_goes_through(airflow, bucket, x, variables):
+def test_an_unsettled_day_waits_without_a_slot_while_another_day_goes_through(
+    stack, airflow, bucket, x, variables
+):
     variables(twitter_handles="posts_2_wait", twitter_settle_minutes="1440")
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     waiting = airflow.trigger(day=str(yesterday))
@@ -251,6 +253,10 @@ def test_an_unsettled_day_waits_without_a_slot_while_another_day_goes_through(ai
     other = airflow.trigger(day=day_ago(5))
     assert airflow.wait(other) == "success"
     assert airflow.states(waiting)["extract"] == "up_for_reschedule"
+    extract = next(stage for stage in stack.airflow.stages(waiting) if stage.name == "extract")
+    comes_back = f"the task comes back at {yesterday + timedelta(days=2)} 00:00 UTC"
+    why = f"{yesterday} has ended but may still change: {comes_back}"
+    assert stack.airflow.why_it_waits(waiting, extract) == why
     pool = airflow.call("GET", "/pools/default_pool")
     assert pool["occupied_slots"] == 0
     assert not [r for r in x.requests() if str(yesterday) in r["query"]]
