@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -91,6 +92,35 @@ def test_the_example_settings_name_settings_that_exist():
     assert {variable["variable_name"] for variable in airflow["variables"]} <= known
     example = (ROOT / ".env.example").read_text()
     assert {name.lower() for name in re.findall(r"AIRFLOW_VAR_(\w+)", example)} <= known
+
+
+def test_uv_trusts_the_systems_certificates_unless_told_otherwise(monkeypatch):
+    def exported(*words):
+        makefiles = ["make", "-f", "Makefile", "-f", "-", "show", *words]
+        show = "show:\n\t@echo $$UV_SYSTEM_CERTS\n"
+        return subprocess.run(
+            makefiles, cwd=ROOT, input=show, capture_output=True, text=True, check=True
+        ).stdout
+
+    monkeypatch.delenv("UV_SYSTEM_CERTS", raising=False)
+    assert exported() == "true\n"
+    assert exported("UV_SYSTEM_CERTS=false") == "false\n"
+    monkeypatch.setenv("UV_SYSTEM_CERTS", "false")
+    assert exported() == "false\n"
+    known = [ROOT / ".venv/bin/uv", "pip", "sync", "--help"]
+    assert "env: UV_SYSTEM_CERTS=" in subprocess.run(known, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_make_command_that_a_text_names_exists():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    texts = [*ROOT.glob("*.md"), *(ROOT / ".ci").glob("*")]
+    for folder in ("dags", "deploy", "docs", "include", "local", "tests"):
+        texts += [
+            file for file in (ROOT / folder).rglob("*") if file.suffix in (".md", ".py", ".sh", ".yaml")
+        ]
+    for file in texts:
+        named = re.findall(r"(?:`|^ *)make ([a-z-]+)", file.read_text(), re.MULTILINE)
+        assert set(named) <= targets, file
 
 
 def test_the_readmes_tables_are_those_of_the_code():

@@ -164,15 +164,19 @@ def test_runs_that_name_no_day_to_collect_fail_at_once_and_call_no_x(airflow, x)
 
 
 def test_an_unsettled_day_waits_without_a_slot_while_another_day_goes_through(
-    airflow, bucket, x, variables, empty_day
+    stack, airflow, bucket, x, variables, empty_day
 ):
     variables(twitter_handles="posts_2_wait", twitter_settle_minutes="1440")
-    yesterday = TODAY - timedelta(days=1)
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
     waiting = airflow.trigger(day=str(yesterday))
     airflow.wait_for_task(waiting, "extract", "up_for_reschedule")
     other = airflow.trigger(day=empty_day)
     assert airflow.wait(other) == "success"
     assert airflow.states(waiting)["extract"] == "up_for_reschedule"
+    extract = next(stage for stage in stack.airflow.stages(waiting) if stage.name == "extract")
+    comes_back = f"the task comes back at {yesterday + timedelta(days=2)} 00:00 UTC"
+    why = f"{yesterday} has ended but may still change: {comes_back}"
+    assert stack.airflow.why_it_waits(waiting, extract) == why
     pool = airflow.call("GET", "/pools/default_pool")
     assert pool["occupied_slots"] == 0
     assert not [r for r in x.requests() if str(yesterday) in str(r["query"])]
