@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pyarrow.parquet
@@ -12,7 +12,7 @@ import pytest
 from include.twitter.day import Day
 from include.twitter.transform import contract
 from tests import demo
-from tests.e2e.conftest import TODAY, day_ago
+from tests.e2e.conftest import TODAY, day_ago, eventually
 
 pytestmark = pytest.mark.live
 
@@ -167,6 +167,8 @@ def test_an_unsettled_day_waits_without_a_slot_while_another_day_goes_through(
     stack, airflow, bucket, x, variables, empty_day
 ):
     variables(twitter_handles="posts_2_wait", twitter_settle_minutes="1440")
+    # It settles at the next midnight.
+    eventually(lambda: datetime.now(UTC).time(), lambda now: now < time(23, 58), 130)
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     waiting = airflow.trigger(day=str(yesterday))
     airflow.wait_for_task(waiting, "extract", "up_for_reschedule")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from include.twitter import contract
 from include.twitter.day import Day
+from include.twitter.transform import contract
 from local.cli import next_steps
 from local.stack import Stack
 
