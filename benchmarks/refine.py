@@ -65,7 +65,7 @@ def stage(folder: Path) -> int:
             page += 1
             said = enriched(x.get(path, params=asked).content)
             answer = Answer(path, asked, datetime(2026, 11, 19, 2, tzinfo=UTC), said)
-            (folder / f"{handle}-{posts.user_id(handle)}-{page:02}.json.gz").write_bytes(answer.packed())
+            (folder / f"{handle}-{posts.user_id(handle)}-{page:02}.json.gz").write_bytes(answer.to_bytes())
             total += len(said)
             asked.pop("pagination_token", None)
             if answer.next_token:
@@ -120,7 +120,7 @@ def refine(folder: Path, out: Path) -> None:
 
     pages = groupby(sorted(folder.iterdir()), key=lambda page: page.name.split("-")[:2])
     sources = (
-        Source(handle, id_, (Answer.unpacked(page.read_bytes()) for page in some))
+        Source(handle, id_, (Answer.from_bytes(page.read_bytes()) for page in some))
         for (handle, id_), some in pages
     )
     lines = []
@@ -131,7 +131,7 @@ def refine(folder: Path, out: Path) -> None:
                 about = dict.fromkeys(("username", "id", "outcome", "reason", "proof", "counted"))
                 lines.append(receipt.entry({**about, "posts": tally.counts["fetched"]}, tally))
     prints = [fingerprint(file) for file in partition.files.values()]
-    receipt.packed({"accounts": lines})
+    receipt.to_bytes({"accounts": lines})
     used = resource.getrusage(resource.RUSAGE_SELF)
     seconds, peak = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
     print(

@@ -17,7 +17,7 @@ import msgspec
 
 ABOUT_THE_ACCOUNT = {"id", "username", "usernames"}
 """What an error object's `parameter` names when it is about the account, not about a post referred to."""
-GONE = {"resource-not-found", "not-authorized-for-resource"}
+UNAVAILABLE = {"resource-not-found", "not-authorized-for-resource"}
 """Last segments of an error object's `type` that are about the account where no parameter is named."""
 
 
@@ -73,12 +73,12 @@ class Answer:
         """Why the account cannot be read, in X's words, or None: X says so with status 200 and no data."""
         if self.posts:
             return None
-        return next((told(error) for error in self.errors_about_accounts()), None)
+        return next((reason_of(error) for error in self.errors_about_accounts()), None)
 
     def errors_about_accounts(self) -> Iterator[Mapping[str, Any]]:
         for error in self.body.get("errors") or []:
             kind = str(error.get("type", "")).rsplit("/", 1)[-1]
-            if error.get("parameter", kind) in ABOUT_THE_ACCOUNT | GONE:
+            if error.get("parameter", kind) in ABOUT_THE_ACCOUNT | UNAVAILABLE:
                 yield error
 
     @property
@@ -86,7 +86,7 @@ class Answer:
         """Whether X sent neither data nor the count of it: a part of X failed behind a status 200."""
         return not self.posts and "meta" not in self.body
 
-    def packed(self) -> bytes:
+    def to_bytes(self) -> bytes:
         """The object that is staged: gzipped JSON that holds the answer's own bytes under `body`."""
         envelope = {
             "request": {
@@ -103,8 +103,8 @@ class Answer:
         return gzip.compress(msgspec.json.encode(envelope), compresslevel=6, mtime=0)
 
     @classmethod
-    def unpacked(cls, data: bytes) -> Answer:
-        """What `packed` made: the body stands last in it, and is cut out as it came.
+    def from_bytes(cls, data: bytes) -> Answer:
+        """What `to_bytes` made: the body stands last in it, and is cut out as it came.
 
         No text before it can hold the mark: its quotes would be escaped.
         """
@@ -133,7 +133,7 @@ class _Page(msgspec.Struct):
 _PAGES = msgspec.json.Decoder(_Page)
 
 
-def told(error: Mapping[str, Any]) -> str:
+def reason_of(error: Mapping[str, Any]) -> str:
     """An error object of X in one line."""
     words = [error.get("title"), error.get("detail") or error.get("message")]
     return ": ".join(str(word) for word in words if word) or "X gives no reason"

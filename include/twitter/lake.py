@@ -93,7 +93,7 @@ class Lake:
                 raise NothingStaged(
                     f"{self.url(key)} is gone. It was paid for: restore it, or Trigger with `buy_again`."
                 )
-            yield Answer.unpacked(data)
+            yield Answer.from_bytes(data)
 
     def write(self, key: str, data: bytes) -> None:
         """Put an object, in the place of an older one."""

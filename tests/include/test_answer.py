@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from include.twitter.answer import Answer, decoded, told
+from include.twitter.answer import Answer, decoded, reason_of
 from tests.include.invented import RECEIVED, SUSPENDED, about, answer, post
 from tests.include.recorded import recorded_errors, recorded_pages
 
@@ -15,13 +15,13 @@ from tests.include.recorded import recorded_errors, recorded_pages
 def test_the_staged_object_holds_the_bytes_of_the_answer_as_they_came():
     # Odd spacing, order of keys, escapes and digits that a decoder would not give back.
     content = b'{ "meta":{"result_count":1},\n "data":[{"id":"1","text":"caf\\u00e9 \xc3\xa9","n":1.50e1}]}'
-    staged = Answer("/2/users/42/tweets", {"max_results": "100"}, RECEIVED, content).packed()
+    staged = Answer("/2/users/42/tweets", {"max_results": "100"}, RECEIVED, content).to_bytes()
     assert content in gzip.decompress(staged)
 
 
 def test_the_staged_object_tells_the_request_the_bill_the_status_and_the_time():
     sent_at = datetime(2026, 11, 19, 2, 30, 5, tzinfo=timezone(timedelta(hours=1)))
-    staged = replace(answer(post(1), post(2), token="t1", kind="own_posts"), sent_at=sent_at).packed()
+    staged = replace(answer(post(1), post(2), token="t1", kind="own_posts"), sent_at=sent_at).to_bytes()
     envelope = json.loads(gzip.decompress(staged))
     assert list(envelope) == ["request", "billed", "status", "received_at", "body"]
     assert envelope["request"] == {
@@ -37,7 +37,7 @@ def test_the_staged_object_tells_the_request_the_bill_the_status_and_the_time():
 
 def test_what_is_staged_reads_as_what_came():
     came = answer(post(1), post(2), token="t1")
-    read = Answer.unpacked(came.packed())
+    read = Answer.from_bytes(came.to_bytes())
     assert read.body == came.body
     assert (read.posts, read.next_token) == ([post(1), post(2)], "t1")
     assert (read.path, read.params, read.status) == ("/2/users/42/tweets", {"max_results": "100"}, 200)
@@ -47,13 +47,13 @@ def test_what_is_staged_reads_as_what_came():
 def test_what_is_staged_is_billed_as_it_was_when_it_came():
     sent_at = datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC)
     counted = replace(answer({"tweet_count": 7}, {"tweet_count": 0}, kind="archive_counts"), sent_at=sent_at)
-    read = Answer.unpacked(counted.packed())
+    read = Answer.from_bytes(counted.to_bytes())
     assert (read.kind, read.billed, read.sent_at) == ("archive_counts", 1, sent_at)
 
 
 def test_the_same_answer_is_staged_as_the_same_bytes():
-    staged = answer(post()).packed()
-    assert answer(post()).packed() == staged
+    staged = answer(post()).to_bytes()
+    assert answer(post()).to_bytes() == staged
     assert staged[4:8] == bytes(4)  # gzip would put the time of writing there
 
 
@@ -61,9 +61,9 @@ def test_half_an_emoji_is_kept_as_the_escape_that_came_and_read_as_a_replacement
     content = b'{"data":[{"id":"1","text":"half \\ud83d"}]}'
     came = Answer("/2/users/42/tweets", {}, RECEIVED, content)
     assert came.posts[0]["text"] == "half \ufffd"
-    staged = came.packed()
+    staged = came.to_bytes()
     assert content in gzip.decompress(staged)
-    assert Answer.unpacked(staged).posts == [{"id": "1", "text": "half \ufffd"}]
+    assert Answer.from_bytes(staged).posts == [{"id": "1", "text": "half \ufffd"}]
 
 
 @pytest.mark.parametrize(
@@ -80,14 +80,14 @@ def test_only_the_half_of_an_emoji_is_replaced(sent, read):
 
 
 def test_a_line_separator_inside_a_text_is_no_end_of_a_line():
-    assert Answer.unpacked(answer(post(text="one\u2028two\nthree")).packed()).posts[0]["text"] == (
+    assert Answer.from_bytes(answer(post(text="one\u2028two\nthree")).to_bytes()).posts[0]["text"] == (
         "one\u2028two\nthree"
     )
 
 
 @pytest.mark.parametrize("text", ["caf\u00e9", "half \ud83d", "one\u2028two"])
 def test_each_post_as_it_was_sent_reads_as_the_post(text):
-    came = Answer.unpacked(answer(post(1, text=text), None, post(2, huge=2**70)).packed())
+    came = Answer.from_bytes(answer(post(1, text=text), None, post(2, huge=2**70)).to_bytes())
     assert [decoded(each) for each in came.sent] == came.posts
     assert len(came.posts) == 3
 
@@ -99,7 +99,7 @@ def test_an_answer_without_posts_has_sent_none():
 def test_the_bytes_of_an_answer_come_back_from_the_staged_object():
     content = b'{ "data":[],\n "body":1.50e1, "meta":{"result_count":0}} '
     asked = {"query": 'of ","body":" and }'}
-    read = Answer.unpacked(Answer("/2", asked, RECEIVED, content).packed())
+    read = Answer.from_bytes(Answer("/2", asked, RECEIVED, content).to_bytes())
     assert (read.content, read.params) == (content, asked)
 
 
@@ -194,19 +194,19 @@ def test_an_account_with_posts_is_available_whatever_else_x_complains_of():
 
 
 def test_an_error_is_told_in_one_line():
-    assert told(SUSPENDED) == "Forbidden: User has been suspended: [42]."
-    assert told({}) == "X gives no reason"
+    assert reason_of(SUSPENDED) == "Forbidden: User has been suspended: [42]."
+    assert reason_of({}) == "X gives no reason"
 
 
 def test_an_error_that_has_only_a_message_is_told_in_it():
-    assert "User withheld in all countries" in told({"message": "User withheld in all countries"})
+    assert "User withheld in all countries" in reason_of({"message": "User withheld in all countries"})
 
 
 def test_recorded_pages_are_read_back_as_they_came():
     pages = recorded_pages()
     for page in pages:
         content = json.dumps(page["body"], ensure_ascii=False).encode()
-        read = Answer.unpacked(Answer("/2", {}, RECEIVED, content).packed())
+        read = Answer.from_bytes(Answer("/2", {}, RECEIVED, content).to_bytes())
         assert read.body == page["body"]
     assert len(pages) == 28
 

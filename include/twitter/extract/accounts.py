@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from include.twitter.answer import Answer, told
+from include.twitter.answer import Answer, reason_of
 from include.twitter.day import ACCOUNTS
 from include.twitter.lake import Lake
 from include.twitter.records import KnownAccount, encoded
@@ -50,7 +50,7 @@ def reasons(answer: Answer, handles: Iterable[str]) -> dict[str, str]:
     }
     found = {user["username"].lower() for user in answer.posts}
     return {
-        handle: told(errors[handle.lower()]) if handle.lower() in errors else "X does not mention it"
+        handle: reason_of(errors[handle.lower()]) if handle.lower() in errors else "X does not mention it"
         for handle in handles
         if handle.lower() not in found
     }

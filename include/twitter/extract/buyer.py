@@ -52,11 +52,11 @@ class Buyer:
             self.purchase.stage(COUNTS, answer)
         return answer
 
-    def page(self, reading: Reading, *, again: bool = False) -> None:
+    def page(self, reading: Reading, *, second: bool = False) -> None:
         """Take an account's walk one page further, or the walk of its second reading."""
-        walk = reading.again if again else reading.walk
-        folder = SEARCHED + reading.username if again else reading.username
-        searched = again or self.old
+        walk = reading.second if second else reading.walk
+        folder = SEARCHED + reading.username if second else reading.username
+        searched = second or self.old
         own = not searched and self.x.is_user and reading.username.lower() == self.own_handle
         with self.money.hold("own_posts" if own else "posts", walk.page_size, walk.smallest) as bill:
             self._go_on()
@@ -75,7 +75,7 @@ class Buyer:
             key = self.purchase.stage(f"{REFUSED}{folder}" if problem else folder, answer)
         if problem:
             raise problem
-        reading.take(key, answer, again=again)
+        reading.take(key, answer, second=second)
 
     def _go_on(self) -> None:
         if self.stopped.is_set():

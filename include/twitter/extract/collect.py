@@ -59,10 +59,10 @@ class Collection:
             elif folder == COUNTS:
                 self.counts.append(answer)
             elif reading := self.readings.get(folder.removeprefix(SEARCHED)):
-                reading.resume(key, answer, again=folder.startswith(SEARCHED))
+                reading.resume(key, answer, second=folder.startswith(SEARCHED))
         for reading in self.readings.values():
             reading.walk.leave_token()
-            reading.again.leave_token()
+            reading.second.leave_token()
 
     def collect(self, buyer: Buyer, known: Accounts, at: datetime) -> list[AccountRead]:
         """Buy what is missing."""

@@ -73,7 +73,7 @@ class _Month:
         self._tag: str | None = None
         self._known = LedgerEntry(day="", buy=0, month="", reserved_mills=0, spent_mills=0)
         """The entry as it stands in the lake."""
-        self.held = 0
+        self.in_flight = 0
         self.is_overtaken = False
         self._look()
 
@@ -87,7 +87,7 @@ class _Month:
 
     @property
     def taken(self) -> int:
-        return self.entry.spent_mills + self.held
+        return self.entry.spent_mills + self.in_flight
 
     @property
     def free(self) -> int:
@@ -178,32 +178,32 @@ class Money:
         """
         at = self._clock()
         month = self._month(month_of(at))
-        bill = Bill(self._held(month, kind, wanted, smallest), at)
+        bill = Bill(self._granted(month, kind, wanted, smallest), at)
         kept = False
         try:
             yield bill
             kept = True
         finally:
             with self._changed:
-                month.held -= PRICES[kind] * bill.size
+                month.in_flight -= PRICES[kind] * bill.size
                 if kept:
                     month.book(Bought(**{kind: bill.number}))
                 else:
                     month.book(Bought(), unstaged=PRICES[kind] * bill.number)
                 self._changed.notify_all()
 
-    def _held(self, month: _Month, kind: str, wanted: int, smallest: int) -> int:
+    def _granted(self, month: _Month, kind: str, wanted: int, smallest: int) -> int:
         price = PRICES[kind]
         with self._changed:
             while True:
                 if month.free < price * wanted:
                     self._reserve(month, price * wanted)
                 granted = min(wanted, month.free // price)
-                in_flight = any(each.held for each in self._months.values())
-                if granted == wanted or (granted >= smallest and not in_flight):
-                    month.held += price * granted
+                busy = any(each.in_flight for each in self._months.values())
+                if granted == wanted or (granted >= smallest and not busy):
+                    month.in_flight += price * granted
                     return granted
-                if not in_flight:
+                if not busy:
                     raise OverBudget(self._refusal(month, f"{smallest} {kind}", price * smallest))
                 self._changed.wait()
 

@@ -74,8 +74,8 @@ class Proving:
     def _read_again(self, reading: Reading, counted: int) -> None:
         """Read a short account once more, through the search; what is short after that lands as it is."""
         try:
-            while not self.buyer.old and not reading.again.outcome:
-                self.buyer.page(reading, again=True)
+            while not self.buyer.old and not reading.second.outcome:
+                self.buyer.page(reading, second=True)
         except NO_PROOF as error:
             log.warning("%s cannot be read once more. %s", reading.username, error)
         if reading.outcome == "limit":

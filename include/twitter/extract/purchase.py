@@ -183,7 +183,7 @@ class Purchase:
         with self._writing:
             key = f"{self._prefix}{folder}/{len(self._pages[folder]) + 1:04}.json.gz"
             self._pages[folder].append(key)
-        self._lake.swap(key, answer.packed(), None)
+        self._lake.swap(key, answer.to_bytes(), None)
         with self._writing:
             self._book(answer)
         return key

@@ -114,7 +114,7 @@ class Reading:
 
     username: str
     walk: Walk
-    again: Walk
+    second: Walk
     """The one second reading, of an account that came short of X's count."""
     id: str | None = None
     proof: Proof = "unchecked"
@@ -122,16 +122,16 @@ class Reading:
     """X's own count, where it was asked for alone."""
     pages: list[str] = field(default_factory=list)
 
-    def take(self, key: str, answer: Answer, *, again: bool) -> None:
+    def take(self, key: str, answer: Answer, *, second: bool) -> None:
         """Go one page further; `key` is where the page is staged."""
-        (self.again if again else self.walk).take(answer)
+        (self.second if second else self.walk).take(answer)
         self.pages.append(key)
 
-    def resume(self, key: str, answer: Answer, *, again: bool) -> None:
+    def resume(self, key: str, answer: Answer, *, second: bool) -> None:
         """Go over a page that was staged before; an account that was unavailable may be back."""
         self.pages.append(key)
-        if again or not answer.unavailable:
-            (self.again if again else self.walk).take(answer)
+        if second or not answer.unavailable:
+            (self.second if second else self.walk).take(answer)
 
     @property
     def is_unavailable(self) -> bool:
@@ -140,11 +140,11 @@ class Reading:
     @property
     def arrived(self) -> int:
         """The day's posts that X has sent, each once."""
-        return len(self.walk.ids | self.again.ids)
+        return len(self.walk.ids | self.second.ids)
 
     @property
     def outcome(self) -> Outcome:
-        ended = self.again.outcome if self.again.outcome == "limit" else self.walk.outcome
+        ended = self.second.outcome if self.second.outcome == "limit" else self.walk.outcome
         return ended or "unavailable"
 
     def give_up(self, reason: str) -> None:
@@ -160,7 +160,7 @@ class Reading:
             reason=self.walk.reason,
             proof=self.proof,
             counted=self.counted,
-            posts=self.walk.returned + self.again.returned,
+            posts=self.walk.returned + self.second.returned,
             limit=self.walk.limit,
             pages=self.pages,
         )

@@ -35,8 +35,8 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
     landed = _receipt(here, run.day.receipt)
     lost = guard.decreases(landed, candidate)
     guard.require_no_loss(lost, run.day, accepted=accepted)
-    again = landed is not None and landed.objects == candidate.objects  # what was told stays told
-    candidate.decreases = landed.decreases if landed and again else lost
+    same = landed is not None and landed.objects == candidate.objects  # what was said stays said
+    candidate.decreases = landed.decreases if landed and same else lost
     publish(here, run.day, run.day.staging(run.id), candidate)
     warn_of_gaps(here, run)
     _require_complete(run, candidate, wanted)

@@ -24,8 +24,8 @@ def decreases(landed: Receipt | None, candidate: Receipt) -> list[Decrease]:
 def require_no_loss(lost: list[Decrease], day: Day, *, accepted: bool) -> None:
     """Tell of every decrease; Shrunk where most of an account's rows would go, unless that is accepted."""
     for decrease in lost:
-        log.warning(_told(decrease))
-    losses = "; ".join(_told(decrease) for decrease in lost if decrease.published * 2 < decrease.landed)
+        log.warning(_in_words(decrease))
+    losses = "; ".join(_in_words(decrease) for decrease in lost if decrease.published * 2 < decrease.landed)
     if losses and not accepted:
         raise Shrunk(
             f"Nothing is published: {day} would lose rows. {losses}. "
@@ -35,5 +35,5 @@ def require_no_loss(lost: list[Decrease], day: Day, *, accepted: bool) -> None:
         log.warning("Accepted by twitter_accept_shrink: %s", losses)
 
 
-def _told(decrease: Decrease) -> str:
+def _in_words(decrease: Decrease) -> str:
     return f"{decrease.username}: {decrease.landed} rows are landed, this run has {decrease.published}"

@@ -48,7 +48,7 @@ def test_a_page_that_would_cross_the_cap_is_asked_for_smaller(shop, lake):
 def test_a_search_asks_for_no_page_that_is_smaller_than_x_serves(shop, lake):
     poor = Try(shop, lake, cap=49)
     with poor.buying() as buyer, pytest.raises(OverBudget, match="at least 10 posts, up to"):
-        buyer.page(reading(), again=True)
+        buyer.page(reading(), second=True)
     assert shop.asked == []
 
 

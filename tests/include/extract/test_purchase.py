@@ -310,7 +310,7 @@ def test_a_folder_beside_those_of_the_accounts_is_no_handle(folder):
 def test_a_page_that_another_writer_has_staged_is_not_overwritten_and_its_own_is_not_booked(lake):
     bought = purchase(lake)
     with bought.turn():
-        lake.write(f"{ROOT}nasa/0001.json.gz", answer(post(1)).packed())
+        lake.write(f"{ROOT}nasa/0001.json.gz", answer(post(1)).to_bytes())
         with pytest.raises(Busy):
             bought.stage("NASA", answer(post(2)))
         assert bought.bought == {}

@@ -230,7 +230,7 @@ def test_a_post_that_is_no_object_does_not_stop_the_walk():
 
 def test_a_walk_over_staged_answers_stands_where_the_interrupted_one_stood():
     came = [answer(*map(post, range(1, 8)), token="t1", size=20), after("t1", token="t2", size=20)]
-    staged = [Answer.unpacked(each.packed()) for each in came]
+    staged = [Answer.from_bytes(each.to_bytes()) for each in came]
     assert walk(*staged, limit=30) == walk(*came, limit=30)
     assert walk(*staged, limit=30).page_size == walk(*came, limit=30).page_size == 100
 
@@ -316,7 +316,7 @@ def reading(first=(), second=(), limit=0):
     """A reading that took these pages, the second ones from the search."""
     taken = Reading("NASA", Walk(DAY, limit), Walk(DAY, limit, 10, 100), id="42")
     for number, page in enumerate((*first, *second), 1):
-        taken.take(f"{number:04}", page, again=number > len(first))
+        taken.take(f"{number:04}", page, second=number > len(first))
     return taken
 
 
@@ -338,7 +338,7 @@ def test_a_second_reading_that_ends_otherwise_does_not_change_the_outcome(second
 
 def test_an_account_that_was_unavailable_when_it_was_staged_may_be_back():
     taken = reading()
-    taken.resume("0001", answer(errors=[SUSPENDED]), again=False)
+    taken.resume("0001", answer(errors=[SUSPENDED]), second=False)
     assert (taken.walk.outcome, taken.pages) == (None, ["0001"])
 
 

@@ -39,7 +39,7 @@ ABOUT_THE_ACCOUNT = {
 
 def refined(*posts):
     """The one batch of one account."""
-    source = refine.Source("ObservatoryHill", "42", [Answer.unpacked(answer(*posts).packed())])
+    source = refine.Source("ObservatoryHill", "42", [Answer.from_bytes(answer(*posts).to_bytes())])
     (batch,) = refine.batches([source], day=DAY, limit=0)
     return batch
 

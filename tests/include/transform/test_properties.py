@@ -95,7 +95,9 @@ class Walk:
     @property
     def source(self) -> refine.Source:
         answers = [answer(*(case.sent for case in page), received_at=at) for at, page in self.pages]
-        return refine.Source(self.username, self.author_id, [Answer.unpacked(a.packed()) for a in answers])
+        return refine.Source(
+            self.username, self.author_id, [Answer.from_bytes(a.to_bytes()) for a in answers]
+        )
 
 
 def at_second(second: int) -> datetime:
