@@ -48,7 +48,7 @@ class Walk:
     """The same, with all versions of an edited post as one."""
     _tokens: set[str] = field(default_factory=set)
     _oldest: int | None = None
-    _left_at: int = -1
+    _left_at: int | None = -1
 
     def problem(self, answer: Answer) -> UnexpectedAnswer | None:
         """Why an answer cannot be the next page, if it cannot; Outage where it is no answer at all."""
@@ -84,10 +84,10 @@ class Walk:
     def leave_token(self) -> bool:
         """Go on below the oldest post that came, since a token dies and a post's id does not.
 
-        False where there is no token to leave, or nothing has come since that was done last.
+        False where there is no token to leave, or nothing older has come since that was done last.
         """
         left, self.token = self.token, None
-        further, self._left_at = self.returned > self._left_at, self.returned
+        further, self._left_at = self._oldest != self._left_at, self._oldest
         return bool(left) and further
 
     @property

@@ -273,6 +273,13 @@ def test_a_token_is_not_left_twice_unless_a_post_has_come_since():
     assert going.leave_token()
 
 
+def test_a_token_is_not_left_again_where_x_has_only_sent_the_same_posts_once_more():
+    going = walk(answer(post(3), post(2), token="t1"))
+    assert going.leave_token()
+    going.take(below(2, post(3), post(2), token="u1"))
+    assert not going.leave_token()
+
+
 def test_a_walk_that_has_no_token_has_none_to_leave():
     assert not walk().leave_token()
 

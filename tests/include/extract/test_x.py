@@ -4,7 +4,7 @@ import json
 import logging
 import socket
 from base64 import b64encode
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 import pytest
@@ -219,6 +219,37 @@ def test_the_first_page_is_asked_for_without_a_token(wire):
     wire.say(200, page(post()))
     x(wire).timeline("42", DAY, size=5)
     assert "pagination_token" not in wire.heard[0].query
+
+
+@pytest.mark.parametrize("kind", ["timeline", "search"])
+def test_a_page_below_a_post_is_asked_for_by_its_id_instead_of_the_end_of_the_day(wire, kind):
+    wire.say(200, page(post()))
+    if kind == "timeline":
+        x(wire).timeline("42", DAY, size=100, below=1990000000000000001)
+    else:
+        x(wire).search("NASA", DAY, size=100, archive=False, below=1990000000000000001)
+    query = wire.heard[0].query
+    assert (query["until_id"], query["start_time"]) == ("1990000000000000001", "2026-11-18T00:00:00Z")
+    assert {"end_time", "pagination_token", "next_token"} & query.keys() == set()
+
+
+def test_an_answer_says_what_x_bills_it_as_and_when_it_was_asked_for(wire):
+    moments = iter([RECEIVED, RECEIVED + timedelta(seconds=9)] * 6)
+    opened = X(XAccess(host=wire.host, **BEARER), lambda: next(moments))
+    for _ in range(6):
+        wire.say(200, page(post()))
+    answers = [
+        opened.users(["NASA"]),
+        opened.timeline("42", DAY, size=5),
+        opened.timeline("42", DAY, size=5, own=True),
+        opened.search("NASA", DAY, size=10, archive=False),
+        opened.count(["NASA"], DAY, archive=False),
+        opened.count(["NASA"], DAY, archive=True),
+    ]
+    kinds = [answer.kind for answer in answers]
+    assert kinds == ["users", "posts", "own_posts", "posts", "counts", "archive_counts"]
+    assert {answer.sent_at for answer in answers} == {RECEIVED}
+    assert {answer.received_at for answer in answers} == {RECEIVED + timedelta(seconds=9)}
 
 
 def test_an_answer_is_handed_on_byte_for_byte_with_its_request_and_time(wire):
