@@ -37,7 +37,7 @@ class Airflow:
     """A client of one local Airflow, which asks for no password."""
 
     def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=f"{url}/api/v2", trust_env=False, timeout=20)
+        self._http = httpx.Client(base_url=f"{url}/api/v2", trust_env=False, timeout=60)
 
     def close(self) -> None:
         self._http.close()

@@ -8,11 +8,12 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import httpx
 from botocore.exceptions import ClientError
 from rich.console import Console
 from rich.panel import Panel
@@ -80,7 +81,7 @@ def run(given: argparse.Namespace) -> int:
         run_id = stack.airflow.run_day(day.start)
         progress = Progress(out, f"twitter, {day}", partial(stack.airflow.why_it_waits, run_id))
         try:
-            state = _follow(stack, run_id, progress, deadline)
+            state = follow(stack, run_id, progress, deadline)
         except KeyboardInterrupt:
             _show_unfinished("interrupted", progress, day)
             raise
@@ -129,17 +130,19 @@ def _welcome(stack: Stack) -> Panel:
     return Panel("\n".join(lines), title="twitter-to-s3", expand=False, padding=(1, 2))
 
 
-def _follow(stack: Stack, run_id: str, progress: Progress, deadline: float) -> str:
+def follow(stack: Stack, run_id: str, progress: Progress, deadline: float) -> str:
     """Shows the stages until the run has ended, or `deadline` has come. Returns the run's last state."""
+    state = "queued"
     with progress:
-        while True:
+        while state not in ENDED and time.monotonic() < deadline:
             stack.check()
-            state, stages = stack.airflow.run_state(run_id), stack.airflow.stages(run_id)
-            stages.sort(key=lambda stage: STAGES.index(stage.name) if stage.name in STAGES else len(STAGES))
-            progress.show(stages)
-            if state in ENDED or time.monotonic() > deadline:
-                return state
+            with suppress(httpx.TransportError):  # the machine is busy: what has died fails the check
+                now, stages = stack.airflow.run_state(run_id), stack.airflow.stages(run_id)
+                stages.sort(key=lambda one: STAGES.index(one.name) if one.name in STAGES else len(STAGES))
+                progress.show(stages)
+                state = now
             time.sleep(0.5)
+    return state
 
 
 def _show_failure(stack: Stack, run_id: str, stages: list[Stage]) -> None:

@@ -1,12 +1,18 @@
-"""What `make run` names at its end."""
+"""What `make run` bears on its way, and names at its end."""
 
+import io
+import time
 from pathlib import Path
 
+import httpx
 import pytest
+from rich.console import Console
 
 from include.twitter.day import Day
 from include.twitter.transform import contract
-from local.cli import next_steps
+from local.airflow import Stage
+from local.cli import follow, next_steps
+from local.progress import Progress
 from local.stack import Stack
 
 REAL = "TWITTER_AWS=real\nAIRFLOW_VAR_TWITTER_BUCKET=acme-lake\n"
@@ -26,3 +32,30 @@ def test_the_next_steps_are_the_file_the_contracts_line_that_reads_it_and_the_ui
     assert file == path.format(state=tmp_path)
     assert read == contract.READ_CSV.replace("path", repr(file))
     assert look.startswith("make up ")
+
+
+class BusyStack:
+    """A stack whose Airflow leaves the first question without an answer."""
+
+    def __init__(self) -> None:
+        self.airflow = self
+        self.answers = iter([httpx.ReadTimeout("timed out"), "running", "success"])
+
+    def check(self) -> None:
+        """Nothing has died."""
+
+    def run_state(self, run: str) -> str:
+        answer = next(self.answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def stages(self, run: str) -> list[Stage]:
+        return [Stage("load", "success", 1, None, 1.5), Stage("extract", "success", 1, None, 1.5)]
+
+
+def test_a_machine_too_busy_to_answer_is_asked_again() -> None:
+    out = Console(file=io.StringIO())
+    progress = Progress(out, "twitter, 2026-11-18", lambda stage: None)
+    assert follow(BusyStack(), "run", progress, time.monotonic() + 60) == "success"
+    assert [stage.name for stage in progress.stages] == ["extract", "load"]
