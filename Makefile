@@ -12,6 +12,9 @@ TOOLS_INSTALLED := .local/tools/.installed
 VERSIONS := 3.11 3.12 3.13
 LOCKS := $(wildcard requirements.lock local/*.lock deploy/host/*.lock)
 UV_VERSION := $(shell sed -n 's/^uv==\([^ ]*\).*/\1/p' requirements.lock)
+# Installs trust what the system trusts, so a company's TLS proxy too. pip before 24.2 has to be told where that is.
+export UV_SYSTEM_CERTS ?= true
+SYSTEM_CERTS = $$($(BIN)/python -c 'import ssl; at = ssl.get_default_verify_paths(); print(at.cafile or at.capath or "")')
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -38,7 +41,7 @@ format: $(INSTALLED) ## Format the code
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-docs: $(INSTALLED) ## Write the generated tables, schema and Glue template anew
+docs: $(INSTALLED) ## Write the generated tables, schemas and Glue template anew
 	$(BIN)/python -m docs.tables
 
 versions: $(VERSIONS:%=.local/py%/.installed) ## Run the tests that need no stack on Python 3.11, 3.12 and 3.13
@@ -91,13 +94,14 @@ TEST = $(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
 DEPLOY = $(BIN)/python -m deploy --stack $(or $(STACK),twitter)
 COMPILE = $(BIN)/uv pip compile $(UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock'
+INSTALL_UV = $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 $(INSTALLED): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 …"; exit 1; }
 	@echo "Installing the locked packages into $(VENV) (once)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(INSTALL_UV) || { echo "Once more, with the system's certificates"; PIP_CERT=$(SYSTEM_CERTS) $(INSTALL_UV); }
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
 	@touch $@
 

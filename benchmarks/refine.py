@@ -44,7 +44,7 @@ def stage(folder: Path) -> int:
 
     from include.twitter.answer import Answer
     from include.twitter.day import Day
-    from include.twitter.x_api import POST_FIELDS
+    from include.twitter.extract.x import POST_FIELDS
     from local.x_api import BEARER_TOKEN, posts
     from local.x_api.app import StandIn, create_app
 
@@ -112,11 +112,11 @@ def refine(folder: Path, out: Path) -> None:
     """What `transform` does between reading and writing S3; prints what it took."""
     from itertools import groupby
 
-    from include.twitter import receipt
     from include.twitter.answer import Answer
     from include.twitter.day import Day
-    from include.twitter.partition import Partition, fingerprint
-    from include.twitter.refine import Source, batches
+    from include.twitter.transform import receipt
+    from include.twitter.transform.partition import Partition, fingerprint
+    from include.twitter.transform.refine import Source, batches
 
     pages = groupby(sorted(folder.iterdir()), key=lambda page: page.name.split("-")[:2])
     sources = (

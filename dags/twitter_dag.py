@@ -6,19 +6,23 @@
 **extract** buys the day's posts and stages every answer as it came, **transform** refines them into one table,
 **load** publishes it with a Parquet twin, the rejected posts and a receipt.
 
+Every clear is free, except for what is missing of the day.
+
 | clear | what happens | cost |
 |---|---|---|
 | `load` | the staged files are published again, byte for byte | none |
 | `transform` + downstream | what was bought is refined again | none |
-| `extract` + downstream, of a failed or red run | it goes on where it stopped | what was missing |
-| `extract` + downstream, of a green run | the day is bought anew and replaced | $0.005 a post |
+| `extract` + downstream | what is missing of what is wanted now is bought: accounts that are new or were away, older posts under a higher limit, the rest of a walk | what was missing |
 
-**Another day:** *Trigger* with `day`. **A range:** *Trigger → Backfill*. A day that has not ended fails at once;
+**Another day:** *Trigger* with `day`. **A range:** *Trigger → Backfill*. **Bought afresh:** *Trigger* with `day` and
+*Buy again*. An account keeps its rows in a landed day after it has left `twitter_handles`; add the day to
+`twitter_accept_shrink` and clear `extract` to let it go. A day that has not ended fails at once;
 one that has just ended waits until 01:30 UTC, without holding a worker. Run ids carry the date after the day;
 the logical date of a scheduled or backfill run is the day.
 
 **Failed `extract`:** the last line says what to do. X's limits and outages are waited out, for nine hours, without a
-worker; wrong keys, no credits or a budget that is used up fail at once.
+worker. `Busy` waits for another run that buys the same day, and goes on from what it leaves. Wrong keys, no credits
+or a budget that is used up fail at once.
 
 **Red `load`:** read the last line of its log. Either accounts are missing from the published day, each named
 with X's reason, or publishing would have dropped landed rows, and nothing was published.
@@ -29,7 +33,8 @@ S3 an instance role, or Connection `aws_default`.
 
 **May be set:** Variables `twitter_tweet_limit` (the latest N posts of an account's day: 100; 0 is all),
 `twitter_run_budget_usd` (5) and `twitter_month_budget_usd` (100) as hard caps, `twitter_settle_minutes` (90),
-`twitter_accept_shrink` (days that may lose rows).
+`twitter_accept_shrink` (days that may lose rows), `twitter_own_handle` (the account whose access token is used:
+its own posts cost a fifth).
 """
 
 from datetime import timedelta
@@ -55,7 +60,13 @@ LANDED = Asset("twitter_refined_tweets")
             format="date",
             title="Day (UTC)",
             description="The UTC calendar day to collect, for example 2026-11-18. Empty: yesterday.",
-        )
+        ),
+        "buy_again": Param(
+            False,
+            type="boolean",
+            title="Buy again",
+            description="Buy the whole day afresh, for $0.005 a post. Otherwise only what is missing is bought.",
+        ),
     },
     default_args={
         "retries": RETRIES,
@@ -67,23 +78,26 @@ def twitter():
     @task(max_active_tis_per_dag=1, execution_timeout=timedelta(hours=3))
     def extract() -> dict:
         """Buy the day's posts from X; stage every answer as it came."""
-        from include.twitter import run, stages
+        from include.twitter import run
+        from include.twitter.extract import extract
 
-        return stages.extract(run.current())
+        return extract(run.current())
 
     @task(execution_timeout=timedelta(hours=1))
     def transform(bought: dict) -> dict:
         """Refine what was bought into one table; no call to X."""
-        from include.twitter import run, stages
+        from include.twitter import run
+        from include.twitter.transform import transform
 
-        return stages.transform(run.current(), bought)
+        return transform(run.current(), bought)
 
     @task(max_active_tis_per_dag=1, execution_timeout=timedelta(hours=1), outlets=[LANDED])
     def load(staged: dict, *, outlet_events=None) -> dict:
         """Publish the staged files, the receipt last."""
-        from include.twitter import run, stages
+        from include.twitter import run
+        from include.twitter.load import load
 
-        landed = stages.load(run.current(), staged)
+        landed = load(run.current(), staged)
         outlet_events[LANDED].extra = landed
         return landed["objects"]
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
-from include.twitter import contract
 from include.twitter.day import Day
+from include.twitter.transform import contract
 
 FOLDER = Path(__file__).parent
 SCHEMA = FOLDER / "schema.json"

@@ -1,6 +1,7 @@
 """Writes from the code what must agree with it: `make docs`. A test fails where the two part.
 
-The README's tables; the view's SQL in docs/athena.md; deploy/schema.json; parts of deploy/template.yaml.
+The README's tables; the view's SQL in docs/athena.md; deploy/schema.json; parts of deploy/template.yaml; the
+records in docs/records.md and deploy/records.json.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from pathlib import Path
 from textwrap import indent
 
 from deploy import athena
-from include.twitter import contract
+from docs import records
 from include.twitter.settings import SETTINGS
+from include.twitter.transform import contract
 
 PROJECT = Path(__file__).parents[1]
 README = PROJECT / "README.md"
@@ -52,6 +54,11 @@ def with_view(text: str) -> str:
     return _filled(text, {"view": view()})
 
 
+def with_records(text: str) -> str:
+    """The text of docs/records.md with what it says of each record made anew."""
+    return _filled(text, records.parts())
+
+
 def with_parts(text: str) -> str:
     """The text of deploy/template.yaml with Athena's tables and the host's first boot made anew."""
     release, boot = ((HOST / name).read_text() for name in ("twitter-release.sh", "first-boot.sh"))
@@ -80,4 +87,6 @@ if __name__ == "__main__":
     README.write_text(with_tables(README.read_text()))
     ATHENA.write_text(with_view(ATHENA.read_text()))
     athena.SCHEMA.write_text(athena.schema())
+    records.PAGE.write_text(with_records(records.PAGE.read_text()))
+    records.SCHEMA.write_text(records.schema())
     TEMPLATE.write_text(with_parts(TEMPLATE.read_text()))

@@ -1,4 +1,9 @@
-from local.cli import main
+import sys
 
-if __name__ == "__main__":
-    raise SystemExit(main())
+try:  # so that Ctrl-C ends the imports, which take a second, as quietly as the rest
+    from local.cli import main
+
+    status = main()
+except KeyboardInterrupt:
+    status = 130
+sys.exit(status)

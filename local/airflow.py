@@ -8,6 +8,8 @@ from typing import Any, Self
 import httpx
 
 DAG = "twitter"
+COMES_BACK = ("up_for_retry", "up_for_reschedule")
+"""States of a stage that waits for its own next turn."""
 
 
 @dataclass(frozen=True)
@@ -99,14 +101,20 @@ class Airflow:
         return [Stage.read(instance) for instance in found]
 
     def error_of(self, run: str, stage: Stage) -> str:
-        """The message that the stage's last try failed with, from its log."""
+        """The message that the stage's last try failed with."""
+        return _error(self._log(run, stage)) or "its log holds no error; the worker may have been killed"
+
+    def why_it_waits(self, run: str, stage: Stage) -> str | None:
+        """What the log says of a stage that comes back: its error, or the line that names the time."""
+        events = self._log(run, stage)
+        if stage.state == "up_for_retry":
+            return _error(events)
+        said = [event["event"] for event in events if event.get("logger") == "include.twitter.run"]
+        return said[-1] if said else None
+
+    def _log(self, run: str, stage: Stage) -> list[dict[str, Any]]:
         path = f"/dags/{DAG}/dagRuns/{run}/taskInstances/{stage.name}/logs/{stage.attempt}"
-        events = self._call("GET", path, headers={"Accept": "application/json"})["content"]
-        for event in reversed(events):
-            if details := event.get("error_detail"):
-                return f"{details[0]['exc_type']}: {details[0]['exc_value']}"
-        errors = [event["event"] for event in events if event.get("level") in ("error", "critical")]
-        return errors[-1] if errors else "its log holds no error; the worker may have been killed"
+        return self._call("GET", path, headers={"Accept": "application/json"})["content"]
 
     def _call(self, method: str, path: str, **request: Any) -> Any:
         answer = self._http.request(method, path, **request)
@@ -117,6 +125,15 @@ class Airflow:
 
 class AirflowRefused(RuntimeError):
     """Airflow's API answered with an error."""
+
+
+def _error(events: list[dict[str, Any]]) -> str | None:
+    """The last error of a log, on one line."""
+    for event in reversed(events):
+        if details := event.get("error_detail"):
+            return " ".join(f"{details[0]['exc_type']}: {details[0]['exc_value']}".split())
+    errors = [event["event"] for event in events if event.get("level") in ("error", "critical")]
+    return errors[-1] if errors else None
 
 
 def _detail(answer: httpx.Response) -> str:

@@ -6,16 +6,15 @@ import io
 import json
 import os
 import signal
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
 from rich.console import Console
-from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -23,13 +22,15 @@ from rich.text import Text
 from include.twitter.day import Day
 from local import aws
 from local.airflow import AirflowRefused, Stage
+from local.progress import Progress
 from local.stack import LocalStackError, Stack
 
 STAGES = ("extract", "transform", "load")
 ENDED = ("success", "failed")
-COLOURS = {"success": "green", "failed": "red", "upstream_failed": "red", "running": "cyan"}
 SAMPLE_COLUMNS = ("created_at", "username", "likes", "text")
 SAMPLE_ROWS = 3
+READ_CSV = "pd.read_csv({path!r}, dtype=str, keep_default_na=False)"
+"""The contract's line; the contract itself takes a second to import."""
 
 out = Console(highlight=False)
 
@@ -41,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return given.command(given)
     except (LocalStackError, AirflowRefused) as error:
-        out.print(Text(str(error), style="red"), soft_wrap=True)
+        _say(str(error), "red")
         return 1
     except KeyboardInterrupt:
         return 130
@@ -77,11 +78,19 @@ def run(given: argparse.Namespace) -> int:
     day = given.day or Day.latest_settled(datetime.now(UTC))
     with _running(None) as stack:
         run_id = stack.airflow.run_day(day.start)
-        state, stages = _follow(stack, run_id, f"twitter, {day}", deadline)
+        progress = Progress(out, f"twitter, {day}", partial(stack.airflow.why_it_waits, run_id))
+        try:
+            state = _follow(stack, run_id, progress, deadline)
+        except KeyboardInterrupt:
+            _show_unfinished("interrupted", progress, day)
+            raise
         if state == "success":
             _show_landed(stack, day)
             return 0
-        _show_failure(stack, run_id, state, stages)
+        if state == "failed":
+            _show_failure(stack, run_id, progress.stages)
+        else:
+            _show_unfinished(f"not ended within {given.timeout:.0f} s", progress, day)
         return 1
 
 
@@ -89,11 +98,21 @@ def run(given: argparse.Namespace) -> int:
 def _running(port: int | None) -> Iterator[Stack]:
     stack = Stack(port=port)
     begun = time.monotonic()
-    with out.status("starting AWS, X and Airflow on this machine …"):
-        stack.start()
-    out.print(f"started in {time.monotonic() - begun:.0f} s", style="dim")
-    with stack:
+    try:
+        _start(stack)
+        out.print(f"started in {time.monotonic() - begun:.0f} s", style="dim")
         yield stack
+    finally:
+        stack.stop()
+
+
+def _start(stack: Stack) -> None:
+    try:
+        with out.status("starting AWS, X and Airflow on this machine …"):
+            stack.start()
+    except KeyboardInterrupt:
+        out.print("interrupted while AWS, X and Airflow were starting", style="red")
+        raise
 
 
 def _welcome(stack: Stack) -> Panel:
@@ -110,69 +129,32 @@ def _welcome(stack: Stack) -> Panel:
     return Panel("\n".join(lines), title="twitter-to-s3", expand=False, padding=(1, 2))
 
 
-def _follow(stack: Stack, run_id: str, title: str, deadline: float) -> tuple[str, list[Stage]]:
-    """Shows the stages until the run has ended, or `deadline` has come. Returns its last state and stages."""
-    with _Progress(title) as show:
+def _follow(stack: Stack, run_id: str, progress: Progress, deadline: float) -> str:
+    """Shows the stages until the run has ended, or `deadline` has come. Returns the run's last state."""
+    with progress:
         while True:
             stack.check()
             state, stages = stack.airflow.run_state(run_id), stack.airflow.stages(run_id)
             stages.sort(key=lambda stage: STAGES.index(stage.name) if stage.name in STAGES else len(STAGES))
-            show(stages)
+            progress.show(stages)
             if state in ENDED or time.monotonic() > deadline:
-                return state, stages
+                return state
             time.sleep(0.5)
 
 
-class _Progress:
-    """Shows stages: one table that is redrawn on a terminal, else a line for each change of state."""
-
-    def __init__(self, title: str) -> None:
-        self._title = title
-        self._live = Live(console=out, auto_refresh=False) if out.is_terminal else None
-        self._seen: dict[str, tuple[str, int]] = {}
-
-    def __enter__(self) -> Callable[[list[Stage]], None]:
-        if live := self._live:
-            live.start()
-            return lambda stages: live.update(self._table(stages), refresh=True)
-        out.print(self._title)
-        return self._print_changes
-
-    def __exit__(self, *_: object) -> None:
-        if self._live:
-            self._live.stop()
-
-    def _table(self, stages: list[Stage]) -> Table:
-        table = Table(title=self._title, title_justify="left", box=None, show_header=False)
-        for stage in stages:
-            table.add_row(stage.name, Text(_state(stage), COLOURS.get(stage.state, "dim")), _seconds(stage))
-        return table
-
-    def _print_changes(self, stages: list[Stage]) -> None:
-        for stage in stages:
-            now = (stage.state, stage.attempt)
-            if self._seen.get(stage.name) != now and stage.state not in ("waiting", "scheduled", "queued"):
-                self._seen[stage.name] = now
-                out.print(f"{stage.name:<10} {_state(stage):<14} {_seconds(stage)}".rstrip())
+def _show_failure(stack: Stack, run_id: str, stages: list[Stage]) -> None:
+    for stage in [stage for stage in stages if stage.state == "failed"][:1]:
+        _say(f"{stage.name} failed: {stack.airflow.error_of(run_id, stage)}", "red")
 
 
-def _state(stage: Stage) -> str:
-    state = stage.state.replace("_", " ")
-    return f"{state} (try {stage.attempt})" if stage.attempt > 1 else state
+def _show_unfinished(how: str, progress: Progress, day: Day) -> None:
+    _say(f"{how}: {progress.pending}", "red")
+    _say(f"stopping everything … `make run DAY={day}` goes on from there")
 
 
-def _seconds(stage: Stage) -> str:
-    if stage.state == "running" and stage.started:
-        return f"{(datetime.now(UTC) - stage.started).total_seconds():.0f} s"
-    return f"{stage.seconds:.1f} s" if stage.seconds and stage.state != "running" else ""
-
-
-def _show_failure(stack: Stack, run_id: str, state: str, stages: list[Stage]) -> None:
-    if state not in ENDED:
-        out.print(f"the run has not ended in time: it is {state}", style="red")
-    tried = [stage for stage in stages if stage.state in ("failed", "up_for_retry")]
-    for stage in tried[:1]:
-        out.print(Text(f"{stage.name} failed: {stack.airflow.error_of(run_id, stage)}", style="red"))
+def _say(text: str, style: str = "") -> None:
+    """A terminal breaks it between words; in a pipe a line stays one."""
+    out.print(Text(text, style), soft_wrap=not out.is_terminal)
 
 
 def _show_landed(stack: Stack, day: Day) -> None:
@@ -181,11 +163,18 @@ def _show_landed(stack: Stack, day: Day) -> None:
     for key in (day.csv, day.parquet, day.rejected, day.receipt):
         if (size := _size(s3, bucket, key)) is not None:
             out.print(f"s3://{bucket}/{key}  [dim]{size:,} bytes[/]", soft_wrap=True)
-    if not stack.env_file.real_aws:
-        out.print(f"[dim]on disk below {aws.object_on_disk(stack.state, bucket, '')}[/]", soft_wrap=True)
     out.print(_sample(s3.get_object(Bucket=bucket, Key=day.csv)["Body"].read().decode()))
     if _size(s3, bucket, day.receipt) is not None:
-        out.print(_account(json.load(s3.get_object(Bucket=bucket, Key=day.receipt)["Body"])), soft_wrap=True)
+        _say(_account(json.load(s3.get_object(Bucket=bucket, Key=day.receipt)["Body"])))
+    out.print(Text("\n".join(["", *next_steps(stack, day)])), soft_wrap=True)
+
+
+def next_steps(stack: Stack, day: Day) -> tuple[str, str, str]:
+    """Where the table is, how to read it, and where to go from here: each to be copied from its line."""
+    path = f"s3://{stack.bucket}/{day.csv}"
+    if not stack.env_file.real_aws:
+        path = str(aws.object_on_disk(stack.state, stack.bucket, day.csv))
+    return path, READ_CSV.format(path=path), "make up    # the same Airflow with its UI, until Ctrl-C"
 
 
 def _size(s3: Any, bucket: str, key: str) -> int | None:
@@ -216,7 +205,3 @@ def _account(receipt: dict[str, Any]) -> str:
     counts = [f"{value} {name.replace('_', ' ')}" for name, value in totals.items() if isinstance(value, int)]
     proof = [f"{number} {word}" for word, number in totals["proof"].items()]
     return f"{', '.join(counts)}\nproof: {', '.join(proof)}; cost {receipt['cost_usd']:.3f} USD"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -284,7 +284,7 @@ class Stack:
         python = [executable, "-m"]
         if not self.env_file.real_aws:
             if not aws.MINISTACK.exists():
-                raise LocalStackError("ministack is not installed: run `make install`.")
+                raise LocalStackError("ministack is not installed: `make run` and `make up` install it.")
             self.root = aws.RootKey.of(self.state)
             bare = {name: base[name] for name in ("PATH", "HOME", "LANG", "LD_PRELOAD") if name in base}
             tls = self.certificate is not None

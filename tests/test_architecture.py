@@ -1,4 +1,4 @@
-"""Imports run one way: dags → stages → edges and pure modules; edges → pure modules."""
+"""Imports run one way: dags → extract, transform, load → edges → ground; no box knows another."""
 
 import ast
 from pathlib import Path
@@ -8,15 +8,22 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "include" / "twitter"
 
-PURE = {
-    "accounts", "answer", "budget", "contract", "day", "errors", "partition", "post", "proof", "receipt",
-    "refine", "walk",
+GROUND = {"answer", "day", "errors", "records"}
+EDGES = {"lake", "retry", "run", "settings"}
+BOXES = {"extract", "transform", "load"}
+PURE = GROUND | {
+    "extract.walk", "transform.contract", "transform.partition", "transform.post", "transform.receipt",
+    "transform.refine", "load.guard",
 }  # fmt: skip
-EDGES = {"lake", "retry", "run", "settings", "x_api"}
-COMPOSING = {"buyer", "collect", "ledger", "purchase", "stages"}
 OUTSIDE = {"airflow", "boto3", "botocore", "tweepy", "requests", "httpx", "urllib3"}
-ONLY_IN = {"tweepy": "x_api", "airflow.providers": "lake", "boto3": "lake", "botocore": "lake"}
+ONLY_IN = {"tweepy": "extract.x", "airflow.providers": "lake", "boto3": "lake", "botocore": "lake"}
 CLOCKS = {"now", "utcnow", "today", "time", "monotonic"}
+
+FILES = {
+    ".".join(file.relative_to(LIBRARY).with_suffix("").parts).removesuffix(".__init__"): file
+    for file in LIBRARY.rglob("*.py")
+    if file != LIBRARY / "__init__.py"
+}
 
 
 def imported(file: Path) -> set[str]:
@@ -30,29 +37,27 @@ def imported(file: Path) -> set[str]:
     return names
 
 
-def ours(file: Path) -> set[str]:
-    return {n.split(".")[2] for n in imported(file) if n.startswith("include.twitter.")} & (
-        PURE | EDGES | COMPOSING
-    )
+def ours(name: str) -> set[str]:
+    """The modules of the library that one imports."""
+    return {n.removeprefix("include.twitter.") for n in imported(FILES[name])} & FILES.keys()
 
 
 def test_every_module_of_the_library_has_a_place():
-    assert {file.stem for file in LIBRARY.glob("*.py")} - {"__init__"} == PURE | EDGES | COMPOSING
+    assert {name.split(".")[0] for name in FILES} == GROUND | EDGES | BOXES
+    assert FILES.keys() >= PURE
 
 
 @pytest.mark.parametrize("name", sorted(PURE))
 def test_a_pure_module_imports_no_outside_system_and_only_pure_modules(name):
-    file = LIBRARY / f"{name}.py"
-    assert {module.split(".")[0] for module in imported(file)} & OUTSIDE == set()
-    assert ours(file) <= PURE
+    assert {module.split(".")[0] for module in imported(FILES[name])} & OUTSIDE == set()
+    assert ours(name) - BOXES <= PURE
 
 
 @pytest.mark.parametrize("name", sorted(PURE))
 def test_a_pure_module_reads_no_clock(name):
-    tree = ast.parse((LIBRARY / f"{name}.py").read_text())
     read = {
         node.func.attr
-        for node in ast.walk(tree)
+        for node in ast.walk(ast.parse(FILES[name].read_text()))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
         if isinstance(node.func.value, ast.Name) and node.func.value.id in {"datetime", "date", "time"}
     }
@@ -60,20 +65,33 @@ def test_a_pure_module_reads_no_clock(name):
 
 
 @pytest.mark.parametrize("name", sorted(EDGES))
-def test_an_edge_imports_no_stage(name):
-    assert ours(LIBRARY / f"{name}.py") & COMPOSING == set()
+def test_an_edge_imports_no_box(name):
+    assert ours(name) <= GROUND | EDGES
+
+
+@pytest.mark.parametrize("name", sorted(FILES.keys() - GROUND - EDGES))
+def test_a_box_imports_no_other_box(name):
+    box = name.split(".")[0]
+    assert {module.split(".")[0] for module in ours(name)} <= GROUND | EDGES | {box}
+
+
+def test_no_module_is_imported_by_one_that_it_imports():
+    reached = {name: ours(name) - {name.split(".")[0]} for name in FILES}
+    for _ in FILES:
+        reached = {name: at.union(*(reached[module] for module in at)) for name, at in reached.items()}
+    assert [name for name, at in reached.items() if name in at] == []
 
 
 @pytest.mark.parametrize(("system", "home"), ONLY_IN.items())
 def test_an_outside_system_has_one_importer(system, home):
     importers = {
-        file.stem
-        for file in LIBRARY.glob("*.py")
-        if any(name == system or name.startswith(f"{system}.") for name in imported(file))
+        name
+        for name, file in FILES.items()
+        if any(module == system or module.startswith(f"{system}.") for module in imported(file))
     }
     assert importers <= {home}
 
 
 def test_the_library_knows_neither_the_local_stack_nor_the_tests():
-    for file in [*LIBRARY.glob("*.py"), *(ROOT / "dags").glob("*.py")]:
+    for file in [*FILES.values(), *(ROOT / "dags").glob("*.py")]:
         assert {name.split(".")[0] for name in imported(file)} & {"local", "tests", "docs"} == set(), file

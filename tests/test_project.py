@@ -1,11 +1,15 @@
 """The files that a project of this kind has to have, and that they agree with each other."""
 
+import ast
+import json
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 ROOT = Path(__file__).parents[1]
 
@@ -90,10 +94,94 @@ def test_the_example_settings_name_settings_that_exist():
     assert {name.lower() for name in re.findall(r"AIRFLOW_VAR_(\w+)", example)} <= known
 
 
+def test_uv_trusts_the_systems_certificates_unless_told_otherwise(monkeypatch):
+    def exported(*words):
+        makefiles = ["make", "-f", "Makefile", "-f", "-", "show", *words]
+        show = "show:\n\t@echo $$UV_SYSTEM_CERTS\n"
+        return subprocess.run(
+            makefiles, cwd=ROOT, input=show, capture_output=True, text=True, check=True
+        ).stdout
+
+    monkeypatch.delenv("UV_SYSTEM_CERTS", raising=False)
+    assert exported() == "true\n"
+    assert exported("UV_SYSTEM_CERTS=false") == "false\n"
+    monkeypatch.setenv("UV_SYSTEM_CERTS", "false")
+    assert exported() == "false\n"
+    known = [ROOT / ".venv/bin/uv", "pip", "sync", "--help"]
+    assert "env: UV_SYSTEM_CERTS=" in subprocess.run(known, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_make_command_that_a_text_names_exists():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    texts = [*ROOT.glob("*.md"), *(ROOT / ".ci").glob("*")]
+    for folder in ("dags", "deploy", "docs", "include", "local", "tests"):
+        texts += [
+            file for file in (ROOT / folder).rglob("*") if file.suffix in (".md", ".py", ".sh", ".yaml")
+        ]
+    for file in texts:
+        named = re.findall(r"(?:`|^ *)make ([a-z-]+)", file.read_text(), re.MULTILINE)
+        assert set(named) <= targets, file
+
+
 def test_the_readmes_tables_are_those_of_the_code():
     from docs.tables import README, with_tables
 
     assert README.read_text() == with_tables(README.read_text())
+
+
+def test_the_page_and_the_schema_of_the_records_are_those_of_the_code():
+    from docs import records
+    from docs.tables import with_records
+
+    assert records.PAGE.read_text() == with_records(records.PAGE.read_text())
+    assert records.SCHEMA.read_text() == records.schema()
+
+
+def test_the_receipt_on_the_page_of_the_records_is_one_that_the_code_would_write():
+    from include.twitter.records import Receipt, decoded, encoded
+
+    example = fenced("json", ROOT / "docs/records.md")[0]
+    schema = json.loads((ROOT / "deploy/records.json").read_text())
+    Draft202012Validator({**schema, "$ref": "#/$defs/Receipt"}).validate(json.loads(example))
+    receipt = decoded(example.encode(), Receipt)
+    assert encoded(receipt).decode() == example
+    for account in receipt.accounts:
+        became = account.published + account.rejected + account.duplicates + account.outside
+        assert account.fetched == became + account.over_limit
+
+
+def fenced(language: str, page: Path) -> list[str]:
+    """The blocks of a language on a page."""
+    return re.findall(rf"^```{language}\n(.*?)\n```$", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def defined(file: Path) -> set[str]:
+    """The functions, classes and methods of a file, as `Class.method`."""
+    names = set()
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            names |= {
+                f"{node.name}.{inner.name}" for inner in node.body if isinstance(inner, ast.FunctionDef)
+            }
+    return names
+
+
+def test_every_function_that_the_architecture_names_is_where_it_says():
+    said = re.findall(r"`([\w/]+\.py): ([\w.]+)`", (ROOT / "docs/architecture.md").read_text())
+    assert len(said) > 30
+    for file, name in said:
+        assert name in defined(ROOT / "include/twitter" / file), f"{file}: {name}"
+
+
+def test_the_lines_that_the_architecture_quotes_are_lines_of_the_library():
+    library = {
+        line.strip() for file in (ROOT / "include").rglob("*.py") for line in file.read_text().split("\n")
+    }
+    quoted = fenced("python", ROOT / "docs/architecture.md")
+    assert len(quoted) == 2
+    assert set(quoted) <= library
 
 
 def test_ci_runs_every_make_command_of_the_readme():

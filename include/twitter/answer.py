@@ -1,4 +1,4 @@
-"""One answer of X: kept as it was sent, and read in both of X's vocabularies.
+"""One answer of X, as it is staged between the boxes: its bytes as they came, in both of X's vocabularies.
 
 Since August 2026 X speaks of posts where it spoke of tweets; it answers in the words of the request.
 """
@@ -30,6 +30,10 @@ class Answer:
     received_at: datetime
     content: bytes
     status: int = 200
+    kind: str = "posts"
+    """What X bills it as: a field of `records.Bought`."""
+    sent_at: datetime | None = None
+    """When it was asked for: the month that it is billed in."""
 
     @cached_property
     def body(self) -> dict[str, Any]:
@@ -40,19 +44,29 @@ class Answer:
         return self.body.get("data") or []
 
     @property
+    def billed(self) -> int:
+        """How many things X bills it for: a count is one, whatever it counts."""
+        return 1 if self.kind in ("counts", "archive_counts") else len(self.posts)
+
+    @property
     def sent(self) -> list[msgspec.Raw]:
         """Each post as the JSON that came, for who reads them one at a time, and keeps few.
 
         A page of dicts, with all that is in them, gives the garbage collector as much work as the decoder.
         """
         try:
-            return msgspec.json.decode(self.content, type=_Page).data or []
+            return _PAGES.decode(self.content).data or []
         except ValueError:  # half an emoji: `decoded` mends it
             return [msgspec.Raw(json.dumps(post).encode()) for post in self.posts]
 
     @property
     def next_token(self) -> str | None:
         return (self.body.get("meta") or {}).get("next_token")
+
+    @property
+    def asked_token(self) -> str | None:
+        """The token that it was asked for with."""
+        return self.params.get("pagination_token") or self.params.get("next_token")
 
     @property
     def unavailable(self) -> str | None:
@@ -75,11 +89,15 @@ class Answer:
     def packed(self) -> bytes:
         """The object that is staged: gzipped JSON that holds the answer's own bytes under `body`."""
         envelope = {
-            "request": {"method": "GET", "path": self.path, "params": self.params},
+            "request": {
+                "method": "GET",
+                "path": self.path,
+                "params": self.params,
+                "sent_at": _written(self.sent_at or self.received_at),
+            },
+            "billed": {self.kind: self.billed},
             "status": self.status,
-            "received_at": self.received_at.astimezone(UTC)
-            .isoformat(timespec="seconds")
-            .replace("+00:00", "Z"),
+            "received_at": _written(self.received_at),
             "body": msgspec.Raw(self.content),
         }
         return gzip.compress(msgspec.json.encode(envelope), compresslevel=6, mtime=0)
@@ -92,17 +110,27 @@ class Answer:
         """
         head, _, body = gzip.decompress(data).partition(b',"body":')
         envelope = msgspec.json.decode(head + b"}")
+        request = envelope["request"]
         return cls(
-            path=envelope["request"]["path"],
-            params=envelope["request"]["params"],
+            path=request["path"],
+            params=request["params"],
+            sent_at=datetime.fromisoformat(request["sent_at"]),
+            kind=next(iter(envelope["billed"])),
             received_at=datetime.fromisoformat(envelope["received_at"]),
             content=body[:-1],
             status=envelope["status"],
         )
 
 
+def _written(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 class _Page(msgspec.Struct):
     data: list[msgspec.Raw] | None = None
+
+
+_PAGES = msgspec.json.Decoder(_Page)
 
 
 def told(error: Mapping[str, Any]) -> str:

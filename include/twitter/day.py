@@ -72,11 +72,12 @@ class Day:
     def receipt(self) -> str:
         return f"twitter_receipts/dt={self}/receipt.json"
 
-    # What one run works on
+    # What it is made from
 
-    def purchases(self, run: str) -> str:
-        """Prefix of everything that the run bought for this day."""
-        return f"twitter_raw/dt={self}/run={run}/"
+    @property
+    def raw(self) -> str:
+        """Prefix of everything that was bought for this day."""
+        return f"twitter_raw/dt={self}/"
 
     def staging(self, run: str) -> str:
         """Prefix of the run's candidates for publishing."""

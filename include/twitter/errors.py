@@ -91,3 +91,7 @@ class RateLimited(TryLater):
 
 class Outage(TryLater):
     """X cannot be reached or answers with an error of its own."""
+
+
+class Busy(TryLater):
+    """Another writer works on the same thing: it is gone on with from what that one leaves."""

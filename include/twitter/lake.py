@@ -6,14 +6,24 @@ No ACL: a bucket with ACLs disabled refuses a request that carries one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any, NamedTuple
 
-from airflow.providers.amazon.aws.hooks.s3 import NO_ACL, S3Hook
+from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from botocore.exceptions import ClientError, NoCredentialsError
 
-from include.twitter.errors import BadSetting, NoPermission, NothingStaged
+from include.twitter import settings
+from include.twitter.answer import Answer
+from include.twitter.errors import BadSetting, Busy, NoPermission, NothingStaged
+
+SIDE_BY_SIDE = 16
+"""Objects read at once, and at most so many ahead of who uses them."""
+TAKEN = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
+"""How S3 says that the condition of a write does not hold."""
 
 MEDIA_TYPES = {
     ".csv": "text/csv; charset=utf-8",
@@ -21,6 +31,16 @@ MEDIA_TYPES = {
     ".parquet": "application/vnd.apache.parquet",
     ".gz": "application/gzip",
 }
+
+
+class Object(NamedTuple):
+    data: bytes
+    tag: str
+
+
+def deployed() -> Lake:
+    """The lake that the deployment's settings name."""
+    return Lake(settings.bucket(), settings.aws_connection())
 
 
 class Lake:
@@ -40,32 +60,98 @@ class Lake:
 
     def read(self, key: str) -> bytes | None:
         """An object's bytes; None where there is no such object."""
+        found = self.look(key)
+        return found.data if found else None
+
+    def look(self, key: str) -> Object | None:
+        """An object with the tag that a condition of a later write names; None where there is none."""
         with self._explained(key):
             try:
-                return self._hook.get_conn().get_object(Bucket=self.bucket, Key=key)["Body"].read()
+                found = self._hook.get_conn().get_object(Bucket=self.bucket, Key=key)
             except ClientError as error:
                 if error.response["Error"]["Code"] == "NoSuchKey":
                     return None
                 raise
+            return Object(found["Body"].read(), found["ETag"])
+
+    def read_each(self, keys: Iterable[str]) -> Iterator[bytes | None]:
+        """The objects' bytes in the order of their keys, several read at once."""
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            reading: deque[Future[bytes | None]] = deque()
+            for key in keys:
+                reading.append(pool.submit(self.read, key))
+                if len(reading) > SIDE_BY_SIDE:
+                    yield reading.popleft().result()
+            while reading:
+                yield reading.popleft().result()
+
+    def answers(self, keys: Iterable[str]) -> Iterator[Answer]:
+        """The staged answers of X, in the order of their keys."""
+        keys = list(keys)
+        for key, data in zip(keys, self.read_each(keys), strict=True):
+            if data is None:
+                raise NothingStaged(
+                    f"{self.url(key)} is gone. It was paid for: restore it, or Trigger with `buy_again`."
+                )
+            yield Answer.unpacked(data)
 
     def write(self, key: str, data: bytes) -> None:
         """Put an object, in the place of an older one."""
-        with self._explained(key):
-            self._hook.get_conn().put_object(
-                Bucket=self.bucket, Key=key, Body=data, ContentType=MEDIA_TYPES[Path(key).suffix]
-            )
+        self._put(key, data)
 
-    def upload(self, key: str, file: Path) -> None:
-        """Put a file's bytes, in parts if it is large."""
-        with self._explained(key):
-            self._hook.get_conn().upload_file(
-                str(file), self.bucket, key, ExtraArgs={"ContentType": MEDIA_TYPES[file.suffix]}
-            )
+    def swap(self, key: str, data: bytes, tag: str | None) -> str:
+        """Put an object in the place of the one with this tag, None for none at all; returns the new tag.
 
-    def copy(self, source: str, target: str) -> None:
-        """Copy an object inside the bucket, on the server: the target changes whole."""
+        Raises Busy where another writer came first.
+        """
+        condition = {"IfMatch": tag} if tag else {"IfNoneMatch": "*"}
+        try:
+            return self._put(key, data, **condition)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in TAKEN:
+                raise
+            found = self.look(key)
+            if found and found.data == data:  # our own: S3 had written it, and its answer was lost
+                return found.tag
+            raise Busy(f"{self.url(key)} was written by somebody else meanwhile.") from error
+
+    def change(self, key: str, changed: Callable[[bytes | None], bytes]) -> None:
+        """Put what becomes of an object, again and again until nobody else has changed it meanwhile."""
+        while True:
+            found = self.look(key)
+            try:
+                self.swap(key, changed(found and found.data), found and found.tag)
+                return
+            except Busy:
+                continue
+
+    def upload(self, key: str, file: Path) -> str:
+        """Put a file's bytes; returns the object's tag."""
+        with file.open("rb") as opened:
+            return self._put(key, opened)
+
+    def copy(self, source: str, target: str, tag: str) -> None:
+        """Copy the object with this tag inside the bucket, on the server: the target changes whole."""
         with self._explained(f"{source} → {target}"):
-            self._hook.copy_object(source, target, self.bucket, self.bucket, acl_policy=NO_ACL)
+            try:
+                self._hook.get_conn().copy_object(
+                    Bucket=self.bucket,
+                    Key=target,
+                    CopySource={"Bucket": self.bucket, "Key": source},
+                    CopySourceIfMatch=tag,
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in TAKEN:
+                    raise
+                raise NothingStaged(
+                    f"{self.url(source)} is not what its receipt says: it was overwritten. Clear `transform`."
+                ) from error
+
+    def _put(self, key: str, body: bytes | IO[bytes], **condition: Any) -> str:
+        with self._explained(key):
+            return self._hook.get_conn().put_object(
+                Bucket=self.bucket, Key=key, Body=body, ContentType=MEDIA_TYPES[Path(key).suffix], **condition
+            )["ETag"]
 
     @contextmanager
     def _explained(self, key: str) -> Iterator[None]:

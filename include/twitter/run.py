@@ -31,6 +31,15 @@ class Run:
     attempt: int = 1
     """The try of this stage; it counts on over clears."""
     now: Callable[[], datetime] = now
+    buy_again: bool = False
+    """Whether the day is to be bought afresh, once."""
+    started: str = ""
+    """When Airflow started the run: it tells two runs apart that have the same name in two Airflows."""
+
+    @property
+    def writer(self) -> str:
+        """The name under which it writes: the same for every try, another once an ended run is cleared."""
+        return f"{self.id} {self.started}".strip()
 
 
 def current() -> Run:
@@ -40,6 +49,8 @@ def current() -> Run:
         day=day_of(context),
         id=short_hash(context["dag_run"].run_id),
         attempt=context["ti"].try_number,
+        buy_again=bool(context["params"].get("buy_again")),
+        started=str(context["dag_run"].start_date or ""),
     )
     log.info("Day %s (UTC), run=%s (%s), try %d", run.day, run.id, context["dag_run"].run_id, run.attempt)
     return run
@@ -52,7 +63,7 @@ def day_of(context: Mapping[str, Any]) -> Day:
     """
     dag_run = context["dag_run"]
     kind = getattr(dag_run.run_type, "value", dag_run.run_type)
-    manual = kind == "manual"
+    manual = kind not in ("scheduled", "backfill")  # by hand, or by another DAG: `operator_triggered`
     if asked := context["params"].get("day"):
         if not manual:
             raise BadDay(

@@ -65,7 +65,7 @@ TWEET_LIMIT = Setting(
 )
 RUN_BUDGET = Setting(
     "twitter_run_budget_usd",
-    "hard cap in US dollars on what one purchase of a day may cost; 0 is no cap",
+    "hard cap in US dollars on what one purchase of a day may cost, over all its runs; 0 is no cap",
     example="12.50",
     default="5",
 )
@@ -83,11 +83,26 @@ SETTLE_MINUTES = Setting(
 )
 ACCEPT_SHRINK = Setting(
     "twitter_accept_shrink",
-    "days that may be published although an account lost most of its landed rows",
+    "days that may lose rows: of an account that has fewer by now, or that left `twitter_handles`",
     example="2026-11-18, 2026-11-19",
     default="",
 )
-SETTINGS = (BUCKET, HANDLES, TWEET_LIMIT, RUN_BUDGET, MONTH_BUDGET, SETTLE_MINUTES, ACCEPT_SHRINK)
+OWN_HANDLE = Setting(
+    "twitter_own_handle",
+    "the account that owns the X app and whose access token is used: X charges a fifth for its own posts",
+    example="NASA",
+    default="",
+)
+SETTINGS = (
+    BUCKET,
+    HANDLES,
+    TWEET_LIMIT,
+    RUN_BUDGET,
+    MONTH_BUDGET,
+    SETTLE_MINUTES,
+    ACCEPT_SHRINK,
+    OWN_HANDLE,
+)
 
 
 def bucket() -> str:
@@ -114,6 +129,11 @@ def settling() -> timedelta:
 
 def accept_shrink() -> frozenset[Day]:
     return ACCEPT_SHRINK.read(_days)
+
+
+def own_handle() -> str:
+    """The account whose posts are one's own, in lower case; empty where none is named."""
+    return OWN_HANDLE.read(_own_handle)
 
 
 @dataclass(frozen=True)
@@ -227,6 +247,13 @@ def _handles(text: str) -> tuple[str, ...]:
     for name in names:
         first.setdefault(name.lower(), name)
     return tuple(first.values())
+
+
+def _own_handle(text: str) -> str:
+    names = _handles(text) if text else ("",)
+    if len(names) > 1:
+        raise ValueError(f"names {len(names)} accounts, and an access token is one account's")
+    return names[0].lower()
 
 
 def _listed(text: str) -> list[str]:

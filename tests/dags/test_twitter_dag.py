@@ -41,10 +41,14 @@ def test_parsing_loads_no_heavy_library():
     assert heavy & set(json.loads(done.stdout.splitlines()[-1])) == set()
 
 
-def test_the_docstring_is_the_manual_with_four_rows_on_clearing(dag):
+def test_the_docstring_is_the_manual_with_a_row_for_each_clear(dag):
     rows = [line for line in dag.doc_md.splitlines() if line.startswith("| ")]
     assert rows[0] == "| clear | what happens | cost |"
-    assert len(rows) == 5
+    assert [row.split("|")[1].strip() for row in rows[1:]] == [
+        "`load`",
+        "`transform` + downstream",
+        "`extract` + downstream",
+    ]
 
 
 def test_one_day_is_extracted_and_one_is_loaded_at_a_time(dag):
@@ -82,6 +86,13 @@ def test_the_trigger_form_takes_a_date_or_nothing(dag):
     assert day.resolve("2026-11-18") == "2026-11-18"
     with pytest.raises(ParamValidationError):
         day.resolve("yesterday")
+
+
+def test_nothing_is_bought_afresh_unless_the_trigger_form_says_so(dag):
+    buy_again = dag.params.get_param("buy_again")
+    assert buy_again.resolve() is False
+    assert buy_again.schema["type"] == "boolean"
+    assert "$0.005 a post" in buy_again.description
 
 
 def test_the_dag_survives_serialisation(dag):

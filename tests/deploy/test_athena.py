@@ -11,8 +11,8 @@ import yaml
 
 from deploy import athena
 from docs import tables
-from include.twitter import contract
-from include.twitter.partition import Partition
+from include.twitter.transform import contract
+from include.twitter.transform.partition import Partition
 from tests.include.invented import DAY, a_day, account, answer, link, post
 
 TYPED = {

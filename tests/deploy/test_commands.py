@@ -66,7 +66,7 @@ def test_one_command_makes_the_stack_and_sends_the_committed_version(cloud: Clou
     sent = cloud.owner().get_object(Bucket=BUCKET, Key="releases/current.tar.gz")["Body"].read()
     with tarfile.open(fileobj=io.BytesIO(sent)) as release:
         names = set(release.getnames())
-    assert {"dags/twitter_dag.py", "include/twitter/stages.py"} <= names
+    assert {"dags/twitter_dag.py", "include/twitter/extract/__init__.py"} <= names
     assert not any(name.startswith((".git/", ".local", ".venv", ".env")) for name in names - {".env.example"})
 
 

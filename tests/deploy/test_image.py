@@ -101,8 +101,8 @@ def test_the_image_has_the_python_and_the_airflow_that_the_dockerfile_names():
 @pytest.mark.usefixtures("made")
 def test_the_image_runs_as_the_runtimes_own_user_and_imports_the_library_from_anywhere():
     assert inside("id", "-un") == "astro\n"
-    library = inside("sh", "-c", "cd / && python -c 'import include.twitter.stages as s; print(s.__file__)'")
-    assert library == "/usr/local/airflow/include/twitter/stages.py\n"
+    library = inside("sh", "-c", "cd / && python -c 'import include.twitter.extract as s; print(s.__file__)'")
+    assert library == "/usr/local/airflow/include/twitter/extract/__init__.py\n"
 
 
 @pytest.mark.usefixtures("made")

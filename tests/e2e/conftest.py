@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from tenacity import retry, retry_if_not_result, stop_after_delay, wait_fixed
 
 from local import aws
-from local.stack import Stack
+from local.stack import MARK, Stack
 
 ENDED = {"success", "failed"}
 TODAY = datetime.now(UTC).date()
@@ -21,7 +22,7 @@ TODAY = datetime.now(UTC).date()
 def day_ago(number: int) -> str:
     """A day that has settled, and that timelines and counts still show after midnight: 2 to 5 days ago.
 
-    Tests that land a day of their own share the fifth.
+    Tests that land a day of their own share the fifth: `empty_day`.
     """
     assert 2 <= number <= 5
     return str(TODAY - timedelta(days=number))
@@ -50,6 +51,23 @@ def eventually(look, enough, seconds: float) -> Any:
     return waiting(look)()
 
 
+def running_task(stack) -> psutil.Process:
+    """The process that runs a task's code; its parent is the supervisor."""
+
+    def found() -> psutil.Process | None:
+        for process in psutil.process_iter():
+            try:
+                above = " ".join(process.parent().cmdline()) if process.parent() else ""
+                ours = process.environ().get(MARK) == str(stack.state)
+            except psutil.Error:
+                continue
+            if ours and above.startswith("airflow worker -- LocalExecutor"):
+                return process
+        return None
+
+    return eventually(found, lambda process: process is not None, 60)
+
+
 class Airflow:
     """What a person does in the UI, over the REST API that the UI uses."""
 
@@ -64,8 +82,8 @@ class Airflow:
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
 
-    def trigger(self, day: str | None = None, logical_date: str | None = None) -> str:
-        conf = {"day": day} if day else {}
+    def trigger(self, day: str | None = None, logical_date: str | None = None, **more: Any) -> str:
+        conf = ({"day": day} if day else {}) | more
         asked = {"logical_date": logical_date, "conf": conf}
         return self.call("POST", "/dags/twitter/dagRuns", json=asked)["dag_run_id"]
 
@@ -227,3 +245,13 @@ def role_s3(stack):
     """An S3 client with the pipeline's own rights."""
     assert not stack.env_file.real_aws
     return aws.role_session(stack.metadata).client("s3", endpoint_url=stack.aws)
+
+
+@pytest.fixture
+def empty_day(bucket) -> str:
+    """A day of which nothing has been bought or landed."""
+    day = day_ago(5)
+    for key in bucket.keys(""):
+        if f"dt={day}/" in key:
+            bucket.client.delete_object(Bucket=bucket.name, Key=key)
+    return day

@@ -3,16 +3,16 @@
 import csv
 import io
 import re
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
 
-from include.twitter import contract
 from include.twitter.day import Day
+from include.twitter.transform import contract
 from tests import demo
-from tests.e2e.conftest import TODAY, day_ago
+from tests.e2e.conftest import TODAY, day_ago, eventually
 
 pytestmark = pytest.mark.live
 
@@ -66,21 +66,35 @@ def test_clearing_transform_and_then_load_publishes_the_same_bytes_without_a_cal
     assert x.requests() == []
 
 
-def test_clearing_a_date_whole_replaces_it_by_equal_rows_captured_later(landed, airflow, bucket, x):
-    before = rows_of(bucket, FIRST)
+def test_clearing_a_date_whole_buys_nothing_and_publishes_the_same_bytes(landed, airflow, bucket, x):
+    day = Day.parse(FIRST)
+    before = {key: bucket.read(key) for key in (day.csv, day.parquet, day.rejected, day.receipt)}
+    handed_on = airflow.xcom(landed[FIRST], "extract")
     airflow.clear_run(landed[FIRST])
     assert airflow.wait(landed[FIRST]) == "success"
+    assert x.requests() == []
+    assert airflow.xcom(landed[FIRST], "extract") == handed_on
+    assert {key: bucket.read(key) for key in before} == before
+
+
+def test_a_date_that_is_bought_again_is_replaced_by_equal_rows_captured_later(landed, airflow, bucket, x):
+    before = rows_of(bucket, FIRST)
+    run = airflow.trigger(day=FIRST, buy_again=True)
+    assert airflow.wait(run) == "success"
+    assert "/buy=2/" in airflow.xcom(run, "extract")["manifest"]
     after = rows_of(bucket, FIRST)
     assert {row["captured_at"] for row in after}.isdisjoint({row["captured_at"] for row in before})
     assert [{**row, "captured_at": ""} for row in after] == [{**row, "captured_at": ""} for row in before]
     assert [request for request in x.requests() if request["path"].endswith("/tweets")]
 
 
-def test_a_failed_extract_is_cleared_alone_and_goes_on_where_it_stopped(airflow, bucket, x, variables):
+def test_a_failed_extract_is_cleared_alone_and_goes_on_where_it_stopped(
+    airflow, bucket, x, variables, empty_day
+):
     variables(twitter_handles="posts_250_walk", twitter_tweet_limit="0")
     refusal = {"title": "Unauthorized", "type": "about:blank", "status": 401, "detail": "Unauthorized"}
     x.order({"match": "GET /2/users/.*/tweets", "skip": 2, "status": 401, "body": refusal})
-    run = airflow.trigger(day=day_ago(5))
+    run = airflow.trigger(day=empty_day)
     assert airflow.wait(run) == "failed"
     assert airflow.states(run) == {
         "extract": "failed",
@@ -96,9 +110,9 @@ def test_a_failed_extract_is_cleared_alone_and_goes_on_where_it_stopped(airflow,
     airflow.clear(run, "transform", "load")
     assert airflow.wait(run) == "success"
     pages = [request for request in x.requests() if request["path"].endswith("/tweets")]
-    staged = [key for key in bucket.keys(f"twitter_raw/dt={day_ago(5)}/") if "/posts_250_walk/" in key]
+    staged = [key for key in bucket.keys(f"twitter_raw/dt={empty_day}/") if "/posts_250_walk/" in key]
     assert len(pages) == len(staged) - 2  # the two of the first try
-    totals = bucket.json(Day.parse(day_ago(5)).receipt)["totals"]
+    totals = bucket.json(Day.parse(empty_day).receipt)["totals"]
     assert totals["published"] + totals["duplicates"] == 250
 
 
@@ -111,14 +125,14 @@ def test_a_trigger_without_a_logical_date_lands_yesterday(airflow, bucket, x, va
 
 
 def test_a_suspended_account_leaves_the_day_landed_and_red_until_it_is_taken_out(
-    airflow, bucket, x, variables
+    airflow, bucket, x, variables, empty_day
 ):
     variables(twitter_handles="posts_5_fine, suspended_one")
-    run = airflow.trigger(day=day_ago(5))
+    run = airflow.trigger(day=empty_day)
     assert airflow.wait(run) == "failed"
     assert airflow.states(run) == {"extract": "success", "transform": "success", "load": "failed"}
     assert "suspended_one: Forbidden: User has been suspended" in airflow.log_text(run, "load")
-    assert len(rows_of(bucket, day_ago(5))) == 5
+    assert len(rows_of(bucket, empty_day)) == 5
 
     x.forget()
     airflow.clear(run, "extract")
@@ -149,14 +163,22 @@ def test_runs_that_name_no_day_to_collect_fail_at_once_and_call_no_x(airflow, x)
     assert x.requests() == []
 
 
-def test_an_unsettled_day_waits_without_a_slot_while_another_day_goes_through(airflow, bucket, x, variables):
+def test_an_unsettled_day_waits_without_a_slot_while_another_day_goes_through(
+    stack, airflow, bucket, x, variables, empty_day
+):
     variables(twitter_handles="posts_2_wait", twitter_settle_minutes="1440")
-    yesterday = TODAY - timedelta(days=1)
+    # It settles at the next midnight.
+    eventually(lambda: datetime.now(UTC).time(), lambda now: now < time(23, 58), 130)
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
     waiting = airflow.trigger(day=str(yesterday))
     airflow.wait_for_task(waiting, "extract", "up_for_reschedule")
-    other = airflow.trigger(day=day_ago(5))
+    other = airflow.trigger(day=empty_day)
     assert airflow.wait(other) == "success"
     assert airflow.states(waiting)["extract"] == "up_for_reschedule"
+    extract = next(stage for stage in stack.airflow.stages(waiting) if stage.name == "extract")
+    comes_back = f"the task comes back at {yesterday + timedelta(days=2)} 00:00 UTC"
+    why = f"{yesterday} has ended but may still change: {comes_back}"
+    assert stack.airflow.why_it_waits(waiting, extract) == why
     pool = airflow.call("GET", "/pools/default_pool")
     assert pool["occupied_slots"] == 0
     assert not [r for r in x.requests() if str(yesterday) in str(r["query"])]

@@ -1,23 +1,23 @@
 """Publishing on the real scheduler: a rerun never destroys what was landed, and a day is of one run."""
 
 import csv
+import hashlib
 import io
 import re
 
 import pytest
 
 from include.twitter.day import Day
-from tests.e2e.conftest import day_ago
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 
 def test_a_rerun_that_lost_an_account_publishes_nothing_until_the_day_is_accepted(
-    airflow, bucket, x, variables
+    airflow, bucket, x, variables, empty_day
 ):
     handles = ["posts_8_keep", "posts_9_keep", "posts_9_lost"]
     variables(twitter_handles=", ".join(handles))
-    day = Day.parse(day_ago(5))
+    day = Day.parse(empty_day)
     run = airflow.trigger(day=str(day))
     assert airflow.wait(run) == "success"
     landed = {key: bucket.read(key) for key in (day.csv, day.parquet, day.rejected, day.receipt)}
@@ -33,7 +33,7 @@ def test_a_rerun_that_lost_an_account_publishes_nothing_until_the_day_is_accepte
             "body": {"meta": {"total_tweet_count": 0}},
         },
     )
-    airflow.clear_run(run)
+    run = airflow.trigger(day=str(day), buy_again=True)
     assert airflow.wait(run) == "failed"
     assert airflow.states(run)["load"] == "failed"
     said = airflow.log_text(run, "load")
@@ -50,16 +50,18 @@ def test_a_rerun_that_lost_an_account_publishes_nothing_until_the_day_is_accepte
     assert {row["username"] for row in rows} == {"posts_8_keep", "posts_9_keep"}
 
 
-def test_runs_of_one_day_at_once_leave_the_files_of_one_and_the_same_run(airflow, bucket, x, variables):
+def test_runs_of_one_day_at_once_leave_the_files_of_one_and_the_same_run(
+    airflow, bucket, x, variables, empty_day
+):
     variables(twitter_handles="posts_5_once")
-    day = Day.parse(day_ago(5))
+    day = Day.parse(empty_day)
     runs = [airflow.trigger(day=str(day)) for _ in range(2)]
     assert {airflow.wait(run) for run in runs} == {"success"}
     published = bucket.json(day.receipt)
     for item in published["objects"].values():
         head = bucket.client.head_object(Bucket=bucket.name, Key=item["key"])
         assert head["ContentLength"] == item["bytes"]
-    staged = bucket.keys(f"staging/twitter/dt={day}/run={published['purchase']['run']}/")
-    for name, key in (("csv", day.csv), ("parquet", day.parquet), ("receipt", day.receipt)):
-        candidate = next(key for key in staged if key.split(".")[-1] == {"receipt": "json"}.get(name, name))
-        assert bucket.read(key) == bucket.read(candidate)
+        assert hashlib.sha256(bucket.read(item["key"])).hexdigest() == item["sha256"]
+    assert [key for key in bucket.keys(f"twitter_raw/dt={day}/") if key.endswith("manifest.json")] == [
+        f"twitter_raw/dt={day}/buy=1/manifest.json"
+    ]

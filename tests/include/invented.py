@@ -1,13 +1,31 @@
 """Posts, answers and a bucket that nobody else knows, in the shapes of X and of the lake."""
 
+import hashlib
 import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
+from threading import RLock
 from types import SimpleNamespace
 from typing import Any
 
-from include.twitter import refine
+from msgspec.structs import replace
+
 from include.twitter.answer import Answer
 from include.twitter.day import Day
+from include.twitter.errors import Busy, NothingStaged
+from include.twitter.lake import Lake, Object
+from include.twitter.records import (
+    AccountRead,
+    AccountReceipt,
+    Asked,
+    Bought,
+    Manifest,
+    PublishedObject,
+    Receipt,
+)
+from include.twitter.transform import receipt, refine
 
 DAY = Day.parse("2026-11-18")
 RECEIVED = datetime(2026, 11, 19, 1, 30, 7, tzinfo=UTC)
@@ -67,9 +85,11 @@ def answer(
     size: int = 100,
     received_at: datetime = RECEIVED,
     path: str = "/2/users/42/tweets",
+    kind: str = "posts",
+    asked: dict[str, str] | None = None,
     **body: Any,
 ) -> Answer:
-    """A page as X sends it; an empty one has no `data` at all."""
+    """A page as X sends it; an empty one has no `data` at all. `asked` is what else was asked for it with."""
     whole: dict[str, Any] = {"data": list(posts)} if posts else {}
     whole["meta"] = {"result_count": len(posts)} | ({"next_token": token} if token else {})
     text = json.dumps(whole | body, ensure_ascii=False)
@@ -77,7 +97,7 @@ def answer(
         content = text.encode()
     except UnicodeEncodeError:  # half an emoji comes as an escape
         content = json.dumps(whole | body).encode()
-    return Answer(path, {"max_results": str(size)}, received_at, content)
+    return Answer(path, {"max_results": str(size)} | (asked or {}), received_at, content, kind=kind)
 
 
 def about(handle_or_id: str, title: str, detail: str, **more: Any) -> dict[str, Any]:
@@ -97,11 +117,14 @@ SUSPENDED = about("42", "Forbidden", "User has been suspended: [42].")
 
 
 class MemoryLake:
-    """Whole objects by key, like `lake.Lake`."""
+    """Whole objects by key, on the conditions of `lake.Lake`: tests/stages/test_lake.py holds it to them."""
+
+    read, answers, change = Lake.read, Lake.answers, Lake.change
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.written: list[str] = []
+        self._door = RLock()
 
     def url(self, key: str) -> str:
         return f"s3://acme-twitter-lake/{key}"
@@ -109,12 +132,82 @@ class MemoryLake:
     def keys(self, prefix: str) -> list[str]:
         return sorted(key for key in self.objects if key.startswith(prefix))
 
-    def read(self, key: str) -> bytes | None:
-        return self.objects.get(key)
+    def look(self, key: str) -> Object | None:
+        data = self.objects.get(key)
+        return None if data is None else Object(data, hashlib.sha256(data).hexdigest())
+
+    def read_each(self, keys: Iterable[str]) -> Iterator[bytes | None]:
+        return map(self.read, keys)
 
     def write(self, key: str, data: bytes) -> None:
         self.objects[key] = data
         self.written.append(key)
+
+    def swap(self, key: str, data: bytes, tag: str | None) -> str:
+        with self._door:
+            found = self.look(key)
+            if (found and found.tag) != tag and (found and found.data) != data:
+                raise Busy(f"{self.url(key)} was written by somebody else meanwhile.")
+            self.write(key, data)
+            return self.look(key).tag
+
+    def upload(self, key: str, file: Path) -> str:
+        self.write(key, file.read_bytes())
+        return self.look(key).tag
+
+    def copy(self, source: str, target: str, tag: str) -> None:
+        found = self.look(source)
+        if not found or found.tag != tag:
+            raise NothingStaged(f"{self.url(source)} is not what its receipt says.")
+        self.write(target, found.data)
+
+
+class OvertakenLake(MemoryLake):
+    """A lake in which somebody else is quicker, once: `meanwhile` comes before the next conditional write."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def swap(self, key: str, data: bytes, tag: str | None) -> str:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile:
+            meanwhile()
+        return super().swap(key, data, tag)
+
+
+def account_read(username: str = "NASA", posts: int = 0, **changes: Any) -> AccountRead:
+    """An account's line in the manifest, read to its end."""
+    whole = {
+        "id": "42",
+        "outcome": "complete",
+        "reason": None,
+        "proof": "matched",
+        "counted": None,
+        "limit": 0,
+        "pages": [],
+    }
+    return AccountRead(username=username, posts=posts, **whole | changes)
+
+
+def account_receipt(username: str, published: int, **changes: Any) -> AccountReceipt:
+    """An account's line in the receipt, with that many published posts and nothing else."""
+    line = receipt.entry(account_read(username), refine.Tally(username, Counter()))
+    return replace(line, **{"fetched": published, "published": published} | changes)
+
+
+def a_receipt(*accounts: AccountReceipt) -> Receipt:
+    """The receipt of the second purchase of the day."""
+    manifest = Manifest(
+        day="2026-11-18",
+        buy=2,
+        opened_by="c0ffee123456",
+        opened_at=RECEIVED,
+        closed_at=datetime(2026, 11, 19, 1, 31, tzinfo=UTC),
+        asked=Asked(("NASA", "esa"), 100),
+        bought={"2026-11": Bought(posts=300, users=2), "2026-12": Bought(counts=1)},
+        cost_usd=1.525,
+    )
+    csv = PublishedObject(key=DAY.csv, bytes=10, sha256="ab", etag='"cd"')
+    return receipt.of(manifest, list(accounts), {"csv": csv})
 
 
 def a_day() -> list[tuple[str, list[dict[str, Any]]]]:

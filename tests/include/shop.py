@@ -4,22 +4,24 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
-from include.twitter.budget import Budget
-from include.twitter.buyer import Buyer
-from include.twitter.collect import Account, Collection
-from include.twitter.purchase import Purchase
+from include.twitter.extract.accounts import Accounts
+from include.twitter.extract.buyer import Buyer
+from include.twitter.extract.collect import Collection
+from include.twitter.extract.money import Caps, Money
+from include.twitter.extract.purchase import Purchase
+from include.twitter.extract.x import X
+from include.twitter.records import AccountRead, Asked
 from include.twitter.run import Run
 from include.twitter.settings import XAccess
-from include.twitter.x_api import X
 from tests.include.invented import DAY, RECEIVED, MemoryLake
 from tests.include.wire import Heard, Wire, listening
 
-ROOT = "twitter_raw/dt=2026-11-18/run=c0ffee123456/"
+ROOT = "twitter_raw/dt=2026-11-18/buy=1/"
 FORBIDDEN = (403, {"title": "Forbidden", "type": "about:blank", "detail": "Not for this app."})
+MALFORMED = (400, {"title": "Invalid Request", "type": "about:blank", "detail": "Not a valid token."})
 OUTAGE = (503, {"title": "Service Unavailable"})
 LIMIT = 10.0
 """Seconds after which a test gives up waiting for another thread."""
@@ -82,32 +84,46 @@ def open_shop() -> Iterator[Shop]:
 
 
 class Try:
-    """One try of `extract`, up to the manifest."""
+    """One try of `extract`, its parts at hand: everything is as it is there, but for the settings."""
 
     def __init__(
         self,
         shop: Shop,
         lake: MemoryLake,
-        *,
+        *handles: str,
         attempt: int = 1,
         limit: int = 0,
-        archive: bool = False,
-        budget: Budget | None = None,
-        now: datetime = RECEIVED,
+        old: bool = False,
+        cap: int = 0,
+        own_handle: str = "",
     ) -> None:
-        run = Run(DAY, "c0ffee123456", attempt, lambda: now)
-        access = XAccess(host=shop.wire.host, bearer_token="bearer-token-c2d4")
-        self.lake, self.now = lake, now
-        self.purchase = Purchase(lake, run)
-        self.budget = budget or Budget()
-        self.buyer = Buyer(X(access, run.now), self.purchase, self.budget, DAY, old=archive)
-        self._collection = Collection(DAY, limit, archive, archive, self.buyer, self.purchase)
+        self._lake, self.old, self._own_handle = lake, old, own_handle
+        self._caps = Caps(("twitter_run_budget_usd", cap), ("twitter_month_budget_usd", 0))
+        self._access = XAccess(host=shop.wire.host, bearer_token="bearer-token-c2d4")
+        self.now = RECEIVED
+        run = Run(DAY, "c0ffee123456", attempt, lambda: self.now)
+        self.purchase = Purchase(lake, run, Asked(handles, limit), may_leave=False)
+        self.collection = Collection(self.purchase, limit, old)
+        self.stopped = Event()
 
-    def collect(self, *handles: str) -> dict[str, Account]:
-        """Collect and close; the accounts by their handles."""
-        accounts = self._collection.collect(handles, self.lake, self.now)
-        self.purchase.close({"accounts": [account.line(self.purchase) for account in accounts]})
-        return {account.username: account for account in accounts}
+    @contextmanager
+    def buying(self) -> Iterator[Buyer]:
+        """What buys in the turn of the purchase, after what is staged was gone over."""
+        purchase = self.purchase
+        with purchase.turn():
+            self.collection.resume()
+            with (
+                Money(self._lake, purchase.name, self._caps, purchase.bought, lambda: self.now) as money,
+                X(self._access, lambda: self.now) as x,
+            ):
+                yield Buyer(x, purchase, money, DAY, self.old, self._own_handle, self.stopped)
+
+    def collect(self) -> dict[str, AccountRead]:
+        """Buy what is missing and close; the lines of the manifest by their handles."""
+        with self.buying() as buyer:
+            read = self.collection.collect(buyer, Accounts(self._lake), self.now)
+            self.purchase.close(read)
+        return {line.username: line for line in self.purchase.manifest.accounts}
 
 
 def users(**ids: str) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 import gzip
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -18,15 +19,18 @@ def test_the_staged_object_holds_the_bytes_of_the_answer_as_they_came():
     assert content in gzip.decompress(staged)
 
 
-def test_the_staged_object_tells_the_request_the_status_and_the_time():
-    staged = answer(post(), token="t1").packed()
+def test_the_staged_object_tells_the_request_the_bill_the_status_and_the_time():
+    sent_at = datetime(2026, 11, 19, 2, 30, 5, tzinfo=timezone(timedelta(hours=1)))
+    staged = replace(answer(post(1), post(2), token="t1", kind="own_posts"), sent_at=sent_at).packed()
     envelope = json.loads(gzip.decompress(staged))
-    assert list(envelope) == ["request", "status", "received_at", "body"]
+    assert list(envelope) == ["request", "billed", "status", "received_at", "body"]
     assert envelope["request"] == {
         "method": "GET",
         "path": "/2/users/42/tweets",
         "params": {"max_results": "100"},
+        "sent_at": "2026-11-19T01:30:05Z",
     }
+    assert envelope["billed"] == {"own_posts": 2}
     assert envelope["status"] == 200
     assert envelope["received_at"] == "2026-11-19T01:30:07Z"
 
@@ -38,6 +42,13 @@ def test_what_is_staged_reads_as_what_came():
     assert (read.posts, read.next_token) == ([post(1), post(2)], "t1")
     assert (read.path, read.params, read.status) == ("/2/users/42/tweets", {"max_results": "100"}, 200)
     assert read.received_at == datetime(2026, 11, 19, 1, 30, 7, tzinfo=UTC)
+
+
+def test_what_is_staged_is_billed_as_it_was_when_it_came():
+    sent_at = datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC)
+    counted = replace(answer({"tweet_count": 7}, {"tweet_count": 0}, kind="archive_counts"), sent_at=sent_at)
+    read = Answer.unpacked(counted.packed())
+    assert (read.kind, read.billed, read.sent_at) == ("archive_counts", 1, sent_at)
 
 
 def test_the_same_answer_is_staged_as_the_same_bytes():

@@ -8,7 +8,7 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include.twitter.day import Day
 from include.twitter.errors import BadDay
-from include.twitter.run import day_of, require_ended, wait_until_settled
+from include.twitter.run import Run, day_of, require_ended, wait_until_settled
 
 
 def context(run_type, *, day=None, logical_date=None, start=None, end=None, run_after=None):
@@ -69,15 +69,21 @@ def test_a_data_interval_that_is_not_one_utc_day_is_refused(start, end):
         day_of(context("scheduled", logical_date=start, start=start, end=end))
 
 
+BY_HAND = pytest.mark.parametrize("run_type", ["manual", "operator_triggered", "asset_triggered"])
+"""Every run is, but for those that the timetable has planned."""
+
+
+@BY_HAND
 @pytest.mark.parametrize("logical_date", [None, utc(2026, 11, 22, 10, 0), utc(2026, 11, 22)])
-def test_a_manual_run_collects_the_day_that_it_names(logical_date):
+def test_a_run_that_was_triggered_collects_the_day_that_it_names(run_type, logical_date):
     start = utc(2026, 11, 21) if logical_date else None
-    asked = context("manual", day="2026-11-18", logical_date=logical_date, start=start)
+    asked = context(run_type, day="2026-11-18", logical_date=logical_date, start=start)
     assert str(day_of(asked)) == "2026-11-18"
 
 
-def test_a_manual_run_with_a_logical_date_of_exactly_midnight_is_refused_with_what_to_do():
-    asked = context("manual", logical_date=utc(2026, 11, 18), start=utc(2026, 11, 17))
+@BY_HAND
+def test_a_triggered_run_with_a_logical_date_of_exactly_midnight_is_refused_with_what_to_do(run_type):
+    asked = context(run_type, logical_date=utc(2026, 11, 18), start=utc(2026, 11, 17))
     with pytest.raises(
         BadDay, match=r'Trigger again with `day`, for example \{"day": "2026-11-18"\}'
     ) as error:
@@ -123,6 +129,14 @@ def test_a_day_that_has_not_settled_comes_back_when_it_has():
     with pytest.raises(AirflowRescheduleException) as rescheduled:
         wait_until_settled(Day.parse("2026-11-21"), timedelta(minutes=90), utc(2026, 11, 22, 1, 29, 59))
     assert rescheduled.value.reschedule_date == utc(2026, 11, 22, 1, 30)
+
+
+def test_a_run_writes_under_one_name_until_it_is_cleared_or_another_airflow_runs_it():
+    one, retried, cleared = (
+        Run(Day.parse("2026-11-21"), "c0ffee123456", attempt, started=started)
+        for attempt, started in [(1, "2026-11-22 01:30"), (2, "2026-11-22 01:30"), (3, "2026-11-22 09:00")]
+    )
+    assert one.writer == retried.writer != cleared.writer
 
 
 def test_a_settled_day_goes_on():

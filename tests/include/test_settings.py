@@ -180,6 +180,29 @@ def test_what_is_no_list_of_days_is_refused(variable, text):
         settings.accept_shrink()
 
 
+@pytest.mark.parametrize(
+    ("text", "handle"), [(None, ""), ("", ""), ("NASA", "nasa"), (" @NASA ", "nasa"), ('["NASA"]', "nasa")]
+)
+def test_ones_own_account_is_one_handle_in_lower_case_or_none(variable, text, handle):
+    variable("twitter_own_handle", text)
+    assert settings.own_handle() == handle
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("NASA, esa", "names 2 accounts, and an access token is one account's"),
+        ("@", "names no account (found: '@')"),
+        ("bad handle!", "'bad handle!': a handle is 1 to 15 letters, digits or underscores"),
+    ],
+)
+def test_what_is_no_one_account_is_refused(variable, text, problem):
+    variable("twitter_own_handle", text)
+    with pytest.raises(BadSetting) as refused:
+        settings.own_handle()
+    assert str(refused.value) == f"Variable twitter_own_handle: {problem}. Example: NASA"
+
+
 def test_the_bucket_is_a_name(variable):
     variable("twitter_bucket", " acme-twitter-lake ")
     assert settings.bucket() == "acme-twitter-lake"

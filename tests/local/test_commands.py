@@ -6,21 +6,25 @@ import shutil
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pandas as pd
 import psutil
 import pytest
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from local.stack import MARK
-from tests.e2e.conftest import day_ago
+from tests.e2e.conftest import day_ago, eventually
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 DAY = day_ago(3)
 ROOT = Path(__file__).parents[2]
 MAKE = shutil.which("make") or "make"
+OUTAGE = {"match": "/2/", "status": 503, "body": "Service Unavailable"}
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +47,37 @@ def make(checkout, *words, **more):
     return subprocess.run([MAKE, *words], cwd=checkout, capture_output=True, text=True, timeout=280, **more)
 
 
+@contextmanager
+def begun(checkout, *words) -> Iterator[tuple[subprocess.Popen, Path]]:
+    """A make command that runs beside the test, and the file of what it has printed; Ctrl-C ends it."""
+    output = checkout / ".local" / f"{words[0]}.out"
+    with output.open("w") as out:
+        running = subprocess.Popen(
+            [MAKE, *words], cwd=checkout, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        yield running, output
+    finally:
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGINT)
+            running.wait(60)
+
+
+def order(checkout, fault) -> None:
+    """Orders a fault at the stand-in for X of a stack that is starting, long before Airflow runs a stage."""
+
+    def listening() -> set[tuple[str, int]]:
+        return listeners([one for one in processes(checkout) if "local.x_api" in one.info["cmdline"]])
+
+    ((_, port),) = eventually(listening, bool, 60)
+    faults = f"http://127.0.0.1:{port}/_control/faults"
+    httpx.put(faults, json=[fault], trust_env=False).raise_for_status()
+
+
 def processes(checkout) -> list[psutil.Process]:
     """What a stack of the checkout has left running."""
     found = []
-    for process in psutil.process_iter():
+    for process in psutil.process_iter(["cmdline"]):
         try:
             if process.environ().get(MARK) == str(checkout / ".local"):
                 found.append(process)
@@ -78,6 +109,32 @@ def test_make_run_lands_a_day_shows_it_and_leaves_nothing_running(checkout):
         assert re.search(line, done.stdout), line
     landed = checkout / f".local/s3/000000000000/twitter-local/twitter/dt={DAY}/refined_tweets.csv"
     assert landed.read_text().startswith("tweet_id,created_at,username,text,")
+    assert str(landed) in done.stdout.splitlines()
+    read = re.search(r"^pd\.read_csv\(.*\)$", done.stdout, re.MULTILINE)
+    assert f"of {len(eval(read[0], {'pd': pd}))} rows" in done.stdout  # noqa: S307 - to be copied as it stands
+    assert processes(checkout) == []
+
+
+def test_make_run_says_once_why_it_waits_and_lands_the_day(checkout):
+    with begun(checkout, "run", f"DAY={day_ago(4)}") as (run, output):
+        order(checkout, OUTAGE)
+        run.wait(200)
+    said = output.read_text()
+    assert run.returncode == 0, said
+    assert said.count("extract waits: Outage: X answered 503 to GET /2/") == 1
+    assert said.index("waits") < said.index("extract    success (try 2)")
+
+
+def test_ctrl_c_says_what_the_run_waited_for_and_stops_everything(checkout):
+    with begun(checkout, "run", f"DAY={day_ago(2)}") as (run, output):
+        order(checkout, OUTAGE | {"times": 9})
+        _shown(output, "extract waits: Outage", run)
+        os.killpg(run.pid, signal.SIGINT)
+        run.wait(60)
+    said = output.read_text()
+    assert run.returncode != 0
+    assert "interrupted: extract is up for retry: Outage: X answered 503 to GET /2/" in said
+    assert "Traceback" not in said
     assert processes(checkout) == []
 
 
@@ -115,16 +172,7 @@ def test_make_up_serves_loopback_alone_buys_nothing_and_leaves_nothing_behind(ch
         port = probe.getsockname()[1]
     log = checkout / ".local/x_api/requests.jsonl"
     bought = log.read_text() if log.exists() else ""
-    output = checkout / ".local/up.out"
-    with output.open("w") as out:
-        up = subprocess.Popen(
-            [MAKE, "up", f"PORT={port}"],
-            cwd=checkout,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
+    with begun(checkout, "up", f"PORT={port}") as (up, output):
         _shown(output, f":{port}/dags/twitter", up)
         health = httpx.get(
             f"http://127.0.0.1:{port}/api/v2/monitor/health", trust_env=False, timeout=30
@@ -135,9 +183,6 @@ def test_make_up_serves_loopback_alone_buys_nothing_and_leaves_nothing_behind(ch
         exported = (checkout / ".local/env").read_text()
         assert "export AWS_ENDPOINT_URL=http://127.0.0.1:" in exported
         assert "SECRET_ACCESS_KEY=" not in exported
-    finally:
-        os.killpg(up.pid, signal.SIGINT)
-        up.wait(60)
     assert processes(checkout) == []
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{port}/", trust_env=False, timeout=5)

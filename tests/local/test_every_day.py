@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from include.twitter import contract, refine
 from include.twitter.answer import Answer
 from include.twitter.day import Day
-from include.twitter.post import parsed
+from include.twitter.transform import contract, refine
+from include.twitter.transform.post import parsed
 from local.x_api import posts
 from tests import demo
 

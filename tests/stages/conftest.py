@@ -15,15 +15,17 @@ import httpx
 import pytest
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
-from include.twitter import stages
 from include.twitter.day import Day, short_hash
+from include.twitter.extract import extract
+from include.twitter.load import load
 from include.twitter.run import Run
+from include.twitter.transform import transform
 from local import x_api
 from local.stack import Stack
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 RECENT, ARCHIVED = "2026-11-20", "2026-10-20"
-MILLS = {"posts": 5, "users": 10, "counts": 5}
+MILLS = {"posts": 5, "users": 10, "counts": 5, "archive_counts": 10}
 TOKEN = "/oauth2/token"
 KEPT = ("published", "rejected", "duplicates", "outside", "over_limit")
 
@@ -65,7 +67,8 @@ class X:
         served: Counter[str] = Counter()
         for request in self.requests():
             if request["status"] == 200:
-                served["counts"] += "/counts/" in request["path"]
+                served["counts"] += request["path"].endswith("/counts/recent")
+                served["archive_counts"] += request["path"].endswith("/counts/all")
                 served["posts"] += request["posts"]
                 served["users"] += request["users"]
         return sum(MILLS[name] * number for name, number in served.items())
@@ -154,7 +157,7 @@ def whole_bucket(stand_ins) -> Bucket:
 @pytest.fixture
 def bucket(whole_bucket) -> Bucket:
     """The bucket, where no account is remembered, nothing was spent and no day has landed."""
-    for prefix in ("twitter_ledger/", "twitter_accounts/", "twitter_receipts/"):
+    for prefix in ("twitter_ledger/", "twitter_accounts/", "twitter_receipts/", "twitter_raw/"):
         whole_bucket.delete(prefix)
     return whole_bucket
 
@@ -188,19 +191,27 @@ class Pipeline:
         for name, value in values.items():
             self._setenv(f"AIRFLOW_VAR_TWITTER_{name.upper()}", str(value))
 
-    def run(self, day: str = RECENT, *, attempt: int = 1, name: str = "", now: datetime = NOW) -> Run:
-        return Run(Day.parse(day), short_hash(self.name + name), attempt, lambda: now)
+    def run(
+        self,
+        day: str = RECENT,
+        *,
+        attempt: int = 1,
+        name: str = "",
+        now: datetime = NOW,
+        buy_again: bool = False,
+    ) -> Run:
+        return Run(Day.parse(day), short_hash(self.name + name), attempt, lambda: now, buy_again)
 
     def extract(self, handles: str | None = None, day: str = RECENT, **more: Any) -> dict[str, Any]:
         if handles:
             self.put(handles=handles)
-        return stages.extract(self.run(day, **more))
+        return extract(self.run(day, **more))
 
     def transform(self, bought: dict[str, Any], day: str = RECENT, **more: Any) -> dict[str, Any]:
-        return stages.transform(self.run(day, **more), bought)
+        return transform(self.run(day, **more), bought)
 
     def load(self, staged: dict[str, Any], day: str = RECENT, **more: Any) -> dict[str, Any]:
-        return stages.load(self.run(day, **more), staged)
+        return load(self.run(day, **more), staged)
 
     def refine(self, bought: dict[str, Any], day: str = RECENT, **more: Any) -> dict[str, Any]:
         """What transform says of each account in its receipt, by handle: of every post, what became of it."""
@@ -219,7 +230,7 @@ class Pipeline:
 
     def raw(self, day: str = RECENT, **more: Any) -> list[str]:
         """The keys of the answers staged for the run, below it."""
-        root = self.run(day, **more).day.purchases(self.run(**more).id)
+        root = self.run(day, **more).day.raw
         return [key.removeprefix(root) for key in self.bucket.keys(root) if key.endswith(".json.gz")]
 
 

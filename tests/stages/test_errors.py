@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from include.twitter import x_api
 from include.twitter.errors import (
     BadKeys,
     BadRequest,
@@ -16,6 +15,7 @@ from include.twitter.errors import (
     RateLimited,
     Refused,
 )
+from include.twitter.extract import x as x_api
 from include.twitter.retry import AsTheErrorSays
 from local.x_api import posts
 from tests.include.invented import post

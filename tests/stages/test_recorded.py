@@ -4,10 +4,9 @@ import json
 
 import pytest
 
-from include.twitter.accounts import reasons
 from include.twitter.day import Day
-from include.twitter.errors import UnexpectedAnswer
-from include.twitter.walk import MUST_HAVE, Walk
+from include.twitter.extract.accounts import reasons
+from include.twitter.extract.walk import MUST_HAVE, Walk
 from tests.include.invented import DAY, answer
 from tests.include.recorded import recorded_errors, recorded_pages
 
@@ -29,12 +28,12 @@ def test_every_recorded_answer_is_walked_or_refused_for_a_field_it_lacks():
     outcomes = []
     for page in recorded_pages():
         body, walk = page["body"], Walk(DAY, 0)
-        try:
-            walk.take(answer(**{"data": [], **body}))
-        except UnexpectedAnswer as refusal:
+        came = answer(**{"data": [], **body})
+        if refusal := walk.problem(came):
             assert "posts without" in str(refusal)
             outcomes.append("refused")
             continue
+        walk.take(came)
         assert walk.returned == len(body.get("data") or [])
         outcomes.append("goes on" if walk.token else walk.outcome)
     assert len(outcomes) == 28
@@ -78,5 +77,5 @@ def test_recorded_pages_go_through_the_stages_without_loss(pipeline, x):
     assert x.asked().count("timeline") == len(bodies) > 5
     assert (account["fetched"], account["rejected"] + account["outside"]) == (sent, sent)
     [raw] = [key for key in pipeline.raw() if key.endswith("posts_0_rec/0001.json.gz")]
-    root = Day.parse("2026-11-20").purchases(pipeline.run().id)
+    root = Day.parse("2026-11-20").raw
     assert json.loads(pipeline.bucket.read(root + raw))["body"] == chain[0]

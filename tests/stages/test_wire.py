@@ -2,6 +2,7 @@
 
 import http.client
 import http.server
+import re
 import threading
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
@@ -9,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from include.twitter.day import Day
+from include.twitter.errors import NoPermission, NothingStaged
 from tests.stages.conftest import RECENT
 
 pytestmark = pytest.mark.live
@@ -24,10 +26,18 @@ class Seen:
     """Names in lower case."""
 
 
+class Wire(list[Seen]):
+    """Every S3 request that the stages send while a test runs, in order; what it `refuses` is denied."""
+
+    refuses = ""
+
+    def puts(self, part: str) -> list[Seen]:
+        return [seen for seen in self if seen.method == "PUT" and part in seen.key]
+
+
 @pytest.fixture
 def wire(stand_ins, deployment, monkeypatch):
-    """Every S3 request that the stages send while a test runs, in order."""
-    seen: list[Seen] = []
+    seen = Wire()
     upstream = urlsplit(stand_ins.aws).netloc
 
     class Proxy(http.server.BaseHTTPRequestHandler):
@@ -37,20 +47,26 @@ def wire(stand_ins, deployment, monkeypatch):
             headers = {name.lower(): value for name, value in self.headers.items()}
             seen.append(Seen(self.command, unquote(urlsplit(self.path).path)[1:].partition("/")[2], headers))
             body = self.rfile.read(int(headers.get("content-length", 0)))
+            if seen.refuses and re.search(seen.refuses, f"{self.command} {seen[-1].key}"):
+                self.answer(403, [], b"<Error><Code>AccessDenied</Code></Error>")
+                return
             there = http.client.HTTPConnection(upstream, timeout=30)
             there.request(
                 self.command, self.path, body, {**dict(self.headers.items()), "Connection": "close"}
             )
             answer = there.getresponse()
             data = answer.read()
-            self.send_response_only(answer.status)
-            for name, value in answer.getheaders():
+            there.close()
+            self.answer(answer.status, answer.getheaders(), data)
+
+        def answer(self, status, headers, data):
+            self.send_response_only(status)
+            for name, value in headers:
                 if name.lower() not in ("connection", "content-length", "transfer-encoding"):
                     self.send_header(name, value)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)
-            there.close()
 
         do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = forward
 
@@ -76,16 +92,14 @@ def test_the_stages_send_no_acl_delete_nothing_and_publish_by_copies_with_the_re
     assert not [seen for seen in wire if acl & seen.headers.keys()]
     assert {seen.method for seen in wire} <= {"GET", "PUT", "POST", "HEAD"}
     loading = wire[extracted:]
-    assert [
-        (seen.key, seen.headers["x-amz-copy-source"].split("/")[-1])
-        for seen in loading
-        if seen.method == "PUT"
-    ] == [
+    written = [seen for seen in loading if seen.method == "PUT"]
+    assert [(seen.key, seen.headers.get("x-amz-copy-source", "").split("/")[-1]) for seen in written] == [
         (DAY.csv, "refined_tweets.csv"),
         (DAY.parquet, "refined_tweets.parquet"),
         (DAY.rejected, "rejected_tweets.jsonl.gz"),
-        (DAY.receipt, "receipt.json"),
+        (DAY.receipt, ""),
     ]
+    assert all("x-amz-copy-source-if-match" in seen.headers for seen in written[:3])
     assert {seen.key for seen in loading if seen.method == "GET" and seen.key} == {
         staged["receipt"],
         DAY.receipt,
@@ -99,3 +113,52 @@ def test_a_published_object_keeps_its_media_type(pipeline, bucket):
         for key in (DAY.csv, DAY.receipt)
     ]
     assert types == ["text/csv; charset=utf-8", "application/json"]
+
+
+def test_what_is_bought_is_written_on_condition(pipeline, wire):
+    pipeline.extract("posts_2_wire")
+
+    pages = wire.puts(".json.gz")
+    assert len(pages) == 3, "a look-up, a page and a count"
+    assert {seen.headers.get("if-none-match") for seen in pages} == {"*"}
+    manifests = wire.puts("manifest.json")
+    assert [seen.headers.get("if-none-match", "if-match") for seen in manifests] == ["*", "if-match"]
+
+
+def test_a_page_that_s3_refuses_stays_booked(pipeline, wire, x, bucket):
+    pipeline.put(tweet_limit=0)
+    wire.refuses = r"PUT .*/posts_120_no/0002"
+    with pytest.raises(NoPermission, match="AWS denies PutObject"):
+        pipeline.extract("posts_120_no")
+    assert bucket.ledger_mills() == x.served_mills() > 500
+    wire.refuses = ""
+
+    bought = pipeline.extract(attempt=2)
+
+    (entry,) = bucket.ledger()
+    assert entry["spent_mills"] == x.served_mills()
+    assert entry["unstaged_mills"] == x.served_mills() - round(1000 * bought["cost_usd"]) > 0
+
+
+def test_a_staged_file_that_was_overwritten_is_not_published(pipeline, bucket):
+    staged = pipeline.transform(pipeline.extract("posts_2_wire"))
+    csv = f"{DAY.staging(pipeline.run().id)}refined_tweets.csv"
+    bucket.client.put_object(Bucket=bucket.name, Key=csv, Body=b"tweet_id\n1\n")
+
+    with pytest.raises(NothingStaged, match="is not what its receipt says: it was overwritten"):
+        pipeline.load(staged)
+
+    assert bucket.keys("twitter_receipts/") == []
+
+
+def test_pages_are_read_side_by_side(pipeline, wire):
+    pipeline.put(run_budget_usd=0)
+    handles = ",".join(f"posts_2_n{number}" for number in range(20))
+    bought = pipeline.extract(handles)
+    wire.clear()
+
+    staged = pipeline.transform(bought)
+
+    reads = [seen.key for seen in wire if seen.method == "GET" and seen.key.endswith(".json.gz")]
+    assert len(reads) == len(set(reads)) == 20
+    assert staged["rows"] == 40

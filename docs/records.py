@@ -1,0 +1,107 @@
+"""The records of include/twitter/records.py, told to people and programs: a page and a JSON Schema.
+
+msgspec tells the types; the meanings are the docstrings below the fields, which only the source has.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from include.twitter import records
+
+FOLDER = Path(__file__).parent
+PAGE = FOLDER / "records.md"
+SCHEMA = FOLDER.parent / "deploy" / "records.json"
+
+KINDS = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "`true` or `false`",
+    "null": "null",
+}
+
+
+def schema() -> str:
+    """A JSON Schema that holds each record under its name in `$defs`."""
+    whole = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "What stands beside the posts in the lake",
+        "$defs": definitions(),
+    }
+    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+
+
+def parts() -> dict[str, str]:
+    """The part of the page about each record, by its name."""
+    return {name: _part(definition) for name, definition in definitions().items()}
+
+
+def definitions() -> dict[str, Any]:
+    """The records' JSON Schemas by name, each field with its meaning."""
+    _, found = msgspec.json.schema_components(records.RECORDS)
+    said = _meanings()
+    for name, definition in found.items():
+        for field, kind in definition["properties"].items():
+            if meaning := said[name][field]:
+                kind["description"] = meaning
+    return found
+
+
+def _meanings() -> dict[str, dict[str, str]]:
+    """What is said below each field of each record, else below the name of its type."""
+    body = ast.parse(Path(records.__file__).read_text()).body
+    types = _said(body)
+    meanings = {}
+    for record in body:
+        if isinstance(record, ast.ClassDef):
+            fields = [node for node in record.body if isinstance(node, ast.AnnAssign)]
+            of_types = {_name(field.target): types.get(_name(field.annotation), "") for field in fields}
+            meanings[record.name] = of_types | _said(record.body)
+    return meanings
+
+
+def _said(body: list[ast.stmt]) -> dict[str, str]:
+    """The docstring that follows an assignment, by the name assigned to."""
+    found = {}
+    for node, below in pairwise(body):
+        match node, below:
+            case ast.Assign(targets=[name]) | ast.AnnAssign(target=name), ast.Expr(ast.Constant(str(text))):
+                found[_name(name)] = " ".join(text.split())
+    return found
+
+
+def _name(node: ast.expr) -> str:
+    return ast.unparse(node)
+
+
+def _part(definition: dict[str, Any]) -> str:
+    lines = [definition["description"], "", "| field | type | |", "|---|---|---|"]
+    for field, kind in definition["properties"].items():
+        lines.append(f"| `{field}` | {_kind(kind)} | {kind.get('description', '')} |")
+    return "\n".join(lines)
+
+
+def _kind(kind: dict[str, Any]) -> str:
+    """A field's type in words; another record by its name, linked."""
+    match kind:
+        case {"$ref": ref}:
+            name = ref.rsplit("/", 1)[-1]
+            return f"[{name}](#{name.lower()})"
+        case {"anyOf": kinds}:
+            return " or ".join(map(_kind, kinds))
+        case {"enum": values}:
+            return " or ".join(f"`{value}`" for value in values)
+        case {"items": item}:
+            return f"list of {_kind(item)}"
+        case {"additionalProperties": value}:
+            return f"map to {_kind(value)}"
+        case {"format": "date-time"}:
+            return "time, UTC"
+    return KINDS[kind["type"]]

@@ -1,0 +1,62 @@
+"""The first box of the graph: buys what is missing of a day from X, and keeps every answer as it came.
+
+`purchase` says what is there and what is missing, `money` what may be spent. `collect` reads the accounts
+side by side, each along its `walk`, and holds X's own count against what arrived (`proof`); `accounts`
+remembers who they are. `buyer` sends the requests that cost something, `x` speaks to X.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from include.twitter import lake, settings
+from include.twitter.extract.accounts import Accounts
+from include.twitter.extract.buyer import Buyer
+from include.twitter.extract.collect import Collection
+from include.twitter.extract.money import Caps, Money
+from include.twitter.extract.purchase import Purchase
+from include.twitter.extract.x import X
+from include.twitter.records import AccountRead, Asked
+from include.twitter.run import Run, require_ended, wait_until_settled
+
+__all__ = ["extract"]
+
+log = logging.getLogger(__name__)
+
+TIMELINE_DAYS = timedelta(days=7)
+"""Older days are read from X's full archive: a timeline ends after some hundred posts."""
+
+
+def extract(run: Run) -> dict[str, Any]:
+    """Buy what is missing of the day's posts, and stage every answer as it arrives.
+
+    Every setting is checked before the first call to X, also those that only `load` needs.
+    """
+    require_ended(run.day, run.now())
+    asked = Asked(settings.handles(), settings.tweet_limit())
+    caps = Caps(*settings.budgets().items())
+    access, own = settings.x_access(), settings.own_handle()
+    may_leave = run.day in settings.accept_shrink()
+    here = lake.deployed()
+    wait_until_settled(run.day, settings.settling(), run.now())
+    purchase = Purchase(here, run, asked, may_leave=may_leave)
+    if purchase.is_complete:
+        log.info("Nothing is missing, nothing is bought: %s", here.url(purchase.key))
+        return purchase.summary()
+    old = run.day.start < run.now() - TIMELINE_DAYS
+    with purchase.turn():
+        collection = Collection(purchase, asked.tweet_limit, old)
+        collection.resume()
+        read: list[AccountRead] = []
+        with Money(here, purchase.name, caps, purchase.bought, run.now) as money:
+            if purchase.missing:
+                with X(access, run.now) as x:
+                    read = collection.collect(
+                        Buyer(x, purchase, money, run.day, old, own), Accounts(here), run.now()
+                    )
+        purchase.close(read)
+    summary = purchase.summary()
+    log.info("Bought %s", ", ".join(f"{name} {value}" for name, value in summary.items() if value))
+    return summary

@@ -1,0 +1,56 @@
+"""Which account a handle is: remembered in the lake, since X bills every look-up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from include.twitter.answer import Answer, told
+from include.twitter.day import ACCOUNTS
+from include.twitter.lake import Lake
+from include.twitter.records import KnownAccount, encoded
+
+REMEMBERED_FOR = timedelta(days=30)
+
+
+class Accounts:
+    """The ids of handles with the time they were seen, as kept in `twitter_accounts/accounts.json`."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._known = _decoded(lake.read(ACCOUNTS))
+
+    def id_of(self, handle: str, at: datetime) -> str | None:
+        """The id that the handle had, if that was seen lately."""
+        known = self._known.get(handle.lower())
+        return known.id if known and at - known.seen_at < REMEMBERED_FOR else None
+
+    def learn(self, answer: Answer) -> None:
+        """Remember the users of a look-up, beside what others learn meanwhile."""
+        seen = {
+            user["username"].lower(): KnownAccount(user["id"], answer.received_at.replace(microsecond=0))
+            for user in answer.posts
+        }
+        if seen:
+            self._known |= seen
+            self._lake.change(ACCOUNTS, lambda data: encoded(dict(sorted((_decoded(data) | seen).items()))))
+
+
+def _decoded(data: bytes | None) -> dict[str, KnownAccount]:
+    return msgspec.json.decode(data, type=dict[str, KnownAccount]) if data else {}
+
+
+def reasons(answer: Answer, handles: Iterable[str]) -> dict[str, str]:
+    """Why the handles that a look-up did not find are unavailable, in X's words."""
+    errors: dict[str, Mapping[str, Any]] = {
+        str(error.get("value", "")).lower(): error for error in answer.errors_about_accounts()
+    }
+    found = {user["username"].lower() for user in answer.posts}
+    return {
+        handle: told(errors[handle.lower()]) if handle.lower() in errors else "X does not mention it"
+        for handle in handles
+        if handle.lower() not in found
+    }

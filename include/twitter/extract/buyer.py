@@ -1,0 +1,83 @@
+"""Every request that X bills: its worst case is held, then it is sent, booked and staged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from threading import Event
+
+from include.twitter.answer import Answer
+from include.twitter.day import Day
+from include.twitter.errors import BadRequest, Outage
+from include.twitter.extract.money import Money
+from include.twitter.extract.purchase import COUNTS, LOOKUPS, REFUSED, SEARCHED, Purchase
+from include.twitter.extract.walk import Reading
+from include.twitter.extract.x import X
+
+
+class Stopped(Exception):
+    """Another reader failed, so this one buys no more."""
+
+
+@dataclass
+class Buyer:
+    """Buys for one purchase; several readers may use it at once.
+
+    Of an `old` day only X's full archive counts and finds anything.
+    """
+
+    x: X
+    purchase: Purchase
+    money: Money
+    day: Day
+    old: bool
+    own_handle: str = ""
+    stopped: Event = field(default_factory=Event)
+
+    def users(self, handles: list[str]) -> Answer:
+        """Look up at most 100 handles."""
+        with self.money.hold("users", len(handles), len(handles)) as bill:
+            self._go_on()
+            answer = bill(self.x.users(handles))
+            self.purchase.stage(LOOKUPS, answer)
+        if not answer.posts and "errors" not in answer.body:
+            raise Outage(f"X was asked for users and sent none, but {answer.content[:200]!r}")
+        return answer
+
+    def count(self, handles: Iterable[str]) -> Answer:
+        """X's own count of the handles' posts."""
+        with self.money.hold("archive_counts" if self.old else "counts", 1, 1) as bill:
+            self._go_on()
+            answer = bill(self.x.count(handles, self.day, archive=self.old))
+            self.purchase.stage(COUNTS, answer)
+        return answer
+
+    def page(self, reading: Reading, *, again: bool = False) -> None:
+        """Take an account's walk one page further, or the walk of its second reading."""
+        walk = reading.again if again else reading.walk
+        folder = SEARCHED + reading.username if again else reading.username
+        searched = again or self.old
+        own = not searched and self.x.is_user and reading.username.lower() == self.own_handle
+        with self.money.hold("own_posts" if own else "posts", walk.page_size, walk.smallest) as bill:
+            self._go_on()
+            try:
+                if searched:
+                    answer = self.x.search(
+                        reading.username, self.day, bill.size, archive=self.old, **walk.where
+                    )
+                else:
+                    answer = self.x.timeline(str(reading.id), self.day, bill.size, own=own, **walk.where)
+            except BadRequest:
+                if not walk.leave_token():
+                    raise
+                return
+            problem = walk.problem(bill(answer))
+            key = self.purchase.stage(f"{REFUSED}{folder}" if problem else folder, answer)
+        if problem:
+            raise problem
+        reading.take(key, answer, again=again)
+
+    def _go_on(self) -> None:
+        if self.stopped.is_set():
+            raise Stopped
+        self.purchase.keep_turn()

@@ -1,0 +1,216 @@
+"""One purchase of a day's posts: a folder in the raw zone whose objects are written once.
+
+S3 is the cursor, and a purchase belongs to the day. Whoever runs `extract` for the day looks at the newest
+one and buys only what is missing of what is wanted; another is opened only when somebody wishes it. One
+writer at a time buys for it: the manifest names it, and is changed by nobody who has not seen its last
+state.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from threading import RLock
+from typing import Any
+from uuid import uuid4
+
+from msgspec.structs import asdict
+
+from include.twitter.answer import Answer
+from include.twitter.day import Day
+from include.twitter.errors import Busy
+from include.twitter.extract.money import cost, dollars, month_of
+from include.twitter.lake import Lake
+from include.twitter.records import AccountRead, Asked, Bought, Manifest, Writer, decoded, encoded, total
+from include.twitter.run import Run
+
+TURN = timedelta(minutes=2)
+"""How long a writer that is not heard of keeps others away; it is heard of before a third of that is over."""
+
+# Folders beside those of the accounts: the hyphen keeps them apart from every handle.
+LOOKUPS = "users-by"
+COUNTS = "counts-of"
+SEARCHED = "search-"
+"""Prefix: what a search found of an account whose timeline came short of X's own count."""
+REFUSED = "refused-"
+"""Prefix: an account's answers that were paid for and could not be used."""
+
+
+class Purchase:
+    """The day's newest purchase, or the one that a run with `buy_again` opens; `asked` is what is wanted now.
+
+    A day keeps the accounts that were bought for it, also those that are not asked for any more, unless they
+    `may_leave`.
+    """
+
+    def __init__(self, lake: Lake, run: Run, asked: Asked, *, may_leave: bool) -> None:
+        self._lake, self._run, self._asked = lake, run, asked
+        self._wanted = {handle.lower() for handle in asked.handles}
+        self._tag: str | None = None
+        self.manifest = self._newest()
+        self._lines = {account.username.lower(): account for account in self.manifest.accounts}
+        self._leaving = self._lines.keys() - self._wanted if may_leave else set()
+        self._prefix = f"{run.day.raw}buy={self.manifest.buy}/"
+        self._pages: dict[str, list[str]] = defaultdict(list)
+        self.bought = dict(self.manifest.bought)
+        """What X has billed for it so far, by the UTC month of the request."""
+        self._token = uuid4().hex
+        self._writing = RLock()
+
+    def _newest(self) -> Manifest:
+        keys = [key for key in self._lake.keys(f"{self._run.day.raw}buy=") if key.endswith("/manifest.json")]
+        found = [opened for key in keys if (opened := self._lake.look(key))]
+        manifests = [decoded(opened.data, Manifest) for opened in found]
+        newest = max(manifests, key=lambda manifest: manifest.buy, default=None)
+        wished = self._run.buy_again and self._run.id not in {manifest.opened_by for manifest in manifests}
+        if newest and not wished:
+            self._tag = found[manifests.index(newest)].tag
+            return newest
+        return Manifest(
+            day=str(self._run.day),
+            buy=newest.buy + 1 if newest else 1,
+            opened_by=self._run.id,
+            opened_at=self._run.now(),
+            accounts=[
+                a for a in (newest.accounts if newest else []) if a.username.lower() not in self._wanted
+            ],
+        )
+
+    @property
+    def day(self) -> Day:
+        return self._run.day
+
+    @property
+    def name(self) -> tuple[str, int]:
+        """Its day and number."""
+        return str(self.day), self.manifest.buy
+
+    @property
+    def has(self) -> dict[str | None, str]:
+        """The accounts of which nothing is missing, those that are not asked for too: handles by id."""
+        stay = [line for name, line in self._lines.items() if name not in self._leaving]
+        return {line.id: line.username for line in stay if self._has(line)}
+
+    @property
+    def key(self) -> str:
+        return f"{self._prefix}manifest.json"
+
+    @property
+    def missing(self) -> list[str]:
+        """The handles of which something is still to be bought. What decides whether a page is asked for."""
+        return [handle for handle in self._asked.handles if not self._has(self.line(handle))]
+
+    def _has(self, line: AccountRead | None) -> bool:
+        if line is None or line.outcome == "unavailable":
+            return False
+        return line.outcome == "complete" or 0 < self._asked.tweet_limit <= line.limit
+
+    def line(self, handle: str) -> AccountRead | None:
+        """What it has of an account since it was closed last."""
+        return self._lines.get(handle.lower())
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that is wanted is there and booked, and nothing else is to be written down."""
+        manifest = self.manifest
+        return not (manifest.is_open or manifest.asked != self._asked or self.missing or self._leaving)
+
+    # Buying
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Be the only one who buys for it; Busy while another run does. A later try takes over."""
+        writer, run = self.manifest.writer, self._run
+        ours = writer and writer.name == run.writer and writer.attempt < run.attempt
+        if writer and not ours and run.now() < writer.until:
+            raise Busy(
+                f"Another run is buying {run.day} ({self._lake.url(self.key)}). This one goes on "
+                f"with what it leaves; if it was killed, that shows at {writer.until:%H:%M:%S} UTC."
+            )
+        self.manifest.is_open = True
+        self._speak_up()
+        try:
+            for key in self._lake.keys(self._prefix):
+                folder, _, page = key.removeprefix(self._prefix).partition("/")
+                if page:
+                    self._pages[folder].append(key)
+            yield
+        finally:
+            if self.manifest.writer:
+                self.manifest.writer = None
+                with suppress(Busy):
+                    self._write_manifest()
+
+    def keep_turn(self) -> None:
+        """Be heard of; Busy where another has taken over."""
+        with self._writing:
+            writer = self.manifest.writer
+            if writer is None or self._run.now() > writer.until - TURN * 2 / 3:
+                self._speak_up()
+
+    def _speak_up(self) -> None:
+        until = self._run.now() + TURN
+        self.manifest.writer = Writer(self._run.writer, self._run.attempt, self._token, until)
+        self._write_manifest()
+
+    def _write_manifest(self) -> None:
+        try:
+            self._tag = self._lake.swap(self.key, encoded(self.manifest), self._tag)
+        except Busy:
+            self.manifest.writer = None  # it is another's turn
+            raise
+
+    def staged(self) -> Iterator[tuple[str, str, Answer]]:
+        """Folder, key and answer of all that is gone on from, in order: what was never closed, and all of the
+        accounts of which something is missing."""
+        closed = {*self.manifest.requests, *(page for line in self._lines.values() for page in line.pages)}
+        going_on = [handle.lower() for handle in self.missing]
+        keys = [key for name in going_on if name in self._lines for key in self._lines[name].pages]
+        keys += [key for name in going_on for key in (*self._pages[name], *self._pages[SEARCHED + name])]
+        keys += [key for pages in self._pages.values() for key in pages if key not in closed]
+        keys = list(dict.fromkeys(keys))
+        for key, answer in zip(keys, self._lake.answers(keys), strict=True):
+            self.keep_turn()
+            if key not in closed:
+                self._book(answer)
+            yield key.split("/")[-2], key, answer
+
+    def stage(self, folder: str, answer: Answer) -> str:
+        """Keep an answer as the next page of its folder, which nobody has written before; returns its key."""
+        folder = folder.lower()
+        with self._writing:
+            key = f"{self._prefix}{folder}/{len(self._pages[folder]) + 1:04}.json.gz"
+            self._pages[folder].append(key)
+        self._lake.swap(key, answer.packed(), None)
+        with self._writing:
+            self._book(answer)
+        return key
+
+    def _book(self, answer: Answer) -> None:
+        month = month_of(answer.sent_at or answer.received_at)
+        self.bought[month] = self.bought.get(month, Bought()) + Bought(**{answer.kind: answer.billed})
+
+    def close(self, read: Iterable[AccountRead]) -> None:
+        """Say what is there, once every account has been asked."""
+        manifest = self.manifest
+        lines = self._lines | {account.username.lower(): account for account in read}
+        stay = [
+            account
+            for name, account in lines.items()
+            if name in self._wanted or (account.posts and name not in self._leaving)
+        ]
+        manifest.accounts = sorted(stay, key=lambda account: account.username)
+        named = {page for account in stay for page in account.pages}
+        manifest.requests = sorted(key for keys in self._pages.values() for key in keys if key not in named)
+        manifest.bought = self.bought
+        manifest.cost_usd = dollars(cost(total(self.bought.values())))
+        manifest.asked, manifest.closed_at = self._asked, self._run.now()
+        manifest.is_open, manifest.writer = False, None
+        self._write_manifest()
+
+    def summary(self) -> dict[str, Any]:
+        """What `extract` hands on."""
+        bought = total(self.manifest.bought.values())
+        return {"manifest": self.key, **asdict(bought), "cost_usd": self.manifest.cost_usd}

@@ -1,0 +1,314 @@
+"""X's API v2 as this pipeline uses it: the only importer of tweepy.
+
+Answers are handed on exactly as X sent them. One that is no success becomes an error of `errors` where it
+arrives, before tweepy sees it: tweepy has no timeout, lets `requests` exceptions through, and trips over
+some of X's bodies.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from threading import Lock
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import requests
+import tweepy
+from airflow.sdk.log import mask_secret
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from include.twitter.answer import Answer, decoded
+from include.twitter.day import Day
+from include.twitter.errors import (
+    BadKeys,
+    BadRequest,
+    NoAccess,
+    NoCredits,
+    Outage,
+    PipelineError,
+    RateLimited,
+    UnexpectedAnswer,
+)
+from include.twitter.settings import X_CONNECTION, XAccess
+
+TIMEOUT = (10, 60)
+"""Seconds to connect, and to wait for the next bytes."""
+ARCHIVE_SECONDS = 1.0
+"""X's limit between two requests to its full archive."""
+READERS = 8
+"""Accounts read side by side."""
+TIMELINE_PAGES, RECENT_PAGES, ARCHIVE_PAGES = (5, 100), (10, 100), (10, 500)
+"""The smallest and the largest page of posts that X serves."""
+HANDLES_A_LOOKUP = 100
+"""X's own limit."""
+HANDLES_A_COUNT, LONGEST_QUERY = 20, 512
+"""Handles of a count, and characters that X takes in a query of recent posts."""
+
+TRANSPORT_ERRORS = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+)
+WRONG_CONSUMER_KEYS = 99
+"""X's code, from the days of v1.1, at the token exchange."""
+
+# X bills posts, not fields: ask for all that is public and could be wanted from the raw answers later.
+POST_FIELDS = [
+    "attachments",
+    "author_id",
+    "conversation_id",
+    "created_at",
+    "edit_controls",
+    "edit_history_tweet_ids",
+    "entities",
+    "id",
+    "in_reply_to_user_id",
+    "lang",
+    "note_tweet",
+    "possibly_sensitive",
+    "public_metrics",
+    "referenced_tweets",
+    "reply_settings",
+    "text",
+    "withheld",
+]
+
+# tweepy writes the bearer token into its debug log, oauthlib the consumer key and every signature.
+for chatty in ("tweepy", "oauthlib", "requests_oauthlib", "urllib3"):
+    logging.getLogger(chatty).setLevel(logging.INFO)
+
+
+class X:
+    """A connection to X that several threads may use; `clock` tells when an answer was received."""
+
+    def __init__(self, access: XAccess, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self.is_user = access.user
+        """Whether it asks in a user's name."""
+        self._client = tweepy.Client(
+            access.bearer_token,
+            access.consumer_key,
+            access.consumer_secret,
+            access.access_token,
+            access.access_token_secret,
+            return_type=requests.Response,
+        )
+        self._client.session = self._session = _Session(access.host)
+        self._access = access
+        self._turn = Lock()
+        self._next_turn = 0.0
+        if not self.is_user:
+            self._app_only()
+
+    def __enter__(self) -> X:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of the open connections."""
+        self._session.close()
+
+    def users(self, handles: Iterable[str]) -> Answer:
+        """Look up at most 100 handles in one request, billed for each user returned."""
+        return self._answer(
+            "users",
+            self._client.get_users,
+            usernames=list(handles),
+            user_fields=["protected"],
+            user_auth=self.is_user,
+        )
+
+    def timeline(self, user_id: str, day: Day, size: int, *, own: bool = False, **where: Any) -> Answer:
+        """One page of an account's posts of a day, newest first; `size` is 5 to 100.
+
+        `own` posts are billed at a fifth. `where` is the page's `token`, or the post to go on `below`.
+        `end_time` is inclusive at X: a post of the next midnight may come, and is cut on our side.
+        """
+        return self._answer(
+            "own_posts" if own else "posts",
+            self._client.get_users_tweets,
+            user_id,
+            exclude=["retweets", "replies"],
+            user_auth=self.is_user,
+            **_page(day, size, "pagination_token", **where),
+        )
+
+    def search(self, handle: str, day: Day, size: int, *, archive: bool, **where: Any) -> Answer:
+        """One page of the same posts from the search, newest first.
+
+        `archive` takes them from the full archive (`size` 10 to 500, one request a second, app-only), else
+        from the last seven days (10 to 100).
+        """
+        asked = _page(day, size, "next_token", **where)
+        if archive:
+            self._wait_for_the_archive()
+            return self._answer("posts", self._app_only().search_all_tweets, query([handle]), **asked)
+        asked["user_auth"] = self.is_user
+        return self._answer("posts", self._client.search_recent_tweets, query([handle]), **asked)
+
+    def count(self, handles: Iterable[str], day: Day, *, archive: bool) -> Answer:
+        """X's own count of the handles' posts of a day: app-only, billed per request."""
+        asked: dict[str, Any] = {"start_time": day.start, "end_time": day.end, "granularity": "day"}
+        client = self._app_only()
+        if archive:
+            self._wait_for_the_archive()
+            return self._answer("archive_counts", client.get_all_tweets_count, query(handles), **asked)
+        return self._answer("counts", client.get_recent_tweets_count, query(handles), **asked)
+
+    def _app_only(self) -> tweepy.Client:
+        """The client with a bearer token, without which X does not open its archive."""
+        with self._turn:
+            if not self._client.bearer_token:
+                self._client.bearer_token = self._derived_bearer()
+        return self._client
+
+    def _wait_for_the_archive(self) -> None:
+        with self._turn:
+            time.sleep(max(0, self._next_turn - time.monotonic()))
+            self._next_turn = time.monotonic() + ARCHIVE_SECONDS
+
+    def _answer(self, kind: str, ask: Callable[..., requests.Response], *what: Any, **how: Any) -> Answer:
+        response = ask(*what, **how)
+        url = urlsplit(response.request.url or "")
+        _object(response)
+        return Answer(url.path, dict(parse_qsl(url.query)), self._clock(), response.content, kind=kind)
+
+    def _derived_bearer(self) -> str:
+        """An app-only token for the consumer keys: what they open without a user's access token."""
+        response = self._session.request(
+            "POST",
+            "/oauth2/token",
+            data={"grant_type": "client_credentials"},
+            auth=(self._access.consumer_key, self._access.consumer_secret),
+        )
+        token = _object(response).get("access_token")
+        if not token:
+            raise UnexpectedAnswer(f"{_said(response)}, without an access_token for the consumer keys.")
+        mask_secret(token)
+        return token
+
+
+def query(handles: Iterable[str]) -> str:
+    """The accounts' own posts, neither retweets nor replies: what a walk through a timeline returns."""
+    return f"({' OR '.join(f'from:{handle}' for handle in handles)}) -is:retweet -is:reply"
+
+
+def _page(
+    day: Day, size: int, name: str, token: str | None = None, below: int | None = None
+) -> dict[str, Any]:
+    """The parameters of a page; `name` is that of its token's."""
+    end = {"until_id": below} if below else {"end_time": day.end}
+    return {"start_time": day.start, **end, "max_results": size, name: token, "tweet_fields": POST_FIELDS}
+
+
+class _Session(requests.Session):
+    """Sends what tweepy asks for to the connection's host, with a timeout, and raises our errors."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__()
+        self._host = host
+        # Only connecting is tried again here: a request that X may have read may have been billed.
+        retry = Retry(total=None, connect=2, read=0, redirect=0, status=0, other=0, backoff_factor=0.5)
+        self.mount(host, HTTPAdapter(pool_maxsize=READERS, max_retries=retry))
+
+    def request(self, method: str, url: str, **options: Any) -> requests.Response:  # type: ignore[override]
+        url = self._host + urlsplit(url).path  # tweepy's own host is fixed
+        try:
+            response = super().request(
+                method, url, **{"timeout": TIMEOUT, "allow_redirects": False, **options}
+            )
+        except TRANSPORT_ERRORS as error:
+            # Its text may quote the request; the class and the host say enough.
+            raise Outage(f"X cannot be reached: {type(error).__name__} on {method} {url}.") from None
+        if response.status_code != 200:
+            raise error_of(response)
+        return response
+
+
+def error_of(response: requests.Response) -> PipelineError:
+    """What an answer that is no success means for us, by status, title and the last part of its `type`."""
+    body = _json(response)
+    problem = body if isinstance(body, dict) else {}
+    title = str(problem.get("title", ""))
+    kind = str(problem.get("type", "")).rsplit("/", 1)[-1]
+    said = _said(response, problem)
+    keys = f"Connection {X_CONNECTION}"
+    match response.status_code:
+        case 400:
+            return BadRequest(f"{said} X calls the request malformed: a defect here or a change at X.")
+        case 401:
+            return BadKeys(
+                f"{said} Put valid keys into {keys}: X does not know these, or they are for another host."
+            )
+        case 402:
+            return NoCredits(f"{said} Buy credits in X's developer console, then clear `extract`.")
+        case 403 if WRONG_CONSUMER_KEYS in _codes(problem):
+            return BadKeys(
+                f"{said} Put valid keys into {keys}: login and password are no consumer keys of X."
+            )
+        case 403 if title == "SpendCapReached" or kind == "credits":
+            until = problem.get("reset_date", "the cap is raised")
+            return NoCredits(f"{said} The spend cap set in X's developer console holds until {until}.")
+        case 403 if kind == "client-forbidden":
+            return NoAccess(f"{said} Attach the app of {keys} to a project in X's developer console.")
+        case 403:
+            return NoAccess(
+                f"{said} The app of {keys} has no access to this: change it in X's developer console."
+            )
+        case 429 if title == "UsageCapExceeded" or kind == "usage-capped":
+            return NoCredits(
+                f"{said} The monthly cap of the X account is used up: raise it, or wait for next month."
+            )
+        case 429:
+            return RateLimited(f"{said} The rate window is used up.", at=_reset(response))
+        case status if status in (404, 408) or status >= 500:
+            # X has answered 404 for hours in an outage of its own; an account that is gone is a 200.
+            return Outage(f"{said} X has a problem of its own; it is tried again.")
+    return UnexpectedAnswer(f"{said} The pipeline does not know this answer.")
+
+
+def _said(response: requests.Response, problem: dict[str, Any] | None = None) -> str:
+    """The failing request and X's words for it, without its query: `X answered 401 to GET /2/users/by: …`."""
+    request = response.request
+    said = f"X answered {response.status_code} to {request.method} {urlsplit(request.url or '').path}"
+    if problem is None:
+        return said
+    details = [problem.get("title"), problem.get("detail"), problem.get("reason")]
+    details += [error.get("message") for error in problem.get("errors") or [] if isinstance(error, dict)]
+    words = (
+        "; ".join(str(detail).rstrip(".") for detail in details if detail)
+        or response.text[:200].strip()
+        or "(empty body)"
+    )
+    return f"{said}: {words}."
+
+
+def _codes(problem: dict[str, Any]) -> list[Any]:
+    return [error.get("code") for error in problem.get("errors") or [] if isinstance(error, dict)]
+
+
+def _reset(response: requests.Response) -> datetime | None:
+    """When the rate window ends, if the header tells a time."""
+    try:
+        return datetime.fromtimestamp(int(response.headers["x-rate-limit-reset"]), UTC)
+    except (KeyError, ValueError, OverflowError, OSError):
+        return None
+
+
+def _object(response: requests.Response) -> dict[str, Any]:
+    """The JSON object that every success of X is; anything else comes from something in front of X."""
+    body = _json(response)
+    if not isinstance(body, dict):
+        raise Outage(f"{_said(response)}, but what it sent is no JSON object: {response.text[:80]!r}")
+    return body
+
+
+def _json(response: requests.Response) -> Any:
+    try:
+        return decoded(response.content)
+    except ValueError:
+        return None

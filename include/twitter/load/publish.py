@@ -1,0 +1,54 @@
+"""The copies to what readers see, the receipt last, and what is told about them."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from include.twitter import settings
+from include.twitter.day import Day
+from include.twitter.lake import Lake
+from include.twitter.records import Receipt, encoded
+from include.twitter.run import Run
+
+log = logging.getLogger(__name__)
+
+DAYS_LOOKED_BACK = 7
+
+
+def publish(lake: Lake, day: Day, staging: str, receipt: Receipt) -> None:
+    """Copy the staged objects that the receipt names, each if it is the one; then write the receipt."""
+    for item in receipt.objects.values():
+        lake.copy(staging + Path(item.key).name, item.key, item.etag)
+        log.info("Published %s", lake.url(item.key))
+    lake.write(day.receipt, encoded(receipt))
+    log.info("Published %s", lake.url(day.receipt))
+    if rejected := receipt.totals.rejected:
+        log.warning("%d posts broke the contract: %s", rejected, lake.url(day.rejected))
+
+
+def warn_of_gaps(lake: Lake, run: Run) -> None:
+    """Name the recent days that are not landed, from the first landed day on."""
+    landed = lake.keys("twitter_receipts/")
+    latest = Day.latest_settled(run.now(), settings.settling())
+    recent = [latest.plus(-back) for back in range(DAYS_LOOKED_BACK)]
+    if gaps := [
+        str(day) for day in reversed(recent) if day.receipt > landed[0] and day.receipt not in landed
+    ]:
+        log.warning(
+            "Not landed among the last %d days: %s. Backfill them.", DAYS_LOOKED_BACK, ", ".join(gaps)
+        )
+
+
+def essentials(receipt: Receipt) -> dict[str, Any]:
+    """What travels with the asset event."""
+    return {
+        "day": receipt.day,
+        "rows": receipt.totals.published,
+        "accounts": receipt.totals.accounts,
+        "unavailable": [account.username for account in receipt.missing],
+        "cost_usd": receipt.cost_usd,
+        "proof": {account.username: account.proof for account in receipt.accounts},
+        "objects": {name: item.key for name, item in receipt.objects.items()},
+    }

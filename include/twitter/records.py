@@ -1,0 +1,269 @@
+"""What is kept beside the posts, as types: manifest, ledger entry, remembered accounts, receipt.
+
+The three boxes know each other by these records alone. docs/records.md and deploy/records.json tell them to
+people and programs who read the lake; `make docs` writes both from the types and the docstrings here. A field
+without one has that of its type's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from operator import add
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct, field
+from msgspec.structs import astuple
+
+Moment = Annotated[datetime, Meta(tz=True)]
+Outcome = Literal["complete", "limit", "unavailable"]
+"""`complete`: read to the end of the day. `limit`: the latest N that were wanted are there. `unavailable`: X
+shows nothing of it, or no longer."""
+Proof = Literal["matched", "short", "limited", "unchecked"]
+"""X's own count held against what arrived. `matched`: all that X counts of it, or of its group, is there.
+`short`: less is. `limited`: not counted, since only the latest N were wanted. `unchecked`: there is none."""
+
+Record = TypeVar("Record", bound=Struct)
+
+
+class Bought(Struct, frozen=True):
+    """How many things X has billed."""
+
+    posts: int = 0
+    """Every one that X returned, repeated ones too."""
+    own_posts: int = 0
+    """Posts of one's own account, read in one's own name: X charges a fifth."""
+    users: int = 0
+    """Handles that X has looked up, and found."""
+    counts: int = 0
+    """Requests for X's own count, of the last seven days."""
+    archive_counts: int = 0
+    """The same in the full archive: X charges twice as much."""
+
+    def __add__(self, other: Bought) -> Bought:
+        return Bought(*map(add, astuple(self), astuple(other)))
+
+
+class Asked(Struct, frozen=True):
+    """What was wanted of a day."""
+
+    handles: tuple[str, ...]
+    """As `twitter_handles` named them."""
+    tweet_limit: int
+    """The latest N posts of an account; 0 is all."""
+
+
+class AccountRead(Struct, kw_only=True):
+    """How far the reading of one account's day came."""
+
+    username: str
+    """The handle, as `twitter_handles` wrote it."""
+    id: str | None
+    """The account's at X; null where X has never told it."""
+    outcome: Outcome
+    reason: str | None
+    """Why it is unavailable, in X's words where X has any."""
+    proof: Proof
+    counted: int | None
+    """X's own count, where it was asked for alone."""
+    posts: int
+    """That X returned, repeated ones too."""
+    limit: int
+    """The latest N that were wanted when it was read; 0 is all."""
+    pages: list[str]
+    """Keys of the raw answers, in the order in which they came."""
+
+
+class Writer(Struct, frozen=True):
+    """Who buys for a purchase now, and until when nobody else may."""
+
+    name: str
+    """Of its run, with the time at which that was started."""
+    attempt: int
+    """The try of `extract`: a later one of the same run takes over at once."""
+    token: str
+    """Random: it tells two processes of one try apart."""
+    until: Moment
+    """Put off while it buys; who is not heard of until then is gone."""
+
+
+class Manifest(Struct, kw_only=True):
+    """One purchase of a day: who opened it, what was asked for, and what is there, account by account."""
+
+    day: str
+    """The UTC day, `YYYY-MM-DD`."""
+    buy: int
+    """Its number among the day's purchases, from 1; the newest counts."""
+    opened_by: str
+    """The run that opened it, as a hash of its id; later runs go on with it."""
+    opened_at: Moment
+    writer: Writer | None = None
+    """Null while nobody buys."""
+    is_open: bool = True
+    """Whether something may have been bought that stands neither below nor in the ledger."""
+    closed_at: Moment | None = None
+    """When what stands below was written; null before the first time."""
+    asked: Asked = Asked((), 0)
+    """By the run that closed it last."""
+    bought: dict[str, Bought] = field(default_factory=dict)
+    """What is staged of it, by the UTC month of the request, `YYYY-MM`."""
+    cost_usd: float = 0
+    """The price of what was bought; the ledger also has what was billed and could not be staged."""
+    requests: list[str] = field(default_factory=list)
+    """Keys of the raw answers that belong to no account: look-ups, counts, and what could not be used."""
+    accounts: list[AccountRead] = field(default_factory=list)
+    """Those that were asked for, and those that stay in the day from before."""
+
+
+class LedgerEntry(Struct, kw_only=True):
+    """What a purchase has spent in a UTC month, and may still spend."""
+
+    day: str
+    """The UTC day whose posts are bought, `YYYY-MM-DD`."""
+    buy: int
+    """The number of the purchase, as in its manifest."""
+    month: str
+    """The UTC month of the requests, `YYYY-MM`: the one that X bills."""
+    reserved_mills: int
+    """What counts against the cap: what is spent, and while it is bought for what it may spend next."""
+    spent_mills: int
+    """Thousandths of a US dollar."""
+    unstaged_mills: int = 0
+    """Of the spent: billed by X for answers that could not be staged."""
+    spent_usd: float = 0
+    """The same as `spent_mills`, for people."""
+    bought: Bought = Bought()
+    """What is staged: its price and what is unstaged make what is spent."""
+
+
+class KnownAccount(Struct, frozen=True):
+    """The id that a handle had when it was looked up last."""
+
+    id: str
+    """The account's at X."""
+    seen_at: Moment
+    """When X said so: after 30 days it is asked again."""
+
+
+class AccountReceipt(Struct, kw_only=True):
+    """One account of a day: fetched = published + rejected + duplicates + outside + over_limit."""
+
+    username: str
+    """The handle, as it stands in the table."""
+    id: str | None
+    """The account's at X; null where X has never told it."""
+    outcome: Outcome
+    reason: str | None
+    """Why it is unavailable, in X's words where X has any."""
+    proof: Proof
+    counted: int | None
+    """X's own count, where it was asked for alone."""
+    fetched: int
+    """Posts that X returned, repeated ones too."""
+    published: int
+    """Rows of the table."""
+    rejected: int
+    """Posts that broke the contract, each once: they stand in the rejected file."""
+    duplicates: int
+    """Posts that came twice, and earlier versions of edited ones."""
+    outside: int
+    """Posts of another day: X's window holds the next midnight too."""
+    over_limit: int
+    """Posts older than the latest N."""
+    rejected_by_reason: dict[str, int]
+    """How many posts broke the contract in which way."""
+    alarms: list[str]
+    """Posts whose text is not the author's whole one."""
+    drift: dict[str, int]
+    """Fields that X sent and the pipeline does not know, and in how many posts."""
+    first_created_at: str | None
+    """When its first row was posted."""
+    last_created_at: str | None
+
+
+class Totals(Struct, kw_only=True):
+    """The sums over all accounts."""
+
+    accounts: int
+    unavailable: int
+    """Accounts of which something is missing: a red `load` names them."""
+    fetched: int
+    published: int
+    """Rows of the table, without the header."""
+    rejected: int
+    duplicates: int
+    outside: int
+    over_limit: int
+    proof: dict[str, int]
+    """How many accounts have which proof."""
+    alarms: int
+    """Posts whose text is not the author's whole one."""
+    drift: list[str]
+    """Names of the fields that X sent and the pipeline does not know."""
+
+
+class PublishedObject(Struct, frozen=True):
+    """One file of the day, as it was published."""
+
+    key: str
+    bytes: int
+    sha256: str
+    """Who reads the day while it is published anew finds another one."""
+    etag: str
+    """Of the staged object, on condition of which it was copied."""
+
+
+class Decrease(Struct, frozen=True):
+    """An account of which fewer rows are published than had landed before."""
+
+    username: str
+    landed: int
+    """Rows before."""
+    published: int
+    """Rows now."""
+
+
+class Receipt(Struct, kw_only=True):
+    """The day's account: what was asked, bought, dropped and published; the commit mark, written last."""
+
+    day: str
+    """The UTC day, `YYYY-MM-DD`."""
+    versions: dict[str, str]
+    """Of the pipeline (`code`) and of the table's columns (`contract`)."""
+    buy: int
+    """The number of the purchase that it was refined from."""
+    closed_at: Moment
+    """When that purchase was closed last."""
+    asked: Asked
+    bought: Bought
+    """By the purchase, over all its runs and months."""
+    cost_usd: float
+    """The price of what was bought."""
+    totals: Totals
+    accounts: list[AccountReceipt]
+    objects: dict[str, PublishedObject]
+    """The files by name: `csv`, `parquet` and `rejected`."""
+    decreases: list[Decrease] = field(default_factory=list)
+    """Against the table that these files took the place of."""
+
+    @property
+    def missing(self) -> list[AccountReceipt]:
+        """The accounts that were asked for and could not be read."""
+        return [account for account in self.accounts if account.outcome == "unavailable"]
+
+
+RECORDS = (Manifest, LedgerEntry, KnownAccount, Receipt)
+
+
+def encoded(record: Any) -> bytes:
+    """A record as the JSON that is written, for people too."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=2)
+
+
+def decoded(data: bytes, kind: type[Record]) -> Record:
+    return msgspec.json.decode(data, type=kind)
+
+
+def total(bought: Iterable[Bought]) -> Bought:
+    return sum(bought, Bought())

@@ -1,0 +1,78 @@
+"""The second box of the graph: refines what was bought into the day's candidates, without a call to X.
+
+`post` is a post as X sends it, `refine` makes rows of posts, `contract` is the promise to readers,
+`partition` the files of a day, `receipt` the account of it.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from include.twitter import lake
+from include.twitter.errors import NothingStaged
+from include.twitter.lake import Lake
+from include.twitter.records import AccountRead, Manifest, PublishedObject, decoded, encoded
+from include.twitter.run import Run
+from include.twitter.transform import receipt, refine
+from include.twitter.transform.partition import Partition, fingerprint
+
+__all__ = ["transform"]
+
+log = logging.getLogger(__name__)
+
+
+def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
+    """Refine what `extract` says was bought, account by account, and stage the candidates."""
+    here = lake.deployed()
+    manifest = _manifest(here, bought)
+    staging = run.day.staging(run.id)
+    with TemporaryDirectory() as folder:
+        with Partition(Path(folder)) as partition:
+            entries = _refined(here, run, manifest, partition)
+        objects = {
+            name: PublishedObject(
+                key=getattr(run.day, name), **fingerprint(file), etag=here.upload(staging + file.name, file)
+            )
+            for name, file in partition.files.items()
+        }
+    candidate = receipt.of(manifest, entries, objects)
+    here.write(f"{staging}receipt.json", encoded(candidate))
+    if drift := candidate.totals.drift:
+        log.warning("X sends fields that are new: %s", ", ".join(drift))
+    for line in receipt.readable(candidate):
+        log.info(line)
+    receipt.require_few_rejected(candidate, here.url(f"{staging}{Path(run.day.rejected).name}"))
+    return {"receipt": f"{staging}receipt.json", "rows": candidate.totals.published}
+
+
+def _manifest(here: Lake, bought: dict[str, Any] | None) -> Manifest:
+    if not bought:
+        raise NothingStaged(
+            "`extract` has not said what it bought: was it marked success by hand? Clear it: what "
+            "is there is not bought again."
+        )
+    data = here.read(bought["manifest"])
+    if not data or not (manifest := decoded(data, Manifest)).closed_at:
+        raise NothingStaged(f"{here.url(bought['manifest'])} is gone or was never closed: clear `extract`.")
+    return manifest
+
+
+def _refined(here: Lake, run: Run, manifest: Manifest, partition: Partition) -> list[receipt.AccountReceipt]:
+    """The accounts' receipts; their rows are in the partition."""
+    accounts = sorted(manifest.accounts, key=lambda account: account.username)
+    limit = manifest.asked.tweet_limit
+    entries: list[receipt.AccountReceipt] = []
+    for batch in refine.batches((_source(here, a) for a in accounts), day=run.day, limit=limit):
+        partition.append(batch)
+        for tally in batch.tallies:
+            entries.append(receipt.entry(accounts[len(entries)], tally))
+            for alarm in tally.alarms:
+                log.warning("%s: %s", tally.username, alarm)
+    return entries
+
+
+def _source(here: Lake, account: AccountRead) -> refine.Source:
+    return refine.Source(account.username, account.id, here.answers(account.pages))

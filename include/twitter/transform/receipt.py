@@ -1,0 +1,100 @@
+"""The day's account, made from what was bought and what became of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from include.twitter import __version__
+from include.twitter.errors import TooManyRejected, Unbalanced
+from include.twitter.records import (
+    AccountRead,
+    AccountReceipt,
+    Manifest,
+    PublishedObject,
+    Receipt,
+    Totals,
+    total,
+)
+from include.twitter.transform import contract
+from include.twitter.transform.refine import Tally
+
+COUNTS = ("fetched", "published", "rejected", "duplicates", "outside", "over_limit")
+
+FEW_REJECTED, SHARE_REJECTED = 3, 0.05
+"""More rejected posts than both, and a day is not published."""
+
+
+def entry(bought: AccountRead, tally: Tally) -> AccountReceipt:
+    """What the walk of one account came to, and what became of its posts.
+
+    Raises Unbalanced where a post is neither published nor accounted for.
+    """
+    counts = {name: tally.counts[name] for name in COUNTS}
+    if not bought.posts == counts["fetched"] == sum(counts[name] for name in COUNTS[1:]):
+        raise Unbalanced(
+            f"{bought.username}: {bought.posts} posts were bought, and this became of them: {counts}"
+        )
+    return AccountReceipt(
+        username=bought.username,
+        id=bought.id,
+        outcome=bought.outcome,
+        reason=bought.reason,
+        proof=bought.proof,
+        counted=bought.counted,
+        rejected_by_reason=dict(tally.reasons),
+        alarms=tally.alarms,
+        drift=dict(tally.drift),
+        first_created_at=tally.first,
+        last_created_at=tally.last,
+        **counts,
+    )
+
+
+def of(manifest: Manifest, accounts: list[AccountReceipt], objects: Mapping[str, PublishedObject]) -> Receipt:
+    """The receipt of a purchase that was refined; `objects` are what it became."""
+    return Receipt(
+        day=manifest.day,
+        versions={"code": __version__, "contract": contract.VERSION},
+        buy=manifest.buy,
+        closed_at=manifest.closed_at or manifest.opened_at,
+        asked=manifest.asked,
+        bought=total(manifest.bought.values()),
+        cost_usd=manifest.cost_usd,
+        totals=Totals(
+            accounts=len(accounts),
+            unavailable=sum(account.outcome == "unavailable" for account in accounts),
+            proof=dict(Counter(account.proof for account in accounts)),
+            alarms=sum(len(account.alarms) for account in accounts),
+            drift=sorted({field for account in accounts for field in account.drift}),
+            **{name: sum(getattr(account, name) for account in accounts) for name in COUNTS},
+        ),
+        accounts=accounts,
+        objects=dict(objects),
+    )
+
+
+def require_few_rejected(candidate: Receipt, kept: str) -> None:
+    """Refuse a day that lost more posts to the contract than odd ones explain; `kept` is where they are."""
+    rejected, fetched = candidate.totals.rejected, candidate.totals.fetched
+    if rejected > FEW_REJECTED and rejected > SHARE_REJECTED * fetched:
+        reasons: Counter[str] = Counter()
+        for account in candidate.accounts:
+            reasons.update(account.rejected_by_reason)
+        reason, number = reasons.most_common(1)[0]
+        raise TooManyRejected(
+            f"Nothing is published: {rejected} of {fetched} posts break the contract, {number} of them for "
+            f"`{reason}`. Look at {kept}; mend the contract or the reading of X, and clear `transform`: free."
+        )
+
+
+def readable(receipt: Receipt) -> list[str]:
+    """The receipt as the lines of a table, for a log."""
+    head = ["account", "outcome", "proof", *COUNTS]
+    rows = [
+        [a.username, a.outcome, a.proof, *(str(getattr(a, name)) for name in COUNTS)]
+        for a in receipt.accounts
+    ]
+    rows.append(["total", "", "", *(str(getattr(receipt.totals, name)) for name in COUNTS)])
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]]

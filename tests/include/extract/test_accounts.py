@@ -1,0 +1,84 @@
+"""Which account a handle is."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from include.twitter.extract.accounts import REMEMBERED_FOR, Accounts, reasons
+from tests.include.invented import RECEIVED, MemoryLake, OvertakenLake, about, answer
+
+NASA = {"id": "11348282", "username": "NASA", "name": "NASA"}
+ESA = {"id": "5", "username": "esa"}
+KEY = "twitter_accounts/accounts.json"
+
+
+@pytest.fixture
+def lake():
+    return MemoryLake()
+
+
+def looked_up(*users, **more):
+    return answer(*users, path="/2/users/by", kind="users", **more)
+
+
+def test_an_empty_memory_knows_nobody(lake):
+    assert Accounts(lake).id_of("NASA", RECEIVED) is None
+
+
+@pytest.mark.parametrize("handle", ["NASA", "nasa", "NaSa"])
+def test_a_handle_that_was_looked_up_is_known_at_once_and_in_the_next_run_whatever_its_case(lake, handle):
+    known = Accounts(lake)
+    known.learn(looked_up(NASA))
+    assert known.id_of(handle, RECEIVED) == Accounts(lake).id_of(handle, RECEIVED) == "11348282"
+
+
+def test_an_account_is_asked_for_again_after_thirty_days(lake):
+    known = Accounts(lake)
+    known.learn(looked_up(NASA))
+    assert timedelta(days=30) == REMEMBERED_FOR
+    assert known.id_of("NASA", datetime(2026, 12, 19, 1, 30, 6, tzinfo=UTC)) == "11348282"
+    assert known.id_of("NASA", datetime(2026, 12, 19, 1, 30, 7, tzinfo=UTC)) is None
+
+
+def test_a_handle_that_has_a_new_owner_is_learnt_anew(lake):
+    known = Accounts(lake)
+    known.learn(looked_up(NASA))
+    known.learn(looked_up(NASA | {"id": "77"}))
+    assert known.id_of("NASA", RECEIVED) == "77"
+
+
+def test_the_memory_is_kept_as_sorted_readable_json(lake):
+    Accounts(lake).learn(looked_up(NASA, ESA))
+    kept = json.loads(lake.read(KEY))
+    assert list(kept.items()) == [
+        ("esa", {"id": "5", "seen_at": "2026-11-19T01:30:07Z"}),
+        ("nasa", {"id": "11348282", "seen_at": "2026-11-19T01:30:07Z"}),
+    ]
+
+
+def test_a_look_up_that_found_nobody_writes_nothing(lake):
+    Accounts(lake).learn(looked_up())
+    assert lake.written == []
+
+
+def test_of_two_runs_that_learn_at_once_neither_forgets_what_the_other_has_learnt():
+    lake = OvertakenLake()
+    lake.meanwhile = lambda: Accounts(lake).learn(looked_up(ESA))
+    Accounts(lake).learn(looked_up(NASA))
+    assert list(json.loads(lake.read(KEY))) == ["esa", "nasa"]
+
+
+def test_every_handle_that_was_not_found_has_a_reason():
+    gone = about("gone_one", "Not Found Error", "Could not find user with usernames: [gone_one].")
+    out = about("Out_One", "Forbidden", "User has been suspended: [Out_One].")
+    found = looked_up(NASA, errors=[error | {"parameter": "usernames"} for error in (gone, out)])
+    assert reasons(found, ["Nasa", "gone_one", "out_one", "silent"]) == {
+        "gone_one": "Not Found Error: Could not find user with usernames: [gone_one].",
+        "out_one": "Forbidden: User has been suspended: [Out_One].",
+        "silent": "X does not mention it",
+    }
+
+
+def test_when_nobody_is_found_everybody_has_a_reason():
+    assert reasons(looked_up(), ["a", "b"]) == {"a": "X does not mention it", "b": "X does not mention it"}

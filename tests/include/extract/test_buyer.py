@@ -1,0 +1,119 @@
+"""Every request that X bills."""
+
+from datetime import timedelta
+
+import pytest
+
+from include.twitter.errors import BadRequest, Busy, OverBudget
+from include.twitter.extract.buyer import Stopped
+from include.twitter.extract.purchase import Purchase
+from include.twitter.extract.walk import Reading, Walk
+from include.twitter.records import Asked, Bought
+from include.twitter.run import Run
+from tests.include.invented import DAY, RECEIVED, MemoryLake, post
+from tests.include.shop import MALFORMED, ROOT, Try, open_shop, page
+
+
+@pytest.fixture
+def shop(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "*")
+    with open_shop() as opened:
+        yield opened
+
+
+@pytest.fixture
+def lake():
+    return MemoryLake()
+
+
+def reading():
+    return Reading("NASA", Walk(DAY, 0), Walk(DAY, 0, 10, 100), id="42")
+
+
+def walked(buyer):
+    """A reading from the timeline, to its end."""
+    going = reading()
+    while not going.walk.outcome:
+        buyer.page(going)
+    return going
+
+
+def test_a_page_that_would_cross_the_cap_is_asked_for_smaller(shop, lake):
+    shop.has("timeline 42", page(post(2), post(1)))
+    with Try(shop, lake, cap=36).buying() as buyer:
+        buyer.page(reading())
+    assert shop.sizes == {"timeline 42": 7}
+
+
+def test_a_search_asks_for_no_page_that_is_smaller_than_x_serves(shop, lake):
+    poor = Try(shop, lake, cap=49)
+    with poor.buying() as buyer, pytest.raises(OverBudget, match="at least 10 posts, up to"):
+        buyer.page(reading(), again=True)
+    assert shop.asked == []
+
+
+# Tokens that X takes no longer
+
+
+def test_a_token_that_died_in_mid_walk_leads_on_below_the_oldest_post(shop, lake):
+    shop.has("timeline 42", page(post(3), post(2), token="t1"), page(post(1)))
+    shop.has("timeline 42 t1", MALFORMED)
+    with Try(shop, lake, "NASA").buying() as buyer:
+        going = walked(buyer)
+    assert shop.asked == ["timeline 42", "timeline 42 t1", "timeline 42"]
+    assert shop.wire.heard[-1].query["until_id"] == "1990000000000000002"
+    assert "end_time" not in shop.wire.heard[-1].query
+    assert (going.arrived, going.walk.outcome) == (3, "complete")
+    assert going.pages == [f"{ROOT}nasa/0001.json.gz", f"{ROOT}nasa/0002.json.gz"]
+
+
+def test_a_token_that_dies_again_without_a_post_between_is_a_refusal(shop, lake):
+    shop.has("timeline 42", page(post(3), token="t1"), page(token="u1"))
+    shop.has("timeline 42 t1", MALFORMED)
+    shop.has("timeline 42 u1", MALFORMED)
+    with Try(shop, lake, "NASA").buying() as buyer, pytest.raises(BadRequest, match="calls the request"):
+        walked(buyer)
+    assert shop.asked == ["timeline 42", "timeline 42 t1", "timeline 42", "timeline 42 u1"]
+
+
+def test_a_request_without_a_token_that_x_calls_malformed_is_refused_at_once(shop, lake):
+    shop.has("timeline 42", MALFORMED)
+    with Try(shop, lake, "NASA").buying() as buyer, pytest.raises(BadRequest):
+        walked(buyer)
+    assert shop.asked == ["timeline 42"]
+
+
+# What stops a reader
+
+
+def test_a_reader_that_was_stopped_buys_no_more_and_holds_nothing(shop, lake):
+    stopped = Try(shop, lake, cap=500)
+    stopped.stopped.set()
+    with stopped.buying() as buyer:
+        for request in (lambda: buyer.page(reading()), lambda: buyer.count(["NASA"])):
+            with pytest.raises(Stopped):
+                request()
+        with buyer.money.hold("posts", 100, 100) as bill:
+            assert bill.size == 100
+    assert shop.asked == []
+
+
+def test_a_reader_whose_turn_was_taken_asks_x_for_nothing_more(shop, lake):
+    late = Run(DAY, "another run", now=lambda: RECEIVED + timedelta(minutes=3))
+    stale = Try(shop, lake, "NASA")
+    with pytest.raises(Busy), stale.buying() as buyer:
+        stale.now += timedelta(minutes=3)
+        with Purchase(lake, late, Asked(("NASA",), 0), may_leave=False).turn():
+            buyer.page(reading())
+    assert shop.asked == []
+
+
+# Posts of one's own
+
+
+def test_posts_of_ones_own_cost_a_fifth_only_where_they_are_read_in_ones_own_name(shop, lake):
+    shop.has("timeline 42", page(post(1)))
+    own = Try(shop, lake, "NASA", own_handle="nasa")
+    with own.buying() as buyer:
+        buyer.page(reading())
+    assert own.purchase.bought == {"2026-11": Bought(posts=1)}, "a bearer token is nobody's"

@@ -1,0 +1,305 @@
+"""A day is collected: look-ups, walks, and X's own count held against them."""
+
+import json
+from threading import Barrier
+
+import pytest
+
+from include.twitter.errors import BadKeys, NoAccess, Outage
+from tests.include.invented import SUSPENDED, MemoryLake, about, post
+from tests.include.shop import FORBIDDEN, LIMIT, MALFORMED, OUTAGE, ROOT, Try, open_shop, page, total, users
+
+UNAUTHORIZED = (401, {"title": "Unauthorized", "type": "about:blank", "status": 401})
+
+
+@pytest.fixture
+def shop(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "*")
+    with open_shop() as opened:
+        yield opened
+
+
+@pytest.fixture
+def lake():
+    return MemoryLake()
+
+
+def remember(lake, **ids):
+    """The accounts that earlier days have looked up."""
+    seen = {name.lower(): {"id": id_, "seen_at": "2026-11-10T01:30:00Z"} for name, id_ in ids.items()}
+    lake.write("twitter_accounts/accounts.json", json.dumps(seen).encode())
+
+
+def staged(lake):
+    """The keys of the first purchase, without its prefix."""
+    return [key.removeprefix(ROOT) for key in lake.keys(ROOT)]
+
+
+def proofs(lines):
+    return {username: line.proof for username, line in lines.items()}
+
+
+# Look-ups
+
+
+def test_a_remembered_account_is_not_looked_up(shop, lake):
+    remember(lake, NASA="11")
+    shop.has("users esa", users(esa="22"))
+    shop.has("timeline 11", page())
+    shop.has("timeline 22", page())
+    shop.has("count NASA,esa", total(0))
+    lines = Try(shop, lake, "NASA", "esa").collect()
+    assert {username: line.id for username, line in lines.items()} == {"NASA": "11", "esa": "22"}
+    assert shop.asked[0] == "users esa"
+
+
+def test_more_than_a_hundred_handles_are_looked_up_in_hundreds(shop, lake):
+    names = [f"u{number}" for number in range(101)]
+    gone = [about(name, "Not Found Error", "Could not find it.", parameter="usernames") for name in names]
+    shop.has(f"users {','.join(names[:100])}", {"errors": gone[:100]})
+    shop.has("users u100", {"errors": gone[100:]})
+    lines = Try(shop, lake, *names).collect()
+    assert {line.outcome for line in lines.values()} == {"unavailable"}
+    assert (len(shop.asked), len(lines)) == (2, 101)
+
+
+def test_two_handles_of_one_account_are_not_bought_twice(shop, lake):
+    remember(lake, NASA="11", NASA_renamed="11")
+    shop.has("timeline 11", page(post(1)))
+    shop.has("count NASA", total(1))
+    lines = Try(shop, lake, "NASA", "NASA_renamed").collect()
+    assert {username: line.outcome for username, line in lines.items()} == {
+        "NASA": "complete",
+        "NASA_renamed": "unavailable",
+    }
+    assert lines["NASA_renamed"].reason.startswith("the same account as NASA: take one of them out")
+
+
+# The proof
+
+
+def test_a_group_whose_count_matches_is_asked_for_nothing_more(shop, lake):
+    remember(lake, NASA="11", esa="22")
+    shop.has("timeline 11", page(post(2), post(1)))
+    shop.has("timeline 22", page(post(3)))
+    shop.has("count NASA,esa", total(3))
+    lines = Try(shop, lake, "NASA", "esa").collect()
+    assert proofs(lines) == {"NASA": "matched", "esa": "matched"}
+    assert sorted(shop.asked) == ["count NASA,esa", "timeline 11", "timeline 22"]
+
+
+def test_a_count_below_what_arrived_is_no_shortage(shop, lake):
+    remember(lake, NASA="11")
+    shop.has("timeline 11", page(post(2), post(1)))
+    shop.has("count NASA", total(1))
+    assert proofs(Try(shop, lake, "NASA").collect()) == {"NASA": "matched"}
+
+
+def test_posts_that_will_be_rejected_are_none_that_x_has_kept_back(shop, lake):
+    remember(lake, NASA="11")
+    shop.has("timeline 11", page(post(2, text=None), post(1, created_at="yesterday"), post(3)))
+    shop.has("count NASA", total(3))
+    assert proofs(Try(shop, lake, "NASA").collect()) == {"NASA": "matched"}
+    assert shop.asked == ["timeline 11", "count NASA"]
+
+
+def test_posts_of_another_day_and_posts_that_came_twice_do_not_fill_a_shortage(shop, lake):
+    remember(lake, NASA="11")
+    outside = post(9, created_at="2026-11-19T00:00:00.000Z")
+    shop.has("timeline 11", page(outside, post(1), token="t1"))
+    shop.has("timeline 11 t1", page(post(1)))
+    shop.has("count NASA", total(2))
+    shop.has("search NASA", page(post(1)))
+    lines = Try(shop, lake, "NASA").collect()
+    assert (lines["NASA"].proof, lines["NASA"].counted, lines["NASA"].posts) == ("short", 2, 4)
+
+
+def test_only_inside_a_group_that_does_not_match_is_each_account_counted_alone(shop, lake):
+    names = [f"u{number:02}" for number in range(1, 23)]
+    remember(lake, **{name: f"1{name[1:]}" for name in names})
+    for name in names:
+        shop.has(f"timeline 1{name[1:]}", page(post(int(name[1:]))))
+    shop.has(f"count {','.join(names[:20])}", total(20))
+    shop.has("count u21,u22", total(3))
+    shop.has("count u21", total(1))
+    shop.has("count u22", total(2))
+    shop.has("search u22", page(post(22), post(50)))
+    lines = Try(shop, lake, *names).collect()
+    assert set(proofs(lines).values()) == {"matched"}
+    assert sorted(name for name in shop.asked if not name.startswith("timeline")) == [
+        f"count {','.join(names[:20])}",
+        "count u21",
+        "count u21,u22",
+        "count u22",
+        "search u22",
+    ]
+    assert {name for name, line in lines.items() if len(line.pages) == 2} == {"u22"}
+
+
+def test_an_account_that_reached_its_limit_is_not_counted(shop, lake):
+    remember(lake, NASA="11", esa="22")
+    shop.has("timeline 11", page(post(3), post(2), token="t1"))
+    shop.has("timeline 22", page(post(1)))
+    shop.has("count esa", total(1))
+    lines = Try(shop, lake, "NASA", "esa", limit=2).collect()
+    assert proofs(lines) == {"NASA": "limited", "esa": "matched"}
+
+
+def test_a_second_reading_ends_at_the_limit(shop, lake):
+    remember(lake, NASA="11")
+    shop.has("timeline 11", page(post(90)))
+    shop.has("count NASA", total(50))
+    shop.has("search NASA", page(*map(post, range(12, 2, -1)), token="s1"))
+    lines = Try(shop, lake, "NASA", limit=10).collect()
+    assert (lines["NASA"].proof, lines["NASA"].outcome) == ("limited", "limit")
+    assert shop.sizes["search NASA"] == 10
+
+
+@pytest.mark.parametrize("answer", [FORBIDDEN, MALFORMED], ids=["no access", "bad request"])
+def test_where_x_does_not_open_its_counts_the_day_is_unchecked(shop, lake, answer):
+    remember(lake, NASA="11")
+    shop.has("timeline 11", page(post(1)))
+    shop.has("count NASA", answer)
+    lines = Try(shop, lake, "NASA").collect()
+    assert (lines["NASA"].proof, lines["NASA"].outcome) == ("unchecked", "complete")
+    assert shop.asked == ["timeline 11", "count NASA"]
+
+
+def test_a_count_that_the_budget_does_not_hold_is_not_asked_for(shop, lake):
+    remember(lake, NASA="11")
+    shop.has("timeline 11", page(*map(post, range(1, 6))))
+    lines = Try(shop, lake, "NASA", cap=29).collect()
+    assert (lines["NASA"].proof, lines["NASA"].outcome) == ("unchecked", "complete")
+    assert shop.asked == ["timeline 11"]
+
+
+@pytest.mark.parametrize(("cap", "asked"), [(0, ["search NASA"]), (40, [])], ids=["no access", "no budget"])
+def test_a_short_account_that_cannot_be_read_once_more_lands_as_it_is(shop, lake, cap, asked):
+    remember(lake, NASA="11")
+    shop.has("timeline 11", page(post(1)))
+    shop.has("count NASA", total(3))
+    shop.has("search NASA", FORBIDDEN)
+    assert proofs(Try(shop, lake, "NASA", cap=cap).collect()) == {"NASA": "short"}
+    assert shop.asked[2:] == asked
+
+
+# A second try
+
+
+def test_a_second_try_goes_on_with_a_search_that_was_cut_off_below_its_oldest_post(shop, lake):
+    remember(lake, NASA="11")
+    shop.has("timeline 11", page(post(9)))
+    shop.has("count NASA", total(3))
+    shop.has("search NASA", page(post(3), token="s1"), page(post(2)))
+    shop.has("search NASA s1", OUTAGE)
+    with pytest.raises(Outage):
+        Try(shop, lake, "NASA").collect()
+    shop.asked.clear()
+    lines = Try(shop, lake, "NASA", attempt=2).collect()
+    assert shop.asked == ["search NASA"]
+    assert shop.wire.heard[-1].query["until_id"] == "1990000000000000003"
+    assert (lines["NASA"].proof, lines["NASA"].posts) == ("matched", 3)
+
+
+def test_an_account_that_was_bought_is_neither_counted_nor_looked_up_when_another_is_missing(shop, lake):
+    remember(lake, NASA="11", out="42")
+    shop.has("timeline 11", page(post(1)))
+    shop.has("timeline 42", {"errors": [SUSPENDED]})
+    shop.has("count NASA", total(1))
+    Try(shop, lake, "NASA", "out").collect()
+    shop.asked.clear()
+    shop.has("users out", users(out="42"))
+    shop.has("search-all out", page(post(2), token="t1"))
+    lines = Try(shop, lake, "NASA", "out", attempt=2, old=True, limit=1).collect()
+    assert shop.asked == ["users out", "search-all out"]
+    assert proofs(lines) == {"NASA": "matched", "out": "limited"}
+
+
+# Several readers
+
+
+def test_accounts_are_read_side_by_side(shop, lake):
+    names = [f"u{number}" for number in range(8)]
+    remember(lake, **{name: f"1{name[1:]}" for name in names})
+    together = Barrier(8)
+
+    def when_all_have_asked():
+        together.wait(LIMIT)
+        return page()
+
+    for number in range(8):
+        shop.has(f"timeline 1{number}", when_all_have_asked)
+    shop.has(f"count {','.join(names)}", total(0))
+    assert set(proofs(Try(shop, lake, *names).collect()).values()) == {"matched"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"), [(OUTAGE, Outage), (FORBIDDEN, NoAccess), (UNAUTHORIZED, BadKeys)]
+)
+def test_the_first_failure_keeps_the_other_readers_from_buying_more(shop, lake, answer, kind):
+    remember(lake, NASA="11", esa="22", bad="33")
+    first = Try(shop, lake, "NASA", "esa", "bad")
+
+    def after_the_failure():
+        assert first.stopped.wait(LIMIT)
+        return page(post(1), token="t1")
+
+    shop.has("timeline 11", after_the_failure)
+    shop.has("timeline 22", after_the_failure)
+    shop.has("timeline 33", answer)
+    with pytest.raises(kind):
+        first.collect()
+    assert sorted(shop.asked) == ["timeline 11", "timeline 22", "timeline 33"]
+    assert staged(lake) == ["esa/0001.json.gz", "manifest.json", "nasa/0001.json.gz"], "it was on its way"
+
+
+def test_accounts_that_wait_for_a_reader_are_not_begun_after_a_failure(shop, lake):
+    names = [f"u{number:02}" for number in range(12)]
+    remember(lake, **{name: f"1{name[1:]}" for name in names})
+    first = Try(shop, lake, *names)
+    begun = Barrier(8)
+
+    def failing():
+        begun.wait(LIMIT)
+        return FORBIDDEN
+
+    def one_of_the_first_eight():
+        begun.wait(LIMIT)
+        return after_the_failure()
+
+    def after_the_failure():
+        assert first.stopped.wait(LIMIT)
+        return page()
+
+    shop.has("timeline 100", failing)
+    for name in names[1:8]:
+        shop.has(f"timeline 1{name[1:]}", one_of_the_first_eight)
+    for name in names[8:]:
+        shop.has(f"timeline 1{name[1:]}", after_the_failure)
+    with pytest.raises(NoAccess):
+        first.collect()
+    # The reader that failed may have taken up one more before all were told.
+    assert len(shop.asked) in (8, 9)
+
+
+# The archive
+
+
+def test_an_account_that_was_protected_is_looked_up_again_when_a_red_day_goes_on(shop, lake):
+    hidden = {"data": [{"id": "11", "username": "NASA", "protected": True}]}
+    shop.has("users NASA", hidden, users(NASA="11"))
+    shop.has("search-all NASA", page(post(1), token="t1"))
+    lines = Try(shop, lake, "NASA", old=True, limit=1).collect()
+    assert lines["NASA"].reason.startswith("Authorization Error: the account is protected")
+    lines = Try(shop, lake, "NASA", attempt=2, old=True, limit=1).collect()
+    assert lines["NASA"].outcome == "limit"
+    assert shop.asked == ["users NASA", "users NASA", "search-all NASA"]
+
+
+def test_an_old_day_that_came_short_is_not_searched_for_again(shop, lake):
+    shop.has("users NASA", users(NASA="11"))
+    shop.has("search-all NASA", page(post(1)))
+    shop.has("count-all NASA", total(2))
+    lines = Try(shop, lake, "NASA", old=True).collect()
+    assert (lines["NASA"].proof, lines["NASA"].counted) == ("short", 2)
+    assert shop.asked == ["users NASA", "search-all NASA", "count-all NASA"]

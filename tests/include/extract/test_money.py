@@ -1,0 +1,431 @@
+"""What X charges, the caps that no request may cross, and the ledger of what was spent."""
+
+import json
+import random
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from threading import Barrier, Lock, Thread
+
+import pytest
+
+from include.twitter.answer import Answer
+from include.twitter.errors import Busy, Outage, OverBudget
+from include.twitter.extract.money import PRICES, Caps, Money, cost, dollars
+from include.twitter.records import Bought, LedgerEntry, decoded, encoded
+from tests.include.invented import RECEIVED, MemoryLake, OvertakenLake
+
+RUN, MONTH = "twitter_run_budget_usd", "twitter_month_budget_usd"
+KEY = "twitter_ledger/month=2026-11/2026-11-18-1.json"
+
+
+@pytest.fixture
+def lake():
+    return MemoryLake()
+
+
+def money(lake, *, run=0, month=0, posts=0, buy=1, day="2026-11-18", clock=lambda: RECEIVED):
+    """What a purchase of the day may spend; `posts` are those that it has staged before."""
+    bought = {"2026-11": Bought(posts=posts)} if posts else {}
+    return Money(lake, (day, buy), Caps((RUN, run), (MONTH, month)), bought, clock)
+
+
+def came(number, kind="posts"):
+    """An answer with so many things."""
+    return Answer("/2", {}, RECEIVED, json.dumps({"data": [0] * number}).encode(), kind=kind)
+
+
+def spend(drawn, number, wanted=100, smallest=5):
+    """Ask for a page, of which that many posts come; returns how many were asked for."""
+    with drawn.hold("posts", wanted, smallest) as bill:
+        bill(came(number))
+    return bill.size
+
+
+def entry(lake, key=KEY):
+    return decoded(lake.read(key), LedgerEntry)
+
+
+def booked(lake, *, reserved, spent, day="2026-11-17", buy=1, month="2026-11"):
+    """The entry of a purchase."""
+    booked = LedgerEntry(day=day, buy=buy, month=month, reserved_mills=reserved, spent_mills=spent)
+    lake.write(f"twitter_ledger/month={month}/{day}-{buy}.json", encoded(booked))
+
+
+# Prices
+
+
+def test_each_thing_has_the_price_of_x():
+    assert {kind: cost(Bought(**{kind: 1})) for kind in Bought.__struct_fields__} == {
+        "posts": 5,
+        "own_posts": 1,
+        "users": 10,
+        "counts": 5,
+        "archive_counts": 10,
+    }
+
+
+def test_a_sum_of_many_reads_has_no_binary_dust():
+    assert cost(Bought(posts=2_407, users=3, counts=6)) == 12_095
+    assert dollars(12_095) == 12.095
+
+
+def test_a_count_costs_the_same_whatever_it_counts(lake):
+    with money(lake) as drawn, drawn.hold("archive_counts", 1, 1) as bill:
+        bill(came(24, "archive_counts"))
+    assert entry(lake).spent_mills == 10
+
+
+# Holding
+
+
+def test_what_x_did_not_bill_is_given_back(lake):
+    with money(lake, run=1_000) as drawn:
+        assert spend(drawn, 3) == 100
+        assert spend(drawn, 0, wanted=500) == 197
+        assert spend(drawn, 0, wanted=500) == 197
+
+
+def test_what_was_staged_before_counts_against_the_cap(lake):
+    with money(lake, run=1_000, posts=160) as drawn:
+        assert spend(drawn, 0) == 40
+
+
+def test_a_page_may_take_the_last_mill(lake):
+    with money(lake, run=525) as drawn:
+        assert spend(drawn, 100) == 100
+        assert spend(drawn, 5) == 5
+        with pytest.raises(OverBudget, match=r"\$0\.525 of \$0\.53 are spent"):
+            spend(drawn, 0)
+
+
+def test_a_rest_that_buys_no_whole_post_is_left(lake):
+    with money(lake, run=39) as drawn:
+        assert spend(drawn, 0) == 7
+
+
+def test_less_than_the_smallest_page_is_refused_naming_the_setting_what_was_spent_and_what_was_planned(lake):
+    with money(lake, run=5_000, posts=996) as drawn, pytest.raises(OverBudget) as refused:
+        spend(drawn, 0)
+    assert str(refused.value) == (
+        "$4.980 of $5.00 are spent (Variable twitter_run_budget_usd); the next request is for at least "
+        "5 posts, up to $0.025. Raise twitter_run_budget_usd and clear `extract`: "
+        "it goes on where it stopped."
+    )
+
+
+def test_a_refusal_holds_nothing(lake):
+    with money(lake, run=24) as drawn:
+        with pytest.raises(OverBudget):
+            spend(drawn, 0)
+        with drawn.hold("users", 2, 2) as bill:
+            assert bill.size == 2
+
+
+def test_a_look_up_is_bought_whole_or_not_at_all(lake):
+    with money(lake, run=290) as drawn, pytest.raises(OverBudget, match="at least 30 users, up to "):
+        drawn.hold("users", 30, 30).__enter__()
+
+
+def test_a_cap_that_was_lowered_below_what_is_spent_refuses_and_does_not_stumble(lake):
+    refused = pytest.raises(OverBudget, match=r"\$4\.000 of \$1\.00 are spent")
+    with money(lake, run=1_000, posts=800) as drawn, refused:
+        spend(drawn, 0)
+
+
+def test_a_request_that_fails_costs_nothing(lake):
+    with money(lake, run=500) as drawn:
+        with pytest.raises(Outage), drawn.hold("posts", 100, 5):
+            raise Outage("X sends nothing")
+        assert spend(drawn, 0) == 100
+    assert lake.read(KEY) is None or entry(lake).spent_mills == 0
+
+
+def test_what_x_has_billed_stays_booked_when_its_answer_cannot_be_kept(lake):
+    with pytest.raises(OSError), money(lake, run=500) as drawn, drawn.hold("posts", 100, 5) as bill:
+        bill(came(90))
+        raise OSError("S3 refuses")
+    assert (entry(lake).spent_mills, entry(lake).unstaged_mills, entry(lake).bought) == (450, 450, Bought())
+    with money(lake, run=500) as drawn:
+        assert spend(drawn, 2) == 10
+    assert (entry(lake).spent_mills, entry(lake).bought) == (460, Bought(posts=2))
+
+
+# Caps
+
+
+def test_zero_is_no_cap(lake):
+    booked(lake, reserved=9_999, spent=9_999)
+    with money(lake, posts=9_999) as drawn:
+        assert spend(drawn, 0, wanted=500) == 500
+
+
+@pytest.mark.parametrize(
+    ("run", "posts", "month", "others", "named", "said"),
+    [
+        (5_000, 998, 100_000, 0, RUN, "$4.990 of $5.00 are spent"),
+        (5_000, 0, 100_000, 99_990, MONTH, "$99.990 of $100.00 are spent"),
+        (5_000, 997, 6_000, 1_005, MONTH, "$5.990 of $6.00 are spent"),
+        (0, 0, 100, 80, MONTH, "$0.080 of $0.10 are spent"),
+    ],
+)
+def test_the_tighter_of_two_caps_is_the_one_that_is_named(lake, run, posts, month, others, named, said):
+    booked(lake, reserved=others, spent=others)
+    with money(lake, run=run, month=month, posts=posts) as drawn, pytest.raises(OverBudget) as refused:
+        spend(drawn, 0)
+    other = ({RUN, MONTH} - {named}).pop()
+    assert str(refused.value).startswith(f"{said} (Variable {named});")
+    assert other not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("other", "size"),
+    [
+        ({"reserved": 900, "spent": 0}, 20),
+        ({"reserved": 900, "spent": 900}, 20),
+        ({"reserved": 50, "spent": 50}, 190),
+        ({"reserved": 0, "spent": 900}, 20),
+        ({"reserved": 900, "spent": 0, "day": "2026-11-18", "buy": 2}, 20),
+        ({"reserved": 900, "spent": 0, "day": "2026-11-18", "buy": 11}, 20),
+        ({"reserved": 900, "spent": 0, "day": "2026-11-18", "buy": 1}, 200),
+        ({"reserved": 900, "spent": 0, "month": "2026-10"}, 200),
+        ({"reserved": 900, "spent": 0, "month": "2026-12"}, 200),
+    ],
+    ids=["reserved", "settled", "settled for less", "more spent than reserved", "the day's next purchase",
+         "the day's eleventh purchase", "this purchase itself", "the month before", "the month after"],
+)  # fmt: skip
+def test_a_month_is_what_its_other_purchases_may_cost_and_this_one(lake, other, size):
+    booked(lake, **other)
+    with money(lake, month=1_000) as drawn:
+        assert spend(drawn, 0, wanted=200) == size
+
+
+def test_other_purchases_are_summed(lake):
+    for number in range(1, 10):
+        booked(lake, reserved=100, spent=10 * number, buy=number)
+    with money(lake, month=1_000) as drawn:
+        assert spend(drawn, 0) == 20
+
+
+def test_days_that_are_not_settled_are_named_in_the_refusal(lake):
+    booked(lake, reserved=1_000, spent=0)
+    refused = pytest.raises(OverBudget, match="with what is reserved for 2026-11-17: not settled;")
+    with money(lake, month=1_000) as drawn, refused:
+        spend(drawn, 0)
+
+
+def test_of_two_that_reserve_at_once_none_spends_what_the_other_may():
+    lake = OvertakenLake()
+    with ExitStack() as other:
+        drawn = other.enter_context(money(lake, month=600, day="2026-11-17"))
+        lake.meanwhile = lambda: other.enter_context(drawn.hold("posts", 100, 5))
+        with money(lake, month=600) as late, pytest.raises(OverBudget, match="2026-11-17: not settled"):
+            spend(late, 0)
+
+
+# The turn of the month
+
+TURNING = [datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)]
+
+
+def test_each_month_has_an_entry_and_a_cap_and_both_are_in_the_cap_of_the_purchase(lake):
+    moment = TURNING[0]
+    booked(lake, reserved=200, spent=200, month="2026-12")
+    with money(lake, run=1_000, month=600, clock=lambda: moment) as drawn:
+        assert spend(drawn, 110, wanted=500) == 120
+        moment = TURNING[1]
+        assert spend(drawn, 70, wanted=500) == 80
+        assert spend(drawn, 10, wanted=500) == 10
+        with pytest.raises(OverBudget, match=MONTH):
+            spend(drawn, 0)
+    months = [entry(lake, KEY.replace("2026-11/", f"2026-{month}/")) for month in (11, 12)]
+    assert [(each.month, each.spent_mills) for each in months] == [("2026-11", 550), ("2026-12", 400)]
+
+
+def test_what_was_spent_in_another_month_counts_against_the_cap_of_the_purchase(lake):
+    with money(lake, run=1_000, posts=160, clock=lambda: TURNING[1]) as drawn:
+        assert spend(drawn, 0) == 40
+
+
+# The ledger
+
+
+def test_who_buys_nothing_books_nothing(lake):
+    with money(lake, run=1_000):
+        pass
+    assert lake.written == []
+
+
+def test_a_reservation_is_written_before_the_request_and_is_a_dollar_at_a_time(lake):
+    with money(lake) as drawn:
+        with drawn.hold("posts", 100, 5) as bill:
+            assert (entry(lake).reserved_mills, entry(lake).spent_mills) == (1_000, 0)
+            bill(came(100))
+        spend(drawn, 100)
+        assert lake.written == [KEY]
+        with drawn.hold("posts", 100, 5):
+            assert (entry(lake).reserved_mills, entry(lake).spent_mills) == (2_000, 1_000)
+    assert (entry(lake).reserved_mills, entry(lake).spent_mills) == (1_000, 1_000)
+
+
+def test_a_request_that_may_cost_more_than_a_dollar_is_reserved_whole(lake):
+    with money(lake) as drawn, drawn.hold("posts", 500, 10):
+        assert entry(lake).reserved_mills == 2_500
+
+
+@pytest.mark.parametrize(("caps", "reserved"), [({"run": 700}, 700), ({"month": 700}, 700)])
+def test_no_more_is_reserved_than_the_caps_let_be_spent(lake, caps, reserved):
+    with money(lake, **caps) as drawn, drawn.hold("posts", 100, 5):
+        assert entry(lake).reserved_mills == reserved
+
+
+def test_a_settled_entry_tells_what_was_bought_and_what_it_cost(lake):
+    with money(lake, posts=100) as drawn:
+        spend(drawn, 100)
+        for kind, number in [("users", 2), ("counts", 24), ("own_posts", 3)]:
+            with drawn.hold(kind, 2, 1) as bill:
+                bill(came(number, kind))
+    assert json.loads(lake.read(KEY)) == {
+        "day": "2026-11-18",
+        "buy": 1,
+        "month": "2026-11",
+        "reserved_mills": 1_028,
+        "spent_mills": 1_028,
+        "unstaged_mills": 0,
+        "spent_usd": 1.028,
+        "bought": {"posts": 200, "own_posts": 3, "users": 2, "counts": 1, "archive_counts": 0},
+    }
+
+
+def test_what_was_staged_and_never_booked_is_booked_by_the_next_try(lake):
+    booked(lake, reserved=1_000, spent=0, day="2026-11-18")
+    with money(lake, posts=160):
+        pass
+    assert (entry(lake).reserved_mills, entry(lake).spent_mills) == (800, 800)
+
+
+def test_who_was_taken_over_reserves_no_more(lake):
+    with money(lake) as late:
+        spend(late, 100)
+        with money(lake, posts=100) as drawn:
+            spend(drawn, 1)
+        with pytest.raises(Busy):
+            spend(late, 0, wanted=200)
+    assert (entry(lake).spent_mills, entry(lake).reserved_mills) == (505, 505)
+
+
+def test_what_was_lost_after_a_takeover_is_added_to_the_entry_of_who_took_over(lake):
+    with money(lake) as late:
+        with pytest.raises(OSError), late.hold("posts", 100, 5) as bill:
+            bill(came(10))
+            raise OSError("the page is another's")
+        with money(lake, posts=2) as drawn:
+            spend(drawn, 3)
+    assert (entry(lake).spent_mills, entry(lake).reserved_mills, entry(lake).unstaged_mills) == (75, 75, 50)
+    assert entry(lake).bought == Bought(posts=5)
+
+
+# Several readers
+
+
+def side_by_side(job):
+    """Begin a job in a thread of its own; returns what waits for it, and what it came to."""
+    ended = []
+
+    def run():
+        try:
+            ended.append(job())
+        except OverBudget as error:
+            ended.append(error)
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    return thread, ended
+
+
+@pytest.mark.parametrize(
+    ("cap", "wanted", "came_first", "then"),
+    [(500, 100, 0, 100), (700, 100, 60, 80), (1_000, 150, 50, 150)],
+    ids=["takes what is given back", "takes a smaller page", "takes the whole page that fits now"],
+)
+def test_what_does_not_fit_waits_for_the_request_in_flight(lake, cap, wanted, came_first, then):
+    with money(lake, run=cap) as drawn:
+        with drawn.hold("posts", 100, 5) as bill:
+            waiting, ended = side_by_side(lambda: spend(drawn, 0, wanted=wanted))
+            waiting.join(0.1)
+            assert waiting.is_alive()
+            bill(came(came_first))
+        waiting.join(5)
+    assert ended == [then]
+
+
+def test_a_reader_that_waits_takes_a_whole_page_as_soon_as_one_fits(lake):
+    with money(lake, run=1_000) as drawn, drawn.hold("posts", 100, 5):
+        with drawn.hold("posts", 100, 5) as bill:
+            waiting, ended = side_by_side(lambda: spend(drawn, 0, wanted=50))
+            waiting.join(0.1)
+            assert waiting.is_alive()
+            bill(came(50))
+        waiting.join(5)
+        assert ended == [50]
+
+
+def test_readers_that_wait_are_refused_once_nothing_is_in_flight_and_nothing_fits(lake):
+    with money(lake, run=500) as drawn:
+        with drawn.hold("posts", 100, 5) as bill:
+            readers = [side_by_side(lambda: spend(drawn, 0)) for _ in range(8)]
+            readers[0][0].join(0.1)
+            assert all(waiting.is_alive() for waiting, _ in readers)
+            bill(came(100))
+        for waiting, _ in readers:
+            waiting.join(5)
+    assert [str(ended[0])[:25] for _, ended in readers] == ["$0.500 of $0.50 are spent"] * 8
+
+
+@pytest.fixture
+def hasty():
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_eight_readers_that_draw_at_random_never_pass_the_cap_and_the_sum_is_exact(hasty, lake, seed):
+    booked(lake, reserved=30_000, spent=30_000)
+    limit = 60_000
+    start, counting = Barrier(8), Lock()
+    # Told of a hold after it, and of its end before it: never more than what is really out.
+    known = {"held": 0, "spent": 0, "most": 0}
+
+    def reader(number):
+        chance = random.Random(seed * 100 + number)  # noqa: S311
+        start.wait(5)
+        for _ in range(10_000):
+            kind, wanted, smallest = chance.choice(
+                [("posts", chance.randint(5, 100), 5), ("users", 20, 20), ("counts", 1, 1)]
+            )
+            try:
+                with drawn.hold(kind, wanted, smallest) as bill:
+                    assert smallest <= bill.size <= wanted
+                    answer = came(chance.randint(0, bill.size), kind)
+                    with counting:
+                        known["held"] += PRICES[kind] * bill.size
+                        known["most"] = max(known["most"], known["held"] + known["spent"])
+                    with counting:
+                        known["held"] -= PRICES[kind] * bill.size
+                        known["spent"] += PRICES[kind] * answer.billed
+                    bill(answer)
+            except OverBudget:
+                return True
+        return False
+
+    with money(lake, run=limit, month=100_000) as drawn, ThreadPoolExecutor(8) as pool:
+        readers = [pool.submit(reader, number) for number in range(8)]
+        ended = [each.result(timeout=30) for each in readers]
+    assert ended == [True] * 8
+    assert known["most"] <= limit
+    assert entry(lake).spent_mills == entry(lake).reserved_mills == known["spent"]
+    assert limit - 200 < known["spent"] <= limit

@@ -1,0 +1,478 @@
+"""One purchase of a day's posts."""
+
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from threading import Barrier, BrokenBarrierError, Thread
+
+import pytest
+
+from include.twitter.errors import Busy, NothingStaged
+from include.twitter.extract.purchase import COUNTS, LOOKUPS, REFUSED, SEARCHED, Purchase
+from include.twitter.records import Asked, Bought, Manifest, decoded, encoded
+from include.twitter.run import Run
+from include.twitter.settings import HANDLE
+from tests.include.invented import (
+    DAY,
+    RECEIVED,
+    SUSPENDED,
+    MemoryLake,
+    OvertakenLake,
+    account_read,
+    answer,
+    post,
+)
+from tests.include.shop import ROOT
+
+KEY = f"{ROOT}manifest.json"
+OLD = "twitter_raw/dt=2026-11-18/buy=1/nasa/0001.json.gz"
+
+
+@pytest.fixture
+def lake():
+    return MemoryLake()
+
+
+def purchase(lake, *handles, limit=0, may_leave=False, name="c0ffee123456", **about):
+    run = Run(DAY, name, **{"now": after(0)} | about)
+    return Purchase(lake, run, Asked(handles or ("NASA",), limit), may_leave=may_leave)
+
+
+def after(seconds):
+    """A clock that stands."""
+    return lambda: RECEIVED + timedelta(seconds=seconds)
+
+
+def close(lake, *lines, limit=0, **about):
+    """A purchase that came to these lines; each account has one page with a post."""
+    bought = purchase(lake, *(line.username for line in lines), limit=limit, **about)
+    with bought.turn():
+        for line in lines:
+            line.pages = [bought.stage(line.username, answer(post(1)))]
+            line.posts = 1
+        bought.close(lines)
+    return bought
+
+
+def manifest(lake, key=KEY):
+    return decoded(lake.read(key), Manifest)
+
+
+def counted(total):
+    pieces = [{"tweet_count": total}, {"tweet_count": 0}]
+    meta = {"total_tweet_count": total}
+    return answer(*pieces, meta=meta, path="/2/tweets/counts/recent", kind="counts")
+
+
+# What is missing
+
+
+def test_of_a_new_day_everything_is_missing(lake):
+    new = purchase(lake, "NASA", "esa")
+    assert (new.missing, new.is_complete) == (["NASA", "esa"], False)
+    assert new.name == ("2026-11-18", 1)
+
+
+@pytest.mark.parametrize(
+    ("line", "limit", "is_missing"),
+    [
+        ({}, 0, False),
+        ({}, 7, False),
+        ({"limit": 5}, 7, False),
+        ({"outcome": "limit", "limit": 5}, 5, False),
+        ({"outcome": "limit", "limit": 5}, 4, False),
+        ({"outcome": "limit", "limit": 5}, 6, True),
+        ({"outcome": "limit", "limit": 5}, 0, True),
+        ({"outcome": "unavailable"}, 0, True),
+    ],
+    ids=["complete", "complete, now a limit", "complete below a limit", "the same limit", "a lower limit",
+         "a higher limit", "no limit any more", "unavailable"],
+)  # fmt: skip
+def test_of_an_account_that_was_bought_something_is_missing_or_not(lake, line, limit, is_missing):
+    close(lake, account_read(**line), limit=line.get("limit", 0))
+    assert purchase(lake, "nasa", limit=limit, name="another run").missing == ["nasa"] * is_missing
+
+
+def test_of_a_day_that_was_bought_a_new_account_is_missing(lake):
+    close(lake, account_read("NASA"))
+    assert purchase(lake, "NASA", "esa").missing == ["esa"]
+
+
+def test_a_day_that_was_bought_is_complete_for_whoever_asks_the_same(lake):
+    close(lake, account_read("NASA"))
+    assert purchase(lake, "NASA", name="another run", attempt=4).is_complete
+
+
+@pytest.mark.parametrize("asked", [{"handles": ["NASA"], "limit": 10}, {"handles": ["esa", "NASA"]}])
+def test_a_day_of_which_something_else_is_asked_is_written_down_anew_although_nothing_is_missing(lake, asked):
+    close(lake, account_read("NASA"), account_read("esa"))
+    other = purchase(lake, *asked.pop("handles"), **asked)
+    assert (other.missing, other.is_complete) == ([], False)
+
+
+def test_a_purchase_that_was_begun_again_and_not_closed_is_not_complete(lake):
+    close(lake, account_read("NASA"))
+    with suppress(OSError), purchase(lake).turn():
+        raise OSError("killed")
+    again = purchase(lake)
+    assert (again.missing, again.is_complete) == ([], False)
+
+
+def test_purchases_of_another_day_are_none_of_this_one(lake):
+    lake.write("twitter_raw/dt=2026-11-17/buy=1/manifest.json", b"no JSON")
+    assert purchase(lake).missing == ["NASA"]
+
+
+# Accounts that are not asked for any more
+
+
+def test_accounts_with_posts_stay_in_the_day_and_those_without_leave(lake):
+    close(lake, account_read("NASA"), account_read("esa"))
+    lines = manifest(lake)
+    lines.accounts.append(account_read("gone", outcome="unavailable"))
+    lake.write(KEY, encoded(lines))
+    rerun = purchase(lake, "jaxa")
+    assert rerun.missing == ["jaxa"]
+    with rerun.turn():
+        rerun.close([account_read("jaxa")])
+    assert [line.username for line in manifest(lake).accounts] == ["NASA", "esa", "jaxa"]
+
+
+def test_accounts_leave_where_they_may_and_their_pages_stay_in_the_manifest(lake):
+    close(lake, account_read("NASA"), account_read("esa"))
+    rerun = purchase(lake, "ESA", may_leave=True)
+    assert (rerun.missing, rerun.is_complete) == ([], False)
+    with rerun.turn():
+        rerun.close([])
+    assert [line.username for line in manifest(lake).accounts] == ["esa"]
+    assert manifest(lake).requests == [OLD]
+    assert purchase(lake, "ESA", may_leave=True).is_complete
+
+
+def test_an_account_that_comes_back_is_gone_on_with_from_its_pages_without_booking_them_again(lake):
+    close(lake, account_read("NASA"), account_read("esa"))
+    leaving = purchase(lake, "esa", may_leave=True)
+    with leaving.turn():
+        leaving.close([])
+    back = purchase(lake, "esa", "NASA")
+    assert back.missing == ["NASA"]
+    with back.turn():
+        assert [key for _, key, _ in back.staged()] == [OLD]
+    assert back.bought == {"2026-11": Bought(posts=2)}
+
+
+# Buying again
+
+
+def test_buying_again_opens_the_next_purchase_once_a_run(lake):
+    close(lake, account_read("NASA"))
+    wish = {"name": "wishing", "buy_again": True}
+    assert purchase(lake, **wish).name == ("2026-11-18", 2)
+    close(lake, account_read("NASA"), **wish)
+    retried, cleared = (purchase(lake, attempt=attempt, **wish) for attempt in (2, 9))
+    others = purchase(lake, name="another run")
+    assert [each.name[1] for each in (retried, cleared, others)] == [2, 2, 2]
+    assert [each.is_complete for each in (retried, cleared, others)] == [True, True, True]
+    assert purchase(lake, name="wishing too", buy_again=True).name[1] == 3
+
+
+def test_buying_again_has_nothing_of_what_is_asked_for_and_all_of_the_rest(lake):
+    close(lake, account_read("NASA"), account_read("esa"))
+    wish = purchase(lake, "esa", name="wishing", buy_again=True)
+    assert (wish.missing, wish.bought) == (["esa"], {})
+    with wish.turn():
+        wish.close([account_read("esa")])
+    [nasa, esa] = manifest(lake, "twitter_raw/dt=2026-11-18/buy=2/manifest.json").accounts
+    assert (nasa.username, nasa.pages) == ("NASA", [OLD])
+    assert (esa.username, esa.pages) == ("esa", [])
+
+
+def test_the_newest_purchase_is_the_one_with_the_highest_number(lake):
+    for number in (2, 9, 12):
+        opened = Manifest(day=str(DAY), buy=number, opened_by=f"run {number}", opened_at=RECEIVED)
+        lake.write(f"twitter_raw/dt=2026-11-18/buy={number}/manifest.json", encoded(opened))
+    assert purchase(lake).name[1] == 12
+    assert purchase(lake, name="run 9", buy_again=True).name[1] == 12
+    assert purchase(lake, name="run 10", buy_again=True).name[1] == 13
+
+
+# One at a time
+
+
+def test_while_it_is_bought_for_the_manifest_names_the_writer_and_after_that_nobody(lake):
+    bought = purchase(lake, attempt=3, started="2026-11-19 01:30")
+    with bought.turn():
+        writer = manifest(lake).writer
+        assert (writer.name, writer.attempt) == ("c0ffee123456 2026-11-19 01:30", 3)
+        assert writer.until == RECEIVED + timedelta(minutes=2)
+    assert (manifest(lake).writer, manifest(lake).is_open) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("other", "may"),
+    [
+        ({"name": "another run"}, False),
+        ({"name": "another run", "attempt": 9}, False),
+        ({}, False),
+        ({"started": "in another Airflow", "attempt": 2}, False),
+        ({"attempt": 2}, True),
+        ({"name": "another run", "now": after(119)}, False),
+        ({"name": "another run", "now": after(120)}, True),
+    ],
+    ids=["another run", "its ninth try", "the same try once more", "a run of the same name",
+         "a later try of the run", "another run, soon", "another run, after two minutes"],
+)  # fmt: skip
+def test_while_a_writer_may_be_alive_only_a_later_try_of_its_run_takes_over(lake, other, may):
+    with purchase(lake).turn():
+        late = purchase(lake, **other)
+        if may:
+            with late.turn():
+                assert manifest(lake).writer.name == other.get("name", "c0ffee123456")
+        else:
+            with pytest.raises(Busy, match="Another run is buying 2026-11-18") as refused, late.turn():
+                pass
+            assert "that shows at 01:32:07 UTC" in str(refused.value)
+
+
+def test_a_writer_is_heard_of_before_a_third_of_its_time_is_over(lake):
+    seconds = 0
+    bought = purchase(lake, now=lambda: after(seconds)())
+    with bought.turn():
+        for passed, until in [(40, "01:32:07"), (41, "01:32:48"), (81, "01:32:48"), (82, "01:33:29")]:
+            seconds = passed
+            bought.keep_turn()
+            assert f"{manifest(lake).writer.until:%T}" == until
+
+
+def test_a_writer_that_was_taken_over_stops_and_leaves_the_manifest_to_the_other(lake):
+    seconds = 0
+    stale = purchase(lake, now=lambda: after(seconds)())
+    with ExitStack() as other:
+        with pytest.raises(Busy, match="was written by somebody else"), stale.turn():
+            seconds = 180
+            other.enter_context(purchase(lake, name="another run", now=after(180)).turn())
+            stale.keep_turn()
+        assert manifest(lake).writer.name == "another run"
+
+
+@pytest.mark.parametrize("other", [{"name": "another run"}, {}], ids=["another run", "the same try"])
+@pytest.mark.parametrize("opened", [False, True])
+def test_of_two_that_begin_at_once_one_has_the_turn(opened, other):
+    lake = OvertakenLake()
+    if opened:
+        close(lake, account_read("NASA"))
+    one, quicker = purchase(lake, "esa"), purchase(lake, "esa", **other)
+    with ExitStack() as first:
+        lake.meanwhile = lambda: first.enter_context(quicker.turn())
+        with pytest.raises(Busy), one.turn():
+            pass
+        assert manifest(lake).writer.name == other.get("name", "c0ffee123456")
+
+
+def test_a_manifest_that_was_closed_by_another_is_not_closed_again(lake):
+    stale = purchase(lake)
+    with pytest.raises(Busy), stale.turn():
+        lake.write(KEY, encoded(manifest(lake)) + b" ")
+        stale.close([account_read("NASA")])
+    assert manifest(lake).accounts == []
+
+
+# Staging
+
+
+def test_an_answer_is_staged_below_day_purchase_and_handle(lake):
+    bought = purchase(lake, "NASA", "esa")
+    with bought.turn():
+        bought.stage("NASA", answer(post(1), token="t1"))
+        bought.stage("NASA", answer(post(2)))
+        bought.stage("esa", answer(post(3)))
+        bought.stage(LOOKUPS, answer({"id": "1", "username": "NASA"}, kind="users"))
+        bought.stage(COUNTS, counted(3))
+        bought.stage(SEARCHED + "NASA", answer(post(3)))
+        bought.stage(REFUSED + "NASA", answer(post(4, text=None)))
+    assert [key.removeprefix(ROOT) for key in lake.keys(ROOT)] == [
+        "counts-of/0001.json.gz",
+        "esa/0001.json.gz",
+        "manifest.json",
+        "nasa/0001.json.gz",
+        "nasa/0002.json.gz",
+        "refused-nasa/0001.json.gz",
+        "search-nasa/0001.json.gz",
+        "users-by/0001.json.gz",
+    ]
+
+
+@pytest.mark.parametrize("folder", [LOOKUPS, COUNTS, f"{SEARCHED}a", f"{REFUSED}a", f"{REFUSED}search-a"])
+def test_a_folder_beside_those_of_the_accounts_is_no_handle(folder):
+    assert not HANDLE.fullmatch(folder)
+
+
+def test_a_page_that_another_writer_has_staged_is_not_overwritten_and_its_own_is_not_booked(lake):
+    bought = purchase(lake)
+    with bought.turn():
+        lake.write(f"{ROOT}nasa/0001.json.gz", answer(post(1)).packed())
+        with pytest.raises(Busy):
+            bought.stage("NASA", answer(post(2)))
+        assert bought.bought == {}
+    assert [page.posts for page in lake.answers([f"{ROOT}nasa/0001.json.gz"])] == [[post(1)]]
+
+
+class MeetingLake(MemoryLake):
+    """Two writers meet in it, if both come: neither has finished before the other has begun."""
+
+    def __init__(self):
+        super().__init__()
+        self.meeting = Barrier(2)
+
+    def swap(self, key, data, tag):
+        if "counts-of" in key:
+            with suppress(BrokenBarrierError):
+                self.meeting.wait(0.2)
+        return super().swap(key, data, tag)
+
+
+def test_two_readers_that_stage_in_one_folder_at_once_never_write_the_same_key():
+    lake = MeetingLake()
+    bought = purchase(lake)
+    with bought.turn():
+        readers = [Thread(target=bought.stage, args=(COUNTS, counted(n)), daemon=True) for n in (1, 2)]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join(5)
+    assert lake.keys(f"{ROOT}counts-of/") == [
+        f"{ROOT}counts-of/0001.json.gz",
+        f"{ROOT}counts-of/0002.json.gz",
+    ]
+    assert bought.bought == {"2026-11": Bought(counts=2)}
+
+
+# Going on
+
+
+def staged(bought):
+    with bought.turn():
+        return [
+            (key.removeprefix(ROOT)[: -len(".json.gz")], *(each.get("id", "")[-2:] for each in page.posts))
+            for _, key, page in bought.staged()
+        ]
+
+
+def killed(lake, *pages, **about):
+    """A try that staged these answers, each with its folder, and then ended."""
+    bought = purchase(lake, **about)
+    with suppress(OSError), bought.turn():
+        for folder, page in pages:
+            bought.stage(folder, page)
+        raise OSError("killed")
+
+
+def test_what_was_never_closed_is_gone_on_from_in_the_order_in_which_it_was_staged(lake):
+    killed(lake, *(("NASA", answer(post(number))) for number in range(1, 12)), ("esa", answer(post(20))))
+    assert staged(purchase(lake, "nasa", attempt=2)) == [
+        *((f"nasa/{number:04}", f"{number:02}") for number in range(1, 12)),
+        ("esa/0001", "20"),
+    ]
+
+
+def test_a_try_stages_after_the_last_page_of_the_one_before(lake):
+    killed(lake, ("NASA", answer(post(1), token="t1")))
+    killed(lake, ("NASA", answer(post(2))), attempt=2)
+    assert lake.keys(f"{ROOT}nasa/") == [f"{ROOT}nasa/0001.json.gz", f"{ROOT}nasa/0002.json.gz"]
+
+
+def test_of_what_was_closed_only_the_accounts_of_which_something_is_missing_are_gone_on_from(lake):
+    close(lake, account_read("NASA", outcome="limit", limit=1), account_read("esa"), limit=1)
+    killed(lake, (SEARCHED + "NASA", answer(post(3))), limit=1, attempt=2)
+    assert staged(purchase(lake, "NASA", "esa", limit=9, attempt=3)) == [
+        ("nasa/0001", "01"),
+        ("search-nasa/0001", "03"),
+    ]
+    assert staged(purchase(lake, "NASA", "esa", limit=1, attempt=4)) == [("search-nasa/0001", "03")]
+
+
+def test_what_is_staged_and_not_closed_is_booked_once_over_two_resumes_and_a_close(lake):
+    close(lake, account_read("NASA"))
+    users = [{"id": "1", "username": "esa"}, {"id": "2", "username": "jaxa"}]
+    killed(
+        lake,
+        (LOOKUPS, answer(*users, kind="users")),
+        ("esa", answer(post(1), post(2), token="t1")),
+        ("esa", answer()),
+        ("gone", answer(errors=[SUSPENDED])),
+        (COUNTS, counted(700)),
+        (COUNTS, replace(counted(0), kind="archive_counts")),
+        (SEARCHED + "esa", answer(post(1), post(2), post(3))),
+        (REFUSED + "esa", answer(post(4, text=None))),
+        ("own", answer(post(5), kind="own_posts")),
+        attempt=2,
+    )
+    whole = Bought(posts=7, own_posts=1, users=2, counts=1, archive_counts=1)
+    for attempt in (3, 4):
+        again = purchase(lake, attempt=attempt)
+        assert again.bought == {"2026-11": Bought(posts=1)}
+        staged(again)
+        assert again.bought == {"2026-11": whole}
+    last = purchase(lake, attempt=5)
+    with last.turn():
+        list(last.staged())
+        last.close([])
+    assert manifest(lake).bought == {"2026-11": whole}
+    assert manifest(lake).cost_usd == 0.071
+    assert purchase(lake, attempt=6).bought == {"2026-11": whole}
+
+
+def test_what_was_bought_is_told_by_the_utc_month_of_the_request(lake):
+    november = datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC)
+    december = datetime(2026, 12, 1, tzinfo=UTC)
+    pages = [
+        replace(answer(post(1), post(2), token="t1", received_at=december), sent_at=november),
+        replace(answer(post(3), received_at=december), sent_at=december),
+    ]
+    bought = purchase(lake)
+    with bought.turn():
+        for page in pages:
+            bought.stage("NASA", page)
+    again = purchase(lake, attempt=2)
+    staged(again)
+    assert bought.bought == again.bought == {"2026-11": Bought(posts=2), "2026-12": Bought(posts=1)}
+
+
+def test_a_staged_answer_that_is_gone_says_what_to_do(lake):
+    killed(lake, ("NASA", answer(post(1))))
+    again = purchase(lake, attempt=2)
+    with again.turn():
+        del lake.objects[OLD]
+        with pytest.raises(NothingStaged, match="It was paid for: restore it, or Trigger with `buy_again`"):
+            list(again.staged())
+
+
+# Closing
+
+
+def test_the_manifest_tells_what_was_asked_and_what_is_there_account_by_account(lake):
+    bought = purchase(lake, "NASA", "esa", limit=7)
+    with bought.turn():
+        request = bought.stage(LOOKUPS, answer({"id": "1", "username": "NASA"}, kind="users"))
+        pages = [bought.stage("NASA", answer(post(1), token="t1")), bought.stage("NASA", answer(post(2)))]
+        bought.close([account_read("esa"), account_read("NASA", 2, pages=pages, limit=7)])
+    closed = manifest(lake)
+    assert (closed.day, closed.buy, closed.opened_by) == ("2026-11-18", 1, "c0ffee123456")
+    assert (closed.is_open, closed.opened_at, closed.closed_at) == (False, RECEIVED, RECEIVED)
+    assert closed.asked == Asked(("NASA", "esa"), 7)
+    assert [(line.username, line.pages) for line in closed.accounts] == [("NASA", pages), ("esa", [])]
+    assert closed.requests == [request]
+
+
+def test_the_summary_is_the_key_of_the_manifest_with_what_was_bought_and_is_the_same_for_all(lake):
+    summary = close(lake, account_read("NASA")).summary()
+    assert summary == {
+        "manifest": KEY,
+        "posts": 1,
+        "own_posts": 0,
+        "users": 0,
+        "counts": 0,
+        "archive_counts": 0,
+        "cost_usd": 0.005,
+    }
+    assert purchase(lake, name="another run").summary() == summary

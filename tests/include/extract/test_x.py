@@ -1,0 +1,457 @@
+"""X's API, over real HTTP on loopback."""
+
+import json
+import logging
+import socket
+from base64 import b64encode
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+import pytest
+import requests
+from oauthlib.oauth1.rfc5849 import signature
+from requests.adapters import HTTPAdapter
+
+from include.twitter.errors import (
+    BadKeys,
+    BadRequest,
+    NoAccess,
+    NoCredits,
+    Outage,
+    RateLimited,
+    Refused,
+    TryLater,
+    UnexpectedAnswer,
+)
+from include.twitter.extract.x import POST_FIELDS, X, _Session, error_of
+from include.twitter.settings import XAccess
+from tests.include.invented import DAY, RECEIVED, SUSPENDED, post
+from tests.include.wire import listening
+
+USER_KEYS = {
+    "consumer_key": "consumer-key-7f3a",
+    "consumer_secret": "consumer-secret-91bc",
+    "access_token": "access-token-55de",
+    "access_token_secret": "access-secret-08af",
+}
+CONSUMER_KEYS = {name: USER_KEYS[name] for name in ("consumer_key", "consumer_secret")}
+BEARER = {"bearer_token": "bearer-token-c2d4"}
+SECRETS = {*USER_KEYS.values(), *BEARER.values(), "derived-token-e6b1"}
+
+HTML = b"<!DOCTYPE html><html><body>Nothing to see here</body></html>"
+PROBLEMS = "https://api.twitter.com/2/problems"
+
+
+@pytest.fixture
+def wire(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "*")
+    with listening() as heard:
+        yield heard
+
+
+def x(wire, **keys):
+    return X(XAccess(host=wire.host, **(keys or BEARER)), lambda: RECEIVED)
+
+
+def page(*posts):
+    return {"data": list(posts), "meta": {"result_count": len(posts)}}
+
+
+# What an answer that is no success means
+
+
+def answered(status, body, **headers):
+    """A real `requests.Response` to a look-up, with a JSON body or the text given."""
+    response = requests.Response()
+    response.status_code = status
+    response._content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    response.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
+    url = "https://api.x.com/2/users/by?usernames=NASA%2Cesa"
+    response.request = requests.Request(
+        "GET", url, headers={"Authorization": "Bearer bearer-token-c2d4"}
+    ).prepare()
+    return response
+
+
+UNAUTHORIZED = {"title": "Unauthorized", "type": "about:blank", "status": 401, "detail": "Unauthorized"}
+INVALID = {
+    "errors": [{"parameters": {"end_time": ["x"]}, "message": "Invalid 'end_time':'x'."}],
+    "title": "Invalid Request",
+    "detail": "One or more parameters to your request was invalid.",
+    "type": f"{PROBLEMS}/invalid-request",
+}
+CREDITS_DEPLETED = {
+    "title": "CreditsDepleted",
+    "detail": "No credits.",
+    "type": "https://api.x.com/2/problems/credits",
+}
+PAYMENT_REQUIRED = {
+    "title": "Payment Required",
+    "detail": "credits depleted",
+    "type": f"{PROBLEMS}/credits-depleted",
+    "status": 402,
+}
+SPEND_CAP = {
+    "title": "SpendCapReached",
+    "detail": "Your spend cap is reached.",
+    "reset_date": "2026-12-01",
+    "type": "https://api.x.com/2/problems/credits",
+}
+NOT_ENROLLED = {
+    "title": "Client Forbidden",
+    "detail": "This request must be made using an approved developer account that is enrolled.",
+    "reason": "client-not-enrolled",
+    "type": f"{PROBLEMS}/client-forbidden",
+}
+NO_ACCESS = {
+    "title": "Forbidden",
+    "type": "about:blank",
+    "detail": "Your account is not permitted to access this feature.",
+    "status": 403,
+}
+TOO_MANY = {"title": "Too Many Requests", "type": "about:blank", "status": 429, "detail": "Too Many Requests"}
+USAGE_CAP = {
+    "title": "UsageCapExceeded",
+    "period": "Monthly",
+    "detail": "Usage cap exceeded: Monthly product cap",
+    "type": f"{PROBLEMS}/usage-capped",
+}
+WRONG_CONSUMER_KEYS = {
+    "errors": [
+        {"code": 99, "message": "Unable to verify your credentials", "label": "authenticity_token_error"}
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "said"),
+    [
+        pytest.param(401, UNAUTHORIZED, BadKeys, "into Connection twitter_default", id="bad keys"),
+        pytest.param(401, "", BadKeys, "(empty body)", id="bad keys, without a word"),
+        pytest.param(400, INVALID, BadRequest, "Invalid 'end_time':'x'.", id="bad request"),
+        pytest.param(402, CREDITS_DEPLETED, NoCredits, "Buy credits in X's", id="no credits"),
+        pytest.param(402, PAYMENT_REQUIRED, NoCredits, "Buy credits", id="no credits, worded otherwise"),
+        pytest.param(402, "", NoCredits, "Buy credits", id="no credits, without a word"),
+        pytest.param(403, SPEND_CAP, NoCredits, "holds until 2026-12-01", id="spend cap"),
+        pytest.param(403, NOT_ENROLLED, NoAccess, "Attach the app", id="app not enrolled"),
+        pytest.param(403, NO_ACCESS, NoAccess, "has no access to this", id="no access"),
+        pytest.param(403, HTML.decode(), NoAccess, "has no access to this", id="no access, HTML"),
+        pytest.param(403, "", NoAccess, "(empty body)", id="no access, without a word"),
+        pytest.param(403, WRONG_CONSUMER_KEYS, BadKeys, "Put valid keys", id="bad consumer keys"),
+        pytest.param(429, USAGE_CAP, NoCredits, "raise it, or wait for next month", id="monthly cap"),
+        pytest.param(429, TOO_MANY, RateLimited, "The rate window is used up", id="rate window"),
+        pytest.param(429, "", RateLimited, "The rate window is used up", id="rate window, without a word"),
+        pytest.param(404, HTML.decode(), Outage, "X has a problem of its own", id="outage as a 404"),
+        pytest.param(404, "", Outage, "X has a problem of its own", id="empty 404"),
+        pytest.param(500, {"title": "Internal Server Error"}, Outage, "Internal Server Error", id="500 JSON"),
+        pytest.param(500, [{"code": 131}], Outage, "X has a problem of its own", id="500 JSON list"),
+        pytest.param(502, HTML.decode(), Outage, "X has a problem of its own", id="502 HTML"),
+        pytest.param(503, "upstream connect error", Outage, "upstream connect error", id="503 text"),
+        pytest.param(503, "", Outage, "(empty body)", id="503 nothing"),
+        pytest.param(504, "", Outage, "(empty body)", id="504 nothing"),
+        pytest.param(302, "", UnexpectedAnswer, "does not know this answer", id="redirect"),
+        pytest.param(418, {"title": "Teapot"}, UnexpectedAnswer, "Teapot", id="unknown"),
+    ],
+)  # fmt: skip
+def test_what_an_answer_means_is_told_by_its_status_title_and_type(status, body, kind, said):
+    error = error_of(answered(status, body))
+    assert type(error) is kind
+    assert said in str(error)
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 429, 500, 503])
+def test_an_error_carries_the_request_that_failed_without_its_query_or_its_keys(status):
+    said = str(error_of(answered(status, {"title": "No"})))
+    assert said.startswith(f"X answered {status} to GET /2/users/by: No. ")
+    assert "usernames" not in said
+    assert "bearer-token" not in said
+
+
+def test_both_hosts_of_x_name_the_same_problem():
+    for host in ("api.twitter.com", "api.x.com"):
+        body = {"title": "?", "type": f"https://{host}/2/problems/usage-capped"}
+        assert type(error_of(answered(429, body))) is NoCredits
+
+
+def test_a_rate_window_is_over_when_the_header_says_so():
+    error = error_of(answered(429, TOO_MANY, x_rate_limit_reset="1795052700"))
+    assert error.at == datetime(2026, 11, 19, 1, 45, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("headers", [{}, {"x_rate_limit_reset": ""}, {"x_rate_limit_reset": "soon"}])
+def test_a_rate_window_without_a_reset_names_no_time(headers):
+    assert error_of(answered(429, TOO_MANY, **headers)).at is None
+
+
+@pytest.mark.parametrize("stamp", ["99999999999999999", "²"])
+def test_a_reset_that_is_no_time_is_no_reason_to_stumble(stamp):
+    assert error_of(answered(429, TOO_MANY, x_rate_limit_reset=stamp)).at is None
+
+
+def test_a_monthly_cap_names_no_time_although_there_is_a_header():
+    error = error_of(answered(429, USAGE_CAP, x_rate_limit_reset="1795052700"))
+    assert isinstance(error, Refused)
+    assert not isinstance(error, TryLater)
+
+
+# On the wire
+
+
+def test_a_page_is_asked_for_as_x_documents_it(wire):
+    wire.say(200, page(post()))
+    x(wire).timeline("42", DAY, size=100, token="t1")
+    (heard,) = wire.heard
+    assert (heard.method, heard.path) == ("GET", "/2/users/42/tweets")
+    fields = heard.query.pop("tweet.fields").split(",")
+    assert heard.query == {
+        "exclude": "retweets,replies",
+        "start_time": "2026-11-18T00:00:00Z",
+        "end_time": "2026-11-19T00:00:00Z",
+        "max_results": "100",
+        "pagination_token": "t1",
+    }
+    assert {"note_tweet", "edit_history_tweet_ids", "referenced_tweets", "public_metrics"} < set(fields)
+    assert {"id", "text", "created_at", "author_id", "entities", "lang", "conversation_id"} < set(fields)
+    assert "possibly_sensitive" in fields
+
+
+def test_the_first_page_is_asked_for_without_a_token(wire):
+    wire.say(200, page(post()))
+    x(wire).timeline("42", DAY, size=5)
+    assert "pagination_token" not in wire.heard[0].query
+
+
+def test_an_answer_is_handed_on_byte_for_byte_with_its_request_and_time(wire):
+    content = b'{ "meta":{"result_count":0},\n "odd":"caf\\u00e9"}'
+    wire.say(200, content)
+    answer = x(wire).timeline("42", DAY, size=5)
+    assert (answer.content, answer.path, answer.received_at) == (content, "/2/users/42/tweets", RECEIVED)
+    assert answer.params["max_results"] == "5"
+    assert answer.params["end_time"] == "2026-11-19T00:00:00Z"
+
+
+def test_all_handles_are_looked_up_in_one_request(wire):
+    wire.say(200, {"data": [{"id": "1", "username": "NASA"}]})
+    answer = x(wire).users(("NASA", "esa"))
+    assert (wire.heard[0].path, wire.heard[0].query) == (
+        "/2/users/by",
+        {"usernames": "NASA,esa", "user.fields": "protected"},
+    )
+    assert answer.posts == [{"id": "1", "username": "NASA"}]
+
+
+@pytest.mark.parametrize(
+    ("archive", "path"), [(False, "/2/tweets/search/recent"), (True, "/2/tweets/search/all")]
+)
+def test_a_search_asks_for_the_same_posts_and_fields_as_a_timeline(wire, archive, path):
+    wire.say(200, page(post()))
+    x(wire).search("NASA", DAY, size=10, token="t1", archive=archive)
+    (heard,) = wire.heard
+    assert (heard.method, heard.path) == ("GET", path)
+    assert set(heard.query.pop("tweet.fields").split(",")) == set(POST_FIELDS)
+    assert heard.query == {
+        "query": "(from:NASA) -is:retweet -is:reply",
+        "start_time": "2026-11-18T00:00:00Z",
+        "end_time": "2026-11-19T00:00:00Z",
+        "max_results": "10",
+        "next_token": "t1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("archive", "path"), [(False, "/2/tweets/counts/recent"), (True, "/2/tweets/counts/all")]
+)
+def test_several_accounts_are_counted_in_one_request(wire, archive, path):
+    wire.say(200, {"data": [], "meta": {"total_tweet_count": 3}})
+    x(wire).count(["NASA", "esa"], DAY, archive=archive)
+    (heard,) = wire.heard
+    assert (heard.method, heard.path) == ("GET", path)
+    assert heard.query == {
+        "query": "(from:NASA OR from:esa) -is:retweet -is:reply",
+        "start_time": "2026-11-18T00:00:00Z",
+        "end_time": "2026-11-19T00:00:00Z",
+        "granularity": "day",
+    }
+
+
+def test_a_count_is_app_only_and_the_keys_of_a_user_are_exchanged_for_it_once(wire):
+    wire.say(200, {"token_type": "bearer", "access_token": "derived-token-e6b1"})
+    wire.say(200, {"data": [], "meta": {"total_tweet_count": 3}})
+    wire.say(200, {"data": [], "meta": {"total_tweet_count": 3}})
+    opened = x(wire, **USER_KEYS)
+    opened.count(["NASA"], DAY, archive=False)
+    opened.count(["esa"], DAY, archive=False)
+    assert [heard.path for heard in wire.heard] == [
+        "/oauth2/token",
+        "/2/tweets/counts/recent",
+        "/2/tweets/counts/recent",
+    ]
+    assert {heard.headers["authorization"] for heard in wire.heard[1:]} == {"Bearer derived-token-e6b1"}
+
+
+def test_an_account_that_is_unavailable_is_an_answer_not_an_error(wire):
+    wire.say(200, {"errors": [SUSPENDED]})
+    assert x(wire).timeline("42", DAY, size=5).unavailable == "Forbidden: User has been suspended: [42]."
+
+
+def test_requests_go_to_the_host_of_the_connection(wire):
+    wire.say(200, page(post()))
+    x(wire).timeline("42", DAY, size=5)
+    assert wire.heard[0].headers["host"] == wire.host.removeprefix("http://")
+
+
+def test_four_keys_sign_with_oauth_1(wire):
+    wire.say(200, page(post()))
+    x(wire, **USER_KEYS).timeline("42", DAY, size=5)
+    signed = wire.heard[0].headers["authorization"]
+    assert signed.startswith("OAuth ")
+    assert 'oauth_consumer_key="consumer-key-7f3a"' in signed
+    assert 'oauth_token="access-token-55de"' in signed
+    assert 'oauth_signature_method="HMAC-SHA1"' in signed
+    assert "secret" not in signed
+
+
+def test_four_keys_are_signed_for_the_host_that_they_are_sent_to(wire):
+    wire.say(200, page(post()))
+    x(wire, **USER_KEYS).users(["NASA"])
+    heard = wire.heard[0]
+    given = dict(signature.collect_parameters(headers={"Authorization": heard.headers["authorization"]}))
+    base = signature.signature_base_string(
+        "GET",
+        signature.base_string_uri(f"{wire.host}{heard.path}"),
+        signature.normalize_parameters([*given.items(), *heard.query.items()]),
+    )
+    raw = heard.headers["authorization"]
+    expected = signature.sign_hmac_sha1_with_client(base, _Client())
+    assert f'oauth_signature="{quote(expected, safe="")}"' in raw
+
+
+class _Client:
+    client_secret = USER_KEYS["consumer_secret"]
+    resource_owner_secret = USER_KEYS["access_token_secret"]
+
+
+def test_a_bearer_token_is_sent_as_one(wire):
+    wire.say(200, page(post()))
+    x(wire).timeline("42", DAY, size=5)
+    assert wire.heard[0].headers["authorization"] == "Bearer bearer-token-c2d4"
+
+
+def test_consumer_keys_alone_are_exchanged_for_a_bearer_token(wire):
+    wire.say(200, {"token_type": "bearer", "access_token": "derived-token-e6b1"})
+    wire.say(200, page(post()))
+    x(wire, **CONSUMER_KEYS).timeline("42", DAY, size=5)
+    exchange, timeline = wire.heard
+    assert (exchange.method, exchange.path) == ("POST", "/oauth2/token")
+    assert exchange.body == "grant_type=client_credentials"
+    basic = b64encode(b"consumer-key-7f3a:consumer-secret-91bc").decode()
+    assert exchange.headers["authorization"] == f"Basic {basic}"
+    assert timeline.headers["authorization"] == "Bearer derived-token-e6b1"
+
+
+def test_consumer_keys_beside_a_bearer_token_are_not_exchanged(wire):
+    wire.say(200, page(post()))
+    x(wire, **CONSUMER_KEYS, **BEARER).timeline("42", DAY, size=5)
+    assert [heard.headers["authorization"] for heard in wire.heard] == ["Bearer bearer-token-c2d4"]
+
+
+def test_an_exchange_without_a_token_is_refused(wire):
+    wire.say(200, {"token_type": "bearer"})
+    with pytest.raises(
+        UnexpectedAnswer, match="X answered 200 to POST /oauth2/token, without an access_token"
+    ):
+        x(wire, **CONSUMER_KEYS)
+
+
+def test_consumer_keys_that_x_does_not_know_are_bad_keys(wire):
+    wire.say(403, WRONG_CONSUMER_KEYS)
+    with pytest.raises(BadKeys):
+        x(wire, **CONSUMER_KEYS)
+
+
+@pytest.mark.parametrize("content", [HTML, b"", b"[]", b'"text"', b'{"data":', b"5"])
+def test_a_200_that_is_no_json_object_is_an_outage(wire, content):
+    wire.say(200, content)
+    with pytest.raises(
+        Outage, match="X answered 200 to GET /2/users/42/tweets, but what it sent is no JSON object"
+    ):
+        x(wire).timeline("42", DAY, size=5)
+
+
+@pytest.mark.parametrize("content", [HTML, b"[5]"])
+def test_an_exchange_that_is_answered_with_no_json_object_is_an_outage(wire, content):
+    wire.say(200, content)
+    with pytest.raises(Outage):
+        x(wire, **CONSUMER_KEYS)
+
+
+def test_a_500_whose_body_is_a_list_is_an_outage(wire):
+    wire.say(500, [{"code": 131, "message": "Internal error"}])
+    with pytest.raises(Outage):
+        x(wire).timeline("42", DAY, size=5)
+
+
+def test_x_hanging_up_is_an_outage_and_is_not_asked_again(wire):
+    # X may have read, and billed, a request that it did not answer: only the next try of the task asks again.
+    wire.say(0, None)
+    with pytest.raises(Outage, match="X cannot be reached: ConnectionError on GET"):
+        x(wire).timeline("42", DAY, size=5)
+    assert len(wire.heard) == 1
+
+
+def test_nobody_listening_is_an_outage(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "*")
+    with socket.socket() as taken:  # bound and not listening: the port refuses
+        taken.bind(("127.0.0.1", 0))
+        host = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(Outage, match=f"X cannot be reached: ConnectionError on GET {host}/2/users/by"):
+            X(XAccess(host=host, **BEARER), lambda: RECEIVED).users(["NASA"])
+
+
+def test_a_redirect_is_not_followed_with_the_keys(wire):
+    wire.say(302, b"", location=f"{wire.host}/elsewhere")
+    with pytest.raises(UnexpectedAnswer):
+        x(wire).timeline("42", DAY, size=5)
+    assert len(wire.heard) == 1
+
+
+def test_a_rate_limit_is_not_waited_for_while_a_worker_is_held(wire):
+    wire.say(429, TOO_MANY, x_rate_limit_reset="1795052700")
+    with pytest.raises(RateLimited) as error:
+        x(wire).timeline("42", DAY, size=5)
+    assert error.value.at == datetime(2026, 11, 19, 1, 45, tzinfo=UTC)
+    assert len(wire.heard) == 1
+
+
+class _Recording(HTTPAdapter):
+    """Sends nothing; keeps the timeout that a request would have been sent with."""
+
+    timeout = "none"
+
+    def send(self, request, *, timeout=None, **_):
+        self.timeout = timeout
+        return answered(200, {})
+
+
+def test_every_request_has_a_timeout():
+    session, sent = _Session("https://api.x.com"), _Recording()
+    session.mount("https://api.x.com", sent)
+    session.request("GET", "https://api.twitter.com/2/users/by", params={"usernames": "NASA"})
+    assert sent.timeout == (10, 60)
+
+
+# Secrets
+
+
+@pytest.mark.parametrize("keys", [USER_KEYS, CONSUMER_KEYS, BEARER], ids=["user", "consumer", "bearer"])
+@pytest.mark.parametrize("status", [200, 401, 403, 503])
+def test_no_key_is_in_a_log_or_in_an_error(wire, caplog, keys, status):
+    caplog.set_level(logging.DEBUG)
+    wire.say(200, {"access_token": "derived-token-e6b1"})
+    if keys is not CONSUMER_KEYS:
+        wire.says.clear()
+    wire.say(status, HTML if status != 401 else UNAUTHORIZED)
+    with pytest.raises((Refused, TryLater)) as error:
+        x(wire, **keys).timeline("42", DAY, size=5)
+    seen = caplog.text + str(error.value) + repr(error.value)
+    assert [secret for secret in SECRETS if secret in seen] == []

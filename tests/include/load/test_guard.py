@@ -1,0 +1,71 @@
+"""What publishing would take from a landed day."""
+
+import pytest
+
+from include.twitter.errors import Shrunk
+from include.twitter.load.guard import decreases, require_no_loss
+from include.twitter.records import Decrease
+from tests.include.invented import DAY, a_receipt, account_receipt
+
+
+def day_of(**rows):
+    """A receipt with that many rows of each account."""
+    return a_receipt(*(account_receipt(username, published) for username, published in rows.items()))
+
+
+def test_a_day_that_was_never_landed_loses_nothing():
+    assert decreases(None, day_of(NASA=0)) == []
+
+
+@pytest.mark.parametrize(("landed", "now"), [(10, 10), (10, 11), (0, 0), (0, 5)])
+def test_an_account_that_keeps_its_rows_has_no_decrease(landed, now):
+    assert decreases(day_of(NASA=landed), day_of(NASA=now)) == []
+
+
+def test_an_account_with_one_row_less_has_a_decrease():
+    assert decreases(day_of(NASA=10), day_of(NASA=9)) == [Decrease("NASA", 10, 9)]
+
+
+def test_an_account_that_is_not_in_the_candidate_has_lost_all_its_rows():
+    assert decreases(day_of(NASA=10, esa=3), day_of(NASA=10)) == [Decrease("esa", 3, 0)]
+
+
+def test_one_account_that_grew_does_not_hide_another_that_shrank():
+    assert decreases(day_of(NASA=10, esa=10), day_of(NASA=99, esa=1)) == [Decrease("esa", 10, 1)]
+
+
+def test_a_handle_that_is_written_otherwise_is_the_same_account():
+    assert decreases(day_of(NASA=10), day_of(nasa=10)) == []
+
+
+@pytest.mark.parametrize(("landed", "now"), [(86, 48), (10, 5), (9, 5), (2, 1)])
+def test_a_decrease_of_half_or_less_is_told_and_published(landed, now, caplog):
+    require_no_loss([Decrease("NASA", landed, now)], DAY, accepted=False)
+    assert caplog.messages == [f"NASA: {landed} rows are landed, this run has {now}"]
+
+
+@pytest.mark.parametrize(("landed", "now"), [(10, 4), (9, 4), (1, 0), (300, 149)])
+def test_a_loss_of_more_than_half_publishes_nothing_and_says_what_to_do(landed, now):
+    with pytest.raises(Shrunk) as refused:
+        require_no_loss([Decrease("NASA", landed, now)], DAY, accepted=False)
+    assert str(refused.value) == (
+        "Nothing is published: 2026-11-18 would lose rows. "
+        f"NASA: {landed} rows are landed, this run has {now}. "
+        "If that is right, add 2026-11-18 to Variable twitter_accept_shrink and clear `load`."
+    )
+
+
+def test_only_the_losses_are_refused_and_all_decreases_are_told(caplog):
+    with pytest.raises(Shrunk) as refused:
+        require_no_loss([Decrease("NASA", 10, 9), Decrease("esa", 10, 1)], DAY, accepted=False)
+    assert "esa: 10 rows" in str(refused.value)
+    assert "NASA" not in str(refused.value)
+    assert [message[:4] for message in caplog.messages] == ["NASA", "esa:"]
+
+
+def test_an_accepted_loss_is_told_and_so_is_who_accepted_it(caplog):
+    require_no_loss([Decrease("NASA", 10, 0)], DAY, accepted=True)
+    assert caplog.messages == [
+        "NASA: 10 rows are landed, this run has 0",
+        "Accepted by twitter_accept_shrink: NASA: 10 rows are landed, this run has 0",
+    ]

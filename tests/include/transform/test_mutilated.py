@@ -1,0 +1,233 @@
+"""Posts of which a field is not as it has to be: each is rejected for it, and takes nothing else with it.
+
+The reasons of the fields that every post needs are in test_refine.py and test_properties.py; here is every
+other field that is read.
+"""
+
+import gzip
+
+import msgspec
+import pandas as pd
+import pytest
+
+from include.twitter.transform import receipt, refine
+from include.twitter.transform.partition import Partition
+from include.twitter.transform.post import Entities, Link, Metrics, Post
+from tests.include.invented import DAY, account_read, answer, post
+
+TEXTS = {"int": 5, "float": 1.5, "bool": True, "array": [], "object": {}}
+NO_TRUTH = {"int": 1, "float": 1.5, "str": "true", "array": [], "object": {}}
+NO_OBJECT = {"int": 5, "float": 1.5, "bool": True, "str": "x", "array": []}
+NO_LIST = {"int": 5, "float": 1.5, "bool": True, "str": "x"}
+NO_NUMBER = {"float": 1.5, "bool": True, "str": "5", "array": [], "object": {}}
+COUNTS = ["like_count", "retweet_count", "repost_count", "reply_count", "quote_count", "bookmark_count",
+          "impression_count"]  # fmt: skip
+LISTS = ["hashtags", "mentions", "cashtags", "urls"]
+LINK = {"start": 0, "end": 5, "url": "Clear"}
+
+
+def each(field, values, expected, around=lambda value: value):
+    """A post with the wrong value of each kind, and what is said of it."""
+    name = field.split(".")[0]
+    return [
+        ({name: around(value)}, f"{field}: expected {expected}, got {kind}") for kind, value in values.items()
+    ]
+
+
+def one(changes, reason):
+    return [(changes, reason)]
+
+
+MUTILATIONS = [
+    *each("conversation_id", TEXTS, "str | null"),
+    *each("lang", TEXTS, "str | null"),
+    *each("possibly_sensitive", NO_TRUTH, "bool | null"),
+    *each("public_metrics", NO_OBJECT, "object | null"),
+    *each("entities", NO_OBJECT, "object | null"),
+    *each("note_tweet", NO_OBJECT, "object | null"),
+    *each("note_post", NO_OBJECT, "object | null"),
+    *each("referenced_tweets", NO_LIST, "array | null"),
+    *each("referenced_posts", NO_LIST, "array | null"),
+    *each("edit_history_tweet_ids", NO_LIST | {"object": {}}, "array | null"),
+    *each("edit_history_post_ids", NO_LIST | {"object": {}}, "array | null"),
+    *one({"edit_history_tweet_ids": [None]}, "edit_history_tweet_ids[0]: expected str, got null"),
+    *one({"edit_history_post_ids": ["1", 5]}, "edit_history_post_ids[1]: expected str, got int"),
+    *one({"edit_history_tweet_ids": ["x"]}, "original_tweet_id: is no id"),
+    *one({"referenced_tweets": [None]}, "referenced_tweets[0]: expected object, got null"),
+    *one({"referenced_tweets": [{}]}, "referenced_tweets[0].type: is missing"),
+    *one({"referenced_posts": [{"type": 5}]}, "referenced_posts[0].type: expected str, got int"),
+    *one({"lang": ""}, "lang: is no language"),
+    *one({"lang": "en\n"}, "lang: is no language"),
+    *one({"conversation_id": ""}, "conversation_id: is no id"),
+    *one({"conversation_id": "12345678901234567890"}, "conversation_id: is no id"),
+]
+for name in COUNTS:
+    MUTILATIONS += each(
+        f"public_metrics.{name}", NO_NUMBER, "int | null", lambda value, name=name: {name: value}
+    )
+    for number, bound in (
+        (2**63, "<= 9223372036854775807"),
+        (2**64, "<= 9223372036854775807"),
+        (2**70, "<= 9223372036854775807"),
+        (-(2**63) - 1, ">= -9223372036854775808"),
+    ):
+        MUTILATIONS += one({"public_metrics": {name: number}}, f"public_metrics.{name}: expected int {bound}")
+for name in LISTS:
+    MUTILATIONS += each(f"entities.{name}", NO_LIST, "array | null", lambda value, name=name: {name: value})
+    MUTILATIONS += one({"entities": {name: [None]}}, f"entities.{name}[0]: expected object, got null")
+for name, key in (("hashtags", "tag"), ("mentions", "username"), ("cashtags", "tag")):
+    MUTILATIONS += one({"entities": {name: [{}]}}, f"entities.{name}[0].{key}: is missing")
+    MUTILATIONS += each(
+        f"entities.{name}[0].{key}",
+        TEXTS | {"null": None},
+        "str",
+        lambda value, name=name, key=key: {name: [{key: value}]},
+    )
+for name, values, expected in (
+    ("start", NO_NUMBER | {"null": None}, "int"),
+    ("end", NO_NUMBER | {"null": None}, "int"),
+    ("url", TEXTS | {"null": None}, "str"),
+    ("expanded_url", TEXTS, "str | null"),
+    ("unwound_url", TEXTS, "str | null"),
+    ("media_key", TEXTS, "str | null"),
+):
+    MUTILATIONS += each(
+        f"entities.urls[0].{name}",
+        values,
+        expected,
+        lambda value, name=name: {"urls": [LINK | {name: value}]},
+    )
+for name in ("start", "end", "url"):
+    without = {key: value for key, value in LINK.items() if key != name}
+    MUTILATIONS += one({"entities": {"urls": [without]}}, f"entities.urls[0].{name}: is missing")
+for name in ("note_tweet", "note_post"):
+    MUTILATIONS += one({name: {}}, f"{name}.text: is missing")
+    MUTILATIONS += each(
+        f"{name}.text", TEXTS | {"null": None}, "str", lambda value: {"text": value, "entities": {}}
+    )
+    MUTILATIONS += each(
+        f"{name}.entities", NO_OBJECT, "object | null", lambda value: {"text": "whole", "entities": value}
+    )
+    MUTILATIONS += one(
+        {name: {"text": "whole", "entities": {"urls": [LINK, {}]}}},
+        f"{name}.entities.urls[1].start: is missing",
+    )
+
+
+def source(*posts, username="ObservatoryHill", author_id="42"):
+    return refine.Source(username, author_id, [answer(*posts)])
+
+
+def balanced(tally):
+    """The counts in the receipt's line, which is refused where they do not add up."""
+    line = receipt.entry(account_read(tally.username, tally.counts["fetched"]), tally)
+    return {name: getattr(line, name) for name in receipt.COUNTS if getattr(line, name)}
+
+
+def batch_of(*sources, limit=0):
+    (batch,) = refine.batches(sources, day=DAY, limit=limit)
+    return batch
+
+
+def ids(batch):
+    return [id_[-2:] for id_ in batch.rows["tweet_id"]]
+
+
+def test_every_field_that_is_read_is_mutilated_once():
+    said = {reason.split(":")[0] for _, reason in MUTILATIONS}
+    needed = {"id", "text", "created_at", "author_id"}  # in test_refine.py and test_properties.py
+    looked_at = {"withheld"}  # may be anything
+    assert set(Post.__struct_fields__) - needed - looked_at <= said
+    assert {f"public_metrics.{name}" for name in Metrics.__struct_fields__} <= said
+    assert {f"entities.{name}" for name in Entities.__struct_fields__} <= said
+    assert {f"entities.urls[0].{name}" for name in Link.__struct_fields__} <= said
+
+
+@pytest.mark.parametrize("name", ["id", "text", "created_at", "author_id"])
+def test_a_field_that_is_needed_is_told_apart_from_one_that_is_null(name):
+    absent, null = post(2, **{name: None}), post(3) | {name: None}
+    batch = batch_of(source(post(1), absent, null, post(4)))
+    assert ids(batch) == ["01", "04"]
+    assert [item["reason"] for item in batch.rejected] == [
+        f"{name}: is missing",
+        f"{name}: expected str, got null",
+    ]
+
+
+def test_null_in_any_field_that_may_be_empty_loses_nothing():
+    needed = ("id", "text", "created_at", "author_id")
+    bare = {name: post(2)[name] for name in needed}
+    nulls = {name: None for name in Post.__struct_fields__ if name not in needed}
+    (without, with_nulls) = (batch_of(source(post(1), odd)) for odd in (bare, bare | nulls))
+    assert ids(with_nulls) == ["01", "02"]
+    assert with_nulls.tallies[0].drift == {}
+    pd.testing.assert_frame_equal(with_nulls.rows, without.rows)
+
+
+@pytest.mark.parametrize(
+    "things", [[None], ["1990000000000000001"], [[]], [["id", "text"]], [5], [True], [{}]]
+)
+def test_what_is_no_post_takes_no_place_and_no_other_with_it(things):
+    batch = batch_of(source(post(1), *things, post(3)), limit=2)
+    assert ids(batch) == ["01", "03"]
+    assert [item["post"] for item in batch.rejected] == things
+    assert balanced(batch.tallies[0]) == {"fetched": 3, "published": 2, "rejected": 1}
+
+
+def test_posts_that_come_twice_within_and_across_the_accounts_are_each_in_one_count():
+    rowan = {"author_id": "7"}
+    batch = batch_of(
+        source(post(1), post(2), post(1), post(2, author_id="7"), post(5, text=None), post(5, text=None)),
+        source(post(1), post(3, **rowan), post(3, **rowan), post(2), username="rowan_sky", author_id="7"),
+    )
+    assert batch.rows[["username", "tweet_id"]].values.tolist() == [
+        ["ObservatoryHill", "1990000000000000001"],
+        ["ObservatoryHill", "1990000000000000002"],
+        ["rowan_sky", "1990000000000000003"],
+    ]
+    assert [(item["username"], item["reason"]) for item in batch.rejected] == [
+        ("ObservatoryHill", "author_id: is not the account's own"),
+        ("ObservatoryHill", "text: is missing"),
+        ("rowan_sky", "author_id: is not the account's own"),
+        ("rowan_sky", "author_id: is not the account's own"),
+    ]
+    assert [balanced(tally) for tally in batch.tallies] == [
+        {"fetched": 6, "published": 2, "rejected": 2, "duplicates": 2},
+        {"fetched": 4, "published": 1, "rejected": 2, "duplicates": 1},
+    ]
+
+
+def test_a_post_of_another_day_is_outside_and_not_rejected_unless_it_cannot_be_read():
+    yesterday = {"created_at": "2026-11-17T23:59:59.000Z"}
+    batch = batch_of(
+        source(
+            post(1, **yesterday),
+            post(2, **yesterday, author_id="43"),
+            post(3, **yesterday, public_metrics={"like_count": -1}),
+            post(4, **yesterday, lang=5),
+            post(5),
+        )
+    )
+    assert ids(batch) == ["05"]
+    assert [item["reason"] for item in batch.rejected] == ["lang: expected str | null, got int"]
+    assert balanced(batch.tallies[0]) == {"fetched": 5, "published": 1, "outside": 3, "rejected": 1}
+
+
+def test_every_mutilated_post_of_a_day_is_kept_as_it_came_beside_its_reason(tmp_path):
+    posts = [
+        {**post(2), "id": str(10**18 + number), **changes} for number, (changes, _) in enumerate(MUTILATIONS)
+    ]
+    batch = batch_of(source(post(1), *posts, post(3)))
+    assert ids(batch) == ["01", "03"]
+    assert balanced(batch.tallies[0]) == {
+        "fetched": len(MUTILATIONS) + 2,
+        "published": 2,
+        "rejected": len(MUTILATIONS),
+    }
+    with Partition(tmp_path) as partition:
+        partition.append(batch)
+    lines = gzip.decompress(partition.rejected.read_bytes()).decode().split("\n")
+    assert lines.pop() == ""
+    kept = [msgspec.json.decode(line) for line in lines]
+    assert [item["post"] for item in kept] == posts
+    assert [item["reason"] for item in kept] == [reason for _, reason in MUTILATIONS]

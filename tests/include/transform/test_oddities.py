@@ -1,0 +1,449 @@
+"""Posts that are odd in the ways in which X's own have been seen to be, invented: data/oddities.json.
+
+They have the form of real posts, some in the words of August 2026 (`note_post`, `repost_count`), some as
+tools save them that answers may have gone through. Every value that is expected is written there by hand.
+"""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from include.twitter.answer import Answer
+from include.twitter.transform import refine
+from include.twitter.transform.contract import MOMENTS
+from tests.include.invented import DAY, METRICS, RECEIVED, answer, link, post
+from tests.include.transform.test_contract import (
+    COLUMNS,
+    CSV_READERS,
+    PARQUET_READERS,
+    csv_by_lines,
+    parquet_by_pyarrow,
+    written,
+)
+
+ODDITIES = json.loads((Path(__file__).parents[2] / "data" / "oddities.json").read_text(encoding="utf-8"))
+CASES = [
+    pytest.param(case, id=f"{category}: {case['about']}")
+    for category, cases in ODDITIES.items()
+    for case in cases
+]
+PUBLISHED = [case for cases in ODDITIES.values() for case in cases if "row" in case]
+ABOUT_THE_ACCOUNT = {
+    "username": "ObservatoryHill",
+    "author_id": "42",
+    "captured_at": pd.Timestamp("2026-11-19T01:30:07Z"),
+}
+
+
+def refined(*posts):
+    """The one batch of one account."""
+    source = refine.Source("ObservatoryHill", "42", [Answer.unpacked(answer(*posts).packed())])
+    (batch,) = refine.batches([source], day=DAY, limit=0)
+    return batch
+
+
+def as_written(row):
+    """A row's values as the data has them; an empty one is None."""
+    return {
+        name: value if isinstance(value, list) else None if pd.isna(value) else value
+        for name, value in row.items()
+    }
+
+
+def test_each_of_the_23_oddities_of_recorded_posts_has_an_invented_one():
+    assert sorted(ODDITIES) == [
+        "bidi_ctl",
+        "community",
+        "edited",
+        "geo_coordinates",
+        "geo_empty_object",
+        "html_entities",
+        "in_reply_to_user_id_without_replied_to_ref",
+        "lang_special_qme",
+        "lang_special_und",
+        "lang_special_zxx",
+        "odd_linebreak",
+        "poll",
+        "quotes_commas_newlines",
+        "reply_and_quote_both",
+        "retweet_text_truncated",
+        "rtl",
+        "self_reply_thread",
+        "spreadsheet_formula_prefix",
+        "starts_with_mention_but_not_a_reply_ref",
+        "text_longer_than_400_chars",
+        "truncated_long_post_without_note_tweet",
+        "withheld",
+        "zwj",
+    ]
+    assert [
+        category for category, cases in ODDITIES.items() if not any("row" in case for case in cases)
+    ] == []
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_odd_post_becomes_the_row_that_is_written_beside_it(case):
+    batch = refined(case["post"])
+    (tally,) = batch.tallies
+    expected = []
+    if "row" in case:
+        url = f"https://x.com/ObservatoryHill/status/{case['row']['tweet_id']}"
+        created_at = pd.Timestamp(case["row"]["created_at"])
+        expected = [case["row"] | ABOUT_THE_ACCOUNT | {"url": url, "created_at": created_at}]
+    assert [as_written(row) for row in batch.rows.to_dict("records")] == expected
+    assert [item["reason"] for item in batch.rejected] == [case[key] for key in ("rejected",) if key in case]
+    assert dict(tally.reasons) == ({case["rejected"]: 1} if "rejected" in case else {})
+    assert tally.alarms == case.get("alarms", [])
+    assert dict(tally.drift) == case.get("drift", {})
+    assert {name: number for name, number in tally.counts.items() if number} == {
+        "fetched": 1,
+        "published" if "row" in case else "rejected": 1,
+    }
+
+
+def test_a_row_is_written_out_with_all_that_does_not_follow_from_the_account():
+    for case in PUBLISHED:
+        assert [name for name in COLUMNS if name not in case["row"]] == [
+            "username",
+            "url",
+            "author_id",
+            "captured_at",
+        ]
+
+
+# What readers get of them
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory):
+    """The files of a day on which all of them were posted."""
+    posts = [case["post"] for cases in ODDITIES.values() for case in cases]
+    return written(tmp_path_factory.mktemp("odd"), [("ObservatoryHill", posts)])
+
+
+def in_csv(case):
+    """The cells of a row, with its lists decoded."""
+
+    def cell(value):
+        match value:
+            case None:
+                return ""
+            case bool():
+                return "true" if value else "false"
+            case int():
+                return str(value)
+        return value
+
+    text = {"text": case.get("csv_text", case["row"]["text"])}
+    return {name: cell(value) for name, value in (case["row"] | text).items()}
+
+
+def decoded(row, names):
+    lists = ("hashtags", "mentions", "cashtags", "urls")
+    return {name: json.loads(row[name]) if name in lists else row[name] for name in names}
+
+
+@pytest.mark.parametrize("reader", CSV_READERS)
+def test_every_reader_of_the_csv_gets_the_odd_posts_as_they_are_to_be_read(day, reader):
+    expected = [in_csv(case) for case in sorted(PUBLISHED, key=lambda case: case["row"]["tweet_id"])]
+    assert [decoded(row, expected[0]) for row in reader(day.csv)] == expected
+
+
+@pytest.mark.parametrize("reader", PARQUET_READERS)
+def test_every_reader_of_parquet_gets_the_odd_posts_as_they_were_written(day, reader):
+    rows = [row | {"created_at": row["created_at"].strftime(MOMENTS)} for row in reader(day.parquet)]
+    expected = [case["row"] for case in sorted(PUBLISHED, key=lambda case: case["row"]["tweet_id"])]
+    assert [{name: row[name] for name in expected[0]} for row in rows] == expected
+
+
+HARD = {
+    "NUL \0 in the middle": "NUL \ufffd in the middle",
+    "\0": "\ufffd",
+    "half an emoji \ud83d": "half an emoji \ufffd",
+    "\udc4d the other half": "\ufffd the other half",
+    "two halves \ud83d\udc4d make one": "two halves 👍 make one",
+    "\u2066isolated\u2069 \u202eturned\u202c": "\u2066isolated\u2069 \u202eturned\u202c",
+    "\u200e\u200f\u061c": "\u200e\u200f\u061c",
+    "NA": "NA",
+    "N/A": "N/A",
+    "NaN": "NaN",
+    "#N/A": "#N/A",
+    "nan": "nan",
+    "null": "null",
+    "NULL": "NULL",
+    "None": "None",
+    "<NA>": "<NA>",
+    "-inf": "-inf",
+    "True": "True",
+    "=1+1": "=1+1",
+    "+1": "+1",
+    "-1": "-1",
+    "@SUM(A1)": "@SUM(A1)",
+    "9007199254740993": "9007199254740993",
+    "1e400": "1e400",
+    "0x1F": "0x1F",
+    " ": " ",
+    "": "",
+    "\ufeff": "\ufeff",
+    '"': '"',
+    '""': '""',
+    ',"': ',"',
+    "a,b;c\td|e": "a,b;c\td|e",
+    " spaces ": " spaces ",
+    "007": "007",
+    "1e5": "1e5",
+    "2026-11-18": "2026-11-18",
+    "true": "true",
+    "#": "#",
+    "\\": "\\",
+    '\\"': '\\"',
+    "\\N": "\\N",
+    "\ufeffbom": "\ufeffbom",
+    "\u200b": "\u200b",
+    "\x1a": "\x1a",
+    "👩\u200d🚀": "👩\u200d🚀",
+    "𝔘𝔫𝔦": "𝔘𝔫𝔦",
+    "\u202eRTL": "\u202eRTL",
+    "é": "é",
+    "e\u0301": "e\u0301",
+}
+"""A text as X sends it, and as every reader is to get it."""
+
+
+@pytest.fixture(scope="module")
+def hard_day(tmp_path_factory):
+    posts = [post(number, text=text) for number, text in enumerate(HARD, 1)]
+    return written(tmp_path_factory.mktemp("hard"), [("ObservatoryHill", posts)])
+
+
+@pytest.mark.parametrize("reader", CSV_READERS)
+def test_every_reader_of_the_csv_gets_a_hard_text_as_it_is(hard_day, reader):
+    assert [row["text"] for row in reader(hard_day.csv)] == list(HARD.values())
+
+
+@pytest.mark.parametrize("reader", PARQUET_READERS)
+def test_every_reader_of_parquet_gets_a_hard_text_as_it_is(hard_day, reader):
+    assert [row["text"] for row in reader(hard_day.parquet)] == list(HARD.values())
+
+
+# 2**53 + 1, which no float holds, and the largest ids and counts that there can be.
+LARGE = [
+    ("9007199254740993", "9007199254740995", 9007199254740993),
+    ("1577730467436138524", "1577730467436138523", 9223372036854775806),
+    ("9223372036854775807", "9223372036854775806", 9223372036854775807),
+]
+SMALL = ("20", None, None)
+"""One post without what the others have turns a column into floats in careless hands."""
+
+
+@pytest.fixture(scope="module")
+def large_day(tmp_path_factory):
+    posts = [
+        post(
+            number,
+            id=id_,
+            conversation_id=conversation,
+            edit_history_tweet_ids=[id_],
+            public_metrics={} if likes is None else {"like_count": likes},
+        )
+        for number, (id_, conversation, likes) in enumerate([*LARGE, SMALL], 1)
+    ]
+    return written(tmp_path_factory.mktemp("large"), [("ObservatoryHill", posts)])
+
+
+@pytest.mark.parametrize("reader", CSV_READERS)
+def test_ids_and_counts_above_2_to_the_53_keep_every_digit_in_the_csv(large_day, reader):
+    read = [(row["tweet_id"], row["conversation_id"], row["likes"]) for row in reader(large_day.csv)]
+    assert read == [
+        ("9007199254740993", "9007199254740995", "9007199254740993"),
+        ("1577730467436138524", "1577730467436138523", "9223372036854775806"),
+        ("9223372036854775807", "9223372036854775806", "9223372036854775807"),
+        ("20", "", ""),
+    ]
+    assert [row["original_tweet_id"] for row in reader(large_day.csv)] == [
+        "9007199254740993",
+        "1577730467436138524",
+        "9223372036854775807",
+        "20",
+    ]
+
+
+@pytest.mark.parametrize("reader", PARQUET_READERS)
+def test_ids_and_counts_above_2_to_the_53_keep_every_digit_in_parquet(large_day, reader):
+    read = [(row["tweet_id"], row["conversation_id"], row["likes"]) for row in reader(large_day.parquet)]
+    assert read == [*LARGE, SMALL]
+
+
+def test_odd_tags_and_links_keep_the_record_on_its_line_and_come_back(tmp_path):
+    tags = [
+        "NA",
+        "",
+        'say "x",',
+        "a\nb",
+        "two\u2028\u2029lines",
+        "\x85",
+        "=1+1",
+        "\\",
+        "👩\u200d🚀",
+        "\u202eR",
+    ]
+    text = "t.co/a"
+    whole = 'https://sky.example/a\u2028b\r\nc,"d"?e=&lt;'
+    entities = {
+        "hashtags": [{"tag": tag} for tag in tags],
+        "mentions": [{"username": tag} for tag in tags],
+        "cashtags": [{"tag": tag} for tag in tags],
+        "urls": [link(text, text, expanded_url=whole)],
+    }
+    day = written(tmp_path, [("ObservatoryHill", [post(text=text, entities=entities)])])
+    (row,) = csv_by_lines(day.csv)
+    assert [json.loads(row[name]) for name in ("hashtags", "mentions", "cashtags")] == [tags, tags, tags]
+    assert json.loads(row["urls"]) == [whole]
+    assert row["text"] == 'https://sky.example/a b c,"d"?e=&lt;'
+    (kept,) = parquet_by_pyarrow(day.parquet)
+    assert (kept["text"], kept["urls"], kept["hashtags"]) == (whole, [whole], tags)
+
+
+# Links and long posts
+
+
+def only(**changes):
+    (row,) = refined(post(**changes)).rows.to_dict("records")
+    return row
+
+
+def test_a_short_link_at_the_end_that_x_does_not_name_stays():
+    text = "Look up https://t.co/abc"
+    assert only(text=text, attachments={"media_keys": ["3_1"]})["text"] == text
+    assert only(text=text, entities={"urls": [], "hashtags": []})["text"] == text
+
+
+def test_a_link_at_the_end_that_leads_elsewhere_stays():
+    text = "Look up https://t.co/abc"
+    elsewhere = link(text, "https://t.co/abc", expanded_url="https://x.com/rowan_sky/status/7/photo/1")
+    assert only(text=text, entities={"urls": [elsewhere]})["text"] == (
+        "Look up https://x.com/rowan_sky/status/7/photo/1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "read"),
+    [
+        ("𝔘𝔫𝔦 ", "𝔘𝔫𝔦 "),
+        ("👩\u200d🚀🇩🇪👍🏽 ", "👩\u200d🚀🇩🇪👍🏽 "),
+        ("e\u0301 ", "e\u0301 "),
+        ("&amp;&lt;&gt;&amp;amp; ", "&<>&amp; "),
+        ("👍&amp;👍&lt;👍&amp;gt; ", "👍&👍<👍&gt; "),
+        ("\u2066@a\u2069\u202e ", "\u2066@a\u2069\u202e "),
+        ("\n\u2028\r\n ", "\n\u2028\r\n "),
+        ("half \ud83d ", "half \ufffd "),
+    ],
+)
+def test_offsets_hold_whatever_stands_before_the_link(before, read):
+    text = f"{before}https://t.co/abc &amp; https://t.co/def after"
+    entities = [
+        link(text, "https://t.co/abc", expanded_url="https://a.example"),
+        link(text, "https://t.co/def", expanded_url="https://b.example/?x&amp;y"),
+    ]
+    for changes in (
+        {"text": text, "entities": {"urls": entities}},
+        {"text": "cut…", "note_tweet": {"text": text, "entities": {"urls": entities}}},
+        {"text": "cut…", "note_post": {"text": text, "entities": {"urls": entities}}},
+    ):
+        row = only(**changes)
+        assert row["text"] == f"{read}https://a.example & https://b.example/?x&amp;y after"
+        assert row["urls"] == ["https://a.example", "https://b.example/?x&amp;y"]
+
+
+def test_every_entity_of_a_long_post_is_that_of_its_whole_text():
+    long = "Clear skies. " * 40 + "#end $END @end_of https://t.co/end"
+    short = {
+        "hashtags": [{"tag": "cut"}],
+        "cashtags": [{"tag": "CUT"}],
+        "mentions": [{"username": "cut"}],
+        "urls": [{"start": 0, "end": 16, "url": "https://t.co/cut", "expanded_url": "https://cut.example"}],
+    }
+    whole = {
+        "hashtags": [{"tag": "end"}],
+        "cashtags": [{"tag": "END"}],
+        "mentions": [{"username": "end_of"}],
+        "urls": [link(long, "https://t.co/end", expanded_url="https://end.example")],
+    }
+    for name in ("note_tweet", "note_post"):
+        row = only(text="https://t.co/cut…", entities=short, **{name: {"text": long, "entities": whole}})
+        assert row["text"] == "Clear skies. " * 40 + "#end $END @end_of https://end.example"
+        assert [row[name] for name in ("hashtags", "cashtags", "mentions", "urls")] == [
+            ["end"],
+            ["END"],
+            ["end_of"],
+            ["https://end.example"],
+        ]
+
+
+@pytest.mark.parametrize(
+    ("sent", "column"),
+    [
+        ("like_count", "likes"),
+        ("retweet_count", "retweets"),
+        ("repost_count", "retweets"),
+        ("reply_count", "replies"),
+        ("quote_count", "quotes"),
+        ("bookmark_count", "bookmarks"),
+        ("impression_count", "impressions"),
+    ],
+)
+def test_a_count_that_is_absent_or_null_is_empty_and_zero_is_zero(sent, column):
+    without = {name: number for name, number in METRICS.items() if name not in (sent, "retweet_count")}
+    values = [{}, {sent: None}, {sent: 0}, {sent: 7}]
+    batch = refined(*(post(n, public_metrics=without | value) for n, value in enumerate(values, 1)))
+    assert [None if pd.isna(value) else value for value in batch.rows[column]] == [None, None, 0, 7]
+
+
+# What is counted beside the rows
+
+
+def cut(number=1, **changes):
+    """A long post whose whole text X did not send."""
+    text = "Cut… https://t.co/own"
+    own = f"https://x.com/i/web/status/19900000000000000{number:02}"
+    return (
+        post(number, text=text, entities={"urls": [link(text, "https://t.co/own", expanded_url=own)]})
+        | changes
+    )
+
+
+def alarms(*posts, limit=0):
+    source = refine.Source("ObservatoryHill", "42", [answer(*posts, received_at=RECEIVED)])
+    (batch,) = refine.batches([source], day=DAY, limit=limit)
+    (tally,) = batch.tallies
+    return tally.alarms
+
+
+ALARM = "1990000000000000001: a long post, cut: its whole text did not arrive"
+
+
+def test_a_cut_post_that_is_published_raises_an_alarm():
+    assert alarms(cut(1), post(2)) == [ALARM]
+
+
+def test_a_cut_post_that_comes_twice_raises_one_alarm():
+    assert alarms(cut(1), cut(1)) == [ALARM]
+
+
+def test_a_cut_post_that_came_whole_when_it_was_read_again_raises_no_alarm():
+    assert alarms(cut(1), cut(1, note_tweet={"text": "whole"})) == []
+
+
+@pytest.mark.parametrize(
+    "posts",
+    [
+        [cut(1, created_at="2026-11-19T00:00:00.000Z")],
+        [cut(1, author_id="43")],
+        [cut(1), post(2)],
+    ],
+    ids=["outside the day", "rejected", "over the limit"],
+)
+def test_a_cut_post_that_is_not_published_raises_no_alarm(posts):
+    assert alarms(*posts, limit=1) == []

@@ -1,0 +1,116 @@
+"""The files of one day's partition."""
+
+import gzip
+import json
+
+import pyarrow.parquet
+import pytest
+
+from include.twitter.transform import contract
+from include.twitter.transform.partition import Partition, fingerprint
+from tests.include.invented import DAY, a_day, account, answer, post
+
+
+def refined(username, posts, author_id=None):
+    author_id = author_id or (posts[0]["author_id"] if posts else "42")
+    return account([answer(*posts)], username=username, author_id=author_id, day=DAY, limit=0)
+
+
+def written(folder, accounts):
+    folder.mkdir()
+    with Partition(folder) as partition:
+        for username, posts in accounts:
+            partition.append(refined(username, posts, "42" if username == "broken" else None))
+    return partition
+
+
+def hashes(partition):
+    return {name: fingerprint(file)["sha256"] for name, file in partition.files.items()}
+
+
+def test_the_same_posts_give_the_same_bytes(tmp_path):
+    accounts = [*a_day(), ("zz", [post(1, text=None), post(2, author_id="42")])]
+    one, two = written(tmp_path / "one", accounts), written(tmp_path / "two", accounts)
+    assert hashes(one) == hashes(two)
+    assert len(set(hashes(one).values())) == 3
+
+
+def test_one_post_more_gives_other_bytes(tmp_path):
+    one = written(tmp_path / "one", [("a", [post(1)])])
+    two = written(tmp_path / "two", [("a", [post(1), post(2)])])
+    assert hashes(one)["csv"] != hashes(two)["csv"]
+    assert hashes(one)["parquet"] != hashes(two)["parquet"]
+
+
+def test_pages_that_came_in_another_order_give_the_same_bytes(tmp_path):
+    one = written(tmp_path / "one", [("a", [post(1), post(2), post(3)])])
+    two = written(tmp_path / "two", [("a", [post(3), post(1), post(2)])])
+    assert hashes(one) == hashes(two)
+
+
+@pytest.mark.parametrize("accounts", [[], [("a", [])], [("a", []), ("b", [])]])
+def test_an_empty_day_is_a_header(tmp_path, accounts):
+    empty = written(tmp_path / "day", accounts)
+    assert empty.csv.read_bytes() == ",".join(contract.NAMES).encode() + b"\n"
+    table = pyarrow.parquet.read_table(empty.parquet)
+    assert (table.num_rows, table.schema) == (0, contract.PARQUET_SCHEMA)
+    assert gzip.decompress(empty.rejected.read_bytes()) == b""
+
+
+def test_accounts_stand_one_below_the_other_with_one_header(tmp_path):
+    day = written(tmp_path / "day", [("a", [post(2), post(1)]), ("b", []), ("c", [post(3, author_id="7")])])
+    lines = day.csv.read_text(encoding="utf-8").splitlines()
+    assert [line.split(",")[0] for line in lines] == [
+        "tweet_id",
+        "1990000000000000001",
+        "1990000000000000002",
+        "1990000000000000003",
+    ]
+    assert pyarrow.parquet.read_table(day.parquet)["username"].to_pylist() == ["a", "a", "c"]
+
+
+def test_rejected_posts_are_kept_as_lines_of_json_with_the_account_and_the_reason(tmp_path):
+    broken = post(1, text=None)
+    day = written(tmp_path / "day", [("a", [broken, post(2), post(3, author_id="43")])])
+    lines = gzip.decompress(day.rejected.read_bytes()).decode().split("\n")
+    assert lines.pop() == ""
+    assert [json.loads(line) for line in lines] == [
+        {"username": "a", "reason": "text: is missing", "post": broken},
+        {
+            "username": "a",
+            "reason": "author_id: is not the account's own",
+            "post": post(3, author_id="43"),
+        },
+    ]
+
+
+def test_a_rejected_post_is_kept_even_with_half_an_emoji(tmp_path):
+    odd = post(1, text="half an emoji \ud83d", created_at=None)
+    day = written(tmp_path / "day", [("a", [odd])])
+    (line,) = gzip.decompress(day.rejected.read_bytes()).decode().strip().split("\n")
+    assert json.loads(line)["post"] == odd | {"text": "half an emoji \ufffd"}
+
+
+def test_the_files_have_the_names_under_which_they_are_published(tmp_path):
+    day = written(tmp_path / "day", [])
+    assert {name: file.name for name, file in day.files.items()} == {
+        "csv": "refined_tweets.csv",
+        "parquet": "refined_tweets.parquet",
+        "rejected": "rejected_tweets.jsonl.gz",
+    }
+
+
+def test_a_file_is_known_by_its_size_and_sha_256(tmp_path):
+    file = tmp_path / "abc"
+    file.write_bytes(b"abc")
+    assert fingerprint(file) == {
+        "bytes": 3,
+        "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+    }
+
+
+def test_files_are_closed_when_a_stage_fails_half_way(tmp_path):
+    with pytest.raises(ZeroDivisionError), Partition(tmp_path) as partition:
+        partition.append(refined("a", [post(1)]))
+        raise ZeroDivisionError
+    assert partition.csv.read_text(encoding="utf-8").count("\n") == 2

@@ -1,0 +1,490 @@
+"""What holds for every post there can be: generated accounts, refined, written, and read by all readers."""
+
+import csv
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from html import unescape
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from include.twitter.answer import Answer
+from include.twitter.transform import refine
+from include.twitter.transform.partition import Partition
+from include.twitter.transform.receipt import COUNTS
+from tests.include.invented import DAY, RECEIVED, answer, in_post_words
+
+pytestmark = pytest.mark.slow
+
+METRICS = {
+    "likes": "like_count",
+    "retweets": "retweet_count",
+    "replies": "reply_count",
+    "quotes": "quote_count",
+    "bookmarks": "bookmark_count",
+    "impressions": "impression_count",
+}
+LISTS = ["hashtags", "mentions", "cashtags", "urls"]
+MOMENT = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def examples(number: int) -> settings:
+    """The same examples on every machine, however slow it is."""
+    return settings(
+        max_examples=number,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],  # what fails is told at once: shrinking takes minutes
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+
+
+# What is generated
+
+HARD = [
+    *('"', '""', ',"', "\\", '\\"', "'", ",", ";", "\t", "|", " "),
+    *("\n", "\r", "\r\n", "\n\n", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"),
+    *("\0", "\x1a", "\x7f", "\ufeff", "\u200b", "\u202e", "\ufffd", "👩‍🚀", "𝔘", "e\u0301"),
+    *("=1+1", "+1", "-1", "@a", "\t=1", "NA", "nan", "null", "None", "\\N", "007", "1e5", "true", "#"),
+    *("&amp;", "&lt;", "&gt;", "&amp;lt;", "&", "<b>", "[]", '["a"]'),
+]
+texts = st.lists(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=6) | st.sampled_from(HARD), max_size=6
+).map("".join)
+ids = st.integers(1, 10**19 - 1).map(str)
+pools = st.builds(
+    lambda first, step: map(str, range(first, 10**19, step)), st.integers(1, 10**18), st.integers(1, 10**17)
+)
+"""Ids that nobody else has, of one to nineteen digits."""
+counts = st.integers(0, 100) | st.integers(0, 2**63 - 1)
+seconds = st.integers(0, 86_399)
+some_seconds = st.one_of(seconds, seconds, seconds, st.integers(-3, -1), st.integers(86_400, 86_403))
+"""Of the day, and now and then of the day before or after."""
+
+
+@dataclass
+class Case:
+    """A post as X sends it, and what is to be read of it."""
+
+    sent: dict[str, Any]
+    second: int
+    row: dict[str, Any]
+
+
+@dataclass
+class Walk:
+    """The pages of one account."""
+
+    username: str
+    author_id: str
+    pages: list[tuple[datetime, list[Case]]]
+
+    @property
+    def source(self) -> refine.Source:
+        answers = [answer(*(case.sent for case in page), received_at=at) for at, page in self.pages]
+        return refine.Source(self.username, self.author_id, [Answer.unpacked(a.packed()) for a in answers])
+
+
+def at_second(second: int) -> datetime:
+    return DAY.start + timedelta(seconds=second)
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A text with its entities, as X sends them and as they are to be read."""
+    before, after = draw(texts), draw(texts)
+    if not draw(st.booleans()):
+        nothing: dict[str, Any] = draw(st.sampled_from([{}, {"entities": {}}]))
+        return {"text": before} | nothing, {
+            "text": unescape(before).replace("\0", "\ufffd"),
+            **{name: [] for name in LISTS},
+        }
+    text = f"{before} https://t.co/link {after}"
+    start = len(before) + 1
+    expanded = f"https://sky.example/{draw(texts)}".replace("\0", "")
+    tags = {name: draw(st.lists(texts, max_size=2)) for name in ("hashtags", "mentions", "cashtags")}
+    link = {"start": start, "end": start + 17, "url": "https://t.co/link", "expanded_url": expanded}
+    entities = {
+        "urls": [link],
+        "hashtags": [{"tag": tag} for tag in tags["hashtags"]],
+        "mentions": [{"username": name} for name in tags["mentions"]],
+        "cashtags": [{"tag": tag} for tag in tags["cashtags"]],
+    }
+    read = f"{unescape(before + ' ')}{expanded}{unescape(' ' + after)}".replace("\0", "\ufffd")
+    return {"text": text, "entities": entities}, {"text": read, "urls": [expanded], **tags}
+
+
+@st.composite
+def cases(draw: st.DrawFn, own: list[str], number: int, author_id: str) -> Case:
+    """Version `number` of the post that has the ids `own`, one for each of its versions."""
+    body, read = draw(bodies())
+    metrics = draw(st.none() | st.dictionaries(st.sampled_from(sorted(METRICS)), counts))
+    conversation = draw(st.none() | ids)
+    lang = draw(st.sampled_from([None, "en", "und", "zxx", "qme"]))
+    sensitive = draw(st.sampled_from([None, True, False]))
+    second = draw(some_seconds)
+    quotes = draw(st.booleans())
+    id_ = own[number]
+    sent = {
+        "id": id_,
+        "created_at": f"{at_second(second):%Y-%m-%dT%H:%M:%S}.000Z",
+        "author_id": author_id,
+        "edit_history_tweet_ids": own if len(own) > 1 else draw(st.sampled_from([own, [], None])),
+        "conversation_id": conversation,
+        "lang": lang,
+        "possibly_sensitive": sensitive,
+        "public_metrics": None if metrics is None else {METRICS[name]: n for name, n in metrics.items()},
+        "referenced_tweets": [{"type": "quoted", "id": "7"}] if quotes else None,
+    }
+    if draw(st.booleans()):
+        sent |= body
+    else:
+        sent |= {"text": "A long post, cut…", "entities": {"hashtags": [{"tag": "cut"}]}, "note_tweet": body}
+    sent = {name: value for name, value in sent.items() if value is not None}
+    row = {
+        "tweet_id": id_,
+        "created_at": at_second(second),
+        "author_id": author_id,
+        **read,
+        **{name: (metrics or {}).get(name) for name in METRICS},
+        "lang": lang,
+        "is_quote": quotes,
+        "conversation_id": conversation,
+        "original_tweet_id": own[0],
+        "is_edited": number > 0,
+        "possibly_sensitive": sensitive,
+    }
+    return Case(sent, second, row)
+
+
+@st.composite
+def walks(draw: st.DrawFn) -> list[Walk]:
+    """One to three accounts: posts with their edits, some of them twice, over some pages, in any order."""
+    accounts = draw(st.integers(1, 3))
+    posts = [draw(st.lists(st.integers(1, 2), max_size=3)) for _ in range(accounts)]
+    pool = draw(pools)
+    walked = []
+    for number, versions in enumerate(posts):
+        username, author_id = f"account_{number}", str(40 + number)
+        came: list[Case] = []
+        for several in versions:
+            own = [next(pool) for _ in range(several)]
+            came += [draw(cases(own, version, author_id)) for version in range(several)]
+        again = draw(st.lists(st.sampled_from(came), max_size=2)) if came else []
+        came = draw(st.permutations([*came, *again]))
+        if draw(st.booleans()):
+            came = [Case(in_post_words(case.sent), case.second, case.row) for case in came]
+        cut = draw(st.integers(0, len(came)))
+        pages = [(RECEIVED, came[:cut]), (RECEIVED + timedelta(minutes=1), came[cut:])]
+        walked.append(Walk(username, author_id, pages))
+    return walked
+
+
+# What is to come of it
+
+
+def told(walk: Walk, limit: int) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """The rows and the counts of one account, found in another way than the pipeline's."""
+    latest: dict[str, tuple[int, str, dict[str, Any]]] = {}
+    fetched = outside = 0
+    for received, page in walk.pages:
+        for case in page:
+            fetched += 1
+            if not 0 <= case.second < 86_400:
+                outside += 1
+                continue
+            row = case.row | {
+                "username": walk.username,
+                "url": f"https://x.com/{walk.username}/status/{case.row['tweet_id']}",
+                "captured_at": received,
+            }
+            version = (case.second, row["tweet_id"], row)
+            known = latest.get(row["original_tweet_id"])
+            if known is None or version[:2] >= known[:2]:
+                latest[row["original_tweet_id"]] = version
+    rows = [row for *_, row in sorted(latest.values(), key=lambda version: version[:2])]
+    published = rows[-limit:] if limit else rows
+    return published, {
+        "fetched": fetched,
+        "published": len(published),
+        "rejected": 0,
+        "duplicates": fetched - outside - len(rows),
+        "outside": outside,
+        "over_limit": len(rows) - len(published),
+    }
+
+
+def in_csv(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as the CSV has it, its lists decoded."""
+    said: dict[str, Any] = {}
+    for name, value in row.items():
+        if name in LISTS:
+            said[name] = value
+        elif value is None:
+            said[name] = ""
+        elif isinstance(value, bool):
+            said[name] = "true" if value else "false"
+        elif isinstance(value, datetime):
+            said[name] = value.strftime(MOMENT)
+        else:
+            said[name] = str(value)
+    said["text"] = re.sub(r"[\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029]+", " ", row["text"])
+    return said
+
+
+# Readers
+
+
+def by_python(file: Path) -> list[dict[str, Any]]:
+    with file.open(encoding="utf-8", newline="") as opened:
+        return list(csv.DictReader(opened, strict=True))
+
+
+def by_pandas(file: Path) -> list[dict[str, Any]]:
+    return pd.read_csv(file, dtype=str, keep_default_na=False).to_dict("records")
+
+
+def by_duckdb(file: Path) -> list[dict[str, Any]]:
+    with duckdb.connect() as database:
+        read = database.read_csv(
+            str(file), header=True, all_varchar=True, sep=",", quotechar='"', escapechar='"', na_values=["\n"]
+        )
+        return [dict(zip(read.columns, row, strict=True)) for row in read.fetchall()]
+
+
+def by_pyarrow(file: Path) -> list[dict[str, Any]]:
+    names = file.read_text(encoding="utf-8").partition("\n")[0].split(",")
+    convert = pyarrow.csv.ConvertOptions(
+        column_types=dict.fromkeys(names, pyarrow.string()), strings_can_be_null=False
+    )
+    return pyarrow.csv.read_csv(file, convert_options=convert).to_pylist()
+
+
+def by_lines(file: Path) -> list[dict[str, Any]]:
+    """Like Athena: lines first, quotes after."""
+    names, *lines = file.read_text(encoding="utf-8").splitlines()
+    return [dict(zip(names.split(","), next(csv.reader([line])), strict=True)) for line in lines]
+
+
+def lists_decoded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [row | {name: json.loads(row[name]) for name in LISTS} for row in rows]
+
+
+def parquet_by_pyarrow(file: Path) -> list[dict[str, Any]]:
+    return pyarrow.parquet.read_table(file).to_pylist()
+
+
+def parquet_by_pandas(file: Path) -> list[dict[str, Any]]:
+    read = pd.read_parquet(file, dtype_backend="pyarrow")
+    return pyarrow.Table.from_pandas(read, preserve_index=False).to_pylist()
+
+
+def parquet_by_duckdb(file: Path) -> list[dict[str, Any]]:
+    with duckdb.connect() as database:
+        database.execute("SET TimeZone = 'UTC'")
+        read = database.read_parquet(str(file))
+        return [dict(zip(read.columns, row, strict=True)) for row in read.fetchall()]
+
+
+# Refining and writing
+
+
+def refined(sources: list[refine.Source], limit: int = 0) -> list[refine.Refined]:
+    return list(refine.batches(sources, day=DAY, limit=limit))
+
+
+def written(folder: str, batches: list[refine.Refined]) -> Partition:
+    with Partition(Path(folder)) as partition:
+        for batch in batches:
+            partition.append(batch)
+    return partition
+
+
+def contents(batches: list[refine.Refined]) -> dict[str, bytes]:
+    with TemporaryDirectory() as folder:
+        return {name: file.read_bytes() for name, file in written(folder, batches).files.items()}
+
+
+def balances(batches: list[refine.Refined]) -> dict[str, Counter[str]]:
+    return {tally.username: tally.counts for batch in batches for tally in batch.tallies}
+
+
+@examples(40)
+@given(walks(), st.sampled_from([0, 0, 1, 2]))
+def test_every_reader_of_both_files_gives_the_rows_that_were_posted(walked, limit):
+    batches = refined([walk.source for walk in walked], limit)
+    rows = [row for walk in walked for row in told(walk, limit)[0]]
+    with TemporaryDirectory() as folder:
+        day = written(folder, batches)
+        for reader in (by_python, by_pandas, by_duckdb, by_pyarrow, by_lines):
+            assert lists_decoded(reader(day.csv)) == [in_csv(row) for row in rows], reader.__name__
+        for reader in (parquet_by_pyarrow, parquet_by_pandas, parquet_by_duckdb):
+            assert reader(day.parquet) == rows, reader.__name__
+
+
+@examples(30)
+@given(walks(), st.sampled_from([0, 1, 2]))
+def test_every_post_of_every_account_is_in_one_of_the_counts(walked, limit):
+    came = balances(refined([walk.source for walk in walked], limit))
+    assert came == {walk.username: Counter(told(walk, limit)[1]) for walk in walked}
+
+
+# Posts with mutilated fields
+
+KINDS = [("int", 5), ("float", 1.5), ("bool", True), ("array", []), ("object", {}), ("null", None)]
+NEEDED = ["id", "text", "created_at", "author_id"]
+MUTILATIONS: list[tuple[dict[str, Any], str]] = [
+    *(({name: ...}, f"{name}: is missing") for name in NEEDED),
+    *(
+        ({name: value}, f"{name}: expected str, got {kind}")
+        for name in NEEDED
+        for kind, value in KINDS
+    ),
+    *(
+        ({"public_metrics": {"like_count": value}},
+         f"public_metrics.like_count: expected int | null, got {kind}")
+        for kind, value in [("str", "5"), ("float", 1.5), ("bool", True), ("array", []), ("object", {})]
+    ),
+    *(
+        ({"public_metrics": {sent: -1}}, f"{name}: is negative") for name, sent in METRICS.items()
+    ),
+    ({"public_metrics": {"like_count": 2**63}}, f"public_metrics.like_count: expected int <= {2**63 - 1}"),
+    ({"public_metrics": []}, "public_metrics: expected object | null, got array"),
+    ({"lang": 5}, "lang: expected str | null, got int"),
+    ({"possibly_sensitive": "yes"}, "possibly_sensitive: expected bool | null, got str"),
+    ({"note_tweet": {}}, "note_tweet.text: is missing"),
+    ({"entities": {"hashtags": [{}]}}, "entities.hashtags[0].tag: is missing"),
+    ({"entities": {"urls": [{"start": 0, "end": 1}]}}, "entities.urls[0].url: is missing"),
+    ({"id": "", "edit_history_tweet_ids": ...}, "tweet_id: is no id"),
+    ({"id": "x", "edit_history_tweet_ids": ...}, "tweet_id: is no id"),
+    ({"conversation_id": "x"}, "conversation_id: is no id"),
+    ({"created_at": ""}, "created_at: is no time"),
+    ({"created_at": "yesterday"}, "created_at: is no time"),
+    ({"created_at": "2026-11-18T25:00:00.000Z"}, "created_at: is no time"),
+    ({"author_id": "99"}, "author_id: is not the account's own"),
+    ({"created_at": "2026-11-17T23:59:59.000Z"}, "outside"),
+    ({"created_at": "2026-11-19T00:00:00.000Z"}, "outside"),
+    ({"created_at": "9999-12-31T23:59:59.000Z"}, "outside"),
+    ({"created_at": "0001-01-01T00:00:00.000Z"}, "outside"),
+]  # fmt: skip
+"""What is changed in a post (`...` leaves a field out), and what is said of it."""
+
+
+@st.composite
+def mutilated(draw: st.DrawFn) -> tuple[list[refine.Source], dict[str, list[str]], dict[str, list[str]]]:
+    """Sources of one to three accounts; the ids of whole posts, what is said of the others."""
+    pool = draw(pools)
+    sources, whole, said = [], {}, {}
+    for number in range(draw(st.integers(1, 3))):
+        username, author_id = f"account_{number}", str(40 + number)
+        mixed: list[tuple[Any, str]] = []
+        for _ in range(draw(st.integers(0, 3))):
+            sent = _plain(next(pool), author_id, draw(seconds))
+            mixed.append((sent, "whole"))
+        # Each once: a bad id that came twice would be one post that came twice.
+        for changes, reason in draw(st.lists(st.sampled_from(MUTILATIONS), max_size=4, unique_by=str)):
+            sent = _plain(next(pool), author_id, draw(seconds)) | changes
+            if "id" in changes or "created_at" not in changes:
+                sent = {"edit_history_tweet_ids": []} | sent
+            mixed.append(({name: value for name, value in sent.items() if value is not ...}, reason))
+        mixed = draw(st.permutations(mixed))
+        cut = draw(st.integers(0, len(mixed)))
+        pages = [answer(*(sent for sent, _ in part)) for part in (mixed[:cut], mixed[cut:])]
+        sources.append(refine.Source(username, author_id, pages))
+        whole[username] = sorted(sent["id"] for sent, reason in mixed if reason == "whole")
+        said[username] = sorted(reason for _, reason in mixed if reason != "whole")
+    return sources, whole, said
+
+
+def _plain(id_: str, author_id: str, second: int) -> dict[str, Any]:
+    return {
+        "id": id_,
+        "text": "Clear skies tonight",
+        "created_at": f"{at_second(second):%Y-%m-%dT%H:%M:%S}.000Z",
+        "author_id": author_id,
+    }
+
+
+@examples(90)
+@given(mutilated())
+def test_a_mutilated_post_is_rejected_with_its_reason_and_takes_no_other_with_it(generated):
+    sources, whole, said = generated
+    (batch,) = refined(sources)
+    published = {username: [] for username in whole}
+    for row in batch.rows[["username", "tweet_id"]].itertuples(index=False):
+        published[row.username].append(row.tweet_id)
+    assert {username: sorted(came) for username, came in published.items()} == whole
+    rejected = {username: [] for username in whole}
+    for item in batch.rejected:
+        rejected[item["username"]].append(item["reason"])
+    for tally in batch.tallies:
+        reasons = rejected[tally.username]
+        assert sorted(reasons + ["outside"] * tally.counts["outside"]) == said[tally.username]
+        assert sorted(tally.reasons.elements()) == sorted(reasons)
+        assert {name: tally.counts[name] for name in COUNTS} == {
+            "fetched": len(whole[tally.username]) + len(said[tally.username]),
+            "published": len(whole[tally.username]),
+            "rejected": len(reasons),
+            "duplicates": 0,
+            "outside": said[tally.username].count("outside"),
+            "over_limit": 0,
+        }
+
+
+# Purity
+
+
+@examples(20)
+@given(walks())
+def test_the_same_answers_give_the_same_bytes(walked):
+    once = refined([walk.source for walk in walked])
+    again = refined([walk.source for walk in walked])
+    assert contents(once) == contents(again)
+    assert once[0].tallies == again[0].tallies
+
+
+def _alike(sources: list[refine.Source]) -> None:
+    together = refined(sources)
+    apart = [batch for source in sources for batch in refined([source])]
+    assert [tally for batch in together for tally in batch.tallies] == [
+        tally for batch in apart for tally in batch.tallies
+    ]
+    with TemporaryDirectory() as one, TemporaryDirectory() as other:
+        day, same = written(one, together), written(other, apart)
+        assert day.csv.read_bytes() == same.csv.read_bytes()
+        assert day.rejected.read_bytes() == same.rejected.read_bytes()
+        assert pyarrow.parquet.read_table(day.parquet) == pyarrow.parquet.read_table(same.parquet)
+
+
+@examples(20)
+@given(walks())
+def test_accounts_refined_together_come_out_as_they_do_one_by_one(walked):
+    _alike([walk.source for walk in walked])
+
+
+@examples(20)
+@given(mutilated())
+def test_accounts_with_mutilated_posts_come_out_together_as_they_do_one_by_one(generated):
+    _alike(generated[0])
+
+
+@examples(30)
+@given(walks())
+def test_refining_leaves_the_answers_as_they_were(walked):
+    sources = [walk.source for walk in walked]
+    before = [json.dumps(page.body) for source in sources for page in source.answers]
+    refined(sources)
+    assert [json.dumps(page.body) for source in sources for page in source.answers] == before

@@ -1,0 +1,172 @@
+"""The day's account."""
+
+import pytest
+from msgspec.structs import asdict
+
+from include.twitter.errors import TooManyRejected, Unbalanced
+from include.twitter.records import Asked, Bought, Receipt, decoded, encoded
+from include.twitter.transform import receipt
+from tests.include.invented import DAY, a_receipt, account, account_read, account_receipt, answer, post
+
+
+def refined(*posts, limit=0):
+    return account([answer(*posts)], username="NASA", author_id="42", day=DAY, limit=limit).tally
+
+
+# An account's line
+
+
+def test_every_post_that_was_fetched_is_accounted_for():
+    came = (
+        post(1),
+        post(1),
+        post(2, text=None),
+        post(3, created_at="2026-11-19T00:00:00.000Z"),
+        post(4),
+        post(5),
+    )
+    short = account_read("NASA", 6, proof="short", counted=9)
+    assert asdict(receipt.entry(short, refined(*came, limit=2))) == {
+        "username": "NASA",
+        "id": "42",
+        "outcome": "complete",
+        "reason": None,
+        "proof": "short",
+        "counted": 9,
+        "fetched": 6,
+        "published": 2,
+        "rejected": 1,
+        "duplicates": 1,
+        "outside": 1,
+        "over_limit": 1,
+        "rejected_by_reason": {"text: is missing": 1},
+        "alarms": [],
+        "drift": {},
+        "first_created_at": "2026-11-18T09:04:00Z",
+        "last_created_at": "2026-11-18T09:05:00Z",
+    }
+
+
+def test_an_account_without_a_post_has_no_first_and_no_last():
+    entry = receipt.entry(account_read(), refined())
+    assert (entry.published, entry.first_created_at, entry.last_created_at) == (0, None, None)
+
+
+@pytest.mark.parametrize("posts", [0, 1, 3])
+def test_a_post_that_was_bought_and_not_fetched_or_the_reverse_is_refused(posts):
+    with pytest.raises(Unbalanced, match=f"NASA: {posts} posts were bought, and this became of them: "):
+        receipt.entry(account_read("NASA", posts), refined(post(1), post(2)))
+
+
+@pytest.mark.parametrize("lost", ["published", "rejected", "duplicates", "outside", "over_limit"])
+def test_a_post_that_was_fetched_and_is_nowhere_is_refused(lost):
+    came = refined(post(1), post(2))
+    came.counts[lost] -= 1
+    with pytest.raises(Unbalanced):
+        receipt.entry(account_read("NASA", 2), came)
+
+
+def test_an_unavailable_account_keeps_the_words_of_x():
+    gone = account_read(outcome="unavailable", reason="Forbidden: suspended")
+    entry = receipt.entry(gone, refined())
+    assert (entry.outcome, entry.reason) == ("unavailable", "Forbidden: suspended")
+
+
+def test_a_long_post_that_arrived_cut_is_published_and_stands_in_the_line_as_an_alarm():
+    own = "https://twitter.com/i/web/status/1990000000000000001"
+    text = "A long post, cut… https://t.co/own"
+    links = [{"start": 18, "end": 34, "url": "https://t.co/own", "expanded_url": own}]
+    came = refined(post(1, text=text, entities={"urls": links}), post(2))
+    entry = receipt.entry(account_read("NASA", 2), came)
+    assert entry.published == 2
+    assert entry.alarms == [
+        "1990000000000000001: a long post, cut: its whole text did not arrive",
+    ]
+
+
+# The receipt
+
+
+def test_a_receipt_tells_what_was_asked_bought_and_published():
+    told = a_receipt(
+        account_receipt("NASA", 200, alarms=["1: cut", "2: cut"], drift={"views": 1, "article": 1}),
+        account_receipt("esa", 100, alarms=["3: cut"], drift={"views": 1}),
+        account_receipt("gone", 0, outcome="unavailable", proof="unchecked"),
+    )
+    assert (told.day, told.buy, f"{told.closed_at:%F %T}") == ("2026-11-18", 2, "2026-11-19 01:31:00")
+    assert told.versions == {"code": "0.1.0", "contract": "1"}
+    assert told.asked == Asked(("NASA", "esa"), 100)
+    assert (told.bought, told.cost_usd) == (Bought(posts=300, users=2, counts=1), 1.525)
+    assert asdict(told.totals) == {
+        "accounts": 3,
+        "unavailable": 1,
+        "fetched": 300,
+        "published": 300,
+        "rejected": 0,
+        "duplicates": 0,
+        "outside": 0,
+        "over_limit": 0,
+        "proof": {"matched": 2, "unchecked": 1},
+        "alarms": 3,
+        "drift": ["article", "views"],
+    }
+    assert [account.username for account in told.accounts] == ["NASA", "esa", "gone"]
+    assert told.objects["csv"].sha256 == "ab"
+
+
+def test_a_receipt_is_kept_as_json_and_the_same_one_as_the_same_bytes():
+    one, same = (a_receipt(account_receipt("NASA", 2)) for _ in range(2))
+    assert decoded(encoded(one), Receipt) == one
+    assert encoded(one) == encoded(same)
+
+
+def test_the_missing_accounts_are_those_that_x_refused():
+    told = a_receipt(
+        account_receipt("NASA", 0),
+        account_receipt("gone", 0, outcome="unavailable"),
+        account_receipt("esa", 5, outcome="limit"),
+    )
+    assert [account.username for account in told.missing] == ["gone"]
+
+
+# For people
+
+
+def test_a_receipt_reads_as_a_table():
+    told = a_receipt(
+        account_receipt("NASA", 200),
+        account_receipt("esa", 7, outcome="limit", proof="limited"),
+        account_receipt("gone", 0, outcome="unavailable", proof="unchecked"),
+    )
+    assert receipt.readable(told) == [
+        "account  outcome      proof      fetched  published  rejected  duplicates  outside  over_limit",
+        "NASA     complete     matched    200      200        0         0           0        0",
+        "esa      limit        limited    7        7          0         0           0        0",
+        "gone     unavailable  unchecked  0        0          0         0           0        0",
+        "total                            207      207        0         0           0        0",
+    ]
+
+
+# Too many rejected
+
+
+def rejecting(rejected, fetched):
+    reasons = {"text: is missing": rejected}
+    return a_receipt(
+        account_receipt("NASA", 0, fetched=fetched, rejected=rejected, rejected_by_reason=reasons)
+    )
+
+
+@pytest.mark.parametrize(("rejected", "fetched"), [(0, 0), (3, 3), (4, 80), (5, 100)])
+def test_three_rejected_posts_or_one_in_twenty_are_let_through(rejected, fetched):
+    receipt.require_few_rejected(rejecting(rejected, fetched), "s3://lake/rejected")
+
+
+@pytest.mark.parametrize(("rejected", "fetched"), [(4, 4), (4, 79), (6, 119)])
+def test_more_rejected_posts_than_that_stop_the_day(rejected, fetched):
+    with pytest.raises(TooManyRejected) as error:
+        receipt.require_few_rejected(rejecting(rejected, fetched), "s3://lake/rejected")
+    assert (
+        f"{rejected} of {fetched} posts break the contract, {rejected} of them for `text: is missing`"
+        in str(error.value)
+    )

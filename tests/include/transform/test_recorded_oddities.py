@@ -1,0 +1,282 @@
+"""Posts that X sent to others, in 23 categories of oddity: each is refined by rules that hold for any post.
+
+They are read as their own account would have been. What is expected is found in another way
+than the pipeline's: by the links' addresses instead of their places.
+"""
+
+import csv
+import io
+import itertools
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from include.twitter.transform import contract, refine
+from tests.include.invented import DAY, answer, in_post_words
+from tests.include.recorded import recorded_oddities
+from tests.include.transform.test_oddities import ODDITIES
+
+pytestmark = pytest.mark.slow
+
+METRICS = {
+    "like_count": "likes",
+    "retweet_count": "retweets",
+    "reply_count": "replies",
+    "quote_count": "quotes",
+    "bookmark_count": "bookmarks",
+    "impression_count": "impressions",
+}
+
+
+@dataclass
+class Case:
+    """A real post and what came of it, as the one post of an account."""
+
+    post: dict[str, Any]
+    tally: refine.Tally
+    rows: pd.DataFrame
+    rejected: list[dict[str, Any]]
+
+    @property
+    def row(self):
+        return self.rows.iloc[0]
+
+    def entities(self, name):
+        """The entities of one kind; tools that saved them write an empty list as an empty object."""
+        return list((self.post.get("entities") or {}).get(name) or [])
+
+    def links(self):
+        """The links that stand in the text, as X's entities name them."""
+        return [url for url in self.entities("urls") if url["url"] in self.post["text"]]
+
+    @property
+    def media(self):
+        """X's own link to attached media at the end of the text, or nothing."""
+        return next(
+            (url["url"] for url in self.links() if "media_key" in url and self.ends_with(url["url"])), ""
+        )
+
+    def ends_with(self, url):
+        return self.post["text"].rstrip().endswith(url)
+
+
+def of_the_day(sent):
+    """The same post at the same time of the day of these tests: together they are refined in a moment."""
+    return sent | {"created_at": f"{DAY}{sent['created_at'][10:]}"} if "created_at" in sent else sent
+
+
+def cases_of(posts):
+    """Refine each post as the one post of an account."""
+    sources = [
+        refine.Source(f"account_{number}", sent.get("author_id"), [answer(sent)])
+        for number, sent in enumerate(posts)
+    ]
+    (batch,) = refine.batches(sources, day=DAY, limit=0)
+    rows = dict(list(batch.rows.groupby("username")))
+    rejected = {source.username: [] for source in sources}
+    for item in batch.rejected:
+        rejected[item["username"]].append(item)
+    return [
+        Case(sent, tally, rows.get(tally.username, batch.rows[:0]), rejected[tally.username])
+        for sent, tally in zip(posts, batch.tallies, strict=True)
+    ]
+
+
+def whole(url):
+    return url.get("unwound_url") or url["expanded_url"]
+
+
+def resolved(text):
+    """Without the three escapes of X; the one of the ampersand last, so that nothing is resolved twice."""
+    for escape, character in (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
+        text = text.replace(escape, character)
+    return text
+
+
+@pytest.fixture(scope="module")
+def oddities():
+    recorded = recorded_oddities()
+    cases = iter(cases_of([of_the_day(post) for posts in recorded.values() for post in posts]))
+    return {name: [next(cases) for _ in posts] for name, posts in recorded.items()}
+
+
+@pytest.fixture(scope="module")
+def published(oddities):
+    return [case for cases in oddities.values() for case in cases if len(case.rows)]
+
+
+def test_each_category_of_the_recorded_posts_has_an_invented_one(oddities):
+    assert sorted(oddities) == sorted(ODDITIES)
+
+
+def test_every_recorded_post_with_a_time_is_published_and_one_without_is_rejected_for_it(oddities):
+    rejected = Counter()
+    for name, cases in oddities.items():
+        for case in cases:
+            whole_post = "created_at" in case.post
+            assert dict(case.tally.reasons) == ({} if whole_post else {"created_at: is missing": 1})
+            assert {key: number for key, number in case.tally.counts.items() if number} == {
+                "fetched": 1,
+                "published" if whole_post else "rejected": 1,
+            }
+            assert [item["post"] for item in case.rejected] == ([] if whole_post else [case.post])
+            rejected[name] += not whole_post
+    assert +rejected == {"community": 1, "edited": 2}
+    assert sum(map(len, oddities.values())) == 203
+
+
+def test_the_text_is_the_posts_with_its_escapes_resolved_and_its_links_whole(published):
+    for case in published:
+        text = case.post["text"]
+        if case.media:
+            text = text.rstrip().removesuffix(case.media).rstrip()
+        text = resolved(text)
+        for url in case.links():
+            text = text.replace(url["url"], whole(url))
+        assert case.row["text"] == text
+    assert sum(bool(case.media) for case in published) > 20
+    assert sum(len(case.links()) for case in published) > 150
+
+
+def test_no_escape_of_x_is_left_in_a_text(published):
+    escaped = [case for case in published if re.search("&(amp|lt|gt);", case.post["text"])]
+    for case in escaped:
+        if not re.search("&amp;(amp|lt|gt);", case.post["text"]):
+            assert not re.search("&(amp|lt|gt);", case.row["text"])
+    assert len(escaped) > 20
+
+
+def test_no_short_link_is_left_where_x_says_what_it_leads_to(published):
+    for case in published:
+        assert [url["url"] for url in case.links() if url["url"] in case.row["text"]] == []
+
+
+def test_the_links_are_those_of_the_text_in_order_without_the_one_to_attached_media(published):
+    for case in published:
+        own = {url["url"]: whole(url) for url in case.links() if "media_key" not in url}
+        assert case.row["urls"] == sorted(own.values(), key=lambda url: case.row["text"].index(url))
+    assert any(len(case.row["urls"]) > 2 for case in published)
+
+
+def test_hashtags_mentions_and_cashtags_are_those_that_x_names(published):
+    for case in published:
+        assert case.row["hashtags"] == [entity["tag"] for entity in case.entities("hashtags")]
+        assert case.row["mentions"] == [entity["username"] for entity in case.entities("mentions")]
+        assert case.row["cashtags"] == [entity["tag"] for entity in case.entities("cashtags")]
+    assert sum(len(case.row["hashtags"]) for case in published) > 300
+    assert sum(len(case.row["mentions"]) for case in published) > 300
+
+
+def test_a_post_is_one_line_of_the_csv_and_its_line_breaks_are_spaces(published):
+    broken = 0
+    for case in published:
+        (line,) = contract.csv_text(case.rows).splitlines()
+        cells = dict(zip(contract.NAMES, next(csv.reader(io.StringIO(line))), strict=True))
+        assert cells["text"] == re.sub("[\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029]+", " ", case.row["text"])
+        assert json.loads(cells["hashtags"]) == case.row["hashtags"]
+        broken += cells["text"] != case.row["text"]
+    assert broken > 50
+
+
+def test_a_count_is_the_one_that_x_sent_and_empty_where_it_sent_none(published):
+    for case in published:
+        sent = case.post.get("public_metrics") or {}
+        read = {name: case.row[column] for name, column in METRICS.items() if not pd.isna(case.row[column])}
+        assert read == sent
+
+
+def test_counts_that_another_tool_took_out_of_public_metrics_are_named_and_not_read(published):
+    # X itself never sends them so: a walk refuses a page of posts without `public_metrics`.
+    flat = [case for case in published if "public_metrics" not in case.post]
+    assert len(flat) == 34
+    for case in flat:
+        assert set(METRICS) <= set(case.tally.drift)
+        assert case.row[contract.METRICS].isna().all()
+
+
+def test_a_quote_and_an_edit_are_told_by_what_the_post_refers_to(published):
+    kinds = Counter()
+    for case in published:
+        quoted = any(each["type"] == "quoted" for each in list(case.post.get("referenced_tweets") or []))
+        versions = case.post.get("edit_history_tweet_ids", [case.post["id"]])
+        assert case.row["is_quote"] == quoted
+        assert (case.row["original_tweet_id"], case.row["is_edited"]) == (
+            versions[0],
+            versions.index(case.post["id"]) > 0,
+        )
+        kinds.update(quotes=quoted, edits=bool(case.row["is_edited"]))
+    assert (kinds["quotes"] > 12, kinds["edits"]) == (True, 8)
+
+
+def test_the_other_fields_are_as_x_sent_them(published):
+    for case in published:
+        sent = case.post
+        assert case.row["tweet_id"] == sent["id"]
+        assert case.row["created_at"] == pd.Timestamp(sent["created_at"])
+        for name in ("author_id", "conversation_id", "lang", "possibly_sensitive"):
+            assert case.row[name] == sent[name]
+
+
+def test_a_cut_or_withheld_post_raises_an_alarm_and_no_other_post_does(oddities):
+    cut, withheld = Counter(), Counter()
+    for name, cases in oddities.items():
+        for case in cases:
+            own = f"/i/web/status/{case.post['id']}"
+            itself = any(own in url["expanded_url"] for url in case.entities("urls"))
+            notice = "scope" in case.post.get("withheld", {})
+            alarms = [f"{case.post['id']}: a long post, cut: its whole text did not arrive"] * itself
+            alarms += [f"{case.post['id']}: withheld: its text is X's notice, not the author's"] * notice
+            assert case.tally.alarms == alarms
+            cut[name] += itself
+            withheld[name] += notice
+    assert +cut == {"truncated_long_post_without_note_tweet": 24, "edited": 2}
+    assert +withheld == {"withheld": 10}
+
+
+def test_a_field_that_nobody_asks_for_is_named(published):
+    kept = {
+        *("id", "text", "created_at", "author_id", "conversation_id", "lang", "possibly_sensitive"),
+        *("public_metrics", "entities", "referenced_tweets", "edit_history_tweet_ids", "attachments"),
+        *("edit_controls", "in_reply_to_user_id", "reply_settings", "withheld"),
+    }
+    for case in published:
+        assert dict(case.tally.drift) == dict.fromkeys(set(case.post) - kept, 1)
+
+
+def test_a_post_whose_whole_text_came_as_a_note_is_read_as_if_it_had_been_short(published):
+    # None of the recorded posts has a note, so each is told once more as the note of a cut one.
+    def as_note(sent, words):
+        own = f"https://x.com/i/web/status/{sent['id']}"
+        link = {"start": 0, "end": 4, "url": "Cut…", "expanded_url": own}
+        cut = {"text": "Cut…", "entities": {"urls": [link], "hashtags": [{"tag": "cut"}]}}
+        return words(sent | cut | {"note_tweet": {"text": sent["text"], "entities": sent.get("entities")}})
+
+    published = [case for case in published if "withheld" not in case.post]
+    vocabularies = itertools.cycle([dict, in_post_words])
+    notes = [as_note(case.post, words) for case, words in zip(published, vocabularies, strict=False)]
+    ours = [name for name in contract.NAMES if name not in ("username", "url")]
+    for case, again in zip(published, cases_of(notes), strict=True):
+        pd.testing.assert_frame_equal(
+            again.rows[ours].reset_index(drop=True), case.rows[ours].reset_index(drop=True)
+        )
+        assert again.tally.alarms == []
+
+
+def test_the_posts_of_one_author_are_refined_together_as_they_are_one_by_one(published):
+    authors = {}
+    for case in published:
+        authors.setdefault(case.post["author_id"], []).append(case)
+    several = {author_id: cases for author_id, cases in authors.items() if len(cases) > 1}
+    assert len(several) > 10
+    for author_id, cases in several.items():
+        source = refine.Source("its_author", author_id, [answer(*(case.post for case in cases))])
+        (batch,) = refine.batches([source], day=DAY, limit=0)
+        once = {case.row["original_tweet_id"]: case for case in sorted(cases, key=lambda c: c.post["id"])}
+        assert set(batch.rows["tweet_id"]) == {case.post["id"] for case in once.values()}
+        assert batch.rejected == []
+        assert batch.tallies[0].counts["duplicates"] == len(cases) - len(once)

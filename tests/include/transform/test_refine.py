@@ -1,0 +1,464 @@
+"""Raw answers → the refined rows of an account, and of several in a batch."""
+
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+
+from include.twitter.transform import contract, refine
+from tests.include.invented import (
+    DAY,
+    METRICS,
+    RECEIVED,
+    SUSPENDED,
+    account,
+    answer,
+    in_post_words,
+    link,
+    post,
+)
+from tests.include.recorded import recorded_pages
+
+
+def refined(*posts, answers=None, limit=0, day=DAY, author_id="42"):
+    pages = answers if answers is not None else [answer(*posts)]
+    return account(pages, username="ObservatoryHill", author_id=author_id, day=day, limit=limit)
+
+
+def row(**changes):
+    """The one row of one post."""
+    rows = refined(post(**changes)).rows
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
+def reasons(*posts, **more):
+    return [item["reason"] for item in refined(*posts, **more).rejected]
+
+
+def ids(came):
+    return [id_[-2:] for id_ in came.rows["tweet_id"]]
+
+
+def test_a_post_becomes_a_row():
+    assert row().to_dict() == {
+        "tweet_id": "1990000000000000001",
+        "created_at": pd.Timestamp("2026-11-18T09:01:00Z"),
+        "username": "ObservatoryHill",
+        "text": "Clear skies tonight",
+        "likes": 1,
+        "retweets": 2,
+        "replies": 3,
+        "quotes": 4,
+        "bookmarks": 5,
+        "impressions": 6,
+        "lang": "en",
+        "is_quote": False,
+        "hashtags": [],
+        "mentions": [],
+        "cashtags": [],
+        "urls": [],
+        "url": "https://x.com/ObservatoryHill/status/1990000000000000001",
+        "author_id": "42",
+        "conversation_id": "1990000000000000001",
+        "original_tweet_id": "1990000000000000001",
+        "is_edited": False,
+        "possibly_sensitive": False,
+        "captured_at": pd.Timestamp("2026-11-19T01:30:07Z"),
+    }
+
+
+def test_no_post_is_no_row_with_every_column_and_its_type():
+    empty, full = refined().rows, refined(post()).rows
+    assert list(empty.columns) == contract.NAMES
+    assert len(empty) == 0
+    assert empty.dtypes.to_dict() == full.dtypes.to_dict()
+
+
+def test_an_unavailable_account_without_an_id_is_no_row():
+    came = refined(answers=[answer(errors=[SUSPENDED])], author_id=None)
+    assert (len(came.rows), came.counts["fetched"], came.rejected) == (0, 0, [])
+
+
+# Text
+
+
+def test_a_long_post_without_entities_of_its_own_borrows_none_from_the_cut_form():
+    came = row(
+        entities={"hashtags": [{"start": 0, "end": 4, "tag": "cut"}]}, note_tweet={"text": "Long. " * 80}
+    )
+    assert (came["text"], came["hashtags"]) == ("Long. " * 80, [])
+
+
+def test_an_expanded_link_is_not_taken_for_escaped_text():
+    text = "https://t.co/aaa"
+    came = row(
+        text=text, entities={"urls": [link(text, text, expanded_url="https://sky.example/?q=&lt;x&gt;")]}
+    )
+    assert came["text"] == "https://sky.example/?q=&lt;x&gt;"
+
+
+def test_an_unwound_link_is_the_one_that_is_kept():
+    text = "https://t.co/aaa"
+    entity = link(text, text, expanded_url="https://short.example/1", unwound_url="https://sky.example/whole")
+    assert row(text=text, entities={"urls": [entity]})["urls"] == ["https://sky.example/whole"]
+
+
+def test_links_stand_in_their_order_in_the_text_however_x_lists_them():
+    text = "https://t.co/aaa and https://t.co/bbb"
+    entities = [
+        link(text, "https://t.co/bbb", expanded_url="https://b.example"),
+        link(text, "https://t.co/aaa", expanded_url="https://a.example"),
+    ]
+    came = row(text=text, entities={"urls": entities})
+    assert came["urls"] == ["https://a.example", "https://b.example"]
+    assert came["text"] == "https://a.example and https://b.example"
+
+
+def test_the_link_to_attached_media_at_the_end_is_taken_out():
+    text = "Look up &amp; see  https://t.co/pic"
+    # X lists the one link once for each of the pictures.
+    pictures = [
+        link(text, "https://t.co/pic", expanded_url="https://x.com/o/status/1/photo/1", media_key=f"3_{n}")
+        for n in (1, 2)
+    ]
+    came = row(text=text, entities={"urls": pictures})
+    assert (came["text"], came["urls"]) == ("Look up & see", [])
+
+
+def test_a_post_that_is_only_a_picture_has_an_empty_text():
+    text = "https://t.co/pic"
+    picture = link(text, text, expanded_url="https://x.com/o/status/1/photo/1", media_key="3_1")
+    assert row(text=text, entities={"urls": [picture]})["text"] == ""
+
+
+def test_a_link_to_media_inside_the_text_is_expanded_and_is_none_of_the_links():
+    text = "https://t.co/pic was yesterday"
+    picture = link(text, "https://t.co/pic", expanded_url="https://x.com/o/status/1/photo/1", media_key="3_1")
+    came = row(text=text, entities={"urls": [picture]})
+    assert (came["text"], came["urls"]) == ("https://x.com/o/status/1/photo/1 was yesterday", [])
+
+
+def test_a_link_before_the_media_link_stays():
+    text = "Read https://t.co/aaa https://t.co/pic"
+    entities = [
+        link(text, "https://t.co/aaa", expanded_url="https://a.example"),
+        link(text, "https://t.co/pic", expanded_url="https://x.com/o/status/1/photo/1", media_key="3_1"),
+    ]
+    came = row(text=text, entities={"urls": entities})
+    assert (came["text"], came["urls"]) == ("Read https://a.example", ["https://a.example"])
+
+
+def test_an_entity_whose_offsets_miss_the_link_changes_nothing():
+    text = "Odd https://t.co/aaa"
+    wrong = {"start": 0, "end": 16, "url": "https://t.co/aaa", "expanded_url": "https://a.example"}
+    assert row(text=text, entities={"urls": [wrong]})["text"] == "Odd https://t.co/aaa"
+
+
+def test_a_link_that_x_lists_twice_is_one_link():
+    text = "Read https://t.co/aaa now"
+    twice = [link(text, "https://t.co/aaa", expanded_url="https://a.example") for _ in range(2)]
+    came = row(text=text, entities={"urls": twice})
+    assert (came["text"], came["urls"]) == ("Read https://a.example now", ["https://a.example"])
+
+
+def test_hashtags_and_mentions_are_kept_without_their_signs():
+    came = row(
+        text="#Mars #火星 @esa @NASA",
+        entities={
+            "hashtags": [{"start": 0, "end": 5, "tag": "Mars"}, {"start": 6, "end": 9, "tag": "火星"}],
+            "mentions": [
+                {"start": 10, "end": 14, "username": "esa", "id": "1"},
+                {"start": 15, "end": 20, "username": "NASA", "id": "2"},
+            ],
+        },
+    )
+    assert (came["hashtags"], came["mentions"]) == (["Mars", "火星"], ["esa", "NASA"])
+
+
+def test_the_text_keeps_its_line_breaks_and_odd_characters():
+    text = "one\n\ntwo\u2028three\u200f\u202efour 🜨\tfive"
+    assert row(text=text)["text"] == text
+
+
+# What kind of post it is
+
+
+@pytest.mark.parametrize(
+    ("references", "is_quote"),
+    [
+        (None, False),
+        ([{"type": "quoted", "id": "7"}], True),
+        ([{"type": "replied_to", "id": "7"}], False),
+        ([{"type": "replied_to", "id": "7"}, {"type": "quoted", "id": "8"}], True),
+    ],
+)
+def test_a_quote_is_told_by_its_references_only(references, is_quote):
+    assert row(referenced_tweets=references)["is_quote"] == is_quote
+
+
+def test_text_that_looks_like_a_retweet_or_a_quote_is_a_post_like_any_other():
+    text = "RT @esa: look https://x.com/esa/status/7"
+    came = row(text=text)
+    assert (came["text"], came["is_quote"]) == (text, False)
+
+
+def test_an_edited_post_is_one_row_with_its_latest_version():
+    versions = ["1990000000000000001", "1990000000000000002"]
+    came = refined(
+        post(2, text="mended", edit_history_tweet_ids=versions),
+        post(1, text="typo", edit_history_tweet_ids=versions),
+    )
+    assert came.rows[["tweet_id", "text", "original_tweet_id", "is_edited"]].values.tolist() == [
+        ["1990000000000000002", "mended", "1990000000000000001", True]
+    ]
+    assert came.counts["duplicates"] == 1
+
+
+def test_the_first_version_of_a_post_that_was_edited_on_the_next_day_is_no_edit():
+    # X names every version, also to those who read the first one (seen on the wire, October 2022).
+    versions = ["1990000000000000001", "1990000000000000099"]
+    edited_later = post(99, created_at="2026-11-19T00:04:00.000Z", edit_history_tweet_ids=versions)
+    came = refined(edited_later, post(1, edit_history_tweet_ids=versions))
+    assert came.rows[["tweet_id", "original_tweet_id", "is_edited"]].values.tolist() == [
+        ["1990000000000000001", "1990000000000000001", False]
+    ]
+
+
+def test_a_post_that_comes_twice_is_one_row_as_it_was_read_last():
+    later = RECEIVED + timedelta(minutes=5)
+    came = refined(
+        answers=[
+            answer(post(public_metrics=METRICS | {"like_count": 1})),
+            answer(post(public_metrics=METRICS | {"like_count": 9}), received_at=later),
+        ]
+    )
+    assert came.rows[["likes", "captured_at"]].values.tolist() == [[9, pd.Timestamp("2026-11-19T01:35:07Z")]]
+    assert (came.counts["fetched"], came.counts["published"], came.counts["duplicates"]) == (2, 1, 1)
+
+
+# Numbers
+
+
+# Both vocabularies
+
+
+def test_both_vocabularies_give_equal_rows():
+    text = "&lt;3 https://t.co/aaa"
+    posts = [
+        post(
+            1,
+            text=text,
+            entities={"urls": [link(text, "https://t.co/aaa", expanded_url="https://a.example")]},
+        ),
+        post(2, text="cut", note_tweet={"text": "whole", "entities": {"hashtags": [{"tag": "whole"}]}}),
+        post(3, referenced_tweets=[{"type": "quoted", "id": "7"}]),
+        post(4, edit_history_tweet_ids=["1980000000000000001", "1990000000000000004"]),
+    ]
+    old, new = refined(*posts), refined(*map(in_post_words, posts))
+    assert old.rows["text"].tolist()[1] == "whole"
+    pd.testing.assert_frame_equal(new.rows, old.rows)
+    assert new.counts == old.counts
+
+
+# What is no row
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"id": 1990000000000000001}, "id: expected str, got int"),
+        ({"id": "abc"}, "tweet_id: is no id"),
+        ({"created_at": "yesterday"}, "created_at: is no time"),
+        ({"author_id": "43"}, "author_id: is not the account's own"),
+        ({"public_metrics": {"like_count": -1}}, "likes: is negative"),
+    ],
+)
+def test_a_post_that_breaks_the_contract_is_rejected_with_the_reason(changes, reason):
+    broken = post(2, **changes)
+    came = refined(post(1), broken, post(3))
+    assert ids(came) == ["01", "03"]
+    assert came.rejected == [{"username": "ObservatoryHill", "reason": reason, "post": broken}]
+
+
+@pytest.mark.parametrize(("thing", "kind"), [(None, "null"), (5, "int"), ("text", "str"), ([], "array")])
+def test_what_is_no_post_at_all_is_rejected(thing, kind):
+    came = refined(post(1), thing)
+    assert came.rejected == [
+        {"username": "ObservatoryHill", "reason": f"post: expected object, got {kind}", "post": thing}
+    ]
+
+
+@pytest.mark.parametrize("id_", ["1990000000000000002\n", "١٢٣", "12345678901234567890", ""])
+def test_an_id_is_one_to_nineteen_digits_and_nothing_else(id_):
+    assert reasons(post(2, id=id_)) == ["tweet_id: is no id"]
+
+
+# The day
+
+
+@pytest.mark.parametrize(
+    ("created_at", "inside"),
+    [
+        ("2026-11-17T23:59:59.000Z", False),
+        ("2026-11-18T00:00:00.000Z", True),
+        ("2026-11-18T23:59:59.000Z", True),
+        ("2026-11-18T23:59:59.999Z", True),
+        ("2026-11-19T00:00:00.000Z", False),
+        ("2026-11-19T00:30:00+01:00", True),
+    ],
+)
+def test_only_posts_of_the_day_are_published(created_at, inside):
+    came = refined(post(created_at=created_at))
+    assert (came.counts["published"], came.counts["outside"]) == ((1, 0) if inside else (0, 1))
+
+
+def test_the_limit_keeps_the_latest_posts():
+    came = refined(*(post(n) for n in (4, 3, 2, 1)), limit=3)
+    assert ids(came) == ["02", "03", "04"]
+    assert came.counts["over_limit"] == 1
+
+
+def test_rows_are_in_order_of_time_and_then_of_id():
+    same = "2026-11-18T08:00:00.000Z"
+    came = refined(post(7, created_at=same), post(3), post(6, created_at=same), post(1))
+    assert ids(came) == ["06", "07", "01", "03"]
+
+
+def test_fetched_is_published_and_rejected_and_duplicates_and_outside_and_over_the_limit():
+    came = refined(
+        post(1),
+        post(1),
+        post(2, text=None),
+        post(3, created_at="2026-11-19T00:00:00.000Z"),
+        post(4, author_id="43"),
+        post(5, created_at="yesterday"),
+        post(6),
+        post(7),
+        None,
+        limit=2,
+    )
+    assert dict(came.counts) == {
+        "fetched": 9,
+        "published": 2,
+        "rejected": 4,
+        "duplicates": 1,
+        "outside": 1,
+        "over_limit": 1,
+    }
+    # A rejected post takes no place of a good one.
+    assert ids(came) == ["06", "07"]
+
+
+def test_a_rejected_post_that_came_twice_is_one_rejected_and_one_duplicate():
+    malformed, late = post(1, text=None), post(2, created_at="yesterday")
+    came = refined(malformed, late, post(3), malformed, late, post(3))
+    assert [item["post"] for item in came.rejected] == [malformed, late]
+    assert came.tally.reasons == {"text: is missing": 1, "created_at: is no time": 1}
+    assert {name: number for name, number in came.counts.items() if number} == {
+        "fetched": 6,
+        "published": 1,
+        "rejected": 2,
+        "duplicates": 3,
+    }
+
+
+def test_rejects_without_an_id_are_each_one_of_their_own():
+    came = refined(None, None, post(1, id=None), post(2, id=None), {"id": 5}, {"id": 5})
+    assert (came.counts["rejected"], came.counts["duplicates"]) == (6, 0)
+
+
+def test_a_bad_version_of_an_edit_takes_no_good_one_with_it():
+    bad = post(2, edit_history_tweet_ids=[post(1)["id"], post(2)["id"]], public_metrics={"like_count": -1})
+    came = refined(post(1), bad)
+    assert ids(came) == ["01"]
+    assert [r["reason"] for r in came.rejected] == ["likes: is negative"]
+
+
+@pytest.mark.parametrize("created_at", ["now", "today", "2026-11-18", "2026", "2026-11-18T09:00:00"])
+def test_only_what_x_sends_is_a_time(created_at):
+    assert reasons(post(1, created_at=created_at)) == ["created_at: is no time"]
+
+
+def test_a_number_of_5000_digits_behind_an_ampersand_is_text():
+    text = "&#" + "9" * 5000 + ";"
+    assert refined(post(1, text=text)).rows["text"].tolist() == [text]
+
+
+def test_an_account_without_an_id_publishes_nothing():
+    assert refined(post(1), author_id=None).rejected[0]["reason"] == "author_id: is not the account's own"
+
+
+def test_the_received_time_is_the_time_of_capture():
+    at = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
+    came = refined(answers=[answer(post(), received_at=at)])
+    assert came.rows["captured_at"].tolist() == [pd.Timestamp("2026-11-20T12:00:30Z")]
+
+
+# What X itself sent
+
+
+def of_the_day(tweet):
+    """The same post by the account and on the day of these tests, where it has an author and a time."""
+    own = {"author_id": "42"} if "author_id" in tweet else {}
+    moved = {"created_at": f"2026-11-18{tweet['created_at'][10:]}"} if "created_at" in tweet else {}
+    return tweet | own | moved
+
+
+def test_recorded_timelines_are_refined_without_a_rejection():
+    timelines = [
+        page["body"]["data"]
+        for page in recorded_pages()
+        if isinstance(page["body"].get("data"), list) and "author_id" in page["body"]["data"][0]
+    ]
+    came = refined(answers=[answer(*map(of_the_day, posts)) for posts in timelines])
+    assert came.rejected == []
+    assert came.counts["fetched"] == 368
+    assert came.counts["published"] + came.counts["duplicates"] == 368
+    contract.arrow_table(came.rows).validate(full=True)
+
+
+# Several accounts
+
+
+def batches(*accounts, limit=0):
+    sources = [refine.Source(name, author, [answer(*posts)]) for name, author, posts in accounts]
+    return list(refine.batches(sources, day=DAY, limit=limit))
+
+
+def test_the_accounts_of_a_batch_keep_their_order_and_the_limit_is_that_of_each():
+    own = [post(n, author_id="7") for n in (4, 5, 6)]
+    (batch,) = batches(("b", "42", [post(2), post(3), post(1)]), ("none", "1", []), ("a", "7", own), limit=2)
+    assert batch.rows[["username", "tweet_id"]].values.tolist() == [
+        ["b", "1990000000000000002"],
+        ["b", "1990000000000000003"],
+        ["a", "1990000000000000005"],
+        ["a", "1990000000000000006"],
+    ]
+    assert [(t.username, t.counts["published"], t.counts["over_limit"], t.first) for t in batch.tallies] == [
+        ("b", 2, 1, "2026-11-18T09:02:00Z"),
+        ("none", 0, 0, None),
+        ("a", 2, 1, "2026-11-18T09:05:00Z"),
+    ]
+
+
+def test_no_account_at_all_is_no_row():
+    assert [row for batch in batches() for row in batch.rows.itertuples()] == []
+
+
+@pytest.mark.parametrize(("first", "sizes"), [(4_999, [5_000]), (5_000, [5_000, 1])])
+def test_a_batch_is_closed_after_the_account_that_fills_it(first, sizes):
+    accounts = [("a", "42", [post(1)] * first), ("b", "7", [post(2, author_id="7")])]
+    assert [sum(tally.counts["fetched"] for tally in batch.tallies) for batch in batches(*accounts)] == sizes
+
+
+def test_fields_that_nobody_knows_are_counted_and_lose_nothing():
+    new = {"views": 1, "public_metrics": METRICS | {"view_count": 1}}
+    came = refined(post(1, **new), post(2, views=2), post(3))
+    assert ids(came) == ["01", "02", "03"]
+    assert dict(came.tally.drift) == {"views": 2, "public_metrics.view_count": 1}
+
+
+def test_cashtags_are_kept_without_their_sign():
+    came = row(text="$SKY $MARS", entities={"cashtags": [{"tag": "SKY"}, {"tag": "MARS"}]})
+    assert came["cashtags"] == ["SKY", "MARS"]

@@ -1,0 +1,218 @@
+"""Whoever comes after a purchase, and however it ended, buys only what is missing of what is wanted."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from include.twitter.errors import Busy, OverBudget, Shrunk
+
+pytestmark = pytest.mark.live
+
+TIMELINE = r"/2/users/\d+/tweets"
+
+
+def test_a_retry_after_the_manifest_sends_no_request_and_hands_on_the_same(pipeline, x):
+    first = pipeline.extract("posts_5_a, posts_6_b")
+    x.forget()
+
+    assert pipeline.extract(attempt=2) == first
+    assert x.requests() == []
+
+
+def test_a_new_host_over_the_same_bucket_sends_no_request(pipeline, x):
+    first = pipeline.extract("posts_5_a, posts_6_b", name="of the host that was lost")
+    x.forget()
+
+    assert pipeline.extract(name="of the new host") == first
+    assert x.requests() == []
+
+
+def test_a_clear_of_extract_after_shrunk_buys_nothing(pipeline, x):
+    pipeline.load(pipeline.transform(pipeline.extract("posts_5_a, posts_6_b")))
+    empty = {"match": TIMELINE, "status": 200, "body": {"meta": {"result_count": 0}}, "times": 2}
+    counted = {
+        "match": "counts",
+        "status": 200,
+        "body": {"meta": {"total_tweet_count": 0}},
+        "times": 2,
+    }
+    x.order(empty, counted)
+    staged = pipeline.transform(pipeline.extract(name="again", buy_again=True), name="again")
+    with pytest.raises(Shrunk, match="posts_5_a: 5 rows are landed, this run has 0"):
+        pipeline.load(staged, name="again")
+    x.order()
+    x.forget()
+
+    pipeline.extract(name="again", buy_again=True, attempt=2)
+
+    assert x.requests() == []
+
+
+def test_an_account_added_to_a_landed_day_is_all_that_is_bought(pipeline, x, bucket):
+    pipeline.put(tweet_limit=0)
+    first = pipeline.load(pipeline.transform(pipeline.extract("posts_103_a")))
+    x.forget()
+
+    bought = pipeline.extract("posts_103_a, posts_5_b", name="a rerun")
+    landed = pipeline.load(pipeline.transform(bought, name="a rerun"), name="a rerun")
+
+    assert x.asked() == ["users", "timeline", "token", "count"]
+    assert landed["rows"] == first["rows"] + 5
+    assert bucket.ledger_mills() == round(1000 * bought["cost_usd"])
+
+
+def test_accounts_that_are_not_asked_for_any_more_stay_in_the_day(pipeline, x):
+    pipeline.load(pipeline.transform(pipeline.extract("posts_5_a, posts_6_b")))
+
+    landed = pipeline.load(
+        pipeline.transform(pipeline.extract("posts_4_c", name="rerun"), name="rerun"), name="rerun"
+    )
+
+    assert landed["proof"] == {"posts_5_a": "matched", "posts_6_b": "matched", "posts_4_c": "matched"}
+    assert landed["rows"] == 15
+
+
+def test_accounts_leave_a_day_that_may_shrink(pipeline, x, bucket):
+    pipeline.load(pipeline.transform(pipeline.extract("posts_5_a, posts_6_b")))
+    pipeline.put(accept_shrink="2026-11-20")
+    x.forget()
+
+    staged = pipeline.transform(pipeline.extract("posts_6_b", name="rerun"), name="rerun")
+    landed = pipeline.load(staged, name="rerun")
+
+    assert x.requests() == []
+    assert landed["proof"] == {"posts_6_b": "matched"}
+    assert bucket.json("twitter_receipts/dt=2026-11-20/receipt.json")["decreases"] == [
+        {"username": "posts_5_a", "landed": 5, "published": 0}
+    ]
+
+
+def test_an_account_that_left_and_comes_back_is_not_bought_again(pipeline, x):
+    pipeline.extract("posts_5_a, posts_6_b")
+    pipeline.put(accept_shrink="2026-11-20")
+    pipeline.extract("posts_6_b", attempt=2)
+    pipeline.put(accept_shrink="")
+    x.forget()
+
+    bought = pipeline.extract("posts_6_b, posts_5_a", attempt=3)
+
+    assert [kind for kind in x.asked() if kind in ("timeline", "users")] == []
+    assert pipeline.refine(bought)["posts_5_a"]["published"] == 5
+
+
+def test_a_raised_limit_buys_the_older_posts_alone(pipeline, x):
+    pipeline.put(tweet_limit=20)
+    before = pipeline.extract("posts_90_a")["posts"]
+    pipeline.put(tweet_limit=0)
+    x.forget()
+
+    bought = pipeline.extract(attempt=2)
+
+    whole = pipeline.refine(bought)["posts_90_a"]
+    assert whole["published"] + whole["duplicates"] == 90
+    assert whole["outside"] == 1, "of the next midnight, in the first page"
+    assert sum(request["posts"] for request in x.requests()) == bought["posts"] - before == 91 - before
+    assert "until_id" in x.requests()[0]["query"]
+
+
+def test_a_lowered_limit_buys_nothing_and_publishes_the_latest(pipeline, x):
+    pipeline.extract("posts_90_a")
+    pipeline.put(tweet_limit=10)
+    x.forget()
+
+    bought = pipeline.extract(attempt=2)
+
+    assert x.requests() == []
+    assert pipeline.refine(bought)["posts_90_a"]["published"] == 10
+
+
+def test_buying_afresh_is_a_wish_that_is_fulfilled_once(pipeline, x):
+    first = pipeline.extract("posts_5_a")
+    x.forget()
+    second = pipeline.extract(name="wish", buy_again=True)
+    assert x.asked().count("timeline") == 1
+    x.forget()
+
+    cleared = pipeline.extract(name="wish", buy_again=True, attempt=2)
+    others = pipeline.extract(name="another run")
+
+    assert x.requests() == []
+    assert ["/buy=1/" in first["manifest"], "/buy=2/" in second["manifest"]] == [True, True]
+    assert second == cleared == others
+
+
+def test_what_is_bought_afresh_keeps_the_accounts_that_are_not_asked_for(pipeline, x):
+    pipeline.extract("posts_5_a, posts_6_b")
+
+    bought = pipeline.extract("posts_6_b", name="wish", buy_again=True)
+
+    assert bought["posts"] == 7
+    published = {name: line["published"] for name, line in pipeline.refine(bought, name="wish").items()}
+    assert published == {"posts_5_a": 5, "posts_6_b": 6}
+
+
+def test_while_another_run_buys_a_day_nothing_is_bought(pipeline, x, bucket):
+    x.order({"match": TIMELINE, "status": 503})
+    with pytest.raises(Exception, match="503"):
+        pipeline.extract("posts_5_a")
+    key = "twitter_raw/dt=2026-11-20/buy=1/manifest.json"
+    until = datetime(2026, 11, 22, 12, 2, tzinfo=UTC)
+    writer = {"name": "somebody else", "attempt": 1, "token": "t", "until": until.isoformat()}
+    bucket.write(key, bucket.json(key) | {"writer": writer})
+    x.forget()
+
+    with pytest.raises(Busy, match=r"Another run is buying 2026-11-20 .* that shows at 12:02:00 UTC"):
+        pipeline.extract(attempt=2)
+
+    assert x.requests() == []
+    bought = pipeline.extract(attempt=3, now=until)
+    assert (bought["posts"], x.asked().count("timeline")) == (6, 1)
+
+
+def test_over_the_turn_of_the_month_each_month_is_capped(pipeline, x, bucket):
+    moments = iter([datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC)] * 14)
+    after = datetime(2026, 12, 1, 0, 0, 1, tzinfo=UTC)
+    x.clock(after)
+    pipeline.put(month_budget_usd="1", run_budget_usd="0", tweet_limit=0)
+    bucket.write(
+        "twitter_ledger/month=2026-12/2026-11-01-1.json",
+        {"day": "2026-11-01", "buy": 1, "month": "2026-12", "reserved_mills": 900, "spent_mills": 900},
+    )
+    run = pipeline.run("2026-11-28")
+    object.__setattr__(run, "now", lambda: next(moments, after))
+    pipeline.put(handles=",".join(f"posts_60_{n}" for n in range(4)))
+    from include.twitter.extract import extract
+
+    with pytest.raises(OverBudget, match=r"Variable twitter_month_budget_usd"):
+        extract(run)
+
+    spent = {entry["day"] + entry["month"]: entry["spent_mills"] for entry in bucket.ledger()}
+    assert spent["2026-11-282026-11"] > 0
+    assert 900 + spent.get("2026-11-282026-12", 0) <= 1000
+    assert sum(spent.values()) - 900 == x.served_mills()
+
+
+def test_the_second_reading_keeps_the_limit(pipeline, x):
+    pipeline.put(tweet_limit=100)
+
+    bought = pipeline.extract("limited_900_b", "2026-11-19")
+
+    line = pipeline.refine(bought, "2026-11-19")["limited_900_b"]
+    assert (line["published"], line["proof"], line["outcome"]) == (100, "limited", "limit")
+    assert bought["posts"] <= 200
+
+
+def test_a_count_of_the_archive_costs_a_cent(pipeline, x, bucket):
+    bought = pipeline.extract("posts_9_a", "2026-10-20")
+
+    assert (bought["archive_counts"], bought["counts"]) == (1, 0)
+    assert bucket.ledger_mills() == x.served_mills() == 9 * 5 + 10 + 10
+
+
+def test_posts_of_ones_own_cost_a_fifth(pipeline, x, bucket):
+    pipeline.put(own_handle="@Posts_9_A")
+
+    bought = pipeline.extract("posts_9_a, posts_5_b")
+
+    assert (bought["own_posts"], bought["posts"]) == (10, 6)
+    assert bucket.ledger_mills() == 10 * 1 + 6 * 5 + 2 * 10 + 5
