@@ -90,7 +90,7 @@ clean: ## Remove the environments and all local state
 	rm -rf $(VENV) .local
 
 # In the order of tests/conftest.py: the stacks first.
-TEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+TEST = $(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
 DEPLOY = $(BIN)/python -m deploy --stack $(or $(STACK),twitter)
 COMPILE = $(BIN)/uv pip compile $(UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock'

@@ -187,7 +187,7 @@ def test_the_lines_that_the_architecture_quotes_are_lines_of_the_library():
 def test_ci_runs_every_make_command_of_the_readme():
     said = set(re.findall(r"^make [a-z]+", (ROOT / "README.md").read_text(), re.MULTILINE))
     run_by_ci = set(re.findall(r"^make [a-z]+", (ROOT / ".ci/run").read_text(), re.MULTILINE))
-    # tests/e2e/test_commands.py, tests/deploy/test_commands.py
+    # tests/local/test_commands.py, tests/deploy/test_commands.py
     run_by_a_test = {"make up", "make deploy", "make secrets", "make connect"}
     assert said - run_by_ci - run_by_a_test == set()
 
