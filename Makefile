@@ -1,7 +1,7 @@
 # Bare `make` lists the targets.
 .DEFAULT_GOAL := help
 .PHONY: help run up test check test-stackless lint format docs versions audit image deploy secrets connect password upgrade teardown \
-	test-deploy lock raise clean
+	test-deploy test-hands lock raise clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -74,6 +74,9 @@ teardown: $(INSTALLED) ## Delete host, role and tables; the bucket and what land
 
 test-deploy: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Rehearse the deployment without AWS: role, policies, host, image
 	$(BIN)/python -m pytest tests/deploy -m "" $(ARGS)
+
+test-hands: $(INSTALLED) $(MINISTACK_INSTALLED) ## Do to a running day what people and platforms do: minutes
+	$(BIN)/python -m pytest tests/e2e -m hands $(ARGS)
 
 lock: $(INSTALLED) ## Resolve the lock files anew from requirements.txt and pyproject.toml
 	$(COMPILE) requirements.txt --group dev -o requirements.lock
