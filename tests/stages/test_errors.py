@@ -1,4 +1,4 @@
-"""What X's errors come to, played over the wire through the real extract. All of them: test_x_api.py."""
+"""What X's errors come to, played over the wire through the real extract. All of them: test_x.py."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -243,6 +243,14 @@ def test_each_month_has_an_entry_and_a_cap_and_both_are_in_the_cap_of_the_purcha
     assert [(each.month, each.spent_mills) for each in months] == [("2026-11", 550), ("2026-12", 400)]
 
 
+def test_a_request_is_booked_in_the_month_in_which_it_was_held_whenever_its_answer_comes(lake):
+    moment = TURNING[0]
+    with money(lake, clock=lambda: moment) as drawn, drawn.hold("posts", 100, 5) as bill:
+        moment = TURNING[1]
+        assert bill(came(2)).sent_at == TURNING[0]
+    assert (entry(lake).month, entry(lake).bought) == ("2026-11", Bought(posts=2))
+
+
 def test_what_was_spent_in_another_month_counts_against_the_cap_of_the_purchase(lake):
     with money(lake, run=1_000, posts=160, clock=lambda: TURNING[1]) as drawn:
         assert spend(drawn, 0) == 40
@@ -324,6 +332,20 @@ def test_what_was_lost_after_a_takeover_is_added_to_the_entry_of_who_took_over(l
             spend(drawn, 3)
     assert (entry(lake).spent_mills, entry(lake).reserved_mills, entry(lake).unstaged_mills) == (75, 75, 50)
     assert entry(lake).bought == Bought(posts=5)
+
+
+def test_who_took_over_goes_on_when_nothing_but_a_loss_was_added_to_its_entry(lake):
+    with ExitStack() as late:
+        stale = late.enter_context(money(lake))
+        with pytest.raises(OSError), stale.hold("posts", 100, 5) as bill:
+            bill(came(10))
+            raise OSError("the page is another's")
+        with money(lake, posts=2) as drawn:
+            spend(drawn, 3)
+            late.close()
+            assert entry(lake).unstaged_mills == 50
+            spend(drawn, 4, wanted=500)
+    assert (entry(lake).spent_mills, entry(lake).bought) == (95, Bought(posts=9))
 
 
 # Several readers
