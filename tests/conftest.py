@@ -1,6 +1,8 @@
 """Airflow finds an empty home of its own, whatever the shell says; and which tests begin, and where."""
 
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +17,13 @@ os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
 FIRST = ("stack", "stand_ins", "live", "slow")
 """Fixtures and marks of the tests that begin first, the longest before the others."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left_open() -> Iterator[None]:
+    """What nobody closed is found while there is still a test to fail: a worker's end fails nothing."""
+    yield
+    gc.collect()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
