@@ -45,9 +45,10 @@ def wire(stand_ins, deployment, monkeypatch):
 
         def forward(self):
             headers = {name.lower(): value for name, value in self.headers.items()}
-            seen.append(Seen(self.command, unquote(urlsplit(self.path).path)[1:].partition("/")[2], headers))
+            key = unquote(urlsplit(self.path).path)[1:].partition("/")[2]
+            seen.append(Seen(self.command, key, headers))
             body = self.rfile.read(int(headers.get("content-length", 0)))
-            if seen.refuses and re.search(seen.refuses, f"{self.command} {seen[-1].key}"):
+            if seen.refuses and re.search(seen.refuses, f"{self.command} {key}"):
                 self.answer(403, [], b"<Error><Code>AccessDenied</Code></Error>")
                 return
             there = http.client.HTTPConnection(upstream, timeout=30)
@@ -162,3 +163,15 @@ def test_pages_are_read_side_by_side(pipeline, wire):
     reads = [seen.key for seen in wire if seen.method == "GET" and seen.key.endswith(".json.gz")]
     assert len(reads) == len(set(reads)) == 20
     assert staged["rows"] == 40
+
+
+def test_a_page_that_was_never_written_leaves_a_gap_and_no_dead_end(pipeline, wire, x):
+    pipeline.put(tweet_limit=0)
+    wire.refuses = r"PUT .*/counts-of/0001"
+    with pytest.raises(NoPermission):
+        pipeline.extract(",".join(f"posts_2_n{number}" for number in range(41)))  # three counts at once
+    wire.refuses = ""
+
+    bought = pipeline.extract(attempt=2)
+
+    assert {line["proof"] for line in pipeline.accounts(bought).values()} == {"matched"}
