@@ -6,8 +6,19 @@ from datetime import datetime
 from typing import Any, Self
 
 import httpx
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 DAG = "twitter"
+
+
+class AirflowRefused(RuntimeError):
+    """Airflow's API answered with an error."""
+
+
+class AirflowBusy(AirflowRefused):
+    """It cannot answer at the moment."""
+
+
 COMES_BACK = ("up_for_retry", "up_for_reschedule")
 """States of a stage that waits for its own next turn."""
 
@@ -89,9 +100,19 @@ class Airflow:
                 self._call("PUT", f"/backfills/{backfill['id']}/cancel")
         day = midnight.isoformat()
         wanted = {"dag_id": DAG, "from_date": day, "to_date": day, "reprocess_behavior": "completed"}
-        self._call("POST", "/backfills", json=wanted)
+        self._backfill(wanted)
         of_day = {"logical_date_gte": day, "logical_date_lte": day}
         return self._call("GET", f"/dags/{DAG}/dagRuns", params=of_day)["dag_runs"][0]["dag_run_id"]
+
+    # sqlite answers so when the scheduler writes in the same moment; Airflow takes back what it had begun.
+    @retry(
+        retry=retry_if_exception_type(AirflowBusy),
+        stop=stop_after_attempt(10),
+        wait=wait_fixed(1),
+        reraise=True,
+    )
+    def _backfill(self, wanted: dict[str, Any]) -> None:
+        self._call("POST", "/backfills", json=wanted)
 
     def run_state(self, run: str) -> str:
         return self._call("GET", f"/dags/{DAG}/dagRuns/{run}")["state"]
@@ -119,12 +140,9 @@ class Airflow:
     def _call(self, method: str, path: str, **request: Any) -> Any:
         answer = self._http.request(method, path, **request)
         if answer.is_error:
-            raise AirflowRefused(f"{method} {answer.url}: {answer.status_code} {_detail(answer)}")
+            refusal = AirflowBusy if answer.status_code == 503 else AirflowRefused
+            raise refusal(f"{method} {answer.url}: {answer.status_code} {_detail(answer)}")
         return answer.json() if answer.content else None
-
-
-class AirflowRefused(RuntimeError):
-    """Airflow's API answered with an error."""
 
 
 def _error(events: list[dict[str, Any]]) -> str | None:

@@ -96,7 +96,7 @@ def test_the_example_settings_name_settings_that_exist():
 
 def test_uv_trusts_the_systems_certificates_unless_told_otherwise(monkeypatch):
     def exported(*words):
-        makefiles = ["make", "-f", "Makefile", "-f", "-", "show", *words]
+        makefiles = ["make", "--no-print-directory", "-f", "Makefile", "-f", "-", "show", *words]
         show = "show:\n\t@echo $$UV_SYSTEM_CERTS\n"
         return subprocess.run(
             makefiles, cwd=ROOT, input=show, capture_output=True, text=True, check=True

@@ -90,7 +90,12 @@ class Airflow:
     def backfill(self, first: str, last: str, **more: Any) -> dict[str, str]:
         """Start a backfill; returns the run of each day."""
         asked = {"dag_id": "twitter", "from_date": f"{first}T00:00:00Z", "to_date": f"{last}T00:00:00Z"}
-        self.call("POST", "/backfills", json={**asked, "reprocess_behavior": "completed", **more})
+        asked |= {"reprocess_behavior": "completed", **more}
+        # sqlite is locked where the scheduler writes in the same moment.
+        post = eventually(
+            lambda: self._http.post("/backfills", json=asked), lambda answer: answer.status_code != 503, 30
+        )
+        assert post.is_success, post.text
         return {
             run["logical_date"][:10]: run["dag_run_id"]
             for run in self.call("GET", "/dags/twitter/dagRuns", params={"limit": 1000})["dag_runs"]
