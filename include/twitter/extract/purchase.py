@@ -181,8 +181,10 @@ class Purchase:
         """Keep an answer as the next page of its folder, which nobody has written before; returns its key."""
         folder = folder.lower()
         with self._writing:
-            key = f"{self._prefix}{folder}/{len(self._pages[folder]) + 1:04}.json.gz"
-            self._pages[folder].append(key)
+            pages = self._pages[folder]
+            number = int(pages[-1][-12:-8]) + 1 if pages else 1  # one before it may never have been written
+            key = f"{self._prefix}{folder}/{number:04}.json.gz"
+            pages.append(key)
         self._lake.swap(key, answer.to_bytes(), None)
         with self._writing:
             self._book(answer)
