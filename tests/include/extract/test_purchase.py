@@ -381,6 +381,16 @@ def test_a_try_stages_after_the_last_page_of_the_one_before(lake):
     assert lake.keys(f"{ROOT}nasa/") == [f"{ROOT}nasa/0001.json.gz", f"{ROOT}nasa/0002.json.gz"]
 
 
+def test_a_try_stages_after_the_last_page_also_where_one_before_it_was_never_written(lake):
+    killed(lake, (COUNTS, counted(1)), (COUNTS, counted(2)))
+    del lake.objects[f"{ROOT}counts-of/0001.json.gz"]  # two readers, and the slower one's write did not arrive
+    killed(lake, (COUNTS, counted(3)), attempt=2)
+    assert lake.keys(f"{ROOT}counts-of/") == [
+        f"{ROOT}counts-of/0002.json.gz",
+        f"{ROOT}counts-of/0003.json.gz",
+    ]
+
+
 def test_of_what_was_closed_only_the_accounts_of_which_something_is_missing_are_gone_on_from(lake):
     close(lake, account_read("NASA", outcome="limit", limit=1), account_read("esa"), limit=1)
     killed(lake, (SEARCHED + "NASA", answer(post(3))), limit=1, attempt=2)
