@@ -383,7 +383,9 @@ def test_a_try_stages_after_the_last_page_of_the_one_before(lake):
 
 def test_a_try_stages_after_the_last_page_also_where_one_before_it_was_never_written(lake):
     killed(lake, (COUNTS, counted(1)), (COUNTS, counted(2)))
-    del lake.objects[f"{ROOT}counts-of/0001.json.gz"]  # two readers, and the slower one's write did not arrive
+    del lake.objects[
+        f"{ROOT}counts-of/0001.json.gz"
+    ]  # two readers, and the slower one's write did not arrive
     killed(lake, (COUNTS, counted(3)), attempt=2)
     assert lake.keys(f"{ROOT}counts-of/") == [
         f"{ROOT}counts-of/0002.json.gz",
