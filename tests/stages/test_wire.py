@@ -30,6 +30,9 @@ class Wire(list[Seen]):
     """Every S3 request that the stages send while a test runs, in order; what it `refuses` is denied."""
 
     refuses = ""
+    at_once = 0
+    """The most requests that were on their way together."""
+    under_way = 0
 
     def puts(self, part: str) -> list[Seen]:
         return [seen for seen in self if seen.method == "PUT" and part in seen.key]
@@ -47,6 +50,8 @@ def wire(stand_ins, deployment, monkeypatch):
             headers = {name.lower(): value for name, value in self.headers.items()}
             key = unquote(urlsplit(self.path).path)[1:].partition("/")[2]
             seen.append(Seen(self.command, key, headers))
+            seen.under_way += 1
+            seen.at_once = max(seen.at_once, seen.under_way)
             body = self.rfile.read(int(headers.get("content-length", 0)))
             if seen.refuses and re.search(seen.refuses, f"{self.command} {key}"):
                 self.answer(403, [], b"<Error><Code>AccessDenied</Code></Error>")
@@ -58,6 +63,7 @@ def wire(stand_ins, deployment, monkeypatch):
             answer = there.getresponse()
             data = answer.read()
             there.close()
+            seen.under_way -= 1
             self.answer(answer.status, answer.getheaders(), data)
 
         def answer(self, status, headers, data):
@@ -157,11 +163,13 @@ def test_pages_are_read_side_by_side(pipeline, wire):
     handles = ",".join(f"posts_2_n{number}" for number in range(20))
     bought = pipeline.extract(handles)
     wire.clear()
+    wire.at_once = 0
 
     staged = pipeline.transform(bought)
 
     reads = [seen.key for seen in wire if seen.method == "GET" and seen.key.endswith(".json.gz")]
     assert len(reads) == len(set(reads)) == 20
+    assert wire.at_once > 4, "the accounts have a page each"
     assert staged["rows"] == 40
 
 

@@ -60,8 +60,9 @@ class Bill:
     number: int = 0
 
     def __call__(self, answer: Answer) -> Answer:
+        answer = replace(answer, sent_at=self.at)
         self.number = answer.billed
-        return replace(answer, sent_at=self.at)
+        return answer
 
 
 class _Month:

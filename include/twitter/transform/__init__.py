@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -65,7 +67,7 @@ def _refined(here: Lake, run: Run, manifest: Manifest, partition: Partition) -> 
     accounts = sorted(manifest.accounts, key=lambda account: account.username)
     limit = manifest.asked.tweet_limit
     entries: list[receipt.AccountReceipt] = []
-    for batch in refine.batches((_source(here, a) for a in accounts), day=run.day, limit=limit):
+    for batch in refine.batches(_sources(here, accounts), day=run.day, limit=limit):
         partition.append(batch)
         for tally in batch.tallies:
             entries.append(receipt.entry(accounts[len(entries)], tally))
@@ -74,5 +76,8 @@ def _refined(here: Lake, run: Run, manifest: Manifest, partition: Partition) -> 
     return entries
 
 
-def _source(here: Lake, account: AccountRead) -> refine.Source:
-    return refine.Source(account.username, account.id, here.answers(account.pages))
+def _sources(here: Lake, accounts: list[AccountRead]) -> Iterator[refine.Source]:
+    """The accounts with their answers: those of the next ones are read ahead."""
+    answers = here.answers(page for account in accounts for page in account.pages)
+    for account in accounts:
+        yield refine.Source(account.username, account.id, islice(answers, len(account.pages)))
