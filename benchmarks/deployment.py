@@ -1,14 +1,18 @@
 """A sound deployment on the stand-ins, for the benchmarks: no Airflow, a clock that is moved by hand."""
 
+import asyncio
 import json
 import logging
 import os
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -44,8 +48,11 @@ class StandIns:
         for key in self.keys(prefix):
             self._s3.delete_object(Bucket=self._bucket, Key=key)
 
+    def read(self, key: str) -> bytes:
+        return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+
     def json(self, key: str) -> Any:
-        return json.loads(self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read())
+        return json.loads(self.read(key))
 
 
 def put(**variables: Any) -> None:
@@ -78,3 +85,48 @@ def deployed() -> Iterator[StandIns]:
             os.environ["AIRFLOW_CONN_TWITTER_DEFAULT"] = json.dumps(connection)
             put(bucket=stack.bucket)
             yield StandIns(stack)
+
+
+@contextmanager
+def slow_s3(seconds: float) -> Iterator[None]:
+    """S3 answers so many seconds later: by way of a proxy in front of the stand-in for AWS."""
+    there = urlsplit(os.environ["AWS_ENDPOINT_URL"])
+
+    async def connected(asks: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
+        sent, asked = await asyncio.open_connection(there.hostname, there.port)
+        waiting = asyncio.Event()
+
+        async def ask() -> None:
+            while data := await asks.read(1 << 20):
+                waiting.set()
+                asked.write(data)
+            asked.close()
+
+        async def answer() -> None:
+            while data := await sent.read(1 << 20):
+                if waiting.is_set():
+                    waiting.clear()
+                    await asyncio.sleep(seconds)
+                answers.write(data)
+            answers.close()
+
+        await asyncio.gather(ask(), answer())
+
+    started: Future[tuple[int, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def serve() -> None:
+        server = await asyncio.start_server(connected, "127.0.0.1", 0)
+        stop = asyncio.Event()
+        started.set_result((server.sockets[0].getsockname()[1], asyncio.get_running_loop(), stop))
+        await stop.wait()
+
+    thread = Thread(target=asyncio.run, args=(serve(),), daemon=True)
+    thread.start()
+    port, loop, stop = started.result(10)
+    os.environ["AWS_ENDPOINT_URL_S3"] = f"http://127.0.0.1:{port}"
+    try:
+        yield
+    finally:
+        del os.environ["AWS_ENDPOINT_URL_S3"]
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
