@@ -3,9 +3,9 @@ with S3 answering after 25 ms, interrupted before the counts, gone on with, and 
 
     python -m benchmarks.accounts
 
-The goal is 6 s for 100 accounts, look-ups and counts included: eight readers need 100 × 0.2 s / 8 = 2.5 s for the
-pages, 0.2 s for the look-up, 0.2 s for the bearer token, and two rounds of group counts. Staged pages are read 16
-at a time: 500 of them need 500 × 0.025 s / 16 = 0.8 s, one after the other 12.5 s.
+The goal is 6 s for 100 accounts, look-ups and counts included: eight readers need 100 × 0.2 s / 8 = 2.5 s
+for the pages, 0.2 s for the look-up, 0.2 s for the bearer token, and two rounds of group counts. Staged
+pages are read 16 at a time: 500 of them need 500 × 0.025 s / 16 = 0.8 s, one after the other 12.5 s.
 """
 
 import sys

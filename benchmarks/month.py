@@ -3,15 +3,15 @@
     python -m benchmarks.month
 
 Each day runs at 02:00 of the next one. Some meet outages in the middle of a walk, an empty page, a short
-account; one `extract` is killed with pages in flight. Stages of landed days are cleared, a new host takes over
-the bucket, an account is added to landed days, one of them older than a week, and the limit is raised.
+account; one `extract` is killed with pages in flight. Stages of landed days are cleared, a new host takes
+over the bucket, an account is added to landed days, one of them older than a week, and the limit is raised.
 """
 
 import gzip
 import json
 import sys
 from collections import Counter
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from multiprocessing import get_context
 from time import sleep
 from typing import Any
@@ -54,7 +54,7 @@ LATER: dict[int, list[tuple[str, list[int]]]] = {
 }
 """What is done to which landed days, by the day of the month after which it is done."""
 CHANGED = {"account added": {"handles": f"{HANDLES}, the_weaver"}, "limit raised": {"tweet_limit": 150}}
-"""The Variables that are changed for it, and stay so. Where none is, nothing is missing: X hears of nothing."""
+"""The Variables that are changed for it, and stay so. Where none is, nothing is missing, and X hears nothing."""
 
 
 class Month:
@@ -67,7 +67,7 @@ class Month:
         """Requests to X where nothing was missing."""
         self._tries: Counter[tuple[int, str]] = Counter()
         self._bought: dict[int, dict[str, Any]] = {}
-        self._now = datetime.min
+        self._now = datetime.min.replace(tzinfo=UTC)
 
     def day(self, number: int) -> None:
         """Land a day, then do what is done after it to others."""
