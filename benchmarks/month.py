@@ -54,7 +54,7 @@ LATER: dict[int, list[tuple[str, list[int]]]] = {
 }
 """What is done to which landed days, by the day of the month after which it is done."""
 CHANGED = {"account added": {"handles": f"{HANDLES}, the_weaver"}, "limit raised": {"tweet_limit": 150}}
-"""The Variables that are changed for it, and stay so. Where none is, nothing is missing: no request at all."""
+"""The Variables that are changed for it, and stay so. Where none is, nothing is missing: no request."""
 
 
 class Month:
