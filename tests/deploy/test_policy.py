@@ -20,7 +20,7 @@ OWN = [
     "twitter_parquet/dt=2026-11-18/refined_tweets.parquet",
     "twitter_rejected/dt=2026-11-18/rejected_tweets.jsonl.gz",
     "twitter_receipts/dt=2026-11-18/receipt.json",
-    "twitter_raw/dt=2026-11-18/run=r/buy=1/acme_press/0001.json.gz",
+    "twitter_raw/dt=2026-11-18/buy=1/acme_press/0001.json.gz",
     "twitter_ledger/month=2026-11/r-1.json",
     "twitter_accounts/accounts.json",
     "staging/twitter/dt=2026-11-18/run=r/receipt.json",
