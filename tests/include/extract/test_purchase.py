@@ -331,6 +331,14 @@ class MeetingLake(MemoryLake):
         return super().swap(key, data, tag)
 
 
+def test_an_equal_page_of_another_writer_is_not_taken_for_ones_own(lake):
+    late, quicker = purchase(lake), purchase(lake, attempt=2)
+    quicker.stage("NASA", answer(post(1)))
+    with pytest.raises(Busy, match="was written by somebody else"):
+        late.stage("NASA", answer(post(1)))
+    assert (quicker.bought, late.bought) == ({"2026-11": Bought(posts=1)}, {})
+
+
 def test_two_readers_that_stage_in_one_folder_at_once_never_write_the_same_key():
     lake = MeetingLake()
     bought = purchase(lake)
