@@ -78,12 +78,10 @@ class AccountRead(Struct, kw_only=True):
 class Writer(Struct, frozen=True):
     """Who buys for a purchase now, and until when nobody else may."""
 
-    name: str
-    """Of its run, with the time at which that was started."""
-    attempt: int
-    """The try of `extract`: a later one of the same run takes over at once."""
+    run: str
+    """A hash of its run's id."""
     token: str
-    """Random: it tells two processes of one try apart."""
+    """Random: it tells two processes apart."""
     until: Moment
     """Put off while it buys; who is not heard of until then is gone."""
 

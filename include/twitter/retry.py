@@ -7,7 +7,7 @@ from datetime import timedelta
 from airflow.sdk import RetryPolicy
 from airflow.sdk.definitions.retry_policy import RetryDecision
 
-from include.twitter.errors import Refused, TryLater
+from include.twitter.errors import Busy, Refused, TryLater
 from include.twitter.run import now
 
 FIRST_DELAY = timedelta(seconds=15)
@@ -20,7 +20,7 @@ TRIES_FOR_SURPRISES = 3
 
 
 class AsTheErrorSays(RetryPolicy):
-    """A refusal fails at once; a rate window waits for its reset; an outage backs off."""
+    """A refusal fails at once; a rate window waits for its reset; an outage and another writer back off."""
 
     def evaluate(self, exception, try_number, max_tries, context=None) -> RetryDecision:
         if isinstance(exception, Refused):
@@ -28,10 +28,13 @@ class AsTheErrorSays(RetryPolicy):
         # Tries count on over clears; what matters is how many this clear has used.
         used = try_number - max(max_tries - context["task"].retries, 0) if context else try_number
         if isinstance(exception, TryLater):
-            if exception.at and (wait := exception.at - now()) > timedelta(0):
-                reason = f"X answers again at {exception.at:%H:%M:%S} UTC"
-                return RetryDecision.retry(min(wait, LONGEST_DELAY), reason)
-            return RetryDecision.retry(backoff(used), type(exception).__doc__)
+            wait = exception.at - now() if exception.at else timedelta(0)
+            if isinstance(exception, Busy):  # who buys for hours puts its time off again and again
+                wait = max(wait, backoff(used))
+            if wait <= timedelta(0):
+                return RetryDecision.retry(backoff(used), type(exception).__doc__)
+            reason = f"It is tried again at {now() + wait:%H:%M:%S} UTC"
+            return RetryDecision.retry(min(wait, LONGEST_DELAY), reason)
         if used >= TRIES_FOR_SURPRISES:
             return RetryDecision.fail(f"{TRIES_FOR_SURPRISES} tries failed alike")
         return RetryDecision.default()

@@ -28,18 +28,9 @@ class Run:
     day: Day
     id: str
     """A key-safe name, the same for every try of every stage of the run."""
-    attempt: int = 1
-    """The try of this stage; it counts on over clears."""
     now: Callable[[], datetime] = now
     buy_again: bool = False
     """Whether the day is to be bought afresh, once."""
-    started: str = ""
-    """When Airflow started the run: it tells two runs apart that have the same name in two Airflows."""
-
-    @property
-    def writer(self) -> str:
-        """The name under which it writes: the same for every try, another once an ended run is cleared."""
-        return f"{self.id} {self.started}".strip()
 
 
 def current() -> Run:
@@ -48,11 +39,15 @@ def current() -> Run:
     run = Run(
         day=day_of(context),
         id=short_hash(context["dag_run"].run_id),
-        attempt=context["ti"].try_number,
         buy_again=bool(context["params"].get("buy_again")),
-        started=str(context["dag_run"].start_date or ""),
     )
-    log.info("Day %s (UTC), run=%s (%s), try %d", run.day, run.id, context["dag_run"].run_id, run.attempt)
+    log.info(
+        "Day %s (UTC), run=%s (%s), try %d",
+        run.day,
+        run.id,
+        context["dag_run"].run_id,
+        context["ti"].try_number,
+    )
     return run
 
 

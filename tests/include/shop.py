@@ -91,7 +91,6 @@ class Try:
         shop: Shop,
         lake: MemoryLake,
         *handles: str,
-        attempt: int = 1,
         limit: int = 0,
         old: bool = False,
         cap: int = 0,
@@ -101,7 +100,7 @@ class Try:
         self._caps = Caps(("twitter_run_budget_usd", cap), ("twitter_month_budget_usd", 0))
         self._access = XAccess(host=shop.wire.host, bearer_token="bearer-token-c2d4")
         self.now = RECEIVED
-        run = Run(DAY, "c0ffee123456", attempt, lambda: self.now)
+        run = Run(DAY, "c0ffee123456", lambda: self.now)
         self.purchase = Purchase(lake, run, Asked(handles, limit), may_leave=False)
         self.collection = Collection(self.purchase, limit, old)
         self.stopped = Event()

@@ -9,7 +9,7 @@ from airflow.sdk.definitions.retry_policy import RetryAction
 from airflow.sdk.exceptions import AirflowException
 
 from include.twitter import errors
-from include.twitter.errors import BadSetting, Outage, RateLimited, Refused
+from include.twitter.errors import BadSetting, Busy, Outage, RateLimited, Refused
 from include.twitter.retry import FIRST_DELAY, LONGEST_DELAY, RETRIES, AsTheErrorSays, backoff
 
 REFUSALS = [kind for kind in Refused.__subclasses__() if kind is not BadSetting]
@@ -37,7 +37,14 @@ def test_a_rate_limit_waits_for_its_reset():
     decision = decided(RateLimited("X answered 429", at=reset))
     assert decision.action is RetryAction.RETRY
     assert timedelta(minutes=9, seconds=50) < decision.retry_delay <= timedelta(minutes=10)
-    assert decision.reason == f"X answers again at {reset:%H:%M:%S} UTC"
+    assert decision.reason == f"It is tried again at {reset:%H:%M:%S} UTC"
+
+
+def test_another_writer_is_waited_for_longer_each_time_and_never_less_than_its_turn():
+    soon = datetime.now(UTC) + timedelta(seconds=40)
+    waits = [decided(Busy("2026-11-18 is being bought", at=soon), used).retry_delay for used in (1, 2, 3, 25)]
+    assert all(timedelta(seconds=30) < wait <= timedelta(seconds=40) for wait in waits[:2])
+    assert waits[2:] == [4 * FIRST_DELAY, LONGEST_DELAY]
 
 
 def test_a_reset_that_has_passed_never_asks_for_a_wait_of_nothing():

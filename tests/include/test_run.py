@@ -8,7 +8,7 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include.twitter.day import Day
 from include.twitter.errors import BadDay
-from include.twitter.run import Run, day_of, require_ended, wait_until_settled
+from include.twitter.run import day_of, require_ended, wait_until_settled
 
 
 def context(run_type, *, day=None, logical_date=None, start=None, end=None, run_after=None):
@@ -129,14 +129,6 @@ def test_a_day_that_has_not_settled_comes_back_when_it_has():
     with pytest.raises(AirflowRescheduleException) as rescheduled:
         wait_until_settled(Day.parse("2026-11-21"), timedelta(minutes=90), utc(2026, 11, 22, 1, 29, 59))
     assert rescheduled.value.reschedule_date == utc(2026, 11, 22, 1, 30)
-
-
-def test_a_run_writes_under_one_name_until_it_is_cleared_or_another_airflow_runs_it():
-    one, retried, cleared = (
-        Run(Day.parse("2026-11-21"), "c0ffee123456", attempt, started=started)
-        for attempt, started in [(1, "2026-11-22 01:30"), (2, "2026-11-22 01:30"), (3, "2026-11-22 09:00")]
-    )
-    assert one.writer == retried.writer != cleared.writer
 
 
 def test_a_settled_day_goes_on():

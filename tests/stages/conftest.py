@@ -195,12 +195,11 @@ class Pipeline:
         self,
         day: str = RECENT,
         *,
-        attempt: int = 1,
         name: str = "",
         now: datetime = NOW,
         buy_again: bool = False,
     ) -> Run:
-        return Run(Day.parse(day), short_hash(self.name + name), attempt, lambda: now, buy_again)
+        return Run(Day.parse(day), short_hash(self.name + name), lambda: now, buy_again)
 
     def extract(self, handles: str | None = None, day: str = RECENT, **more: Any) -> dict[str, Any]:
         if handles:

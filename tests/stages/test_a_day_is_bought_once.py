@@ -15,7 +15,7 @@ def test_a_retry_after_the_manifest_sends_no_request_and_hands_on_the_same(pipel
     first = pipeline.extract("posts_5_a, posts_6_b")
     x.forget()
 
-    assert pipeline.extract(attempt=2) == first
+    assert pipeline.extract() == first
     assert x.requests() == []
 
 
@@ -43,7 +43,7 @@ def test_a_clear_of_extract_after_shrunk_buys_nothing(pipeline, x):
     x.order()
     x.forget()
 
-    pipeline.extract(name="again", buy_again=True, attempt=2)
+    pipeline.extract(name="again", buy_again=True)
 
     assert x.requests() == []
 
@@ -90,11 +90,11 @@ def test_accounts_leave_a_day_that_may_shrink(pipeline, x, bucket):
 def test_an_account_that_left_and_comes_back_is_not_bought_again(pipeline, x):
     pipeline.extract("posts_5_a, posts_6_b")
     pipeline.put(accept_shrink="2026-11-20")
-    pipeline.extract("posts_6_b", attempt=2)
+    pipeline.extract("posts_6_b")
     pipeline.put(accept_shrink="")
     x.forget()
 
-    bought = pipeline.extract("posts_6_b, posts_5_a", attempt=3)
+    bought = pipeline.extract("posts_6_b, posts_5_a")
 
     assert [kind for kind in x.asked() if kind in ("timeline", "users")] == []
     assert pipeline.refine(bought)["posts_5_a"]["published"] == 5
@@ -106,7 +106,7 @@ def test_a_raised_limit_buys_the_older_posts_alone(pipeline, x):
     pipeline.put(tweet_limit=0)
     x.forget()
 
-    bought = pipeline.extract(attempt=2)
+    bought = pipeline.extract()
 
     whole = pipeline.refine(bought)["posts_90_a"]
     assert whole["published"] + whole["duplicates"] == 90
@@ -120,7 +120,7 @@ def test_a_lowered_limit_buys_nothing_and_publishes_the_latest(pipeline, x):
     pipeline.put(tweet_limit=10)
     x.forget()
 
-    bought = pipeline.extract(attempt=2)
+    bought = pipeline.extract()
 
     assert x.requests() == []
     assert pipeline.refine(bought)["posts_90_a"]["published"] == 10
@@ -133,7 +133,7 @@ def test_buying_afresh_is_a_wish_that_is_fulfilled_once(pipeline, x):
     assert x.asked().count("timeline") == 1
     x.forget()
 
-    cleared = pipeline.extract(name="wish", buy_again=True, attempt=2)
+    cleared = pipeline.extract(name="wish", buy_again=True)
     others = pipeline.extract(name="another run")
 
     assert x.requests() == []
@@ -156,16 +156,16 @@ def test_while_another_run_buys_a_day_nothing_is_bought(pipeline, x, bucket):
     with pytest.raises(Exception, match="503"):
         pipeline.extract("posts_5_a")
     key = "twitter_raw/dt=2026-11-20/buy=1/manifest.json"
-    until = datetime(2026, 11, 22, 12, 2, tzinfo=UTC)
-    writer = {"name": "somebody else", "attempt": 1, "token": "t", "until": until.isoformat()}
+    until = datetime(2026, 11, 22, 12, 1, tzinfo=UTC)
+    writer = {"run": "somebody else", "token": "t", "until": until.isoformat()}
     bucket.write(key, bucket.json(key) | {"writer": writer})
     x.forget()
 
-    with pytest.raises(Busy, match=r"Another run is buying 2026-11-20 .* that shows at 12:02:00 UTC"):
-        pipeline.extract(attempt=2)
+    with pytest.raises(Busy, match=r"2026-11-20 is being bought .* that shows at 12:01:00 UTC"):
+        pipeline.extract()
 
     assert x.requests() == []
-    bought = pipeline.extract(attempt=3, now=until)
+    bought = pipeline.extract(now=until)
     assert (bought["posts"], x.asked().count("timeline")) == (6, 1)
 
 

@@ -60,8 +60,8 @@ def test_after_raising_the_run_cap_only_the_rest_is_bought(pipeline, x, bucket):
         pipeline.extract(TWELVE)
     pipeline.put(run_budget_usd="100")
 
-    bought = pipeline.extract(TWELVE, attempt=2)
-    pipeline.transform(bought, attempt=2)
+    bought = pipeline.extract(TWELVE)
+    pipeline.transform(bought)
 
     assert {name: bought[name] for name in ("posts", "users", "counts")} == {
         name: whole[name] for name in ("posts", "users", "counts")
@@ -148,7 +148,7 @@ def test_while_a_purchase_goes_on_its_entry_covers_what_it_has_spent_and_may_spe
     x.order({"match": TIMELINE, "delay": 0.5})
 
     with ThreadPoolExecutor(1) as pool:
-        second = pool.submit(pipeline.extract, "posts_250_long", attempt=2)
+        second = pool.submit(pipeline.extract, "posts_250_long")
         while (entry := bucket.ledger()[0])["reserved_mills"] == spent and not second.done():
             pass
         second.result()
@@ -191,7 +191,7 @@ def test_a_try_killed_before_its_first_answer_does_not_hold_the_month_for_good(p
     killed = EARLIER | {"day": "2026-11-20", "reserved_mills": 10_000, "spent_mills": 0}
     bucket.write("twitter_ledger/month=2026-11/2026-11-20-1.json", killed)
 
-    pipeline.extract("posts_5_a", attempt=2)
+    pipeline.extract("posts_5_a")
 
     assert bucket.ledger_mills() == x.served_mills()
 

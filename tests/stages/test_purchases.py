@@ -43,7 +43,7 @@ def test_a_failure_at_any_request_costs_nothing_twice(pipeline, x, bucket, undis
         pipeline.extract(THREE)
     assert bucket.ledger_mills() == x.served_mills()
     assert [r["status"] for r in x.requests()].count(503) == 1
-    account = pipeline.refine(pipeline.extract(THREE, attempt=2), attempt=2)
+    account = pipeline.refine(pipeline.extract(THREE))
 
     assert (billed(x.requests()).total(), x.served_mills()) == (8, undisturbed["mills"])
     assert bucket.ledger_mills() == undisturbed["mills"]
@@ -59,7 +59,7 @@ def test_many_failures_in_a_row_cost_nothing_twice(pipeline, x, bucket):
     while True:
         tries += 1
         try:
-            bought = pipeline.extract("posts_250_three", attempt=tries)
+            bought = pipeline.extract("posts_250_three")
         except Outage:
             continue
         break
@@ -77,7 +77,7 @@ def test_a_clear_of_a_red_run_asks_only_for_the_missing_account(pipeline, x):
         pipeline.load(pipeline.transform(bought))
     x.forget()
 
-    bought = pipeline.extract("posts_5_gone, posts_7_more", attempt=2)
+    bought = pipeline.extract("posts_5_gone, posts_7_more")
     pipeline.load(pipeline.transform(bought))
 
     assert "/buy=1/" in bought["manifest"]
@@ -100,7 +100,7 @@ def test_a_clear_of_a_red_run_repeats_no_page_and_no_count(pipeline, x):
     first = pipeline.extract(handles)
     x.forget()
 
-    second = pipeline.extract(handles, attempt=2)
+    second = pipeline.extract(handles)
 
     asked = [(r["path"].split("/")[2], r["query"].get("usernames")) for r in x.requests()]
     assert asked == [("users", "suspended_s,unknown_u"), ("users", None)]
@@ -116,7 +116,7 @@ def test_handles_may_change_between_two_tries(pipeline, x):
     before = billed(x.requests())
     x.forget()
 
-    bought = pipeline.extract("posts_5_d, posts_4_c, posts_3_b", attempt=2)
+    bought = pipeline.extract("posts_5_d, posts_4_c, posts_3_b")
     pipeline.load(pipeline.transform(bought))
 
     assert not before & billed(x.requests()), "nothing is asked for twice"
@@ -159,7 +159,7 @@ def test_of_100_accounts_five_are_unavailable_named_and_asked_for_alone(pipeline
     assert all(f"{handle}: " in str(raised.value) for handle in gone)
     x.forget()
 
-    pipeline.extract(attempt=2)
+    pipeline.extract()
 
     assert x.requests()[0]["query"]["usernames"] == "suspended_a,suspended_b,suspended_c,unknown_e"
     assert x.asked() == ["users", "timeline"]
@@ -176,7 +176,7 @@ def test_counts_of_many_groups_are_not_asked_for_again(pipeline, x, bucket):
         pipeline.extract(handles)
     assert len([key for key in pipeline.raw() if "/counts-of/" in key]) == 2, "one is over the other"
 
-    pipeline.extract(handles, attempt=2)
+    pipeline.extract(handles)
 
     assert max(billed(x.requests()).values()) == 1
     assert bucket.ledger_mills() == x.served_mills()

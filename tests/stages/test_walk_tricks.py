@@ -83,7 +83,7 @@ def test_after_a_refused_page_the_next_try_asks_anew_and_finds_all(pipeline, x):
     with pytest.raises(UnexpectedAnswer):
         pipeline.extract(WALKER)
 
-    account = pipeline.refine(pipeline.extract(WALKER, attempt=2))[WALKER]
+    account = pipeline.refine(pipeline.extract(WALKER))[WALKER]
 
     assert pipeline.rows() == good
     assert account["proof"] == "matched"
@@ -203,7 +203,7 @@ def test_a_walk_interrupted_on_a_recent_day_goes_on_when_the_day_has_become_old(
     later = datetime(2026, 11, 29, 12, tzinfo=UTC)
     x.clock(later)
 
-    bought = pipeline.extract(WALKER, attempt=2, now=later)
+    bought = pipeline.extract(WALKER, now=later)
 
     assert pipeline.accounts(bought)[WALKER]["posts"] >= 250
     walked = [r for r in x.requests() if r["status"] == 200 and kind(r) in ("timeline", "search")]
@@ -216,7 +216,7 @@ def test_a_red_run_cleared_when_its_day_has_become_old_lands(pipeline, x):
     later = datetime(2026, 11, 29, 12, tzinfo=UTC)
     x.clock(later)
 
-    accounts = pipeline.accounts(pipeline.extract("posts_5_a, posts_6_b", attempt=2, now=later))
+    accounts = pipeline.accounts(pipeline.extract("posts_5_a, posts_6_b", now=later))
 
     assert {name: account["outcome"] for name, account in accounts.items()} == {
         "posts_5_a": "complete",

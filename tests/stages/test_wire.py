@@ -140,7 +140,7 @@ def test_a_page_that_s3_refuses_stays_booked(pipeline, wire, x, bucket):
     assert bucket.ledger_mills() == x.served_mills() > 500
     wire.refuses = ""
 
-    bought = pipeline.extract(attempt=2)
+    bought = pipeline.extract()
 
     (entry,) = bucket.ledger()
     assert entry["spent_mills"] == x.served_mills()
@@ -180,6 +180,6 @@ def test_a_page_that_was_never_written_leaves_a_gap_and_no_dead_end(pipeline, wi
         pipeline.extract(",".join(f"posts_2_n{number}" for number in range(41)))  # three counts at once
     wire.refuses = ""
 
-    bought = pipeline.extract(attempt=2)
+    bought = pipeline.extract()
 
     assert {line["proof"] for line in pipeline.accounts(bought).values()} == {"matched"}

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from threading import RLock
+from threading import Event, RLock
 from typing import Any
 from uuid import uuid4
 
@@ -26,8 +27,8 @@ from include.twitter.lake import Lake
 from include.twitter.records import AccountRead, Asked, Bought, Manifest, Writer, decoded, encoded, total
 from include.twitter.run import Run
 
-TURN = timedelta(minutes=2)
-"""How long a writer that is not heard of keeps others away; it is heard of before a third of that is over."""
+TURN = timedelta(minutes=1)
+"""How long a writer that is not heard of keeps others away; it is heard of each third of that."""
 
 # Folders beside those of the accounts: the hyphen keeps them apart from every handle.
 LOOKUPS = "users-by"
@@ -49,18 +50,26 @@ class Purchase:
         self._lake, self._run, self._asked = lake, run, asked
         self._wanted = {handle.lower() for handle in asked.handles}
         self._tag: str | None = None
-        self.manifest = self._newest()
+        keys = lake.keys(f"{run.day.raw}buy=")
+        self.manifest = self._newest([key for key in keys if key.endswith("/manifest.json")])
         self._lines = {account.username.lower(): account for account in self.manifest.accounts}
         self._leaving = self._lines.keys() - self._wanted if may_leave else set()
         self._prefix = f"{run.day.raw}buy={self.manifest.buy}/"
+        self._closed = {
+            self.key,
+            *self.manifest.requests,
+            *(page for line in self._lines.values() for page in line.pages),
+        }
+        # Staged by one that was overtaken, when the other had closed already.
+        self._is_behind = any(key.startswith(self._prefix) for key in {*keys} - self._closed)
         self._pages: dict[str, list[str]] = defaultdict(list)
         self.bought = dict(self.manifest.bought)
         """What X has billed for it so far, by the UTC month of the request."""
         self._token = uuid4().hex
         self._writing = RLock()
+        self._over = Event()
 
-    def _newest(self) -> Manifest:
-        keys = [key for key in self._lake.keys(f"{self._run.day.raw}buy=") if key.endswith("/manifest.json")]
+    def _newest(self, keys: list[str]) -> Manifest:
         found = [opened for key in keys if (opened := self._lake.look(key))]
         manifests = [decoded(opened.data, Manifest) for opened in found]
         newest = max(manifests, key=lambda manifest: manifest.buy, default=None)
@@ -114,45 +123,59 @@ class Purchase:
     @property
     def is_complete(self) -> bool:
         """Whether all that is wanted is there and booked, and nothing else is to be written down."""
-        manifest = self.manifest
-        return not (manifest.is_open or manifest.asked != self._asked or self.missing or self._leaving)
+        is_other = self.manifest.is_open or self.manifest.asked != self._asked
+        return not (is_other or self._is_behind or self.missing or self._leaving)
 
     # Buying
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Be the only one who buys for it; Busy while another run does. A later try takes over."""
+        """Be the only one who buys for it; Busy while another does, or may do."""
         writer, run = self.manifest.writer, self._run
-        ours = writer and writer.name == run.writer and writer.attempt < run.attempt
-        if writer and not ours and run.now() < writer.until:
+        if writer and run.now() < writer.until:
             raise Busy(
-                f"Another run is buying {run.day} ({self._lake.url(self.key)}). This one goes on "
-                f"with what it leaves; if it was killed, that shows at {writer.until:%H:%M:%S} UTC."
+                f"{run.day} is being bought ({self._lake.url(self.key)}). It is gone on with from there; "
+                f"if the other was killed, that shows at {writer.until:%H:%M:%S} UTC.",
+                at=writer.until,
             )
         self.manifest.is_open = True
         self._speak_up()
-        try:
-            for key in self._lake.keys(self._prefix):
-                folder, _, page = key.removeprefix(self._prefix).partition("/")
-                if page:
-                    self._pages[folder].append(key)
-            yield
-        finally:
+        with ThreadPoolExecutor(1) as beside:
+            beside.submit(self._be_heard_of)
+            try:
+                self._list_pages()
+                yield
+            finally:
+                self._hand_over()
+
+    def _list_pages(self) -> None:
+        for key in self._lake.keys(self._prefix):
+            folder, _, page = key.removeprefix(self._prefix).partition("/")
+            if page:
+                self._pages[folder].append(key)
+
+    def _be_heard_of(self) -> None:
+        """Keep the turn also where X takes its time to answer."""
+        while not self._over.wait(TURN.total_seconds() / 6):
+            self.keep_turn()
+
+    def _hand_over(self) -> None:
+        with self._writing, suppress(Busy):
+            self._over.set()
             if self.manifest.writer:
                 self.manifest.writer = None
-                with suppress(Busy):
-                    self._write_manifest()
+                self._write_manifest()
 
     def keep_turn(self) -> None:
         """Be heard of; Busy where another has taken over."""
         with self._writing:
             writer = self.manifest.writer
-            if writer is None or self._run.now() > writer.until - TURN * 2 / 3:
+            if not self._over.is_set() and (writer is None or self._run.now() > writer.until - TURN * 2 / 3):
                 self._speak_up()
 
     def _speak_up(self) -> None:
         until = self._run.now() + TURN
-        self.manifest.writer = Writer(self._run.writer, self._run.attempt, self._token, until)
+        self.manifest.writer = Writer(self._run.id, self._token, until)
         self._write_manifest()
 
     def _write_manifest(self) -> None:
@@ -165,15 +188,14 @@ class Purchase:
     def staged(self) -> Iterator[tuple[str, str, Answer]]:
         """Folder, key and answer of all that is gone on from, in order: what was never closed, and all of the
         accounts of which something is missing."""
-        closed = {*self.manifest.requests, *(page for line in self._lines.values() for page in line.pages)}
         going_on = [handle.lower() for handle in self.missing]
         keys = [key for name in going_on if name in self._lines for key in self._lines[name].pages]
         keys += [key for name in going_on for key in (*self._pages[name], *self._pages[SEARCHED + name])]
-        keys += [key for pages in self._pages.values() for key in pages if key not in closed]
+        keys += [key for pages in self._pages.values() for key in pages if key not in self._closed]
         keys = list(dict.fromkeys(keys))
         for key, answer in zip(keys, self._lake.answers(keys), strict=True):
             self.keep_turn()
-            if key not in closed:
+            if key not in self._closed:
                 self._book(answer)
             yield key.split("/")[-2], key, answer
 
@@ -197,21 +219,25 @@ class Purchase:
 
     def close(self, read: Iterable[AccountRead]) -> None:
         """Say what is there, once every account has been asked."""
-        manifest = self.manifest
         lines = self._lines | {account.username.lower(): account for account in read}
         stay = [
             account
             for name, account in lines.items()
             if name in self._wanted or (account.posts and name not in self._leaving)
         ]
-        manifest.accounts = sorted(stay, key=lambda account: account.username)
         named = {page for account in stay for page in account.pages}
-        manifest.requests = sorted(key for keys in self._pages.values() for key in keys if key not in named)
-        manifest.bought = self.bought
-        manifest.cost_usd = dollars(cost(total(self.bought.values())))
-        manifest.asked, manifest.closed_at = self._asked, self._run.now()
-        manifest.is_open, manifest.writer = False, None
-        self._write_manifest()
+        with self._writing:
+            self._over.set()
+            manifest = self.manifest
+            manifest.accounts = sorted(stay, key=lambda account: account.username)
+            manifest.requests = sorted(
+                key for keys in self._pages.values() for key in keys if key not in named
+            )
+            manifest.bought = self.bought
+            manifest.cost_usd = dollars(cost(total(self.bought.values())))
+            manifest.asked, manifest.closed_at = self._asked, self._run.now()
+            manifest.is_open, manifest.writer = False, None
+            self._write_manifest()
 
     def summary(self) -> dict[str, Any]:
         """What `extract` hands on."""

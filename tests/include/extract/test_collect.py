@@ -195,7 +195,7 @@ def test_a_second_try_goes_on_with_a_search_that_was_cut_off_below_its_oldest_po
     with pytest.raises(Outage):
         Try(shop, lake, "NASA").collect()
     shop.asked.clear()
-    lines = Try(shop, lake, "NASA", attempt=2).collect()
+    lines = Try(shop, lake, "NASA").collect()
     assert shop.asked == ["search NASA"]
     assert shop.wire.heard[-1].query["until_id"] == "1990000000000000003"
     assert (lines["NASA"].proof, lines["NASA"].posts) == ("matched", 3)
@@ -210,7 +210,7 @@ def test_an_account_that_was_bought_is_neither_counted_nor_looked_up_when_anothe
     shop.asked.clear()
     shop.has("users out", users(out="42"))
     shop.has("search-all out", page(post(2), token="t1"))
-    lines = Try(shop, lake, "NASA", "out", attempt=2, old=True, limit=1).collect()
+    lines = Try(shop, lake, "NASA", "out", old=True, limit=1).collect()
     assert shop.asked == ["users out", "search-all out"]
     assert proofs(lines) == {"NASA": "matched", "out": "limited"}
 
@@ -291,7 +291,7 @@ def test_an_account_that_was_protected_is_looked_up_again_when_a_red_day_goes_on
     shop.has("search-all NASA", page(post(1), token="t1"))
     lines = Try(shop, lake, "NASA", old=True, limit=1).collect()
     assert lines["NASA"].reason.startswith("Authorization Error: the account is protected")
-    lines = Try(shop, lake, "NASA", attempt=2, old=True, limit=1).collect()
+    lines = Try(shop, lake, "NASA", old=True, limit=1).collect()
     assert lines["NASA"].outcome == "limit"
     assert shop.asked == ["users NASA", "users NASA", "search-all NASA"]
 

@@ -3,7 +3,8 @@
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from threading import Barrier, BrokenBarrierError, Thread
+from itertools import count
+from threading import Barrier, BrokenBarrierError, Semaphore, Thread
 
 import pytest
 
@@ -100,7 +101,7 @@ def test_of_a_day_that_was_bought_a_new_account_is_missing(lake):
 
 def test_a_day_that_was_bought_is_complete_for_whoever_asks_the_same(lake):
     close(lake, account_read("NASA"))
-    assert purchase(lake, "NASA", name="another run", attempt=4).is_complete
+    assert purchase(lake, "NASA", name="another run").is_complete
 
 
 @pytest.mark.parametrize("asked", [{"handles": ["NASA"], "limit": 10}, {"handles": ["esa", "NASA"]}])
@@ -116,6 +117,19 @@ def test_a_purchase_that_was_begun_again_and_not_closed_is_not_complete(lake):
         raise OSError("killed")
     again = purchase(lake)
     assert (again.missing, again.is_complete) == ([], False)
+
+
+def test_a_page_that_was_staged_after_it_was_closed_is_gone_over_and_booked(lake):
+    overtaken = purchase(lake, "NASA")
+    close(lake, account_read("NASA"))
+    overtaken.stage("esa", answer(post(1), post(2)))
+    again = purchase(lake, "NASA")
+    assert (again.missing, again.is_complete) == ([], False)
+    with again.turn():
+        list(again.staged())
+        again.close([])
+    assert manifest(lake).bought == {"2026-11": Bought(posts=3)}
+    assert purchase(lake, "NASA").is_complete
 
 
 def test_purchases_of_another_day_are_none_of_this_one(lake):
@@ -169,10 +183,9 @@ def test_buying_again_opens_the_next_purchase_once_a_run(lake):
     wish = {"name": "wishing", "buy_again": True}
     assert purchase(lake, **wish).name == ("2026-11-18", 2)
     close(lake, account_read("NASA"), **wish)
-    retried, cleared = (purchase(lake, attempt=attempt, **wish) for attempt in (2, 9))
-    others = purchase(lake, name="another run")
-    assert [each.name[1] for each in (retried, cleared, others)] == [2, 2, 2]
-    assert [each.is_complete for each in (retried, cleared, others)] == [True, True, True]
+    cleared, others = purchase(lake, **wish), purchase(lake, name="another run")
+    assert [each.name[1] for each in (cleared, others)] == [2, 2]
+    assert [each.is_complete for each in (cleared, others)] == [True, True]
     assert purchase(lake, name="wishing too", buy_again=True).name[1] == 3
 
 
@@ -200,45 +213,68 @@ def test_the_newest_purchase_is_the_one_with_the_highest_number(lake):
 
 
 def test_while_it_is_bought_for_the_manifest_names_the_writer_and_after_that_nobody(lake):
-    bought = purchase(lake, attempt=3, started="2026-11-19 01:30")
+    bought = purchase(lake)
     with bought.turn():
         writer = manifest(lake).writer
-        assert (writer.name, writer.attempt) == ("c0ffee123456 2026-11-19 01:30", 3)
-        assert writer.until == RECEIVED + timedelta(minutes=2)
+        assert (writer.run, writer.until) == ("c0ffee123456", RECEIVED + timedelta(minutes=1))
     assert (manifest(lake).writer, manifest(lake).is_open) == (None, True)
 
 
 @pytest.mark.parametrize(
     ("other", "may"),
     [
-        ({"name": "another run"}, False),
-        ({"name": "another run", "attempt": 9}, False),
         ({}, False),
-        ({"started": "in another Airflow", "attempt": 2}, False),
-        ({"attempt": 2}, True),
-        ({"name": "another run", "now": after(119)}, False),
-        ({"name": "another run", "now": after(120)}, True),
+        ({"name": "another run"}, False),
+        ({"now": after(59)}, False),
+        ({"now": after(60)}, True),
+        ({"name": "another run", "now": after(60)}, True),
     ],
-    ids=["another run", "its ninth try", "the same try once more", "a run of the same name",
-         "a later try of the run", "another run, soon", "another run, after two minutes"],
-)  # fmt: skip
-def test_while_a_writer_may_be_alive_only_a_later_try_of_its_run_takes_over(lake, other, may):
+    ids=["the same run once more", "another run", "soon", "after a minute", "another run, after a minute"],
+)
+def test_while_a_writer_may_be_alive_nobody_takes_over(lake, other, may):
     with purchase(lake).turn():
         late = purchase(lake, **other)
         if may:
             with late.turn():
-                assert manifest(lake).writer.name == other.get("name", "c0ffee123456")
+                assert manifest(lake).writer.run == other.get("name", "c0ffee123456")
         else:
-            with pytest.raises(Busy, match="Another run is buying 2026-11-18") as refused, late.turn():
+            with pytest.raises(Busy, match="2026-11-18 is being bought") as refused, late.turn():
                 pass
-            assert "that shows at 01:32:07 UTC" in str(refused.value)
+            assert "that shows at 01:31:07 UTC" in str(refused.value)
+            assert refused.value.at == RECEIVED + timedelta(minutes=1)
+
+
+class HeardLake(MemoryLake):
+    """Says when something was written."""
+
+    def __init__(self):
+        super().__init__()
+        self.heard = Semaphore(0)
+
+    def swap(self, key, data, tag):
+        try:
+            return super().swap(key, data, tag)
+        finally:
+            self.heard.release()
+
+
+def test_a_writer_is_heard_of_while_it_waits_for_an_answer(monkeypatch):
+    monkeypatch.setattr("include.twitter.extract.purchase.TURN", timedelta(milliseconds=30))
+    moments = count()
+    lake = HeardLake()
+    with purchase(lake, now=lambda: after(next(moments))()).turn():
+        first = manifest(lake).writer.until
+        for _ in range(3):
+            assert lake.heard.acquire(timeout=10)
+        assert manifest(lake).writer.until > first
+    assert manifest(lake).writer is None
 
 
 def test_a_writer_is_heard_of_before_a_third_of_its_time_is_over(lake):
     seconds = 0
     bought = purchase(lake, now=lambda: after(seconds)())
     with bought.turn():
-        for passed, until in [(40, "01:32:07"), (41, "01:32:48"), (81, "01:32:48"), (82, "01:33:29")]:
+        for passed, until in [(20, "01:31:07"), (21, "01:31:28"), (41, "01:31:28"), (42, "01:31:49")]:
             seconds = passed
             bought.keep_turn()
             assert f"{manifest(lake).writer.until:%T}" == until
@@ -252,7 +288,7 @@ def test_a_writer_that_was_taken_over_stops_and_leaves_the_manifest_to_the_other
             seconds = 180
             other.enter_context(purchase(lake, name="another run", now=after(180)).turn())
             stale.keep_turn()
-        assert manifest(lake).writer.name == "another run"
+        assert manifest(lake).writer.run == "another run"
 
 
 @pytest.mark.parametrize("other", [{"name": "another run"}, {}], ids=["another run", "the same try"])
@@ -266,7 +302,7 @@ def test_of_two_that_begin_at_once_one_has_the_turn(opened, other):
         lake.meanwhile = lambda: first.enter_context(quicker.turn())
         with pytest.raises(Busy), one.turn():
             pass
-        assert manifest(lake).writer.name == other.get("name", "c0ffee123456")
+        assert manifest(lake).writer.run == other.get("name", "c0ffee123456")
 
 
 def test_a_manifest_that_was_closed_by_another_is_not_closed_again(lake):
@@ -332,7 +368,7 @@ class MeetingLake(MemoryLake):
 
 
 def test_an_equal_page_of_another_writer_is_not_taken_for_ones_own(lake):
-    late, quicker = purchase(lake), purchase(lake, attempt=2)
+    late, quicker = purchase(lake), purchase(lake)
     quicker.stage("NASA", answer(post(1)))
     with pytest.raises(Busy, match="was written by somebody else"):
         late.stage("NASA", answer(post(1)))
@@ -377,7 +413,7 @@ def killed(lake, *pages, **about):
 
 def test_what_was_never_closed_is_gone_on_from_in_the_order_in_which_it_was_staged(lake):
     killed(lake, *(("NASA", answer(post(number))) for number in range(1, 12)), ("esa", answer(post(20))))
-    assert staged(purchase(lake, "nasa", attempt=2)) == [
+    assert staged(purchase(lake, "nasa")) == [
         *((f"nasa/{number:04}", f"{number:02}") for number in range(1, 12)),
         ("esa/0001", "20"),
     ]
@@ -385,7 +421,7 @@ def test_what_was_never_closed_is_gone_on_from_in_the_order_in_which_it_was_stag
 
 def test_a_try_stages_after_the_last_page_of_the_one_before(lake):
     killed(lake, ("NASA", answer(post(1), token="t1")))
-    killed(lake, ("NASA", answer(post(2))), attempt=2)
+    killed(lake, ("NASA", answer(post(2))))
     assert lake.keys(f"{ROOT}nasa/") == [f"{ROOT}nasa/0001.json.gz", f"{ROOT}nasa/0002.json.gz"]
 
 
@@ -394,7 +430,7 @@ def test_a_try_stages_after_the_last_page_also_where_one_before_it_was_never_wri
     del lake.objects[
         f"{ROOT}counts-of/0001.json.gz"
     ]  # two readers, and the slower one's write did not arrive
-    killed(lake, (COUNTS, counted(3)), attempt=2)
+    killed(lake, (COUNTS, counted(3)))
     assert lake.keys(f"{ROOT}counts-of/") == [
         f"{ROOT}counts-of/0002.json.gz",
         f"{ROOT}counts-of/0003.json.gz",
@@ -403,12 +439,12 @@ def test_a_try_stages_after_the_last_page_also_where_one_before_it_was_never_wri
 
 def test_of_what_was_closed_only_the_accounts_of_which_something_is_missing_are_gone_on_from(lake):
     close(lake, account_read("NASA", outcome="limit", limit=1), account_read("esa"), limit=1)
-    killed(lake, (SEARCHED + "NASA", answer(post(3))), limit=1, attempt=2)
-    assert staged(purchase(lake, "NASA", "esa", limit=9, attempt=3)) == [
+    killed(lake, (SEARCHED + "NASA", answer(post(3))), limit=1)
+    assert staged(purchase(lake, "NASA", "esa", limit=9)) == [
         ("nasa/0001", "01"),
         ("search-nasa/0001", "03"),
     ]
-    assert staged(purchase(lake, "NASA", "esa", limit=1, attempt=4)) == [("search-nasa/0001", "03")]
+    assert staged(purchase(lake, "NASA", "esa", limit=1)) == [("search-nasa/0001", "03")]
 
 
 def test_what_is_staged_and_not_closed_is_booked_once_over_two_resumes_and_a_close(lake):
@@ -425,21 +461,20 @@ def test_what_is_staged_and_not_closed_is_booked_once_over_two_resumes_and_a_clo
         (SEARCHED + "esa", answer(post(1), post(2), post(3))),
         (REFUSED + "esa", answer(post(4, text=None))),
         ("own", answer(post(5), kind="own_posts")),
-        attempt=2,
     )
     whole = Bought(posts=7, own_posts=1, users=2, counts=1, archive_counts=1)
-    for attempt in (3, 4):
-        again = purchase(lake, attempt=attempt)
+    for _ in range(2):
+        again = purchase(lake)
         assert again.bought == {"2026-11": Bought(posts=1)}
         staged(again)
         assert again.bought == {"2026-11": whole}
-    last = purchase(lake, attempt=5)
+    last = purchase(lake)
     with last.turn():
         list(last.staged())
         last.close([])
     assert manifest(lake).bought == {"2026-11": whole}
     assert manifest(lake).cost_usd == 0.071
-    assert purchase(lake, attempt=6).bought == {"2026-11": whole}
+    assert purchase(lake).bought == {"2026-11": whole}
 
 
 def test_what_was_bought_is_told_by_the_utc_month_of_the_request(lake):
@@ -453,14 +488,14 @@ def test_what_was_bought_is_told_by_the_utc_month_of_the_request(lake):
     with bought.turn():
         for page in pages:
             bought.stage("NASA", page)
-    again = purchase(lake, attempt=2)
+    again = purchase(lake)
     staged(again)
     assert bought.bought == again.bought == {"2026-11": Bought(posts=2), "2026-12": Bought(posts=1)}
 
 
 def test_a_staged_answer_that_is_gone_says_what_to_do(lake):
     killed(lake, ("NASA", answer(post(1))))
-    again = purchase(lake, attempt=2)
+    again = purchase(lake)
     with again.turn():
         del lake.objects[OLD]
         with pytest.raises(NothingStaged, match="It was paid for: restore it, or Trigger with `buy_again`"):
