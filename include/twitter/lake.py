@@ -59,7 +59,7 @@ class Lake:
         return sorted(self.tags(prefix))
 
     def tags(self, prefix: str) -> dict[str, str]:
-        """The tag of every object below a prefix, by key: who has looked at it knows whether it has changed."""
+        """The tag of every object below a prefix, by key: it tells whether one has changed."""
         with self._explained(prefix):
             listed = self._hook.iter_file_metadata(prefix, self.bucket)
             return {item["Key"]: item["ETag"] for item in listed}
