@@ -1,4 +1,4 @@
-"""`extract` in a process of its own, which dies, stops or tells at a moment that is counted, not timed."""
+"""`extract` in a process of its own, which dies, stops or waits at a moment that is counted, not timed."""
 
 import os
 import signal
@@ -20,12 +20,12 @@ from include.twitter.run import Run
 
 @dataclass(frozen=True)
 class Moment:
-    """At a write to S3 or a read, or at the call of a function since the first write."""
+    """When something happens to a process: at its `number`th write, read or call."""
 
     what: str
     """killed; stopped; or met: it waits for its parent's word."""
     at: str
-    """before or after a write, read, or call."""
+    """before or after a write to S3; before a read; or at the call of a function since the first write."""
     number: int
 
 
@@ -63,7 +63,7 @@ class Child:
         return self.now + timedelta(seconds=self.clock.value)
 
     def _count(self) -> None:
-        """Count the writes to S3, and since the first of them the calls."""
+        """Count what passes."""
         send = BaseClient._make_api_call
 
         def sent(client: BaseClient, operation: str, asked: dict[str, Any]) -> Any:
