@@ -14,7 +14,7 @@ Every clear is free, except for what is missing of the day.
 | `transform` + downstream | what was bought is refined again | none |
 | `extract` + downstream | what is missing of what is wanted now is bought: accounts that are new or were away, older posts under a higher limit, the rest of a walk | what was missing |
 
-**Another day:** *Trigger* with `day`. **A range:** *Trigger → Backfill*. **Bought afresh:** *Trigger* with `day` and
+**One day:** *Trigger* with `day`. **A range:** *Trigger → Backfill*. **Bought afresh:** *Trigger* with `day` and
 *Buy again*. An account keeps its rows in a landed day after it has left `twitter_handles`; add the day to
 `twitter_accept_shrink` and clear `extract` to let it go. A day that has not ended fails at once;
 one that has just ended waits until 01:30 UTC, without holding a worker. Run ids carry the date after the day;
@@ -41,7 +41,7 @@ from datetime import timedelta
 
 from airflow.sdk import Asset, CronDataIntervalTimetable, Param, dag, task
 
-from include.twitter.retry import FIRST_DELAY, RETRIES, AsTheErrorSays
+from include.twitter.retry import FIRST_DELAY, RETRIES, AsTheErrorSays, last_word
 
 LANDED = Asset("twitter_refined_tweets")
 
@@ -59,7 +59,7 @@ LANDED = Asset("twitter_refined_tweets")
             type=["null", "string"],
             format="date",
             title="Day (UTC)",
-            description="The UTC calendar day to collect, for example 2026-11-18. Empty: yesterday.",
+            description="The UTC calendar day to collect, for example 2026-11-18. A run without one is refused.",
         ),
         "buy_again": Param(
             False,
@@ -72,6 +72,8 @@ LANDED = Asset("twitter_refined_tweets")
         "retries": RETRIES,
         "retry_delay": FIRST_DELAY,
         "retry_policy": AsTheErrorSays(),
+        "on_retry_callback": last_word,
+        "on_failure_callback": last_word,
     },
 )
 def twitter():

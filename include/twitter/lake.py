@@ -6,6 +6,7 @@ No ACL: a bucket with ACLs disabled refuses a request that carries one.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +20,10 @@ from botocore.exceptions import ClientError, NoCredentialsError
 from include.twitter import settings
 from include.twitter.answer import Answer
 from include.twitter.errors import BadSetting, Busy, NoPermission, NothingStaged
+
+# What they tell of each connection stands between the lines of the stage.
+for chatty in ("airflow.providers.amazon.aws", "botocore"):
+    logging.getLogger(chatty).setLevel(logging.WARNING)
 
 SIDE_BY_SIDE = 16
 """Objects read at once, and at most so many ahead of who uses them."""

@@ -1,14 +1,19 @@
-"""When Airflow tries a failed stage again: as the failure itself says."""
+"""When Airflow tries a failed stage again: as the failure itself says; and the last word of its log."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import RetryPolicy
-from airflow.sdk.definitions.retry_policy import RetryDecision
+from airflow.sdk.definitions.retry_policy import RetryAction, RetryDecision
 
 from include.twitter.errors import Busy, Refused, TryLater
 from include.twitter.run import now
+
+log = logging.getLogger(__name__)
 
 FIRST_DELAY = timedelta(seconds=15)
 LONGEST_DELAY = timedelta(minutes=30)
@@ -38,6 +43,18 @@ class AsTheErrorSays(RetryPolicy):
         if used >= TRIES_FOR_SURPRISES:
             return RetryDecision.fail(f"{TRIES_FOR_SURPRISES} tries failed alike")
         return RetryDecision.default()
+
+
+def last_word(context: Mapping[str, Any]) -> None:
+    """Say below Airflow's traceback what happened and what comes next: a log opens at its end."""
+    error, ti, task = context["exception"], context["ti"], context["task"]
+    said = f"{type(error).__name__}: {str(error).rstrip('. ')}."
+    decision = AsTheErrorSays().evaluate(error, ti.try_number, ti.max_tries, context)
+    if decision.action is RetryAction.FAIL or ti.try_number > ti.max_tries:
+        log.error("%s It is not tried again by itself: clear the task when that is mended.", said)
+        return
+    at = now() + (decision.retry_delay or task.retry_delay)
+    log.error("%s It is tried again at %s UTC, try %d.", said, f"{at:%H:%M:%S}", ti.try_number + 1)
 
 
 def backoff(used: int) -> timedelta:

@@ -8,9 +8,9 @@ import pytest
 from airflow.sdk.definitions.retry_policy import RetryAction
 from airflow.sdk.exceptions import AirflowException
 
-from include.twitter import errors
-from include.twitter.errors import BadSetting, Busy, Outage, RateLimited, Refused
-from include.twitter.retry import FIRST_DELAY, LONGEST_DELAY, RETRIES, AsTheErrorSays, backoff
+from include.twitter import errors, retry
+from include.twitter.errors import BadSetting, Busy, NoCredits, Outage, RateLimited, Refused
+from include.twitter.retry import FIRST_DELAY, LONGEST_DELAY, RETRIES, AsTheErrorSays, backoff, last_word
 
 REFUSALS = [kind for kind in Refused.__subclasses__() if kind is not BadSetting]
 
@@ -110,3 +110,44 @@ def test_without_a_context_the_number_of_the_try_is_what_counts():
 
 def test_a_failure_of_no_kind_of_ours_is_no_refusal():
     assert not issubclass(errors.Outage, Refused)
+
+
+# The last line of a log
+
+
+def last_line(caplog, error, try_number=1, retries=RETRIES):
+    task = SimpleNamespace(retries=RETRIES, retry_delay=FIRST_DELAY)
+    ti = SimpleNamespace(try_number=try_number, max_tries=retries)
+    last_word({"exception": error, "ti": ti, "task": task})
+    return caplog.messages[-1]
+
+
+@pytest.fixture
+def at_noon(monkeypatch):
+    monkeypatch.setattr(retry, "now", lambda: datetime(2026, 11, 18, 12, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            NoCredits("X answered 402. Buy credits."),
+            "NoCredits: X answered 402. Buy credits. It is not tried again by",
+        ),
+        (Outage("X answered 503."), "Outage: X answered 503. It is tried again at 12:00:15 UTC, try 2."),
+        (ValueError("what?"), "ValueError: what?. It is tried again at 12:00:15 UTC, try 2."),
+    ],
+)
+def test_the_last_word_says_what_happened_and_what_comes_next(caplog, at_noon, error, said):
+    assert last_line(caplog, error).startswith(said)
+
+
+def test_the_last_word_of_the_last_try_says_that_it_was_the_last(caplog, at_noon):
+    said = last_line(caplog, Outage("X answered 503."), try_number=RETRIES + 1)
+    assert (
+        said == "Outage: X answered 503. It is not tried again by itself: clear the task when that is mended."
+    )
+
+
+def test_the_last_word_of_a_surprise_says_when_the_tries_for_it_are_used_up(caplog, at_noon):
+    assert "not tried again" in last_line(caplog, ValueError("?"), try_number=3)

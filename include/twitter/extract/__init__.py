@@ -19,7 +19,7 @@ from include.twitter.extract.money import Caps, Money
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.x import X
 from include.twitter.records import AccountRead, Asked
-from include.twitter.run import Run, require_ended, wait_until_settled
+from include.twitter.run import Run, wait_until_settled
 
 __all__ = ["extract"]
 
@@ -34,7 +34,7 @@ def extract(run: Run) -> dict[str, Any]:
 
     Every setting is checked before the first call to X, also those that only `load` needs.
     """
-    require_ended(run.day, run.now())
+    run.day.require_collectable(run.now())
     asked = Asked(settings.handles(), settings.tweet_limit())
     caps = Caps(*settings.budgets().items())
     access, own = settings.x_access(), settings.own_handle()
