@@ -49,9 +49,10 @@ def last_word(context: Mapping[str, Any]) -> None:
     """Say below Airflow's traceback what happened and what comes next: a log opens at its end."""
     error, ti, task = context["exception"], context["ti"], context["task"]
     said = f"{type(error).__name__}: {str(error).rstrip('. ')}."
+    log.info("::endgroup::")  # Airflow calls in a folded group, Post Execute
     decision = AsTheErrorSays().evaluate(error, ti.try_number, ti.max_tries, context)
     if decision.action is RetryAction.FAIL or ti.try_number > ti.max_tries:
-        log.error("%s It is not tried again by itself: clear the task when that is mended.", said)
+        log.error("%s It is not tried again by itself.", said)
         return
     at = now() + (decision.retry_delay or task.retry_delay)
     log.error("%s It is tried again at %s UTC, try %d.", said, f"{at:%H:%M:%S}", ti.try_number + 1)

@@ -82,7 +82,7 @@ def test_the_log_of_a_red_load_ends_in_sight_with_what_to_do(airflow, variables,
     run = airflow.trigger(day=empty_day)
     assert airflow.wait(run) == "failed"
     page.goto(f"{stack.url}/dags/twitter/runs/{run}/tasks/load")
-    last = page.get_by_text("It is not tried again by itself: clear the task when that is mended.").last
+    last = page.get_by_text("It is not tried again by itself.").last
     last.wait_for()
     page.screenshot(path=SHOTS / "red_load.png")
     where = last.bounding_box()

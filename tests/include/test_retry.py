@@ -144,9 +144,7 @@ def test_the_last_word_says_what_happened_and_what_comes_next(caplog, at_noon, e
 
 def test_the_last_word_of_the_last_try_says_that_it_was_the_last(caplog, at_noon):
     said = last_line(caplog, Outage("X answered 503."), try_number=RETRIES + 1)
-    assert (
-        said == "Outage: X answered 503. It is not tried again by itself: clear the task when that is mended."
-    )
+    assert said == "Outage: X answered 503. It is not tried again by itself."
 
 
 def test_the_last_word_of_a_surprise_says_when_the_tries_for_it_are_used_up(caplog, at_noon):
