@@ -2,15 +2,12 @@
 
 import csv
 import io
-import re
 from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
 
 import pyarrow.parquet
 import pytest
 
 from include.twitter.day import Day
-from include.twitter.transform import contract
 from tests import demo
 from tests.e2e.conftest import TODAY, day_ago, eventually
 
@@ -193,15 +190,3 @@ def test_the_role_deletes_nothing_and_sees_no_other_bucket(landed, role_s3, buck
         role_s3.delete_object(Bucket=bucket.name, Key=Day.parse(FIRST).csv)
     with pytest.raises(ClientError, match="AccessDenied"):
         role_s3.put_object(Bucket=bucket.name, Key="elsewhere/file", Body=b"")
-
-
-def test_the_readmes_lines_read_the_landed_csv(landed, bucket, tmp_path):
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    (block,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
-    path = tmp_path / "refined_tweets.csv"
-    path.write_bytes(bucket.read(Day.parse(THIRD).csv))
-    names = {"path": path}
-    exec(block, names)  # noqa: S102 - the README's own lines
-    assert list(names["tweets"].columns) == contract.NAMES
-    assert contract.READ_CSV in block
-    assert "NA" not in set(names["tweets"]["lang"])

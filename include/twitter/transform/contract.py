@@ -55,7 +55,12 @@ COLUMNS = (
     Column("tweet_id", STRING, "the post's id; unique in the table"),
     Column("created_at", MOMENT, "when it was posted, inside the day"),
     Column("username", STRING, "the account, as `twitter_handles` writes it"),
-    Column("text", STRING, "the whole text, also of long posts; links expanded, HTML entities resolved"),
+    Column(
+        "text",
+        STRING,
+        "the whole text, also of long posts; links expanded, HTML entities resolved, NUL as U+FFFD; "
+        "empty where a post is a picture alone",
+    ),
     Column("likes", INTEGER, "", optional=True),
     Column("retweets", INTEGER, "", optional=True),
     Column("replies", INTEGER, "", optional=True),
