@@ -65,7 +65,6 @@ class Month:
         self.happened: Counter[str] = Counter()
         self.asked_for_nothing = 0
         """Requests to X where nothing was missing."""
-        self._tries: Counter[tuple[int, str]] = Counter()
         self._bought: dict[int, dict[str, Any]] = {}
         self._now = datetime.min.replace(tzinfo=UTC)
 
@@ -105,7 +104,6 @@ class Month:
         from include.twitter.extract import extract
 
         while True:
-            self._tries[number, name] += 1
             try:
                 self._bought[number] = extract(self._run(number, name))
                 return
@@ -122,8 +120,7 @@ class Month:
 
     def _kill(self, number: int) -> None:
         """Kill a day's `extract` with pages in flight."""
-        self._tries[number, ""] += 1
-        self._run(number, "")
+        self.x.clock(self._now)
         self.x.order("latency", {"ms": 200})
         enough = len(self.x.requests()) + SERVED_BEFORE_THE_KILL
         process = get_context("spawn").Process(target=extract_alone, args=(number, self._now))
@@ -139,7 +136,7 @@ class Month:
 
     def _run(self, number: int, name: str) -> Any:
         self.x.clock(self._now)
-        return _run(number, name, self._tries[number, name], self._now)
+        return _run(number, name, self._now)
 
 
 def _day(number: int) -> Any:
@@ -148,17 +145,17 @@ def _day(number: int) -> Any:
     return Day(FIRST + timedelta(days=number - 1))
 
 
-def _run(number: int, name: str, attempt: int, now: datetime) -> Any:
+def _run(number: int, name: str, now: datetime) -> Any:
     from include.twitter.run import Run
 
-    return Run(_day(number), f"day{number:02}{name}".replace(" ", ""), attempt, lambda: now)
+    return Run(_day(number), f"day{number:02}{name}".replace(" ", ""), lambda: now)
 
 
 def extract_alone(number: int, now: datetime) -> None:
     """The first try of a day, in a process of its own."""
     from include.twitter.extract import extract
 
-    extract(_run(number, "", 1, now))
+    extract(_run(number, "", now))
 
 
 def bill(x: StandIns) -> list[tuple[str, str, int]]:

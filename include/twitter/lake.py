@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+from botocore.config import Config
 from botocore.exceptions import ClientError, NoCredentialsError
 
 from include.twitter import settings
@@ -53,15 +54,20 @@ class Lake:
 
     def __init__(self, bucket: str, aws_conn_id: str | None) -> None:
         self.bucket = bucket
-        self._hook = S3Hook(aws_conn_id=aws_conn_id)
+        self._hook = S3Hook(aws_conn_id=aws_conn_id, config=Config(max_pool_connections=SIDE_BY_SIDE))
 
     def url(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"
 
     def keys(self, prefix: str) -> list[str]:
         """Every key below a prefix, sorted."""
+        return sorted(self.tags(prefix))
+
+    def tags(self, prefix: str) -> dict[str, str]:
+        """The tag of every object below a prefix, by key: it tells whether one has changed."""
         with self._explained(prefix):
-            return sorted(self._hook.list_keys(self.bucket, prefix=prefix))
+            listed = self._hook.iter_file_metadata(prefix, self.bucket)
+            return {item["Key"]: item["ETag"] for item in listed}
 
     def read(self, key: str) -> bytes | None:
         """An object's bytes; None where there is no such object."""
@@ -79,12 +85,12 @@ class Lake:
                 raise
             return Object(found["Body"].read(), found["ETag"])
 
-    def read_each(self, keys: Iterable[str]) -> Iterator[bytes | None]:
-        """The objects' bytes in the order of their keys, several read at once."""
+    def look_each(self, keys: Iterable[str]) -> Iterator[Object | None]:
+        """The objects in the order of their keys, several read at once."""
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            reading: deque[Future[bytes | None]] = deque()
+            reading: deque[Future[Object | None]] = deque()
             for key in keys:
-                reading.append(pool.submit(self.read, key))
+                reading.append(pool.submit(self.look, key))
                 if len(reading) > SIDE_BY_SIDE:
                     yield reading.popleft().result()
             while reading:
@@ -93,12 +99,12 @@ class Lake:
     def answers(self, keys: Iterable[str]) -> Iterator[Answer]:
         """The staged answers of X, in the order of their keys."""
         keys = list(keys)
-        for key, data in zip(keys, self.read_each(keys), strict=True):
-            if data is None:
+        for key, found in zip(keys, self.look_each(keys), strict=True):
+            if found is None:
                 raise NothingStaged(
                     f"{self.url(key)} is gone. It was paid for: restore it, or Trigger with `buy_again`."
                 )
-            yield Answer.from_bytes(data)
+            yield Answer.from_bytes(found.data)
 
     def write(self, key: str, data: bytes) -> None:
         """Put an object, in the place of an older one."""

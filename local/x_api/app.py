@@ -4,6 +4,7 @@ Controls, for loopback only and without credentials:
 
     GET /_control/health
     GET /_control/requests?since=N   the log from entry N on; DELETE empties it, but not the file
+    GET /_control/open               how many requests are being answered
     GET /_control/faults             what is still ordered; PUT replaces, POST appends, DELETE clears
     PUT /_control/latency            {"ms": 200}
     PUT /_control/rate_limit         {"limit": 5, "window": 2, "match": "/tweets"}; DELETE ends it
@@ -54,6 +55,7 @@ class StandIn:
     latency: float = 0
     clock: Callable[[], datetime] = utc_now
     requests: list[Body] = field(default_factory=list)
+    open: int = 0
     faults: Faults = field(default_factory=Faults)
     limits: RateLimits = field(default_factory=RateLimits)
     known: dict[str, str] = field(default_factory=dict)
@@ -159,6 +161,8 @@ class StandIn:
                 return {"status": "ok"}
             case "GET requests":
                 return self.requests[since:]
+            case "GET open":
+                return self.open
             case "DELETE requests":
                 self.requests.clear()
             case "GET faults":
@@ -189,7 +193,11 @@ def create_app(stand_in: StandIn) -> Starlette:
 
     def route(path: str, family: str, endpoint: Endpoint | None, methods: list[str]) -> Route:
         async def answer(request: Request) -> Response:
-            return await stand_in.answer(request, family, endpoint)
+            stand_in.open += 1
+            try:
+                return await stand_in.answer(request, family, endpoint)
+            finally:
+                stand_in.open -= 1
 
         return Route(path, answer, methods=methods)
 

@@ -119,7 +119,7 @@ SUSPENDED = about("42", "Forbidden", "User has been suspended: [42].")
 class MemoryLake:
     """Whole objects by key, on the conditions of `lake.Lake`: tests/stages/test_lake.py holds it to them."""
 
-    read, answers, change = Lake.read, Lake.answers, Lake.change
+    keys, read, answers, change = Lake.keys, Lake.read, Lake.answers, Lake.change
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
@@ -129,15 +129,15 @@ class MemoryLake:
     def url(self, key: str) -> str:
         return f"s3://acme-twitter-lake/{key}"
 
-    def keys(self, prefix: str) -> list[str]:
-        return sorted(key for key in self.objects if key.startswith(prefix))
+    def tags(self, prefix: str) -> dict[str, str]:
+        return {key: self.look(key).tag for key in list(self.objects) if key.startswith(prefix)}
 
     def look(self, key: str) -> Object | None:
         data = self.objects.get(key)
         return None if data is None else Object(data, hashlib.sha256(data).hexdigest())
 
-    def read_each(self, keys: Iterable[str]) -> Iterator[bytes | None]:
-        return map(self.read, keys)
+    def look_each(self, keys: Iterable[str]) -> Iterator[Object | None]:
+        return map(self.look, keys)
 
     def write(self, key: str, data: bytes) -> None:
         self.objects[key] = data

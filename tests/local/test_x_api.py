@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -634,6 +635,16 @@ def test_faults_are_taken_in_order_and_cleared(x):
     assert [x.ask("/2/users/by").status_code for _ in range(2)] == [500, 502]
     x.control("DELETE", "faults")
     assert x.ask("/2/users/by").status_code == 400
+
+
+def test_it_tells_how_many_requests_it_is_answering():
+    open_ones = set()
+    with Server(latency=0.3) as x, ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(x.get, "/2/users/by", usernames="acme_press")
+        while not asking.done():
+            open_ones.add(x.control("GET", "open").json())
+        assert x.control("GET", "open").json() == 0
+    assert open_ones - {0} == {1}
 
 
 def test_a_misspelt_fault_or_control_is_refused(x):

@@ -73,6 +73,15 @@ class X:
                 served["users"] += request["users"]
         return sum(MILLS[name] * number for name, number in served.items())
 
+    def answered(self) -> None:
+        """Wait for the answers to requests of a process that was killed: one may not even have been read."""
+        quiet = 0
+        for _ in range(10_000):
+            quiet = 0 if self._http.get("/open").raise_for_status().json() else quiet + 1
+            if quiet == 5:
+                return
+        pytest.fail("X is still answering")
+
     def forget(self) -> None:
         self._http.delete("/requests").raise_for_status()
 

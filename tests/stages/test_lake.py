@@ -32,7 +32,7 @@ def test_what_is_not_there_is_none(lake, key):
 def test_what_was_written_is_there_with_its_tag(lake, key):
     tag = lake.swap(key, b"{}", None)
     assert lake.look(key) == (b"{}", tag)
-    assert (lake.read(key), lake.keys(key)) == (b"{}", [key])
+    assert (lake.read(key), lake.keys(key), lake.tags(key)) == (b"{}", [key], {key: tag})
 
 
 def test_what_is_there_is_not_written_as_if_it_were_not(lake, key):
@@ -66,11 +66,13 @@ def test_changes_by_several_at_once_are_all_there(lake, key):
     assert sorted(lake.read(key).split()) == [b"%d" % number for number in range(8)]
 
 
-def test_objects_are_read_in_the_order_of_their_keys_those_that_are_not_there_too(lake, key):
+def test_objects_are_read_in_the_order_of_their_keys_those_that_are_not_there_too(lake, key, caplog):
     keys = [key.replace(".json", f"-{number}.json") for number in range(40)]
     for number in range(0, 40, 2):
         lake.write(keys[number], b"%d" % number)
-    assert list(lake.read_each(keys)) == [None if n % 2 else b"%d" % n for n in range(40)]
+    read = [found and found.data for found in lake.look_each(keys)]
+    assert read == [None if n % 2 else b"%d" % n for n in range(40)]
+    assert "Connection pool is full" not in caplog.text, "a connection is thrown away and made anew"
 
 
 def test_an_answer_that_is_gone_is_no_empty_page(lake, key):

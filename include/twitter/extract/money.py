@@ -8,6 +8,7 @@ anything is spent: of two who reserve at once, none spends what the other may.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from msgspec import structs
 from include.twitter.answer import Answer
 from include.twitter.day import LEDGER
 from include.twitter.errors import Busy, OverBudget
-from include.twitter.lake import Lake
+from include.twitter.lake import Lake, Object
 from include.twitter.records import Bought, LedgerEntry, decoded, encoded
 
 PRICES = {"posts": 5, "own_posts": 1, "users": 10, "counts": 5, "archive_counts": 10}
@@ -101,10 +102,12 @@ class _Month:
         self.entry.spent_mills = cost(self.entry.bought) + self.entry.unstaged_mills
         self.entry.spent_usd = dollars(self.entry.spent_mills)
 
-    def reserve(self, mills: int) -> None:
-        """Write the entry with so much reserved; Busy where another has taken over."""
-        self.entry.reserved_mills = mills
-        while (data := encoded(self.entry)) != self._written:
+    def reserve(self, more: int, at_most: int = 0) -> None:
+        """Write the entry with so much reserved beyond what is taken; Busy where another has taken over."""
+        while True:
+            self.entry.reserved_mills = max(self.taken, min(self.taken + more, at_most))
+            if (data := encoded(self.entry)) == self._written:
+                return
             before = self._known
             try:
                 self._tag = self._lake.swap(self.key, data, self._tag)
@@ -120,7 +123,7 @@ class _Month:
         """Give back what is reserved and not spent; who was taken over only adds what was lost with it."""
         with suppress(Busy):
             if not self.is_overtaken and (self._tag or self.entry.spent_mills):
-                self.reserve(self.entry.spent_mills)
+                self.reserve(0)
         if self.is_overtaken:
             lost = self.entry.unstaged_mills - self._known.unstaged_mills
             self._lake.change(
@@ -160,6 +163,8 @@ class Money:
         self._lake, self._purchase, self._caps, self._clock = lake, purchase, caps, clock
         self._changed = Condition()
         self._months: dict[str, _Month] = {}
+        self._seen: dict[str, Object] = {}
+        """The entries of others, by key."""
         for name in {*bought, month_of(clock())}:
             self._month(name, bought.get(name, Bought()))
 
@@ -220,20 +225,22 @@ class Money:
 
     def _reserve(self, month: _Month, needed: int) -> None:
         """Reserve what is needed, and some more, as far as the caps let it: first written, then added up."""
-        wanted = month.taken + max(needed, AT_ONCE)
-        if cap := self._caps.run[1]:
-            left = cap - sum(each.taken for each in self._months.values())
-            wanted = min(wanted, month.taken + max(left, 0))
-        month.reserve(wanted)
+        more = max(needed, AT_ONCE)
+        in_other_months = sum(each.taken for each in self._months.values() if each is not month)
+        at_most = (self._caps.run[1] or sys.maxsize) - in_other_months
+        month.reserve(more, at_most)
         if cap := self._caps.month[1]:
             left = cap - sum(reserved(entry) for entry in self._others(month))
-            if left < wanted:
-                month.reserve(max(left, month.taken))
+            month.reserve(more, min(left, at_most))
 
     def _others(self, month: _Month) -> list[LedgerEntry]:
-        """The entries of the month's other purchases."""
-        keys = [key for key in self._lake.keys(f"{LEDGER}month={month.entry.month}/") if key != month.key]
-        return [decoded(data, LedgerEntry) for data in self._lake.read_each(keys) if data]
+        """The entries of the month's other purchases: listed each time, read where they have changed."""
+        tags = self._lake.tags(f"{LEDGER}month={month.entry.month}/")
+        tags.pop(month.key, None)
+        changed = [key for key, tag in tags.items() if key not in self._seen or self._seen[key].tag != tag]
+        found = zip(changed, self._lake.look_each(changed), strict=True)
+        self._seen |= {key: entry for key, entry in found if entry}
+        return [decoded(self._seen[key].data, LedgerEntry) for key in tags if key in self._seen]
 
     def _refusal(self, month: _Month, planned: str, price: int) -> str:
         others = self._others(month) if self._caps.month[1] else []

@@ -348,6 +348,46 @@ def test_who_took_over_goes_on_when_nothing_but_a_loss_was_added_to_its_entry(la
     assert (entry(lake).spent_mills, entry(lake).bought) == (95, Bought(posts=9))
 
 
+@pytest.mark.parametrize(("cap", "size"), [(0, 200), (1_075, 200), (1_074, 199)])
+def test_a_loss_that_is_added_while_more_is_reserved_takes_nothing_of_it_but_for_the_cap(cap, size):
+    lake = OvertakenLake()
+    with ExitStack() as late:
+        stale = late.enter_context(money(lake))
+        with pytest.raises(OSError), stale.hold("posts", 100, 5) as bill:
+            bill(came(10))
+            raise OSError("the page is another's")
+        with money(lake, run=cap, posts=2) as drawn:
+            spend(drawn, 3)
+            lake.meanwhile = late.close
+            assert spend(drawn, 0, wanted=200) == size
+    assert (entry(lake).spent_mills, entry(lake).reserved_mills) == (75, 75)
+
+
+class WatchedLake(MemoryLake):
+    """Tells which objects were read side by side."""
+
+    def __init__(self):
+        super().__init__()
+        self.read_so_far = []
+
+    def look_each(self, keys):
+        self.read_so_far += keys
+        return super().look_each(keys)
+
+
+def test_of_others_only_the_entries_that_have_changed_are_read_again():
+    lake = WatchedLake()
+    for day in (14, 15, 16):
+        booked(lake, reserved=0, spent=0, day=f"2026-11-{day}")
+    with money(lake, month=2_000) as drawn:
+        spend(drawn, 0)
+        lake.read_so_far.clear()
+        assert spend(drawn, 0, wanted=300) == 300
+        booked(lake, reserved=1_000, spent=1_000, day="2026-11-15")
+        assert spend(drawn, 0, wanted=400) == 200
+    assert lake.read_so_far == ["twitter_ledger/month=2026-11/2026-11-15-1.json"]
+
+
 # Several readers
 
 

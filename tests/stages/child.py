@@ -1,0 +1,92 @@
+"""`extract` in a process of its own, which dies, stops or tells at a moment that is counted, not timed."""
+
+import os
+import signal
+import sys
+import threading
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+from multiprocessing.connection import Connection
+from typing import Any
+
+from botocore.client import BaseClient
+
+from include.twitter.day import Day
+from include.twitter.errors import Busy, OverBudget
+from include.twitter.extract import extract
+from include.twitter.run import Run
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Before or after the `number`th write to S3, or at the `number`th call of a function since the first."""
+
+    what: str
+    """killed, stopped or told."""
+    at: str
+    """before, after or call."""
+    number: int
+
+
+@dataclass
+class Child:
+    """What the process is to do; its parent says when to begin, and is told how it ended."""
+
+    day: str
+    run: str
+    now: datetime
+    environment: dict[str, str]
+    moment: Moment
+    clock: Any
+    """A number that all share: seconds since `now`."""
+    parent: Connection
+    writes: Any = field(default_factory=lambda: count(1))
+    calls: Any = field(default_factory=lambda: count(1))
+
+    def work(self) -> None:
+        os.environ.update(self.environment)
+        self._count()
+        self.parent.send("ready")
+        self.parent.recv()
+        try:
+            extract(Run(Day.parse(self.day), self.run, self._now))
+            ended = "done"
+        except (Busy, OverBudget) as error:
+            ended = type(error).__name__
+        sys.setprofile(None)
+        self.parent.send((ended, next(self.writes) - 1, next(self.calls) - 1))
+
+    def _now(self) -> datetime:
+        return self.now + timedelta(seconds=self.clock.value)
+
+    def _count(self) -> None:
+        """Count the writes to S3, and since the first of them the calls."""
+        send = BaseClient._make_api_call
+
+        def sent(client: BaseClient, operation: str, asked: dict[str, Any]) -> Any:
+            if operation != "PutObject":
+                return send(client, operation, asked)
+            number = next(self.writes)
+            if number == 1 and self.moment.at == "call":
+                threading.setprofile(called)
+                sys.setprofile(called)
+            self._pass("before", number)
+            answer = send(client, operation, asked)
+            self._pass("after", number)
+            return answer
+
+        def called(_frame: Any, event: str, _arg: Any) -> None:
+            if event == "call":
+                self._pass("call", next(self.calls))
+
+        BaseClient._make_api_call = sent
+
+    def _pass(self, at: str, number: int) -> None:
+        if (at, number) != (self.moment.at, self.moment.number):
+            return
+        if self.moment.what == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.parent.send(self.moment.what)
+        if self.moment.what == "stopped":
+            os.kill(os.getpid(), signal.SIGSTOP)

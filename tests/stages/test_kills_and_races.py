@@ -1,0 +1,287 @@
+"""Processes that are killed, race, and come back: what X served is bought once and booked to the mill.
+
+`KILLS=40` kills at as many random moments, and before and after every write to S3; `RACES=20` races as often.
+The suite has a few of each.
+"""
+
+import json
+import os
+import random
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from multiprocessing import get_context
+from typing import Any
+
+import psutil
+import pytest
+
+from include.twitter.extract.x import READERS
+from tests.stages.child import Child, Moment
+from tests.stages.conftest import MILLS, NOW, RECENT, TOKEN
+
+pytestmark = pytest.mark.live
+
+KILLS, RACES = int(os.environ.get("KILLS", "4")), int(os.environ.get("RACES", "6"))
+WRITES, CALLS = 13, 90_000
+"""To S3, and of functions from the first of these on, by a process that buys the day whole."""
+EACH_WRITE = range(1, WRITES + 1, 1 if KILLS >= 40 else 5)
+HANDLES = "posts_130_a, posts_45_b, posts_5_c"
+ROWS = {"posts_130_a": 122, "posts_45_b": 42, "posts_5_c": 5}
+"""The rest are earlier versions of edited posts, and posts of the next midnight."""
+LIMIT = 30
+"""Seconds after which a test gives up waiting for a process."""
+NEVER = Moment("told", "before", 0)
+
+CONTEXT = get_context("forkserver")
+CONTEXT.set_forkserver_preload(["tests.stages.forked"])
+
+
+class Process:
+    """A child, as its parent sees it."""
+
+    def __init__(self, pipeline, clock, moment: Moment, name: str, day: str) -> None:
+        environment = {n: v for n, v in os.environ.items() if n.startswith(("AIRFLOW_", "AWS_"))}
+        self._told, told = CONTEXT.Pipe()
+        child = Child(day, pipeline.run(day, name=name).id, NOW, environment, moment, clock, told)
+        self._process = CONTEXT.Process(target=child.work, daemon=True)
+        self._process.start()
+        told.close()
+        assert self.hears() == "ready"
+
+    def go(self) -> "Process":
+        self._told.send("go")
+        return self
+
+    def hears(self) -> Any:
+        """What the child tells next, None where it is killed first."""
+        assert self._told.poll(LIMIT), "nothing is heard"
+        try:
+            return self._told.recv()
+        except EOFError:
+            return None
+
+    def stops(self) -> None:
+        """Wait until it has stopped."""
+        assert self.hears() == "stopped"
+        process = psutil.Process(self._process.pid)
+        for _ in range(100_000):
+            if process.status() == psutil.STATUS_STOPPED:
+                return
+        pytest.fail("it goes on")
+
+    def continues(self) -> None:
+        psutil.Process(self._process.pid).resume()
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.join(LIMIT)
+        self._process.close()
+        self._told.close()
+
+
+class Day:
+    """A day that several processes buy; its clock is moved by hand."""
+
+    def __init__(self, pipeline, x, bucket) -> None:
+        self.pipeline, self.x, self.bucket = pipeline, x, bucket
+        self.clock = CONTEXT.Value("d", 0)
+        self._before = self._versions()
+
+    @contextmanager
+    def process(self, moment: Moment = NEVER, name: str = "", day: str = RECENT) -> Iterator[Process]:
+        with closing(Process(self.pipeline, self.clock, moment, name, day)) as process:
+            yield process
+
+    def meet(self, one: Process, other: Process) -> list[tuple[str, int, int]]:
+        """One begins, and the other when it tells; how they ended."""
+        told = one.go().hears()
+        other.go()
+        return [other.hears(), one.hears() if told == "told" else told]
+
+    def turn_is_over(self) -> None:
+        self.clock.value += 61
+
+    def extract(self, handles: str | None = None) -> dict[str, Any]:
+        """Once more, after the turn of whoever had it."""
+        self.turn_is_over()
+        return self.pipeline.extract(handles, now=NOW + timedelta(seconds=self.clock.value))
+
+    @property
+    def lost(self) -> Counter[tuple[str, int]]:
+        """Answers of X that are on no page: what was asked, and its price in mills."""
+        self.x.answered()
+        served, staged = self._served(), self._staged()
+        assert not staged - served
+        return served - staged
+
+    def _served(self) -> Counter[tuple[str, int]]:
+        served: Counter[tuple[str, int]] = Counter()
+        for request in self.x.requests():
+            billed = {name: request[name] for name in ("posts", "users")}
+            billed["counts"] = int(request["path"].endswith("/counts/recent"))
+            if request["status"] == 200 and request["path"] != TOKEN:
+                served[_name(request["path"], request["query"]), _price(billed)] += 1
+        return served
+
+    def _staged(self) -> Counter[tuple[str, int]]:
+        staged: Counter[tuple[str, int]] = Counter()
+        for key in self.bucket.keys("twitter_raw/"):
+            if key.endswith(".json.gz"):
+                page = self.bucket.json(key)
+                request = page["request"]
+                staged[_name(request["path"], request["params"]), _price(page["billed"])] += 1
+        return staged
+
+    def _versions(self) -> Counter[str]:
+        pages = self.bucket.client.get_paginator("list_object_versions")
+        listed = pages.paginate(Bucket=self.bucket.name, Prefix=f"twitter_raw/dt={RECENT}/")
+        keys = [version["Key"] for page in listed for version in page.get("Versions", [])]
+        return Counter(key for key in keys if key.endswith(".json.gz"))
+
+    def is_bought_once(self, unbooked: Counter[tuple[str, int]]) -> None:
+        """No page was written twice, and the ledger has what X served but for this, settled."""
+        assert set((self._versions() - self._before).values()) == {1}
+        entries = self.bucket.ledger()
+        assert sum(entry["spent_mills"] for entry in entries) == self.x.served_mills() - mills(unbooked)
+        assert [entry["reserved_mills"] for entry in entries] == [entry["spent_mills"] for entry in entries]
+
+    def is_whole(self, bought: dict[str, Any]) -> None:
+        """All posts of the accounts are refined, and whoever comes next sends nothing."""
+        assert {name: line["published"] for name, line in self.pipeline.refine(bought).items()} == ROWS
+        self.x.forget()
+        assert self.extract() == bought
+        assert self.x.requests() == []
+
+
+def mills(lost: Counter[tuple[str, int]]) -> int:
+    return sum(price * number for (_, price), number in lost.items())
+
+
+def _price(billed: dict[str, int]) -> int:
+    return sum(MILLS[kind] * number for kind, number in billed.items())
+
+
+def _name(path: str, params: dict[str, str]) -> str:
+    return f"{path}?{json.dumps(params, sort_keys=True)}"
+
+
+@pytest.fixture
+def day(pipeline, x, bucket) -> Day:
+    pipeline.put(handles=HANDLES, tweet_limit=0)
+    return Day(pipeline, x, bucket)
+
+
+@pytest.fixture
+def chance(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311 - moments, no secrets
+
+
+def test_a_process_that_comes_to_its_end_writes_and_calls_as_often_as_others_are_killed(day):
+    with day.process(Moment("killed", "call", 1_000_000)) as process:
+        ended, writes, calls = process.go().hears()
+
+    assert (ended, writes) == ("done", WRITES)
+    assert 0.5 < calls / CALLS < 2
+
+
+@pytest.mark.parametrize("at", ["before", "after"])
+@pytest.mark.parametrize("number", EACH_WRITE)
+def test_a_process_that_is_killed_at_a_write_is_gone_on_with(day, at, number):
+    with day.process(Moment("killed", at, number)) as process:
+        assert process.go().hears() is None
+    lost = day.lost
+    assert sum(lost.values()) <= READERS
+
+    bought = day.extract()
+
+    assert day.lost == lost
+    day.is_bought_once(lost)
+    day.is_whole(bought)
+
+
+@pytest.mark.parametrize("seed", range(KILLS))
+def test_a_process_that_is_killed_at_any_moment_and_perhaps_again_is_gone_on_with(day, x, chance):
+    x.latency(chance.choice([0, 20]))
+    lost: Counter[tuple[str, int]] = Counter()
+    for _ in range(chance.choice([1, 1, 2, 3])):
+        moment = Moment("killed", "call", chance.randrange(CALLS))
+        with day.process(moment, name=chance.choice("ab")) as process:
+            process.go().hears()
+        assert sum((day.lost - lost).values()) <= READERS
+        lost = day.lost
+        day.turn_is_over()
+
+    bought = day.extract()
+
+    assert day.lost == lost
+    day.is_bought_once(lost)
+    day.is_whole(bought)
+
+
+@pytest.mark.parametrize("name", ["", "of another"], ids=["a later try of the run", "another run"])
+@pytest.mark.parametrize("seed", range(RACES // 2))
+def test_of_two_processes_at_once_one_buys_the_day_and_the_cap_holds(day, x, chance, name):
+    x.latency(chance.choice([0, 20]))
+    cap = chance.choice([600, 800, 2000])
+    day.pipeline.put(run_budget_usd=cap / 1000)
+    meeting = Moment("told", "before", chance.randint(1, WRITES))
+    with day.process(meeting) as one, day.process(name=name) as other:
+        ended = day.meet(one, other)
+
+    assert {how for how, *_ in ended} <= {"done", "Busy", "OverBudget"}
+    assert x.served_mills() <= cap
+    day.pipeline.put(run_budget_usd=2)
+    bought = day.extract()
+    assert not day.lost
+    day.is_bought_once(day.lost)
+    day.is_whole(bought)
+
+
+@pytest.mark.parametrize("seed", range(RACES // 3))
+def test_of_two_days_that_are_bought_at_once_neither_spends_what_the_other_may(day, x, chance):
+    x.latency(chance.choice([0, 20]))
+    day.pipeline.put(month_budget_usd="1.2")
+    meeting = Moment("told", "before", chance.randint(1, WRITES))
+    with day.process(meeting) as one, day.process(day="2026-11-19") as other:
+        ended = day.meet(one, other)
+
+    assert "OverBudget" in {how for how, *_ in ended} <= {"done", "OverBudget"}
+    assert x.served_mills() <= 1200
+    assert not day.lost
+    day.is_bought_once(day.lost)
+
+
+@pytest.mark.parametrize("handles", [HANDLES, "posts_5_c"], ids=["the same", "less"])
+@pytest.mark.parametrize("number", EACH_WRITE)
+def test_what_a_process_stopped_past_its_turn_wrote_late_is_booked_by_the_next(day, number, handles):
+    with day.process(Moment("stopped", "before", number)) as late:
+        late.go().stops()
+        day.extract(handles)
+        late.continues()
+        assert late.hears()[0] in {"done", "Busy"}
+
+    day.extract(handles)
+
+    day.is_bought_once(Counter())
+    day.is_whole(day.extract(HANDLES))
+
+
+@pytest.mark.parametrize("seed", range(RACES // 2))
+def test_a_process_that_comes_back_while_another_has_taken_over_is_booked_too(day, x, chance):
+    x.latency(chance.choice([0, 20]))
+    stop = Moment("stopped", "before", chance.randint(1, WRITES))
+    meeting = Moment("told", "before", chance.randint(1, WRITES))
+    with day.process(stop) as late, day.process(meeting, name="of another") as other:
+        late.go().stops()
+        day.turn_is_over()
+        began = other.go().hears()
+        late.continues()
+        ended = {late.hears()[0], began[0] if began != "told" else other.hears()[0]}
+    assert ended <= {"done", "Busy"}
+
+    bought = day.extract()
+
+    day.is_bought_once(Counter())
+    day.is_whole(bought)
