@@ -102,11 +102,11 @@ class InDoubt(TryLater):
 
 
 class KeysInDoubt(InDoubt):
-    """X refuses keys that it took before: it may be X's own fault; else put valid ones into the connection."""
+    """X refuses keys that it took before: it may be at fault itself. Else put in valid ones."""
 
 
 class NoCredentials(InDoubt):
-    """There are no AWS credentials: the instance metadata may be away; else attach the instance role."""
+    """There are no AWS credentials: the instance metadata may be away. Else attach the role."""
 
 
 class Busy(TryLater):

@@ -24,7 +24,7 @@ MUST_HAVE = ("id", "text", "created_at", "public_metrics")
 """X ignores a field name that it does not know, answers 200, and bills: only looking shows it."""
 
 EMPTY_PAGES = 100
-"""So many in a row without a post end a walk: a timeline of 800 posts, cut before retweets are dropped, has 8."""
+"""So many in a row without a post end a walk: a timeline of 800 posts has 8 that could be."""
 REPEATED_PAGES = 10
 """So many in a row with posts that had all come before: X bills them."""
 OLDER_PAGES = 2
@@ -68,10 +68,10 @@ class Walk:
 
     def problem(self, answer: Answer) -> UnexpectedAnswer | None:
         """Why an answer cannot be the next page, if it cannot; Outage where it is no answer at all."""
-        if not answer.posts and answer.failure:
-            raise Outage(f"A part of X failed: {answer.failure}")
         if not answer.unavailable and answer.is_nothing:
             raise Outage(f"X sent neither posts nor a count of them, but {answer.content[:200]!r}")
+        if not answer.posts and answer.failure:
+            raise Outage(f"X sent no posts, since a part of it failed: {answer.failure}")
         return None if self.returned else _without_fields(answer)
 
     def take(self, answer: Answer) -> None:
@@ -242,8 +242,8 @@ def _without_fields(answer: Answer) -> UnexpectedAnswer | None:
     if not answer.posts or not missing:
         return None
     return UnexpectedAnswer(
-        f"X sent {len(answer.posts)} posts without {', '.join(sorted(missing))}. It may have renamed the field or the "
-        "parameter `tweet.fields`; nothing more is bought. See POST_FIELDS in extract/x.py."
+        f"X sent {len(answer.posts)} posts without {', '.join(sorted(missing))}. It may have renamed the "
+        "field or the parameter `tweet.fields`; nothing more is bought. See POST_FIELDS in extract/x.py."
     )
 
 

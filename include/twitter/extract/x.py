@@ -231,11 +231,14 @@ class _Session(requests.Session):
             # Its text may quote the request; the class and the host say enough.
             raise Outage(f"X cannot be reached: {type(error).__name__} on {method} {url}.") from None
         if response.status_code != 200:
-            error = error_of(response)
-            doubtful = isinstance(error, BadKeys) and _scheme(response) in self.taken
-            raise KeysInDoubt(f"{error} X has taken them before.") if doubtful else error
+            raise self._doubted(error_of(response), response)
         self.taken.add(_scheme(response))
         return response
+
+    def _doubted(self, error: PipelineError, response: requests.Response) -> PipelineError:
+        """The error, or the doubt in it where X refuses keys that it has taken: it had hours of that in 2026."""
+        is_odd = isinstance(error, BadKeys) and _scheme(response) in self.taken
+        return KeysInDoubt(f"{error} It has taken them before.") if is_odd else error
 
 
 def error_of(response: requests.Response) -> PipelineError:
