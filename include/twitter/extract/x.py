@@ -236,7 +236,7 @@ class _Session(requests.Session):
         return response
 
     def _doubted(self, error: PipelineError, response: requests.Response) -> PipelineError:
-        """The error, or the doubt in it where X refuses keys that it has taken: it had hours of that in 2026."""
+        """The error, or the doubt in it where X refuses keys that it took: it had hours of that in 2026."""
         is_odd = isinstance(error, BadKeys) and _scheme(response) in self.taken
         return KeysInDoubt(f"{error} It has taken them before.") if is_odd else error
 
