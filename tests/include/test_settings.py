@@ -284,7 +284,7 @@ def test_a_connection_whose_backend_fails_is_not_missing(backend):
 
 
 class Supervisor:
-    """What asks Airflow's API server for a task: it tells which Variables there are, and fails to tell one."""
+    """What asks Airflow's API server for a task: it names the Variables, and fails to tell one."""
 
     def __init__(self, *, is_away=False):
         self.is_away = is_away

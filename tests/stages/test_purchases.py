@@ -61,7 +61,7 @@ def test_many_failures_in_a_row_cost_nothing_twice(pipeline, x, bucket):
         tries += 1
         try:
             bought = pipeline.extract("posts_250_three")
-        except AirflowRescheduleException:
+        except (Outage, AirflowRescheduleException):
             continue
         break
 
