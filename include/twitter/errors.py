@@ -93,5 +93,21 @@ class Outage(TryLater):
     """X cannot be reached or answers with an error of its own."""
 
 
+class PlatformOutage(TryLater):
+    """S3, the role's credentials, Airflow's API server or its secrets backend cannot be reached."""
+
+
+class InDoubt(TryLater):
+    """It may pass, and it may be a person's to mend: it is tried a few times before it is a refusal."""
+
+
+class KeysInDoubt(InDoubt):
+    """X refuses keys that it took before: it may be at fault itself. Else put in valid ones."""
+
+
+class NoCredentials(InDoubt):
+    """There are no AWS credentials: the instance metadata may be away. Else attach the role."""
+
+
 class Busy(TryLater):
     """Another writer works on the same thing: it is gone on with from what that one leaves."""

@@ -63,7 +63,7 @@ class AccountRead(Struct, kw_only=True):
     """The account's at X; null where X has never told it."""
     outcome: Outcome
     reason: str | None
-    """Why it is unavailable, in X's words where X has any."""
+    """Why it is unavailable, in X's words where X has any; or why its walk was ended before X said so."""
     proof: Proof
     counted: int | None
     """X's own count, where it was asked for alone."""
@@ -153,7 +153,7 @@ class AccountReceipt(Struct, kw_only=True):
     """The account's at X; null where X has never told it."""
     outcome: Outcome
     reason: str | None
-    """Why it is unavailable, in X's words where X has any."""
+    """Why it is unavailable, in X's words where X has any; or why its walk was ended before X said so."""
     proof: Proof
     counted: int | None
     """X's own count, where it was asked for alone."""
@@ -166,7 +166,7 @@ class AccountReceipt(Struct, kw_only=True):
     duplicates: int
     """Posts that came twice, and earlier versions of edited ones."""
     outside: int
-    """Posts of another day: X's window holds the next midnight too."""
+    """Posts of another day: X may send them although it was asked for this one."""
     over_limit: int
     """Posts older than the latest N."""
     rejected_by_reason: dict[str, int]

@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from airflow.sdk import Connection, Variable
-from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.exceptions import AirflowSecretsBackendAccessDenied
+from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
 from airflow.sdk.log import mask_secret
 
 from include.twitter.day import SETTLING, Day
-from include.twitter.errors import BadSetting
+from include.twitter.errors import BadSetting, PlatformOutage
 
 X_CONNECTION = "twitter_default"
 AWS_CONNECTION = "aws_default"
@@ -40,7 +41,7 @@ class Setting:
     def read(self, parse: Callable[[str], T]) -> T:
         """Its parsed value; a ValueError of `parse` says what is wrong with it."""
         label = f"Variable {self.name}"
-        text = Variable.get(self.name, default=None)  # Airflow would mask a default of its own in every log
+        text = _read("Variable", self.name)
         if text is None:
             text = self.default
         if text is None:
@@ -164,10 +165,9 @@ def x_access() -> XAccess:
         "type HTTP, login = consumer key, password = consumer secret, "
         'extra = {"access_token": "…", "access_token_secret": "…"}; or only extra = {"bearer_token": "…"}'
     )
-    try:
-        connection = Connection.get(X_CONNECTION)
-    except AirflowNotFoundException:
-        raise BadSetting(setting, "not found", example) from None
+    connection = _read("Connection", X_CONNECTION)
+    if connection is None:
+        raise BadSetting(setting, "not found", example)
     try:
         extra = json.loads(connection.extra or "{}")  # extra_dejson would pass over what it cannot read
     except ValueError:
@@ -201,11 +201,41 @@ def x_access() -> XAccess:
 
 def aws_connection() -> str | None:
     """The AWS connection's id; None, which is the instance role, where there is none."""
+    return AWS_CONNECTION if _read("Connection", AWS_CONNECTION) else None
+
+
+def _read(kind: str, name: str) -> Any:
+    """A Variable's text or a Connection; None where it is set nowhere.
+
+    Airflow passes over a backend that fails, as if nothing were set there: a cap of $20 became the default
+    of $100. So each is asked directly, and one that fails keeps the stage from beginning.
+    """
     try:
-        Connection.get(AWS_CONNECTION)
-    except AirflowNotFoundException:
-        return None
-    return AWS_CONNECTION
+        for backend in ensure_secrets_backend_loaded():
+            if (found := getattr(backend, f"get_{kind.lower()}")(name)) is not None:
+                return found
+        if name not in _stored():
+            return None
+        raise LookupError("it is set, and Airflow's API server does not tell it")
+    except AirflowSecretsBackendAccessDenied:
+        raise
+    except ValueError as error:
+        problem = f"what is set is malformed ({type(error).__name__})"  # its text may hold a secret
+        raise BadSetting(f"{kind} {name}", problem, "see .env.example") from None
+    except Exception as error:  # each backend has its own
+        said = f"{type(error).__name__}: {error}"
+        raise PlatformOutage(f"{kind} {name} cannot be read now, and no default is taken. {said}") from error
+
+
+def _stored() -> set[str]:
+    """The Variables in Airflow's database; an error where its API server is away.
+
+    The backend that reads one of them there answers None to both: not set, and not to be reached.
+    """
+    try:
+        return set(Variable.keys(prefix="twitter_"))
+    except ImportError:  # no task of Airflow's around this process, so no API server to ask
+        return set()
 
 
 def _secret(value: Any) -> str | None:

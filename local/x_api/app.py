@@ -109,6 +109,8 @@ class StandIn:
                 return _json(200, auth.bearer_token(request, form, self.credentials), headers)
             auth.check(request, self.credentials)
             headers = self.limits.spend(family, ask.auth, ask.line, ask.now.timestamp())
+            for name in fault.order.get("ignore", []) if fault else []:
+                ask.params.pop(name, None)
             body = self._bent(endpoint(ask), fault, ask, request.url.path)
         except Refused as refusal:
             return _json(refusal.status, refusal.body, headers | refusal.headers)
@@ -130,7 +132,7 @@ class StandIn:
             "time": ask.now.isoformat(),
             "method": request.method,
             "path": request.url.path,
-            "query": ask.params,
+            "query": dict(request.query_params),
             "status": None if isinstance(response, _Reset) else response.status_code,
             "auth": ask.auth,
             "posts": ask.posts,

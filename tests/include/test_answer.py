@@ -178,6 +178,36 @@ def test_an_error_that_names_no_parameter_and_is_of_another_type_is_none_of_the_
     assert answer(errors=[error]).unavailable is None
 
 
+@pytest.mark.parametrize(
+    "kind", ["internal-error", "field-hydration-failure", "field-unauthorized", "not-authorized-for-field"]
+)
+def test_a_failure_of_x_is_no_missing_account_although_it_names_one(kind):
+    error = about("42", "Failure", "Try again.", type=f"https://api.x.com/2/problems/{kind}")
+    assert answer(errors=[error]).unavailable is None
+
+
+def test_a_post_that_cannot_be_seen_is_no_missing_account():
+    error = {"title": "Gone", "type": "https://api.x.com/2/problems/resource-unavailable"}
+    assert answer(errors=[error | {"resource_type": "post"}]).unavailable is None
+    assert answer(errors=[error | {"resource_type": "user"}]).unavailable == "Gone"
+
+
+@pytest.mark.parametrize("errors", [["odd", None, 5, []], "odd", {"a": 1}, 5, None])
+def test_what_is_no_error_object_among_the_errors_says_nothing(errors):
+    odd = answer(errors=errors)
+    assert (odd.unavailable, odd.failure, odd.unfilled) == (None, None, set())
+
+
+@pytest.mark.parametrize("odd", [{"type": None}, {"type": 5, "parameter": ["id"]}, {"parameter": {}}])
+def test_an_error_object_of_an_odd_form_says_nothing(odd):
+    assert answer(errors=[odd]).unavailable is None
+
+
+def test_the_fields_that_x_could_not_fill_are_named():
+    error = {"type": "https://api.x.com/2/problems/field-hydration-failure", "field": "entities.urls"}
+    assert answer(errors=[error]).unfilled == {"entities"}
+
+
 def test_an_answer_with_neither_data_nor_meta_is_nothing():
     def nothing(content):
         return Answer("/2/users/42/tweets", {}, RECEIVED, content).is_nothing

@@ -2,12 +2,24 @@
 
 import json
 from datetime import timedelta
+from typing import ClassVar
 
 import pytest
+from airflow.sdk import configuration
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.comms import (
+    ErrorResponse,
+    GetConnection,
+    GetVariable,
+    GetVariableKeys,
+    VariableKeysResult,
+)
+from airflow.secrets import BaseSecretsBackend
 
 from include.twitter import settings
 from include.twitter.day import Day
-from include.twitter.errors import BadSetting
+from include.twitter.errors import BadSetting, PlatformOutage
 from include.twitter.settings import XAccess
 
 SECRETS = {
@@ -213,6 +225,101 @@ def test_what_is_no_bucket_name_is_refused(variable, text):
     variable("twitter_bucket", text)
     with pytest.raises(BadSetting, match=r"Variable twitter_bucket: .* Example: acme-twitter-lake"):
         settings.bucket()
+
+
+# Backends that fail
+
+
+class Backend(BaseSecretsBackend):
+    """A secrets backend, as a deployment may configure one: `fails` says for which settings."""
+
+    has: ClassVar[dict[str, str]] = {}
+    fails: ClassVar[set[str]] = set()
+
+    def _tell(self, name):
+        if name in self.fails:
+            raise OSError("ThrottlingException: Rate exceeded")
+        return self.has.get(name)
+
+    def get_variable(self, key, team_name=None):
+        return self._tell(key)
+
+    def get_connection(self, conn_id, team_name=None):
+        return self._tell(conn_id)
+
+
+@pytest.fixture
+def backend(monkeypatch):
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", f"{__name__}.Backend")
+    monkeypatch.setattr(configuration, "_secrets_backend_cache", {})
+    monkeypatch.setattr(Backend, "has", {})
+    monkeypatch.setattr(Backend, "fails", set())
+    return Backend
+
+
+def test_a_backend_is_asked_before_the_environment(backend, variable):
+    variable("twitter_tweet_limit", "7")
+    backend.has["twitter_tweet_limit"] = "0"
+    assert settings.tweet_limit() == 0
+    assert settings.budgets() == {"twitter_run_budget_usd": 5_000, "twitter_month_budget_usd": 100_000}
+
+
+@pytest.mark.parametrize("below", [None, "7"])
+def test_no_default_is_taken_for_a_variable_whose_backend_fails(backend, variable, below):
+    variable("twitter_tweet_limit", below)
+    backend.fails.add("twitter_tweet_limit")
+    with pytest.raises(PlatformOutage) as outage:
+        settings.tweet_limit()
+    assert str(outage.value) == (
+        "Variable twitter_tweet_limit cannot be read now, and no default is taken. "
+        "OSError: ThrottlingException: Rate exceeded"
+    )
+
+
+def test_a_connection_whose_backend_fails_is_not_missing(backend):
+    backend.fails |= {"twitter_default", "aws_default"}
+    for read in (settings.x_access, settings.aws_connection):
+        with pytest.raises(PlatformOutage, match=r"Connection .*_default cannot be read now"):
+            read()
+
+
+class Supervisor:
+    """What asks Airflow's API server for a task: it names the Variables, and fails to tell one."""
+
+    def __init__(self, *, is_away=False):
+        self.is_away = is_away
+
+    def send(self, message):
+        if self.is_away:
+            raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR))
+        match message:
+            case GetVariableKeys():
+                return VariableKeysResult(keys=["twitter_tweet_limit"], total_entries=1)
+            case GetVariable(key="twitter_tweet_limit"):
+                return ErrorResponse(error=ErrorType.API_SERVER_ERROR)
+            case GetVariable() | GetConnection():
+                return ErrorResponse(error=ErrorType.GENERIC_ERROR)
+
+
+def test_no_default_is_taken_for_a_variable_that_the_api_server_has_and_does_not_tell(monkeypatch):
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(), raising=False)
+    with pytest.raises(PlatformOutage, match=r"twitter_tweet_limit .* API server does not tell it"):
+        settings.tweet_limit()
+    assert settings.settling() == timedelta(minutes=90), "which is set nowhere"
+    assert settings.aws_connection() is None
+
+
+def test_without_the_api_server_nothing_is_taken_for_unset(monkeypatch):
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(is_away=True), raising=False)
+    for read in (settings.tweet_limit, settings.handles, settings.x_access, settings.aws_connection):
+        with pytest.raises(PlatformOutage):
+            read()
+
+
+@pytest.mark.parametrize("text", ['{"conn_type":', '{"port": "x"}', "http://a:consumer-secret-91bc@[x/"])
+def test_a_connection_that_is_malformed_is_a_refusal_that_keeps_its_secret(monkeypatch, text):
+    monkeypatch.setenv("AIRFLOW_CONN_TWITTER_DEFAULT", text)
+    assert "what is set is malformed" in refusal()
 
 
 # The X connection

@@ -95,7 +95,13 @@ class X:
         self._http.put("/latency", json={"ms": ms}).raise_for_status()
 
     def clock(self, now: datetime) -> None:
-        self._http.put("/clock", json={"now": now.isoformat()}).raise_for_status()
+        self.control("clock", {"now": now.isoformat()})
+
+    def control(self, name: str, order: dict[str, Any]) -> None:
+        self._http.put(f"/{name}", json=order).raise_for_status()
+
+    def no_limit(self) -> None:
+        self._http.delete("/rate_limit").raise_for_status()
 
 
 def kind(request: dict[str, Any]) -> str:
@@ -120,6 +126,7 @@ def x(stand_ins) -> Iterator[X]:
         yield control
         control.order()
         control.latency(0)
+        control.no_limit()
 
 
 class Bucket:

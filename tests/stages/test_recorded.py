@@ -60,9 +60,15 @@ def test_every_recorded_error_about_a_look_up_names_its_handle():
     assert lookups
 
 
+def of_later(body):
+    """The page with its posts after the day that is asked for: a walk does not go far into older ones."""
+    day = "2026-11-21T12:00:00.000Z"
+    return body | {"data": [item | {"created_at": day} for item in body["data"]]}
+
+
 @pytest.mark.live
 def test_recorded_pages_go_through_the_stages_without_loss(pipeline, x):
-    bodies = [body for body in pages_of_posts() if walkable(body)]
+    bodies = [of_later(body) for body in pages_of_posts() if walkable(body)]
     chain = [
         body | {"meta": body["meta"] | ({"next_token": f"t{number}"} if number < len(bodies) else {})}
         for number, body in enumerate(bodies, 1)

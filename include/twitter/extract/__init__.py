@@ -19,6 +19,7 @@ from include.twitter.extract.money import Caps, Money
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.x import X
 from include.twitter.records import AccountRead, Asked
+from include.twitter.retry import no_try_for_progress
 from include.twitter.run import Run, wait_until_settled
 
 __all__ = ["extract"]
@@ -46,13 +47,13 @@ def extract(run: Run) -> dict[str, Any]:
         log.info("Nothing is missing, nothing is bought: %s", here.url(purchase.key))
         return purchase.summary()
     old = run.day.start < run.now() - TIMELINE_DAYS
-    with purchase.turn():
+    with no_try_for_progress(lambda: purchase.got_further, run.now), purchase.turn():
         collection = Collection(purchase, asked.tweet_limit, old)
         collection.resume()
         read: list[AccountRead] = []
         with Money(here, purchase.name, caps, purchase.bought, run.now) as money:
             if purchase.missing:
-                with X(access, run.now) as x:
+                with X(access, run.now, are_known=bool(purchase.bought)) as x:
                     read = collection.collect(
                         Buyer(x, purchase, money, run.day, old, own), Accounts(here), run.now()
                     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from threading import Event
 
-from include.twitter.answer import Answer
+from include.twitter.answer import Answer, problems
 from include.twitter.day import Day
 from include.twitter.errors import BadRequest, Outage
 from include.twitter.extract.money import Money
@@ -39,9 +39,11 @@ class Buyer:
         with self.money.hold("users", len(handles), len(handles)) as bill:
             self._go_on()
             answer = bill(self.x.users(handles))
+            if not (answer.posts or problems(answer.body)):
+                raise Outage(f"X was asked for users and sent none, but {answer.content[:200]!r}")
             self.purchase.stage(LOOKUPS, answer)
-        if not answer.posts and "errors" not in answer.body:
-            raise Outage(f"X was asked for users and sent none, but {answer.content[:200]!r}")
+        if answer.failure:
+            raise Outage(f"X could not look up all users: {answer.failure}")
         return answer
 
     def count(self, handles: Iterable[str]) -> Answer:
@@ -69,6 +71,10 @@ class Buyer:
                     answer = self.x.timeline(str(reading.id), self.day, bill.size, own=own, **walk.where)
             except BadRequest:
                 if not walk.leave_token():
+                    raise
+                return
+            except Outage:
+                if not walk.ask_for_less():
                     raise
                 return
             problem = walk.problem(bill(answer))

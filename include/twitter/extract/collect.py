@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from include.twitter.answer import Answer
+from include.twitter.errors import Refused, TryLater
 from include.twitter.extract.accounts import Accounts, reasons
 from include.twitter.extract.buyer import Buyer, Stopped
 from include.twitter.extract.proof import Proving
@@ -122,7 +123,10 @@ def _walk(buyer: Buyer, reading: Reading) -> None:
 
 
 def _side_by_side(buyer: Buyer, jobs: Iterable[Callable[[], None]]) -> None:
-    """Run the jobs, several at once; the first failure keeps the others from buying more."""
+    """Run the jobs, several at once; the first failure keeps the others from buying more.
+
+    Of several failures the one that needs a person is raised, and one that passes by itself last.
+    """
     with ThreadPoolExecutor(READERS) as pool:
         running = [pool.submit(job) for job in jobs]
         try:
@@ -136,6 +140,6 @@ def _side_by_side(buyer: Buyer, jobs: Iterable[Callable[[], None]]) -> None:
                 buyer.stopped.set()
                 pool.shutdown(cancel_futures=True)
     errors = [error for job in running if not job.cancelled() and (error := job.exception())]
-    for error in errors:
-        if not isinstance(error, Stopped):
-            raise error
+    errors = [error for error in errors if not isinstance(error, Stopped)]
+    if errors:
+        raise min(errors, key=lambda error: isinstance(error, TryLater) - isinstance(error, Refused))

@@ -21,7 +21,7 @@ from msgspec.structs import asdict
 
 from include.twitter.answer import Answer
 from include.twitter.day import Day
-from include.twitter.errors import Busy
+from include.twitter.errors import Busy, TryLater
 from include.twitter.extract.money import cost, dollars, month_of
 from include.twitter.lake import Lake
 from include.twitter.records import AccountRead, Asked, Bought, Manifest, Writer, decoded, encoded, total
@@ -65,6 +65,8 @@ class Purchase:
         self._pages: dict[str, list[str]] = defaultdict(list)
         self.bought = dict(self.manifest.bought)
         """What X has billed for it so far, by the UTC month of the request."""
+        self.got_further = False
+        """Whether something was staged that brings it nearer to its end."""
         self._token = uuid4().hex
         self._writing = RLock()
         self._over = Event()
@@ -160,7 +162,7 @@ class Purchase:
             self.keep_turn()
 
     def _hand_over(self) -> None:
-        with self._writing, suppress(Busy):
+        with self._writing, suppress(TryLater):  # what ended the turn is what is to be told
             self._over.set()
             if self.manifest.writer:
                 self.manifest.writer = None
@@ -211,6 +213,7 @@ class Purchase:
         self._lake.swap(key, answer.to_bytes(self._token), None)
         with self._writing:
             self._book(answer)
+            self.got_further |= not answer.unavailable
         return key
 
     def _book(self, answer: Answer) -> None:

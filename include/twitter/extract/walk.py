@@ -23,6 +23,17 @@ log = logging.getLogger(__name__)
 MUST_HAVE = ("id", "text", "created_at", "public_metrics")
 """X ignores a field name that it does not know, answers 200, and bills: only looking shows it."""
 
+EMPTY_PAGES = 100
+"""So many in a row without a post end a walk: a timeline of 800 posts has 8 that could be."""
+REPEATED_PAGES = 10
+"""So many in a row with posts that had all come before: X bills them."""
+OLDER_PAGES = 2
+"""So many in a row wholly before the day: X sends newer posts first, and ids win over times."""
+SMALLEST_ARCHIVE_PAGE = 100
+"""X's archive has answered 503 to 500 posts a page, and served 100."""
+PAGES_TO_TRUST = 5
+"""After so many that came, twice as much is asked for again."""
+
 
 @dataclass
 class Walk:
@@ -42,6 +53,7 @@ class Walk:
     outcome: Outcome | None = None
     """None while there is more to read."""
     reason: str | None = None
+    """Why it is unavailable, or which bound has ended it."""
     ids: set[str] = field(default_factory=set)
     """Of the posts that are the day's, whether or not they can be published."""
     _posts: set[str] = field(default_factory=set)
@@ -49,12 +61,18 @@ class Walk:
     _tokens: set[str] = field(default_factory=set)
     _oldest: int | None = None
     _left_at: int | None = -1
+    _vain: _InVain = field(default_factory=lambda: _InVain())
+    _room: int = 0
+    """How many posts a page asks for at most since the archive has failed; 0 is as many as X lets it."""
+    _trusted: int = 0
 
     def problem(self, answer: Answer) -> UnexpectedAnswer | None:
         """Why an answer cannot be the next page, if it cannot; Outage where it is no answer at all."""
         if not answer.unavailable and answer.is_nothing:
             raise Outage(f"X sent neither posts nor a count of them, but {answer.content[:200]!r}")
-        return None if self.returned else _without_fields(answer.posts)
+        if not answer.posts and answer.failure:
+            raise Outage(f"X sent no posts, since a part of it failed: {answer.failure}")
+        return None if self.returned else _without_fields(answer)
 
     def take(self, answer: Answer) -> None:
         """Go one page further."""
@@ -72,14 +90,29 @@ class Walk:
         self._posts |= {_first_version(post) for post in own}
         ids = [int(post["id"]) for post in posts if str(post.get("id", "")).isdecimal()]
         self._oldest = min([*ids, *([self._oldest] if self._oldest else [])], default=None)
-        self.token = answer.next_token
+        self._grow()
+        self.token, bound = answer.next_token, self._vain.after(answer, posts, self.day)
         if self.limit and len(self._posts) >= self.limit:
             self.outcome = "limit"
-        elif self.token is None or self.token in self._tokens or _ran_past(answer, self.day):
+        elif self.token is None or self.token in self._tokens:
             # A short or an empty page is no end; a token seen before would lead in a circle.
             self.outcome = "complete"
+        elif bound:
+            self.outcome, self.reason = "complete", f"its walk was ended: {bound}"
         else:
             self._tokens.add(self.token)
+
+    def ask_for_less(self) -> bool:
+        """Halve the next pages, where they are large: the archive may fail to find so much in time."""
+        if self.page_size <= SMALLEST_ARCHIVE_PAGE:
+            return False
+        self._room, self._trusted = max(self.page_size // 2, SMALLEST_ARCHIVE_PAGE), 0
+        return True
+
+    def _grow(self) -> None:
+        self._trusted += 1
+        if self._room and self._trusted % PAGES_TO_TRUST == 0:
+            self._room = min(self._room * 2, self.largest)
 
     def leave_token(self) -> bool:
         """Go on below the oldest post that came, since a token dies and a post's id does not.
@@ -101,11 +134,41 @@ class Walk:
 
         X cuts a page first and drops retweets and replies from it after, and bills only what it returns.
         """
+        most = self._room or self.largest
         if not self.limit:
-            return self.largest
+            return most
         wanted = self.limit - len(self._posts)
         share = max(self.returned / self.asked, 0.01) if self.asked else 1
-        return min(max(math.ceil(wanted / share), self.smallest), self.largest)
+        return min(max(math.ceil(wanted / share), self.smallest), most)
+
+
+@dataclass
+class _InVain:
+    """The pages in a row that brought nothing: X may lead on for ever, with a new token each time."""
+
+    seen: set[str] = field(default_factory=set)
+    """The ids of all posts that came."""
+    empty: int = 0
+    repeated: int = 0
+    older: int = 0
+
+    def after(self, answer: Answer, posts: list[dict[str, Any]], day: Day) -> str | None:
+        """To which bound the walk has come with this page, if to any."""
+        new = {str(post.get("id")) for post in posts} - self.seen
+        self.seen |= new
+        if answer.posts:
+            self.empty = 0
+            self.repeated = 0 if new else self.repeated + 1
+            self.older = self.older + 1 if _is_before(posts, day) else 0
+        else:
+            self.empty += 1
+        if self.empty >= EMPTY_PAGES:
+            return f"{EMPTY_PAGES} pages in a row were empty, and posts may be missing"
+        if self.repeated >= REPEATED_PAGES:
+            return f"{REPEATED_PAGES} pages in a row brought nothing new, and posts may be missing"
+        if self.older >= OLDER_PAGES:
+            return f"{OLDER_PAGES} pages in a row lay before the day, whose start was asked for"
+        return None
 
 
 @dataclass
@@ -124,8 +187,11 @@ class Reading:
 
     def take(self, key: str, answer: Answer, *, second: bool) -> None:
         """Go one page further; `key` is where the page is staged."""
-        (self.second if second else self.walk).take(answer)
+        walk = self.second if second else self.walk
+        walk.take(answer)
         self.pages.append(key)
+        if walk.reason and walk.outcome == "complete":
+            log.warning("%s: %s", self.username, walk.reason)
 
     def resume(self, key: str, answer: Answer, *, second: bool) -> None:
         """Go over a page that was staged before; an account that was unavailable may be back."""
@@ -166,16 +232,18 @@ class Reading:
         )
 
 
-def _without_fields(posts: list[Any]) -> UnexpectedAnswer | None:
-    """Refuse a page without the fields that everything else needs, before more of it is bought."""
-    missing = [
-        name for name in MUST_HAVE if not any(isinstance(post, dict) and name in post for post in posts)
-    ]
-    if not posts or not missing:
+def _without_fields(answer: Answer) -> UnexpectedAnswer | None:
+    """Refuse a page without the fields that everything else needs, before more of it is bought.
+
+    A field that X says it could not fill costs that field alone.
+    """
+    posts = [post for post in answer.posts if isinstance(post, dict)]
+    missing = {name for name in MUST_HAVE if not any(name in post for post in posts)} - answer.unfilled
+    if not answer.posts or not missing:
         return None
     return UnexpectedAnswer(
-        f"X sent {len(posts)} posts without {', '.join(missing)}. It may have renamed the field or the "
-        "parameter `tweet.fields`; nothing more is bought. See POST_FIELDS in extract/x.py."
+        f"X sent {len(answer.posts)} posts without {', '.join(sorted(missing))}. It may have renamed the "
+        "field or the parameter `tweet.fields`; nothing more is bought. See POST_FIELDS in extract/x.py."
     )
 
 
@@ -193,9 +261,9 @@ def _is_of(post: Mapping[str, Any], day: Day) -> bool:
     return isinstance(post.get("id"), str) and inside
 
 
-def _ran_past(answer: Answer, day: Day) -> bool:
-    """Whether the page lies before the day: X says that ids win over times, and might forget the start."""
-    times = [_created_at(post) for post in answer.posts if "until_id" in answer.params]
+def _is_before(posts: list[dict[str, Any]], day: Day) -> bool:
+    """Whether the posts of a page all lie before the day."""
+    times = [_created_at(post) for post in posts]
     return bool(times) and all(at is not None and at.tzinfo and at < day.start for at in times)
 
 

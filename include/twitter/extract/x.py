@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -21,11 +21,12 @@ from airflow.sdk.log import mask_secret
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from include.twitter.answer import Answer, decoded
+from include.twitter.answer import Answer, decoded, problems
 from include.twitter.day import Day
 from include.twitter.errors import (
     BadKeys,
     BadRequest,
+    KeysInDoubt,
     NoAccess,
     NoCredits,
     Outage,
@@ -86,7 +87,8 @@ for chatty in ("tweepy", "oauthlib", "requests_oauthlib", "urllib3"):
 class X:
     """A connection to X that several threads may use; `clock` tells when an answer was received."""
 
-    def __init__(self, access: XAccess, clock: Callable[[], datetime]) -> None:
+    def __init__(self, access: XAccess, clock: Callable[[], datetime], *, are_known: bool = False) -> None:
+        """`are_known` says that X has taken these keys before: one refusal then is no proof against them."""
         self._clock = clock
         self.is_user = access.user
         """Whether it asks in a user's name."""
@@ -99,6 +101,8 @@ class X:
             return_type=requests.Response,
         )
         self._client.session = self._session = _Session(access.host)
+        if are_known:
+            self._session.taken.add("OAuth" if self.is_user else "Bearer")
         self._access = access
         self._turn = Lock()
         self._next_turn = 0.0
@@ -126,7 +130,7 @@ class X:
         """One page of an account's posts of a day, newest first; `size` is 5 to 100.
 
         `own` posts are billed at a fifth. `where` is the page's `token`, or the post to go on `below`.
-        `end_time` is inclusive at X: a post of the next midnight may come, and is cut on our side.
+        Its `end_time` is inclusive, other than that of searches and counts: the day's last second.
         """
         return self._answer(
             "own_posts" if own else "posts",
@@ -134,7 +138,7 @@ class X:
             user_id,
             exclude=["retweets", "replies"],
             user_auth=self.is_user,
-            **_page(day, size, "pagination_token", **where),
+            **_page(day, size, "pagination_token", end=day.end - timedelta(seconds=1), **where),
         )
 
     def search(self, handle: str, day: Day, size: int, *, archive: bool, **where: Any) -> Answer:
@@ -143,7 +147,7 @@ class X:
         `archive` takes them from the full archive (`size` 10 to 500, one request a second, app-only), else
         from the last seven days (10 to 100).
         """
-        asked = _page(day, size, "next_token", **where)
+        asked = _page(day, size, "next_token", end=day.end, **where)
         if archive:
             self._wait_for_the_archive()
             return self._answer("posts", self._app_only().search_all_tweets, query([handle]), **asked)
@@ -198,11 +202,11 @@ def query(handles: Iterable[str]) -> str:
 
 
 def _page(
-    day: Day, size: int, name: str, token: str | None = None, below: int | None = None
+    day: Day, size: int, name: str, end: datetime, token: str | None = None, below: int | None = None
 ) -> dict[str, Any]:
     """The parameters of a page; `name` is that of its token's."""
-    end = {"until_id": below} if below else {"end_time": day.end}
-    return {"start_time": day.start, **end, "max_results": size, name: token, "tweet_fields": POST_FIELDS}
+    until = {"until_id": below} if below else {"end_time": end}
+    return {"start_time": day.start, **until, "max_results": size, name: token, "tweet_fields": POST_FIELDS}
 
 
 class _Session(requests.Session):
@@ -211,6 +215,8 @@ class _Session(requests.Session):
     def __init__(self, host: str) -> None:
         super().__init__()
         self._host = host
+        self.taken: set[str] = set()
+        """Schemes of authorization, `OAuth` and `Bearer`, whose keys X has taken."""
         # Only connecting is tried again here: a request that X may have read may have been billed.
         retry = Retry(total=None, connect=2, read=0, redirect=0, status=0, other=0, backoff_factor=0.5)
         self.mount(host, HTTPAdapter(pool_maxsize=READERS, max_retries=retry))
@@ -225,8 +231,14 @@ class _Session(requests.Session):
             # Its text may quote the request; the class and the host say enough.
             raise Outage(f"X cannot be reached: {type(error).__name__} on {method} {url}.") from None
         if response.status_code != 200:
-            raise error_of(response)
+            raise self._doubted(error_of(response), response)
+        self.taken.add(_scheme(response))
         return response
+
+    def _doubted(self, error: PipelineError, response: requests.Response) -> PipelineError:
+        """The error, or the doubt in it where X refuses keys that it took: it had hours of that in 2026."""
+        is_odd = isinstance(error, BadKeys) and _scheme(response) in self.taken
+        return KeysInDoubt(f"{error} It has taken them before.") if is_odd else error
 
 
 def error_of(response: requests.Response) -> PipelineError:
@@ -238,6 +250,11 @@ def error_of(response: requests.Response) -> PipelineError:
     said = _said(response, problem)
     keys = f"Connection {X_CONNECTION}"
     match response.status_code:
+        case status if status in (404, 408) or status >= 500:
+            # X has answered 404 for hours in an outage of its own; an account that is gone is a 200.
+            return Outage(f"{said} X has a problem of its own; it is tried again.")
+        case status if status != 429 and response.content.strip() and not isinstance(body, dict):
+            return Outage(f"{said} That is no word of X, but of something in front of it; it is tried again.")
         case 400:
             return BadRequest(f"{said} X calls the request malformed: a defect here or a change at X.")
         case 401:
@@ -265,10 +282,12 @@ def error_of(response: requests.Response) -> PipelineError:
             )
         case 429:
             return RateLimited(f"{said} The rate window is used up.", at=_reset(response))
-        case status if status in (404, 408) or status >= 500:
-            # X has answered 404 for hours in an outage of its own; an account that is gone is a 200.
-            return Outage(f"{said} X has a problem of its own; it is tried again.")
     return UnexpectedAnswer(f"{said} The pipeline does not know this answer.")
+
+
+def _scheme(response: requests.Response) -> str:
+    """How the request was authorized: `OAuth`, `Bearer` or `Basic`."""
+    return str(response.request.headers.get("Authorization", "")).partition(" ")[0]
 
 
 def _said(response: requests.Response, problem: dict[str, Any] | None = None) -> str:
@@ -278,7 +297,7 @@ def _said(response: requests.Response, problem: dict[str, Any] | None = None) ->
     if problem is None:
         return said
     details = [problem.get("title"), problem.get("detail"), problem.get("reason")]
-    details += [error.get("message") for error in problem.get("errors") or [] if isinstance(error, dict)]
+    details += [error.get("message") for error in problems(problem)]
     words = (
         "; ".join(str(detail).rstrip(".") for detail in details if detail)
         or response.text[:200].strip()
@@ -288,7 +307,7 @@ def _said(response: requests.Response, problem: dict[str, Any] | None = None) ->
 
 
 def _codes(problem: dict[str, Any]) -> list[Any]:
-    return [error.get("code") for error in problem.get("errors") or [] if isinstance(error, dict)]
+    return [error.get("code") for error in problems(problem)]
 
 
 def _reset(response: requests.Response) -> datetime | None:

@@ -253,6 +253,20 @@ def test_the_first_failure_keeps_the_other_readers_from_buying_more(shop, lake, 
     assert staged(lake) == ["esa/0001.json.gz", "manifest.json", "nasa/0001.json.gz"], "it was on its way"
 
 
+def test_of_several_failures_the_one_that_needs_a_person_is_raised_whoever_was_first(shop, lake):
+    remember(lake, NASA="11", esa="22", bad="33")
+    together = Barrier(3)
+
+    def at_once(answer):
+        return lambda: together.wait(LIMIT) * 0 or answer
+
+    shop.has("timeline 11", at_once(OUTAGE))
+    shop.has("timeline 22", at_once((429, {"title": "Too Many Requests"})))
+    shop.has("timeline 33", at_once(UNAUTHORIZED))
+    with pytest.raises(BadKeys):
+        Try(shop, lake, "NASA", "esa", "bad").collect()
+
+
 def test_accounts_that_wait_for_a_reader_are_not_begun_after_a_failure(shop, lake):
     names = [f"u{number:02}" for number in range(12)]
     remember(lake, **{name: f"1{name[1:]}" for name in names})

@@ -15,6 +15,7 @@ from requests.adapters import HTTPAdapter
 from include.twitter.errors import (
     BadKeys,
     BadRequest,
+    KeysInDoubt,
     NoAccess,
     NoCredits,
     Outage,
@@ -135,7 +136,16 @@ WRONG_CONSUMER_KEYS = {
         pytest.param(403, SPEND_CAP, NoCredits, "holds until 2026-12-01", id="spend cap"),
         pytest.param(403, NOT_ENROLLED, NoAccess, "Attach the app", id="app not enrolled"),
         pytest.param(403, NO_ACCESS, NoAccess, "has no access to this", id="no access"),
-        pytest.param(403, HTML.decode(), NoAccess, "has no access to this", id="no access, HTML"),
+        pytest.param(403, HTML.decode(), Outage, "no word of X", id="403 of a proxy"),
+        pytest.param(401, HTML.decode(), Outage, "no word of X", id="401 of a proxy"),
+        pytest.param(400, "Bad Request", Outage, "no word of X", id="400 of a proxy"),
+        pytest.param(402, "[]", Outage, "no word of X", id="402, a list"),
+        pytest.param(429, HTML.decode(), RateLimited, "The rate window is used up", id="429 of a proxy"),
+        pytest.param(403, {}, NoAccess, "has no access to this", id="no access, an empty object"),
+        pytest.param(400, {"errors": ["odd", None]}, BadRequest, "calls the request", id="odd errors"),
+        pytest.param(403, {"errors": "odd"}, NoAccess, "has no access", id="errors as a text"),
+        pytest.param(403, {"errors": 5}, NoAccess, "has no access", id="errors as a number"),
+        pytest.param(403, {"errors": None, "type": None}, NoAccess, "has no access", id="errors null"),
         pytest.param(403, "", NoAccess, "(empty body)", id="no access, without a word"),
         pytest.param(403, WRONG_CONSUMER_KEYS, BadKeys, "Put valid keys", id="bad consumer keys"),
         pytest.param(429, USAGE_CAP, NoCredits, "raise it, or wait for next month", id="monthly cap"),
@@ -206,7 +216,7 @@ def test_a_page_is_asked_for_as_x_documents_it(wire):
     assert heard.query == {
         "exclude": "retweets,replies",
         "start_time": "2026-11-18T00:00:00Z",
-        "end_time": "2026-11-19T00:00:00Z",
+        "end_time": "2026-11-18T23:59:59Z",
         "max_results": "100",
         "pagination_token": "t1",
     }
@@ -255,7 +265,7 @@ def test_an_answer_is_handed_on_byte_for_byte_with_its_request_and_time(wire):
     answer = x(wire).timeline("42", DAY, size=5)
     assert (answer.content, answer.path, answer.received_at) == (content, "/2/users/42/tweets", RECEIVED)
     assert answer.params["max_results"] == "5"
-    assert answer.params["end_time"] == "2026-11-19T00:00:00Z"
+    assert answer.params["end_time"] == "2026-11-18T23:59:59Z", "a timeline's holds that second"
 
 
 def test_all_handles_are_looked_up_in_one_request(wire):
@@ -449,6 +459,34 @@ def test_a_rate_limit_is_not_waited_for_while_a_worker_is_held(wire):
         x(wire).timeline("42", DAY, size=5)
     assert error.value.at == datetime(2026, 11, 19, 1, 45, tzinfo=UTC)
     assert len(wire.heard) == 1
+
+
+# One refusal is no proof
+
+
+@pytest.mark.parametrize("keys", [USER_KEYS, BEARER], ids=["user", "bearer"])
+def test_keys_that_x_has_taken_are_in_doubt_when_it_refuses_them_and_not_yet_bad(wire, keys):
+    opened = x(wire, **keys)
+    wire.say(200, page(post()))
+    opened.timeline("42", DAY, size=5)
+    wire.say(401, UNAUTHORIZED)
+    with pytest.raises(KeysInDoubt, match=r"X answered 401 to GET .* It has taken them before"):
+        opened.timeline("42", DAY, size=5)
+
+
+def test_keys_are_in_doubt_at_once_where_the_purchase_says_that_x_has_taken_them(wire):
+    wire.say(401, UNAUTHORIZED)
+    with pytest.raises(KeysInDoubt):
+        X(XAccess(host=wire.host, **BEARER), lambda: RECEIVED, are_known=True).users(["NASA"])
+
+
+def test_a_bearer_token_is_not_in_doubt_because_x_has_taken_the_keys_of_a_user(wire):
+    opened = x(wire, **USER_KEYS, **BEARER)
+    wire.say(200, page(post()))
+    opened.timeline("42", DAY, size=5)
+    wire.say(401, UNAUTHORIZED)
+    with pytest.raises(BadKeys):
+        opened.count(["NASA"], DAY, archive=False)
 
 
 class _Recording(HTTPAdapter):
