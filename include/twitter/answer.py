@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,8 +18,10 @@ import msgspec
 
 ABOUT_THE_ACCOUNT = {"id", "username", "usernames"}
 """What an error object's `parameter` names when it is about the account, not about a post referred to."""
-UNAVAILABLE = {"resource-not-found", "not-authorized-for-resource"}
+NOT_FOUND = "resource-not-found"
+UNAVAILABLE = {NOT_FOUND, "not-authorized-for-resource"}
 """Last segments of an error object's `type` that are about the account where no parameter is named."""
+ASKED_ID = re.compile(r"/users/(\d+)/tweets|\?\(from:(\d+)\)")
 
 
 @dataclass(frozen=True)
@@ -75,11 +78,21 @@ class Answer:
             return None
         return next((reason_of(error) for error in self.errors_about_accounts()), None)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether X no longer finds the account under its id: suspended, deleted, or another one by now."""
+        return not self.posts and any(_kind(error) == NOT_FOUND for error in self.errors_about_accounts())
+
     def errors_about_accounts(self) -> Iterator[Mapping[str, Any]]:
         for error in self.body.get("errors") or []:
-            kind = str(error.get("type", "")).rsplit("/", 1)[-1]
-            if error.get("parameter", kind) in ABOUT_THE_ACCOUNT | UNAVAILABLE:
+            if error.get("parameter", _kind(error)) in ABOUT_THE_ACCOUNT | UNAVAILABLE:
                 yield error
+
+    @property
+    def asked_id(self) -> str | None:
+        """The id of the account whose posts were asked for."""
+        found = ASKED_ID.search(f"{self.path}?{self.params.get('query', '')}")
+        return found and (found[1] or found[2])
 
     @property
     def is_nothing(self) -> bool:
@@ -135,6 +148,10 @@ class _Page(msgspec.Struct):
 
 
 _PAGES = msgspec.json.Decoder(_Page)
+
+
+def _kind(error: Mapping[str, Any]) -> str:
+    return str(error.get("type", "")).rsplit("/", 1)[-1]
 
 
 def reason_of(error: Mapping[str, Any]) -> str:

@@ -41,6 +41,7 @@ def entry(bought: AccountRead, tally: Tally) -> AccountReceipt:
         outcome=bought.outcome,
         reason=bought.reason,
         proof=bought.proof,
+        proof_reason=bought.proof_reason,
         counted=bought.counted,
         rejected_by_reason=dict(tally.reasons),
         alarms=tally.alarms,

@@ -6,8 +6,20 @@ from threading import Barrier
 import pytest
 
 from include.twitter.errors import BadKeys, NoAccess, Outage
+from include.twitter.extract.buyer import Stopped
 from tests.include.invented import SUSPENDED, MemoryLake, about, post
-from tests.include.shop import FORBIDDEN, LIMIT, MALFORMED, OUTAGE, ROOT, Try, open_shop, page, total, users
+from tests.include.shop import (
+    FORBIDDEN,
+    LIMIT,
+    MALFORMED,
+    OUTAGE,
+    ROOT,
+    Try,
+    open_shop,
+    page,
+    total,
+    users,
+)
 
 UNAUTHORIZED = (401, {"title": "Unauthorized", "type": "about:blank", "status": 401})
 
@@ -47,7 +59,7 @@ def test_a_remembered_account_is_not_looked_up(shop, lake):
     shop.has("users esa", users(esa="22"))
     shop.has("timeline 11", page())
     shop.has("timeline 22", page())
-    shop.has("count NASA,esa", total(0))
+    shop.has("count 11,22", total(0))
     lines = Try(shop, lake, "NASA", "esa").collect()
     assert {username: line.id for username, line in lines.items()} == {"NASA": "11", "esa": "22"}
     assert shop.asked[0] == "users esa"
@@ -66,7 +78,7 @@ def test_more_than_a_hundred_handles_are_looked_up_in_hundreds(shop, lake):
 def test_two_handles_of_one_account_are_not_bought_twice(shop, lake):
     remember(lake, NASA="11", NASA_renamed="11")
     shop.has("timeline 11", page(post(1)))
-    shop.has("count NASA", total(1))
+    shop.has("count 11", total(1))
     lines = Try(shop, lake, "NASA", "NASA_renamed").collect()
     assert {username: line.outcome for username, line in lines.items()} == {
         "NASA": "complete",
@@ -82,25 +94,67 @@ def test_a_group_whose_count_matches_is_asked_for_nothing_more(shop, lake):
     remember(lake, NASA="11", esa="22")
     shop.has("timeline 11", page(post(2), post(1)))
     shop.has("timeline 22", page(post(3)))
-    shop.has("count NASA,esa", total(3))
+    shop.has("count 11,22", total(3))
     lines = Try(shop, lake, "NASA", "esa").collect()
     assert proofs(lines) == {"NASA": "matched", "esa": "matched"}
-    assert sorted(shop.asked) == ["count NASA,esa", "timeline 11", "timeline 22"]
+    assert sorted(shop.asked) == ["count 11,22", "timeline 11", "timeline 22"]
 
 
-def test_a_count_below_what_arrived_is_no_shortage(shop, lake):
+def test_a_count_below_what_arrived_is_a_surplus_and_told(shop, lake, caplog):
     remember(lake, NASA="11")
     shop.has("timeline 11", page(post(2), post(1)))
-    shop.has("count NASA", total(1))
+    shop.has("count 11", total(1))
+    nasa = Try(shop, lake, "NASA").collect()["NASA"]
+    assert (nasa.proof, nasa.counted, nasa.proof_reason) == ("surplus", 1, "X counts 1 posts, 2 arrived")
+    assert "NASA: X counts 1 posts, 2 arrived" in caplog.messages
+    assert shop.asked == ["timeline 11", "count 11"]
+
+
+def test_the_surplus_of_one_account_does_not_hide_what_another_lacks(shop, lake):
+    remember(lake, NASA="11", esa="22")
+    shop.has("timeline 11", page(post(4), post(3), post(2)))
+    shop.has("timeline 22", page(post(11)))
+    shop.has("count 11,22", total(5))
+    shop.has("count 11", total(2))
+    shop.has("count 22", total(3))
+    shop.has("search 22", page(post(13), post(12), post(11)))
+    assert proofs(Try(shop, lake, "NASA", "esa").collect()) == {"NASA": "surplus", "esa": "matched"}
+
+
+def test_a_surplus_is_seen_also_where_the_sum_of_the_group_is_right(shop, lake):
+    remember(lake, NASA="11", esa="22")
+    shop.has("timeline 11", page(post(61), post(60), post(59)))  # 9 and 10 o'clock
+    shop.has("timeline 22", page(post(11)))
+    shop.has("count 11,22", total(4))
+    shop.has("count 11", total(2))
+    shop.has("count 22", total(2))
+    shop.has("search 22", page(post(12), post(11)))
+    assert proofs(Try(shop, lake, "NASA", "esa").collect()) == {"NASA": "surplus", "esa": "matched"}
+
+
+@pytest.mark.parametrize("kind", ["retweeted", "replied_to"])
+@pytest.mark.parametrize("word", ["referenced_tweets", "referenced_posts"])
+def test_retweets_and_replies_that_came_all_the_same_are_not_held_against_the_count(shop, lake, kind, word):
+    remember(lake, NASA="11")
+    shop.has("timeline 11", page(post(2, **{word: [{"type": kind, "id": "5"}]}), post(1)))
+    shop.has("count 11", total(1))
     assert proofs(Try(shop, lake, "NASA").collect()) == {"NASA": "matched"}
+
+
+def test_posts_of_another_author_do_not_prove_an_account_complete(shop, lake):
+    remember(lake, NASA="11")
+    shop.has("timeline 11", page(post(2, author_id="777"), post(1)))
+    shop.has("count 11", total(2))
+    shop.has("search 11", page(post(1)))
+    assert proofs(Try(shop, lake, "NASA").collect()) == {"NASA": "short"}
 
 
 def test_posts_that_will_be_rejected_are_none_that_x_has_kept_back(shop, lake):
     remember(lake, NASA="11")
     shop.has("timeline 11", page(post(2, text=None), post(1, created_at="yesterday"), post(3)))
-    shop.has("count NASA", total(3))
+    shop.has("count 11", total(3))
     assert proofs(Try(shop, lake, "NASA").collect()) == {"NASA": "matched"}
-    assert shop.asked == ["timeline 11", "count NASA"]
+    assert shop.asked == ["timeline 11", "count 11"]
 
 
 def test_posts_of_another_day_and_posts_that_came_twice_do_not_fill_a_shortage(shop, lake):
@@ -108,8 +162,8 @@ def test_posts_of_another_day_and_posts_that_came_twice_do_not_fill_a_shortage(s
     outside = post(9, created_at="2026-11-19T00:00:00.000Z")
     shop.has("timeline 11", page(outside, post(1), token="t1"))
     shop.has("timeline 11 t1", page(post(1)))
-    shop.has("count NASA", total(2))
-    shop.has("search NASA", page(post(1)))
+    shop.has("count 11", total(2))
+    shop.has("search 11", page(post(1)))
     lines = Try(shop, lake, "NASA").collect()
     assert (lines["NASA"].proof, lines["NASA"].counted, lines["NASA"].posts) == ("short", 2, 4)
 
@@ -119,19 +173,20 @@ def test_only_inside_a_group_that_does_not_match_is_each_account_counted_alone(s
     remember(lake, **{name: f"1{name[1:]}" for name in names})
     for name in names:
         shop.has(f"timeline 1{name[1:]}", page(post(int(name[1:]))))
-    shop.has(f"count {','.join(names[:20])}", total(20))
-    shop.has("count u21,u22", total(3))
-    shop.has("count u21", total(1))
-    shop.has("count u22", total(2))
-    shop.has("search u22", page(post(22), post(50)))
+    first_twenty = ",".join(f"1{name[1:]}" for name in names[:20])
+    shop.has(f"count {first_twenty}", total(20))
+    shop.has("count 121,122", total(3))
+    shop.has("count 121", total(1))
+    shop.has("count 122", total(2))
+    shop.has("search 122", page(post(22), post(50)))
     lines = Try(shop, lake, *names).collect()
     assert set(proofs(lines).values()) == {"matched"}
     assert sorted(name for name in shop.asked if not name.startswith("timeline")) == [
-        f"count {','.join(names[:20])}",
-        "count u21",
-        "count u21,u22",
-        "count u22",
-        "search u22",
+        f"count {first_twenty}",
+        "count 121",
+        "count 121,122",
+        "count 122",
+        "search 122",
     ]
     assert {name for name, line in lines.items() if len(line.pages) == 2} == {"u22"}
 
@@ -140,7 +195,7 @@ def test_an_account_that_reached_its_limit_is_not_counted(shop, lake):
     remember(lake, NASA="11", esa="22")
     shop.has("timeline 11", page(post(3), post(2), token="t1"))
     shop.has("timeline 22", page(post(1)))
-    shop.has("count esa", total(1))
+    shop.has("count 22", total(1))
     lines = Try(shop, lake, "NASA", "esa", limit=2).collect()
     assert proofs(lines) == {"NASA": "limited", "esa": "matched"}
 
@@ -148,21 +203,21 @@ def test_an_account_that_reached_its_limit_is_not_counted(shop, lake):
 def test_a_second_reading_ends_at_the_limit(shop, lake):
     remember(lake, NASA="11")
     shop.has("timeline 11", page(post(90)))
-    shop.has("count NASA", total(50))
-    shop.has("search NASA", page(*map(post, range(12, 2, -1)), token="s1"))
+    shop.has("count 11", total(50))
+    shop.has("search 11", page(*map(post, range(12, 2, -1)), token="s1"))
     lines = Try(shop, lake, "NASA", limit=10).collect()
     assert (lines["NASA"].proof, lines["NASA"].outcome) == ("limited", "limit")
-    assert shop.sizes["search NASA"] == 10
+    assert shop.sizes["search 11"] == 10
 
 
 @pytest.mark.parametrize("answer", [FORBIDDEN, MALFORMED], ids=["no access", "bad request"])
 def test_where_x_does_not_open_its_counts_the_day_is_unchecked(shop, lake, answer):
     remember(lake, NASA="11")
     shop.has("timeline 11", page(post(1)))
-    shop.has("count NASA", answer)
+    shop.has("count 11", answer)
     lines = Try(shop, lake, "NASA").collect()
     assert (lines["NASA"].proof, lines["NASA"].outcome) == ("unchecked", "complete")
-    assert shop.asked == ["timeline 11", "count NASA"]
+    assert shop.asked == ["timeline 11", "count 11"]
 
 
 def test_a_count_that_the_budget_does_not_hold_is_not_asked_for(shop, lake):
@@ -173,12 +228,12 @@ def test_a_count_that_the_budget_does_not_hold_is_not_asked_for(shop, lake):
     assert shop.asked == ["timeline 11"]
 
 
-@pytest.mark.parametrize(("cap", "asked"), [(0, ["search NASA"]), (40, [])], ids=["no access", "no budget"])
+@pytest.mark.parametrize(("cap", "asked"), [(0, ["search 11"]), (40, [])], ids=["no access", "no budget"])
 def test_a_short_account_that_cannot_be_read_once_more_lands_as_it_is(shop, lake, cap, asked):
     remember(lake, NASA="11")
     shop.has("timeline 11", page(post(1)))
-    shop.has("count NASA", total(3))
-    shop.has("search NASA", FORBIDDEN)
+    shop.has("count 11", total(3))
+    shop.has("search 11", FORBIDDEN)
     assert proofs(Try(shop, lake, "NASA", cap=cap).collect()) == {"NASA": "short"}
     assert shop.asked[2:] == asked
 
@@ -189,14 +244,20 @@ def test_a_short_account_that_cannot_be_read_once_more_lands_as_it_is(shop, lake
 def test_a_second_try_goes_on_with_a_search_that_was_cut_off_below_its_oldest_post(shop, lake):
     remember(lake, NASA="11")
     shop.has("timeline 11", page(post(9)))
-    shop.has("count NASA", total(3))
-    shop.has("search NASA", page(post(3), token="s1"), page(post(2)))
-    shop.has("search NASA s1", OUTAGE)
-    with pytest.raises(Outage):
-        Try(shop, lake, "NASA").collect()
+    shop.has("count 11", total(3))
+    shop.has("search 11", page(post(3), token="s1"), page(post(2)))
+    killed = Try(shop, lake, "NASA")
+
+    def when_it_is_killed():
+        killed.stopped.set()
+        return MALFORMED
+
+    shop.has("search 11 s1", when_it_is_killed)
+    with pytest.raises(Stopped):
+        killed.collect()
     shop.asked.clear()
     lines = Try(shop, lake, "NASA").collect()
-    assert shop.asked == ["search NASA"]
+    assert shop.asked == ["search 11"]
     assert shop.wire.heard[-1].query["until_id"] == "1990000000000000003"
     assert (lines["NASA"].proof, lines["NASA"].posts) == ("matched", 3)
 
@@ -205,13 +266,13 @@ def test_an_account_that_was_bought_is_neither_counted_nor_looked_up_when_anothe
     remember(lake, NASA="11", out="42")
     shop.has("timeline 11", page(post(1)))
     shop.has("timeline 42", {"errors": [SUSPENDED]})
-    shop.has("count NASA", total(1))
+    shop.has("count 11", total(1))
     Try(shop, lake, "NASA", "out").collect()
     shop.asked.clear()
     shop.has("users out", users(out="42"))
-    shop.has("search-all out", page(post(2), token="t1"))
+    shop.has("search-all 42", page(post(2), token="t1"))
     lines = Try(shop, lake, "NASA", "out", old=True, limit=1).collect()
-    assert shop.asked == ["users out", "search-all out"]
+    assert shop.asked == ["users out", "search-all 42"]
     assert proofs(lines) == {"NASA": "matched", "out": "limited"}
 
 
@@ -229,7 +290,7 @@ def test_accounts_are_read_side_by_side(shop, lake):
 
     for number in range(8):
         shop.has(f"timeline 1{number}", when_all_have_asked)
-    shop.has(f"count {','.join(names)}", total(0))
+    shop.has("count 10,11,12,13,14,15,16,17", total(0))
     assert set(proofs(Try(shop, lake, *names).collect()).values()) == {"matched"}
 
 
@@ -288,18 +349,18 @@ def test_accounts_that_wait_for_a_reader_are_not_begun_after_a_failure(shop, lak
 def test_an_account_that_was_protected_is_looked_up_again_when_a_red_day_goes_on(shop, lake):
     hidden = {"data": [{"id": "11", "username": "NASA", "protected": True}]}
     shop.has("users NASA", hidden, users(NASA="11"))
-    shop.has("search-all NASA", page(post(1), token="t1"))
+    shop.has("search-all 11", page(post(1), token="t1"))
     lines = Try(shop, lake, "NASA", old=True, limit=1).collect()
     assert lines["NASA"].reason.startswith("Authorization Error: the account is protected")
     lines = Try(shop, lake, "NASA", old=True, limit=1).collect()
     assert lines["NASA"].outcome == "limit"
-    assert shop.asked == ["users NASA", "users NASA", "search-all NASA"]
+    assert shop.asked == ["users NASA", "users NASA", "search-all 11"]
 
 
 def test_an_old_day_that_came_short_is_not_searched_for_again(shop, lake):
     shop.has("users NASA", users(NASA="11"))
-    shop.has("search-all NASA", page(post(1)))
-    shop.has("count-all NASA", total(2))
+    shop.has("search-all 11", page(post(1)))
+    shop.has("count-all 11", total(2))
     lines = Try(shop, lake, "NASA", old=True).collect()
     assert (lines["NASA"].proof, lines["NASA"].counted) == ("short", 2)
-    assert shop.asked == ["users NASA", "search-all NASA", "count-all NASA"]
+    assert shop.asked == ["users NASA", "search-all 11", "count-all 11"]

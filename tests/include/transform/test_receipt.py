@@ -25,13 +25,14 @@ def test_every_post_that_was_fetched_is_accounted_for():
         post(4),
         post(5),
     )
-    short = account_read("NASA", 6, proof="short", counted=9)
+    short = account_read("NASA", 6, proof="short", proof_reason="X counts 9 posts, 6 arrived", counted=9)
     assert asdict(receipt.entry(short, refined(*came, limit=2))) == {
         "username": "NASA",
         "id": "42",
         "outcome": "complete",
         "reason": None,
         "proof": "short",
+        "proof_reason": "X counts 9 posts, 6 arrived",
         "counted": 9,
         "fetched": 6,
         "published": 2,
