@@ -18,7 +18,8 @@ import msgspec
 
 ABOUT_THE_ACCOUNT = {"id", "username", "usernames"}
 """What an error object's `parameter` names when it is about the account, not about a post referred to."""
-NOT_FOUND = "resource-not-found"
+NOT_FOUND, SUSPENDED = "resource-not-found", "Forbidden"
+"""The last segment of an error object's `type`, and the title that tells the second one from the first."""
 UNAVAILABLE = {NOT_FOUND, "not-authorized-for-resource"}
 """Last segments of an error object's `type` that are about the account where no parameter is named."""
 ASKED_ID = re.compile(r"/users/(\d+)/tweets|\?\(from:(\d+)\)")
@@ -80,8 +81,11 @@ class Answer:
 
     @property
     def is_lost(self) -> bool:
-        """Whether X no longer finds the account under its id: suspended, deleted, or another one by now."""
-        return not self.posts and any(_kind(error) == NOT_FOUND for error in self.errors_about_accounts())
+        """Whether X does not find the account by its id; one that is suspended is found, and called so."""
+        return not self.posts and any(
+            _kind(error) == NOT_FOUND and error.get("title") != SUSPENDED
+            for error in self.errors_about_accounts()
+        )
 
     def errors_about_accounts(self) -> Iterator[Mapping[str, Any]]:
         for error in self.body.get("errors") or []:

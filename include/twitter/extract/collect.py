@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from include.twitter.answer import Answer
-from include.twitter.errors import OtherAuthors
+from include.twitter.errors import OtherAuthors, Refused
 from include.twitter.extract.accounts import Accounts, reasons
 from include.twitter.extract.buyer import Buyer, Stopped
 from include.twitter.extract.proof import Proving
@@ -77,7 +77,7 @@ class Collection:
         self._look_up(buyer, known, self._unknown(known, at))
         self._read(buyer)
         if lost := [reading for name, reading in self.readings.items() if self._is_lost(name)]:
-            self._look_up(buyer, known, lost)
+            self._find_again(buyer, known, lost)
             self._read(buyer)
         _side_by_side(buyer, Proving(buyer, self.counts).jobs(self._available))
         return [reading.record() for reading in self.readings.values()]
@@ -85,6 +85,14 @@ class Collection:
     @property
     def _available(self) -> list[Reading]:
         return [reading for reading in self.readings.values() if not reading.is_unavailable]
+
+    def _find_again(self, buyer: Buyer, known: Accounts, lost: list[Reading]) -> None:
+        try:
+            self._look_up(buyer, known, lost)
+        except Refused as error:
+            log.warning(
+                "%d accounts that X does not find by their ids are not looked up. %s", len(lost), error
+            )
 
     def _is_lost(self, name: str) -> bool:
         return self.readings[name].walk.is_lost and name not in self.users
