@@ -85,6 +85,10 @@ class X:
     def latency(self, ms: int) -> None:
         self._http.put("/latency", json={"ms": ms}).raise_for_status()
 
+    def owners(self, **accounts: str) -> None:
+        """Handles that have become another account's; none where none is named."""
+        self._http.put("/owners", json=accounts).raise_for_status()
+
     def clock(self, now: datetime) -> None:
         self._http.put("/clock", json={"now": now.isoformat()}).raise_for_status()
 
@@ -110,6 +114,7 @@ def x(stand_ins) -> Iterator[X]:
         control.order()
         yield control
         control.order()
+        control.owners()
         control.latency(0)
 
 

@@ -104,8 +104,8 @@ def test_two_handles_of_one_account_are_not_bought_twice(shop, lake):
 NOT_FOUND = about("11", "Not Found Error", "Could not find user with id: [11].")
 ANOTHER = (
     "the handle has become another account: 777, and it was 11. Nothing is bought of 777: if it is the "
-    "account you want, add NASA=777 to Variable twitter_accept_id and clear `extract`; if not, put the new handle of "
-    "the old one into twitter_handles"
+    "account you want, add NASA=777 to Variable twitter_accept_id and clear `extract`; if not, put the new "
+    "handle of the old one into twitter_handles"
 )
 
 
