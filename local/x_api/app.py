@@ -180,6 +180,7 @@ class StandIn:
                 self.limits.ordered = None
             case "PUT owners":
                 self.owners = {handle.lower(): account.lower() for handle, account in order.items()}
+                self.known.update((posts.user_id(handle), handle) for handle in self.owners)
             case "DELETE owners":
                 self.owners = {}
             case "PUT clock":

@@ -20,7 +20,7 @@ TIMELINES_BEGIN = datetime(2010, 11, 6, tzinfo=UTC)
 X_BEGINS = datetime(2006, 3, 21, tzinfo=UTC)
 STEPS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 EXCLUDABLE = {"retweets": "retweeted", "replies": "replied_to"}
-QUERY = re.compile(r"\(?(from:\w{1,15}(?: OR from:\w{1,15})*)\)?((?: -is:(?:retweet|reply))*)")
+QUERY = re.compile(r"\(?(from:\w{1,19}(?: OR from:\w{1,19})*)\)?((?: -is:(?:retweet|reply))*)")
 
 
 def users_by(ask: Ask) -> Body:
@@ -114,7 +114,7 @@ def _looked_up(ask: Ask, name: str, parameter: str) -> tuple[Body, Body | None]:
         return {}, gone(state, parameter, name)
     ask.known[posts.user_id(handle)] = handle
     fields = {"id", "name", "username", *ask.params.get("user.fields", "").split(",")}
-    user = posts.user(handle) | {"username": name}
+    user = posts.user(handle) | {"username": name.lower()}
     return {field: value for field, value in user.items() if field in fields}, None
 
 

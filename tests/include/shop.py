@@ -81,7 +81,7 @@ def _name(heard: Heard) -> str:
 
 
 def _signed(body: Any, author_id: str) -> Any:
-    if not isinstance(body, dict) or "data" not in body:
+    if not isinstance(body, dict) or not isinstance(body.get("data"), list):
         return body
     posts = [
         post | {"author_id": author_id} if isinstance(post, dict) and post.get("author_id") == "42" else post

@@ -191,7 +191,7 @@ def test_no_handle_may_be_another_account_unless_it_is_named_with_the_new_id(var
 @pytest.mark.parametrize("text", ["NASA", "NASA=", "=777", "NASA=esa", "NASA=1=2", "777", "a b=7"])
 def test_what_is_no_list_of_handles_with_ids_is_refused(variable, text):
     variable("twitter_accept_id", text)
-    with pytest.raises(BadSetting, match="Variable twitter_accept_id: .* is no list of handles with"):
+    with pytest.raises(BadSetting, match=r"Variable twitter_accept_id: .* is no list of handles with"):
         settings.accept_id()
 
 

@@ -743,7 +743,7 @@ def test_a_handle_can_change_hands_and_the_account_that_had_it_stays(x):
     old, new = posts.user_id("posts_20_a"), posts.user_id("posts_3_b")
     x.control("PUT", "owners", {"Posts_20_A": "posts_3_b"})
     assert x.get("/2/users/by", usernames="posts_20_A")["data"] == [
-        {"id": new, "name": "Posts 3 B", "username": "posts_20_A"}
+        {"id": new, "name": "Posts 3 B", "username": "posts_20_a"}
     ]
     params = {"granularity": "day", **SEARCH_WINDOW}
     counted = [

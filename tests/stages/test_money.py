@@ -130,7 +130,7 @@ def test_a_purchase_over_the_turn_of_the_month_is_booked_whole(pipeline, x, buck
     before, after = (datetime(2026, 12, 1, tzinfo=UTC) + timedelta(seconds=s) for s in (-30, 30))
     x.clock(before)
     run = pipeline.run("2026-11-28")
-    turning = type(run)(run.day, run.id, 1, lambda: before if len(x.requests()) < 3 else after)
+    turning = type(run)(run.day, run.id, lambda: before if len(x.requests()) < 3 else after)
     pipeline.put(handles="posts_250_turn", tweet_limit=0)
 
     extract(turning)

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from contextlib import nullcontext
 
 import pytest
 
@@ -27,7 +28,8 @@ def undisturbed() -> dict:
 
 
 @pytest.mark.parametrize("k", range(1, 10))
-def test_a_failure_at_any_request_costs_nothing_twice(pipeline, x, bucket, undisturbed, k):
+def test_a_failure_at_any_request_costs_nothing_twice(pipeline, x, bucket, undisturbed, monkeypatch, k):
+    monkeypatch.setattr(proof, "PAUSES", (0, 0, 0))
     pipeline.put(tweet_limit=0)
     if not undisturbed:
         pipeline.transform(pipeline.extract(THREE, name="good"), name="good")
@@ -40,7 +42,8 @@ def test_a_failure_at_any_request_costs_nothing_twice(pipeline, x, bucket, undis
         x.forget()
     x.order({"status": 503, "skip": k - 1})
 
-    with pytest.raises(Outage):
+    proves = k > 7  # the token of the count, and the count: they are asked for again in the same try
+    with nullcontext() if proves else pytest.raises(Outage):
         pipeline.extract(THREE)
     assert bucket.ledger_mills() == x.served_mills()
     assert [r["status"] for r in x.requests()].count(503) == 1
