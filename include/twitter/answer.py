@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,8 +18,10 @@ import msgspec
 
 ABOUT_THE_ACCOUNT = {"id", "username", "usernames"}
 """What an error object's `parameter` names when it is about the account, not about a post referred to."""
+NOT_FOUND, SUSPENDED = "resource-not-found", "Forbidden"
+"""The last segment of an error object's `type`, and the title that tells the second one from the first."""
 UNAVAILABLE = {
-    "resource-not-found",
+    NOT_FOUND,
     "not-authorized-for-resource",
     "resource-unavailable",
     "disallowed-resource",
@@ -28,6 +31,7 @@ UNFILLED = {"field-hydration-failure", "field-unauthorized", "not-authorized-for
 """The same when a field was left out."""
 FAILED = {"internal-error", "about:blank"}
 """The same when a part of X failed."""
+ASKED_ID = re.compile(r"/users/(\d+)/tweets|\?\(from:(\d+)\)")
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,14 @@ class Answer:
             return None
         return next((reason_of(error) for error in self.errors_about_accounts()), None)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether X does not find the account by its id; one that is suspended is found, and called so."""
+        return not self.posts and any(
+            kind_of(error) == NOT_FOUND and error.get("title") != SUSPENDED
+            for error in self.errors_about_accounts()
+        )
+
     def errors_about_accounts(self) -> Iterator[Mapping[str, Any]]:
         """Those that say why an account cannot be seen: by their type first, then by what they name."""
         for error in problems(self.body):
@@ -99,6 +111,12 @@ class Answer:
             of_a_user = kind in UNAVAILABLE and error.get("resource_type", "user") == "user"
             if str(names) in ABOUT_THE_ACCOUNT if names else of_a_user:
                 yield error
+
+    @property
+    def asked_id(self) -> str | None:
+        """The id of the account whose posts were asked for."""
+        found = ASKED_ID.search(f"{self.path}?{self.params.get('query', '')}")
+        return found and (found[1] or found[2])
 
     @property
     def failure(self) -> str | None:

@@ -56,6 +56,10 @@ class UnexpectedAnswer(Refused):
     """X answered in a form that would lose data: look before buying more of it."""
 
 
+class OtherAuthors(UnexpectedAnswer):
+    """X sent posts of another account than the one that was asked for: look who is behind the handle."""
+
+
 class NothingStaged(Refused):
     """The objects that a stage works on are gone or were never made: clear the stage before it."""
 

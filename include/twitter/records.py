@@ -20,9 +20,10 @@ Moment = Annotated[datetime, Meta(tz=True)]
 Outcome = Literal["complete", "limit", "unavailable"]
 """`complete`: read to the end of the day. `limit`: the latest N that were wanted are there. `unavailable`: X
 shows nothing of it, or no longer."""
-Proof = Literal["matched", "short", "limited", "unchecked"]
-"""X's own count held against what arrived. `matched`: all that X counts of it, or of its group, is there.
-`short`: less is. `limited`: not counted, since only the latest N were wanted. `unchecked`: there is none."""
+Proof = Literal["matched", "short", "surplus", "limited", "unchecked"]
+"""X's own count held against the own posts that arrived. `matched`: it, or that of its group, is equal.
+`short`: X counts more. `surplus`: X counts less. `limited`: not counted, since only the latest N were wanted.
+`unchecked`: there is no count."""
 
 Record = TypeVar("Record", bound=Struct)
 
@@ -65,6 +66,8 @@ class AccountRead(Struct, kw_only=True):
     reason: str | None
     """Why it is unavailable, in X's words where X has any; or why its walk was ended before X said so."""
     proof: Proof
+    proof_reason: str | None = None
+    """Why it is `unchecked`, `short` or `surplus`, in X's words where X has any."""
     counted: int | None
     """X's own count, where it was asked for alone."""
     posts: int
@@ -155,6 +158,8 @@ class AccountReceipt(Struct, kw_only=True):
     reason: str | None
     """Why it is unavailable, in X's words where X has any; or why its walk was ended before X said so."""
     proof: Proof
+    proof_reason: str | None = None
+    """Why it is `unchecked`, `short` or `surplus`, in X's words where X has any."""
     counted: int | None
     """X's own count, where it was asked for alone."""
     fetched: int

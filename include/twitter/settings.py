@@ -88,6 +88,12 @@ ACCEPT_SHRINK = Setting(
     example="2026-11-18, 2026-11-19",
     default="",
 )
+ACCEPT_ID = Setting(
+    "twitter_accept_id",
+    "handles that have become another account, each with the new one's id: else nothing of it is bought",
+    example="NASA=11348282",
+    default="",
+)
 OWN_HANDLE = Setting(
     "twitter_own_handle",
     "the account that owns the X app and whose access token is used: X charges a fifth for its own posts",
@@ -102,6 +108,7 @@ SETTINGS = (
     MONTH_BUDGET,
     SETTLE_MINUTES,
     ACCEPT_SHRINK,
+    ACCEPT_ID,
     OWN_HANDLE,
 )
 
@@ -130,6 +137,11 @@ def settling() -> timedelta:
 
 def accept_shrink() -> frozenset[Day]:
     return ACCEPT_SHRINK.read(_days)
+
+
+def accept_id() -> frozenset[tuple[str, str]]:
+    """The handles, in lower case, that may be another account than before, each with its id."""
+    return ACCEPT_ID.read(_pairs)
 
 
 def own_handle() -> str:
@@ -284,6 +296,13 @@ def _own_handle(text: str) -> str:
     if len(names) > 1:
         raise ValueError(f"names {len(names)} accounts, and an access token is one account's")
     return names[0].lower()
+
+
+def _pairs(text: str) -> frozenset[tuple[str, str]]:
+    pairs = [item.strip().removeprefix("@").partition("=") for item in _listed(text) if item.strip()]
+    if any(not HANDLE.fullmatch(name) or not re.fullmatch(r"[0-9]{1,19}", id_) for name, _, id_ in pairs):
+        raise ValueError(f"{text!r} is no list of handles with their ids")
+    return frozenset((name.lower(), id_) for name, _, id_ in pairs)
 
 
 def _listed(text: str) -> list[str]:

@@ -20,7 +20,7 @@ TIMELINES_BEGIN = datetime(2010, 11, 6, tzinfo=UTC)
 X_BEGINS = datetime(2006, 3, 21, tzinfo=UTC)
 STEPS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 EXCLUDABLE = {"retweets": "retweeted", "replies": "replied_to"}
-QUERY = re.compile(r"\(?(from:\w{1,15}(?: OR from:\w{1,15})*)\)?((?: -is:(?:retweet|reply))*)")
+QUERY = re.compile(r"\(?(from:\w{1,19}(?: OR from:\w{1,19})*)\)?((?: -is:(?:retweet|reply))*)")
 
 
 def users_by(ask: Ask) -> Body:
@@ -107,14 +107,15 @@ ENDPOINTS: tuple[tuple[str, str, Callable[[Ask], Body]], ...] = (
 
 def _looked_up(ask: Ask, name: str, parameter: str) -> tuple[Body, Body | None]:
     """A user and no error, or the error. X finds handles whatever their case."""
-    handle = name.lower()
+    handle = ask.owners.get(name.lower(), name.lower())
     ask.handles.append(handle)
     state = posts.account(handle).state
     if state in ("unknown", "suspended"):
         return {}, gone(state, parameter, name)
     ask.known[posts.user_id(handle)] = handle
     fields = {"id", "name", "username", *ask.params.get("user.fields", "").split(",")}
-    return {field: value for field, value in posts.user(handle).items() if field in fields}, None
+    user = posts.user(handle) | {"username": name.lower()}
+    return {field: value for field, value in user.items() if field in fields}, None
 
 
 def _depth(handle: str, now: datetime, most: int) -> int:
@@ -153,14 +154,14 @@ def _counts(ask: Ask, longest: int, earliest: datetime, reach: timedelta) -> Bod
 
 
 def _query(ask: Ask, longest: int) -> set[str]:
-    """Reads `(from:a OR from:b) -is:retweet -is:reply`: notes the handles, returns the kinds it hides."""
+    """Reads `(from:a OR from:42) -is:retweet -is:reply`: notes the accounts, returns the kinds it hides."""
     query = ask.params.get("query", "")
     if not 1 <= len(query) <= longest:
         raise invalid("query", query, f"is not between 1 and {longest} characters long")
     match = QUERY.fullmatch(query)
     if not match:
         raise invalid("query", query, "is more than this stand-in reads: from:, OR, -is:retweet, -is:reply")
-    handles = [clause.removeprefix("from:").lower() for clause in match[1].split(" OR ")]
+    handles = [ask.account(clause.removeprefix("from:")) for clause in match[1].split(" OR ")]
     ask.handles += dict.fromkeys(handles)
     ask.known.update((posts.user_id(handle), handle) for handle in handles)
     return {{"-is:retweet": "retweeted", "-is:reply": "replied_to"}[clause] for clause in match[2].split()}

@@ -24,6 +24,7 @@ What it does, one or more of:
     add_errors [members]    these stand in `errors`
     rename_vocabulary       answer in the vocabulary of spec 2.167, whatever was asked
     count_off_by n          counts are off by n
+    gone state              the account of a timeline is `unknown`, `suspended` or `protected` by now
 
 Of several faults that match a request the first in the list strikes.
 """
@@ -33,6 +34,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from local.x_api.errors import gone
 from local.x_api.pages import Body, older_than, page, to_post_vocabulary, token_bounds
 
 
@@ -42,6 +44,8 @@ class Used:
 
     token: str | None
     posts_before: list[Body]
+    id: str
+    """Of the account whose timeline was asked for."""
 
 
 def _with_posts(body: Body, posts: list[Body], next_token: str | None = None) -> Body:
@@ -106,6 +110,10 @@ def _count_off_by(body: Body, count: int, used: Used) -> Body:
     return {"data": [*days, last], "meta": {"total_tweet_count": body["meta"]["total_tweet_count"] + count}}
 
 
+def _gone(body: Body, state: str, used: Used) -> Body:
+    return {"errors": [gone(state, "id", used.id)]} if used.id else body
+
+
 CHANGES: dict[str, Callable[[Body, Any, Used], Body]] = {
     "empty_page": _empty_page,
     "same_page": _same_page,
@@ -118,6 +126,7 @@ CHANGES: dict[str, Callable[[Body, Any, Used], Body]] = {
     "add_errors": _add_errors,
     "rename_vocabulary": _rename_vocabulary,
     "count_off_by": _count_off_by,
+    "gone": _gone,
 }
 _SETTINGS = {"match", "skip", "times", "status", "body", "headers", "delay", "reset", "truncate", "ignore"}
 

@@ -192,6 +192,21 @@ def test_what_is_no_list_of_days_is_refused(variable, text):
         settings.accept_shrink()
 
 
+def test_no_handle_may_be_another_account_unless_it_is_named_with_the_new_id(variable):
+    assert settings.accept_id() == frozenset()
+    variable("twitter_accept_id", " @NASA=777, 2024=5,")
+    assert settings.accept_id() == {("nasa", "777"), ("2024", "5")}
+    variable("twitter_accept_id", '["NASA=777", "nasa=778"]')
+    assert settings.accept_id() == {("nasa", "777"), ("nasa", "778")}
+
+
+@pytest.mark.parametrize("text", ["NASA", "NASA=", "=777", "NASA=esa", "NASA=1=2", "777", "a b=7"])
+def test_what_is_no_list_of_handles_with_ids_is_refused(variable, text):
+    variable("twitter_accept_id", text)
+    with pytest.raises(BadSetting, match=r"Variable twitter_accept_id: .* is no list of handles with"):
+        settings.accept_id()
+
+
 @pytest.mark.parametrize(
     ("text", "handle"), [(None, ""), ("", ""), ("NASA", "nasa"), (" @NASA ", "nasa"), ('["NASA"]', "nasa")]
 )

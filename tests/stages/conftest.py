@@ -94,6 +94,10 @@ class X:
     def latency(self, ms: int) -> None:
         self._http.put("/latency", json={"ms": ms}).raise_for_status()
 
+    def owners(self, **accounts: str) -> None:
+        """Handles that have become another account's; none where none is named."""
+        self._http.put("/owners", json=accounts).raise_for_status()
+
     def clock(self, now: datetime) -> None:
         self.control("clock", {"now": now.isoformat()})
 
@@ -125,6 +129,7 @@ def x(stand_ins) -> Iterator[X]:
         control.order()
         yield control
         control.order()
+        control.owners()
         control.latency(0)
         control.no_limit()
 

@@ -17,6 +17,7 @@ from include.twitter.errors import (
     RateLimited,
     Refused,
 )
+from include.twitter.extract import proof
 from include.twitter.extract import x as x_api
 from include.twitter.retry import AsTheErrorSays
 from local.x_api import posts
@@ -219,19 +220,44 @@ def test_a_request_that_gets_no_answer_ends(pipeline, x, monkeypatch):
         (answered(503, HTML), Outage),
     ],
 )
-@pytest.mark.parametrize("where", ["/2/users/by", "/2/tweets/counts"])
-def test_look_ups_and_counts_fail_as_timelines_do(pipeline, x, where, answer, error):
+def test_look_ups_fail_as_timelines_do(pipeline, x, answer, error):
+    x.order({"match": "/2/users/by", "times": 99} | answer)
+
+    with pytest.raises(error):
+        pipeline.extract("posts_3_refused")
+    assert x.asked() == ["users"]
+
+
+@pytest.mark.parametrize("where", ["/2/tweets/counts", "/oauth2/token"])
+@pytest.mark.parametrize(
+    ("answer", "tries"),
+    [
+        (answered(401, problem("Unauthorized")), 1),
+        (answered(402, problem("CreditsDepleted", X + "credits")), 1),
+        (answered(404), 4),
+        (answered(503, HTML), 4),
+        (answered(429, WINDOW, x_rate_limit_reset="1795052700"), 4),
+        ({"reset": True}, 4),
+    ],
+    ids=["401", "402", "404", "503", "429", "reset"],
+)
+def test_a_proof_that_x_refuses_for_good_keeps_no_paid_day_from_landing(
+    pipeline, x, monkeypatch, where, answer, tries
+):
+    monkeypatch.setattr(proof, "PAUSES", (0, 0, 0))
     x.order({"match": where, "times": 99} | answer)
 
-    if where == "/2/tweets/counts" and error is BadKeys:  # the proof may be missing, the posts are there
-        assert (
-            pipeline.accounts(pipeline.extract("posts_3_refused"))["posts_3_refused"]["proof"] == "unchecked"
-        )
+    staged = pipeline.transform(pipeline.extract("posts_3_refused"))
+    landed = pipeline.load(staged)
+
+    assert (landed["rows"], landed["proof"]) == (3, {"posts_3_refused": "unchecked"})
+    [account] = pipeline.bucket.json("twitter_receipts/dt=2026-11-20/receipt.json")["accounts"]
+    assert account["proof_reason"].startswith("X ")
+    assert pipeline.bucket.ledger_mills() == x.served_mills()
+    if where == "/oauth2/token":
+        assert x.asked() == ["users", "timeline"] + ["token"] * tries
     else:
-        came_back = where == "/2/tweets/counts" and error is Outage
-        with pytest.raises(AirflowRescheduleException if came_back else error):
-            pipeline.extract("posts_3_refused")
-    assert x.asked() == (["users"] if where == "/2/users/by" else ["users", "timeline", "token", "count"])
+        assert x.asked() == ["users", "timeline", "token"] + ["count"] * tries
 
 
 def test_wrong_consumer_keys_fail_at_the_exchange_for_a_bearer_token(pipeline, x):

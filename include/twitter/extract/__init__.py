@@ -39,7 +39,7 @@ def extract(run: Run) -> dict[str, Any]:
     asked = Asked(settings.handles(), settings.tweet_limit())
     caps = Caps(*settings.budgets().items())
     access, own = settings.x_access(), settings.own_handle()
-    may_leave = run.day in settings.accept_shrink()
+    may_leave, accepted = run.day in settings.accept_shrink(), settings.accept_id()
     here = lake.deployed()
     wait_until_settled(run.day, settings.settling(), run.now())
     purchase = Purchase(here, run, asked, may_leave=may_leave)
@@ -54,9 +54,8 @@ def extract(run: Run) -> dict[str, Any]:
         with Money(here, purchase.name, caps, purchase.bought, run.now) as money:
             if purchase.missing:
                 with X(access, run.now, are_known=bool(purchase.bought)) as x:
-                    read = collection.collect(
-                        Buyer(x, purchase, money, run.day, old, own), Accounts(here), run.now()
-                    )
+                    buyer = Buyer(x, purchase, money, run.day, old, own)
+                    read = collection.collect(buyer, Accounts(here, accepted), run.now())
         purchase.close(read)
     summary = purchase.summary()
     log.info("Bought %s", ", ".join(f"{name} {value}" for name, value in summary.items() if value))

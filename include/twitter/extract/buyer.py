@@ -46,11 +46,11 @@ class Buyer:
             raise Outage(f"X could not look up all users: {answer.failure}")
         return answer
 
-    def count(self, handles: Iterable[str]) -> Answer:
-        """X's own count of the handles' posts."""
+    def count(self, ids: Iterable[str]) -> Answer:
+        """X's own count of the accounts' posts."""
         with self.money.hold("archive_counts" if self.old else "counts", 1, 1) as bill:
             self._go_on()
-            answer = bill(self.x.count(handles, self.day, archive=self.old))
+            answer = bill(self.x.count(ids, self.day, archive=self.old))
             self.purchase.stage(COUNTS, answer)
         return answer
 
@@ -65,7 +65,7 @@ class Buyer:
             try:
                 if searched:
                     answer = self.x.search(
-                        reading.username, self.day, bill.size, archive=self.old, **walk.where
+                        str(reading.id), self.day, bill.size, archive=self.old, **walk.where
                     )
                 else:
                     answer = self.x.timeline(str(reading.id), self.day, bill.size, own=own, **walk.where)
@@ -82,6 +82,10 @@ class Buyer:
         if problem:
             raise problem
         reading.take(key, answer, second=second)
+
+    def pause(self, seconds: float) -> None:
+        """Wait, unless another reader fails meanwhile."""
+        self.stopped.wait(seconds)
 
     def _go_on(self) -> None:
         if self.stopped.is_set():

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from include.twitter.answer import Answer
 from include.twitter.day import Day
-from include.twitter.errors import Outage, UnexpectedAnswer
+from include.twitter.errors import OtherAuthors, Outage, UnexpectedAnswer
 from include.twitter.records import AccountRead, Outcome, Proof
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ SMALLEST_ARCHIVE_PAGE = 100
 """X's archive has answered 503 to 500 posts a page, and served 100."""
 PAGES_TO_TRUST = 5
 """After so many that came, twice as much is asked for again."""
+OTHERS = {"retweeted", "replied_to"}
+"""What posts refer to that are not the account's own ones."""
 
 
 @dataclass
@@ -54,8 +57,12 @@ class Walk:
     """None while there is more to read."""
     reason: str | None = None
     """Why it is unavailable, or which bound has ended it."""
+    is_lost: bool = False
+    """Whether X no longer finds the account under the id that was asked for."""
     ids: set[str] = field(default_factory=set)
-    """Of the posts that are the day's, whether or not they can be published."""
+    """Of the account's own posts that are the day's, whether or not they can be published."""
+    hours: dict[str, str] = field(default_factory=dict)
+    """When those were posted, as `2026-11-18T09`."""
     _posts: set[str] = field(default_factory=set)
     """The same, with all versions of an edited post as one."""
     _tokens: set[str] = field(default_factory=set)
@@ -72,12 +79,12 @@ class Walk:
             raise Outage(f"X sent neither posts nor a count of them, but {answer.content[:200]!r}")
         if not answer.posts and answer.failure:
             raise Outage(f"X sent no posts, since a part of it failed: {answer.failure}")
-        return None if self.returned else _without_fields(answer)
+        return _by_others(answer) or (None if self.returned else _without_fields(answer))
 
     def take(self, answer: Answer) -> None:
         """Go one page further."""
         if reason := answer.unavailable:
-            self.outcome, self.reason = "unavailable", reason
+            self.outcome, self.reason, self.is_lost = "unavailable", reason, answer.is_lost
             return
         posts = [post for post in answer.posts if isinstance(post, dict)]
         if not answer.asked_token:
@@ -85,8 +92,9 @@ class Walk:
         self.pages += 1
         self.returned += answer.billed
         self.asked += int(answer.params["max_results"])
-        own = [post for post in posts if _is_of(post, self.day)]
+        own = [post for post in posts if _is_of(post, self.day) and _is_own(post, answer.asked_id)]
         self.ids |= {post["id"] for post in own}
+        self.hours |= {post["id"]: _hour(at) for post in own if (at := _created_at(post))}
         self._posts |= {_first_version(post) for post in own}
         ids = [int(post["id"]) for post in posts if str(post.get("id", "")).isdecimal()]
         self._oldest = min([*ids, *([self._oldest] if self._oldest else [])], default=None)
@@ -141,6 +149,10 @@ class Walk:
         share = max(self.returned / self.asked, 0.01) if self.asked else 1
         return min(max(math.ceil(wanted / share), self.smallest), most)
 
+    def anew(self) -> Walk:
+        """The same walk, not begun."""
+        return Walk(self.day, self.limit, self.smallest, self.largest)
+
 
 @dataclass
 class _InVain:
@@ -181,6 +193,7 @@ class Reading:
     """The one second reading, of an account that came short of X's count."""
     id: str | None = None
     proof: Proof = "unchecked"
+    proof_reason: str | None = None
     counted: int | None = None
     """X's own count, where it was asked for alone."""
     pages: list[str] = field(default_factory=list)
@@ -195,6 +208,8 @@ class Reading:
 
     def resume(self, key: str, answer: Answer, *, second: bool) -> None:
         """Go over a page that was staged before; an account that was unavailable may be back."""
+        if answer.asked_id:
+            self.belong_to(answer.asked_id)
         self.pages.append(key)
         if second or not answer.unavailable:
             (self.second if second else self.walk).take(answer)
@@ -209,9 +224,20 @@ class Reading:
         return len(self.walk.ids | self.second.ids)
 
     @property
+    def hours(self) -> Counter[str]:
+        """How many of them were posted in which hour."""
+        return Counter((self.walk.hours | self.second.hours).values())
+
+    @property
     def outcome(self) -> Outcome:
         ended = self.second.outcome if self.second.outcome == "limit" else self.walk.outcome
         return ended or "unavailable"
+
+    def belong_to(self, id_: str) -> None:
+        """Be the reading of this account: what was bought of another one is none of its pages."""
+        if self.id not in (None, id_):
+            self.walk, self.second, self.pages = self.walk.anew(), self.second.anew(), []
+        self.id = id_
 
     def give_up(self, reason: str) -> None:
         """It cannot be read, and is not asked for again in this try."""
@@ -225,11 +251,24 @@ class Reading:
             outcome=self.outcome,
             reason=self.walk.reason,
             proof=self.proof,
+            proof_reason=self.proof_reason,
             counted=self.counted,
             posts=self.walk.returned + self.second.returned,
             limit=self.walk.limit,
             pages=self.pages,
         )
+
+
+def _by_others(answer: Answer) -> OtherAuthors | None:
+    """Refuse a page of which the account that was asked for has written nothing."""
+    asked = answer.asked_id
+    authors = {str(post.get("author_id") or asked) for post in answer.posts if isinstance(post, dict)}
+    if not asked or not authors or asked in authors:
+        return None
+    return OtherAuthors(
+        f"X was asked for the posts of {asked} and sent those of {', '.join(sorted(authors))}: "
+        "they are kept as they came, and not published"
+    )
 
 
 def _without_fields(answer: Answer) -> UnexpectedAnswer | None:
@@ -254,11 +293,23 @@ def _created_at(post: Any) -> datetime | None:
         return None
 
 
+def _hour(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H}"
+
+
 def _is_of(post: Mapping[str, Any], day: Day) -> bool:
     """Whether it is one of the day's posts: the window is asked for, so one without a time is."""
     created_at = _created_at(post)
     inside = created_at is None or created_at.tzinfo is None or day.start <= created_at < day.end
     return isinstance(post.get("id"), str) and inside
+
+
+def _is_own(post: Mapping[str, Any], id_: str | None) -> bool:
+    """Whether the account wrote it, and neither retweets nor replies: X may ignore what is excluded."""
+    references = post.get("referenced_tweets") or post.get("referenced_posts")
+    listed = references if isinstance(references, list) else []
+    kinds = {reference.get("type") for reference in listed if isinstance(reference, dict)}
+    return (not id_ or (post.get("author_id") or id_) == id_) and not kinds & OTHERS
 
 
 def _is_before(posts: list[dict[str, Any]], day: Day) -> bool:

@@ -47,7 +47,7 @@ TIMELINE_PAGES, RECENT_PAGES, ARCHIVE_PAGES = (5, 100), (10, 100), (10, 500)
 HANDLES_A_LOOKUP = 100
 """X's own limit."""
 HANDLES_A_COUNT, LONGEST_QUERY = 20, 512
-"""Handles of a count, and characters that X takes in a query of recent posts."""
+"""Accounts of a count, and characters that X takes in a query of recent posts."""
 
 TRANSPORT_ERRORS = (
     requests.ConnectionError,
@@ -141,7 +141,7 @@ class X:
             **_page(day, size, "pagination_token", end=day.end - timedelta(seconds=1), **where),
         )
 
-    def search(self, handle: str, day: Day, size: int, *, archive: bool, **where: Any) -> Answer:
+    def search(self, user_id: str, day: Day, size: int, *, archive: bool, **where: Any) -> Answer:
         """One page of the same posts from the search, newest first.
 
         `archive` takes them from the full archive (`size` 10 to 500, one request a second, app-only), else
@@ -150,18 +150,18 @@ class X:
         asked = _page(day, size, "next_token", end=day.end, **where)
         if archive:
             self._wait_for_the_archive()
-            return self._answer("posts", self._app_only().search_all_tweets, query([handle]), **asked)
+            return self._answer("posts", self._app_only().search_all_tweets, query([user_id]), **asked)
         asked["user_auth"] = self.is_user
-        return self._answer("posts", self._client.search_recent_tweets, query([handle]), **asked)
+        return self._answer("posts", self._client.search_recent_tweets, query([user_id]), **asked)
 
-    def count(self, handles: Iterable[str], day: Day, *, archive: bool) -> Answer:
-        """X's own count of the handles' posts of a day: app-only, billed per request."""
-        asked: dict[str, Any] = {"start_time": day.start, "end_time": day.end, "granularity": "day"}
+    def count(self, user_ids: Iterable[str], day: Day, *, archive: bool) -> Answer:
+        """X's own count of the accounts' posts of a day, hour by hour: app-only, billed per request."""
+        asked: dict[str, Any] = {"start_time": day.start, "end_time": day.end, "granularity": "hour"}
         client = self._app_only()
         if archive:
             self._wait_for_the_archive()
-            return self._answer("archive_counts", client.get_all_tweets_count, query(handles), **asked)
-        return self._answer("counts", client.get_recent_tweets_count, query(handles), **asked)
+            return self._answer("archive_counts", client.get_all_tweets_count, query(user_ids), **asked)
+        return self._answer("counts", client.get_recent_tweets_count, query(user_ids), **asked)
 
     def _app_only(self) -> tweepy.Client:
         """The client with a bearer token, without which X does not open its archive."""
@@ -196,9 +196,12 @@ class X:
         return token
 
 
-def query(handles: Iterable[str]) -> str:
-    """The accounts' own posts, neither retweets nor replies: what a walk through a timeline returns."""
-    return f"({' OR '.join(f'from:{handle}' for handle in handles)}) -is:retweet -is:reply"
+def query(user_ids: Iterable[str]) -> str:
+    """The accounts' own posts, neither retweets nor replies: what a walk through a timeline returns.
+
+    An account is its id: a handle may have become another's.
+    """
+    return f"({' OR '.join(f'from:{user_id}' for user_id in user_ids)}) -is:retweet -is:reply"
 
 
 def _page(

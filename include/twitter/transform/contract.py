@@ -21,6 +21,8 @@ VERSION = "1"
 READ_CSV = "pd.read_csv(path, dtype=str, keep_default_na=False)"
 """The line that reads the CSV right: ids keep their digits, a post that says just NA stays one."""
 
+NOT_OWN = "is not the account's own"
+"""Why a post of another author is rejected."""
 MOMENTS = "%Y-%m-%dT%H:%M:%SZ"
 LINE_BREAKS = re.compile("[\r\n\v\f\x1c-\x1e\u0085\u2028\u2029]+")
 """What becomes one space in the CSV, so that a record is a line for every reader."""
@@ -102,7 +104,7 @@ def schema(day: Day, own_ids: pd.Series) -> pa.DataFrameSchema:
         "author_id": [
             pa.Check(
                 lambda ids: (ids == own_ids).fillna(False).astype(bool),
-                error="is not the account's own",
+                error=NOT_OWN,
                 ignore_na=False,
             )
         ],

@@ -23,6 +23,7 @@ COUNTS = ("fetched", "published", "rejected", "duplicates", "outside", "over_lim
 
 FEW_REJECTED, SHARE_REJECTED = 3, 0.05
 """More rejected posts than both, and a day is not published."""
+BY_OTHERS = f"author_id: {contract.NOT_OWN}"
 
 
 def entry(bought: AccountRead, tally: Tally) -> AccountReceipt:
@@ -41,6 +42,7 @@ def entry(bought: AccountRead, tally: Tally) -> AccountReceipt:
         outcome=bought.outcome,
         reason=bought.reason,
         proof=bought.proof,
+        proof_reason=bought.proof_reason,
         counted=bought.counted,
         rejected_by_reason=dict(tally.reasons),
         alarms=tally.alarms,
@@ -75,12 +77,17 @@ def of(manifest: Manifest, accounts: list[AccountReceipt], objects: Mapping[str,
 
 
 def require_few_rejected(candidate: Receipt, kept: str) -> None:
-    """Refuse a day that lost more posts to the contract than odd ones explain; `kept` is where they are."""
-    rejected, fetched = candidate.totals.rejected, candidate.totals.fetched
+    """Refuse a day that lost more posts to the contract than odd ones explain; `kept` is where they are.
+
+    Posts of another author tell of one account, not of X or the contract, and refuse nobody's day.
+    """
+    others = sum(account.rejected_by_reason.get(BY_OTHERS, 0) for account in candidate.accounts)
+    rejected, fetched = candidate.totals.rejected - others, candidate.totals.fetched
     if rejected > FEW_REJECTED and rejected > SHARE_REJECTED * fetched:
         reasons: Counter[str] = Counter()
         for account in candidate.accounts:
             reasons.update(account.rejected_by_reason)
+        del reasons[BY_OTHERS]
         reason, number = reasons.most_common(1)[0]
         raise TooManyRejected(
             f"Nothing is published: {rejected} of {fetched} posts break the contract, {number} of them for "

@@ -25,13 +25,14 @@ def test_every_post_that_was_fetched_is_accounted_for():
         post(4),
         post(5),
     )
-    short = account_read("NASA", 6, proof="short", counted=9)
+    short = account_read("NASA", 6, proof="short", proof_reason="X counts 9 posts, 6 arrived", counted=9)
     assert asdict(receipt.entry(short, refined(*came, limit=2))) == {
         "username": "NASA",
         "id": "42",
         "outcome": "complete",
         "reason": None,
         "proof": "short",
+        "proof_reason": "X counts 9 posts, 6 arrived",
         "counted": 9,
         "fetched": 6,
         "published": 2,
@@ -160,6 +161,19 @@ def rejecting(rejected, fetched):
 @pytest.mark.parametrize(("rejected", "fetched"), [(0, 0), (3, 3), (4, 80), (5, 100)])
 def test_three_rejected_posts_or_one_in_twenty_are_let_through(rejected, fetched):
     receipt.require_few_rejected(rejecting(rejected, fetched), "s3://lake/rejected")
+
+
+def test_posts_of_another_author_stop_no_day():
+    reasons = {"author_id: is not the account's own": 40, "text: is missing": 3}
+    line = account_receipt("NASA", 0, fetched=43, rejected=43, rejected_by_reason=reasons)
+    receipt.require_few_rejected(a_receipt(line), "s3://lake/rejected")
+
+
+def test_posts_of_another_author_hide_no_others_that_stop_the_day():
+    reasons = {"author_id: is not the account's own": 40, "text: is missing": 4}
+    line = account_receipt("NASA", 0, fetched=44, rejected=44, rejected_by_reason=reasons)
+    with pytest.raises(TooManyRejected, match="4 of 44 posts break the contract, 4 of them for `text: is"):
+        receipt.require_few_rejected(a_receipt(line), "s3://lake/rejected")
 
 
 @pytest.mark.parametrize(("rejected", "fetched"), [(4, 4), (4, 79), (6, 119)])
