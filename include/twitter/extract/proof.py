@@ -20,6 +20,7 @@ from include.twitter.answer import Answer
 from include.twitter.errors import (
     BadKeys,
     BadRequest,
+    KeysInDoubt,
     NoAccess,
     NoCredits,
     Outage,
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
 PASSING = (Outage, RateLimited)
 PAUSES = (1, 5, 25)
 """Seconds after which a failure that passes by itself is tried again: half a minute in all."""
-FOR_ALL = (BadKeys, NoAccess, NoCredits, OverBudget, *PASSING)
+FOR_ALL = (BadKeys, KeysInDoubt, NoAccess, NoCredits, OverBudget, *PASSING)
 """What keeps X's count, or the search, away from every account alike."""
 NO_PROOF = (*FOR_ALL, BadRequest, UnexpectedAnswer)
 """What may keep them away: then the day lands without."""

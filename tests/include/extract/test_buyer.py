@@ -90,10 +90,10 @@ def test_a_request_without_a_token_that_x_calls_malformed_is_refused_at_once(sho
 
 def test_an_archive_page_that_fails_is_asked_for_smaller_and_later_larger_again(shop, lake):
     def up_to(number):
-        return lambda: page(post(1)) if shop.sizes["search-all NASA"] <= number else OUTAGE
+        return lambda: page(post(1)) if shop.sizes["search-all 42"] <= number else OUTAGE
 
     sizes = []
-    shop.has("search-all NASA", *[lambda: sizes.append(shop.sizes["search-all NASA"]) or up_to(100)()] * 9)
+    shop.has("search-all 42", *[lambda: sizes.append(shop.sizes["search-all NASA"]) or up_to(100)()] * 9)
     with Try(shop, lake, "NASA", old=True).buying() as buyer:
         going = Reading("NASA", Walk(DAY, 0, 10, 500), Walk(DAY, 0, 10, 500), id="42")
         while not going.walk.outcome:
@@ -102,7 +102,7 @@ def test_an_archive_page_that_fails_is_asked_for_smaller_and_later_larger_again(
 
 
 def test_an_archive_that_fails_at_the_smallest_page_too_is_an_outage(shop, lake):
-    shop.has("search-all NASA", *[OUTAGE] * 9)
+    shop.has("search-all 42", *[OUTAGE] * 9)
     with Try(shop, lake, "NASA", old=True).buying() as buyer, pytest.raises(Outage):
         buyer.page(going := Reading("NASA", Walk(DAY, 0, 10, 500), Walk(DAY, 0, 10, 500), id="42"))
         while True:
