@@ -20,8 +20,9 @@ Every clear is free, except for what is missing of the day.
 one that has just ended waits until 01:30 UTC, without holding a worker. Run ids carry the date after the day;
 the logical date of a scheduled or backfill run is the day.
 
-**Failed `extract`:** the last line says what to do. X's limits and outages are waited out, for nine hours, without a
-worker. `Busy` waits for another run that buys the same day, and goes on from what it leaves. Wrong keys, no credits
+**Failed `extract`:** the last line says what to do. Limits and outages, X's and the platform's (S3, credentials,
+Airflow's API, the secrets backend), are waited out without a worker: for nine hours in which nothing is bought. A try
+that bought something comes back and does not count. `Busy` waits for another run that buys the same day, and goes on from what it leaves. Wrong keys, no credits
 or a budget that is used up fail at once.
 
 **Red `load`:** read the last line of its log. Either accounts are missing from the published day, each named

@@ -93,7 +93,7 @@ def test_an_archive_page_that_fails_is_asked_for_smaller_and_later_larger_again(
         return lambda: page(post(1)) if shop.sizes["search-all 42"] <= number else OUTAGE
 
     sizes = []
-    shop.has("search-all 42", *[lambda: sizes.append(shop.sizes["search-all NASA"]) or up_to(100)()] * 9)
+    shop.has("search-all 42", *[lambda: sizes.append(shop.sizes["search-all 42"]) or up_to(100)()] * 9)
     with Try(shop, lake, "NASA", old=True).buying() as buyer:
         going = Reading("NASA", Walk(DAY, 0, 10, 500), Walk(DAY, 0, 10, 500), id="42")
         while not going.walk.outcome:
