@@ -25,8 +25,13 @@ Airflow's API, the secrets backend), are waited out without a worker: for nine h
 that bought something comes back and does not count. `Busy` waits for another run that buys the same day, and goes on from what it leaves. Wrong keys, no credits
 or a budget that is used up fail at once.
 
-**Red `load`:** read the last line of its log. Either accounts are missing from the published day, each named
-with X's reason, or publishing would have dropped landed rows, and nothing was published.
+**Red `load`:** read the last line of its log. Either accounts are missing from the published day, or only a part of
+them is there, each named with X's reason; or publishing would have dropped landed rows, and nothing was published.
+Where a handle has become another account, nothing is bought of it: add `handle=id` to `twitter_accept_id` and clear
+`extract` if it is the one you want; if not, put the old account's new handle into `twitter_handles`.
+
+**Proof:** the receipt says of each account whether X's own count is equal to what arrived, and why where it is not.
+A proof that X does not give is tried again for half a minute; then the day lands `unchecked`.
 
 **Needs:** Variables `twitter_bucket` and `twitter_handles`; Connection `twitter_default` (HTTP: consumer key and
 secret as login and password, `access_token` and `access_token_secret` in extra; or `bearer_token` in extra); for
@@ -34,7 +39,8 @@ S3 an instance role, or Connection `aws_default`.
 
 **May be set:** Variables `twitter_tweet_limit` (the latest N posts of an account's day: 100; 0 is all),
 `twitter_run_budget_usd` (5) and `twitter_month_budget_usd` (100) as hard caps, `twitter_settle_minutes` (90),
-`twitter_accept_shrink` (days that may lose rows), `twitter_own_handle` (the account whose access token is used:
+`twitter_accept_shrink` (days that may lose rows), `twitter_accept_id` (handles that may have become another
+account, as `NASA=11348282`), `twitter_own_handle` (the account whose access token is used:
 its own posts cost a fifth).
 """
 

@@ -139,7 +139,7 @@ class LedgerEntry(Struct, kw_only=True):
 
 
 class KnownAccount(Struct, frozen=True):
-    """The id that a handle had when it was looked up last."""
+    """The id that a handle had when it was looked up last; another takes its place once accepted."""
 
     id: str
     """The account's at X."""

@@ -162,11 +162,15 @@ def page(*posts: Any, token: str | None = None) -> dict[str, Any]:
     return ({"data": list(posts)} if posts else {}) | {"meta": meta}
 
 
-def total(number: int, hour: int = 9) -> dict[str, Any]:
-    """The answer to a count, all of it in one hour: that of the first 59 posts."""
-    hours = [f"2026-11-18T{at:02}:00:00.000Z" for at in range(24)] + ["2026-11-19T00:00:00.000Z"]
+def total(number: int, hour: int | None = None) -> dict[str, Any]:
+    """The answer to a count, hour by hour with all of it in one hour; without one, in two halves of the day.
+
+    The first 59 posts are of nine o'clock.
+    """
+    starts = [0, 12, 24] if hour is None else [*range(25)]
+    moments = [f"2026-11-18T{start:02}:00:00.000Z" for start in starts[:-1]] + ["2026-11-19T00:00:00.000Z"]
     pieces = [
-        {"start": start, "end": end, "tweet_count": number if at == hour else 0}
-        for at, (start, end) in enumerate(pairwise(hours))
+        {"start": start, "end": end, "tweet_count": number if at == (hour or 0) else 0}
+        for at, (start, end) in enumerate(pairwise(moments))
     ]
     return {"data": pieces, "meta": {"total_tweet_count": number}}

@@ -252,3 +252,35 @@ def test_of_the_recorded_errors_only_those_about_a_user_who_was_asked_for_make_i
         ("Forbidden", "id"),
         ("Not Found Error", "usernames"),
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "id_"),
+    [
+        ("/2/users/11348282/tweets", None, "11348282"),
+        ("/2/tweets/search/recent", "(from:11348282) -is:retweet -is:reply", "11348282"),
+        ("/2/tweets/search/all", "(from:11348282) -is:retweet -is:reply", "11348282"),
+        ("/2/tweets/search/all", "(from:NASA) -is:retweet -is:reply", None),
+        ("/2/tweets/counts/recent", "(from:1 OR from:2) -is:retweet -is:reply", None),
+        ("/2/users/by", None, None),
+    ],
+)
+def test_an_answer_tells_the_id_of_the_one_account_that_was_asked_for(path, query, id_):
+    assert answer(path=path, asked={"query": query} if query else {}).asked_id == id_
+
+
+@pytest.mark.parametrize(
+    ("title", "kind", "is_lost"),
+    [
+        ("Not Found Error", "resource-not-found", True),
+        ("Forbidden", "resource-not-found", False),
+        ("Authorization Error", "not-authorized-for-resource", False),
+    ],
+)
+def test_only_an_account_that_x_does_not_find_by_its_id_is_lost(title, kind, is_lost):
+    error = about("42", title, "No.", type=f"https://api.x.com/2/problems/{kind}")
+    assert answer(errors=[error]).is_lost is is_lost
+
+
+def test_a_page_with_posts_is_of_no_lost_account():
+    assert not answer(post(1), errors=[about("42", "Not Found Error", "No.")]).is_lost

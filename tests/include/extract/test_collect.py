@@ -71,7 +71,7 @@ def test_a_remembered_account_is_not_looked_up(shop, lake):
     shop.has("users esa", users(esa="22"))
     shop.has("timeline 11", page())
     shop.has("timeline 22", page())
-    shop.has("count 11,22", total(0))
+    shop.has("count 11,22", total(0, hour=9))
     lines = Try(shop, lake, "NASA", "esa").collect()
     assert {username: line.id for username, line in lines.items()} == {"NASA": "11", "esa": "22"}
     assert shop.asked[0] == "users esa"
@@ -304,7 +304,7 @@ def test_a_group_whose_count_matches_is_asked_for_nothing_more(shop, lake):
     remember(lake, NASA="11", esa="22")
     shop.has("timeline 11", page(post(2), post(1)))
     shop.has("timeline 22", page(post(3)))
-    shop.has("count 11,22", total(3))
+    shop.has("count 11,22", total(3, hour=9))
     lines = Try(shop, lake, "NASA", "esa").collect()
     assert proofs(lines) == {"NASA": "matched", "esa": "matched"}
     assert sorted(shop.asked) == ["count 11,22", "timeline 11", "timeline 22"]
@@ -324,7 +324,7 @@ def test_the_surplus_of_one_account_does_not_hide_what_another_lacks(shop, lake)
     remember(lake, NASA="11", esa="22")
     shop.has("timeline 11", page(post(4), post(3), post(2)))
     shop.has("timeline 22", page(post(11)))
-    shop.has("count 11,22", total(5))
+    shop.has("count 11,22", total(5, hour=9))
     shop.has("count 11", total(2))
     shop.has("count 22", total(3))
     shop.has("search 22", page(post(13), post(12), post(11)))
@@ -335,11 +335,22 @@ def test_a_surplus_is_seen_also_where_the_sum_of_the_group_is_right(shop, lake):
     remember(lake, NASA="11", esa="22")
     shop.has("timeline 11", page(post(61), post(60), post(59)))  # 9 and 10 o'clock
     shop.has("timeline 22", page(post(11)))
-    shop.has("count 11,22", total(4))
+    shop.has("count 11,22", total(4, hour=9))
     shop.has("count 11", total(2))
     shop.has("count 22", total(2))
     shop.has("search 22", page(post(12), post(11)))
     assert proofs(Try(shop, lake, "NASA", "esa").collect()) == {"NASA": "surplus", "esa": "matched"}
+
+
+def test_a_count_that_is_not_of_hours_shows_nothing_of_a_group(shop, lake):
+    remember(lake, NASA="11", esa="22")
+    shop.has("timeline 11", page(post(2), post(1)))
+    shop.has("timeline 22", page(post(3)))
+    shop.has("count 11,22", total(3))
+    shop.has("count 11", total(2))
+    shop.has("count 22", total(1))
+    assert proofs(Try(shop, lake, "NASA", "esa").collect()) == {"NASA": "matched", "esa": "matched"}
+    assert sorted(shop.asked)[:3] == ["count 11", "count 11,22", "count 22"]
 
 
 @pytest.mark.parametrize("kind", ["retweeted", "replied_to"])
@@ -384,8 +395,8 @@ def test_only_inside_a_group_that_does_not_match_is_each_account_counted_alone(s
     for name in names:
         shop.has(f"timeline 1{name[1:]}", page(post(int(name[1:]))))
     first_twenty = ",".join(f"1{name[1:]}" for name in names[:20])
-    shop.has(f"count {first_twenty}", total(20))
-    shop.has("count 121,122", total(3))
+    shop.has(f"count {first_twenty}", total(20, hour=9))
+    shop.has("count 121,122", total(3, hour=9))
     shop.has("count 121", total(1))
     shop.has("count 122", total(2))
     shop.has("search 122", page(post(22), post(50)))
@@ -567,7 +578,7 @@ def test_accounts_are_read_side_by_side(shop, lake):
 
     for number in range(8):
         shop.has(f"timeline 1{number}", when_all_have_asked)
-    shop.has("count 10,11,12,13,14,15,16,17", total(0))
+    shop.has("count 10,11,12,13,14,15,16,17", total(0, hour=9))
     assert set(proofs(Try(shop, lake, *names).collect()).values()) == {"matched"}
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from include.twitter.answer import Answer
-from include.twitter.errors import Outage, UnexpectedAnswer
+from include.twitter.errors import OtherAuthors, Outage, UnexpectedAnswer
 from include.twitter.extract.walk import Reading, Walk
 from tests.include.invented import DAY, RECEIVED, SUSPENDED, answer, in_post_words, post
 
@@ -306,6 +306,45 @@ def test_a_post_that_cannot_be_published_has_arrived_all_the_same():
     }
 
 
+@pytest.mark.parametrize("kind", ["retweeted", "replied_to"])
+@pytest.mark.parametrize("word", ["referenced_tweets", "referenced_posts"])
+def test_retweets_and_replies_are_none_of_the_accounts_own_and_of_no_limit(kind, word):
+    other = post(2, **{word: [{"type": "quoted", "id": "1"}, {"type": kind, "id": "2"}]})
+    quote = post(3, **{word: [{"type": "quoted", "id": "1"}]})
+    walked = walk(answer(quote, other, post(1), token="t1"), limit=3)
+    assert walked.ids == {"1990000000000000001", "1990000000000000003"}
+    assert (walked.outcome, walked.returned) == (None, 3)
+
+
+@pytest.mark.parametrize("references", [{}, [], "x", 5, [None, "x", {}]])
+def test_references_that_are_none_do_not_stop_the_walk(references):
+    assert walk(answer(post(1, referenced_tweets=references))).ids == {"1990000000000000001"}
+
+
+def test_a_post_that_names_no_author_is_taken_for_the_accounts_own():
+    assert walk(answer(post(1, author_id=None))).ids == {"1990000000000000001"}
+
+
+def test_posts_of_another_author_have_not_arrived():
+    walked = walk(answer(post(3, author_id="777"), post(1), token="t1"), limit=2)
+    assert (walked.ids, walked.outcome) == ({"1990000000000000001"}, None)
+
+
+def test_a_page_that_is_all_another_accounts_is_a_problem_also_late_in_a_walk():
+    going = walk(answer(post(9), token="t1"))
+    assert type(going.problem(answer(post(2, author_id="777")))) is OtherAuthors
+    assert going.problem(answer(post(2, author_id="777"), post(1))) is None
+    assert going.problem(answer(post(2, author_id=None))) is None
+    assert going.problem(answer()) is None
+
+
+def test_the_hours_of_the_posts_that_arrived_are_counted_in_utc():
+    late = post(3, created_at="2026-11-18T23:30:00.000-00:30")  # 00:00 UTC of the next day
+    east = post(4, created_at="2026-11-18T10:30:00.000+01:00")
+    taken = reading([answer(late, east, post(1), post(61), post(2, created_at="yesterday"))])
+    assert taken.hours == {"2026-11-18T09": 2, "2026-11-18T10": 1}
+
+
 # Fields
 
 
@@ -475,6 +514,21 @@ def test_an_account_that_was_unavailable_when_it_was_staged_may_be_back():
     taken = reading()
     taken.resume("0001", answer(errors=[SUSPENDED]), second=False)
     assert (taken.walk.outcome, taken.pages) == (None, ["0001"])
+
+
+def test_a_reading_that_becomes_another_accounts_begins_anew():
+    taken = reading([answer(post(1), token="t1")], [answer(post(2))], limit=7)
+    taken.belong_to("42")
+    assert (taken.arrived, taken.pages) == (2, ["0001", "0002"])
+    taken.belong_to("777")
+    assert (taken.id, taken.arrived, taken.pages, taken.walk.where) == ("777", 0, [], {"token": None})
+    assert (taken.walk.limit, taken.second.limit, taken.second.smallest) == (7, 7, 10)
+
+
+def test_a_page_that_was_asked_of_another_account_begins_the_reading_anew():
+    taken = reading([answer(post(1), token="t1")])
+    taken.resume("0002", answer(post(2, author_id="777"), path="/2/users/777/tweets"), second=False)
+    assert (taken.id, taken.arrived, taken.pages) == ("777", 1, ["0002"])
 
 
 def test_a_reading_is_recorded_as_the_manifest_has_it():
