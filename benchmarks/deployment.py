@@ -48,6 +48,9 @@ class StandIns:
         for key in self.keys(prefix):
             self._s3.delete_object(Bucket=self._bucket, Key=key)
 
+    def write(self, key: str, value: Any) -> None:
+        self._s3.put_object(Bucket=self._bucket, Key=key, Body=json.dumps(value).encode())
+
     def read(self, key: str) -> bytes:
         return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
 

@@ -1,4 +1,4 @@
-"""`extract` in a process of its own, which dies, stops or tells at a moment that is counted, not timed."""
+"""`extract` in a process of its own, which dies, stops or waits at a moment that is counted, not timed."""
 
 import os
 import signal
@@ -20,12 +20,12 @@ from include.twitter.run import Run
 
 @dataclass(frozen=True)
 class Moment:
-    """Before or after the `number`th write to S3, or at the `number`th call of a function since the first."""
+    """When something happens to a process: at its `number`th write, read or call."""
 
     what: str
-    """killed, stopped or told."""
+    """killed; stopped; or met: it waits for its parent's word."""
     at: str
-    """before, after or call."""
+    """before or after a write to S3; before a read; or at the call of a function since the first write."""
     number: int
 
 
@@ -42,9 +42,11 @@ class Child:
     """A number that all share: seconds since `now`."""
     parent: Connection
     writes: Any = field(default_factory=lambda: count(1))
+    reads: Any = field(default_factory=lambda: count(1))
     calls: Any = field(default_factory=lambda: count(1))
 
     def work(self) -> None:
+        os.environ.clear()  # the fork server's is that of the first test
         os.environ.update(self.environment)
         self._count()
         self.parent.send("ready")
@@ -61,11 +63,12 @@ class Child:
         return self.now + timedelta(seconds=self.clock.value)
 
     def _count(self) -> None:
-        """Count the writes to S3, and since the first of them the calls."""
+        """Count what passes."""
         send = BaseClient._make_api_call
 
         def sent(client: BaseClient, operation: str, asked: dict[str, Any]) -> Any:
             if operation != "PutObject":
+                self._pass("read", next(self.reads))
                 return send(client, operation, asked)
             number = next(self.writes)
             if number == 1 and self.moment.at == "call":
@@ -90,3 +93,5 @@ class Child:
         self.parent.send(self.moment.what)
         if self.moment.what == "stopped":
             os.kill(os.getpid(), signal.SIGSTOP)
+        if self.moment.what == "met":
+            self.parent.recv()

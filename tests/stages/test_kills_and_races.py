@@ -24,15 +24,18 @@ from tests.stages.conftest import MILLS, NOW, RECENT, TOKEN
 pytestmark = pytest.mark.live
 
 KILLS, RACES = int(os.environ.get("KILLS", "4")), int(os.environ.get("RACES", "6"))
-WRITES, CALLS = 13, 90_000
-"""To S3, and of functions from the first of these on, by a process that buys the day whole."""
-EACH_WRITE = range(1, WRITES + 1, 1 if KILLS >= 40 else 5)
+STEP = 1 if KILLS >= 40 else 6
+FEWEST, MOST, CALLS = 12, 14, 90_000
+"""Writes to S3 by a process that buys the day whole, and calls of functions from the first of these on: the
+ledger is written less often where an answer comes before the next request."""
 HANDLES = "posts_130_a, posts_45_b, posts_5_c"
 ROWS = {"posts_130_a": 122, "posts_45_b": 42, "posts_5_c": 5}
 """The rest are earlier versions of edited posts, and posts of the next midnight."""
-LIMIT = 30
+LIMIT = 120
 """Seconds after which a test gives up waiting for a process."""
-NEVER = Moment("told", "before", 0)
+MEETINGS = [Moment("met", "read", number) for number in range(1, 6)]
+MEETINGS += [Moment("met", at, number) for at in ("before", "after") for number in range(1, MOST)]
+NEVER = Moment("killed", "before", 0)
 
 CONTEXT = get_context("forkserver")
 CONTEXT.set_forkserver_preload(["tests.stages.forked"])
@@ -42,9 +45,8 @@ class Process:
     """A child, as its parent sees it."""
 
     def __init__(self, pipeline, clock, moment: Moment, name: str, day: str) -> None:
-        environment = {n: v for n, v in os.environ.items() if n.startswith(("AIRFLOW_", "AWS_"))}
         self._told, told = CONTEXT.Pipe()
-        child = Child(day, pipeline.run(day, name=name).id, NOW, environment, moment, clock, told)
+        child = Child(day, pipeline.run(day, name=name).id, NOW, dict(os.environ), moment, clock, told)
         self._process = CONTEXT.Process(target=child.work, daemon=True)
         self._process.start()
         told.close()
@@ -95,10 +97,10 @@ class Day:
             yield process
 
     def meet(self, one: Process, other: Process) -> list[tuple[str, int, int]]:
-        """One begins, and the other when it tells; how they ended."""
-        told = one.go().hears()
-        other.go()
-        return [other.hears(), one.hears() if told == "told" else told]
+        """Both come to their moments, and go on from there at once; how they ended."""
+        told = [(process, process.go().hears()) for process in (one, other)]
+        going = [process.go() for process, said in told if said == "met"]
+        return [process.hears() if process in going else said for process, said in told]
 
     def turn_is_over(self) -> None:
         self.clock.value += 61
@@ -142,7 +144,8 @@ class Day:
 
     def is_bought_once(self, unbooked: Counter[tuple[str, int]]) -> None:
         """No page was written twice, and the ledger has what X served but for this, settled."""
-        assert set((self._versions() - self._before).values()) == {1}
+        written = self._versions() - self._before
+        assert [key for key, times in written.items() if times > 1] == []
         entries = self.bucket.ledger()
         assert sum(entry["spent_mills"] for entry in entries) == self.x.served_mills() - mills(unbooked)
         assert [entry["reserved_mills"] for entry in entries] == [entry["spent_mills"] for entry in entries]
@@ -182,15 +185,16 @@ def test_a_process_that_comes_to_its_end_writes_and_calls_as_often_as_others_are
     with day.process(Moment("killed", "call", 1_000_000)) as process:
         ended, writes, calls = process.go().hears()
 
-    assert (ended, writes) == ("done", WRITES)
+    assert (ended, writes) in [("done", number) for number in range(FEWEST, MOST + 1)]
     assert 0.5 < calls / CALLS < 2
 
 
 @pytest.mark.parametrize("at", ["before", "after"])
-@pytest.mark.parametrize("number", EACH_WRITE)
+@pytest.mark.parametrize("number", range(1, MOST + 1, STEP))
 def test_a_process_that_is_killed_at_a_write_is_gone_on_with(day, at, number):
     with day.process(Moment("killed", at, number)) as process:
-        assert process.go().hears() is None
+        ended = process.go().hears()
+    assert ended is None or ended[1] < number
     lost = day.lost
     assert sum(lost.values()) <= READERS
 
@@ -226,8 +230,8 @@ def test_of_two_processes_at_once_one_buys_the_day_and_the_cap_holds(day, x, cha
     x.latency(chance.choice([0, 20]))
     cap = chance.choice([600, 800, 2000])
     day.pipeline.put(run_budget_usd=cap / 1000)
-    meeting = Moment("told", "before", chance.randint(1, WRITES))
-    with day.process(meeting) as one, day.process(name=name) as other:
+    moments = chance.choice(MEETINGS), chance.choice(MEETINGS)
+    with day.process(moments[0]) as one, day.process(moments[1], name) as other:
         ended = day.meet(one, other)
 
     assert {how for how, *_ in ended} <= {"done", "Busy", "OverBudget"}
@@ -243,8 +247,8 @@ def test_of_two_processes_at_once_one_buys_the_day_and_the_cap_holds(day, x, cha
 def test_of_two_days_that_are_bought_at_once_neither_spends_what_the_other_may(day, x, chance):
     x.latency(chance.choice([0, 20]))
     day.pipeline.put(month_budget_usd="1.2")
-    meeting = Moment("told", "before", chance.randint(1, WRITES))
-    with day.process(meeting) as one, day.process(day="2026-11-19") as other:
+    moments = chance.choice(MEETINGS), chance.choice(MEETINGS)
+    with day.process(moments[0]) as one, day.process(moments[1], day="2026-11-19") as other:
         ended = day.meet(one, other)
 
     assert "OverBudget" in {how for how, *_ in ended} <= {"done", "OverBudget"}
@@ -254,7 +258,7 @@ def test_of_two_days_that_are_bought_at_once_neither_spends_what_the_other_may(d
 
 
 @pytest.mark.parametrize("handles", [HANDLES, "posts_5_c"], ids=["the same", "less"])
-@pytest.mark.parametrize("number", EACH_WRITE)
+@pytest.mark.parametrize("number", range(1, FEWEST + 1, STEP))
 def test_what_a_process_stopped_past_its_turn_wrote_late_is_booked_by_the_next(day, number, handles):
     with day.process(Moment("stopped", "before", number)) as late:
         late.go().stops()
@@ -268,18 +272,17 @@ def test_what_a_process_stopped_past_its_turn_wrote_late_is_booked_by_the_next(d
     day.is_whole(day.extract(HANDLES))
 
 
-@pytest.mark.parametrize("seed", range(RACES // 2))
+@pytest.mark.parametrize("seed", range(RACES // 3))
 def test_a_process_that_comes_back_while_another_has_taken_over_is_booked_too(day, x, chance):
     x.latency(chance.choice([0, 20]))
-    stop = Moment("stopped", "before", chance.randint(1, WRITES))
-    meeting = Moment("told", "before", chance.randint(1, WRITES))
-    with day.process(stop) as late, day.process(meeting, name="of another") as other:
+    stop = Moment("stopped", "before", chance.randint(1, FEWEST))
+    with day.process(stop) as late, day.process(chance.choice(MEETINGS), "of another") as other:
         late.go().stops()
         day.turn_is_over()
-        began = other.go().hears()
+        said = other.go().hears()
         late.continues()
-        ended = {late.hears()[0], began[0] if began != "told" else other.hears()[0]}
-    assert ended <= {"done", "Busy"}
+        ended = [late.hears(), other.go().hears() if said == "met" else said]
+    assert {how for how, *_ in ended} <= {"done", "Busy"}
 
     bought = day.extract()
 
