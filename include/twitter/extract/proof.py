@@ -70,7 +70,7 @@ class Proving:
         try:
             total, hours = self._counted([str(reading.id) for reading in group])
         except NO_PROOF as error:
-            self._leave_unchecked(group, str(error))
+            self._leave_unchecked(group, _in_words(error))
             return
         if len(group) == 1:
             group[0].counted = total
@@ -124,7 +124,7 @@ class Proving:
             while not self.buyer.old and not reading.second.outcome:
                 self._ask("search", partial(self.buyer.page, reading, second=True))
         except NO_PROOF as error:
-            reading.second.reason = str(error)
+            reading.second.reason = _in_words(error)
         if reading.outcome == "limit":
             reading.proof, reading.proof_reason = "limited", None
         elif reading.second.reason:
@@ -147,6 +147,10 @@ class Proving:
         except FOR_ALL as error:
             self._closed[what] = error
             raise
+
+
+def _in_words(error: PipelineError) -> str:
+    return f"{error} That was done {len(PAUSES)} times." if isinstance(error, PASSING) else str(error)
 
 
 def _hours(group: list[Reading]) -> Counter[str]:

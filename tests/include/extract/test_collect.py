@@ -458,6 +458,7 @@ def test_where_x_does_not_open_its_counts_the_day_lands_unchecked_with_the_reaso
     nasa = going.collect()["NASA"]
     assert (nasa.proof, nasa.outcome) == ("unchecked", "complete")
     assert said in nasa.proof_reason
+    assert nasa.proof_reason.endswith("That was done 3 times.") == (tries == 4)
     assert f"X's own count is not held against 1 accounts. {nasa.proof_reason}" in caplog.messages
     assert shop.asked == ["timeline 11"] + ["count 11"] * tries
     assert going.stopped.pauses == [1, 5, 25][: tries - 1]
