@@ -108,7 +108,7 @@ def test_keys_that_x_has_taken_are_tried_a_few_times_before_they_are_blamed(pipe
     x.order(fault | {"skip": 1})
     pipeline.put(tweet_limit=0)
     for _ in range(2):  # pages came before it in the first try, and none in the second
-        with pytest.raises(KeysInDoubt, match="It has taken them before") as told:
+        with pytest.raises(KeysInDoubt, match="But X took them before") as told:
             pipeline.extract("posts_250_doubt")
         decisions = [AsTheErrorSays().evaluate(told.value, used, 24).action.name for used in (1, 4, 5)]
         assert decisions == ["RETRY", "RETRY", "FAIL"]

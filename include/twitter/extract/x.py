@@ -241,7 +241,9 @@ class _Session(requests.Session):
     def _doubted(self, error: PipelineError, response: requests.Response) -> PipelineError:
         """The error, or the doubt in it where X refuses keys that it took: it had hours of that in 2026."""
         is_odd = isinstance(error, BadKeys) and _scheme(response) in self.taken
-        return KeysInDoubt(f"{error} It has taken them before.") if is_odd else error
+        return (
+            KeysInDoubt(f"{error} But X took them before: they are tried again first.") if is_odd else error
+        )
 
 
 def error_of(response: requests.Response) -> PipelineError:

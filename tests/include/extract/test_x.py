@@ -470,7 +470,7 @@ def test_keys_that_x_has_taken_are_in_doubt_when_it_refuses_them_and_not_yet_bad
     wire.say(200, page(post()))
     opened.timeline("42", DAY, size=5)
     wire.say(401, UNAUTHORIZED)
-    with pytest.raises(KeysInDoubt, match=r"X answered 401 to GET .* It has taken them before"):
+    with pytest.raises(KeysInDoubt, match=r"X answered 401 to GET .* But X took them before"):
         opened.timeline("42", DAY, size=5)
 
 
