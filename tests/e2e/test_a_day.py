@@ -89,8 +89,8 @@ def test_a_failed_extract_is_cleared_alone_and_goes_on_where_it_stopped(
     airflow, bucket, x, variables, empty_day
 ):
     variables(twitter_handles="posts_250_walk", twitter_tweet_limit="0")
-    refusal = {"title": "Unauthorized", "type": "about:blank", "status": 401, "detail": "Unauthorized"}
-    x.order({"match": "GET /2/users/.*/tweets", "skip": 2, "status": 401, "body": refusal})
+    refusal = {"title": "CreditsDepleted", "type": "https://api.x.com/2/problems/credits"}
+    x.order({"match": "GET /2/users/.*/tweets", "skip": 2, "status": 402, "body": refusal})
     run = airflow.trigger(day=empty_day)
     assert airflow.wait(run) == "failed"
     assert airflow.states(run) == {
@@ -98,7 +98,7 @@ def test_a_failed_extract_is_cleared_alone_and_goes_on_where_it_stopped(
         "transform": "upstream_failed",
         "load": "upstream_failed",
     }
-    assert "Put valid keys into Connection twitter_default" in airflow.log_text(run, "extract")
+    assert "Buy credits in X's developer console" in airflow.log_text(run, "extract")
     x.behave()
     x.forget()
     airflow.clear(run, "extract")
