@@ -185,6 +185,27 @@ class _Page(msgspec.Struct):
 _PAGES = msgspec.json.Decoder(_Page)
 
 
+def _references(post: Mapping[str, Any]) -> set[Any]:
+    """In which ways a post refers to others."""
+    listed = post.get("referenced_tweets") or post.get("referenced_posts")
+    return (
+        {each.get("type") for each in listed if isinstance(each, dict)} if isinstance(listed, list) else set()
+    )
+
+
+def is_unasked(post: Mapping[str, Any]) -> bool:
+    """Whether it is a retweet or a reply, also to oneself: X is asked for neither, and may send them.
+
+    Its references alone tell: some that X took for replies have none, and some begin with `RT @`.
+    """
+    return bool(_references(post) & {"retweeted", "replied_to"})
+
+
+def is_reply_to_self(post: Mapping[str, Any]) -> bool:
+    """Whether it goes on with a thread of its author's."""
+    return "replied_to" in _references(post) and post.get("in_reply_to_user_id") == post.get("author_id")
+
+
 def problems(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The error objects of an answer; X has also sent texts and null among them."""
     errors = body.get("errors")

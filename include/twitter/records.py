@@ -53,6 +53,8 @@ class Asked(Struct, frozen=True):
     """As `twitter_handles` named them."""
     tweet_limit: int
     """The latest N posts of an account; 0 is all."""
+    threads: bool = False
+    """Whether an account's replies to itself were wanted too."""
 
 
 class AccountRead(Struct, kw_only=True):
@@ -74,6 +76,8 @@ class AccountRead(Struct, kw_only=True):
     """That X returned, repeated ones too."""
     limit: int
     """The latest N that were wanted when it was read; 0 is all."""
+    threads: bool = False
+    """Whether its replies to itself were read too: the later posts of threads."""
     pages: list[str]
     """Keys of the raw answers, in the order in which they came."""
 

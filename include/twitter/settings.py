@@ -94,6 +94,12 @@ ACCEPT_ID = Setting(
     example="NASA=11348282",
     default="",
 )
+INCLUDE = Setting(
+    "twitter_include",
+    "what of an account is landed: `own posts`, or `threads`: its replies to itself too, one request more",
+    example="threads",
+    default="own posts",
+)
 OWN_HANDLE = Setting(
     "twitter_own_handle",
     "the account that owns the X app and whose access token is used: X charges a fifth for its own posts",
@@ -107,6 +113,7 @@ SETTINGS = (
     RUN_BUDGET,
     MONTH_BUDGET,
     SETTLE_MINUTES,
+    INCLUDE,
     ACCEPT_SHRINK,
     ACCEPT_ID,
     OWN_HANDLE,
@@ -124,6 +131,11 @@ def handles() -> tuple[str, ...]:
 
 def tweet_limit() -> int:
     return TWEET_LIMIT.read(_whole_number)
+
+
+def threads() -> bool:
+    """Whether an account's replies to itself are wanted, the later posts of its threads."""
+    return INCLUDE.read(_threads)
 
 
 def budgets() -> dict[str, int]:
@@ -336,6 +348,12 @@ def _mills(text: str) -> int:
     if not re.fullmatch(r"\d{1,7}(\.\d{1,3})?", text, re.ASCII):
         raise ValueError(f"{text!r} is no amount in dollars from 0 up")
     return round(Decimal(text) * 1000)
+
+
+def _threads(text: str) -> bool:
+    if text not in ("own posts", "threads"):
+        raise ValueError(f"{text!r} is neither `own posts` nor `threads`")
+    return text == "threads"
 
 
 def _minutes(text: str) -> timedelta:

@@ -36,7 +36,7 @@ def extract(run: Run) -> dict[str, Any]:
     Every setting is checked before the first call to X, also those that only `load` needs.
     """
     run.day.require_collectable(run.now())
-    asked = Asked(settings.handles(), settings.tweet_limit())
+    asked = Asked(settings.handles(), settings.tweet_limit(), settings.threads())
     caps = Caps(*settings.budgets().items())
     access, own = settings.x_access(), settings.own_handle()
     may_leave, accepted = run.day in settings.accept_shrink(), settings.accept_id()

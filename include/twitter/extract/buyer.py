@@ -10,7 +10,7 @@ from include.twitter.answer import Answer, problems
 from include.twitter.day import Day
 from include.twitter.errors import BadRequest, Outage
 from include.twitter.extract.money import Money
-from include.twitter.extract.purchase import COUNTS, LOOKUPS, REFUSED, SEARCHED, Purchase
+from include.twitter.extract.purchase import COUNTS, LOOKUPS, REFUSED, Purchase
 from include.twitter.extract.walk import Reading
 from include.twitter.extract.x import X
 
@@ -54,18 +54,22 @@ class Buyer:
             self.purchase.stage(COUNTS, answer)
         return answer
 
-    def page(self, reading: Reading, *, second: bool = False) -> None:
-        """Take an account's walk one page further, or the walk of its second reading."""
-        walk = reading.second if second else reading.walk
-        folder = SEARCHED + reading.username if second else reading.username
-        searched = second or self.old
+    def page(self, reading: Reading, kind: str = "") -> None:
+        """Take one of an account's walks one page further; without a kind, that through its timeline."""
+        walk, folder = reading.of(kind), kind + reading.username
+        searched = bool(kind) or self.old
         own = not searched and self.x.is_user and reading.username.lower() == self.own_handle
         with self.money.hold("own_posts" if own else "posts", walk.page_size, walk.smallest) as bill:
             self._go_on()
             try:
                 if searched:
                     answer = self.x.search(
-                        str(reading.id), self.day, bill.size, archive=self.old, **walk.where
+                        str(reading.id),
+                        self.day,
+                        bill.size,
+                        archive=self.old,
+                        threads=walk.of_threads,
+                        **walk.where,
                     )
                 else:
                     answer = self.x.timeline(str(reading.id), self.day, bill.size, own=own, **walk.where)
@@ -81,7 +85,7 @@ class Buyer:
             key = self.purchase.stage(f"{REFUSED}{folder}" if problem else folder, answer)
         if problem:
             raise problem
-        reading.take(key, answer, second=second)
+        reading.take(key, answer, kind)
 
     def pause(self, seconds: float) -> None:
         """Wait, unless another reader fails meanwhile."""

@@ -18,8 +18,8 @@ from include.twitter.errors import OtherAuthors, Refused, TryLater
 from include.twitter.extract.accounts import Accounts, reasons
 from include.twitter.extract.buyer import Buyer, Stopped
 from include.twitter.extract.proof import Proving
-from include.twitter.extract.purchase import COUNTS, LOOKUPS, SEARCHED, Purchase
-from include.twitter.extract.walk import Reading, Walk
+from include.twitter.extract.purchase import COUNTS, KINDS, LOOKUPS, Purchase
+from include.twitter.extract.walk import SEARCHED, THREADS, Reading, Walk
 from include.twitter.extract.x import (
     ARCHIVE_PAGES,
     HANDLES_A_LOOKUP,
@@ -57,20 +57,26 @@ class Collection:
         """Take every walk to where its staged pages end."""
         day = self.purchase.day
         self._read_as = dict(self.purchase.has)
-        first, second = (ARCHIVE_PAGES,) * 2 if self.old else (TIMELINE_PAGES, RECENT_PAGES)
+        first, then = (ARCHIVE_PAGES,) * 2 if self.old else (TIMELINE_PAGES, RECENT_PAGES)
         for handle in self.purchase.missing:
-            walks = Walk(day, self.limit, *first), Walk(day, self.limit, *second)
-            self.readings[handle.lower()] = Reading(handle, *walks)
+            self.readings[handle.lower()] = Reading(
+                handle,
+                Walk(day, self.limit, *first),
+                Walk(day, self.limit, *then),
+                Walk(day, self.limit, *then, of_threads=True),
+            )
         for folder, key, answer in self.purchase.staged():
             if folder == LOOKUPS:
                 self._found(answer)
             elif folder == COUNTS:
                 self.counts.append(answer)
-            elif reading := self.readings.get(folder.removeprefix(SEARCHED)):
-                reading.resume(key, answer, second=folder.startswith(SEARCHED))
+            else:
+                kind = next((kind for kind in (SEARCHED, THREADS) if folder.startswith(kind)), "")
+                if reading := self.readings.get(folder.removeprefix(kind)):
+                    reading.resume(key, answer, kind)
         for reading in self.readings.values():
-            reading.walk.leave_token()
-            reading.second.leave_token()
+            for kind in KINDS:
+                reading.of(kind).leave_token()
 
     def collect(self, buyer: Buyer, known: Accounts, at: datetime) -> list[AccountRead]:
         """Buy what is missing; an account that X no longer finds by its id is looked up by its handle."""
@@ -98,7 +104,19 @@ class Collection:
         return self.readings[name].walk.is_lost and name not in self.users
 
     def _read(self, buyer: Buyer) -> None:
-        _side_by_side(buyer, [partial(_walk, buyer, reading) for reading in self._available])
+        _side_by_side(buyer, [partial(self._walk, buyer, reading) for reading in self._available])
+
+    def _walk(self, buyer: Buyer, reading: Reading) -> None:
+        """Read an account to the end of its day or to the limit, and its threads where they are wanted."""
+        for kind in ("", THREADS) if self.purchase.wants_threads(reading.username) else ("",):
+            walk = reading.of(kind)
+            try:
+                while not (walk.outcome or reading.is_unavailable):
+                    buyer.page(reading, kind)
+            except OtherAuthors as error:
+                reading.give_up(str(error))
+            said = f"{kind}{reading.username}: {walk.reason or walk.outcome}"
+            log.info("%s; posts %d, pages %d", said, walk.returned, walk.pages)
 
     def _unknown(self, known: Accounts, at: datetime) -> list[Reading]:
         """The accounts to look up; of those still to be read, the archive wants all seen anew.
@@ -166,18 +184,6 @@ class Collection:
                 f"the same account as {same}: take one of them out of twitter_handles, or "
                 "let the day lose the other by twitter_accept_shrink"
             )
-
-
-def _walk(buyer: Buyer, reading: Reading) -> None:
-    """Read an account to the end of its day or to the limit."""
-    walk = reading.walk
-    try:
-        while not walk.outcome:
-            buyer.page(reading)
-    except OtherAuthors as error:
-        reading.give_up(str(error))
-    said = walk.reason or walk.outcome
-    log.info("%s: %s; posts %d, pages %d", reading.username, said, walk.returned, walk.pages)
 
 
 def _side_by_side(buyer: Buyer, jobs: Iterable[Callable[[], None]]) -> None:

@@ -30,7 +30,7 @@ from include.twitter.errors import (
     UnexpectedAnswer,
 )
 from include.twitter.extract.buyer import Buyer
-from include.twitter.extract.walk import Reading
+from include.twitter.extract.walk import SEARCHED, Reading
 from include.twitter.extract.x import HANDLES_A_COUNT, LONGEST_QUERY, query
 
 log = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ class Proving:
         """Read an account once more, through the search, as far as the limit."""
         try:
             while not self.buyer.old and not reading.second.outcome:
-                self._ask("search", partial(self.buyer.page, reading, second=True))
+                self._ask("search", partial(self.buyer.page, reading, SEARCHED))
         except NO_PROOF as error:
             reading.second.reason = _in_words(error)
         if reading.outcome == "limit":

@@ -23,6 +23,7 @@ from include.twitter.answer import Answer
 from include.twitter.day import Day
 from include.twitter.errors import Busy, TryLater
 from include.twitter.extract.money import cost, dollars, month_of
+from include.twitter.extract.walk import SEARCHED, THREADS
 from include.twitter.lake import Lake
 from include.twitter.records import AccountRead, Asked, Bought, Manifest, Writer, decoded, encoded, total
 from include.twitter.run import Run
@@ -33,8 +34,8 @@ TURN = timedelta(minutes=1)
 # Folders beside those of the accounts: the hyphen keeps them apart from every handle.
 LOOKUPS = "users-by"
 COUNTS = "counts-of"
-SEARCHED = "search-"
-"""Prefix: what a search found of an account whose timeline came short of X's own count."""
+KINDS = ("", SEARCHED, THREADS)
+"""Prefixes of the folders of an account's pages."""
 REFUSED = "refused-"
 """Prefix: an account's answers that were paid for and could not be used."""
 
@@ -114,9 +115,14 @@ class Purchase:
         return [handle for handle in self._asked.handles if not self._has(self.line(handle))]
 
     def _has(self, line: AccountRead | None) -> bool:
-        if line is None or line.outcome == "unavailable":
+        if line is None or line.outcome == "unavailable" or (self._asked.threads and not line.threads):
             return False
         return line.outcome == "complete" or 0 < self._asked.tweet_limit <= line.limit
+
+    def wants_threads(self, handle: str) -> bool:
+        """Whether the account's replies to itself are wanted, or were when it was bought."""
+        line = self.line(handle)
+        return self._asked.threads or bool(line and line.threads)
 
     def line(self, handle: str) -> AccountRead | None:
         """What it has of an account since it was closed last."""
@@ -192,7 +198,7 @@ class Purchase:
         accounts of which something is missing."""
         going_on = [handle.lower() for handle in self.missing]
         keys = [key for name in going_on if name in self._lines for key in self._lines[name].pages]
-        keys += [key for name in going_on for key in (*self._pages[name], *self._pages[SEARCHED + name])]
+        keys += [key for name in going_on for kind in KINDS for key in self._pages[kind + name]]
         keys += [key for pages in self._pages.values() for key in pages if key not in self._closed]
         keys = list(dict.fromkeys(keys))
         for key, answer in zip(keys, self._lake.answers(keys), strict=True):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from include.twitter.answer import Answer
+from include.twitter.answer import Answer, is_reply_to_self, is_unasked
 from include.twitter.day import Day
 from include.twitter.errors import OtherAuthors, Outage, UnexpectedAnswer
 from include.twitter.records import AccountRead, Outcome, Proof
@@ -34,8 +34,12 @@ SMALLEST_ARCHIVE_PAGE = 100
 """X's archive has answered 503 to 500 posts a page, and served 100."""
 PAGES_TO_TRUST = 5
 """After so many that came, twice as much is asked for again."""
-OTHERS = {"retweeted", "replied_to"}
-"""What posts refer to that are not the account's own ones."""
+
+# Prefixes of the folders of an account's pages; those of its timeline have none.
+SEARCHED = "search-"
+"""What a search found of an account whose timeline came short of X's own count."""
+THREADS = "thread-"
+"""An account's replies to itself."""
 
 
 @dataclass
@@ -48,6 +52,8 @@ class Walk:
     smallest: int = 5
     largest: int = 100
     """How many posts X lets a page ask for."""
+    of_threads: bool = False
+    """Whether the account's replies to itself are wanted, else what is neither a retweet nor a reply."""
     pages: int = 0
     returned: int = 0
     asked: int = 0
@@ -92,7 +98,7 @@ class Walk:
         self.pages += 1
         self.returned += answer.billed
         self.asked += int(answer.params["max_results"])
-        own = [post for post in posts if _is_of(post, self.day) and _is_own(post, answer.asked_id)]
+        own = [post for post in posts if _is_of(post, self.day) and self._is_wanted(post, answer.asked_id)]
         self.ids |= {post["id"] for post in own}
         self.hours |= {post["id"]: _hour(at) for post in own if (at := _created_at(post))}
         self._posts |= {_first_version(post) for post in own}
@@ -109,6 +115,11 @@ class Walk:
             self.outcome, self.reason = "complete", f"its walk was ended: {bound}"
         else:
             self._tokens.add(self.token)
+
+    def _is_wanted(self, post: Mapping[str, Any], id_: str | None) -> bool:
+        """Whether the account wrote it, and as what was asked for: X may ignore what is excluded."""
+        of_kind = is_reply_to_self(post) if self.of_threads else not is_unasked(post)
+        return of_kind and (not id_ or (post.get("author_id") or id_) == id_)
 
     def ask_for_less(self) -> bool:
         """Halve the next pages, where they are large: the archive may fail to find so much in time."""
@@ -151,7 +162,7 @@ class Walk:
 
     def anew(self) -> Walk:
         """The same walk, not begun."""
-        return Walk(self.day, self.limit, self.smallest, self.largest)
+        return Walk(self.day, self.limit, self.smallest, self.largest, self.of_threads)
 
 
 @dataclass
@@ -191,6 +202,8 @@ class Reading:
     walk: Walk
     second: Walk
     """The one second reading, of an account that came short of X's count."""
+    thread: Walk
+    """Through its replies to itself, where they are wanted."""
     id: str | None = None
     proof: Proof = "unchecked"
     proof_reason: str | None = None
@@ -198,21 +211,25 @@ class Reading:
     """X's own count, where it was asked for alone."""
     pages: list[str] = field(default_factory=list)
 
-    def take(self, key: str, answer: Answer, *, second: bool) -> None:
+    def of(self, kind: str) -> Walk:
+        """Its walk whose pages are staged in this kind of folder."""
+        return {"": self.walk, SEARCHED: self.second, THREADS: self.thread}[kind]
+
+    def take(self, key: str, answer: Answer, kind: str = "") -> None:
         """Go one page further; `key` is where the page is staged."""
-        walk = self.second if second else self.walk
+        walk = self.of(kind)
         walk.take(answer)
         self.pages.append(key)
         if walk.reason and walk.outcome == "complete":
             log.warning("%s: %s", self.username, walk.reason)
 
-    def resume(self, key: str, answer: Answer, *, second: bool) -> None:
+    def resume(self, key: str, answer: Answer, kind: str = "") -> None:
         """Go over a page that was staged before; an account that was unavailable may be back."""
         if answer.asked_id:
             self.belong_to(answer.asked_id)
         self.pages.append(key)
-        if second or not answer.unavailable:
-            (self.second if second else self.walk).take(answer)
+        if kind or not answer.unavailable:
+            self.of(kind).take(answer)
 
     @property
     def is_unavailable(self) -> bool:
@@ -230,13 +247,15 @@ class Reading:
 
     @property
     def outcome(self) -> Outcome:
-        ended = self.second.outcome if self.second.outcome == "limit" else self.walk.outcome
-        return ended or "unavailable"
+        if self.is_unavailable or "limit" not in (self.second.outcome, self.thread.outcome):
+            return self.walk.outcome or "unavailable"
+        return "limit"
 
     def belong_to(self, id_: str) -> None:
         """Be the reading of this account: what was bought of another one is none of its pages."""
         if self.id not in (None, id_):
-            self.walk, self.second, self.pages = self.walk.anew(), self.second.anew(), []
+            self.walk, self.second, self.thread = self.walk.anew(), self.second.anew(), self.thread.anew()
+            self.pages = []
         self.id = id_
 
     def give_up(self, reason: str) -> None:
@@ -253,8 +272,9 @@ class Reading:
             proof=self.proof,
             proof_reason=self.proof_reason,
             counted=self.counted,
-            posts=self.walk.returned + self.second.returned,
+            posts=self.walk.returned + self.second.returned + self.thread.returned,
             limit=self.walk.limit,
+            threads=self.thread.outcome is not None,
             pages=self.pages,
         )
 
@@ -302,14 +322,6 @@ def _is_of(post: Mapping[str, Any], day: Day) -> bool:
     created_at = _created_at(post)
     inside = created_at is None or created_at.tzinfo is None or day.start <= created_at < day.end
     return isinstance(post.get("id"), str) and inside
-
-
-def _is_own(post: Mapping[str, Any], id_: str | None) -> bool:
-    """Whether the account wrote it, and neither retweets nor replies: X may ignore what is excluded."""
-    references = post.get("referenced_tweets") or post.get("referenced_posts")
-    listed = references if isinstance(references, list) else []
-    kinds = {reference.get("type") for reference in listed if isinstance(reference, dict)}
-    return (not id_ or (post.get("author_id") or id_) == id_) and not kinds & OTHERS
 
 
 def _is_before(posts: list[dict[str, Any]], day: Day) -> bool:

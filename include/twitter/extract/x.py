@@ -141,18 +141,21 @@ class X:
             **_page(day, size, "pagination_token", end=day.end - timedelta(seconds=1), **where),
         )
 
-    def search(self, user_id: str, day: Day, size: int, *, archive: bool, **where: Any) -> Answer:
-        """One page of the same posts from the search, newest first.
+    def search(
+        self, user_id: str, day: Day, size: int, *, archive: bool, threads: bool = False, **where: Any
+    ) -> Answer:
+        """One page of the same posts from the search, newest first; or of the account's `threads`.
 
         `archive` takes them from the full archive (`size` 10 to 500, one request a second, app-only), else
         from the last seven days (10 to 100).
         """
         asked = _page(day, size, "next_token", end=day.end, **where)
+        wanted = thread_query(user_id) if threads else query([user_id])
         if archive:
             self._wait_for_the_archive()
-            return self._answer("posts", self._app_only().search_all_tweets, query([user_id]), **asked)
+            return self._answer("posts", self._app_only().search_all_tweets, wanted, **asked)
         asked["user_auth"] = self.is_user
-        return self._answer("posts", self._client.search_recent_tweets, query([user_id]), **asked)
+        return self._answer("posts", self._client.search_recent_tweets, wanted, **asked)
 
     def count(self, user_ids: Iterable[str], day: Day, *, archive: bool) -> Answer:
         """X's own count of the accounts' posts of a day, hour by hour: app-only, billed per request."""
@@ -202,6 +205,11 @@ def query(user_ids: Iterable[str]) -> str:
     An account is its id: a handle may have become another's.
     """
     return f"({' OR '.join(f'from:{user_id}' for user_id in user_ids)}) -is:retweet -is:reply"
+
+
+def thread_query(user_id: str) -> str:
+    """The account's replies to itself: the later posts of its threads, which a timeline leaves out."""
+    return f"(from:{user_id}) to:{user_id} is:reply -is:retweet"
 
 
 def _page(

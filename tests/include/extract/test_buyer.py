@@ -7,7 +7,7 @@ import pytest
 from include.twitter.errors import BadRequest, Busy, Outage, OverBudget
 from include.twitter.extract.buyer import Stopped
 from include.twitter.extract.purchase import Purchase
-from include.twitter.extract.walk import Reading, Walk
+from include.twitter.extract.walk import SEARCHED, Reading, Walk
 from include.twitter.records import Asked, Bought
 from include.twitter.run import Run
 from tests.include.invented import DAY, RECEIVED, MemoryLake, post
@@ -28,8 +28,12 @@ def lake():
     return MemoryLake()
 
 
+def threads():
+    return Walk(DAY, 0, 10, 100, of_threads=True)
+
+
 def reading():
-    return Reading("NASA", Walk(DAY, 0), Walk(DAY, 0, 10, 100), id="42")
+    return Reading("NASA", Walk(DAY, 0), Walk(DAY, 0, 10, 100), threads(), id="42")
 
 
 def walked(buyer):
@@ -50,7 +54,7 @@ def test_a_page_that_would_cross_the_cap_is_asked_for_smaller(shop, lake):
 def test_a_search_asks_for_no_page_that_is_smaller_than_x_serves(shop, lake):
     poor = Try(shop, lake, cap=49)
     with poor.buying() as buyer, pytest.raises(OverBudget, match="at least 10 posts, up to"):
-        buyer.page(reading(), second=True)
+        buyer.page(reading(), SEARCHED)
     assert shop.asked == []
 
 
@@ -95,7 +99,7 @@ def test_an_archive_page_that_fails_is_asked_for_smaller_and_later_larger_again(
     sizes = []
     shop.has("search-all 42", *[lambda: sizes.append(shop.sizes["search-all 42"]) or up_to(100)()] * 9)
     with Try(shop, lake, "NASA", old=True).buying() as buyer:
-        going = Reading("NASA", Walk(DAY, 0, 10, 500), Walk(DAY, 0, 10, 500), id="42")
+        going = Reading("NASA", Walk(DAY, 0, 10, 500), Walk(DAY, 0, 10, 500), threads(), id="42")
         while not going.walk.outcome:
             buyer.page(going)
     assert (sizes, going.arrived) == ([500, 250, 125, 100], 1)
@@ -104,7 +108,7 @@ def test_an_archive_page_that_fails_is_asked_for_smaller_and_later_larger_again(
 def test_an_archive_that_fails_at_the_smallest_page_too_is_an_outage(shop, lake):
     shop.has("search-all 42", *[OUTAGE] * 9)
     with Try(shop, lake, "NASA", old=True).buying() as buyer, pytest.raises(Outage):
-        buyer.page(going := Reading("NASA", Walk(DAY, 0, 10, 500), Walk(DAY, 0, 10, 500), id="42"))
+        buyer.page(going := Reading("NASA", Walk(DAY, 0, 10, 500), Walk(DAY, 0, 10, 500), threads(), id="42"))
         while True:
             buyer.page(going)
     assert len(shop.asked) == 4

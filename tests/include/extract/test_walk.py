@@ -6,7 +6,7 @@ import pytest
 
 from include.twitter.answer import Answer
 from include.twitter.errors import OtherAuthors, Outage, UnexpectedAnswer
-from include.twitter.extract.walk import Reading, Walk
+from include.twitter.extract.walk import SEARCHED, THREADS, Reading, Walk
 from tests.include.invented import DAY, RECEIVED, SUSPENDED, answer, in_post_words, post
 
 OLDEST = 1990000000000000001
@@ -18,6 +18,10 @@ def walk(*answers, limit=0, sizes=(5, 100)):
     for each in answers:
         walked.take(each)
     return walked
+
+
+def threads():
+    return Walk(DAY, 0, 10, 100, of_threads=True)
 
 
 def after(led, *posts, **more):
@@ -202,12 +206,49 @@ def test_where_a_bound_and_the_end_come_together_it_is_the_end():
 
 
 def test_a_bound_is_a_word_in_the_log_and_in_the_manifest(caplog):
-    taken = Reading("NASA", Walk(DAY, 0), Walk(DAY, 0, 10, 100), id="42")
+    taken = Reading("NASA", Walk(DAY, 0), Walk(DAY, 0, 10, 100), threads(), id="42")
     for number in range(100):
-        taken.take(f"{number:04}", answer(token=f"t{number}"), second=False)
+        taken.take(f"{number:04}", answer(token=f"t{number}"))
     said = "its walk was ended: 100 pages in a row were empty, and posts may be missing"
     assert caplog.messages == [f"NASA: {said}"]
     assert (taken.record().outcome, taken.record().reason) == ("complete", said)
+
+
+# Threads
+
+
+def reply(number, to):
+    return post(
+        number,
+        referenced_tweets=[{"type": "replied_to", "id": "1"}],
+        in_reply_to_user_id=to,
+    )
+
+
+def test_of_a_walk_through_threads_the_accounts_replies_to_itself_are_wanted_and_nothing_else():
+    walked = threads()
+    walked.take(answer(reply(3, to="42"), reply(2, to="777"), post(1)))
+    assert walked.ids == {reply(3, to="42")["id"]}
+    assert (walked.returned, walked.outcome) == (3, "complete")
+
+
+def test_of_any_other_walk_a_reply_to_oneself_is_not_wanted():
+    assert walk(answer(reply(3, to="42"), post(1))).ids == {post(1)["id"]}
+
+
+def test_an_account_whose_threads_were_read_says_so_and_counts_their_posts():
+    taken = reading([answer(post(1))])
+    assert taken.record().threads is False
+    taken.take("0002", answer(reply(2, to="42")), THREADS)
+    line = taken.record()
+    assert (line.threads, line.posts, line.pages, taken.arrived) == (True, 2, ["0001", "0002"], 1)
+
+
+def test_threads_that_stopped_at_the_limit_are_told_as_that():
+    taken = reading([answer(post(1))], limit=1)
+    taken.thread = Walk(DAY, 1, 10, 100, of_threads=True)
+    taken.take("0002", answer(reply(2, to="42"), token="t1"), THREADS)
+    assert taken.outcome == "limit"
 
 
 # Pages that the archive fails to serve
@@ -488,9 +529,9 @@ def test_a_raised_limit_takes_a_walk_up_again_where_the_lower_one_ended_it():
 
 def reading(first=(), second=(), limit=0):
     """A reading that took these pages, the second ones from the search."""
-    taken = Reading("NASA", Walk(DAY, limit), Walk(DAY, limit, 10, 100), id="42")
+    taken = Reading("NASA", Walk(DAY, limit), Walk(DAY, limit, 10, 100), threads(), id="42")
     for number, page in enumerate((*first, *second), 1):
-        taken.take(f"{number:04}", page, second=number > len(first))
+        taken.take(f"{number:04}", page, SEARCHED if number > len(first) else "")
     return taken
 
 
@@ -512,7 +553,7 @@ def test_a_second_reading_that_ends_otherwise_does_not_change_the_outcome(second
 
 def test_an_account_that_was_unavailable_when_it_was_staged_may_be_back():
     taken = reading()
-    taken.resume("0001", answer(errors=[SUSPENDED]), second=False)
+    taken.resume("0001", answer(errors=[SUSPENDED]))
     assert (taken.walk.outcome, taken.pages) == (None, ["0001"])
 
 
@@ -527,7 +568,7 @@ def test_a_reading_that_becomes_another_accounts_begins_anew():
 
 def test_a_page_that_was_asked_of_another_account_begins_the_reading_anew():
     taken = reading([answer(post(1), token="t1")])
-    taken.resume("0002", answer(post(2, author_id="777"), path="/2/users/777/tweets"), second=False)
+    taken.resume("0002", answer(post(2, author_id="777"), path="/2/users/777/tweets"))
     assert (taken.id, taken.arrived, taken.pages) == ("777", 1, ["0002"])
 
 
