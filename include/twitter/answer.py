@@ -185,15 +185,14 @@ class _Page(msgspec.Struct):
 _PAGES = msgspec.json.Decoder(_Page)
 
 
-def _references(post: Mapping[str, Any]) -> set[Any]:
+def _references(post: Any) -> set[Any]:
     """In which ways a post refers to others."""
-    listed = post.get("referenced_tweets") or post.get("referenced_posts")
-    return (
-        {each.get("type") for each in listed if isinstance(each, dict)} if isinstance(listed, list) else set()
-    )
+    named = isinstance(post, dict) and (post.get("referenced_tweets") or post.get("referenced_posts"))
+    listed = named if isinstance(named, list) else []
+    return {each.get("type") for each in listed if isinstance(each, dict)}
 
 
-def is_unasked(post: Mapping[str, Any]) -> bool:
+def is_unasked(post: Any) -> bool:
     """Whether it is a retweet or a reply, also to oneself: X is asked for neither, and may send them.
 
     Its references alone tell: some that X took for replies have none, and some begin with `RT @`.

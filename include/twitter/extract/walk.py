@@ -70,7 +70,7 @@ class Walk:
     hours: dict[str, str] = field(default_factory=dict)
     """When those were posted, as `2026-11-18T09`."""
     _posts: set[str] = field(default_factory=set)
-    """The same, with all versions of an edited post as one."""
+    """Those that were asked for, with all versions of an edited post as one."""
     _tokens: set[str] = field(default_factory=set)
     _oldest: int | None = None
     _left_at: int | None = -1

@@ -21,7 +21,7 @@ VERSION = "1"
 READ_CSV = "pd.read_csv(path, dtype=str, keep_default_na=False)"
 """The line that reads the CSV right: ids keep their digits, a post that says just NA stays one."""
 
-NOT_OWN = "is not the account's own"
+NOT_OWN = "is another author's, not the account's own"
 """Why a post of another author is rejected."""
 MOMENTS = "%Y-%m-%dT%H:%M:%SZ"
 LINE_BREAKS = re.compile("[\r\n\v\f\x1c-\x1e\u0085\u2028\u2029]+")
@@ -89,7 +89,13 @@ COLUMNS = (
     Column("captured_at", MOMENT, "when X answered: the moment that the counts are of"),
 )
 NAMES = [column.name for column in COLUMNS]
-IDS = ["tweet_id", "conversation_id", "original_tweet_id"]
+SHAPES = {
+    "tweet_id": ("is no id", r"^[0-9]{1,19}\Z"),
+    "conversation_id": ("is no id", r"^[0-9]{1,19}\Z"),
+    "original_tweet_id": ("is no id", r"^[0-9]{1,19}\Z"),
+    "lang": ("is no language", r"^[A-Za-z0-9-]+\Z"),
+}
+"""What columns of strings look like, and what is said of a value that does not."""
 METRICS = ["likes", "retweets", "replies", "quotes", "bookmarks", "impressions"]
 PARQUET_SCHEMA = pyarrow.schema(
     [pyarrow.field(column.name, column.kind.parquet, nullable=column.optional) for column in COLUMNS]
@@ -99,7 +105,7 @@ PARQUET_SCHEMA = pyarrow.schema(
 def schema(day: Day, own_ids: pd.Series) -> pa.DataFrameSchema:
     """The contract for rows of a day; `own_ids` has the id of each row's account."""
     checks = {
-        **{name: [pa.Check.str_matches(r"^[0-9]{1,19}\Z", error="is no id")] for name in IDS},
+        **{name: [pa.Check.str_matches(shape, error=what)] for name, (what, shape) in SHAPES.items()},
         "created_at": [pa.Check(lambda at: (at >= day.start) & (at < day.end), error=f"is not on {day}")],
         "author_id": [
             pa.Check(
@@ -108,7 +114,6 @@ def schema(day: Day, own_ids: pd.Series) -> pa.DataFrameSchema:
                 ignore_na=False,
             )
         ],
-        "lang": [pa.Check.str_matches(r"^[A-Za-z0-9-]+\Z", error="is no language")],
         **{metric: [pa.Check.ge(0, error="is negative")] for metric in METRICS},
     }
     columns = {
