@@ -201,8 +201,8 @@ def is_unasked(post: Any) -> bool:
 
 
 def is_reply_to_self(post: Mapping[str, Any]) -> bool:
-    """Whether it goes on with a thread of its author's."""
-    return "replied_to" in _references(post) and post.get("in_reply_to_user_id") == post.get("author_id")
+    """Whether it goes on with a thread of its author's; some of those refer to no post."""
+    return post.get("in_reply_to_user_id") == post.get("author_id") and "retweeted" not in _references(post)
 
 
 def problems(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:

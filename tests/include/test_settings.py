@@ -230,6 +230,23 @@ def test_what_is_no_one_account_is_refused(variable, text, problem):
     assert str(refused.value) == f"Variable twitter_own_handle: {problem}. Example: NASA"
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted"), [(None, False), ("own posts", False), ("threads", True), (" threads ", True)]
+)
+def test_threads_are_landed_where_they_are_asked_for(variable, text, wanted):
+    variable("twitter_include", text)
+    assert settings.threads() is wanted
+
+
+@pytest.mark.parametrize("text", ["", "Threads", "replies", "yes"])
+def test_what_names_neither_own_posts_nor_threads_is_refused(variable, text):
+    variable("twitter_include", text)
+    with pytest.raises(BadSetting) as refused:
+        settings.threads()
+    said = f"Variable twitter_include: {text!r} is neither `own posts` nor `threads`. Example: threads"
+    assert str(refused.value) == said
+
+
 def test_the_bucket_is_a_name(variable):
     variable("twitter_bucket", " acme-twitter-lake ")
     assert settings.bucket() == "acme-twitter-lake"
