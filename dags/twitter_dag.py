@@ -40,8 +40,8 @@ S3 an instance role, or Connection `aws_default`.
 **May be set:** Variables `twitter_tweet_limit` (the latest N posts of an account's day: 100; 0 is all),
 `twitter_run_budget_usd` (5) and `twitter_month_budget_usd` (100) as hard caps, `twitter_settle_minutes` (90),
 `twitter_accept_shrink` (days that may lose rows), `twitter_accept_id` (handles that may have become another
-account, as `NASA=11348282`), `twitter_include` (`threads` lands replies to oneself too), `twitter_own_handle` (the account whose access token is used:
-its own posts cost a fifth).
+account, as `NASA=11348282`), `twitter_include` (`threads` lands replies to oneself too), `twitter_own_handle` (the
+account whose access token is used: its own posts cost a fifth).
 """
 
 from datetime import timedelta
