@@ -9,7 +9,7 @@ from include.twitter.day import Day
 from local.stack import MARK
 from tests.e2e.conftest import TODAY, eventually, running_task
 
-pytestmark = [pytest.mark.live, pytest.mark.hands]
+pytestmark = [pytest.mark.live, pytest.mark.hands, pytest.mark.timeout(900)]
 
 
 def bought_once(bucket, day: str, handle: str, posts: int) -> None:
@@ -123,7 +123,8 @@ def test_an_api_server_that_is_away_while_a_day_is_bought_costs_nothing(
     for server in servers:
         server.suspend()
     try:
-        eventually(task.is_running, lambda running: not running, 120)  # done, or given up by its worker
+        # Its worker gives it up after three heartbeats, each of which is tried for up to 40 seconds.
+        eventually(task.is_running, lambda running: not running, 300)
     finally:
         for server in servers:
             server.resume()
