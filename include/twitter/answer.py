@@ -137,6 +137,19 @@ class _Page(msgspec.Struct):
 _PAGES = msgspec.json.Decoder(_Page)
 
 
+def is_unasked(post: Any) -> bool:
+    """Whether it is a retweet or a reply, also to oneself: X is asked for neither, and may send them.
+
+    Its references alone tell: some that X took for replies have none, and some begin with `RT @`.
+    """
+    if not isinstance(post, dict):
+        return False
+    references = post.get("referenced_tweets") or post.get("referenced_posts")
+    return isinstance(references, list) and any(
+        isinstance(each, dict) and each.get("type") in ("retweeted", "replied_to") for each in references
+    )
+
+
 def reason_of(error: Mapping[str, Any]) -> str:
     """An error object of X in one line."""
     words = [error.get("title"), error.get("detail") or error.get("message")]

@@ -145,7 +145,7 @@ class KnownAccount(Struct, frozen=True):
 
 
 class AccountReceipt(Struct, kw_only=True):
-    """One account of a day: fetched = published + rejected + duplicates + outside + over_limit."""
+    """One account of a day: fetched = published + rejected + duplicates + outside + over_limit + unasked."""
 
     username: str
     """The handle, as it stands in the table."""
@@ -169,10 +169,14 @@ class AccountReceipt(Struct, kw_only=True):
     """Posts of another day: X's window holds the next midnight too."""
     over_limit: int
     """Posts older than the latest N."""
+    unasked: int = 0
+    """Retweets and replies that X sent although they were excluded."""
     rejected_by_reason: dict[str, int]
     """How many posts broke the contract in which way."""
     alarms: list[str]
     """Posts whose text is not the author's whole one."""
+    oddities: dict[str, int] = field(default_factory=dict)
+    """What was left out of posts since it was not as it has to be, and how often."""
     drift: dict[str, int]
     """Fields that X sent and the pipeline does not know, and in how many posts."""
     first_created_at: str | None
@@ -193,10 +197,13 @@ class Totals(Struct, kw_only=True):
     duplicates: int
     outside: int
     over_limit: int
+    unasked: int = 0
     proof: dict[str, int]
     """How many accounts have which proof."""
     alarms: int
     """Posts whose text is not the author's whole one."""
+    oddities: list[str] = field(default_factory=list)
+    """What was left out of posts since it was not as it has to be."""
     drift: list[str]
     """Names of the fields that X sent and the pipeline does not know."""
 

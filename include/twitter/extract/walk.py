@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from include.twitter.answer import Answer
+from include.twitter.answer import Answer, is_unasked
 from include.twitter.day import Day
 from include.twitter.errors import Outage, UnexpectedAnswer
 from include.twitter.records import AccountRead, Outcome, Proof
@@ -45,7 +45,7 @@ class Walk:
     ids: set[str] = field(default_factory=set)
     """Of the posts that are the day's, whether or not they can be published."""
     _posts: set[str] = field(default_factory=set)
-    """The same, with all versions of an edited post as one."""
+    """Those that were asked for, with all versions of an edited post as one."""
     _tokens: set[str] = field(default_factory=set)
     _oldest: int | None = None
     _left_at: int | None = -1
@@ -69,7 +69,7 @@ class Walk:
         self.asked += int(answer.params["max_results"])
         own = [post for post in posts if _is_of(post, self.day)]
         self.ids |= {post["id"] for post in own}
-        self._posts |= {_first_version(post) for post in own}
+        self._posts |= {_first_version(post) for post in own if not is_unasked(post)}
         ids = [int(post["id"]) for post in posts if str(post.get("id", "")).isdecimal()]
         self._oldest = min([*ids, *([self._oldest] if self._oldest else [])], default=None)
         self.token = answer.next_token

@@ -57,26 +57,44 @@ TRANSPORT_ERRORS = (
 WRONG_CONSUMER_KEYS = 99
 """X's code, from the days of v1.1, at the token exchange."""
 
-# X bills posts, not fields: ask for all that is public and could be wanted from the raw answers later.
+# X bills posts, not fields: all that X's descriptions name is asked for, since what is wanted later has to be
+# bought again. Left out are the counts that only a post's own author may ask for, and `article_title`, which
+# 2.166 does not know: `article` has the title.
 POST_FIELDS = [
+    "article",
     "attachments",
     "author_id",
+    "card_uri",
+    "community_id",
+    "context_annotations",
     "conversation_id",
     "created_at",
+    "display_text_range",
     "edit_controls",
     "edit_history_tweet_ids",
     "entities",
+    "geo",
     "id",
     "in_reply_to_user_id",
     "lang",
+    "matched_media_notes",
+    "media_metadata",
+    "note_request_suggestions",
     "note_tweet",
+    "paid_partnership",
     "possibly_sensitive",
     "public_metrics",
     "referenced_tweets",
     "reply_settings",
+    "scopes",
+    "source",
+    "suggested_source_links",
+    "suggested_source_links_with_counts",
     "text",
     "withheld",
 ]
+ARCHIVE_FIELDS = [name for name in POST_FIELDS if name != "context_annotations"]
+"""With the annotations X refuses a page of more than 100: docs/decisions/0016."""
 
 # tweepy writes the bearer token into its debug log, oauthlib the consumer key and every signature.
 for chatty in ("tweepy", "oauthlib", "requests_oauthlib", "urllib3"):
@@ -146,6 +164,7 @@ class X:
         asked = _page(day, size, "next_token", **where)
         if archive:
             self._wait_for_the_archive()
+            asked["tweet_fields"] = ARCHIVE_FIELDS
             return self._answer("posts", self._app_only().search_all_tweets, query([handle]), **asked)
         asked["user_auth"] = self.is_user
         return self._answer("posts", self._client.search_recent_tweets, query([handle]), **asked)

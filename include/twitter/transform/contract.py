@@ -82,7 +82,13 @@ COLUMNS = (
     Column("captured_at", MOMENT, "when X answered: the moment that the counts are of"),
 )
 NAMES = [column.name for column in COLUMNS]
-IDS = ["tweet_id", "conversation_id", "original_tweet_id"]
+SHAPES = {
+    "tweet_id": ("is no id", r"^[0-9]{1,19}\Z"),
+    "conversation_id": ("is no id", r"^[0-9]{1,19}\Z"),
+    "original_tweet_id": ("is no id", r"^[0-9]{1,19}\Z"),
+    "lang": ("is no language", r"^[A-Za-z0-9-]+\Z"),
+}
+"""What columns of strings look like, and what is said of a value that does not."""
 METRICS = ["likes", "retweets", "replies", "quotes", "bookmarks", "impressions"]
 PARQUET_SCHEMA = pyarrow.schema(
     [pyarrow.field(column.name, column.kind.parquet, nullable=column.optional) for column in COLUMNS]
@@ -92,16 +98,15 @@ PARQUET_SCHEMA = pyarrow.schema(
 def schema(day: Day, own_ids: pd.Series) -> pa.DataFrameSchema:
     """The contract for rows of a day; `own_ids` has the id of each row's account."""
     checks = {
-        **{name: [pa.Check.str_matches(r"^[0-9]{1,19}\Z", error="is no id")] for name in IDS},
+        **{name: [pa.Check.str_matches(shape, error=what)] for name, (what, shape) in SHAPES.items()},
         "created_at": [pa.Check(lambda at: (at >= day.start) & (at < day.end), error=f"is not on {day}")],
         "author_id": [
             pa.Check(
                 lambda ids: (ids == own_ids).fillna(False).astype(bool),
-                error="is not the account's own",
+                error="is another author's, not the account's own",
                 ignore_na=False,
             )
         ],
-        "lang": [pa.Check.str_matches(r"^[A-Za-z0-9-]+\Z", error="is no language")],
         **{metric: [pa.Check.ge(0, error="is negative")] for metric in METRICS},
     }
     columns = {

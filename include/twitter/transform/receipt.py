@@ -19,7 +19,7 @@ from include.twitter.records import (
 from include.twitter.transform import contract
 from include.twitter.transform.refine import Tally
 
-COUNTS = ("fetched", "published", "rejected", "duplicates", "outside", "over_limit")
+COUNTS = ("fetched", "published", "rejected", "duplicates", "outside", "over_limit", "unasked")
 
 FEW_REJECTED, SHARE_REJECTED = 3, 0.05
 """More rejected posts than both, and a day is not published."""
@@ -44,6 +44,7 @@ def entry(bought: AccountRead, tally: Tally) -> AccountReceipt:
         counted=bought.counted,
         rejected_by_reason=dict(tally.reasons),
         alarms=tally.alarms,
+        oddities=dict(tally.oddities),
         drift=dict(tally.drift),
         first_created_at=tally.first,
         last_created_at=tally.last,
@@ -66,6 +67,7 @@ def of(manifest: Manifest, accounts: list[AccountReceipt], objects: Mapping[str,
             unavailable=sum(account.outcome == "unavailable" for account in accounts),
             proof=dict(Counter(account.proof for account in accounts)),
             alarms=sum(len(account.alarms) for account in accounts),
+            oddities=sorted({oddity for account in accounts for oddity in account.oddities}),
             drift=sorted({field for account in accounts for field in account.drift}),
             **{name: sum(getattr(account, name) for account in accounts) for name in COUNTS},
         ),
