@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from include.twitter.answer import Answer, decoded, reason_of
+from include.twitter.answer import Answer, decoded, is_unasked, reason_of
 from tests.include.invented import RECEIVED, SUSPENDED, about, answer, post
 from tests.include.recorded import recorded_errors, recorded_pages
 
@@ -222,3 +222,24 @@ def test_of_the_recorded_errors_only_those_about_a_user_who_was_asked_for_make_i
         ("Forbidden", "id"),
         ("Not Found Error", "usernames"),
     }
+
+
+RETWEETED, REPLIED, QUOTED = ({"type": kind, "id": "7"} for kind in ("retweeted", "replied_to", "quoted"))
+
+
+@pytest.mark.parametrize(
+    ("sent", "unasked"),
+    [
+        (post(referenced_tweets=[RETWEETED]), True),
+        (post(referenced_posts=[QUOTED, REPLIED]), True),
+        (post(referenced_tweets=[REPLIED], in_reply_to_user_id="42"), True),
+        (post(referenced_tweets=[QUOTED]), False),
+        (post(text="RT @esa: by hand", in_reply_to_user_id="7"), False),
+        (post(referenced_tweets=[None, "retweeted", {"type": None}]), False),
+        (post(referenced_tweets={}), False),
+        (post(referenced_tweets=5), False),
+        (None, False),
+    ],
+)
+def test_a_retweet_or_a_reply_is_told_by_its_references(sent, unasked):
+    assert is_unasked(sent) == unasked

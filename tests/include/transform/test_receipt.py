@@ -145,7 +145,8 @@ def test_a_receipt_reads_as_a_table():
         account_receipt("gone", 0, outcome="unavailable", proof="unchecked"),
     )
     assert receipt.readable(told) == [
-        "account  outcome      proof      fetched  published  rejected  duplicates  outside  over_limit  unasked",
+        "account  outcome      proof      fetched  published  rejected  duplicates  outside  over_limit"
+        "  unasked",
         "NASA     complete     matched    200      200        0         0           0        0           0",
         "esa      limit        limited    7        7          0         0           0        0           0",
         "gone     unavailable  unchecked  0        0          0         0           0        0           0",
