@@ -212,6 +212,7 @@ def explained(x: StandIns) -> tuple[int, list[tuple[str, int, int]]]:
         ("posts that came twice", twice, MILLS["posts"]),
         ("posts of another day", became["outside"], MILLS["posts"]),
         ("posts over the limit", became["over_limit"], MILLS["posts"]),
+        ("retweets and replies", became["unasked"], MILLS["posts"]),
         ("posts that broke the contract", became["rejected"], MILLS["posts"]),
         *((f"{kind} in flight at the kill", number, MILLS[kind]) for kind, number in lost.items()),
     ]

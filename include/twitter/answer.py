@@ -185,11 +185,10 @@ class _Page(msgspec.Struct):
 _PAGES = msgspec.json.Decoder(_Page)
 
 
-def _references(post: Any) -> set[Any]:
+def _references(post: Any) -> list[Any]:
     """In which ways a post refers to others."""
     named = isinstance(post, dict) and (post.get("referenced_tweets") or post.get("referenced_posts"))
-    listed = named if isinstance(named, list) else []
-    return {each.get("type") for each in listed if isinstance(each, dict)}
+    return [each.get("type") for each in named if isinstance(each, dict)] if isinstance(named, list) else []
 
 
 def is_unasked(post: Any) -> bool:
@@ -197,7 +196,8 @@ def is_unasked(post: Any) -> bool:
 
     Its references alone tell: some that X took for replies have none, and some begin with `RT @`.
     """
-    return bool(_references(post) & {"retweeted", "replied_to"})
+    kinds = _references(post)
+    return "retweeted" in kinds or "replied_to" in kinds
 
 
 def is_reply_to_self(post: Mapping[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from itertools import islice
 
 from local.x_api import posts
 from local.x_api.ask import FIELDS, HANDLE, NUMBER, WINDOW, Ask, matching
-from local.x_api.errors import Body, gone, invalid
+from local.x_api.errors import Body, gone, invalid, too_annotated
 from local.x_api.pages import NEWER, chosen, newer_than, older_than, page
 
 WEEK, MONTH = timedelta(days=7), timedelta(days=30)
@@ -134,6 +134,8 @@ def _search(ask: Ask, largest: int, longest: int, earliest: datetime, reach: tim
     ask.allow("query", "max_results", "next_token", "pagination_token", "sort_order", *WINDOW, *FIELDS)
     shown = _query(ask, longest)
     size = ask.number("max_results", 10, largest)
+    if size > 100 and "context_annotations" in ask.params.get("tweet.fields", ""):
+        raise too_annotated(size)
     start, end = ask.window(earliest)
     low, high = ask.bounds(start or (end or ask.now) - reach, end)
     found = list(islice(_found(ask.handles, shown, low, high), size + 1))

@@ -179,6 +179,7 @@ def post(handle: str, slot: Slot) -> dict[str, Any]:
     quoting = 1 if behaviour.shows and slot.place == FULL_AT else 0.1
     raw = _refer(body, rng, slot, raw + " (corrected)" * version, quoting)
     _write(body, handle, rng, raw, pictured and slot.kind != "retweeted")
+    body |= {"display_text_range": [0, len(body["text"])], "paid_partnership": False}
     return body
 
 

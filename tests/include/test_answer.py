@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from include.twitter.answer import Answer, decoded, reason_of
+from include.twitter.answer import Answer, decoded, is_unasked, reason_of
 from tests.include.invented import RECEIVED, SUSPENDED, about, answer, post
 from tests.include.recorded import recorded_errors, recorded_pages
 
@@ -284,3 +284,24 @@ def test_only_an_account_that_x_does_not_find_by_its_id_is_lost(title, kind, is_
 
 def test_a_page_with_posts_is_of_no_lost_account():
     assert not answer(post(1), errors=[about("42", "Not Found Error", "No.")]).is_lost
+
+
+RETWEETED, REPLIED, QUOTED = ({"type": kind, "id": "7"} for kind in ("retweeted", "replied_to", "quoted"))
+
+
+@pytest.mark.parametrize(
+    ("sent", "unasked"),
+    [
+        (post(referenced_tweets=[RETWEETED]), True),
+        (post(referenced_posts=[QUOTED, REPLIED]), True),
+        (post(referenced_tweets=[REPLIED], in_reply_to_user_id="42"), True),
+        (post(referenced_tweets=[QUOTED]), False),
+        (post(text="RT @esa: by hand", in_reply_to_user_id="7"), False),
+        (post(referenced_tweets=[None, "retweeted", {"type": None}]), False),
+        (post(referenced_tweets={}), False),
+        (post(referenced_tweets=5), False),
+        (None, False),
+    ],
+)
+def test_a_retweet_or_a_reply_is_told_by_its_references(sent, unasked):
+    assert is_unasked(sent) == unasked

@@ -31,7 +31,8 @@ SEARCH_WINDOW = WINDOW | {"end_time": "2026-11-21T00:00:00Z"}
 OWN = {"exclude": "retweets,replies"}
 ALL_FIELDS = {
     "tweet.fields": "attachments,author_id,conversation_id,created_at,edit_controls,entities,"
-    "in_reply_to_user_id,lang,note_tweet,possibly_sensitive,public_metrics,referenced_tweets,reply_settings"
+    "in_reply_to_user_id,lang,note_tweet,possibly_sensitive,public_metrics,referenced_tweets,reply_settings,"
+    "display_text_range,paid_partnership"
 }
 PROJECT = Path(__file__).parents[2]
 OPENAPI = PROJECT.parent / "shared" / "x_api" / "openapi-2.166.json"
@@ -117,7 +118,7 @@ def ids(pages):
 def test_the_posts_of_a_day_are_the_same_everywhere():
     written = [posts.post("posts_50_a", slot) for slot in posts.slots("posts_50_a", DAY)]
     digest = hashlib.sha256(orjson.dumps(written, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    assert digest == "af9723deab5dfef12d4f9f369132d1d4b247375a2a9826163aa17696df29b878"
+    assert digest == "27a5260d0d5135b5171ffd39c599561f8eb44b0fa87e63985de1d8f6690a2d95"
 
 
 def test_ids_are_a_hash_of_the_handle_whatever_its_case():
@@ -407,6 +408,11 @@ def test_timelines_of_suspended_protected_and_unknown_accounts_answer_200_with_e
         ("/2/users/1/tweets", {"expansions": "author_id"}, "expansions"),
         ("/2/users/1/tweets", {"next_token": "7140dibdnow1"}, "next_token"),
         ("/2/tweets/search/all", {"query": "from:a", "max_results": "501"}, "max_results"),
+        (
+            "/2/tweets/search/all",
+            {"query": "from:a", "max_results": "101", "tweet.fields": "context_annotations"},
+            "max_results",
+        ),
         ("/2/tweets/search/recent", {"query": "from:a", "max_results": "9"}, "max_results"),
         ("/2/tweets/search/recent", {"query": "cats"}, "query"),
         ("/2/tweets/search/recent", {"query": " OR ".join(["from:somebody_long"] * 30)}, "query"),

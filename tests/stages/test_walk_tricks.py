@@ -9,7 +9,8 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include.twitter.errors import Incomplete, UnexpectedAnswer
 from local import x_api
-from tests.stages.conftest import kind
+from local.x_api import posts
+from tests.stages.conftest import RECENT, kind
 
 pytestmark = pytest.mark.live
 
@@ -182,6 +183,35 @@ def test_counts_in_the_vocabulary_of_posts_are_read(pipeline, x):
     bought = pipeline.extract("posts_5_renamed")
 
     assert pipeline.accounts(bought)["posts_5_renamed"]["proof"] == "matched"
+
+
+def test_what_came_although_it_was_excluded_is_told_and_not_published(pipeline, x, caplog):
+    author = {"author_id": posts.user_id("posts_0_unasked"), "public_metrics": {}, "text": "Clear skies"}
+    sent = [
+        author | {"id": f"199000000000000000{n}", "created_at": f"{RECENT}T09:0{n}:00.000Z"} | more
+        for n, more in enumerate(
+            [
+                {"referenced_tweets": [{"type": "retweeted", "id": "7"}]},
+                {"referenced_tweets": [{"type": "replied_to", "id": "7"}]},
+                {"author_id": "7"},
+                {"lang": "zh_TW"},
+            ]
+        )
+    ]
+    x.order(
+        {"match": TIMELINE, "status": 200, "body": {"data": sent[::-1], "meta": {"result_count": len(sent)}}}
+    )
+
+    account = pipeline.refine(pipeline.extract("posts_0_unasked"))["posts_0_unasked"]
+
+    assert (account["published"], account["unasked"], account["rejected"]) == (1, 2, 1)
+    assert account["oddities"] == {"lang: is no language": 1}
+    for told in (
+        "posts_0_unasked: 2 retweets and replies came although they were excluded; none is published",
+        "posts_0_unasked: 1 rejected, author_id: is another author's, not the account's own",
+        "X sends fields that are not as they have to be: lang: is no language",
+    ):
+        assert told in caplog.text
 
 
 def test_a_cut_long_post_raises_an_alarm(pipeline, x, caplog):

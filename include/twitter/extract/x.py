@@ -95,7 +95,7 @@ POST_FIELDS = [
     "withheld",
 ]
 ARCHIVE_FIELDS = [name for name in POST_FIELDS if name != "context_annotations"]
-"""With the annotations X refuses a page of more than 100: docs/decisions/0016."""
+"""With the annotations X refuses a page of more than 100: docs/decisions/0020."""
 
 # tweepy writes the bearer token into its debug log, oauthlib the consumer key and every signature.
 for chatty in ("tweepy", "oauthlib", "requests_oauthlib", "urllib3"):

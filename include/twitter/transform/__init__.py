@@ -1,7 +1,7 @@
 """The second box of the graph: refines what was bought into the day's candidates, without a call to X.
 
-`post` is a post as X sends it, `refine` makes rows of posts, `contract` is the promise to readers,
-`partition` the files of a day, `receipt` the account of it.
+`post` is a post as X sends it, `text` what people read of it, `refine` makes rows of posts, `contract` is the
+promise to readers, `partition` the files of a day, `receipt` the account of it.
 """
 
 from __future__ import annotations

@@ -60,8 +60,8 @@ COLUMNS = (
     Column(
         "text",
         STRING,
-        "the whole text, also of long posts; links expanded, HTML entities resolved, NUL as U+FFFD; "
-        "empty where a post is a picture alone",
+        "the whole text, also of long posts and articles; links whole, HTML entities resolved, NUL as "
+        "U+FFFD; empty where a post is a picture alone",
     ),
     Column("likes", INTEGER, "", optional=True),
     Column("retweets", INTEGER, "", optional=True),
@@ -79,7 +79,7 @@ COLUMNS = (
     Column("hashtags", TEXTS, "without `#`, in order"),
     Column("mentions", TEXTS, "user names without `@`, in order"),
     Column("cashtags", TEXTS, "stock symbols without `$`, in order"),
-    Column("urls", TEXTS, "expanded links, in order, without X's own link to attached media"),
+    Column("urls", TEXTS, "the links of its author, expanded, in order; none to attached media"),
     Column("url", STRING, "permalink"),
     Column("author_id", STRING, "the account's id"),
     Column("conversation_id", STRING, "id of the post that began the thread", optional=True),

@@ -92,6 +92,15 @@ def test_a_post_that_comes_twice_counts_once_towards_the_limit():
     assert walk(*pages, limit=3).outcome == "limit"
 
 
+def test_retweets_and_replies_that_came_all_the_same_do_not_count_towards_the_limit():
+    others = [
+        post(number, referenced_tweets=[{"type": kind, "id": "7"}])
+        for number, kind in ((3, "retweeted"), (2, "replied_to"))
+    ]
+    assert walk(answer(post(4), *others, token="t1"), limit=3).outcome is None
+    assert walk(answer(post(4), *others, post(1), token="t1"), limit=2).outcome == "limit"
+
+
 def test_the_versions_of_an_edited_post_count_once_towards_the_limit():
     # They become one row: counting each, the day would hold fewer than the latest N.
     first = post(1, edit_history_tweet_ids=["1990000000000000001", "1990000000000000002"])
