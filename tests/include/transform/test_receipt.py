@@ -171,13 +171,13 @@ def test_three_rejected_posts_or_one_in_twenty_are_let_through(rejected, fetched
 
 
 def test_posts_of_another_author_stop_no_day():
-    reasons = {"author_id: is not the account's own": 40, "text: is missing": 3}
+    reasons = {"author_id: is another author's, not the account's own": 40, "text: is missing": 3}
     line = account_receipt("NASA", 0, fetched=43, rejected=43, rejected_by_reason=reasons)
     receipt.require_few_rejected(a_receipt(line), "s3://lake/rejected")
 
 
 def test_posts_of_another_author_hide_no_others_that_stop_the_day():
-    reasons = {"author_id: is not the account's own": 40, "text: is missing": 4}
+    reasons = {"author_id: is another author's, not the account's own": 40, "text: is missing": 4}
     line = account_receipt("NASA", 0, fetched=44, rejected=44, rejected_by_reason=reasons)
     with pytest.raises(TooManyRejected, match="4 of 44 posts break the contract, 4 of them for `text: is"):
         receipt.require_few_rejected(a_receipt(line), "s3://lake/rejected")
