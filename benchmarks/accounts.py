@@ -60,7 +60,8 @@ def main() -> int:
         return done
 
     with deployed() as x:
-        from include.twitter.errors import Outage
+        from airflow.sdk.exceptions import AirflowRescheduleException
+
         from include.twitter.extract import extract
         from include.twitter.transform import transform
 
@@ -78,7 +79,7 @@ def main() -> int:
         x.delete("twitter_raw/")
         put(handles=",".join(f"posts_30_n{number}" for number in range(500)))
         x.order("faults", [{"match": "counts", "status": 503}])
-        with suppress(Outage):
+        with suppress(AirflowRescheduleException):
             extract(run("many"))
         with slow_s3(0.025):
             bought = timed("extract, gone on with", 500, 0, 25, extract, run("many"))

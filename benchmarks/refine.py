@@ -57,7 +57,7 @@ def stage(folder: Path) -> int:
             "max_results": "100",
             "exclude": "retweets,replies",
             "start_time": f"{day.start:%Y-%m-%dT%H:%M:%SZ}",
-            "end_time": f"{day.end:%Y-%m-%dT%H:%M:%SZ}",
+            "end_time": f"{day}T23:59:59Z",
             "tweet.fields": ",".join(POST_FIELDS),
         }
         path, page = f"/2/users/{posts.user_id(handle)}/tweets", 0

@@ -14,18 +14,24 @@ Every clear is free, except for what is missing of the day.
 | `transform` + downstream | what was bought is refined again | none |
 | `extract` + downstream | what is missing of what is wanted now is bought: accounts that are new or were away, older posts under a higher limit, the rest of a walk | what was missing |
 
-**Another day:** *Trigger* with `day`. **A range:** *Trigger → Backfill*. **Bought afresh:** *Trigger* with `day` and
+**One day:** *Trigger* with `day`. **A range:** *Trigger → Backfill*. **Bought afresh:** *Trigger* with `day` and
 *Buy again*. An account keeps its rows in a landed day after it has left `twitter_handles`; add the day to
 `twitter_accept_shrink` and clear `extract` to let it go. A day that has not ended fails at once;
 one that has just ended waits until 01:30 UTC, without holding a worker. Run ids carry the date after the day;
 the logical date of a scheduled or backfill run is the day.
 
-**Failed `extract`:** the last line says what to do. X's limits and outages are waited out, for nine hours, without a
-worker. `Busy` waits for another run that buys the same day, and goes on from what it leaves. Wrong keys, no credits
+**Failed `extract`:** the last line says what to do. Limits and outages, X's and the platform's (S3, credentials,
+Airflow's API, the secrets backend), are waited out without a worker: for nine hours in which nothing is bought. A try
+that bought something comes back and does not count. `Busy` waits for another run that buys the same day, and goes on from what it leaves. Wrong keys, no credits
 or a budget that is used up fail at once.
 
-**Red `load`:** read the last line of its log. Either accounts are missing from the published day, each named
-with X's reason, or publishing would have dropped landed rows, and nothing was published.
+**Red `load`:** read the last line of its log. Either accounts are missing from the published day, or only a part of
+them is there, each named with X's reason; or publishing would have dropped landed rows, and nothing was published.
+Where a handle has become another account, nothing is bought of it: add `handle=id` to `twitter_accept_id` and clear
+`extract` if it is the one you want; if not, put the old account's new handle into `twitter_handles`.
+
+**Proof:** the receipt says of each account whether X's own count is equal to what arrived, and why where it is not.
+A proof that X does not give is tried again for half a minute; then the day lands `unchecked`.
 
 **Needs:** Variables `twitter_bucket` and `twitter_handles`; Connection `twitter_default` (HTTP: consumer key and
 secret as login and password, `access_token` and `access_token_secret` in extra; or `bearer_token` in extra); for
@@ -33,15 +39,16 @@ S3 an instance role, or Connection `aws_default`.
 
 **May be set:** Variables `twitter_tweet_limit` (the latest N posts of an account's day: 100; 0 is all),
 `twitter_run_budget_usd` (5) and `twitter_month_budget_usd` (100) as hard caps, `twitter_settle_minutes` (90),
-`twitter_accept_shrink` (days that may lose rows), `twitter_own_handle` (the account whose access token is used:
-its own posts cost a fifth).
+`twitter_accept_shrink` (days that may lose rows), `twitter_accept_id` (handles that may have become another
+account, as `NASA=11348282`), `twitter_include` (`threads` lands replies to oneself too), `twitter_own_handle` (the
+account whose access token is used: its own posts cost a fifth).
 """
 
 from datetime import timedelta
 
 from airflow.sdk import Asset, CronDataIntervalTimetable, Param, dag, task
 
-from include.twitter.retry import FIRST_DELAY, RETRIES, AsTheErrorSays
+from include.twitter.retry import FIRST_DELAY, RETRIES, AsTheErrorSays, last_word
 
 LANDED = Asset("twitter_refined_tweets")
 
@@ -59,7 +66,7 @@ LANDED = Asset("twitter_refined_tweets")
             type=["null", "string"],
             format="date",
             title="Day (UTC)",
-            description="The UTC calendar day to collect, for example 2026-11-18. Empty: yesterday.",
+            description="The UTC calendar day to collect, for example 2026-11-18. A run without one is refused.",
         ),
         "buy_again": Param(
             False,
@@ -72,6 +79,8 @@ LANDED = Asset("twitter_refined_tweets")
         "retries": RETRIES,
         "retry_delay": FIRST_DELAY,
         "retry_policy": AsTheErrorSays(),
+        "on_retry_callback": last_word,
+        "on_failure_callback": last_word,
     },
 )
 def twitter():

@@ -130,7 +130,8 @@ class Airflow:
         events = self._log(run, stage)
         if stage.state == "up_for_retry":
             return _error(events)
-        said = [event["event"] for event in events if event.get("logger") == "include.twitter.run"]
+        tells = ("include.twitter.run", "include.twitter.retry")
+        said = [event["event"] for event in events if event.get("logger") in tells]
         return said[-1] if said else None
 
     def _log(self, run: str, stage: Stage) -> list[dict[str, Any]]:

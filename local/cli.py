@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from include.twitter.day import Day
+from include.twitter.errors import BadDay
 from local import aws
 from local.airflow import AirflowRefused, Stage
 from local.progress import Progress
@@ -42,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         signal.signal(number, signal.default_int_handler)
     try:
         return given.command(given)
-    except (LocalStackError, AirflowRefused) as error:
+    except (LocalStackError, AirflowRefused, BadDay) as error:
         _say(str(error), "red")
         return 1
     except KeyboardInterrupt:
@@ -56,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     up_.add_argument("--port", type=int, default=os.environ.get("PORT") or 8080, help="of the UI; env PORT")
     up_.set_defaults(command=up)
     run_ = commands.add_parser("run", help="start everything, land one day, show it, stop")
-    run_.add_argument("day", type=Day.parse, nargs="?", help="YYYY-MM-DD; the latest settled UTC day")
+    run_.add_argument("day", nargs="?", help="YYYY-MM-DD; the latest settled UTC day")
     run_.add_argument("--timeout", type=float, default=900, metavar="SECONDS", help="of the whole run")
     run_.set_defaults(command=run)
     return parser
@@ -76,7 +77,9 @@ def up(given: argparse.Namespace) -> int:
 def run(given: argparse.Namespace) -> int:
     """Lands one day, as a one-day backfill: a second time clears that day's run and goes through it again."""
     deadline = time.monotonic() + given.timeout
-    day = given.day or Day.latest_settled(datetime.now(UTC))
+    now = datetime.now(UTC)
+    day = Day.named(given.day) if given.day else Day.latest_settled(now)
+    day.require_collectable(now)
     with _running(None) as stack:
         run_id = stack.airflow.run_day(day.start)
         progress = Progress(out, f"twitter, {day}", partial(stack.airflow.why_it_waits, run_id))

@@ -90,6 +90,7 @@ def airflow_settings(state: Path, port: int, dags: Path, caller: Mapping[str, st
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": api,
         "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__API__DEFAULT_WRAP": "True",  # a log's last word is read without scrolling aside
         "AIRFLOW__API__SECRET_KEY": keys["session"],
         "AIRFLOW__API_AUTH__JWT_SECRET": keys["jwt"],
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",

@@ -13,7 +13,7 @@ EDGES = {"lake", "retry", "run", "settings"}
 BOXES = {"extract", "transform", "load"}
 PURE = GROUND | {
     "extract.walk", "transform.contract", "transform.partition", "transform.post", "transform.receipt",
-    "transform.refine", "load.guard",
+    "transform.refine", "transform.text", "load.guard",
 }  # fmt: skip
 OUTSIDE = {"airflow", "boto3", "botocore", "tweepy", "requests", "httpx", "urllib3"}
 ONLY_IN = {"tweepy": "extract.x", "airflow.providers": "lake", "boto3": "lake", "botocore": "lake"}

@@ -147,7 +147,7 @@ def test_the_receipt_on_the_page_of_the_records_is_one_that_the_code_would_write
     assert encoded(receipt).decode() == example
     for account in receipt.accounts:
         became = account.published + account.rejected + account.duplicates + account.outside
-        assert account.fetched == became + account.over_limit
+        assert account.fetched == became + account.over_limit + account.unasked
 
 
 def fenced(language: str, page: Path) -> list[str]:
@@ -168,11 +168,27 @@ def defined(file: Path) -> set[str]:
     return names
 
 
-def test_every_function_that_the_architecture_names_is_where_it_says():
-    said = re.findall(r"`([\w/]+\.py): ([\w.]+)`", (ROOT / "docs/architecture.md").read_text())
+@pytest.mark.parametrize("page", ["architecture", "x"])
+def test_every_function_that_a_page_names_is_where_it_says(page):
+    text = (ROOT / f"docs/{page}.md").read_text()
+    said = re.findall(r"`([\w/]+\.py): ([\w.]+)`", text)
     assert len(said) > 30
     for file, name in said:
         assert name in defined(ROOT / "include/twitter" / file), f"{file}: {name}"
+    for file in re.findall(r"`([\w/]+\.py)`", text):
+        assert (ROOT / file).exists() or (ROOT / "include/twitter" / file).exists(), file
+
+
+def test_a_link_of_a_document_leads_to_a_file_and_its_heading():
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
+        for target, heading in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page.read_text()):
+            file = page.parent / target if target else page
+            assert file.exists(), f"{page.name}: {target}"
+            if heading:
+                titles = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
+                assert heading in [title.lower().replace(" ", "-") for title in titles], (
+                    f"{page.name}: {heading}"
+                )
 
 
 def test_the_lines_that_the_architecture_quotes_are_lines_of_the_library():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,8 +18,20 @@ import msgspec
 
 ABOUT_THE_ACCOUNT = {"id", "username", "usernames"}
 """What an error object's `parameter` names when it is about the account, not about a post referred to."""
-UNAVAILABLE = {"resource-not-found", "not-authorized-for-resource"}
-"""Last segments of an error object's `type` that are about the account where no parameter is named."""
+NOT_FOUND, SUSPENDED = "resource-not-found", "Forbidden"
+"""The last segment of an error object's `type`, and the title that tells the second one from the first."""
+UNAVAILABLE = {
+    NOT_FOUND,
+    "not-authorized-for-resource",
+    "resource-unavailable",
+    "disallowed-resource",
+}
+"""What an error object's `type` ends with when something cannot be seen, by anybody or by us."""
+UNFILLED = {"field-hydration-failure", "field-unauthorized", "not-authorized-for-field"}
+"""The same when a field was left out."""
+FAILED = {"internal-error", "about:blank"}
+"""The same when a part of X failed."""
+ASKED_ID = re.compile(r"/users/(\d+)/tweets|\?\(from:(\d+)\)")
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,11 @@ class Answer:
     @cached_property
     def body(self) -> dict[str, Any]:
         return decoded(self.content)
+
+    @property
+    def _meta(self) -> Mapping[str, Any]:
+        meta = self.body.get("meta")
+        return meta if isinstance(meta, dict) else {}
 
     @property
     def posts(self) -> list[Any]:
@@ -61,7 +79,8 @@ class Answer:
 
     @property
     def next_token(self) -> str | None:
-        return (self.body.get("meta") or {}).get("next_token")
+        """Of the next page; an empty one leads to the first page again, so it is none."""
+        return self._meta.get("next_token") or None
 
     @property
     def asked_token(self) -> str | None:
@@ -75,11 +94,40 @@ class Answer:
             return None
         return next((reason_of(error) for error in self.errors_about_accounts()), None)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether X does not find the account by its id; one that is suspended is found, and called so."""
+        return not self.posts and any(
+            kind_of(error) == NOT_FOUND and error.get("title") != SUSPENDED
+            for error in self.errors_about_accounts()
+        )
+
     def errors_about_accounts(self) -> Iterator[Mapping[str, Any]]:
-        for error in self.body.get("errors") or []:
-            kind = str(error.get("type", "")).rsplit("/", 1)[-1]
-            if error.get("parameter", kind) in ABOUT_THE_ACCOUNT | UNAVAILABLE:
+        """Those that say why an account cannot be seen: by their type first, then by what they name."""
+        for error in problems(self.body):
+            kind, names = kind_of(error), error.get("parameter")
+            if kind in FAILED | UNFILLED:
+                continue
+            of_a_user = kind in UNAVAILABLE and error.get("resource_type", "user") == "user"
+            if str(names) in ABOUT_THE_ACCOUNT if names else of_a_user:
                 yield error
+
+    @property
+    def asked_id(self) -> str | None:
+        """The id of the account whose posts were asked for."""
+        found = ASKED_ID.search(f"{self.path}?{self.params.get('query', '')}")
+        return found and (found[1] or found[2])
+
+    @property
+    def failure(self) -> str | None:
+        """What X says of a part of it that failed behind a status 200, or None."""
+        return next((reason_of(error) for error in problems(self.body) if kind_of(error) in FAILED), None)
+
+    @property
+    def unfilled(self) -> set[str]:
+        """The fields that X says it could not fill, or may not show."""
+        named = (str(error.get("field", "")) for error in problems(self.body) if kind_of(error) in UNFILLED)
+        return {name.split(".")[0] for name in named}
 
     @property
     def is_nothing(self) -> bool:
@@ -135,6 +183,37 @@ class _Page(msgspec.Struct):
 
 
 _PAGES = msgspec.json.Decoder(_Page)
+
+
+def _references(post: Any) -> list[Any]:
+    """In which ways a post refers to others."""
+    named = isinstance(post, dict) and (post.get("referenced_tweets") or post.get("referenced_posts"))
+    return [each.get("type") for each in named if isinstance(each, dict)] if isinstance(named, list) else []
+
+
+def is_unasked(post: Any) -> bool:
+    """Whether it is a retweet or a reply, also to oneself: X is asked for neither, and may send them.
+
+    Its references alone tell: some that X took for replies have none, and some begin with `RT @`.
+    """
+    kinds = _references(post)
+    return "retweeted" in kinds or "replied_to" in kinds
+
+
+def is_reply_to_self(post: Mapping[str, Any]) -> bool:
+    """Whether it goes on with a thread of its author's; some of those refer to no post."""
+    return post.get("in_reply_to_user_id") == post.get("author_id") and "retweeted" not in _references(post)
+
+
+def problems(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The error objects of an answer; X has also sent texts and null among them."""
+    errors = body.get("errors")
+    return [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
+
+
+def kind_of(error: Mapping[str, Any]) -> str:
+    """The last segment of its `type`: both of X's hosts stand before it."""
+    return str(error.get("type") or "").rsplit("/", 1)[-1]
 
 
 def reason_of(error: Mapping[str, Any]) -> str:

@@ -6,8 +6,13 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
+from include.twitter.errors import BadDay
+
 SETTLING = timedelta(minutes=90)
 """How long after midnight a day may still change: X lets authors edit for an hour, and answers late."""
+
+FIRST_POST = date(2006, 3, 21)
+"""X refuses to be asked for what was before."""
 
 LEDGER = "twitter_ledger/"
 ACCOUNTS = "twitter_accounts/accounts.json"
@@ -36,6 +41,24 @@ class Day:
     def latest_settled(cls, now: datetime, settling: timedelta = SETTLING) -> Day:
         """The newest day that can no longer change at `now`."""
         return cls.of(now - settling).plus(-1)
+
+    @classmethod
+    def named(cls, text: str) -> Day:
+        """The day that a person asks for; a BadDay says what is wrong with it."""
+        try:
+            return cls.parse(text)
+        except ValueError as error:
+            raise BadDay(f"day={text!r} is no date. Example: 2026-11-18") from error
+
+    def require_collectable(self, at: datetime) -> None:
+        """Refuse a day of which nothing can be known: it has not ended, or X had not begun."""
+        if at < self.end:
+            raise BadDay(
+                f"{self} has not ended: it is {at:%Y-%m-%d %H:%M} UTC. "
+                f"The latest day to collect is {Day.of(at).plus(-1)}."
+            )
+        if self.date < FIRST_POST:
+            raise BadDay(f"{self} is before the first post on X, of {FIRST_POST}.")
 
     def __str__(self) -> str:
         return self.date.isoformat()

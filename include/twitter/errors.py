@@ -56,6 +56,10 @@ class UnexpectedAnswer(Refused):
     """X answered in a form that would lose data: look before buying more of it."""
 
 
+class OtherAuthors(UnexpectedAnswer):
+    """X sent posts of another account than the one that was asked for: look who is behind the handle."""
+
+
 class NothingStaged(Refused):
     """The objects that a stage works on are gone or were never made: clear the stage before it."""
 
@@ -91,6 +95,22 @@ class RateLimited(TryLater):
 
 class Outage(TryLater):
     """X cannot be reached or answers with an error of its own."""
+
+
+class PlatformOutage(TryLater):
+    """S3, the role's credentials, Airflow's API server or its secrets backend cannot be reached."""
+
+
+class InDoubt(TryLater):
+    """It may pass, and it may be a person's to mend: it is tried a few times before it is a refusal."""
+
+
+class KeysInDoubt(InDoubt):
+    """X refuses keys that it took before: it may be at fault itself. Else put in valid ones."""
+
+
+class NoCredentials(InDoubt):
+    """There are no AWS credentials: the instance metadata may be away. Else attach the role."""
 
 
 class Busy(TryLater):

@@ -6,6 +6,8 @@ No ACL: a bucket with ACLs disabled refuses a request that carries one.
 
 from __future__ import annotations
 
+import logging
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,16 +17,58 @@ from typing import IO, Any, NamedTuple
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from botocore.config import Config
-from botocore.exceptions import ClientError, NoCredentialsError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    IncompleteReadError,
+    MetadataRetrievalError,
+    NoCredentialsError,
+)
 
 from include.twitter import settings
 from include.twitter.answer import Answer
-from include.twitter.errors import BadSetting, Busy, NoPermission, NothingStaged
+from include.twitter.errors import (
+    BadSetting,
+    Busy,
+    NoCredentials,
+    NoPermission,
+    NothingStaged,
+    PlatformOutage,
+)
+
+# What they tell of each connection stands between the lines of the stage.
+for chatty in ("airflow.providers.amazon.aws", "botocore"):
+    logging.getLogger(chatty).setLevel(logging.WARNING)
 
 SIDE_BY_SIDE = 16
 """Objects read at once, and at most so many ahead of who uses them."""
 TAKEN = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
 """How S3 says that the condition of a write does not hold."""
+PASSING = {
+    "ExpiredToken",
+    "InternalError",
+    "RequestLimitExceeded",
+    "RequestTimeout",
+    "ServiceUnavailable",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequests",
+}
+"""How S3 says that it cannot now; the role's credentials expire, and are made anew."""
+UNREACHABLE = (
+    ConnectionError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    IncompleteReadError,
+    MetadataRetrievalError,
+)
+
+# The instance's metadata may be slow: botocore would ask for the role's credentials once, for one second.
+os.environ.setdefault("AWS_METADATA_SERVICE_TIMEOUT", "5")
+os.environ.setdefault("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "4")
 
 MEDIA_TYPES = {
     ".csv": "text/csv; charset=utf-8",
@@ -166,10 +210,12 @@ class Lake:
         try:
             yield
         except NoCredentialsError as error:
-            raise NoPermission(
+            raise NoCredentials(
                 "There are no AWS credentials here. On EC2, attach the instance role; "
                 "elsewhere, set Connection aws_default."
             ) from error
+        except UNREACHABLE as error:
+            raise PlatformOutage(f"{self.url(key)} cannot be reached: {error}") from error
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code == "NoSuchKey":
@@ -183,4 +229,7 @@ class Lake:
                     f"AWS denies {error.operation_name} on {self.url(key)}. "
                     "Grant it to the instance role, or mend Variable twitter_bucket."
                 ) from error
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            if code in PASSING or status >= 500:
+                raise PlatformOutage(f"AWS cannot do {error.operation_name} now: {error}") from error
             raise

@@ -20,9 +20,10 @@ Moment = Annotated[datetime, Meta(tz=True)]
 Outcome = Literal["complete", "limit", "unavailable"]
 """`complete`: read to the end of the day. `limit`: the latest N that were wanted are there. `unavailable`: X
 shows nothing of it, or no longer."""
-Proof = Literal["matched", "short", "limited", "unchecked"]
-"""X's own count held against what arrived. `matched`: all that X counts of it, or of its group, is there.
-`short`: less is. `limited`: not counted, since only the latest N were wanted. `unchecked`: there is none."""
+Proof = Literal["matched", "short", "surplus", "limited", "unchecked"]
+"""X's own count held against the own posts that arrived. `matched`: it, or that of its group, is equal.
+`short`: X counts more. `surplus`: X counts less. `limited`: not counted, since only the latest N were wanted.
+`unchecked`: there is no count."""
 
 Record = TypeVar("Record", bound=Struct)
 
@@ -52,6 +53,8 @@ class Asked(Struct, frozen=True):
     """As `twitter_handles` named them."""
     tweet_limit: int
     """The latest N posts of an account; 0 is all."""
+    threads: bool = False
+    """Whether an account's replies to itself were wanted too."""
 
 
 class AccountRead(Struct, kw_only=True):
@@ -63,14 +66,18 @@ class AccountRead(Struct, kw_only=True):
     """The account's at X; null where X has never told it."""
     outcome: Outcome
     reason: str | None
-    """Why it is unavailable, in X's words where X has any."""
+    """Why it is unavailable, in X's words where X has any; or why its walk was ended before X said so."""
     proof: Proof
+    proof_reason: str | None = None
+    """Why it is `unchecked`, `short` or `surplus`, in X's words where X has any."""
     counted: int | None
     """X's own count, where it was asked for alone."""
     posts: int
     """That X returned, repeated ones too."""
     limit: int
     """The latest N that were wanted when it was read; 0 is all."""
+    threads: bool = False
+    """Whether its replies to itself were read too: the later posts of threads."""
     pages: list[str]
     """Keys of the raw answers, in the order in which they came."""
 
@@ -136,7 +143,7 @@ class LedgerEntry(Struct, kw_only=True):
 
 
 class KnownAccount(Struct, frozen=True):
-    """The id that a handle had when it was looked up last."""
+    """The id that a handle had when it was looked up last; another takes its place once accepted."""
 
     id: str
     """The account's at X."""
@@ -145,7 +152,7 @@ class KnownAccount(Struct, frozen=True):
 
 
 class AccountReceipt(Struct, kw_only=True):
-    """One account of a day: fetched = published + rejected + duplicates + outside + over_limit."""
+    """One account of a day: fetched = published + rejected + duplicates + outside + over_limit + unasked."""
 
     username: str
     """The handle, as it stands in the table."""
@@ -153,8 +160,10 @@ class AccountReceipt(Struct, kw_only=True):
     """The account's at X; null where X has never told it."""
     outcome: Outcome
     reason: str | None
-    """Why it is unavailable, in X's words where X has any."""
+    """Why it is unavailable, in X's words where X has any; or why its walk was ended before X said so."""
     proof: Proof
+    proof_reason: str | None = None
+    """Why it is `unchecked`, `short` or `surplus`, in X's words where X has any."""
     counted: int | None
     """X's own count, where it was asked for alone."""
     fetched: int
@@ -166,13 +175,17 @@ class AccountReceipt(Struct, kw_only=True):
     duplicates: int
     """Posts that came twice, and earlier versions of edited ones."""
     outside: int
-    """Posts of another day: X's window holds the next midnight too."""
+    """Posts of another day: X may send them although it was asked for this one."""
     over_limit: int
     """Posts older than the latest N."""
+    unasked: int = 0
+    """Retweets and replies that X sent although they were excluded."""
     rejected_by_reason: dict[str, int]
     """How many posts broke the contract in which way."""
     alarms: list[str]
     """Posts whose text is not the author's whole one."""
+    oddities: dict[str, int] = field(default_factory=dict)
+    """What was left out of posts since it was not as it has to be, and how often."""
     drift: dict[str, int]
     """Fields that X sent and the pipeline does not know, and in how many posts."""
     first_created_at: str | None
@@ -193,10 +206,13 @@ class Totals(Struct, kw_only=True):
     duplicates: int
     outside: int
     over_limit: int
+    unasked: int = 0
     proof: dict[str, int]
     """How many accounts have which proof."""
     alarms: int
     """Posts whose text is not the author's whole one."""
+    oddities: list[str] = field(default_factory=list)
+    """What was left out of posts since it was not as it has to be."""
     drift: list[str]
     """Names of the fields that X sent and the pipeline does not know."""
 

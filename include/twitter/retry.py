@@ -1,14 +1,21 @@
-"""When Airflow tries a failed stage again: as the failure itself says."""
+"""When Airflow tries a failed stage again: as the failure itself says; and the last word of its log."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
 
 from airflow.sdk import RetryPolicy
-from airflow.sdk.definitions.retry_policy import RetryDecision
+from airflow.sdk.definitions.retry_policy import RetryAction, RetryDecision
+from airflow.sdk.exceptions import AirflowRescheduleException, AirflowRuntimeError, ErrorType
 
-from include.twitter.errors import Busy, Refused, TryLater
+from include.twitter.errors import Busy, InDoubt, Refused, TryLater
 from include.twitter.run import now
+
+log = logging.getLogger(__name__)
 
 FIRST_DELAY = timedelta(seconds=15)
 LONGEST_DELAY = timedelta(minutes=30)
@@ -17,6 +24,8 @@ RETRIES = 24
 
 TRIES_FOR_SURPRISES = 3
 """Tries for a failure that the pipeline does not understand."""
+TRIES_IN_DOUBT = 5
+"""Tries, four minutes, before keys or credentials are blamed for what may be an outage."""
 
 
 class AsTheErrorSays(RetryPolicy):
@@ -27,6 +36,10 @@ class AsTheErrorSays(RetryPolicy):
             return RetryDecision.fail(type(exception).__doc__)
         # Tries count on over clears; what matters is how many this clear has used.
         used = try_number - max(max_tries - context["task"].retries, 0) if context else try_number
+        if isinstance(exception, InDoubt) and used >= TRIES_IN_DOUBT:
+            return RetryDecision.fail(type(exception).__doc__)
+        if _is_airflows_outage(exception):
+            return RetryDecision.retry(backoff(used), "Airflow's API server is away")
         if isinstance(exception, TryLater):
             wait = exception.at - now() if exception.at else timedelta(0)
             if isinstance(exception, Busy):  # who buys for hours puts its time off again and again
@@ -38,6 +51,40 @@ class AsTheErrorSays(RetryPolicy):
         if used >= TRIES_FOR_SURPRISES:
             return RetryDecision.fail(f"{TRIES_FOR_SURPRISES} tries failed alike")
         return RetryDecision.default()
+
+
+def last_word(context: Mapping[str, Any]) -> None:
+    """Say below Airflow's traceback what happened and what comes next: a log opens at its end."""
+    error, ti, task = context["exception"], context["ti"], context["task"]
+    said = f"{type(error).__name__}: {str(error).rstrip('. ')}."
+    log.info("::endgroup::")  # Airflow calls in a folded group, Post Execute
+    decision = AsTheErrorSays().evaluate(error, ti.try_number, ti.max_tries, context)
+    if decision.action is RetryAction.FAIL or ti.try_number > ti.max_tries:
+        log.error("%s It is not tried again by itself.", said)
+        return
+    at = now() + (decision.retry_delay or task.retry_delay)
+    log.error("%s It is tried again at %s UTC, try %d.", said, f"{at:%H:%M:%S}", ti.try_number + 1)
+
+
+@contextmanager
+def no_try_for_progress(has_progress: Callable[[], bool], clock: Callable[[], datetime]) -> Iterator[None]:
+    """Let a try that got further and has to wait come back without having counted as one.
+
+    With one request a rate window, a day of many accounts has more windows than Airflow has tries.
+    """
+    try:
+        yield
+    except TryLater as error:
+        if isinstance(error, InDoubt) or not has_progress():
+            raise
+        wait = min(max((error.at or clock()) - clock(), FIRST_DELAY), LONGEST_DELAY)
+        log.warning("%s Something was bought: it goes on at %s UTC", error, f"{clock() + wait:%H:%M:%S}")
+        raise AirflowRescheduleException(clock() + wait) from error
+
+
+def _is_airflows_outage(exception: BaseException) -> bool:
+    kinds = (ErrorType.API_SERVER_ERROR, ErrorType.GENERIC_ERROR)
+    return isinstance(exception, AirflowRuntimeError) and exception.error.error in kinds
 
 
 def backoff(used: int) -> timedelta:

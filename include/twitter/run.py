@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import get_current_context
@@ -52,53 +52,38 @@ def current() -> Run:
 
 
 def day_of(context: Mapping[str, Any]) -> Day:
-    """The UTC day that a run collects: its `day` param, else its data interval, else the day before it.
+    """The UTC day that a run collects: its data interval, or the `day` that it was triggered with.
 
     Raises BadDay where the run could be read as another day than its user meant.
     """
     dag_run = context["dag_run"]
     kind = getattr(dag_run.run_type, "value", dag_run.run_type)
-    manual = kind not in ("scheduled", "backfill")  # by hand, or by another DAG: `operator_triggered`
-    if asked := context["params"].get("day"):
-        if not manual:
-            raise BadDay(
-                f"day={asked} is refused on a {kind} run, which already names its day. "
-                "Leave `day` out, or use Trigger with it."
-            )
-        return _parsed(asked)
-    logical_date = dag_run.logical_date
-    if manual and logical_date and logical_date.astimezone(UTC).time() == time.min:
-        before = Day.of(logical_date).plus(-1)
+    asked = context["params"].get("day")
+    if kind not in ("scheduled", "backfill"):  # by hand, or by another DAG: `operator_triggered`
+        return _triggered(asked, dag_run.run_after)
+    if asked:
         raise BadDay(
-            f"A manual run with the logical date {Day.of(logical_date)} 00:00 UTC would collect {before} "
-            f"and take the place of its scheduled run. Trigger again with `day`, for example "
-            f'{{"day": "{Day.of(logical_date)}"}}, and leave the logical date empty.'
+            f"day={asked} is refused on a {kind} run, which already names its day. "
+            "Leave `day` out, or use Trigger with it."
         )
-    if start := context.get("data_interval_start"):
-        day, end = Day.of(start), context["data_interval_end"]
-        if (start, end) != (day.start, day.end):
-            raise BadDay(
-                f"The data interval {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} is not one UTC day. "
-                "Use Trigger with `day`, or Backfill for a range of days."
-            )
-        return day
-    return Day.of(dag_run.run_after).plus(-1)
-
-
-def _parsed(text: str) -> Day:
-    try:
-        return Day.parse(text)
-    except ValueError as error:
-        raise BadDay(f"day={text!r} is no date. Example: 2026-11-18") from error
-
-
-def require_ended(day: Day, at: datetime) -> None:
-    """Refuse a day that has not ended: what it will hold cannot be known yet."""
-    if at < day.end:
+    start, end = context["data_interval_start"], context["data_interval_end"]
+    day = Day.of(start)
+    if (start, end) != (day.start, day.end):
         raise BadDay(
-            f"{day} has not ended: it is {at:%Y-%m-%d %H:%M} UTC. "
-            f"The latest day to collect is {Day.of(at).plus(-1)}."
+            f"The data interval {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} is not one UTC day. "
+            "Use Trigger with `day`, or Backfill for a range of days."
         )
+    return day
+
+
+def _triggered(asked: str | None, at: datetime) -> Day:
+    """The day that a run was triggered with: the form sends none where what was typed is no date."""
+    if not asked:
+        raise BadDay(
+            "A triggered run says which day it is for, and this one came without: Trigger again with `day` "
+            f'(as JSON: {{"day": "{Day.of(at).plus(-1)}"}}). A logical date names no day.'
+        )
+    return Day.named(asked)
 
 
 def wait_until_settled(day: Day, settling: timedelta, at: datetime) -> None:

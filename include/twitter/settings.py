@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from airflow.sdk import Connection, Variable
-from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.exceptions import AirflowSecretsBackendAccessDenied
+from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
 from airflow.sdk.log import mask_secret
 
 from include.twitter.day import SETTLING, Day
-from include.twitter.errors import BadSetting
+from include.twitter.errors import BadSetting, PlatformOutage
 
 X_CONNECTION = "twitter_default"
 AWS_CONNECTION = "aws_default"
@@ -40,7 +41,7 @@ class Setting:
     def read(self, parse: Callable[[str], T]) -> T:
         """Its parsed value; a ValueError of `parse` says what is wrong with it."""
         label = f"Variable {self.name}"
-        text = Variable.get(self.name, default=None)  # Airflow would mask a default of its own in every log
+        text = _read("Variable", self.name)
         if text is None:
             text = self.default
         if text is None:
@@ -87,6 +88,18 @@ ACCEPT_SHRINK = Setting(
     example="2026-11-18, 2026-11-19",
     default="",
 )
+ACCEPT_ID = Setting(
+    "twitter_accept_id",
+    "handles that have become another account, each with the new one's id: else nothing of it is bought",
+    example="NASA=11348282",
+    default="",
+)
+INCLUDE = Setting(
+    "twitter_include",
+    "what of an account is landed: `own posts`, or `threads`: its replies to itself too, one request more",
+    example="threads",
+    default="own posts",
+)
 OWN_HANDLE = Setting(
     "twitter_own_handle",
     "the account that owns the X app and whose access token is used: X charges a fifth for its own posts",
@@ -100,7 +113,9 @@ SETTINGS = (
     RUN_BUDGET,
     MONTH_BUDGET,
     SETTLE_MINUTES,
+    INCLUDE,
     ACCEPT_SHRINK,
+    ACCEPT_ID,
     OWN_HANDLE,
 )
 
@@ -118,6 +133,11 @@ def tweet_limit() -> int:
     return TWEET_LIMIT.read(_whole_number)
 
 
+def threads() -> bool:
+    """Whether an account's replies to itself are wanted, the later posts of its threads."""
+    return INCLUDE.read(_threads)
+
+
 def budgets() -> dict[str, int]:
     """The caps in mills, by the Variable that sets them; 0 is no cap."""
     return {setting.name: setting.read(_mills) for setting in (RUN_BUDGET, MONTH_BUDGET)}
@@ -129,6 +149,11 @@ def settling() -> timedelta:
 
 def accept_shrink() -> frozenset[Day]:
     return ACCEPT_SHRINK.read(_days)
+
+
+def accept_id() -> frozenset[tuple[str, str]]:
+    """The handles, in lower case, that may be another account than before, each with its id."""
+    return ACCEPT_ID.read(_pairs)
 
 
 def own_handle() -> str:
@@ -164,10 +189,9 @@ def x_access() -> XAccess:
         "type HTTP, login = consumer key, password = consumer secret, "
         'extra = {"access_token": "…", "access_token_secret": "…"}; or only extra = {"bearer_token": "…"}'
     )
-    try:
-        connection = Connection.get(X_CONNECTION)
-    except AirflowNotFoundException:
-        raise BadSetting(setting, "not found", example) from None
+    connection = _read("Connection", X_CONNECTION)
+    if connection is None:
+        raise BadSetting(setting, "not found", example)
     try:
         extra = json.loads(connection.extra or "{}")  # extra_dejson would pass over what it cannot read
     except ValueError:
@@ -201,11 +225,41 @@ def x_access() -> XAccess:
 
 def aws_connection() -> str | None:
     """The AWS connection's id; None, which is the instance role, where there is none."""
+    return AWS_CONNECTION if _read("Connection", AWS_CONNECTION) else None
+
+
+def _read(kind: str, name: str) -> Any:
+    """A Variable's text or a Connection; None where it is set nowhere.
+
+    Airflow passes over a backend that fails, as if nothing were set there: a cap of $20 became the default
+    of $100. So each is asked directly, and one that fails keeps the stage from beginning.
+    """
     try:
-        Connection.get(AWS_CONNECTION)
-    except AirflowNotFoundException:
-        return None
-    return AWS_CONNECTION
+        for backend in ensure_secrets_backend_loaded():
+            if (found := getattr(backend, f"get_{kind.lower()}")(name)) is not None:
+                return found
+        if name not in _stored():
+            return None
+        raise LookupError("it is set, and Airflow's API server does not tell it")
+    except AirflowSecretsBackendAccessDenied:
+        raise
+    except ValueError as error:
+        problem = f"what is set is malformed ({type(error).__name__})"  # its text may hold a secret
+        raise BadSetting(f"{kind} {name}", problem, "see .env.example") from None
+    except Exception as error:  # each backend has its own
+        said = f"{type(error).__name__}: {error}"
+        raise PlatformOutage(f"{kind} {name} cannot be read now, and no default is taken. {said}") from error
+
+
+def _stored() -> set[str]:
+    """The Variables in Airflow's database; an error where its API server is away.
+
+    The backend that reads one of them there answers None to both: not set, and not to be reached.
+    """
+    try:
+        return set(Variable.keys(prefix="twitter_"))
+    except ImportError:  # no task of Airflow's around this process, so no API server to ask
+        return set()
 
 
 def _secret(value: Any) -> str | None:
@@ -256,6 +310,13 @@ def _own_handle(text: str) -> str:
     return names[0].lower()
 
 
+def _pairs(text: str) -> frozenset[tuple[str, str]]:
+    pairs = [item.strip().removeprefix("@").partition("=") for item in _listed(text) if item.strip()]
+    if any(not HANDLE.fullmatch(name) or not re.fullmatch(r"[0-9]{1,19}", id_) for name, _, id_ in pairs):
+        raise ValueError(f"{text!r} is no list of handles with their ids")
+    return frozenset((name.lower(), id_) for name, _, id_ in pairs)
+
+
 def _listed(text: str) -> list[str]:
     """The items of a comma-separated text or a JSON list."""
     if not text.startswith("["):
@@ -287,6 +348,12 @@ def _mills(text: str) -> int:
     if not re.fullmatch(r"\d{1,7}(\.\d{1,3})?", text, re.ASCII):
         raise ValueError(f"{text!r} is no amount in dollars from 0 up")
     return round(Decimal(text) * 1000)
+
+
+def _threads(text: str) -> bool:
+    if text not in ("own posts", "threads"):
+        raise ValueError(f"{text!r} is neither `own posts` nor `threads`")
+    return text == "threads"
 
 
 def _minutes(text: str) -> timedelta:

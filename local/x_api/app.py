@@ -8,6 +8,7 @@ Controls, for loopback only and without credentials:
     GET /_control/faults             what is still ordered; PUT replaces, POST appends, DELETE clears
     PUT /_control/latency            {"ms": 200}
     PUT /_control/rate_limit         {"limit": 5, "window": 2, "match": "/tweets"}; DELETE ends it
+    PUT /_control/owners             {"acme_press": "posts_5_b"}: the handle is that account's; DELETE ends it
     PUT /_control/clock              {"now": "2026-11-19T02:00:00+00:00"} stops it there; DELETE lets it go
 """
 
@@ -60,6 +61,8 @@ class StandIn:
     limits: RateLimits = field(default_factory=RateLimits)
     known: dict[str, str] = field(default_factory=dict)
     """Handles by user id: ids are hashes, so only those that were met (here, or in the log) can be read."""
+    owners: dict[str, str] = field(default_factory=dict)
+    """Accounts by the handle that they have taken over, named by the one that made their ids and posts."""
     last_pages: dict[str, list[Body]] = field(default_factory=dict)
     """The posts of each walk's last page, kept while faults are ordered."""
 
@@ -75,7 +78,7 @@ class StandIn:
         """Answers a request to X, as well as the ordered faults let it, and logs it."""
         line = f"{request.method} {request.url.path}?{request.url.query}"
         params, kind = dict(request.query_params), auth.claimed(request)
-        ask = Ask(params, request.path_params, kind, self.clock(), line, self.known)
+        ask = Ask(params, request.path_params, kind, self.clock(), line, self.known, self.owners)
         form = await request.body()
         fault = self.faults.striking(line)
         if pause := self.latency + (fault.order.get("delay", 0) if fault else 0):
@@ -109,6 +112,8 @@ class StandIn:
                 return _json(200, auth.bearer_token(request, form, self.credentials), headers)
             auth.check(request, self.credentials)
             headers = self.limits.spend(family, ask.auth, ask.line, ask.now.timestamp())
+            for name in fault.order.get("ignore", []) if fault else []:
+                ask.params.pop(name, None)
             body = self._bent(endpoint(ask), fault, ask, request.url.path)
         except Refused as refusal:
             return _json(refusal.status, refusal.body, headers | refusal.headers)
@@ -123,14 +128,14 @@ class StandIn:
             self.last_pages.clear()
         elif "meta" in body:
             self.last_pages[walk] = body.get("data", [])
-        return fault.changed(body, Used(ask.token, before)) if fault else body
+        return fault.changed(body, Used(ask.token, before, ask.path.get("id", ""))) if fault else body
 
     def _keep(self, request: Request, ask: Ask, response: Response, fault: Fault | None) -> None:
         entry = {
             "time": ask.now.isoformat(),
             "method": request.method,
             "path": request.url.path,
-            "query": ask.params,
+            "query": dict(request.query_params),
             "status": None if isinstance(response, _Reset) else response.status_code,
             "auth": ask.auth,
             "posts": ask.posts,
@@ -179,6 +184,11 @@ class StandIn:
                 self.limits.ordered = Limit(**order, since=self.clock().timestamp())
             case "DELETE rate_limit":
                 self.limits.ordered = None
+            case "PUT owners":
+                self.owners = {handle.lower(): account.lower() for handle, account in order.items()}
+                self.known.update((posts.user_id(handle), handle) for handle in self.owners)
+            case "DELETE owners":
+                self.owners = {}
             case "PUT clock":
                 self.clock = partial(datetime.fromisoformat, order["now"])
             case "DELETE clock":

@@ -25,6 +25,8 @@ class Ask:
     """METHOD path?query"""
     known: dict[str, str]
     """Handles by user id, of the whole stand-in."""
+    owners: dict[str, str] = field(default_factory=dict)
+    """By handle the account that has it now, named by the handle that made its id and its posts."""
     handles: list[str] = field(default_factory=list)
     posts: int = 0
     users: int = 0
@@ -32,6 +34,10 @@ class Ask:
     @property
     def token(self) -> str | None:
         return self.params.get("pagination_token", self.params.get("next_token"))
+
+    def account(self, name: str) -> str:
+        """The account that a handle or an id names."""
+        return self.known.get(name) or self.owners.get(name.lower(), name.lower())
 
     def require_bearer(self) -> None:
         if self.auth != "bearer":

@@ -1,6 +1,7 @@
 """The endpoints of X that the pipeline uses: a request in, X's body out.
 
-Left out: expansions, query operators other than `from:`, `-is:retweet` and `-is:reply` (both are refused),
+Left out: expansions, query operators other than `from:`, `-is:retweet` and `-is:reply` (both are refused) but
+for the one query of an account's replies to itself,
 pages of counts, and, except for `limited_` accounts, the end of a timeline after its newest 3,200 posts.
 """
 
@@ -12,7 +13,7 @@ from itertools import islice
 
 from local.x_api import posts
 from local.x_api.ask import FIELDS, HANDLE, NUMBER, WINDOW, Ask, matching
-from local.x_api.errors import Body, gone, invalid
+from local.x_api.errors import Body, gone, invalid, too_annotated
 from local.x_api.pages import NEWER, chosen, newer_than, older_than, page
 
 WEEK, MONTH = timedelta(days=7), timedelta(days=30)
@@ -20,7 +21,10 @@ TIMELINES_BEGIN = datetime(2010, 11, 6, tzinfo=UTC)
 X_BEGINS = datetime(2006, 3, 21, tzinfo=UTC)
 STEPS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 EXCLUDABLE = {"retweets": "retweeted", "replies": "replied_to"}
-QUERY = re.compile(r"\(?(from:\w{1,15}(?: OR from:\w{1,15})*)\)?((?: -is:(?:retweet|reply))*)")
+QUERY = re.compile(r"\(?(from:\w{1,19}(?: OR from:\w{1,19})*)\)?((?: -is:(?:retweet|reply))*)")
+
+THREADS = re.compile(r"\((from:(\w{1,19}))\) to:\2 is:reply -is:retweet")
+"""An account's replies to itself."""
 
 
 def users_by(ask: Ask) -> Body:
@@ -107,14 +111,15 @@ ENDPOINTS: tuple[tuple[str, str, Callable[[Ask], Body]], ...] = (
 
 def _looked_up(ask: Ask, name: str, parameter: str) -> tuple[Body, Body | None]:
     """A user and no error, or the error. X finds handles whatever their case."""
-    handle = name.lower()
+    handle = ask.owners.get(name.lower(), name.lower())
     ask.handles.append(handle)
     state = posts.account(handle).state
     if state in ("unknown", "suspended"):
         return {}, gone(state, parameter, name)
     ask.known[posts.user_id(handle)] = handle
     fields = {"id", "name", "username", *ask.params.get("user.fields", "").split(",")}
-    return {field: value for field, value in posts.user(handle).items() if field in fields}, None
+    user = posts.user(handle) | {"username": name.lower()}
+    return {field: value for field, value in user.items() if field in fields}, None
 
 
 def _depth(handle: str, now: datetime, most: int) -> int:
@@ -127,11 +132,13 @@ def _depth(handle: str, now: datetime, most: int) -> int:
 
 def _search(ask: Ask, largest: int, longest: int, earliest: datetime, reach: timedelta) -> Body:
     ask.allow("query", "max_results", "next_token", "pagination_token", "sort_order", *WINDOW, *FIELDS)
-    hidden = _query(ask, longest)
+    shown = _query(ask, longest)
     size = ask.number("max_results", 10, largest)
+    if size > 100 and "context_annotations" in ask.params.get("tweet.fields", ""):
+        raise too_annotated(size)
     start, end = ask.window(earliest)
     low, high = ask.bounds(start or (end or ask.now) - reach, end)
-    found = list(islice(_found(ask.handles, hidden, low, high), size + 1))
+    found = list(islice(_found(ask.handles, shown, low, high), size + 1))
     data = chosen([posts.post(handle, slot) for slot, handle in found[:size]], ask.params)
     return page(data, older_than(found[size - 1][0].id) if len(found) > size else None)
 
@@ -139,7 +146,7 @@ def _search(ask: Ask, largest: int, longest: int, earliest: datetime, reach: tim
 def _counts(ask: Ask, longest: int, earliest: datetime, reach: timedelta) -> Body:
     ask.require_bearer()
     ask.allow("query", "granularity", "next_token", "pagination_token", "search_count.fields", *WINDOW)
-    hidden = _query(ask, longest)
+    shown = _query(ask, longest)
     granularity = ask.params.get("granularity", "hour")
     if granularity not in STEPS:
         raise invalid("granularity", granularity, "is not one of [minute,hour,day]")
@@ -147,30 +154,35 @@ def _counts(ask: Ask, longest: int, earliest: datetime, reach: timedelta) -> Bod
     end = end or (ask.now - timedelta(seconds=30)).replace(microsecond=0)
     data = []
     for opens, closes in _buckets(start or end - reach, end, STEPS[granularity]):
-        count = sum(1 for _ in _found(ask.handles, hidden, posts.id_at(opens), posts.id_at(closes)))
+        count = sum(1 for _ in _found(ask.handles, shown, posts.id_at(opens), posts.id_at(closes)))
         data.append({"end": posts.stamp(closes), "start": posts.stamp(opens), "tweet_count": count})
     return {"data": data, "meta": {"total_tweet_count": sum(bucket["tweet_count"] for bucket in data)}}
 
 
-def _query(ask: Ask, longest: int) -> set[str]:
-    """Reads `(from:a OR from:b) -is:retweet -is:reply`: notes the handles, returns the kinds it hides."""
+def _query(ask: Ask, longest: int) -> Callable[[posts.Slot], bool]:
+    """Reads `(from:a OR from:42) -is:retweet -is:reply`: notes the accounts, returns which posts it shows."""
     query = ask.params.get("query", "")
     if not 1 <= len(query) <= longest:
         raise invalid("query", query, f"is not between 1 and {longest} characters long")
-    match = QUERY.fullmatch(query)
+    match = QUERY.fullmatch(query) or THREADS.fullmatch(query)
     if not match:
         raise invalid("query", query, "is more than this stand-in reads: from:, OR, -is:retweet, -is:reply")
-    handles = [clause.removeprefix("from:").lower() for clause in match[1].split(" OR ")]
+    handles = [ask.account(clause.removeprefix("from:")) for clause in match[1].split(" OR ")]
     ask.handles += dict.fromkeys(handles)
     ask.known.update((posts.user_id(handle), handle) for handle in handles)
-    return {{"-is:retweet": "retweeted", "-is:reply": "replied_to"}[clause] for clause in match[2].split()}
+    if match.re is THREADS:
+        return posts.is_thread
+    hidden = {{"-is:retweet": "retweeted", "-is:reply": "replied_to"}[clause] for clause in match[2].split()}
+    return lambda slot: slot.kind not in hidden
 
 
-def _found(handles: list[str], hidden: set[str], low: int, high: int) -> Iterator[tuple[posts.Slot, str]]:
+def _found(
+    handles: list[str], shown: Callable[[posts.Slot], bool], low: int, high: int
+) -> Iterator[tuple[posts.Slot, str]]:
     """The slots of several accounts, newest first, each with its handle."""
 
     def walk(handle: str) -> Iterator[tuple[posts.Slot, str]]:
-        return ((slot, handle) for slot in posts.between(handle, low, high) if slot.kind not in hidden)
+        return ((slot, handle) for slot in posts.between(handle, low, high) if shown(slot))
 
     return merge(*map(walk, handles), reverse=True)
 

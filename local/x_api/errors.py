@@ -43,6 +43,14 @@ def invalid(parameter: str, value: str, complaint: str) -> Refused:
     return _invalid(parameter, value, f"The `{parameter}` query parameter value [{value}] {complaint}")
 
 
+def too_annotated(size: int) -> Refused:
+    """400 for a page of more than 100 with annotations."""
+    complaint = (
+        "when requesting `tweet.fields=context_annotations` `max_results` must be less than or equal to `100`"
+    )
+    return _invalid("max_results", str(size), complaint)
+
+
 def invalid_time(parameter: str, value: str, complaint: str) -> Refused:
     """400 for a time that cannot be asked for."""
     return _invalid(parameter, value, f"Invalid '{parameter}':'{value}'. '{parameter}' {complaint}")

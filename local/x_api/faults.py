@@ -12,14 +12,19 @@ What it does, one or more of:
     delay                   wait so many seconds first
     reset                   close the connection without an answer
     truncate                announce the whole length, send half
-    empty_page              no posts, and a token to a next page that has them
+    empty_page              no posts, and a token that leads here again, another one each time
+    same_page               the posts, and such a token
     short_page n            n posts, and a token to a next page that goes on below them
     repeat_token            `next_token` is the token just used
+    empty_token             `next_token` is an empty text where there is no next page
+    ignore [names]          answer as if these parameters had not been sent
     repeat_posts n          the last n posts of the page before come again, first
     drop_fields [names]     posts without these fields
     drop_posts n            the first n posts are missing, for good
+    add_errors [members]    these stand in `errors`
     rename_vocabulary       answer in the vocabulary of spec 2.167, whatever was asked
     count_off_by n          counts are off by n
+    gone state              the account of a timeline is `unknown`, `suspended` or `protected` by now
 
 Of several faults that match a request the first in the list strikes.
 """
@@ -29,7 +34,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.x_api.pages import Body, older_than, page, to_post_vocabulary
+from local.x_api.errors import gone
+from local.x_api.pages import Body, older_than, page, to_post_vocabulary, token_bounds
 
 
 @dataclass
@@ -38,6 +44,8 @@ class Used:
 
     token: str | None
     posts_before: list[Body]
+    id: str
+    """Of the account whose timeline was asked for."""
 
 
 def _with_posts(body: Body, posts: list[Body], next_token: str | None = None) -> Body:
@@ -45,9 +53,28 @@ def _with_posts(body: Body, posts: list[Body], next_token: str | None = None) ->
     return page(posts, next_token or meta.get("next_token"), meta.get("previous_token"))
 
 
+def _here_again(posts: list[Body], used: Used) -> str:
+    """A token that leads to these posts, and is not the one just used if there is room for another."""
+    lowest = int(posts[0]["id"]) + 1
+    return older_than(max(token_bounds(used.token)[1] - 1 if used.token else lowest + 1000, lowest))
+
+
 def _empty_page(body: Body, _: Any, used: Used) -> Body:
     posts = body.get("data", [])
-    return _with_posts(body, [], older_than(int(posts[0]["id"]) + 1)) if posts else body
+    return _with_posts(body, [], _here_again(posts, used)) if posts else body
+
+
+def _same_page(body: Body, _: Any, used: Used) -> Body:
+    posts = body.get("data", [])
+    return _with_posts(body, posts, _here_again(posts, used)) if posts else body
+
+
+def _empty_token(body: Body, _: Any, used: Used) -> Body:
+    return body | {"meta": {"next_token": ""} | body["meta"]}
+
+
+def _add_errors(body: Body, members: list[Any], used: Used) -> Body:
+    return body | {"errors": [*body.get("errors", []), *members]}
 
 
 def _short_page(body: Body, count: int, used: Used) -> Body:
@@ -83,17 +110,25 @@ def _count_off_by(body: Body, count: int, used: Used) -> Body:
     return {"data": [*days, last], "meta": {"total_tweet_count": body["meta"]["total_tweet_count"] + count}}
 
 
+def _gone(body: Body, state: str, used: Used) -> Body:
+    return {"errors": [gone(state, "id", used.id)]} if used.id else body
+
+
 CHANGES: dict[str, Callable[[Body, Any, Used], Body]] = {
     "empty_page": _empty_page,
+    "same_page": _same_page,
     "short_page": _short_page,
     "repeat_token": _repeat_token,
+    "empty_token": _empty_token,
     "repeat_posts": _repeat_posts,
     "drop_fields": _drop_fields,
     "drop_posts": _drop_posts,
+    "add_errors": _add_errors,
     "rename_vocabulary": _rename_vocabulary,
     "count_off_by": _count_off_by,
+    "gone": _gone,
 }
-_SETTINGS = {"match", "skip", "times", "status", "body", "headers", "delay", "reset", "truncate"}
+_SETTINGS = {"match", "skip", "times", "status", "body", "headers", "delay", "reset", "truncate", "ignore"}
 
 
 @dataclass

@@ -103,6 +103,11 @@ def user(handle: str) -> dict[str, Any]:
     }
 
 
+def is_thread(slot: Slot) -> bool:
+    """Whether it is a reply of the account to itself: every other of its replies."""
+    return slot.kind == "replied_to" and slot.place % 2 == 1
+
+
 def id_at(moment: datetime) -> int:
     """The smallest post id of a moment."""
     return (int(moment.timestamp() * 1000) - EPOCH_MS) << 22
@@ -174,6 +179,7 @@ def post(handle: str, slot: Slot) -> dict[str, Any]:
     quoting = 1 if behaviour.shows and slot.place == FULL_AT else 0.1
     raw = _refer(body, rng, slot, raw + " (corrected)" * version, quoting)
     _write(body, handle, rng, raw, pictured and slot.kind != "retweeted")
+    body |= {"display_text_range": [0, len(body["text"])], "paid_partnership": False}
     return body
 
 
@@ -280,7 +286,9 @@ def _refer(body: dict[str, Any], rng: Random, slot: Slot, raw: str, quoting: flo
     if slot.kind != "own":
         other, other_id = _pick(rng, WORDS["who"]), _earlier(rng, slot)
         references.append({"type": slot.kind, "id": other_id})
-        if slot.kind == "replied_to":
+        if is_thread(slot):
+            body |= {"conversation_id": other_id, "in_reply_to_user_id": body["author_id"]}
+        elif slot.kind == "replied_to":
             body |= {"conversation_id": other_id, "in_reply_to_user_id": user_id(other)}
             raw = f"@{other} {raw}"
         else:

@@ -2,15 +2,12 @@
 
 import csv
 import io
-import re
 from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
 
 import pyarrow.parquet
 import pytest
 
 from include.twitter.day import Day
-from include.twitter.transform import contract
 from tests import demo
 from tests.e2e.conftest import TODAY, day_ago, eventually
 
@@ -92,8 +89,8 @@ def test_a_failed_extract_is_cleared_alone_and_goes_on_where_it_stopped(
     airflow, bucket, x, variables, empty_day
 ):
     variables(twitter_handles="posts_250_walk", twitter_tweet_limit="0")
-    refusal = {"title": "Unauthorized", "type": "about:blank", "status": 401, "detail": "Unauthorized"}
-    x.order({"match": "GET /2/users/.*/tweets", "skip": 2, "status": 401, "body": refusal})
+    refusal = {"title": "CreditsDepleted", "type": "https://api.x.com/2/problems/credits"}
+    x.order({"match": "GET /2/users/.*/tweets", "skip": 2, "status": 402, "body": refusal})
     run = airflow.trigger(day=empty_day)
     assert airflow.wait(run) == "failed"
     assert airflow.states(run) == {
@@ -101,7 +98,7 @@ def test_a_failed_extract_is_cleared_alone_and_goes_on_where_it_stopped(
         "transform": "upstream_failed",
         "load": "upstream_failed",
     }
-    assert "Put valid keys into Connection twitter_default" in airflow.log_text(run, "extract")
+    assert "Buy credits in X's developer console" in airflow.log_text(run, "extract")
     x.behave()
     x.forget()
     airflow.clear(run, "extract")
@@ -114,14 +111,6 @@ def test_a_failed_extract_is_cleared_alone_and_goes_on_where_it_stopped(
     assert len(pages) == len(staged) - 2  # the two of the first try
     totals = bucket.json(Day.parse(empty_day).receipt)["totals"]
     assert totals["published"] + totals["duplicates"] == 250
-
-
-def test_a_trigger_without_a_logical_date_lands_yesterday(airflow, bucket, x, variables):
-    variables(twitter_handles="posts_3_now", twitter_settle_minutes="1")
-    run = airflow.trigger()
-    yesterday = datetime.fromisoformat(airflow.run(run)["run_after"]).date() - timedelta(days=1)
-    assert airflow.wait(run, seconds=210) == "success"  # it waits for 00:01 where it is midnight
-    assert {row["created_at"][:10] for row in rows_of(bucket, str(yesterday))} == {str(yesterday)}
 
 
 def test_a_suspended_account_leaves_the_day_landed_and_red_until_it_is_taken_out(
@@ -151,14 +140,16 @@ def test_runs_that_name_no_day_to_collect_fail_at_once_and_call_no_x(airflow, x)
     tomorrow = TODAY + timedelta(days=1)
     runs = {
         f"{tomorrow} has not ended": airflow.trigger(day=str(tomorrow)),
-        "would collect 2026-09-09 and take the place": airflow.trigger(logical_date="2026-09-10T00:00:00Z"),
+        "Trigger again with `day`": airflow.trigger(),
+        "A logical date names no day": airflow.trigger(logical_date="2026-09-10T00:00:00Z"),
         "day=2026-09-01 is refused on a backfill run": airflow.backfill(
             "2026-09-12", "2026-09-12", dag_run_conf={"day": "2026-09-01"}
         )["2026-09-12"],
     }
     for sentence, run in runs.items():
         assert airflow.wait(run) == "failed"
-        assert sentence in airflow.log_text(run, "extract")
+        said = [event["event"] for event in airflow.log(run, "extract") if event.get("level") == "error"]
+        assert sentence in said[-1] and "It is not tried again by itself" in said[-1]
         assert airflow.call("GET", f"/dags/twitter/dagRuns/{run}/taskInstances/extract")["try_number"] == 1
     assert x.requests() == []
 
@@ -199,15 +190,3 @@ def test_the_role_deletes_nothing_and_sees_no_other_bucket(landed, role_s3, buck
         role_s3.delete_object(Bucket=bucket.name, Key=Day.parse(FIRST).csv)
     with pytest.raises(ClientError, match="AccessDenied"):
         role_s3.put_object(Bucket=bucket.name, Key="elsewhere/file", Body=b"")
-
-
-def test_the_readmes_lines_read_the_landed_csv(landed, bucket, tmp_path):
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    (block,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
-    path = tmp_path / "refined_tweets.csv"
-    path.write_bytes(bucket.read(Day.parse(THIRD).csv))
-    names = {"path": path}
-    exec(block, names)  # noqa: S102 - the README's own lines
-    assert list(names["tweets"].columns) == contract.NAMES
-    assert contract.READ_CSV in block
-    assert "NA" not in set(names["tweets"]["lang"])

@@ -56,7 +56,7 @@ def test_a_rate_window_is_waited_out_without_a_slot(airflow, x, variables, empty
     headers = {"x-rate-limit-limit": 1, "x-rate-limit-remaining": 0, "x-rate-limit-reset": reset}
     x.order({"match": "GET /2/users/.*/tweets", "status": 429, "body": body, "headers": headers})
     run = airflow.trigger(day=empty_day)
-    airflow.wait_for_task(run, "extract", "up_for_retry")
+    airflow.wait_for_task(run, "extract", "up_for_reschedule")  # the look-up was bought: no try is used
     assert airflow.call("GET", "/pools/default_pool")["occupied_slots"] == 0
     assert airflow.wait(run) == "success"
     again = [datetime.fromisoformat(page["time"]).timestamp() for page in x.pages()][1]

@@ -66,7 +66,7 @@ def test_the_trigger_form_explains_the_day(page):
     form = page.get_by_role("dialog")
     form.get_by_text("Day (UTC)").wait_for()
     page.screenshot(path=SHOTS / "trigger.png")
-    assert form.get_by_text("The UTC calendar day to collect, for example 2026-11-18.").count() == 1
+    assert form.get_by_text("for example 2026-11-18. A run without one is refused.").count() == 1
     assert form.get_by_text("Buy the whole day afresh, for $0.005 a post.").count() == 1
 
 
@@ -75,3 +75,16 @@ def test_the_log_of_extract_begins_with_its_day_and_ends_with_what_it_cost(lande
     page.get_by_text(f"Day {day_ago(3)} (UTC)").wait_for()
     page.get_by_text("Bought").first.wait_for()
     page.screenshot(path=SHOTS / "extract.png")
+
+
+def test_the_log_of_a_red_load_ends_in_sight_with_what_to_do(airflow, variables, empty_day, page, stack):
+    variables(twitter_handles="posts_5_fine, suspended_one")
+    run = airflow.trigger(day=empty_day)
+    assert airflow.wait(run) == "failed"
+    page.goto(f"{stack.url}/dags/twitter/runs/{run}/tasks/load")
+    last = page.get_by_text("It is not tried again by itself.").last
+    last.wait_for()
+    page.screenshot(path=SHOTS / "red_load.png")
+    where = last.bounding_box()
+    assert where["x"] + where["width"] <= 1440
+    assert where["y"] + where["height"] <= 1000

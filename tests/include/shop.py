@@ -2,8 +2,9 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from threading import Event, Lock
 from typing import Any
 
@@ -30,8 +31,9 @@ LIMIT = 10.0
 class Shop:
     """Every answer is given once, in the order of `has`; what is not on the shelves is refused with a 418.
 
-    A request has a short name: `users NASA,esa`, `timeline 42`, `timeline 42 t1`, `search NASA`,
-    `search-all NASA`, `count NASA,esa`, `count-all NASA`.
+    A request has a short name: `users NASA,esa`, `timeline 42`, `timeline 42 t1`, `search 42`,
+    `search-all 42`, `count 11,22`, `count-all 42`. A post of nobody in particular (42, as `post` makes them)
+    is one of the account that was asked for.
     """
 
     def __init__(self, wire: Wire) -> None:
@@ -60,7 +62,8 @@ class Shop:
             answer = (self._shelves[name] or [(418, {"title": f"Not in the script: {name}"})]).pop(0)
         if isinstance(answer, Callable):
             answer = answer()
-        return answer if isinstance(answer, tuple) else (200, answer)
+        status, body = answer if isinstance(answer, tuple) else (200, answer)
+        return status, _signed(body, name.split()[1])
 
 
 def _name(heard: Heard) -> str:
@@ -77,10 +80,32 @@ def _name(heard: Heard) -> str:
     return f"{name} {token}" if token else name
 
 
+def _signed(body: Any, author_id: str) -> Any:
+    if not isinstance(body, dict) or not isinstance(body.get("data"), list):
+        return body
+    posts = [
+        post | {"author_id": author_id} if isinstance(post, dict) and post.get("author_id") == "42" else post
+        for post in body["data"]
+    ]
+    return body | {"data": posts}
+
+
 @contextmanager
 def open_shop() -> Iterator[Shop]:
     with listening() as wire:
         yield Shop(wire)
+
+
+class Hurried(Event):
+    """Lets nobody wait who pauses, and keeps for how long they would have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pauses: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.pauses.append(timeout)
+        return self.is_set()
 
 
 class Try:
@@ -95,15 +120,17 @@ class Try:
         old: bool = False,
         cap: int = 0,
         own_handle: str = "",
+        accepted: Iterable[tuple[str, str]] = (),
+        stopped: Event | None = None,
     ) -> None:
-        self._lake, self.old, self._own_handle = lake, old, own_handle
+        self._lake, self.old, self._own_handle, self._accepted = lake, old, own_handle, {*accepted}
         self._caps = Caps(("twitter_run_budget_usd", cap), ("twitter_month_budget_usd", 0))
         self._access = XAccess(host=shop.wire.host, bearer_token="bearer-token-c2d4")
         self.now = RECEIVED
         run = Run(DAY, "c0ffee123456", lambda: self.now)
         self.purchase = Purchase(lake, run, Asked(handles, limit), may_leave=False)
         self.collection = Collection(self.purchase, limit, old)
-        self.stopped = Event()
+        self.stopped = stopped or Event()
 
     @contextmanager
     def buying(self) -> Iterator[Buyer]:
@@ -120,7 +147,7 @@ class Try:
     def collect(self) -> dict[str, AccountRead]:
         """Buy what is missing and close; the lines of the manifest by their handles."""
         with self.buying() as buyer:
-            read = self.collection.collect(buyer, Accounts(self._lake), self.now)
+            read = self.collection.collect(buyer, Accounts(self._lake, self._accepted), self.now)
             self.purchase.close(read)
         return {line.username: line for line in self.purchase.manifest.accounts}
 
@@ -135,11 +162,15 @@ def page(*posts: Any, token: str | None = None) -> dict[str, Any]:
     return ({"data": list(posts)} if posts else {}) | {"meta": meta}
 
 
-def total(number: int) -> dict[str, Any]:
-    """The answer to a count: X may cut the time into several pieces."""
-    noon = "2026-11-18T12:00:00.000Z"
+def total(number: int, hour: int | None = None) -> dict[str, Any]:
+    """The answer to a count, hour by hour with all of it in one hour; without one, in two halves of the day.
+
+    The first 59 posts are of nine o'clock.
+    """
+    starts = [0, 12, 24] if hour is None else [*range(25)]
+    moments = [f"2026-11-18T{start:02}:00:00.000Z" for start in starts[:-1]] + ["2026-11-19T00:00:00.000Z"]
     pieces = [
-        {"start": "2026-11-18T00:00:00.000Z", "end": noon, "tweet_count": number},
-        {"start": noon, "end": "2026-11-19T00:00:00.000Z", "tweet_count": 0},
+        {"start": start, "end": end, "tweet_count": number if at == (hour or 0) else 0}
+        for at, (start, end) in enumerate(pairwise(moments))
     ]
     return {"data": pieces, "meta": {"total_tweet_count": number}}

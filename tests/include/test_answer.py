@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from include.twitter.answer import Answer, decoded, reason_of
+from include.twitter.answer import Answer, decoded, is_unasked, reason_of
 from tests.include.invented import RECEIVED, SUSPENDED, about, answer, post
 from tests.include.recorded import recorded_errors, recorded_pages
 
@@ -178,6 +178,36 @@ def test_an_error_that_names_no_parameter_and_is_of_another_type_is_none_of_the_
     assert answer(errors=[error]).unavailable is None
 
 
+@pytest.mark.parametrize(
+    "kind", ["internal-error", "field-hydration-failure", "field-unauthorized", "not-authorized-for-field"]
+)
+def test_a_failure_of_x_is_no_missing_account_although_it_names_one(kind):
+    error = about("42", "Failure", "Try again.", type=f"https://api.x.com/2/problems/{kind}")
+    assert answer(errors=[error]).unavailable is None
+
+
+def test_a_post_that_cannot_be_seen_is_no_missing_account():
+    error = {"title": "Gone", "type": "https://api.x.com/2/problems/resource-unavailable"}
+    assert answer(errors=[error | {"resource_type": "post"}]).unavailable is None
+    assert answer(errors=[error | {"resource_type": "user"}]).unavailable == "Gone"
+
+
+@pytest.mark.parametrize("errors", [["odd", None, 5, []], "odd", {"a": 1}, 5, None])
+def test_what_is_no_error_object_among_the_errors_says_nothing(errors):
+    odd = answer(errors=errors)
+    assert (odd.unavailable, odd.failure, odd.unfilled) == (None, None, set())
+
+
+@pytest.mark.parametrize("odd", [{"type": None}, {"type": 5, "parameter": ["id"]}, {"parameter": {}}])
+def test_an_error_object_of_an_odd_form_says_nothing(odd):
+    assert answer(errors=[odd]).unavailable is None
+
+
+def test_the_fields_that_x_could_not_fill_are_named():
+    error = {"type": "https://api.x.com/2/problems/field-hydration-failure", "field": "entities.urls"}
+    assert answer(errors=[error]).unfilled == {"entities"}
+
+
 def test_an_answer_with_neither_data_nor_meta_is_nothing():
     def nothing(content):
         return Answer("/2/users/42/tweets", {}, RECEIVED, content).is_nothing
@@ -222,3 +252,56 @@ def test_of_the_recorded_errors_only_those_about_a_user_who_was_asked_for_make_i
         ("Forbidden", "id"),
         ("Not Found Error", "usernames"),
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "id_"),
+    [
+        ("/2/users/11348282/tweets", None, "11348282"),
+        ("/2/tweets/search/recent", "(from:11348282) -is:retweet -is:reply", "11348282"),
+        ("/2/tweets/search/all", "(from:11348282) -is:retweet -is:reply", "11348282"),
+        ("/2/tweets/search/all", "(from:NASA) -is:retweet -is:reply", None),
+        ("/2/tweets/counts/recent", "(from:1 OR from:2) -is:retweet -is:reply", None),
+        ("/2/users/by", None, None),
+    ],
+)
+def test_an_answer_tells_the_id_of_the_one_account_that_was_asked_for(path, query, id_):
+    assert answer(path=path, asked={"query": query} if query else {}).asked_id == id_
+
+
+@pytest.mark.parametrize(
+    ("title", "kind", "is_lost"),
+    [
+        ("Not Found Error", "resource-not-found", True),
+        ("Forbidden", "resource-not-found", False),
+        ("Authorization Error", "not-authorized-for-resource", False),
+    ],
+)
+def test_only_an_account_that_x_does_not_find_by_its_id_is_lost(title, kind, is_lost):
+    error = about("42", title, "No.", type=f"https://api.x.com/2/problems/{kind}")
+    assert answer(errors=[error]).is_lost is is_lost
+
+
+def test_a_page_with_posts_is_of_no_lost_account():
+    assert not answer(post(1), errors=[about("42", "Not Found Error", "No.")]).is_lost
+
+
+RETWEETED, REPLIED, QUOTED = ({"type": kind, "id": "7"} for kind in ("retweeted", "replied_to", "quoted"))
+
+
+@pytest.mark.parametrize(
+    ("sent", "unasked"),
+    [
+        (post(referenced_tweets=[RETWEETED]), True),
+        (post(referenced_posts=[QUOTED, REPLIED]), True),
+        (post(referenced_tweets=[REPLIED], in_reply_to_user_id="42"), True),
+        (post(referenced_tweets=[QUOTED]), False),
+        (post(text="RT @esa: by hand", in_reply_to_user_id="7"), False),
+        (post(referenced_tweets=[None, "retweeted", {"type": None}]), False),
+        (post(referenced_tweets={}), False),
+        (post(referenced_tweets=5), False),
+        (None, False),
+    ],
+)
+def test_a_retweet_or_a_reply_is_told_by_its_references(sent, unasked):
+    assert is_unasked(sent) == unasked

@@ -6,11 +6,35 @@ from types import SimpleNamespace
 
 import pytest
 from airflow.sdk.definitions.retry_policy import RetryAction
-from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowRescheduleException,
+    AirflowRuntimeError,
+    ErrorType,
+)
+from airflow.sdk.execution_time.comms import ErrorResponse
 
-from include.twitter import errors
-from include.twitter.errors import BadSetting, Busy, Outage, RateLimited, Refused
-from include.twitter.retry import FIRST_DELAY, LONGEST_DELAY, RETRIES, AsTheErrorSays, backoff
+from include.twitter import errors, retry
+from include.twitter.errors import (
+    BadSetting,
+    Busy,
+    KeysInDoubt,
+    NoCredentials,
+    NoCredits,
+    Outage,
+    PlatformOutage,
+    RateLimited,
+    Refused,
+)
+from include.twitter.retry import (
+    FIRST_DELAY,
+    LONGEST_DELAY,
+    RETRIES,
+    AsTheErrorSays,
+    backoff,
+    last_word,
+    no_try_for_progress,
+)
 
 REFUSALS = [kind for kind in Refused.__subclasses__() if kind is not BadSetting]
 
@@ -108,5 +132,121 @@ def test_without_a_context_the_number_of_the_try_is_what_counts():
     assert decided(Outage("X answered 503"), 2, context=False).retry_delay == 2 * FIRST_DELAY
 
 
+@pytest.mark.parametrize("kind", [KeysInDoubt, NoCredentials])
+def test_what_may_be_a_persons_to_mend_is_tried_five_times_before_it_is_a_refusal(kind):
+    decisions = [decided(kind("X answered 401"), used) for used in (1, 2, 3, 4, 5)]
+    assert [decision.action.name for decision in decisions] == ["RETRY"] * 4 + ["FAIL"]
+    waits = [decision.retry_delay for decision in decisions[:4]]
+    assert sum(waits, timedelta()) == timedelta(seconds=225), "the metadata may be away for a minute"
+    assert decisions[4].reason == kind.__doc__
+
+
+@pytest.mark.parametrize("kind", [ErrorType.API_SERVER_ERROR, ErrorType.GENERIC_ERROR])
+@pytest.mark.parametrize("used", [1, 4, 24])
+def test_airflows_api_server_is_waited_for_like_x(kind, used):
+    decision = decided(AirflowRuntimeError(ErrorResponse(error=kind)), used)
+    assert (decision.action, decision.retry_delay) == (RetryAction.RETRY, backoff(used))
+
+
+def test_what_airflows_api_server_does_not_find_is_a_surprise():
+    gone = AirflowRuntimeError(ErrorResponse(error=ErrorType.XCOM_NOT_FOUND))
+    assert decided(gone, 3).action is RetryAction.FAIL
+
+
+@pytest.mark.parametrize("used", [3, 4, 24])
+def test_an_outage_of_the_platform_is_no_surprise(used):
+    assert decided(PlatformOutage("AWS cannot do PutObject now"), used).retry_delay == backoff(used)
+
+
+# Progress
+
+NOW = datetime(2026, 11, 19, 1, 30, tzinfo=UTC)
+
+
+def comes_back(error):
+    """When a try that bought something and failed so comes back without having counted."""
+    with pytest.raises(AirflowRescheduleException) as back, no_try_for_progress(lambda: True, lambda: NOW):
+        raise error
+    return back.value.reschedule_date
+
+
+def test_a_try_that_bought_something_comes_back_at_the_reset_and_says_why(caplog):
+    reset = NOW + timedelta(minutes=14)
+    assert comes_back(RateLimited("X answered 429.", at=reset)) == reset
+    assert caplog.messages == ["X answered 429. Something was bought: it goes on at 01:44:00 UTC"]
+
+
+@pytest.mark.parametrize(
+    ("at", "wait"),
+    [
+        (None, FIRST_DELAY),
+        (NOW - timedelta(days=1), FIRST_DELAY),
+        (NOW + timedelta(seconds=1), FIRST_DELAY),
+        (NOW + timedelta(days=9), LONGEST_DELAY),
+    ],
+)
+def test_it_comes_back_neither_at_once_nor_late(at, wait):
+    assert comes_back(RateLimited("X answered 429.", at=at)) == NOW + wait
+
+
+@pytest.mark.parametrize(
+    ("error", "progress"),
+    [
+        (RateLimited("X answered 429.", at=NOW), False),
+        (PlatformOutage("S3 is away"), False),
+        (KeysInDoubt("X answered 401."), True),
+        (BadSetting("Variable twitter_bucket", "not set", "acme-twitter-lake"), True),
+        (ValueError("?"), True),
+    ],
+)
+def test_a_try_that_got_no_further_counts_and_so_does_what_does_not_pass_for_certain(error, progress):
+    with pytest.raises(type(error)), no_try_for_progress(lambda: progress, lambda: NOW):
+        raise error
+
+
+def test_a_try_that_ended_well_has_nothing_to_come_back_for():
+    with no_try_for_progress(lambda: True, lambda: NOW):
+        pass
+
+
 def test_a_failure_of_no_kind_of_ours_is_no_refusal():
     assert not issubclass(errors.Outage, Refused)
+
+
+# The last line of a log
+
+
+def last_line(caplog, error, try_number=1, retries=RETRIES):
+    task = SimpleNamespace(retries=RETRIES, retry_delay=FIRST_DELAY)
+    ti = SimpleNamespace(try_number=try_number, max_tries=retries)
+    last_word({"exception": error, "ti": ti, "task": task})
+    return caplog.messages[-1]
+
+
+@pytest.fixture
+def at_noon(monkeypatch):
+    monkeypatch.setattr(retry, "now", lambda: datetime(2026, 11, 18, 12, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            NoCredits("X answered 402. Buy credits."),
+            "NoCredits: X answered 402. Buy credits. It is not tried again by",
+        ),
+        (Outage("X answered 503."), "Outage: X answered 503. It is tried again at 12:00:15 UTC, try 2."),
+        (ValueError("what?"), "ValueError: what?. It is tried again at 12:00:15 UTC, try 2."),
+    ],
+)
+def test_the_last_word_says_what_happened_and_what_comes_next(caplog, at_noon, error, said):
+    assert last_line(caplog, error).startswith(said)
+
+
+def test_the_last_word_of_the_last_try_says_that_it_was_the_last(caplog, at_noon):
+    said = last_line(caplog, Outage("X answered 503."), try_number=RETRIES + 1)
+    assert said == "Outage: X answered 503. It is not tried again by itself."
+
+
+def test_the_last_word_of_a_surprise_says_when_the_tries_for_it_are_used_up(caplog, at_noon):
+    assert "not tried again" in last_line(caplog, ValueError("?"), try_number=3)

@@ -8,7 +8,7 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include.twitter.day import Day
 from include.twitter.errors import BadDay
-from include.twitter.run import day_of, require_ended, wait_until_settled
+from include.twitter.run import day_of, wait_until_settled
 
 
 def context(run_type, *, day=None, logical_date=None, start=None, end=None, run_after=None):
@@ -42,19 +42,6 @@ def test_a_run_type_may_be_an_enum_whose_value_is_the_word():
     assert str(day_of(planned)) == "2026-11-18"
 
 
-def test_a_manual_run_without_a_date_collects_the_day_before_it_was_triggered():
-    assert str(day_of(context("manual", run_after=utc(2026, 11, 22, 7, 5)))) == "2026-11-21"
-
-
-def test_a_manual_run_triggered_at_midnight_collects_the_day_that_just_ended():
-    assert str(day_of(context("manual", run_after=utc(2026, 11, 22)))) == "2026-11-21"
-
-
-def test_a_manual_run_with_a_logical_date_inside_a_day_collects_its_data_interval():
-    asked = context("manual", logical_date=utc(2026, 11, 19, 10, 0), start=utc(2026, 11, 18))
-    assert str(day_of(asked)) == "2026-11-18"
-
-
 @pytest.mark.parametrize(
     ("start", "end"),
     [
@@ -82,24 +69,13 @@ def test_a_run_that_was_triggered_collects_the_day_that_it_names(run_type, logic
 
 
 @BY_HAND
-def test_a_triggered_run_with_a_logical_date_of_exactly_midnight_is_refused_with_what_to_do(run_type):
-    asked = context(run_type, logical_date=utc(2026, 11, 18), start=utc(2026, 11, 17))
-    with pytest.raises(
-        BadDay, match=r'Trigger again with `day`, for example \{"day": "2026-11-18"\}'
-    ) as error:
+@pytest.mark.parametrize("logical_date", [None, utc(2026, 11, 22, 10, 0), utc(2026, 11, 22)])
+@pytest.mark.parametrize("day", [None, ""])
+def test_a_run_that_was_triggered_without_a_day_is_refused_with_what_to_do(run_type, logical_date, day):
+    start = utc(2026, 11, 21) if logical_date else None
+    asked = context(run_type, day=day, logical_date=logical_date, start=start)
+    with pytest.raises(BadDay, match=r'Trigger again with `day` \(as JSON: \{"day": "2026-11-21"\}\)'):
         day_of(asked)
-    assert "would collect 2026-11-17" in str(error.value)
-
-
-def test_a_second_past_midnight_is_not_midnight():
-    asked = context("manual", logical_date=utc(2026, 11, 18, 0, 0, 1), start=utc(2026, 11, 17))
-    assert str(day_of(asked)) == "2026-11-17"
-
-
-def test_midnight_is_that_of_utc():
-    berlin = datetime.fromisoformat("2026-11-18T01:00:00+01:00")
-    with pytest.raises(BadDay, match="2026-11-18 00:00 UTC"):
-        day_of(context("manual", logical_date=berlin, start=utc(2026, 11, 17)))
 
 
 @pytest.mark.parametrize("run_type", ["scheduled", "backfill"])
@@ -117,12 +93,18 @@ def test_a_malformed_day_is_refused_with_an_example(day):
 
 def test_a_day_that_has_not_ended_is_refused_naming_the_latest_that_has():
     with pytest.raises(BadDay, match="2026-11-22 has not ended: it is 2026-11-22 23:59 UTC") as error:
-        require_ended(Day.parse("2026-11-22"), utc(2026, 11, 22, 23, 59, 59))
+        Day.parse("2026-11-22").require_collectable(utc(2026, 11, 22, 23, 59, 59))
     assert str(error.value).endswith("The latest day to collect is 2026-11-21.")
 
 
 def test_a_day_has_ended_at_the_midnight_after_it():
-    require_ended(Day.parse("2026-11-21"), utc(2026, 11, 22))
+    Day.parse("2026-11-21").require_collectable(utc(2026, 11, 22))
+
+
+def test_a_day_before_the_first_post_is_refused():
+    Day.parse("2006-03-21").require_collectable(utc(2026, 11, 22))
+    with pytest.raises(BadDay, match="2006-03-20 is before the first post on X, of 2006-03-21"):
+        Day.parse("2006-03-20").require_collectable(utc(2026, 11, 22))
 
 
 def test_a_day_that_has_not_settled_comes_back_when_it_has():

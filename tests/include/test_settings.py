@@ -2,12 +2,24 @@
 
 import json
 from datetime import timedelta
+from typing import ClassVar
 
 import pytest
+from airflow.sdk import configuration
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.comms import (
+    ErrorResponse,
+    GetConnection,
+    GetVariable,
+    GetVariableKeys,
+    VariableKeysResult,
+)
+from airflow.secrets import BaseSecretsBackend
 
 from include.twitter import settings
 from include.twitter.day import Day
-from include.twitter.errors import BadSetting
+from include.twitter.errors import BadSetting, PlatformOutage
 from include.twitter.settings import XAccess
 
 SECRETS = {
@@ -180,6 +192,21 @@ def test_what_is_no_list_of_days_is_refused(variable, text):
         settings.accept_shrink()
 
 
+def test_no_handle_may_be_another_account_unless_it_is_named_with_the_new_id(variable):
+    assert settings.accept_id() == frozenset()
+    variable("twitter_accept_id", " @NASA=777, 2024=5,")
+    assert settings.accept_id() == {("nasa", "777"), ("2024", "5")}
+    variable("twitter_accept_id", '["NASA=777", "nasa=778"]')
+    assert settings.accept_id() == {("nasa", "777"), ("nasa", "778")}
+
+
+@pytest.mark.parametrize("text", ["NASA", "NASA=", "=777", "NASA=esa", "NASA=1=2", "777", "a b=7"])
+def test_what_is_no_list_of_handles_with_ids_is_refused(variable, text):
+    variable("twitter_accept_id", text)
+    with pytest.raises(BadSetting, match=r"Variable twitter_accept_id: .* is no list of handles with"):
+        settings.accept_id()
+
+
 @pytest.mark.parametrize(
     ("text", "handle"), [(None, ""), ("", ""), ("NASA", "nasa"), (" @NASA ", "nasa"), ('["NASA"]', "nasa")]
 )
@@ -203,6 +230,23 @@ def test_what_is_no_one_account_is_refused(variable, text, problem):
     assert str(refused.value) == f"Variable twitter_own_handle: {problem}. Example: NASA"
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted"), [(None, False), ("own posts", False), ("threads", True), (" threads ", True)]
+)
+def test_threads_are_landed_where_they_are_asked_for(variable, text, wanted):
+    variable("twitter_include", text)
+    assert settings.threads() is wanted
+
+
+@pytest.mark.parametrize("text", ["", "Threads", "replies", "yes"])
+def test_what_names_neither_own_posts_nor_threads_is_refused(variable, text):
+    variable("twitter_include", text)
+    with pytest.raises(BadSetting) as refused:
+        settings.threads()
+    said = f"Variable twitter_include: {text!r} is neither `own posts` nor `threads`. Example: threads"
+    assert str(refused.value) == said
+
+
 def test_the_bucket_is_a_name(variable):
     variable("twitter_bucket", " acme-twitter-lake ")
     assert settings.bucket() == "acme-twitter-lake"
@@ -213,6 +257,101 @@ def test_what_is_no_bucket_name_is_refused(variable, text):
     variable("twitter_bucket", text)
     with pytest.raises(BadSetting, match=r"Variable twitter_bucket: .* Example: acme-twitter-lake"):
         settings.bucket()
+
+
+# Backends that fail
+
+
+class Backend(BaseSecretsBackend):
+    """A secrets backend, as a deployment may configure one: `fails` says for which settings."""
+
+    has: ClassVar[dict[str, str]] = {}
+    fails: ClassVar[set[str]] = set()
+
+    def _tell(self, name):
+        if name in self.fails:
+            raise OSError("ThrottlingException: Rate exceeded")
+        return self.has.get(name)
+
+    def get_variable(self, key, team_name=None):
+        return self._tell(key)
+
+    def get_connection(self, conn_id, team_name=None):
+        return self._tell(conn_id)
+
+
+@pytest.fixture
+def backend(monkeypatch):
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", f"{__name__}.Backend")
+    monkeypatch.setattr(configuration, "_secrets_backend_cache", {})
+    monkeypatch.setattr(Backend, "has", {})
+    monkeypatch.setattr(Backend, "fails", set())
+    return Backend
+
+
+def test_a_backend_is_asked_before_the_environment(backend, variable):
+    variable("twitter_tweet_limit", "7")
+    backend.has["twitter_tweet_limit"] = "0"
+    assert settings.tweet_limit() == 0
+    assert settings.budgets() == {"twitter_run_budget_usd": 5_000, "twitter_month_budget_usd": 100_000}
+
+
+@pytest.mark.parametrize("below", [None, "7"])
+def test_no_default_is_taken_for_a_variable_whose_backend_fails(backend, variable, below):
+    variable("twitter_tweet_limit", below)
+    backend.fails.add("twitter_tweet_limit")
+    with pytest.raises(PlatformOutage) as outage:
+        settings.tweet_limit()
+    assert str(outage.value) == (
+        "Variable twitter_tweet_limit cannot be read now, and no default is taken. "
+        "OSError: ThrottlingException: Rate exceeded"
+    )
+
+
+def test_a_connection_whose_backend_fails_is_not_missing(backend):
+    backend.fails |= {"twitter_default", "aws_default"}
+    for read in (settings.x_access, settings.aws_connection):
+        with pytest.raises(PlatformOutage, match=r"Connection .*_default cannot be read now"):
+            read()
+
+
+class Supervisor:
+    """What asks Airflow's API server for a task: it names the Variables, and fails to tell one."""
+
+    def __init__(self, *, is_away=False):
+        self.is_away = is_away
+
+    def send(self, message):
+        if self.is_away:
+            raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR))
+        match message:
+            case GetVariableKeys():
+                return VariableKeysResult(keys=["twitter_tweet_limit"], total_entries=1)
+            case GetVariable(key="twitter_tweet_limit"):
+                return ErrorResponse(error=ErrorType.API_SERVER_ERROR)
+            case GetVariable() | GetConnection():
+                return ErrorResponse(error=ErrorType.GENERIC_ERROR)
+
+
+def test_no_default_is_taken_for_a_variable_that_the_api_server_has_and_does_not_tell(monkeypatch):
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(), raising=False)
+    with pytest.raises(PlatformOutage, match=r"twitter_tweet_limit .* API server does not tell it"):
+        settings.tweet_limit()
+    assert settings.settling() == timedelta(minutes=90), "which is set nowhere"
+    assert settings.aws_connection() is None
+
+
+def test_without_the_api_server_nothing_is_taken_for_unset(monkeypatch):
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(is_away=True), raising=False)
+    for read in (settings.tweet_limit, settings.handles, settings.x_access, settings.aws_connection):
+        with pytest.raises(PlatformOutage):
+            read()
+
+
+@pytest.mark.parametrize("text", ['{"conn_type":', '{"port": "x"}', "http://a:consumer-secret-91bc@[x/"])
+def test_a_connection_that_is_malformed_is_a_refusal_that_keeps_its_secret(monkeypatch, text):
+    monkeypatch.setenv("AIRFLOW_CONN_TWITTER_DEFAULT", text)
+    assert "what is set is malformed" in refusal()
 
 
 # The X connection

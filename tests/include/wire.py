@@ -58,7 +58,7 @@ def listening() -> Iterator[Wire]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_POST = do_GET
+        do_POST = do_PUT = do_GET
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""

@@ -31,7 +31,8 @@ SEARCH_WINDOW = WINDOW | {"end_time": "2026-11-21T00:00:00Z"}
 OWN = {"exclude": "retweets,replies"}
 ALL_FIELDS = {
     "tweet.fields": "attachments,author_id,conversation_id,created_at,edit_controls,entities,"
-    "in_reply_to_user_id,lang,note_tweet,possibly_sensitive,public_metrics,referenced_tweets,reply_settings"
+    "in_reply_to_user_id,lang,note_tweet,possibly_sensitive,public_metrics,referenced_tweets,reply_settings,"
+    "display_text_range,paid_partnership"
 }
 PROJECT = Path(__file__).parents[2]
 OPENAPI = PROJECT.parent / "shared" / "x_api" / "openapi-2.166.json"
@@ -117,7 +118,7 @@ def ids(pages):
 def test_the_posts_of_a_day_are_the_same_everywhere():
     written = [posts.post("posts_50_a", slot) for slot in posts.slots("posts_50_a", DAY)]
     digest = hashlib.sha256(orjson.dumps(written, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    assert digest == "af9723deab5dfef12d4f9f369132d1d4b247375a2a9826163aa17696df29b878"
+    assert digest == "27a5260d0d5135b5171ffd39c599561f8eb44b0fa87e63985de1d8f6690a2d95"
 
 
 def test_ids_are_a_hash_of_the_handle_whatever_its_case():
@@ -407,6 +408,11 @@ def test_timelines_of_suspended_protected_and_unknown_accounts_answer_200_with_e
         ("/2/users/1/tweets", {"expansions": "author_id"}, "expansions"),
         ("/2/users/1/tweets", {"next_token": "7140dibdnow1"}, "next_token"),
         ("/2/tweets/search/all", {"query": "from:a", "max_results": "501"}, "max_results"),
+        (
+            "/2/tweets/search/all",
+            {"query": "from:a", "max_results": "101", "tweet.fields": "context_annotations"},
+            "max_results",
+        ),
         ("/2/tweets/search/recent", {"query": "from:a", "max_results": "9"}, "max_results"),
         ("/2/tweets/search/recent", {"query": "cats"}, "query"),
         ("/2/tweets/search/recent", {"query": " OR ".join(["from:somebody_long"] * 30)}, "query"),
@@ -457,6 +463,17 @@ def test_counts_agree_with_the_accounts(x):
     hours = x.get("/2/tweets/counts/all", query="from:posts_20_a -is:retweet -is:reply", **window)
     assert len(hours["data"]) == 48
     assert hours["meta"] == {"total_tweet_count": 40}
+
+
+def test_an_account_is_found_by_its_id_as_by_its_handle(x):
+    ids_ = x.get("/2/users/by", usernames="posts_20_a,posts_30_b")["data"]
+    by_id = " OR ".join(f"from:{user['id']}" for user in ids_)
+    params = {"granularity": "day", **SEARCH_WINDOW}
+    assert x.get("/2/tweets/counts/recent", query=f"({by_id}) -is:retweet -is:reply", **params)["meta"] == {
+        "total_tweet_count": 50
+    }
+    found = x.get("/2/tweets/search/recent", query=f"from:{ids_[0]['id']} -is:reply", **SEARCH_WINDOW)
+    assert {post["id"] for post in found["data"]} <= {str(s.id) for s in posts.slots("posts_20_a", DAY)}
 
 
 # Who may ask.
@@ -737,6 +754,35 @@ def test_counts_can_be_off(x):
     params = {"query": "from:posts_20_a -is:retweet -is:reply", "granularity": "day", **SEARCH_WINDOW}
     answer = x.get("/2/tweets/counts/all", **params)
     assert answer["meta"]["total_tweet_count"] == answer["data"][-1]["tweet_count"] == 23
+
+
+def test_a_handle_can_change_hands_and_the_account_that_had_it_stays(x):
+    old, new = posts.user_id("posts_20_a"), posts.user_id("posts_3_b")
+    x.control("PUT", "owners", {"Posts_20_A": "posts_3_b"})
+    assert x.get("/2/users/by", usernames="posts_20_A")["data"] == [
+        {"id": new, "name": "Posts 3 B", "username": "posts_20_a"}
+    ]
+    params = {"granularity": "day", **SEARCH_WINDOW}
+    counted = [
+        x.get("/2/tweets/counts/recent", query=f"from:{name} -is:retweet -is:reply", **params)["meta"]
+        for name in ("posts_20_a", new, old)
+    ]
+    x.control("DELETE", "owners")
+    assert counted == [{"total_tweet_count": 3}, {"total_tweet_count": 3}, {"total_tweet_count": 20}]
+    assert x.get("/2/users/by", usernames="posts_20_a")["data"][0]["id"] == old
+
+
+@pytest.mark.parametrize(
+    ("state", "title"),
+    [("suspended", "Forbidden"), ("unknown", "Not Found Error"), ("protected", "Authorization Error")],
+)
+def test_an_account_can_go_between_two_pages(x, state, title):
+    x.order({"match": "/tweets", "gone": state, "skip": 1})
+    first = x.timeline("posts_50_a", max_results=10)
+    second = x.timeline("posts_50_a", max_results=10, pagination_token=first["meta"]["next_token"])
+    assert "data" not in second
+    assert [error["title"] for error in second["errors"]] == [title]
+    assert second["errors"][0]["value"] == posts.user_id("posts_50_a")
 
 
 def test_an_ordered_rate_limit_answers_429_until_its_window_ends():

@@ -27,7 +27,7 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 RECENT, ARCHIVED = "2026-11-20", "2026-10-20"
 MILLS = {"posts": 5, "users": 10, "counts": 5, "archive_counts": 10}
 TOKEN = "/oauth2/token"
-KEPT = ("published", "rejected", "duplicates", "outside", "over_limit")
+KEPT = ("published", "rejected", "duplicates", "outside", "over_limit", "unasked")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -94,8 +94,18 @@ class X:
     def latency(self, ms: int) -> None:
         self._http.put("/latency", json={"ms": ms}).raise_for_status()
 
+    def owners(self, **accounts: str) -> None:
+        """Handles that have become another account's; none where none is named."""
+        self._http.put("/owners", json=accounts).raise_for_status()
+
     def clock(self, now: datetime) -> None:
-        self._http.put("/clock", json={"now": now.isoformat()}).raise_for_status()
+        self.control("clock", {"now": now.isoformat()})
+
+    def control(self, name: str, order: dict[str, Any]) -> None:
+        self._http.put(f"/{name}", json=order).raise_for_status()
+
+    def no_limit(self) -> None:
+        self._http.delete("/rate_limit").raise_for_status()
 
 
 def kind(request: dict[str, Any]) -> str:
@@ -119,7 +129,9 @@ def x(stand_ins) -> Iterator[X]:
         control.order()
         yield control
         control.order()
+        control.owners()
         control.latency(0)
+        control.no_limit()
 
 
 class Bucket:

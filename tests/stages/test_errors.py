@@ -4,21 +4,25 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include.twitter.errors import (
     BadKeys,
     BadRequest,
     Incomplete,
+    KeysInDoubt,
     NoAccess,
     NoCredits,
     Outage,
     RateLimited,
     Refused,
 )
+from include.twitter.extract import proof
 from include.twitter.extract import x as x_api
 from include.twitter.retry import AsTheErrorSays
 from local.x_api import posts
 from tests.include.invented import post
+from tests.stages.conftest import NOW
 
 pytestmark = pytest.mark.live
 
@@ -41,33 +45,38 @@ def invalid(kind: str) -> dict[str, Any]:
 
 
 REFUSALS = {
-    "bad keys": (answered(401, problem("Unauthorized")), BadKeys, ["401", "twitter_default"]),
     "bad request": (answered(400, invalid(X + "invalid-request")), BadRequest, ["Not an id"]),
     "no credits": (
         answered(402, problem("CreditsDepleted", TWITTER + "credits")),
         NoCredits,
         ["Buy credits"],
     ),
-    "no access, HTML": (answered(403, HTML), NoAccess, ["twitter_default"]),
+    "no access": (answered(403, problem("Forbidden")), NoAccess, ["twitter_default"]),
 }
 
 OUTAGES = {
     "503 with HTML": answered(503, HTML),
+    "403 with the HTML of a proxy": answered(403, HTML),
     "200 with half a JSON": answered(200, '{"data": [{"id": "1"'),
     "connection reset": {"reset": True},
     "truncated body": {"truncate": True},
 }
 
 WINDOW = problem("Too Many Requests", status=429)
+TIMELINE = r"/2/users/\d+/tweets"
 
 
 def refused(pipeline, x, fault: dict[str, Any], error: type[Exception]) -> Exception:
-    """The error of an extract whose timeline answers so, however often it asks."""
+    """The error of an extract whose timeline answers so, however often it asks; the look-up came before."""
     x.order({"match": r"/2/users/\d+/tweets", "times": 99} | fault)
+    if not issubclass(error, Refused):
+        with pytest.raises(AirflowRescheduleException):
+            pipeline.extract("posts_3_refused")
     with pytest.raises(error) as raised:
         pipeline.extract("posts_3_refused")
     assert type(raised.value) is error
-    assert x.asked() == ["users", "timeline"], "it asked again by itself"
+    asked_again = [] if issubclass(error, Refused) else ["timeline"]
+    assert x.asked() == ["users", "timeline", *asked_again], "it asked again by itself"
     assert pipeline.raw() == ["buy=1/users-by/0001.json.gz"]
     assert pipeline.bucket.ledger_mills() == 10
     return raised.value
@@ -82,6 +91,29 @@ def test_a_refusal_fails_on_the_first_try_and_says_what_to_do(pipeline, x, row):
     assert isinstance(told, Refused)
     assert all(word in str(told) for word in ["GET /2/users/", *words]), str(told)
     assert AsTheErrorSays().evaluate(told, 1, 24).action.name == "FAIL"
+
+
+def test_bad_keys_fail_on_the_first_try_and_say_what_to_do(pipeline, x):
+    x.order({"times": 99} | answered(401, problem("Unauthorized")))
+
+    with pytest.raises(BadKeys, match=r"401 to GET /2/users/by: .* into Connection twitter_default") as told:
+        pipeline.extract("posts_3_refused")
+
+    assert AsTheErrorSays().evaluate(told.value, 1, 24).action.name == "FAIL"
+    assert (x.asked(), pipeline.bucket.ledger_mills()) == (["users"], 0)
+
+
+def test_keys_that_x_has_taken_are_tried_a_few_times_before_they_are_blamed(pipeline, x):
+    fault = {"match": TIMELINE, "times": 2} | answered(401, problem("Unauthorized"))
+    x.order(fault | {"skip": 1})
+    pipeline.put(tweet_limit=0)
+    for _ in range(2):  # pages came before it in the first try, and none in the second
+        with pytest.raises(KeysInDoubt, match="But X took them before") as told:
+            pipeline.extract("posts_250_doubt")
+        decisions = [AsTheErrorSays().evaluate(told.value, used, 24).action.name for used in (1, 4, 5)]
+        assert decisions == ["RETRY", "RETRY", "FAIL"]
+
+    assert pipeline.accounts(pipeline.extract())["posts_250_doubt"]["proof"] == "matched"
 
 
 @pytest.mark.parametrize("row", OUTAGES)
@@ -99,6 +131,73 @@ def test_a_rate_window_is_tried_again_at_the_reset_that_x_named(pipeline, x):
 
     assert told.at == datetime(2026, 11, 19, 1, 45, tzinfo=UTC)
     assert AsTheErrorSays().evaluate(told, 1, 24).action.name == "RETRY"
+
+
+def test_a_window_of_one_request_costs_no_try_while_each_buys_an_account(pipeline, x):
+    x.control("rate_limit", {"limit": 1, "window": 900, "match": TIMELINE})
+    now, tries = NOW, 0
+    while True:
+        tries += 1
+        try:
+            bought = pipeline.extract(",".join(f"posts_1_n{number}" for number in range(30)), now=now)
+            break
+        except AirflowRescheduleException as back:  # which uses no try; a RateLimited would
+            assert now < back.reschedule_date <= now + timedelta(minutes=15)
+            now = back.reschedule_date
+            x.clock(now)
+
+    assert (tries, bought["posts"], bought["users"], bought["counts"]) == (30, 30, 30, 2)
+    assert {line["proof"] for line in pipeline.accounts(bought).values()} == {"matched"}
+
+
+def test_a_window_that_lets_nothing_through_costs_a_try(pipeline, x):
+    x.order({"times": 99} | answered(429, WINDOW))
+    with pytest.raises(RateLimited):
+        pipeline.extract("posts_3_refused")
+
+
+def test_an_account_that_stays_away_beside_an_outage_is_no_progress(pipeline, x):
+    gone = posts.user_id("posts_2_gone")
+    x.order(
+        {"match": f"/2/users/{gone}/tweets", "times": 99}
+        | answered(200, {"errors": [UNAVAILABLE["suspended"]]}),
+        {"match": TIMELINE, "times": 99} | answered(503),
+    )
+    with pytest.raises(AirflowRescheduleException):
+        pipeline.extract("posts_2_gone, posts_3_here")
+    with pytest.raises(Outage):
+        pipeline.extract()
+
+
+def test_a_field_that_x_could_not_fill_costs_the_field_and_not_the_run(pipeline, x):
+    unfilled = {
+        "title": "Field Hydration Failure",
+        "detail": "Could not hydrate public_metrics",
+        "type": X + "field-hydration-failure",
+        "field": "public_metrics",
+    }
+    x.order({"match": TIMELINE, "drop_fields": ["public_metrics"], "add_errors": [unfilled, None, "odd"]})
+
+    account = pipeline.refine(pipeline.extract("posts_3_bare"))["posts_3_bare"]
+
+    assert (account["outcome"], account["proof"], account["published"]) == ("complete", "matched", 3)
+    assert {row["likes"] for row in pipeline.rows()} == {""}
+
+
+def test_a_part_of_x_that_failed_inside_a_200_is_an_outage_and_no_empty_day(pipeline, x):
+    failed = {
+        "title": "Internal Error",
+        "detail": "Try again.",
+        "type": X + "internal-error",
+        "parameter": "id",
+    }
+    x.order({"match": TIMELINE, "status": 200, "body": {"errors": [failed], "meta": {"result_count": 0}}})
+    with pytest.raises(AirflowRescheduleException):
+        pipeline.extract("posts_3_part")
+
+    account = pipeline.accounts(pipeline.extract())["posts_3_part"]
+
+    assert (account["outcome"], account["posts"], account["proof"]) == ("complete", 3, "matched")
 
 
 def test_a_request_that_gets_no_answer_ends(pipeline, x, monkeypatch):
@@ -121,18 +220,44 @@ def test_a_request_that_gets_no_answer_ends(pipeline, x, monkeypatch):
         (answered(503, HTML), Outage),
     ],
 )
-@pytest.mark.parametrize("where", ["/2/users/by", "/2/tweets/counts"])
-def test_look_ups_and_counts_fail_as_timelines_do(pipeline, x, where, answer, error):
+def test_look_ups_fail_as_timelines_do(pipeline, x, answer, error):
+    x.order({"match": "/2/users/by", "times": 99} | answer)
+
+    with pytest.raises(error):
+        pipeline.extract("posts_3_refused")
+    assert x.asked() == ["users"]
+
+
+@pytest.mark.parametrize("where", ["/2/tweets/counts", "/oauth2/token"])
+@pytest.mark.parametrize(
+    ("answer", "tries"),
+    [
+        (answered(401, problem("Unauthorized")), 1),
+        (answered(402, problem("CreditsDepleted", X + "credits")), 1),
+        (answered(404), 4),
+        (answered(503, HTML), 4),
+        (answered(429, WINDOW, x_rate_limit_reset="1795052700"), 4),
+        ({"reset": True}, 4),
+    ],
+    ids=["401", "402", "404", "503", "429", "reset"],
+)
+def test_a_proof_that_x_refuses_for_good_keeps_no_paid_day_from_landing(
+    pipeline, x, monkeypatch, where, answer, tries
+):
+    monkeypatch.setattr(proof, "PAUSES", (0, 0, 0))
     x.order({"match": where, "times": 99} | answer)
 
-    if where == "/2/tweets/counts" and error is BadKeys:  # the proof may be missing, the posts are there
-        assert (
-            pipeline.accounts(pipeline.extract("posts_3_refused"))["posts_3_refused"]["proof"] == "unchecked"
-        )
+    staged = pipeline.transform(pipeline.extract("posts_3_refused"))
+    landed = pipeline.load(staged)
+
+    assert (landed["rows"], landed["proof"]) == (3, {"posts_3_refused": "unchecked"})
+    [account] = pipeline.bucket.json("twitter_receipts/dt=2026-11-20/receipt.json")["accounts"]
+    assert account["proof_reason"].startswith("X ")
+    assert pipeline.bucket.ledger_mills() == x.served_mills()
+    if where == "/oauth2/token":
+        assert x.asked() == ["users", "timeline"] + ["token"] * tries
     else:
-        with pytest.raises(error):
-            pipeline.extract("posts_3_refused")
-    assert x.asked() == (["users"] if where == "/2/users/by" else ["users", "timeline", "token", "count"])
+        assert x.asked() == ["users", "timeline", "token"] + ["count"] * tries
 
 
 def test_wrong_consumer_keys_fail_at_the_exchange_for_a_bearer_token(pipeline, x):
@@ -192,7 +317,7 @@ def test_accounts_that_the_look_up_does_not_find_are_not_asked_for(pipeline, x):
         "posts_3_here": ("complete", ""),
     }
     assert sorted(x.asked()) == ["count", "timeline", "timeline", "token", "users"]
-    assert bought == {**bought, "posts": 4, "users": 2, "counts": 1, "cost_usd": 0.045}
+    assert bought == {**bought, "posts": 3, "users": 2, "counts": 1, "cost_usd": 0.04}
 
 
 def test_errors_about_posts_referred_to_are_ignored(pipeline, x):

@@ -5,8 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from airflow.sdk.exceptions import AirflowRescheduleException
 
-from include.twitter.errors import NoAccess, Outage, OverBudget
+from include.twitter.errors import NoAccess, OverBudget
 from include.twitter.extract import extract
 
 pytestmark = pytest.mark.live
@@ -141,7 +142,7 @@ def test_a_purchase_over_the_turn_of_the_month_is_booked_whole(pipeline, x, buck
 def test_while_a_purchase_goes_on_its_entry_covers_what_it_has_spent_and_may_spend(pipeline, x, bucket):
     pipeline.put(tweet_limit=0, month_budget_usd="2", run_budget_usd="0")
     x.order({"match": TIMELINE, "status": 503, "skip": 2})
-    with pytest.raises(Outage):
+    with pytest.raises(AirflowRescheduleException):
         pipeline.extract("posts_250_long")
     spent = bucket.ledger_mills()
     assert spent == x.served_mills() > 800

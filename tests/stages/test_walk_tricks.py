@@ -5,10 +5,12 @@ import logging
 from datetime import UTC, datetime
 
 import pytest
+from airflow.sdk.exceptions import AirflowRescheduleException
 
-from include.twitter.errors import Incomplete, Outage, UnexpectedAnswer
+from include.twitter.errors import Incomplete, UnexpectedAnswer
 from local import x_api
-from tests.stages.conftest import kind
+from local.x_api import posts
+from tests.stages.conftest import RECENT, kind
 
 pytestmark = pytest.mark.live
 
@@ -65,6 +67,68 @@ def test_a_repeated_page_token_ends_the_walk_and_the_re_read_brings_the_rest(pip
     assert pipeline.rows() == good
 
 
+@pytest.mark.parametrize(
+    ("fault", "timelines", "said"),
+    [
+        ({"empty_page": True}, 101, "100 pages in a row were empty, and posts may be missing"),
+        ({"same_page": True}, 12, "10 pages in a row brought nothing new, and posts may be missing"),
+    ],
+)
+def test_a_walk_that_leads_nowhere_ends_and_the_re_read_brings_the_rest(
+    pipeline, x, caplog, fault, timelines, said
+):
+    pipeline.put(tweet_limit=0, run_budget_usd=0)
+    good = a_good_day(pipeline, x)
+    x.order({"match": TIMELINE, "skip": 1, "times": 999} | fault)
+
+    bought = pipeline.extract(WALKER)
+    account = pipeline.refine(bought)[WALKER]
+
+    assert x.asked() == ["users"] + ["timeline"] * timelines + ["token", "count"] + ["search"] * 3
+    assert f"{WALKER}: its walk was ended: {said}" in caplog.text
+    assert account["reason"] == f"its walk was ended: {said}"
+    assert (account["outcome"], account["proof"]) == ("complete", "matched")
+    assert pipeline.rows() == good
+
+
+def test_a_start_that_x_ignores_costs_two_pages_of_older_posts(pipeline, x):
+    pipeline.put(tweet_limit=0)
+    x.order({"match": TIMELINE, "ignore": ["start_time"], "times": 999})
+
+    account = pipeline.refine(pipeline.extract("posts_100_old"))["posts_100_old"]
+
+    assert (account["published"] + account["duplicates"], account["proof"]) == (100, "matched")
+    assert account["reason"].endswith("2 pages in a row lay before the day, whose start was asked for")
+    assert x.asked().count("timeline") <= 5
+
+
+def test_an_empty_token_is_no_next_page(pipeline, x):
+    x.order({"match": TIMELINE, "empty_token": True, "times": 9})
+
+    account = pipeline.accounts(pipeline.extract("posts_5_end"))["posts_5_end"]
+
+    assert (account["outcome"], account["reason"], account["posts"]) == ("complete", None, 5)
+    assert x.asked().count("timeline") == 1
+
+
+def test_an_archive_that_fails_at_large_pages_is_asked_for_smaller_ones(pipeline, x):
+    pipeline.put(tweet_limit=0)
+    x.order({"match": r"search/all.*max_results=(?!100\b)", "status": 503, "times": 99})
+
+    account = pipeline.accounts(pipeline.extract("posts_150_large", "2026-10-20"))["posts_150_large"]
+
+    asked = [request["query"]["max_results"] for request in x.requests() if kind(request) == "search"]
+    assert asked == ["500", "250", "125", "100", "100"]
+    assert (account["outcome"], account["proof"], account["posts"]) == ("complete", "matched", 150)
+
+
+def test_no_post_of_the_next_midnight_is_bought_and_none_of_the_last_second_is_missing(pipeline, x):
+    account = pipeline.refine(pipeline.extract("posts_5_edge"))["posts_5_edge"]
+
+    assert (account["fetched"], account["published"], account["outside"]) == (5, 5, 0)
+    assert account["last_created_at"] == "2026-11-20T23:59:59Z"
+
+
 def test_a_page_without_a_field_that_must_be_there_is_the_last_one_bought(pipeline, x):
     x.order({"match": TIMELINE, "drop_fields": ["public_metrics"], "times": 99})
 
@@ -119,6 +183,35 @@ def test_counts_in_the_vocabulary_of_posts_are_read(pipeline, x):
     bought = pipeline.extract("posts_5_renamed")
 
     assert pipeline.accounts(bought)["posts_5_renamed"]["proof"] == "matched"
+
+
+def test_what_came_although_it_was_excluded_is_told_and_not_published(pipeline, x, caplog):
+    author = {"author_id": posts.user_id("posts_0_unasked"), "public_metrics": {}, "text": "Clear skies"}
+    sent = [
+        author | {"id": f"199000000000000000{n}", "created_at": f"{RECENT}T09:0{n}:00.000Z"} | more
+        for n, more in enumerate(
+            [
+                {"referenced_tweets": [{"type": "retweeted", "id": "7"}]},
+                {"referenced_tweets": [{"type": "replied_to", "id": "7"}]},
+                {"author_id": "7"},
+                {"lang": "zh_TW"},
+            ]
+        )
+    ]
+    x.order(
+        {"match": TIMELINE, "status": 200, "body": {"data": sent[::-1], "meta": {"result_count": len(sent)}}}
+    )
+
+    account = pipeline.refine(pipeline.extract("posts_0_unasked"))["posts_0_unasked"]
+
+    assert (account["published"], account["unasked"], account["rejected"]) == (1, 2, 1)
+    assert account["oddities"] == {"lang: is no language": 1}
+    for told in (
+        "posts_0_unasked: 2 retweets and replies came although they were excluded; none is published",
+        "posts_0_unasked: 1 rejected, author_id: is another author's, not the account's own",
+        "X sends fields that are not as they have to be: lang: is no language",
+    ):
+        assert told in caplog.text
 
 
 def test_a_cut_long_post_raises_an_alarm(pipeline, x, caplog):
@@ -198,7 +291,7 @@ def test_an_old_day_of_accounts_that_are_gone_is_no_empty_green_day(pipeline, x)
 def test_a_walk_interrupted_on_a_recent_day_goes_on_when_the_day_has_become_old(pipeline, x):
     pipeline.put(tweet_limit=0)
     x.order({"match": TIMELINE, "status": 503, "skip": 1})
-    with pytest.raises(Outage):
+    with pytest.raises(AirflowRescheduleException):
         pipeline.extract(WALKER)
     later = datetime(2026, 11, 29, 12, tzinfo=UTC)
     x.clock(later)

@@ -19,7 +19,8 @@ from include.twitter.extract.money import Caps, Money
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.x import X
 from include.twitter.records import AccountRead, Asked
-from include.twitter.run import Run, require_ended, wait_until_settled
+from include.twitter.retry import no_try_for_progress
+from include.twitter.run import Run, wait_until_settled
 
 __all__ = ["extract"]
 
@@ -34,11 +35,11 @@ def extract(run: Run) -> dict[str, Any]:
 
     Every setting is checked before the first call to X, also those that only `load` needs.
     """
-    require_ended(run.day, run.now())
-    asked = Asked(settings.handles(), settings.tweet_limit())
+    run.day.require_collectable(run.now())
+    asked = Asked(settings.handles(), settings.tweet_limit(), settings.threads())
     caps = Caps(*settings.budgets().items())
     access, own = settings.x_access(), settings.own_handle()
-    may_leave = run.day in settings.accept_shrink()
+    may_leave, accepted = run.day in settings.accept_shrink(), settings.accept_id()
     here = lake.deployed()
     wait_until_settled(run.day, settings.settling(), run.now())
     purchase = Purchase(here, run, asked, may_leave=may_leave)
@@ -46,16 +47,15 @@ def extract(run: Run) -> dict[str, Any]:
         log.info("Nothing is missing, nothing is bought: %s", here.url(purchase.key))
         return purchase.summary()
     old = run.day.start < run.now() - TIMELINE_DAYS
-    with purchase.turn():
+    with no_try_for_progress(lambda: purchase.got_further, run.now), purchase.turn():
         collection = Collection(purchase, asked.tweet_limit, old)
         collection.resume()
         read: list[AccountRead] = []
         with Money(here, purchase.name, caps, purchase.bought, run.now) as money:
             if purchase.missing:
-                with X(access, run.now) as x:
-                    read = collection.collect(
-                        Buyer(x, purchase, money, run.day, old, own), Accounts(here), run.now()
-                    )
+                with X(access, run.now, are_known=bool(purchase.bought)) as x:
+                    buyer = Buyer(x, purchase, money, run.day, old, own)
+                    read = collection.collect(buyer, Accounts(here, accepted), run.now())
         purchase.close(read)
     summary = purchase.summary()
     log.info("Bought %s", ", ".join(f"{name} {value}" for name, value in summary.items() if value))

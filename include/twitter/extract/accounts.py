@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,10 +17,13 @@ REMEMBERED_FOR = timedelta(days=30)
 
 
 class Accounts:
-    """The ids of handles with the time they were seen, as kept in `twitter_accounts/accounts.json`."""
+    """The ids of handles with the time they were seen, as kept in `twitter_accounts/accounts.json`.
 
-    def __init__(self, lake: Lake) -> None:
-        self._lake = lake
+    `accepted` are handles that may be another account than before, in lower case, with its id.
+    """
+
+    def __init__(self, lake: Lake, accepted: Collection[tuple[str, str]] = ()) -> None:
+        self._lake, self._accepted = lake, accepted
         self._known = _decoded(lake.read(ACCOUNTS))
 
     def id_of(self, handle: str, at: datetime) -> str | None:
@@ -28,11 +31,21 @@ class Accounts:
         known = self._known.get(handle.lower())
         return known.id if known and at - known.seen_at < REMEMBERED_FOR else None
 
-    def learn(self, answer: Answer) -> None:
-        """Remember the users of a look-up, beside what others learn meanwhile."""
+    def last_id_of(self, handle: str) -> str | None:
+        """The id that the handle had when it was seen last, however long ago."""
+        known = self._known.get(handle.lower())
+        return known.id if known else None
+
+    def accepts(self, handle: str, id_: str) -> bool:
+        """Whether the owner has said that the handle is this account now."""
+        return (handle.lower(), id_) in self._accepted
+
+    def learn(self, answer: Answer, but: Collection[str] = ()) -> None:
+        """Remember the users of a look-up, `but` not those, beside what others learn meanwhile."""
         seen = {
             user["username"].lower(): KnownAccount(user["id"], answer.received_at.replace(microsecond=0))
             for user in answer.posts
+            if user["username"].lower() not in but
         }
         if seen:
             self._known |= seen

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from threading import Event
 
-from include.twitter.answer import Answer
+from include.twitter.answer import Answer, problems
 from include.twitter.day import Day
 from include.twitter.errors import BadRequest, Outage
 from include.twitter.extract.money import Money
-from include.twitter.extract.purchase import COUNTS, LOOKUPS, REFUSED, SEARCHED, Purchase
+from include.twitter.extract.purchase import COUNTS, LOOKUPS, REFUSED, Purchase
 from include.twitter.extract.walk import Reading
 from include.twitter.extract.x import X
 
@@ -39,31 +39,37 @@ class Buyer:
         with self.money.hold("users", len(handles), len(handles)) as bill:
             self._go_on()
             answer = bill(self.x.users(handles))
+            if not (answer.posts or problems(answer.body)):
+                raise Outage(f"X was asked for users and sent none, but {answer.content[:200]!r}")
             self.purchase.stage(LOOKUPS, answer)
-        if not answer.posts and "errors" not in answer.body:
-            raise Outage(f"X was asked for users and sent none, but {answer.content[:200]!r}")
+        if answer.failure:
+            raise Outage(f"X could not look up all users: {answer.failure}")
         return answer
 
-    def count(self, handles: Iterable[str]) -> Answer:
-        """X's own count of the handles' posts."""
+    def count(self, ids: Iterable[str]) -> Answer:
+        """X's own count of the accounts' posts."""
         with self.money.hold("archive_counts" if self.old else "counts", 1, 1) as bill:
             self._go_on()
-            answer = bill(self.x.count(handles, self.day, archive=self.old))
+            answer = bill(self.x.count(ids, self.day, archive=self.old))
             self.purchase.stage(COUNTS, answer)
         return answer
 
-    def page(self, reading: Reading, *, second: bool = False) -> None:
-        """Take an account's walk one page further, or the walk of its second reading."""
-        walk = reading.second if second else reading.walk
-        folder = SEARCHED + reading.username if second else reading.username
-        searched = second or self.old
+    def page(self, reading: Reading, kind: str = "") -> None:
+        """Take one of an account's walks one page further; without a kind, that through its timeline."""
+        walk, folder = reading.of(kind), kind + reading.username
+        searched = bool(kind) or self.old
         own = not searched and self.x.is_user and reading.username.lower() == self.own_handle
         with self.money.hold("own_posts" if own else "posts", walk.page_size, walk.smallest) as bill:
             self._go_on()
             try:
                 if searched:
                     answer = self.x.search(
-                        reading.username, self.day, bill.size, archive=self.old, **walk.where
+                        str(reading.id),
+                        self.day,
+                        bill.size,
+                        archive=self.old,
+                        threads=walk.of_threads,
+                        **walk.where,
                     )
                 else:
                     answer = self.x.timeline(str(reading.id), self.day, bill.size, own=own, **walk.where)
@@ -71,11 +77,19 @@ class Buyer:
                 if not walk.leave_token():
                     raise
                 return
+            except Outage:
+                if not walk.ask_for_less():
+                    raise
+                return
             problem = walk.problem(bill(answer))
             key = self.purchase.stage(f"{REFUSED}{folder}" if problem else folder, answer)
         if problem:
             raise problem
-        reading.take(key, answer, second=second)
+        reading.take(key, answer, kind)
+
+    def pause(self, seconds: float) -> None:
+        """Wait, unless another reader fails meanwhile."""
+        self.stopped.wait(seconds)
 
     def _go_on(self) -> None:
         if self.stopped.is_set():

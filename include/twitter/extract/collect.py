@@ -14,11 +14,12 @@ from functools import partial
 from typing import Any
 
 from include.twitter.answer import Answer
+from include.twitter.errors import OtherAuthors, Refused, TryLater
 from include.twitter.extract.accounts import Accounts, reasons
 from include.twitter.extract.buyer import Buyer, Stopped
 from include.twitter.extract.proof import Proving
-from include.twitter.extract.purchase import COUNTS, LOOKUPS, SEARCHED, Purchase
-from include.twitter.extract.walk import Reading, Walk
+from include.twitter.extract.purchase import COUNTS, KINDS, LOOKUPS, Purchase
+from include.twitter.extract.walk import SEARCHED, THREADS, Reading, Walk
 from include.twitter.extract.x import (
     ARCHIVE_PAGES,
     HANDLES_A_LOOKUP,
@@ -31,6 +32,10 @@ from include.twitter.records import AccountRead
 log = logging.getLogger(__name__)
 
 PROTECTED = "Authorization Error: the account is protected, and the archive shows nothing of it"
+WHICH_ONE = (
+    ". Nothing is bought of {id}: if it is the account you want, add {handle}={id} to Variable "
+    "twitter_accept_id and clear `extract`; if not, put the new handle of the old one into twitter_handles"
+)
 
 
 @dataclass
@@ -45,84 +50,147 @@ class Collection:
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
     """That a look-up of this purchase found, by lower-case handle."""
     counts: list[Answer] = field(default_factory=list)
+    _read_as: dict[str | None, str] = field(default_factory=dict)
+    """The accounts that are there or being read: handles by id."""
 
     def resume(self) -> None:
         """Take every walk to where its staged pages end."""
         day = self.purchase.day
-        first, second = (ARCHIVE_PAGES,) * 2 if self.old else (TIMELINE_PAGES, RECENT_PAGES)
+        self._read_as = dict(self.purchase.has)
+        first, then = (ARCHIVE_PAGES,) * 2 if self.old else (TIMELINE_PAGES, RECENT_PAGES)
         for handle in self.purchase.missing:
-            walks = Walk(day, self.limit, *first), Walk(day, self.limit, *second)
-            self.readings[handle.lower()] = Reading(handle, *walks)
+            self.readings[handle.lower()] = Reading(
+                handle,
+                Walk(day, self.limit, *first),
+                Walk(day, self.limit, *then),
+                Walk(day, self.limit, *then, of_threads=True),
+            )
         for folder, key, answer in self.purchase.staged():
             if folder == LOOKUPS:
                 self._found(answer)
             elif folder == COUNTS:
                 self.counts.append(answer)
-            elif reading := self.readings.get(folder.removeprefix(SEARCHED)):
-                reading.resume(key, answer, second=folder.startswith(SEARCHED))
+            else:
+                kind = next((kind for kind in (SEARCHED, THREADS) if folder.startswith(kind)), "")
+                if reading := self.readings.get(folder.removeprefix(kind)):
+                    reading.resume(key, answer, kind)
         for reading in self.readings.values():
-            reading.walk.leave_token()
-            reading.second.leave_token()
+            for kind in KINDS:
+                reading.of(kind).leave_token()
 
     def collect(self, buyer: Buyer, known: Accounts, at: datetime) -> list[AccountRead]:
-        """Buy what is missing."""
-        self._look_up(buyer, known, at)
-        found = [reading for reading in self.readings.values() if not reading.is_unavailable]
-        _side_by_side(buyer, [partial(_walk, buyer, reading) for reading in found])
-        read = [reading for reading in found if not reading.is_unavailable]
-        _side_by_side(buyer, Proving(buyer, self.counts).jobs(read))
+        """Buy what is missing; an account that X no longer finds by its id is looked up by its handle."""
+        self._look_up(buyer, known, self._unknown(known, at))
+        self._read(buyer)
+        if lost := [reading for name, reading in self.readings.items() if self._is_lost(name)]:
+            self._find_again(buyer, known, lost)
+            self._read(buyer)
+        _side_by_side(buyer, Proving(buyer, self.counts).jobs(self._available))
         return [reading.record() for reading in self.readings.values()]
 
-    def _look_up(self, buyer: Buyer, known: Accounts, at: datetime) -> None:
-        """Find the ids of the accounts; of those still to be read, the archive wants them seen anew.
+    @property
+    def _available(self) -> list[Reading]:
+        return [reading for reading in self.readings.values() if not reading.is_unavailable]
+
+    def _find_again(self, buyer: Buyer, known: Accounts, lost: list[Reading]) -> None:
+        try:
+            self._look_up(buyer, known, lost)
+        except Refused as error:
+            log.warning(
+                "%d accounts that X does not find by their ids are not looked up. %s", len(lost), error
+            )
+
+    def _is_lost(self, name: str) -> bool:
+        return self.readings[name].walk.is_lost and name not in self.users
+
+    def _read(self, buyer: Buyer) -> None:
+        _side_by_side(buyer, [partial(self._walk, buyer, reading) for reading in self._available])
+
+    def _walk(self, buyer: Buyer, reading: Reading) -> None:
+        """Read an account to the end of its day or to the limit, and its threads where they are wanted."""
+        for kind in ("", THREADS) if self.purchase.wants_threads(reading.username) else ("",):
+            walk = reading.of(kind)
+            try:
+                while not (walk.outcome or reading.is_unavailable):
+                    buyer.page(reading, kind)
+            except OtherAuthors as error:
+                reading.give_up(str(error))
+            said = f"{kind}{reading.username}: {walk.reason or walk.outcome}"
+            log.info("%s; posts %d, pages %d", said, walk.returned, walk.pages)
+
+    def _unknown(self, known: Accounts, at: datetime) -> list[Reading]:
+        """The accounts to look up; of those still to be read, the archive wants all seen anew.
 
         A search finds nothing of an account that is gone, and does not say so; a timeline does.
         """
-        asked = []
+        unknown = []
         for name, reading in self.readings.items():
-            line = self.purchase.line(name)
-            reading.id = self.users.get(name, {}).get("id") or (line and line.id) or known.id_of(name, at)
-            if not reading.walk.outcome and (name not in self.users if self.old else not reading.id):
-                asked.append(reading)
-        for start in range(0, len(asked), HANDLES_A_LOOKUP):
-            some = asked[start : start + HANDLES_A_LOOKUP]
+            id_ = self._id_of(name) or known.id_of(name, at)
+            if name not in self.users and (not id_ or (self.old and not reading.walk.outcome)):
+                unknown.append(reading)
+            elif id_:
+                self._recognise(reading, id_, known)
+        return unknown
+
+    def _id_of(self, name: str) -> str | None:
+        """As a look-up of this purchase told it, or as it was bought: one that was away may be another."""
+        line = self.purchase.line(name)
+        bought = line.id if line and line.outcome != "unavailable" else None
+        return self.users.get(name, {}).get("id") or bought
+
+    def _look_up(self, buyer: Buyer, known: Accounts, readings: list[Reading]) -> None:
+        for start in range(0, len(readings), HANDLES_A_LOOKUP):
+            some = readings[start : start + HANDLES_A_LOOKUP]
             answer = buyer.users([reading.username for reading in some])
-            known.learn(answer)
             self._found(answer)
-            unknown = reasons(answer, [reading.username for reading in some])
+            gone = reasons(answer, [reading.username for reading in some])
+            refused = []
             for reading in some:
-                reading.id = self.users.get(reading.username.lower(), {}).get("id")
-                if reading.username in unknown:
-                    reading.give_up(unknown[reading.username])
-        self._refuse_the_unreadable()
+                name = reading.username.lower()
+                if reading.username not in gone:
+                    if not self._recognise(reading, self.users[name]["id"], known):
+                        refused.append(name)
+                elif not reading.is_unavailable:
+                    reading.give_up(gone[reading.username])
+            known.learn(answer, but=refused)
 
     def _found(self, answer: Answer) -> None:
         self.users |= {user["username"].lower(): user for user in answer.posts}
 
-    def _refuse_the_unreadable(self) -> None:
-        seen = self.purchase.has
-        for name, reading in self.readings.items():
-            if not reading.walk.outcome and self.old and self.users[name].get("protected"):
-                reading.give_up(PROTECTED)
-            elif not reading.walk.outcome and reading.id in seen:
-                reading.give_up(
-                    f"the same account as {seen[reading.id]}: take one of them out of twitter_handles, or "
-                    "let the day lose the other by twitter_accept_shrink"
-                )
-            seen.setdefault(reading.id, reading.username)
+    def _recognise(self, reading: Reading, id_: str, known: Accounts) -> bool:
+        """Read this account for the handle; False where it was another one's, and that was not accepted."""
+        line = self.purchase.line(reading.username)
+        had = [line.id if line else None, known.last_id_of(reading.username)]
+        if former := next((other for other in had if other not in (None, id_)), None):
+            told = f"the handle has become another account: {id_}, and it was {former}"
+            if not known.accepts(reading.username, id_):
+                reading.id = former
+                reading.give_up(told + WHICH_ONE.format(handle=reading.username, id=id_))
+                return False
+            log.warning("%s: %s. Accepted by twitter_accept_id", reading.username, told)
+        reading.belong_to(id_)
+        if not reading.walk.outcome:
+            self._refuse_the_unreadable(reading)
+        if not reading.is_unavailable:
+            self._read_as.setdefault(id_, reading.username)
+        return True
 
-
-def _walk(buyer: Buyer, reading: Reading) -> None:
-    """Read an account to the end of its day or to the limit."""
-    walk = reading.walk
-    while not walk.outcome:
-        buyer.page(reading)
-    said = walk.reason or walk.outcome
-    log.info("%s: %s; posts %d, pages %d", reading.username, said, walk.returned, walk.pages)
+    def _refuse_the_unreadable(self, reading: Reading) -> None:
+        same = self._read_as.get(str(reading.id), reading.username)
+        if self.old and self.users[reading.username.lower()].get("protected"):
+            reading.give_up(PROTECTED)
+        elif same != reading.username:
+            reading.give_up(
+                f"the same account as {same}: take one of them out of twitter_handles, or "
+                "let the day lose the other by twitter_accept_shrink"
+            )
 
 
 def _side_by_side(buyer: Buyer, jobs: Iterable[Callable[[], None]]) -> None:
-    """Run the jobs, several at once; the first failure keeps the others from buying more."""
+    """Run the jobs, several at once; the first failure keeps the others from buying more.
+
+    Of several failures the one that needs a person is raised, and one that passes by itself last.
+    """
     with ThreadPoolExecutor(READERS) as pool:
         running = [pool.submit(job) for job in jobs]
         try:
@@ -136,6 +204,6 @@ def _side_by_side(buyer: Buyer, jobs: Iterable[Callable[[], None]]) -> None:
                 buyer.stopped.set()
                 pool.shutdown(cancel_futures=True)
     errors = [error for job in running if not job.cancelled() and (error := job.exception())]
-    for error in errors:
-        if not isinstance(error, Stopped):
-            raise error
+    errors = [error for error in errors if not isinstance(error, Stopped)]
+    if errors:
+        raise min(errors, key=lambda error: isinstance(error, TryLater) - isinstance(error, Refused))

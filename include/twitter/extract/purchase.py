@@ -21,8 +21,9 @@ from msgspec.structs import asdict
 
 from include.twitter.answer import Answer
 from include.twitter.day import Day
-from include.twitter.errors import Busy
+from include.twitter.errors import Busy, TryLater
 from include.twitter.extract.money import cost, dollars, month_of
+from include.twitter.extract.walk import SEARCHED, THREADS
 from include.twitter.lake import Lake
 from include.twitter.records import AccountRead, Asked, Bought, Manifest, Writer, decoded, encoded, total
 from include.twitter.run import Run
@@ -33,8 +34,8 @@ TURN = timedelta(minutes=1)
 # Folders beside those of the accounts: the hyphen keeps them apart from every handle.
 LOOKUPS = "users-by"
 COUNTS = "counts-of"
-SEARCHED = "search-"
-"""Prefix: what a search found of an account whose timeline came short of X's own count."""
+KINDS = ("", SEARCHED, THREADS)
+"""Prefixes of the folders of an account's pages."""
 REFUSED = "refused-"
 """Prefix: an account's answers that were paid for and could not be used."""
 
@@ -65,6 +66,8 @@ class Purchase:
         self._pages: dict[str, list[str]] = defaultdict(list)
         self.bought = dict(self.manifest.bought)
         """What X has billed for it so far, by the UTC month of the request."""
+        self.got_further = False
+        """Whether something was staged that brings it nearer to its end."""
         self._token = uuid4().hex
         self._writing = RLock()
         self._over = Event()
@@ -112,9 +115,14 @@ class Purchase:
         return [handle for handle in self._asked.handles if not self._has(self.line(handle))]
 
     def _has(self, line: AccountRead | None) -> bool:
-        if line is None or line.outcome == "unavailable":
+        if line is None or line.outcome == "unavailable" or (self._asked.threads and not line.threads):
             return False
         return line.outcome == "complete" or 0 < self._asked.tweet_limit <= line.limit
+
+    def wants_threads(self, handle: str) -> bool:
+        """Whether the account's replies to itself are wanted, or were when it was bought."""
+        line = self.line(handle)
+        return self._asked.threads or bool(line and line.threads)
 
     def line(self, handle: str) -> AccountRead | None:
         """What it has of an account since it was closed last."""
@@ -160,7 +168,7 @@ class Purchase:
             self.keep_turn()
 
     def _hand_over(self) -> None:
-        with self._writing, suppress(Busy):
+        with self._writing, suppress(TryLater):  # what ended the turn is what is to be told
             self._over.set()
             if self.manifest.writer:
                 self.manifest.writer = None
@@ -190,7 +198,7 @@ class Purchase:
         accounts of which something is missing."""
         going_on = [handle.lower() for handle in self.missing]
         keys = [key for name in going_on if name in self._lines for key in self._lines[name].pages]
-        keys += [key for name in going_on for key in (*self._pages[name], *self._pages[SEARCHED + name])]
+        keys += [key for name in going_on for kind in KINDS for key in self._pages[kind + name]]
         keys += [key for pages in self._pages.values() for key in pages if key not in self._closed]
         keys = list(dict.fromkeys(keys))
         for key, answer in zip(keys, self._lake.answers(keys), strict=True):
@@ -211,6 +219,7 @@ class Purchase:
         self._lake.swap(key, answer.to_bytes(self._token), None)
         with self._writing:
             self._book(answer)
+            self.got_further |= not answer.unavailable
         return key
 
     def _book(self, answer: Answer) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -21,11 +21,12 @@ from airflow.sdk.log import mask_secret
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from include.twitter.answer import Answer, decoded
+from include.twitter.answer import Answer, decoded, problems
 from include.twitter.day import Day
 from include.twitter.errors import (
     BadKeys,
     BadRequest,
+    KeysInDoubt,
     NoAccess,
     NoCredits,
     Outage,
@@ -46,7 +47,7 @@ TIMELINE_PAGES, RECENT_PAGES, ARCHIVE_PAGES = (5, 100), (10, 100), (10, 500)
 HANDLES_A_LOOKUP = 100
 """X's own limit."""
 HANDLES_A_COUNT, LONGEST_QUERY = 20, 512
-"""Handles of a count, and characters that X takes in a query of recent posts."""
+"""Accounts of a count, and characters that X takes in a query of recent posts."""
 
 TRANSPORT_ERRORS = (
     requests.ConnectionError,
@@ -57,26 +58,44 @@ TRANSPORT_ERRORS = (
 WRONG_CONSUMER_KEYS = 99
 """X's code, from the days of v1.1, at the token exchange."""
 
-# X bills posts, not fields: ask for all that is public and could be wanted from the raw answers later.
+# X bills posts, not fields: all that X's descriptions name is asked for, since what is wanted later has to be
+# bought again. Left out are the counts that only a post's own author may ask for, and `article_title`, which
+# 2.166 does not know: `article` has the title.
 POST_FIELDS = [
+    "article",
     "attachments",
     "author_id",
+    "card_uri",
+    "community_id",
+    "context_annotations",
     "conversation_id",
     "created_at",
+    "display_text_range",
     "edit_controls",
     "edit_history_tweet_ids",
     "entities",
+    "geo",
     "id",
     "in_reply_to_user_id",
     "lang",
+    "matched_media_notes",
+    "media_metadata",
+    "note_request_suggestions",
     "note_tweet",
+    "paid_partnership",
     "possibly_sensitive",
     "public_metrics",
     "referenced_tweets",
     "reply_settings",
+    "scopes",
+    "source",
+    "suggested_source_links",
+    "suggested_source_links_with_counts",
     "text",
     "withheld",
 ]
+ARCHIVE_FIELDS = [name for name in POST_FIELDS if name != "context_annotations"]
+"""With the annotations X refuses a page of more than 100: docs/decisions/0020."""
 
 # tweepy writes the bearer token into its debug log, oauthlib the consumer key and every signature.
 for chatty in ("tweepy", "oauthlib", "requests_oauthlib", "urllib3"):
@@ -86,7 +105,8 @@ for chatty in ("tweepy", "oauthlib", "requests_oauthlib", "urllib3"):
 class X:
     """A connection to X that several threads may use; `clock` tells when an answer was received."""
 
-    def __init__(self, access: XAccess, clock: Callable[[], datetime]) -> None:
+    def __init__(self, access: XAccess, clock: Callable[[], datetime], *, are_known: bool = False) -> None:
+        """`are_known` says that X has taken these keys before: one refusal then is no proof against them."""
         self._clock = clock
         self.is_user = access.user
         """Whether it asks in a user's name."""
@@ -99,6 +119,8 @@ class X:
             return_type=requests.Response,
         )
         self._client.session = self._session = _Session(access.host)
+        if are_known:
+            self._session.taken.add("OAuth" if self.is_user else "Bearer")
         self._access = access
         self._turn = Lock()
         self._next_turn = 0.0
@@ -126,7 +148,7 @@ class X:
         """One page of an account's posts of a day, newest first; `size` is 5 to 100.
 
         `own` posts are billed at a fifth. `where` is the page's `token`, or the post to go on `below`.
-        `end_time` is inclusive at X: a post of the next midnight may come, and is cut on our side.
+        Its `end_time` is inclusive, other than that of searches and counts: the day's last second.
         """
         return self._answer(
             "own_posts" if own else "posts",
@@ -134,30 +156,34 @@ class X:
             user_id,
             exclude=["retweets", "replies"],
             user_auth=self.is_user,
-            **_page(day, size, "pagination_token", **where),
+            **_page(day, size, "pagination_token", end=day.end - timedelta(seconds=1), **where),
         )
 
-    def search(self, handle: str, day: Day, size: int, *, archive: bool, **where: Any) -> Answer:
-        """One page of the same posts from the search, newest first.
+    def search(
+        self, user_id: str, day: Day, size: int, *, archive: bool, threads: bool = False, **where: Any
+    ) -> Answer:
+        """One page of the same posts from the search, newest first; or of the account's `threads`.
 
         `archive` takes them from the full archive (`size` 10 to 500, one request a second, app-only), else
         from the last seven days (10 to 100).
         """
-        asked = _page(day, size, "next_token", **where)
+        asked = _page(day, size, "next_token", end=day.end, **where)
+        wanted = thread_query(user_id) if threads else query([user_id])
         if archive:
             self._wait_for_the_archive()
-            return self._answer("posts", self._app_only().search_all_tweets, query([handle]), **asked)
+            asked["tweet_fields"] = ARCHIVE_FIELDS
+            return self._answer("posts", self._app_only().search_all_tweets, wanted, **asked)
         asked["user_auth"] = self.is_user
-        return self._answer("posts", self._client.search_recent_tweets, query([handle]), **asked)
+        return self._answer("posts", self._client.search_recent_tweets, wanted, **asked)
 
-    def count(self, handles: Iterable[str], day: Day, *, archive: bool) -> Answer:
-        """X's own count of the handles' posts of a day: app-only, billed per request."""
-        asked: dict[str, Any] = {"start_time": day.start, "end_time": day.end, "granularity": "day"}
+    def count(self, user_ids: Iterable[str], day: Day, *, archive: bool) -> Answer:
+        """X's own count of the accounts' posts of a day, hour by hour: app-only, billed per request."""
+        asked: dict[str, Any] = {"start_time": day.start, "end_time": day.end, "granularity": "hour"}
         client = self._app_only()
         if archive:
             self._wait_for_the_archive()
-            return self._answer("archive_counts", client.get_all_tweets_count, query(handles), **asked)
-        return self._answer("counts", client.get_recent_tweets_count, query(handles), **asked)
+            return self._answer("archive_counts", client.get_all_tweets_count, query(user_ids), **asked)
+        return self._answer("counts", client.get_recent_tweets_count, query(user_ids), **asked)
 
     def _app_only(self) -> tweepy.Client:
         """The client with a bearer token, without which X does not open its archive."""
@@ -192,17 +218,25 @@ class X:
         return token
 
 
-def query(handles: Iterable[str]) -> str:
-    """The accounts' own posts, neither retweets nor replies: what a walk through a timeline returns."""
-    return f"({' OR '.join(f'from:{handle}' for handle in handles)}) -is:retweet -is:reply"
+def query(user_ids: Iterable[str]) -> str:
+    """The accounts' own posts, neither retweets nor replies: what a walk through a timeline returns.
+
+    An account is its id: a handle may have become another's.
+    """
+    return f"({' OR '.join(f'from:{user_id}' for user_id in user_ids)}) -is:retweet -is:reply"
+
+
+def thread_query(user_id: str) -> str:
+    """The account's replies to itself: the later posts of its threads, which a timeline leaves out."""
+    return f"(from:{user_id}) to:{user_id} is:reply -is:retweet"
 
 
 def _page(
-    day: Day, size: int, name: str, token: str | None = None, below: int | None = None
+    day: Day, size: int, name: str, end: datetime, token: str | None = None, below: int | None = None
 ) -> dict[str, Any]:
     """The parameters of a page; `name` is that of its token's."""
-    end = {"until_id": below} if below else {"end_time": day.end}
-    return {"start_time": day.start, **end, "max_results": size, name: token, "tweet_fields": POST_FIELDS}
+    until = {"until_id": below} if below else {"end_time": end}
+    return {"start_time": day.start, **until, "max_results": size, name: token, "tweet_fields": POST_FIELDS}
 
 
 class _Session(requests.Session):
@@ -211,6 +245,8 @@ class _Session(requests.Session):
     def __init__(self, host: str) -> None:
         super().__init__()
         self._host = host
+        self.taken: set[str] = set()
+        """Schemes of authorization, `OAuth` and `Bearer`, whose keys X has taken."""
         # Only connecting is tried again here: a request that X may have read may have been billed.
         retry = Retry(total=None, connect=2, read=0, redirect=0, status=0, other=0, backoff_factor=0.5)
         self.mount(host, HTTPAdapter(pool_maxsize=READERS, max_retries=retry))
@@ -225,8 +261,16 @@ class _Session(requests.Session):
             # Its text may quote the request; the class and the host say enough.
             raise Outage(f"X cannot be reached: {type(error).__name__} on {method} {url}.") from None
         if response.status_code != 200:
-            raise error_of(response)
+            raise self._doubted(error_of(response), response)
+        self.taken.add(_scheme(response))
         return response
+
+    def _doubted(self, error: PipelineError, response: requests.Response) -> PipelineError:
+        """The error, or the doubt in it where X refuses keys that it took: it had hours of that in 2026."""
+        is_odd = isinstance(error, BadKeys) and _scheme(response) in self.taken
+        return (
+            KeysInDoubt(f"{error} But X took them before: they are tried again first.") if is_odd else error
+        )
 
 
 def error_of(response: requests.Response) -> PipelineError:
@@ -238,6 +282,11 @@ def error_of(response: requests.Response) -> PipelineError:
     said = _said(response, problem)
     keys = f"Connection {X_CONNECTION}"
     match response.status_code:
+        case status if status in (404, 408) or status >= 500:
+            # X has answered 404 for hours in an outage of its own; an account that is gone is a 200.
+            return Outage(f"{said} X has a problem of its own; it is tried again.")
+        case status if status != 429 and response.content.strip() and not isinstance(body, dict):
+            return Outage(f"{said} That is no word of X, but of something in front of it; it is tried again.")
         case 400:
             return BadRequest(f"{said} X calls the request malformed: a defect here or a change at X.")
         case 401:
@@ -265,10 +314,12 @@ def error_of(response: requests.Response) -> PipelineError:
             )
         case 429:
             return RateLimited(f"{said} The rate window is used up.", at=_reset(response))
-        case status if status in (404, 408) or status >= 500:
-            # X has answered 404 for hours in an outage of its own; an account that is gone is a 200.
-            return Outage(f"{said} X has a problem of its own; it is tried again.")
     return UnexpectedAnswer(f"{said} The pipeline does not know this answer.")
+
+
+def _scheme(response: requests.Response) -> str:
+    """How the request was authorized: `OAuth`, `Bearer` or `Basic`."""
+    return str(response.request.headers.get("Authorization", "")).partition(" ")[0]
 
 
 def _said(response: requests.Response, problem: dict[str, Any] | None = None) -> str:
@@ -278,7 +329,7 @@ def _said(response: requests.Response, problem: dict[str, Any] | None = None) ->
     if problem is None:
         return said
     details = [problem.get("title"), problem.get("detail"), problem.get("reason")]
-    details += [error.get("message") for error in problem.get("errors") or [] if isinstance(error, dict)]
+    details += [error.get("message") for error in problems(problem)]
     words = (
         "; ".join(str(detail).rstrip(".") for detail in details if detail)
         or response.text[:200].strip()
@@ -288,7 +339,7 @@ def _said(response: requests.Response, problem: dict[str, Any] | None = None) ->
 
 
 def _codes(problem: dict[str, Any]) -> list[Any]:
-    return [error.get("code") for error in problem.get("errors") or [] if isinstance(error, dict)]
+    return [error.get("code") for error in problems(problem)]
 
 
 def _reset(response: requests.Response) -> datetime | None:

@@ -28,7 +28,7 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
     wanted = {handle.lower() for handle in settings.handles()}
     accepted = run.day in settings.accept_shrink()
     candidate = _candidate(here, staged)
-    if len(candidate.missing) == len(candidate.accounts):
+    if len(candidate.missing) == len(candidate.accounts) and not candidate.totals.published:
         raise Incomplete(
             f"Nothing is published: no account of {run.day} could be read. {_named(candidate.missing)}"
         )
@@ -65,12 +65,22 @@ def _require_complete(run: Run, candidate: Receipt, wanted: set[str]) -> None:
     if waived := [account for account in missing if account.username.lower() not in wanted]:
         log.warning("Waived, since they left twitter_handles: %s", _named(waived))
     if missing := [account for account in missing if account.username.lower() in wanted]:
+        cut = sum(account.published > 0 for account in missing)
+        parts = [("without", len(missing) - cut), ("with a part of", cut)]
+        told = ", ".join(f"{how} {number}" for how, number in parts if number)
         raise Incomplete(
-            f"{run.day} is published without {len(missing)} of {len(candidate.accounts)} accounts. "
-            f"{_named(missing)} Clear `extract` to ask for them again, or take them out of twitter_handles "
-            "and clear `load`."
+            f"{run.day} is published {told} of {len(candidate.accounts)} accounts. {_named(missing)} "
+            "Clear `extract` to ask for them again, or take them out of twitter_handles and clear `load`."
         )
 
 
 def _named(missing: Iterable[AccountReceipt]) -> str:
-    return " ".join(f"{account.username}: {account.reason}" for account in missing)
+    return " ".join(map(_in_words, missing))
+
+
+def _in_words(account: AccountReceipt) -> str:
+    """Why an account is missing; what came before X took it away was paid for, and is published."""
+    why = f"{account.username}: {(account.reason or '').rstrip('.')}."
+    if not account.published:
+        return why
+    return f"{why} {account.published} rows of it came before that, and are published."

@@ -1,7 +1,7 @@
 """The second box of the graph: refines what was bought into the day's candidates, without a call to X.
 
-`post` is a post as X sends it, `refine` makes rows of posts, `contract` is the promise to readers,
-`partition` the files of a day, `receipt` the account of it.
+`post` is a post as X sends it, `text` what people read of it, `refine` makes rows of posts, `contract` is the
+promise to readers, `partition` the files of a day, `receipt` the account of it.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
     here.write(f"{staging}receipt.json", encoded(candidate))
     if drift := candidate.totals.drift:
         log.warning("X sends fields that are new: %s", ", ".join(drift))
+    if oddities := candidate.totals.oddities:
+        log.warning("X sends fields that are not as they have to be: %s", ", ".join(oddities))
     for line in receipt.readable(candidate):
         log.info(line)
     receipt.require_few_rejected(candidate, here.url(f"{staging}{Path(run.day.rejected).name}"))
@@ -71,13 +73,27 @@ def _refined(here: Lake, run: Run, manifest: Manifest, partition: Partition) -> 
         partition.append(batch)
         for tally in batch.tallies:
             entries.append(receipt.entry(accounts[len(entries)], tally))
-            for alarm in tally.alarms:
-                log.warning("%s: %s", tally.username, alarm)
+            _tell(tally)
     return entries
+
+
+def _tell(tally: refine.Tally) -> None:
+    """What people should know of an account beside its rows."""
+    if unasked := tally.counts["unasked"]:
+        log.warning(
+            "%s: %d retweets and replies came although they were excluded; none is published",
+            tally.username,
+            unasked,
+        )
+    for reason, number in tally.reasons.items():
+        log.warning("%s: %d rejected, %s", tally.username, number, reason)
+    for alarm in tally.alarms:
+        log.warning("%s: %s", tally.username, alarm)
 
 
 def _sources(here: Lake, accounts: list[AccountRead]) -> Iterator[refine.Source]:
     """The accounts with their answers: those of the next ones are read ahead."""
     answers = here.answers(page for account in accounts for page in account.pages)
     for account in accounts:
-        yield refine.Source(account.username, account.id, islice(answers, len(account.pages)))
+        pages = islice(answers, len(account.pages))
+        yield refine.Source(account.username, account.id, pages, account.threads)

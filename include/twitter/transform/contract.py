@@ -21,6 +21,8 @@ VERSION = "1"
 READ_CSV = "pd.read_csv(path, dtype=str, keep_default_na=False)"
 """The line that reads the CSV right: ids keep their digits, a post that says just NA stays one."""
 
+NOT_OWN = "is another author's, not the account's own"
+"""Why a post of another author is rejected."""
 MOMENTS = "%Y-%m-%dT%H:%M:%SZ"
 LINE_BREAKS = re.compile("[\r\n\v\f\x1c-\x1e\u0085\u2028\u2029]+")
 """What becomes one space in the CSV, so that a record is a line for every reader."""
@@ -55,7 +57,12 @@ COLUMNS = (
     Column("tweet_id", STRING, "the post's id; unique in the table"),
     Column("created_at", MOMENT, "when it was posted, inside the day"),
     Column("username", STRING, "the account, as `twitter_handles` writes it"),
-    Column("text", STRING, "the whole text, also of long posts; links expanded, HTML entities resolved"),
+    Column(
+        "text",
+        STRING,
+        "the whole text, also of long posts and articles; links whole, HTML entities resolved, NUL as "
+        "U+FFFD; empty where a post is a picture alone",
+    ),
     Column("likes", INTEGER, "", optional=True),
     Column("retweets", INTEGER, "", optional=True),
     Column("replies", INTEGER, "", optional=True),
@@ -72,7 +79,7 @@ COLUMNS = (
     Column("hashtags", TEXTS, "without `#`, in order"),
     Column("mentions", TEXTS, "user names without `@`, in order"),
     Column("cashtags", TEXTS, "stock symbols without `$`, in order"),
-    Column("urls", TEXTS, "expanded links, in order, without X's own link to attached media"),
+    Column("urls", TEXTS, "the links of its author, expanded, in order; none to attached media"),
     Column("url", STRING, "permalink"),
     Column("author_id", STRING, "the account's id"),
     Column("conversation_id", STRING, "id of the post that began the thread", optional=True),
@@ -82,7 +89,13 @@ COLUMNS = (
     Column("captured_at", MOMENT, "when X answered: the moment that the counts are of"),
 )
 NAMES = [column.name for column in COLUMNS]
-IDS = ["tweet_id", "conversation_id", "original_tweet_id"]
+SHAPES = {
+    "tweet_id": ("is no id", r"^[0-9]{1,19}\Z"),
+    "conversation_id": ("is no id", r"^[0-9]{1,19}\Z"),
+    "original_tweet_id": ("is no id", r"^[0-9]{1,19}\Z"),
+    "lang": ("is no language", r"^[A-Za-z0-9-]+\Z"),
+}
+"""What columns of strings look like, and what is said of a value that does not."""
 METRICS = ["likes", "retweets", "replies", "quotes", "bookmarks", "impressions"]
 PARQUET_SCHEMA = pyarrow.schema(
     [pyarrow.field(column.name, column.kind.parquet, nullable=column.optional) for column in COLUMNS]
@@ -92,16 +105,15 @@ PARQUET_SCHEMA = pyarrow.schema(
 def schema(day: Day, own_ids: pd.Series) -> pa.DataFrameSchema:
     """The contract for rows of a day; `own_ids` has the id of each row's account."""
     checks = {
-        **{name: [pa.Check.str_matches(r"^[0-9]{1,19}\Z", error="is no id")] for name in IDS},
+        **{name: [pa.Check.str_matches(shape, error=what)] for name, (what, shape) in SHAPES.items()},
         "created_at": [pa.Check(lambda at: (at >= day.start) & (at < day.end), error=f"is not on {day}")],
         "author_id": [
             pa.Check(
                 lambda ids: (ids == own_ids).fillna(False).astype(bool),
-                error="is not the account's own",
+                error=NOT_OWN,
                 ignore_na=False,
             )
         ],
-        "lang": [pa.Check.str_matches(r"^[A-Za-z0-9-]+\Z", error="is no language")],
         **{metric: [pa.Check.ge(0, error="is negative")] for metric in METRICS},
     }
     columns = {

@@ -1,18 +1,46 @@
 """A post as X sends it, in both of its vocabularies: the fields that are read, with their types.
 
 Source: X's OpenAPI descriptions 2.166 (tweets) and 2.167 (posts). What X sends beside these is kept in the
-raw answers; a field that is absent is None, never invented.
+raw answers; a field that is absent is None, never invented. One that is not as it has to be costs itself and
+never the post: only `id`, `text`, `created_at` and `author_id` are needed.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from functools import reduce
+from operator import getitem
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
-Count = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Name = Annotated[str, Meta(min_length=1)]
+
+NEEDED = ("id", "text", "created_at", "author_id")
+"""Without one of these there is no row."""
+MADE_OF = ("tag", "username", "type", "text")
+"""What a hashtag, a mention, a reference or a note is gone without."""
+UNKNOWN = {"start": 0, "end": 0, "url": ""}
+"""What stands in a link for what X did not tell: it is looked for in the text."""
+
+INDEX = re.compile(r"\[\d+\]")
+
+LONG_POSTS_BEGAN = "2023-02-08"
+SHORTEST_CUT = 140
+"""Characters: X cuts a long post at 280, of which those of some scripts count as two."""
+PICTURE = re.compile(
+    r"https?://(?:\w+\.)?(?:x|twitter)\.com/(?:i/web|\w+)/status/(\d+)/(?:photo|video)/\d+", re.ASCII
+)
+ONLY_LINKS = re.compile(r"(\s*https?://t\.co/\w+)+\s*", re.ASCII)
+NOTICE = re.compile(
+    r"(@\w{1,15}['\u2019]s account|This (Tweet|Post) from @\w{1,15}) "
+    r"(is temporarily unavailable because it violates|has been withheld) "
+)
+"""How X's words in the place of the author's begin. Most end in `Learn more`, whose link is not in them."""
 
 
 class Malformed(Exception):
@@ -27,11 +55,11 @@ class Nothing(Struct, forbid_unknown_fields=True):
 
 
 class Hashtag(Struct):
-    tag: str
+    tag: Name
 
 
 class Mention(Struct):
-    username: str
+    username: Name
 
 
 class Link(Struct):
@@ -42,8 +70,11 @@ class Link(Struct):
     url: str
     expanded_url: str | None = None
     unwound_url: str | None = None
+    """Where X's crawler ended: also at a log-in, a consent or an error page."""
+    status: int | None = None
+    """What the crawler was answered there."""
     media_key: str | None = None
-    """Set where it is X's own link to media attached to the post."""
+    """Set where it is X's own link to media attached to the post; old posts have none."""
 
 
 class Entities(Struct):
@@ -52,12 +83,28 @@ class Entities(Struct):
     cashtags: list[Hashtag] | Nothing | None = None
     urls: list[Link] | Nothing | None = None
 
+    def within(self, text: str) -> Entities:
+        """Those that stand in a text: of a cut post all that is the author's, and not X's own link to it."""
+        return Entities(
+            [hashtag for hashtag in self.hashtags or () if hashtag.tag in text],
+            [mention for mention in self.mentions or () if mention.username in text],
+            [cashtag for cashtag in self.cashtags or () if cashtag.tag in text],
+            [link for link in self.urls or () if link.url in text],
+        )
+
 
 class Note(Struct):
     """The whole of a long post, whose `text` is cut."""
 
-    text: str
+    text: Name
     entities: Entities | None = None
+
+
+class Article(Struct):
+    """What a post is about that has nothing but a link to it."""
+
+    title: str | None = None
+    plain_text: str | None = None
 
 
 class Reference(Struct):
@@ -86,6 +133,7 @@ class Post(Struct):
     entities: Entities | None = None
     note_tweet: Note | None = None
     note_post: Note | None = None
+    article: Article | None = None
     referenced_tweets: list[Reference] | Nothing | None = None
     referenced_posts: list[Reference] | Nothing | None = None
     edit_history_tweet_ids: list[str] | None = None
@@ -98,36 +146,86 @@ class Post(Struct):
         return self.note_tweet or self.note_post
 
     @property
+    def links(self) -> Iterable[Link]:
+        return (self.entities and self.entities.urls) or ()
+
+    @property
+    def written(self) -> tuple[str, Entities]:
+        """What its author wrote: the article, the note or the text, with the entities of that."""
+        if self.article and self.article.plain_text and ONLY_LINKS.fullmatch(self.text):
+            return "\n\n".join(filter(None, [self.article.title, self.article.plain_text])), Entities()
+        note = self.note
+        if not note:
+            return self.text, self.entities or Entities()
+        if note.entities or not self.entities:
+            return note.text, note.entities or Entities()
+        return note.text, self.entities.within(note.text)
+
+    @property
     def alarm(self) -> str | None:
         """Why its text is not the author's whole one, where it is not."""
-        if self.is_cut:
-            return "a long post, cut: its whole text did not arrive"
-        if self.is_withheld:
+        if self.withheld and self.is_withheld:
             return "withheld: its text is X's notice, not the author's"
+        links = self.links
+        if links and self._is_cut(links):
+            return "a long post, cut: its whole text did not arrive"
+        if self._is_notice(links):
+            return "unavailable: its text is X's notice, not the author's"
+        if links and self._is_article(links) and not (self.article and self.article.plain_text):
+            return "an article: its text did not arrive"
         return None
 
     @property
     def is_withheld(self) -> bool:
         """Whether X shows a notice in its place; withheld in some countries alone, it comes whole."""
-        return isinstance(self.withheld, dict) and "scope" in self.withheld
+        return isinstance(self.withheld, dict) and bool(self.withheld.get("scope"))
 
-    @property
-    def is_cut(self) -> bool:
-        """Whether it is a long post whose whole text did not arrive: it links to itself, and has no note."""
-        if self.note or not self.entities or not self.entities.urls:
-            return False
+    def _is_notice(self, links: Iterable[Link]) -> bool:
+        """Whether X's words stand in its place without `withheld`."""
+        if NOTICE.match(self.text):
+            return True
+        return "Learn more" in self.text and any(link.url not in self.text for link in links)
+
+    def _is_cut(self, links: Iterable[Link]) -> bool:
+        """Whether it is a long post whose whole text did not arrive: it links to itself, and has no note.
+
+        Before there were long posts, edited ones linked to themselves, and were whole.
+        """
         own = f"/i/web/status/{self.id}"
-        return any((link.expanded_url or "").endswith(own) for link in self.entities.urls)
+        for link in links:
+            if link.expanded_url and link.expanded_url.endswith(own) and not self.note:
+                before = self.text.partition(link.url or "\0")[0].rstrip()
+                return self.created_at >= LONG_POSTS_BEGAN and (
+                    before.endswith("…") or len(before) >= SHORTEST_CUT
+                )
+        return False
+
+    def _is_article(self, links: Iterable[Link]) -> bool:
+        """Whether it is nothing but the link to an article."""
+        found = ONLY_LINKS.fullmatch(self.text)
+        return bool(found) and any("/i/article/" in (link.expanded_url or "") for link in links)
+
+    def is_picture(self, link: Link) -> bool:
+        """Whether it is X's own link to media attached to the post."""
+        if link.media_key:
+            return True
+        found = PICTURE.match(link.expanded_url or "")
+        return found is not None and found[1] in (self.id, *self.versions)
 
     @property
     def references(self) -> Iterable[Reference]:
-        """The posts that it quotes or answers."""
+        """The posts that it quotes."""
         return self.referenced_tweets or self.referenced_posts or ()
+
+    @property
+    def versions(self) -> list[str]:
+        """The ids of all its edits, from the first."""
+        return self.edit_history_tweet_ids or self.edit_history_post_ids or [self.id]
 
     @property
     def original_id(self) -> str:
         """The id of its first version: what stays the same over edits."""
-        return (self.edit_history_tweet_ids or self.edit_history_post_ids or [self.id])[0]
+        return self.versions[0]
 
 
 # msgspec reads a type when it is first used, and crashes if two threads are the first: it is read here.
@@ -136,10 +234,22 @@ msgspec.json.Decoder(Post)
 FIELDS = frozenset(Post.__struct_fields__) | {
     # asked for, or always sent, and kept in the raw answers alone
     "attachments",
+    "card_uri",
     "community_id",
+    "context_annotations",
+    "display_text_range",
     "edit_controls",
+    "geo",
     "in_reply_to_user_id",
+    "matched_media_notes",
+    "media_metadata",
+    "note_request_suggestions",
+    "paid_partnership",
     "reply_settings",
+    "scopes",
+    "source",
+    "suggested_source_links",
+    "suggested_source_links_with_counts",
 }
 METRICS = frozenset(Metrics.__struct_fields__)
 
@@ -153,20 +263,41 @@ def unknown_fields(raw: Mapping[str, Any]) -> list[str]:
     return sorted(unknown)
 
 
-def parsed(raw: Any) -> Post:
-    """The post in a decoded answer; a Malformed says which field is not as it has to be."""
-    try:
-        return msgspec.convert(raw, Post)
-    except msgspec.ValidationError as error:
-        raise Malformed(_reason(str(error))) from None
+def parsed(raw: Any, oddities: Counter[str] | None = None) -> Post:
+    """The post in a decoded answer; what is odd about it is taken out of `raw`, and counted.
+
+    A Malformed says which of the needed fields is not as it has to be.
+    """
+    while True:
+        try:
+            return msgspec.convert(raw, Post)
+        except msgspec.ValidationError as error:
+            where, what = _complaint(str(error))
+        if where in ("", *NEEDED):
+            raise Malformed(f"{where or 'post'}: {what}")
+        _take_out(raw, where)
+        if oddities is not None:
+            oddities[f"{INDEX.sub('[]', where)}: {what}"] += 1
 
 
-def _reason(said: str) -> str:
-    """What msgspec says, with the field in front, as the contract's reasons have it."""
+def _complaint(said: str) -> tuple[str, str]:
+    """What msgspec says: the place of the field, and what is wrong with it."""
     what, _, where = said.replace("`", "").partition(" - at $.")
     if what.startswith("Object contains unknown field"):  # of Nothing
         what = "Expected array | null, got object"
     what = what.replace("object | array | null", "array | null")
     if (missing := what.removeprefix("Object missing required field ")) != what:
-        return f"{where}.{missing}: is missing".lstrip(".")
-    return f"{where or 'post'}: {what[0].lower()}{what[1:]}"
+        return f"{where}.{missing}".lstrip("."), "is missing"
+    return where, f"{what[0].lower()}{what[1:]}"
+
+
+def _take_out(raw: Any, where: str) -> None:
+    """Leave the field out, or what is nothing without it."""
+    *path, name = [int(key) if key.isdecimal() else key for key in re.findall(r"\w+", where)]
+    if name in MADE_OF:
+        name = path.pop()
+    holder = reduce(getitem, path, raw)
+    if name in UNKNOWN:
+        holder[name] = UNKNOWN[name]
+    else:
+        del holder[name]

@@ -19,10 +19,11 @@ from include.twitter.records import (
 from include.twitter.transform import contract
 from include.twitter.transform.refine import Tally
 
-COUNTS = ("fetched", "published", "rejected", "duplicates", "outside", "over_limit")
+COUNTS = ("fetched", "published", "rejected", "duplicates", "outside", "over_limit", "unasked")
 
 FEW_REJECTED, SHARE_REJECTED = 3, 0.05
 """More rejected posts than both, and a day is not published."""
+BY_OTHERS = f"author_id: {contract.NOT_OWN}"
 
 
 def entry(bought: AccountRead, tally: Tally) -> AccountReceipt:
@@ -41,9 +42,11 @@ def entry(bought: AccountRead, tally: Tally) -> AccountReceipt:
         outcome=bought.outcome,
         reason=bought.reason,
         proof=bought.proof,
+        proof_reason=bought.proof_reason,
         counted=bought.counted,
         rejected_by_reason=dict(tally.reasons),
         alarms=tally.alarms,
+        oddities=dict(tally.oddities),
         drift=dict(tally.drift),
         first_created_at=tally.first,
         last_created_at=tally.last,
@@ -66,6 +69,7 @@ def of(manifest: Manifest, accounts: list[AccountReceipt], objects: Mapping[str,
             unavailable=sum(account.outcome == "unavailable" for account in accounts),
             proof=dict(Counter(account.proof for account in accounts)),
             alarms=sum(len(account.alarms) for account in accounts),
+            oddities=sorted({oddity for account in accounts for oddity in account.oddities}),
             drift=sorted({field for account in accounts for field in account.drift}),
             **{name: sum(getattr(account, name) for account in accounts) for name in COUNTS},
         ),
@@ -75,12 +79,17 @@ def of(manifest: Manifest, accounts: list[AccountReceipt], objects: Mapping[str,
 
 
 def require_few_rejected(candidate: Receipt, kept: str) -> None:
-    """Refuse a day that lost more posts to the contract than odd ones explain; `kept` is where they are."""
-    rejected, fetched = candidate.totals.rejected, candidate.totals.fetched
+    """Refuse a day that lost more posts to the contract than odd ones explain; `kept` is where they are.
+
+    Posts of another author tell of one account, not of X or the contract, and refuse nobody's day.
+    """
+    others = sum(account.rejected_by_reason.get(BY_OTHERS, 0) for account in candidate.accounts)
+    rejected, fetched = candidate.totals.rejected - others, candidate.totals.fetched
     if rejected > FEW_REJECTED and rejected > SHARE_REJECTED * fetched:
         reasons: Counter[str] = Counter()
         for account in candidate.accounts:
             reasons.update(account.rejected_by_reason)
+        del reasons[BY_OTHERS]
         reason, number = reasons.most_common(1)[0]
         raise TooManyRejected(
             f"Nothing is published: {rejected} of {fetched} posts break the contract, {number} of them for "

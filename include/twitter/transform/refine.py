@@ -7,7 +7,7 @@ as for a thousand; memory holds one batch, or one account where that is larger.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,11 +15,12 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from include.twitter.answer import Answer, decoded
+from include.twitter.answer import Answer, decoded, is_reply_to_self, is_unasked
 from include.twitter.day import Day
 from include.twitter.transform import contract
 from include.twitter.transform.contract import METRICS
-from include.twitter.transform.post import Entities, Link, Malformed, Metrics, Post, parsed, unknown_fields
+from include.twitter.transform.post import Malformed, Metrics, Post, parsed, unknown_fields
+from include.twitter.transform.text import readable
 
 BATCH = 5_000
 """Posts after which a batch is closed."""
@@ -32,6 +33,8 @@ class Source:
     username: str
     author_id: str | None
     answers: Iterable[Answer]
+    threads: bool = False
+    """Whether its replies to itself are wanted too."""
 
 
 @dataclass
@@ -40,11 +43,13 @@ class Tally:
 
     username: str
     counts: Counter[str]
-    """fetched = published + rejected + duplicates + outside + over_limit"""
+    """fetched = published + rejected + duplicates + outside + over_limit + unasked"""
     alarms: list[str] = field(default_factory=list)
     """What is published, but is not what it should be."""
     reasons: Counter[str] = field(default_factory=Counter)
     """Of the rejected posts."""
+    oddities: Counter[str] = field(default_factory=Counter)
+    """What was left out of the others, since it was not as it has to be."""
     drift: Counter[str] = field(default_factory=Counter)
     """Fields that X sent and nobody knows."""
     first: str | None = None
@@ -92,24 +97,28 @@ class _Batch:
             about = (owner, source.author_id, source.username, answer.received_at)
             for sent in answer.sent:
                 number = len(self.posts)
-                raw = decoded(sent)
-                try:
-                    post = parsed(raw)
-                    self._records.append((number, *about, *record(post)))
-                    if alarm := post.alarm:
-                        self._alarms[number] = f"{post.id}: {alarm}"
-                    if unknown := unknown_fields(raw):
-                        tally.drift.update(unknown)
-                except Malformed as reason:
-                    self._reasons[number] = str(reason)
                 self.posts.append(sent)
                 self._owners.append(owner)
+                raw = decoded(sent)
+                if is_unasked(raw) and not (source.threads and is_reply_to_self(raw)):
+                    tally.counts["unasked"] += 1
+                    continue
+                try:
+                    post = parsed(raw, tally.oddities)
+                except Malformed as reason:
+                    self._reasons[number] = str(reason)
+                    continue
+                values, alarm = record(post)
+                self._records.append((number, *about, *values))
+                if alarm:
+                    self._alarms[number] = f"{post.id}: {alarm}"
+                tally.drift.update(unknown_fields(raw))
 
     def refined(self, day: Day, limit: int) -> Refined:
         """The work on whole columns."""
         # As objects: a whole column of integers with one missing would turn into floats.
         rows = pd.DataFrame(self._records, columns=["post", *ABOUT, *RECORD], dtype=object).set_index("post")
-        rows = typed(rows).pipe(self._dated)
+        rows = typed(self._mended(rows)).pipe(self._dated)
         dropped = {}
         for name, step in (
             ("outside", lambda rows: within(rows, day)),
@@ -143,6 +152,21 @@ class _Batch:
         undated = rows["created_at"].isna()
         self._reasons.update(dict.fromkeys(rows.index[undated], "created_at: is no time"))
         return rows[~undated]
+
+    def _mended(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """With something sound in the place of what is odd and costs no row."""
+        for name, instead in (
+            ("lang", None),
+            ("conversation_id", None),
+            ("original_tweet_id", rows["tweet_id"]),
+        ):
+            what, shape = contract.SHAPES[name]
+            sound = rows[name].astype("string").str.match(shape).fillna(True).astype(bool)
+            odd = ~sound & (rows[name] != rows["tweet_id"])  # of a post that is rejected for it
+            rows = rows.assign(**{name: rows[name].mask(odd, instead)})
+            for number in rows.index[odd]:
+                self.tallies[self._owners[number]].oddities[f"{name}: {what}"] += 1
+        return rows
 
     def _sound(self, rows: pd.DataFrame, day: Day) -> pd.DataFrame:
         """Without the posts that break the contract: they take no place of a good one."""
@@ -187,18 +211,16 @@ RECORD = (
     "author_id",
     "conversation_id",
     "original_tweet_id",
-    "is_edited",
     "possibly_sensitive",
 )
 
 
-def record(post: Post) -> tuple[Any, ...]:
-    """The values of RECORD for one post."""
-    source = post.note or post  # the note of a long post has entities of its own
-    entities = source.entities or Entities()
-    text, urls = readable(source.text, list(entities.urls or ()))
+def record(post: Post) -> tuple[tuple[Any, ...], str | None]:
+    """The values of RECORD for one post, and why its text is not the author's whole one, where it is not."""
+    written, entities = post.written
+    text, urls, alarm = readable(post, written, list(entities.urls or ()))
     metrics = post.public_metrics or Metrics()
-    return (
+    values = (
         post.id,
         post.created_at,
         text.replace("\0", "\ufffd"),  # what reads C strings would take it for the end
@@ -217,42 +239,9 @@ def record(post: Post) -> tuple[Any, ...]:
         post.author_id,
         post.conversation_id,
         post.original_id,
-        post.original_id != post.id,
         post.possibly_sensitive,
     )
-
-
-def readable(text: str, links: Collection[Link]) -> tuple[str, list[str]]:
-    """The text as people read it, and its links.
-
-    Entity offsets count code points of the text as X escaped it: links are put in first, and `&amp;` and
-    its like are resolved after, piece by piece. X's own link to attached media, at the end, is taken out.
-    """
-    if not links:
-        return unescaped(text), []
-    pieces: list[str] = []
-    urls: list[str] = []
-    at = 0
-    for link in sorted(links, key=lambda link: link.start):
-        if link.start < at or not link.url or text[link.start : link.end] != link.url:
-            continue  # X has been seen to repeat an entity, and to miscount
-        before = unescaped(text[at : link.start])
-        at = link.end
-        if link.media_key and not text[at:].strip():
-            pieces.append(before.rstrip())
-            at = len(text)
-            continue
-        expanded = link.unwound_url or link.expanded_url or link.url
-        pieces += [before, expanded]
-        if not link.media_key:
-            urls.append(expanded)
-    pieces.append(unescaped(text[at:]))
-    return "".join(pieces), urls
-
-
-def unescaped(text: str) -> str:
-    """The text without the three escapes that X makes."""
-    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&") if "&" in text else text
+    return values, alarm
 
 
 # Whole columns
@@ -271,6 +260,7 @@ def typed(rows: pd.DataFrame) -> pd.DataFrame:
             created_at.where(created_at.str.fullmatch(TIME)), format="ISO8601", utc=True, errors="coerce"
         ),
         captured_at=pd.to_datetime(rows["captured_at"], utc=True),
+        is_edited=rows["original_tweet_id"] != rows["tweet_id"],
         url="https://x.com/"
         + rows["username"].astype("string")
         + "/status/"

@@ -48,6 +48,27 @@ def test_a_handle_that_has_a_new_owner_is_learnt_anew(lake):
     assert known.id_of("NASA", RECEIVED) == "77"
 
 
+def test_the_last_id_of_a_handle_is_known_however_long_ago_it_was_seen(lake):
+    known = Accounts(lake)
+    assert known.last_id_of("NASA") is None
+    known.learn(looked_up(NASA, received_at=datetime(2020, 1, 1, tzinfo=UTC)))
+    assert (known.last_id_of("Nasa"), known.id_of("NASA", RECEIVED)) == ("11348282", None)
+
+
+def test_what_was_not_accepted_is_not_learnt(lake):
+    Accounts(lake).learn(looked_up(NASA, ESA))
+    Accounts(lake).learn(looked_up(NASA | {"id": "77"}, ESA | {"id": "6"}), but=["nasa"])
+    known = Accounts(lake)
+    assert (known.id_of("NASA", RECEIVED), known.id_of("esa", RECEIVED)) == ("11348282", "6")
+
+
+def test_a_handle_is_accepted_with_one_id_and_in_any_case(lake):
+    known = Accounts(lake, {("nasa", "77")})
+    assert known.accepts("NASA", "77")
+    assert not known.accepts("NASA", "78")
+    assert not known.accepts("esa", "77")
+
+
 def test_the_memory_is_kept_as_sorted_readable_json(lake):
     Accounts(lake).learn(looked_up(NASA, ESA))
     kept = json.loads(lake.read(KEY))

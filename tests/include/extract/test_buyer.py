@@ -4,14 +4,16 @@ from datetime import timedelta
 
 import pytest
 
-from include.twitter.errors import BadRequest, Busy, OverBudget
+from include.twitter.errors import BadRequest, Busy, Outage, OverBudget
 from include.twitter.extract.buyer import Stopped
 from include.twitter.extract.purchase import Purchase
-from include.twitter.extract.walk import Reading, Walk
+from include.twitter.extract.walk import SEARCHED, Reading, Walk
 from include.twitter.records import Asked, Bought
 from include.twitter.run import Run
 from tests.include.invented import DAY, RECEIVED, MemoryLake, post
-from tests.include.shop import MALFORMED, ROOT, Try, open_shop, page
+from tests.include.shop import MALFORMED, OUTAGE, ROOT, Try, open_shop, page, users
+
+PROBLEMS = "https://api.x.com/2/problems"
 
 
 @pytest.fixture
@@ -26,8 +28,12 @@ def lake():
     return MemoryLake()
 
 
+def threads():
+    return Walk(DAY, 0, 10, 100, of_threads=True)
+
+
 def reading():
-    return Reading("NASA", Walk(DAY, 0), Walk(DAY, 0, 10, 100), id="42")
+    return Reading("NASA", Walk(DAY, 0), Walk(DAY, 0, 10, 100), threads(), id="42")
 
 
 def walked(buyer):
@@ -48,7 +54,7 @@ def test_a_page_that_would_cross_the_cap_is_asked_for_smaller(shop, lake):
 def test_a_search_asks_for_no_page_that_is_smaller_than_x_serves(shop, lake):
     poor = Try(shop, lake, cap=49)
     with poor.buying() as buyer, pytest.raises(OverBudget, match="at least 10 posts, up to"):
-        buyer.page(reading(), second=True)
+        buyer.page(reading(), SEARCHED)
     assert shop.asked == []
 
 
@@ -81,6 +87,53 @@ def test_a_request_without_a_token_that_x_calls_malformed_is_refused_at_once(sho
     with Try(shop, lake, "NASA").buying() as buyer, pytest.raises(BadRequest):
         walked(buyer)
     assert shop.asked == ["timeline 42"]
+
+
+# Pages that the archive fails to serve
+
+
+def test_an_archive_page_that_fails_is_asked_for_smaller_and_later_larger_again(shop, lake):
+    def up_to(number):
+        return lambda: page(post(1)) if shop.sizes["search-all 42"] <= number else OUTAGE
+
+    sizes = []
+    shop.has("search-all 42", *[lambda: sizes.append(shop.sizes["search-all 42"]) or up_to(100)()] * 9)
+    with Try(shop, lake, "NASA", old=True).buying() as buyer:
+        going = Reading("NASA", Walk(DAY, 0, 10, 500), Walk(DAY, 0, 10, 500), threads(), id="42")
+        while not going.walk.outcome:
+            buyer.page(going)
+    assert (sizes, going.arrived) == ([500, 250, 125, 100], 1)
+
+
+def test_an_archive_that_fails_at_the_smallest_page_too_is_an_outage(shop, lake):
+    shop.has("search-all 42", *[OUTAGE] * 9)
+    with Try(shop, lake, "NASA", old=True).buying() as buyer, pytest.raises(Outage):
+        buyer.page(going := Reading("NASA", Walk(DAY, 0, 10, 500), Walk(DAY, 0, 10, 500), threads(), id="42"))
+        while True:
+            buyer.page(going)
+    assert len(shop.asked) == 4
+
+
+# Look-ups
+
+
+def test_a_look_up_that_a_part_of_x_failed_in_is_kept_and_no_account_is_missing(shop, lake):
+    failed = {"title": "Internal Error", "detail": "Try again.", "type": f"{PROBLEMS}/internal-error"}
+    shop.has("users NASA,esa", users(NASA="11") | {"errors": [failed | {"value": "esa"}]})
+    first = Try(shop, lake, "NASA", "esa")
+    with first.buying() as buyer, pytest.raises(Outage, match=r"Internal Error: Try again\."):
+        buyer.users(["NASA", "esa"])
+    assert lake.keys(f"{ROOT}users-by/") == [f"{ROOT}users-by/0001.json.gz"]
+    assert first.purchase.bought == {"2026-11": Bought(users=1)}
+
+
+@pytest.mark.parametrize("body", [{}, {"errors": []}, {"errors": [None, "odd"]}, {"meta": {}}])
+def test_a_look_up_without_users_or_a_word_on_them_is_an_outage_and_no_step_further(shop, lake, body):
+    shop.has("users NASA", body)
+    first = Try(shop, lake, "NASA")
+    with first.buying() as buyer, pytest.raises(Outage, match="X was asked for users and sent none"):
+        buyer.users(["NASA"])
+    assert not first.purchase.got_further
 
 
 # What stops a reader

@@ -45,5 +45,11 @@ def test_a_group_ends_before_its_query_grows_too_long():
     assert [len(query(group)) <= 512 for group in made] == [True, True, True]
 
 
+def test_of_the_longest_ids_seventeen_are_a_query_that_x_takes():
+    made = list(groups([f"{1_990_000_000_000_000_000 + number}" for number in range(40)]))
+    assert [len(group) for group in made] == [17, 17, 6]
+    assert [len(query(group)) for group in made] == [496, 496, 188]
+
+
 def test_groups_are_made_of_any_iterable():
     assert list(groups({"NASA": 1, "esa": 2})) == [["NASA", "esa"]]

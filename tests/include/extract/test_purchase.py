@@ -34,9 +34,9 @@ def lake():
     return MemoryLake()
 
 
-def purchase(lake, *handles, limit=0, may_leave=False, name="c0ffee123456", **about):
+def purchase(lake, *handles, limit=0, threads=False, may_leave=False, name="c0ffee123456", **about):
     run = Run(DAY, name, **{"now": after(0)} | about)
-    return Purchase(lake, run, Asked(handles or ("NASA",), limit), may_leave=may_leave)
+    return Purchase(lake, run, Asked(handles or ("NASA",), limit, threads), may_leave=may_leave)
 
 
 def after(seconds):
@@ -92,6 +92,14 @@ def test_of_a_new_day_everything_is_missing(lake):
 def test_of_an_account_that_was_bought_something_is_missing_or_not(lake, line, limit, is_missing):
     close(lake, account_read(**line), limit=line.get("limit", 0))
     assert purchase(lake, "nasa", limit=limit, name="another run").missing == ["nasa"] * is_missing
+
+
+@pytest.mark.parametrize(("had", "wanted", "is_missing"), [(0, 1, True), (1, 1, False), (1, 0, False)])
+def test_of_an_account_that_was_bought_its_threads_are_missing_or_not(lake, had, wanted, is_missing):
+    close(lake, account_read("NASA", threads=bool(had)), threads=bool(had))
+    other = purchase(lake, "NASA", threads=bool(wanted))
+    assert other.missing == ["NASA"] * is_missing
+    assert other.wants_threads("nasa")
 
 
 def test_of_a_day_that_was_bought_a_new_account_is_missing(lake):

@@ -5,6 +5,7 @@ import logging
 import socket
 from base64 import b64encode
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -15,6 +16,7 @@ from requests.adapters import HTTPAdapter
 from include.twitter.errors import (
     BadKeys,
     BadRequest,
+    KeysInDoubt,
     NoAccess,
     NoCredits,
     Outage,
@@ -25,7 +27,8 @@ from include.twitter.errors import (
 )
 from include.twitter.extract.x import POST_FIELDS, X, _Session, error_of
 from include.twitter.settings import XAccess
-from tests.include.invented import DAY, RECEIVED, SUSPENDED, post
+from include.twitter.transform.post import FIELDS
+from tests.include.invented import DAY, POST_WORDS, RECEIVED, SUSPENDED, post
 from tests.include.wire import listening
 
 USER_KEYS = {
@@ -135,7 +138,16 @@ WRONG_CONSUMER_KEYS = {
         pytest.param(403, SPEND_CAP, NoCredits, "holds until 2026-12-01", id="spend cap"),
         pytest.param(403, NOT_ENROLLED, NoAccess, "Attach the app", id="app not enrolled"),
         pytest.param(403, NO_ACCESS, NoAccess, "has no access to this", id="no access"),
-        pytest.param(403, HTML.decode(), NoAccess, "has no access to this", id="no access, HTML"),
+        pytest.param(403, HTML.decode(), Outage, "no word of X", id="403 of a proxy"),
+        pytest.param(401, HTML.decode(), Outage, "no word of X", id="401 of a proxy"),
+        pytest.param(400, "Bad Request", Outage, "no word of X", id="400 of a proxy"),
+        pytest.param(402, "[]", Outage, "no word of X", id="402, a list"),
+        pytest.param(429, HTML.decode(), RateLimited, "The rate window is used up", id="429 of a proxy"),
+        pytest.param(403, {}, NoAccess, "has no access to this", id="no access, an empty object"),
+        pytest.param(400, {"errors": ["odd", None]}, BadRequest, "calls the request", id="odd errors"),
+        pytest.param(403, {"errors": "odd"}, NoAccess, "has no access", id="errors as a text"),
+        pytest.param(403, {"errors": 5}, NoAccess, "has no access", id="errors as a number"),
+        pytest.param(403, {"errors": None, "type": None}, NoAccess, "has no access", id="errors null"),
         pytest.param(403, "", NoAccess, "(empty body)", id="no access, without a word"),
         pytest.param(403, WRONG_CONSUMER_KEYS, BadKeys, "Put valid keys", id="bad consumer keys"),
         pytest.param(429, USAGE_CAP, NoCredits, "raise it, or wait for next month", id="monthly cap"),
@@ -206,7 +218,7 @@ def test_a_page_is_asked_for_as_x_documents_it(wire):
     assert heard.query == {
         "exclude": "retweets,replies",
         "start_time": "2026-11-18T00:00:00Z",
-        "end_time": "2026-11-19T00:00:00Z",
+        "end_time": "2026-11-18T23:59:59Z",
         "max_results": "100",
         "pagination_token": "t1",
     }
@@ -227,7 +239,7 @@ def test_a_page_below_a_post_is_asked_for_by_its_id_instead_of_the_end_of_the_da
     if kind == "timeline":
         x(wire).timeline("42", DAY, size=100, below=1990000000000000001)
     else:
-        x(wire).search("NASA", DAY, size=100, archive=False, below=1990000000000000001)
+        x(wire).search("42", DAY, size=100, archive=False, below=1990000000000000001)
     query = wire.heard[0].query
     assert (query["until_id"], query["start_time"]) == ("1990000000000000001", "2026-11-18T00:00:00Z")
     assert {"end_time", "pagination_token", "next_token"} & query.keys() == set()
@@ -241,9 +253,9 @@ def test_an_answer_says_what_x_bills_it_as(wire):
         opened.users(["NASA"]),
         opened.timeline("42", DAY, size=5),
         opened.timeline("42", DAY, size=5, own=True),
-        opened.search("NASA", DAY, size=10, archive=False),
-        opened.count(["NASA"], DAY, archive=False),
-        opened.count(["NASA"], DAY, archive=True),
+        opened.search("42", DAY, size=10, archive=False),
+        opened.count(["11"], DAY, archive=False),
+        opened.count(["11"], DAY, archive=True),
     ]
     kinds = [answer.kind for answer in answers]
     assert kinds == ["users", "posts", "own_posts", "posts", "counts", "archive_counts"]
@@ -255,7 +267,7 @@ def test_an_answer_is_handed_on_byte_for_byte_with_its_request_and_time(wire):
     answer = x(wire).timeline("42", DAY, size=5)
     assert (answer.content, answer.path, answer.received_at) == (content, "/2/users/42/tweets", RECEIVED)
     assert answer.params["max_results"] == "5"
-    assert answer.params["end_time"] == "2026-11-19T00:00:00Z"
+    assert answer.params["end_time"] == "2026-11-18T23:59:59Z", "a timeline's holds that second"
 
 
 def test_all_handles_are_looked_up_in_one_request(wire):
@@ -268,17 +280,44 @@ def test_all_handles_are_looked_up_in_one_request(wire):
     assert answer.posts == [{"id": "1", "username": "NASA"}]
 
 
+OF_OWN_POSTS = {"non_public_metrics", "organic_metrics", "promoted_metrics"}
+"""Which X gives to a post's author alone."""
+
+
 @pytest.mark.parametrize(
-    ("archive", "path"), [(False, "/2/tweets/search/recent"), (True, "/2/tweets/search/all")]
+    ("version", "parameter", "not_asked"),
+    [
+        ("2.166", "TweetFieldsParameter", OF_OWN_POSTS),
+        ("2.167", "PostFieldsParameter", OF_OWN_POSTS | {"article_title"}),
+    ],
 )
-def test_a_search_asks_for_the_same_posts_and_fields_as_a_timeline(wire, archive, path):
+def test_all_that_x_describes_is_asked_for_and_known_to_the_refining(version, parameter, not_asked):
+    file = Path(__file__).parents[4] / "shared" / "x_api" / f"openapi-{version}.json"
+    if not file.exists():
+        pytest.skip("X's OpenAPI files are not at hand")
+    described = json.loads(file.read_text())["components"]["parameters"][parameter]["schema"]["items"]["enum"]
+    in_tweet_words = {{new: old for old, new in POST_WORDS.items()}.get(name, name) for name in described}
+    assert in_tweet_words - set(POST_FIELDS) == not_asked
+    assert version == "2.167" or set(POST_FIELDS) == in_tweet_words - not_asked
+    assert set(POST_FIELDS) <= FIELDS
+
+
+@pytest.mark.parametrize(
+    ("archive", "path", "without"),
+    [
+        (False, "/2/tweets/search/recent", set()),
+        # X refuses a page of more than 100 with them.
+        (True, "/2/tweets/search/all", {"context_annotations"}),
+    ],
+)
+def test_a_search_asks_for_the_same_posts_and_fields_as_a_timeline(wire, archive, path, without):
     wire.say(200, page(post()))
-    x(wire).search("NASA", DAY, size=10, token="t1", archive=archive)
+    x(wire).search("42", DAY, size=10, token="t1", archive=archive)
     (heard,) = wire.heard
     assert (heard.method, heard.path) == ("GET", path)
-    assert set(heard.query.pop("tweet.fields").split(",")) == set(POST_FIELDS)
+    assert set(POST_FIELDS) - set(heard.query.pop("tweet.fields").split(",")) == without
     assert heard.query == {
-        "query": "(from:NASA) -is:retweet -is:reply",
+        "query": "(from:42) -is:retweet -is:reply",
         "start_time": "2026-11-18T00:00:00Z",
         "end_time": "2026-11-19T00:00:00Z",
         "max_results": "10",
@@ -291,14 +330,14 @@ def test_a_search_asks_for_the_same_posts_and_fields_as_a_timeline(wire, archive
 )
 def test_several_accounts_are_counted_in_one_request(wire, archive, path):
     wire.say(200, {"data": [], "meta": {"total_tweet_count": 3}})
-    x(wire).count(["NASA", "esa"], DAY, archive=archive)
+    x(wire).count(["11", "22"], DAY, archive=archive)
     (heard,) = wire.heard
     assert (heard.method, heard.path) == ("GET", path)
     assert heard.query == {
-        "query": "(from:NASA OR from:esa) -is:retweet -is:reply",
+        "query": "(from:11 OR from:22) -is:retweet -is:reply",
         "start_time": "2026-11-18T00:00:00Z",
         "end_time": "2026-11-19T00:00:00Z",
-        "granularity": "day",
+        "granularity": "hour",
     }
 
 
@@ -307,8 +346,8 @@ def test_a_count_is_app_only_and_the_keys_of_a_user_are_exchanged_for_it_once(wi
     wire.say(200, {"data": [], "meta": {"total_tweet_count": 3}})
     wire.say(200, {"data": [], "meta": {"total_tweet_count": 3}})
     opened = x(wire, **USER_KEYS)
-    opened.count(["NASA"], DAY, archive=False)
-    opened.count(["esa"], DAY, archive=False)
+    opened.count(["11"], DAY, archive=False)
+    opened.count(["22"], DAY, archive=False)
     assert [heard.path for heard in wire.heard] == [
         "/oauth2/token",
         "/2/tweets/counts/recent",
@@ -449,6 +488,34 @@ def test_a_rate_limit_is_not_waited_for_while_a_worker_is_held(wire):
         x(wire).timeline("42", DAY, size=5)
     assert error.value.at == datetime(2026, 11, 19, 1, 45, tzinfo=UTC)
     assert len(wire.heard) == 1
+
+
+# One refusal is no proof
+
+
+@pytest.mark.parametrize("keys", [USER_KEYS, BEARER], ids=["user", "bearer"])
+def test_keys_that_x_has_taken_are_in_doubt_when_it_refuses_them_and_not_yet_bad(wire, keys):
+    opened = x(wire, **keys)
+    wire.say(200, page(post()))
+    opened.timeline("42", DAY, size=5)
+    wire.say(401, UNAUTHORIZED)
+    with pytest.raises(KeysInDoubt, match=r"X answered 401 to GET .* But X took them before"):
+        opened.timeline("42", DAY, size=5)
+
+
+def test_keys_are_in_doubt_at_once_where_the_purchase_says_that_x_has_taken_them(wire):
+    wire.say(401, UNAUTHORIZED)
+    with pytest.raises(KeysInDoubt):
+        X(XAccess(host=wire.host, **BEARER), lambda: RECEIVED, are_known=True).users(["NASA"])
+
+
+def test_a_bearer_token_is_not_in_doubt_because_x_has_taken_the_keys_of_a_user(wire):
+    opened = x(wire, **USER_KEYS, **BEARER)
+    wire.say(200, page(post()))
+    opened.timeline("42", DAY, size=5)
+    wire.say(401, UNAUTHORIZED)
+    with pytest.raises(BadKeys):
+        opened.count(["NASA"], DAY, archive=False)
 
 
 class _Recording(HTTPAdapter):

@@ -277,7 +277,7 @@ def test_each_row_that_breaks_the_contract_is_named_with_its_reason():
     assert contract.breaches(rows, DAY, "42") == {
         0: "tweet_id: is no id",
         1: "likes: is negative",
-        2: "author_id: is not the account's own",
+        2: "author_id: is another author's, not the account's own",
         3: "created_at: is not on 2026-11-18",
     }
 

@@ -78,7 +78,7 @@ def test_rejected_posts_are_kept_as_lines_of_json_with_the_account_and_the_reaso
         {"username": "a", "reason": "text: is missing", "post": broken},
         {
             "username": "a",
-            "reason": "author_id: is not the account's own",
+            "reason": "author_id: is another author's, not the account's own",
             "post": post(3, author_id="43"),
         },
     ]

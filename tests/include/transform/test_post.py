@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from include.twitter.transform.post import Malformed, parsed
-from tests.include.invented import in_post_words, post
+from tests.include.invented import in_post_words, link, post
 from tests.include.recorded import recorded_pages
 
 ROOT = Path(__file__).parents[3]
@@ -47,23 +47,95 @@ def test_an_empty_history_is_that_of_a_post_that_was_never_edited():
     assert parsed(post(1, edit_history_tweet_ids=[])).original_id == "1990000000000000001"
 
 
-def test_a_field_that_is_not_as_it_has_to_be_is_named_with_its_place():
-    odd = post(1, entities={"urls": [{"start": "0", "end": 1, "url": "x"}]})
-    with pytest.raises(Malformed, match=r"^entities\.urls\[0\]\.start: expected int, got str$"):
-        parsed(odd)
+def test_a_field_that_is_needed_and_not_as_it_has_to_be_is_named():
+    with pytest.raises(Malformed, match=r"^text: expected str, got int$"):
+        parsed(post(1, text=5))
 
 
-def test_a_post_that_links_to_itself_and_has_no_note_is_cut():
-    own = {
-        "start": 0,
-        "end": 1,
-        "url": "x",
-        "expanded_url": "https://twitter.com/i/web/status/1990000000000000001",
-    }
-    assert parsed(post(1, entities={"urls": [own]})).is_cut
-    assert not parsed(post(2, entities={"urls": [own]})).is_cut
-    assert not parsed(post(1, entities={"urls": [own]}, note_tweet={"text": "whole"})).is_cut
-    assert not parsed(post(1)).is_cut
+def long(before, number=1, **changes):
+    """A post that links to itself at its end, as X sends long ones."""
+    text = f"{before} https://t.co/own"
+    own = f"https://twitter.com/i/web/status/19900000000000000{number:02}"
+    return parsed(
+        post(1, text=text, entities={"urls": [link(text, "https://t.co/own", expanded_url=own)]}) | changes
+    )
+
+
+CUT = "a long post, cut: its whole text did not arrive"
+
+
+@pytest.mark.parametrize(
+    ("sent", "alarm"),
+    [
+        (long("The first words…"), CUT),
+        (long("Words " * 24), CUT),
+        (long("Words…", number=2), None),
+        (long("Words…", note_tweet={"text": "whole"}), None),
+        (parsed(post(1)), None),
+        # In October 2022 edited posts linked to themselves, and were whole.
+        (long("hey :)"), None),
+        (long("Words " * 40, created_at="2022-10-03T17:57:11.000Z"), None),
+    ],
+)
+def test_a_post_that_links_to_itself_and_has_no_note_is_cut_where_it_is_as_long_as_that(sent, alarm):
+    assert sent.alarm == alarm
+
+
+NOTICE = "unavailable: its text is X's notice, not the author's"
+NULL = {"scope": None}
+LEARN = {"start": 8, "end": 18, "url": "https://support.twitter.com/articles/1", "display_url": "Learn more"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "alarm"),
+    [
+        (
+            {
+                "text": "@acme's account is temporarily unavailable because it violates the "
+                "Twitter Media Policy. Learn more."
+            },
+            NOTICE,
+        ),
+        ({"text": "@acme\u2019s account has been withheld in India in response to a legal demand."}, NOTICE),
+        ({"text": "This Post from @acme has been withheld in response to a report."}, NOTICE),
+        ({"text": "Missing. Learn more.", "entities": {"urls": [LEARN]}}, NOTICE),
+        (
+            {"text": "Missing. Learn more.", "entities": {"urls": [LEARN]}, "withheld": {"scope": None}},
+            NOTICE,
+        ),
+        (
+            {"text": "Notice", "withheld": {"scope": "user"}},
+            "withheld: its text is X's notice, not the author's",
+        ),
+        ({"text": "Whole", "withheld": {"country_codes": ["IN"], "scope": None}}, None),
+        ({"text": "Learn more about @acme's account", "entities": {"urls": []}}, None),
+        ({"text": "Our app: @acme's account is temporarily unavailable because it violates us"}, None),
+    ],
+)
+def test_words_of_x_in_the_place_of_the_authors_raise_the_alarm(changes, alarm):
+    assert parsed(post(1, **changes)).alarm == alarm
+
+
+BARE = "https://t.co/art"
+TO_IT = {"start": 0, "end": 16, "url": BARE, "expanded_url": "http://x.com/i/article/1990000000000000777"}
+ABSENT = "an article: its text did not arrive"
+
+
+@pytest.mark.parametrize(
+    ("text", "article", "written", "alarm"),
+    [
+        (BARE, {"title": "The dome", "plain_text": "A &amp; B\n\nend"}, "The dome\n\nA &amp; B\n\nend", None),
+        (BARE, {"plain_text": "It began."}, "It began.", None),
+        (BARE, {"title": "The dome"}, BARE, ABSENT),
+        (BARE, None, BARE, ABSENT),
+        (f"Read {BARE}", {"title": "The dome", "plain_text": "It began."}, f"Read {BARE}", None),
+    ],
+)
+def test_the_text_of_a_post_that_is_a_bare_link_to_its_article_is_that_of_the_article(
+    text, article, written, alarm
+):
+    sent = parsed(post(1, text=text, article=article, entities={"urls": [TO_IT]}))
+    assert (sent.written[0], sent.alarm) == (written, alarm)
 
 
 def test_every_recorded_post_is_read():

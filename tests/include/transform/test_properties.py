@@ -125,6 +125,7 @@ def bodies(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
         "mentions": [{"username": name} for name in tags["mentions"]],
         "cashtags": [{"tag": tag} for tag in tags["cashtags"]],
     }
+    tags = {name: [tag for tag in some if tag] for name, some in tags.items()}  # one without a name is none
     read = f"{unescape(before + ' ')}{expanded}{unescape(' ' + after)}".replace("\0", "\ufffd")
     return {"text": text, "entities": entities}, {"text": read, "urls": [expanded], **tags}
 
@@ -151,7 +152,7 @@ def cases(draw: st.DrawFn, own: list[str], number: int, author_id: str) -> Case:
         "public_metrics": None if metrics is None else {METRICS[name]: n for name, n in metrics.items()},
         "referenced_tweets": [{"type": "quoted", "id": "7"}] if quotes else None,
     }
-    if draw(st.booleans()):
+    if draw(st.booleans()) or not body["text"]:
         sent |= body
     else:
         sent |= {"text": "A long post, cut…", "entities": {"hashtags": [{"tag": "cut"}]}, "note_tweet": body}
@@ -355,47 +356,56 @@ MUTILATIONS: list[tuple[dict[str, Any], str]] = [
         for name in NEEDED
         for kind, value in KINDS
     ),
-    *(
-        ({"public_metrics": {"like_count": value}},
-         f"public_metrics.like_count: expected int | null, got {kind}")
-        for kind, value in [("str", "5"), ("float", 1.5), ("bool", True), ("array", []), ("object", {})]
-    ),
-    *(
-        ({"public_metrics": {sent: -1}}, f"{name}: is negative") for name, sent in METRICS.items()
-    ),
-    ({"public_metrics": {"like_count": 2**63}}, f"public_metrics.like_count: expected int <= {2**63 - 1}"),
-    ({"public_metrics": []}, "public_metrics: expected object | null, got array"),
-    ({"lang": 5}, "lang: expected str | null, got int"),
-    ({"possibly_sensitive": "yes"}, "possibly_sensitive: expected bool | null, got str"),
-    ({"note_tweet": {}}, "note_tweet.text: is missing"),
-    ({"entities": {"hashtags": [{}]}}, "entities.hashtags[0].tag: is missing"),
-    ({"entities": {"urls": [{"start": 0, "end": 1}]}}, "entities.urls[0].url: is missing"),
     ({"id": "", "edit_history_tweet_ids": ...}, "tweet_id: is no id"),
     ({"id": "x", "edit_history_tweet_ids": ...}, "tweet_id: is no id"),
-    ({"conversation_id": "x"}, "conversation_id: is no id"),
     ({"created_at": ""}, "created_at: is no time"),
     ({"created_at": "yesterday"}, "created_at: is no time"),
     ({"created_at": "2026-11-18T25:00:00.000Z"}, "created_at: is no time"),
-    ({"author_id": "99"}, "author_id: is not the account's own"),
+    ({"author_id": "99"}, "author_id: is another author's, not the account's own"),
     ({"created_at": "2026-11-17T23:59:59.000Z"}, "outside"),
     ({"created_at": "2026-11-19T00:00:00.000Z"}, "outside"),
     ({"created_at": "9999-12-31T23:59:59.000Z"}, "outside"),
     ({"created_at": "0001-01-01T00:00:00.000Z"}, "outside"),
 ]  # fmt: skip
 """What is changed in a post (`...` leaves a field out), and what is said of it."""
+ODD: list[tuple[dict[str, Any], str]] = [
+    *(
+        ({"public_metrics": {"like_count": value}},
+         f"public_metrics.like_count: expected int | null, got {kind}")
+        for kind, value in [("str", "5"), ("float", 1.5), ("bool", True), ("array", []), ("object", {})]
+    ),
+    *(
+        ({"public_metrics": {sent: -1}}, f"public_metrics.{sent}: expected int >= 0")
+        for sent in METRICS.values()
+    ),
+    ({"public_metrics": {"like_count": 2**63}}, f"public_metrics.like_count: expected int <= {2**63 - 1}"),
+    ({"public_metrics": []}, "public_metrics: expected object | null, got array"),
+    ({"lang": 5}, "lang: expected str | null, got int"),
+    ({"lang": "zh_TW"}, "lang: is no language"),
+    ({"possibly_sensitive": "yes"}, "possibly_sensitive: expected bool | null, got str"),
+    ({"note_tweet": {}}, "note_tweet.text: is missing"),
+    ({"entities": {"hashtags": [{}]}}, "entities.hashtags[].tag: is missing"),
+    ({"entities": {"urls": [{"start": 0, "end": 1}]}}, "entities.urls[].url: is missing"),
+    ({"conversation_id": "x"}, "conversation_id: is no id"),
+]  # fmt: skip
+"""What is changed in a post that lands all the same, and the oddity that is counted."""
 
 
 @st.composite
-def mutilated(draw: st.DrawFn) -> tuple[list[refine.Source], dict[str, list[str]], dict[str, list[str]]]:
-    """Sources of one to three accounts; the ids of whole posts, what is said of the others."""
+def mutilated(draw: st.DrawFn) -> tuple[list[refine.Source], dict[str, list[str]], dict[str, list[str]], Any]:
+    """Sources of one to three accounts; the ids of what lands, what is said of the others, the oddities."""
     pool = draw(pools)
-    sources, whole, said = [], {}, {}
+    sources, whole, said, odd = [], {}, {}, {}
     for number in range(draw(st.integers(1, 3))):
         username, author_id = f"account_{number}", str(40 + number)
         mixed: list[tuple[Any, str]] = []
         for _ in range(draw(st.integers(0, 3))):
             sent = _plain(next(pool), author_id, draw(seconds))
             mixed.append((sent, "whole"))
+        oddities = draw(st.lists(st.sampled_from(ODD), max_size=3))
+        for changes, _ in oddities:
+            mixed.append((_plain(next(pool), author_id, draw(seconds)) | changes, "whole"))
+        odd[username] = Counter(oddity for _, oddity in oddities)
         # Each once: a bad id that came twice would be one post that came twice.
         for changes, reason in draw(st.lists(st.sampled_from(MUTILATIONS), max_size=4, unique_by=str)):
             sent = _plain(next(pool), author_id, draw(seconds)) | changes
@@ -408,7 +418,7 @@ def mutilated(draw: st.DrawFn) -> tuple[list[refine.Source], dict[str, list[str]
         sources.append(refine.Source(username, author_id, pages))
         whole[username] = sorted(sent["id"] for sent, reason in mixed if reason == "whole")
         said[username] = sorted(reason for _, reason in mixed if reason != "whole")
-    return sources, whole, said
+    return sources, whole, said, odd
 
 
 def _plain(id_: str, author_id: str, second: int) -> dict[str, Any]:
@@ -422,8 +432,8 @@ def _plain(id_: str, author_id: str, second: int) -> dict[str, Any]:
 
 @examples(90)
 @given(mutilated())
-def test_a_mutilated_post_is_rejected_with_its_reason_and_takes_no_other_with_it(generated):
-    sources, whole, said = generated
+def test_a_mutilated_post_is_rejected_or_lands_without_what_is_odd_and_takes_no_other_with_it(generated):
+    sources, whole, said, odd = generated
     (batch,) = refined(sources)
     published = {username: [] for username in whole}
     for row in batch.rows[["username", "tweet_id"]].itertuples(index=False):
@@ -436,6 +446,7 @@ def test_a_mutilated_post_is_rejected_with_its_reason_and_takes_no_other_with_it
         reasons = rejected[tally.username]
         assert sorted(reasons + ["outside"] * tally.counts["outside"]) == said[tally.username]
         assert sorted(tally.reasons.elements()) == sorted(reasons)
+        assert tally.oddities == odd[tally.username]
         assert {name: tally.counts[name] for name in COUNTS} == {
             "fetched": len(whole[tally.username]) + len(said[tally.username]),
             "published": len(whole[tally.username]),
@@ -443,6 +454,7 @@ def test_a_mutilated_post_is_rejected_with_its_reason_and_takes_no_other_with_it
             "duplicates": 0,
             "outside": said[tally.username].count("outside"),
             "over_limit": 0,
+            "unasked": 0,
         }
 
 

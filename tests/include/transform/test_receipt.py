@@ -24,26 +24,31 @@ def test_every_post_that_was_fetched_is_accounted_for():
         post(3, created_at="2026-11-19T00:00:00.000Z"),
         post(4),
         post(5),
+        post(6, referenced_tweets=[{"type": "retweeted", "id": "7"}]),
+        post(7, lang=5),
     )
-    short = account_read("NASA", 6, proof="short", counted=9)
+    short = account_read("NASA", 8, proof="short", proof_reason="X counts 9 posts, 8 arrived", counted=9)
     assert asdict(receipt.entry(short, refined(*came, limit=2))) == {
         "username": "NASA",
         "id": "42",
         "outcome": "complete",
         "reason": None,
         "proof": "short",
+        "proof_reason": "X counts 9 posts, 8 arrived",
         "counted": 9,
-        "fetched": 6,
+        "fetched": 8,
         "published": 2,
         "rejected": 1,
         "duplicates": 1,
         "outside": 1,
-        "over_limit": 1,
+        "over_limit": 2,
+        "unasked": 1,
         "rejected_by_reason": {"text: is missing": 1},
         "alarms": [],
+        "oddities": {"lang: expected str | null, got int": 1},
         "drift": {},
-        "first_created_at": "2026-11-18T09:04:00Z",
-        "last_created_at": "2026-11-18T09:05:00Z",
+        "first_created_at": "2026-11-18T09:05:00Z",
+        "last_created_at": "2026-11-18T09:07:00Z",
     }
 
 
@@ -58,7 +63,7 @@ def test_a_post_that_was_bought_and_not_fetched_or_the_reverse_is_refused(posts)
         receipt.entry(account_read("NASA", posts), refined(post(1), post(2)))
 
 
-@pytest.mark.parametrize("lost", ["published", "rejected", "duplicates", "outside", "over_limit"])
+@pytest.mark.parametrize("lost", ["published", "rejected", "duplicates", "outside", "over_limit", "unasked"])
 def test_a_post_that_was_fetched_and_is_nowhere_is_refused(lost):
     came = refined(post(1), post(2))
     came.counts[lost] -= 1
@@ -90,7 +95,7 @@ def test_a_long_post_that_arrived_cut_is_published_and_stands_in_the_line_as_an_
 def test_a_receipt_tells_what_was_asked_bought_and_published():
     told = a_receipt(
         account_receipt("NASA", 200, alarms=["1: cut", "2: cut"], drift={"views": 1, "article": 1}),
-        account_receipt("esa", 100, alarms=["3: cut"], drift={"views": 1}),
+        account_receipt("esa", 100, alarms=["3: cut"], drift={"views": 1}, oddities={"lang: odd": 2}),
         account_receipt("gone", 0, outcome="unavailable", proof="unchecked"),
     )
     assert (told.day, told.buy, f"{told.closed_at:%F %T}") == ("2026-11-18", 2, "2026-11-19 01:31:00")
@@ -106,8 +111,10 @@ def test_a_receipt_tells_what_was_asked_bought_and_published():
         "duplicates": 0,
         "outside": 0,
         "over_limit": 0,
+        "unasked": 0,
         "proof": {"matched": 2, "unchecked": 1},
         "alarms": 3,
+        "oddities": ["lang: odd"],
         "drift": ["article", "views"],
     }
     assert [account.username for account in told.accounts] == ["NASA", "esa", "gone"]
@@ -139,11 +146,12 @@ def test_a_receipt_reads_as_a_table():
         account_receipt("gone", 0, outcome="unavailable", proof="unchecked"),
     )
     assert receipt.readable(told) == [
-        "account  outcome      proof      fetched  published  rejected  duplicates  outside  over_limit",
-        "NASA     complete     matched    200      200        0         0           0        0",
-        "esa      limit        limited    7        7          0         0           0        0",
-        "gone     unavailable  unchecked  0        0          0         0           0        0",
-        "total                            207      207        0         0           0        0",
+        "account  outcome      proof      fetched  published  rejected  duplicates  outside  over_limit"
+        "  unasked",
+        "NASA     complete     matched    200      200        0         0           0        0           0",
+        "esa      limit        limited    7        7          0         0           0        0           0",
+        "gone     unavailable  unchecked  0        0          0         0           0        0           0",
+        "total                            207      207        0         0           0        0           0",
     ]
 
 
@@ -160,6 +168,19 @@ def rejecting(rejected, fetched):
 @pytest.mark.parametrize(("rejected", "fetched"), [(0, 0), (3, 3), (4, 80), (5, 100)])
 def test_three_rejected_posts_or_one_in_twenty_are_let_through(rejected, fetched):
     receipt.require_few_rejected(rejecting(rejected, fetched), "s3://lake/rejected")
+
+
+def test_posts_of_another_author_stop_no_day():
+    reasons = {"author_id: is another author's, not the account's own": 40, "text: is missing": 3}
+    line = account_receipt("NASA", 0, fetched=43, rejected=43, rejected_by_reason=reasons)
+    receipt.require_few_rejected(a_receipt(line), "s3://lake/rejected")
+
+
+def test_posts_of_another_author_hide_no_others_that_stop_the_day():
+    reasons = {"author_id: is another author's, not the account's own": 40, "text: is missing": 4}
+    line = account_receipt("NASA", 0, fetched=44, rejected=44, rejected_by_reason=reasons)
+    with pytest.raises(TooManyRejected, match="4 of 44 posts break the contract, 4 of them for `text: is"):
+        receipt.require_few_rejected(a_receipt(line), "s3://lake/rejected")
 
 
 @pytest.mark.parametrize(("rejected", "fetched"), [(4, 4), (4, 79), (6, 119)])

@@ -1,0 +1,94 @@
+"""A post's text as people read it: its links whole, its pictures taken out, X's escapes resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from include.twitter.transform.post import Link, Post
+
+SHORT = "://t.co/"
+"""In every link as X writes it into a text."""
+SHORTENERS = frozenset({
+    "bit.ly", "bitly.com", "j.mp", "buff.ly", "ow.ly", "hubs.ly", "hubs.li", "hubs.la", "dlvr.it",
+    "ift.tt", "trib.al", "spr.ly", "lnkd.in", "fb.me", "goo.gl", "t.co", "tinyurl.com", "is.gd", "v.gd",
+    "rb.gy", "t.ly", "tiny.cc", "cutt.ly", "shorturl.at", "rebrand.ly", "amzn.to", "apple.co", "flip.it",
+    "econ.st", "nyti.ms", "wapo.st", "reut.rs", "bloom.bg", "cnn.it", "bbc.in", "ti.me", "on.ft.com",
+    "on.wsj.com",
+})  # fmt: skip
+"""Hosts that lead elsewhere and say nothing themselves: those of recorded posts, of the tools that publishers
+post with, and of large newsrooms."""
+LOST = "its links are not all whole: X does not say where one stands, or where it leads"
+
+Place = tuple[int, int, Link]
+"""Where a link stands in a text, from and to."""
+
+
+def readable(post: Post, text: str, links: Collection[Link]) -> tuple[str, list[str], str | None]:
+    """The text, its author's links in order, and why it is not the author's whole one, where it is not.
+
+    Links are put in first, and `&amp;` and its like are resolved after, piece by piece: what X says of places
+    counts code points of the text as X escaped it. X's own link to attached media is taken out.
+    """
+    pieces: list[str] = []
+    urls: list[str] = []
+    places, lost = placed(text, links) if links else ([], False)
+    at = 0
+    for start, end, link in places:
+        before = unescaped(text[at:start])
+        at = end
+        if post.is_picture(link):
+            pieces.append(before.rstrip())
+            at += 0 if any(pieces) and text[at:].strip() else _blanks(text[at:])
+        else:
+            urls.append(whole(link) or text[start:end])
+            pieces += (before, urls[-1])
+    read = "".join([*pieces, unescaped(text[at:])])
+    return read, urls, post.alarm or (LOST if lost or SHORT in read else None)
+
+
+def placed(text: str, links: Collection[Link]) -> tuple[list[Place], bool]:
+    """The links where they stand in the text, and whether one stands nowhere.
+
+    X has been seen to repeat a link and to miscount; then each is known by its own text.
+    """
+    said = {link.start: link for link in links if text[link.start : link.end] == link.url}
+    if len(said) == text.count(SHORT) and all(link.start in said for link in links):
+        return sorted((start, link.end, link) for start, link in said.items()), False
+    known = {link.url or _short(text[link.start : link.end]): link for link in links}
+    places = sorted((*place, link) for url, link in known.items() for place in _spans(url, text))
+    return places, len({text[start:end] for start, end, _ in places}) < len(known)
+
+
+def _short(text: str) -> str:
+    return text if SHORT in text else ""
+
+
+def _spans(url: str, text: str) -> Iterator[tuple[int, int]]:
+    """Every place of a link in the text, from and to; one that goes on is another link."""
+    at = text.find(url) if url else -1
+    while at >= 0:
+        end = at + len(url)
+        if not (text[end : end + 1].isascii() and text[end : end + 1].isalnum()):
+            yield at, end
+        at = text.find(url, end)
+
+
+def whole(link: Link) -> str | None:
+    """What its author linked to; where that is a shortener's, what X found there."""
+    if link.unwound_url and link.status == 200 and _host(link.expanded_url or link.url) in SHORTENERS:
+        return link.unwound_url
+    return link.expanded_url
+
+
+def _host(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0].lower().removeprefix("www.")
+
+
+def _blanks(text: str) -> int:
+    """How many it begins with."""
+    return len(text) - len(text.lstrip())
+
+
+def unescaped(text: str) -> str:
+    """The text without the three escapes that X makes."""
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&") if "&" in text else text

@@ -1,0 +1,186 @@
+"""The lines that readers are told to use are run as they stand, in the README and on docs/read.md."""
+
+import csv
+import re
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from include.twitter.transform import contract, refine
+from include.twitter.transform.partition import Partition
+from tests.include.invented import DAY, METRICS, answer, post
+
+ROOT = Path(__file__).parents[2]
+README, PAGE = ROOT / "README.md", ROOT / "docs" / "read.md"
+
+TEXTS = {
+    'says "so", twice': 'says "so", twice',
+    "one, two": "one, two",
+    "three\r\nlines\n\nand\u2028more": "three lines and more",
+    "ends in a backslash\\": "ends in a backslash\\",
+    "ends, in a backslash\\": "ends, in a backslash\\",
+    '"quoted", and a backslash\\': '"quoted", and a backslash\\',
+    '\\"\\': '\\"\\',
+    "👩‍🚀 tonight": "👩‍🚀 tonight",
+    "a NUL \0 inside": "a NUL \ufffd inside",
+    "=1+1": "=1+1",
+    "+49 30": "+49 30",
+    "-5 degrees": "-5 degrees",
+    "@rowan_sky": "@rowan_sky",
+    "": "",
+    "NA": "NA",
+    "null": "null",
+    "\\N": "\\N",
+    "true": "true",
+    "123": "123",
+    '"': '"',
+    " spaces around ": " spaces around ",
+}
+"""What people write, and what the CSV says of it."""
+
+
+def posts(texts):
+    """A post for each text, with ids of 19 digits; every other one with all that may be missing away."""
+    for number, text in enumerate(texts):
+        id_ = str(1990000000000000001 + number)
+        whole = post(id=id_, conversation_id=id_, edit_history_tweet_ids=[id_], text=text)
+        if number % 2:
+            whole |= {"public_metrics": {**METRICS, "impression_count": 9007199254740993}}
+            whole |= {"referenced_tweets": [{"type": "quoted", "id": "1"}], "possibly_sensitive": True}
+            yield whole
+        else:
+            missing = ("public_metrics", "lang", "possibly_sensitive", "conversation_id")
+            yield {name: value for name, value in whole.items() if name not in missing}
+
+
+def tagged(tag):
+    return post(99, text=f"#{tag}", entities={"hashtags": [{"start": 0, "end": 1, "tag": tag}]})
+
+
+HARD = [*posts(TEXTS), tagged('a "b", c\\d\u2028é')]
+
+
+def land(folder, sent):
+    """A folder with the landed files of a day."""
+    source = refine.Source("ObservatoryHill", "42", [answer(*sent)])
+    with Partition(folder) as partition:
+        for batch in refine.batches([source], day=DAY, limit=0):
+            partition.append(batch)
+    return folder
+
+
+@pytest.fixture(params=[HARD, []], ids=["what readers find hard", "nothing"])
+def day(request, tmp_path, monkeypatch):
+    monkeypatch.chdir(land(tmp_path, request.param))
+
+
+@pytest.fixture
+def long_day(tmp_path, monkeypatch):
+    """More posts without a quote than DuckDB looks at, and one with quotes."""
+    texts = [*(f"reading {number} is stable" for number in range(20_480)), 'it says "stop", at last']
+    monkeypatch.chdir(land(tmp_path, posts(texts)))
+
+
+def fenced(language, page, containing):
+    """The one block of a language on a page that has these words."""
+    blocks = re.findall(rf"^```{language}\n(.*?)\n```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    (block,) = [block for block in blocks if containing in block]
+    return block
+
+
+def landed():
+    """The rows of the day, typed, with the text as the CSV has it."""
+    rows = pyarrow.parquet.read_table("refined_tweets.parquet").to_pylist()
+    return [row | {"text": contract.LINE_BREAKS.sub(" ", row["text"])} for row in rows]
+
+
+def records(dialect):
+    """The records of the day, by Python's own reader."""
+    with Path("refined_tweets.csv").open(encoding="utf-8", newline="") as opened:
+        return list(csv.DictReader(opened, strict=True, **dialect))
+
+
+def run(lines):
+    """The frame that the lines make."""
+    names = {}
+    exec(lines, names)  # noqa: S102 - the documentation's own lines
+    return names["tweets"]
+
+
+def types(tweets):
+    return {name: str(tweets[name].dtype) for name in tweets.columns}
+
+
+def test_pandas_reads_the_rows_with_their_types(day):
+    tweets = run(fenced("python", README, "read_csv"))
+    kinds = {column.name: column.kind.pandas for column in contract.COLUMNS}
+    assert types(tweets) == {name: "str" if kind == "string" else kind for name, kind in kinds.items()}
+    read = pyarrow.Table.from_pandas(tweets, contract.PARQUET_SCHEMA, preserve_index=False)
+    assert read.to_pylist() == landed()
+
+
+def test_what_people_write_is_this_to_who_reads_the_csv(tmp_path, monkeypatch):
+    monkeypatch.chdir(land(tmp_path, HARD))
+    tweets = run(fenced("python", README, "read_csv"))
+    assert tweets["text"].tolist()[:-1] == list(TEXTS.values())
+    assert tweets["tweet_id"].tolist()[0] == "1990000000000000001"
+    assert tweets["is_quote"].tolist()[:3] == [False, True, False]
+    assert tweets["impressions"].tolist()[:2] == [pd.NA, 9007199254740993]
+    assert tweets["hashtags"].tolist()[-1] == ['a "b", c\\d\u2028é']
+
+
+def test_the_line_of_pandas_is_the_one_that_a_run_shows():
+    shown = contract.READ_CSV.replace("path", '"refined_tweets.csv"')
+    assert shown in fenced("python", README, "read_csv")
+
+
+def test_pandas_reads_parquet_with_its_types(day):
+    (line,) = re.findall(r"`(pd\.read_parquet\(.*?\))`", README.read_text())
+    tweets = eval(line, {"pd": pd, "path": "refined_tweets.parquet"})  # noqa: S307
+    assert types(tweets) == {column.name: column.kind.pandas for column in contract.COLUMNS}
+
+
+def by_duckdb(containing):
+    """The rows that the README's line with these words gives."""
+    (line,) = [line for line in fenced("sql", README, "FROM").split("\n") if containing in line]
+    with duckdb.connect() as database:
+        database.execute("SET TimeZone = 'UTC'")
+        read = database.sql(line)
+        return [dict(zip(read.columns, row, strict=True)) for row in read.fetchall()]
+
+
+def test_duckdb_reads_the_rows_of_both_files(day):
+    assert by_duckdb(".parquet") == pyarrow.parquet.read_table("refined_tweets.parquet").to_pylist()
+    read = [{name: cell or "" for name, cell in row.items()} for row in by_duckdb("read_csv")]
+    assert read == records({})
+
+
+def test_duckdb_reads_a_day_whose_last_post_alone_has_quotes(long_day):
+    read = by_duckdb("read_csv")
+    assert len(read) == 20_481
+    assert read[-1]["text"] == 'it says "stop", at last'
+
+
+def test_polars_reads_the_rows_with_their_types(day):
+    assert run(fenced("python", PAGE, "polars")).to_dicts() == landed()
+
+
+def spark():
+    said = dict(re.findall(r"(quote|escape)='(.)'", fenced("python", PAGE, "spark")))
+    doubled = said["escape"] == said["quote"]
+    return {"quotechar": said["quote"], "escapechar": None if doubled else said["escape"]}
+
+
+def snowflake():
+    said = dict(re.findall(r"(\w+) = '?([^\s';]+)'?", fenced("sql", PAGE, "SKIP_HEADER")))
+    assert (said["ESCAPE"], said["ESCAPE_UNENCLOSED_FIELD"], said["NULL_IF"]) == ("NONE", "NONE", "()")
+    return {"quotechar": said["FIELD_OPTIONALLY_ENCLOSED_BY"]}
+
+
+@pytest.mark.parametrize("dialect", [spark, snowflake])
+def test_a_reader_with_the_dialect_that_is_told_reads_every_text(day, dialect):
+    assert [row["text"] for row in records(dialect())] == [row["text"] for row in landed()]
