@@ -121,9 +121,8 @@ def test_make_run_says_once_why_it_waits_and_lands_the_day(checkout):
         run.wait(200)
     said = output.read_text()
     assert run.returncode == 0, said
-    assert (
-        len(re.findall(r"extract waits: X answered 503 to GET /2/.* it goes on at ..:..:.. UTC", said)) == 1
-    )
+    # A try that had bought something by then comes back as the same one.
+    assert len(re.findall(r"extract waits: (?:Outage: )?X answered 503 to GET /2/", said)) == 1
     assert said.index("waits") < said.index("extract    success")
 
 
