@@ -28,7 +28,9 @@ def published(handle: str, day: date) -> list[posts.Slot]:
 
 def row(handle: str, slot: posts.Slot) -> dict:
     sent = json.dumps(posts.post(handle, slot)).encode()
-    return dict(zip(refine.RECORD, refine.record(parsed(json.loads(sent))), strict=True))
+    values, _ = refine.record(parsed(json.loads(sent)))
+    written = dict(zip(refine.RECORD, values, strict=True))
+    return written | {"is_edited": written["original_tweet_id"] != written["tweet_id"]}
 
 
 def test_the_readmes_rows_are_what_the_demo_accounts_give():
