@@ -89,13 +89,8 @@ COLUMNS = (
     Column("captured_at", MOMENT, "when X answered: the moment that the counts are of"),
 )
 NAMES = [column.name for column in COLUMNS]
-SHAPES = {
-    "tweet_id": ("is no id", r"^[0-9]{1,19}\Z"),
-    "conversation_id": ("is no id", r"^[0-9]{1,19}\Z"),
-    "original_tweet_id": ("is no id", r"^[0-9]{1,19}\Z"),
-    "lang": ("is no language", r"^[A-Za-z0-9-]+\Z"),
-}
-"""What columns of strings look like, and what is said of a value that does not."""
+IDS = ["tweet_id", "conversation_id", "original_tweet_id"]
+OPTIONAL = {column.name for column in COLUMNS if column.optional}
 METRICS = ["likes", "retweets", "replies", "quotes", "bookmarks", "impressions"]
 PARQUET_SCHEMA = pyarrow.schema(
     [pyarrow.field(column.name, column.kind.parquet, nullable=column.optional) for column in COLUMNS]
@@ -105,7 +100,7 @@ PARQUET_SCHEMA = pyarrow.schema(
 def schema(day: Day, own_ids: pd.Series) -> pa.DataFrameSchema:
     """The contract for rows of a day; `own_ids` has the id of each row's account."""
     checks = {
-        **{name: [pa.Check.str_matches(shape, error=what)] for name, (what, shape) in SHAPES.items()},
+        **{name: [pa.Check.str_matches(r"^[0-9]{1,19}\Z", error="is no id")] for name in IDS},
         "created_at": [pa.Check(lambda at: (at >= day.start) & (at < day.end), error=f"is not on {day}")],
         "author_id": [
             pa.Check(
@@ -114,6 +109,7 @@ def schema(day: Day, own_ids: pd.Series) -> pa.DataFrameSchema:
                 ignore_na=False,
             )
         ],
+        "lang": [pa.Check.str_matches(r"^[A-Za-z0-9-]+\Z", error="is no language")],
         **{metric: [pa.Check.ge(0, error="is negative")] for metric in METRICS},
     }
     columns = {
@@ -123,19 +119,16 @@ def schema(day: Day, own_ids: pd.Series) -> pa.DataFrameSchema:
     return pa.DataFrameSchema(columns, strict=True, ordered=True)
 
 
-def breaches(rows: pd.DataFrame, day: Day, own_ids: pd.Series) -> dict[int, str]:
-    """Why rows break the contract, by their index: `column: what is wrong`."""
+def breaches(rows: pd.DataFrame, day: Day, own_ids: pd.Series) -> list[tuple[int, str, str]]:
+    """What breaks the contract: the row's index, the column, and what is wrong."""
     try:
         schema(day, own_ids).validate(rows, lazy=True)
     except pa.errors.SchemaErrors as error:
         cases = error.failure_cases
         if cases["index"].isna().any():  # a column, not a row: no data could do that
             raise
-        reasons: dict[int, str] = {}
-        for case in cases.itertuples():
-            reasons.setdefault(int(case.index), f"{case.column}: {case.check}")
-        return reasons
-    return {}
+        return [(int(case.index), str(case.column), str(case.check)) for case in cases.itertuples()]
+    return []
 
 
 def csv_text(rows: pd.DataFrame) -> str:

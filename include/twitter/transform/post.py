@@ -146,10 +146,6 @@ class Post(Struct):
         return self.note_tweet or self.note_post
 
     @property
-    def links(self) -> Iterable[Link]:
-        return (self.entities and self.entities.urls) or ()
-
-    @property
     def written(self) -> tuple[str, Entities]:
         """What its author wrote: the article, the note or the text, with the entities of that."""
         if self.article and self.article.plain_text and ONLY_LINKS.fullmatch(self.text):
@@ -166,13 +162,17 @@ class Post(Struct):
         """Why its text is not the author's whole one, where it is not."""
         if self.withheld and self.is_withheld:
             return "withheld: its text is X's notice, not the author's"
-        links = self.links
-        if links and self._is_cut(links):
-            return "a long post, cut: its whole text did not arrive"
-        if self._is_notice(links):
+        links = (self.entities and self.entities.urls) or ()
+        if NOTICE.match(self.text) or ("Learn more" in self.text and self._has_a_link_elsewhere(links)):
             return "unavailable: its text is X's notice, not the author's"
-        if links and self._is_article(links) and not (self.article and self.article.plain_text):
-            return "an article: its text did not arrive"
+        for link in links:
+            where = link.expanded_url or ""
+            if "/i/" not in where:
+                continue
+            if where.endswith(f"/i/web/status/{self.id}") and self._is_cut_at(link):
+                return "a long post, cut: its whole text did not arrive"
+            if "/i/article/" in where and self._lacks_its_article:
+                return "an article: its text did not arrive"
         return None
 
     @property
@@ -180,30 +180,24 @@ class Post(Struct):
         """Whether X shows a notice in its place; withheld in some countries alone, it comes whole."""
         return isinstance(self.withheld, dict) and bool(self.withheld.get("scope"))
 
-    def _is_notice(self, links: Iterable[Link]) -> bool:
-        """Whether X's words stand in its place without `withheld`."""
-        if NOTICE.match(self.text):
-            return True
-        return "Learn more" in self.text and any(link.url not in self.text for link in links)
+    def _has_a_link_elsewhere(self, links: Iterable[Link]) -> bool:
+        """Whether a link is not in the text: X's own behind its words."""
+        return any(link.url not in self.text for link in links)
 
-    def _is_cut(self, links: Iterable[Link]) -> bool:
+    def _is_cut_at(self, link: Link) -> bool:
         """Whether it is a long post whose whole text did not arrive: it links to itself, and has no note.
 
         Before there were long posts, edited ones linked to themselves, and were whole.
         """
-        own = f"/i/web/status/{self.id}"
-        for link in links:
-            if link.expanded_url and link.expanded_url.endswith(own) and not self.note:
-                before = self.text.partition(link.url or "\0")[0].rstrip()
-                return self.created_at >= LONG_POSTS_BEGAN and (
-                    before.endswith("…") or len(before) >= SHORTEST_CUT
-                )
-        return False
+        before = self.text.partition(link.url or "\0")[0].rstrip()
+        long = before.endswith("…") or len(before) >= SHORTEST_CUT
+        return long and not self.note and self.created_at >= LONG_POSTS_BEGAN
 
-    def _is_article(self, links: Iterable[Link]) -> bool:
-        """Whether it is nothing but the link to an article."""
-        found = ONLY_LINKS.fullmatch(self.text)
-        return bool(found) and any("/i/article/" in (link.expanded_url or "") for link in links)
+    @property
+    def _lacks_its_article(self) -> bool:
+        """Whether it is nothing but the link to an article that did not arrive."""
+        arrived = self.article and self.article.plain_text
+        return not arrived and bool(ONLY_LINKS.fullmatch(self.text))
 
     def is_picture(self, link: Link) -> bool:
         """Whether it is X's own link to media attached to the post."""

@@ -112,13 +112,14 @@ class _Batch:
                 self._records.append((number, *about, *values))
                 if alarm:
                     self._alarms[number] = f"{post.id}: {alarm}"
-                tally.drift.update(unknown_fields(raw))
+                if unknown := unknown_fields(raw):
+                    tally.drift.update(unknown)
 
     def refined(self, day: Day, limit: int) -> Refined:
         """The work on whole columns."""
         # As objects: a whole column of integers with one missing would turn into floats.
         rows = pd.DataFrame(self._records, columns=["post", *ABOUT, *RECORD], dtype=object).set_index("post")
-        rows = typed(self._mended(rows)).pipe(self._dated)
+        rows = typed(rows).pipe(self._dated)
         dropped = {}
         for name, step in (
             ("outside", lambda rows: within(rows, day)),
@@ -153,26 +154,25 @@ class _Batch:
         self._reasons.update(dict.fromkeys(rows.index[undated], "created_at: is no time"))
         return rows[~undated]
 
-    def _mended(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """With something sound in the place of what is odd and costs no row."""
-        for name, instead in (
-            ("lang", None),
-            ("conversation_id", None),
-            ("original_tweet_id", rows["tweet_id"]),
-        ):
-            what, shape = contract.SHAPES[name]
-            sound = rows[name].astype("string").str.match(shape).fillna(True).astype(bool)
-            odd = ~sound & (rows[name] != rows["tweet_id"])  # of a post that is rejected for it
-            rows = rows.assign(**{name: rows[name].mask(odd, instead)})
-            for number in rows.index[odd]:
-                self.tallies[self._owners[number]].oddities[f"{name}: {what}"] += 1
-        return rows
-
     def _sound(self, rows: pd.DataFrame, day: Day) -> pd.DataFrame:
-        """Without the posts that break the contract: they take no place of a good one."""
+        """Without the posts that break the contract: they take no place of a good one.
+
+        What may be empty is emptied where it breaks it, and an odd first version is none.
+        """
         breaches = contract.breaches(rows[contract.NAMES], day, rows["own_id"])
-        self._reasons |= breaches
-        return rows.drop(index=list(breaches)) if breaches else rows
+        mends = contract.OPTIONAL | {"original_tweet_id"}
+        broken = {row: f"{column}: {what}" for row, column, what in breaches[::-1] if column not in mends}
+        self._reasons |= broken
+        rows = rows.drop(index=list(broken)) if breaches else rows
+        for row, column, what in breaches:
+            if row in broken:
+                continue
+            self.tallies[self._owners[row]].oddities[f"{column}: {what}"] += 1
+            if column in contract.OPTIONAL:
+                rows.loc[row, column] = pd.NA
+            else:
+                rows.loc[row, ["original_tweet_id", "is_edited"]] = rows.loc[row, "tweet_id"], False
+        return rows
 
     def _repeated_rejects(self) -> list[int]:
         """Those of the rejected whose post is rejected already: it came twice, as good ones do."""

@@ -52,8 +52,8 @@ def placed(text: str, links: Collection[Link]) -> tuple[list[Place], bool]:
     X has been seen to repeat a link and to miscount; then each is known by its own text.
     """
     said = {link.start: link for link in links if text[link.start : link.end] == link.url}
-    if len(said) == text.count(SHORT) and all(link.start in said for link in links):
-        return sorted((start, link.end, link) for start, link in said.items()), False
+    if len(said) == len(links) == text.count(SHORT):
+        return [(start, said[start].end, said[start]) for start in sorted(said)], False
     known = {link.url or _short(text[link.start : link.end]): link for link in links}
     places = sorted((*place, link) for url, link in known.items() for place in _spans(url, text))
     return places, len({text[start:end] for start, end, _ in places}) < len(known)

@@ -265,7 +265,7 @@ def test_csv_and_parquet_hold_the_same_rows_but_for_the_line_breaks_of_the_text(
 
 def test_rows_that_keep_the_contract_have_no_breach():
     rows = account([answer(post(1), post(2))], username="o", author_id="42", day=DAY, limit=0).rows
-    assert contract.breaches(rows, DAY, "42") == {}
+    assert contract.breaches(rows, DAY, "42") == []
 
 
 def test_each_row_that_breaks_the_contract_is_named_with_its_reason():
@@ -274,12 +274,12 @@ def test_each_row_that_breaks_the_contract_is_named_with_its_reason():
     rows.iloc[1, rows.columns.get_loc("likes")] = -1
     rows.iloc[2, rows.columns.get_loc("author_id")] = "43"
     rows.iloc[3, rows.columns.get_loc("created_at")] = pd.Timestamp("2026-11-19T00:00:00Z")
-    assert contract.breaches(rows, DAY, "42") == {
-        0: "tweet_id: is no id",
-        1: "likes: is negative",
-        2: "author_id: is another author's, not the account's own",
-        3: "created_at: is not on 2026-11-18",
-    }
+    assert sorted(contract.breaches(rows, DAY, "42")) == [
+        (0, "tweet_id", "is no id"),
+        (1, "likes", "is negative"),
+        (2, "author_id", "is another author's, not the account's own"),
+        (3, "created_at", "is not on 2026-11-18"),
+    ]
 
 
 def test_a_column_that_is_missing_or_misplaced_is_a_defect_and_not_a_rejected_post():
