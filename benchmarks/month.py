@@ -34,11 +34,14 @@ UNASKED = {"earlier versions of edited posts", "posts of another day"}
 TIMELINE = r"/2/users/\d+/tweets"
 BAD_DAYS: dict[int, list[dict[str, Any]]] = {
     4: [{"match": TIMELINE, "status": 503, "skip": 5}],
-    9: [{"match": TIMELINE, "reset": True, "skip": 7}, {"match": "counts", "status": 502, "body": "<html>"}],
+    9: [
+        {"match": TIMELINE, "reset": True, "skip": 7},
+        {"match": "/counts", "status": 502, "body": "<html>"},
+    ],
     12: [{"match": TIMELINE, "empty_page": True}],
     15: [{"match": TIMELINE, "drop_posts": 2, "skip": 6}],
     18: [{"match": TIMELINE, "repeat_posts": 5, "skip": 10, "times": 3}],
-    20: [{"match": "counts", "count_off_by": 2, "times": 2}],
+    20: [{"match": "/counts/", "count_off_by": 2, "times": 2}],
     24: [{"status": 500, "body": "", "skip": skip} for skip in (3, 6)],
 }
 KILLED, SERVED_BEFORE_THE_KILL = 22, 8

@@ -10,6 +10,7 @@ from itertools import count
 from multiprocessing.connection import Connection
 from typing import Any
 
+from airflow.sdk.exceptions import AirflowRescheduleException
 from botocore.client import BaseClient
 
 from include.twitter.day import Day
@@ -56,6 +57,8 @@ class Child:
             ended = "done"
         except (Busy, OverBudget) as error:
             ended = type(error).__name__
+        except AirflowRescheduleException as error:  # something was bought first
+            ended = type(error.__cause__).__name__
         sys.setprofile(None)
         self.parent.send((ended, next(self.writes) - 1, next(self.calls) - 1))
 

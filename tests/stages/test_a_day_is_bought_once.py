@@ -32,7 +32,7 @@ def test_a_clear_of_extract_after_shrunk_buys_nothing(pipeline, x):
     pipeline.load(pipeline.transform(pipeline.extract("posts_5_a, posts_6_b")))
     empty = {"match": TIMELINE, "status": 200, "body": {"meta": {"result_count": 0}}, "times": 2}
     counted = {
-        "match": "counts",
+        "match": "/counts/",
         "status": 200,
         "body": {"meta": {"total_tweet_count": 0}},
         "times": 2,

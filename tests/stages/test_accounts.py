@@ -134,7 +134,7 @@ def test_an_account_that_is_back_is_gone_on_with(pipeline, x):
 
 def test_a_surplus_is_told_account_by_account(pipeline, x, caplog):
     caplog.set_level(logging.WARNING)
-    x.order({"match": "counts", "count_off_by": -2, "times": 1}, {"match": "counts", "count_off_by": -2})
+    x.order({"match": "/counts/", "count_off_by": -2, "times": 1}, {"match": "/counts/", "count_off_by": -2})
 
     landed = pipeline.load(pipeline.transform(pipeline.extract("posts_4_a, posts_5_b")))
 

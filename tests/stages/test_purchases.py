@@ -179,7 +179,7 @@ def test_a_count_that_failed_for_the_moment_is_asked_for_again_and_no_other_is(
 ):
     handles = ",".join(f"posts_1_n{number}" for number in range(60))
     monkeypatch.setattr(proof, "PAUSES", (0, 0, 0))
-    x.order({"match": "counts", "status": 503, "skip": 2})
+    x.order({"match": "/counts/", "status": 503, "skip": 2})
 
     bought = pipeline.extract(handles)
 

@@ -165,7 +165,7 @@ def test_an_account_short_of_posts_is_read_again_through_the_search(pipeline, x)
 
 
 def test_an_account_that_stays_short_lands_and_says_so(pipeline, x, caplog):
-    x.order({"match": "counts", "count_off_by": 3, "times": 9})
+    x.order({"match": "/counts/", "count_off_by": 3, "times": 9})
 
     bought = pipeline.extract("posts_30_short")
     staged = pipeline.transform(bought)
@@ -178,7 +178,7 @@ def test_an_account_that_stays_short_lands_and_says_so(pipeline, x, caplog):
 
 
 def test_counts_in_the_vocabulary_of_posts_are_read(pipeline, x):
-    x.order({"match": "counts", "rename_vocabulary": True, "times": 9})
+    x.order({"match": "/counts/", "rename_vocabulary": True, "times": 9})
 
     bought = pipeline.extract("posts_5_renamed")
 
