@@ -19,6 +19,7 @@ PROBLEMS = "https://api.x.com/2/problems"
 @pytest.fixture
 def shop(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr("include.twitter.extract.x.ARCHIVE_SECONDS", 0)
     with open_shop() as opened:
         yield opened
 

@@ -27,6 +27,7 @@ UNAUTHORIZED = (401, {"title": "Unauthorized", "type": "about:blank", "status": 
 @pytest.fixture
 def shop(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr("include.twitter.extract.x.ARCHIVE_SECONDS", 0)
     with open_shop() as opened:
         yield opened
 
