@@ -141,7 +141,8 @@ class Airflow:
     def _call(self, method: str, path: str, **request: Any) -> Any:
         answer = self._http.request(method, path, **request)
         if answer.is_error:
-            refusal = AirflowBusy if answer.status_code == 503 else AirflowRefused
+            is_locked = answer.status_code == 503 or "Database error" in answer.text
+            refusal = AirflowBusy if is_locked else AirflowRefused
             raise refusal(f"{method} {answer.url}: {answer.status_code} {_detail(answer)}")
         return answer.json() if answer.content else None
 

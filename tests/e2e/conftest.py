@@ -91,11 +91,11 @@ class Airflow:
         """Start a backfill; returns the run of each day."""
         asked = {"dag_id": "twitter", "from_date": f"{first}T00:00:00Z", "to_date": f"{last}T00:00:00Z"}
         asked |= {"reprocess_behavior": "completed", **more}
-        # sqlite is locked where the scheduler writes in the same moment (503), and a backfill that has ended
-        # is told to have until the scheduler comes by (409).
+        # sqlite is locked where the scheduler writes in the same moment (503, or 500), and a backfill is
+        # told to have ended when the scheduler comes by (409).
         post = eventually(
             lambda: self._http.post("/backfills", json=asked),
-            lambda answer: answer.status_code not in (409, 503),
+            lambda answer: answer.status_code not in (409, 500, 503),
             60,
         )
         assert post.is_success, post.text

@@ -3,12 +3,20 @@
 from datetime import UTC, datetime
 
 import httpx
+import pytest
 
 from local.airflow import Airflow
 
 
-def test_a_backfill_that_meets_a_locked_database_is_asked_for_again():
-    locked = httpx.Response(503, json={"detail": "Database is locked. Backfill creation is not supported …"})
+@pytest.mark.parametrize(
+    ("status", "detail"),
+    [
+        (503, "Database is locked. Backfill creation is not supported …"),
+        (500, {"reason": "Database error", "statement": "hidden", "orig_error": "hidden"}),
+    ],
+)
+def test_a_backfill_that_meets_a_locked_database_is_asked_for_again(status, detail):
+    locked = httpx.Response(status, json={"detail": detail})
     posts = iter([locked, httpx.Response(200, json={"id": 1})])
 
     def answer(request: httpx.Request) -> httpx.Response:
