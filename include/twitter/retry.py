@@ -46,8 +46,8 @@ class AsTheErrorSays(RetryPolicy):
                 wait = max(wait, backoff(used))
             if wait <= timedelta(0):
                 return RetryDecision.retry(backoff(used), type(exception).__doc__)
-            reason = f"It is tried again at {now() + wait:%H:%M:%S} UTC"
-            return RetryDecision.retry(min(wait, LONGEST_DELAY), reason)
+            wait = min(wait, LONGEST_DELAY)
+            return RetryDecision.retry(wait, f"It is tried again at {now() + wait:%H:%M:%S} UTC")
         if used >= TRIES_FOR_SURPRISES:
             return RetryDecision.fail(f"{TRIES_FOR_SURPRISES} tries failed alike")
         return RetryDecision.default()

@@ -64,6 +64,12 @@ def test_a_rate_limit_waits_for_its_reset():
     assert decision.reason == f"It is tried again at {reset:%H:%M:%S} UTC"
 
 
+def test_a_reset_that_is_far_away_is_not_waited_for_longer_than_the_longest_delay(at_noon):
+    decision = decided(RateLimited("X answered 429", at=datetime(2026, 11, 18, 15, tzinfo=UTC)))
+    assert decision.retry_delay == LONGEST_DELAY
+    assert decision.reason == "It is tried again at 12:30:00 UTC"
+
+
 def test_another_writer_is_waited_for_longer_each_time_and_never_less_than_its_turn():
     soon = datetime.now(UTC) + timedelta(seconds=40)
     waits = [decided(Busy("2026-11-18 is being bought", at=soon), used).retry_delay for used in (1, 2, 3, 25)]

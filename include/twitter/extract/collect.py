@@ -111,12 +111,14 @@ class Collection:
         for kind in ("", THREADS) if self.purchase.wants_threads(reading.username) else ("",):
             walk = reading.of(kind)
             try:
-                while not (walk.outcome or reading.is_unavailable):
+                while not walk.outcome:
                     buyer.page(reading, kind)
             except OtherAuthors as error:
                 reading.give_up(str(error))
             said = f"{kind}{reading.username}: {walk.reason or walk.outcome}"
             log.info("%s; posts %d, pages %d", said, walk.returned, walk.pages)
+            if reading.is_unavailable:  # neither has it threads to be read
+                return
 
     def _unknown(self, known: Accounts, at: datetime) -> list[Reading]:
         """The accounts to look up; of those still to be read, the archive wants all seen anew.
