@@ -19,6 +19,10 @@ class AirflowBusy(AirflowRefused):
     """It cannot answer at the moment."""
 
 
+class AirflowHasIt(AirflowRefused):
+    """What was to be made is there already."""
+
+
 COMES_BACK = ("up_for_retry", "up_for_reschedule")
 """States of a stage that waits for its own next turn."""
 
@@ -64,6 +68,9 @@ class Airflow:
             for name in ("scheduler", "dag_processor", "triggerer")
         )
 
+    def knows_the_dag(self) -> bool:
+        return self._http.get(f"/dags/{DAG}").is_success
+
     def dag_parsed_since(self, moment: datetime) -> bool:
         dag = self._http.get(f"/dags/{DAG}")
         return dag.is_success and (_moment(dag.json()["last_parsed_time"]) or moment) > moment
@@ -92,27 +99,23 @@ class Airflow:
         else:
             self._call("POST", "/connections", json=body)
 
-    def run_day(self, midnight: datetime) -> str:
-        """Starts the run of the day that begins at `midnight`, or clears and restarts it. Returns its id."""
-        self._call("PATCH", f"/dags/{DAG}", params={"update_mask": "is_paused"}, json={"is_paused": False})
-        for backfill in self._call("GET", "/backfills", params={"dag_id": DAG})["backfills"]:
-            if backfill["completed_at"] is None:  # of a stack that was killed; one more is refused beside it
-                self._call("PUT", f"/backfills/{backfill['id']}/cancel")
-        day = midnight.isoformat()
-        wanted = {"dag_id": DAG, "from_date": day, "to_date": day, "reprocess_behavior": "completed"}
-        self._backfill(wanted)
-        of_day = {"logical_date_gte": day, "logical_date_lte": day}
-        return self._call("GET", f"/dags/{DAG}/dagRuns", params=of_day)["dag_runs"][0]["dag_run_id"]
-
-    # sqlite answers so when the scheduler writes in the same moment; Airflow takes back what it had begun.
+    # sqlite may be locked where the scheduler writes in the same moment; an id is taken only once.
     @retry(
         retry=retry_if_exception_type(AirflowBusy),
         stop=stop_after_attempt(10),
         wait=wait_fixed(1),
         reraise=True,
     )
-    def _backfill(self, wanted: dict[str, Any]) -> None:
-        self._call("POST", "/backfills", json=wanted)
+    def run_day(self, day: str) -> str:
+        """Triggers the run that is named by the day, or clears it, so that it goes through again."""
+        self._call("PATCH", f"/dags/{DAG}", params={"update_mask": "is_paused"}, json={"is_paused": False})
+        run = f"manual__{day}"
+        try:
+            asked = {"dag_run_id": run, "logical_date": None, "conf": {"day": day}}
+            self._call("POST", f"/dags/{DAG}/dagRuns", json=asked)
+        except AirflowHasIt:
+            self._call("POST", f"/dags/{DAG}/dagRuns/{run}/clear", json={"dry_run": False})
+        return run
 
     def run_state(self, run: str) -> str:
         return self._call("GET", f"/dags/{DAG}/dagRuns/{run}")["state"]
@@ -141,10 +144,15 @@ class Airflow:
     def _call(self, method: str, path: str, **request: Any) -> Any:
         answer = self._http.request(method, path, **request)
         if answer.is_error:
-            is_locked = answer.status_code == 503 or "Database error" in answer.text
-            refusal = AirflowBusy if is_locked else AirflowRefused
-            raise refusal(f"{method} {answer.url}: {answer.status_code} {_detail(answer)}")
+            raise _refusal(answer)(f"{method} {answer.url}: {answer.status_code} {_detail(answer)}")
         return answer.json() if answer.content else None
+
+
+def _refusal(answer: httpx.Response) -> type[AirflowRefused]:
+    if answer.status_code == 409:
+        return AirflowHasIt
+    is_locked = answer.status_code == 503 or "Database error" in answer.text
+    return AirflowBusy if is_locked else AirflowRefused
 
 
 def _error(events: list[dict[str, Any]]) -> str | None:

@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -23,9 +23,11 @@ from rich.text import Text
 from include.twitter.day import Day
 from include.twitter.errors import BadDay
 from local import aws
-from local.airflow import AirflowRefused, Stage
+from local.airflow import DAG, AirflowRefused, Stage
+from local.environment import past_proxies
 from local.progress import Progress
-from local.stack import LocalStackError, Stack
+from local.running import LocalStackError, Neighbour, Running
+from local.stack import AlreadyRunning, Stack
 
 STAGES = ("extract", "transform", "load")
 ENDED = ("success", "failed")
@@ -33,6 +35,7 @@ SAMPLE_COLUMNS = ("created_at", "username", "likes", "text")
 SAMPLE_ROWS = 3
 READ_CSV = "pd.read_csv({path!r}, dtype=str, keep_default_na=False)"
 """The contract's line; the contract itself takes a second to import."""
+MONEY = {False: "in pretend money: X is a stand-in here", True: "which X bills"}
 
 out = Console(highlight=False)
 
@@ -41,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
+    os.environ |= past_proxies(os.environ)  # boto3 in this process
     try:
         return given.command(given)
     except (LocalStackError, AirflowRefused, BadDay) as error:
@@ -75,27 +79,43 @@ def up(given: argparse.Namespace) -> int:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Lands one day, as a one-day backfill: a second time clears that day's run and goes through it again."""
+    """Lands one day, on the stack that `make up` keeps or on one of its own.
+
+    A second time clears that day's run and goes through it again.
+    """
     deadline = time.monotonic() + given.timeout
     now = datetime.now(UTC)
     day = Day.named(given.day) if given.day else Day.latest_settled(now)
     day.require_collectable(now)
-    with _running(None) as stack:
-        run_id = stack.airflow.run_day(day.start)
+    with _at_hand() as stack:
+        run_id = stack.airflow.run_day(str(day))
         progress = Progress(out, f"twitter, {day}", partial(stack.airflow.why_it_waits, run_id))
         try:
             state = follow(stack, run_id, progress, deadline)
         except KeyboardInterrupt:
-            _show_unfinished("interrupted", progress, day)
+            _show_unfinished("interrupted", stack, run_id, progress, day)
             raise
         if state == "success":
-            _show_landed(stack, day)
+            _show_landed(stack, run_id, day)
             return 0
         if state == "failed":
             _show_failure(stack, run_id, progress.stages)
         else:
-            _show_unfinished(f"not ended within {given.timeout:.0f} s", progress, day)
+            _show_unfinished(f"not ended within {given.timeout:.0f} s", stack, run_id, progress, day)
         return 1
+
+
+@contextmanager
+def _at_hand() -> Iterator[Running]:
+    """The stack of this checkout that runs already, or one that is started and stopped."""
+    with ExitStack() as closing:
+        stack: Running
+        try:
+            stack = closing.enter_context(_running(None))
+        except AlreadyRunning as found:
+            out.print(f"on the stack that runs already: {found.address.url}", style="dim")
+            stack = closing.enter_context(Neighbour(found.address))
+        yield stack
 
 
 @contextmanager
@@ -133,7 +153,7 @@ def _welcome(stack: Stack) -> Panel:
     return Panel("\n".join(lines), title="twitter-to-s3", expand=False, padding=(1, 2))
 
 
-def follow(stack: Stack, run_id: str, progress: Progress, deadline: float) -> str:
+def follow(stack: Running, run_id: str, progress: Progress, deadline: float) -> str:
     """Shows the stages until the run has ended, or `deadline` has come. Returns the run's last state."""
     state = "queued"
     with progress:
@@ -148,14 +168,21 @@ def follow(stack: Stack, run_id: str, progress: Progress, deadline: float) -> st
     return state
 
 
-def _show_failure(stack: Stack, run_id: str, stages: list[Stage]) -> None:
+def _show_failure(stack: Running, run_id: str, stages: list[Stage]) -> None:
     for stage in [stage for stage in stages if stage.state == "failed"][:1]:
         _say(f"{stage.name} failed: {stack.airflow.error_of(run_id, stage)}", "red")
 
 
-def _show_unfinished(how: str, progress: Progress, day: Day) -> None:
+def _show_unfinished(how: str, stack: Running, run_id: str, progress: Progress, day: Day) -> None:
     _say(f"{how}: {progress.pending}", "red")
-    _say(f"stopping everything … `make run DAY={day}` goes on from there")
+    if isinstance(stack, Stack):
+        _say(f"stopping everything … `make run DAY={day}` goes on from there")
+    else:
+        _say(f"it goes on without you: {_page(stack, run_id)}")
+
+
+def _page(stack: Running, run_id: str) -> str:
+    return f"{stack.url}/dags/{DAG}/runs/{run_id}"
 
 
 def _say(text: str, style: str = "") -> None:
@@ -163,7 +190,7 @@ def _say(text: str, style: str = "") -> None:
     out.print(Text(text, style), soft_wrap=not out.is_terminal)
 
 
-def _show_landed(stack: Stack, day: Day) -> None:
+def _show_landed(stack: Running, run_id: str, day: Day) -> None:
     s3, bucket = stack.s3(), stack.bucket
     out.print()
     for key in (day.csv, day.parquet, day.rejected, day.receipt):
@@ -171,16 +198,18 @@ def _show_landed(stack: Stack, day: Day) -> None:
             out.print(f"s3://{bucket}/{key}  [dim]{size:,} bytes[/]", soft_wrap=True)
     out.print(_sample(s3.get_object(Bucket=bucket, Key=day.csv)["Body"].read().decode()))
     if _size(s3, bucket, day.receipt) is not None:
-        _say(_account(json.load(s3.get_object(Bucket=bucket, Key=day.receipt)["Body"])))
-    out.print(Text("\n".join(["", *next_steps(stack, day)])), soft_wrap=True)
+        receipt = json.load(s3.get_object(Bucket=bucket, Key=day.receipt)["Body"])
+        _say(f"{_account(receipt)}, {MONEY[stack.env_file.real_x]}")
+    out.print(Text("\n".join(["", *next_steps(stack, run_id, day)])), soft_wrap=True)
 
 
-def next_steps(stack: Stack, day: Day) -> tuple[str, str, str]:
+def next_steps(stack: Running, run_id: str, day: Day) -> tuple[str, str, str]:
     """Where the table is, how to read it, and where to go from here: each to be copied from its line."""
     path = f"s3://{stack.bucket}/{day.csv}"
     if not stack.env_file.real_aws:
         path = str(aws.object_on_disk(stack.state, stack.bucket, day.csv))
-    return path, READ_CSV.format(path=path), "make up    # the same Airflow with its UI, until Ctrl-C"
+    look = "make up    # the same Airflow with its UI, until Ctrl-C"
+    return path, READ_CSV.format(path=path), look if isinstance(stack, Stack) else _page(stack, run_id)
 
 
 def _size(s3: Any, bucket: str, key: str) -> int | None:

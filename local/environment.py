@@ -63,17 +63,21 @@ def clean(caller: Mapping[str, str], keep_aws: bool = False) -> dict[str, str]:
     return {k: v for k, v in caller.items() if not k.startswith(foreign) and k not in dropped}
 
 
+def past_proxies(caller: Mapping[str, str]) -> dict[str, str]:
+    """What keeps a proxy of the caller's from being asked for what is on this machine."""
+    given = caller.get("NO_PROXY") or caller.get("no_proxy")
+    spared = ",".join(filter(None, [given, "127.0.0.1", "localhost"]))
+    return {"NO_PROXY": spared, "no_proxy": spared}
+
+
 def airflow_settings(state: Path, port: int, dags: Path, caller: Mapping[str, str]) -> dict[str, str]:
     """What makes an `airflow` command work on this state directory."""
     home = state / "airflow"
     api = f"http://127.0.0.1:{port}"
     keys = _keys(state)
-    proxied = caller.get("NO_PROXY") or caller.get("no_proxy")
-    no_proxy = ",".join(filter(None, [proxied, "127.0.0.1", "localhost"]))
     return {
+        **past_proxies(caller),
         "PYTHONPATH": str(PROJECT),
-        "NO_PROXY": no_proxy,
-        "no_proxy": no_proxy,
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),

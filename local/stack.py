@@ -16,7 +16,7 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
@@ -26,19 +26,17 @@ from sys import executable
 from threading import current_thread, main_thread
 from typing import IO, Any, Self
 
-import boto3
 import httpx
 import psutil
 from mirakuru import SimpleExecutor
 from mirakuru.base import ENV_UUID
 from mirakuru.exceptions import ProcessFinishedWithError, TimeoutExpired
-from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from local import aws, environment
 from local.airflow import DAG, Airflow
-from local.environment import PROJECT, BadEnvFile, EnvFile
+from local.environment import PROJECT
+from local.running import ENV_FILE, STATE, Address, LocalStackError, Running
 
-START_SECONDS = 180
 STOP_SECONDS = 10
 MARK = "TWITTER_LOCAL_STACK"
 """Environment variable of every process of a stack: its state directory."""
@@ -50,10 +48,6 @@ VARIABLES = {
     ),
     "twitter_tweet_limit": ("100", "The latest N tweets of an account's day; 0 is no limit."),
 }
-
-
-class LocalStackError(RuntimeError):
-    """The local stack cannot start or go on; the message says why and what to do."""
 
 
 class Component(SimpleExecutor):
@@ -108,7 +102,18 @@ class Component(SimpleExecutor):
         )
 
 
-class Stack:
+class AlreadyRunning(LocalStackError):
+    """The stack of this state directory is there: at `address`."""
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(
+            f"the local stack of this checkout is already running (pid {address.pid}, UI {address.url}). "
+            "Use that one, or stop it first."
+        )
+        self.address = address
+
+
+class Stack(Running):
     """The local stack of one state directory. `port` is the UI's, None any free one.
 
     Without Airflow it is the stand-ins alone; with `tls`, AWS speaks TLS and refuses plain http.
@@ -116,26 +121,20 @@ class Stack:
 
     def __init__(
         self,
-        state: Path = PROJECT / ".local",
+        state: Path = STATE,
         port: int | None = 8080,
         dags: Path = PROJECT / "dags",
-        env_file: Path = PROJECT / ".env",
+        env_file: Path = ENV_FILE,
         caller: Mapping[str, str] = os.environ,
         with_airflow: bool = True,
         tls: bool = False,
     ) -> None:
-        self.state = state.resolve()
+        super().__init__(state, env_file, caller)
         self.logs = self.state / "logs"
         self.port = port
         self.dags = dags
-        self.caller = caller
         self._with_airflow = with_airflow
         self.certificate = aws.certificate(self.state) if tls else None
-        try:
-            self.env_file = EnvFile.read(env_file)
-        except BadEnvFile as error:
-            raise LocalStackError(str(error)) from error
-        self.environment: dict[str, str] = {}
         self._lock: IO[str] | None = None
         self._closing = ExitStack()
         self._servers: list[Component] = []
@@ -146,10 +145,6 @@ class Stack:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> Self:
         """Starts everything and returns when the DAG can run. On any failure nothing is left running."""
@@ -204,20 +199,6 @@ class Stack:
             self.check()
             time.sleep(1)
 
-    def s3(self) -> Any:
-        """An S3 client with the pipeline's own rights: the local role's, or those of `.env` and the shell."""
-        if not self.env_file.real_aws:
-            role, verify = aws.role_session(self.metadata), self.certificate and str(self.certificate)
-            return role.client("s3", endpoint_url=self.aws, verify=verify)
-        given = {name: self.environment.get(name) for name in (*environment.AWS_KEYS, "AWS_DEFAULT_REGION")}
-        return boto3.Session(
-            profile_name=given["AWS_PROFILE"],
-            aws_access_key_id=given["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=given["AWS_SECRET_ACCESS_KEY"],
-            aws_session_token=given["AWS_SESSION_TOKEN"],
-            region_name=given["AWS_DEFAULT_REGION"],
-        ).client("s3")
-
     @property
     def _aws_settings(self) -> dict[str, str]:
         return environment.aws_settings(self.aws, self.metadata, aws.REGION, self.certificate)
@@ -225,9 +206,7 @@ class Stack:
     @property
     def bucket(self) -> str:
         given = self.env_file.get("AIRFLOW_VAR_TWITTER_BUCKET")
-        if not given and self._with_airflow:
-            given = self.airflow.variable("twitter_bucket")
-        return given or aws.BUCKET
+        return given or (super().bucket if self._with_airflow else aws.BUCKET)
 
     # Starting
 
@@ -238,12 +217,11 @@ class Stack:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             lock.seek(0)
-            running = json.loads(lock.read() or '{"pid": "unknown", "url": "unknown"}')
+            said = lock.read()
             lock.close()
-            raise LocalStackError(
-                f"the local stack of this checkout is already running (pid {running['pid']}, "
-                f"UI {running['url']}). Use that one, or stop it first."
-            ) from error
+            if not said:
+                raise LocalStackError("the local stack of this checkout is just starting.") from error
+            raise AlreadyRunning(Address(**json.loads(said))) from error
         return lock
 
     def _prepare(self, lock: IO[str]) -> None:
@@ -260,16 +238,16 @@ class Stack:
         self.aws = f"http{'s' if self.certificate else ''}://127.0.0.1:{aws_port}"
         self.metadata = f"http://127.0.0.1:{metadata_port}"
         self._ports = {"aws": aws_port, "metadata": metadata_port}
-        lock.truncate(0)
-        lock.write(json.dumps({"pid": os.getpid(), "url": self.url}))
-        lock.flush()
+        self.url = f"http://127.0.0.1:{self.port}"
+        real = self.env_file.real_aws, self.env_file.real_x
+        Address(os.getpid(), self.url, self.aws, self.metadata, *real).write(lock)
 
         settings = environment.airflow_settings(self.state, self.port, self.dags, self.caller)
         if not self.env_file.real_aws:
             settings |= self._aws_settings
         settings |= self.env_file
         environment.write_exports(self.state / "env", settings)
-        self.environment = environment.clean(self.caller, keep_aws=self.env_file.real_aws) | settings
+        self.environment |= settings
         self.airflow = Airflow(self.url)
         self._closing.callback(self.airflow.close)
 
@@ -280,7 +258,8 @@ class Stack:
 
     def _start_stand_ins(self) -> None:
         """AWS and X, unless `.env` names the real ones."""
-        base = environment.clean(self.caller) | {"PYTHONPATH": str(PROJECT)}
+        base = environment.clean(self.caller) | environment.past_proxies(self.caller)
+        base |= {"PYTHONPATH": str(PROJECT)}
         python = [executable, "-m"]
         if not self.env_file.real_aws:
             if not aws.MINISTACK.exists():
@@ -307,7 +286,7 @@ class Stack:
         migration = self._component("migrate", [*_AIRFLOW, "db", "migrate"], self.environment)
         try:
             migration.start()
-            self._until("the metadata database is migrated", lambda: migration.exit_code is not None)
+            self.until("the metadata database is migrated", lambda: migration.exit_code is not None)
             if migration.exit_code:
                 raise migration.died()
         finally:
@@ -329,17 +308,17 @@ class Stack:
 
     def _wait_until_ready(self) -> None:
         if not self.env_file.real_aws:
-            self._until("AWS answers", lambda: _get(f"{self.aws}/_ministack/health", self.certificate))
+            self.until("AWS answers", lambda: _get(f"{self.aws}/_ministack/health", self.certificate))
             aws.apply(self.aws, self.root, self.certificate)
-            self._until("the metadata service answers", lambda: _get(f"{self.metadata}/health"))
+            self.until("the metadata service answers", lambda: _get(f"{self.metadata}/health"))
         if not self.env_file.real_x:
-            self._until("X answers", lambda: _get(f"http://127.0.0.1:{self.x_port}/_control/health"))
+            self.until("X answers", lambda: _get(f"http://127.0.0.1:{self.x_port}/_control/health"))
         if not self._with_airflow:
             return
-        self._until("Airflow's API answers", self.airflow.answers)
+        self.until("Airflow's API answers", self.airflow.answers)
         self._seed()
-        self._until("Airflow's components are healthy", lambda: self.airflow.healthy_since(self._started))
-        self._until(f"the DAG {DAG} is known", self._dag_is_known)
+        self.until("Airflow's components are healthy", lambda: self.airflow.healthy_since(self._started))
+        self.until(f"the DAG {DAG} is known", self._dag_is_known)
 
     def _dag_is_known(self) -> bool:
         if error := self.airflow.import_error_since(self._started):
@@ -369,26 +348,6 @@ class Stack:
                     {"access_token": x_api.ACCESS_TOKEN, "access_token_secret": x_api.ACCESS_TOKEN_SECRET}
                 ),
             )
-
-    def _until(self, what: str, ready: Callable[[], bool], seconds: float = START_SECONDS) -> None:
-        """Waits until `ready`; a component's death ends the wait at once."""
-
-        def is_ready() -> bool:
-            self.check()
-            try:
-                return ready()
-            except httpx.TransportError:
-                return False
-
-        retry = Retrying(
-            retry=retry_if_result(lambda is_so: not is_so),
-            stop=stop_after_delay(seconds),
-            wait=wait_fixed(0.2),
-        )
-        try:
-            retry(is_ready)
-        except RetryError as error:
-            raise LocalStackError(f"not within {seconds} s: {what}. See {self.logs}.") from error
 
     def _marked(self) -> list[psutil.Process]:
         """Living processes of a stack on this state directory."""

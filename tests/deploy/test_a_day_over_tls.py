@@ -23,7 +23,7 @@ def test_the_day_lands_under_the_role_over_tls(tmp_path) -> None:
         assert "aws:SecureTransport" in owner.get_bucket_policy(Bucket=aws.BUCKET)["Policy"]
         assert not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"} & stack.environment.keys()
 
-        run = stack.airflow.run_day(day.start)
+        run = stack.airflow.run_day(str(day))
         ends = retry(
             retry=retry_if_not_result(ENDED.__contains__), stop=stop_after_delay(150), wait=wait_fixed(0.5)
         )

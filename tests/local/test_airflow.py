@@ -1,7 +1,5 @@
 """What the local stack asks of its Airflow."""
 
-from datetime import UTC, datetime
-
 import httpx
 import pytest
 
@@ -11,27 +9,40 @@ from local.airflow import Airflow
 @pytest.mark.parametrize(
     ("status", "detail"),
     [
-        (503, "Database is locked. Backfill creation is not supported …"),
+        (503, "Database is locked."),
         (500, {"reason": "Database error", "statement": "hidden", "orig_error": "hidden"}),
     ],
 )
-def test_a_backfill_that_meets_a_locked_database_is_asked_for_again(status, detail):
-    locked = httpx.Response(status, json={"detail": detail})
-    posts = iter([locked, httpx.Response(200, json={"id": 1})])
+def test_a_run_that_meets_a_locked_database_is_asked_for_again(status, detail):
+    posts = iter([httpx.Response(status, json={"detail": detail}), httpx.Response(200, json={})])
+    airflow = answering(
+        lambda request: next(posts) if request.method == "POST" else httpx.Response(200, json={})
+    )
+    assert airflow.run_day("2026-11-18") == "manual__2026-11-18"
+    assert list(posts) == []
+
+
+def test_a_day_that_has_a_run_goes_through_that_one_again():
+    asked = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        if request.method == "POST":
-            return next(posts)
+        asked.append(f"{request.method} {request.url.path}")
         return httpx.Response(
-            200, json={"backfills": [], "dag_runs": [{"dag_run_id": "backfill__2026-11-19"}]}
+            409 if request.url.path.endswith("/dagRuns") else 200, json={"detail": "exists"}
         )
 
+    assert answering(answer).run_day("2026-11-18") == "manual__2026-11-18"
+    assert asked == [
+        "PATCH /api/v2/dags/twitter",
+        "POST /api/v2/dags/twitter/dagRuns",
+        "POST /api/v2/dags/twitter/dagRuns/manual__2026-11-18/clear",
+    ]
+
+
+def answering(answer) -> Airflow:
     airflow = Airflow("http://127.0.0.1:1")
     airflow.close()
     airflow._http = httpx.Client(
         base_url="http://127.0.0.1:1/api/v2", transport=httpx.MockTransport(answer), trust_env=False
     )
-
-    assert airflow.run_day(datetime(2026, 11, 18, tzinfo=UTC)) == "backfill__2026-11-19"
-    airflow.close()
-    assert list(posts) == []
+    return airflow

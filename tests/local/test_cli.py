@@ -28,7 +28,7 @@ def test_the_next_steps_are_the_file_the_contracts_line_that_reads_it_and_the_ui
 ) -> None:
     (tmp_path / "env").write_text(env)
     stack = Stack(state=tmp_path, env_file=tmp_path / "env", caller={}, with_airflow=False)
-    file, read, look = next_steps(stack, Day.parse("2026-11-18"))
+    file, read, look = next_steps(stack, "manual__2026-11-18", Day.parse("2026-11-18"))
     assert file == path.format(state=tmp_path)
     assert read == contract.READ_CSV.replace("path", repr(file))
     assert look.startswith("make up ")

@@ -96,7 +96,10 @@ def listeners(found) -> set[tuple[str, int]]:
 
 
 def test_make_run_lands_a_day_shows_it_and_leaves_nothing_running(checkout):
-    done = make(checkout, "run", f"DAY={DAY}")
+    proxy = dict.fromkeys(
+        ("http_proxy", "HTTP_PROXY", "https_proxy"), "http://127.0.0.1:9"
+    )  # nobody is there
+    done = make(checkout, "run", f"DAY={DAY}", env=os.environ | proxy)
     assert done.returncode == 0, done.stdout + done.stderr
     for line in (
         r"extract +success",
@@ -104,7 +107,7 @@ def test_make_run_lands_a_day_shows_it_and_leaves_nothing_running(checkout):
         r"load +success",
         r"s3://twitter-local/twitter/dt=" + DAY + r"/refined_tweets\.csv",
         r"rows",
-        r"cost [\d.]+ USD",
+        r"cost [\d.]+ USD, in pretend money",
     ):
         assert re.search(line, done.stdout), line
     landed = checkout / f".local/s3/000000000000/twitter-local/twitter/dt={DAY}/refined_tweets.csv"
@@ -168,7 +171,7 @@ def test_make_up_says_which_port_is_taken_and_how_to_choose_another(checkout):
     assert f"port {port} is taken. Choose another one: make up PORT=" in " ".join(done.stdout.split())
 
 
-def test_make_up_serves_loopback_alone_buys_nothing_and_leaves_nothing_behind(checkout):
+def test_make_up_serves_loopback_alone_buys_nothing_takes_a_run_in_and_leaves_nothing_behind(checkout):
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     log = checkout / ".local/x_api/requests.jsonl"
@@ -184,10 +187,15 @@ def test_make_up_serves_loopback_alone_buys_nothing_and_leaves_nothing_behind(ch
         exported = (checkout / ".local/env").read_text()
         assert "export AWS_ENDPOINT_URL=http://127.0.0.1:" in exported
         assert "SECRET_ACCESS_KEY=" not in exported
+        assert (log.read_text() if log.exists() else "") == bought
+        done = make(checkout, "run", f"DAY={DAY}")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.startswith(f"on the stack that runs already: http://127.0.0.1:{port}\n")
+        assert done.stdout.endswith(f"\nhttp://127.0.0.1:{port}/dags/twitter/runs/manual__{DAY}\n")
+        assert up.poll() is None
     assert processes(checkout) == []
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{port}/", trust_env=False, timeout=5)
-    assert (log.read_text() if log.exists() else "") == bought
 
 
 @retry(
