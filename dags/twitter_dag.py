@@ -48,7 +48,7 @@ from datetime import timedelta
 
 from airflow.sdk import Asset, CronDataIntervalTimetable, Param, dag, task
 
-from include.twitter.retry import FIRST_DELAY, RETRIES, AsTheErrorSays, last_word
+from include.twitter.retry import FIRST_DELAY, RETRIES, AsTheErrorSays, last_word, tell
 
 LANDED = Asset("twitter_refined_tweets")
 
@@ -80,7 +80,7 @@ LANDED = Asset("twitter_refined_tweets")
         "retry_delay": FIRST_DELAY,
         "retry_policy": AsTheErrorSays(),
         "on_retry_callback": last_word,
-        "on_failure_callback": last_word,
+        "on_failure_callback": [last_word, tell],
     },
 )
 def twitter():

@@ -6,17 +6,12 @@ from datetime import datetime
 from typing import Any, Self
 
 import httpx
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 DAG = "twitter"
 
 
 class AirflowRefused(RuntimeError):
     """Airflow's API answered with an error."""
-
-
-class AirflowBusy(AirflowRefused):
-    """It cannot answer at the moment."""
 
 
 class AirflowHasIt(AirflowRefused):
@@ -99,13 +94,6 @@ class Airflow:
         else:
             self._call("POST", "/connections", json=body)
 
-    # sqlite may be locked where the scheduler writes in the same moment; an id is taken only once.
-    @retry(
-        retry=retry_if_exception_type(AirflowBusy),
-        stop=stop_after_attempt(10),
-        wait=wait_fixed(1),
-        reraise=True,
-    )
     def run_day(self, day: str) -> str:
         """Triggers the run that is named by the day, or clears it, so that it goes through again."""
         self._call("PATCH", f"/dags/{DAG}", params={"update_mask": "is_paused"}, json={"is_paused": False})
@@ -144,15 +132,9 @@ class Airflow:
     def _call(self, method: str, path: str, **request: Any) -> Any:
         answer = self._http.request(method, path, **request)
         if answer.is_error:
-            raise _refusal(answer)(f"{method} {answer.url}: {answer.status_code} {_detail(answer)}")
+            refusal = AirflowHasIt if answer.status_code == 409 else AirflowRefused
+            raise refusal(f"{method} {answer.url}: {answer.status_code} {_detail(answer)}")
         return answer.json() if answer.content else None
-
-
-def _refusal(answer: httpx.Response) -> type[AirflowRefused]:
-    if answer.status_code == 409:
-        return AirflowHasIt
-    is_locked = answer.status_code == 503 or "Database error" in answer.text
-    return AirflowBusy if is_locked else AirflowRefused
 
 
 def _error(events: list[dict[str, Any]]) -> str | None:

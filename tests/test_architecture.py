@@ -9,14 +9,17 @@ ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "include" / "twitter"
 
 GROUND = {"answer", "day", "errors", "records"}
-EDGES = {"lake", "retry", "run", "settings"}
+EDGES = {"alert", "lake", "retry", "run", "settings", "watch"}
 BOXES = {"extract", "transform", "load"}
 PURE = GROUND | {
     "extract.walk", "transform.contract", "transform.partition", "transform.post", "transform.receipt",
     "transform.refine", "transform.text", "load.guard",
 }  # fmt: skip
 OUTSIDE = {"airflow", "boto3", "botocore", "tweepy", "requests", "httpx", "urllib3"}
-ONLY_IN = {"tweepy": "extract.x", "airflow.providers": "lake", "boto3": "lake", "botocore": "lake"}
+ONLY_IN = {
+    "tweepy": "extract.x", "airflow.providers.amazon": "lake", "boto3": "lake", "botocore": "lake",
+    "airflow.providers.http": "alert", "airflow.providers.smtp": "alert",
+}  # fmt: skip
 CLOCKS = {"now", "utcnow", "today", "time", "monotonic"}
 
 FILES = {

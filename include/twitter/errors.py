@@ -76,6 +76,10 @@ class Incomplete(Refused):
     """The day is published but accounts are missing from it: mend `twitter_handles` or the accounts."""
 
 
+class NotLanded(Refused):
+    """A day is not landed by its deadline: fill it, then clear the task."""
+
+
 class Shrunk(Refused):
     """Publishing would drop rows that are already landed: look, then accept the day by name."""
 

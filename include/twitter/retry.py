@@ -66,6 +66,13 @@ def last_word(context: Mapping[str, Any]) -> None:
     log.error("%s It is tried again at %s UTC, try %d.", said, f"{at:%H:%M:%S}", ti.try_number + 1)
 
 
+def tell(context: Mapping[str, Any]) -> None:
+    """Alert those who are to be told; what it takes for that is loaded when a task has failed."""
+    from include.twitter import alert
+
+    alert.tell(context)
+
+
 @contextmanager
 def no_try_for_progress(has_progress: Callable[[], bool], clock: Callable[[], datetime]) -> Iterator[None]:
     """Let a try that got further and has to wait come back without having counted as one.

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import time, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ from include.twitter.errors import BadSetting, PlatformOutage
 
 X_CONNECTION = "twitter_default"
 AWS_CONNECTION = "aws_default"
+WEBHOOK_CONNECTION = "twitter_alert_webhook"
 X_HOST = "https://api.x.com"
 HANDLE = re.compile(r"[A-Za-z0-9_]{1,15}")
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -106,6 +107,18 @@ OWN_HANDLE = Setting(
     example="NASA",
     default="",
 )
+DEADLINE = Setting(
+    "twitter_deadline",
+    "when a day has to be landed: a time of the next day, UTC; after it `twitter_watch` is red",
+    example="07:30",
+    default="06:00",
+)
+ALERT_EMAILS = Setting(
+    "twitter_alert_emails",
+    "who is told by email of a failed stage or a late day, through Connection `smtp_default`; empty: nobody",
+    example="data@acme.example",
+    default="",
+)
 SETTINGS = (
     BUCKET,
     HANDLES,
@@ -117,6 +130,8 @@ SETTINGS = (
     ACCEPT_SHRINK,
     ACCEPT_ID,
     OWN_HANDLE,
+    DEADLINE,
+    ALERT_EMAILS,
 )
 
 
@@ -159,6 +174,21 @@ def accept_id() -> frozenset[tuple[str, str]]:
 def own_handle() -> str:
     """The account whose posts are one's own, in lower case; empty where none is named."""
     return OWN_HANDLE.read(_own_handle)
+
+
+def deadline() -> timedelta:
+    """The time of the next day, UTC, by which a day has to be landed."""
+    return DEADLINE.read(_time)
+
+
+def alert_emails() -> list[str]:
+    return ALERT_EMAILS.read(_addresses)
+
+
+def alert_webhook() -> str | None:
+    """The path below the host of Connection `twitter_alert_webhook`, a secret; None where there is none."""
+    connection = _read("Connection", WEBHOOK_CONNECTION)
+    return None if connection is None else _secret(connection.password) or ""
 
 
 @dataclass(frozen=True)
@@ -364,6 +394,21 @@ def _minutes(text: str) -> timedelta:
     if not 1 <= minutes <= 24 * 60:  # also false for nan
         raise ValueError(f"{text!r} is not between 1 and 1440 minutes")
     return timedelta(minutes=minutes)
+
+
+def _time(text: str) -> timedelta:
+    try:
+        at = time.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no time of day") from error
+    return timedelta(hours=at.hour, minutes=at.minute)
+
+
+def _addresses(text: str) -> list[str]:
+    addresses = [item.strip() for item in _listed(text) if item.strip()]
+    if odd := [address for address in addresses if not re.fullmatch(r"[^@\s]+@[^@\s]+", address)]:
+        raise ValueError(f"{', '.join(map(repr, odd))}: no address")
+    return addresses
 
 
 def _days(text: str) -> frozenset[Day]:

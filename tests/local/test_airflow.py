@@ -1,25 +1,8 @@
 """What the local stack asks of its Airflow."""
 
 import httpx
-import pytest
 
 from local.airflow import Airflow
-
-
-@pytest.mark.parametrize(
-    ("status", "detail"),
-    [
-        (503, "Database is locked."),
-        (500, {"reason": "Database error", "statement": "hidden", "orig_error": "hidden"}),
-    ],
-)
-def test_a_run_that_meets_a_locked_database_is_asked_for_again(status, detail):
-    posts = iter([httpx.Response(status, json={"detail": detail}), httpx.Response(200, json={})])
-    airflow = answering(
-        lambda request: next(posts) if request.method == "POST" else httpx.Response(200, json={})
-    )
-    assert airflow.run_day("2026-11-18") == "manual__2026-11-18"
-    assert list(posts) == []
 
 
 def test_a_day_that_has_a_run_goes_through_that_one_again():

@@ -11,6 +11,7 @@ from include.twitter.day import Day
 from include.twitter.lake import Lake
 from include.twitter.records import Receipt, encoded
 from include.twitter.run import Run
+from include.twitter.watch import not_landed
 
 log = logging.getLogger(__name__)
 
@@ -29,15 +30,13 @@ def publish(lake: Lake, day: Day, staging: str, receipt: Receipt) -> None:
 
 
 def warn_of_gaps(lake: Lake, run: Run) -> None:
-    """Name the recent days that are not landed, from the first landed day on."""
-    landed = lake.keys("twitter_receipts/")
+    """Name the recent days that are not landed."""
     latest = Day.latest_settled(run.now(), settings.settling())
-    recent = [latest.plus(-back) for back in range(DAYS_LOOKED_BACK)]
-    if gaps := [
-        str(day) for day in reversed(recent) if day.receipt > landed[0] and day.receipt not in landed
-    ]:
+    if gaps := not_landed(lake, latest, DAYS_LOOKED_BACK):
         log.warning(
-            "Not landed among the last %d days: %s. Backfill them.", DAYS_LOOKED_BACK, ", ".join(gaps)
+            "Not landed among the last %d days: %s. Trigger `twitter_plan` to fill them.",
+            DAYS_LOOKED_BACK,
+            ", ".join(map(str, gaps)),
         )
 
 

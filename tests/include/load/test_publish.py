@@ -24,7 +24,9 @@ def test_days_of_the_last_week_that_are_not_landed_are_told_from_the_first_lande
     for day in ("2026-11-14", "2026-11-16", "2026-11-18"):
         lake.write(f"twitter_receipts/dt={day}/receipt.json", b"{}")
     warn_of_gaps(lake, Run(DAY, "c0ffee123456", now=lambda: RECEIVED))
-    assert caplog.messages == ["Not landed among the last 7 days: 2026-11-15, 2026-11-17. Backfill them."]
+    assert caplog.messages == [
+        "Not landed among the last 7 days: 2026-11-15, 2026-11-17. Trigger `twitter_plan` to fill them."
+    ]
 
 
 def test_the_asset_event_carries_the_essentials():

@@ -1,0 +1,49 @@
+"""Which days should have landed by now and have not: by their receipts, whether or not a run was made."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from airflow.sdk import get_current_context
+from airflow.sdk.exceptions import AirflowRescheduleException
+
+from include.twitter import lake, run, settings
+from include.twitter.day import Day
+from include.twitter.errors import NotLanded
+from include.twitter.lake import Lake
+
+log = logging.getLogger(__name__)
+
+DAYS_WATCHED = 31
+
+
+def watch() -> None:
+    """Wait for the deadline of the day before the run, without a worker; NotLanded where one is late."""
+    day = Day.of(get_current_context()["dag_run"].run_after).plus(-1)
+    due = day.end + settings.deadline()
+    if run.now() < due:
+        log.info("%s is due at %s UTC: the task comes back then", day, f"{due:%Y-%m-%d %H:%M}")
+        raise AirflowRescheduleException(due)
+    require_landed(lake.deployed(), day, due)
+
+
+def require_landed(here: Lake, day: Day, due: datetime) -> None:
+    """Raise NotLanded where `day`, or one of the month before it, is not landed."""
+    late = not_landed(here, day, DAYS_WATCHED)
+    if not late:
+        log.info("%s is landed, and so are the %d days before it", day, DAYS_WATCHED - 1)
+        return
+    raise NotLanded(
+        f"Not landed by {due:%Y-%m-%d %H:%M} UTC: {', '.join(map(str, late))}. "
+        f"To fill them, Trigger `twitter_plan` from {late[0]} to {late[-1]}, which tells the price first, "
+        "or Trigger `twitter` with the day. Then clear this task."
+    )
+
+
+def not_landed(here: Lake, latest: Day, days: int) -> list[Day]:
+    """Those of the last `days` days, from the first landed one on, that have no receipt."""
+    landed = here.keys("twitter_receipts/")
+    recent = [latest.plus(-back) for back in reversed(range(days))]
+    since = landed[0] if landed else latest.receipt
+    return [day for day in recent if day.receipt >= since and day.receipt not in landed]

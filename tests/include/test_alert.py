@@ -1,0 +1,119 @@
+"""Who is told of a failure: with a real mail server and a real webhook on loopback."""
+
+import json
+import socket
+from email import message_from_bytes
+from email.policy import default
+from types import SimpleNamespace
+
+import pytest
+from aiosmtpd.controller import Controller
+
+from include.twitter import alert
+from include.twitter.errors import Incomplete
+from tests.include.test_run import context, utc
+
+LINK = "http://localhost:8080/dags/twitter/runs/scheduled__2026-11-19/tasks/load"
+PATH = "services/T000/B000/not-so-secret"
+
+
+class Inbox:
+    """A mail server that keeps what it is sent."""
+
+    def __init__(self):
+        self.mails = []
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802 - the name that it asks for
+        self.mails.append((envelope.rcpt_tos, message_from_bytes(envelope.content, policy=default)))
+        return "250 Kept"
+
+
+@pytest.fixture
+def inbox(monkeypatch):
+    """Where emails go, once `smtp_default` and the addresses are set."""
+    kept = Inbox()
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    server = Controller(kept, hostname="127.0.0.1", port=port)
+    server.start()
+    connection = {
+        "conn_type": "smtp", "host": "127.0.0.1", "port": port,
+        "extra": {"from_email": "airflow@acme.example", "disable_ssl": True, "disable_tls": True},
+    }  # fmt: skip
+    monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(connection))
+    monkeypatch.setenv("AIRFLOW_VAR_TWITTER_ALERT_EMAILS", "data@acme.example, night@acme.example")
+    yield kept.mails
+    server.stop()
+
+
+@pytest.fixture
+def webhook(monkeypatch, httpserver):
+    """Where the webhook's messages go."""
+    httpserver.expect_request(f"/{PATH}", method="POST").respond_with_data("ok")
+    connection = {"conn_type": "http", "host": httpserver.url_for("/").rstrip("/"), "password": PATH}
+    monkeypatch.setenv("AIRFLOW_CONN_TWITTER_ALERT_WEBHOOK", json.dumps(connection))
+    return lambda: [json.loads(request.data)["text"] for request, _ in httpserver.log]
+
+
+def failed(error=None):
+    found = context("scheduled", logical_date=utc(2026, 11, 18), start=utc(2026, 11, 18))
+    ti = SimpleNamespace(task_id="load", dag_id="twitter", log_url=LINK)
+    return found | {"ti": ti, "exception": error or Incomplete("2026-11-18 is published without 1 account.")}
+
+
+def test_nobody_is_told_where_nobody_is_to_be_told(caplog):
+    alert.tell(failed())
+    assert caplog.messages == []
+
+
+def test_a_message_has_day_stage_reason_what_to_do_and_a_link(inbox, webhook):
+    alert.tell(failed())
+    lines = ["2026-11-18 is published without 1 account.", Incomplete.__doc__, LINK]
+    ((to, mail),) = inbox
+    assert to == ["data@acme.example", "night@acme.example"]
+    assert mail["From"] == "airflow@acme.example"
+    assert mail["Subject"] == "2026-11-18: load failed (twitter)"
+    assert mail.get_body().get_content().splitlines() == ["<br>".join([line, ""]) for line in lines[:2]] + [
+        LINK
+    ]
+    assert webhook() == ["\n".join(["2026-11-18: load failed (twitter)", *lines])]
+
+
+def test_what_x_has_written_is_neither_markup_nor_a_template(inbox, webhook):
+    alert.tell(failed(Incomplete("X says <!channel> <script>{{ 7 * 7 }} & so on.")))
+    told = "X says &lt;!channel&gt; &lt;script&gt;{{ 7 * 7 }} &amp; so on."
+    assert told in inbox[0][1].get_body().get_content()
+    assert told in webhook()[0]
+
+
+def test_a_mail_server_that_is_away_keeps_nothing_from_the_webhook(inbox, webhook, monkeypatch, caplog):
+    gone = {"conn_type": "smtp", "host": "127.0.0.1", "port": 1, "extra": {"from_email": "a@acme.example"}}
+    monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(gone))
+    alert.tell(failed())
+    assert len(webhook()) == 1
+    assert any(message.startswith("Nobody was told by email: ") for message in caplog.messages)
+
+
+def test_a_malformed_address_is_named(webhook, monkeypatch, caplog):
+    monkeypatch.setenv("AIRFLOW_VAR_TWITTER_ALERT_EMAILS", "data at acme")
+    alert.tell(failed())
+    assert caplog.messages[0] == (
+        "Nobody was told by email: BadSetting: Variable twitter_alert_emails: 'data at acme': no address. "
+        "Example: data@acme.example"
+    )
+    assert len(webhook()) == 1
+
+
+def test_a_surprise_and_a_lost_worker_are_told_too():
+    surprise = alert.message(failed(ZeroDivisionError("division by zero")))
+    assert surprise[1][0] == "ZeroDivisionError: division by zero"
+    lost = failed() | {"exception": None}
+    assert alert.message(lost)[1] == [
+        "Its worker was lost.", "Clear the task: it goes on from what is there.", LINK,
+    ]  # fmt: skip
+    by_hand = (
+        failed()
+        | context("manual")
+        | {"dag_run": SimpleNamespace(run_type="manual", run_id="m", run_after=utc(2026, 11, 22))}
+    )
+    assert alert.message(by_hand)[0] == "m: load failed (twitter)"
