@@ -46,9 +46,10 @@ account whose access token is used: its own posts cost a fifth).
 
 from datetime import timedelta
 
-from airflow.sdk import Asset, CronDataIntervalTimetable, Param, dag, task
+from airflow.sdk import Asset, Param, dag, task
 
 from include.twitter.retry import FIRST_DELAY, RETRIES, AsTheErrorSays, last_word, tell
+from include.twitter.timetable import Days
 
 LANDED = Asset("twitter_refined_tweets")
 
@@ -56,7 +57,7 @@ LANDED = Asset("twitter_refined_tweets")
 @dag(
     dag_display_name="Twitter → S3",
     description="The posts of X accounts, one UTC day at a time, as one refined table in S3.",
-    schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
+    schedule=Days(),
     catchup=False,
     doc_md=__doc__,
     tags=["twitter", "s3"],

@@ -13,15 +13,16 @@ It calls S3 once, never X, and costs nothing.
 
 from datetime import timedelta
 
-from airflow.sdk import CronDataIntervalTimetable, dag, task
+from airflow.sdk import dag, task
 
 from include.twitter.retry import FIRST_DELAY, RETRIES, AsTheErrorSays, last_word, tell
+from include.twitter.timetable import Days
 
 
 @dag(
     dag_display_name="Twitter: is the day landed?",
     description="Red where a day is not landed by its deadline.",
-    schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
+    schedule=Days(),
     catchup=False,
     doc_md=__doc__,
     tags=["twitter", "s3"],

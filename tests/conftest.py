@@ -14,6 +14,7 @@ for name in [name for name in os.environ if name.startswith(("AIRFLOW_", "AWS_")
     del os.environ[name]
 os.environ["AIRFLOW_HOME"] = _home.name
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(Path(__file__).parents[1] / "plugins")
 
 FIRST = ("stack", "stand_ins", "live", "slow")
 """Fixtures and marks of the tests that begin first, the longest before the others."""

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "include" / "twitter"
 
 GROUND = {"answer", "day", "errors", "records"}
-EDGES = {"alert", "lake", "retry", "run", "settings", "watch"}
+EDGES = {"alert", "lake", "retry", "run", "settings", "timetable", "watch"}
 BOXES = {"extract", "transform", "load"}
 PURE = GROUND | {
     "extract.walk", "transform.contract", "transform.partition", "transform.post", "transform.receipt",

@@ -11,6 +11,9 @@ from include.twitter.errors import BadDay
 SETTLING = timedelta(minutes=90)
 """How long after midnight a day may still change: X lets authors edit for an hour, and answers late."""
 
+SOON = timedelta(minutes=1)
+"""A scheduled run begins a second before its day ends, and waits for it to settle."""
+
 FIRST_POST = date(2006, 3, 21)
 """X refuses to be asked for what was before."""
 
@@ -51,8 +54,8 @@ class Day:
             raise BadDay(f"day={text!r} is no date. Example: 2026-11-18") from error
 
     def require_collectable(self, at: datetime) -> None:
-        """Refuse a day of which nothing can be known: it has not ended, or X had not begun."""
-        if at < self.end:
+        """Refuse a day of which nothing can be known: it does not end in a moment, or X had not begun."""
+        if at < self.end - SOON:
             raise BadDay(
                 f"{self} has not ended: it is {at:%Y-%m-%d %H:%M} UTC. "
                 f"The latest day to collect is {Day.of(at).plus(-1)}."

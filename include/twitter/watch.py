@@ -19,8 +19,10 @@ DAYS_WATCHED = 31
 
 
 def watch() -> None:
-    """Wait for the deadline of the day before the run, without a worker; NotLanded where one is late."""
-    day = Day.of(get_current_context()["dag_run"].run_after).plus(-1)
+    """Wait for the deadline of the run's day, without a worker; NotLanded where one is late."""
+    context = get_current_context()
+    start = context.get("data_interval_start")  # none of a run by hand: it is for the day before
+    day = Day.of(start) if start else Day.of(context["dag_run"].run_after).plus(-1)
     due = day.end + settings.deadline()
     if run.now() < due:
         log.info("%s is due at %s UTC: the task comes back then", day, f"{due:%Y-%m-%d %H:%M}")

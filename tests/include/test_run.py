@@ -92,13 +92,13 @@ def test_a_malformed_day_is_refused_with_an_example(day):
 
 
 def test_a_day_that_has_not_ended_is_refused_naming_the_latest_that_has():
-    with pytest.raises(BadDay, match="2026-11-22 has not ended: it is 2026-11-22 23:59 UTC") as error:
-        Day.parse("2026-11-22").require_collectable(utc(2026, 11, 22, 23, 59, 59))
+    with pytest.raises(BadDay, match="2026-11-22 has not ended: it is 2026-11-22 23:58 UTC") as error:
+        Day.parse("2026-11-22").require_collectable(utc(2026, 11, 22, 23, 58, 59))
     assert str(error.value).endswith("The latest day to collect is 2026-11-21.")
 
 
-def test_a_day_has_ended_at_the_midnight_after_it():
-    Day.parse("2026-11-21").require_collectable(utc(2026, 11, 22))
+def test_a_day_that_ends_in_a_moment_is_waited_for():
+    Day.parse("2026-11-21").require_collectable(utc(2026, 11, 21, 23, 59))
 
 
 def test_a_day_before_the_first_post_is_refused():
