@@ -1,47 +1,60 @@
 """
-### X posts → S3, one UTC day a run
+**It is red.** Open the red square, then *Logs*: the last line says what happened, what to do, and whether it is tried
+again by itself.
 
-`s3://<bucket>/twitter/dt=YYYY-MM-DD/refined_tweets.csv`
+- `extract`, tried again by itself: a limit or an outage of X or the platform. It waits without a worker, for nine
+  hours in which nothing is bought.
+- `extract`, failed: keys, credits, a budget or a setting. Mend it, clear `extract`: it goes on where it stopped.
+- `load`, *published without …*: the others are landed. Mend the account, or take it out of `twitter_handles`; clear
+  `extract`, or `load`.
+- `load`, *would lose rows*: nothing was published. If it is right, add the day to `twitter_accept_shrink`, clear `load`.
+- *The handle has become another account*: nothing of it is bought. Add `handle=id` to `twitter_accept_id` and clear
+  `extract`, or put the account's new handle into `twitter_handles`.
 
-**extract** buys the day's posts and stages every answer as it came, **transform** refines them into one table,
-**load** publishes it with a Parquet twin, the rejected posts and a receipt.
+**What a clear costs**
 
-Every clear is free, except for what is missing of the day.
+- `load`: free. The staged files are published again, byte for byte.
+- `transform`: free. What was bought is refined again.
+- `extract`: what is missing of the day. Of a complete day nothing.
 
-| clear | what happens | cost |
-|---|---|---|
-| `load` | the staged files are published again, byte for byte | none |
-| `transform` + downstream | what was bought is refined again | none |
-| `extract` + downstream | what is missing of what is wanted now is bought: accounts that are new or were away, older posts under a higher limit, the rest of a walk | what was missing |
+**What to press**
 
-**One day:** *Trigger* with `day`. **A range:** *Trigger → Backfill*. **Bought afresh:** *Trigger* with `day` and
-*Buy again*. An account keeps its rows in a landed day after it has left `twitter_handles`; add the day to
-`twitter_accept_shrink` and clear `extract` to let it go. A day that has not ended fails at once;
-one that has just ended waits until 01:30 UTC, without holding a worker. Run ids carry the date after the day;
-the logical date of a scheduled or backfill run is the day.
+- *A day:* Trigger with `day`. Type the day into *Run ID* too (`manual__2026-11-18`): the list then names it.
+- *A range:* Trigger `twitter_plan`: it tells the price first, and asks. Or Trigger → Backfill.
+- *A new account and its past:* add it to `twitter_handles`, Trigger `twitter_plan`.
+- *Bought afresh:* Trigger with `day` and *Buy again*.
+- *Which days are landed, what they cost:* **Days**, in the menu.
 
-**Failed `extract`:** the last line says what to do. Limits and outages, X's and the platform's (S3, credentials,
-Airflow's API, the secrets backend), are waited out without a worker: for nine hours in which nothing is bought. A try
-that bought something comes back and does not count. `Busy` waits for another run that buys the same day, and goes on from what it leaves. Wrong keys, no credits
-or a budget that is used up fail at once.
+**What it does**
 
-**Red `load`:** read the last line of its log. Either accounts are missing from the published day, or only a part of
-them is there, each named with X's reason; or publishing would have dropped landed rows, and nothing was published.
-Where a handle has become another account, nothing is bought of it: add `handle=id` to `twitter_accept_id` and clear
-`extract` if it is the one you want; if not, put the old account's new handle into `twitter_handles`.
+- `extract` buys a UTC day's posts and keeps every answer as it came; `transform` refines them into one table; `load`
+  publishes it as `twitter/dt=D/refined_tweets.csv`, with a Parquet twin and a receipt.
+- Runs are named by their day. A day that has just ended waits until 01:30 UTC, without a worker.
+- An account keeps its rows in a landed day after it has left `twitter_handles`; `twitter_accept_shrink` and a clear
+  of `extract` let it go.
+- *Proof* in the receipt: whether X's own count is equal to what arrived, account by account.
 
-**Proof:** the receipt says of each account whether X's own count is equal to what arrived, and why where it is not.
-A proof that X does not give is tried again for half a minute; then the day lands `unchecked`.
+**What it needs**
 
-**Needs:** Variables `twitter_bucket` and `twitter_handles`; Connection `twitter_default` (HTTP: consumer key and
-secret as login and password, `access_token` and `access_token_secret` in extra; or `bearer_token` in extra); for
-S3 an instance role, or Connection `aws_default`.
+- Connection `twitter_default`, HTTP: consumer key and secret as login and password, `access_token` and
+  `access_token_secret` in extra; or `bearer_token` in extra alone.
+- For S3 an instance role, or Connection `aws_default`.
+- To be told of a failure: Connection `smtp_default` and `twitter_alert_emails`; Connection `twitter_alert_webhook`.
 
-**May be set:** Variables `twitter_tweet_limit` (the latest N posts of an account's day: 100; 0 is all),
-`twitter_run_budget_usd` (5) and `twitter_month_budget_usd` (100) as hard caps, `twitter_settle_minutes` (90),
-`twitter_accept_shrink` (days that may lose rows), `twitter_accept_id` (handles that may have become another
-account, as `NASA=11348282`), `twitter_include` (`threads` lands replies to oneself too), `twitter_own_handle` (the
-account whose access token is used: its own posts cost a fifth).
+#### Settings (Admin → Variables)
+
+- `twitter_bucket`: the S3 bucket, the pipeline's own
+- `twitter_handles`: the accounts: handles with commas between, or a JSON list; with or without `@`
+- `twitter_tweet_limit` (100): the latest N posts of an account's day; 0 is no limit
+- `twitter_run_budget_usd` (5): hard cap in US dollars on what one purchase of a day may cost, over all its runs; 0 is no cap
+- `twitter_month_budget_usd` (100): hard cap in US dollars on what is spent in a UTC month, over all days; 0 is no cap
+- `twitter_settle_minutes` (90): how long after midnight UTC a day may still change, in minutes; X lets authors edit for an hour
+- `twitter_include` (own posts): what of an account is landed: `own posts`, or `threads`: its replies to itself too, one request more
+- `twitter_accept_shrink`: days that may lose rows: of an account that has fewer by now, or that left `twitter_handles`
+- `twitter_accept_id`: handles that have become another account, each with the new one's id: else nothing of it is bought
+- `twitter_own_handle`: the account that owns the X app and whose access token is used: X charges a fifth for its own posts
+- `twitter_deadline` (06:00): when a day has to be landed: a time of the next day, UTC; after it `twitter_watch` is red
+- `twitter_alert_emails`: who is told by email of a failed stage or a late day, through Connection `smtp_default`; empty: nobody
 """
 
 from datetime import timedelta

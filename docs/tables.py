@@ -1,11 +1,13 @@
 """Writes from the code what must agree with it: `make docs`. A test fails where the two part.
 
 The README's tables; the view's SQL in docs/athena.md; deploy/schema.json; parts of deploy/template.yaml; the
-records in docs/records.md and deploy/records.json.
+records in docs/records.md and deploy/records.json; deploy/variables.json, for `airflow variables import`; the
+settings in the manual of dags/twitter_dag.py.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from textwrap import indent
@@ -20,6 +22,8 @@ README = PROJECT / "README.md"
 ATHENA = PROJECT / "docs" / "athena.md"
 TEMPLATE = PROJECT / "deploy" / "template.yaml"
 HOST = PROJECT / "deploy" / "host"
+VARIABLES = PROJECT / "deploy" / "variables.json"
+MANUAL = PROJECT / "dags" / "twitter_dag.py"
 
 
 def columns() -> str:
@@ -38,6 +42,29 @@ def settings() -> str:
         )
         lines.append(f"| `{s.name}` | {s.about} | {default} | `{s.example}` |")
     return "\n".join(lines)
+
+
+def variables() -> str:
+    """Every Variable that has a default, with its meaning, for Airflow's page of Variables."""
+    listed = {
+        s.name: {"value": s.default, "description": s.description} for s in SETTINGS if s.default is not None
+    }
+    return json.dumps(listed, indent=2, ensure_ascii=False) + "\n"
+
+
+def manual() -> str:
+    """The settings as a list that fits the box in which Airflow shows the manual."""
+    return "\n".join(
+        f"- `{s.name}`" + (f" ({s.default})" if s.default else "") + f": {s.about}" for s in SETTINGS
+    )
+
+
+def with_settings(text: str) -> str:
+    """The text of dags/twitter_dag.py with the settings in its manual made anew."""
+    begin, end = "#### Settings (Admin → Variables)\n\n", '\n"""\n'
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return before + begin + manual() + end + after
 
 
 def view() -> str:
@@ -89,4 +116,6 @@ if __name__ == "__main__":
     athena.SCHEMA.write_text(athena.schema())
     records.PAGE.write_text(with_records(records.PAGE.read_text()))
     records.SCHEMA.write_text(records.schema())
+    VARIABLES.write_text(variables())
+    MANUAL.write_text(with_settings(MANUAL.read_text()))
     TEMPLATE.write_text(with_parts(TEMPLATE.read_text()))

@@ -81,10 +81,13 @@ class Airflow:
         found = self._http.get(f"/variables/{name}")
         return found.json()["value"] if found.is_success else None
 
-    def add_variable(self, name: str, value: str, description: str) -> None:
-        """Creates a Variable; one that exists keeps the value that somebody gave it."""
-        if self.variable(name) is None:
-            self._call("POST", "/variables", json={"key": name, "value": value, "description": description})
+    def add_variables(self, variables: dict[str, dict[str, str]]) -> None:
+        """Creates Variables; one that exists keeps the value that somebody gave it."""
+        there = {
+            found["key"] for found in self._call("GET", "/variables", params={"limit": 100})["variables"]
+        }
+        for name in variables.keys() - there:
+            self._call("POST", "/variables", json={"key": name, **variables[name]})
 
     def put_connection(self, name: str, **fields: Any) -> None:
         """Creates a Connection, or replaces it."""

@@ -41,13 +41,9 @@ STOP_SECONDS = 10
 MARK = "TWITTER_LOCAL_STACK"
 """Environment variable of every process of a stack: its state directory."""
 
-VARIABLES = {
-    "twitter_handles": (
-        "acme_press, orbital_news, quiet_garden",
-        "Accounts to collect, with commas between.",
-    ),
-    "twitter_tweet_limit": ("100", "The latest N tweets of an account's day; 0 is no limit."),
-}
+VARIABLES = PROJECT / "deploy" / "variables.json"
+"""Every setting that has a default."""
+HANDLES = "acme_press, orbital_news, quiet_garden"
 
 
 class Component(SimpleExecutor):
@@ -327,12 +323,20 @@ class Stack(Running):
 
     def _seed(self) -> None:
         """Tells Airflow where the stand-ins are. Variables that somebody changed keep their value."""
-        variables = dict(VARIABLES)
+        variables = json.loads(VARIABLES.read_text())
+        variables["twitter_handles"] = {
+            "value": HANDLES,
+            "description": "Accounts to collect, with commas between.",
+        }
         if not self.env_file.real_aws:
-            variables["twitter_bucket"] = (aws.BUCKET, "Bucket of the lake, the pipeline's own.")
-        for name, (value, description) in variables.items():
-            if f"AIRFLOW_VAR_{name.upper()}" not in self.env_file:
-                self.airflow.add_variable(name, value, description)
+            variables["twitter_bucket"] = {
+                "value": aws.BUCKET,
+                "description": "The S3 bucket, the pipeline's own.",
+            }
+        given = (name for name in self.env_file if name.startswith("AIRFLOW_VAR_"))
+        for name in given:
+            variables.pop(name.removeprefix("AIRFLOW_VAR_").lower(), None)
+        self.airflow.add_variables(variables)
         if not self.env_file.real_x:
             from local import x_api
 

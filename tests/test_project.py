@@ -129,6 +129,13 @@ def test_the_readmes_tables_are_those_of_the_code():
     assert README.read_text() == with_tables(README.read_text())
 
 
+def test_the_manual_and_the_variables_are_those_of_the_settings():
+    from docs.tables import MANUAL, VARIABLES, variables, with_settings
+
+    assert MANUAL.read_text() == with_settings(MANUAL.read_text()), "make docs"
+    assert VARIABLES.read_text() == variables(), "make docs"
+
+
 def test_the_page_and_the_schema_of_the_records_are_those_of_the_code():
     from docs import records
     from docs.tables import with_records

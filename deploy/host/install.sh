@@ -15,6 +15,8 @@ main() {
   step "making the secrets of this host" make_secrets
   step "migrating the database" airflow_once db migrate
   step "making the first login" make_admin
+  step "showing the settings" airflow_once variables import --action-on-existing-key skip \
+    "$release/deploy/variables.json"
   step "switching to $release" switch
   step "waiting until Airflow is healthy" wait_until_healthy
   touch "$release/.installed"

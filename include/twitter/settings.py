@@ -26,6 +26,8 @@ X_HOST = "https://api.x.com"
 HANDLE = re.compile(r"[A-Za-z0-9_]{1,15}")
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
+BEFORE_THE_PAGE = "AIRFLOW_VAR_… and a secrets backend win over what stands here."
+
 T = TypeVar("T")
 
 
@@ -38,6 +40,11 @@ class Setting:
     example: str
     default: str | None = None
     """None: it has to be set."""
+
+    @property
+    def description(self) -> str:
+        """What Airflow's page of Variables says of it."""
+        return f"{self.about[0].upper()}{self.about[1:]}. Example: {self.example}. {BEFORE_THE_PAGE}"
 
     def read(self, parse: Callable[[str], T]) -> T:
         """Its parsed value; a ValueError of `parse` says what is wrong with it."""
