@@ -17,7 +17,9 @@ export UV_SYSTEM_CERTS ?= true
 SYSTEM_CERTS = $$($(BIN)/python -c 'import ssl; at = ssl.get_default_verify_paths(); print(at.cafile or at.capath or "")')
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+	@awk -F ':.*## ' '/^##@ /{print "\n" substr($$0, 5)} /^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Try it
 
 run: $(INSTALLED) $(MINISTACK_INSTALLED) ## Land one day on the local stack: the latest settled one, or DAY=2026-11-18
 	@$(BIN)/python -m local run $(DAY)
@@ -25,11 +27,17 @@ run: $(INSTALLED) $(MINISTACK_INSTALLED) ## Land one day on the local stack: the
 up: $(INSTALLED) $(MINISTACK_INSTALLED) ## Keep the local stack running for the Airflow UI (PORT=8080) until Ctrl-C
 	@$(BIN)/python -m local up
 
-test: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Run all tests; ARGS="-k walk" narrows them, ON="2027-01-01 00:40" sets their clock
-	$(if $(ON),.ci/on-date "$(ON)") $(TEST) $(ARGS)
+clean: ## Remove the environments and all local state
+	@[ ! -d .local/image ] || local/image/image.sh clean
+	rm -rf $(VENV) .local
+
+##@ Change it
 
 check: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Lint, and run every test that needs no stack: a minute
 	@$(MAKE) --no-print-directory -j2 lint test-stackless
+
+test: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Run all tests; ARGS="-k walk" narrows them, ON="2027-01-01 00:40" sets their clock
+	$(if $(ON),.ci/on-date "$(ON)") $(TEST) $(ARGS)
 
 test-stackless:
 	@$(TEST) --quiet -m "not live and not deploy" $(ARGS)
@@ -47,12 +55,23 @@ docs: $(INSTALLED) ## Write the generated tables, schemas and Glue template anew
 versions: $(VERSIONS:%=.local/py%/.installed) ## Run the tests that need no stack on Python 3.11, 3.12 and 3.13
 	@.ci/versions $(VERSIONS)
 
+test-hands: $(INSTALLED) $(MINISTACK_INSTALLED) ## Do to a running day what people and platforms do: minutes
+	$(BIN)/python -m pytest tests/e2e -m hands $(ARGS)
+
 audit: $(TOOLS_INSTALLED) ## Ask a database of vulnerabilities about every locked package; needs the network
 	@.ci/audit $(LOCKS)
 
-image: ## Build the image of the Dockerfile with what is at hand, and list the DAG inside it
-	@local/image/image.sh build
-	@local/image/image.sh list
+lock: $(INSTALLED) ## Resolve the lock files anew from requirements.txt and pyproject.toml
+	$(COMPILE) requirements.txt --group dev -o requirements.lock
+	$(COMPILE) requirements.txt --group host -c requirements.lock -o deploy/host/requirements.lock
+	$(COMPILE) --group ministack -o local/ministack.lock
+	$(COMPILE) --group tools -o local/tools.lock
+
+raise: $(INSTALLED) ## Raise the pins of requirements.txt and all locks to what is newest and fits together
+	@.ci/raise
+	@$(MAKE) --no-print-directory lock UPGRADE=--upgrade
+
+##@ Deploy it
 
 deploy: $(INSTALLED) ## Make the AWS stack STACK=twitter, or change it: SET="BucketName=acme-lake InstanceType=t3.large"
 	@$(DEPLOY) deploy $(SET) $(if $(REPLACE_HOST),--replace-host)
@@ -75,22 +94,9 @@ teardown: $(INSTALLED) ## Delete host, role and tables; the bucket and what land
 test-deploy: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Rehearse the deployment without AWS: role, policies, host, image
 	$(BIN)/python -m pytest tests/deploy -m "" $(ARGS)
 
-test-hands: $(INSTALLED) $(MINISTACK_INSTALLED) ## Do to a running day what people and platforms do: minutes
-	$(BIN)/python -m pytest tests/e2e -m hands $(ARGS)
-
-lock: $(INSTALLED) ## Resolve the lock files anew from requirements.txt and pyproject.toml
-	$(COMPILE) requirements.txt --group dev -o requirements.lock
-	$(COMPILE) requirements.txt --group host -c requirements.lock -o deploy/host/requirements.lock
-	$(COMPILE) --group ministack -o local/ministack.lock
-	$(COMPILE) --group tools -o local/tools.lock
-
-raise: $(INSTALLED) ## Raise the pins of requirements.txt and all locks to what is newest and fits together
-	@.ci/raise
-	@$(MAKE) --no-print-directory lock UPGRADE=--upgrade
-
-clean: ## Remove the environments and all local state
-	@[ ! -d .local/image ] || local/image/image.sh clean
-	rm -rf $(VENV) .local
+image: ## Build the image of the Dockerfile with what is at hand, and list the DAG inside it
+	@local/image/image.sh build
+	@local/image/image.sh list
 
 # In the order of tests/conftest.py: the stacks first.
 TEST = $(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder

@@ -20,6 +20,10 @@ class Days(CronDataIntervalTimetable):
     def __init__(self) -> None:
         super().__init__("0 0 * * *", timezone="UTC")
 
+    @property
+    def summary(self) -> str:
+        return "each UTC day"
+
     def serialize(self) -> dict[str, Any]:
         return {}
 

@@ -26,5 +26,5 @@ def test_it_is_one_task_that_tells_of_its_failure(dag):
 
 def test_it_has_the_days_of_its_sibling_and_makes_up_for_none(dag):
     timetable = as_the_scheduler_has_it(dag).timetable
-    assert timetable.summary == "0 0 * * *"
+    assert timetable.summary == "each UTC day"
     assert dag.catchup is False

@@ -1,49 +1,26 @@
 """Who is told of a failure: with a real mail server and a real webhook on loopback."""
 
 import json
-import socket
-from email import message_from_bytes
-from email.policy import default
 from types import SimpleNamespace
 
 import pytest
-from aiosmtpd.controller import Controller
 
 from include.twitter import alert
 from include.twitter.errors import Incomplete
+from tests.inbox import mail_server
 from tests.include.test_run import context, utc
 
 LINK = "http://localhost:8080/dags/twitter/runs/scheduled__2026-11-19/tasks/load"
 PATH = "services/T000/B000/not-so-secret"
 
 
-class Inbox:
-    """A mail server that keeps what it is sent."""
-
-    def __init__(self):
-        self.mails = []
-
-    async def handle_DATA(self, server, session, envelope):  # noqa: N802 - the name that it asks for
-        self.mails.append((envelope.rcpt_tos, message_from_bytes(envelope.content, policy=default)))
-        return "250 Kept"
-
-
 @pytest.fixture
 def inbox(monkeypatch):
     """Where emails go, once `smtp_default` and the addresses are set."""
-    kept = Inbox()
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    server = Controller(kept, hostname="127.0.0.1", port=port)
-    server.start()
-    connection = {
-        "conn_type": "smtp", "host": "127.0.0.1", "port": port,
-        "extra": {"from_email": "airflow@acme.example", "disable_ssl": True, "disable_tls": True},
-    }  # fmt: skip
-    monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(connection))
-    monkeypatch.setenv("AIRFLOW_VAR_TWITTER_ALERT_EMAILS", "data@acme.example, night@acme.example")
-    yield kept.mails
-    server.stop()
+    with mail_server() as there:
+        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(there.connection))
+        monkeypatch.setenv("AIRFLOW_VAR_TWITTER_ALERT_EMAILS", "data@acme.example, night@acme.example")
+        yield there.mails
 
 
 @pytest.fixture
