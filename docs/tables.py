@@ -1,7 +1,7 @@
 """Writes from the code what must agree with it: `make docs`. A test fails where the two part.
 
 The README's tables; the view's SQL in docs/athena.md; deploy/schema.json; parts of deploy/template.yaml; the
-records in docs/records.md and deploy/records.json.
+records in docs/records.md and deploy/records.json; docs/datacontract.yaml.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from textwrap import indent
 
 from deploy import athena
-from docs import records
+from docs import datacontract, records
 from include.twitter.settings import SETTINGS
 from include.twitter.transform import contract
 
@@ -89,4 +89,5 @@ if __name__ == "__main__":
     athena.SCHEMA.write_text(athena.schema())
     records.PAGE.write_text(with_records(records.PAGE.read_text()))
     records.SCHEMA.write_text(records.schema())
+    datacontract.FILE.write_text(datacontract.text())
     TEMPLATE.write_text(with_parts(TEMPLATE.read_text()))

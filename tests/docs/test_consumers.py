@@ -1,0 +1,171 @@
+"""The consumers of docs/consumers.md beside the pipeline: what a landed day sets off, and what does not."""
+
+from calendar import monthrange
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from include.twitter.day import Day
+from local.stack import Stack
+from tests.e2e.conftest import ENDED, TODAY, Airflow, Bucket, eventually
+
+pytestmark = [pytest.mark.live, pytest.mark.slow]
+
+ROOT = Path(__file__).parents[2]
+DAGS = [ROOT / "dags" / "twitter_dag.py", ROOT / "docs" / "examples" / "consumers.py"]
+TASKS = {"tweets_landed": "summarise", "tweets_of_a_day": "summarise", "tweets_of_a_month": "add_up"}
+"""The task of each consumer."""
+DAY = Day(TODAY - timedelta(days=400))
+"""Far from the day that the schedule begins with."""
+MONTH = str(DAY)[:7]
+DAYS = [f"{MONTH}-{number + 1:02}" for number in range(monthrange(DAY.date.year, DAY.date.month)[1])]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    """A stack of its own: on that of the other tests nothing starts by itself, so no consumer does."""
+    state = tmp_path_factory.mktemp("stack")
+    settings = state / "tests.env"
+    settings.write_text(
+        "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE=True\nAIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME=0.1\n"
+    )
+    folder = state / "dags"
+    folder.mkdir()
+    for file in DAGS:
+        (folder / file.name).symlink_to(file)
+    with Stack(state=state, port=None, env_file=settings, dags=folder) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def airflow(stack):
+    with closing(Airflow(stack.url)) as client:
+        eventually(lambda: dags(client), lambda found: found == {"twitter", *TASKS}, 60)
+        yield client
+
+
+def dags(airflow) -> set[str]:
+    return {found["dag_id"] for found in airflow.call("GET", "/dags")["dags"]}
+
+
+def pause(airflow, dag: str, is_paused: bool = True) -> None:
+    """A DAG that is paused hears of no event."""
+    airflow.call("PATCH", f"/dags/{dag}", json={"is_paused": is_paused})
+
+
+def tell(airflow, day: str) -> None:
+    """The event of a day of 2 posts, as `load` would emit it."""
+    (asset,) = airflow.call("GET", "/assets", params={"name_pattern": "twitter_days"})["assets"]
+    extra = {"day": day, "rows": 2, "cost_usd": 0.01}
+    event = {"asset_id": asset["id"], "partition_key": day, "extra": extra}
+    post = eventually(
+        lambda: airflow._http.post("/assets/events", json=event),
+        lambda answer: answer.status_code not in (500, 503),  # sqlite is locked now and then
+        30,
+    )
+    assert post.is_success, post.text
+
+
+def events(airflow, run: str) -> list[tuple[str, str | None, dict]]:
+    """What a run of the pipeline has told: asset, partition and what came along."""
+    answer = eventually(
+        lambda: airflow._http.get("/assets/events", params={"source_run_id": run}),
+        lambda answer: answer.status_code != 500,  # as long as a consumer's run is queued
+        30,
+    )
+    found = answer.json()["asset_events"]
+    return sorted((event["name"], event["partition_key"], event["extra"]) for event in found)
+
+
+def runs(airflow, consumer: str) -> list[dict]:
+    found = airflow.call("GET", f"/dags/{consumer}/dagRuns", params={"limit": 100})["dag_runs"]
+    return [run for run in found if run["partition_key"] in (None, MONTH, str(DAY))]
+
+
+def results(airflow, consumer: str, number: int = 1) -> list[dict]:
+    """What each run of a consumer has returned, once there are so many, and ended."""
+    ended = eventually(
+        lambda: runs(airflow, consumer),
+        lambda found: len(found) >= number and {run["state"] for run in found} <= ENDED,
+        90,
+    )
+    assert {run["state"] for run in ended} == {"success"}
+    path = f"/dags/{consumer}/dagRuns/{{}}/taskInstances/{TASKS[consumer]}/xcomEntries/return_value"
+    return [airflow.call("GET", path.format(run["dag_run_id"]))["value"] for run in ended]
+
+
+def waiting(airflow, consumer: str) -> list[tuple[int, int]]:
+    """Of how many days the next run has been told, and how many it waits for."""
+    asked = {"dag_id": consumer, "has_created_dag_run_id": False}
+    found = airflow.call("GET", "../../ui/partitioned_dag_runs", params=asked)["partitioned_dag_runs"]
+    return [(run["total_received"], run["total_required"]) for run in found if run["partition_key"] == MONTH]
+
+
+@pytest.fixture(scope="module")
+def red(airflow) -> str:
+    """A run of the one day of its month that is missing; it is published without one of two accounts."""
+    pause(airflow, "tweets_of_a_day")  # of the others there is nothing to read
+    for day in DAYS:
+        if day != str(DAY):
+            tell(airflow, day)
+    pause(airflow, "tweets_of_a_day", is_paused=False)
+    airflow.set_variable("twitter_handles", "posts_5_fine, suspended_one")
+    run = airflow.trigger(day=str(DAY))
+    assert airflow.wait(run) == "failed"
+    return run
+
+
+def test_a_published_day_that_is_not_complete_tells_nobody(red, airflow, stack):
+    assert airflow.states(red)["load"] == "failed"
+    assert Bucket(stack).json(DAY.receipt)["totals"]["published"] == 5
+    assert events(airflow, red) == []
+    assert waiting(airflow, "tweets_of_a_month") == [(len(DAYS) - 1, len(DAYS))]
+
+
+@pytest.fixture(scope="module")
+def green(red, airflow) -> str:
+    """The same run, complete."""
+    airflow.set_variable("twitter_handles", "posts_5_fine")
+    airflow.clear(red, "load")
+    assert airflow.wait(red) == "success"
+    return red
+
+
+def test_a_complete_day_is_told_once_to_each_kind_of_consumer(green, airflow, stack):
+    (_, partition, extra), landed = events(airflow, green)
+    assert (partition, landed) == (str(DAY), ("twitter_refined_tweets", None, extra))
+    receipt = Bucket(stack).json(DAY.receipt)
+    assert extra["bucket"] == stack.bucket
+    assert extra["keys"] == {
+        "csv": DAY.csv,
+        "parquet": DAY.parquet,
+        "rejected": DAY.rejected,
+        "receipt": DAY.receipt,
+    }
+    assert (extra["day"], extra["rows"], extra["cost_usd"]) == (str(DAY), 5, receipt["cost_usd"])
+    assert (extra["proof"], extra["unavailable"]) == ({"matched": 1, "unchecked": 1}, ["suspended_one"])
+
+
+def test_every_kind_of_consumer_runs_once_for_a_complete_day_and_the_month_that_it_completes(
+    green, airflow, stack
+):
+    cost = Bucket(stack).json(DAY.receipt)["cost_usd"]
+    (summary,) = results(airflow, "tweets_of_a_day")
+    assert (summary["posts"], summary["cost_usd"]) == (5, cost)
+    told = [days[str(DAY)] for days in results(airflow, "tweets_landed") if str(DAY) in days]
+    assert told == [summary]
+    others = len(DAYS) - 1
+    assert results(airflow, "tweets_of_a_month") == [
+        {"days": len(DAYS), "posts": 5 + 2 * others, "cost_usd": round(cost + 0.01 * others, 3)}
+    ]
+
+
+def test_a_day_that_lands_again_is_told_again_and_the_month_waits_for_all_its_days_again(green, airflow):
+    before = results(airflow, "tweets_of_a_day")
+    airflow.clear(green, "load")
+    assert airflow.wait(green) == "success"
+    assert results(airflow, "tweets_of_a_day", 2) == before * 2
+    assert waiting(airflow, "tweets_of_a_month") == [(1, len(DAYS))]
+    assert len(runs(airflow, "tweets_of_a_month")) == 1
