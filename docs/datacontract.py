@@ -12,9 +12,7 @@ from include.twitter.day import SETTLING, Day
 from include.twitter.transform import contract
 
 FILE = Path(__file__).with_name("datacontract.yaml")
-HEAD = (
-    "# Written by `make docs` from include/twitter/transform/contract.py. Put your bucket into the servers.\n"
-)
+HEAD = "# Written by `make docs` from include/twitter/transform/contract.py. Name your own bucket.\n"
 
 TABLE = "refined_tweets"
 BUCKET = "acme-twitter-lake"
@@ -108,7 +106,7 @@ def _none(name: str, description: str, dimension: str, where: str) -> dict[str, 
         "description": description,
         "dimension": dimension,
         "type": "sql",
-        "query": f"SELECT count(*) FROM {TABLE} WHERE {where}",
+        "query": f"SELECT count(*) FROM {TABLE} WHERE {where}",  # noqa: S608 - names of columns
         "mustBe": 0,
         "severity": "error",
     }
@@ -117,7 +115,7 @@ def _none(name: str, description: str, dimension: str, where: str) -> dict[str, 
 QUALITY = [
     {
         "name": "one_row_a_post",
-        "description": "A post has one row, whatever it was edited.",
+        "description": "A post has one row, however often it was edited.",
         "dimension": "uniqueness",
         "type": "library",
         "metric": "duplicateValues",
@@ -138,8 +136,8 @@ QUALITY = [
         " OR ".join(f"{name} < 0" for name in contract.METRICS),
     ),
     _none(
-        "captured_once_settled",
-        "The counts of a post are of after it was posted.",
+        "captured_after_posted",
+        "The counts of a post are of a moment after it was posted.",
         "timeliness",
         "captured_at < created_at",
     ),
