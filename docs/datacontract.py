@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from deploy import athena
-from include.twitter.day import SETTLING, Day
+from include.twitter.day import SETTLING
 from include.twitter.transform import contract
 
 FILE = Path(__file__).with_name("datacontract.yaml")
@@ -28,9 +28,15 @@ LOGICAL = {
 }
 
 
+class Plain(yaml.SafeDumper):
+    """What stands twice is written twice."""
+
+    def ignore_aliases(self, _: Any) -> bool:
+        return True
+
+
 def text() -> str:
-    whole = yaml.safe_dump(_contract(), sort_keys=False, allow_unicode=True, width=110)
-    return HEAD + whole
+    return HEAD + yaml.dump(_contract(), Dumper=Plain, sort_keys=False, allow_unicode=True, width=110)
 
 
 def _contract() -> dict[str, Any]:
@@ -46,7 +52,7 @@ def _contract() -> dict[str, Any]:
             "limitations": "Neither retweets nor replies to others. Counts are those of captured_at.",
             "usage": "The Parquet files are typed; how the CSV is read right stands in docs/read.md.",
         },
-        "servers": [_server("csv", Day.csv), _server("parquet", Day.parquet)],
+        "servers": [_server("csv", athena.FIRST_DAY.csv), _server("parquet", athena.FIRST_DAY.parquet)],
         "schema": [
             {
                 "name": TABLE,
@@ -60,34 +66,30 @@ def _contract() -> dict[str, Any]:
     }
 
 
-def _server(format_: str, key: property) -> dict[str, str]:
-    """All days of one of the two files."""
-    day = athena.FIRST_DAY
-    everywhere = key.fget(day).replace(str(day), "*")  # type: ignore[misc]
-    return {
-        "server": format_,
-        "type": "s3",
-        "location": f"s3://{BUCKET}/{everywhere}",
-        "format": format_,
-    }
+def _server(format_: str, key: str) -> dict[str, str]:
+    """One of the two files, of every day."""
+    everywhere = key.replace(str(athena.FIRST_DAY), "*")
+    return {"server": format_, "type": "s3", "location": f"s3://{BUCKET}/{everywhere}", "format": format_}
 
 
 def _property(column: contract.Column) -> dict[str, Any]:
-    found: dict[str, Any] = {"name": column.name, "physicalType": athena.TYPES[column.kind].glue}
-    found |= LOGICAL[column.kind]
-    found |= {"description": column.about} if column.about else {}
-    found |= {"required": not column.optional}
-    if column.name in contract.PATTERNS:
-        found["logicalTypeOptions"] = {"pattern": f"^{contract.PATTERNS[column.name]}$"}
-    if column.name in contract.METRICS:
-        found["logicalTypeOptions"] = {"minimum": 0}
-    if column.name == "tweet_id":
-        found |= {"unique": True, "primaryKey": True, "primaryKeyPosition": 1}
-    if column.name == "text":  # an empty cell of the CSV is the empty text, and missing to most readers
-        found["required"] = False
-    return found
+    more = {"description": column.about, "logicalTypeOptions": OPTIONS.get(column.name)}
+    return {
+        "name": column.name,
+        "physicalType": athena.TYPES[column.kind].glue,
+        **LOGICAL[column.kind],
+        # An empty cell of the CSV is the empty text, and missing to most readers.
+        "required": not column.optional and column.name != "text",
+        **{name: value for name, value in more.items() if value},
+        **(KEY if column.name == "tweet_id" else {}),
+    }
 
 
+OPTIONS = {
+    **{name: {"pattern": f"^{pattern}$"} for name, pattern in contract.PATTERNS.items()},
+    **{name: {"minimum": 0} for name in contract.METRICS},
+}
+KEY = {"unique": True, "primaryKey": True, "primaryKeyPosition": 1}
 PARTITION = {
     "name": "dt",
     "physicalType": "date",
