@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 MINISTACK_INSTALLED := .local/ministack/.installed
 TOOLS_INSTALLED := .local/tools/.installed
+CONTRACT_INSTALLED := .local/datacontract/.installed
 VERSIONS := 3.11 3.12 3.13
 LOCKS := $(wildcard requirements.lock local/*.lock deploy/host/*.lock)
 UV_VERSION := $(shell sed -n 's/^uv==\([^ ]*\).*/\1/p' requirements.lock)
@@ -33,10 +34,10 @@ clean: ## Remove the environments and all local state
 
 ##@ Change it
 
-check: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Lint, and run every test that needs no stack: a minute
+check: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) $(CONTRACT_INSTALLED) ## Lint, and run every test that needs no stack: a minute
 	@$(MAKE) --no-print-directory -j2 lint test-stackless
 
-test: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Run all tests; ARGS="-k walk" narrows them, ON="2027-01-01 00:40" sets their clock
+test: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) $(CONTRACT_INSTALLED) ## Run all tests; ARGS="-k walk" narrows them, ON="2027-01-01 00:40" sets their clock
 	$(if $(ON),.ci/on-date "$(ON)") $(TEST) $(ARGS)
 
 test-stackless:
@@ -66,6 +67,7 @@ lock: $(INSTALLED) ## Resolve the lock files anew from requirements.txt and pypr
 	$(COMPILE) requirements.txt --group host -c requirements.lock -o deploy/host/requirements.lock
 	$(COMPILE) --group ministack -o local/ministack.lock
 	$(COMPILE) --group tools -o local/tools.lock
+	$(COMPILE) --group datacontract -o local/datacontract.lock
 
 raise: $(INSTALLED) ## Raise the pins of requirements.txt and all locks to what is newest and fits together
 	@.ci/raise
@@ -114,7 +116,7 @@ $(INSTALLED): requirements.lock
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
 	@touch $@
 
-# Environments of their own: each pins another botocore than Airflow does.
+# Environments of their own: each pins what another version of is needed beside it, such as botocore.
 .local/%/.installed: local/%.lock | $(INSTALLED)
 	@echo "Installing local/$*.lock into .local/$* (once)"
 	@mkdir -p .local

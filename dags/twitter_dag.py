@@ -65,6 +65,7 @@ from include.twitter.retry import FIRST_DELAY, RETRIES, AsTheErrorSays, last_wor
 from include.twitter.timetable import Days
 
 LANDED = Asset("twitter_refined_tweets")
+DAYS = Asset("twitter_days")
 
 
 @dag(
@@ -114,15 +115,16 @@ def twitter():
 
         return transform(run.current(), bought)
 
-    @task(max_active_tis_per_dag=1, execution_timeout=timedelta(hours=1), outlets=[LANDED])
+    @task(max_active_tis_per_dag=1, execution_timeout=timedelta(hours=1), outlets=[LANDED, DAYS])
     def load(staged: dict, *, outlet_events=None) -> dict:
         """Publish the staged files, the receipt last."""
         from include.twitter import run
         from include.twitter.load import load
 
         landed = load(run.current(), staged)
-        outlet_events[LANDED].extra = landed
-        return landed["objects"]
+        outlet_events[LANDED].extra = outlet_events[DAYS].extra = landed
+        outlet_events[DAYS].add_partitions(landed["day"])
+        return landed["keys"]
 
     load(transform(extract()))
 

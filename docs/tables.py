@@ -1,8 +1,8 @@
 """Writes from the code what must agree with it: `make docs`. A test fails where the two part.
 
 The README's tables; the view's SQL in docs/athena.md; deploy/schema.json; parts of deploy/template.yaml; the
-records in docs/records.md and deploy/records.json; deploy/variables.json, for `airflow variables import`; the
-settings in the manual of dags/twitter_dag.py.
+records in docs/records.md and deploy/records.json; docs/datacontract.yaml; deploy/variables.json, for
+`airflow variables import`; the settings in the manual of dags/twitter_dag.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from textwrap import indent
 
 from deploy import athena
-from docs import records
+from docs import datacontract, records
 from include.twitter.settings import SETTINGS
 from include.twitter.transform import contract
 
@@ -116,6 +116,7 @@ if __name__ == "__main__":
     athena.SCHEMA.write_text(athena.schema())
     records.PAGE.write_text(with_records(records.PAGE.read_text()))
     records.SCHEMA.write_text(records.schema())
+    datacontract.FILE.write_text(datacontract.text())
     VARIABLES.write_text(variables())
     MANUAL.write_text(with_settings(MANUAL.read_text()))
     TEMPLATE.write_text(with_parts(TEMPLATE.read_text()))

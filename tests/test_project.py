@@ -46,6 +46,7 @@ def test_the_image_has_a_python_that_make_versions_tests():
         ("dev", "requirements.lock"),
         ("ministack", "local/ministack.lock"),
         ("tools", "local/tools.lock"),
+        ("datacontract", "local/datacontract.lock"),
     ],
 )
 def test_the_locks_hold_what_pyproject_names(group, lock):

@@ -57,6 +57,14 @@ def test_one_day_is_extracted_and_one_is_loaded_at_a_time(dag):
     assert dag.max_active_runs > 1  # a run that waits for its day to settle blocks no other
 
 
+def test_load_alone_tells_of_a_landed_day_to_plain_and_to_partitioned_consumers(dag):
+    assert {task.task_id: [outlet.name for outlet in task.outlets] for task in dag.tasks} == {
+        "extract": [],
+        "transform": [],
+        "load": ["twitter_refined_tweets", "twitter_days"],
+    }
+
+
 def test_every_task_has_a_timeout_a_retry_delay_and_the_policy(dag):
     for task in dag.tasks:
         assert task.execution_timeout is not None

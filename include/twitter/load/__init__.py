@@ -40,7 +40,7 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
     publish(here, run.day, run.day.staging(run.id), candidate)
     warn_of_gaps(here, run)
     _require_complete(run, candidate, wanted)
-    return essentials(candidate)
+    return essentials(candidate, here.bucket)
 
 
 def _candidate(here: Lake, staged: dict[str, Any] | None) -> Receipt:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from include.twitter import settings
 from include.twitter.day import Day
 from include.twitter.lake import Lake
-from include.twitter.records import Receipt, encoded
+from include.twitter.records import AccountReceipt, Receipt, encoded
 from include.twitter.run import Run
 from include.twitter.watch import not_landed
 
 log = logging.getLogger(__name__)
 
 DAYS_LOOKED_BACK = 7
+NAMED = 50
+"""So many accounts of a kind are named in the asset event; the receipt names all."""
 
 
 def publish(lake: Lake, day: Day, staging: str, receipt: Receipt) -> None:
@@ -40,14 +44,22 @@ def warn_of_gaps(lake: Lake, run: Run) -> None:
         )
 
 
-def essentials(receipt: Receipt) -> dict[str, Any]:
-    """What travels with the asset event."""
+def essentials(receipt: Receipt, bucket: str) -> dict[str, Any]:
+    """What travels with the asset events of a complete day: below 4 KB, however many accounts it has."""
+    keys = {name: item.key for name, item in receipt.objects.items()}
     return {
         "day": receipt.day,
+        "bucket": bucket,
+        "keys": keys | {"receipt": Day.parse(receipt.day).receipt},
+        "sha256": {name: item.sha256 for name, item in receipt.objects.items()},
         "rows": receipt.totals.published,
-        "accounts": receipt.totals.accounts,
-        "unavailable": [account.username for account in receipt.missing],
         "cost_usd": receipt.cost_usd,
-        "proof": {account.username: account.proof for account in receipt.accounts},
-        "objects": {name: item.key for name, item in receipt.objects.items()},
+        "accounts": receipt.totals.accounts,
+        "proof": receipt.totals.proof,
+        "differing": _named(line for line in receipt.accounts if line.proof in ("short", "surplus")),
+        "unavailable": _named(receipt.missing),
     }
+
+
+def _named(accounts: Iterable[AccountReceipt]) -> list[str]:
+    return [account.username for account in islice(accounts, NAMED)]

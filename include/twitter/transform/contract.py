@@ -92,6 +92,8 @@ NAMES = [column.name for column in COLUMNS]
 IDS = ["tweet_id", "conversation_id", "original_tweet_id"]
 OPTIONAL = {column.name for column in COLUMNS if column.optional}
 METRICS = ["likes", "retweets", "replies", "quotes", "bookmarks", "impressions"]
+PATTERNS = dict.fromkeys(IDS, "[0-9]{1,19}") | {"lang": "[A-Za-z0-9-]+"}
+"""What the whole of a cell has to look like."""
 PARQUET_SCHEMA = pyarrow.schema(
     [pyarrow.field(column.name, column.kind.parquet, nullable=column.optional) for column in COLUMNS]
 )
@@ -100,7 +102,7 @@ PARQUET_SCHEMA = pyarrow.schema(
 def schema(day: Day, own_ids: pd.Series) -> pa.DataFrameSchema:
     """The contract for rows of a day; `own_ids` has the id of each row's account."""
     checks = {
-        **{name: [pa.Check.str_matches(r"^[0-9]{1,19}\Z", error="is no id")] for name in IDS},
+        **{name: [_like(name, "is no id")] for name in IDS},
         "created_at": [pa.Check(lambda at: (at >= day.start) & (at < day.end), error=f"is not on {day}")],
         "author_id": [
             pa.Check(
@@ -109,7 +111,7 @@ def schema(day: Day, own_ids: pd.Series) -> pa.DataFrameSchema:
                 ignore_na=False,
             )
         ],
-        "lang": [pa.Check.str_matches(r"^[A-Za-z0-9-]+\Z", error="is no language")],
+        "lang": [_like("lang", "is no language")],
         **{metric: [pa.Check.ge(0, error="is negative")] for metric in METRICS},
     }
     columns = {
@@ -117,6 +119,10 @@ def schema(day: Day, own_ids: pd.Series) -> pa.DataFrameSchema:
         for column in COLUMNS
     }
     return pa.DataFrameSchema(columns, strict=True, ordered=True)
+
+
+def _like(name: str, error: str) -> pa.Check:
+    return pa.Check.str_matches(rf"^{PATTERNS[name]}\Z", error=error)
 
 
 def breaches(rows: pd.DataFrame, day: Day, own_ids: pd.Series) -> list[tuple[int, str, str]]:

@@ -1,8 +1,11 @@
 """The copies to what readers see, and what is told about them."""
 
+import json
+
 import pytest
 
 from include.twitter.load.publish import essentials, publish, warn_of_gaps
+from include.twitter.records import PublishedObject
 from include.twitter.run import Run
 from tests.include.invented import DAY, RECEIVED, MemoryLake, a_receipt, account_receipt
 
@@ -29,14 +32,37 @@ def test_days_of_the_last_week_that_are_not_landed_are_told_from_the_first_lande
     ]
 
 
-def test_the_asset_event_carries_the_essentials():
-    gone = account_receipt("gone", 0, outcome="unavailable", proof="unchecked")
-    assert essentials(a_receipt(account_receipt("NASA", 200), gone)) == {
+def test_the_asset_event_carries_day_keys_rows_cost_and_proof():
+    receipt = a_receipt(
+        account_receipt("NASA", 200),
+        account_receipt("esa", 90, proof="short"),
+        account_receipt("JAXA_en", 9, proof="surplus"),
+        account_receipt("isro", 100, proof="limited"),
+        account_receipt("gone", 0, outcome="unavailable", proof="unchecked"),
+    )
+    assert essentials(receipt, "acme-twitter-lake") == {
         "day": "2026-11-18",
-        "rows": 200,
-        "accounts": 2,
-        "unavailable": ["gone"],
+        "bucket": "acme-twitter-lake",
+        "keys": {
+            "csv": "twitter/dt=2026-11-18/refined_tweets.csv",
+            "receipt": "twitter_receipts/dt=2026-11-18/receipt.json",
+        },
+        "sha256": {"csv": "ab"},
+        "rows": 399,
         "cost_usd": 1.525,
-        "proof": {"NASA": "matched", "gone": "unchecked"},
-        "objects": {"csv": "twitter/dt=2026-11-18/refined_tweets.csv"},
+        "accounts": 5,
+        "proof": {"limited": 1, "matched": 1, "short": 1, "surplus": 1, "unchecked": 1},
+        "differing": ["esa", "JAXA_en"],
+        "unavailable": ["gone"],
     }
+
+
+def test_the_asset_event_of_a_thousand_accounts_stays_below_4_kb():
+    doubted = {"outcome": "unavailable", "proof": "short"}
+    accounts = [account_receipt(f"longest_name{number:03}", 100, **doubted) for number in range(1000)]
+    receipt = a_receipt(*accounts)
+    for name, key in (("csv", DAY.csv), ("parquet", DAY.parquet), ("rejected", DAY.rejected)):
+        receipt.objects[name] = PublishedObject(key=key, bytes=10**9, sha256="a" * 64, etag='"cd"')
+    told = essentials(receipt, "b" * 63)
+    assert told["proof"] == {"short": 1000}
+    assert len(json.dumps(told)) < 4096

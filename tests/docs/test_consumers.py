@@ -1,0 +1,198 @@
+"""The consumers of docs/consumers.md beside the pipeline: what a landed day sets off, and what does not."""
+
+from calendar import monthrange
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.twitter.day import Day
+from local.stack import Stack
+from tests.docs.test_datacontract import checked, faults
+from tests.e2e.conftest import ENDED, TODAY, Airflow, Bucket, eventually
+
+pytestmark = [pytest.mark.live, pytest.mark.slow]
+
+ROOT = Path(__file__).parents[2]
+DAGS = [ROOT / "dags" / "twitter_dag.py", ROOT / "docs" / "examples" / "consumers.py"]
+TASKS = {"tweets_landed": "summarise", "tweets_of_a_day": "summarise", "tweets_of_a_month": "add_up"}
+"""The task of each consumer."""
+DAY = Day(TODAY - timedelta(days=400))
+"""Far from the day that the schedule begins with."""
+MONTH = str(DAY)[:7]
+DAYS = [f"{MONTH}-{number + 1:02}" for number in range(monthrange(DAY.date.year, DAY.date.month)[1])]
+
+
+class Patient(Airflow):
+    """Asks again where Airflow answers 500: sqlite is locked, or what an event has set off is queued."""
+
+    def call(self, method: str, path: str, **options: Any) -> Any:
+        answer = eventually(
+            lambda: self._http.request(method, path, **options),
+            lambda answer: answer.status_code not in (500, 503),
+            30,
+        )
+        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json() if answer.content else None
+
+    def unpause(self, *dags: str) -> None:
+        """A DAG that is paused hears of no event."""
+        for dag in dags:
+            self.call("PATCH", f"/dags/{dag}", json={"is_paused": False})
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    """A stack of its own: on that of the other tests nothing starts by itself, so no consumer does."""
+    state = tmp_path_factory.mktemp("stack")
+    settings = state / "tests.env"
+    settings.write_text(
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION=True\n"
+        "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE=True\n"
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME=0.1\n"
+    )
+    folder = state / "dags"
+    folder.mkdir()
+    for file in DAGS:
+        (folder / file.name).symlink_to(file)
+    with Stack(state=state, port=None, env_file=settings, dags=folder) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def airflow(stack):
+    with closing(Patient(stack.url)) as client:
+        eventually(lambda: dags(client), lambda found: found == {"twitter", *TASKS}, 60)
+        yield client
+
+
+def dags(airflow) -> set[str]:
+    return {found["dag_id"] for found in airflow.call("GET", "/dags")["dags"]}
+
+
+def fail_scheduled_run(airflow) -> None:
+    """Mark the run failed with which the schedule begins, so that it tells of no other day."""
+    scheduled = {"run_type": "scheduled"}
+    found = eventually(
+        lambda: airflow.call("GET", "/dags/twitter/dagRuns", params=scheduled)["dag_runs"], bool, 30
+    )
+    airflow.call("PATCH", f"/dags/twitter/dagRuns/{found[0]['dag_run_id']}", json={"state": "failed"})
+
+
+def tell(airflow, day: str) -> None:
+    """The event of a day of 2 posts, as `load` would emit it."""
+    (asset,) = airflow.call("GET", "/assets", params={"name_pattern": "twitter_days"})["assets"]
+    extra = {"day": day, "rows": 2, "cost_usd": 0.01}
+    event = {"asset_id": asset["id"], "partition_key": day, "extra": extra}
+    airflow.call("POST", "/assets/events", json=event)
+
+
+def events(airflow, run: str) -> list[tuple[str, str | None, dict]]:
+    """What a run of the pipeline has told: asset, partition and what came along."""
+    found = airflow.call("GET", "/assets/events", params={"source_run_id": run})["asset_events"]
+    return sorted((event["name"], event["partition_key"], event["extra"]) for event in found)
+
+
+def runs(airflow, consumer: str) -> list[dict]:
+    found = airflow.call("GET", f"/dags/{consumer}/dagRuns", params={"limit": 100})["dag_runs"]
+    return [run for run in found if run["partition_key"] in (None, MONTH, str(DAY))]
+
+
+def results(airflow, consumer: str, number: int = 1) -> list[dict]:
+    """What each run of a consumer has returned, once there are so many, and ended."""
+    ended = eventually(
+        lambda: runs(airflow, consumer),
+        lambda found: len(found) >= number and {run["state"] for run in found} <= ENDED,
+        90,
+    )
+    assert {run["state"] for run in ended} == {"success"}
+    path = f"/dags/{consumer}/dagRuns/{{}}/taskInstances/{TASKS[consumer]}/xcomEntries/return_value"
+    return [airflow.call("GET", path.format(run["dag_run_id"]))["value"] for run in ended]
+
+
+def waiting(airflow, consumer: str) -> list[tuple[int, int]]:
+    """Of how many days the next run has been told, and how many it waits for."""
+    asked = {"dag_id": consumer, "has_created_dag_run_id": False}
+    found = airflow.call("GET", "../../ui/partitioned_dag_runs", params=asked)["partitioned_dag_runs"]
+    return [(run["total_received"], run["total_required"]) for run in found if run["partition_key"] == MONTH]
+
+
+@pytest.fixture(scope="module")
+def red(airflow) -> str:
+    """A run of the one day of its month that is missing; it is published without one of two accounts."""
+    airflow.unpause("tweets_landed", "tweets_of_a_month")
+    for day in DAYS:
+        if day != str(DAY):
+            tell(airflow, day)
+    airflow.set_variable("twitter_handles", "posts_5_fine, suspended_one")
+    airflow.unpause("tweets_of_a_day", "twitter")
+    fail_scheduled_run(airflow)
+    run = airflow.trigger(day=str(DAY))
+    assert airflow.wait(run) == "failed"
+    return run
+
+
+def test_a_published_day_that_is_not_complete_tells_nobody(red, airflow, stack):
+    assert airflow.states(red)["load"] == "failed"
+    assert Bucket(stack).json(DAY.receipt)["totals"]["published"] == 5
+    assert events(airflow, red) == []
+    assert waiting(airflow, "tweets_of_a_month") == [(len(DAYS) - 1, len(DAYS))]
+
+
+@pytest.fixture(scope="module")
+def green(red, airflow) -> str:
+    """The same run, complete."""
+    airflow.set_variable("twitter_handles", "posts_5_fine")
+    airflow.clear(red, "load")
+    assert airflow.wait(red) == "success"
+    return red
+
+
+def test_a_complete_day_is_told_once_to_each_kind_of_consumer(green, airflow, stack):
+    (_, partition, extra), landed = events(airflow, green)
+    assert (partition, landed) == (str(DAY), ("twitter_refined_tweets", None, extra))
+    receipt = Bucket(stack).json(DAY.receipt)
+    assert extra["bucket"] == stack.bucket
+    assert extra["keys"] == {
+        "csv": DAY.csv,
+        "parquet": DAY.parquet,
+        "rejected": DAY.rejected,
+        "receipt": DAY.receipt,
+    }
+    assert (extra["day"], extra["rows"], extra["cost_usd"]) == (str(DAY), 5, receipt["cost_usd"])
+    assert (extra["proof"], extra["unavailable"]) == ({"matched": 1, "unchecked": 1}, ["suspended_one"])
+
+
+def test_every_kind_of_consumer_runs_once_for_a_complete_day_and_the_month_that_it_completes(
+    green, airflow, stack
+):
+    cost = Bucket(stack).json(DAY.receipt)["cost_usd"]
+    (summary,) = results(airflow, "tweets_of_a_day")
+    assert (summary["posts"], summary["cost_usd"]) == (5, cost)
+    assert results(airflow, "tweets_landed") == [{str(DAY): summary}]
+    others = len(DAYS) - 1
+    assert results(airflow, "tweets_of_a_month") == [
+        {"days": len(DAYS), "posts": 5 + 2 * others, "cost_usd": round(cost + 0.01 * others, 3)}
+    ]
+
+
+def test_the_landed_files_keep_the_data_contract_and_are_fresh(green, stack, tmp_path):
+    there = tmp_path / f"dt={DAY}"
+    there.mkdir()
+    for key in (DAY.csv, DAY.parquet):
+        (there / Path(key).name).write_bytes(Bucket(stack).read(key))
+    (said,) = checked(tmp_path, kinds="schema,quality,servicelevel").values()
+    assert {server: faults(checks) for server, checks in said.items()} == {"csv": set(), "parquet": set()}
+    assert "Freshness of refined_tweets.captured_at < 28.5h" in said["csv"]
+
+
+def test_a_day_that_lands_again_is_told_again_and_the_month_waits_for_all_its_days_again(green, airflow):
+    (before,) = results(airflow, "tweets_of_a_day")
+    airflow.clear(green, "load")
+    assert airflow.wait(green) == "success"
+    assert results(airflow, "tweets_of_a_day", 2) == [before, before]
+    assert results(airflow, "tweets_landed", 2) == [{str(DAY): before}] * 2
+    assert waiting(airflow, "tweets_of_a_month") == [(1, len(DAYS))]
+    assert len(runs(airflow, "tweets_of_a_month")) == 1
