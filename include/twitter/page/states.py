@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from include.twitter.records import AccountLine, DayLine
@@ -49,8 +51,8 @@ DAY = {
         ACCOUNT["to come"],
     )
 }
-BESIDE = "red", "under way", "not landed", "to come"
-"""States of a day that are those of its accounts too, while nothing has landed."""
+NO_LETTER = "\u2007"
+"""A space as wide as a letter."""
 AT_IT = {"queued", "running"}
 
 
@@ -110,10 +112,13 @@ class Stretch(NamedTuple):
 
 
 def stretches(states: Collection[State]) -> list[Stretch]:
-    return [Stretch(state, (state.letter or "\u2007") * len(list(same))) for state, same in groupby(states)]
+    same = groupby(states, key=attrgetter("word"))
+    return [
+        Stretch(ACCOUNT[word], (ACCOUNT[word].letter or NO_LETTER) * len(list(each))) for word, each in same
+    ]
 
 
 def in_words(states: Collection[State]) -> str:
     """`28 matched, 2 short`: what a row of letters says to who hears it."""
-    order = [state for state in ACCOUNT.values() if state in states]
-    return ", ".join(f"{sum(each == state for each in states)} {state.word}" for state in order)
+    number = Counter(state.word for state in states)
+    return ", ".join(f"{number[word]} {word}" for word in ACCOUNT if word in number)
