@@ -9,11 +9,14 @@ ledger has of its purchase.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from include.twitter.days import Days
-from include.twitter.records import LedgerEntry
+from include.twitter.records import DayLine, LedgerEntry
+
+Landed = Mapping[str, DayLine]
+"""The landed days, by the day."""
+Ledger = Collection[LedgerEntry]
 
 
 @dataclass
@@ -48,24 +51,22 @@ class Bill:
         return self.again + self.not_landed + self.unstaged
 
 
-def of_month(month: str, days: Days) -> Bill:
+def of_month(month: str, landed: Landed, ledger: Ledger) -> Bill:
     bill = Bill(month)
-    entries = days.ledger.values()
-    for entry in entries:
+    for entry in ledger:
         if entry.month == month:
-            _add(bill, entry, days)
+            _add(bill, entry, landed.get(entry.day))
         if entry.day.startswith(month):
             bill.of_days += entry.spent_mills
             bill.elsewhere += entry.spent_mills if entry.month != month else 0
-    concerned = {entry.day for entry in entries if entry.month == month}
+    concerned = {entry.day for entry in ledger if entry.month == month}
     bill.differing = [
-        found for found in differing(days) if found[0] in concerned or found[0].startswith(month)
+        found for found in differing(landed, ledger) if found[0] in concerned or found[0].startswith(month)
     ]
     return bill
 
 
-def _add(bill: Bill, entry: LedgerEntry, days: Days) -> None:
-    line = days.landed.get(entry.day)
+def _add(bill: Bill, entry: LedgerEntry, line: DayLine | None) -> None:
     staged = entry.spent_mills - entry.unstaged_mills
     bill.unstaged += entry.unstaged_mills
     bill.reserved += max(entry.reserved_mills - entry.spent_mills, 0)
@@ -77,21 +78,19 @@ def _add(bill: Bill, entry: LedgerEntry, days: Days) -> None:
         bill.told += staged
 
 
-def differing(days: Days) -> list[tuple[str, int, int]]:
+def differing(landed: Landed, ledger: Ledger) -> list[tuple[str, int, int]]:
     """The landed days whose purchase has another price in the ledger than in the receipt."""
     of_purchase: dict[tuple[str, int], int] = defaultdict(int)
-    for entry in days.ledger.values():
+    for entry in ledger:
         of_purchase[entry.day, entry.buy] += entry.spent_mills - entry.unstaged_mills
-    prices = [
-        (day, of_purchase[day, line.buy], round(line.cost_usd * 1000)) for day, line in days.landed.items()
-    ]
+    prices = [(day, of_purchase[day, line.buy], round(line.cost_usd * 1000)) for day, line in landed.items()]
     return sorted(price for price in prices if price[1] != price[2])
 
 
-def by_day(entries: Iterable[LedgerEntry]) -> dict[str, int]:
+def by_day(ledger: Ledger) -> dict[str, int]:
     """Mills that each day has cost, over all its purchases and months."""
     spent: dict[str, int] = defaultdict(int)
-    for entry in entries:
+    for entry in ledger:
         spent[entry.day] += entry.spent_mills
     return dict(spent)
 

@@ -9,7 +9,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
 
-from include.twitter.records import AccountLine, DayLine
+from include.twitter.records import AccountLine, AccountReceipt, DayLine
 
 
 class State(NamedTuple):
@@ -90,14 +90,14 @@ def missing_of(line: DayLine) -> list[AccountLine]:
 def of_account(account: AccountLine | None, day: State, line: DayLine | None, is_wanted: bool) -> State:
     """An account on a day, by its line in the receipt, if it has one."""
     if account:
-        return ACCOUNT[_of_landed(account)]
+        return landed(account)
     return ACCOUNT["not asked for" if line or not is_wanted else day.word]
 
 
-def _of_landed(account: AccountLine) -> str:
+def landed(account: AccountLine | AccountReceipt) -> State:
     if account.outcome == "unavailable":
-        return "incomplete"
-    return account.proof if account.published else "empty"
+        return ACCOUNT["incomplete"]
+    return ACCOUNT[account.proof if account.published else "empty"]
 
 
 def by_handle(line: DayLine | None) -> Mapping[str, AccountLine]:

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import calendar
 import csv
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
 from include.twitter import days, settings
 from include.twitter.day import Day
-from include.twitter.days import Days
 from include.twitter.errors import PipelineError
 from include.twitter.lake import Lake
 from include.twitter.page import bill, price, runs, states
 from include.twitter.page.runs import DayRun
 from include.twitter.page.states import Asking, State
-from include.twitter.records import AccountLine, Asked, DayLine, Manifest, Receipt, decoded
+from include.twitter.records import (
+    AccountLine,
+    AccountReceipt,
+    Asked,
+    DayLine,
+    LedgerEntry,
+    Manifest,
+    Receipt,
+    decoded,
+)
 
 T = TypeVar("T")
 
@@ -79,9 +87,8 @@ class Row:
 
     @property
     def missing(self) -> list[str]:
-        """The accounts that are wanted and that X does not show."""
-        lines = states.missing_of(self.line) if self.line else []
-        return [line.username for line in lines if line.username.lower() in self.asking.wanted]
+        """The accounts that X did not show, or not to the end."""
+        return [line.username for line in states.missing_of(self.line)] if self.line else []
 
 
 class Notices(list[str]):
@@ -99,7 +106,8 @@ class Notices(list[str]):
 class Span:
     """The days from one to another, and all that is known of them."""
 
-    days: Days
+    landed: Mapping[str, DayLine]
+    ledger: Collection[LedgerEntry]
     rows: list[Row]
     handles: list[str]
     """Those of twitter_handles, then those that landed days have beside."""
@@ -113,14 +121,15 @@ class Span:
         budgets = notices.or_none(settings.budgets)
         settled = Day.latest_settled(now, notices.or_none(settings.settling) or settings.SETTLING)
         span = _between(first, last)
-        found = days.read(lake(), {str(day)[:7] for day in span})
+        landed, entries = days.read(lake(), {str(day)[:7] for day in span})
+        ledger = entries.values()
         of_days = runs.by_day(first, last)
-        spent, differing = bill.by_day(found.ledger.values()), {day for day, *_ in bill.differing(found)}
+        spent, differing = bill.by_day(ledger), {day for day, *_ in bill.differing(landed, ledger)}
         lower = frozenset(handle.lower() for handle in wanted)
         rows = [
             Row(
                 day=day,
-                line=found.landed.get(str(day)),
+                line=landed.get(str(day)),
                 runs=(of := of_days.get(str(day), [])),
                 asking=Asking(of[0].state if of else None, day.date <= settled.date, lower),
                 spent=spent.get(str(day), 0),
@@ -129,7 +138,7 @@ class Span:
             for day in span
         ]
         cap = budgets[settings.MONTH_BUDGET.name] if budgets else None
-        return cls(found, rows, _handles(wanted, rows), cap, notices)
+        return cls(landed, ledger, rows, _handles(wanted, rows), cap, notices)
 
     @property
     def has_landed(self) -> bool:
@@ -154,7 +163,7 @@ def month(first: Day, now: datetime) -> dict[str, Any]:
     last = _last_of_month(first)
     span = Span.look(first, last, now)
     name = f"{first.date:%Y-%m}"
-    month_bill = bill.of_month(name, span.days)
+    month_bill = bill.of_month(name, span.landed, span.ledger)
     rows = list(reversed([row for row in span.rows if row.day.date <= now.date()] or span.rows))
     return {
         "title": f"{first.date:%B %Y}",
@@ -190,16 +199,20 @@ def _incomplete(rows: list[Row]) -> dict[str, list[Day]]:
 def year(first: Day, now: datetime) -> dict[str, Any]:
     last = Day(first.date.replace(month=12, day=31))
     span = Span.look(first, last, now)
-    months = [[row for row in span.rows if row.day.date.month == number] for number in range(1, 13)]
+    begun = [number for number in range(12, 0, -1) if date(first.date.year, number, 1) <= now.date()]
+    months = [[row for row in span.rows if row.day.date.month == number] for number in begun or [1]]
     cells = [[row.cells(span.handles) for row in rows] for rows in months]
     names = [f"{rows[0].day.date:%Y-%m}" for rows in months]
+    bills = [bill.of_month(name, span.landed, span.ledger) for name in names]
     return {
         "title": str(first.date.year),
         "before": first.date.year - 1,
         "after": first.date.year + 1,
         "span": span,
         "months": list(zip(names, months, strict=True)),
-        "bills": [bill.of_month(name, span.days) for name in names],
+        "bills": bills,
+        "billed": sum(each.spent for each in bills),
+        "differing": sorted({bill.difference_in_words(*found) for each in bills for found in each.differing}),
         "accounts": [
             (handle, [_strip([day[number].state for day in of_month]) for of_month in cells])
             for number, handle in enumerate(span.handles)
@@ -217,7 +230,7 @@ def day(day: Day, now: datetime) -> dict[str, Any]:
     span = Span.look(day, day, now)
     [row] = span.rows
     receipt = _record(day.receipt, Receipt) if row.line else None
-    buys = [entry.buy for entry in span.days.ledger.values() if entry.day == str(day)]
+    buys = [entry.buy for entry in span.ledger if entry.day == str(day)]
     manifest = _record(f"{day.raw}buy={max(buys)}/manifest.json", Manifest) if buys else None
     failed = [(run, runs.failed_tasks(run)) for run in row.runs if run.state == "failed"]
     return {
@@ -225,17 +238,22 @@ def day(day: Day, now: datetime) -> dict[str, Any]:
         "row": row,
         "span": span,
         "receipt": receipt,
-        "lines": states.by_handle(row.line),
-        "cells": dict(zip(span.handles, row.cells(span.handles), strict=True)),
+        "worst_first": sorted(receipt.accounts, key=_badness, reverse=True) if receipt else [],
         "failed": dict(failed),
         "prices": _prices(manifest, receipt, span),
         "first_rows": _first_rows(day) if row.line else [],
         "differing": [
-            bill.difference_in_words(*found) for found in bill.differing(span.days) if found[0] == str(day)
+            bill.difference_in_words(*found)
+            for found in bill.differing(span.landed, span.ledger)
+            if found[0] == str(day)
         ],
         "now": now,
         "legend": states,
     }
+
+
+def _badness(account: AccountReceipt) -> tuple[bool, bool]:
+    return account.outcome == "unavailable", account.proof in ("short", "surplus")
 
 
 def _record(key: str, kind: type[Any]) -> Any:
