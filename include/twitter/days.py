@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import msgspec
@@ -34,7 +35,10 @@ class Days(NamedTuple):
 
 def read(lake: Lake, months: Collection[str]) -> Days:
     """The days of these months, `YYYY-MM`, and all other days whose posts were bought in them."""
-    receipts, ledger = _receipts(lake, ""), lake.tags(LEDGER)
+    with ThreadPoolExecutor(1) as beside:
+        listing = beside.submit(_receipts, lake, "")
+        ledger = lake.tags(LEDGER)
+        receipts = listing.result()
     shown = {day for day in receipts if day[:7] in months}
     shown |= {_day(key) for key in ledger if _month(key) in months or _day(key)[:7] in months}
     found = lake.look_each(map(index_key, sorted({day[:7] for day in shown})))

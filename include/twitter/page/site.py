@@ -6,7 +6,7 @@ It only reads: what a form of the page begins goes through Airflow's own API, wi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,14 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import HTTPException
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from include.twitter import run, settings
 from include.twitter.day import Day
 from include.twitter.errors import BadDay, PipelineError
 from include.twitter.page import bill, views
 from include.twitter.page.runs import DAG
+from include.twitter.page.states import Stretch
 
 FOLDER = Path(__file__).parent / "templates"
 HEADERS = {
@@ -41,6 +43,11 @@ def shown(text: Any) -> str:
     return TURNING.sub(lambda found: f"[U+{ord(found[0]):04X}]", str(text))
 
 
+def letters(stretches: Iterable[Stretch]) -> Markup:
+    """A row of days, which holds nothing of a stranger's; in a template it takes a quarter of a second more."""
+    return Markup("".join(f'<b class="s-{state.css}">{text}</b>' for state, text in stretches))  # noqa: S704
+
+
 pages = Environment(
     loader=FileSystemLoader(FOLDER),
     autoescape=True,
@@ -48,7 +55,7 @@ pages = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-pages.filters |= {"dollars": bill.dollars, "shown": shown}
+pages.filters |= {"dollars": bill.dollars, "letters": letters, "shown": shown}
 
 app = FastAPI(
     title="Twitter days",
@@ -116,6 +123,7 @@ def _page(request: Request, template: str, look: Callable[[], dict[str, Any]]) -
     try:
         return _filled(request, template, 200, **look())
     except PipelineError as error:
+        views.forget_lake()
         return _sentence(request, 503, str(error))
     except msgspec.DecodeError as error:
         return _sentence(request, 503, f"A record in the bucket is not of this version: {error}")

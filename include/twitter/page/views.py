@@ -44,6 +44,11 @@ def lake() -> Lake:
     return _lake(settings.bucket(), settings.aws_connection())
 
 
+def forget_lake() -> None:
+    """Make the next one anew: the connection may have been mended."""
+    _lake.cache_clear()
+
+
 @dataclass(frozen=True)
 class Cell:
     """An account on a day."""
