@@ -4,7 +4,7 @@ with the index that `load` keeps and without one, S3 answering at once and after
     python -m benchmarks.days
 
 The goal is 1 s with the index: two lists, twelve indexes read side by side, and what Python does with
-36,500 accounts of a day, no two neighbours of which are the same. Airflow's database is asked for the
+36,500 accounts of a day whose states change all the time. Airflow's database is asked for the
 year's runs and has none; who asks is not looked at.
 """
 

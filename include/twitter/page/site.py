@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from include.twitter import run, settings
-from include.twitter.day import Day
+from include.twitter.day import FIRST_POST, Day
 from include.twitter.errors import BadDay, PipelineError
 from include.twitter.page import bill, views
 from include.twitter.page.runs import DAG
@@ -44,7 +45,7 @@ def shown(text: Any) -> str:
 
 
 def letters(stretches: Iterable[Stretch]) -> Markup:
-    """A row of days, which holds nothing of a stranger's; in a template it takes a quarter of a second more."""
+    """A row of days, without a word of a stranger's; a template takes a quarter of a second more."""
     return Markup("".join(f'<b class="s-{state.css}">{text}</b>' for state, text in stretches))  # noqa: S704
 
 
@@ -113,10 +114,10 @@ def _latest() -> Day:
 
 
 def _first(text: str) -> Day:
-    try:
-        return Day.named(text)
-    except BadDay as error:
-        raise HTTPException(404, f"There is no page for {text!r}. Example of a day: 2026-11-18") from error
+    with suppress(BadDay):
+        if FIRST_POST.year <= (day := Day.named(text)).date.year < 3000:
+            return day
+    raise HTTPException(404, f"There is no page for {text!r}. Example of a day: 2026-11-18")
 
 
 def _page(request: Request, template: str, look: Callable[[], dict[str, Any]]) -> Response:

@@ -108,6 +108,34 @@ class Notices(list[str]):
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What the settings say; one that cannot be read is told, and the page goes on without it."""
+
+    handles: tuple[str, ...]
+    cap: int | None
+    """Of the month, in mills."""
+    settled: Day
+    """The newest day that is over for good."""
+    notices: list[str]
+
+    @classmethod
+    def read(cls, now: datetime) -> Wanted:
+        notices = Notices()
+        handles = notices.or_none(settings.handles) or ()
+        budgets = notices.or_none(settings.budgets) or {}
+        settled = Day.latest_settled(now, notices.or_none(settings.settling) or settings.SETTLING)
+        return cls(handles, budgets.get(settings.MONTH_BUDGET.name), settled, notices)
+
+    def asking(self, day: Day, of_day: list[DayRun]) -> Asking:
+        newest = of_day[0].state if of_day else None
+        return Asking(newest, day.date <= self.settled.date, self._lower)
+
+    @cached_property
+    def _lower(self) -> frozenset[str]:
+        return frozenset(map(str.lower, self.handles))
+
+
+@dataclass(frozen=True)
 class Span:
     """The days from one to another, and all that is known of them."""
 
@@ -121,29 +149,23 @@ class Span:
 
     @classmethod
     def look(cls, first: Day, last: Day, now: datetime) -> Span:
-        notices = Notices()
-        wanted = notices.or_none(settings.handles) or ()
-        budgets = notices.or_none(settings.budgets)
-        settled = Day.latest_settled(now, notices.or_none(settings.settling) or settings.SETTLING)
-        span = _between(first, last)
+        wanted, span = Wanted.read(now), _between(first, last)
         landed, entries = days.read(lake(), {str(day)[:7] for day in span})
         ledger = entries.values()
         of_days = runs.by_day(first, last)
         spent, differing = bill.by_day(ledger), {day for day, *_ in bill.differing(landed, ledger)}
-        lower = frozenset(handle.lower() for handle in wanted)
         rows = [
             Row(
                 day=day,
                 line=landed.get(str(day)),
-                runs=(of := of_days.get(str(day), [])),
-                asking=Asking(of[0].state if of else None, day.date <= settled.date, lower),
+                runs=of_days.get(str(day), []),
+                asking=wanted.asking(day, of_days.get(str(day), [])),
                 spent=spent.get(str(day), 0),
                 differs=str(day) in differing,
             )
             for day in span
         ]
-        cap = budgets[settings.MONTH_BUDGET.name] if budgets else None
-        return cls(landed, ledger, rows, _handles(wanted, rows), cap, notices)
+        return cls(landed, ledger, rows, _handles(wanted.handles, rows), wanted.cap, wanted.notices)
 
     @property
     def has_landed(self) -> bool:
