@@ -1,4 +1,6 @@
-"""Imports run one way: dags → extract, transform, load → edges → ground; no box knows another."""
+"""Imports run one way: dags → extract, transform, load → edges → ground; no box knows another.
+
+The page that shows the days looks at all of them, and none of them knows it."""
 
 import ast
 from pathlib import Path
@@ -9,11 +11,12 @@ ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "include" / "twitter"
 
 GROUND = {"answer", "day", "errors", "records"}
-EDGES = {"alert", "lake", "retry", "run", "settings", "timetable", "watch"}
+EDGES = {"alert", "days", "lake", "retry", "run", "settings", "timetable", "watch"}
 BOXES = {"extract", "transform", "load"}
+PAGE = "page"
 PURE = GROUND | {
     "extract.walk", "transform.contract", "transform.partition", "transform.post", "transform.receipt",
-    "transform.refine", "transform.text", "load.guard",
+    "transform.refine", "transform.text", "load.guard", "page.bill", "page.states",
 }  # fmt: skip
 OUTSIDE = {"airflow", "boto3", "botocore", "tweepy", "requests", "httpx", "urllib3"}
 ONLY_IN = {
@@ -46,14 +49,14 @@ def ours(name: str) -> set[str]:
 
 
 def test_every_module_of_the_library_has_a_place():
-    assert {name.split(".")[0] for name in FILES} == GROUND | EDGES | BOXES
+    assert {name.split(".")[0] for name in FILES} == GROUND | EDGES | BOXES | {PAGE}
     assert FILES.keys() >= PURE
 
 
 @pytest.mark.parametrize("name", sorted(PURE))
 def test_a_pure_module_imports_no_outside_system_and_only_pure_modules(name):
     assert {module.split(".")[0] for module in imported(FILES[name])} & OUTSIDE == set()
-    assert ours(name) - BOXES <= PURE
+    assert ours(name) - BOXES - {PAGE} <= PURE
 
 
 @pytest.mark.parametrize("name", sorted(PURE))
@@ -72,7 +75,7 @@ def test_an_edge_imports_no_box(name):
     assert ours(name) <= GROUND | EDGES
 
 
-@pytest.mark.parametrize("name", sorted(FILES.keys() - GROUND - EDGES))
+@pytest.mark.parametrize("name", sorted(name for name in FILES if name.split(".")[0] in BOXES))
 def test_a_box_imports_no_other_box(name):
     box = name.split(".")[0]
     assert {module.split(".")[0] for module in ours(name)} <= GROUND | EDGES | {box}

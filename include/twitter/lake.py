@@ -113,11 +113,16 @@ class Lake:
         found = self.look(key)
         return found.data if found else None
 
-    def look(self, key: str) -> Object | None:
+    def beginning(self, key: str, size: int) -> bytes | None:
+        """The first `size` bytes of an object that is not empty; None where there is none."""
+        found = self.look(key, Range=f"bytes=0-{size - 1}")
+        return found.data if found else None
+
+    def look(self, key: str, **part: str) -> Object | None:
         """An object with the tag that a condition of a later write names; None where there is none."""
         with self._explained(key):
             try:
-                found = self._hook.get_conn().get_object(Bucket=self.bucket, Key=key)
+                found = self._hook.get_conn().get_object(Bucket=self.bucket, Key=key, **part)
             except ClientError as error:
                 if error.response["Error"]["Code"] == "NoSuchKey":
                     return None

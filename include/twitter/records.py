@@ -267,7 +267,42 @@ class Receipt(Struct, kw_only=True):
         return [account for account in self.accounts if account.outcome == "unavailable"]
 
 
-RECORDS = (Manifest, LedgerEntry, KnownAccount, Receipt)
+class AccountLine(Struct, frozen=True):
+    """What an index tells of one account of a day."""
+
+    username: str
+    outcome: Outcome
+    proof: Proof
+    published: int
+    """Rows of the table."""
+
+
+class DayLine(Struct, kw_only=True):
+    """What an index tells of a landed day, from its receipt and the ledger."""
+
+    etag: str
+    """Of the receipt: where it has another one by now, the line is not to be believed."""
+    buy: int
+    """The number of the purchase that it was refined from."""
+    cost_usd: float
+    """The price of that purchase."""
+    published: int
+    """Rows of the table."""
+    rejected: int
+    """Posts that broke the contract."""
+    accounts: list[AccountLine]
+    ledger: dict[str, LedgerEntry]
+    """The entries of all the day's purchases, by their own etags: others are not to be believed either."""
+
+
+class DaysIndex(Struct, kw_only=True):
+    """The landed days of a month, for who shows many at once: a copy of what receipts and ledger say."""
+
+    days: dict[str, DayLine] = field(default_factory=dict)
+    """By the UTC day, `YYYY-MM-DD`."""
+
+
+RECORDS = (Manifest, LedgerEntry, KnownAccount, Receipt, DaysIndex)
 
 
 def encoded(record: Any) -> bytes:

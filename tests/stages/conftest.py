@@ -178,8 +178,8 @@ def whole_bucket(stand_ins) -> Bucket:
 @pytest.fixture
 def bucket(whole_bucket) -> Bucket:
     """The bucket, where no account is remembered, nothing was spent and no day has landed."""
-    for prefix in ("twitter_ledger/", "twitter_accounts/", "twitter_receipts/", "twitter_raw/"):
-        whole_bucket.delete(prefix)
+    for kind in ("ledger", "accounts", "receipts", "raw", "days"):
+        whole_bucket.delete(f"twitter_{kind}/")
     return whole_bucket
 
 

@@ -11,11 +11,12 @@ import pytest
 
 from include.twitter.day import Day
 from include.twitter.errors import NoPermission, NothingStaged
-from tests.stages.conftest import RECENT
+from tests.stages.conftest import NOW, RECENT
 
 pytestmark = pytest.mark.live
 
 DAY = Day.parse(RECENT)
+INDEX = "twitter_days/month=2026-11/index.json"
 
 
 @dataclass(frozen=True)
@@ -105,11 +106,14 @@ def test_the_stages_send_no_acl_delete_nothing_and_publish_by_copies_with_the_re
         (DAY.parquet, "refined_tweets.parquet"),
         (DAY.rejected, "rejected_tweets.jsonl.gz"),
         (DAY.receipt, ""),
+        (INDEX, ""),  # a copy of what the receipts say
     ]
     assert all("x-amz-copy-source-if-match" in seen.headers for seen in written[:3])
     assert {seen.key for seen in loading if seen.method == "GET" and seen.key} == {
         staged["receipt"],
         DAY.receipt,
+        INDEX,
+        f"twitter_ledger/month={NOW:%Y-%m}/{DAY}-1.json",
     }
 
 

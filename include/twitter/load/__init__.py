@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
-from include.twitter import lake, settings
+from include.twitter import days, lake, settings
 from include.twitter.errors import Incomplete, NothingStaged
 from include.twitter.lake import Lake
 from include.twitter.load import guard
@@ -38,6 +38,7 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
     same = landed is not None and landed.objects == candidate.objects  # what was said stays said
     candidate.decreases = landed.decreases if landed and same else lost
     publish(here, run.day, run.day.staging(run.id), candidate)
+    days.keep(here, run.day)
     warn_of_gaps(here, run)
     _require_complete(run, candidate, wanted)
     return essentials(candidate, here.bucket)

@@ -1,0 +1,123 @@
+"""How long the page Days takes for a year of 100 accounts, as an API server makes it that has just started:
+with the index that `load` keeps and without one, S3 answering at once and after 25 ms.
+
+    python -m benchmarks.days
+
+The goal is 1 s with the index: two lists, twelve indexes read side by side, and what Python does with
+36,500 accounts of a day whose states change all the time. Airflow's database is asked for the
+year's runs and has none; who asks is not looked at.
+"""
+
+import sys
+from datetime import UTC, date, datetime, timedelta
+from time import monotonic
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.deployment import deployed, put, slow_s3
+
+YEAR, ACCOUNTS = 2025, 100
+NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
+DAYS = [str(date(YEAR, 1, 1) + timedelta(days=number)) for number in range(365)]
+HANDLES = [f"account_{number:03}" for number in range(ACCOUNTS)]
+GOAL = 1.0
+PROOFS = ("matched", "matched", "matched", "limited", "short", "unchecked")
+
+
+def account(handle: str, number: int) -> dict[str, Any]:
+    is_away = number % 97 == 0
+    rows = 0 if is_away or number % 11 == 0 else number % 100
+    return {
+        "username": handle,
+        "id": str(number),
+        "outcome": "unavailable" if is_away else "complete",
+        "reason": "X: User has been suspended: [account]." if is_away else None,
+        "proof": "unchecked" if is_away else PROOFS[number % len(PROOFS)],
+        "counted": None,
+        "fetched": rows,
+        "published": rows,
+        **dict.fromkeys(("rejected", "duplicates", "outside", "over_limit", "unasked"), 0),
+        **{"rejected_by_reason": {}, "alarms": [], "oddities": {}, "drift": {}},
+        "first_created_at": None,
+        "last_created_at": None,
+    }
+
+
+def receipt(day: str, number: int) -> dict[str, Any]:
+    accounts = [account(handle, number * 7 + place) for place, handle in enumerate(HANDLES)]
+    rows = sum(one["published"] for one in accounts)
+    return {
+        "day": day,
+        "versions": {"code": "0", "contract": "0"},
+        "buy": 1,
+        "closed_at": f"{day}T23:59:59Z",
+        "asked": {"handles": HANDLES, "tweet_limit": 100},
+        "bought": {"posts": rows},
+        "cost_usd": rows * 5 / 1000,
+        "totals": {
+            "accounts": ACCOUNTS,
+            "unavailable": sum(one["outcome"] == "unavailable" for one in accounts),
+            "fetched": rows,
+            "published": rows,
+            **dict.fromkeys(("rejected", "duplicates", "outside", "over_limit", "alarms"), 0),
+            **{"proof": {}, "drift": []},
+        },
+        "accounts": accounts,
+        "objects": {},
+    }
+
+
+def entry(day: str, mills: int) -> dict[str, Any]:
+    spent = {"reserved_mills": mills, "spent_mills": mills, "bought": {"posts": mills // 5}}
+    return {"day": day, "buy": 1, "month": day[:7], **spent}
+
+
+def land(write: Any) -> None:
+    """A year of receipts and ledger entries, as the pipeline leaves them."""
+    for number, day in enumerate(DAYS):
+        landed = receipt(day, number)
+        write(f"twitter_receipts/dt={day}/receipt.json", landed)
+        write(f"twitter_ledger/month={day[:7]}/{day}-1.json", entry(day, round(landed["cost_usd"] * 1000)))
+
+
+def main() -> int:
+    table = Table("page", "S3", "index", "seconds", "bytes", "goal")
+    missed = []
+    with deployed() as there:
+        from airflow.utils.db import initdb
+
+        initdb()
+        from include.twitter import days, lake
+        from include.twitter.day import Day
+        from include.twitter.page import site, views
+
+        def timed(name: str, s3_ms: int, index: str, goal: float | None) -> None:
+            first = {"year": Day.parse(f"{YEAR}-01-01"), "month": Day.parse(f"{YEAR}-11-01")}[name]
+            views.forget_lake()  # as in a new API server
+            began = monotonic()
+            text = site.pages.get_template(f"{name}.html").render(
+                here="", airflow="", dag="twitter", **getattr(views, name)(first, NOW)
+            )
+            seconds = monotonic() - began
+            missed.extend([name] if goal and seconds >= goal else [])
+            told = f"{goal:.0f}" if goal else ""
+            table.add_row(name, f"{s3_ms} ms", index, f"{seconds:.2f}", f"{len(text.encode()):,}", told)
+
+        put(handles=",".join(HANDLES))
+        land(there.write)
+        timed("year", 0, "none", None)
+        for month in sorted({day[:7] for day in DAYS}):
+            days.keep(lake.deployed(), Day.parse(f"{month}-01"))
+        timed("year", 0, "kept", GOAL)
+        timed("month", 0, "kept", GOAL)
+        with slow_s3(0.025):
+            timed("year", 25, "kept", GOAL)
+            timed("month", 25, "kept", GOAL)
+    Console(width=100).print(table)
+    return int(bool(missed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

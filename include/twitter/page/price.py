@@ -1,0 +1,67 @@
+"""What each clear of a day would cost now: nothing, or what is missing of the day and its price."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from include.twitter.extract.money import PRICES
+from include.twitter.page.bill import dollars
+from include.twitter.records import AccountRead, Asked, Manifest
+
+FREE = "free"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the settings want of a day now, and what bounds its price."""
+
+    asked: Asked
+    own_handle: str
+    run_cap: int
+    """In mills; 0 is no cap."""
+
+
+def of_extract(manifest: Manifest | None, wish: Wish) -> str:
+    """What a clear of `extract` would buy, and what that costs at most."""
+    lines = {line.username.lower(): line for line in manifest.accounts} if manifest else {}
+    missing = {
+        handle: posts
+        for handle in wish.asked.handles
+        if (posts := _missing(lines.get(handle.lower()), wish.asked)) is not None
+    }
+    if not missing:
+        return "free: nothing is missing"
+    named = ", ".join(list(missing)[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+    accounts = f"{len(missing)} account is" if len(missing) == 1 else f"{len(missing)} accounts are"
+    return f"{accounts} missing ({named}): {_at_most(missing, wish)}"
+
+
+def _missing(line: AccountRead | None, asked: Asked) -> int | None:
+    """The most posts that would be bought of an account, 0 for no bound; None where nothing is missing.
+
+    It is what `extract` decides by: Purchase.missing.
+    """
+    limit = asked.tweet_limit
+    if line is None or line.outcome == "unavailable" or (asked.threads and not line.threads):
+        return limit
+    if line.outcome == "complete" or 0 < limit <= line.limit:
+        return None
+    return max(limit - line.limit, 0)
+
+
+def _at_most(missing: dict[str, int], wish: Wish) -> str:
+    cap = f"; the day's purchase may cost {dollars(wish.run_cap)} in all" if wish.run_cap else ""
+    if not wish.asked.tweet_limit:
+        return f"{dollars(PRICES['posts'])} a post, as many as there are{cap}"
+    mills = sum(
+        PRICES["own_posts" if handle.lower() == wish.own_handle else "posts"] * posts + PRICES["users"]
+        for handle, posts in missing.items()
+    )
+    return f"up to {max(missing.values())} posts each, some {dollars(mills)} at most{cap}"
+
+
+def of_buying_again(spent: int, wish: Wish) -> str:
+    """What a Trigger with `buy_again` would cost, by what the day's purchase has cost."""
+    if spent:
+        return f"about {dollars(spent)}, as before"
+    return of_extract(None, wish)

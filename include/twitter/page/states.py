@@ -1,0 +1,124 @@
+"""What a day is, and an account on a day, each as a letter, a word and a sentence: colour is never alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
+
+from include.twitter.records import AccountLine, AccountReceipt, DayLine
+
+
+class State(NamedTuple):
+    letter: str
+    word: str
+    meaning: str
+
+    @property
+    def css(self) -> str:
+        return self.word.replace(" ", "-")
+
+
+ACCOUNT = {
+    state.word: state
+    for state in (
+        State("M", "matched", "landed, and X's own count is equal"),
+        State("L", "limited", "landed: the latest N that were asked for"),
+        State("S", "short", "landed, and X counts more than came"),
+        State("P", "surplus", "landed, and X counts less than came"),
+        State("U", "unchecked", "landed, and there is no count of X's"),
+        State("0", "empty", "landed: the account has no post of that day"),
+        State("!", "incomplete", "X shows nothing of it, or no longer: rows are missing"),
+        State("R", "red", "not landed: the day's newest run has failed"),
+        State("…", "under way", "not landed: a run is at it"),
+        State("–", "not landed", "nothing has landed, and no run is at it"),
+        State("·", "not asked for", "the account was not asked for"),
+        State("", "to come", "the day is not over, or has not settled"),
+    )
+}
+DAY = {
+    state.word: state
+    for state in (
+        State("✓", "landed", "all that was asked for has landed"),
+        State("0", "empty", "landed, without a single row"),
+        ACCOUNT["incomplete"]._replace(meaning="landed, and accounts are missing"),
+        State("R", "red", "the newest run has failed"),
+        ACCOUNT["under way"]._replace(meaning="a run is at it"),
+        ACCOUNT["not landed"],
+        ACCOUNT["to come"],
+    )
+}
+NO_LETTER = "\u2007"
+"""A space as wide as a letter."""
+AT_IT = {"queued", "running"}
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What decides about a day beside its receipt: its newest run, whether it is over, who is wanted now."""
+
+    run: str | None
+    """The state of the day's newest run."""
+    is_over: bool
+    wanted: Collection[str]
+    """Handles in lower case."""
+
+
+def of_day(line: DayLine | None, asking: Asking) -> State:
+    return DAY[_of_day(line, asking)]
+
+
+def _of_day(line: DayLine | None, asking: Asking) -> str:
+    if asking.run in AT_IT:
+        return "under way"
+    if line and any(missing.username.lower() in asking.wanted for missing in missing_of(line)):
+        return "incomplete"
+    if asking.run == "failed":
+        return "red"
+    if line:
+        return "landed" if line.published else "empty"
+    return "not landed" if asking.is_over else "to come"
+
+
+def missing_of(line: DayLine) -> list[AccountLine]:
+    return [account for account in line.accounts if account.outcome == "unavailable"]
+
+
+def of_account(account: AccountLine | None, day: State, line: DayLine | None, is_wanted: bool) -> State:
+    """An account on a day, by its line in the receipt, if it has one."""
+    if account:
+        return landed(account)
+    return ACCOUNT["not asked for" if line or not is_wanted else day.word]
+
+
+def landed(account: AccountLine | AccountReceipt) -> State:
+    if account.outcome == "unavailable":
+        return ACCOUNT["incomplete"]
+    return ACCOUNT[account.proof if account.published else "empty"]
+
+
+def by_handle(line: DayLine | None) -> Mapping[str, AccountLine]:
+    return {account.username.lower(): account for account in line.accounts} if line else {}
+
+
+class Stretch(NamedTuple):
+    """Neighbouring days in the same state."""
+
+    state: State
+    letters: str
+
+
+def stretches(states: Collection[State]) -> list[Stretch]:
+    same = groupby(states, key=attrgetter("word"))
+    return [
+        Stretch(ACCOUNT[word], (ACCOUNT[word].letter or NO_LETTER) * len(list(each))) for word, each in same
+    ]
+
+
+def in_words(states: Collection[State]) -> str:
+    """`28 matched, 2 short`: what a row of letters says to who hears it."""
+    number = Counter(state.word for state in states)
+    return ", ".join(f"{number[word]} {word}" for word in ACCOUNT if word in number)

@@ -1,0 +1,55 @@
+"""What a clear of `extract` would cost."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from include.twitter.page import price
+from include.twitter.page.price import Wish
+from include.twitter.records import Asked, Manifest
+from tests.include.invented import account_read
+
+
+def manifest(*accounts) -> Manifest:
+    opened = datetime(2026, 11, 19, tzinfo=UTC)
+    return Manifest(day="2026-11-18", buy=1, opened_by="r", opened_at=opened, accounts=list(accounts))
+
+
+def wish(*handles: str, limit: int = 100, own: str = "", cap: int = 5000, threads: bool = False) -> Wish:
+    return Wish(Asked(handles or ("NASA", "esa"), limit, threads), own, cap)
+
+
+WHOLE = manifest(account_read("NASA"), account_read("esa", outcome="limit", limit=100))
+GONE = account_read("esa", outcome="unavailable")
+
+
+@pytest.mark.parametrize(
+    ("bought", "wished", "said"),
+    [
+        (WHOLE, wish("nasa", "ESA"), "free: nothing is missing"),
+        (WHOLE, wish(limit=50), "free: nothing is missing"),
+        (WHOLE, wish("NASA"), "free: nothing is missing"),
+        (manifest(account_read("NASA"), GONE), wish(cap=0),
+         "1 account is missing (esa): up to 100 posts each, some $0.51 at most"),
+        (None, wish(),
+         "2 accounts are missing (NASA, esa): up to 100 posts each, some $1.02 at most; "
+         "the day's purchase may cost $5.00 in all"),
+        (WHOLE, wish(limit=250, cap=0),
+         "1 account is missing (esa): up to 150 posts each, some $0.76 at most"),
+        (WHOLE, wish(limit=0, cap=0),
+         "1 account is missing (esa): $0.005 a post, as many as there are"),
+        (WHOLE, wish("NASA", threads=True, cap=0),
+         "1 account is missing (NASA): up to 100 posts each, some $0.51 at most"),
+        (None, wish("NASA", own="nasa", cap=0),
+         "1 account is missing (NASA): up to 100 posts each, some $0.11 at most"),
+        (None, wish(*"abcdefg", cap=0),
+         "7 accounts are missing (a, b, c, d, e and 2 more): up to 100 posts each, some $3.57 at most"),
+    ],
+)  # fmt: skip
+def test_a_clear_of_extract_costs_what_is_missing(bought, wished, said):
+    assert price.of_extract(bought, wished) == said
+
+
+def test_buying_again_costs_about_what_it_cost():
+    assert price.of_buying_again(635, wish()) == "about $0.635, as before"
+    assert price.of_buying_again(0, wish("NASA", cap=0)).startswith("1 account is missing (NASA): up to 100")
