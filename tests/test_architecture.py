@@ -1,4 +1,4 @@
-"""Imports run one way: dags → extract, transform, load → edges → ground; no box knows another."""
+"""Imports run one way: dags → plan → extract, transform, load → edges → ground; no box knows another."""
 
 import ast
 from pathlib import Path
@@ -11,8 +11,10 @@ LIBRARY = ROOT / "include" / "twitter"
 GROUND = {"answer", "day", "errors", "records"}
 EDGES = {"lake", "retry", "run", "settings"}
 BOXES = {"extract", "transform", "load"}
+ABOVE = {"plan": {"extract"}}
+"""What stands above the boxes, and those that it knows."""
 PURE = GROUND | {
-    "extract.walk", "transform.contract", "transform.partition", "transform.post", "transform.receipt",
+    "extract.counted", "extract.group", "extract.walk", "plan.told", "transform.contract", "transform.partition", "transform.post", "transform.receipt",
     "transform.refine", "transform.text", "load.guard",
 }  # fmt: skip
 OUTSIDE = {"airflow", "boto3", "botocore", "tweepy", "requests", "httpx", "urllib3"}
@@ -43,7 +45,7 @@ def ours(name: str) -> set[str]:
 
 
 def test_every_module_of_the_library_has_a_place():
-    assert {name.split(".")[0] for name in FILES} == GROUND | EDGES | BOXES
+    assert {name.split(".")[0] for name in FILES} == GROUND | EDGES | BOXES | ABOVE.keys()
     assert FILES.keys() >= PURE
 
 
@@ -72,7 +74,8 @@ def test_an_edge_imports_no_box(name):
 @pytest.mark.parametrize("name", sorted(FILES.keys() - GROUND - EDGES))
 def test_a_box_imports_no_other_box(name):
     box = name.split(".")[0]
-    assert {module.split(".")[0] for module in ours(name)} <= GROUND | EDGES | {box}
+    known = GROUND | EDGES | {box} | ABOVE.get(box, set())
+    assert {module.split(".")[0] for module in ours(name)} <= known
 
 
 def test_no_module_is_imported_by_one_that_it_imports():

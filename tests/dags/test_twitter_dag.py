@@ -17,7 +17,7 @@ def dag():
 
     bag = DagBag(ROOT / "dags", load_op_links=False)
     assert bag.import_errors == {}
-    assert list(bag.dags) == ["twitter"]
+    assert list(bag.dags) == ["twitter", "twitter_plan"]
     return bag.dags["twitter"]
 
 

@@ -239,7 +239,7 @@ def test_a_page_below_a_post_is_asked_for_by_its_id_instead_of_the_end_of_the_da
     if kind == "timeline":
         x(wire).timeline("42", DAY, size=100, below=1990000000000000001)
     else:
-        x(wire).search("42", DAY, size=100, archive=False, below=1990000000000000001)
+        x(wire).search(["42"], DAY, size=100, archive=False, below=1990000000000000001)
     query = wire.heard[0].query
     assert (query["until_id"], query["start_time"]) == ("1990000000000000001", "2026-11-18T00:00:00Z")
     assert {"end_time", "pagination_token", "next_token"} & query.keys() == set()
@@ -253,7 +253,7 @@ def test_an_answer_says_what_x_bills_it_as(wire):
         opened.users(["NASA"]),
         opened.timeline("42", DAY, size=5),
         opened.timeline("42", DAY, size=5, own=True),
-        opened.search("42", DAY, size=10, archive=False),
+        opened.search(["42"], DAY, size=10, archive=False),
         opened.count(["11"], DAY, archive=False),
         opened.count(["11"], DAY, archive=True),
     ]
@@ -312,7 +312,7 @@ def test_all_that_x_describes_is_asked_for_and_known_to_the_refining(version, pa
 )
 def test_a_search_asks_for_the_same_posts_and_fields_as_a_timeline(wire, archive, path, without):
     wire.say(200, page(post()))
-    x(wire).search("42", DAY, size=10, token="t1", archive=archive)
+    x(wire).search(["42"], DAY, size=10, token="t1", archive=archive)
     (heard,) = wire.heard
     assert (heard.method, heard.path) == ("GET", path)
     assert set(POST_FIELDS) - set(heard.query.pop("tweet.fields").split(",")) == without

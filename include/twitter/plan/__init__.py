@@ -1,0 +1,224 @@
+"""Above the boxes: what a backfill would bring and cost, for a person to approve, and whether it kept to that.
+
+`survey` looks at what is there, `counting` asks X for its counts, `price` tells what a day would cost, `told`
+puts it in words. What is approved is bought by runs of `twitter`, one a day.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from include.twitter import lake, settings
+from include.twitter.day import PLANS, Day, plan_key
+from include.twitter.errors import BadDay, Incomplete
+from include.twitter.extract import TIMELINE_DAYS
+from include.twitter.extract.accounts import PROTECTED, Accounts, reasons
+from include.twitter.extract.money import PRICES, Caps, cost, dollars, spent_of_month
+from include.twitter.lake import Lake
+from include.twitter.plan import told
+from include.twitter.plan.counting import Counting, Window, booked, counting, windows
+from include.twitter.plan.price import priced
+from include.twitter.plan.survey import Found, bought_usd, survey, unlanded
+from include.twitter.records import Asked, Plan, decoded, encoded, total
+from include.twitter.run import Range, skip
+
+__all__ = ["compare", "quote", "runs"]
+
+log = logging.getLogger(__name__)
+
+TOLERATED = 5
+"""Per cent by which what was bought may differ from the quote, before that is a warning."""
+
+
+def quote(range_: Range) -> dict[str, Any]:
+    """Plan the days, and hand on the plan's id with what is shown for approval."""
+    asked = Asked(settings.handles(), settings.tweet_limit(), settings.threads())
+    accounts = settings.handles_among(range_.accounts)
+    caps, access = Caps(*settings.budgets().items()), settings.x_access()
+    accepted, settling = settings.accept_id(), settings.settling()
+    for day in (range_.days[0], range_.days[-1]):
+        day.require_collectable(range_.now())
+    if range_.days[-1].settled_at(settling) > range_.now():
+        raise BadDay(
+            f"{range_.days[-1]} may still change: the latest day to plan is {Day.latest_settled(range_.now(), settling)}."
+        )
+    here = lake.deployed()
+    found = survey(here, range_, asked, accounts)
+    if not any(day.unlanded for day in found):
+        skip(f"All {len(found)} days have landed with all {len(accounts)} accounts: nothing is missing")
+    lacking = _lacking(found)
+    _tell_own_price(lacking, asked)
+    with counting(here, range_, caps, access) as asking:
+        ids, gone = _look_up(asking, Accounts(here, accepted), [*lacking], range_)
+        by_id = {ids[handle]: days for handle, days in lacking.items() if handle in ids}
+        _count(asking, windows(by_id), asked)
+    plan = _planned(here, range_, asked, accounts, found, ids, gone, asking)
+    here.swap(plan_key(plan.id), encoded(plan), None)
+    for line in told.table(plan.days):
+        log.info(line)
+    log.info("Planned %s for $%.3f: %s", here.url(plan_key(plan.id)), plan.cost_usd, told.subject(plan))
+    if not told.started(plan):
+        skip("X shows none of the accounts that are missing: nothing can be bought")
+    return {
+        "plan": plan.id,
+        "subject": told.subject(plan),
+        "body": told.body(plan, _caps(here, range_, plan, caps)),
+    }
+
+
+def _lacking(found: list[Found]) -> dict[str, tuple[Day, ...]]:
+    """The days of which something of an account is to be bought, by its handle."""
+    handles = dict.fromkeys(handle for day in found for handle in day.missing)
+    return {handle: tuple(day.day for day in found if handle in day.missing) for handle in handles}
+
+
+def _tell_own_price(lacking: dict[str, tuple[Day, ...]], asked: Asked) -> None:
+    """What the plan itself costs at most, before X is asked for anything."""
+    longest = {f"{number:019}": days for number, days in enumerate(lacking.values())}
+    together = windows(longest)
+    alone = sum(len(window.ids) for window in together if len(window.ids) > 1)
+    first, then = len(together), alone if asked.tweet_limit else 0
+    if asked.threads:
+        first, then = 2 * sum(len(window.ids) for window in together), 0
+    users = len(lacking) * PRICES["users"]
+    least, most = (users + number * PRICES["archive_counts"] for number in (first, first + then))
+    log.info(
+        "The plan itself costs $%.3f to $%.3f: %d users and %d counts at $0.010, and as many as %d counts of "
+        "single accounts where a group is over the limit",
+        dollars(least),
+        dollars(most),
+        len(lacking),
+        first,
+        then,
+    )
+
+
+def _look_up(
+    asking: Counting, known: Accounts, handles: list[str], range_: Range
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The ids of the accounts that X shows, and why it does not show the others."""
+    ids: dict[str, str] = {}
+    gone: dict[str, str] = {}
+    for some, answer in asking.look_up(handles):
+        gone |= reasons(answer, some)
+        users = {user["username"].lower(): user for user in answer.posts}
+        for handle in some:
+            if user := users.get(handle.lower()):
+                former = known.last_id_of(handle)
+                if former not in (None, user["id"]) and not known.accepts(handle, user["id"]):
+                    gone[handle] = f"the handle has become another account: {user['id']}, and it was {former}"
+                elif user.get("protected"):
+                    gone[handle] = PROTECTED
+                else:
+                    ids[handle] = user["id"]
+        known.learn(answer, but=[handle.lower() for handle in gone])
+    for handle, why in gone.items():
+        log.warning("%s is not planned. %s", handle, why)
+    return ids, gone
+
+
+def _count(asking: Counting, all_windows: list[Window], asked: Asked) -> None:
+    """Count groups first, and one by one those that may have somebody over the limit."""
+    for window in all_windows:
+        if asked.threads:
+            for single in window.singles:
+                asking.count(single)
+                asking.count(single, threads=True)
+            continue
+        asking.count(window)
+        if len(window.ids) > 1 and asking.over(window, asked.tweet_limit):
+            for single in window.singles:
+                asking.count(single)
+
+
+def _planned(
+    here: Lake,
+    range_: Range,
+    asked: Asked,
+    accounts: tuple[str, ...],
+    found: list[Found],
+    ids: dict[str, str],
+    gone: dict[str, str],
+    asking: Counting,
+) -> Plan:
+    days = []
+    for each in found:
+        old = each.day.start < range_.now() - TIMELINE_DAYS
+        day = priced(each, ids, asking.of(each.day), asked, old=old)
+        day.landed = len(accounts) - len(each.unlanded)
+        days.append(day)
+    prefix = f"{PLANS}{range_.id}/"
+    number = sum("/plan-" in key for key in here.keys(prefix)) + 1
+    bought = total(booked(here, prefix).values())
+    return Plan(
+        id=f"{range_.id}-{number}",
+        made_at=range_.now(),
+        asked=Asked(accounts, asked.tweet_limit, asked.threads),
+        days=days,
+        unavailable=gone,
+        users=asking.users,
+        counts=asking.counts,
+        bought=bought,
+        own_cost_usd=dollars(cost(bought)),
+        cost_usd=round(sum(day.cost_usd for day in days), 3),
+    )
+
+
+def _caps(here: Lake, range_: Range, plan: Plan, caps: Caps) -> list[str]:
+    """Which cap would end the purchases before they are whole."""
+    said = []
+    (run, run_cap), (month, month_cap) = caps.run, caps.month
+    over = [day.day for day in plan.days if run_cap and round(1000 * (day.cost_usd + day.had_usd)) > run_cap]
+    if over:
+        said.append(
+            f"{len(over)} days cost more than `{run}` lets a day cost, the first is {over[0]}: raise it first"
+        )
+    left = dollars(month_cap - spent_of_month(here, range_.now()))
+    if month_cap and plan.cost_usd > left:
+        said.append(
+            f"Of `{month}` ${left:.2f} are left: raise it first, or the rest of the days stays unbought"
+        )
+    return said
+
+
+def runs(plan_id: str) -> list[dict[str, Any]]:
+    """What starts the run of each day: its name says the day, its conf the plan."""
+    plan = _read(lake.deployed(), plan_id)
+    return [
+        {
+            "trigger_run_id": run_name(plan.id, day.day),
+            "conf": {"day": day.day, "plan": plan.id},
+        }
+        for day in told.started(plan)
+    ]
+
+
+def run_name(plan_id: str, day: str) -> str:
+    return f"manual__{day}__plan_{plan_id}"
+
+
+def compare(plan_id: str) -> dict[str, Any]:
+    """Hold the quote against what was bought; Incomplete where days have not landed whole."""
+    here = lake.deployed()
+    plan = _read(here, plan_id)
+    days = told.started(plan)
+    bought = sum(bought_usd(here, Day.parse(day.day)) - day.had_usd for day in days)
+    percent = 100 * (bought - plan.cost_usd) / plan.cost_usd if plan.cost_usd else 100.0 * bool(bought)
+    if left := unlanded(here, [(Day.parse(day.day), day.accounts) for day in days]):
+        raise Incomplete(
+            f"{len(left)} of {len(days)} days have not landed whole: {', '.join(map(str, left))}. Quoted "
+            f"${plan.cost_usd:.3f}, bought ${bought:.3f}. Look at their runs and clear what failed there; then clear `compare`."
+        )
+    said = log.warning if abs(percent) > TOLERATED else log.info
+    said("Quoted $%.3f for %d days, bought $%.3f: %+.1f %%", plan.cost_usd, len(days), bought, percent)
+    return {
+        "quoted_usd": plan.cost_usd,
+        "bought_usd": round(bought, 3),
+        "percent": round(percent, 2),
+        "days": len(days),
+    }
+
+
+def _read(here: Lake, plan_id: str) -> Plan:
+    return decoded(here.read(plan_key(plan_id)) or b"", Plan)

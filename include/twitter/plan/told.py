@@ -1,0 +1,66 @@
+"""A plan as people read it before they say yes: Markdown, in which nothing of X's words is more than a word."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from itertools import groupby
+
+from include.twitter.records import Plan, PlannedDay
+
+MOST_ROWS = 31
+"""With more days the table has a row a month; all days are in the log and in the plan."""
+HEAD = ["| {} | landed | to buy | X counts | bought | requests | cost |", "|---|--:|--:|--:|--:|--:|--:|"]
+
+
+def subject(plan: Plan) -> str:
+    """The question in one line."""
+    days = started(plan)
+    return f"Buy {sum(day.posts for day in days)} posts of {len(days)} days for ${plan.cost_usd:.2f}?"
+
+
+def body(plan: Plan, left: list[str]) -> str:
+    """What is missing, what it costs, and what stands in the way: `left` is what the caps say."""
+    days = started(plan)
+    many = len(plan.days) > MOST_ROWS
+    rows = table(plan.days, 7) if many else table(plan.days, 10)
+    return "\n".join(
+        [
+            f"**{plan.days[0].day} to {plan.days[-1].day}, {len(plan.asked.handles)} accounts.** "
+            f"{len(plan.days) - len(days)} of {len(plan.days)} days are whole. Of the others X counts "
+            f"{sum(day.counted for day in days)} posts; {sum(day.posts for day in days)} would be bought for "
+            f"**${plan.cost_usd:.2f}**, in some {sum(day.requests for day in days)} requests. "
+            f"To find that out has cost ${plan.own_cost_usd:.2f}.",
+            *(f"\n**{line}**" for line in left),
+            *(f"\nNot bought: {escaped(name)}, {escaped(why)}" for name, why in plan.unavailable.items()),
+            "",
+            *rows,
+        ]
+    )
+
+
+def started(plan: Plan) -> list[PlannedDay]:
+    """The days that a run is started for."""
+    return [day for day in plan.days if day.accounts]
+
+
+def table(days: Iterable[PlannedDay], length: int = 10) -> list[str]:
+    """A row for each day, or for each month: `length` is that of the date's part that a row is for."""
+    rows = [_row(name, [*each]) for name, each in groupby(days, key=lambda day: day.day[:length])]
+    return [HEAD[0].format("day (UTC)" if length == 10 else "month (UTC)"), HEAD[1], *rows]
+
+
+def _row(name: str, days: list[PlannedDay]) -> str:
+    numbers = [
+        sum(day.landed for day in days),
+        sum(len(day.accounts) for day in days),
+        sum(day.counted for day in days),
+        sum(day.posts for day in days),
+        sum(day.requests for day in days),
+    ]
+    return f"| {name} | {' | '.join(map(str, numbers))} | ${sum(day.cost_usd for day in days):.2f} |"
+
+
+def escaped(text: str) -> str:
+    """Foreign words, none of which Markdown takes for its own."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+.!|~&-])", r"\\\1", " ".join(text.split()))
