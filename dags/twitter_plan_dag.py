@@ -43,6 +43,7 @@ from include.twitter.retry import FIRST_DELAY, RETRIES, AsTheErrorSays, last_wor
     dag_display_name="Twitter → S3: plan a backfill",
     description="What a range of days would bring and cost: as a table, for a yes, before anything is bought.",
     schedule=None,
+    is_paused_upon_creation=False,  # it has no schedule: nothing begins by itself
     doc_md=__doc__,
     tags=["twitter", "s3"],
     params={

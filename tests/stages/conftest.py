@@ -178,7 +178,13 @@ def whole_bucket(stand_ins) -> Bucket:
 @pytest.fixture
 def bucket(whole_bucket) -> Bucket:
     """The bucket, where no account is remembered, nothing was spent and no day has landed."""
-    for prefix in ("twitter_ledger/", "twitter_accounts/", "twitter_receipts/", "twitter_raw/", "twitter_plans/"):
+    for prefix in (
+        "twitter_ledger/",
+        "twitter_accounts/",
+        "twitter_receipts/",
+        "twitter_raw/",
+        "twitter_plans/",
+    ):
         whole_bucket.delete(prefix)
     return whole_bucket
 

@@ -1,14 +1,11 @@
 """A backfill that is planned, priced and approved: what is quoted is what is bought, and no more is asked for."""
 
-import json
 from collections import Counter
-from datetime import timedelta
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException
 
 from include.twitter import plan
-from include.twitter.day import Day, plan_key, short_hash
+from include.twitter.day import short_hash
 from include.twitter.run import Range, days_from
 from tests.stages.conftest import NOW, TOKEN, said
 
