@@ -176,6 +176,8 @@ class PlannedDay(Struct, kw_only=True):
     """X's own number of their posts."""
     posts: int
     """How many of them would be bought: not more than the limit of each, without what is there."""
+    alone: dict[str, int] = field(default_factory=dict)
+    """The same of each account that was counted alone; the others were counted together."""
     requests: int
     """For them, at X."""
     cost_usd: float

@@ -130,7 +130,7 @@ def handles() -> tuple[str, ...]:
 
 
 def handles_among(text: str) -> tuple[str, ...]:
-    """The accounts to collect that a person names, spelled as in the Variable; all of them where none is named.
+    """The accounts to collect that a person names, spelled as in the Variable; all where none is named.
 
     One that is not collected is refused: the daily run would not keep it.
     """
@@ -143,8 +143,8 @@ def handles_among(text: str) -> tuple[str, ...]:
         raise BadAccounts(f"accounts={text!r} {error}. Example: NASA, esa") from None
     if strange := [name for name in named if name.lower() not in collected]:
         raise BadAccounts(
-            f"accounts={text!r}: {', '.join(strange)} not in Variable twitter_handles. Add them there first, so "
-            "that the daily run keeps them; then trigger again."
+            f"accounts={text!r}: Variable twitter_handles does not name {', '.join(strange)}. Add them there "
+            "first, so that the daily run keeps them; then trigger again."
         )
     return tuple(collected[name.lower()] for name in named)
 

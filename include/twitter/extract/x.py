@@ -197,7 +197,7 @@ class X:
         return self._answer("counts", client.get_recent_tweets_count, query(user_ids), **asked)
 
     def count_days(self, asked: str, first: Day, last: Day, token: str | None = None) -> Answer:
-        """The archive's count of what a query asks for, hour by hour over at most 31 days; then with a token."""
+        """The archive's count for a query, by the hour; beyond 31 days there is a `token` to the rest."""
         client = self._app_only()
         self._wait_for_the_archive()
         window = {"start_time": first.start, "end_time": last.end, "granularity": "hour"}

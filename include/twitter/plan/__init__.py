@@ -1,4 +1,4 @@
-"""Above the boxes: what a backfill would bring and cost, for a person to approve, and whether it kept to that.
+"""Above the boxes: what a backfill would bring and cost, for a person to approve, and whether it kept to it.
 
 `survey` looks at what is there, `counting` asks X for its counts, `price` tells what a day would cost, `told`
 puts it in words. What is approved is bought by runs of `twitter`, one a day.
@@ -7,7 +7,10 @@ puts it in words. What is approved is bought by runs of `twitter`, one a day.
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec.structs import replace
 
 from include.twitter import lake, settings
 from include.twitter.day import PLANS, Day, plan_key
@@ -19,7 +22,7 @@ from include.twitter.lake import Lake
 from include.twitter.plan import told
 from include.twitter.plan.counting import Counting, Window, booked, counting, windows
 from include.twitter.plan.price import priced
-from include.twitter.plan.survey import Found, bought_usd, survey, unlanded
+from include.twitter.plan.survey import Survey, bought_usd, survey, unlanded
 from include.twitter.records import Asked, Plan, decoded, encoded, total
 from include.twitter.run import Range, skip
 
@@ -33,27 +36,22 @@ TOLERATED = 5
 
 def quote(range_: Range) -> dict[str, Any]:
     """Plan the days, and hand on the plan's id with what is shown for approval."""
-    asked = Asked(settings.handles(), settings.tweet_limit(), settings.threads())
-    accounts = settings.handles_among(range_.accounts)
+    everybody = Asked(settings.handles(), settings.tweet_limit(), settings.threads())
+    asked = replace(everybody, handles=settings.handles_among(range_.accounts))
     caps, access = Caps(*settings.budgets().items()), settings.x_access()
     accepted, settling = settings.accept_id(), settings.settling()
-    for day in (range_.days[0], range_.days[-1]):
-        day.require_collectable(range_.now())
-    if range_.days[-1].settled_at(settling) > range_.now():
-        raise BadDay(
-            f"{range_.days[-1]} may still change: the latest day to plan is {Day.latest_settled(range_.now(), settling)}."
-        )
+    _require_settled(range_, Day.latest_settled(range_.now(), settling))
     here = lake.deployed()
-    found = survey(here, range_, asked, accounts)
-    if not any(day.unlanded for day in found):
-        skip(f"All {len(found)} days have landed with all {len(accounts)} accounts: nothing is missing")
-    lacking = _lacking(found)
+    found = survey(here, range_, everybody, asked.handles)
+    if not any(day.unlanded for day in found.days):
+        skip(f"All {len(found.days)} days have landed with all accounts: nothing is missing")
+    lacking = found.lacking
     _tell_own_price(lacking, asked)
     with counting(here, range_, caps, access) as asking:
-        ids, gone = _look_up(asking, Accounts(here, accepted), [*lacking], range_)
-        by_id = {ids[handle]: days for handle, days in lacking.items() if handle in ids}
+        shown = _look_up(asking, Accounts(here, accepted), [*lacking])
+        by_id = {shown.ids[handle]: days for handle, days in lacking.items() if handle in shown.ids}
         _count(asking, windows(by_id), asked)
-    plan = _planned(here, range_, asked, accounts, found, ids, gone, asking)
+    plan = _planned(here, range_, asked, found, shown, asking)
     here.swap(plan_key(plan.id), encoded(plan), None)
     for line in told.table(plan.days):
         log.info(line)
@@ -67,10 +65,11 @@ def quote(range_: Range) -> dict[str, Any]:
     }
 
 
-def _lacking(found: list[Found]) -> dict[str, tuple[Day, ...]]:
-    """The days of which something of an account is to be bought, by its handle."""
-    handles = dict.fromkeys(handle for day in found for handle in day.missing)
-    return {handle: tuple(day.day for day in found if handle in day.missing) for handle in handles}
+def _require_settled(range_: Range, latest: Day) -> None:
+    first, last = range_.days[0], range_.days[-1]
+    first.require_collectable(range_.now())
+    if last.date > latest.date:
+        raise BadDay(f"{last} may still change: the latest day to plan is {latest}. Trigger again with that.")
 
 
 def _tell_own_price(lacking: dict[str, tuple[Day, ...]], asked: Asked) -> None:
@@ -94,28 +93,39 @@ def _tell_own_price(lacking: dict[str, tuple[Day, ...]], asked: Asked) -> None:
     )
 
 
-def _look_up(
-    asking: Counting, known: Accounts, handles: list[str], range_: Range
-) -> tuple[dict[str, str], dict[str, str]]:
-    """The ids of the accounts that X shows, and why it does not show the others."""
-    ids: dict[str, str] = {}
-    gone: dict[str, str] = {}
+@dataclass
+class Shown:
+    """The ids of the accounts that X shows, and why it does not show the others, by handle."""
+
+    ids: dict[str, str] = field(default_factory=dict)
+    gone: dict[str, str] = field(default_factory=dict)
+
+
+def _look_up(asking: Counting, known: Accounts, handles: list[str]) -> Shown:
+    shown = Shown()
     for some, answer in asking.look_up(handles):
-        gone |= reasons(answer, some)
+        shown.gone |= reasons(answer, some)
         users = {user["username"].lower(): user for user in answer.posts}
         for handle in some:
             if user := users.get(handle.lower()):
-                former = known.last_id_of(handle)
-                if former not in (None, user["id"]) and not known.accepts(handle, user["id"]):
-                    gone[handle] = f"the handle has become another account: {user['id']}, and it was {former}"
-                elif user.get("protected"):
-                    gone[handle] = PROTECTED
+                if why := _unreadable(user, handle, known):
+                    shown.gone[handle] = why
                 else:
-                    ids[handle] = user["id"]
-        known.learn(answer, but=[handle.lower() for handle in gone])
-    for handle, why in gone.items():
+                    shown.ids[handle] = user["id"]
+        known.learn(answer, but=[handle.lower() for handle in shown.gone])
+    for handle, why in shown.gone.items():
         log.warning("%s is not planned. %s", handle, why)
-    return ids, gone
+    return shown
+
+
+def _unreadable(user: dict[str, Any], handle: str, known: Accounts) -> str | None:
+    """Why `extract` would not read the account, if it would not."""
+    if user.get("protected"):
+        return PROTECTED
+    former, id_ = known.last_id_of(handle), user["id"]
+    if former in (None, id_) or known.accepts(handle, id_):
+        return None
+    return f"the handle has become another account: {id_}, and it was {former}"
 
 
 def _count(asking: Counting, all_windows: list[Window], asked: Asked) -> None:
@@ -132,31 +142,22 @@ def _count(asking: Counting, all_windows: list[Window], asked: Asked) -> None:
                 asking.count(single)
 
 
-def _planned(
-    here: Lake,
-    range_: Range,
-    asked: Asked,
-    accounts: tuple[str, ...],
-    found: list[Found],
-    ids: dict[str, str],
-    gone: dict[str, str],
-    asking: Counting,
-) -> Plan:
-    days = []
-    for each in found:
-        old = each.day.start < range_.now() - TIMELINE_DAYS
-        day = priced(each, ids, asking.of(each.day), asked, old=old)
-        day.landed = len(accounts) - len(each.unlanded)
-        days.append(day)
+def _planned(here: Lake, range_: Range, asked: Asked, found: Survey, shown: Shown, asking: Counting) -> Plan:
     prefix = f"{PLANS}{range_.id}/"
     number = sum("/plan-" in key for key in here.keys(prefix)) + 1
     bought = total(booked(here, prefix).values())
+    days = []
+    for each in found.days:
+        old = each.day.start < range_.now() - TIMELINE_DAYS
+        day = priced(each, shown.ids, asking.of(each.day), asked, found.habits, old=old)
+        day.landed = len(asked.handles) - len(each.unlanded)
+        days.append(day)
     return Plan(
         id=f"{range_.id}-{number}",
         made_at=range_.now(),
-        asked=Asked(accounts, asked.tweet_limit, asked.threads),
+        asked=asked,
         days=days,
-        unavailable=gone,
+        unavailable=shown.gone,
         users=asking.users,
         counts=asking.counts,
         bought=bought,
@@ -177,7 +178,7 @@ def _caps(here: Lake, range_: Range, plan: Plan, caps: Caps) -> list[str]:
     left = dollars(month_cap - spent_of_month(here, range_.now()))
     if month_cap and plan.cost_usd > left:
         said.append(
-            f"Of `{month}` ${left:.2f} are left: raise it first, or the rest of the days stays unbought"
+            f"Of `{month}` ${left:.3f} are left: raise it first, or the rest of the days stays unbought"
         )
     return said
 
@@ -208,7 +209,8 @@ def compare(plan_id: str) -> dict[str, Any]:
     if left := unlanded(here, [(Day.parse(day.day), day.accounts) for day in days]):
         raise Incomplete(
             f"{len(left)} of {len(days)} days have not landed whole: {', '.join(map(str, left))}. Quoted "
-            f"${plan.cost_usd:.3f}, bought ${bought:.3f}. Look at their runs and clear what failed there; then clear `compare`."
+            f"${plan.cost_usd:.3f}, bought ${bought:.3f}. Clear what failed in their runs, then clear "
+            "`compare`."
         )
     said = log.warning if abs(percent) > TOLERATED else log.info
     said("Quoted $%.3f for %d days, bought $%.3f: %+.1f %%", plan.cost_usd, len(days), bought, percent)

@@ -1,4 +1,4 @@
-"""X's look-up and counts for a plan: each is asked for once, kept as it came, and booked under the month's cap."""
+"""X's look-up and counts for a plan: each is asked for once, kept as it came, and booked under the caps."""
 
 from __future__ import annotations
 
@@ -46,6 +46,15 @@ class Window:
         return [Window((id_,), self.days) for id_ in self.ids]
 
 
+@dataclass(frozen=True)
+class Tally:
+    """What X counts of a day, of accounts together or of one alone."""
+
+    ids: tuple[str, ...]
+    count: Counted
+    of_threads: bool = False
+
+
 def windows(lacking: dict[str, tuple[Day, ...]]) -> list[Window]:
     """The fewest requests that count each account, by its id, on the days that it lacks."""
     alike: dict[tuple[Day, ...], list[str]] = defaultdict(list)
@@ -83,8 +92,8 @@ class Counting:
     users: list[str] = field(default_factory=list)
     """Keys of X's answers."""
     counts: list[PlannedCount] = field(default_factory=list)
-    _hours: list[tuple[Window, str, Counter[str]]] = field(default_factory=list)
-    """What was counted: of which window, by which query."""
+    _hours: list[tuple[Window, bool, Counter[str]]] = field(default_factory=list)
+    """What was counted: of which window, and whether of threads."""
 
     def look_up(self, handles: list[str]) -> Iterator[tuple[list[str], Answer]]:
         """X's answer for each hundred of the handles."""
@@ -109,7 +118,7 @@ class Counting:
             ask = partial(self.x.count_days, asked, first, last, token)
             key, answer = self._asked(f"counts {asked} {first} {last} {token}", "archive_counts", 1, ask)
             self.counts.append(PlannedCount(key, str(first), str(last)))
-            self._hours.append((window, asked, count_of(answer).hours))
+            self._hours.append((window, threads, count_of(answer).hours))
             if not (token := answer.next_token):
                 return
 
@@ -125,18 +134,18 @@ class Counting:
             self.lake.swap(key, answer.to_bytes(), None)
         return key, answer
 
-    def of(self, day: Day) -> dict[str, Counted]:
-        """What was counted of a day, by the query."""
-        found: dict[str, Counter[str]] = defaultdict(Counter)
-        for window, asked, hours in self._hours:
+    def of(self, day: Day) -> list[Tally]:
+        """What was counted of a day."""
+        found: dict[tuple[tuple[str, ...], bool], Counter[str]] = defaultdict(Counter)
+        for window, threads, hours in self._hours:
             if day in window.days:
-                found[asked] |= hours
-        return {asked: of_day(hours, day) for asked, hours in found.items()}
+                found[window.ids, threads] |= hours  # one that is long may come in several answers
+        return [Tally(ids, of_day(hours, day), threads) for (ids, threads), hours in found.items()]
 
     def over(self, window: Window, limit: int) -> bool:
         """Whether some account of a group may have more posts than the limit on a day."""
-        asked = query(window.ids)
-        return bool(limit) and any(self.of(day)[asked].total > limit for day in window.days)
+        counts = (tally.count for day in window.days for tally in self.of(day) if tally.ids == window.ids)
+        return bool(limit) and any(count.total > limit for count in counts)
 
 
 @contextmanager

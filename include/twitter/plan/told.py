@@ -1,13 +1,17 @@
-"""A plan as people read it before they say yes: Markdown, in which nothing of X's words is more than a word."""
+"""A plan as people read it before they say yes: Markdown, in which X's words are nothing but words."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from itertools import groupby
 
+from include.twitter.extract.money import PRICES, dollars
 from include.twitter.records import Plan, PlannedDay
 
+MOST_ACCOUNTS = 20
+"""Of which the table tells one by one."""
 MOST_ROWS = 31
 """With more days the table has a row a month; all days are in the log and in the plan."""
 HEAD = ["| {} | landed | to buy | X counts | bought | requests | cost |", "|---|--:|--:|--:|--:|--:|--:|"]
@@ -16,7 +20,7 @@ HEAD = ["| {} | landed | to buy | X counts | bought | requests | cost |", "|---|
 def subject(plan: Plan) -> str:
     """The question in one line."""
     days = started(plan)
-    return f"Buy {sum(day.posts for day in days)} posts of {len(days)} days for ${plan.cost_usd:.2f}?"
+    return f"Buy {sum(day.posts for day in days)} posts of {len(days)} days for ${plan.cost_usd:.3f}?"
 
 
 def body(plan: Plan, left: list[str]) -> str:
@@ -29,12 +33,13 @@ def body(plan: Plan, left: list[str]) -> str:
             f"**{plan.days[0].day} to {plan.days[-1].day}, {len(plan.asked.handles)} accounts.** "
             f"{len(plan.days) - len(days)} of {len(plan.days)} days are whole. Of the others X counts "
             f"{sum(day.counted for day in days)} posts; {sum(day.posts for day in days)} would be bought for "
-            f"**${plan.cost_usd:.2f}**, in some {sum(day.requests for day in days)} requests. "
-            f"To find that out has cost ${plan.own_cost_usd:.2f}.",
+            f"**${plan.cost_usd:.3f}**, in some {sum(day.requests for day in days)} requests. "
+            f"To find that out has cost ${plan.own_cost_usd:.3f}.",
             *(f"\n**{line}**" for line in left),
             *(f"\nNot bought: {escaped(name)}, {escaped(why)}" for name, why in plan.unavailable.items()),
             "",
             *rows,
+            *accounts(days),
         ]
     )
 
@@ -50,6 +55,24 @@ def table(days: Iterable[PlannedDay], length: int = 10) -> list[str]:
     return [HEAD[0].format("day (UTC)" if length == 10 else "month (UTC)"), HEAD[1], *rows]
 
 
+def accounts(days: Iterable[PlannedDay]) -> list[str]:
+    """What each account would bring, the dearest first, where X has counted it alone."""
+    posts: Counter[str] = Counter()
+    for day in days:
+        posts.update(day.alone)
+    if not posts:
+        return []
+    first, rest = posts.most_common(MOST_ACCOUNTS), posts.total()
+    rows = [_bought(escaped(name), number) for name, number in first]
+    rest -= sum(number for _, number in first)
+    more = [_bought(f"{len(posts) - len(first)} others", rest)] if len(posts) > len(first) else []
+    return ["", "| account | bought | cost |", "|---|--:|--:|", *rows, *more]
+
+
+def _bought(name: str, posts: int) -> str:
+    return f"| {name} | {posts} | ${dollars(posts * PRICES['posts']):.3f} |"
+
+
 def _row(name: str, days: list[PlannedDay]) -> str:
     numbers = [
         sum(day.landed for day in days),
@@ -58,7 +81,7 @@ def _row(name: str, days: list[PlannedDay]) -> str:
         sum(day.posts for day in days),
         sum(day.requests for day in days),
     ]
-    return f"| {name} | {' | '.join(map(str, numbers))} | ${sum(day.cost_usd for day in days):.2f} |"
+    return f"| {name} | {' | '.join(map(str, numbers))} | ${sum(day.cost_usd for day in days):.3f} |"
 
 
 def escaped(text: str) -> str:
