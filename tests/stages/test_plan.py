@@ -101,13 +101,14 @@ def test_thirty_days_of_twenty_accounts_with_five_landed_cost_what_was_quoted(pi
         quote(pipeline, "2026-10-01", "2026-10-30", name="again")
 
 
-def test_fifty_accounts_are_two_requests_a_day(pipeline, x, bucket):
+def test_fifty_accounts_and_thirty_days_are_sixty_requests(pipeline, x, bucket):
     pipeline.put(handles=", ".join(f"reader_{number:02}" for number in range(50)), tweet_limit=0)
-    quoted = quote(pipeline, "2026-10-05", "2026-10-09")
+    quoted = quote(pipeline, "2026-10-01", "2026-10-30")
     assert paths(x) == {LOOKUP: 1, COUNT: 2}
+    assert "in some 60 requests. To find that out has cost $0.520." in quoted["body"]
     x.forget()
-    assert len(start(pipeline, quoted)) == 5
-    assert paths(x) == {SEARCH: 5 * (2 + 0)}
+    assert len(start(pipeline, quoted)) == 30
+    assert paths(x) == {SEARCH: 60}
     assert plan.compare(quoted["plan"])["percent"] == 0
     assert {account["proof"] for account in receipt(bucket).values()} == {"matched"}
 
@@ -316,6 +317,9 @@ def test_only_the_accounts_that_are_missing_are_bought_and_the_others_stay(pipel
     assert [*after] == ["posts_0_silent", "reader_00", "reader_01"]
     assert {name: after[name] for name in before} == before
     assert [*receipt(bucket, NEXT)] == ["reader_01"]
+    compared = plan.compare(quoted["plan"])
+    assert round(compared["bought_usd"] * 1000) == x.served_mills()
+    assert compared["percent"] == 0
 
 
 def test_one_new_account_s_past_is_bought_by_trigger_alone(pipeline, x, bucket):

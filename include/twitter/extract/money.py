@@ -257,7 +257,7 @@ class Money:
         return (
             f"${dollars(spent[cap]):.3f} of ${dollars(cap[1]):.2f} are spent (Variable {cap[0]}){told}; "
             f"the next request is for at least {planned}, up to ${dollars(price):.3f}. "
-            f"Raise {cap[0]} and clear `extract`: it goes on where it stopped."
+            f"Raise {cap[0]} and clear the task: it goes on where it stopped."
         )
 
 

@@ -1,13 +1,12 @@
 """Above the boxes: what a backfill would bring and cost, for a person to approve, and whether it kept to it.
 
-`survey` looks at what is there, `counting` asks X for its counts, `price` tells what a day would cost, `told`
-puts it in words. What is approved is bought by runs of `twitter`, one a day.
+`survey` looks at what is there, `asking` says what X is asked for, `counting` asks it; `price` tells what a
+day would cost, `told` puts it in words. What is approved is bought by runs of `twitter`, one a day.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec.structs import replace
@@ -16,11 +15,12 @@ from include.twitter import lake, settings
 from include.twitter.day import PLANS, Day, plan_key
 from include.twitter.errors import BadDay, Incomplete
 from include.twitter.extract import TIMELINE_DAYS
-from include.twitter.extract.accounts import PROTECTED, Accounts, reasons
-from include.twitter.extract.money import PRICES, Caps, cost, dollars, spent_of_month
+from include.twitter.extract.accounts import Accounts
+from include.twitter.extract.money import Caps, cost, dollars, spent_of_month
 from include.twitter.lake import Lake
 from include.twitter.plan import told
-from include.twitter.plan.counting import Counting, Window, booked, counting, windows
+from include.twitter.plan.asking import Shown, ask, tell_own_price
+from include.twitter.plan.counting import Counting, booked, counting
 from include.twitter.plan.price import priced
 from include.twitter.plan.survey import Survey, bought_usd, survey, unlanded
 from include.twitter.records import Asked, Plan, decoded, encoded, total
@@ -45,12 +45,9 @@ def quote(range_: Range) -> dict[str, Any]:
     found = survey(here, range_, everybody, asked.handles)
     if not any(day.unlanded for day in found.days):
         skip(f"All {len(found.days)} days have landed with all accounts: nothing is missing")
-    lacking = found.lacking
-    _tell_own_price(lacking, asked)
+    tell_own_price(found.lacking, asked)
     with counting(here, range_, caps, access) as asking:
-        shown = _look_up(asking, Accounts(here, accepted), [*lacking])
-        by_id = {shown.ids[handle]: days for handle, days in lacking.items() if handle in shown.ids}
-        _count(asking, windows(by_id), asked)
+        shown = ask(asking, Accounts(here, accepted), found.lacking, asked)
     plan = _planned(here, range_, asked, found, shown, asking)
     here.swap(plan_key(plan.id), encoded(plan), None)
     for line in told.table(plan.days):
@@ -70,76 +67,6 @@ def _require_settled(range_: Range, latest: Day) -> None:
     first.require_collectable(range_.now())
     if last.date > latest.date:
         raise BadDay(f"{last} may still change: the latest day to plan is {latest}. Trigger again with that.")
-
-
-def _tell_own_price(lacking: dict[str, tuple[Day, ...]], asked: Asked) -> None:
-    """What the plan itself costs at most, before X is asked for anything."""
-    longest = {f"{number:019}": days for number, days in enumerate(lacking.values())}
-    together = windows(longest)
-    alone = sum(len(window.ids) for window in together if len(window.ids) > 1)
-    first, then = len(together), alone if asked.tweet_limit else 0
-    if asked.threads:
-        first, then = 2 * sum(len(window.ids) for window in together), 0
-    users = len(lacking) * PRICES["users"]
-    least, most = (users + number * PRICES["archive_counts"] for number in (first, first + then))
-    log.info(
-        "The plan itself costs $%.3f to $%.3f: %d users and %d counts at $0.010, and as many as %d counts of "
-        "single accounts where a group is over the limit",
-        dollars(least),
-        dollars(most),
-        len(lacking),
-        first,
-        then,
-    )
-
-
-@dataclass
-class Shown:
-    """The ids of the accounts that X shows, and why it does not show the others, by handle."""
-
-    ids: dict[str, str] = field(default_factory=dict)
-    gone: dict[str, str] = field(default_factory=dict)
-
-
-def _look_up(asking: Counting, known: Accounts, handles: list[str]) -> Shown:
-    shown = Shown()
-    for some, answer in asking.look_up(handles):
-        shown.gone |= reasons(answer, some)
-        users = {user["username"].lower(): user for user in answer.posts}
-        for handle in some:
-            if user := users.get(handle.lower()):
-                if why := _unreadable(user, handle, known):
-                    shown.gone[handle] = why
-                else:
-                    shown.ids[handle] = user["id"]
-        known.learn(answer, but=[handle.lower() for handle in shown.gone])
-    for handle, why in shown.gone.items():
-        log.warning("%s is not planned. %s", handle, why)
-    return shown
-
-
-def _unreadable(user: dict[str, Any], handle: str, known: Accounts) -> str | None:
-    """Why `extract` would not read the account, if it would not."""
-    if user.get("protected"):
-        return PROTECTED
-    former, id_ = known.last_id_of(handle), user["id"]
-    if former in (None, id_) or known.accepts(handle, id_):
-        return None
-    return f"the handle has become another account: {id_}, and it was {former}"
-
-
-def _count(asking: Counting, all_windows: list[Window], asked: Asked) -> None:
-    """Count groups first, and one by one those that may have somebody over the limit."""
-    for window in all_windows:
-        if asked.threads:
-            for single in window.singles:
-                asking.count(single)
-                asking.count(single, threads=True)
-            continue
-        asking.count(window)
-        if len(window.ids) > 1 and asking.over(window, asked.tweet_limit):
-            for single in window.singles:
-                asking.count(single)
 
 
 def _planned(here: Lake, range_: Range, asked: Asked, found: Survey, shown: Shown, asking: Counting) -> Plan:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -26,6 +26,7 @@ from include.twitter.extract.x import (
 )
 from include.twitter.lake import Lake
 from include.twitter.records import Bought, PlannedCount
+from include.twitter.retry import no_try_for_progress
 from include.twitter.run import Range
 from include.twitter.settings import XAccess
 
@@ -55,7 +56,7 @@ class Tally:
     of_threads: bool = False
 
 
-def windows(lacking: dict[str, tuple[Day, ...]]) -> list[Window]:
+def windows(lacking: Mapping[str, tuple[Day, ...]]) -> list[Window]:
     """The fewest requests that count each account, by its id, on the days that it lacks."""
     alike: dict[tuple[Day, ...], list[str]] = defaultdict(list)
     for id_, days in lacking.items():
@@ -89,6 +90,8 @@ class Counting:
     prefix: str
     x: X
     money: Money
+    got_further: bool = False
+    """Whether something was asked for that was not there."""
     users: list[str] = field(default_factory=list)
     """Keys of X's answers."""
     counts: list[PlannedCount] = field(default_factory=list)
@@ -132,6 +135,7 @@ class Counting:
             if kind == "archive_counts":
                 count_of(answer)  # what is no count is not kept as one
             self.lake.swap(key, answer.to_bytes(), None)
+        self.got_further = True
         return key, answer
 
     def of(self, day: Day) -> list[Tally]:
@@ -158,7 +162,9 @@ def counting(lake: Lake, range_: Range, caps: Caps, access: XAccess) -> Iterator
         Money(lake, name, caps, bought, range_.now, entry=f"plan-{range_.id}") as money,
         X(access, range_.now, are_known=bool(bought)) as x,
     ):
-        yield Counting(lake, prefix, x, money)
+        asking = Counting(lake, prefix, x, money)
+        with no_try_for_progress(lambda: asking.got_further, range_.now):
+            yield asking
 
 
 def booked(lake: Lake, prefix: str) -> dict[str, Bought]:

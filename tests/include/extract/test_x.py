@@ -25,7 +25,7 @@ from include.twitter.errors import (
     TryLater,
     UnexpectedAnswer,
 )
-from include.twitter.extract.x import POST_FIELDS, X, _Session, error_of
+from include.twitter.extract.x import POST_FIELDS, X, _Session, error_of, query
 from include.twitter.settings import XAccess
 from include.twitter.transform.post import FIELDS
 from tests.include.invented import DAY, POST_WORDS, RECEIVED, SUSPENDED, post
@@ -338,6 +338,20 @@ def test_several_accounts_are_counted_in_one_request(wire, archive, path):
         "start_time": "2026-11-18T00:00:00Z",
         "end_time": "2026-11-19T00:00:00Z",
         "granularity": "hour",
+    }
+
+
+def test_a_month_of_accounts_is_counted_in_one_request(wire):
+    wire.say(200, {"data": [], "meta": {"total_tweet_count": 3}})
+    answer = x(wire).count_days(query(["11", "22"]), DAY.plus(-30), DAY, token="t1")
+    (heard,) = wire.heard
+    assert (heard.path, answer.kind, answer.billed) == ("/2/tweets/counts/all", "archive_counts", 1)
+    assert heard.query == {
+        "query": "(from:11 OR from:22) -is:retweet -is:reply",
+        "start_time": "2026-10-19T00:00:00Z",
+        "end_time": "2026-11-19T00:00:00Z",
+        "granularity": "hour",
+        "next_token": "t1",
     }
 
 
