@@ -22,6 +22,8 @@ pytestmark = pytest.mark.live
 DAY, NEXT = "2026-10-06", "2026-10-07"
 SMALL = [f"reader_{number:02}" for number in range(18)]
 SEARCH = "/2/tweets/search/all"
+PAGE_WRITES = [3, 5, 7]
+"""Which writes to S3 of a process are a group's pages: before each is one of its turn or its money."""
 LOOKUP, COUNT = "/2/users/by", "/2/tweets/counts/all"
 
 
@@ -164,21 +166,26 @@ def test_an_abort_between_the_pages_of_a_group_buys_nothing_twice(pipeline, x, b
     assert {account["duplicates"] > 0 for account in receipt(bucket).values()} == {True, False}
 
 
-@pytest.mark.parametrize("write", range(3, 12, 2))
-def test_a_kill_in_a_group_is_gone_on_with_by_a_run_without_the_plan(pipeline, x, bucket, write):
+@pytest.mark.parametrize("page", [1, 2, 3])
+@pytest.mark.parametrize("at", ["before", "after"])
+def test_a_kill_in_a_group_is_gone_on_with_by_a_run_without_the_plan(pipeline, x, bucket, page, at):
     pipeline.put(handles="posts_600_a, posts_590_b", tweet_limit=0)
     (run,) = plan.runs(quote(pipeline)["plan"])
     x.forget()
-    moment, clock = Moment("killed", "after", write), CONTEXT.Value("d", 0)
+    moment, clock = Moment("killed", at, PAGE_WRITES[page - 1]), CONTEXT.Value("d", 0)
     with closing(Process(pipeline, clock, moment, "killed", DAY, run["conf"]["plan"])) as process:
         process.go().hears()
     x.answered()
-    land(pipeline, {"day": DAY, "now": NOW + timedelta(seconds=61), "name": "later"})
-    searches = Counter(said(r) for r in x.requests() if r["path"] == SEARCH and r["status"] == 200)
-    assert searches.total() - len(searches) <= 1, "at most the page in flight is asked for twice"
-    rows = {name: account["published"] for name, account in receipt(bucket).items()}
-    assert rows["posts_600_a"] > 560
-    assert rows["posts_590_b"] > 550
+    staged = [key for key in bucket.keys(f"twitter_raw/dt={DAY}/") if "/group-" in key]
+    assert len(staged) == page - (at == "before")
+    manifest = land(pipeline, {"day": DAY, "now": NOW + timedelta(seconds=61), "name": "later"})
+
+    lost = max(request["posts"] for request in x.requests()) if at == "before" else 0
+    served = sum(request["posts"] for request in x.requests())
+    posts_of_both = len(own_posts("posts_600_a")) + len(own_posts("posts_590_b"))
+    assert served <= posts_of_both + lost, "at most the page in flight is bought twice"
+    assert manifest["bought"]["2026-11"]["posts"] == posts_of_both
+    assert {account["proof"] for account in receipt(bucket).values()} == {"matched"}
 
 
 def test_an_archive_that_fails_at_500_posts_is_asked_for_fewer(pipeline, x, bucket):
@@ -197,9 +204,21 @@ def test_posts_of_others_in_a_group_are_kept_and_its_accounts_read_one_by_one(pi
     manifest = land(pipeline, run["conf"])
     assert [key for key in manifest["requests"] if "/refused-group-" in key]
     assert {account["proof"] for account in receipt(bucket).values()} == {"matched"}
+
+
+def test_a_group_that_was_given_up_is_not_tried_again(pipeline, x, bucket):
+    pipeline.put(handles="reader_00, reader_01, reader_02", tweet_limit=0)
+    (run,) = plan.runs(quote(pipeline)["plan"])
+    strange = {"data": own_posts("reader_09")[:1], "meta": {"result_count": 1}}
+    x.order(
+        {"match": SEARCH, "status": 200, "body": strange},
+        {"match": SEARCH, "status": 402, "body": {"title": "CreditsDepleted"}},
+    )
+    with pytest.raises(NoCredits):
+        land(pipeline, run["conf"])
     x.forget()
     land(pipeline, run["conf"])
-    assert paths(x) == {}
+    assert [request["query"]["query"] for request in x.requests() if "OR" in str(request["query"])] == []
 
 
 def test_an_account_that_comes_short_in_a_group_is_looked_up_and_read_alone(pipeline, x, bucket):
