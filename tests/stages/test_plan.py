@@ -212,10 +212,11 @@ def test_a_group_that_was_given_up_is_not_tried_again(pipeline, x, bucket):
     strange = {"data": own_posts("reader_09")[:1], "meta": {"result_count": 1}}
     x.order(
         {"match": SEARCH, "status": 200, "body": strange},
-        {"match": SEARCH, "status": 402, "body": {"title": "CreditsDepleted"}},
+        {"match": SEARCH, "status": 402, "body": {"title": "CreditsDepleted"}, "times": 9},
     )
     with pytest.raises(NoCredits):
         land(pipeline, run["conf"])
+    x.order()
     x.forget()
     land(pipeline, run["conf"])
     assert [request["query"]["query"] for request in x.requests() if "OR" in str(request["query"])] == []
