@@ -14,8 +14,8 @@ $0.21, or $0.41 with the single counts; they count as the month's spending, and 
 bought. What is landed already is not bought again. The counts of the plan are the proof of its days: no day is counted
 twice.
 
-**The runs** are named after their days, `manual__2026-11-18__plan_…`. They buy one day after the other, and just the
-accounts that were missing; what else the day has stays. Old days are read for many accounts at once: some 60 requests
+**The runs** are named after their days, `manual__2026-11-18__plan_…`. They buy one at a time, the daily run waits its
+turn among them; and just the accounts that were missing: what else the day has stays. Old days are read for many accounts at once: some 60 requests
 for 50 accounts × 30 days. An account that is over the limit is read alone.
 
 | clear | what happens | cost |

@@ -161,6 +161,8 @@ class PlannedCount(Struct, frozen=True):
     first: str
     """The days that it counts, `YYYY-MM-DD`."""
     last: str
+    threads: bool = False
+    """Whether it counts an account's replies to itself alone."""
 
 
 class PlannedDay(Struct, kw_only=True):

@@ -20,7 +20,7 @@ MOST_DAYS = 366
 """Of one plan: a run is started for each."""
 RUNS_AT_ONCE = 100
 """Run ids of one question to Airflow's API server: they stand in its URL."""
-BETWEEN_LOOKS = timedelta(seconds=20)
+BETWEEN_LOOKS = timedelta(seconds=30)
 
 
 def now() -> datetime:

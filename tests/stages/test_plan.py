@@ -82,7 +82,7 @@ def test_thirty_days_of_twenty_accounts_with_five_landed_cost_what_was_quoted(pi
     quoted = quote(pipeline, "2026-10-01", "2026-10-30")
     assert paths(x) == {LOOKUP: 1, COUNT: 1 + 20}
     assert bucket.ledger_mills() - before == x.served_mills() == 20 * 10 + 21 * 10
-    assert "5 of 30 days are whole" in quoted["body"]
+    assert "Whole already: 5 of 30 days." in quoted["body"]
     assert "To find that out has cost $0.410." in quoted["body"]
     assert "| 2026-10-03 | 20 | 0 | 0 | 0 | 0 | $0.000 |" in quoted["body"]
     x.forget()
@@ -320,7 +320,7 @@ def test_a_cap_keeps_a_plan_from_asking(pipeline, x):
 def test_what_a_cap_would_cut_off_is_said_before_the_yes(pipeline):
     pipeline.put(handles="posts_90_a", run_budget_usd="0.20", month_budget_usd="0.30")
     body = quote(pipeline)["body"]
-    assert "1 days cost more than `twitter_run_budget_usd` lets a day cost" in body
+    assert "1 day would cost more than `twitter_run_budget_usd` lets a day cost, first 2026-10-06" in body
     assert "Of `twitter_month_budget_usd` $0.280 are left" in body
 
 
@@ -366,7 +366,7 @@ def test_a_day_that_was_bought_and_has_not_landed_is_landed_for_nothing(pipeline
     pipeline.extract(day=DAY)
     x.forget()
     quoted = quote(pipeline)
-    assert quoted["subject"] == "Buy 0 posts of 1 days for $0.000?"
+    assert quoted["subject"] == "Buy 0 posts of 1 day for $0.000?"
     start(pipeline, quoted)
     assert paths(x) == {}
     assert plan.compare(quoted["plan"]) == {"quoted_usd": 0, "bought_usd": 0, "percent": 0, "days": 1}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 from include.twitter.day import Day, plan_key
 from include.twitter.errors import BadDay, NothingStaged
 from include.twitter.extract.counted import Counted, of_day, of_queries
-from include.twitter.extract.x import query
 from include.twitter.lake import Lake
 from include.twitter.records import Plan, decoded
 
@@ -49,21 +47,20 @@ class Planned:
 
 def planned(lake: Lake, id_: str, day: Day) -> Planned:
     """What a plan has for the day."""
-    plan = _plan(lake, id_)
+    plan = plan_of(lake, id_)
     its = next((each for each in plan.days if each.day == str(day)), None)
     if its is None:
         raise BadDay(f"The plan {id_} is not for {day}, but for {plan.days[0].day} to {plan.days[-1].day}.")
     users = {user["username"].lower(): user for answer in lake.answers(plan.users) for user in answer.posts}
-    keys = [count.key for count in plan.counts if count.first <= str(day) <= count.last]
-    counts = {}
-    for asked, hours in of_queries(lake.answers(keys)).items():
-        ids = tuple(re.findall(r"from:(\d+)", asked))
-        if asked == query(ids):  # and no count of threads
-            counts[ids] = of_day(hours, day)
+    keys = [count.key for count in plan.counts if count.first <= str(day) <= count.last and not count.threads]
+    answers = list(lake.answers(keys))
+    ids = {answer.params["query"]: answer.asked_ids for answer in answers}
+    counts = {ids[asked]: of_day(hours, day) for asked, hours in of_queries(answers).items()}
     return Planned(its.accounts, users, counts)
 
 
-def _plan(lake: Lake, id_: str) -> Plan:
+def plan_of(lake: Lake, id_: str) -> Plan:
+    """The plan of this id, as it was shown for approval."""
     key = plan_key(id_)
     if not (data := lake.read(key)):
         raise NothingStaged(f"{lake.url(key)} is gone: trigger `twitter_plan` again.")

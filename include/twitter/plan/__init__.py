@@ -17,13 +17,15 @@ from include.twitter.errors import BadDay, Incomplete
 from include.twitter.extract import TIMELINE_DAYS
 from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.money import Caps, cost, dollars, spent_of_month
+from include.twitter.extract.planned import plan_of
 from include.twitter.lake import Lake
 from include.twitter.plan import told
 from include.twitter.plan.asking import Shown, ask, tell_own_price
 from include.twitter.plan.counting import Counting, booked, counting
 from include.twitter.plan.price import priced
 from include.twitter.plan.survey import Survey, bought_usd, survey, unlanded
-from include.twitter.records import Asked, Plan, decoded, encoded, total
+from include.twitter.plan.told import many
+from include.twitter.records import Asked, Plan, encoded, total
 from include.twitter.run import Range, skip
 
 __all__ = ["compare", "quote", "runs"]
@@ -100,19 +102,20 @@ def _caps(here: Lake, range_: Range, plan: Plan, caps: Caps) -> list[str]:
     over = [day.day for day in plan.days if run_cap and round(1000 * (day.cost_usd + day.had_usd)) > run_cap]
     if over:
         said.append(
-            f"{len(over)} days cost more than `{run}` lets a day cost, the first is {over[0]}: raise it first"
+            f"{many(len(over), 'day')} would cost more than `{run}` lets a day cost, first {over[0]}: "
+            "raise it before you say yes"
         )
     left = dollars(month_cap - spent_of_month(here, range_.now()))
     if month_cap and plan.cost_usd > left:
         said.append(
-            f"Of `{month}` ${left:.3f} are left: raise it first, or the rest of the days stays unbought"
+            f"Of `{month}` ${left:.3f} are left: raise it before you say yes, or the rest stays unbought"
         )
     return said
 
 
 def runs(plan_id: str) -> list[dict[str, Any]]:
     """What starts the run of each day: its name says the day, its conf the plan."""
-    plan = _read(lake.deployed(), plan_id)
+    plan = plan_of(lake.deployed(), plan_id)
     return [
         {
             "trigger_run_id": run_name(plan.id, day.day),
@@ -129,7 +132,7 @@ def run_name(plan_id: str, day: str) -> str:
 def compare(plan_id: str) -> dict[str, Any]:
     """Hold the quote against what was bought; Incomplete where days have not landed whole."""
     here = lake.deployed()
-    plan = _read(here, plan_id)
+    plan = plan_of(here, plan_id)
     days = told.started(plan)
     bought = sum(bought_usd(here, Day.parse(day.day)) - day.had_usd for day in days)
     percent = 100 * (bought - plan.cost_usd) / plan.cost_usd if plan.cost_usd else 100.0 * bool(bought)
@@ -140,14 +143,12 @@ def compare(plan_id: str) -> dict[str, Any]:
             "`compare`."
         )
     said = log.warning if abs(percent) > TOLERATED else log.info
-    said("Quoted $%.3f for %d days, bought $%.3f: %+.1f %%", plan.cost_usd, len(days), bought, percent)
+    said(
+        "Quoted $%.3f for %s, bought $%.3f: %+.1f %%", plan.cost_usd, many(len(days), "day"), bought, percent
+    )
     return {
         "quoted_usd": plan.cost_usd,
         "bought_usd": round(bought, 3),
         "percent": round(percent, 2),
         "days": len(days),
     }
-
-
-def _read(here: Lake, plan_id: str) -> Plan:
-    return decoded(here.read(plan_key(plan_id)) or b"", Plan)

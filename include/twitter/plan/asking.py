@@ -11,6 +11,7 @@ from include.twitter.day import Day
 from include.twitter.extract.accounts import PROTECTED, Accounts, reasons
 from include.twitter.extract.money import PRICES, dollars
 from include.twitter.plan.counting import Counting, Window, windows
+from include.twitter.plan.told import many
 from include.twitter.records import Asked
 
 log = logging.getLogger(__name__)
@@ -27,12 +28,12 @@ def tell_own_price(lacking: Mapping[str, tuple[Day, ...]], asked: Asked) -> None
     users = len(lacking) * PRICES["users"]
     least, most = (users + number * PRICES["archive_counts"] for number in (first, first + then))
     log.info(
-        "The plan itself costs $%.3f to $%.3f: %d users and %d counts at $0.010, and as many as %d counts of "
-        "single accounts where a group is over the limit",
+        "The plan itself costs $%.3f to $%.3f: %s to look up and %s at $0.010, and up to %d more of single "
+        "accounts, where a group has more posts than the limit",
         dollars(least),
         dollars(most),
-        len(lacking),
-        first,
+        many(len(lacking), "account"),
+        many(first, "count"),
         then,
     )
 

@@ -120,7 +120,7 @@ class Counting:
         while True:
             ask = partial(self.x.count_days, asked, first, last, token)
             key, answer = self._asked(f"counts {asked} {first} {last} {token}", "archive_counts", 1, ask)
-            self.counts.append(PlannedCount(key, str(first), str(last)))
+            self.counts.append(PlannedCount(key, str(first), str(last), threads))
             self._hours.append((window, threads, count_of(answer).hours))
             if not (token := answer.next_token):
                 return

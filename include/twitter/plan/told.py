@@ -10,31 +10,42 @@ from itertools import groupby
 from include.twitter.extract.money import PRICES, dollars
 from include.twitter.records import Plan, PlannedDay
 
+DAY, MONTH = 10, 7
+"""Characters of a date that tell them."""
 MOST_ACCOUNTS = 20
 """Of which the table tells one by one."""
 MOST_ROWS = 31
 """With more days the table has a row a month; all days are in the log and in the plan."""
-HEAD = ["| {} | landed | to buy | X counts | bought | requests | cost |", "|---|--:|--:|--:|--:|--:|--:|"]
+HEAD = [
+    "| {} | accounts landed | accounts to buy | posts X counts | posts to buy | requests | cost |",
+    "|---|--:|--:|--:|--:|--:|--:|",
+]
 
 
 def subject(plan: Plan) -> str:
     """The question in one line."""
     days = started(plan)
-    return f"Buy {sum(day.posts for day in days)} posts of {len(days)} days for ${plan.cost_usd:.3f}?"
+    posts = sum(day.posts for day in days)
+    return f"Buy {many(posts, 'post')} of {many(len(days), 'day')} for ${plan.cost_usd:.3f}?"
+
+
+def many(number: int, what: str) -> str:
+    """So many things, in words."""
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def body(plan: Plan, left: list[str]) -> str:
     """What is missing, what it costs, and what stands in the way: `left` is what the caps say."""
     days = started(plan)
-    many = len(plan.days) > MOST_ROWS
-    rows = table(plan.days, 7) if many else table(plan.days, 10)
+    posts, counted = sum(day.posts for day in days), sum(day.counted for day in days)
+    rows = table(plan.days, MONTH if len(plan.days) > MOST_ROWS else DAY)
     return "\n".join(
         [
-            f"**{plan.days[0].day} to {plan.days[-1].day}, {len(plan.asked.handles)} accounts.** "
-            f"{len(plan.days) - len(days)} of {len(plan.days)} days are whole. Of the others X counts "
-            f"{sum(day.counted for day in days)} posts; {sum(day.posts for day in days)} would be bought for "
-            f"**${plan.cost_usd:.3f}**, in some {sum(day.requests for day in days)} requests. "
-            f"To find that out has cost ${plan.own_cost_usd:.3f}.",
+            f"**{plan.days[0].day} to {plan.days[-1].day}, {many(len(plan.asked.handles), 'account')}.** "
+            f"Whole already: {len(plan.days) - len(days)} of {many(len(plan.days), 'day')}. Of the others X "
+            f"counts {many(counted, 'post')}; {posts} would be bought for **${plan.cost_usd:.3f}**, in some "
+            f"{many(sum(day.requests for day in days), 'request')}. To find that out has cost "
+            f"${plan.own_cost_usd:.3f}.",
             *(f"\n**{line}**" for line in left),
             *(f"\nNot bought: {escaped(name)}, {escaped(why)}" for name, why in plan.unavailable.items()),
             "",
@@ -49,10 +60,10 @@ def started(plan: Plan) -> list[PlannedDay]:
     return [day for day in plan.days if day.accounts]
 
 
-def table(days: Iterable[PlannedDay], length: int = 10) -> list[str]:
+def table(days: Iterable[PlannedDay], length: int = DAY) -> list[str]:
     """A row for each day, or for each month: `length` is that of the date's part that a row is for."""
     rows = [_row(name, [*each]) for name, each in groupby(days, key=lambda day: day.day[:length])]
-    return [HEAD[0].format("day (UTC)" if length == 10 else "month (UTC)"), HEAD[1], *rows]
+    return [HEAD[0].format("day (UTC)" if length == DAY else "month (UTC)"), HEAD[1], *rows]
 
 
 def accounts(days: Iterable[PlannedDay]) -> list[str]:
@@ -66,7 +77,7 @@ def accounts(days: Iterable[PlannedDay]) -> list[str]:
     rows = [_bought(escaped(name), number) for name, number in first]
     rest -= sum(number for _, number in first)
     more = [_bought(f"{len(posts) - len(first)} others", rest)] if len(posts) > len(first) else []
-    return ["", "| account | bought | cost |", "|---|--:|--:|", *rows, *more]
+    return ["", "| account | posts to buy | cost |", "|---|--:|--:|", *rows, *more]
 
 
 def _bought(name: str, posts: int) -> str:
