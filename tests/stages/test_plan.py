@@ -235,6 +235,30 @@ def test_an_account_that_comes_short_in_a_group_is_looked_up_and_read_alone(pipe
     assert paths(x)[LOOKUP] == 2
 
 
+def test_a_post_that_x_counts_and_does_not_show_costs_nothing_more(pipeline, x, bucket):
+    pipeline.put(handles="posts_120_a, posts_90_b", tweet_limit=150)
+    (run,) = plan.runs(quote(pipeline)["plan"])
+    x.forget()
+    x.order({"match": SEARCH, "drop_posts": 2})
+    land(pipeline, run["conf"])
+    told = receipt(bucket)
+    assert {account["proof"] for account in told.values()} <= {"matched", "short"}
+    assert paths(x) == {SEARCH: 1}
+    assert plan.compare(run["conf"]["plan"])["percent"] < 0
+
+
+def test_a_group_that_differs_a_little_is_not_counted_one_by_one(pipeline, x, bucket):
+    pipeline.put(handles="posts_60_a, posts_30_b", tweet_limit=100)
+    (run,) = plan.runs(quote(pipeline)["plan"])
+    x.forget()
+    x.order({"match": SEARCH, "drop_posts": 2})
+    land(pipeline, run["conf"])
+    told = receipt(bucket)
+    assert {account["proof"] for account in told.values()} == {"unchecked"}
+    assert told["posts_60_a"]["proof_reason"] == "X counts 90 posts of 2 accounts, 88 arrived"
+    assert paths(x) == {SEARCH: 1}
+
+
 def test_an_account_that_is_suspended_after_the_plan_is_told_so(pipeline, x, bucket):
     pipeline.put(handles="reader_00, reader_01, reader_02", tweet_limit=30)
     (run,) = plan.runs(quote(pipeline)["plan"])

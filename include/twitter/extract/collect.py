@@ -130,13 +130,14 @@ class Collection:
                     buyer.page(reading, kind)
             except OtherAuthors as error:
                 reading.give_up(str(error))
-            said = f"{kind}{reading.username}: {walk.reason or walk.outcome}"
-            log.info("%s; posts %d, pages %d", said, walk.returned, walk.pages)
+            if walk.pages or not reading.share:
+                said = f"{kind}{reading.username}: {walk.reason or walk.outcome}"
+                log.info("%s; posts %d, pages %d", said, walk.returned, walk.pages)
             if reading.is_unavailable:  # neither has it threads to be read
                 return
 
     def _group(self, ids: tuple[str, ...]) -> Group:
-        return self.groups.setdefault(ids, Group.of(ids, self.purchase.day))
+        return self.groups.setdefault(ids, Group.of(ids, self.purchase.day, *ARCHIVE_PAGES))
 
     def _group_the_small(self) -> None:
         """Read together, from the archive, what was not begun and holds no more than the limit."""
@@ -144,11 +145,13 @@ class Collection:
         small = [str(r.id) for r in self._available if r.id in few and self._is_new(r)]
         for ids in groups(small, len(small), LONGEST_ARCHIVE_QUERY):
             if len(ids) > 1:
-                self._share(self._group(tuple(ids)))
+                self._group(tuple(ids))
+        for reading in self._available:
+            self._join(reading)
 
-    def _share(self, group: Group) -> None:
-        """Let the accounts of a group have what comes of them."""
-        for reading in self.readings.values():
+    def _join(self, reading: Reading) -> None:
+        """Let an account have what comes of it in a group."""
+        for group in self.groups.values():
             if reading.id in group.shares:
                 reading.share_in(group.pages, group.shares[str(reading.id)])
 
@@ -231,8 +234,7 @@ class Collection:
                 return False
             log.warning("%s: %s. Accepted by twitter_accept_id", reading.username, told)
         reading.belong_to(id_)
-        for group in self.groups.values():
-            self._share(group)
+        self._join(reading)
         if not reading.walk.outcome:
             self._refuse_the_unreadable(reading)
         if not reading.is_unavailable:

@@ -20,7 +20,6 @@ log = logging.getLogger(__name__)
 
 TOGETHER = "group-"
 """Prefix of the folder of a group's pages: the hyphen keeps it apart from every handle."""
-ARCHIVE_PAGES = (10, 500)
 
 
 @dataclass
@@ -34,9 +33,10 @@ class Group:
     pages: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, ids: Iterable[str], day: Day) -> Group:
-        ids = tuple(ids)
-        return cls(ids, Walk(day, 0, *ARCHIVE_PAGES), {id_: Walk(day, 0, *ARCHIVE_PAGES) for id_ in ids})
+    def of(cls, ids: Iterable[str], day: Day, smallest: int, largest: int) -> Group:
+        """Accounts whose walk has not begun; X lets a page ask for so few and so many posts."""
+        whole = Walk(day, 0, smallest, largest)
+        return cls(tuple(ids), whole, {id_: whole.anew() for id_ in ids})
 
     @property
     def folder(self) -> str:
@@ -49,9 +49,8 @@ class Group:
         strange = {_author(post) for post in answer.posts} - {*self.ids}
         if not strange:
             return None
-        return OtherAuthors(
-            f"X was asked for the posts of {len(self.ids)} accounts and sent others: {strange}"
-        )
+        told = ", ".join(sorted(filter(None, strange))) or "nobody"
+        return OtherAuthors(f"X was asked for the posts of {len(self.ids)} accounts and sent those of {told}")
 
     def take(self, key: str, answer: Answer) -> None:
         """Go one page further; `key` is where the page is staged."""

@@ -55,7 +55,7 @@ class Proving:
 
     buyer: Buyer
     counts: list[Answer]
-    planned: Planned = field(default_factory=lambda: Planned())
+    planned: Planned = field(default_factory=Planned)
     _closed: dict[str, PipelineError] = field(default_factory=dict)
     """What is not asked for any more, and why."""
 
@@ -110,7 +110,7 @@ class Proving:
 
     def _compare(self, reading: Reading, counted: int) -> None:
         """Read a short account once more; what does not match after that lands as it is, and is told."""
-        if counted > reading.arrived and self._is_there(reading):
+        if counted > reading.arrived and self._is_there(reading, counted):
             self._read_again(reading, counted)
         if reading.outcome in ("limit", "unavailable"):
             return
@@ -131,9 +131,10 @@ class Proving:
         answer = next(had, None) or self._ask("count", partial(self.buyer.count, ids))
         return count_of(answer)
 
-    def _is_there(self, reading: Reading) -> bool:
+    def _is_there(self, reading: Reading, counted: int) -> bool:
         """Whether X still shows the account: the archive does not say so, and a plan may be days old."""
-        if not (self.buyer.old and self.planned.knows(reading.username)):
+        is_seen = not (self.buyer.old and self.planned.knows(reading.username))
+        if is_seen or not _is_much(reading, counted):
             return True
         try:
             answer = self._ask("users", partial(self.buyer.users, [reading.username]))
@@ -149,7 +150,7 @@ class Proving:
         """Whether a second reading may bring what is missing: the archive's own brings the same again."""
         if not self.buyer.old:
             return True
-        return reading.share is not None and counted - reading.arrived > FEW_MISSING * counted
+        return reading.share is not None and _is_much(reading, counted)
 
     def _read_again(self, reading: Reading, counted: int = 1) -> None:
         """Read an account once more, through the search, as far as the limit."""
@@ -184,6 +185,11 @@ class Proving:
 
 def _in_words(error: PipelineError) -> str:
     return f"{error} That was done {len(PAUSES)} times." if isinstance(error, PASSING) else str(error)
+
+
+def _is_much(reading: Reading, counted: int) -> bool:
+    """Whether more is missing than the posts that X counts and does not show."""
+    return counted - reading.arrived > FEW_MISSING * counted
 
 
 def _arrived(group: list[Reading]) -> int:

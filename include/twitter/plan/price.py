@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil
 
-from include.twitter.extract.group import ARCHIVE_PAGES
 from include.twitter.extract.money import PRICES, dollars
 from include.twitter.extract.proof import groups
-from include.twitter.extract.x import LONGEST_ARCHIVE_QUERY, TIMELINE_PAGES
+from include.twitter.extract.x import ARCHIVE_PAGES, LONGEST_ARCHIVE_QUERY, TIMELINE_PAGES
 from include.twitter.plan.counting import Tally
 from include.twitter.plan.survey import Found, Habits
 from include.twitter.records import Asked, PlannedDay

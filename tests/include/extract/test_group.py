@@ -19,7 +19,7 @@ def by(author, number, **about):
 
 @pytest.fixture
 def group():
-    return Group.of(("11", "22", "33"), DAY)
+    return Group.of(("11", "22", "33"), DAY, 10, 500)
 
 
 def test_each_account_has_the_posts_that_it_wrote(group):
@@ -50,4 +50,8 @@ def test_a_page_with_a_post_of_nobody_in_the_group_is_no_page_of_it(group, stran
 
 def test_its_folder_is_told_by_its_accounts_and_is_no_handle(group):
     assert group.folder.startswith("group-")
-    assert group.folder == Group.of(("11", "22", "33"), DAY).folder != Group.of(("11", "22"), DAY).folder
+    assert (
+        group.folder
+        == Group.of(("11", "22", "33"), DAY, 10, 500).folder
+        != Group.of(("11", "22"), DAY, 10, 500).folder
+    )
