@@ -14,15 +14,15 @@ $0.21, or $0.41 with the single counts; they count as the month's spending, and 
 bought. What is landed already is not bought again. The counts of the plan are the proof of its days: no day is counted
 twice.
 
-**The runs** are named after their days, `manual__2026-11-18__plan_…`. They buy one at a time, the daily run waits its
-turn among them; and just the accounts that were missing: what else the day has stays. Old days are read for many accounts at once: some 60 requests
-for 50 accounts × 30 days. An account that is over the limit is read alone.
+**The runs** are named after their days, `manual__2026-11-18__plan_…`. They buy just the accounts that were missing:
+what else the day has stays. One buys at a time, and the daily run waits its turn among them. Old days are read for
+many accounts at once, 60 requests for 50 accounts × 30 days; an account that is over the limit is read alone.
 
 | clear | what happens | cost |
 |---|---|---|
 | `compare` | the quote is held against what is bought by now | none |
 | `start` + downstream | days whose run was started are skipped, the others are started | none |
-| `quote` + downstream | another plan, of what is missing by now; asked again | counts that were not asked for before |
+| `quote` + downstream | another plan, of what is missing by now, and another yes | counts that were not asked for yet |
 
 **Red `compare`:** days that have not landed whole, by name. Look at their runs in `twitter` and clear what failed
 there; then clear `compare`.
