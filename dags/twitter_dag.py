@@ -89,6 +89,18 @@ DAYS = Asset("twitter_days")
             title="Buy again",
             description="Buy the whole day afresh, for $0.005 a post. Otherwise only what is missing is bought.",
         ),
+        "accounts": Param(
+            None,
+            type=["null", "string"],
+            title="Only these accounts",
+            description="Handles of twitter_handles, for example NASA, esa: the others stay as they are. Empty is all.",
+        ),
+        "plan": Param(
+            None,
+            type=["null", "string"],
+            title="Plan",
+            description="Set by twitter_plan: whose look-up and counts serve the day. Leave it empty.",
+        ),
     },
     default_args={
         "retries": RETRIES,

@@ -1,5 +1,7 @@
 """Makes the schedule of the DAGs known to every part of Airflow; without it they cannot be loaded."""
 
+from typing import Any, ClassVar
+
 from airflow.plugins_manager import AirflowPlugin
 
 from include.twitter.timetable import Days
@@ -7,4 +9,4 @@ from include.twitter.timetable import Days
 
 class TwitterTimetable(AirflowPlugin):
     name = "twitter_timetable"
-    timetables = (Days,)
+    timetables: ClassVar[list[Any]] = [Days]

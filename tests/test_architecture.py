@@ -1,6 +1,4 @@
-"""Imports run one way: dags → extract, transform, load → edges → ground; no box knows another.
-
-The page that shows the days looks at all of them, and none of them knows it."""
+"""Imports run one way: dags → plan, page → the three boxes → edges → ground; no box knows another."""
 
 import ast
 from pathlib import Path
@@ -13,10 +11,12 @@ LIBRARY = ROOT / "include" / "twitter"
 GROUND = {"answer", "day", "errors", "records"}
 EDGES = {"alert", "days", "lake", "retry", "run", "settings", "timetable", "watch"}
 BOXES = {"extract", "transform", "load"}
-PAGE = "page"
+ABOVE = {"plan": {"extract"}, "page": {"extract"}}
+"""What stands above the boxes, and those that it knows."""
 PURE = GROUND | {
-    "extract.walk", "transform.contract", "transform.partition", "transform.post", "transform.receipt",
-    "transform.refine", "transform.text", "load.guard", "page.bill", "page.states",
+    "extract.counted", "extract.group", "extract.walk", "transform.contract", "transform.partition",
+    "transform.post", "transform.receipt", "transform.refine", "transform.text", "load.guard",
+    "page.bill", "page.states",
 }  # fmt: skip
 OUTSIDE = {"airflow", "boto3", "botocore", "tweepy", "requests", "httpx", "urllib3"}
 ONLY_IN = {
@@ -49,14 +49,14 @@ def ours(name: str) -> set[str]:
 
 
 def test_every_module_of_the_library_has_a_place():
-    assert {name.split(".")[0] for name in FILES} == GROUND | EDGES | BOXES | {PAGE}
+    assert {name.split(".")[0] for name in FILES} == GROUND | EDGES | BOXES | ABOVE.keys()
     assert FILES.keys() >= PURE
 
 
 @pytest.mark.parametrize("name", sorted(PURE))
 def test_a_pure_module_imports_no_outside_system_and_only_pure_modules(name):
     assert {module.split(".")[0] for module in imported(FILES[name])} & OUTSIDE == set()
-    assert ours(name) - BOXES - {PAGE} <= PURE
+    assert ours(name) - BOXES - ABOVE.keys() <= PURE
 
 
 @pytest.mark.parametrize("name", sorted(PURE))
@@ -75,10 +75,11 @@ def test_an_edge_imports_no_box(name):
     assert ours(name) <= GROUND | EDGES
 
 
-@pytest.mark.parametrize("name", sorted(name for name in FILES if name.split(".")[0] in BOXES))
+@pytest.mark.parametrize("name", sorted(FILES.keys() - GROUND - EDGES))
 def test_a_box_imports_no_other_box(name):
     box = name.split(".")[0]
-    assert {module.split(".")[0] for module in ours(name)} <= GROUND | EDGES | {box}
+    known = GROUND | EDGES | {box} | ABOVE.get(box, set())
+    assert {module.split(".")[0] for module in ours(name)} <= known
 
 
 def test_no_module_is_imported_by_one_that_it_imports():

@@ -32,6 +32,7 @@ UNFILLED = {"field-hydration-failure", "field-unauthorized", "not-authorized-for
 FAILED = {"internal-error", "about:blank"}
 """The same when a part of X failed."""
 ASKED_ID = re.compile(r"/users/(\d+)/tweets|\?\(from:(\d+)\)")
+FROM = re.compile(r"\bfrom:(\d+)\b")
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,11 @@ class Answer:
         """The id of the account whose posts were asked for."""
         found = ASKED_ID.search(f"{self.path}?{self.params.get('query', '')}")
         return found and (found[1] or found[2])
+
+    @property
+    def asked_ids(self) -> tuple[str, ...]:
+        """The ids of the accounts whose posts one query asked for."""
+        return tuple(FROM.findall(str(self.params.get("query", ""))))
 
     @property
     def failure(self) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -19,6 +20,7 @@ FIRST_POST = date(2006, 3, 21)
 
 LEDGER = "twitter_ledger/"
 ACCOUNTS = "twitter_accounts/accounts.json"
+PLANS = "twitter_plans/"
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,13 @@ class Day:
     def staging(self, run: str) -> str:
         """Prefix of the run's candidates for publishing."""
         return f"staging/twitter/dt={self}/run={run}/"
+
+
+def plan_key(id_: str) -> str:
+    """Where the plan of this id is kept: the run of `twitter_plan` and which of its plans it is."""
+    if not re.fullmatch(r"[0-9a-f]{12}-\d{1,4}", id_):
+        raise BadDay(f"plan={id_!r} is no plan: leave it out, `twitter_plan` sets it.")
+    return f"{PLANS}{id_.replace('-', '/plan-')}.json"
 
 
 def short_hash(run_id: str) -> str:

@@ -28,6 +28,10 @@ class BadDay(Refused):
     """The run names no day that can be collected: trigger another."""
 
 
+class BadAccounts(Refused):
+    """The run names accounts that are not collected: add them to twitter_handles, or name others."""
+
+
 class BadKeys(Refused):
     """X does not know the keys of the connection: put in valid ones."""
 

@@ -6,15 +6,21 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from airflow.sdk import get_current_context
-from airflow.sdk.exceptions import AirflowRescheduleException
+from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 
 from include.twitter.day import Day, short_hash
 from include.twitter.errors import BadDay
 
 log = logging.getLogger(__name__)
+
+MOST_DAYS = 366
+"""Of one plan: a run is started for each."""
+RUNS_AT_ONCE = 100
+"""Run ids of one question to Airflow's API server: they stand in its URL."""
+BETWEEN_LOOKS = timedelta(seconds=30)
 
 
 def now() -> datetime:
@@ -31,6 +37,10 @@ class Run:
     now: Callable[[], datetime] = now
     buy_again: bool = False
     """Whether the day is to be bought afresh, once."""
+    accounts: str = ""
+    """The only ones to be bought, as they were typed; none named is all."""
+    plan: str = ""
+    """The plan that has started it, if one has."""
 
 
 def current() -> Run:
@@ -40,6 +50,8 @@ def current() -> Run:
         day=day_of(context),
         id=short_hash(context["dag_run"].run_id),
         buy_again=bool(context["params"].get("buy_again")),
+        accounts=context["params"].get("accounts") or "",
+        plan=context["params"].get("plan") or "",
     )
     log.info(
         "Day %s (UTC), run=%s (%s), try %d",
@@ -49,6 +61,38 @@ def current() -> Run:
         context["ti"].try_number,
     )
     return run
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a run of `twitter_plan` has to know: the days that were asked for, in order."""
+
+    days: list[Day]
+    id: str
+    accounts: str = ""
+    """The only ones to be planned, as they were typed; none named is all."""
+    now: Callable[[], datetime] = now
+
+
+def planned() -> Range:
+    """The days and accounts of the run of `twitter_plan` whose task calls."""
+    context = get_current_context()
+    params, run_id = context["params"], context["dag_run"].run_id
+    days = days_from(params["first"], params["last"])
+    log.info("Days %s to %s (UTC), plan=%s (%s)", days[0], days[-1], short_hash(run_id), run_id)
+    return Range(days, short_hash(run_id), params.get("accounts") or "")
+
+
+def days_from(first: str, last: str) -> list[Day]:
+    """The days from the first to the last, both included; BadDay where there are none, or too many."""
+    start, end = Day.named(first), Day.named(last)
+    number = (end.date - start.date).days + 1
+    if not 1 <= number <= MOST_DAYS:
+        raise BadDay(
+            f"{start} to {end} are {max(number, 0)} days, and a plan is for 1 to {MOST_DAYS}: "
+            "Trigger again, for example with first=2026-10-01 and last=2026-10-31."
+        )
+    return [start.plus(each) for each in range(number)]
 
 
 def day_of(context: Mapping[str, Any]) -> Day:
@@ -74,6 +118,20 @@ def day_of(context: Mapping[str, Any]) -> Day:
             "Use Trigger with `day`, or Backfill for a range of days."
         )
     return day
+
+
+def skip(why: str) -> NoReturn:
+    """End the task, and all below it, without a fault."""
+    raise AirflowSkipException(why)
+
+
+def wait_until_ended(dag_id: str, run_ids: list[str]) -> None:
+    """Hand the worker slot back until none of the runs is still to end."""
+    ti = get_current_context()["ti"]
+    some = [run_ids[start : start + RUNS_AT_ONCE] for start in range(0, len(run_ids), RUNS_AT_ONCE)]
+    if left := sum(ti.get_dr_count(dag_id, run_ids=ids, states=["queued", "running"]) for ids in some):
+        log.info("%d of %d runs have not ended", left, len(run_ids))
+        raise AirflowRescheduleException(now() + BETWEEN_LOOKS)
 
 
 def _triggered(asked: str | None, at: datetime) -> Day:

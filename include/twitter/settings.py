@@ -17,7 +17,7 @@ from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
 from airflow.sdk.log import mask_secret
 
 from include.twitter.day import SETTLING, Day
-from include.twitter.errors import BadSetting, PlatformOutage
+from include.twitter.errors import BadAccounts, BadSetting, PlatformOutage
 
 X_CONNECTION = "twitter_default"
 AWS_CONNECTION = "aws_default"
@@ -149,6 +149,26 @@ def bucket() -> str:
 def handles() -> tuple[str, ...]:
     """The accounts to collect, spelled as in the Variable, each once whatever its case."""
     return HANDLES.read(_handles)
+
+
+def handles_among(text: str) -> tuple[str, ...]:
+    """The accounts to collect that a person names, spelled as in the Variable; all where none is named.
+
+    One that is not collected is refused: the daily run would not keep it.
+    """
+    collected = {handle.lower(): handle for handle in handles()}
+    if not text.strip():
+        return tuple(collected.values())
+    try:
+        named = _handles(text.strip())
+    except ValueError as error:
+        raise BadAccounts(f"accounts={text!r} {error}. Example: NASA, esa") from None
+    if strange := [name for name in named if name.lower() not in collected]:
+        raise BadAccounts(
+            f"accounts={text!r}: Variable twitter_handles does not name {', '.join(strange)}. Add them there "
+            "first, so that the daily run keeps them; then trigger again."
+        )
+    return tuple(collected[name.lower()] for name in named)
 
 
 def tweet_limit() -> int:

@@ -1,8 +1,8 @@
 """The endpoints of X that the pipeline uses: a request in, X's body out.
 
 Left out: expansions, query operators other than `from:`, `-is:retweet` and `-is:reply` (both are refused) but
-for the one query of an account's replies to itself,
-pages of counts, and, except for `limited_` accounts, the end of a timeline after its newest 3,200 posts.
+for the one query of an account's replies to itself, and, except for `limited_` accounts, the end of a
+timeline after its newest 3,200 posts.
 """
 
 import re
@@ -14,9 +14,11 @@ from itertools import islice
 from local.x_api import posts
 from local.x_api.ask import FIELDS, HANDLE, NUMBER, WINDOW, Ask, matching
 from local.x_api.errors import Body, gone, invalid, too_annotated
-from local.x_api.pages import NEWER, chosen, newer_than, older_than, page
+from local.x_api.pages import NEWER, chosen, newer_than, older_than, page, token_bounds
 
 WEEK, MONTH = timedelta(days=7), timedelta(days=30)
+COUNTED = timedelta(days=31)
+"""What one answer of the archive's counts holds, in whatever steps: the newest days first."""
 TIMELINES_BEGIN = datetime(2010, 11, 6, tzinfo=UTC)
 X_BEGINS = datetime(2006, 3, 21, tzinfo=UTC)
 STEPS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
@@ -152,11 +154,19 @@ def _counts(ask: Ask, longest: int, earliest: datetime, reach: timedelta) -> Bod
         raise invalid("granularity", granularity, "is not one of [minute,hour,day]")
     start, end = ask.window(earliest)
     end = end or (ask.now - timedelta(seconds=30)).replace(microsecond=0)
+    start = start or end - reach
+    if ask.token:
+        end = posts.time_of(token_bounds(ask.token)[1])
+    first = max(start, end - COUNTED)
     data = []
-    for opens, closes in _buckets(start or end - reach, end, STEPS[granularity]):
+    for opens, closes in _buckets(first, end, STEPS[granularity]):
         count = sum(1 for _ in _found(ask.handles, shown, posts.id_at(opens), posts.id_at(closes)))
         data.append({"end": posts.stamp(closes), "start": posts.stamp(opens), "tweet_count": count})
-    return {"data": data, "meta": {"total_tweet_count": sum(bucket["tweet_count"] for bucket in data)}}
+    meta: Body = {"total_tweet_count": sum(bucket["tweet_count"] for bucket in data)}
+    return {
+        "data": data,
+        "meta": meta | ({"next_token": older_than(posts.id_at(first))} if first > start else {}),
+    }
 
 
 def _query(ask: Ask, longest: int) -> Callable[[posts.Slot], bool]:

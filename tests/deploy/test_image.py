@@ -58,9 +58,10 @@ def made() -> str:
 
 
 def test_make_image_lists_the_dag_inside_it_and_nothing_that_cannot_be_imported(made):
-    *_, heading, dag, errors = made.strip().splitlines()
+    *_, heading, dag, plan, errors = made.strip().splitlines()
     assert heading.split() == ["dag_id", "fileloc", "owners", "is_paused", "bundle_name", "bundle_version"]
     assert dag.split()[:2] == ["twitter", "/usr/local/airflow/dags/twitter_dag.py"]
+    assert plan.split()[:2] == ["twitter_plan", "/usr/local/airflow/dags/twitter_plan_dag.py"]
     assert errors == "No data found"
 
 

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from include.twitter.day import ACCOUNTS, LEDGER, Day, short_hash
+from include.twitter.day import ACCOUNTS, LEDGER, Day, plan_key, short_hash
+from include.twitter.errors import BadDay
 
 DAY = Day.parse("2026-11-18")
 
@@ -67,6 +68,16 @@ def test_what_is_bought_belongs_to_the_day_and_what_is_staged_to_the_run():
     assert DAY.staging("c0ffee") == "staging/twitter/dt=2026-11-18/run=c0ffee/"
     assert ACCOUNTS == "twitter_accounts/accounts.json"
     assert LEDGER == "twitter_ledger/"
+
+
+def test_a_plan_lies_beside_what_its_run_was_told():
+    assert plan_key("450239e2d3b8-2") == "twitter_plans/450239e2d3b8/plan-2.json"
+
+
+@pytest.mark.parametrize("typed", ["", "plan", "450239e2d3b8", "../../twitter_raw/x-1", "450239E2D3B8-1"])
+def test_what_is_no_plan_leads_to_no_key(typed):
+    with pytest.raises(BadDay, match="is no plan: leave it out"):
+        plan_key(typed)
 
 
 def test_a_run_id_has_a_key_safe_name_that_never_changes():

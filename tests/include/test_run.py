@@ -8,7 +8,7 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include.twitter.day import Day
 from include.twitter.errors import BadDay
-from include.twitter.run import day_of, wait_until_settled
+from include.twitter.run import day_of, days_from, wait_until_ended, wait_until_settled
 
 
 def context(run_type, *, day=None, logical_date=None, start=None, end=None, run_after=None):
@@ -115,3 +115,50 @@ def test_a_day_that_has_not_settled_comes_back_when_it_has():
 
 def test_a_settled_day_goes_on():
     wait_until_settled(Day.parse("2026-11-21"), timedelta(minutes=90), utc(2026, 11, 22, 1, 30))
+
+
+def test_a_plan_is_for_the_first_day_to_the_last():
+    assert [str(day) for day in days_from("2026-02-27", "2026-03-01")] == [
+        "2026-02-27",
+        "2026-02-28",
+        "2026-03-01",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "told"),
+    [
+        ("2026-10-02", "2026-10-01", "are 0 days"),
+        ("2025-10-01", "2026-10-02", "are 367 days, and a plan is for 1 to 366"),
+        ("2026-10-1", "2026-10-02", "day='2026-10-1' is no date"),
+    ],
+)
+def test_a_range_of_no_days_or_too_many_is_refused(first, last, told):
+    with pytest.raises(BadDay, match=told):
+        days_from(first, last)
+    assert len(days_from("2025-10-01", "2026-10-01")) == 366
+
+
+class Airflow:
+    """A task that asks how many runs have not ended."""
+
+    def __init__(self, *left):
+        self.left, self.asked = list(left), []
+
+    def get_dr_count(self, dag_id, *, run_ids, states):
+        assert (dag_id, states) == ("twitter", ["queued", "running"])
+        self.asked.append(len(run_ids))
+        return self.left.pop(0)
+
+
+def test_runs_are_waited_for_without_a_worker(monkeypatch):
+    ti = Airflow(0, 2, 1)
+    monkeypatch.setattr("include.twitter.run.get_current_context", lambda: {"ti": ti})
+    with pytest.raises(AirflowRescheduleException):
+        wait_until_ended("twitter", [f"run {number}" for number in range(250)])
+    assert ti.asked == [100, 100, 50]
+
+
+def test_runs_that_have_ended_are_not_waited_for(monkeypatch):
+    monkeypatch.setattr("include.twitter.run.get_current_context", lambda: {"ti": Airflow(0)})
+    wait_until_ended("twitter", ["one"])

@@ -19,7 +19,7 @@ from airflow.secrets import BaseSecretsBackend
 
 from include.twitter import settings
 from include.twitter.day import Day
-from include.twitter.errors import BadSetting, PlatformOutage
+from include.twitter.errors import BadAccounts, BadSetting, PlatformOutage
 from include.twitter.settings import XAccess
 
 SECRETS = {
@@ -56,6 +56,33 @@ def connection(monkeypatch):
 
 
 # Variables
+
+
+@pytest.mark.parametrize(
+    ("typed", "named"),
+    [
+        ("", ("NASA", "esa")),
+        (" ", ("NASA", "esa")),
+        ("@nasa", ("NASA",)),
+        ('["ESA", "nasa"]', ("esa", "NASA")),
+    ],
+)
+def test_accounts_are_named_among_those_that_are_collected(variable, typed, named):
+    variable("twitter_handles", "NASA, esa")
+    assert settings.handles_among(typed) == named
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("NASA, JAXA", r"does not name JAXA\. Add them there first, so that the daily run keeps them"),
+        ("NA SA", r"a handle is 1 to 15 letters, digits or underscores\. Example: NASA, esa"),
+    ],
+)
+def test_accounts_that_are_not_collected_are_refused(variable, typed, told):
+    variable("twitter_handles", "NASA, esa")
+    with pytest.raises(BadAccounts, match=told):
+        settings.handles_among(typed)
 
 
 @pytest.mark.parametrize(

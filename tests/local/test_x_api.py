@@ -749,6 +749,17 @@ def test_the_vocabulary_can_change_under_the_request(x):
     assert "repost_count" in post["public_metrics"]
 
 
+def test_a_count_of_more_than_31_days_has_pages_the_newest_first(x):
+    asked = {"query": "from:posts_20_a -is:retweet -is:reply"}
+    asked |= {"start_time": "2026-08-01T00:00:00Z", "end_time": "2026-10-05T00:00:00Z"}
+    pages = [x.get("/2/tweets/counts/all", **asked)]
+    while token := pages[-1]["meta"].get("next_token"):
+        pages.append(x.get("/2/tweets/counts/all", next_token=token, **asked))
+    assert [len(page["data"]) for page in pages] == [744, 744, 3 * 24]
+    assert [page["data"][0]["start"][:10] for page in pages] == ["2026-09-04", "2026-08-04", "2026-08-01"]
+    assert sum(page["meta"]["total_tweet_count"] for page in pages) == 65 * 20
+
+
 def test_counts_can_be_off(x):
     x.order({"match": "counts", "count_off_by": 3})
     params = {"query": "from:posts_20_a -is:retweet -is:reply", "granularity": "day", **SEARCH_WINDOW}

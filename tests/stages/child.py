@@ -42,6 +42,7 @@ class Child:
     clock: Any
     """A number that all share: seconds since `now`."""
     parent: Connection
+    plan: str = ""
     writes: Any = field(default_factory=lambda: count(1))
     reads: Any = field(default_factory=lambda: count(1))
     calls: Any = field(default_factory=lambda: count(1))
@@ -53,7 +54,7 @@ class Child:
         self.parent.send("ready")
         self.parent.recv()
         try:
-            extract(Run(Day.parse(self.day), self.run, self._now))
+            extract(Run(Day.parse(self.day), self.run, self._now, plan=self.plan))
             ended = "done"
         except (Busy, OverBudget) as error:
             ended = type(error).__name__

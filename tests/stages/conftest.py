@@ -178,7 +178,7 @@ def whole_bucket(stand_ins) -> Bucket:
 @pytest.fixture
 def bucket(whole_bucket) -> Bucket:
     """The bucket, where no account is remembered, nothing was spent and no day has landed."""
-    for kind in ("ledger", "accounts", "receipts", "raw", "days"):
+    for kind in ("ledger", "accounts", "receipts", "raw", "days", "plans"):
         whole_bucket.delete(f"twitter_{kind}/")
     return whole_bucket
 
@@ -219,8 +219,10 @@ class Pipeline:
         name: str = "",
         now: datetime = NOW,
         buy_again: bool = False,
+        accounts: str = "",
+        plan: str = "",
     ) -> Run:
-        return Run(Day.parse(day), short_hash(self.name + name), lambda: now, buy_again)
+        return Run(Day.parse(day), short_hash(self.name + name), lambda: now, buy_again, accounts, plan)
 
     def extract(self, handles: str | None = None, day: str = RECENT, **more: Any) -> dict[str, Any]:
         if handles:

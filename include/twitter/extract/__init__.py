@@ -16,6 +16,7 @@ from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.buyer import Buyer
 from include.twitter.extract.collect import Collection
 from include.twitter.extract.money import Caps, Money
+from include.twitter.extract.planned import Planned, planned
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.x import X
 from include.twitter.records import AccountRead, Asked
@@ -37,18 +38,23 @@ def extract(run: Run) -> dict[str, Any]:
     """
     run.day.require_collectable(run.now())
     asked = Asked(settings.handles(), settings.tweet_limit(), settings.threads())
+    only = settings.handles_among(run.accounts) if run.accounts else ()
     caps = Caps(*settings.budgets().items())
     access, own = settings.x_access(), settings.own_handle()
     may_leave, accepted = run.day in settings.accept_shrink(), settings.accept_id()
     here = lake.deployed()
     wait_until_settled(run.day, settings.settling(), run.now())
-    purchase = Purchase(here, run, asked, may_leave=may_leave)
+    plan = planned(here, run.plan, run.day) if run.plan else Planned()
+    only = only or (settings.handles_among(", ".join(plan.accounts)) if plan.accounts else ())
+    if only:
+        log.info("Only %s; other accounts of the day stay as they are", ", ".join(only))
+    purchase = Purchase(here, run, asked, may_leave=may_leave, only=only)
     if purchase.is_complete:
         log.info("Nothing is missing, nothing is bought: %s", here.url(purchase.key))
         return purchase.summary()
     old = run.day.start < run.now() - TIMELINE_DAYS
     with no_try_for_progress(lambda: purchase.got_further, run.now), purchase.turn():
-        collection = Collection(purchase, asked.tweet_limit, old)
+        collection = Collection(purchase, asked.tweet_limit, old, plan)
         collection.resume()
         read: list[AccountRead] = []
         with Money(here, purchase.name, caps, purchase.bought, run.now) as money:

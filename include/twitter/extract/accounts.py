@@ -14,6 +14,7 @@ from include.twitter.lake import Lake
 from include.twitter.records import KnownAccount, encoded
 
 REMEMBERED_FOR = timedelta(days=30)
+PROTECTED = "Authorization Error: the account is protected, and the archive shows nothing of it"
 
 
 class Accounts:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Event
 
 from include.twitter.answer import Answer, problems
 from include.twitter.day import Day
-from include.twitter.errors import BadRequest, Outage
+from include.twitter.errors import BadRequest, Outage, UnexpectedAnswer
+from include.twitter.extract.group import Group
 from include.twitter.extract.money import Money
 from include.twitter.extract.purchase import COUNTS, LOOKUPS, REFUSED, Purchase
-from include.twitter.extract.walk import Reading
+from include.twitter.extract.walk import Reading, Walk
 from include.twitter.extract.x import X
 
 
@@ -56,36 +58,48 @@ class Buyer:
 
     def page(self, reading: Reading, kind: str = "") -> None:
         """Take one of an account's walks one page further; without a kind, that through its timeline."""
-        walk, folder = reading.of(kind), kind + reading.username
+        walk, id_ = reading.of(kind), str(reading.id)
         searched = bool(kind) or self.old
         own = not searched and self.x.is_user and reading.username.lower() == self.own_handle
-        with self.money.hold("own_posts" if own else "posts", walk.page_size, walk.smallest) as bill:
+        ask: Callable[..., Answer] = partial(self.x.timeline, id_, self.day, own=own)
+        if searched:
+            ask = partial(self.x.search, [id_], self.day, archive=self.old, threads=walk.of_threads)
+        page = self._page("own_posts" if own else "posts", walk, kind + reading.username, ask, walk.problem)
+        if page:
+            reading.take(*page, kind)
+
+    def page_of(self, group: Group) -> None:
+        """Take the walk of a group one page further, through the archive."""
+        ask = partial(self.x.search, group.ids, self.day, archive=True)
+        if page := self._page("posts", group.walk, group.folder, ask, group.problem):
+            group.take(*page)
+
+    def _page(
+        self,
+        price: str,
+        walk: Walk,
+        folder: str,
+        ask: Callable[..., Answer],
+        problem_of: Callable[[Answer], UnexpectedAnswer | None],
+    ) -> tuple[str, Answer] | None:
+        """Ask for the next page of a walk, and stage it; None where it has to be asked for in another way."""
+        with self.money.hold(price, walk.page_size, walk.smallest) as bill:
             self._go_on()
             try:
-                if searched:
-                    answer = self.x.search(
-                        str(reading.id),
-                        self.day,
-                        bill.size,
-                        archive=self.old,
-                        threads=walk.of_threads,
-                        **walk.where,
-                    )
-                else:
-                    answer = self.x.timeline(str(reading.id), self.day, bill.size, own=own, **walk.where)
+                answer = ask(size=bill.size, **walk.where)
             except BadRequest:
                 if not walk.leave_token():
                     raise
-                return
+                return None
             except Outage:
                 if not walk.ask_for_less():
                     raise
-                return
-            problem = walk.problem(bill(answer))
+                return None
+            problem = problem_of(bill(answer))
             key = self.purchase.stage(f"{REFUSED}{folder}" if problem else folder, answer)
         if problem:
             raise problem
-        reading.take(key, answer, kind)
+        return key, answer
 
     def pause(self, seconds: float) -> None:
         """Wait, unless another reader fails meanwhile."""

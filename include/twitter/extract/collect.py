@@ -14,15 +14,18 @@ from functools import partial
 from typing import Any
 
 from include.twitter.answer import Answer
-from include.twitter.errors import OtherAuthors, Refused, TryLater
-from include.twitter.extract.accounts import Accounts, reasons
+from include.twitter.errors import BadRequest, OtherAuthors, Refused, TryLater
+from include.twitter.extract.accounts import PROTECTED, Accounts, reasons
 from include.twitter.extract.buyer import Buyer, Stopped
-from include.twitter.extract.proof import Proving
-from include.twitter.extract.purchase import COUNTS, KINDS, LOOKUPS, Purchase
+from include.twitter.extract.group import TOGETHER, Group
+from include.twitter.extract.planned import Planned
+from include.twitter.extract.proof import Proving, groups
+from include.twitter.extract.purchase import COUNTS, KINDS, LOOKUPS, REFUSED, Purchase
 from include.twitter.extract.walk import SEARCHED, THREADS, Reading, Walk
 from include.twitter.extract.x import (
     ARCHIVE_PAGES,
     HANDLES_A_LOOKUP,
+    LONGEST_ARCHIVE_QUERY,
     READERS,
     RECENT_PAGES,
     TIMELINE_PAGES,
@@ -31,7 +34,6 @@ from include.twitter.records import AccountRead
 
 log = logging.getLogger(__name__)
 
-PROTECTED = "Authorization Error: the account is protected, and the archive shows nothing of it"
 WHICH_ONE = (
     ". Nothing is bought of {id}: if it is the account you want, add {handle}={id} to Variable "
     "twitter_accept_id and clear `extract`; if not, put the new handle of the old one into twitter_handles"
@@ -45,11 +47,14 @@ class Collection:
     purchase: Purchase
     limit: int
     old: bool
+    planned: Planned = field(default_factory=Planned)
     readings: dict[str, Reading] = field(default_factory=dict)
     """By lower-case handle."""
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
     """That a look-up of this purchase found, by lower-case handle."""
     counts: list[Answer] = field(default_factory=list)
+    groups: dict[tuple[str, ...], Group] = field(default_factory=dict)
+    """Accounts that are read together, by their ids."""
     _read_as: dict[str | None, str] = field(default_factory=dict)
     """The accounts that are there or being read: handles by id."""
 
@@ -65,11 +70,16 @@ class Collection:
                 Walk(day, self.limit, *then),
                 Walk(day, self.limit, *then, of_threads=True),
             )
+        self.users |= {n: u for n, u in self.planned.users.items() if not self.purchase.line(n)}
         for folder, key, answer in self.purchase.staged():
             if folder == LOOKUPS:
                 self._found(answer)
             elif folder == COUNTS:
                 self.counts.append(answer)
+            elif folder.startswith(TOGETHER):
+                self._group(answer.asked_ids).take(key, answer)
+            elif folder.startswith(REFUSED + TOGETHER):
+                self._group(answer.asked_ids).give_up("X sent posts of others")
             else:
                 kind = next((kind for kind in (SEARCHED, THREADS) if folder.startswith(kind)), "")
                 if reading := self.readings.get(folder.removeprefix(kind)):
@@ -77,6 +87,8 @@ class Collection:
         for reading in self.readings.values():
             for kind in KINDS:
                 reading.of(kind).leave_token()
+        for group in self.groups.values():
+            group.walk.leave_token()
 
     def collect(self, buyer: Buyer, known: Accounts, at: datetime) -> list[AccountRead]:
         """Buy what is missing; an account that X no longer finds by its id is looked up by its handle."""
@@ -85,7 +97,7 @@ class Collection:
         if lost := [reading for name, reading in self.readings.items() if self._is_lost(name)]:
             self._find_again(buyer, known, lost)
             self._read(buyer)
-        _side_by_side(buyer, Proving(buyer, self.counts).jobs(self._available))
+        _side_by_side(buyer, Proving(buyer, self.counts, self.planned).jobs(self._available))
         return [reading.record() for reading in self.readings.values()]
 
     @property
@@ -101,9 +113,12 @@ class Collection:
             )
 
     def _is_lost(self, name: str) -> bool:
-        return self.readings[name].walk.is_lost and name not in self.users
+        told_before = name in self.users and not self.planned.knows(name)
+        return self.readings[name].walk.is_lost and not told_before
 
     def _read(self, buyer: Buyer) -> None:
+        self._group_the_small()
+        _side_by_side(buyer, [partial(self._walk_together, buyer, group) for group in self.groups.values()])
         _side_by_side(buyer, [partial(self._walk, buyer, reading) for reading in self._available])
 
     def _walk(self, buyer: Buyer, reading: Reading) -> None:
@@ -115,10 +130,58 @@ class Collection:
                     buyer.page(reading, kind)
             except OtherAuthors as error:
                 reading.give_up(str(error))
-            said = f"{kind}{reading.username}: {walk.reason or walk.outcome}"
-            log.info("%s; posts %d, pages %d", said, walk.returned, walk.pages)
+            if walk.pages or not reading.share:
+                said = f"{kind}{reading.username}: {walk.reason or walk.outcome}"
+                log.info("%s; posts %d, pages %d", said, walk.returned, walk.pages)
             if reading.is_unavailable:  # neither has it threads to be read
                 return
+
+    def _group(self, ids: tuple[str, ...]) -> Group:
+        return self.groups.setdefault(ids, Group.of(ids, self.purchase.day, *ARCHIVE_PAGES))
+
+    def _group_the_small(self) -> None:
+        """Read together, from the archive, what was not begun and holds no more than the limit."""
+        few = self.planned.few(self.limit) if self.old else set()
+        small = [str(r.id) for r in self._available if r.id in few and self._is_new(r)]
+        for ids in groups(small, len(small), LONGEST_ARCHIVE_QUERY):
+            if len(ids) > 1:
+                self._group(tuple(ids))
+        for reading in self._available:
+            self._join(reading)
+
+    def _join(self, reading: Reading) -> None:
+        """Let an account have what comes of it in a group."""
+        for group in self.groups.values():
+            if reading.id in group.shares:
+                reading.share_in(group.pages, group.shares[str(reading.id)])
+
+    def _is_new(self, reading: Reading) -> bool:
+        begun = reading.walk.pages or reading.walk.outcome or reading.share
+        return not (
+            begun or self.purchase.line(reading.username) or self.purchase.wants_threads(reading.username)
+        )
+
+    def _walk_together(self, buyer: Buyer, group: Group) -> None:
+        """Read a group to the end of the day; where X does not let that be, they are read one by one."""
+        readings = [reading for reading in self._available if reading.shared is group.pages]
+        try:
+            while readings and not group.walk.outcome:
+                buyer.page_of(group)
+        except (OtherAuthors, BadRequest) as error:
+            group.give_up(str(error))
+        walk = group.walk
+        log.info(
+            "%d accounts together: %s; posts %d, pages %d",
+            len(group.ids),
+            walk.reason or walk.outcome,
+            walk.returned,
+            walk.pages,
+        )
+        for reading in readings:
+            line = self.purchase.line(reading.username)
+            if walk.outcome == "complete" and not (line and line.outcome == "unavailable"):
+                reading.walk.outcome = reading.walk.outcome or walk.outcome
+                reading.walk.reason = reading.walk.reason or walk.reason
 
     def _unknown(self, known: Accounts, at: datetime) -> list[Reading]:
         """The accounts to look up; of those still to be read, the archive wants all seen anew.
@@ -171,6 +234,7 @@ class Collection:
                 return False
             log.warning("%s: %s. Accepted by twitter_accept_id", reading.username, told)
         reading.belong_to(id_)
+        self._join(reading)
         if not reading.walk.outcome:
             self._refuse_the_unreadable(reading)
         if not reading.is_unavailable:

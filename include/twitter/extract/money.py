@@ -149,7 +149,8 @@ class Money:
         with money.hold("posts", 100, smallest=5) as bill:
             answer = bill(x.timeline(…, size=bill.size))
 
-    `purchase` is its day and number; `bought` what it has staged before, by month.
+    `purchase` is its day and number; `bought` what it has staged before, by month; `entry` the name of its
+    ledger entries, where that is not the purchase's.
     """
 
     def __init__(
@@ -159,7 +160,9 @@ class Money:
         caps: Caps,
         bought: Mapping[str, Bought],
         clock: Callable[[], datetime],
+        entry: str = "",
     ) -> None:
+        self._entry = entry or "-".join(map(str, purchase))
         self._lake, self._purchase, self._caps, self._clock = lake, purchase, caps, clock
         self._changed = Condition()
         self._months: dict[str, _Month] = {}
@@ -220,7 +223,7 @@ class Money:
                 entry = LedgerEntry(
                     day=day, buy=buy, month=name, reserved_mills=0, spent_mills=0, bought=bought
                 )
-                self._months[name] = _Month(self._lake, f"{LEDGER}month={name}/{day}-{buy}.json", entry)
+                self._months[name] = _Month(self._lake, f"{LEDGER}month={name}/{self._entry}.json", entry)
             return self._months[name]
 
     def _reserve(self, month: _Month, needed: int) -> None:
@@ -254,8 +257,14 @@ class Money:
         return (
             f"${dollars(spent[cap]):.3f} of ${dollars(cap[1]):.2f} are spent (Variable {cap[0]}){told}; "
             f"the next request is for at least {planned}, up to ${dollars(price):.3f}. "
-            f"Raise {cap[0]} and clear `extract`: it goes on where it stopped."
+            f"Raise {cap[0]} and clear the task: it goes on where it stopped."
         )
+
+
+def spent_of_month(lake: Lake, at: datetime) -> int:
+    """Mills that all entries take of the cap of the month."""
+    keys = lake.keys(f"{LEDGER}month={month_of(at)}/")
+    return sum(reserved(decoded(found.data, LedgerEntry)) for found in lake.look_each(keys) if found)
 
 
 def reserved(entry: LedgerEntry) -> int:

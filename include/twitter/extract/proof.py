@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from msgspec import Struct, ValidationError, convert
-
 from include.twitter.answer import Answer
 from include.twitter.errors import (
     BadKeys,
@@ -29,7 +27,10 @@ from include.twitter.errors import (
     RateLimited,
     UnexpectedAnswer,
 )
+from include.twitter.extract.accounts import PROTECTED, reasons
 from include.twitter.extract.buyer import Buyer
+from include.twitter.extract.counted import Counted, count_of
+from include.twitter.extract.planned import Planned
 from include.twitter.extract.walk import SEARCHED, Reading
 from include.twitter.extract.x import HANDLES_A_COUNT, LONGEST_QUERY, query
 
@@ -40,6 +41,8 @@ PAUSES = (1, 5, 25)
 """Seconds after which a failure that passes by itself is tried again: half a minute in all."""
 FOR_ALL = (BadKeys, KeysInDoubt, NoAccess, NoCredits, OverBudget, *PASSING)
 """What keeps X's count, or the search, away from every account alike."""
+FEW_MISSING = 0.05
+"""X counts posts that it does not show: so small a share of them is no reason to ask again for money."""
 NO_PROOF = (*FOR_ALL, BadRequest, UnexpectedAnswer)
 """What may keep them away: then the day lands without."""
 
@@ -52,6 +55,7 @@ class Proving:
 
     buyer: Buyer
     counts: list[Answer]
+    planned: Planned = field(default_factory=Planned)
     _closed: dict[str, PipelineError] = field(default_factory=dict)
     """What is not asked for any more, and why."""
 
@@ -63,24 +67,38 @@ class Proving:
                 reading.proof = "limited"
             else:
                 complete[str(reading.id)] = reading
-        return [partial(self._check, [complete[id_] for id_ in ids]) for ids in groups(complete)]
+        together = [*self.planned.groups(complete)]
+        rest = complete.keys() - {id_ for ids in together for id_ in ids}
+        together += groups(id_ for id_ in complete if id_ in rest)
+        return [partial(self._check, [complete[id_] for id_ in ids]) for ids in together]
 
     def _check(self, group: list[Reading]) -> None:
         """Count a group together, and one by one where it does not match in each hour of the day."""
         try:
-            total, hours = self._counted([str(reading.id) for reading in group])
+            counted = self._counted([str(reading.id) for reading in group])
         except NO_PROOF as error:
             self._leave_unchecked(group, _in_words(error))
             return
         if len(group) == 1:
-            group[0].counted = total
-            self._compare(group[0], total)
-        elif total == sum(reading.arrived for reading in group) and hours == _hours(group):
+            group[0].counted = counted.total
+            self._compare(group[0], counted.total)
+        elif counted.total == _arrived(group) and counted.hours == _hours(group):
             for reading in group:
                 reading.proof = "matched"
+        elif self._is_little(group, counted):
+            told = f"X counts {counted.total} posts of {len(group)} accounts, {_arrived(group)} arrived"
+            self._leave_unchecked([reading for reading in group if reading.arrived], told)
+            for reading in group:
+                if not reading.arrived:
+                    self._check([reading])
         else:
             for reading in group:
                 self._check([reading])
+
+    def _is_little(self, group: list[Reading], counted: Counted) -> bool:
+        """Whether a plan's group differs by less than single counts are worth: they cost two posts each."""
+        of_plan = self.planned.counted([str(reading.id) for reading in group]) is not None
+        return of_plan and 0 < abs(counted.total - _arrived(group)) <= FEW_MISSING * counted.total
 
     def _leave_unchecked(self, group: list[Reading], reason: str) -> None:
         """Nothing says that an empty account is one: it is read once more."""
@@ -92,9 +110,9 @@ class Proving:
 
     def _compare(self, reading: Reading, counted: int) -> None:
         """Read a short account once more; what does not match after that lands as it is, and is told."""
-        if counted > reading.arrived:
-            self._read_again(reading)
-        if reading.outcome == "limit":
+        if counted > reading.arrived and self._is_there(reading, counted):
+            self._read_again(reading, counted)
+        if reading.outcome in ("limit", "unavailable"):
             return
         if counted == reading.arrived:
             reading.proof, reading.proof_reason = "matched", None
@@ -104,24 +122,40 @@ class Proving:
         reading.proof_reason = ". ".join(filter(None, [told, reading.proof_reason]))
         log.warning("%s: %s", reading.username, reading.proof_reason)
 
-    def _counted(self, ids: list[str]) -> tuple[int, Counter[str]]:
-        """X's own count of the accounts' posts, asked for once: of the day, and of its hours."""
+    def _counted(self, ids: list[str]) -> Counted:
+        """X's own count of the accounts' posts, asked for once: by the plan, or by this purchase."""
+        if had_already := self.planned.counted(ids):
+            return had_already
         asked = query(ids)
         had = (answer for answer in self.counts if answer.params["query"] == asked)
         answer = next(had, None) or self._ask("count", partial(self.buyer.count, ids))
-        try:
-            count = convert(answer.body, _Count)
-        except ValidationError:
-            count = _Count()
-        total = count.meta.total_tweet_count
-        if total is None and (total := count.meta.total_post_count) is None:
-            raise UnexpectedAnswer(f"X was asked for a count and sent none, but {answer.content[:200]!r}")
-        return total, +Counter({hour.start[:13]: hour.tweet_count or hour.post_count for hour in count.data})
+        return count_of(answer)
 
-    def _read_again(self, reading: Reading) -> None:
+    def _is_there(self, reading: Reading, counted: int) -> bool:
+        """Whether X still shows the account: the archive does not say so, and a plan may be days old."""
+        is_seen = not (self.buyer.old and self.planned.knows(reading.username))
+        if is_seen or not _is_much(reading, counted):
+            return True
+        try:
+            answer = self._ask("users", partial(self.buyer.users, [reading.username]))
+        except NO_PROOF as error:
+            log.warning("%s is not looked up. %s", reading.username, _in_words(error))
+            return True
+        gone = reasons(answer, [reading.username]).get(reading.username)
+        if gone or answer.posts[0].get("protected"):
+            reading.give_up(gone or PROTECTED)
+        return not reading.is_unavailable
+
+    def _helps(self, reading: Reading, counted: int) -> bool:
+        """Whether a second reading may bring what is missing: the archive's own brings the same again."""
+        if not self.buyer.old:
+            return True
+        return reading.share is not None and _is_much(reading, counted)
+
+    def _read_again(self, reading: Reading, counted: int = 1) -> None:
         """Read an account once more, through the search, as far as the limit."""
         try:
-            while not self.buyer.old and not reading.second.outcome:
+            while self._helps(reading, counted) and not reading.second.outcome:
                 self._ask("search", partial(self.buyer.page, reading, SEARCHED))
         except NO_PROOF as error:
             reading.second.reason = _in_words(error)
@@ -153,33 +187,26 @@ def _in_words(error: PipelineError) -> str:
     return f"{error} That was done {len(PAUSES)} times." if isinstance(error, PASSING) else str(error)
 
 
+def _is_much(reading: Reading, counted: int) -> bool:
+    """Whether more is missing than the posts that X counts and does not show."""
+    return counted - reading.arrived > FEW_MISSING * counted
+
+
+def _arrived(group: list[Reading]) -> int:
+    return sum(reading.arrived for reading in group)
+
+
 def _hours(group: list[Reading]) -> Counter[str]:
     return sum((reading.hours for reading in group), Counter())
 
 
-class _Hour(Struct):
-    start: str
-    tweet_count: int = 0
-    post_count: int = 0
-
-
-class _Total(Struct, frozen=True):
-    total_tweet_count: int | None = None
-    total_post_count: int | None = None
-
-
-class _Count(Struct):
-    """X's answer, in both of its vocabularies."""
-
-    meta: _Total = _Total()
-    data: list[_Hour] = []
-
-
-def groups(ids: Iterable[str]) -> Iterator[list[str]]:
+def groups(
+    ids: Iterable[str], most: int = HANDLES_A_COUNT, longest: int = LONGEST_QUERY
+) -> Iterator[list[str]]:
     """The accounts in as few counts as X's limits allow."""
     group: list[str] = []
     for id_ in ids:
-        if group and (len(group) == HANDLES_A_COUNT or len(query([*group, id_])) > LONGEST_QUERY):
+        if group and (len(group) == most or len(query([*group, id_])) > longest):
             yield group
             group = []
         group.append(id_)

@@ -9,7 +9,7 @@ state.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -17,7 +17,7 @@ from threading import Event, RLock
 from typing import Any
 from uuid import uuid4
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from include.twitter.answer import Answer
 from include.twitter.day import Day
@@ -44,17 +44,23 @@ class Purchase:
     """The day's newest purchase, or the one that a run with `buy_again` opens; `asked` is what is wanted now.
 
     A day keeps the accounts that were bought for it, also those that are not asked for any more, unless they
-    `may_leave`.
+    `may_leave`. A run for `only` some of them leaves the others as they are.
     """
 
-    def __init__(self, lake: Lake, run: Run, asked: Asked, *, may_leave: bool) -> None:
-        self._lake, self._run, self._asked = lake, run, asked
+    def __init__(
+        self, lake: Lake, run: Run, asked: Asked, *, may_leave: bool, only: Collection[str] = ()
+    ) -> None:
+        self._lake, self._run = lake, run
+        self._only = {handle.lower() for handle in only or asked.handles}
         self._wanted = {handle.lower() for handle in asked.handles}
         self._tag: str | None = None
         keys = lake.keys(f"{run.day.raw}buy=")
         self.manifest = self._newest([key for key in keys if key.endswith("/manifest.json")])
         self._lines = {account.username.lower(): account for account in self.manifest.accounts}
-        self._leaving = self._lines.keys() - self._wanted if may_leave else set()
+        self._leaving = self._lines.keys() - self._wanted if may_leave and not only else set()
+        there = self._lines.keys() | self._only
+        handles = tuple(handle for handle in asked.handles if handle.lower() in there)
+        self._asked = replace(asked, handles=handles)
         self._prefix = f"{run.day.raw}buy={self.manifest.buy}/"
         self._closed = {
             self.key,
@@ -85,9 +91,7 @@ class Purchase:
             buy=newest.buy + 1 if newest else 1,
             opened_by=self._run.id,
             opened_at=self._run.now(),
-            accounts=[
-                a for a in (newest.accounts if newest else []) if a.username.lower() not in self._wanted
-            ],
+            accounts=[a for a in (newest.accounts if newest else []) if a.username.lower() not in self._only],
         )
 
     @property
@@ -112,7 +116,8 @@ class Purchase:
     @property
     def missing(self) -> list[str]:
         """The handles of which something is still to be bought. What decides whether a page is asked for."""
-        return [handle for handle in self._asked.handles if not self._has(self.line(handle))]
+        mine = [handle for handle in self._asked.handles if handle.lower() in self._only]
+        return [handle for handle in mine if not self._has(self.line(handle))]
 
     def _has(self, line: AccountRead | None) -> bool:
         if line is None or line.outcome == "unavailable" or (self._asked.threads and not line.threads):
@@ -245,6 +250,7 @@ class Purchase:
             manifest.bought = self.bought
             manifest.cost_usd = dollars(cost(total(self.bought.values())))
             manifest.asked, manifest.closed_at = self._asked, self._run.now()
+            manifest.plan = self._run.plan or None
             manifest.is_open, manifest.writer = False, None
             self._write_manifest()
 

@@ -96,12 +96,8 @@ class Walk:
         if not answer.asked_token:
             self._tokens.clear()  # begun anew: X may lead over the same pages again
         self.pages += 1
-        self.returned += answer.billed
         self.asked += int(answer.params["max_results"])
-        own = [post for post in posts if _is_of(post, self.day) and self._is_wanted(post, answer.asked_id)]
-        self.ids |= {post["id"] for post in own}
-        self.hours |= {post["id"]: _hour(at) for post in own if (at := _created_at(post))}
-        self._posts |= {_first_version(post) for post in own}
+        self.note(answer.posts, answer.asked_id)
         ids = [int(post["id"]) for post in posts if str(post.get("id", "")).isdecimal()]
         self._oldest = min([*ids, *([self._oldest] if self._oldest else [])], default=None)
         self._grow()
@@ -115,6 +111,15 @@ class Walk:
             self.outcome, self.reason = "complete", f"its walk was ended: {bound}"
         else:
             self._tokens.add(self.token)
+
+    def note(self, posts: list[Any], id_: str | None) -> None:
+        """Count what came, and keep which of it is the day's and the account's."""
+        self.returned += len(posts)
+        sound = [post for post in posts if isinstance(post, dict)]
+        own = [post for post in sound if _is_of(post, self.day) and self._is_wanted(post, id_)]
+        self.ids |= {post["id"] for post in own}
+        self.hours |= {post["id"]: _hour(at) for post in own if (at := _created_at(post))}
+        self._posts |= {_first_version(post) for post in own}
 
     def _is_wanted(self, post: Mapping[str, Any], id_: str | None) -> bool:
         """Whether the account wrote it, and as what was asked for: X may ignore what is excluded."""
@@ -210,6 +215,10 @@ class Reading:
     counted: int | None = None
     """X's own count, where it was asked for alone."""
     pages: list[str] = field(default_factory=list)
+    shared: list[str] = field(default_factory=list)
+    """Pages that it was read in together with others."""
+    share: Walk | None = None
+    """What those brought of it."""
 
     def of(self, kind: str) -> Walk:
         """Its walk whose pages are staged in this kind of folder."""
@@ -231,6 +240,15 @@ class Reading:
         if kind or not answer.unavailable:
             self.of(kind).take(answer)
 
+    def share_in(self, pages: list[str], share: Walk) -> None:
+        """Have what came of it in the pages of a group."""
+        self.shared, self.share = pages, share
+
+    @property
+    def _walks(self) -> list[Walk]:
+        """All that have brought own posts of it, but for its threads."""
+        return [self.walk, self.second, *([self.share] if self.share else [])]
+
     @property
     def is_unavailable(self) -> bool:
         return self.walk.outcome == "unavailable"
@@ -238,12 +256,12 @@ class Reading:
     @property
     def arrived(self) -> int:
         """The day's posts that X has sent, each once."""
-        return len(self.walk.ids | self.second.ids)
+        return len(set().union(*(walk.ids for walk in self._walks)))
 
     @property
     def hours(self) -> Counter[str]:
         """How many of them were posted in which hour."""
-        return Counter((self.walk.hours | self.second.hours).values())
+        return Counter({id_: at for walk in self._walks for id_, at in walk.hours.items()}.values())
 
     @property
     def outcome(self) -> Outcome:
@@ -255,7 +273,7 @@ class Reading:
         """Be the reading of this account: what was bought of another one is none of its pages."""
         if self.id not in (None, id_):
             self.walk, self.second, self.thread = self.walk.anew(), self.second.anew(), self.thread.anew()
-            self.pages = []
+            self.pages, self.shared, self.share = [], [], None
         self.id = id_
 
     def give_up(self, reason: str) -> None:
@@ -272,10 +290,10 @@ class Reading:
             proof=self.proof,
             proof_reason=self.proof_reason,
             counted=self.counted,
-            posts=self.walk.returned + self.second.returned + self.thread.returned,
+            posts=sum(walk.returned for walk in (*self._walks, self.thread)),
             limit=self.walk.limit,
             threads=self.thread.outcome is not None,
-            pages=self.pages,
+            pages=[*self.shared, *self.pages],
         )
 
 

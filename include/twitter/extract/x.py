@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any
@@ -48,6 +48,10 @@ HANDLES_A_LOOKUP = 100
 """X's own limit."""
 HANDLES_A_COUNT, LONGEST_QUERY = 20, 512
 """Accounts of a count, and characters that X takes in a query of recent posts."""
+LONGEST_ARCHIVE_QUERY = 1024
+"""Characters that X takes in a query of its full archive: 35 accounts."""
+DAYS_A_COUNT = 31
+"""Days that one answer of the archive's counts holds, by the hour too."""
 
 TRANSPORT_ERRORS = (
     requests.ConnectionError,
@@ -160,15 +164,22 @@ class X:
         )
 
     def search(
-        self, user_id: str, day: Day, size: int, *, archive: bool, threads: bool = False, **where: Any
+        self,
+        user_ids: Sequence[str],
+        day: Day,
+        size: int,
+        *,
+        archive: bool,
+        threads: bool = False,
+        **where: Any,
     ) -> Answer:
-        """One page of the same posts from the search, newest first; or of the account's `threads`.
+        """One page of the accounts' same posts from the search, newest first; or of one's `threads`.
 
         `archive` takes them from the full archive (`size` 10 to 500, one request a second, app-only), else
         from the last seven days (10 to 100).
         """
         asked = _page(day, size, "next_token", end=day.end, **where)
-        wanted = thread_query(user_id) if threads else query([user_id])
+        wanted = thread_query(user_ids[0]) if threads else query(user_ids)
         if archive:
             self._wait_for_the_archive()
             asked["tweet_fields"] = ARCHIVE_FIELDS
@@ -184,6 +195,13 @@ class X:
             self._wait_for_the_archive()
             return self._answer("archive_counts", client.get_all_tweets_count, query(user_ids), **asked)
         return self._answer("counts", client.get_recent_tweets_count, query(user_ids), **asked)
+
+    def count_days(self, asked: str, first: Day, last: Day, token: str | None = None) -> Answer:
+        """The archive's count for a query, by the hour; beyond 31 days there is a `token` to the rest."""
+        client = self._app_only()
+        self._wait_for_the_archive()
+        window = {"start_time": first.start, "end_time": last.end, "granularity": "hour"}
+        return self._answer("archive_counts", client.get_all_tweets_count, asked, next_token=token, **window)
 
     def _app_only(self) -> tweepy.Client:
         """The client with a bearer token, without which X does not open its archive."""

@@ -95,11 +95,14 @@ class _Batch:
         self.tallies.append(tally)
         for answer in source.answers:
             about = (owner, source.author_id, source.username, answer.received_at)
+            is_shared = len(answer.asked_ids) > 1
             for sent in answer.sent:
                 number = len(self.posts)
+                raw = decoded(sent)
+                if is_shared and raw.get("author_id") != source.author_id:
+                    continue  # a page of several accounts: it is another's
                 self.posts.append(sent)
                 self._owners.append(owner)
-                raw = decoded(sent)
                 if is_unasked(raw) and not (source.threads and is_reply_to_self(raw)):
                     tally.counts["unasked"] += 1
                     continue

@@ -110,7 +110,7 @@ def test_less_than_the_smallest_page_is_refused_naming_the_setting_what_was_spen
         spend(drawn, 0)
     assert str(refused.value) == (
         "$4.980 of $5.00 are spent (Variable twitter_run_budget_usd); the next request is for at least "
-        "5 posts, up to $0.025. Raise twitter_run_budget_usd and clear `extract`: "
+        "5 posts, up to $0.025. Raise twitter_run_budget_usd and clear the task: "
         "it goes on where it stopped."
     )
 

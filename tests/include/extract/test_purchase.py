@@ -34,9 +34,10 @@ def lake():
     return MemoryLake()
 
 
-def purchase(lake, *handles, limit=0, threads=False, may_leave=False, name="c0ffee123456", **about):
+def purchase(lake, *handles, limit=0, threads=False, may_leave=False, only=(), name="c0ffee123456", **about):
     run = Run(DAY, name, **{"now": after(0)} | about)
-    return Purchase(lake, run, Asked(handles or ("NASA",), limit, threads), may_leave=may_leave)
+    asked = Asked(handles or ("NASA",), limit, threads)
+    return Purchase(lake, run, asked, may_leave=may_leave, only=only)
 
 
 def after(seconds):
@@ -184,6 +185,42 @@ def test_an_account_that_comes_back_is_gone_on_with_from_its_pages_without_booki
 
 
 # Buying again
+
+
+def test_a_run_for_some_accounts_buys_no_others_and_keeps_what_the_day_has_of_them(lake):
+    close(lake, account_read("esa"), account_read("gone"))
+    some = purchase(lake, "NASA", "JAXA", "esa", only=("nasa",), may_leave=True)
+    assert some.missing == ["NASA"]
+    with some.turn():
+        some.close([account_read("NASA")])
+    assert [line.username for line in manifest(lake).accounts] == ["NASA", "esa", "gone"]
+    assert manifest(lake).asked.handles == ("NASA", "esa")
+    assert purchase(lake, "NASA", "JAXA", "esa").missing == ["JAXA"]
+
+
+def test_an_account_without_posts_stays_where_others_are_bought(lake):
+    close(lake, account_read("esa"))
+    empty = purchase(lake, "esa", "quiet")
+    with empty.turn():
+        empty.close([account_read("quiet")])
+    some = purchase(lake, "esa", "quiet", "NASA", only=("NASA",))
+    with some.turn():
+        some.close([account_read("NASA")])
+    assert purchase(lake, "esa", "quiet", "NASA").missing == []
+
+
+def test_some_accounts_are_bought_again_and_the_others_are_taken_along(lake):
+    close(lake, account_read("NASA"), account_read("esa"))
+    again = purchase(lake, "NASA", "esa", only=("NASA",), buy_again=True, name="again")
+    assert (again.manifest.buy, again.missing) == (2, ["NASA"])
+    assert again.line("esa").posts == 1
+
+
+def test_a_purchase_names_the_plan_that_served_it(lake):
+    bought = purchase(lake, plan="0a1b2c3d4e5f-1")
+    with bought.turn():
+        bought.close([account_read("NASA")])
+    assert manifest(lake).plan == "0a1b2c3d4e5f-1"
 
 
 def test_buying_again_opens_the_next_purchase_once_a_run(lake):

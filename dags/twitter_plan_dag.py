@@ -1,0 +1,122 @@
+"""
+### A backfill that is planned, priced and approved
+
+*Trigger* with `first` and `last`. **quote** counts what the days would bring and cost, **approve** shows that as a
+table and waits for your yes, **start** starts a run of `twitter` for each day of which something is missing, and
+**compare** holds the quote against what was bought.
+
+**Before you say yes** nothing is bought but the plan itself, and its log says its price first: $0.010 for each
+account that is looked up, and $0.010 for each count. One count is for 31 days of up to 35 accounts; where a group has
+more posts on a day than `twitter_tweet_limit`, each of its accounts is counted alone. So 20 accounts × 30 days cost
+$0.21, or $0.41 with the single counts; they count as the month's spending, and the caps hold for them too.
+
+**Approve** waits under *Required Actions*, for a week, without a worker. *Reject* ends the run, green; nothing was
+bought. What is landed already is not bought again. The counts of the plan are the proof of its days: no day is counted
+twice.
+
+**The runs** are named after their days, `manual__2026-11-18__plan_…`. They buy just the accounts that were missing:
+what else the day has stays. One buys at a time, and the daily run waits its turn among them. Old days are read for
+many accounts at once, 60 requests for 50 accounts × 30 days; an account that is over the limit is read alone.
+
+| clear | what happens | cost |
+|---|---|---|
+| `compare` | the quote is held against what is bought by now | none |
+| `start` + downstream | days whose run was started are skipped, the others are started | none |
+| `quote` + downstream | another plan, of what is missing by now, and another yes | counts that were not asked for yet |
+
+**Red `compare`:** days that have not landed whole, by name. Look at their runs in `twitter` and clear what failed
+there; then clear `compare`.
+
+**Needs** what `twitter` needs; `twitter` must not be paused. Days are UTC, whatever clock the browser shows.
+"""
+
+from datetime import timedelta
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import Param, dag, task
+
+from include.twitter.retry import FIRST_DELAY, RETRIES, AsTheErrorSays, last_word, tell
+
+
+@dag(
+    dag_display_name="Twitter → S3: plan a backfill",
+    description="What a range of days would bring and cost: as a table, for a yes, before anything is bought.",
+    schedule=None,
+    is_paused_upon_creation=False,  # it has no schedule: nothing begins by itself
+    doc_md=__doc__,
+    tags=["twitter", "s3"],
+    params={
+        "first": Param(
+            type="string",
+            format="date",
+            title="First day (UTC)",
+            description="The first day of the range, for example 2026-10-01.",
+        ),
+        "last": Param(
+            type="string",
+            format="date",
+            title="Last day (UTC)",
+            description="The last day of the range, included. A plan is for at most 366 days.",
+        ),
+        "accounts": Param(
+            None,
+            type=["null", "string"],
+            title="Only these accounts",
+            description="Handles of twitter_handles with commas between, for example NASA, esa. Empty means all.",
+        ),
+    },
+    default_args={
+        "retries": RETRIES,
+        "retry_delay": FIRST_DELAY,
+        "retry_policy": AsTheErrorSays(),
+        "on_retry_callback": last_word,
+        "on_failure_callback": [last_word, tell],
+    },
+)
+def twitter_plan():
+    @task(max_active_tis_per_dag=1, execution_timeout=timedelta(hours=3))
+    def quote() -> dict:
+        """Count what the days would bring and cost, and what has landed."""
+        from include.twitter import plan, run
+
+        return plan.quote(run.planned())
+
+    @task(execution_timeout=timedelta(minutes=10))
+    def runs(quoted: dict) -> list[dict]:
+        """Name a run for each day of which something is missing."""
+        from include.twitter import plan
+
+        return plan.runs(quoted["plan"])
+
+    @task(trigger_rule="none_failed_min_one_success", execution_timeout=timedelta(minutes=10))
+    def compare(quoted: dict) -> dict:
+        """Hold the quote against what was bought, once the runs have ended."""
+        from include.twitter import plan, run
+
+        run.wait_until_ended("twitter", [each["trigger_run_id"] for each in plan.runs(quoted["plan"])])
+        return plan.compare(quoted["plan"])
+
+    quoted = quote()
+    approve = ApprovalOperator(
+        task_id="approve",
+        subject="{{ ti.xcom_pull('quote')['subject'] }}",
+        body="{{ ti.xcom_pull('quote')['body'] }}",
+        defaults="Reject",
+        response_timeout=timedelta(days=7),
+        ignore_downstream_trigger_rules=True,
+    )
+    named = runs(quoted)
+    start = TriggerDagRunOperator.partial(
+        task_id="start",
+        trigger_dag_id="twitter",
+        logical_date=None,
+        skip_when_already_exists=True,
+        fail_when_dag_is_paused=True,
+        map_index_template="{{ task.conf['day'] }}",
+    ).expand_kwargs(named)
+    quoted >> approve >> named
+    start >> compare(quoted)
+
+
+twitter_plan()

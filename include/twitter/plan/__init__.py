@@ -1,0 +1,154 @@
+"""Above the boxes: what a backfill would bring and cost, for a person to approve, and whether it kept to it.
+
+`survey` looks at what is there, `asking` says what X is asked for, `counting` asks it; `price` tells what a
+day would cost, `told` puts it in words. What is approved is bought by runs of `twitter`, one a day.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from msgspec.structs import replace
+
+from include.twitter import lake, settings
+from include.twitter.day import PLANS, Day, plan_key
+from include.twitter.errors import BadDay, Incomplete
+from include.twitter.extract import TIMELINE_DAYS
+from include.twitter.extract.accounts import Accounts
+from include.twitter.extract.money import Caps, cost, dollars, spent_of_month
+from include.twitter.extract.planned import plan_of
+from include.twitter.lake import Lake
+from include.twitter.plan import told
+from include.twitter.plan.asking import Shown, ask, tell_own_price
+from include.twitter.plan.counting import Counting, booked, counting
+from include.twitter.plan.price import priced
+from include.twitter.plan.survey import Survey, bought_usd, survey, unlanded
+from include.twitter.plan.told import many
+from include.twitter.records import Asked, Plan, encoded, total
+from include.twitter.run import Range, skip
+
+__all__ = ["compare", "quote", "runs"]
+
+log = logging.getLogger(__name__)
+
+TOLERATED = 5
+"""Per cent by which what was bought may differ from the quote, before that is a warning."""
+
+
+def quote(range_: Range) -> dict[str, Any]:
+    """Plan the days, and hand on the plan's id with what is shown for approval."""
+    everybody = Asked(settings.handles(), settings.tweet_limit(), settings.threads())
+    asked = replace(everybody, handles=settings.handles_among(range_.accounts))
+    caps, access = Caps(*settings.budgets().items()), settings.x_access()
+    accepted, settling = settings.accept_id(), settings.settling()
+    _require_settled(range_, Day.latest_settled(range_.now(), settling))
+    here = lake.deployed()
+    found = survey(here, range_, everybody, asked.handles)
+    if not any(day.unlanded for day in found.days):
+        skip(f"All {len(found.days)} days have landed with all accounts: nothing is missing")
+    tell_own_price(found.lacking, asked)
+    with counting(here, range_, caps, access) as asking:
+        shown = ask(asking, Accounts(here, accepted), found.lacking, asked)
+    plan = _planned(here, range_, asked, found, shown, asking)
+    here.swap(plan_key(plan.id), encoded(plan), None)
+    for line in told.table(plan.days):
+        log.info(line)
+    log.info("Planned %s for $%.3f: %s", here.url(plan_key(plan.id)), plan.cost_usd, told.subject(plan))
+    if not told.started(plan):
+        skip("X shows none of the accounts that are missing: nothing can be bought")
+    return {
+        "plan": plan.id,
+        "subject": told.subject(plan),
+        "body": told.body(plan, _caps(here, range_, plan, caps)),
+    }
+
+
+def _require_settled(range_: Range, latest: Day) -> None:
+    first, last = range_.days[0], range_.days[-1]
+    first.require_collectable(range_.now())
+    if last.date > latest.date:
+        raise BadDay(f"{last} may still change: the latest day to plan is {latest}. Trigger again with that.")
+
+
+def _planned(here: Lake, range_: Range, asked: Asked, found: Survey, shown: Shown, asking: Counting) -> Plan:
+    prefix = f"{PLANS}{range_.id}/"
+    number = sum("/plan-" in key for key in here.keys(prefix)) + 1
+    bought = total(booked(here, prefix).values())
+    days = []
+    for each in found.days:
+        old = each.day.start < range_.now() - TIMELINE_DAYS
+        day = priced(each, shown.ids, asking.of(each.day), asked, found.habits, old=old)
+        day.landed = len(asked.handles) - len(each.unlanded)
+        days.append(day)
+    return Plan(
+        id=f"{range_.id}-{number}",
+        made_at=range_.now(),
+        asked=asked,
+        days=days,
+        unavailable=shown.gone,
+        users=asking.users,
+        counts=asking.counts,
+        bought=bought,
+        own_cost_usd=dollars(cost(bought)),
+        cost_usd=round(sum(day.cost_usd for day in days), 3),
+    )
+
+
+def _caps(here: Lake, range_: Range, plan: Plan, caps: Caps) -> list[str]:
+    """Which cap would end the purchases before they are whole."""
+    said = []
+    (run, run_cap), (month, month_cap) = caps.run, caps.month
+    over = [day.day for day in plan.days if run_cap and round(1000 * (day.cost_usd + day.had_usd)) > run_cap]
+    if over:
+        said.append(
+            f"{many(len(over), 'day')} would cost more than `{run}` lets a day cost, first {over[0]}: "
+            "raise it before you say yes"
+        )
+    left = dollars(month_cap - spent_of_month(here, range_.now()))
+    if month_cap and plan.cost_usd > left:
+        said.append(
+            f"Of `{month}` ${left:.3f} are left: raise it before you say yes, or the rest stays unbought"
+        )
+    return said
+
+
+def runs(plan_id: str) -> list[dict[str, Any]]:
+    """What starts the run of each day: its name says the day, its conf the plan."""
+    plan = plan_of(lake.deployed(), plan_id)
+    return [
+        {
+            "trigger_run_id": run_name(plan.id, day.day),
+            "conf": {"day": day.day, "plan": plan.id},
+        }
+        for day in told.started(plan)
+    ]
+
+
+def run_name(plan_id: str, day: str) -> str:
+    return f"manual__{day}__plan_{plan_id}"
+
+
+def compare(plan_id: str) -> dict[str, Any]:
+    """Hold the quote against what was bought; Incomplete where days have not landed whole."""
+    here = lake.deployed()
+    plan = plan_of(here, plan_id)
+    days = told.started(plan)
+    bought = sum(bought_usd(here, Day.parse(day.day)) - day.had_usd for day in days)
+    percent = 100 * (bought - plan.cost_usd) / plan.cost_usd if plan.cost_usd else 100.0 * bool(bought)
+    if left := unlanded(here, [(Day.parse(day.day), day.accounts) for day in days]):
+        raise Incomplete(
+            f"{len(left)} of {len(days)} days have not landed whole: {', '.join(map(str, left))}. Quoted "
+            f"${plan.cost_usd:.3f}, bought ${bought:.3f}. Clear what failed in their runs, then clear "
+            "`compare`."
+        )
+    said = log.warning if abs(percent) > TOLERATED else log.info
+    said(
+        "Quoted $%.3f for %s, bought $%.3f: %+.1f %%", plan.cost_usd, many(len(days), "day"), bought, percent
+    )
+    return {
+        "quoted_usd": plan.cost_usd,
+        "bought_usd": round(bought, 3),
+        "percent": round(percent, 2),
+        "days": len(days),
+    }

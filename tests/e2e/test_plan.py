@@ -1,0 +1,131 @@
+"""A backfill that waits for a yes, in the live Airflow: over REST, as the UI's buttons answer it."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import ENDED, TODAY, Airflow, eventually
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
+
+SHOTS = Path(__file__).parents[2] / ".local" / "screenshots"
+HANDLES = "acme_press, quiet_garden, posts_5_plan"
+
+
+def archived(number: int) -> str:
+    """A day that only the full archive shows, and that no other test lands."""
+    return str(TODAY - timedelta(days=40 + number))
+
+
+class Plan:
+    """One run of `twitter_plan`."""
+
+    def __init__(self, airflow: Airflow, first: str, last: str) -> None:
+        self._call = airflow.call
+        asked = {"logical_date": None, "conf": {"first": first, "last": last}}
+        self.run = self._call("POST", "/dags/twitter_plan/dagRuns", json=asked)["dag_run_id"]
+        self._path = f"/dags/twitter_plan/dagRuns/{self.run}"
+
+    def tasks(self) -> dict[str, list[dict[str, Any]]]:
+        found: dict[str, list[dict[str, Any]]] = {}
+        for task in self._call("GET", f"{self._path}/taskInstances")["task_instances"]:
+            found.setdefault(task["task_id"], []).append(task)
+        return found
+
+    def states(self) -> dict[str, set[str]]:
+        return {name: {task["state"] for task in tasks} for name, tasks in self.tasks().items()}
+
+    def asks(self) -> dict[str, Any]:
+        """What a person is asked, once it waits for the answer."""
+        eventually(lambda: self.states().get("approve"), lambda states: states == {"awaiting_input"}, 120)
+        return self._call("GET", f"{self._path}/taskInstances/approve/-1/hitlDetails")
+
+    def answer(self, option: str) -> None:
+        asked = {"chosen_options": [option], "params_input": {}}
+        self._call("PATCH", f"{self._path}/taskInstances/approve/-1/hitlDetails", json=asked)
+
+    def wait(self) -> str:
+        return eventually(lambda: self._call("GET", self._path)["state"], ENDED.__contains__, 240)
+
+    def xcom(self, task: str) -> Any:
+        return self._call("GET", f"{self._path}/taskInstances/{task}/xcomEntries/return_value")["value"]
+
+
+def test_a_plan_waits_without_a_worker_and_a_no_leaves_it_green_and_nothing_bought(
+    airflow, bucket, variables, x
+):
+    variables(twitter_handles=HANDLES)
+    plan = Plan(airflow, archived(3), archived(1))
+    asked = plan.asks()
+    assert asked["subject"].startswith("Buy ")
+    assert f"| {archived(2)} | 0 | 3 |" in asked["body"]
+    (approve,) = plan.tasks()["approve"]
+    assert approve["triggerer_job"] is None
+    assert {state for states in plan.states().values() for state in states} == {
+        "success",
+        "awaiting_input",
+        None,
+    }
+    plan.answer("Reject")
+    assert plan.wait() == "success"
+    assert plan.states() == {
+        "quote": {"success"},
+        "approve": {"success"},
+        "runs": {"skipped"},
+        "start": {"skipped"},
+        "compare": {"skipped"},
+    }
+    assert not [request for request in x.requests() if "/search/" in request["path"]]
+    assert not bucket.keys(f"twitter_raw/dt={archived(2)}/")
+
+
+def test_a_yes_starts_a_run_named_after_each_day_and_the_quote_holds(airflow, bucket, variables, x, picture):
+    variables(twitter_handles=HANDLES)
+    plan = Plan(airflow, archived(6), archived(4))
+    plan.asks()
+    picture(plan)
+    plan.answer("Approve")
+    assert plan.wait() == "success"
+    id_ = plan.xcom("quote")["plan"]
+    days = [archived(number) for number in (6, 5, 4)]
+    for day in days:
+        assert airflow.run(f"manual__{day}__plan_{id_}")["state"] == "success"
+        assert bucket.json(f"twitter_receipts/dt={day}/receipt.json")["totals"]["accounts"] == 3
+    compared = plan.xcom("compare")
+    assert compared["days"] == 3
+    assert compared["bought_usd"] > 0
+    assert abs(compared["percent"]) <= 5
+    assert sum("/counts/" in request["path"] for request in x.requests()) == 1
+    assert sorted(task["rendered_map_index"] for task in plan.tasks()["start"]) == days
+
+    again = Plan(airflow, archived(6), archived(4))
+    assert again.wait() == "success"
+    assert again.states()["quote"] == {"skipped"}
+
+
+@pytest.fixture
+def picture(stack):
+    """Takes a picture of what waits for a person, where there is a browser."""
+    from tests.e2e.test_ui import CHROMIUM, QUIET
+
+    def take(plan: Plan) -> None:
+        if not CHROMIUM:
+            return
+        from playwright.sync_api import sync_playwright
+
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+            page = browser.new_page(viewport={"width": 1440, "height": 1000})
+            page.set_default_timeout(60_000)
+            page.goto(f"{stack.url}/dags/twitter_plan/runs/{plan.run}/tasks/approve/required_actions")
+            page.get_by_role("button", name="Approve").wait_for()
+            page.screenshot(path=SHOTS / "approve.png")
+            page.goto(stack.url)
+            page.get_by_text("Required Action").first.wait_for()
+            page.screenshot(path=SHOTS / "home.png")
+            browser.close()
+
+    return take
