@@ -199,6 +199,11 @@ def test_a_link_of_a_document_leads_to_a_file_and_its_heading():
                 ], f"{page.name}: {heading}"
 
 
+def anchor(title: str) -> str:
+    """What a heading is linked by."""
+    return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+
+
 def test_the_lines_that_the_architecture_quotes_are_lines_of_the_library():
     library = {
         line.strip() for file in (ROOT / "include").rglob("*.py") for line in file.read_text().split("\n")
