@@ -1,7 +1,5 @@
 """Makes the schedule of the DAGs known to every part of Airflow; without it they cannot be loaded."""
 
-from typing import Any, ClassVar
-
 from airflow.plugins_manager import AirflowPlugin
 
 from include.twitter.timetable import Days
@@ -9,4 +7,4 @@ from include.twitter.timetable import Days
 
 class TwitterTimetable(AirflowPlugin):
     name = "twitter_timetable"
-    timetables: ClassVar[list[Any]] = [Days]
+    timetables = [Days]  # noqa: RUF012 - as Airflow declares it

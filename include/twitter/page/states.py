@@ -42,7 +42,7 @@ ACCOUNT = {
 DAY = {
     state.word: state
     for state in (
-        State("✓", "landed", "all that was asked for has landed"),
+        State("✓", "landed", "all that is asked for has landed"),
         State("0", "empty", "landed, without a single row"),
         ACCOUNT["incomplete"]._replace(meaning="landed, and accounts are missing"),
         State("R", "red", "the newest run has failed"),

@@ -139,6 +139,7 @@ class Wanted:
 class Span:
     """The days from one to another, and all that is known of them."""
 
+    lake: Lake
     landed: Mapping[str, DayLine]
     ledger: Collection[LedgerEntry]
     rows: list[Row]
@@ -149,8 +150,8 @@ class Span:
 
     @classmethod
     def look(cls, first: Day, last: Day, now: datetime) -> Span:
-        wanted, span = Wanted.read(now), _between(first, last)
-        landed, entries = days.read(lake(), {str(day)[:7] for day in span})
+        here, wanted, span = lake(), Wanted.read(now), _between(first, last)
+        landed, entries = days.read(here, {str(day)[:7] for day in span})
         ledger = entries.values()
         of_days = runs.by_day(first, last)
         spent, differing = bill.by_day(ledger), {day for day, *_ in bill.differing(landed, ledger)}
@@ -165,7 +166,7 @@ class Span:
             )
             for day in span
         ]
-        return cls(landed, ledger, rows, _handles(wanted.handles, rows), wanted.cap, wanted.notices)
+        return cls(here, landed, ledger, rows, _handles(wanted.handles, rows), wanted.cap, wanted.notices)
 
     @property
     def has_landed(self) -> bool:
@@ -256,9 +257,9 @@ def _strip(found: list[State]) -> tuple[str, list[states.Stretch]]:
 def day(day: Day, now: datetime) -> dict[str, Any]:
     span = Span.look(day, day, now)
     [row] = span.rows
-    receipt = _record(day.receipt, Receipt) if row.line else None
+    receipt = _record(span.lake, day.receipt, Receipt) if row.line else None
     buys = [entry.buy for entry in span.ledger if entry.day == str(day)]
-    manifest = _record(f"{day.raw}buy={max(buys)}/manifest.json", Manifest) if buys else None
+    manifest = _record(span.lake, f"{day.raw}buy={max(buys)}/manifest.json", Manifest) if buys else None
     failed = [(run, runs.failed_tasks(run)) for run in row.runs if run.state == "failed"]
     return {
         "title": f"{day.date:%A}, {day.date.day} {day.date:%B %Y}",
@@ -268,7 +269,7 @@ def day(day: Day, now: datetime) -> dict[str, Any]:
         "worst_first": sorted(receipt.accounts, key=_badness, reverse=True) if receipt else [],
         "failed": dict(failed),
         "prices": _prices(manifest, receipt, span),
-        "first_rows": _first_rows(day) if row.line else [],
+        "first_rows": _first_rows(span.lake, day) if row.line else [],
         "differing": [
             bill.difference_in_words(*found)
             for found in bill.differing(span.landed, span.ledger)
@@ -283,8 +284,8 @@ def _badness(account: AccountReceipt) -> tuple[bool, bool]:
     return account.outcome == "unavailable", account.proof in ("short", "surplus")
 
 
-def _record(key: str, kind: type[Any]) -> Any:
-    data = lake().read(key)
+def _record(lake: Lake, key: str, kind: type[Any]) -> Any:
+    data = lake.read(key)
     return decoded(data, kind) if data else None
 
 
@@ -308,9 +309,9 @@ def _prices(manifest: Manifest | None, receipt: Receipt | None, span: Span) -> d
     }
 
 
-def _first_rows(day: Day) -> list[Mapping[str, str]]:
+def _first_rows(lake: Lake, day: Day) -> list[Mapping[str, str]]:
     """The first rows of the day's table, from its first bytes: one record is one line."""
-    data = lake().beginning(day.csv, FIRST_BYTES) or b""
+    data = lake.beginning(day.csv, FIRST_BYTES) or b""
     lines = data.decode(errors="ignore").split("\n")
     whole = lines[:-1]  # the last one is cut, or empty
     return list(csv.DictReader(whole[: FIRST_ROWS + 1]))
