@@ -23,7 +23,7 @@ OWN = [
     "twitter_raw/dt=2026-11-18/buy=1/acme_press/0001.json.gz",
     "twitter_ledger/month=2026-11/r-1.json",
     "twitter_accounts/accounts.json",
-    "twitter_plans/0a1b2c3d4e5f/plan-1.json",
+    "twitter_plans/0a1b2c3d4e5f/plan.json",
     "staging/twitter/dt=2026-11-18/run=r/receipt.json",
     "airflow_logs/dag_id=twitter/run_id=manual__2026-11-18T00:00:00+00:00/attempt=1.log",
 ]
