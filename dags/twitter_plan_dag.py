@@ -22,7 +22,7 @@ many accounts at once, 60 requests for 50 accounts × 30 days; an account that i
 |---|---|---|
 | `compare` | the quote is held against what is bought by now | none |
 | `start` + downstream | days whose run was started are skipped, the others are started | none |
-| `quote` + downstream | another plan, of what is missing by now, and another yes | counts that were not asked for yet |
+| `quote` + downstream | the same plan is shown again; for another one, *Trigger* | none |
 
 **Red `compare`:** days that have not landed whole, by name. Look at their runs in `twitter` and clear what failed
 there; then clear `compare`.

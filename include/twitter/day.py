@@ -113,10 +113,10 @@ class Day:
 
 
 def plan_key(id_: str) -> str:
-    """Where the plan of this id is kept: the run of `twitter_plan` and which of its plans it is."""
-    if not re.fullmatch(r"[0-9a-f]{12}-\d{1,4}", id_):
+    """Where the plan of this id is kept: the hash of its run of `twitter_plan`."""
+    if not re.fullmatch(r"[0-9a-f]{12}", id_):
         raise BadDay(f"plan={id_!r} is no plan: leave it out, `twitter_plan` sets it.")
-    return f"{PLANS}{id_.replace('-', '/plan-')}.json"
+    return f"{PLANS}{id_}/plan.json"
 
 
 def short_hash(run_id: str) -> str:

@@ -32,7 +32,7 @@ def test_eight_readers_together_stay_below_the_run_cap(pipeline, x, bucket, cap)
     pipeline.put(tweet_limit=0, run_budget_usd=cap)
     x.latency(20)
 
-    with pytest.raises(OverBudget, match="Raise twitter_run_budget_usd and clear `extract`") as told:
+    with pytest.raises(OverBudget, match="Raise twitter_run_budget_usd and clear the task") as told:
         pipeline.extract(TWELVE)
 
     assert bucket.ledger_mills() == x.served_mills() <= float(cap) * 1000

@@ -37,21 +37,14 @@ TOLERATED = 5
 
 
 def quote(range_: Range) -> dict[str, Any]:
-    """Plan the days, and hand on the plan's id with what is shown for approval."""
-    everybody = Asked(settings.handles(), settings.tweet_limit(), settings.threads())
-    asked = replace(everybody, handles=settings.handles_among(range_.accounts))
-    caps, access = Caps(*settings.budgets().items()), settings.x_access()
-    accepted, settling = settings.accept_id(), settings.settling()
-    _require_settled(range_, Day.latest_settled(range_.now(), settling))
-    here = lake.deployed()
-    found = survey(here, range_, everybody, asked.handles)
-    if not any(day.unlanded for day in found.days):
-        skip(f"All {len(found.days)} days have landed with all accounts: nothing is missing")
-    tell_own_price(found.lacking, asked)
-    with counting(here, range_, caps, access) as asking:
-        shown = ask(asking, Accounts(here, accepted), found.lacking, asked)
-    plan = _planned(here, range_, asked, found, shown, asking)
-    here.swap(plan_key(plan.id), encoded(plan), None)
+    """Plan the days, and hand on the plan's id with what is shown for approval.
+
+    A run has one plan, also where the task is cleared: Airflow 3.3.2 would show the table of the first again.
+    """
+    caps, here = Caps(*settings.budgets().items()), lake.deployed()
+    if not here.read(plan_key(range_.id)):
+        here.swap(plan_key(range_.id), encoded(_made(here, range_, caps)), None)
+    plan = plan_of(here, range_.id)
     for line in told.table(plan.days):
         log.info(line)
     log.info("Planned %s for $%.3f: %s", here.url(plan_key(plan.id)), plan.cost_usd, told.subject(plan))
@@ -64,6 +57,21 @@ def quote(range_: Range) -> dict[str, Any]:
     }
 
 
+def _made(here: Lake, range_: Range, caps: Caps) -> Plan:
+    """The plan of the days, from what is there and what X counts."""
+    everybody = Asked(settings.handles(), settings.tweet_limit(), settings.threads())
+    asked = replace(everybody, handles=settings.handles_among(range_.accounts))
+    access, accepted = settings.x_access(), settings.accept_id()
+    _require_settled(range_, Day.latest_settled(range_.now(), settings.settling()))
+    found = survey(here, range_, everybody, asked.handles)
+    if not any(day.unlanded for day in found.days):
+        skip(f"All {len(found.days)} days have landed with all accounts: nothing is missing")
+    tell_own_price(found.lacking, asked)
+    with counting(here, range_, caps, access) as asking:
+        shown = ask(asking, Accounts(here, accepted), found.lacking, asked)
+    return _planned(here, range_, asked, found, shown, asking)
+
+
 def _require_settled(range_: Range, latest: Day) -> None:
     first, last = range_.days[0], range_.days[-1]
     first.require_collectable(range_.now())
@@ -72,9 +80,7 @@ def _require_settled(range_: Range, latest: Day) -> None:
 
 
 def _planned(here: Lake, range_: Range, asked: Asked, found: Survey, shown: Shown, asking: Counting) -> Plan:
-    prefix = f"{PLANS}{range_.id}/"
-    number = sum("/plan-" in key for key in here.keys(prefix)) + 1
-    bought = total(booked(here, prefix).values())
+    bought = total(booked(here, f"{PLANS}{range_.id}/").values())
     days = []
     for each in found.days:
         old = each.day.start < range_.now() - TIMELINE_DAYS
@@ -82,7 +88,7 @@ def _planned(here: Lake, range_: Range, asked: Asked, found: Survey, shown: Show
         day.landed = len(asked.handles) - len(each.unlanded)
         days.append(day)
     return Plan(
-        id=f"{range_.id}-{number}",
+        id=range_.id,
         made_at=range_.now(),
         asked=asked,
         days=days,

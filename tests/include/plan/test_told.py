@@ -23,7 +23,7 @@ def plan(first="2026-10-01", last="2026-10-03", gone=None, **alone):
     ]
     days[0].accounts, days[0].posts, days[0].counted, days[0].cost_usd = (), 0, 0, 0
     return Plan(
-        id="0a1b2c3d4e5f-1",
+        id="0a1b2c3d4e5f",
         made_at=RECEIVED,
         asked=Asked(("NASA", "esa"), 100),
         days=days,
