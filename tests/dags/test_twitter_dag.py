@@ -29,10 +29,11 @@ def test_the_graph_is_extract_transform_load(dag):
     }
 
 
-def test_parsing_loads_no_heavy_library():
+@pytest.mark.parametrize("dag_file", ["twitter_dag", "twitter_plan_dag"])
+def test_parsing_loads_no_heavy_library(dag_file):
     heavy = {"pandas", "pandera", "pyarrow", "tweepy", "boto3", "botocore", "requests", "msgspec"}
     program = (
-        "import sys, json; import airflow.sdk; before = set(sys.modules); import dags.twitter_dag;"
+        f"import sys, json; import airflow.sdk; before = set(sys.modules); import dags.{dag_file};"
         "print(json.dumps(sorted(m for m in set(sys.modules) - before if '.' not in m)))"
     )
     done = subprocess.run(

@@ -295,6 +295,14 @@ def test_days_of_the_last_week_are_read_from_timelines_and_proved_by_the_plan(pi
     assert abs(plan.compare(quoted["plan"])["percent"]) <= 5
 
 
+def test_ones_own_account_is_counted_alone_and_quoted_at_a_fifth(pipeline, x):
+    pipeline.put(handles="reader_00, reader_01, reader_02", own_handle="reader_01")
+    quoted = quote(pipeline, "2026-11-18", "2026-11-20")
+    assert paths(x) == {LOOKUP: 1, COUNT: 2}
+    start(pipeline, quoted)
+    assert plan.compare(quoted["plan"])["percent"] == 0
+
+
 def test_threads_are_counted_and_quoted_too(pipeline, x, bucket):
     pipeline.put(handles="reader_00, posts_50_b", include="threads")
     quoted = quote(pipeline)
@@ -332,6 +340,17 @@ def test_a_cleared_quote_is_the_same_plan_and_costs_nothing(pipeline, x):
     x.forget()
     assert quote(pipeline) == first
     assert paths(x) == {}
+
+
+def test_its_own_price_is_told_before_x_is_asked(pipeline, x, caplog):
+    pipeline.put(handles=", ".join(SMALL))
+    x.order({"match": LOOKUP, "status": 402, "body": {"title": "CreditsDepleted"}})
+    with pytest.raises(NoCredits):
+        quote(pipeline, "2026-09-01", "2026-10-30")
+    assert (
+        "The plan itself costs $0.200 to $0.560: 18 accounts to look up and 2 counts at $0.010, "
+        "and up to 36 more of single accounts"
+    ) in caplog.text
 
 
 def test_a_cap_keeps_a_plan_from_asking(pipeline, x):

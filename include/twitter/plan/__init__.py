@@ -62,14 +62,15 @@ def _made(here: Lake, range_: Range, caps: Caps) -> Plan:
     everybody = Asked(settings.handles(), settings.tweet_limit(), settings.threads())
     asked = replace(everybody, handles=settings.handles_among(range_.accounts))
     access, accepted = settings.x_access(), settings.accept_id()
+    own = settings.own_handle() if access.user else ""
     _require_settled(range_, Day.latest_settled(range_.now(), settings.settling()))
     found = survey(here, range_, everybody, asked.handles)
     if not any(day.unlanded for day in found.days):
         skip(f"All {len(found.days)} days have landed with all accounts: nothing is missing")
-    tell_own_price(found.lacking, asked)
+    tell_own_price(found.lacking, asked, own)
     with counting(here, range_, caps, access) as asking:
-        shown = ask(asking, Accounts(here, accepted), found.lacking, asked)
-    return _planned(here, range_, asked, found, shown, asking)
+        shown = ask(asking, Accounts(here, accepted), found.lacking, asked, own)
+    return _planned(here, range_, asked, found, shown, asking, own)
 
 
 def _require_settled(range_: Range, latest: Day) -> None:
@@ -79,12 +80,14 @@ def _require_settled(range_: Range, latest: Day) -> None:
         raise BadDay(f"{last} may still change: the latest day to plan is {latest}. Trigger again with that.")
 
 
-def _planned(here: Lake, range_: Range, asked: Asked, found: Survey, shown: Shown, asking: Counting) -> Plan:
+def _planned(
+    here: Lake, range_: Range, asked: Asked, found: Survey, shown: Shown, asking: Counting, own: str
+) -> Plan:
     bought = total(booked(here, f"{PLANS}{range_.id}/").values())
     days = []
     for each in found.days:
         old = each.day.start < range_.now() - TIMELINE_DAYS
-        day = priced(each, shown.ids, asking.of(each.day), asked, found.habits, old=old)
+        day = priced(each, shown.ids, asking.of(each.day), asked, found.habits, old=old, own=own)
         day.landed = len(asked.handles) - len(each.unlanded)
         days.append(day)
     return Plan(

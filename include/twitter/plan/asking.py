@@ -16,11 +16,14 @@ from include.twitter.records import Asked
 
 log = logging.getLogger(__name__)
 
+Lacking = Mapping[str, tuple[Day, ...]]
+"""The days of which something of an account is to be bought, by its handle."""
 
-def tell_own_price(lacking: Mapping[str, tuple[Day, ...]], asked: Asked) -> None:
+
+def tell_own_price(lacking: Lacking, asked: Asked, own: str = "") -> None:
     """What the plan itself costs at most, before X is asked for anything."""
-    longest = {f"{number:019}": days for number, days in enumerate(lacking.values())}
-    together = windows(longest)
+    longest = [{f"{n:019}": days for n, days in enumerate(part.values())} for part in _parts(lacking, own)]
+    together = [window for part in longest for window in windows(part)]
     alone = sum(len(window.ids) for window in together if len(window.ids) > 1)
     first, then = len(together), alone if asked.tweet_limit else 0
     if asked.threads:
@@ -46,12 +49,30 @@ class Shown:
     gone: dict[str, str] = field(default_factory=dict)
 
 
-def ask(asking: Counting, known: Accounts, lacking: Mapping[str, tuple[Day, ...]], asked: Asked) -> Shown:
-    """Look up the accounts that lack something, and count those that X shows on the days that they lack."""
+def ask(
+    asking: Counting,
+    known: Accounts,
+    lacking: Lacking,
+    asked: Asked,
+    own: str = "",
+) -> Shown:
+    """Look up the accounts that lack something, and count those that X shows on the days that they lack.
+
+    The `own` account, in lower case, is counted alone: X has another price for its posts.
+    """
     shown = _look_up(asking, known, [*lacking])
-    by_id = {shown.ids[handle]: days for handle, days in lacking.items() if handle in shown.ids}
-    _count(asking, windows(by_id), asked)
+    for part in _parts(lacking, own):
+        by_id = {shown.ids[handle]: days for handle, days in part.items() if handle in shown.ids}
+        _count(asking, windows(by_id), asked)
     return shown
+
+
+def _parts(lacking: Lacking, own: str) -> list[Lacking]:
+    """What is counted together, and what is one's own."""
+    return [
+        {handle: days for handle, days in lacking.items() if (handle.lower() == own) == is_own}
+        for is_own in (False, True)
+    ]
 
 
 def _look_up(asking: Counting, known: Accounts, handles: list[str]) -> Shown:

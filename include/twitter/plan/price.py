@@ -37,8 +37,9 @@ def priced(
     habits: Habits,
     *,
     old: bool,
+    own: str = "",
 ) -> PlannedDay:
-    """One day of a plan; `ids` are those of the accounts that X shows."""
+    """One day of a plan; `ids` are those of the accounts that X shows, `own` is one's own, in lower case."""
     smallest, largest = ARCHIVE_PAGES if old else TIMELINE_PAGES
     names = {ids[handle]: handle for handle in found.missing if handle in ids}
     parts = [
@@ -55,9 +56,16 @@ def priced(
         posts=posts,
         alone=_alone(parts),
         requests=_requests(parts, largest, together=old and not asked.threads) + bool(again),
-        cost_usd=dollars(posts * PRICES["posts"] + again * PRICES["users"]),
+        cost_usd=dollars(
+            sum(part.wanted * _price(part, "" if old else own) for part in parts) + again * PRICES["users"]
+        ),
         had_usd=found.had_usd,
     )
+
+
+def _price(part: Part, own: str) -> int:
+    """Mills for a post: those on one's own timeline cost a fifth."""
+    return PRICES["own_posts" if tuple(map(str.lower, part.handles)) == (own,) else "posts"]
 
 
 def _once(tallies: Iterable[Tally], names: Mapping[str, str]) -> list[Tally]:

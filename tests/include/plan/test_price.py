@@ -18,10 +18,10 @@ def tally(total, *ids, of_threads=False):
     return Tally(ids, Counted(total, Counter()), of_threads)
 
 
-def price(*tallies, missing=tuple(IDS), limit=100, old=True, edits=(0, 100), lines=(), threads=False):
+def price(*tallies, missing=tuple(IDS), limit=100, old=True, edits=(0, 100), lines=(), threads=False, own=""):
     found = Found(DAY, missing, missing, {line.username.lower(): line for line in lines}, 0.0)
     habits = Habits(Counter({"": edits[1]}), Counter({"": edits[0]}))
-    return priced(found, IDS, tallies, Asked(tuple(IDS), limit, threads), habits, old=old)
+    return priced(found, IDS, tallies, Asked(tuple(IDS), limit, threads), habits, old=old, own=own)
 
 
 def test_a_group_within_the_limit_costs_what_x_counts_and_is_one_request():
@@ -71,3 +71,9 @@ def test_a_day_of_the_last_week_is_a_timeline_for_each_account():
 def test_an_account_that_x_does_not_show_is_no_part_of_the_day():
     day = price(tally(5, "1"), missing=("NASA", "gone"))
     assert day.accounts == ("NASA",)
+
+
+@pytest.mark.parametrize(("old", "usd"), [(False, 0.24), (True, 0.4)])
+def test_ones_own_posts_cost_a_fifth_on_the_timeline_alone(old, usd):
+    day = price(tally(40, "1"), tally(40, "2", "3"), old=old, own="nasa")
+    assert (day.posts, day.cost_usd) == (80, usd)
