@@ -85,9 +85,16 @@ class Row:
     def cells(self, handles: Iterable[str]) -> list[Cell]:
         lines = states.by_handle(self.line)
         return [
-            Cell(states.of_account(line, self.state, self.line, handle in self.asking.wanted), line)
+            Cell(state, lines.get(handle.lower()))
+            for handle, state in zip(handles, self.states(handles), strict=True)
+        ]
+
+    def states(self, handles: Iterable[str]) -> list[State]:
+        """The accounts' states alone: of a year that is all there is room for."""
+        lines, wanted = states.by_handle(self.line), self.asking.wanted
+        return [
+            states.of_account(lines.get(handle), self.state, self.line, handle in wanted)
             for handle in map(str.lower, handles)
-            for line in [lines.get(handle)]
         ]
 
     @property
@@ -229,7 +236,7 @@ def year(first: Day, now: datetime) -> dict[str, Any]:
     span = Span.look(first, last, now)
     begun = [number for number in range(12, 0, -1) if date(first.date.year, number, 1) <= now.date()]
     months = [[row for row in span.rows if row.day.date.month == number] for number in begun or [1]]
-    cells = [[row.cells(span.handles) for row in rows] for rows in months]
+    found = [[row.states(span.handles) for row in rows] for rows in months]
     names = [f"{rows[0].day.date:%Y-%m}" for rows in months]
     bills = [bill.of_month(name, span.landed, span.ledger) for name in names]
     return {
@@ -242,7 +249,7 @@ def year(first: Day, now: datetime) -> dict[str, Any]:
         "billed": sum(each.spent for each in bills),
         "differing": sorted({bill.difference_in_words(*found) for each in bills for found in each.differing}),
         "accounts": [
-            (handle, [_strip([day[number].state for day in of_month]) for of_month in cells])
+            (handle, [_strip([of_day[number] for of_day in of_month]) for of_month in found])
             for number, handle in enumerate(span.handles)
         ],
         "told": _summary([row for row in span.rows if row.asking.is_over]),
