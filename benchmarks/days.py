@@ -91,11 +91,11 @@ def main() -> int:
         initdb()
         from include.twitter import days, lake
         from include.twitter.day import Day
-        from include.twitter.page import site, views
+        from include.twitter.page import site, span, views
 
         def timed(name: str, s3_ms: int, index: str, goal: float | None) -> None:
             first = {"year": Day.parse(f"{YEAR}-01-01"), "month": Day.parse(f"{YEAR}-11-01")}[name]
-            views.forget_lake()  # as in a new API server
+            span.forget_lake()  # as in a new API server
             began = monotonic()
             text = site.pages.get_template(f"{name}.html").render(
                 here="", airflow="", dag="twitter", **getattr(views, name)(first, NOW)

@@ -326,7 +326,7 @@ class Receipt(Struct, kw_only=True):
         return [account for account in self.accounts if account.outcome == "unavailable"]
 
 
-class AccountLine(Struct, frozen=True):
+class AccountLine(Struct, frozen=True, gc=False):  # a year has tens of thousands, and none holds another
     """What an index tells of one account of a day."""
 
     username: str

@@ -23,7 +23,7 @@ from markupsafe import Markup
 from include.twitter import run, settings
 from include.twitter.day import FIRST_POST, Day
 from include.twitter.errors import BadDay, PipelineError
-from include.twitter.page import bill, views
+from include.twitter.page import bill, span, views
 from include.twitter.page.runs import DAG
 from include.twitter.page.states import Stretch
 
@@ -124,7 +124,7 @@ def _page(request: Request, template: str, look: Callable[[], dict[str, Any]]) -
     try:
         return _filled(request, template, 200, **look())
     except PipelineError as error:
-        views.forget_lake()
+        span.forget_lake()
         return _sentence(request, 503, str(error))
     except msgspec.DecodeError as error:
         return _sentence(request, 503, f"A record in the bucket is not of this version: {error}")
