@@ -1,6 +1,6 @@
 # Bare `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run up test check test-stackless lint format docs versions audit image deploy secrets connect password upgrade teardown \
+.PHONY: help run up test check test-stackless lint format docs pictures versions audit image deploy secrets connect password upgrade teardown \
 	test-deploy test-hands lock raise clean
 
 PYTHON ?= python3
@@ -52,6 +52,9 @@ format: $(INSTALLED) ## Format the code
 
 docs: $(INSTALLED) ## Write the generated tables, schemas and Glue template anew
 	$(BIN)/python -m docs.tables
+
+pictures: $(INSTALLED) $(MINISTACK_INSTALLED) ## Take the pictures of README and docs anew, in Chromium: minutes
+	$(BIN)/python -m pytest tests/e2e/test_pictures.py -m pictures
 
 versions: $(VERSIONS:%=.local/py%/.installed) ## Run the tests that need no stack on Python 3.11, 3.12 and 3.13
 	@.ci/versions $(VERSIONS)

@@ -22,6 +22,7 @@ again by itself.
 - *A day:* Trigger with `day`. Type the day into *Run ID* too (`manual__2026-11-18`): the list then names it.
 - *A range:* Trigger `twitter_plan`: it tells the price first, and asks. Or Trigger → Backfill.
 - *A new account and its past:* add it to `twitter_handles`, Trigger `twitter_plan`.
+- *One account of a day:* Trigger with `day` and *Only these accounts*; what else the day has stays.
 - *Bought afresh:* Trigger with `day` and *Buy again*.
 - *Which days are landed, what they cost:* **Days**, in the menu.
 
@@ -33,6 +34,7 @@ again by itself.
 - An account keeps its rows in a landed day after it has left `twitter_handles`; `twitter_accept_shrink` and a clear
   of `extract` let it go.
 - *Proof* in the receipt: whether X's own count is equal to what arrived, account by account.
+- A green `load` tells the assets `twitter_refined_tweets`, and `twitter_days` with the day as partition.
 
 **What it needs**
 

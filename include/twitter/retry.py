@@ -42,8 +42,6 @@ class AsTheErrorSays(RetryPolicy):
             return RetryDecision.retry(backoff(used), "Airflow's API server is away")
         if isinstance(exception, TryLater):
             wait = exception.at - now() if exception.at else timedelta(0)
-            if isinstance(exception, Busy):  # who buys for hours puts its time off again and again
-                wait = max(wait, backoff(used))
             if wait <= timedelta(0):
                 return RetryDecision.retry(backoff(used), type(exception).__doc__)
             wait = min(wait, LONGEST_DELAY)
@@ -75,17 +73,20 @@ def tell(context: Mapping[str, Any]) -> None:
 
 @contextmanager
 def no_try_for_progress(has_progress: Callable[[], bool], clock: Callable[[], datetime]) -> Iterator[None]:
-    """Let a try that got further and has to wait come back without having counted as one.
+    """Let a try that got further and has to wait, or that finds another at work, come back uncounted.
 
-    With one request a rate window, a day of many accounts has more windows than Airflow has tries.
+    With one request a rate window, a day of many accounts has more windows than Airflow has tries; and who
+    buys the day beside it takes as long as it takes, or is found to be gone at the end of a turn.
     """
     try:
         yield
     except TryLater as error:
-        if isinstance(error, InDoubt) or not has_progress():
+        is_anothers_turn = isinstance(error, Busy) and error.at is not None
+        if isinstance(error, InDoubt) or not (is_anothers_turn or has_progress()):
             raise
         wait = min(max((error.at or clock()) - clock(), FIRST_DELAY), LONGEST_DELAY)
-        log.warning("%s Something was bought: it goes on at %s UTC", error, f"{clock() + wait:%H:%M:%S}")
+        why = "It is looked at again" if is_anothers_turn else "Something was bought: it goes on"
+        log.warning("%s %s at %s UTC", error, why, f"{clock() + wait:%H:%M:%S}")
         raise AirflowRescheduleException(clock() + wait) from error
 
 

@@ -82,9 +82,15 @@ class Airflow:
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
 
-    def trigger(self, day: str | None = None, logical_date: str | None = None, **more: Any) -> str:
+    def trigger(
+        self,
+        day: str | None = None,
+        logical_date: str | None = None,
+        dag_run_id: str | None = None,
+        **more: Any,
+    ) -> str:
         conf = ({"day": day} if day else {}) | more
-        asked = {"logical_date": logical_date, "conf": conf}
+        asked = {"logical_date": logical_date, "conf": conf, "dag_run_id": dag_run_id}
         return self.call("POST", "/dags/twitter/dagRuns", json=asked)["dag_run_id"]
 
     def backfill(self, first: str, last: str, **more: Any) -> dict[str, str]:

@@ -70,11 +70,8 @@ def test_a_reset_that_is_far_away_is_not_waited_for_longer_than_the_longest_dela
     assert decision.reason == "It is tried again at 12:30:00 UTC"
 
 
-def test_another_writer_is_waited_for_longer_each_time_and_never_less_than_its_turn():
-    soon = datetime.now(UTC) + timedelta(seconds=40)
-    waits = [decided(Busy("2026-11-18 is being bought", at=soon), used).retry_delay for used in (1, 2, 3, 25)]
-    assert all(timedelta(seconds=30) < wait <= timedelta(seconds=40) for wait in waits[:2])
-    assert waits[2:] == [4 * FIRST_DELAY, LONGEST_DELAY]
+def test_who_came_second_to_a_write_backs_off():
+    assert decided(Busy("was written by somebody else meanwhile"), 3).retry_delay == 4 * FIRST_DELAY
 
 
 def test_a_reset_that_has_passed_never_asks_for_a_wait_of_nothing():
@@ -195,10 +192,19 @@ def test_it_comes_back_neither_at_once_nor_late(at, wait):
     assert comes_back(RateLimited("X answered 429.", at=at)) == NOW + wait
 
 
+def test_another_that_is_at_work_is_waited_for_as_long_as_it_takes(caplog):
+    until = NOW + timedelta(seconds=40)
+    with pytest.raises(AirflowRescheduleException) as back, no_try_for_progress(lambda: False, lambda: NOW):
+        raise Busy("2026-11-18 is being bought.", at=until)
+    assert back.value.reschedule_date == until
+    assert caplog.messages == ["2026-11-18 is being bought. It is looked at again at 01:30:40 UTC"]
+
+
 @pytest.mark.parametrize(
     ("error", "progress"),
     [
         (RateLimited("X answered 429.", at=NOW), False),
+        (Busy("was written by somebody else meanwhile"), False),
         (PlatformOutage("S3 is away"), False),
         (KeysInDoubt("X answered 401."), True),
         (BadSetting("Variable twitter_bucket", "not set", "acme-twitter-lake"), True),

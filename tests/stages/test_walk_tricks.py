@@ -172,7 +172,7 @@ def test_an_account_that_stays_short_lands_and_says_so(pipeline, x, caplog):
     landed = pipeline.load(staged)
 
     assert x.asked() == ["users", "timeline", "token", "count", "search"]
-    assert landed["proof"] == {"posts_30_short": "short"}
+    assert (landed["proof"], landed["differing"]) == ({"short": 1}, ["posts_30_short"])
     assert pipeline.accounts(bought)["posts_30_short"]["counted"] == 33
     assert "posts_30_short: X counts 33 posts, 30 arrived" in caplog.text
 
