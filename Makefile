@@ -54,7 +54,7 @@ docs: $(INSTALLED) ## Write the generated tables, schemas and Glue template anew
 	$(BIN)/python -m docs.tables
 
 pictures: $(INSTALLED) $(MINISTACK_INSTALLED) ## Take the pictures of README and docs anew, in Chromium: minutes
-	$(BIN)/python -m pytest tests/e2e/test_pictures.py -m pictures
+	.ci/on-date "2026-11-29 09:00" $(BIN)/python -m pytest tests/e2e/test_pictures.py -m pictures
 
 versions: $(VERSIONS:%=.local/py%/.installed) ## Run the tests that need no stack on Python 3.11, 3.12 and 3.13
 	@.ci/versions $(VERSIONS)
