@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 
@@ -46,7 +47,7 @@ def test_a_red_load_is_told_with_day_reason_and_a_link_that_leads_to_its_log(
     assert reason.startswith(
         f"Nothing is published: no account of {empty_day} could be read. suspended_one: "
     )
-    assert link.startswith(f"{stack.url}/dags/twitter/runs/{run}/tasks/load")
+    assert link.startswith(f"{stack.url}/dags/twitter/runs/{quote(run)}/tasks/load")
     assert PATH not in log
 
 

@@ -268,7 +268,7 @@ def test_three_clicks_from_airflow_to_the_log_that_says_why(landed, airflow, var
     variables(twitter_handles="posts_5_fine, suspended_one")
     run = airflow.trigger(day=empty_day)
     assert airflow.wait(run) == "failed"
-    page.get_by_role("link", name="Days").click()
+    page.get_by_role("link", name="Days", exact=True).click()
     frame = page.frame_locator("iframe")
     if frame.get_by_role("heading", level=1).inner_text() != f"{date.fromisoformat(empty_day):%B %Y}":
         frame.get_by_role("link", name="‹").click()

@@ -178,8 +178,8 @@ def whole_bucket(stand_ins) -> Bucket:
 @pytest.fixture
 def bucket(whole_bucket) -> Bucket:
     """The bucket, where no account is remembered, nothing was spent and no day has landed."""
-    for kind in ("ledger", "accounts", "receipts", "raw", "days", "plans"):
-        whole_bucket.delete(f"twitter_{kind}/")
+    for kind in ("", "_ledger", "_accounts", "_receipts", "_raw", "_days", "_plans"):
+        whole_bucket.delete(f"twitter{kind}/")
     return whole_bucket
 
 
