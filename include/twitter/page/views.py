@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from include.twitter import settings
+from include.twitter import roster, settings
 from include.twitter.day import Day
 from include.twitter.errors import PipelineError
 from include.twitter.lake import Lake
@@ -131,8 +131,9 @@ def _prices(manifest: Manifest | None, receipt: Receipt | None, span: Span) -> d
     """What each clear costs; None where the settings that decide about it cannot be read."""
 
     def wished() -> price.Wish:
-        asked = Asked(settings.handles(), settings.tweet_limit(), settings.threads())
-        return price.Wish(asked, settings.own_handle(), settings.budgets()[settings.RUN_BUDGET.name])
+        accounts = roster.read(span.lake)
+        asked = Asked(accounts.handles, settings.tweet_limit(), settings.threads())
+        return price.Wish(asked, accounts.own_handle, settings.budgets()[settings.RUN_BUDGET.name])
 
     try:
         wish = wished()
