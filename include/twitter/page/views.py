@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from include.twitter import roster, settings
+from include.twitter import days, roster, settings, usage
 from include.twitter.day import Day
 from include.twitter.errors import PipelineError
 from include.twitter.lake import Lake
@@ -30,6 +30,7 @@ def month(first: Day, now: datetime) -> dict[str, Any]:
     span = Span.look(first, last, now)
     name = f"{first.date:%Y-%m}"
     month_bill = bill.of_month(name, span.landed, span.ledger)
+    pace = usage.pace_in_words(month_bill.spent, span.cap or 0, now) if name == f"{now:%Y-%m}" else ""
     rows = list(reversed([row for row in span.rows if row.day.date <= now.date()] or span.rows))
     return {
         "title": f"{first.date:%B %Y}",
@@ -39,12 +40,19 @@ def month(first: Day, now: datetime) -> dict[str, Any]:
         "span": span,
         "rows": rows,
         "told": _summary(rows),
-        "bill": bill.in_words(month_bill, span.cap),
+        "bill": [*bill.in_words(month_bill, span.cap), pace],
+        "meter": _meter(span.lake, name),
         "differing": [bill.difference_in_words(*found) for found in month_bill.differing],
         "incomplete": _incomplete(rows),
         "red": [row for row in rows if row.state.word == "red"],
         "legend": states,
     }
+
+
+def _meter(lake: Lake, month: str) -> list[str]:
+    """X's own count of the month beside the ledger, as it was compared last."""
+    told = days.usage(lake, month)
+    return [usage.in_words(told), usage.cap_in_words(told)] if told else []
 
 
 def _summary(rows: list[Row]) -> str:
