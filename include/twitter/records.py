@@ -55,6 +55,16 @@ class Asked(Struct, frozen=True):
     """The latest N posts of an account; 0 is all."""
     threads: bool = False
     """Whether an account's replies to itself were wanted too."""
+    limits: dict[str, int] = field(default_factory=dict)
+    """Of the accounts, by handle in lower case, that have another limit than the others."""
+
+    def limit_of(self, handle: str) -> int:
+        """The latest N posts of this account; 0 is all."""
+        return self.limits.get(handle.lower(), self.tweet_limit)
+
+    def lowest(self, handles: Iterable[str]) -> int:
+        """The lowest limit of these accounts; 0 where none has one."""
+        return min(filter(None, map(self.limit_of, handles)), default=0)
 
 
 class AccountRead(Struct, kw_only=True):

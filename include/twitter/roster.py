@@ -2,10 +2,10 @@
 
 Read once a task, so that all of it sees the same accounts. A file is one line an account:
 
-    handle,group,own
+    handle,group,limit,own
     # who buys it, and why, may stand here
-    NASA,space,
-    acme_press,press,yes
+    NASA,space,,
+    acme_press,press,0,yes
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from include.twitter import settings
 from include.twitter.errors import BadAccounts, BadSetting
 from include.twitter.lake import Lake
+from include.twitter.records import Asked
 
-COLUMNS = ("handle", "group", "own")
-EXAMPLE = "the first line handle,group,own and then acme_press,press,yes"
+COLUMNS = ("handle", "group", "limit", "own")
+EXAMPLE = "the first line handle,group,limit,own and then acme_press,press,50,yes"
 GROUP = "group:"
 YES, NO = ("yes", "true", "1"), ("", "no", "false", "0")
 LINES = re.compile("\r\n|\n|\r")
@@ -32,6 +33,8 @@ class Account:
 
     handle: str
     group: str = ""
+    limit: int | None = None
+    """The latest N posts of its day, 0 for all; None where it has that of all accounts."""
     own: bool = False
     """Whether it owns the X app, and its access token is used."""
 
@@ -45,6 +48,13 @@ class Roster:
     @property
     def handles(self) -> tuple[str, ...]:
         return tuple(account.handle for account in self.accounts)
+
+    def asked(self) -> Asked:
+        """What is wanted of a day, by these accounts and the settings."""
+        limit = settings.tweet_limit()
+        own = {account.handle.lower(): account.limit for account in self.accounts}
+        limits = {name: its for name, its in own.items() if its is not None and its != limit}
+        return Asked(self.handles, limit, settings.threads(), limits)
 
     def among(self, text: str) -> tuple[str, ...]:
         """The handles that a person names, one by one or as `group:press`; all where none is named.
@@ -156,11 +166,6 @@ def _columns(number: int, cells: list[str]) -> list[str]:
     names = [cell.lower() for cell in cells]
     if "handle" not in names:
         raise ValueError(f"line {number}: {','.join(cells)!r} names no column `handle`")
-    if "limit" in names:
-        raise ValueError(
-            f"line {number}: there is no limit of one account, twitter_tweet_limit is for all; "
-            "take the column `limit` out"
-        )
     if odd := [name for name in names if name not in COLUMNS or names.count(name) > 1]:
         raise ValueError(
             f"line {number}: {odd[0]!r} is no column, or stands there twice: they are {', '.join(COLUMNS)}"
@@ -179,4 +184,8 @@ def _account(number: int, columns: list[str], cells: list[str]) -> Account:
         raise ValueError(f"line {number}: own is {given['own']!r}, and neither yes nor no")
     if re.search("[,:]", given["group"]):
         raise ValueError(f"line {number}: a group has neither commas nor colons (found: {given['group']!r})")
-    return Account(handle, given["group"], own in YES)
+    try:
+        limit = settings.whole_number(given["limit"]) if given["limit"] else None
+    except ValueError as error:
+        raise ValueError(f"line {number}: limit {error}") from None
+    return Account(handle, given["group"], limit, own in YES)

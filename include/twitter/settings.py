@@ -156,7 +156,7 @@ def accounts() -> tuple[str, ...] | str:
 
 
 def tweet_limit() -> int:
-    return TWEET_LIMIT.read(_whole_number)
+    return TWEET_LIMIT.read(whole_number)
 
 
 def threads() -> bool:
@@ -393,7 +393,7 @@ def _bucket(text: str) -> str:
     return text
 
 
-def _whole_number(text: str) -> int:
+def whole_number(text: str) -> int:
     if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
         raise ValueError(f"{text!r} is no whole number from 0 up")
     return int(text)

@@ -1,9 +1,12 @@
 """Whose posts are collected: by the Variable, or by a file of accounts in the bucket."""
 
+import re
+
 import pytest
 
 from include.twitter import roster
 from include.twitter.errors import BadAccounts, BadSetting
+from include.twitter.records import Asked
 from include.twitter.roster import Account, parsed
 from tests.include.invented import MemoryLake
 
@@ -72,7 +75,7 @@ def test_a_file_tells_groups_and_whose_access_token_is_used():
         (b"handle;group\nNASA;space\n", "line 1: 'handle;group' names no column `handle`"),
         (b"handle,team\nNASA,space\n", "line 1: 'team' is no column, or stands there twice"),
         (b"handle,handle\nNASA,NASA\n", "line 1: 'handle' is no column, or stands there twice"),
-        (b"handle,limit\nNASA,50\n", "line 1: there is no limit of one account, twitter_tweet_limit is"),
+        (b"handle,limit\nNASA,\nesa,ten\n", "line 3: limit 'ten' is no whole number from 0 up"),
         (b"handle\nNASA\n\nNA SA\n", "line 4: 'NA SA': a handle is 1 to 15 letters, digits or underscores"),
         (b"handle,group\r\nNASA,space\r\n,press\r\n", "line 3: '': a handle is 1 to 15"),
         (b"handle\n# a comment\nNASA\nesa\nnasa\n", "line 5: nasa stands in line 3 already"),
@@ -88,8 +91,23 @@ def test_a_bad_line_is_named_by_its_number(filed, lake, data, said):
     with pytest.raises(BadSetting) as refused:
         filed(data)
     assert str(refused.value).startswith(f"Variable twitter_handles: {lake.url(KEY)}, {said}")
-    assert str(refused.value).endswith(
-        ". Example: the first line handle,group,own and then acme_press,press,yes"
+    assert str(refused.value).endswith(f". Example: {roster.EXAMPLE}")
+
+
+def test_the_example_is_a_file_that_is_taken():
+    first, then = re.findall(r"\S*,\S*", roster.EXAMPLE)
+    assert parsed(f"{first}\n{then}".encode()) == [Account("acme_press", "press", 50, own=True)]
+
+
+def test_a_limit_of_an_account_is_another_than_that_of_all(filed, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_VAR_TWITTER_TWEET_LIMIT", "50")
+    asked = filed(b"handle,limit\nNASA,\nesa,0\nJAXA,50\nCNES_fr,200\n").asked()
+    assert asked == Asked(("NASA", "esa", "JAXA", "CNES_fr"), 50, False, {"esa": 0, "cnes_fr": 200})
+    assert [asked.limit_of(handle) for handle in ("NASA", "ESA", "JAXA", "CNES_fr")] == [50, 0, 50, 200]
+    assert (asked.lowest(["esa", "CNES_fr"]), asked.lowest(["esa"]), asked.lowest(["esa", "NASA"])) == (
+        200,
+        0,
+        50,
     )
 
 

@@ -19,7 +19,7 @@ from include.twitter.extract.money import Caps, Money
 from include.twitter.extract.planned import Planned, planned
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.x import X
-from include.twitter.records import AccountRead, Asked
+from include.twitter.records import AccountRead
 from include.twitter.retry import no_try_for_progress
 from include.twitter.run import Run, wait_until_settled
 
@@ -39,7 +39,7 @@ def extract(run: Run) -> dict[str, Any]:
     run.day.require_collectable(run.now())
     here = lake.deployed()
     accounts = roster.read(here)
-    asked = Asked(accounts.handles, settings.tweet_limit(), settings.threads())
+    asked = accounts.asked()
     only = accounts.among(run.accounts) if run.accounts else ()
     caps = Caps(*settings.budgets().items())
     access, own = settings.x_access(), accounts.own_handle
@@ -55,7 +55,7 @@ def extract(run: Run) -> dict[str, Any]:
         return purchase.summary()
     old = run.day.start < run.now() - TIMELINE_DAYS
     with no_try_for_progress(lambda: purchase.got_further, run.now), purchase.turn():
-        collection = Collection(purchase, asked.tweet_limit, old, plan)
+        collection = Collection(purchase, old, plan)
         collection.resume()
         read: list[AccountRead] = []
         with Money(here, purchase.name, caps, purchase.bought, run.now) as money:

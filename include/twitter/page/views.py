@@ -15,7 +15,7 @@ from include.twitter.lake import Lake
 from include.twitter.page import bill, price, runs, states
 from include.twitter.page.span import Row, Span
 from include.twitter.page.states import State
-from include.twitter.records import AccountReceipt, Asked, Manifest, Receipt, decoded
+from include.twitter.records import AccountReceipt, Manifest, Receipt, decoded
 
 FIRST_ROWS, FIRST_BYTES = 5, 1 << 16
 """Of a day's table, and so many bytes of it are read for them: it may be large."""
@@ -140,8 +140,7 @@ def _prices(manifest: Manifest | None, receipt: Receipt | None, span: Span) -> d
 
     def wished() -> price.Wish:
         accounts = roster.read(span.lake)
-        asked = Asked(accounts.handles, settings.tweet_limit(), settings.threads())
-        return price.Wish(asked, accounts.own_handle, settings.budgets()[settings.RUN_BUDGET.name])
+        return price.Wish(accounts.asked(), accounts.own_handle, settings.budgets()[settings.RUN_BUDGET.name])
 
     try:
         wish = wished()

@@ -60,7 +60,7 @@ def quote(range_: Range) -> dict[str, Any]:
 def _made(here: Lake, range_: Range, caps: Caps) -> Plan:
     """The plan of the days, from what is there and what X counts."""
     accounts = roster.read(here)
-    everybody = Asked(accounts.handles, settings.tweet_limit(), settings.threads())
+    everybody = accounts.asked()
     asked = replace(everybody, handles=accounts.among(range_.accounts))
     access, accepted = settings.x_access(), settings.accept_id()
     own = accounts.own_handle if access.user else ""
