@@ -31,9 +31,8 @@ def price(
 ):
     found = Found(DAY, missing, missing, {line.username.lower(): line for line in lines}, 0.0)
     habits = Habits(Counter({"": edits[1]}), Counter({"": edits[0]}))
-    return priced(
-        found, IDS, tallies, Asked(tuple(IDS), limit, threads, limits or {}), habits, old=old, own=own
-    )
+    asked = Asked(tuple(IDS), limit, threads, limits or {})
+    return priced(found, IDS, tallies, asked, habits, old=old, own=own)
 
 
 def test_a_group_within_the_limit_costs_what_x_counts_and_is_one_request():
