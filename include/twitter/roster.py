@@ -91,7 +91,6 @@ class Roster:
             raise BadAccounts(f"accounts={text!r}: Variable twitter_handles has no group {group!r}. {known}.")
         return {account.handle.lower() for account in self.accounts if account.group == group}
 
-    @property
     def own_handle(self) -> str:
         """The account whose posts are one's own, in lower case: by the file or by twitter_own_handle."""
         named = {account.handle.lower() for account in self.accounts if account.own}

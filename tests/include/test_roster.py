@@ -157,14 +157,14 @@ def test_a_variable_has_no_groups(named):
 
 @pytest.mark.parametrize(("own", "found"), [("", "acme_press"), ("ACME_press", "acme_press")])
 def test_ones_own_account_is_that_of_the_file(filed, own, found):
-    assert filed(FILE, own).own_handle == found
+    assert filed(FILE, own).own_handle() == found
 
 
 def test_without_a_file_ones_own_account_is_that_of_the_variable(named):
-    assert named("NASA", own="NASA").own_handle == "nasa"
-    assert named("NASA").own_handle == ""
+    assert named("NASA", own="NASA").own_handle() == "nasa"
+    assert named("NASA").own_handle() == ""
 
 
 def test_an_access_token_is_one_accounts(filed):
     with pytest.raises(BadSetting, match="the file of accounts name acme_press and nasa, and an access"):
-        _ = filed(FILE, own="NASA").own_handle
+        filed(FILE, own="NASA").own_handle()

@@ -7,6 +7,7 @@ import pytest
 
 from include.twitter import usage
 from include.twitter.day import Day
+from include.twitter.extract.money import PRICES
 from include.twitter.records import Bought, LedgerEntry, Usage
 from include.twitter.usage import Counted, compared, counted
 
@@ -168,6 +169,10 @@ def test_a_difference_is_told_in_posts_and_per_cent(parted, said):
 
 
 # How long the caps last
+
+
+def test_what_was_lost_is_told_in_posts_at_their_price():
+    assert PRICES["posts"] == usage.MILLS_A_POST
 
 
 def test_xs_own_cap_is_told_with_the_days_that_are_left():

@@ -42,7 +42,7 @@ def extract(run: Run) -> dict[str, Any]:
     asked = accounts.asked()
     only = accounts.among(run.accounts) if run.accounts else ()
     caps = Caps(*settings.budgets().items())
-    access, own = settings.x_access(), accounts.own_handle
+    access, own = settings.x_access(), accounts.own_handle()
     may_leave, accepted = run.day in settings.accept_shrink(), settings.accept_id()
     wait_until_settled(run.day, settings.settling(), run.now())
     plan = planned(here, run.plan, run.day) if run.plan else Planned()

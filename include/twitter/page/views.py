@@ -140,7 +140,8 @@ def _prices(manifest: Manifest | None, receipt: Receipt | None, span: Span) -> d
 
     def wished() -> price.Wish:
         accounts = roster.read(span.lake)
-        return price.Wish(accounts.asked(), accounts.own_handle, settings.budgets()[settings.RUN_BUDGET.name])
+        cap = settings.budgets()[settings.RUN_BUDGET.name]
+        return price.Wish(accounts.asked(), accounts.own_handle(), cap)
 
     try:
         wish = wished()

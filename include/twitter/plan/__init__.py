@@ -63,7 +63,7 @@ def _made(here: Lake, range_: Range, caps: Caps) -> Plan:
     everybody = accounts.asked()
     asked = replace(everybody, handles=accounts.among(range_.accounts))
     access, accepted = settings.x_access(), settings.accept_id()
-    own = accounts.own_handle if access.user else ""
+    own = accounts.own_handle() if access.user else ""
     _require_settled(range_, Day.latest_settled(range_.now(), settings.settling()))
     found = survey(here, range_, everybody, asked.handles)
     if not any(day.unlanded for day in found.days):
