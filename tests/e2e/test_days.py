@@ -87,7 +87,7 @@ def test_a_red_day_names_the_log_that_says_why(airflow, variables, empty_day, da
 
 
 def test_the_month_tells_what_x_has_counted_beside_the_ledger(airflow, landed, variables, days):
-    variables(twitter_deadline="00:00")
+    variables(twitter_deadline="00:00", twitter_month_budget_usd="1000")
     asked = {"logical_date": None, "conf": {}}
     run = airflow.call("POST", "/dags/twitter_watch/dagRuns", json=asked)["dag_run_id"]
     path = f"/dags/twitter_watch/dagRuns/{run}/taskInstances/meter"
