@@ -93,7 +93,8 @@ DAYS = Asset("twitter_days")
             None,
             type=["null", "string"],
             title="Only these accounts",
-            description="Handles of twitter_handles, for example NASA, esa: the others stay as they are. Empty is all.",
+            description="Handles of twitter_handles, for example NASA, esa, or a group of its file, group:press: "
+            "the others stay as they are. Empty is all.",
         ),
         "plan": Param(
             None,

@@ -95,7 +95,7 @@ def test_the_month_tells_what_x_has_counted_beside_the_ledger(airflow, landed, v
     months = dict.fromkeys([str(TODAY - timedelta(days=1))[:7], f"{TODAY:%Y-%m}"])
     said = unescape(" ".join(words(days.get(f"/month/{month}").text) for month in months))
     assert re.search(r"X's meter: X's own meter has [\d,]+ posts from \S+ to \S+, the ledger explains", said)
-    assert re.search(r"At this pace, \$[\d.]+ a day, the cap of \$[\d.]+ ", said)
+    assert re.search(r"At this pace, \$[\d.,]+ a day, the cap of \$1,000.00 ", said)
 
 
 @pytest.mark.parametrize("path", ["/month/2009-01", "/year/2009", "/day/2009-01-01"])
