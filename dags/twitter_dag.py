@@ -46,7 +46,7 @@ again by itself.
 #### Settings (Admin → Variables)
 
 - `twitter_bucket`: the S3 bucket, the pipeline's own
-- `twitter_handles`: the accounts: handles with commas between, or a JSON list; with or without `@`
+- `twitter_handles`: the accounts: handles with commas between, or a JSON list; or a file of them, `s3://<bucket>/…/accounts.csv`
 - `twitter_tweet_limit` (100): the latest N posts of an account's day; 0 is no limit
 - `twitter_run_budget_usd` (5): hard cap in US dollars on what one purchase of a day may cost, over all its runs; 0 is no cap
 - `twitter_month_budget_usd` (100): hard cap in US dollars on what is spent in a UTC month, over all days; 0 is no cap
@@ -95,7 +95,8 @@ DAYS = Asset("twitter_days")
             None,
             type=["null", "string"],
             title="Only these accounts",
-            description="Handles of twitter_handles, for example NASA, esa: the others stay as they are. Empty is all.",
+            description="Handles of twitter_handles, for example NASA, esa, or a group of its file, group:press: "
+            "the others stay as they are. Empty is all.",
         ),
         "plan": Param(
             None,

@@ -63,7 +63,8 @@ from include.twitter.retry import FIRST_DELAY, RETRIES, AsTheErrorSays, last_wor
             None,
             type=["null", "string"],
             title="Only these accounts",
-            description="Handles of twitter_handles with commas between, for example NASA, esa. Empty means all.",
+            description="Handles of twitter_handles with commas between, for example NASA, esa, or a group of "
+            "its file, group:press. Empty means all.",
         ),
     },
     default_args={

@@ -1,14 +1,22 @@
 """
-### Is yesterday landed?
+### Is yesterday landed, and does X count what the ledger has?
 
-Waits until `twitter_deadline` (06:00 UTC), holding no worker, and looks at the receipts in the bucket: it speaks
-also when no run of `twitter` was made, because the host was down or the DAG paused.
+Both wait until `twitter_deadline` (06:00 UTC), holding no worker, and speak also when no run of `twitter` was made,
+because the host was down or the DAG paused. Neither waits for the other, and both are free.
+
+**watch** looks at the receipts in the bucket.
 
 - **Green:** the day is landed, and so are the 30 days before it.
 - **Red:** the last line of the log names the days that are not. Fill them, then clear `watch`.
-- **Who is told:** `twitter_alert_emails` and Connection `twitter_alert_webhook`, as of every failed stage.
 
-It calls S3 once, never X, and costs nothing.
+**meter** asks X how many posts it has counted this month, and holds that against the ledger.
+
+- **Green:** they part by no more than 2 %, or by no more than was told before, or X does not open its meter to these
+  keys: the log says which, and how long the caps last at this pace.
+- **Red:** another app of the project reads too, or the ledger lacks entries, or counts too many. It is told once, and
+  again where they part further.
+
+**Who is told:** `twitter_alert_emails` and Connection `twitter_alert_webhook`, as of every failed stage.
 """
 
 from datetime import timedelta
@@ -21,7 +29,7 @@ from include.twitter.timetable import Days
 
 @dag(
     dag_display_name="Twitter: is the day landed?",
-    description="Red where a day is not landed by its deadline.",
+    description="Red where a day is not landed by its deadline, or X counts other posts than the ledger has.",
     schedule=Days(),
     catchup=False,
     doc_md=__doc__,
@@ -42,7 +50,15 @@ def twitter_watch():
 
         watch()
 
+    @task(execution_timeout=timedelta(minutes=10))
+    def meter() -> None:
+        """Hold X's own count of the month's posts against the ledger."""
+        from include.twitter.meter import meter
+
+        meter()
+
     watch()
+    meter()
 
 
 twitter_watch()

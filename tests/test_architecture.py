@@ -1,4 +1,4 @@
-"""Imports run one way: dags → plan, page → the three boxes → edges → ground; no box knows another."""
+"""Imports run one way: dags → plan, page, meter → the three boxes → edges → ground; no box knows another."""
 
 import ast
 from pathlib import Path
@@ -8,10 +8,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "include" / "twitter"
 
-GROUND = {"answer", "day", "errors", "records"}
-EDGES = {"alert", "days", "lake", "retry", "run", "settings", "timetable", "watch"}
+GROUND = {"answer", "day", "errors", "records", "usage"}
+EDGES = {"alert", "days", "lake", "retry", "roster", "run", "settings", "timetable", "watch"}
 BOXES = {"extract", "transform", "load"}
-ABOVE = {"plan": {"extract"}, "page": {"extract"}}
+ABOVE = {"plan": {"extract"}, "page": {"extract"}, "meter": {"extract"}}
 """What stands above the boxes, and those that it knows."""
 PURE = GROUND | {
     "extract.counted", "extract.group", "extract.walk", "transform.contract", "transform.partition",

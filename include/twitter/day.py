@@ -21,6 +21,7 @@ FIRST_POST = date(2006, 3, 21)
 LEDGER = "twitter_ledger/"
 ACCOUNTS = "twitter_accounts/accounts.json"
 PLANS = "twitter_plans/"
+USAGE = "twitter_usage/"
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,10 @@ class Day:
     @property
     def receipt(self) -> str:
         return f"twitter_receipts/dt={self}/receipt.json"
+
+    @property
+    def usage(self) -> str:
+        return f"{USAGE}month={self.date:%Y-%m}/{self}.json"
 
     # What it is made from
 

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from include.twitter.day import LEDGER, Day
+from include.twitter.day import LEDGER, USAGE, Day
 from include.twitter.lake import Lake, Object
-from include.twitter.records import AccountLine, DayLine, DaysIndex, LedgerEntry, Receipt, decoded
+from include.twitter.records import AccountLine, DayLine, DaysIndex, LedgerEntry, Receipt, Usage, decoded
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,13 @@ def keep(lake: Lake, day: Day) -> None:
         lake.change(index_key(month), lambda data: msgspec.json.encode(_renewed(lake, month, _index(data))))
     except Exception:  # whatever it is, the day has landed, and is shown without the index too
         log.warning("The index of %s is not kept, so Days reads its receipts.", month, exc_info=True)
+
+
+def usage(lake: Lake, month: str, before: Day | None = None) -> Usage | None:
+    """X's meter beside the ledger as it was compared last in a month, of a day `before` one or of any."""
+    keys = [key for key in lake.keys(f"{USAGE}month={month}/") if not before or key < before.usage]
+    data = lake.read(keys[-1]) if keys else None
+    return decoded(data, Usage) if data else None
 
 
 def index_key(month: str) -> str:

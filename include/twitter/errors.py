@@ -84,6 +84,10 @@ class NotLanded(Refused):
     """A day is not landed by its deadline: fill it, then clear the task."""
 
 
+class MeterDiffers(Refused):
+    """X has counted other posts than the ledger has: look who else reads with the X app's keys."""
+
+
 class Shrunk(Refused):
     """Publishing would drop rows that are already landed: look, then accept the day by name."""
 

@@ -55,6 +55,16 @@ class Asked(Struct, frozen=True):
     """The latest N posts of an account; 0 is all."""
     threads: bool = False
     """Whether an account's replies to itself were wanted too."""
+    limits: dict[str, int] = field(default_factory=dict)
+    """Of the accounts, by handle in lower case, that have another limit than the others."""
+
+    def limit_of(self, handle: str) -> int:
+        """The latest N posts of this account; 0 is all."""
+        return self.limits.get(handle.lower(), self.tweet_limit)
+
+    def lowest(self, handles: Iterable[str]) -> int:
+        """The lowest limit of these accounts; 0 where none has one."""
+        return min(filter(None, map(self.limit_of, handles)), default=0)
 
 
 class AccountRead(Struct, kw_only=True):
@@ -361,7 +371,35 @@ class DaysIndex(Struct, kw_only=True):
     """By the UTC day, `YYYY-MM-DD`."""
 
 
-RECORDS = (Manifest, LedgerEntry, KnownAccount, Receipt, DaysIndex, Plan)
+class Usage(Struct, kw_only=True):
+    """X's own meter beside the ledger, from the first of the month to the end of a day."""
+
+    day: str
+    """The UTC day, `YYYY-MM-DD`."""
+    asked_at: Moment
+    counted: int
+    """Posts that X has counted for the project."""
+    apps: dict[str, int]
+    """The same of each of its apps, by X's id of it."""
+    least: int
+    """Posts that the ledger had before the day's last purchases: X has counted them for sure."""
+    most: int
+    """Posts that the ledger had when X was asked, with what was billed and lost."""
+    sure: int
+    """Of these: staged, and not of one's own account. X's next count has them for sure."""
+    apart: int = 0
+    """How many posts X counts above `most`, or below `least` (less than 0); 0 between them."""
+    told: int = 0
+    """How many of these an alert of the month has told."""
+    a_day: float
+    """Posts of a day, over the last seven, as X counts them."""
+    cap: int | None
+    """X's own, in posts."""
+    used: int | None
+    """Of it; X alone knows since when."""
+
+
+RECORDS = (Manifest, LedgerEntry, KnownAccount, Receipt, DaysIndex, Plan, Usage)
 
 
 def encoded(record: Any) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import time, timedelta
 from decimal import Decimal
@@ -17,13 +17,14 @@ from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
 from airflow.sdk.log import mask_secret
 
 from include.twitter.day import SETTLING, Day
-from include.twitter.errors import BadAccounts, BadSetting, PlatformOutage
+from include.twitter.errors import BadSetting, PlatformOutage
 
 X_CONNECTION = "twitter_default"
 AWS_CONNECTION = "aws_default"
 WEBHOOK_CONNECTION = "twitter_alert_webhook"
 X_HOST = "https://api.x.com"
 HANDLE = re.compile(r"[A-Za-z0-9_]{1,15}")
+NO_HANDLE = "a handle is 1 to 15 letters, digits or underscores"
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 BEFORE_THE_PAGE = "AIRFLOW_VAR_… and a secrets backend win over what stands here."
@@ -63,7 +64,7 @@ class Setting:
 BUCKET = Setting("twitter_bucket", "the S3 bucket, the pipeline's own", "acme-twitter-lake")
 HANDLES = Setting(
     "twitter_handles",
-    "the accounts: handles with commas between, or a JSON list; with or without `@`",
+    "the accounts: handles with commas between, or a JSON list; or a file of them, `s3://<bucket>/…/accounts.csv`",
     "NASA, esa",
 )
 TWEET_LIMIT = Setting(
@@ -146,33 +147,16 @@ def bucket() -> str:
     return BUCKET.read(_bucket)
 
 
-def handles() -> tuple[str, ...]:
-    """The accounts to collect, spelled as in the Variable, each once whatever its case."""
-    return HANDLES.read(_handles)
+def accounts() -> tuple[str, ...] | str:
+    """The accounts to collect, each once whatever its case; or the address of the file that names them.
 
-
-def handles_among(text: str) -> tuple[str, ...]:
-    """The accounts to collect that a person names, spelled as in the Variable; all where none is named.
-
-    One that is not collected is refused: the daily run would not keep it.
+    `roster.read` knows both.
     """
-    collected = {handle.lower(): handle for handle in handles()}
-    if not text.strip():
-        return tuple(collected.values())
-    try:
-        named = _handles(text.strip())
-    except ValueError as error:
-        raise BadAccounts(f"accounts={text!r} {error}. Example: NASA, esa") from None
-    if strange := [name for name in named if name.lower() not in collected]:
-        raise BadAccounts(
-            f"accounts={text!r}: Variable twitter_handles does not name {', '.join(strange)}. Add them there "
-            "first, so that the daily run keeps them; then trigger again."
-        )
-    return tuple(collected[name.lower()] for name in named)
+    return HANDLES.read(_accounts)
 
 
 def tweet_limit() -> int:
-    return TWEET_LIMIT.read(_whole_number)
+    return TWEET_LIMIT.read(whole_number)
 
 
 def threads() -> bool:
@@ -347,13 +331,27 @@ def _host(connection: Connection, setting: str) -> str:
     return f"{url.scheme}://{host}" + (f":{port}" if port else "")
 
 
+def _accounts(text: str) -> tuple[str, ...] | str:
+    if not text.lower().startswith("s3:"):
+        return _handles(text)
+    if not re.fullmatch(r"s3://[a-z0-9.-]+/\S(.*\S)?\.csv", text):
+        raise ValueError(f"{text!r} is no s3://bucket/key of a .csv file")
+    return text
+
+
 def _handles(text: str) -> tuple[str, ...]:
-    names = [name.strip().removeprefix("@") for name in _listed(text)]
-    names = [name for name in names if name]
-    if not names:
+    names = listed(text)
+    if not any(name.strip().removeprefix("@") for name in names):
         raise ValueError(f"names no account (found: {text!r})")
+    return as_handles(names)
+
+
+def as_handles(names: Iterable[str]) -> tuple[str, ...]:
+    """The names without white space and `@`, each once whatever its case; a ValueError where one is none."""
+    names = [name.strip().removeprefix("@") for name in names]
+    names = [name for name in names if name]
     if bad := [name for name in names if not HANDLE.fullmatch(name)]:
-        raise ValueError(f"{', '.join(map(repr, bad))}: a handle is 1 to 15 letters, digits or underscores")
+        raise ValueError(f"{', '.join(map(repr, bad))}: {NO_HANDLE}")
     first: dict[str, str] = {}
     for name in names:
         first.setdefault(name.lower(), name)
@@ -368,13 +366,13 @@ def _own_handle(text: str) -> str:
 
 
 def _pairs(text: str) -> frozenset[tuple[str, str]]:
-    pairs = [item.strip().removeprefix("@").partition("=") for item in _listed(text) if item.strip()]
+    pairs = [item.strip().removeprefix("@").partition("=") for item in listed(text) if item.strip()]
     if any(not HANDLE.fullmatch(name) or not re.fullmatch(r"[0-9]{1,19}", id_) for name, _, id_ in pairs):
         raise ValueError(f"{text!r} is no list of handles with their ids")
     return frozenset((name.lower(), id_) for name, _, id_ in pairs)
 
 
-def _listed(text: str) -> list[str]:
+def listed(text: str) -> list[str]:
     """The items of a comma-separated text or a JSON list."""
     if not text.startswith("["):
         return text.split(",")
@@ -395,7 +393,7 @@ def _bucket(text: str) -> str:
     return text
 
 
-def _whole_number(text: str) -> int:
+def whole_number(text: str) -> int:
     if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
         raise ValueError(f"{text!r} is no whole number from 0 up")
     return int(text)
@@ -432,7 +430,7 @@ def _time(text: str) -> timedelta:
 
 
 def _addresses(text: str) -> list[str]:
-    addresses = [item.strip() for item in _listed(text) if item.strip()]
+    addresses = [item.strip() for item in listed(text) if item.strip()]
     if odd := [address for address in addresses if not re.fullmatch(r"[^@\s]+@[^@\s]+", address)]:
         raise ValueError(f"{', '.join(map(repr, odd))}: no address")
     return addresses
@@ -440,6 +438,6 @@ def _addresses(text: str) -> list[str]:
 
 def _days(text: str) -> frozenset[Day]:
     try:
-        return frozenset(Day.parse(item.strip()) for item in _listed(text) if item.strip())
+        return frozenset(Day.parse(item.strip()) for item in listed(text) if item.strip())
     except ValueError as error:
         raise ValueError(f"{text!r} is no list of days ({error})") from error

@@ -19,7 +19,13 @@ DAYS_WATCHED = 31
 
 
 def watch() -> None:
-    """Wait for the deadline of the run's day, without a worker; NotLanded where one is late."""
+    """Wait for the deadline of the run's day; NotLanded where one is late."""
+    day, due = wait_until_due()
+    require_landed(lake.deployed(), day, due)
+
+
+def wait_until_due() -> tuple[Day, datetime]:
+    """The run's day and its deadline; until then the task is handed back, without a worker."""
     context = get_current_context()
     start = context.get("data_interval_start")  # none of a run by hand: it is for the day before
     day = Day.of(start) if start else Day.of(context["dag_run"].run_after).plus(-1)
@@ -27,7 +33,7 @@ def watch() -> None:
     if run.now() < due:
         log.info("%s is due at %s UTC: the task comes back then", day, f"{due:%Y-%m-%d %H:%M}")
         raise AirflowRescheduleException(due)
-    require_landed(lake.deployed(), day, due)
+    return day, due
 
 
 def require_landed(here: Lake, day: Day, due: datetime) -> None:

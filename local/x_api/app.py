@@ -9,6 +9,7 @@ Controls, for loopback only and without credentials:
     PUT /_control/latency            {"ms": 200}
     PUT /_control/rate_limit         {"limit": 5, "window": 2, "match": "/tweets"}; DELETE ends it
     PUT /_control/owners             {"acme_press": "posts_5_b"}: the handle is that account's; DELETE ends it
+    PUT /_control/usage              {"2026-11-18": 700}: posts that X has counted so far, by UTC day
     PUT /_control/clock              {"now": "2026-11-19T02:00:00+00:00"} stops it there; DELETE lets it go
 """
 
@@ -16,6 +17,7 @@ import asyncio
 import json
 import socket
 import struct
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -63,6 +65,9 @@ class StandIn:
     """Handles by user id: ids are hashes, so only those that were met (here, or in the log) can be read."""
     owners: dict[str, str] = field(default_factory=dict)
     """Accounts by the handle that they have taken over, named by the one that made their ids and posts."""
+    read: Counter[str] = field(default_factory=Counter)
+    """Posts billed by UTC day: one that is read twice in a day once, but for what only the log knows."""
+    read_today: tuple[str, set[str]] = field(default_factory=lambda: ("", set()))
     last_pages: dict[str, list[Body]] = field(default_factory=dict)
     """The posts of each walk's last page, kept while faults are ordered."""
 
@@ -71,7 +76,9 @@ class StandIn:
         if self.log and self.log.exists():
             for line in self.log.read_bytes().splitlines():
                 with suppress(orjson.JSONDecodeError):  # the last line of one that was killed
-                    handles.update(orjson.loads(line)["handles"])
+                    entry = orjson.loads(line)
+                    handles.update(entry["handles"])
+                    self.read[entry["time"][:10]] += entry["posts"]
         self.known.update((posts.user_id(handle), handle) for handle in handles)
 
     async def answer(self, request: Request, family: str, endpoint: Endpoint | None) -> Response:
@@ -79,6 +86,7 @@ class StandIn:
         line = f"{request.method} {request.url.path}?{request.url.query}"
         params, kind = dict(request.query_params), auth.claimed(request)
         ask = Ask(params, request.path_params, kind, self.clock(), line, self.known, self.owners)
+        ask.read = self.read
         form = await request.body()
         fault = self.faults.striking(line)
         if pause := self.latency + (fault.order.get("delay", 0) if fault else 0):
@@ -119,7 +127,15 @@ class StandIn:
             return _json(refusal.status, refusal.body, headers | refusal.headers)
         if "result_count" in body.get("meta", {}):
             ask.posts = body["meta"]["result_count"]
+            self._bill(str(ask.now.date()), body.get("data", []))
         return _json(200, body, headers)
+
+    def _bill(self, day: str, data: list[Body]) -> None:
+        if day != self.read_today[0]:
+            self.read_today = (day, set())
+        ids = {str(post.get("id")) for post in data if isinstance(post, dict)} - self.read_today[1]
+        self.read_today[1].update(ids)
+        self.read[day] += len(ids)
 
     def _bent(self, body: Body, fault: Fault | None, ask: Ask, path: str) -> Body:
         walk = str([path] + [ask.params.get(name) for name in ("query", "start_time", "end_time")])
@@ -189,6 +205,8 @@ class StandIn:
                 self.known.update((posts.user_id(handle), handle) for handle in self.owners)
             case "DELETE owners":
                 self.owners = {}
+            case "PUT usage":
+                self.read, self.read_today = Counter(order), ("", set())
             case "PUT clock":
                 self.clock = partial(datetime.fromisoformat, order["now"])
             case "DELETE clock":

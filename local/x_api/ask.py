@@ -1,6 +1,7 @@
 """One request to an endpoint: its parameters, read as strictly as X reads them."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -30,6 +31,8 @@ class Ask:
     handles: list[str] = field(default_factory=list)
     posts: int = 0
     users: int = 0
+    read: Mapping[str, int] = field(default_factory=dict)
+    """Posts that the whole stand-in has billed, by UTC day."""
 
     @property
     def token(self) -> str | None:
@@ -50,8 +53,8 @@ class Ask:
         if "expansions" in self.params:
             raise invalid("expansions", self.params["expansions"], "is not one of []")
 
-    def number(self, name: str, low: int, high: int) -> int:
-        text = self.params.get(name, "10")
+    def number(self, name: str, low: int, high: int, default: str = "10") -> int:
+        text = self.params.get(name, default)
         if text.isdecimal() and low <= int(text) <= high:
             return int(text)
         raise invalid(name, text, f"is not between {low} and {high}")

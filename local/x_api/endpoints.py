@@ -21,6 +21,7 @@ COUNTED = timedelta(days=31)
 """What one answer of the archive's counts holds, in whatever steps: the newest days first."""
 TIMELINES_BEGIN = datetime(2010, 11, 6, tzinfo=UTC)
 X_BEGINS = datetime(2006, 3, 21, tzinfo=UTC)
+PROJECT, APP = "1", "2"
 STEPS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 EXCLUDABLE = {"retweets": "retweeted", "replies": "replied_to"}
 QUERY = re.compile(r"\(?(from:\w{1,19}(?: OR from:\w{1,19})*)\)?((?: -is:(?:retweet|reply))*)")
@@ -92,10 +93,24 @@ def counts_all(ask: Ask) -> Body:
 
 
 def usage(ask: Ask) -> Body:
-    """A constant: it is there to be refused to OAuth 1.0a."""
+    """What the stand-in has billed, by UTC day: of a project with one app, whose month is the calendar's."""
     ask.require_bearer()
     ask.allow("days", "usage.fields")
-    return {"data": {"cap_reset_day": 1, "project_cap": 3_000_000, "project_id": "1", "project_usage": 0}}
+    wanted = ask.params.get("usage.fields", "").split(",")
+    today = ask.now.date()
+    days = [str(today - timedelta(days=back)) for back in range(ask.number("days", 1, 90, "7"))]
+    found = [{"date": f"{day}T00:00:00.000Z", "usage": ask.read.get(day, 0)} for day in days]
+    whole: Body = {
+        "cap_reset_day": 1,
+        "project_cap": 3_000_000,
+        "project_id": PROJECT,
+        "project_usage": sum(posts for day, posts in ask.read.items() if day[:7] == str(today)[:7]),
+        "daily_project_usage": {"project_id": int(PROJECT), "usage": found},
+        "daily_client_app_usage": [
+            {"client_app_id": APP, "usage": found, "usage_result_count": len(found)},
+        ],
+    }
+    return {"data": {name: told for name, told in whole.items() if "daily" not in name or name in wanted}}
 
 
 # Path, family of rate limits, answer.

@@ -10,7 +10,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
+from html import unescape
 
 import httpx
 import pytest
@@ -83,6 +84,18 @@ def test_a_red_day_names_the_log_that_says_why(airflow, variables, empty_day, da
     assert re.search(r'runs/manual__[^"]*/tasks/load" target="_top">log of load', page)
     month = words(days.get(f"/month/{empty_day[:7]}").text)
     assert re.search(r"Incomplete accounts: \d+ suspended_one", month)
+
+
+def test_the_month_tells_what_x_has_counted_beside_the_ledger(airflow, landed, variables, days):
+    variables(twitter_deadline="00:00", twitter_month_budget_usd="1000")
+    asked = {"logical_date": None, "conf": {}}
+    run = airflow.call("POST", "/dags/twitter_watch/dagRuns", json=asked)["dag_run_id"]
+    path = f"/dags/twitter_watch/dagRuns/{run}/taskInstances/meter"
+    eventually(lambda: airflow.call("GET", path)["state"], lambda state: state == "success", 90)
+    months = dict.fromkeys([str(TODAY - timedelta(days=1))[:7], f"{TODAY:%Y-%m}"])
+    said = unescape(" ".join(words(days.get(f"/month/{month}").text) for month in months))
+    assert re.search(r"X's meter: X's own meter has [\d,]+ posts from \S+ to \S+, the ledger explains", said)
+    assert re.search(r"At this pace, \$[\d.,]+ a day, the cap of \$1,000.00 ", said)
 
 
 @pytest.mark.parametrize("path", ["/month/2009-01", "/year/2009", "/day/2009-01-01"])

@@ -129,7 +129,7 @@ class Try:
         self.now = RECEIVED
         run = Run(DAY, "c0ffee123456", lambda: self.now)
         self.purchase = Purchase(lake, run, Asked(handles, limit), may_leave=False)
-        self.collection = Collection(self.purchase, limit, old)
+        self.collection = Collection(self.purchase, old)
         self.stopped = stopped or Event()
 
     @contextmanager

@@ -70,6 +70,10 @@ def test_what_is_bought_belongs_to_the_day_and_what_is_staged_to_the_run():
     assert LEDGER == "twitter_ledger/"
 
 
+def test_what_x_has_counted_lies_by_its_month():
+    assert DAY.usage == "twitter_usage/month=2026-11/2026-11-18.json"
+
+
 def test_a_plan_lies_beside_what_its_run_was_told():
     assert plan_key("450239e2d3b8") == "twitter_plans/450239e2d3b8/plan.json"
 

@@ -19,7 +19,7 @@ from airflow.secrets import BaseSecretsBackend
 
 from include.twitter import settings
 from include.twitter.day import Day
-from include.twitter.errors import BadAccounts, BadSetting, PlatformOutage
+from include.twitter.errors import BadSetting, PlatformOutage
 from include.twitter.settings import XAccess
 
 SECRETS = {
@@ -59,33 +59,6 @@ def connection(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("typed", "named"),
-    [
-        ("", ("NASA", "esa")),
-        (" ", ("NASA", "esa")),
-        ("@nasa", ("NASA",)),
-        ('["ESA", "nasa"]', ("esa", "NASA")),
-    ],
-)
-def test_accounts_are_named_among_those_that_are_collected(variable, typed, named):
-    variable("twitter_handles", "NASA, esa")
-    assert settings.handles_among(typed) == named
-
-
-@pytest.mark.parametrize(
-    ("typed", "told"),
-    [
-        ("NASA, JAXA", r"does not name JAXA\. Add them there first, so that the daily run keeps them"),
-        ("NA SA", r"a handle is 1 to 15 letters, digits or underscores\. Example: NASA, esa"),
-    ],
-)
-def test_accounts_that_are_not_collected_are_refused(variable, typed, told):
-    variable("twitter_handles", "NASA, esa")
-    with pytest.raises(BadAccounts, match=told):
-        settings.handles_among(typed)
-
-
-@pytest.mark.parametrize(
     ("text", "handles"),
     [
         ("NASA", ("NASA",)),
@@ -102,9 +75,9 @@ def test_handles_come_as_a_list_with_commas_or_in_json_each_once(variable, text,
     variable("twitter_handles", text)
     if handles is None:
         with pytest.raises(BadSetting):
-            settings.handles()
+            settings.accounts()
     else:
-        assert settings.handles() == handles
+        assert settings.accounts() == handles
 
 
 @pytest.mark.parametrize(
@@ -120,6 +93,9 @@ def test_handles_come_as_a_list_with_commas_or_in_json_each_once(variable, text,
         ("https://x.com/NASA", "'https://x.com/NASA': a handle is 1 to 15 letters, digits or underscores"),
         ('["NASA", 5]', 'a JSON list of texts was expected (found: ["NASA", 5])'),
         ('["NASA"', "starts like a JSON list but is none"),
+        ("s3://acme", "'s3://acme' is no s3://bucket/key of a .csv file"),
+        ("S3://acme/a.csv", "'S3://acme/a.csv' is no s3://bucket/key of a .csv file"),
+        ("s3://acme/accounts.json", "'s3://acme/accounts.json' is no s3://bucket/key of a .csv file"),
     ],
 )
 def test_malformed_handles_are_refused_naming_the_variable_what_was_found_and_an_example(
@@ -127,9 +103,14 @@ def test_malformed_handles_are_refused_naming_the_variable_what_was_found_and_an
 ):
     variable("twitter_handles", text)
     with pytest.raises(BadSetting) as refused:
-        settings.handles()
+        settings.accounts()
     assert str(refused.value).startswith(f"Variable twitter_handles: {problem}")
     assert str(refused.value).endswith(". Example: NASA, esa")
+
+
+def test_the_accounts_may_stand_in_a_file(variable):
+    variable("twitter_handles", " s3://acme-lake/twitter_accounts/accounts.csv ")
+    assert settings.accounts() == "s3://acme-lake/twitter_accounts/accounts.csv"
 
 
 def test_the_limit_is_a_hundred_unless_set_and_zero_is_none(variable):
@@ -370,7 +351,7 @@ def test_no_default_is_taken_for_a_variable_that_the_api_server_has_and_does_not
 
 def test_without_the_api_server_nothing_is_taken_for_unset(monkeypatch):
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(is_away=True), raising=False)
-    for read in (settings.tweet_limit, settings.handles, settings.x_access, settings.aws_connection):
+    for read in (settings.tweet_limit, settings.accounts, settings.x_access, settings.aws_connection):
         with pytest.raises(PlatformOutage):
             read()
 

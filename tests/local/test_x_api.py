@@ -861,6 +861,31 @@ def described():
     return check
 
 
+def test_what_it_has_served_it_tells_as_usage_each_post_of_a_day_once(x):
+    x.control("PUT", "usage", {"2026-11-02": 5, "2026-10-31": 9})
+    today = str(NOW.date())
+    served = len(ids(x.walk("posts_50_a", max_results=100)))
+    x.walk("posts_50_a", max_results=100)
+    x.get("/2/users/by", usernames="acme_press")
+    asked = {"days": 90, "usage.fields": "daily_project_usage,daily_client_app_usage"}
+    told = x.get("/2/usage/tweets", **asked)["data"]
+    (app,) = told["daily_client_app_usage"]
+    assert app["usage"] == told["daily_project_usage"]["usage"]
+    by_day = {day["date"][:10]: day["usage"] for day in app["usage"] if day["usage"]}
+    assert by_day == {today: served, "2026-11-02": 5, "2026-10-31": 9}
+    assert told["project_usage"] == served + 5
+    assert "daily_project_usage" not in x.get("/2/usage/tweets")["data"]
+    assert x.ask("/2/usage/tweets", {"days": 91}).status_code == 400
+
+
+def test_what_a_stand_in_has_served_before_it_was_started_anew_counts(tmp_path):
+    log = tmp_path / "requests.jsonl"
+    with Server(log=log) as first:
+        served = len(ids(first.walk("posts_50_a", max_results=100)))
+    with Server(log=log) as then:
+        assert then.get("/2/usage/tweets")["data"]["project_usage"] == served
+
+
 def test_answers_fit_xs_own_description(x, described):
     described(x.get("/2/users/by", usernames="acme_press,unknown_a,suspended_a"), "Get2UsersByResponse")
     described(x.get("/2/users/by/username/acme_press"), "Get2UsersByUsernameUsernameResponse")
@@ -874,7 +899,8 @@ def test_answers_fit_xs_own_description(x, described):
     counts = {"query": "from:posts_50_a", "granularity": "day", **SEARCH_WINDOW}
     described(x.get("/2/tweets/counts/all", **counts), "Get2TweetsCountsAllResponse")
     described(x.get("/2/tweets/counts/recent", **counts), "Get2TweetsCountsRecentResponse")
-    described(x.get("/2/usage/tweets"), "Get2UsageTweetsResponse")
+    daily = {"usage.fields": "daily_project_usage,daily_client_app_usage"}
+    described(x.get("/2/usage/tweets", **daily), "Get2UsageTweetsResponse")
     described(x.ask("/2/users/by", token="wrong").json(), "GenericProblem")
     described(x.get("/2/users/by", usernames="a-b"), "InvalidRequestProblem")
 

@@ -11,7 +11,7 @@ import logging
 from datetime import timedelta
 from typing import Any
 
-from include.twitter import lake, settings
+from include.twitter import lake, roster, settings
 from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.buyer import Buyer
 from include.twitter.extract.collect import Collection
@@ -19,7 +19,7 @@ from include.twitter.extract.money import Caps, Money
 from include.twitter.extract.planned import Planned, planned
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.x import X
-from include.twitter.records import AccountRead, Asked
+from include.twitter.records import AccountRead
 from include.twitter.retry import no_try_for_progress
 from include.twitter.run import Run, wait_until_settled
 
@@ -37,15 +37,16 @@ def extract(run: Run) -> dict[str, Any]:
     Every setting is checked before the first call to X, also those that only `load` needs.
     """
     run.day.require_collectable(run.now())
-    asked = Asked(settings.handles(), settings.tweet_limit(), settings.threads())
-    only = settings.handles_among(run.accounts) if run.accounts else ()
-    caps = Caps(*settings.budgets().items())
-    access, own = settings.x_access(), settings.own_handle()
-    may_leave, accepted = run.day in settings.accept_shrink(), settings.accept_id()
     here = lake.deployed()
+    accounts = roster.read(here)
+    asked = accounts.asked()
+    only = accounts.among(run.accounts) if run.accounts else ()
+    caps = Caps(*settings.budgets().items())
+    access, own = settings.x_access(), accounts.own_handle()
+    may_leave, accepted = run.day in settings.accept_shrink(), settings.accept_id()
     wait_until_settled(run.day, settings.settling(), run.now())
     plan = planned(here, run.plan, run.day) if run.plan else Planned()
-    only = only or (settings.handles_among(", ".join(plan.accounts)) if plan.accounts else ())
+    only = only or (accounts.among(", ".join(plan.accounts)) if plan.accounts else ())
     if only:
         log.info("Only %s; other accounts of the day stay as they are", ", ".join(only))
     purchase = Purchase(here, run, asked, may_leave=may_leave, only=only)
@@ -54,7 +55,7 @@ def extract(run: Run) -> dict[str, Any]:
         return purchase.summary()
     old = run.day.start < run.now() - TIMELINE_DAYS
     with no_try_for_progress(lambda: purchase.got_further, run.now), purchase.turn():
-        collection = Collection(purchase, asked.tweet_limit, old, plan)
+        collection = Collection(purchase, old, plan)
         collection.resume()
         read: list[AccountRead] = []
         with Money(here, purchase.name, caps, purchase.bought, run.now) as money:

@@ -45,7 +45,6 @@ class Collection:
     """The reading of the accounts of which something is missing; of an `old` day X's full archive is read."""
 
     purchase: Purchase
-    limit: int
     old: bool
     planned: Planned = field(default_factory=Planned)
     readings: dict[str, Reading] = field(default_factory=dict)
@@ -64,11 +63,12 @@ class Collection:
         self._read_as = dict(self.purchase.has)
         first, then = (ARCHIVE_PAGES,) * 2 if self.old else (TIMELINE_PAGES, RECENT_PAGES)
         for handle in self.purchase.missing:
+            limit = self.purchase.limit_of(handle)
             self.readings[handle.lower()] = Reading(
                 handle,
-                Walk(day, self.limit, *first),
-                Walk(day, self.limit, *then),
-                Walk(day, self.limit, *then, of_threads=True),
+                Walk(day, limit, *first),
+                Walk(day, limit, *then),
+                Walk(day, limit, *then, of_threads=True),
             )
         self.users |= {n: u for n, u in self.planned.users.items() if not self.purchase.line(n)}
         for folder, key, answer in self.purchase.staged():
@@ -141,7 +141,8 @@ class Collection:
 
     def _group_the_small(self) -> None:
         """Read together, from the archive, what was not begun and holds no more than the limit."""
-        few = self.planned.few(self.limit) if self.old else set()
+        limits = {str(reading.id): reading.walk.limit for reading in self._available}
+        few = self.planned.few(limits) if self.old else set()
         small = [str(r.id) for r in self._available if r.id in few and self._is_new(r)]
         for ids in groups(small, len(small), LONGEST_ARCHIVE_QUERY):
             if len(ids) > 1:

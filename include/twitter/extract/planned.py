@@ -40,9 +40,15 @@ class Planned:
                 left -= {*group}
                 yield [*group]
 
-    def few(self, limit: int) -> set[str]:
-        """The accounts of which X counts no more posts than the limit."""
-        return {id_ for ids, count in self.counts.items() if not limit or count.total <= limit for id_ in ids}
+    def few(self, limits: Mapping[str, int]) -> set[str]:
+        """The accounts of which X counts no more posts than their limits, which are by id; 0 is none."""
+        lowest = {ids: min(filter(None, map(limits.get, ids)), default=0) for ids in self.counts}
+        return {
+            id_
+            for ids, count in self.counts.items()
+            if not lowest[ids] or count.total <= lowest[ids]
+            for id_ in ids
+        }
 
 
 def planned(lake: Lake, id_: str, day: Day) -> Planned:

@@ -60,7 +60,10 @@ class Purchase:
         self._leaving = self._lines.keys() - self._wanted if may_leave and not only else set()
         there = self._lines.keys() | self._only
         handles = tuple(handle for handle in asked.handles if handle.lower() in there)
-        self._asked = replace(asked, handles=handles)
+        stay = self.manifest.asked.limits.keys() & self._lines.keys() - self._wanted - self._leaving
+        limits = {name: self.manifest.asked.limits[name] for name in sorted(stay)}
+        limits |= {name: limit for name, limit in asked.limits.items() if name in there}
+        self._asked = replace(asked, handles=handles, limits=limits)
         self._prefix = f"{run.day.raw}buy={self.manifest.buy}/"
         self._closed = {
             self.key,
@@ -122,7 +125,11 @@ class Purchase:
     def _has(self, line: AccountRead | None) -> bool:
         if line is None or line.outcome == "unavailable" or (self._asked.threads and not line.threads):
             return False
-        return line.outcome == "complete" or 0 < self._asked.tweet_limit <= line.limit
+        return line.outcome == "complete" or 0 < self.limit_of(line.username) <= line.limit
+
+    def limit_of(self, handle: str) -> int:
+        """The latest N posts of the account are wanted; 0 is all."""
+        return self._asked.limit_of(handle)
 
     def wants_threads(self, handle: str) -> bool:
         """Whether the account's replies to itself are wanted, or were when it was bought."""

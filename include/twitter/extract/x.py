@@ -53,6 +53,9 @@ LONGEST_ARCHIVE_QUERY = 1024
 DAYS_A_COUNT = 31
 """Days that one answer of the archive's counts holds, by the hour too."""
 
+USAGE = "/2/usage/tweets"
+USAGE_FIELDS = ("daily_client_app_usage", "daily_project_usage", "project_cap", "project_usage")
+
 TRANSPORT_ERRORS = (
     requests.ConnectionError,
     requests.Timeout,
@@ -203,6 +206,13 @@ class X:
         window = {"start_time": first.start, "end_time": last.end, "granularity": "hour"}
         return self._answer("archive_counts", client.get_all_tweets_count, asked, next_token=token, **window)
 
+    def usage(self, days: int) -> bytes:
+        """X's own count of the posts that were read on each of the last days, 1 to 90: free, app-only."""
+        asked = {"days": days, "usage.fields": ",".join(USAGE_FIELDS)}
+        response = self._app_only().request("GET", USAGE, params=asked)
+        _object(response)
+        return response.content
+
     def _app_only(self) -> tweepy.Client:
         """The client with a bearer token, without which X does not open its archive."""
         with self._turn:
@@ -300,6 +310,8 @@ def error_of(response: requests.Response) -> PipelineError:
     said = _said(response, problem)
     keys = f"Connection {X_CONNECTION}"
     match response.status_code:
+        case 404 if urlsplit(response.request.url or "").path == USAGE:
+            return NoAccess(f"{said} X does not open its meter to the app of {keys}.")
         case status if status in (404, 408) or status >= 500:
             # X has answered 404 for hours in an outage of its own; an account that is gone is a 200.
             return Outage(f"{said} X has a problem of its own; it is tried again.")

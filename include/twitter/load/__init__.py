@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
-from include.twitter import days, lake, settings
+from include.twitter import days, lake, roster, settings
 from include.twitter.errors import Incomplete, NothingStaged
 from include.twitter.lake import Lake
 from include.twitter.load import guard
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
     """Publish what `transform` has staged; green means complete."""
     here = lake.deployed()
-    wanted = {handle.lower() for handle in settings.handles()}
+    wanted = {handle.lower() for handle in roster.read(here).handles}
     accepted = run.day in settings.accept_shrink()
     candidate = _candidate(here, staged)
     if len(candidate.missing) == len(candidate.accounts) and not candidate.totals.published:

@@ -27,7 +27,7 @@ def of_extract(manifest: Manifest | None, wish: Wish) -> str:
     missing = {
         handle: posts
         for handle in wish.asked.handles
-        if (posts := _missing(lines.get(handle.lower()), wish.asked)) is not None
+        if (posts := _missing(handle, lines.get(handle.lower()), wish.asked)) is not None
     }
     if not missing:
         return "free: nothing is missing"
@@ -36,12 +36,12 @@ def of_extract(manifest: Manifest | None, wish: Wish) -> str:
     return f"{accounts} missing ({named}): {_at_most(missing, wish)}"
 
 
-def _missing(line: AccountRead | None, asked: Asked) -> int | None:
+def _missing(handle: str, line: AccountRead | None, asked: Asked) -> int | None:
     """The most posts that would be bought of an account, 0 for no bound; None where nothing is missing.
 
     It is what `extract` decides by: Purchase.missing.
     """
-    limit = asked.tweet_limit
+    limit = asked.limit_of(handle)
     if line is None or line.outcome == "unavailable" or (asked.threads and not line.threads):
         return limit
     if line.outcome == "complete" or 0 < limit <= line.limit:
@@ -51,7 +51,7 @@ def _missing(line: AccountRead | None, asked: Asked) -> int | None:
 
 def _at_most(missing: dict[str, int], wish: Wish) -> str:
     cap = f"; the day's purchase may cost {dollars(wish.run_cap)} in all" if wish.run_cap else ""
-    if not wish.asked.tweet_limit:
+    if not all(map(wish.asked.limit_of, missing)):
         return f"{dollars(PRICES['posts'])} a post, as many as there are{cap}"
     mills = sum(
         PRICES["own_posts" if handle.lower() == wish.own_handle else "posts"] * posts + PRICES["users"]

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import TypeVar
 
-from include.twitter import days, settings
+from include.twitter import days, roster, settings
 from include.twitter.day import Day
 from include.twitter.errors import PipelineError
 from include.twitter.lake import Lake
@@ -112,9 +112,10 @@ class Wanted:
     notices: list[str]
 
     @classmethod
-    def read(cls, now: datetime) -> Wanted:
+    def read(cls, here: Lake, now: datetime) -> Wanted:
         notices = Notices()
-        handles = notices.or_none(settings.handles) or ()
+        accounts = notices.or_none(lambda: roster.read(here))
+        handles = accounts.handles if accounts else ()
         budgets = notices.or_none(settings.budgets) or {}
         settled = Day.latest_settled(now, notices.or_none(settings.settling) or settings.SETTLING)
         return cls(handles, budgets.get(settings.MONTH_BUDGET.name), settled, notices)
@@ -143,7 +144,8 @@ class Span:
 
     @classmethod
     def look(cls, first: Day, last: Day, now: datetime) -> Span:
-        here, wanted, span = lake(), Wanted.read(now), _between(first, last)
+        here, span = lake(), _between(first, last)
+        wanted = Wanted.read(here, now)
         landed, entries = days.read(here, {str(day)[:7] for day in span})
         ledger = entries.values()
         of_days = runs.by_day(first, last)

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from include.twitter import settings
+from include.twitter import days, roster, settings, usage
 from include.twitter.day import Day
 from include.twitter.errors import PipelineError
 from include.twitter.lake import Lake
 from include.twitter.page import bill, price, runs, states
 from include.twitter.page.span import Row, Span
 from include.twitter.page.states import State
-from include.twitter.records import AccountReceipt, Asked, Manifest, Receipt, decoded
+from include.twitter.records import AccountReceipt, Manifest, Receipt, decoded
 
 FIRST_ROWS, FIRST_BYTES = 5, 1 << 16
 """Of a day's table, and so many bytes of it are read for them: it may be large."""
@@ -30,6 +30,7 @@ def month(first: Day, now: datetime) -> dict[str, Any]:
     span = Span.look(first, last, now)
     name = f"{first.date:%Y-%m}"
     month_bill = bill.of_month(name, span.landed, span.ledger)
+    pace = usage.pace_in_words(month_bill.spent, span.cap or 0, now) if name == f"{now:%Y-%m}" else ""
     rows = list(reversed([row for row in span.rows if row.day.date <= now.date()] or span.rows))
     return {
         "title": f"{first.date:%B %Y}",
@@ -39,12 +40,19 @@ def month(first: Day, now: datetime) -> dict[str, Any]:
         "span": span,
         "rows": rows,
         "told": _summary(rows),
-        "bill": bill.in_words(month_bill, span.cap),
+        "bill": [*bill.in_words(month_bill, span.cap), pace],
+        "meter": _meter(span.lake, name),
         "differing": [bill.difference_in_words(*found) for found in month_bill.differing],
         "incomplete": _incomplete(rows),
         "red": [row for row in rows if row.state.word == "red"],
         "legend": states,
     }
+
+
+def _meter(lake: Lake, month: str) -> list[str]:
+    """X's own count of the month beside the ledger, as it was compared last."""
+    told = days.usage(lake, month)
+    return [usage.in_words(told), usage.cap_in_words(told)] if told else []
 
 
 def _summary(rows: list[Row]) -> str:
@@ -131,8 +139,9 @@ def _prices(manifest: Manifest | None, receipt: Receipt | None, span: Span) -> d
     """What each clear costs; None where the settings that decide about it cannot be read."""
 
     def wished() -> price.Wish:
-        asked = Asked(settings.handles(), settings.tweet_limit(), settings.threads())
-        return price.Wish(asked, settings.own_handle(), settings.budgets()[settings.RUN_BUDGET.name])
+        accounts = roster.read(span.lake)
+        cap = settings.budgets()[settings.RUN_BUDGET.name]
+        return price.Wish(accounts.asked(), accounts.own_handle(), cap)
 
     try:
         wish = wished()

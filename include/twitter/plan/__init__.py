@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from include.twitter import lake, settings
+from include.twitter import lake, roster, settings
 from include.twitter.day import PLANS, Day, plan_key
 from include.twitter.errors import BadDay, Incomplete
 from include.twitter.extract import TIMELINE_DAYS
@@ -59,10 +59,11 @@ def quote(range_: Range) -> dict[str, Any]:
 
 def _made(here: Lake, range_: Range, caps: Caps) -> Plan:
     """The plan of the days, from what is there and what X counts."""
-    everybody = Asked(settings.handles(), settings.tweet_limit(), settings.threads())
-    asked = replace(everybody, handles=settings.handles_among(range_.accounts))
+    accounts = roster.read(here)
+    everybody = accounts.asked()
+    asked = replace(everybody, handles=accounts.among(range_.accounts))
     access, accepted = settings.x_access(), settings.accept_id()
-    own = settings.own_handle() if access.user else ""
+    own = accounts.own_handle() if access.user else ""
     _require_settled(range_, Day.latest_settled(range_.now(), settings.settling()))
     found = survey(here, range_, everybody, asked.handles)
     if not any(day.unlanded for day in found.days):

@@ -25,7 +25,7 @@ def tell_own_price(lacking: Lacking, asked: Asked, own: str = "") -> None:
     longest = [{f"{n:019}": days for n, days in enumerate(part.values())} for part in _parts(lacking, own)]
     together = [window for part in longest for window in windows(part)]
     alone = sum(len(window.ids) for window in together if len(window.ids) > 1)
-    first, then = len(together), alone if asked.tweet_limit else 0
+    first, then = len(together), alone if asked.lowest(lacking) else 0
     if asked.threads:
         first, then = 2 * sum(len(window.ids) for window in together), 0
     users = len(lacking) * PRICES["users"]
@@ -63,7 +63,7 @@ def ask(
     shown = _look_up(asking, known, [*lacking])
     for part in _parts(lacking, own):
         by_id = {shown.ids[handle]: days for handle, days in part.items() if handle in shown.ids}
-        _count(asking, windows(by_id), asked)
+        _count(asking, windows(by_id), asked, {id_: handle for handle, id_ in shown.ids.items()})
     return shown
 
 
@@ -102,7 +102,7 @@ def _unreadable(user: dict[str, Any], handle: str, known: Accounts) -> str | Non
     return f"the handle has become another account: {id_}, and it was {former}"
 
 
-def _count(asking: Counting, all_windows: list[Window], asked: Asked) -> None:
+def _count(asking: Counting, all_windows: list[Window], asked: Asked, names: Mapping[str, str]) -> None:
     """Count groups first, and one by one those that may have somebody over the limit."""
     for window in all_windows:
         if asked.threads:
@@ -111,6 +111,6 @@ def _count(asking: Counting, all_windows: list[Window], asked: Asked) -> None:
                 asking.count(single, threads=True)
             continue
         asking.count(window)
-        if len(window.ids) > 1 and asking.over(window, asked.tweet_limit):
+        if len(window.ids) > 1 and asking.over(window, asked.lowest(names[id_] for id_ in window.ids)):
             for single in window.singles:
                 asking.count(single)

@@ -42,9 +42,7 @@ def priced(
     """One day of a plan; `ids` are those of the accounts that X shows, `own` is one's own, in lower case."""
     smallest, largest = ARCHIVE_PAGES if old else TIMELINE_PAGES
     names = {ids[handle]: handle for handle in found.missing if handle in ids}
-    parts = [
-        _part(tally, names, found, asked.tweet_limit, habits, smallest) for tally in _once(tallies, names)
-    ]
+    parts = [_part(tally, names, found, asked, habits, smallest) for tally in _once(tallies, names)]
     posts = sum(part.wanted for part in parts)
     # The archive wants an account seen anew, but for those that the plan has seen first.
     again = sum(name.lower() in found.lines for name in names.values()) if old else 0
@@ -79,9 +77,10 @@ def _once(tallies: Iterable[Tally], names: Mapping[str, str]) -> list[Tally]:
 
 
 def _part(
-    tally: Tally, names: Mapping[str, str], found: Found, limit: int, habits: Habits, smallest: int
+    tally: Tally, names: Mapping[str, str], found: Found, asked: Asked, habits: Habits, smallest: int
 ) -> Part:
     handles, total = tuple(names[id_] for id_ in tally.ids), tally.count.total
+    limit = asked.lowest(handles)
     lines = [line for handle in handles if (line := found.lines.get(handle.lower()))]
     had = 0 if tally.of_threads else sum(line.posts for line in lines)
     is_small = not limit or total <= limit

@@ -16,7 +16,7 @@ from typing import Any
 from include.twitter import lake
 from include.twitter.errors import NothingStaged
 from include.twitter.lake import Lake
-from include.twitter.records import AccountRead, Manifest, PublishedObject, decoded, encoded
+from include.twitter.records import AccountRead, Asked, Manifest, PublishedObject, decoded, encoded
 from include.twitter.run import Run
 from include.twitter.transform import receipt, refine
 from include.twitter.transform.partition import Partition, fingerprint
@@ -67,9 +67,9 @@ def _manifest(here: Lake, bought: dict[str, Any] | None) -> Manifest:
 def _refined(here: Lake, run: Run, manifest: Manifest, partition: Partition) -> list[receipt.AccountReceipt]:
     """The accounts' receipts; their rows are in the partition."""
     accounts = sorted(manifest.accounts, key=lambda account: account.username)
-    limit = manifest.asked.tweet_limit
+    asked = manifest.asked
     entries: list[receipt.AccountReceipt] = []
-    for batch in refine.batches(_sources(here, accounts), day=run.day, limit=limit):
+    for batch in refine.batches(_sources(here, accounts, asked), day=run.day, limit=asked.tweet_limit):
         partition.append(batch)
         for tally in batch.tallies:
             entries.append(receipt.entry(accounts[len(entries)], tally))
@@ -91,9 +91,10 @@ def _tell(tally: refine.Tally) -> None:
         log.warning("%s: %s", tally.username, alarm)
 
 
-def _sources(here: Lake, accounts: list[AccountRead]) -> Iterator[refine.Source]:
+def _sources(here: Lake, accounts: list[AccountRead], asked: Asked) -> Iterator[refine.Source]:
     """The accounts with their answers: those of the next ones are read ahead."""
     answers = here.answers(page for account in accounts for page in account.pages)
     for account in accounts:
         pages = islice(answers, len(account.pages))
-        yield refine.Source(account.username, account.id, pages, account.threads)
+        own_limit = asked.limits.get(account.username.lower())
+        yield refine.Source(account.username, account.id, pages, account.threads, own_limit)

@@ -7,7 +7,7 @@ as for a thousand; memory holds one batch, or one account where that is larger.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,8 @@ class Source:
     answers: Iterable[Answer]
     threads: bool = False
     """Whether its replies to itself are wanted too."""
+    limit: int | None = None
+    """The latest N of its day, where that is another than the others'."""
 
 
 @dataclass
@@ -84,6 +86,7 @@ class _Batch:
         self.tallies: list[Tally] = []
         self.posts: list[msgspec.Raw] = []
         self._owners: list[int] = []
+        self._limits: list[int | None] = []
         self._records: list[tuple[Any, ...]] = []
         self._reasons: dict[int, str] = {}
         self._alarms: dict[int, str] = {}
@@ -93,6 +96,7 @@ class _Batch:
         owner = len(self.tallies)
         tally = Tally(source.username, Counter())
         self.tallies.append(tally)
+        self._limits.append(source.limit)
         for answer in source.answers:
             about = (owner, source.author_id, source.username, answer.received_at)
             is_shared = len(answer.asked_ids) > 1
@@ -123,12 +127,13 @@ class _Batch:
         # As objects: a whole column of integers with one missing would turn into floats.
         rows = pd.DataFrame(self._records, columns=["post", *ABOUT, *RECORD], dtype=object).set_index("post")
         rows = typed(rows).pipe(self._dated)
+        limits = [limit if own is None else own for own in self._limits]
         dropped = {}
         for name, step in (
             ("outside", lambda rows: within(rows, day)),
             ("breaches", lambda rows: self._sound(rows, day)),
             ("duplicates", latest_versions),
-            ("over_limit", lambda rows: latest_posts(rows, limit)),
+            ("over_limit", lambda rows: latest_posts(rows, limits)),
         ):
             before, rows = rows, step(rows)
             dropped[name] = self._each(before["owner"]) - self._each(rows["owner"])
@@ -284,6 +289,7 @@ def latest_versions(rows: pd.DataFrame) -> pd.DataFrame:
     return once.drop_duplicates(["owner", "original_tweet_id"], keep="last")
 
 
-def latest_posts(rows: pd.DataFrame, limit: int) -> pd.DataFrame:
-    """The last N rows of each account."""
-    return rows.groupby("owner").tail(limit) if limit else rows
+def latest_posts(rows: pd.DataFrame, limits: Sequence[int]) -> pd.DataFrame:
+    """The last N rows of each account, by its owner's number; 0 is all."""
+    most = rows["owner"].map({owner: limit or len(rows) for owner, limit in enumerate(limits)})
+    return rows[rows.groupby("owner").cumcount(ascending=False) < most]

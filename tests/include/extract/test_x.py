@@ -355,6 +355,26 @@ def test_a_month_of_accounts_is_counted_in_one_request(wire):
     }
 
 
+def test_the_meter_is_asked_for_the_days_of_the_project_and_its_apps_app_only(wire):
+    said = b'{"data":{"project_usage":"7"}}'
+    wire.say(200, {"token_type": "bearer", "access_token": "derived-token-e6b1"})
+    wire.say(200, said)
+    assert x(wire, **USER_KEYS).usage(31) == said
+    heard = wire.heard[1]
+    assert (heard.method, heard.path) == ("GET", "/2/usage/tweets")
+    assert heard.headers["authorization"] == "Bearer derived-token-e6b1"
+    assert heard.query == {
+        "days": "31",
+        "usage.fields": "daily_client_app_usage,daily_project_usage,project_cap,project_usage",
+    }
+
+
+def test_a_meter_that_is_not_there_is_no_outage(wire):
+    wire.say(404, b"")
+    with pytest.raises(NoAccess, match=r"404 to GET /2/usage/tweets.*does not open its meter to the app of"):
+        x(wire).usage(7)
+
+
 def test_a_count_is_app_only_and_the_keys_of_a_user_are_exchanged_for_it_once(wire):
     wire.say(200, {"token_type": "bearer", "access_token": "derived-token-e6b1"})
     wire.say(200, {"data": [], "meta": {"total_tweet_count": 3}})

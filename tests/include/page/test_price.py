@@ -44,6 +44,10 @@ GONE = account_read("esa", outcome="unavailable")
          "1 account is missing (NASA): up to 100 posts each, some $0.11 at most"),
         (None, wish(*"abcdefg", cap=0),
          "7 accounts are missing (a, b, c, d, e and 2 more): up to 100 posts each, some $3.57 at most"),
+        (WHOLE, Wish(Asked(("NASA", "esa"), 100, limits={"esa": 120, "nasa": 9}), "", 0),
+         "1 account is missing (esa): up to 20 posts each, some $0.11 at most"),
+        (None, Wish(Asked(("NASA", "esa"), 100, limits={"esa": 0}), "", 0),
+         "2 accounts are missing (NASA, esa): $0.005 a post, as many as there are"),
     ],
 )  # fmt: skip
 def test_a_clear_of_extract_costs_what_is_missing(bought, wished, said):

@@ -18,10 +18,21 @@ def tally(total, *ids, of_threads=False):
     return Tally(ids, Counted(total, Counter()), of_threads)
 
 
-def price(*tallies, missing=tuple(IDS), limit=100, old=True, edits=(0, 100), lines=(), threads=False, own=""):
+def price(
+    *tallies,
+    missing=tuple(IDS),
+    limit=100,
+    old=True,
+    edits=(0, 100),
+    lines=(),
+    threads=False,
+    own="",
+    limits=None,
+):
     found = Found(DAY, missing, missing, {line.username.lower(): line for line in lines}, 0.0)
     habits = Habits(Counter({"": edits[1]}), Counter({"": edits[0]}))
-    return priced(found, IDS, tallies, Asked(tuple(IDS), limit, threads), habits, old=old, own=own)
+    asked = Asked(tuple(IDS), limit, threads, limits or {})
+    return priced(found, IDS, tallies, asked, habits, old=old, own=own)
 
 
 def test_a_group_within_the_limit_costs_what_x_counts_and_is_one_request():
@@ -51,6 +62,12 @@ def test_no_more_is_bought_than_there_is():
 def test_without_a_limit_all_is_bought():
     assert price(tally(2_000, "1", "2", "3"), limit=0).posts == 2_000
     assert price(tally(2_000, "1", "2", "3"), limit=0).requests == 4
+
+
+def test_an_account_may_have_a_limit_of_its_own():
+    counted = [tally(250, "1", "2", "3"), tally(200, "1"), tally(40, "2"), tally(10, "3")]
+    day = price(*counted, limits={"nasa": 0, "esa": 20})
+    assert day.alone == {"NASA": 200, "esa": 20, "JAXA": 10}
 
 
 def test_what_is_there_is_not_bought_again_and_the_archive_sees_who_has_it_anew():

@@ -570,6 +570,17 @@ def test_recorded_timelines_are_refined_without_a_rejection():
 # Several accounts
 
 
+def test_an_account_may_have_a_limit_of_its_own():
+    sources = [
+        refine.Source(name, author, [answer(*(post(n, author_id=author) for n in (4, 3, 2, 1)))], limit=own)
+        for name, author, own in (("a", "7", None), ("b", "8", 1), ("c", "9", 0))
+    ]
+    (batch,) = refine.batches(sources, day=DAY, limit=2)
+    assert [tally.counts["published"] for tally in batch.tallies] == [2, 1, 4]
+    assert [tally.counts["over_limit"] for tally in batch.tallies] == [2, 3, 0]
+    assert list(batch.rows["username"]) == ["a"] * 2 + ["b"] + ["c"] * 4
+
+
 def batches(*accounts, limit=0):
     sources = [refine.Source(name, author, [answer(*posts)]) for name, author, posts in accounts]
     return list(refine.batches(sources, day=DAY, limit=limit))

@@ -1,0 +1,190 @@
+"""Whose posts are collected: the handles in `twitter_handles`, or the file in the bucket that it names.
+
+Read once a task, so that all of it sees the same accounts. A file is one line an account:
+
+    handle,group,limit,own
+    # who buys it, and why, may stand here
+    NASA,space,,
+    acme_press,press,0,yes
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from include.twitter import settings
+from include.twitter.errors import BadAccounts, BadSetting
+from include.twitter.lake import Lake
+from include.twitter.records import Asked
+
+COLUMNS = ("handle", "group", "limit", "own")
+EXAMPLE = "the first line handle,group,limit,own and then acme_press,press,50,yes"
+GROUP = "group:"
+YES, NO = ("yes", "true", "1"), ("", "no", "false", "0")
+LINES = re.compile("\r\n|\n|\r")
+
+
+@dataclass(frozen=True)
+class Account:
+    """One that is collected."""
+
+    handle: str
+    group: str = ""
+    limit: int | None = None
+    """The latest N posts of its day, 0 for all; None where it has that of all accounts."""
+    own: bool = False
+    """Whether it owns the X app, and its access token is used."""
+
+
+@dataclass(frozen=True)
+class Roster:
+    """All accounts that are collected, in the order and the spelling in which they are named."""
+
+    accounts: tuple[Account, ...]
+
+    @property
+    def handles(self) -> tuple[str, ...]:
+        return tuple(account.handle for account in self.accounts)
+
+    def asked(self) -> Asked:
+        """What is wanted of a day, by these accounts and the settings."""
+        limit = settings.tweet_limit()
+        own = {account.handle.lower(): account.limit for account in self.accounts}
+        limits = {name: its for name, its in own.items() if its is not None and its != limit}
+        return Asked(self.handles, limit, settings.threads(), limits)
+
+    def among(self, text: str) -> tuple[str, ...]:
+        """The handles that a person names, one by one or as `group:press`; all where none is named.
+
+        One that is not collected is refused: the daily run would not keep it.
+        """
+        if not text.strip():
+            return self.handles
+        try:
+            items = [item.strip() for item in settings.listed(text.strip())]
+            names = settings.as_handles(item for item in items if not item.startswith(GROUP))
+        except ValueError as error:
+            raise BadAccounts(f"accounts={text!r}: {error}. Example: NASA, esa") from None
+        wanted = {name.lower() for name in names}
+        self._require_known(wanted, text)
+        for item in items:
+            if item.startswith(GROUP):
+                wanted |= self._of_group(item.removeprefix(GROUP).strip(), text)
+        if not wanted:
+            raise BadAccounts(f"accounts={text!r} names no account. Example: NASA, esa")
+        return tuple(handle for handle in self.handles if handle.lower() in wanted)
+
+    def _require_known(self, names: set[str], text: str) -> None:
+        if strange := sorted(names - {handle.lower() for handle in self.handles}):
+            raise BadAccounts(
+                f"accounts={text!r}: Variable twitter_handles does not name {', '.join(strange)}. Add them "
+                "there first, so that the daily run keeps them; then trigger again."
+            )
+
+    def _of_group(self, group: str, text: str) -> set[str]:
+        there = sorted({account.group for account in self.accounts} - {""})
+        if group not in there:
+            known = f"The groups of its file are {', '.join(there)}" if there else "It names no groups"
+            raise BadAccounts(f"accounts={text!r}: Variable twitter_handles has no group {group!r}. {known}.")
+        return {account.handle.lower() for account in self.accounts if account.group == group}
+
+    def own_handle(self) -> str:
+        """The account whose posts are one's own, in lower case: by the file or by twitter_own_handle."""
+        named = {account.handle.lower() for account in self.accounts if account.own}
+        named |= {settings.own_handle()} - {""}
+        if len(named) > 1:
+            both = " and ".join(sorted(named))
+            said = f"it and the file of accounts name {both}, and an access token is one account's"
+            raise BadSetting(f"Variable {settings.OWN_HANDLE.name}", said, settings.OWN_HANDLE.example)
+        return next(iter(named), "")
+
+
+def read(here: Lake) -> Roster:
+    """The accounts as the settings name them now."""
+    named = settings.accounts()
+    if not isinstance(named, str):
+        return Roster(tuple(map(Account, named)))
+    prefix = here.url("")
+    if not named.startswith(prefix):
+        raise _bad(f"{named} is not in the pipeline's own bucket", f"{prefix}twitter_accounts/accounts.csv")
+    if (data := here.read(named.removeprefix(prefix))) is None:
+        raise _bad(f"there is no {named}", f"{prefix}twitter_accounts/accounts.csv")
+    try:
+        return Roster(tuple(parsed(data)))
+    except ValueError as error:
+        raise _bad(f"{named}, {error}", EXAMPLE) from None
+
+
+def _bad(problem: str, example: str) -> BadSetting:
+    return BadSetting(f"Variable {settings.HANDLES.name}", problem, example)
+
+
+def parsed(data: bytes) -> list[Account]:
+    """The accounts of a file; a ValueError says which line is bad, and why."""
+    rows = _rows(data)
+    if not (first := next(rows, None)):
+        raise ValueError("line 1: the file is empty")
+    columns = _columns(*first)
+    accounts: dict[str, Account] = {}
+    lines: dict[str, int] = {}
+    for number, cells in rows:
+        account = _account(number, columns, cells)
+        name = account.handle.lower()
+        if name in lines:
+            raise ValueError(f"line {number}: {account.handle} stands in line {lines[name]} already")
+        if account.own and (other := next((each.handle for each in accounts.values() if each.own), None)):
+            raise ValueError(f"line {number}: {other} is `own` already, and an access token is one account's")
+        accounts[name], lines[name] = account, number
+    if not accounts:
+        raise ValueError(f"line {first[0]}: no account stands below it")
+    return list(accounts.values())
+
+
+def _rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
+    """The cells of each line that says something, with its number."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = data[: error.start].count(b"\n") + 1
+        raise ValueError(f"line {number}: it is not written in UTF-8") from None
+    for number, line in enumerate(LINES.split(text), 1):
+        if line.lstrip().startswith("#"):
+            continue
+        try:
+            cells = [cell.strip() for row in csv.reader([line], strict=True) for cell in row]
+        except csv.Error as error:
+            raise ValueError(f"line {number}: {line!r} is no CSV ({error})") from None
+        if any(cells):
+            yield number, cells
+
+
+def _columns(number: int, cells: list[str]) -> list[str]:
+    names = [cell.lower() for cell in cells]
+    if "handle" not in names:
+        raise ValueError(f"line {number}: {','.join(cells)!r} names no column `handle`")
+    if odd := [name for name in names if name not in COLUMNS or names.count(name) > 1]:
+        raise ValueError(
+            f"line {number}: {odd[0]!r} is no column, or stands there twice: they are {', '.join(COLUMNS)}"
+        )
+    return names
+
+
+def _account(number: int, columns: list[str], cells: list[str]) -> Account:
+    if len(cells) > len(columns):
+        raise ValueError(f"line {number}: {','.join(cells)!r} has more cells than there are columns")
+    given = dict.fromkeys(COLUMNS, "") | dict(zip(columns, cells, strict=False))
+    handle, own = given["handle"].removeprefix("@"), given["own"].lower()
+    if not settings.HANDLE.fullmatch(handle):
+        raise ValueError(f"line {number}: {handle!r}: {settings.NO_HANDLE}")
+    if own not in YES + NO:
+        raise ValueError(f"line {number}: own is {given['own']!r}, and neither yes nor no")
+    if re.search("[,:]", given["group"]):
+        raise ValueError(f"line {number}: a group has neither commas nor colons (found: {given['group']!r})")
+    try:
+        limit = settings.whole_number(given["limit"]) if given["limit"] else None
+    except ValueError as error:
+        raise ValueError(f"line {number}: limit {error}") from None
+    return Account(handle, given["group"], limit, own in YES)

@@ -1,0 +1,170 @@
+"""Whose posts are collected: by the Variable, or by a file of accounts in the bucket."""
+
+import re
+
+import pytest
+
+from include.twitter import roster
+from include.twitter.errors import BadAccounts, BadSetting
+from include.twitter.records import Asked
+from include.twitter.roster import Account, parsed
+from tests.include.invented import MemoryLake
+
+KEY = "twitter_accounts/accounts.csv"
+FILE = b"handle,group,own\nNASA,space,\nesa,space,no\nacme_press,press,yes\n"
+
+
+@pytest.fixture
+def lake():
+    return MemoryLake()
+
+
+@pytest.fixture
+def named(lake, monkeypatch):
+    """The roster of a Variable, with a file or without."""
+
+    def read(text, file=None, own=""):
+        monkeypatch.setenv("AIRFLOW_VAR_TWITTER_HANDLES", text)
+        monkeypatch.setenv("AIRFLOW_VAR_TWITTER_OWN_HANDLE", own)
+        if file is not None:
+            lake.write(KEY, file)
+        return roster.read(lake)
+
+    return read
+
+
+@pytest.fixture
+def filed(lake, named):
+    return lambda file, own="": named(lake.url(KEY), file, own)
+
+
+def test_a_variable_and_a_file_with_the_same_accounts_are_the_same(named, filed):
+    assert named("NASA, esa, acme_press").handles == filed(FILE).handles == ("NASA", "esa", "acme_press")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"handle\nNASA\nesa\n",
+        b"\xef\xbb\xbfhandle\r\nNASA\r\nesa\r\n",
+        b"handle\rNASA\resa",
+        b"# ours\n\nHandle , own\n\n @NASA ,\n  # theirs\n,\nesa\n",
+        b'own,handle\nno,"NASA"\nNo,esa',
+        "handle,group\nNASA,Öffentlich\nesa,\n".encode(),
+    ],
+)
+def test_a_file_comes_as_editors_and_spreadsheets_save_it(data):
+    assert [account.handle for account in parsed(data)] == ["NASA", "esa"]
+
+
+def test_a_file_tells_groups_and_whose_access_token_is_used():
+    assert parsed(FILE) == [
+        Account("NASA", "space"),
+        Account("esa", "space"),
+        Account("acme_press", "press", own=True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "line 1: the file is empty"),
+        (b"# handle\n", "line 1: the file is empty"),
+        (b"\nhandle\n\n", "line 2: no account stands below it"),
+        (b"NASA\nesa\n", "line 1: 'NASA' names no column `handle`"),
+        (b"handle;group\nNASA;space\n", "line 1: 'handle;group' names no column `handle`"),
+        (b"handle,team\nNASA,space\n", "line 1: 'team' is no column, or stands there twice"),
+        (b"handle,handle\nNASA,NASA\n", "line 1: 'handle' is no column, or stands there twice"),
+        (b"handle,limit\nNASA,\nesa,ten\n", "line 3: limit 'ten' is no whole number from 0 up"),
+        (b"handle\nNASA\n\nNA SA\n", "line 4: 'NA SA': a handle is 1 to 15 letters, digits or underscores"),
+        (b"handle,group\r\nNASA,space\r\n,press\r\n", "line 3: '': a handle is 1 to 15"),
+        (b"handle\n# a comment\nNASA\nesa\nnasa\n", "line 5: nasa stands in line 3 already"),
+        (b"handle,own\nNASA,yes\nesa,yes\n", "line 3: NASA is `own` already, and an access token is one"),
+        (b"handle,own\nNASA,maybe\n", "line 2: own is 'maybe', and neither yes nor no"),
+        (b"handle,group\nNASA,a,b\n", "line 2: 'NASA,a,b' has more cells than there are columns"),
+        (b'handle,group\nNASA,"a,b"\n', "line 2: a group has neither commas nor colons (found: 'a,b')"),
+        (b'handle,group\nNASA,"space\nesa,\n', "line 2: 'NASA,\"space' is no CSV (unexpected end of data)"),
+        (b"handle,group\nNASA,\nesa,\xd6ffentlich\n", "line 3: it is not written in UTF-8"),
+    ],
+)
+def test_a_bad_line_is_named_by_its_number(filed, lake, data, said):
+    with pytest.raises(BadSetting) as refused:
+        filed(data)
+    assert str(refused.value).startswith(f"Variable twitter_handles: {lake.url(KEY)}, {said}")
+    assert str(refused.value).endswith(f". Example: {roster.EXAMPLE}")
+
+
+def test_the_example_is_a_file_that_is_taken():
+    first, then = re.findall(r"\S*,\S*", roster.EXAMPLE)
+    assert parsed(f"{first}\n{then}".encode()) == [Account("acme_press", "press", 50, own=True)]
+
+
+def test_a_limit_of_an_account_is_another_than_that_of_all(filed, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_VAR_TWITTER_TWEET_LIMIT", "50")
+    asked = filed(b"handle,limit\nNASA,\nesa,0\nJAXA,50\nCNES_fr,200\n").asked()
+    assert asked == Asked(("NASA", "esa", "JAXA", "CNES_fr"), 50, False, {"esa": 0, "cnes_fr": 200})
+    assert [asked.limit_of(handle) for handle in ("NASA", "ESA", "JAXA", "CNES_fr")] == [50, 0, 50, 200]
+    several = [["esa"], ["esa", "CNES_fr"], ["CNES_fr", "NASA"]]
+    assert [asked.lowest(handles) for handles in several] == [0, 200, 50]
+
+
+def test_a_file_that_is_not_there_is_refused(named, lake):
+    with pytest.raises(BadSetting, match=f"there is no {lake.url(KEY)}. Example: s3://"):
+        named(lake.url(KEY))
+
+
+def test_a_file_in_another_bucket_is_refused_without_a_look(named):
+    with pytest.raises(BadSetting, match=r"payroll/a\.csv is not in the pipeline's own bucket\. Exa"):
+        named("s3://payroll/a.csv")
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("", ("NASA", "esa", "acme_press")),
+        (" ", ("NASA", "esa", "acme_press")),
+        ("@nasa", ("NASA",)),
+        ('["ESA", "nasa"]', ("NASA", "esa")),
+        ("group:space", ("NASA", "esa")),
+        ("acme_press, group: space", ("NASA", "esa", "acme_press")),
+        ('["group:press"]', ("acme_press",)),
+    ],
+)
+def test_accounts_are_named_among_those_that_are_collected(filed, typed, found):
+    assert filed(FILE).among(typed) == found
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("NASA, JAXA", r"does not name jaxa\. Add them there first, so that the daily run keeps them"),
+        ("NA SA", r"a handle is 1 to 15 letters, digits or underscores\. Example: NASA, esa"),
+        (" , @", r"names no account\. Example: NASA, esa"),
+        ('["NASA"', r"starts like a JSON list but is none"),
+        ("group:art", r"has no group 'art'\. The groups of its file are press, space\."),
+        ("group:", r"has no group ''\. The groups of its file are press, space\."),
+    ],
+)
+def test_accounts_that_are_not_collected_are_refused(filed, typed, told):
+    with pytest.raises(BadAccounts, match=told):
+        filed(FILE).among(typed)
+
+
+def test_a_variable_has_no_groups(named):
+    with pytest.raises(BadAccounts, match=r"has no group 'space'\. It names no groups\."):
+        named("NASA, esa").among("group:space")
+
+
+@pytest.mark.parametrize(("own", "found"), [("", "acme_press"), ("ACME_press", "acme_press")])
+def test_ones_own_account_is_that_of_the_file(filed, own, found):
+    assert filed(FILE, own).own_handle() == found
+
+
+def test_without_a_file_ones_own_account_is_that_of_the_variable(named):
+    assert named("NASA", own="NASA").own_handle() == "nasa"
+    assert named("NASA").own_handle() == ""
+
+
+def test_an_access_token_is_one_accounts(filed):
+    with pytest.raises(BadSetting, match="the file of accounts name acme_press and nasa, and an access"):
+        filed(FILE, own="NASA").own_handle()

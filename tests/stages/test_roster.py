@@ -1,0 +1,105 @@
+"""The accounts in a file of the bucket, read with the role's own rights by every stage."""
+
+import logging
+
+import pytest
+
+from include.twitter import lake, plan
+from include.twitter.day import short_hash
+from include.twitter.errors import BadSetting, Incomplete
+from include.twitter.extract.planned import plan_of
+from include.twitter.run import Range, days_from
+from tests.stages.conftest import ARCHIVED, NOW
+
+pytestmark = pytest.mark.live
+
+KEY = "twitter_accounts/accounts.csv"
+
+
+@pytest.fixture
+def filed(pipeline, bucket):
+    """Put the file of accounts, and the Variable that names it."""
+
+    def put(*lines):
+        body = "\n".join(["handle,group,limit,own", *lines]).encode()
+        bucket.client.put_object(Bucket=bucket.name, Key=KEY, Body=body)
+        pipeline.put(handles=f"s3://{bucket.name}/{KEY}")
+
+    return put
+
+
+def test_a_day_has_the_accounts_of_the_file(pipeline, bucket, filed):
+    filed("posts_5_fine,press", "posts_9_good,", "# posts_7_away")
+    bought = pipeline.extract()
+    assert {name: line["posts"] for name, line in pipeline.accounts(bought).items()} == {
+        "posts_5_fine": 5,
+        "posts_9_good": 9,
+    }
+    assert bucket.json(bought["manifest"])["asked"]["handles"] == ["posts_5_fine", "posts_9_good"]
+    assert pipeline.load(pipeline.transform(bought))["accounts"] == 2
+
+
+def test_a_group_is_bought_alone(pipeline, filed, x):
+    filed("posts_5_fine,press", "posts_9_good,", "posts_7_more,press")
+    bought = pipeline.extract(accounts="group:press")
+    assert sorted(pipeline.accounts(bought)) == ["posts_5_fine", "posts_7_more"]
+
+
+def test_an_account_that_has_left_the_file_before_load_is_waived(pipeline, filed, caplog):
+    filed("posts_5_fine,", "suspended_one,")
+    staged = pipeline.transform(pipeline.extract())
+    with pytest.raises(Incomplete, match="suspended_one"):
+        pipeline.load(staged)
+    filed("posts_5_fine,")
+    with caplog.at_level(logging.WARNING):
+        pipeline.load(staged)
+    assert "Waived, since they left twitter_handles: suspended_one" in caplog.text
+
+
+def test_a_bad_line_is_refused_before_x_is_asked_for_anything(pipeline, bucket, filed, x):
+    filed("posts_5_fine,", "", "posts 9,")
+    with pytest.raises(
+        BadSetting, match=rf"s3://{bucket.name}/{KEY}, line 4: 'posts 9': a handle is 1 to 15"
+    ):
+        pipeline.extract()
+    assert x.requests() == []
+
+
+def test_an_account_has_the_limit_of_its_line(pipeline, bucket, filed, x):
+    pipeline.put(tweet_limit=20)
+    filed("posts_120_a,,,", "posts_90_b,,10,", "posts_30_c,,0,")
+    bought = pipeline.extract()
+    assert {name: (line["outcome"], line["limit"]) for name, line in pipeline.accounts(bought).items()} == {
+        "posts_120_a": ("limit", 20),
+        "posts_90_b": ("limit", 10),
+        "posts_30_c": ("complete", 0),
+    }
+    receipts = pipeline.refine(bought)
+    rows = {name: line["published"] for name, line in receipts.items()}
+    assert (rows["posts_120_a"], rows["posts_90_b"]) == (20, 10)
+    assert receipts["posts_30_c"]["over_limit"] == 0
+    x.forget()
+    filed("posts_120_a,,,", "posts_90_b,,40,", "posts_30_c,,0,")
+    assert pipeline.refine(pipeline.extract())["posts_90_b"]["published"] == 40
+    assert set(x.asked()) == {"timeline"}
+    assert len({request["path"] for request in x.requests()}) == 1
+
+
+def test_an_account_that_has_left_the_file_keeps_the_rows_that_its_limit_let_it_have(pipeline, filed):
+    pipeline.put(tweet_limit=20)
+    filed("posts_120_a,,50,", "posts_5_fine,,,")
+    assert pipeline.refine(pipeline.extract())["posts_120_a"]["published"] == 50
+    filed("posts_5_fine,,,")
+    assert pipeline.refine(pipeline.extract())["posts_120_a"]["published"] == 50
+
+
+def test_a_plan_quotes_each_account_by_its_own_limit(pipeline, filed):
+    pipeline.put(tweet_limit=20, run_budget_usd=0, month_budget_usd=0)
+    filed("posts_120_a,,,", "posts_90_b,,40,", "posts_30_c,,0,")
+    first = days_from(ARCHIVED, ARCHIVED)
+    quoted = plan.quote(Range(first, short_hash("limits"), now=lambda: NOW))
+    (conf,) = (run["conf"] for run in plan.runs(quoted["plan"]))
+    bought = pipeline.extract(day=ARCHIVED, plan=conf["plan"], name="limits")
+    rows = {name: line["published"] for name, line in pipeline.refine(bought, ARCHIVED).items()}
+    assert (rows["posts_120_a"], rows["posts_90_b"]) == (20, 40)
+    assert plan_of(lake.deployed(), conf["plan"]).days[0].alone["posts_90_b"] < 60
