@@ -24,7 +24,7 @@ again by itself.
 - *A new account and its past:* add it to `twitter_handles`, Trigger `twitter_plan`.
 - *One account of a day:* Trigger with `day` and *Only these accounts*; what else the day has stays.
 - *Bought afresh:* Trigger with `day` and *Buy again*.
-- *Which days are landed, what they cost:* **Days**, in the menu.
+- *Which days are landed, what they cost:* **Days**, in the menu. *Does X count the same:* `meter` in `twitter_watch`.
 
 **What it does**
 
