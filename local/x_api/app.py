@@ -9,6 +9,8 @@ Controls, for loopback only and without credentials:
     PUT /_control/latency            {"ms": 200}
     PUT /_control/rate_limit         {"limit": 5, "window": 2, "match": "/tweets"}; DELETE ends it
     PUT /_control/owners             {"acme_press": "posts_5_b"}: the handle is that account's; DELETE ends it
+    PUT /_control/posts              {"1990…": "deleted"}: or protected, suspended, withheld; DELETE ends it
+    GET /_control/bill               the posts charged, by the UTC day: each once in it; DELETE empties it
     PUT /_control/clock              {"now": "2026-11-19T02:00:00+00:00"} stops it there; DELETE lets it go
 """
 
@@ -63,6 +65,10 @@ class StandIn:
     """Handles by user id: ids are hashes, so only those that were met (here, or in the log) can be read."""
     owners: dict[str, str] = field(default_factory=dict)
     """Accounts by the handle that they have taken over, named by the one that made their ids and posts."""
+    states: dict[str, str] = field(default_factory=dict)
+    """The posts that are no longer as they were, by id."""
+    charged: dict[str, set[str]] = field(default_factory=dict)
+    """The posts that were returned, by the UTC day: X charges each once in it."""
     last_pages: dict[str, list[Body]] = field(default_factory=dict)
     """The posts of each walk's last page, kept while faults are ordered."""
 
@@ -78,7 +84,7 @@ class StandIn:
         """Answers a request to X, as well as the ordered faults let it, and logs it."""
         line = f"{request.method} {request.url.path}?{request.url.query}"
         params, kind = dict(request.query_params), auth.claimed(request)
-        ask = Ask(params, request.path_params, kind, self.clock(), line, self.known, self.owners)
+        ask = Ask(params, request.path_params, kind, self.clock(), line, self.known, self.owners, self.states)
         form = await request.body()
         fault = self.faults.striking(line)
         if pause := self.latency + (fault.order.get("delay", 0) if fault else 0):
@@ -117,8 +123,10 @@ class StandIn:
             body = self._bent(endpoint(ask), fault, ask, request.url.path)
         except Refused as refusal:
             return _json(refusal.status, refusal.body, headers | refusal.headers)
-        if "result_count" in body.get("meta", {}):
-            ask.posts = body["meta"]["result_count"]
+        if family == "posts" or "result_count" in body.get("meta", {}):
+            ids = [post["id"] for post in body.get("data", [])]
+            ask.posts = len(ids)
+            self.charged.setdefault(f"{ask.now:%Y-%m-%d}", set()).update(ids)
         return _json(200, body, headers)
 
     def _bent(self, body: Body, fault: Fault | None, ask: Ask, path: str) -> Body:
@@ -189,6 +197,14 @@ class StandIn:
                 self.known.update((posts.user_id(handle), handle) for handle in self.owners)
             case "DELETE owners":
                 self.owners = {}
+            case "PUT posts":
+                self.states = dict(order)
+            case "DELETE posts":
+                self.states = {}
+            case "GET bill":
+                return {day: len(ids) for day, ids in self.charged.items()}
+            case "DELETE bill":
+                self.charged.clear()
             case "PUT clock":
                 self.clock = partial(datetime.fromisoformat, order["now"])
             case "DELETE clock":
