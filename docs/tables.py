@@ -71,14 +71,19 @@ def view() -> str:
     return f"```sql\nCREATE OR REPLACE VIEW tweets_csv AS\n{athena.view_sql()}\n```"
 
 
+def view_at_an_age() -> str:
+    name = athena.view_name(7)
+    return f"```sql\nCREATE OR REPLACE VIEW {name} AS\n{athena.view_at_age_sql(7)}\n```"
+
+
 def with_tables(text: str) -> str:
     """The README's text with each table between its markers made anew."""
     return _filled(text, {"columns": columns(), "settings": settings()})
 
 
 def with_view(text: str) -> str:
-    """The text of docs/athena.md with the view's SQL made anew."""
-    return _filled(text, {"view": view()})
+    """The text of docs/athena.md with the views' SQL made anew."""
+    return _filled(text, {"view": view(), "view at an age": view_at_an_age()})
 
 
 def with_records(text: str) -> str:
