@@ -1,7 +1,7 @@
 """Writes from the code what must agree with it: `make docs`. A test fails where the two part.
 
-The README's tables; the columns in docs/read.md; the views' SQL in docs/athena.md; deploy/schema.json; parts of
-deploy/template.yaml; the records in docs/records.md and deploy/records.json; docs/datacontract.yaml;
+The README's tables; the columns in docs/read.md; the views' SQL in docs/athena.md; deploy/schema.json; parts
+of deploy/template.yaml; the records in docs/records.md and deploy/records.json; docs/datacontract.yaml;
 deploy/variables.json, for `airflow variables import`; the settings in the manual of dags/twitter_dag.py.
 """
 
