@@ -132,9 +132,8 @@ def _later(range_: Range, plan: Plan) -> str:
     ]
     price = dollars(cost(Bought(posts=sum(posts for _, posts in due))))
     ages = " and ".join(map(str, sorted({age for age, _ in due})))
-    return (
-        f"`twitter_engagement` will read them again at {ages} days, for up to ${price:.3f}." if price else ""
-    )
+    said = f"`twitter_engagement` will read them again at {ages} days, for up to ${price:.3f}."
+    return said if price else ""
 
 
 def runs(plan_id: str) -> list[dict[str, Any]]:
