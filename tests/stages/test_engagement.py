@@ -25,7 +25,7 @@ pytestmark = pytest.mark.live
 
 FIRST = Day.parse("2026-10-01")
 HANDLES = "posts_3_a, posts_2_b"
-WRITES, CALLS = 15, 90_000
+WRITES, CALLS = 18, 250_000
 """Puts to S3 of an evening of two ages, and calls of functions from the first of these on, at least."""
 
 
@@ -185,10 +185,20 @@ def test_an_age_that_is_new_does_not_buy_the_weeks_before(evening, x):
     )
 
 
-def test_a_month_with_ages_1_and_7_killed_five_times_and_one_run_missed(
-    evening, bucket, x, monkeypatch, caplog
-):
-    chance = random.Random(7)  # noqa: S311 - moments, no secrets
+def test_a_process_that_comes_to_its_end_writes_and_calls_as_often_as_others_are_killed(evening):
+    evening.pipeline.put(engagement_days="1, 7")
+    evening.land(FIRST)
+    evening.land(FIRST.plus(6))
+
+    ended, writes, calls = _ended(evening, FIRST.plus(6), Moment("killed", "call", 10_000_000))
+
+    assert (ended, writes) == ("done", WRITES)
+    assert 1 < calls / CALLS < 2
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("MONTHS", "1"))))
+def test_a_month_with_ages_1_and_7_killed_five_times_and_one_run_missed(evening, bucket, seed, caplog):
+    chance = random.Random(seed)  # noqa: S311 - moments, no secrets
     evening.pipeline.put(engagement_days="1, 7")
     days = [FIRST.plus(number) for number in range(30)]
     missed = days[12]
@@ -200,7 +210,7 @@ def test_a_month_with_ages_1_and_7_killed_five_times_and_one_run_missed(
         if day == missed:
             continue
         if day in killed:
-            assert _killed(evening, day, chance) is None
+            assert _ended(evening, day, _moment(chance)) is None
         with caplog.at_level("INFO"):
             try:
                 evening.read(day)
@@ -226,11 +236,14 @@ def test_a_month_with_ages_1_and_7_killed_five_times_and_one_run_missed(
     assert "were free, since X had charged them on the same UTC day" in caplog.text
 
 
-def _killed(evening: Evening, day: Day, chance: random.Random) -> Any:
-    """Run in a process of its own until it is killed; how it ended, None where it was killed."""
-    run = evening.at(day)
+def _moment(chance: random.Random) -> Moment:
     at = chance.choice(["before", "after", "call"])
-    moment = Moment("killed", at, chance.randrange(1, CALLS if at == "call" else WRITES))
+    return Moment("killed", at, chance.randint(1, CALLS if at == "call" else WRITES))
+
+
+def _ended(evening: Evening, day: Day, moment: Moment) -> Any:
+    """Run in a process of its own, and be killed at a moment; how it ended, None where it was killed."""
+    run = evening.at(day)
     told, tells = CONTEXT.Pipe()
     clock, environ = CONTEXT.Value("d", 0), dict(os.environ)
     child = Child(str(day), run.id, run.now(), environ, moment, clock, tells, job=in_a_child)
