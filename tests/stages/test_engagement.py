@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipExcept
 
 from include.twitter import engagement
 from include.twitter.day import Day, Revisit, short_hash
-from include.twitter.errors import OverBudget
+from include.twitter.errors import OverBudget, PipelineError
 from include.twitter.run import Run
 from include.twitter.transform.contract import METRICS
 from tests.stages.child import Child, Moment
@@ -174,6 +175,81 @@ def test_what_would_cross_a_cap_is_refused_and_gone_on_with(evening, bucket, x):
     assert len(evening.rows(FIRST, 3)) == len(ids)
     assert evening.receipt(FIRST, 3)["cost_usd"] == round(0.005 * len(ids), 3)
     assert bucket.ledger_mills() == evening.charged_mills()
+
+
+def test_what_is_asked_for_after_midnight_is_paid(evening, bucket, x):
+    ids = evening.land(FIRST, "posts_250_many")
+    run, midnight = evening.at(FIRST), FIRST.plus(2).start
+
+    def clock() -> datetime:
+        if "posts" not in x.asked():
+            return run.now()
+        x.clock(midnight)
+        return midnight
+
+    late = replace(run, now=clock)
+    engagement.load(late, engagement.transform(late, engagement.extract(late)))
+
+    bought = evening.receipt(FIRST, 1)["bought"]
+    assert (bought["rereads"], bought["posts"]) == (100, len(ids) - 100)
+    assert evening.charged_mills() == bucket.ledger_mills()
+
+
+def test_posts_that_have_landed_since_are_asked_for_alone_by_a_clear(evening, bucket, x):
+    evening.land(FIRST, "posts_3_a")
+    evening.read(FIRST)
+    ids = evening.land(FIRST)
+    x.forget()
+
+    evening.read(FIRST, Revisit(FIRST, 1).due_at + timedelta(minutes=5))
+
+    (request,) = x.requests()
+    assert len(request["query"]["ids"].split(",")) == len(ids) - 3
+    assert list(evening.rows(FIRST, 1)) == ids
+    assert [entry["spent_mills"] for entry in bucket.ledger() if entry["age"]] == [0]
+
+
+def test_of_two_ages_that_are_read_on_one_day_the_second_is_free(evening, bucket):
+    evening.pipeline.put(engagement_days="1, 2")
+    evening.land(FIRST.plus(-1))
+    evening.read(FIRST.plus(-1))
+    ids = evening.land(FIRST)  # its age 1 is missed
+
+    evening.read(FIRST.plus(1))
+
+    assert evening.receipt(FIRST, 2)["cost_usd"] == 0.005 * len(ids)
+    late = evening.receipt(FIRST, 1)
+    assert (late["hours_late"], late["cost_usd"], late["would_have_cost_usd"]) == (24, 0, 0.005 * len(ids))
+    assert evening.charged_mills() == bucket.ledger_mills()
+
+
+def test_a_day_without_a_post_is_read_for_nothing(evening, bucket, x):
+    assert evening.land(FIRST, "posts_0_silent") == []
+    x.forget()
+    evening.read(FIRST)
+    assert x.requests() == [] == [entry for entry in bucket.ledger() if entry["age"]]
+    assert evening.rows(FIRST, 1) == {}
+    said = evening.receipt(FIRST, 1)
+    assert (said["posts"], said["read_at"], said["lost"]) == (0, None, [])
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({}, "X could not look up all posts"),
+        (
+            {"data": [{"id": "7", "text": "…", "public_metrics": {}}]},
+            "was asked for 5 posts by id, and sent others",
+        ),
+    ],
+)
+def test_an_answer_that_tells_nothing_or_of_other_posts_is_not_kept(evening, bucket, x, body, told):
+    evening.land(FIRST)
+    x.order({"match": r"GET /2/tweets\?", "status": 200, "body": body})
+    with pytest.raises(PipelineError, match=told):
+        evening.read(FIRST)
+    assert bucket.keys(Revisit(FIRST, 1).raw) == []
+    assert evening.read(FIRST) == [Revisit(FIRST, 1).receipt]
 
 
 def test_an_age_that_is_new_does_not_buy_the_weeks_before(evening, x):

@@ -37,15 +37,16 @@ def extract(run: Run) -> dict[str, Any]:
     ages, caps, access = settings.engagement_days(), Caps(*settings.budgets().items()), settings.x_access()
     here = lake.deployed()
     wait_until(Revisit(run.day, 1).due_at, run.now(), "Late in the day of a purchase its posts are free")
-    readings = [Reading(here, each, landed(here, each.day)) for each in _due(here, run.day, ages)]
-    if not readings:
+    wanted, readings = _due(here, run.day, ages), list[Reading]()
+    if not wanted:
         skip("No landed day is due to be read again")
     with (
         no_try_for_progress(lambda: any(each.got_further for each in readings), run.now),
         X(access, run.now, are_known=True) as x,  # what has landed was bought with them
     ):
-        for reading in readings:
-            reading.read(x, caps, run.now)
+        for each in wanted:  # one after the other: a post that was read for one age is free at the next
+            readings.append(Reading(here, each, landed(here, each.day)))
+            readings[-1].read(x, caps, run.now)
     bought = total(entry for reading in readings for entry in reading.bought.values())
     return {
         "revisited": [reading.revisit.manifest for reading in readings],
