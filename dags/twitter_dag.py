@@ -57,6 +57,7 @@ again by itself.
 - `twitter_own_handle`: the account that owns the X app and whose access token is used: X charges a fifth for its own posts
 - `twitter_deadline` (06:00): when a day has to be landed: a time of the next day, UTC; after it `twitter_watch` is red
 - `twitter_alert_emails`: who is told by email of a failed stage or a late day, through Connection `smtp_default`; empty: nobody
+- `twitter_engagement_days` (1): at which ages in days `twitter_engagement` reads posts again: 1 is free, others cost $0.005 a post
 """
 
 from datetime import timedelta

@@ -2,21 +2,25 @@
 
 `deploy/schema.json` says it to any reader, its part of `deploy/template.yaml` to CloudFormation: the Parquet
 files as the typed table `tweets`; the CSV files as `tweets_csv_strings`, all strings as their reader demands;
-and `tweets_csv`, the view that gives those their types. Projection works the partitions out from the day: no
-crawler, no repair.
+and `tweets_csv`, the view that gives those their types. `engagement` has the posts that were read again, and
+`tweets_at_7_days` and its like are `tweets` with the counts of that age. Projection works the partitions out
+from the day, and from the age: no crawler, no repair.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from include.twitter.day import Day
+from include.twitter.day import Day, Revisit
+from include.twitter.engagement import table as engagement
 from include.twitter.transform import contract
+from include.twitter.transform.contract import Column
 
 FOLDER = Path(__file__).parent
 SCHEMA = FOLDER / "schema.json"
@@ -25,6 +29,13 @@ FIRST_DAY = Day.parse("2010-11-06")
 """The first day of which X's timelines still give posts: the template's default for FirstDay."""
 
 DT = {"Name": "dt", "Type": "string", "Comment": "the UTC day, YYYY-MM-DD"}
+AGE = {"Name": "age", "Type": "string", "Comment": "in days, when X was asked again"}
+VIEWED = (1, 7, 30)
+"""Ages that have a view: the template's default for EngagementDays."""
+OF_THE_AGE = {*contract.METRICS, "captured_at"}
+"""Columns that a view at an age takes from there."""
+STATE = engagement.COLUMNS[-1]
+HOURS = Column("hours_old", contract.INTEGER, "how old the post was when X gave these counts")
 
 NO_ESCAPE = "\n"
 r"""The escape character of a CSV that has none: the one character that no record can hold.
@@ -98,8 +109,29 @@ def view_sql() -> str:
     return "SELECT\n  " + ",\n  ".join([*casts, '"dt"']) + '\nFROM "tweets_csv_strings"'
 
 
+def view_name(age: int) -> str:
+    return f"tweets_at_{age}_day{'s' * (age != 1)}"
+
+
+def view_at_age_sql(age: int) -> str:
+    """The columns of `tweets` with the counts at an age, the post's state, and how old it was by then."""
+    columns = [f'{"e" if column.name in OF_THE_AGE else "t"}."{column.name}"' for column in contract.COLUMNS]
+    hours = """date_diff('hour', t."created_at", e."captured_at") AS "hours_old\""""
+    return (
+        "SELECT\n  " + ",\n  ".join([*columns, 'e."state"', hours, 't."dt"']) + '\nFROM "tweets" t\n'
+        'JOIN "engagement" e ON e."dt" = t."dt" AND e."tweet_id" = t."tweet_id"\n'
+        f"WHERE e.\"age\" = '{age}'"
+    )
+
+
 def resources() -> str:
-    """The database, its two tables and the view, as CloudFormation resources in YAML."""
+    """The database, its tables and the views, as CloudFormation resources in YAML."""
+    parquet = {
+        "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+        "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+        "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"},
+    }
+    typed = {kind: type_.glue for kind, type_ in TYPES.items()}
     whole = {
         "Database": {
             "Type": "AWS::Glue::Database",
@@ -115,14 +147,8 @@ def resources() -> str:
             "tweets",
             "The refined posts from Parquet: typed, text untouched.",
             key=FIRST_DAY.parquet,
-            columns=_columns({kind: type_.glue for kind, type_ in TYPES.items()}),
-            classes={
-                "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
-                "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
-                "SerdeInfo": {
-                    "SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
-                },
-            },
+            columns=_columns(typed),
+            classes=parquet,
             parameters={"classification": "parquet"},
         ),
         "TweetsCsvStrings": _files(
@@ -141,18 +167,38 @@ def resources() -> str:
             parameters={"classification": "csv", "skip.header.line.count": "1"},
         ),
         "TweetsCsv": _view(
-            "tweets_csv", "The refined posts from CSV, typed. Line breaks in text are spaces."
+            "tweets_csv", "The refined posts from CSV, typed. Line breaks in text are spaces.", view_sql()
+        ),
+        "Engagement": _files(
+            "engagement",
+            "The counts of landed posts at the ages of twitter_engagement_days, and what is there of them.",
+            key=Revisit(FIRST_DAY, 1).parquet,
+            columns=_columns(typed, engagement.COLUMNS),
+            classes=parquet,
+            parameters={
+                "classification": "parquet",
+                "projection.age.type": "enum",
+                "projection.age.values": {"Ref": "EngagementDays"},
+            },
+            keys=[DT, AGE],
         ),
     }
+    for age in VIEWED:
+        about = f"The refined posts with their counts at {age} day{'s' * (age != 1)}."
+        # Without what is said of each column in `tweets`: the template has to fit into one request.
+        columns = [replace(column, about="") for column in (*contract.COLUMNS, STATE, HOURS)]
+        whole[f"TweetsAt{age}Days"] = _view(view_name(age), about, view_at_age_sql(age), columns)
     return yaml.dump(whole, Dumper=_Yaml, sort_keys=False, allow_unicode=True, width=110)
 
 
-def _columns(types: dict[contract.Kind, str]) -> list[dict[str, str]]:
-    columns = []
-    for column in contract.COLUMNS:
+def _columns(
+    types: dict[contract.Kind, str], columns: Iterable[Column] = contract.COLUMNS
+) -> list[dict[str, str]]:
+    found = []
+    for column in columns:
         glue = {"Name": column.name, "Type": types[column.kind]}
-        columns.append(glue | ({"Comment": column.about} if column.about else {}))
-    return columns
+        found.append(glue | ({"Comment": column.about} if column.about else {}))
+    return found
 
 
 def _files(
@@ -162,11 +208,13 @@ def _files(
     key: str,
     columns: list[dict[str, str]],
     classes: dict[str, Any],
-    parameters: dict[str, str],
+    parameters: dict[str, Any],
+    keys: Iterable[dict[str, str]] = (DT,),
 ) -> dict[str, Any]:
     """A table over the files of all days, of which `key` is the first one's."""
     prefix, partition = key.split(f"dt={FIRST_DAY}")[0], key.rpartition("/")[0]
     partitions = partition.replace(str(FIRST_DAY), "${!dt}")  # CloudFormation's way to write ${dt}
+    partitions = partitions.replace("age=1", "age=${!age}")
     return _table(
         {
             "Name": name,
@@ -183,7 +231,7 @@ def _files(
                 "projection.dt.interval.unit": "DAYS",
                 "storage.location.template": {"Fn::Sub": f"s3://${{Bucket}}/{partitions}/"},
             },
-            "PartitionKeys": [DT],
+            "PartitionKeys": [*keys],
             "StorageDescriptor": {
                 "Location": {"Fn::Sub": f"s3://${{Bucket}}/{prefix}"},
                 "Columns": columns,
@@ -193,16 +241,16 @@ def _files(
     )
 
 
-def _view(name: str, about: str) -> dict[str, Any]:
+def _view(name: str, about: str, sql: str, columns: Sequence[Column] = contract.COLUMNS) -> dict[str, Any]:
     """A view as Athena itself leaves it in Glue: its SQL and columns as JSON in base64, in a comment."""
-    types = [(column.name, TYPES[column.kind].sql) for column in contract.COLUMNS]
+    types = [(column.name, TYPES[column.kind].sql) for column in columns]
     presto = {
-        "originalSql": view_sql(),
+        "originalSql": sql,
         "catalog": "awsdatacatalog",
         "schema": "${DatabaseName}",
-        "columns": [{"name": column, "type": type_} for column, type_ in [*types, ("dt", "varchar")]],
+        "columns": [{"name": each, "type": type_} for each, type_ in [*types, ("dt", "varchar")]],
     }
-    encoded = {"Fn::Base64": {"Fn::Sub": json.dumps(presto)}}
+    encoded = {"Fn::Base64": {"Fn::Sub": json.dumps(presto, separators=(",", ":"))}}
     return _table(
         {
             "Name": name,
@@ -214,7 +262,7 @@ def _view(name: str, about: str) -> dict[str, Any]:
             "PartitionKeys": [],  # Athena wants it to be there
             "StorageDescriptor": {
                 "SerdeInfo": {},
-                "Columns": [*_columns({kind: type_.glue for kind, type_ in TYPES.items()}), DT],
+                "Columns": [*_columns({kind: type_.glue for kind, type_ in TYPES.items()}, columns), DT],
             },
         }
     )

@@ -1,24 +1,27 @@
 """Writes from the code what must agree with it: `make docs`. A test fails where the two part.
 
-The README's tables; the view's SQL in docs/athena.md; deploy/schema.json; parts of deploy/template.yaml; the
-records in docs/records.md and deploy/records.json; docs/datacontract.yaml; deploy/variables.json, for
-`airflow variables import`; the settings in the manual of dags/twitter_dag.py.
+The README's tables; the columns in docs/read.md; the views' SQL in docs/athena.md; deploy/schema.json; parts
+of deploy/template.yaml; the records in docs/records.md and deploy/records.json; docs/datacontract.yaml;
+deploy/variables.json, for `airflow variables import`; the settings in the manual of dags/twitter_dag.py.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from textwrap import indent
 
 from deploy import athena
 from docs import datacontract, records
+from include.twitter.engagement import table as engagement
 from include.twitter.settings import SETTINGS
 from include.twitter.transform import contract
 
 PROJECT = Path(__file__).parents[1]
 README = PROJECT / "README.md"
+READ = PROJECT / "docs" / "read.md"
 ATHENA = PROJECT / "docs" / "athena.md"
 TEMPLATE = PROJECT / "deploy" / "template.yaml"
 HOST = PROJECT / "deploy" / "host"
@@ -26,9 +29,9 @@ VARIABLES = PROJECT / "deploy" / "variables.json"
 MANUAL = PROJECT / "dags" / "twitter_dag.py"
 
 
-def columns() -> str:
+def columns(of: Iterable[contract.Column] = contract.COLUMNS) -> str:
     lines = ["| column | in CSV | in Parquet | |", "|---|---|---|---|"]
-    for c in contract.COLUMNS:
+    for c in of:
         about = "; ".join(filter(None, [c.about, "may be empty" if c.optional else ""]))
         lines.append(f"| `{c.name}` | {c.kind.csv} | `{c.kind.parquet}` | {about} |")
     return "\n".join(lines)
@@ -71,14 +74,24 @@ def view() -> str:
     return f"```sql\nCREATE OR REPLACE VIEW tweets_csv AS\n{athena.view_sql()}\n```"
 
 
+def view_at_an_age() -> str:
+    name = athena.view_name(7)
+    return f"```sql\nCREATE OR REPLACE VIEW {name} AS\n{athena.view_at_age_sql(7)}\n```"
+
+
 def with_tables(text: str) -> str:
     """The README's text with each table between its markers made anew."""
     return _filled(text, {"columns": columns(), "settings": settings()})
 
 
 def with_view(text: str) -> str:
-    """The text of docs/athena.md with the view's SQL made anew."""
-    return _filled(text, {"view": view()})
+    """The text of docs/athena.md with the views' SQL made anew."""
+    return _filled(text, {"view": view(), "view at an age": view_at_an_age()})
+
+
+def with_engagement(text: str) -> str:
+    """The text of docs/read.md with the columns of the counts at an age made anew."""
+    return _filled(text, {"engagement": columns(engagement.COLUMNS)})
 
 
 def with_records(text: str) -> str:
@@ -113,6 +126,7 @@ def _filled(text: str, parts: dict[str, str], mark: str = "<!-- {} -->") -> str:
 if __name__ == "__main__":
     README.write_text(with_tables(README.read_text()))
     ATHENA.write_text(with_view(ATHENA.read_text()))
+    READ.write_text(with_engagement(READ.read_text()))
     athena.SCHEMA.write_text(athena.schema())
     records.PAGE.write_text(with_records(records.PAGE.read_text()))
     records.SCHEMA.write_text(records.schema())

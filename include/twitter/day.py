@@ -22,6 +22,8 @@ LEDGER = "twitter_ledger/"
 ACCOUNTS = "twitter_accounts/accounts.json"
 PLANS = "twitter_plans/"
 USAGE = "twitter_usage/"
+ENGAGEMENT = "twitter_engagement/"
+ENGAGEMENT_RECEIPTS = "twitter_engagement_receipts/"
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,59 @@ class Day:
     def staging(self, run: str) -> str:
         """Prefix of the run's candidates for publishing."""
         return f"staging/twitter/dt={self}/run={run}/"
+
+
+READ_AT = timedelta(hours=22, minutes=30)
+"""When the posts of a day are read again: late on the day on which most were bought, so that it is free."""
+
+
+@dataclass(frozen=True)
+class Revisit:
+    """The landed posts of `day`, asked for again when they are `age` days old, and the keys of what comes."""
+
+    day: Day
+    age: int
+
+    def __str__(self) -> str:
+        return f"{self.day} at age {self.age}"
+
+    @property
+    def due_at(self) -> datetime:
+        return self.day.plus(self.age).start + READ_AT
+
+    @property
+    def _at(self) -> str:
+        return f"dt={self.day}/age={self.age}/"
+
+    @property
+    def csv(self) -> str:
+        return f"{ENGAGEMENT}{self._at}engagement.csv"
+
+    @property
+    def parquet(self) -> str:
+        return f"twitter_engagement_parquet/{self._at}engagement.parquet"
+
+    @property
+    def receipt(self) -> str:
+        return f"{ENGAGEMENT_RECEIPTS}{self._at}receipt.json"
+
+    @property
+    def raw(self) -> str:
+        """Prefix of what X answered."""
+        return f"{self.day.raw}age={self.age}/"
+
+    @property
+    def manifest(self) -> str:
+        return f"{self.raw}revisited.json"
+
+    @property
+    def ledger(self) -> str:
+        """The name of its ledger entries."""
+        return f"{self.day}-age-{self.age}"
+
+    def staging(self, run: str) -> str:
+        """Prefix of the run's candidates for publishing."""
+        return f"staging/{ENGAGEMENT}{self._at}run={run}/"
 
 
 def plan_key(id_: str) -> str:

@@ -113,6 +113,12 @@ class Lake:
         found = self.look(key)
         return found.data if found else None
 
+    def required(self, key: str) -> bytes:
+        """An object's bytes; NothingStaged where there is no such object."""
+        if (data := self.read(key)) is None:
+            raise NothingStaged(f"{self.url(key)} is gone: clear the stage that made it.")
+        return data
+
     def beginning(self, key: str, size: int) -> bytes | None:
         """The first `size` bytes of an object that is not empty; None where there is none."""
         found = self.look(key, Range=f"bytes=0-{size - 1}")

@@ -24,6 +24,9 @@ Proof = Literal["matched", "short", "surplus", "limited", "unchecked"]
 """X's own count held against the own posts that arrived. `matched`: it, or that of its group, is equal.
 `short`: X counts more. `surplus`: X counts less. `limited`: not counted, since only the latest N were wanted.
 `unchecked`: there is no count."""
+PostState = Literal["there", "gone", "protected", "suspended", "withheld", "edited"]
+"""`there`: X gives it. `edited`: X gives it, and there is a later version. `withheld`: X does not show it
+everywhere. `gone`: deleted, or X gives no other reason. `protected`, `suspended`: its account is."""
 
 Record = TypeVar("Record", bound=Struct)
 
@@ -41,6 +44,8 @@ class Bought(Struct, frozen=True):
     """Requests for X's own count, of the last seven days."""
     archive_counts: int = 0
     """The same in the full archive: X charges twice as much."""
+    rereads: int = 0
+    """Posts that X had charged on the same UTC day already: they are free."""
 
     def __add__(self, other: Bought) -> Bought:
         return Bought(*map(add, astuple(self), astuple(other)))
@@ -139,7 +144,10 @@ class LedgerEntry(Struct, kw_only=True):
     day: str
     """The UTC day whose posts are bought, `YYYY-MM-DD`."""
     buy: int
-    """The number of the purchase, as in its manifest; 0 is the counts of a plan, whose first day it names."""
+    """The number of the purchase, as in its manifest; 0 is none: the counts of a plan, whose first day it
+    names, or what `twitter_engagement` reads again."""
+    age: int = 0
+    """In days, of landed posts that are read again; 0 is a purchase, or a plan."""
     month: str
     """The UTC month of the requests, `YYYY-MM`: the one that X bills."""
     reserved_mills: int
@@ -150,8 +158,71 @@ class LedgerEntry(Struct, kw_only=True):
     """Of the spent: billed by X for answers that could not be staged."""
     spent_usd: float = 0
     """The same as `spent_mills`, for people."""
+    would_have_cost_usd: float = 0
+    """The price of `rereads` on another day: X charges a post once in a UTC day."""
     bought: Bought = Bought()
     """What is staged: its price and what is unstaged make what is spent."""
+
+    @property
+    def is_of_purchase(self) -> bool:
+        """Whether it is of a purchase of the day, neither of a plan nor of what was read again."""
+        return self.buy > 0
+
+
+class Revisited(Struct, kw_only=True):
+    """What X was asked of a day's landed posts when they had an age: what `extract` hands on."""
+
+    day: str
+    """The UTC day of the posts, `YYYY-MM-DD`."""
+    age: int
+    """In days: it is due at 22:30 UTC of the day so many days later."""
+    bought: dict[str, Bought]
+    """By the UTC month of the request, `YYYY-MM`."""
+    pages: list[str]
+    """Keys of the raw answers, in the order in which they came."""
+
+
+class LostPost(Struct, frozen=True):
+    """A landed post that X no longer gives, or no longer as it was."""
+
+    tweet_id: str
+    username: str
+    """The account, as the day's table has it."""
+    state: PostState
+    reason: str
+    """In X's words where X has any."""
+    seen_at: Moment
+    """When X said so."""
+
+
+class EngagementReceipt(Struct, kw_only=True):
+    """What became of a day's landed posts at an age; the commit mark, written last."""
+
+    day: str
+    """The UTC day of the posts, `YYYY-MM-DD`."""
+    age: int
+    """In days."""
+    due_at: Moment
+    """22:30 UTC of the day so many days later."""
+    read_at: Moment | None
+    """When X was asked last; null where the day has no post."""
+    hours_late: int
+    """Whole hours from then to when X was asked last."""
+    contract: str
+    """The version of the table's columns."""
+    bought: Bought
+    cost_usd: float
+    """The price of what was bought."""
+    would_have_cost_usd: float
+    """The price of what was free: X charges a post once in a UTC day, which it calls a soft guarantee."""
+    posts: int
+    """Rows of the table: landed posts that were asked for."""
+    states: dict[str, int]
+    """How many posts are in which state."""
+    lost: list[LostPost]
+    """Each post that is not there as it was, but for edited ones."""
+    objects: dict[str, PublishedObject]
+    """The files by name: `csv` and `parquet`."""
 
 
 class KnownAccount(Struct, frozen=True):
@@ -399,7 +470,7 @@ class Usage(Struct, kw_only=True):
     """Of it; X alone knows since when."""
 
 
-RECORDS = (Manifest, LedgerEntry, KnownAccount, Receipt, DaysIndex, Plan, Usage)
+RECORDS = (Manifest, LedgerEntry, KnownAccount, Receipt, DaysIndex, Plan, Revisited, EngagementReceipt, Usage)
 
 
 def encoded(record: Any) -> bytes:

@@ -146,10 +146,11 @@ def _triggered(asked: str | None, at: datetime) -> Day:
 
 def wait_until_settled(day: Day, settling: timedelta, at: datetime) -> None:
     """Hand the worker slot back until the day can no longer change."""
-    if at < (settled_at := day.settled_at(settling)):
-        log.info(
-            "%s has ended but may still change: the task comes back at %s UTC",
-            day,
-            f"{settled_at:%Y-%m-%d %H:%M}",
-        )
-        raise AirflowRescheduleException(settled_at)
+    wait_until(day.settled_at(settling), at, f"{day} has ended but may still change")
+
+
+def wait_until(then: datetime, at: datetime, why: str) -> None:
+    """Hand the worker slot back until then."""
+    if at < then:
+        log.info("%s: the task comes back at %s UTC", why, f"{then:%Y-%m-%d %H:%M}")
+        raise AirflowRescheduleException(then)

@@ -27,6 +27,9 @@ HANDLE = re.compile(r"[A-Za-z0-9_]{1,15}")
 NO_HANDLE = "a handle is 1 to 15 letters, digits or underscores"
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
+MOST_AGE = 366
+"""Days: an older post's counts hardly change."""
+
 BEFORE_THE_PAGE = "AIRFLOW_VAR_… and a secrets backend win over what stands here."
 
 T = TypeVar("T")
@@ -127,6 +130,12 @@ ALERT_EMAILS = Setting(
     example="data@acme.example",
     default="",
 )
+ENGAGEMENT_DAYS = Setting(
+    "twitter_engagement_days",
+    "at which ages in days `twitter_engagement` reads posts again: 1 is free, others cost $0.005 a post",
+    example="1, 7, 30",
+    default="1",
+)
 SETTINGS = (
     BUCKET,
     HANDLES,
@@ -140,6 +149,7 @@ SETTINGS = (
     OWN_HANDLE,
     DEADLINE,
     ALERT_EMAILS,
+    ENGAGEMENT_DAYS,
 )
 
 
@@ -194,6 +204,11 @@ def deadline() -> timedelta:
 
 def alert_emails() -> list[str]:
     return ALERT_EMAILS.read(_addresses)
+
+
+def engagement_days() -> list[int]:
+    """The ages in days at which landed posts are read again; none where the Variable is empty."""
+    return ENGAGEMENT_DAYS.read(_ages)
 
 
 def alert_webhook() -> str | None:
@@ -434,6 +449,13 @@ def _addresses(text: str) -> list[str]:
     if odd := [address for address in addresses if not re.fullmatch(r"[^@\s]+@[^@\s]+", address)]:
         raise ValueError(f"{', '.join(map(repr, odd))}: no address")
     return addresses
+
+
+def _ages(text: str) -> list[int]:
+    ages = {item.strip() for item in listed(text) if item.strip()}
+    if any(not re.fullmatch(r"[1-9]\d{0,2}", age, re.ASCII) or int(age) > MOST_AGE for age in ages):
+        raise ValueError(f"{text!r} is no list of ages from 1 to {MOST_AGE} days")
+    return sorted(map(int, ages))
 
 
 def _days(text: str) -> frozenset[Day]:

@@ -10,6 +10,8 @@ Controls, for loopback only and without credentials:
     PUT /_control/rate_limit         {"limit": 5, "window": 2, "match": "/tweets"}; DELETE ends it
     PUT /_control/owners             {"acme_press": "posts_5_b"}: the handle is that account's; DELETE ends it
     PUT /_control/usage              {"2026-11-18": 700}: posts that X has counted so far, by UTC day
+    PUT /_control/posts              {"1990…": "deleted"}: or protected, suspended, withheld; DELETE ends it
+    GET /_control/bill               the posts charged, by the UTC day: each once in it; DELETE empties it
     PUT /_control/clock              {"now": "2026-11-19T02:00:00+00:00"} stops it there; DELETE lets it go
 """
 
@@ -68,6 +70,10 @@ class StandIn:
     read: Counter[str] = field(default_factory=Counter)
     """Posts billed by UTC day: one that is read twice in a day once, but for what only the log knows."""
     read_today: tuple[str, set[str]] = field(default_factory=lambda: ("", set()))
+    states: dict[str, str] = field(default_factory=dict)
+    """The posts that are no longer as they were, by id."""
+    charged: dict[str, set[str]] = field(default_factory=dict)
+    """The posts that were returned, by the UTC day: X charges each once in it."""
     last_pages: dict[str, list[Body]] = field(default_factory=dict)
     """The posts of each walk's last page, kept while faults are ordered."""
 
@@ -85,7 +91,7 @@ class StandIn:
         """Answers a request to X, as well as the ordered faults let it, and logs it."""
         line = f"{request.method} {request.url.path}?{request.url.query}"
         params, kind = dict(request.query_params), auth.claimed(request)
-        ask = Ask(params, request.path_params, kind, self.clock(), line, self.known, self.owners)
+        ask = Ask(params, request.path_params, kind, self.clock(), line, self.known, self.owners, self.states)
         ask.read = self.read
         form = await request.body()
         fault = self.faults.striking(line)
@@ -125,8 +131,10 @@ class StandIn:
             body = self._bent(endpoint(ask), fault, ask, request.url.path)
         except Refused as refusal:
             return _json(refusal.status, refusal.body, headers | refusal.headers)
-        if "result_count" in body.get("meta", {}):
-            ask.posts = body["meta"]["result_count"]
+        if family == "posts" or "result_count" in body.get("meta", {}):
+            ids = [post["id"] for post in body.get("data", [])]
+            ask.posts = len(ids)
+            self.charged.setdefault(f"{ask.now:%Y-%m-%d}", set()).update(ids)
             self._bill(str(ask.now.date()), body.get("data", []))
         return _json(200, body, headers)
 
@@ -207,6 +215,14 @@ class StandIn:
                 self.owners = {}
             case "PUT usage":
                 self.read, self.read_today = Counter(order), ("", set())
+            case "PUT posts":
+                self.states = dict(order)
+            case "DELETE posts":
+                self.states = {}
+            case "GET bill":
+                return {day: len(ids) for day, ids in self.charged.items()}
+            case "DELETE bill":
+                self.charged.clear()
             case "PUT clock":
                 self.clock = partial(datetime.fromisoformat, order["now"])
             case "DELETE clock":

@@ -28,6 +28,8 @@ class Ask:
     """Handles by user id, of the whole stand-in."""
     owners: dict[str, str] = field(default_factory=dict)
     """By handle the account that has it now, named by the handle that made its id and its posts."""
+    states: dict[str, str] = field(default_factory=dict)
+    """By id the posts that are no longer as they were: deleted, protected, suspended or withheld."""
     handles: list[str] = field(default_factory=list)
     posts: int = 0
     users: int = 0

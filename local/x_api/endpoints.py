@@ -13,7 +13,7 @@ from itertools import islice
 
 from local.x_api import posts
 from local.x_api.ask import FIELDS, HANDLE, NUMBER, WINDOW, Ask, matching
-from local.x_api.errors import Body, gone, invalid, too_annotated
+from local.x_api.errors import Body, gone, gone_post, invalid, too_annotated
 from local.x_api.pages import NEWER, chosen, newer_than, older_than, page, token_bounds
 
 WEEK, MONTH = timedelta(days=7), timedelta(days=30)
@@ -26,6 +26,7 @@ STEPS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": time
 EXCLUDABLE = {"retweets": "retweeted", "replies": "replied_to"}
 QUERY = re.compile(r"\(?(from:\w{1,19}(?: OR from:\w{1,19})*)\)?((?: -is:(?:retweet|reply))*)")
 
+WITHHELD = {"copyright": False, "country_codes": ["DE", "FR"]}
 THREADS = re.compile(r"\((from:(\w{1,19}))\) to:\2 is:reply -is:retweet")
 """An account's replies to itself."""
 
@@ -75,6 +76,18 @@ def timeline(ask: Ask) -> Body:
     return page(data, older, newer)
 
 
+def posts_by_id(ask: Ask) -> Body:
+    """Up to 100 posts, with the counts that they have by now, and an error for each that is not shown."""
+    ask.allow("ids", *FIELDS)
+    numbers = ask.params.get("ids", "").split(",")
+    if len(numbers) > 100:
+        raise invalid("ids", ask.params["ids"], "is not between 1 and 100 long")
+    found = [_post(ask, matching("ids", number, NUMBER)) for number in numbers]
+    data = chosen([post for post, error in found if not error], ask.params)
+    errors = [error for _, error in found if error]
+    return ({"data": data} if data else {}) | ({"errors": errors} if errors else {})
+
+
 def search_recent(ask: Ask) -> Body:
     return _search(ask, largest=100, longest=512, earliest=ask.now - WEEK, reach=WEEK)
 
@@ -118,6 +131,7 @@ ENDPOINTS: tuple[tuple[str, str, Callable[[Ask], Body]], ...] = (
     ("/2/users/by", "users", users_by),
     ("/2/users/by/username/{username}", "users", user_by_username),
     ("/2/users/{id}/tweets", "timeline", timeline),
+    ("/2/tweets", "posts", posts_by_id),
     ("/2/tweets/search/recent", "recent", search_recent),
     ("/2/tweets/search/all", "archive", search_all),
     ("/2/tweets/counts/recent", "archive", counts_recent),
@@ -137,6 +151,17 @@ def _looked_up(ask: Ask, name: str, parameter: str) -> tuple[Body, Body | None]:
     fields = {"id", "name", "username", *ask.params.get("user.fields", "").split(",")}
     user = posts.user(handle) | {"username": name.lower()}
     return {field: value for field, value in user.items() if field in fields}, None
+
+
+def _post(ask: Ask, number: str) -> tuple[Body, Body | None]:
+    """A post and no error, or the error."""
+    id_, state = int(number), ask.states.get(number)
+    shown = () if id_ >= posts.id_at(ask.now) or state not in (None, "withheld") else ask.known.values()
+    for handle in shown:
+        for slot in posts.between(handle, id_, id_ + 1):
+            post = posts.grown(posts.post(handle, slot), ask.now)
+            return post | ({"withheld": WITHHELD} if state else {}), None
+    return {}, gone_post(state or "deleted", number)
 
 
 def _depth(handle: str, now: datetime, most: int) -> int:

@@ -71,6 +71,21 @@ def gone(state: str, parameter: str, value: str) -> Body:
     return about | {"title": "Not Found Error", "detail": told, "type": missing}
 
 
+def gone_post(state: str, number: str) -> Body:
+    """The entry in `errors` for a post that is deleted, or of an account that is protected or suspended."""
+    about = {"value": number, "resource_id": number, "resource_type": "tweet", "parameter": "ids"}
+    missing = PROBLEMS + "resource-not-found"
+    if state == "protected":
+        told = f"Sorry, you are not authorized to see the Tweet with ids: [{number}]."
+        kind = PROBLEMS + "not-authorized-for-resource"
+        return about | {"title": "Authorization Error", "detail": told, "section": "data", "type": kind}
+    if state == "suspended":
+        told = f"User has been suspended: [{number}]."
+        return about | {"title": "Forbidden", "detail": told, "type": missing}
+    told = f"Could not find tweet with ids: [{number}]."
+    return about | {"title": "Not Found Error", "detail": told, "type": missing}
+
+
 def _blank(status: int, title: str) -> Body:
     return {"title": title, "type": "about:blank", "status": status, "detail": title}
 

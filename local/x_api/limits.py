@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 from local.x_api.errors import too_many_requests
 
 # Requests in 15 minutes with a bearer token, and with OAuth 1.0a.
-X_LIMITS = {"timeline": (10_000, 900), "users": (300, 900), "recent": (450, 300), "archive": (300, 300)}
+X_LIMITS = {
+    "timeline": (10_000, 900),
+    "users": (300, 900),
+    "posts": (450, 900),
+    "recent": (450, 300),
+    "archive": (300, 300),
+}
 
 
 @dataclass

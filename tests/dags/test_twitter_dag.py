@@ -29,7 +29,7 @@ def test_the_graph_is_extract_transform_load(dag):
     }
 
 
-@pytest.mark.parametrize("dag_file", ["twitter_dag", "twitter_plan_dag"])
+@pytest.mark.parametrize("dag_file", ["twitter_dag", "twitter_plan_dag", "twitter_engagement_dag"])
 def test_parsing_loads_no_heavy_library(dag_file):
     heavy = {"pandas", "pandera", "pyarrow", "tweepy", "boto3", "botocore", "requests", "msgspec"}
     program = (

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from datetime import UTC, datetime
 
 import duckdb
 import pyarrow.parquet
@@ -11,6 +12,9 @@ import yaml
 
 from deploy import athena
 from docs import tables
+from include.twitter.day import Revisit
+from include.twitter.engagement import table as engagement
+from include.twitter.engagement.seen import Seen
 from include.twitter.transform import contract
 from include.twitter.transform.partition import Partition
 from tests.include.invented import DAY, a_day, account, answer, link, post
@@ -186,6 +190,64 @@ def test_the_view_makes_each_kind_of_column_what_it_is():
     assert lines[13] == '  CAST(json_parse("hashtags") AS array(varchar)) AS "hashtags",'
     assert lines[22] == """  CAST(nullif("possibly_sensitive", '') AS boolean) AS "possibly_sensitive","""
     assert lines[-2:] == ['  "dt"', 'FROM "tweets_csv_strings"']
+
+
+# What was read again
+
+
+def test_the_counts_at_an_age_are_found_by_day_and_age(resources):
+    found = table(resources, "Engagement")
+    revisit = Revisit(DAY, 7)
+    place = found["Parameters"]["storage.location.template"]["Fn::Sub"].replace("${Bucket}", "acme")
+    folder = place.replace("${!dt}", "2026-11-18").replace("${!age}", "7")
+    assert f"s3://acme/{revisit.parquet}".startswith(folder)
+    assert [key["Name"] for key in found["PartitionKeys"]] == ["dt", "age"]
+    assert found["Parameters"]["projection.age.type"] == "enum"
+    assert found["Parameters"]["projection.age.values"] == {"Ref": "EngagementDays"}
+    metrics = dict.fromkeys(contract.METRICS, "bigint")
+    assert columns(found) == {"tweet_id": "string", **metrics, "captured_at": "timestamp", "state": "string"}
+
+
+def test_the_ages_that_have_a_view_are_those_of_the_parameter():
+    parameters = yaml.load(tables.TEMPLATE.read_text(), Loader=yaml.BaseLoader)["Parameters"]
+    assert parameters["EngagementDays"]["Default"] == ",".join(map(str, athena.VIEWED))
+
+
+@pytest.mark.parametrize("age", athena.VIEWED)
+def test_a_view_at_an_age_has_the_columns_of_the_table_and_two_more(resources, age):
+    view = table(resources, f"TweetsAt{age}Days")
+    decoded = presto_view(view)
+    assert view["Name"] == ("tweets_at_1_day" if age == 1 else f"tweets_at_{age}_days")
+    assert decoded["originalSql"] == athena.view_at_age_sql(age)
+    assert [column["name"] for column in decoded["columns"]] == [*TYPED, "state", "hours_old", "dt"]
+    assert columns(view) == {**TYPED, "state": "string", "hours_old": "bigint", "dt": "string"}
+
+
+def test_the_view_gives_likes_after_a_week_of_posts_that_are_gone_too(day, tmp_path):
+    """DuckDB stands in for Athena, over the Parquet files."""
+    rows = pyarrow.parquet.read_table(day.parquet).to_pylist()
+    at = datetime(2026, 11, 25, 22, 30, tzinfo=UTC)
+    counts = (1000, 2, 3, 4, 5, 6)
+    lines = [Seen(row["tweet_id"], counts, at, "there") for row in rows[:-1]]
+    lines.append(Seen(rows[-1]["tweet_id"], (None,) * 6, at, "gone", "deleted"))
+    again = engagement.write(tmp_path, lines)["parquet"]
+    with duckdb.connect() as sql:
+        sql.execute("SET TimeZone = 'UTC'")
+        sql.execute(f"CREATE VIEW tweets AS SELECT *, '2026-11-18' AS dt FROM '{day.parquet}'")
+        sql.execute(
+            f"CREATE VIEW engagement AS SELECT *, '2026-11-18' AS dt, age FROM '{again}', "
+            "(VALUES ('7')) AS ages(age)"
+        )
+        found = sql.execute(athena.view_at_age_sql(7)).fetchall()
+        names = [column[0] for column in sql.description]
+        assert sql.execute(athena.view_at_age_sql(30)).fetchall() == []
+    read = {row["tweet_id"]: row for row in (dict(zip(names, row, strict=True)) for row in found)}
+    assert names == [*TYPED, "state", "hours_old", "dt"]
+    assert len(read) == len(rows)
+    first, gone = read[rows[0]["tweet_id"]], read[rows[-1]["tweet_id"]]
+    assert (first["likes"], first["state"], first["text"]) == (1000, "there", rows[0]["text"])
+    assert first["hours_old"] == 24 * 7 + 22 - rows[0]["created_at"].hour
+    assert (gone["likes"], gone["state"], gone["text"]) == (None, "gone", rows[-1]["text"])
 
 
 # How OpenCSVSerde reads, emulated

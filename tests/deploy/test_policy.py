@@ -26,6 +26,9 @@ OWN = [
     "twitter_days/month=2026-11/index.json",
     "twitter_plans/0a1b2c3d4e5f/plan.json",
     "twitter_usage/month=2026-11/2026-11-18.json",
+    "twitter_engagement/dt=2026-11-18/age=7/engagement.csv",
+    "twitter_engagement_parquet/dt=2026-11-18/age=7/engagement.parquet",
+    "twitter_engagement_receipts/dt=2026-11-18/age=7/receipt.json",
     "staging/twitter/dt=2026-11-18/run=r/receipt.json",
     "airflow_logs/dag_id=twitter/run_id=manual__2026-11-18T00:00:00+00:00/attempt=1.log",
 ]

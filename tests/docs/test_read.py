@@ -10,6 +10,10 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from docs import tables
+from include.twitter.day import Revisit
+from include.twitter.engagement import table as engagement
+from include.twitter.engagement.seen import Seen
 from include.twitter.transform import contract, refine
 from include.twitter.transform.partition import Partition
 from tests.include.invented import DAY, METRICS, answer, post
@@ -184,3 +188,38 @@ def snowflake():
 @pytest.mark.parametrize("dialect", [spark, snowflake])
 def test_a_reader_with_the_dialect_that_is_told_reads_every_text(day, dialect):
     assert [row["text"] for row in records(dialect())] == [row["text"] for row in landed()]
+
+
+@pytest.fixture
+def a_week_later(tmp_path, monkeypatch):
+    """A day's files and those of a week later, as they lie in the lake; the last post is gone."""
+    monkeypatch.chdir(tmp_path)
+    revisit = Revisit(DAY, 7)
+    folders = [Path(key).parent for key in (DAY.parquet, revisit.parquet)]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    land(folders[0], [post(number) for number in (1, 2, 3)])
+    at = revisit.due_at
+    lines = [Seen(post(number)["id"], (10 * number, *[0] * 5), at, "there") for number in (1, 2)]
+    engagement.write(folders[1], [*lines, Seen(post(3)["id"], (None,) * 6, at, "gone", "deleted")])
+    return folders
+
+
+def test_pandas_puts_the_counts_of_a_week_later_in_the_place_of_the_first(a_week_later, monkeypatch):
+    for folder in a_week_later:
+        for file in folder.iterdir():
+            file.rename(file.name)
+    tweets = run(fenced("python", PAGE, "week"))
+    assert tweets["likes"].tolist() == [10, 20, pd.NA]
+    assert tweets["state"].tolist() == ["there", "there", "gone"]
+    assert {*tweets.columns} == {*contract.NAMES, "state"}
+    assert tweets["captured_at"].unique().tolist() == [pd.Timestamp("2026-11-25 22:30", tz="UTC")]
+
+
+def test_duckdb_has_the_likes_after_a_week_in_one_query(a_week_later):
+    with duckdb.connect() as database:
+        assert database.sql(fenced("sql", PAGE, "week")).fetchall() == [("ObservatoryHill", 3, 15.0)]
+
+
+def test_the_columns_of_an_age_are_those_of_its_contract():
+    assert tables.READ.read_text() == tables.with_engagement(tables.READ.read_text()), "make docs"

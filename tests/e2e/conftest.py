@@ -209,8 +209,13 @@ class X:
     def slow(self, ms: int) -> None:
         self._http.put("/latency", json={"ms": ms}).raise_for_status()
 
+    def posts(self, states: dict[str, str]) -> None:
+        """The posts that are no longer as they were, by id."""
+        self._http.put("/posts", json=states).raise_for_status()
+
     def behave(self) -> None:
         self.slow(0)
+        self.posts({})
         self._http.delete("/faults").raise_for_status()
 
     def pages(self) -> list[dict[str, Any]]:

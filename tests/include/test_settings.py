@@ -502,3 +502,21 @@ def test_a_host_that_is_no_web_address_is_refused(connection, host):
 def test_a_refused_host_keeps_the_password_written_into_it_to_itself(connection):
     connection("bearer_token", host=f"http://{SECRETS['login']}:{SECRETS['password']}@x.example")
     refusal()
+
+
+# Ages
+
+
+@pytest.mark.parametrize(
+    ("text", "ages"), [(None, [1]), ("", []), ("30, 1,7, 7", [1, 7, 30]), ('["1", "366"]', [1, 366])]
+)
+def test_the_ages_at_which_posts_are_read_again_come_in_order_and_once(variable, text, ages):
+    variable("twitter_engagement_days", text)
+    assert settings.engagement_days() == ages
+
+
+@pytest.mark.parametrize("text", ["0", "367", "1.5", "weekly", "-1", "1 7", "١"])
+def test_an_age_that_is_none_is_refused_with_an_example(variable, text):
+    variable("twitter_engagement_days", text)
+    with pytest.raises(BadSetting, match=r"no list of ages from 1 to 366 days\. Example: 1, 7, 30"):
+        settings.engagement_days()

@@ -97,7 +97,7 @@ def server():
 @pytest.fixture
 def x(server):
     yield server
-    for name in ("requests", "faults", "rate_limit"):
+    for name in ("requests", "faults", "rate_limit", "posts", "bill"):
         server.control("DELETE", name)
 
 
@@ -909,3 +909,56 @@ def test_post_objects_have_only_fields_that_x_describes(day_of_50, described):
     schema = json.loads(OPENAPI.read_text())["components"]["schemas"]["Tweet"]["properties"]
     assert {name for post in day_of_50 for name in post} <= set(schema)
     assert all(re.fullmatch(r"[0-9]{1,19}", post["id"]) for post in day_of_50)
+
+
+# Posts by id
+
+
+def ids_of(x, handle="posts_5_b"):
+    return [post["id"] for post in x.timeline(handle, **OWN)["data"]]
+
+
+def test_posts_are_found_by_id_with_the_counts_that_they_have_by_now(x):
+    asked = {"tweet.fields": "created_at,public_metrics"}
+    before = {post["id"]: post for post in x.timeline("posts_5_b", **OWN, **asked)["data"]}
+    answer = x.get("/2/tweets", ids=",".join(before), **asked)
+    assert [post["id"] for post in answer["data"]] == [*before]
+    assert answer.keys() == {"data"}
+    grown = {
+        post["id"]: post["public_metrics"]["like_count"] - before[post["id"]]["public_metrics"]["like_count"]
+        for post in answer["data"]
+    }
+    assert min(grown.values()) >= 0 < max(grown.values())
+
+
+def test_each_post_that_is_no_longer_given_is_an_error_and_one_that_is_withheld_comes(x):
+    ids = ids_of(x)
+    states = dict(zip(ids, ["deleted", "protected", "suspended", "withheld"], strict=False))
+    assert x.control("PUT", "posts", states).status_code == 200
+    answer = x.get("/2/tweets", ids=",".join([*ids, "7"]), **{"tweet.fields": "withheld"})
+    assert [(error["resource_id"], error["title"]) for error in answer["errors"]] == [
+        (ids[0], "Not Found Error"),
+        (ids[1], "Authorization Error"),
+        (ids[2], "Forbidden"),
+        ("7", "Not Found Error"),
+    ]
+    assert {post["id"]: "withheld" in post for post in answer["data"]} == {ids[3]: True, ids[4]: False}
+    x.control("DELETE", "posts")
+    assert "errors" not in x.get("/2/tweets", ids=",".join(ids))
+
+
+def test_more_than_a_hundred_ids_and_what_is_no_id_are_refused(x):
+    for ids in (",".join(map(str, range(1, 102))), "NA", ""):
+        assert x.ask("/2/tweets", {"ids": ids}).status_code == 400
+
+
+def test_a_post_is_charged_once_in_a_utc_day_however_it_is_read(x):
+    x.control("DELETE", "bill")
+    ids = ids_of(x)
+    x.get("/2/tweets", ids=",".join(ids))
+    x.get("/2/tweets", ids=",".join(ids))
+    assert x.control("GET", "bill").json() == {"2026-11-22": len(ids)}
+    x.control("PUT", "clock", {"now": "2026-11-23T00:00:00+00:00"})
+    x.get("/2/tweets", ids=",".join([*ids[:2], "7"]))
+    assert x.control("GET", "bill").json() == {"2026-11-22": len(ids), "2026-11-23": 2}
+    x.control("PUT", "clock", {"now": NOW.isoformat()})

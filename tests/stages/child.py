@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
@@ -13,6 +14,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowRescheduleException
 from botocore.client import BaseClient
 
+from include.twitter import engagement
 from include.twitter.day import Day
 from include.twitter.errors import Busy, OverBudget
 from include.twitter.extract import extract
@@ -30,6 +32,11 @@ class Moment:
     number: int
 
 
+def evening(run: Run) -> None:
+    """The three stages of `twitter_engagement`."""
+    engagement.load(run, engagement.transform(run, engagement.extract(run)))
+
+
 @dataclass
 class Child:
     """What the process is to do; its parent says when to begin, and is told how it ended."""
@@ -43,6 +50,7 @@ class Child:
     """A number that all share: seconds since `now`."""
     parent: Connection
     plan: str = ""
+    job: Callable[[Run], Any] = extract
     writes: Any = field(default_factory=lambda: count(1))
     reads: Any = field(default_factory=lambda: count(1))
     calls: Any = field(default_factory=lambda: count(1))
@@ -54,7 +62,7 @@ class Child:
         self.parent.send("ready")
         self.parent.recv()
         try:
-            extract(Run(Day.parse(self.day), self.run, self._now, plan=self.plan))
+            self.job(Run(Day.parse(self.day), self.run, self._now, plan=self.plan))
             ended = "done"
         except (Busy, OverBudget) as error:
             ended = type(error).__name__

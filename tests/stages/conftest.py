@@ -104,6 +104,14 @@ class X:
     def control(self, name: str, order: dict[str, Any]) -> None:
         self._http.put(f"/{name}", json=order).raise_for_status()
 
+    def posts(self, **states: str) -> None:
+        """The posts that are no longer as they were, by id; none where none is named."""
+        self._http.put("/posts", json=states).raise_for_status()
+
+    def bill(self) -> dict[str, int]:
+        """How many posts X charges, by the UTC day: each once in it, however often it is read."""
+        return self._http.get("/bill").raise_for_status().json()
+
     def no_limit(self) -> None:
         self._http.delete("/rate_limit").raise_for_status()
 
@@ -112,6 +120,8 @@ def kind(request: dict[str, Any]) -> str:
     """users, timeline, search, count or token."""
     path = request["path"]
     kinds = {"/users/by": "users", "/users/": "timeline", "/search/": "search", "/counts/": "count"}
+    if path == "/2/tweets":
+        return "posts"
     return next((name for part, name in kinds.items() if part in path), "token")
 
 
@@ -127,9 +137,11 @@ def x(stand_ins) -> Iterator[X]:
         control.clock(NOW)
         control.forget()
         control.order()
+        control._http.delete("/bill").raise_for_status()
         yield control
         control.order()
         control.owners()
+        control.posts()
         control.latency(0)
         control.no_limit()
 
@@ -178,7 +190,7 @@ def whole_bucket(stand_ins) -> Bucket:
 @pytest.fixture
 def bucket(whole_bucket) -> Bucket:
     """The bucket, where no account is remembered, nothing was spent and no day has landed."""
-    for kind in ("", "_ledger", "_accounts", "_receipts", "_raw", "_days", "_plans"):
+    for kind in ("", "_ledger", "_accounts", "_receipts", "_raw", "_days", "_plans", "_engagement_receipts"):
         whole_bucket.delete(f"twitter{kind}/")
     return whole_bucket
 

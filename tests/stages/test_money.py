@@ -113,7 +113,7 @@ def test_the_entry_of_a_purchase_tells_what_it_bought(pipeline, x, bucket):
         "users": sum(r["users"] for r in x.requests()),
         "counts": x.asked().count("count"),
     }
-    assert entry["bought"] == served | {"own_posts": 0, "archive_counts": 0}
+    assert entry["bought"] == served | {"own_posts": 0, "archive_counts": 0, "rereads": 0}
     assert (entry["day"], entry["month"], entry["buy"]) == ("2026-11-20", "2026-11", 1)
     assert entry["reserved_mills"] == entry["spent_mills"] == x.served_mills()
 

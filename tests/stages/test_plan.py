@@ -367,6 +367,19 @@ def test_what_a_cap_would_cut_off_is_said_before_the_yes(pipeline):
     assert "Of `twitter_month_budget_usd` $0.280 are left" in body
 
 
+def test_what_reading_the_posts_again_will_cost_is_said_where_it_lies_ahead(pipeline):
+    pipeline.put(handles="posts_4_a", engagement_days="1, 7, 30")
+    for first, last, told in (
+        ("2026-11-19", "2026-11-20", "at 7 and 30 days, for up to $0.080."),
+        ("2026-10-28", "2026-10-28", "at 30 days, for up to $0.020."),
+    ):
+        quoted = quote(pipeline, first, last, name=first)
+        assert f"\n`twitter_engagement` will read them again {told}\n" in quoted["body"]
+    assert "twitter_engagement" not in quote(pipeline, "2026-10-20", "2026-10-20", name="old")["body"]
+    pipeline.put(engagement_days="1")
+    assert "twitter_engagement" not in quote(pipeline, "2026-11-19", "2026-11-19", name="free")["body"]
+
+
 def test_only_the_accounts_that_are_missing_are_bought_and_the_others_stay(pipeline, x, bucket):
     pipeline.put(handles="reader_00, posts_0_silent")
     land(pipeline, {"day": DAY})

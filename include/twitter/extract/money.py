@@ -23,8 +23,10 @@ from include.twitter.errors import Busy, OverBudget
 from include.twitter.lake import Lake, Object
 from include.twitter.records import Bought, LedgerEntry, decoded, encoded
 
-PRICES = {"posts": 5, "own_posts": 1, "users": 10, "counts": 5, "archive_counts": 10}
+PRICES = {"posts": 5, "own_posts": 1, "users": 10, "counts": 5, "archive_counts": 10, "rereads": 0}
 """Mills for a post or a user returned, and for a count request, whatever it counts."""
+HELD = PRICES | {"rereads": PRICES["posts"]}
+"""The worst case: that a post is charged once in a UTC day is a soft guarantee of X's."""
 AT_ONCE = 1000
 """Mills reserved at a time: an entry is not written for each page, and a kill leaves little reserved."""
 
@@ -32,6 +34,11 @@ AT_ONCE = 1000
 def cost(bought: Bought) -> int:
     """What X charges for these reads, in mills."""
     return sum(price * getattr(bought, kind) for kind, price in PRICES.items())
+
+
+def would_have_cost(bought: Bought) -> int:
+    """What the posts that were read for nothing would have cost on another day, in mills."""
+    return HELD["rereads"] * bought.rereads
 
 
 def dollars(mills: int) -> float:
@@ -101,6 +108,7 @@ class _Month:
         self.entry.unstaged_mills += unstaged
         self.entry.spent_mills = cost(self.entry.bought) + self.entry.unstaged_mills
         self.entry.spent_usd = dollars(self.entry.spent_mills)
+        self.entry.would_have_cost_usd = dollars(would_have_cost(self.entry.bought))
 
     def reserve(self, more: int, at_most: int = 0) -> None:
         """Write the entry with so much reserved beyond what is taken; Busy where another has taken over."""
@@ -150,7 +158,7 @@ class Money:
             answer = bill(x.timeline(…, size=bill.size))
 
     `purchase` is its day and number; `bought` what it has staged before, by month; `entry` the name of its
-    ledger entries, where that is not the purchase's.
+    ledger entries, where that is not the purchase's; `age` that of landed posts which are read again.
     """
 
     def __init__(
@@ -161,7 +169,9 @@ class Money:
         bought: Mapping[str, Bought],
         clock: Callable[[], datetime],
         entry: str = "",
+        age: int = 0,
     ) -> None:
+        self._age = age
         self._entry = entry or "-".join(map(str, purchase))
         self._lake, self._purchase, self._caps, self._clock = lake, purchase, caps, clock
         self._changed = Condition()
@@ -194,7 +204,7 @@ class Money:
             kept = True
         finally:
             with self._changed:
-                month.in_flight -= PRICES[kind] * bill.size
+                month.in_flight -= HELD[kind] * bill.size
                 if kept:
                     month.book(Bought(**{kind: bill.number}))
                 else:
@@ -202,7 +212,7 @@ class Money:
                 self._changed.notify_all()
 
     def _granted(self, month: _Month, kind: str, wanted: int, smallest: int) -> int:
-        price = PRICES[kind]
+        price = HELD[kind]
         with self._changed:
             while True:
                 if month.free < price * wanted:
@@ -221,7 +231,13 @@ class Money:
             if name not in self._months:
                 day, buy = self._purchase
                 entry = LedgerEntry(
-                    day=day, buy=buy, month=name, reserved_mills=0, spent_mills=0, bought=bought
+                    day=day,
+                    buy=buy,
+                    age=self._age,
+                    month=name,
+                    reserved_mills=0,
+                    spent_mills=0,
+                    bought=bought,
                 )
                 self._months[name] = _Month(self._lake, f"{LEDGER}month={name}/{self._entry}.json", entry)
             return self._months[name]

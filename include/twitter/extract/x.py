@@ -46,6 +46,8 @@ TIMELINE_PAGES, RECENT_PAGES, ARCHIVE_PAGES = (5, 100), (10, 100), (10, 500)
 """The smallest and the largest page of posts that X serves."""
 HANDLES_A_LOOKUP = 100
 """X's own limit."""
+POSTS_A_LOOKUP = 100
+"""X's own limit too."""
 HANDLES_A_COUNT, LONGEST_QUERY = 20, 512
 """Accounts of a count, and characters that X takes in a query of recent posts."""
 LONGEST_ARCHIVE_QUERY = 1024
@@ -101,6 +103,8 @@ POST_FIELDS = [
     "text",
     "withheld",
 ]
+COUNTED_FIELDS = ["author_id", "created_at", "edit_history_tweet_ids", "public_metrics", "withheld"]
+"""What is asked for of posts that have landed."""
 ARCHIVE_FIELDS = [name for name in POST_FIELDS if name != "context_annotations"]
 """With the annotations X refuses a page of more than 100: docs/decisions/0020."""
 
@@ -148,6 +152,16 @@ class X:
             self._client.get_users,
             usernames=list(handles),
             user_fields=["protected"],
+            user_auth=self.is_user,
+        )
+
+    def posts(self, ids: Sequence[str], *, free: bool = False) -> Answer:
+        """At most 100 posts with their counts of now; `free` where X has charged them on this day already."""
+        return self._answer(
+            "rereads" if free else "posts",
+            self._client.get_tweets,
+            list(ids),
+            tweet_fields=COUNTED_FIELDS,
             user_auth=self.is_user,
         )
 

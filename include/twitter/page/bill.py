@@ -1,9 +1,9 @@
 """What a month cost, from the ledger and from the receipts, and where the two do not tell the same.
 
 A receipt knows the price of the purchase that it was made from, over all months. The ledger knows every
-purchase by the month that X bills: also those that were bought again since, those that have not landed, and
-what was billed and lost. So each mill of a month is one of these, and each receipt has to tell what the
-ledger has of its purchase.
+purchase by the month that X bills: also those that were bought again since, those that have not landed,
+plans, landed posts that were read again, and what was billed and lost. So each mill of a month is one of
+these, and each receipt has to tell what the ledger has of its purchase.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from include.twitter.records import DayLine, LedgerEntry
 
@@ -28,6 +29,12 @@ class Bill:
     """By the receipts of the purchases."""
     again: int = 0
     """Of purchases in whose place a later one has landed."""
+    for_plans: int = 0
+    """For the look-ups and counts of `twitter_plan`."""
+    for_engagement: int = 0
+    """For landed posts that were read again."""
+    would_have_cost: int = 0
+    """Not spent: the price of those that were free."""
     not_landed: int = 0
     """Of purchases that no receipt has been made from."""
     unstaged: int = 0
@@ -48,7 +55,7 @@ class Bill:
     @property
     def alone(self) -> int:
         """What stands in the ledger alone."""
-        return self.again + self.not_landed + self.unstaged
+        return self.again + self.for_plans + self.for_engagement + self.not_landed + self.unstaged
 
 
 def of_month(month: str, landed: Landed, ledger: Ledger) -> Bill:
@@ -56,10 +63,10 @@ def of_month(month: str, landed: Landed, ledger: Ledger) -> Bill:
     for entry in ledger:
         if entry.month == month:
             _add(bill, entry, landed.get(entry.day))
-        if entry.day.startswith(month):
+        if entry.day.startswith(month) and entry.is_of_purchase:
             bill.of_days += entry.spent_mills
             bill.elsewhere += entry.spent_mills if entry.month != month else 0
-    concerned = {entry.day for entry in ledger if entry.month == month}
+    concerned = {entry.day for entry in ledger if entry.month == month and entry.is_of_purchase}
     bill.differing = [
         found for found in differing(landed, ledger) if found[0] in concerned or found[0].startswith(month)
     ]
@@ -70,7 +77,12 @@ def _add(bill: Bill, entry: LedgerEntry, line: DayLine | None) -> None:
     staged = entry.spent_mills - entry.unstaged_mills
     bill.unstaged += entry.unstaged_mills
     bill.reserved += max(entry.reserved_mills - entry.spent_mills, 0)
-    if line is None or entry.buy > line.buy:
+    bill.would_have_cost += round(entry.would_have_cost_usd * 1000)
+    if entry.age:
+        bill.for_engagement += staged
+    elif not entry.is_of_purchase:
+        bill.for_plans += staged
+    elif line is None or entry.buy > line.buy:
         bill.not_landed += staged
     elif entry.buy < line.buy:
         bill.again += staged
@@ -81,7 +93,7 @@ def _add(bill: Bill, entry: LedgerEntry, line: DayLine | None) -> None:
 def differing(landed: Landed, ledger: Ledger) -> list[tuple[str, int, int]]:
     """The landed days whose purchase has another price in the ledger than in the receipt."""
     of_purchase: dict[tuple[str, int], int] = defaultdict(int)
-    for entry in ledger:
+    for entry in ledger:  # the buy of a plan, and of what was read again, is no purchase's
         of_purchase[entry.day, entry.buy] += entry.spent_mills - entry.unstaged_mills
     prices = [(day, of_purchase[day, line.buy], round(line.cost_usd * 1000)) for day, line in landed.items()]
     return sorted(price for price in prices if price[1] != price[2])
@@ -90,7 +102,7 @@ def differing(landed: Landed, ledger: Ledger) -> list[tuple[str, int, int]]:
 def by_day(ledger: Ledger) -> dict[str, int]:
     """Mills that each day has cost, over all its purchases and months."""
     spent: dict[str, int] = defaultdict(int)
-    for entry in ledger:
+    for entry in filter(attrgetter("is_of_purchase"), ledger):
         spent[entry.day] += entry.spent_mills
     return dict(spent)
 
@@ -110,6 +122,8 @@ def in_words(bill: Bill, cap: int | None) -> list[str]:
         f"{dollars(mills)} {what}"
         for mills, what in (
             (bill.again, "for days that were bought again since"),
+            (bill.for_plans, "for plans"),
+            (bill.for_engagement, "for engagement"),
             (bill.not_landed, "for purchases that have not landed"),
             (bill.unstaged, "for answers that were lost before they could be kept"),
         )
@@ -117,6 +131,11 @@ def in_words(bill: Bill, cap: int | None) -> list[str]:
     ]
     if alone:
         said.append(f"The ledger alone has {', '.join(alone)}.")
+    if bill.would_have_cost:
+        said.append(
+            f"Engagement that was free would have cost {dollars(bill.would_have_cost)}: X charges a post "
+            "once in a UTC day."
+        )
     if bill.reserved:
         said.append(f"{dollars(bill.reserved)} more are reserved for purchases that go on.")
     if bill.elsewhere or bill.of_days != bill.spent:

@@ -6,16 +6,17 @@ import calendar
 import csv
 from collections.abc import Mapping
 from datetime import date, datetime
+from operator import attrgetter
 from typing import Any
 
 from include.twitter import days, roster, settings, usage
-from include.twitter.day import Day
+from include.twitter.day import ENGAGEMENT_RECEIPTS, Day
 from include.twitter.errors import PipelineError
 from include.twitter.lake import Lake
 from include.twitter.page import bill, price, runs, states
 from include.twitter.page.span import Row, Span
 from include.twitter.page.states import State
-from include.twitter.records import AccountReceipt, Manifest, Receipt, decoded
+from include.twitter.records import AccountReceipt, EngagementReceipt, Manifest, Receipt, decoded
 
 FIRST_ROWS, FIRST_BYTES = 5, 1 << 16
 """Of a day's table, and so many bytes of it are read for them: it may be large."""
@@ -104,7 +105,7 @@ def day(day: Day, now: datetime) -> dict[str, Any]:
     span = Span.look(day, day, now)
     [row] = span.rows
     receipt = _record(span.lake, day.receipt, Receipt) if row.line else None
-    buys = [entry.buy for entry in span.ledger if entry.day == str(day)]
+    buys = [entry.buy for entry in span.ledger if entry.day == str(day) and entry.is_of_purchase]
     manifest = _record(span.lake, f"{day.raw}buy={max(buys)}/manifest.json", Manifest) if buys else None
     failed = [(run, runs.failed_tasks(run)) for run in row.runs if run.state == "failed"]
     return {
@@ -112,6 +113,7 @@ def day(day: Day, now: datetime) -> dict[str, Any]:
         "row": row,
         "span": span,
         "receipt": receipt,
+        "engagement": _engagement(span.lake, day) if row.line else [],
         "worst_first": sorted(receipt.accounts, key=_badness, reverse=True) if receipt else [],
         "failed": dict(failed),
         "prices": _prices(manifest, receipt, span),
@@ -124,6 +126,13 @@ def day(day: Day, now: datetime) -> dict[str, Any]:
         "now": now,
         "legend": states,
     }
+
+
+def _engagement(lake: Lake, day: Day) -> list[EngagementReceipt]:
+    """What became of the day's posts, the youngest age first."""
+    found = lake.look_each(lake.keys(f"{ENGAGEMENT_RECEIPTS}dt={day}/"))
+    receipts = [decoded(receipt.data, EngagementReceipt) for receipt in found if receipt]
+    return sorted(receipts, key=attrgetter("age"))
 
 
 def _badness(account: AccountReceipt) -> tuple[bool, bool]:

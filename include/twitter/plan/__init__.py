@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from include.twitter import lake, roster, settings
-from include.twitter.day import PLANS, Day, plan_key
+from include.twitter.day import PLANS, Day, Revisit, plan_key
 from include.twitter.errors import BadDay, Incomplete
 from include.twitter.extract import TIMELINE_DAYS
 from include.twitter.extract.accounts import Accounts
@@ -25,7 +25,7 @@ from include.twitter.plan.counting import Counting, booked, counting
 from include.twitter.plan.price import priced
 from include.twitter.plan.survey import Survey, bought_usd, survey, unlanded
 from include.twitter.plan.told import many
-from include.twitter.records import Asked, Plan, encoded, total
+from include.twitter.records import Asked, Bought, Plan, encoded, total
 from include.twitter.run import Range, skip
 
 __all__ = ["compare", "quote", "runs"]
@@ -53,7 +53,7 @@ def quote(range_: Range) -> dict[str, Any]:
     return {
         "plan": plan.id,
         "subject": told.subject(plan),
-        "body": told.body(plan, _caps(here, range_, plan, caps)),
+        "body": told.body(plan, _caps(here, range_, plan, caps), _later(range_, plan)),
     }
 
 
@@ -121,6 +121,20 @@ def _caps(here: Lake, range_: Range, plan: Plan, caps: Caps) -> list[str]:
             f"Of `{month}` ${left:.3f} are left: raise it before you say yes, or the rest stays unbought"
         )
     return said
+
+
+def _later(range_: Range, plan: Plan) -> str:
+    """What `twitter_engagement` will ask for these posts, at ages that lie ahead: age 1 is free."""
+    due = [
+        (age, day.posts)
+        for day in told.started(plan)
+        for age in settings.engagement_days()
+        if age > 1 and Revisit(Day.parse(day.day), age).due_at > range_.now()
+    ]
+    price = dollars(cost(Bought(posts=sum(posts for _, posts in due))))
+    ages = " and ".join(map(str, sorted({age for age, _ in due})))
+    said = f"`twitter_engagement` will read them again at {ages} days, for up to ${price:.3f}."
+    return said if price else ""
 
 
 def runs(plan_id: str) -> list[dict[str, Any]]:

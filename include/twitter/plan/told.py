@@ -34,8 +34,11 @@ def many(number: int, what: str) -> str:
     return f"{number} {what}{'s' * (number != 1)}"
 
 
-def body(plan: Plan, left: list[str]) -> str:
-    """What is missing, what it costs, and what stands in the way: `left` is what the caps say."""
+def body(plan: Plan, left: list[str], later: str = "") -> str:
+    """What is missing, what it costs, and what stands in the way: `left` is what the caps say.
+
+    `later` is what the posts will cost once they have landed.
+    """
     days = started(plan)
     posts, counted = sum(day.posts for day in days), sum(day.counted for day in days)
     rows = table(plan.days, MONTH if len(plan.days) > MOST_ROWS else DAY)
@@ -46,6 +49,7 @@ def body(plan: Plan, left: list[str]) -> str:
             f"counts {many(counted, 'post')}; {posts} would be bought for **${plan.cost_usd:.3f}**, in some "
             f"{many(sum(day.requests for day in days), 'request')}. To find that out has cost "
             f"${plan.own_cost_usd:.3f}.",
+            *([f"\n{later}"] if later else []),
             *(f"\n**{line}**" for line in left),
             *(f"\nNot bought: {escaped(name)}, {escaped(why)}" for name, why in plan.unavailable.items()),
             "",

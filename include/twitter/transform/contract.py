@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,9 +95,15 @@ OPTIONAL = {column.name for column in COLUMNS if column.optional}
 METRICS = ["likes", "retweets", "replies", "quotes", "bookmarks", "impressions"]
 PATTERNS = dict.fromkeys(IDS, "[0-9]{1,19}") | {"lang": "[A-Za-z0-9-]+"}
 """What the whole of a cell has to look like."""
-PARQUET_SCHEMA = pyarrow.schema(
-    [pyarrow.field(column.name, column.kind.parquet, nullable=column.optional) for column in COLUMNS]
-)
+
+
+def parquet_schema(columns: Iterable[Column]) -> pyarrow.Schema:
+    return pyarrow.schema(
+        [pyarrow.field(column.name, column.kind.parquet, nullable=column.optional) for column in columns]
+    )
+
+
+PARQUET_SCHEMA = parquet_schema(COLUMNS)
 
 
 def schema(day: Day, own_ids: pd.Series) -> pa.DataFrameSchema:
@@ -137,9 +144,9 @@ def breaches(rows: pd.DataFrame, day: Day, own_ids: pd.Series) -> list[tuple[int
     return []
 
 
-def csv_text(rows: pd.DataFrame) -> str:
+def csv_text(rows: pd.DataFrame, columns: Iterable[Column] = COLUMNS) -> str:
     """The rows as CSV, without the header: RFC 4180 quotes, one record a line, empty for missing."""
-    cells = [_cells(column, rows[column.name]) for column in COLUMNS]
+    cells = [_cells(column, rows[column.name]) for column in columns]
     lines = compute.binary_join_element_wise(*cells, ",", null_handling="replace", null_replacement="")
     return "\n".join([*lines.to_pylist(), ""])
 
@@ -172,6 +179,6 @@ def _json_line(texts: list[str]) -> str:
     return LINE_BREAKS.sub(lambda found: "".join(f"\\u{ord(character):04x}" for character in found[0]), line)
 
 
-def arrow_table(rows: pd.DataFrame) -> pyarrow.Table:
+def arrow_table(rows: pd.DataFrame, schema: pyarrow.Schema = PARQUET_SCHEMA) -> pyarrow.Table:
     """The rows with the Parquet types, text as it was."""
-    return pyarrow.Table.from_pandas(rows, PARQUET_SCHEMA, preserve_index=False).replace_schema_metadata()
+    return pyarrow.Table.from_pandas(rows, schema, preserve_index=False).replace_schema_metadata()

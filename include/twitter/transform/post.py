@@ -120,6 +120,18 @@ class Metrics(Struct):
     bookmark_count: Count | None = None
     impression_count: Count | None = None
 
+    @property
+    def counts(self) -> tuple[int | None, ...]:
+        """In the order of the table's columns."""
+        return (
+            self.like_count,
+            self.retweet_count if self.retweet_count is not None else self.repost_count,
+            self.reply_count,
+            self.quote_count,
+            self.bookmark_count,
+            self.impression_count,
+        )
+
 
 class Post(Struct):
     id: str

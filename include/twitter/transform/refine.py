@@ -227,17 +227,11 @@ def record(post: Post) -> tuple[tuple[Any, ...], str | None]:
     """The values of RECORD for one post, and why its text is not the author's whole one, where it is not."""
     written, entities = post.written
     text, urls, alarm = readable(post, written, list(entities.urls or ()))
-    metrics = post.public_metrics or Metrics()
     values = (
         post.id,
         post.created_at,
         text.replace("\0", "\ufffd"),  # what reads C strings would take it for the end
-        metrics.like_count,
-        metrics.retweet_count if metrics.retweet_count is not None else metrics.repost_count,
-        metrics.reply_count,
-        metrics.quote_count,
-        metrics.bookmark_count,
-        metrics.impression_count,
+        *(post.public_metrics or Metrics()).counts,
         post.lang,
         bool(post.references) and any(reference.type == "quoted" for reference in post.references),
         [hashtag.tag for hashtag in entities.hashtags or ()],

@@ -63,6 +63,7 @@ def test_each_thing_has_the_price_of_x():
         "users": 10,
         "counts": 5,
         "archive_counts": 10,
+        "rereads": 0,
     }
 
 
@@ -75,6 +76,41 @@ def test_a_count_costs_the_same_whatever_it_counts(lake):
     with money(lake) as drawn, drawn.hold("archive_counts", 1, 1) as bill:
         bill(came(24, "archive_counts"))
     assert entry(lake).spent_mills == 10
+
+
+# What is free
+
+
+def test_a_post_that_x_has_charged_today_is_held_at_its_price_and_booked_as_nothing(lake):
+    with money(lake, run=500) as drawn:
+        with drawn.hold("rereads", 100, 100) as bill:
+            held = entry(lake)
+            bill(came(100, "rereads"))
+        with drawn.hold("rereads", 100, 100) as bill:
+            bill(came(40, "rereads"))
+    assert (held.reserved_mills, held.spent_mills) == (500, 0)
+    assert (entry(lake).reserved_mills, entry(lake).spent_mills) == (0, 0)
+    assert entry(lake).would_have_cost_usd == 0.7
+
+
+def test_what_is_free_is_refused_where_its_price_would_cross_a_cap(lake):
+    with (
+        money(lake, run=499) as drawn,
+        pytest.raises(OverBudget, match="at least 100 rereads"),
+        drawn.hold("rereads", 100, 100),
+    ):
+        pass
+
+
+def test_the_entry_of_what_is_read_again_has_its_age_and_a_name_of_its_own(lake):
+    caps, name = Caps((RUN, 0), (MONTH, 0)), "2026-11-18-age-7"
+    with Money(lake, ("2026-11-18", 0), caps, {}, lambda: RECEIVED, name, 7) as drawn:
+        spend(drawn, 3)
+    (key,) = lake.keys("twitter_ledger/")
+    assert key == "twitter_ledger/month=2026-11/2026-11-18-age-7.json"
+    found = decoded(lake.read(key), LedgerEntry)
+    assert (found.day, found.buy, found.age, found.spent_mills) == ("2026-11-18", 0, 7, 15)
+    assert not found.is_of_purchase
 
 
 # Holding
@@ -297,12 +333,14 @@ def test_a_settled_entry_tells_what_was_bought_and_what_it_cost(lake):
     assert json.loads(lake.read(KEY)) == {
         "day": "2026-11-18",
         "buy": 1,
+        "age": 0,
         "month": "2026-11",
         "reserved_mills": 1_028,
         "spent_mills": 1_028,
         "unstaged_mills": 0,
         "spent_usd": 1.028,
-        "bought": {"posts": 200, "own_posts": 3, "users": 2, "counts": 1, "archive_counts": 0},
+        "would_have_cost_usd": 0,
+        "bought": {"posts": 200, "own_posts": 3, "users": 2, "counts": 1, "archive_counts": 0, "rereads": 0},
     }
 
 

@@ -573,6 +573,7 @@ def test_the_summary_is_the_key_of_the_manifest_with_what_was_bought_and_is_the_
         "users": 0,
         "counts": 0,
         "archive_counts": 0,
+        "rereads": 0,
         "cost_usd": 0.005,
     }
     assert purchase(lake, name="another run").summary() == summary

@@ -10,7 +10,7 @@ def line(buy: int = 1, cost_usd: float = 0.5) -> DayLine:
     return DayLine(etag="e", buy=buy, cost_usd=cost_usd, published=0, rejected=0, accounts=[], ledger={})
 
 
-def entry(day: str, spent: int, buy: int = 1, month: str = NOVEMBER, **more: int) -> LedgerEntry:
+def entry(day: str, spent: int, buy: int = 1, month: str = NOVEMBER, **more: float) -> LedgerEntry:
     whole = {"reserved_mills": spent, **more}
     return LedgerEntry(day=day, buy=buy, month=month, spent_mills=spent, **whole)
 
@@ -40,6 +40,28 @@ def test_what_only_the_ledger_knows_is_named():
         "$0.02 for answers that were lost before they could be kept. "
         "$0.96 more are reserved for purchases that go on. Ledger and receipts agree."
     )
+
+
+def test_plans_and_engagement_are_no_purchases_of_their_day():
+    ledger = [
+        entry("2026-11-18", 500),
+        entry("2026-11-18", 210, buy=0),
+        entry("2026-11-18", 35, buy=0, age=7),
+        entry("2026-11-18", 0, buy=0, age=1, would_have_cost_usd=0.04),
+    ]
+    assert told({"2026-11-18": line()}, *ledger) == (
+        "X has billed $0.745 of $100.00 this month, says the ledger. The receipts tell $0.50 of it. "
+        "The ledger alone has $0.21 for plans, $0.035 for engagement. "
+        "Engagement that was free would have cost $0.04: X charges a post once in a UTC day. "
+        "The month's own days have cost $0.50 so far. Ledger and receipts agree."
+    )
+    assert bill.by_day(ledger) == {"2026-11-18": 500}
+    assert bill.differing({"2026-11-18": line()}, ledger) == []
+
+
+def test_a_plan_for_a_day_that_has_not_landed_is_no_purchase_that_has_not():
+    said = told({}, entry("2026-11-18", 210, buy=0))
+    assert "$0.21 for plans" in said and "not landed" not in said
 
 
 def test_a_day_that_was_billed_in_two_months_agrees_with_its_receipt():

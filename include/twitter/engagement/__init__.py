@@ -1,0 +1,117 @@
+"""Above the boxes: landed posts are read again when they are so many days old, and what became of them.
+
+`due` says which days at which age, `reading` asks X for what it has not answered yet, `seen` says what an
+answer tells of each post, `table` is the promise to readers.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from include.twitter import days, lake, settings
+from include.twitter.day import ENGAGEMENT_RECEIPTS, Day, Revisit
+from include.twitter.engagement import receipt, table
+from include.twitter.engagement.due import due, revisit_of
+from include.twitter.engagement.reading import Reading, landed
+from include.twitter.engagement.seen import seen
+from include.twitter.errors import NothingStaged
+from include.twitter.extract.money import Caps, cost, dollars, would_have_cost
+from include.twitter.extract.x import X
+from include.twitter.lake import Lake
+from include.twitter.records import EngagementReceipt, PublishedObject, Revisited, decoded, encoded, total
+from include.twitter.retry import no_try_for_progress
+from include.twitter.run import Run, skip, wait_until
+from include.twitter.transform.partition import fingerprint
+
+__all__ = ["extract", "load", "transform"]
+
+log = logging.getLogger(__name__)
+
+
+def extract(run: Run) -> dict[str, Any]:
+    """Ask X for the posts of each day that is due, and stage every answer as it arrives."""
+    run.day.require_collectable(run.now())
+    ages, caps, access = settings.engagement_days(), Caps(*settings.budgets().items()), settings.x_access()
+    here = lake.deployed()
+    wait_until(Revisit(run.day, 1).due_at, run.now(), "Late in the day of a purchase its posts are free")
+    wanted, readings = _due(here, run.day, ages), list[Reading]()
+    if not wanted:
+        skip("No landed day is due to be read again")
+    with (
+        no_try_for_progress(lambda: any(each.got_further for each in readings), run.now),
+        X(access, run.now, are_known=True) as x,  # what has landed was bought with them
+    ):
+        for each in wanted:  # one after the other: a post that was read for one age is free at the next
+            readings.append(Reading(here, each, landed(here, each.day)))
+            readings[-1].read(x, caps, run.now)
+    bought = total(entry for reading in readings for entry in reading.bought.values())
+    return {
+        "revisited": [reading.revisit.manifest for reading in readings],
+        "cost_usd": dollars(cost(bought)),
+        "would_have_cost_usd": dollars(would_have_cost(bought)),
+    }
+
+
+def _due(here: Lake, day: Day, ages: list[int]) -> list[Revisit]:
+    """What is due by the run for the day, of what has landed."""
+    done = {revisit_of(key) for key in here.keys(ENGAGEMENT_RECEIPTS)}
+    is_there = {*here.keys("twitter_receipts/")}
+    wanted = due(day, ages, done)
+    for each in wanted:
+        if each.day.receipt not in is_there:
+            log.info("%s is not read: the day has not landed", each)
+    return [each for each in wanted if each.day.receipt in is_there]
+
+
+def transform(run: Run, read: dict[str, Any] | None) -> dict[str, Any]:
+    """Make a table of what X said of each post, and stage it with its receipt."""
+    here = lake.deployed()
+    return {"receipts": [_refined(here, run, key) for key in _named(read, "revisited", "extract")]}
+
+
+def _named(handed: dict[str, Any] | None, what: str, stage: str) -> list[str]:
+    if not handed:
+        raise NothingStaged(f"`{stage}` has handed nothing on: was it marked success by hand? Clear it.")
+    return handed[what]
+
+
+def _refined(here: Lake, run: Run, key: str) -> str:
+    """The key of the staged receipt of one day at one age."""
+    said = decoded(here.required(key), Revisited)
+    revisit = Revisit(Day.parse(said.day), said.age)
+    posts = landed(here, revisit.day)
+    told = {each.tweet_id: each for answer in here.answers(said.pages) for each in seen(answer)}
+    lines = [told[id_] for id_ in posts if id_ in told]  # what has left the day is in no table of it
+    staging = revisit.staging(run.id)
+    with TemporaryDirectory() as folder:
+        files = table.write(Path(folder), lines)
+        objects = {
+            name: PublishedObject(
+                key=getattr(revisit, name), **fingerprint(file), etag=here.upload(staging + file.name, file)
+            )
+            for name, file in files.items()
+        }
+    made = receipt.of(revisit, said, lines, posts, objects)
+    for line in receipt.readable(made):
+        log.info(line)
+    here.write(f"{staging}receipt.json", encoded(made))
+    return f"{staging}receipt.json"
+
+
+def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
+    """Publish what is staged, each receipt after its files; ages never take each other's place."""
+    here = lake.deployed()
+    published = []
+    for key in _named(staged, "receipts", "transform"):
+        made = decoded(here.required(key), EngagementReceipt)
+        revisit = Revisit(Day.parse(made.day), made.age)
+        for item in made.objects.values():
+            here.copy(revisit.staging(run.id) + Path(item.key).name, item.key, item.etag)
+            log.info("Published %s", here.url(item.key))
+        here.write(revisit.receipt, encoded(made))
+        days.keep(here, revisit.day)
+        published.append(revisit.receipt)
+    return {"receipts": published}

@@ -1,0 +1,66 @@
+"""What an answer of X tells of each post that it was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from include.twitter.answer import NOT_FOUND, SUSPENDED, Answer, kind_of, problems, reason_of
+from include.twitter.records import PostState
+from include.twitter.transform.post import Malformed, Metrics, parsed
+
+PROTECTED = "not-authorized-for-resource"
+HIDDEN = {"resource-unavailable", "disallowed-resource"}
+SILENCE = "X sends neither the post nor a word on it"
+
+
+class Seen(NamedTuple):
+    """One post, as X gives it now; without counts where it does not."""
+
+    tweet_id: str
+    counts: tuple[int | None, ...]
+    """In the order of the table's columns."""
+    captured_at: datetime
+    state: PostState
+    reason: str = ""
+
+
+def seen(answer: Answer) -> Iterator[Seen]:
+    """Every post that was asked for, in that order: none is left out."""
+    posts = {post["id"]: post for post in answer.posts}
+    errors = {str(error.get("resource_id") or error.get("value")): error for error in problems(answer.body)}
+    for id_ in answer.params["ids"].split(","):
+        post, error = posts.get(id_), errors.get(id_)
+        state, reason = _shown(post) if post else _refused(error)
+        yield Seen(id_, _counts(post), answer.received_at, state, reason)
+
+
+def _shown(post: Mapping[str, Any]) -> tuple[PostState, str]:
+    if withheld := post.get("withheld"):
+        where = ", ".join(map(str, withheld.get("country_codes") or ())) if isinstance(withheld, dict) else ""
+        return "withheld", f"withheld in {where}" if where else "withheld"
+    history = post.get("edit_history_tweet_ids") or post.get("edit_history_post_ids") or [post["id"]]
+    latest = max(map(str, history), key=lambda id_: (len(id_), id_))
+    return ("there", "") if latest == post["id"] else ("edited", f"{latest} is a later version")
+
+
+def _refused(error: Mapping[str, Any] | None) -> tuple[PostState, str]:
+    """By the type first; a suspended account's has that of what is not found, and another title."""
+    if error is None:
+        return "gone", SILENCE
+    kind, reason = kind_of(error), reason_of(error)
+    if kind == NOT_FOUND:
+        return ("suspended" if error.get("title") == SUSPENDED else "gone"), reason
+    if kind in HIDDEN:
+        return "withheld", reason
+    return ("protected" if kind == PROTECTED else "gone"), reason
+
+
+def _counts(post: dict[str, Any] | None) -> tuple[int | None, ...]:
+    """Missing is not 0, and what is no count is missing."""
+    try:
+        metrics = parsed(dict(post)).public_metrics if post else None
+    except Malformed:
+        metrics = None
+    return (metrics or Metrics()).counts

@@ -1,0 +1,56 @@
+"""Landed posts, read again by the live Airflow, and what the page Days says of them."""
+
+import csv
+import io
+
+import pytest
+
+from include.twitter.day import Day, Revisit
+from tests.e2e.conftest import ENDED, Airflow, day_ago, eventually
+from tests.e2e.test_days import days, words  # noqa: F401 - a fixture
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
+
+DAG = "/dags/twitter_engagement"
+
+
+def ran(airflow: Airflow, day: str) -> str:
+    """The state in which the run for a day ends, of which the evening has passed."""
+    airflow.call("PATCH", DAG, params={"update_mask": "is_paused"}, json={"is_paused": False})
+    asked = {"logical_date": None, "conf": {"day": day}}
+    run = airflow.call("POST", f"{DAG}/dagRuns", json=asked)["dag_run_id"]
+    return eventually(lambda: airflow.call("GET", f"{DAG}/dagRuns/{run}")["state"], ENDED.__contains__, 240)
+
+
+def rows(bucket, key: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(bucket.read(key).decode())))
+
+
+def test_the_posts_of_two_days_are_read_again_and_what_is_gone_is_on_its_day(
+    landed,
+    airflow,
+    bucket,
+    variables,
+    x,
+    days,  # noqa: F811
+):
+    younger, older = Revisit(Day.parse(day_ago(2)), 1), Revisit(Day.parse(day_ago(3)), 2)
+    gone, *_ = (row["tweet_id"] for row in rows(bucket, older.day.csv))
+    variables(twitter_engagement_days="1, 2")
+    x.posts({gone: "deleted"})
+
+    assert ran(airflow, str(younger.day)) == "success"
+
+    for revisit in (younger, older):
+        there, again = rows(bucket, revisit.day.csv), rows(bucket, revisit.csv)
+        assert [row["tweet_id"] for row in again] == [row["tweet_id"] for row in there]
+        said = bucket.json(revisit.receipt)
+        given = len(again) - len(said["lost"])
+        assert round(said["cost_usd"] + said["would_have_cost_usd"], 3) == round(0.005 * given, 3)
+    told = words(days.get(f"/day/{older.day}").text)
+    assert "No longer there at age 2: 1" in told
+    assert f"{gone} : gone, seen " in told
+    assert f"Not Found Error: Could not find tweet with ids: [{gone}]." in told
+    assert "Its posts since then" not in words(days.get(f"/day/{day_ago(4)}").text)
+    assert "No longer there" not in words(days.get(f"/day/{younger.day}").text)
+    assert "Ledger and receipt agree." in told
