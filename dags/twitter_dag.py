@@ -23,6 +23,7 @@ again by itself.
 - *A range:* Trigger `twitter_plan`: it tells the price first, and asks. Or Trigger → Backfill.
 - *A new account and its past:* add it to `twitter_handles`, Trigger `twitter_plan`.
 - *One account of a day:* Trigger with `day` and *Only these accounts*; what else the day has stays.
+- *Likes after a week:* `twitter_engagement`, at the ages in `twitter_engagement_days`.
 - *Bought afresh:* Trigger with `day` and *Buy again*.
 - *Which days are landed, what they cost:* **Days**, in the menu. *Does X count the same:* `meter` in `twitter_watch`.
 
