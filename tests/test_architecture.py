@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "include" / "twitter"
 
-GROUND = {"answer", "day", "errors", "records"}
+GROUND = {"answer", "day", "errors", "forgotten", "records"}
 EDGES = {"alert", "days", "lake", "retry", "run", "settings", "timetable", "watch"}
 BOXES = {"extract", "transform", "load"}
 ABOVE = {"plan": {"extract"}, "page": {"extract"}}

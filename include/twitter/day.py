@@ -21,6 +21,7 @@ FIRST_POST = date(2006, 3, 21)
 LEDGER = "twitter_ledger/"
 ACCOUNTS = "twitter_accounts/accounts.json"
 PLANS = "twitter_plans/"
+FORGOTTEN = "twitter_forgotten/tombstones.json"
 
 
 @dataclass(frozen=True)

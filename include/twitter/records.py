@@ -24,6 +24,9 @@ Proof = Literal["matched", "short", "surplus", "limited", "unchecked"]
 """X's own count held against the own posts that arrived. `matched`: it, or that of its group, is equal.
 `short`: X counts more. `surplus`: X counts less. `limited`: not counted, since only the latest N were wanted.
 `unchecked`: there is no count."""
+Why = Literal["asked", "account", "gone"]
+"""Why it was forgotten. `asked`: somebody named the post. `account`: the whole account was. `gone`: X no longer
+showed it."""
 
 Record = TypeVar("Record", bound=Struct)
 
@@ -210,8 +213,39 @@ class Plan(Struct, kw_only=True):
     """What the days would cost."""
 
 
+class Tombstone(Struct, frozen=True, order=True):
+    """What is left of a post that was forgotten, or of a whole account."""
+
+    id: str
+    """Of the post; of the account, where that was forgotten."""
+    at: Moment
+    """When."""
+    why: Why
+
+
+class Forgetting(Struct, kw_only=True, frozen=True):
+    """One act of forgetting: what may never land again."""
+
+    at: Moment
+    """When it was begun."""
+    why: Why
+    posts: list[str]
+    """Ids of the posts, with all versions of an edited one; of an account those that were there."""
+    account: str | None = None
+    """Id of the account of which nothing may land again; null where only posts were named."""
+    days: list[str]
+    """Where something of it was found, `YYYY-MM-DD`: what was staged of these before is not published."""
+
+
+class Forgotten(Struct, kw_only=True):
+    """All that was forgotten. Only its owner writes it; the pipeline reads it."""
+
+    acts: list[Forgetting] = field(default_factory=list)
+    """In the order in which they came."""
+
+
 class AccountReceipt(Struct, kw_only=True):
-    """One account of a day: fetched = published + rejected + duplicates + outside + over_limit + unasked."""
+    """One account of a day: fetched = published + rejected + duplicates + outside + over_limit + unasked + forgotten."""
 
     username: str
     """The handle, as it stands in the table."""
@@ -239,6 +273,8 @@ class AccountReceipt(Struct, kw_only=True):
     """Posts older than the latest N."""
     unasked: int = 0
     """Retweets and replies that X sent although they were excluded."""
+    forgotten: int = 0
+    """Posts that were forgotten: they would be published or rejected."""
     rejected_by_reason: dict[str, int]
     """How many posts broke the contract in which way."""
     alarms: list[str]
@@ -266,6 +302,7 @@ class Totals(Struct, kw_only=True):
     outside: int
     over_limit: int
     unasked: int = 0
+    forgotten: int = 0
     proof: dict[str, int]
     """How many accounts have which proof."""
     alarms: int
@@ -319,6 +356,10 @@ class Receipt(Struct, kw_only=True):
     """The files by name: `csv`, `parquet` and `rejected`."""
     decreases: list[Decrease] = field(default_factory=list)
     """Against the table that these files took the place of."""
+    forgotten: list[Tombstone] = field(default_factory=list)
+    """Of the posts that would be published or rejected; of a whole account one."""
+    acts: int = 0
+    """How many acts of forgetting were known when it was written."""
 
     @property
     def missing(self) -> list[AccountReceipt]:
@@ -361,7 +402,7 @@ class DaysIndex(Struct, kw_only=True):
     """By the UTC day, `YYYY-MM-DD`."""
 
 
-RECORDS = (Manifest, LedgerEntry, KnownAccount, Receipt, DaysIndex, Plan)
+RECORDS = (Manifest, LedgerEntry, KnownAccount, Receipt, DaysIndex, Plan, Forgotten)
 
 
 def encoded(record: Any) -> bytes:
