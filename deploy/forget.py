@@ -1,7 +1,7 @@
 """Forget posts, or a whole account: in every object that holds them, and in every version that S3 keeps.
 
-It is the bucket's owner who runs it: the pipeline's role may delete nothing. First it shows what it would do, then it
-asks. It can be stopped at any moment: run again, it goes on, with what was begun before it too.
+It is the bucket's owner who runs it: the pipeline's role may delete nothing. First it shows what it would do,
+then it asks. It can be stopped at any moment: run again, it goes on, with what was begun before it too.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ import csv
 import re
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import groupby
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import boto3
@@ -34,7 +32,6 @@ from include.twitter.records import (
     KnownAccount,
     Manifest,
     Receipt,
-    Tombstone,
     Why,
     decoded,
     encoded,
@@ -204,7 +201,9 @@ class Forgetter:
         touched = {version.key for version in found.traces}
         days = [day for day in found.days if day]
         span = f" of {len(days)} days, {days[0]} to {days[-1]}" if days else ""
-        self._say(f"{len(found.posts)} posts{span}, found in {len(touched)} objects of s3://{self.bucket.name}:")
+        self._say(
+            f"{len(found.posts)} posts{span}, found in {len(touched)} objects of s3://{self.bucket.name}:"
+        )
         versions = Counter(_place(version.key) for version in found.versions if version.key in touched)
         objects = Counter(map(_place, touched))
         for place, number in sorted(objects.items()):
@@ -217,7 +216,7 @@ class Forgetter:
         return {id_ for act in asked for id_ in act.posts}
 
     def forget(self, found: Search, at: datetime) -> None:
-        """Do it: tombstones, then what is staged, then day by day the objects, the receipt, the old versions."""
+        """Do it: tombstones, then what is staged, then day by day objects, receipt, old versions."""
         self.require_quiet(at)
         if len(self.tombstones.acts) > len(self._before.acts):
             self.bucket.put(FORGOTTEN, encoded(Forgotten(acts=self.tombstones.acts)), self._kept)
@@ -240,8 +239,8 @@ class Forgetter:
                     )
 
     def _unstage(self, found: Search) -> None:
-        """Delete the candidates that hold something, whole runs of them: clearing `transform` makes them anew."""
-        runs = {run[0] for version in found.traces if (run := RUN.match(version.key))}
+        """Delete candidates of which one holds something, run by run: clearing `transform` makes them."""
+        runs = {staged[0] for version in found.traces if (staged := RUN.match(version.key))}
         for run in sorted(runs):
             holding = [version for version in found.traces if version.key.startswith(run)]
             others = [version for version in self.bucket.versions(run) if version not in holding]
@@ -319,7 +318,9 @@ def _with_versions(
         ids[trace.tombstone.why, account] |= {*trace.ids} - known.posts.keys()
     more = []
     for act in acts:
-        more.append(msgspec.structs.replace(act, posts=sorted({*act.posts, *ids.pop((act.why, act.account), ())})))
+        more.append(
+            msgspec.structs.replace(act, posts=sorted({*act.posts, *ids.pop((act.why, act.account), ())}))
+        )
     for (why, account), new in ids.items():  # of what was begun before
         if new:
             more.append(Forgetting(at=at, why=why, posts=sorted(new), account=account, days=[]))  # type: ignore[arg-type]
@@ -362,7 +363,9 @@ def account_named(bucket: Bucket, text: str) -> str | None:
         return known[handle.lower()].id
     if handle.isdecimal():
         return handle
-    raise CannotDo(f"no account {handle!r} is remembered: name its id, the column author_id. Example: HANDLE=11348282")
+    raise CannotDo(
+        f"no account {handle!r} is remembered: name its id, the column author_id. Example: HANDLE=11348282"
+    )
 
 
 def posts_gone(bucket: Bucket) -> set[str]:

@@ -1,6 +1,6 @@
 """What an object of the lake holds of forgotten posts, and the same object without them.
 
-Every other row stays as it is, byte for byte: what has to go is cut out of the files, and nothing is refined anew.
+Every other row stays as it is, byte for byte: what has to go is cut out, and nothing is refined anew.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import gzip
 import hashlib
 import io
 import json
+from base64 import b64decode
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+import pyarrow
 import pyarrow.parquet
 from msgspec.structs import replace
 
@@ -46,7 +48,9 @@ def traces(key: str, data: bytes, tombstones: Tombstones) -> list[Trace]:
     try:
         return list(_traces(key, data, tombstones))
     except (ValueError, KeyError, OSError, EOFError) as error:
-        raise NotReadable(f"{key} cannot be read ({error}): mend it or take it away, then run this again.") from error
+        raise NotReadable(
+            f"{key} cannot be read ({error}): mend it or take it away, then run this again."
+        ) from error
 
 
 def _traces(key: str, data: bytes, tombstones: Tombstones) -> Iterator[Trace]:
@@ -109,21 +113,28 @@ def _gzipped(data: bytes) -> bytes:
 def _parquet_without(data: bytes, gone: list[bool]) -> bytes:
     """Row group by row group, as it was written."""
     file, left, at = pyarrow.parquet.ParquetFile(io.BytesIO(data)), io.BytesIO(), 0
-    with pyarrow.parquet.ParquetWriter(left, file.schema_arrow, compression="zstd") as writer:
+    schema = _schema(file)
+    with pyarrow.parquet.ParquetWriter(left, schema, compression="zstd") as writer:
         for number in range(file.num_row_groups):
             group = file.read_row_group(number)
             stays = group.filter([not goes for goes in gone[at : at + group.num_rows]])
             at += group.num_rows
             if stays.num_rows:
-                writer.write_table(stays)
+                writer.write_table(stays.cast(schema))
     return left.getvalue()
+
+
+def _schema(file: Any) -> pyarrow.Schema:
+    """As its writer had it: Parquet has another name for the items of a list."""
+    written = (file.metadata.metadata or {}).get(b"ARROW:schema")
+    return pyarrow.ipc.read_schema(pyarrow.py_buffer(b64decode(written))) if written else file.schema_arrow
 
 
 # Raw answers
 
 
 def _in_answer(data: bytes, tombstones: Tombstones) -> Iterator[Trace]:
-    kind, body = _kind_and_body(data)
+    _, kind, body = _parts(data)
     answer = decoded(body)
     includes = answer.get("includes") or {}
     for name, values in {"data": answer.get("data"), **includes}.items():
@@ -143,14 +154,14 @@ def _own_ids(post: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _answer_without(data: bytes, tombstones: Tombstones) -> bytes:
-    head, _, rest = gzip.decompress(data).partition(BODY)
-    kind, body = _kind_and_body(data)
+    head, kind, body = _parts(data)
     return gzip.compress(head + BODY + tombstones.without(body, kind) + b"}", compresslevel=6, mtime=0)
 
 
-def _kind_and_body(data: bytes) -> tuple[str, bytes]:
+def _parts(data: bytes) -> tuple[bytes, str, bytes]:
+    """What stands before the body, what X bills the answer as, and the body."""
     head, _, rest = gzip.decompress(data).partition(BODY)
-    return next(iter(json.loads(head + b"}")["billed"])), rest[:-1]
+    return head, next(iter(json.loads(head + b"}")["billed"])), rest[:-1]
 
 
 # The receipt
@@ -168,7 +179,9 @@ def receipt_of(
     accounts = [
         _account(line, rows[line.username], rejected[line.username], tombstones) for line in landed.accounts
     ]
-    sums = {name: sum(getattr(line, name) for line in accounts) for name in ("published", "rejected", "forgotten")}
+    sums = {
+        name: sum(getattr(line, name) for line in accounts) for name in ("published", "rejected", "forgotten")
+    }
     return replace(
         landed,
         accounts=accounts,

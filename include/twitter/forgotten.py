@@ -1,7 +1,7 @@
 """What its owner has had forgotten: no retry, clear or backfill lands it again.
 
-Of a post its tombstone is left, in the place where it was: the ids, time and kind by which pages are walked and
-posts are counted, and when and why it went. So every sum still holds, and nothing takes its place.
+Of a post its tombstone is left, in the place where it was: the ids, time and kind by which pages are walked
+and posts are counted, and when and why it went. So every sum still holds, and nothing takes its place.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ class Tombstones:
         return any(str(day) in act.days for act in self.acts[since:])
 
     def of_ids(self, ids: Iterable[str], author: Any) -> Tombstone | None:
-        """The tombstone of a post with these ids, its versions' too, by this account; None where it may stay."""
+        """The tombstone of a post with these ids, all its versions', by this author; None where it stays."""
         if isinstance(author, str) and author in self.accounts:
             return self.accounts[author]
         return next((self.posts[id_] for id_ in ids if id_ in self.posts), None)
 
     def of_post(self, post: Any) -> Tombstone | None:
         """The tombstone of a post as X sent it, or the one that stands in its place."""
-        if not isinstance(post, dict) or not self.acts and MARK not in post:
+        if not isinstance(post, dict) or (not self.acts and MARK not in post):
             return None
         if MARK in post:
             return msgspec.convert(post[MARK], Tombstone)
@@ -77,7 +77,8 @@ class Tombstones:
         body = _parts(content)
         changed = self._changed(body, "data", kind == "users")
         includes = _object(body.get("includes"))
-        if any([self._changed(includes, name, name == "users") for name in [*includes]]):
+        were_changed = [self._changed(includes, name, name == "users") for name in [*includes]]
+        if any(were_changed):
             body["includes"], changed = msgspec.Raw(msgspec.json.encode(includes)), True
         return msgspec.json.encode(body) if changed else content
 
@@ -144,8 +145,8 @@ def _references(post: Mapping[str, Any], *names: str) -> list[Mapping[str, Any]]
 def _parts(content: bytes) -> dict[str, msgspec.Raw]:
     try:
         return msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-    except ValueError:  # half an emoji: it is escaped again as it was
-        return {name: msgspec.Raw(json.dumps(value).encode()) for name, value in json.loads(content).items()}
+    except ValueError:  # half an emoji
+        return {name: _escaped(value) for name, value in json.loads(content).items()}
 
 
 def _object(raw: msgspec.Raw | None) -> dict[str, msgspec.Raw]:
@@ -153,5 +154,14 @@ def _object(raw: msgspec.Raw | None) -> dict[str, msgspec.Raw]:
 
 
 def _list(raw: msgspec.Raw | None) -> list[msgspec.Raw]:
-    is_list = raw and bytes(raw).lstrip().startswith(b"[")
-    return msgspec.json.decode(raw, type=list[msgspec.Raw]) if raw and is_list else []
+    if not raw or not bytes(raw).lstrip().startswith(b"["):
+        return []
+    try:
+        return msgspec.json.decode(raw, type=list[msgspec.Raw])
+    except ValueError:  # half an emoji
+        return list(map(_escaped, json.loads(bytes(raw))))
+
+
+def _escaped(value: Any) -> msgspec.Raw:
+    """In ASCII: what is no text is escaped again, as it came."""
+    return msgspec.Raw(json.dumps(value).encode())

