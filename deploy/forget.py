@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import re
 import sys
 from collections import Counter, defaultdict
@@ -23,7 +24,19 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy.__main__ import CannotDo, Stack
-from deploy.traces import ANSWER, CSV, LINES, PARQUET, NotReadable, Trace, receipt_of, traces, without
+from deploy.traces import (
+    ANSWER,
+    CSV,
+    LINES,
+    PARQUET,
+    Files,
+    NotReadable,
+    Trace,
+    reading_of,
+    receipt_of,
+    traces,
+    without,
+)
 from include.twitter.day import ACCOUNTS, FORGOTTEN, Day
 from include.twitter.forgotten import Tombstones
 from include.twitter.records import (
@@ -31,7 +44,7 @@ from include.twitter.records import (
     Forgotten,
     KnownAccount,
     Manifest,
-    Receipt,
+    Tombstone,
     Why,
     decoded,
     encoded,
@@ -45,8 +58,10 @@ DAY = re.compile(r"/dt=(\d{4}-\d\d-\d\d)/")
 RUN = re.compile(r"staging/.*/run=[^/]+/")
 MANIFEST = re.compile(r"twitter_raw/dt=[^/]+/buy=\d+/manifest\.json")
 POST = re.compile(r"(?:https://\S+/status/)?(\d{1,19})")
-SEEN_GONE = {"deleted", "gone", "not_found", "protected", "suspended", "unavailable"}
-"""States of a post, as a reading of its engagement tells them."""
+READING = re.compile(r"twitter_engagement(?:_parquet)?/(dt=[^/]+/age=(\d+)/)")
+"""Where a later reading of a day's posts is."""
+SEEN_GONE = {"gone", "protected", "suspended"}
+"""States of a post, as such a reading tells them."""
 SIDE_BY_SIDE = 16
 AT_ONCE = 1_000
 """So many versions S3 deletes at once."""
@@ -250,10 +265,15 @@ class Forgetter:
         keys = {version.key for version in versions if not RUN.match(version.key)}
         for key in sorted(keys, key=_order):
             self._rewrite(key)
-        receipt = Day.parse(day).receipt if day else ""
-        if receipt and self._renew_receipt(Day.parse(day), versions, found):
-            keys.add(receipt)
-        for key in sorted(keys, key=lambda key: key != receipt):
+        readings = {read[1] for key in keys if (read := READING.match(key))}
+        receipts = [f"twitter_engagement_receipts/{reading}receipt.json" for reading in sorted(readings)]
+        for receipt in receipts:
+            self._renew(receipt, lambda data, files: reading_of(data, files, self.tombstones))
+        if day:
+            receipts.append(Day.parse(day).receipt)
+            gone = _gone(Day.parse(day), versions, found)
+            self._renew(receipts[-1], lambda data, files: receipt_of(data, files, gone, self.tombstones))
+        for key in [*receipts, *sorted(keys)]:  # what a receipt is of tells that it is to be renewed
             self._purge_all_but_the_newest(key)
 
     def _rewrite(self, key: str) -> None:
@@ -262,22 +282,15 @@ class Forgetter:
         if now and traces(key, now.data, self.tombstones):
             self.bucket.put(key, without(key, now.data, self.tombstones), now)
 
-    def _renew_receipt(self, day: Day, versions: list[Version], found: Search) -> bool:
-        """Bring the receipt to what the day's files are; False where the day has none."""
-        now = self.bucket.read(day.receipt)
-        if now is None:
-            return False
-        landed = decoded(now.data, Receipt)
-        files = {name: self.bucket.read(item.key) for name, item in landed.objects.items()}
-        if not all(files.values()):
-            return False
-        held = {version for version in versions if version.key in (day.csv, day.rejected)}
-        gone = {trace.tombstone for version in held for trace in found.traces[version]}
-        there = {name: (file.data, file.tag) for name, file in files.items() if file}
-        renewed = encoded(receipt_of(landed, there, gone, self.tombstones))
-        if renewed != now.data:
-            self.bucket.put(day.receipt, renewed, now)
-        return True
+    def _renew(self, key: str, made: Callable[[bytes, Files], bytes]) -> None:
+        """Bring a receipt to what its files are now, where all of them are there."""
+        if (now := self.bucket.read(key)) is None:
+            return
+        objects = json.loads(now.data)["objects"]
+        found = {name: self.bucket.read(item["key"]) for name, item in objects.items()}
+        files = {name: (file.data, file.tag) for name, file in found.items() if file}
+        if len(files) == len(objects) and (renewed := made(now.data, files)) != now.data:
+            self.bucket.put(key, renewed, now)
 
     def _purge_all_but_the_newest(self, key: str) -> None:
         versions = [version for version in self.bucket.versions(key) if version.key == key]
@@ -292,7 +305,13 @@ class Forgetter:
                 f"{len(found.traces)} versions hold something of it again, the first is "
                 f"{next(iter(found.traces)).key}: somebody wrote them meanwhile. Run this again."
             )
-        self._say(f"Searched {len(found.versions)} versions of all objects: nothing of it is there.")
+        self._say(f"Searched all {len(found.versions)} versions of all objects: nothing of it is there.")
+
+
+def _gone(day: Day, versions: Iterable[Version], found: Search) -> set[Tombstone]:
+    """What is left of the posts that any version of the day's table held, or of its rejected posts."""
+    held = (version for version in versions if version.key in (day.csv, day.rejected))
+    return {trace.tombstone for version in held for trace in found.traces[version]}
 
 
 def _with_days(act: Forgetting, found: Search) -> Forgetting:
@@ -369,11 +388,13 @@ def account_named(bucket: Bucket, text: str) -> str | None:
 
 
 def posts_gone(bucket: Bucket) -> set[str]:
-    """The posts that a reading of their engagement has seen gone."""
-    keys = {version.key for version in bucket.versions("twitter_engagement/") if version.is_latest}
-    files = (bucket.read(key) for key in sorted(keys) if key.endswith(CSV))
+    """The posts that the latest reading of their engagement has seen gone: some come back."""
+    keys = {version.key for version in bucket.versions("twitter_engagement/") if version.key.endswith(CSV)}
+    readings = sorted((int(read[2]), key) for key in keys if (read := READING.match(key)))
+    files = (bucket.read(key) for _, key in readings)
     rows = (row for file in files if file for row in csv.DictReader(file.data.decode().split("\n")))
-    return {row["tweet_id"] for row in rows if (row.get("state") or "").lower() in SEEN_GONE}
+    states = {row["tweet_id"]: row["state"] for row in rows}
+    return {id_ for id_, state in states.items() if state in SEEN_GONE}
 
 
 def run(bucket: Bucket, asked: Asked, *, confirm: Callable[[], bool] | None, at: datetime) -> None:

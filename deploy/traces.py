@@ -17,17 +17,21 @@ from typing import Any, NamedTuple
 
 import pyarrow
 import pyarrow.parquet
+from msgspec import Struct
 from msgspec.structs import replace
 
 from include.twitter.answer import decoded
 from include.twitter.forgotten import MARK, Tombstones, ids_of
-from include.twitter.records import AccountReceipt, PublishedObject, Receipt, Tombstone
+from include.twitter.records import AccountReceipt, PublishedObject, Receipt, Tombstone, encoded
+from include.twitter.records import decoded as decoded_record
 
 ANSWER, LINES, CSV, PARQUET = ".json.gz", ".jsonl.gz", ".csv", ".parquet"
 BODY = b',"body":'
 """Where the body of a raw answer begins: no text before it can hold that."""
 IDS = ("tweet_id", "original_tweet_id")
 AUTHOR = "author_id"
+Files = Mapping[str, tuple[bytes, str]]
+"""Bytes and etag of the files that a receipt names, by their names there."""
 
 
 class Trace(NamedTuple):
@@ -167,14 +171,13 @@ def _parts(data: bytes) -> tuple[bytes, str, bytes]:
 # The receipt
 
 
-def receipt_of(
-    landed: Receipt, files: Mapping[str, tuple[bytes, str]], gone: Iterable[Tombstone], tombstones: Tombstones
-) -> Receipt:
-    """The receipt of a day's files as they are now, bytes and etag of each by its name.
+def receipt_of(data: bytes, files: Files, gone: Iterable[Tombstone], tombstones: Tombstones) -> bytes:
+    """The receipt of a day's files as they are now.
 
     `gone` is what is left of the posts that any version of them held. What a receipt counts beside rows and
     rejected posts stays as it is, so the rest of what was fetched is what was forgotten.
     """
+    landed = decoded_record(data, Receipt)
     rows, rejected = _rows_by_account(files["csv"][0]), _rejected_by_account(files["rejected"][0])
     accounts = [
         _account(line, rows[line.username], rejected[line.username], tombstones) for line in landed.accounts
@@ -182,7 +185,7 @@ def receipt_of(
     sums = {
         name: sum(getattr(line, name) for line in accounts) for name in ("published", "rejected", "forgotten")
     }
-    return replace(
+    renewed = replace(
         landed,
         accounts=accounts,
         totals=replace(landed.totals, alarms=sum(len(line.alarms) for line in accounts), **sums),
@@ -190,17 +193,42 @@ def receipt_of(
         forgotten=sorted({*landed.forgotten, *gone}),
         acts=len(tombstones.acts),
     )
+    return encoded(renewed)
+
+
+def reading_of(data: bytes, files: Files, tombstones: Tombstones) -> bytes:
+    """The receipt of a later reading of a day's posts."""
+    said, rows = json.loads(data), list(csv.DictReader(files["csv"][0].decode().split("\n")))
+    objects = decoded_record(data, _WithObjects).objects
+    return encoded(
+        said
+        | {
+            "posts": len(rows),
+            "states": Counter(row["state"] for row in rows),
+            "lost": [post for post in said["lost"] if not tombstones.of_ids([post["tweet_id"]], None)],
+            "objects": {name: _published(item, *files[name]) for name, item in objects.items()},
+        }
+    )
+
+
+class _WithObjects(Struct):
+    objects: dict[str, PublishedObject]
 
 
 def _account(
     line: AccountReceipt, rows: list[str], rejected: Counter[str], tombstones: Tombstones
 ) -> AccountReceipt:
     others = line.duplicates + line.outside + line.over_limit + line.unasked
+    if (forgotten := line.fetched - others - len(rows) - rejected.total()) < line.forgotten:
+        raise NotReadable(
+            f"{line.username} has more rows than its receipt says: its day was left half published. "
+            "Clear `transform`, and run this again when `load` has ended."
+        )
     return replace(
         line,
         published=len(rows),
         rejected=rejected.total(),
-        forgotten=line.fetched - others - len(rows) - rejected.total(),
+        forgotten=forgotten,
         rejected_by_reason=dict(rejected),
         alarms=[alarm for alarm in line.alarms if not tombstones.of_ids([alarm.partition(":")[0]], line.id)],
         first_created_at=min(rows, default=None),

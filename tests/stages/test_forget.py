@@ -238,18 +238,29 @@ def month(pipe, clock) -> Month:
 
 
 def engagement(lake: Lake, day: str) -> None:
-    """A later reading of a day, as another DAG would keep it."""
-    rows = [
-        {"tweet_id": row["tweet_id"], "state": "ok", "likes": "1"} for row in lake.rows(Day.parse(day).csv)
-    ]
-    text = "\n".join(["tweet_id,state,likes", *(",".join(row.values()) for row in rows), ""])
+    """A later reading of a day, as another DAG would keep it: the first post is gone by then."""
+    ids = [row["tweet_id"] for row in lake.rows(Day.parse(day).csv)]
+    rows = [{"tweet_id": id_, "state": "there", "likes": "1"} for id_ in ids]
+    rows[0]["state"] = "gone"
     table = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), table)
-    at = f"dt={day}/age=1/engagement"
-    lake.client.put_object(Bucket=lake.name, Key=f"twitter_engagement/{at}.csv", Body=text.encode())
-    lake.client.put_object(
-        Bucket=lake.name, Key=f"twitter_engagement_parquet/{at}.parquet", Body=table.getvalue()
-    )
+    text = "\n".join(["tweet_id,state,likes", *(",".join(row.values()) for row in rows), ""])
+    at, objects = f"dt={day}/age=1/", {}
+    for kind, folder, data in (
+        ("csv", "twitter_engagement", text.encode()),
+        ("parquet", "twitter_engagement_parquet", table.getvalue()),
+    ):
+        key = f"{folder}/{at}engagement.{kind}"
+        lake.client.put_object(Bucket=lake.name, Key=key, Body=data)
+        objects[kind] = {"key": key, "bytes": len(data), "sha256": "of before", "etag": "of before"}
+    receipt = {
+        "day": day,
+        "posts": len(rows),
+        "states": {"gone": 1, "there": len(rows) - 1},
+        "lost": [{"tweet_id": ids[0], "username": "acme_press", "state": "gone", "reason": "It is gone."}],
+        "objects": objects,
+    }
+    lake.write(f"twitter_engagement_receipts/{at}receipt.json", receipt)
 
 
 def test_what_is_to_be_forgotten_was_in_many_objects_and_versions(month):
@@ -299,6 +310,10 @@ def test_an_engagement_reading_has_lost_its_rows_and_no_other(month):
     assert [row["tweet_id"] for row in month.lake.rows(f"{key}.csv")] == left
     twin = month.lake.now()[f"twitter_engagement_parquet/dt={DAYS[3]}/age=1/engagement.parquet"]
     assert pyarrow.parquet.read_table(io.BytesIO(twin))["tweet_id"].to_pylist() == left
+    receipt = month.lake.json(f"twitter_engagement_receipts/dt={DAYS[3]}/age=1/receipt.json")
+    assert (receipt["posts"], receipt["states"], receipt["lost"]) == (len(left), {"there": len(left)}, [])
+    for item in receipt["objects"].values():
+        assert hashlib.sha256(month.lake.now_of(item["key"])).hexdigest() == item["sha256"]
 
 
 def test_receipts_balance_and_their_hashes_hold(month):
@@ -375,6 +390,21 @@ def test_a_day_that_is_bought_afresh_brings_none_back(month, pipe, clock):
     assert month.found() == []
 
 
+def test_a_higher_limit_goes_on_from_tombstones_and_brings_none_back(month, pipe, clock):
+    day = DAYS[1]
+    before = month.lake.rows(Day.parse(day).csv)
+    pipe.put(handles="posts_6_a, acme_press", tweet_limit=LIMIT + 2)
+    land(pipe, clock, day)
+    pipe.put(tweet_limit=LIMIT)
+    after = month.lake.rows(Day.parse(day).csv)
+    assert [row for row in after if row in before] == before
+    assert len(after) > len(before)
+    assert not {row["tweet_id"] for row in after} & month.gone
+    for line in month.lake.json(Day.parse(day).receipt)["accounts"]:
+        assert line["fetched"] == sum(line[part] for part in KEPT)
+    assert month.found() == []
+
+
 def test_an_account_that_was_forgotten_is_not_bought_and_the_day_says_why(month, pipe, clock):
     day = str(LAST.plus(1))
     pipe.put(handles=HANDLES)
@@ -426,12 +456,12 @@ def deadly(stack, number: int) -> Any:
 
 
 def test_killed_before_each_of_its_writes_it_comes_to_the_same_end(month, stand_ins):
-    old = Old(month, [DAYS[0]])
+    old = Old(month, [DAYS[3]])
     asked = {"posts": month.posts, "account": month.account}
     whole, client = old.lake("forget-whole"), deadly(stand_ins, 0)
     whole.forget(client=client, **asked)
     end = whole.now()
-    assert client.writes > 20, client.writes
+    assert client.writes > 20
     for number in range(1, client.writes + 1):
         lake = old.lake(f"forget-killed-{number}")
         with pytest.raises(Killed):
@@ -442,7 +472,7 @@ def test_killed_before_each_of_its_writes_it_comes_to_the_same_end(month, stand_
 
 
 class Old:
-    """Two days of the month as they were before."""
+    """Some days of the month as they were before."""
 
     def __init__(self, month: Month, days: list[str]) -> None:
         self._stack = month.lake._stack
@@ -469,6 +499,22 @@ def test_the_pipelines_role_is_refused_with_one_sentence(deployment, stand_ins, 
     assert capsys.readouterr().err.startswith(
         "AWS denies ListObjectVersions: forgetting takes an owner's rights"
     )
+
+
+def test_the_command_shows_asks_and_forgets(month, stand_ins, monkeypatch, capsys):
+    lake = Old(month, [DAYS[0]]).lake("forget-command")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    for name, value in stand_ins.root.environment.items():
+        monkeypatch.setenv(name, value)
+    for typed, code in (("yes", 1), (lake.name, 0)):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(f"{typed}\n"))
+        arguments = ["--bucket", lake.name, "--post", month.posts[0], "--handle", GONE_HANDLE]
+        monkeypatch.setattr(sys, "argv", ["forget", *arguments])
+        assert forget.main() == code
+    told, refused = capsys.readouterr()
+    assert refused == "nothing was changed.\n"
+    assert f"This cannot be undone.\nType {lake.name} to forget it: " in told
+    assert told.endswith("versions of all objects: nothing of it is there.\n")
 
 
 def test_a_day_that_is_being_bought_is_waited_for(month, stand_ins):
@@ -499,9 +545,11 @@ def test_who_does_not_say_yes_changes_nothing(month, stand_ins, capsys):
 def test_posts_that_were_seen_gone_are_those_of_the_engagement(month, stand_ins):
     lake = Old(month, [DAYS[0]]).lake("forget-gone")
     rows = lake.rows(Day.parse(DAYS[0]).csv)
-    text = f"tweet_id,state\n{rows[0]['tweet_id']},ok\n{rows[1]['tweet_id']},deleted\n"
-    key = f"twitter_engagement/dt={DAYS[0]}/age=7/engagement.csv"
-    lake.client.put_object(Bucket=lake.name, Key=key, Body=text.encode())
+    for age, states in ((1, ("suspended", "there")), (14, ("there", "gone"))):
+        lines = [f"{row['tweet_id']},{state}" for row, state in zip(rows[:2], states, strict=True)]
+        text = "\n".join(["tweet_id,state", *lines, ""])
+        key = f"twitter_engagement/dt={DAYS[0]}/age={age}/engagement.csv"
+        lake.client.put_object(Bucket=lake.name, Key=key, Body=text.encode())
     lake.forget(gone=forget.posts_gone(forget.Bucket(lake.client, lake.name)))
     assert lake.rows(Day.parse(DAYS[0]).csv) == [rows[0], *rows[2:]]
     assert lake.json(Day.parse(DAYS[0]).receipt)["forgotten"] == [
