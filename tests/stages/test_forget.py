@@ -456,7 +456,7 @@ def deadly(stack, number: int) -> Any:
 
 
 def test_killed_before_each_of_its_writes_it_comes_to_the_same_end(month, stand_ins):
-    old = Old(month, [DAYS[3]])
+    old = Old(month, [DAYS[2], DAYS[3]])
     asked = {"posts": month.posts, "account": month.account}
     whole, client = old.lake("forget-whole"), deadly(stand_ins, 0)
     whole.forget(client=client, **asked)
