@@ -1,6 +1,6 @@
 # Bare `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run up test check test-stackless lint format docs pictures versions audit image deploy secrets connect password upgrade teardown \
+.PHONY: help run up test check test-stackless lint format docs pictures versions audit image deploy secrets connect password upgrade teardown forget \
 	test-deploy test-hands lock raise clean
 
 PYTHON ?= python3
@@ -95,6 +95,10 @@ upgrade: $(INSTALLED) ## Install the committed version of this checkout on the h
 
 teardown: $(INSTALLED) ## Delete host, role and tables; the bucket and what landed stay
 	@$(DEPLOY) teardown
+
+forget: $(INSTALLED) ## Remove posts for good: POST="1859287304958390272 …", HANDLE=… or GONE=yes; DRY=yes only shows it
+	@$(BIN)/python -m deploy.forget --stack $(or $(STACK),twitter) $(if $(BUCKET),--bucket $(BUCKET)) \
+		--post "$(POST)" --handle "$(HANDLE)" $(if $(GONE),--gone) $(if $(DRY),--dry)
 
 test-deploy: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Rehearse the deployment without AWS: role, policies, host, image
 	$(BIN)/python -m pytest tests/deploy -m "" $(ARGS)

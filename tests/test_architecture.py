@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "include" / "twitter"
 
-GROUND = {"answer", "day", "errors", "records", "usage"}
+GROUND = {"answer", "day", "errors", "forgotten", "records", "usage"}
 EDGES = {"alert", "days", "lake", "retry", "roster", "run", "settings", "timetable", "watch"}
 BOXES = {"extract", "transform", "load"}
 ABOVE = {

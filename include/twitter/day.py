@@ -24,6 +24,7 @@ PLANS = "twitter_plans/"
 USAGE = "twitter_usage/"
 ENGAGEMENT = "twitter_engagement/"
 ENGAGEMENT_RECEIPTS = "twitter_engagement_receipts/"
+FORGOTTEN = "twitter_forgotten/tombstones.json"
 
 
 @dataclass(frozen=True)

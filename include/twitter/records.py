@@ -27,6 +27,9 @@ Proof = Literal["matched", "short", "surplus", "limited", "unchecked"]
 PostState = Literal["there", "gone", "protected", "suspended", "withheld", "edited"]
 """`there`: X gives it. `edited`: X gives it, and there is a later version. `withheld`: X does not show it
 everywhere. `gone`: deleted, or X gives no other reason. `protected`, `suspended`: its account is."""
+Why = Literal["asked", "account", "gone"]
+"""Why it was forgotten. `asked`: somebody named the post. `account`: its whole account was. `gone`: X did not
+show it any more."""
 
 Record = TypeVar("Record", bound=Struct)
 
@@ -291,8 +294,40 @@ class Plan(Struct, kw_only=True):
     """What the days would cost."""
 
 
+class Tombstone(Struct, frozen=True, order=True):
+    """What is left of a post that was forgotten, or of a whole account."""
+
+    id: str
+    """Of the post; of the account, where that was forgotten."""
+    at: Moment
+    """When."""
+    why: Why
+
+
+class Forgetting(Struct, kw_only=True, frozen=True):
+    """One act of forgetting: what may never land again."""
+
+    at: Moment
+    """When it was begun."""
+    why: Why
+    posts: list[str]
+    """Ids of the posts, with all versions of an edited one; of an account those that were there."""
+    account: str | None = None
+    """Id of the account of which nothing may land again; null where only posts were named."""
+    days: list[str]
+    """Where something of it was found, `YYYY-MM-DD`: what was staged of these before is not published."""
+
+
+class Forgotten(Struct, kw_only=True):
+    """All that was forgotten. Only its owner writes it; the pipeline reads it."""
+
+    acts: list[Forgetting] = field(default_factory=list)
+    """In the order in which they came."""
+
+
 class AccountReceipt(Struct, kw_only=True):
-    """One account of a day: fetched = published + rejected + duplicates + outside + over_limit + unasked."""
+    """One account of a day: fetched = published + rejected + duplicates + outside + over_limit + unasked +
+    forgotten."""
 
     username: str
     """The handle, as it stands in the table."""
@@ -320,6 +355,8 @@ class AccountReceipt(Struct, kw_only=True):
     """Posts older than the latest N."""
     unasked: int = 0
     """Retweets and replies that X sent although they were excluded."""
+    forgotten: int = 0
+    """Posts that were forgotten: they would be published or rejected."""
     rejected_by_reason: dict[str, int]
     """How many posts broke the contract in which way."""
     alarms: list[str]
@@ -347,6 +384,7 @@ class Totals(Struct, kw_only=True):
     outside: int
     over_limit: int
     unasked: int = 0
+    forgotten: int = 0
     proof: dict[str, int]
     """How many accounts have which proof."""
     alarms: int
@@ -400,6 +438,10 @@ class Receipt(Struct, kw_only=True):
     """The files by name: `csv`, `parquet` and `rejected`."""
     decreases: list[Decrease] = field(default_factory=list)
     """Against the table that these files took the place of."""
+    forgotten: list[Tombstone] = field(default_factory=list)
+    """Of the posts that would be published or rejected; of a whole account one."""
+    acts: int = 0
+    """How many acts of forgetting were known when it was written."""
 
     @property
     def missing(self) -> list[AccountReceipt]:
@@ -470,7 +512,18 @@ class Usage(Struct, kw_only=True):
     """Of it; X alone knows since when."""
 
 
-RECORDS = (Manifest, LedgerEntry, KnownAccount, Receipt, DaysIndex, Plan, Revisited, EngagementReceipt, Usage)
+RECORDS = (
+    Manifest,
+    LedgerEntry,
+    KnownAccount,
+    Receipt,
+    DaysIndex,
+    Plan,
+    Revisited,
+    EngagementReceipt,
+    Usage,
+    Forgotten,
+)
 
 
 def encoded(record: Any) -> bytes:

@@ -33,6 +33,7 @@ OWN = [
     "airflow_logs/dag_id=twitter/run_id=manual__2026-11-18T00:00:00+00:00/attempt=1.log",
 ]
 RELEASE = "releases/current.tar.gz"
+TOMBSTONES = "twitter_forgotten/tombstones.json"
 FOREIGN = [
     "payroll/2026.csv",
     "twitterx/dt=2026-11-18/refined_tweets.csv",
@@ -47,7 +48,7 @@ def _what_is_there(cloud: Cloud) -> None:
     """An object at every key, another bucket, and parameters of the pipeline's and of others."""
     owner = cloud.owner()
     owner.create_bucket(Bucket=OTHER_BUCKET)
-    for key in [*OWN, *FOREIGN, RELEASE]:
+    for key in [*OWN, *FOREIGN, RELEASE, TOMBSTONES]:
         owner.put_object(Bucket=aws.BUCKET, Key=key, Body=b"kept")
         owner.put_object(Bucket=OTHER_BUCKET, Key=key, Body=b"kept")
     for name in ("/airflow/variables/twitter_handles", "/airflow2/variables/x", "/payroll/key", "/airflow"):
@@ -77,6 +78,12 @@ def test_the_role_reads_releases(cloud: Cloud) -> None:
     assert cloud.role().get_object(Bucket=aws.BUCKET, Key=RELEASE)["Body"].read() == b"kept"
 
 
+def test_the_role_reads_what_was_forgotten_and_changes_none_of_it(cloud: Cloud) -> None:
+    s3, one = cloud.role(), {"Bucket": aws.BUCKET, "Key": TOMBSTONES}
+    assert s3.get_object(**one)["Body"].read() == b"kept"
+    assert refused(s3.put_object, **one, Body=b"") == "AccessDenied"
+
+
 def test_a_missing_key_is_missing_not_forbidden(cloud: Cloud) -> None:
     assert refused(cloud.role().get_object, Bucket=aws.BUCKET, Key="twitter/dt=1999-01-01/x") == "NoSuchKey"
 
@@ -89,7 +96,7 @@ def test_the_role_reads_its_settings(cloud: Cloud) -> None:
 # Denied: deleting
 
 
-@pytest.mark.parametrize("key", [*OWN, RELEASE])
+@pytest.mark.parametrize("key", [*OWN, RELEASE, TOMBSTONES])
 def test_the_role_deletes_nothing(cloud: Cloud, key: str) -> None:
     s3 = cloud.role()
     version = cloud.owner().head_object(Bucket=aws.BUCKET, Key=key)["VersionId"]

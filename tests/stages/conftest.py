@@ -27,7 +27,7 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 RECENT, ARCHIVED = "2026-11-20", "2026-10-20"
 MILLS = {"posts": 5, "users": 10, "counts": 5, "archive_counts": 10}
 TOKEN = "/oauth2/token"
-KEPT = ("published", "rejected", "duplicates", "outside", "over_limit", "unasked")
+KEPT = ("published", "rejected", "duplicates", "outside", "over_limit", "unasked", "forgotten")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from include.twitter.day import Day
+from include.twitter.day import FORGOTTEN, Day
 from include.twitter.errors import NoPermission, NothingStaged
 from tests.stages.conftest import NOW, RECENT
 
@@ -112,6 +112,7 @@ def test_the_stages_send_no_acl_delete_nothing_and_publish_by_copies_with_the_re
     assert {seen.key for seen in loading if seen.method == "GET" and seen.key} == {
         staged["receipt"],
         DAY.receipt,
+        FORGOTTEN,
         INDEX,
         f"twitter_ledger/month={NOW:%Y-%m}/{DAY}-1.json",
     }

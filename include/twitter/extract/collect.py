@@ -39,6 +39,8 @@ WHICH_ONE = (
     "twitter_accept_id and clear `extract`; if not, put the new handle of the old one into twitter_handles"
 )
 
+FORGOTTEN = "it was forgotten on {:%Y-%m-%d}, and nothing is bought of it: take it out of twitter_handles"
+
 
 @dataclass
 class Collection:
@@ -192,7 +194,8 @@ class Collection:
         unknown = []
         for name, reading in self.readings.items():
             id_ = self._id_of(name) or known.id_of(name, at)
-            if name not in self.users and (not id_ or (self.old and not reading.walk.outcome)):
+            anew = self.old and not reading.walk.outcome and id_ not in self.purchase.forgotten.accounts
+            if name not in self.users and (not id_ or anew):
                 unknown.append(reading)
             elif id_:
                 self._recognise(reading, id_, known)
@@ -244,7 +247,9 @@ class Collection:
 
     def _refuse_the_unreadable(self, reading: Reading) -> None:
         same = self._read_as.get(str(reading.id), reading.username)
-        if self.old and self.users[reading.username.lower()].get("protected"):
+        if tombstone := self.purchase.forgotten.accounts.get(str(reading.id)):
+            reading.give_up(FORGOTTEN.format(tombstone.at))
+        elif self.old and self.users[reading.username.lower()].get("protected"):
             reading.give_up(PROTECTED)
         elif same != reading.username:
             reading.give_up(

@@ -8,6 +8,7 @@ state.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,10 +21,11 @@ from uuid import uuid4
 from msgspec.structs import asdict, replace
 
 from include.twitter.answer import Answer
-from include.twitter.day import Day
+from include.twitter.day import FORGOTTEN, Day
 from include.twitter.errors import Busy, TryLater
 from include.twitter.extract.money import cost, dollars, month_of
 from include.twitter.extract.walk import SEARCHED, THREADS
+from include.twitter.forgotten import Tombstones
 from include.twitter.lake import Lake
 from include.twitter.records import AccountRead, Asked, Bought, Manifest, Writer, decoded, encoded, total
 from include.twitter.run import Run
@@ -78,6 +80,8 @@ class Purchase:
         self.got_further = False
         """Whether something was staged that brings it nearer to its end."""
         self._token = uuid4().hex
+        self.forgotten = Tombstones.of(lake.read(FORGOTTEN))
+        """What is staged as its tombstone alone, and which accounts are not bought."""
         self._writing = RLock()
         self._over = Event()
 
@@ -222,6 +226,7 @@ class Purchase:
     def stage(self, folder: str, answer: Answer) -> str:
         """Keep an answer as the next page of its folder, which nobody has written before; returns its key."""
         folder = folder.lower()
+        answer = dataclasses.replace(answer, content=self.forgotten.without(answer.content, answer.kind))
         with self._writing:
             pages = self._pages[folder]
             number = int(pages[-1][-12:-8]) + 1 if pages else 1  # one before it may never have been written

@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from include.twitter import days, lake, roster, settings
+from include.twitter.day import FORGOTTEN, Day
 from include.twitter.errors import Incomplete, NothingStaged
+from include.twitter.forgotten import Tombstones
 from include.twitter.lake import Lake
 from include.twitter.load import guard
 from include.twitter.load.publish import essentials, publish, warn_of_gaps
@@ -28,6 +30,7 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
     wanted = {handle.lower() for handle in roster.read(here).handles}
     accepted = run.day in settings.accept_shrink()
     candidate = _candidate(here, staged)
+    _require_forgotten(here, candidate, run.day)
     if len(candidate.missing) == len(candidate.accounts) and not candidate.totals.published:
         raise Incomplete(
             f"Nothing is published: no account of {run.day} could be read. {_named(candidate.missing)}"
@@ -54,6 +57,15 @@ def _candidate(here: Lake, staged: dict[str, Any] | None) -> Receipt:
             f"{here.url(staged['receipt'])} is gone (it is kept for 14 days). Clear `transform`: it is free."
         )
     return candidate
+
+
+def _require_forgotten(here: Lake, candidate: Receipt, day: Day) -> None:
+    """Refuse what was staged before something of the day was forgotten."""
+    if Tombstones.of(here.read(FORGOTTEN)).concern(day, since=candidate.acts):
+        raise NothingStaged(
+            f"Nothing is published: posts of {day} were forgotten since it was staged. "
+            "Clear `transform`: it is free."
+        )
 
 
 def _receipt(here: Lake, key: str) -> Receipt | None:

@@ -12,13 +12,15 @@ log = logging.getLogger(__name__)
 
 
 def decreases(landed: Receipt | None, candidate: Receipt) -> list[Decrease]:
-    """The accounts of which fewer rows would be there than have landed."""
-    now = {account.username.lower(): account.published for account in candidate.accounts}
-    return [
-        Decrease(account.username, account.published, left)
-        for account in (landed.accounts if landed else ())
-        if (left := now.get(account.username.lower(), 0)) < account.published
-    ]
+    """The accounts of which fewer rows would be there than have landed and were not forgotten since."""
+    now = {account.username.lower(): account for account in candidate.accounts}
+    lost = []
+    for account in landed.accounts if landed else ():
+        same = now.get(account.username.lower())
+        left, forgotten = (same.published, same.forgotten) if same else (0, 0)
+        if left + max(forgotten - account.forgotten, 0) < account.published:
+            lost.append(Decrease(account.username, account.published, left))
+    return lost
 
 
 def require_no_loss(lost: list[Decrease], day: Day, *, accepted: bool) -> None:

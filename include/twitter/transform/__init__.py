@@ -14,9 +14,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from include.twitter import lake
+from include.twitter.day import FORGOTTEN
 from include.twitter.errors import NothingStaged
+from include.twitter.forgotten import Tombstones
 from include.twitter.lake import Lake
-from include.twitter.records import AccountRead, Asked, Manifest, PublishedObject, decoded, encoded
+from include.twitter.records import AccountRead, Asked, Manifest, PublishedObject, Tombstone, decoded, encoded
 from include.twitter.run import Run
 from include.twitter.transform import receipt, refine
 from include.twitter.transform.partition import Partition, fingerprint
@@ -31,16 +33,17 @@ def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
     here = lake.deployed()
     manifest = _manifest(here, bought)
     staging = run.day.staging(run.id)
+    tombstones = Tombstones.of(here.read(FORGOTTEN))
     with TemporaryDirectory() as folder:
         with Partition(Path(folder)) as partition:
-            entries = _refined(here, run, manifest, partition)
+            entries, forgotten = _refined(here, run, manifest, partition, tombstones)
         objects = {
             name: PublishedObject(
                 key=getattr(run.day, name), **fingerprint(file), etag=here.upload(staging + file.name, file)
             )
             for name, file in partition.files.items()
         }
-    candidate = receipt.of(manifest, entries, objects)
+    candidate = receipt.of(manifest, entries, objects, forgotten, len(tombstones.acts))
     here.write(f"{staging}receipt.json", encoded(candidate))
     if drift := candidate.totals.drift:
         log.warning("X sends fields that are new: %s", ", ".join(drift))
@@ -64,17 +67,22 @@ def _manifest(here: Lake, bought: dict[str, Any] | None) -> Manifest:
     return manifest
 
 
-def _refined(here: Lake, run: Run, manifest: Manifest, partition: Partition) -> list[receipt.AccountReceipt]:
-    """The accounts' receipts; their rows are in the partition."""
+def _refined(
+    here: Lake, run: Run, manifest: Manifest, partition: Partition, tombstones: Tombstones
+) -> tuple[list[receipt.AccountReceipt], set[Tombstone]]:
+    """The accounts' receipts, and what is left of forgotten posts; their rows are in the partition."""
     accounts = sorted(manifest.accounts, key=lambda account: account.username)
     asked = manifest.asked
     entries: list[receipt.AccountReceipt] = []
-    for batch in refine.batches(_sources(here, accounts, asked), day=run.day, limit=asked.tweet_limit):
+    forgotten: set[Tombstone] = set()
+    sources = _sources(here, accounts, asked)
+    for batch in refine.batches(sources, day=run.day, limit=asked.tweet_limit, forgotten=tombstones):
         partition.append(batch)
         for tally in batch.tallies:
             entries.append(receipt.entry(accounts[len(entries)], tally))
+            forgotten |= tally.forgotten
             _tell(tally)
-    return entries
+    return entries, forgotten
 
 
 def _tell(tally: refine.Tally) -> None:
@@ -85,6 +93,8 @@ def _tell(tally: refine.Tally) -> None:
             tally.username,
             unasked,
         )
+    if forgotten := tally.counts["forgotten"]:
+        log.info("%s: %d posts are left out, since they were forgotten", tally.username, forgotten)
     for reason, number in tally.reasons.items():
         log.warning("%s: %d rejected, %s", tally.username, number, reason)
     for alarm in tally.alarms:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from include.twitter import __version__
 from include.twitter.errors import TooManyRejected, Unbalanced
@@ -13,13 +13,14 @@ from include.twitter.records import (
     Manifest,
     PublishedObject,
     Receipt,
+    Tombstone,
     Totals,
     total,
 )
 from include.twitter.transform import contract
 from include.twitter.transform.refine import Tally
 
-COUNTS = ("fetched", "published", "rejected", "duplicates", "outside", "over_limit", "unasked")
+COUNTS = ("fetched", "published", "rejected", "duplicates", "outside", "over_limit", "unasked", "forgotten")
 
 FEW_REJECTED, SHARE_REJECTED = 3, 0.05
 """More rejected posts than both, and a day is not published."""
@@ -54,8 +55,17 @@ def entry(bought: AccountRead, tally: Tally) -> AccountReceipt:
     )
 
 
-def of(manifest: Manifest, accounts: list[AccountReceipt], objects: Mapping[str, PublishedObject]) -> Receipt:
-    """The receipt of a purchase that was refined; `objects` are what it became."""
+def of(
+    manifest: Manifest,
+    accounts: list[AccountReceipt],
+    objects: Mapping[str, PublishedObject],
+    forgotten: Iterable[Tombstone] = (),
+    acts: int = 0,
+) -> Receipt:
+    """The receipt of a purchase that was refined; `objects` are what it became.
+
+    `forgotten` is what was left out of them, `acts` how many acts of forgetting were known.
+    """
     return Receipt(
         day=manifest.day,
         versions={"code": __version__, "contract": contract.VERSION},
@@ -75,6 +85,8 @@ def of(manifest: Manifest, accounts: list[AccountReceipt], objects: Mapping[str,
         ),
         accounts=accounts,
         objects=dict(objects),
+        forgotten=sorted(set(forgotten)),
+        acts=acts,
     )
 
 

@@ -17,6 +17,8 @@ import pandas as pd
 
 from include.twitter.answer import Answer, decoded, is_reply_to_self, is_unasked
 from include.twitter.day import Day
+from include.twitter.forgotten import NOTHING, Tombstones, buried
+from include.twitter.records import Tombstone
 from include.twitter.transform import contract
 from include.twitter.transform.contract import METRICS
 from include.twitter.transform.post import Malformed, Metrics, Post, parsed, unknown_fields
@@ -45,7 +47,7 @@ class Tally:
 
     username: str
     counts: Counter[str]
-    """fetched = published + rejected + duplicates + outside + over_limit + unasked"""
+    """fetched = published + rejected + duplicates + outside + over_limit + unasked + forgotten"""
     alarms: list[str] = field(default_factory=list)
     """What is published, but is not what it should be."""
     reasons: Counter[str] = field(default_factory=Counter)
@@ -54,6 +56,8 @@ class Tally:
     """What was left out of the others, since it was not as it has to be."""
     drift: Counter[str] = field(default_factory=Counter)
     """Fields that X sent and nobody knows."""
+    forgotten: set[Tombstone] = field(default_factory=set)
+    """Of the posts that would be published or rejected."""
     first: str | None = None
     last: str | None = None
 
@@ -67,22 +71,29 @@ class Refined:
     tallies: list[Tally]
 
 
-def batches(sources: Iterable[Source], *, day: Day, limit: int) -> Iterator[Refined]:
+def batches(
+    sources: Iterable[Source], *, day: Day, limit: int, forgotten: Tombstones = NOTHING
+) -> Iterator[Refined]:
     """Refine the accounts in the order given; `limit` is the latest N of an account's day, 0 is all."""
-    batch = _Batch()
+    batch = _Batch(forgotten)
     for source in sources:
         batch.read(source)
         if len(batch.posts) >= BATCH:
             yield batch.refined(day, limit)
-            batch = _Batch()
+            batch = _Batch(forgotten)
     if batch.tallies:
         yield batch.refined(day, limit)
 
 
 class _Batch:
-    """The posts of some accounts, read one by one and refined together."""
+    """The posts of some accounts, read one by one and refined together.
 
-    def __init__(self) -> None:
+    A forgotten post goes all the way, as an empty one, and is left out at the end: no other takes its place.
+    """
+
+    def __init__(self, forgotten: Tombstones) -> None:
+        self._tombstones = forgotten
+        self._forgotten: dict[int, Tombstone] = {}
         self.tallies: list[Tally] = []
         self.posts: list[msgspec.Raw] = []
         self._owners: list[int] = []
@@ -105,6 +116,9 @@ class _Batch:
                 raw = decoded(sent)
                 if is_shared and raw.get("author_id") != source.author_id:
                     continue  # a page of several accounts: it is another's
+                if tombstone := self._tombstones.of_post(raw):
+                    self._forgotten[number] = tombstone
+                    raw = buried(raw, tombstone, text="")
                 self.posts.append(sent)
                 self._owners.append(owner)
                 if is_unasked(raw) and not (source.threads and is_reply_to_self(raw)):
@@ -119,7 +133,7 @@ class _Batch:
                 self._records.append((number, *about, *values))
                 if alarm:
                     self._alarms[number] = f"{post.id}: {alarm}"
-                if unknown := unknown_fields(raw):
+                if not tombstone and (unknown := unknown_fields(raw)):
                     tally.drift.update(unknown)
 
     def refined(self, day: Day, limit: int) -> Refined:
@@ -134,6 +148,7 @@ class _Batch:
             ("breaches", lambda rows: self._sound(rows, day)),
             ("duplicates", latest_versions),
             ("over_limit", lambda rows: latest_posts(rows, limits)),
+            ("forgotten", self._remembered),
         ):
             before, rows = rows, step(rows)
             dropped[name] = self._each(before["owner"]) - self._each(rows["owner"])
@@ -142,6 +157,10 @@ class _Batch:
         dropped["fetched"] = self._each(self._owners)
         for owner, tally in enumerate(self.tallies):
             tally.counts.update({name: int(numbers[owner]) for name, numbers in dropped.items()})
+        for number in self._forgotten.keys() & self._reasons.keys():
+            del self._reasons[number]
+            self._forget(number)
+            self.tallies[self._owners[number]].counts["forgotten"] += 1
         for number in self._repeated_rejects():
             del self._reasons[number]
             self.tallies[self._owners[number]].counts["duplicates"] += 1
@@ -181,6 +200,16 @@ class _Batch:
             else:
                 rows.loc[row, ["original_tweet_id", "is_edited"]] = rows.loc[row, "tweet_id"], False
         return rows
+
+    def _remembered(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Without what was forgotten."""
+        forgotten = rows.index[rows.index.isin(self._forgotten.keys())]
+        for number in forgotten:
+            self._forget(number)
+        return rows.drop(index=forgotten)
+
+    def _forget(self, number: int) -> None:
+        self.tallies[self._owners[number]].forgotten.add(self._forgotten[number])
 
     def _repeated_rejects(self) -> list[int]:
         """Those of the rejected whose post is rejected already: it came twice, as good ones do."""

@@ -30,6 +30,25 @@ def test_an_account_that_is_not_in_the_candidate_has_lost_all_its_rows():
     assert decreases(day_of(NASA=10, esa=3), day_of(NASA=10)) == [Decrease("esa", 3, 0)]
 
 
+def forgotten(published, number):
+    return a_receipt(account_receipt("NASA", published, fetched=published + number, forgotten=number))
+
+
+@pytest.mark.parametrize(
+    ("landed", "now"),
+    [((10, 0), (0, 10)), ((10, 0), (4, 6)), ((4, 6), (4, 6)), ((4, 6), (4, 0)), ((4, 6), (3, 7))],
+)
+def test_rows_that_were_forgotten_since_are_no_decrease(landed, now):
+    assert decreases(forgotten(*landed), forgotten(*now)) == []
+
+
+@pytest.mark.parametrize(
+    ("landed", "now"), [((10, 0), (3, 6)), ((4, 6), (3, 6)), ((4, 6), (3, 0)), ((4, 6), (2, 7))]
+)
+def test_rows_that_are_missing_beside_the_forgotten_ones_are_a_decrease(landed, now):
+    assert decreases(forgotten(*landed), forgotten(*now)) == [Decrease("NASA", landed[0], now[0])]
+
+
 def test_one_account_that_grew_does_not_hide_another_that_shrank():
     assert decreases(day_of(NASA=10, esa=10), day_of(NASA=99, esa=1)) == [Decrease("esa", 10, 1)]
 

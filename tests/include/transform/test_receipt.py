@@ -43,6 +43,7 @@ def test_every_post_that_was_fetched_is_accounted_for():
         "outside": 1,
         "over_limit": 2,
         "unasked": 1,
+        "forgotten": 0,
         "rejected_by_reason": {"text: is missing": 1},
         "alarms": [],
         "oddities": {"lang: expected str | null, got int": 1},
@@ -112,6 +113,7 @@ def test_a_receipt_tells_what_was_asked_bought_and_published():
         "outside": 0,
         "over_limit": 0,
         "unasked": 0,
+        "forgotten": 0,
         "proof": {"matched": 2, "unchecked": 1},
         "alarms": 3,
         "oddities": ["lang: odd"],
@@ -147,11 +149,15 @@ def test_a_receipt_reads_as_a_table():
     )
     assert receipt.readable(told) == [
         "account  outcome      proof      fetched  published  rejected  duplicates  outside  over_limit"
-        "  unasked",
-        "NASA     complete     matched    200      200        0         0           0        0           0",
-        "esa      limit        limited    7        7          0         0           0        0           0",
-        "gone     unavailable  unchecked  0        0          0         0           0        0           0",
-        "total                            207      207        0         0           0        0           0",
+        "  unasked  forgotten",
+        "NASA     complete     matched    200      200        0         0           0        0           0"
+        "        0",
+        "esa      limit        limited    7        7          0         0           0        0           0"
+        "        0",
+        "gone     unavailable  unchecked  0        0          0         0           0        0           0"
+        "        0",
+        "total                            207      207        0         0           0        0           0"
+        "        0",
     ]
 
 

@@ -1,0 +1,468 @@
+"""Forget posts, or a whole account: in every object that holds them, and in every version that S3 keeps.
+
+It is the bucket's owner who runs it: the pipeline's role may delete nothing. First it shows what it would do,
+then it asks. It can be stopped at any moment: run again, it goes on, with what was begun before it too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import re
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import boto3
+import msgspec
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from deploy.__main__ import CannotDo, Stack
+from deploy.traces import (
+    ANSWER,
+    CSV,
+    LINES,
+    PARQUET,
+    Files,
+    NotReadable,
+    Trace,
+    reading_of,
+    receipt_of,
+    traces,
+    without,
+)
+from include.twitter.day import ACCOUNTS, FORGOTTEN, Day
+from include.twitter.forgotten import Tombstones
+from include.twitter.records import (
+    Forgetting,
+    Forgotten,
+    KnownAccount,
+    Manifest,
+    Tombstone,
+    Why,
+    decoded,
+    encoded,
+)
+
+PLACES = ("twitter/", "twitter_", "staging/")
+"""Where posts are. Logs, releases and what else is in the bucket hold none."""
+KINDS = (ANSWER, LINES, PARQUET, CSV)
+"""Endings of what holds posts, in the order in which a day's objects are rewritten."""
+DAY = re.compile(r"/dt=(\d{4}-\d\d-\d\d)/")
+RUN = re.compile(r"staging/.*/run=[^/]+/")
+MANIFEST = re.compile(r"twitter_raw/dt=[^/]+/buy=\d+/manifest\.json")
+POST = re.compile(r"(?:https://\S+/status/)?(\d{1,19})")
+READING = re.compile(r"twitter_engagement(?:_parquet)?/(dt=[^/]+/age=(\d+)/)")
+"""Where a later reading of a day's posts is."""
+SEEN_GONE = {"gone", "protected", "suspended"}
+"""States of a post, as such a reading tells them."""
+SIDE_BY_SIDE = 16
+AT_ONCE = 1_000
+"""So many versions S3 deletes at once."""
+DENIED = {"AccessDenied", "403"}
+TAKEN = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
+
+
+class Version(NamedTuple):
+    """One version of an object, or the mark that it was deleted."""
+
+    key: str
+    id: str
+    is_latest: bool
+    is_mark: bool
+
+
+class Object(NamedTuple):
+    data: bytes
+    tag: str
+    media_type: str
+
+
+class Bucket:
+    """The lake as its owner sees it, with every version."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self._client, self.name = client, name
+
+    def versions(self, prefix: str) -> list[Version]:
+        """All below a prefix, the newest of a key first."""
+        pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=prefix)
+        return [
+            Version(item["Key"], item["VersionId"], item["IsLatest"], kind == "DeleteMarkers")
+            for page in pages
+            for kind in ("Versions", "DeleteMarkers")
+            for item in page.get(kind, ())
+        ]
+
+    def read(self, key: str, version: str | None = None) -> Object | None:
+        """An object as it is now, or as it was; None where there is none."""
+        which = {"VersionId": version} if version else {}
+        try:
+            found = self._client.get_object(Bucket=self.name, Key=key, **which)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchVersion"):
+                return None
+            raise
+        return Object(found["Body"].read(), found["ETag"], found["ContentType"])
+
+    def put(self, key: str, data: bytes, over: Object | None) -> None:
+        """Put an object in the place of the one that was read."""
+        condition = {"IfMatch": over.tag} if over else {"IfNoneMatch": "*"}
+        media_type = over.media_type if over else "application/json"
+        self._client.put_object(Bucket=self.name, Key=key, Body=data, ContentType=media_type, **condition)
+
+    def purge(self, versions: Iterable[Version]) -> None:
+        """Delete versions for good."""
+        named = [{"Key": version.key, "VersionId": version.id} for version in versions]
+        for start in range(0, len(named), AT_ONCE):
+            asked = {"Objects": named[start : start + AT_ONCE], "Quiet": True}
+            said = self._client.delete_objects(Bucket=self.name, Delete=asked)
+            if errors := said.get("Errors"):
+                raise CannotDo(
+                    f"AWS has not deleted {len(errors)} versions, the first is {errors[0]['Key']}: "
+                    f"{errors[0].get('Message') or errors[0]['Code']}. Run this again with the rights to."
+                )
+
+
+@dataclass
+class Search:
+    """What a look at every version has found."""
+
+    versions: list[Version]
+    traces: dict[Version, list[Trace]] = field(default_factory=dict)
+
+    @property
+    def ids(self) -> set[str]:
+        """Of the posts that were found, and all their versions."""
+        return {id_ for found in self.traces.values() for trace in found for id_ in trace.ids}
+
+    @property
+    def posts(self) -> set[str]:
+        """The ids of the posts themselves."""
+        return {trace.ids[0] for found in self.traces.values() for trace in found if trace.is_post}
+
+    @property
+    def days(self) -> dict[str, list[Version]]:
+        """The versions that hold something, by day; what is of no day under an empty one."""
+        of_day = defaultdict(list)
+        for version in self.traces:
+            of_day[_day(version.key)].append(version)
+        return dict(sorted(of_day.items()))
+
+
+@dataclass
+class Asked:
+    """What is to be forgotten."""
+
+    posts: Collection[str] = ()
+    account: str | None = None
+    gone: Collection[str] = ()
+
+    def acts(self, known: Tombstones, at: datetime) -> list[Forgetting]:
+        """What is not forgotten yet, as acts whose days are not known."""
+        wishes: list[tuple[Why, set[str], str | None]] = [
+            ("asked", {*self.posts} - known.posts.keys(), None),
+            ("gone", {*self.gone} - known.posts.keys(), None),
+        ]
+        acts = [Forgetting(at=at, why=why, posts=sorted(ids), days=[]) for why, ids, _ in wishes if ids]
+        if self.account and self.account not in known.accounts:
+            acts.append(Forgetting(at=at, why="account", posts=[], account=self.account, days=[]))
+        return acts
+
+
+class Forgetter:
+    """The steps, in their order; each leaves the bucket so that all can be done again."""
+
+    def __init__(self, bucket: Bucket, say: Callable[[str], None] = print) -> None:
+        self.bucket, self._say = bucket, say
+        self._kept = bucket.read(FORGOTTEN)
+        self._before = Tombstones.of(self._kept and self._kept.data)
+        self.tombstones = self._before
+
+    def look(self, asked: Asked, at: datetime) -> Search:
+        """Find all of what is asked for, and of what was begun before; nothing is changed."""
+        acts = asked.acts(self._before, at)
+        while True:  # until no version of a post, and no post of an account, is new
+            self.tombstones = Tombstones([*self._before.acts, *acts])
+            found = self._search()
+            if found.ids <= self.tombstones.posts.keys():
+                acts = [_with_days(act, found) for act in acts]
+                self.tombstones = Tombstones([*self._before.acts, *acts])
+                return found
+            acts = _with_versions(acts, self._before, found, at)
+
+    def _search(self) -> Search:
+        every = [version for place in PLACES for version in self.bucket.versions(place)]
+        search = Search(every)
+        kept = [version for version in every if not version.is_mark and version.key.endswith(KINDS)]
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            for version, found in zip(kept, pool.map(self._traces, kept), strict=True):
+                if found:
+                    search.traces[version] = found
+        return search
+
+    def _traces(self, version: Version) -> list[Trace]:
+        found = self.bucket.read(version.key, version.id)
+        return traces(version.key, found.data, self.tombstones) if found else []
+
+    def tell(self, found: Search) -> None:
+        """Show what would be done."""
+        touched = {version.key for version in found.traces}
+        days = [day for day in found.days if day]
+        span = f" of {len(days)} days, {days[0]} to {days[-1]}" if days else ""
+        self._say(
+            f"{len(found.posts)} posts{span}, found in {len(touched)} objects of s3://{self.bucket.name}:"
+        )
+        versions = Counter(_place(version.key) for version in found.versions if version.key in touched)
+        objects = Counter(map(_place, touched))
+        for place, number in sorted(objects.items()):
+            self._say(f"  {place:22} {number:6} objects, {versions[place]:6} versions")
+        if nowhere := sorted(self._new_posts() - found.posts):
+            self._say(f"Nowhere in the bucket, and kept from landing: {', '.join(nowhere)}")
+
+    def _new_posts(self) -> set[str]:
+        asked = [act for act in self.tombstones.acts[len(self._before.acts) :] if not act.account]
+        return {id_ for act in asked for id_ in act.posts}
+
+    def forget(self, found: Search, at: datetime) -> None:
+        """Do it: tombstones, then what is staged, then day by day objects, receipt, old versions."""
+        self.require_quiet(at)
+        if len(self.tombstones.acts) > len(self._before.acts):
+            self.bucket.put(FORGOTTEN, encoded(Forgotten(acts=self.tombstones.acts)), self._kept)
+        self.require_quiet(at)  # who begins from here on knows the tombstones
+        self._unstage(found)
+        for number, (day, versions) in enumerate(found.days.items(), 1):
+            self._say(f"{day or 'of no day'} ({number} of {len(found.days)})")
+            self._forget_day(day, versions, found)
+
+    def require_quiet(self, at: datetime) -> None:
+        """Refuse while posts are bought: whoever began before the tombstones could keep one of these."""
+        for version in self.bucket.versions("twitter_raw/"):
+            if version.is_latest and MANIFEST.fullmatch(version.key):
+                manifest = self.bucket.read(version.key)
+                writer = manifest and decoded(manifest.data, Manifest).writer
+                if writer and at < writer.until:
+                    raise CannotDo(
+                        f"{version.key} is being bought at this moment: nothing of any day is removed. "
+                        "Run this again when `extract` has ended."
+                    )
+
+    def _unstage(self, found: Search) -> None:
+        """Delete candidates of which one holds something, run by run: clearing `transform` makes them."""
+        runs = {staged[0] for version in found.traces if (staged := RUN.match(version.key))}
+        for run in sorted(runs):
+            holding = [version for version in found.traces if version.key.startswith(run)]
+            others = [version for version in self.bucket.versions(run) if version not in holding]
+            self.bucket.purge([*others, *holding])  # those that tell of the others last
+
+    def _forget_day(self, day: str, versions: list[Version], found: Search) -> None:
+        keys = {version.key for version in versions if not RUN.match(version.key)}
+        for key in sorted(keys, key=_order):
+            self._rewrite(key)
+        readings = {read[1] for key in keys if (read := READING.match(key))}
+        receipts = [f"twitter_engagement_receipts/{reading}receipt.json" for reading in sorted(readings)]
+        for receipt in receipts:
+            self._renew(receipt, lambda data, files: reading_of(data, files, self.tombstones))
+        if day:
+            receipts.append(Day.parse(day).receipt)
+            gone = _gone(Day.parse(day), versions, found)
+            self._renew(receipts[-1], lambda data, files: receipt_of(data, files, gone, self.tombstones))
+        for key in [*receipts, *sorted(keys)]:  # what a receipt is of tells that it is to be renewed
+            self._purge_all_but_the_newest(key)
+
+    def _rewrite(self, key: str) -> None:
+        """Put the object without what has to go."""
+        now = self.bucket.read(key)
+        if now and traces(key, now.data, self.tombstones):
+            self.bucket.put(key, without(key, now.data, self.tombstones), now)
+
+    def _renew(self, key: str, made: Callable[[bytes, Files], bytes]) -> None:
+        """Bring a receipt to what its files are now, where all of them are there."""
+        if (now := self.bucket.read(key)) is None:
+            return
+        objects = json.loads(now.data)["objects"]
+        found = {name: self.bucket.read(item["key"]) for name, item in objects.items()}
+        files = {name: (file.data, file.tag) for name, file in found.items() if file}
+        if len(files) == len(objects) and (renewed := made(now.data, files)) != now.data:
+            self.bucket.put(key, renewed, now)
+
+    def _purge_all_but_the_newest(self, key: str) -> None:
+        versions = [version for version in self.bucket.versions(key) if version.key == key]
+        is_there = any(version.is_latest and not version.is_mark for version in versions)
+        self.bucket.purge(version for version in versions if not (is_there and version.is_latest))
+
+    def prove(self) -> None:
+        """Search every object and version once more."""
+        found = self._search()
+        if found.traces:
+            raise CannotDo(
+                f"{len(found.traces)} versions hold something of it again, the first is "
+                f"{next(iter(found.traces)).key}: somebody wrote them meanwhile. Run this again."
+            )
+        self._say(f"Searched all {len(found.versions)} versions of all objects: nothing of it is there.")
+
+
+def _gone(day: Day, versions: Iterable[Version], found: Search) -> set[Tombstone]:
+    """What is left of the posts that any version of the day's table held, or of its rejected posts."""
+    held = (version for version in versions if version.key in (day.csv, day.rejected))
+    return {trace.tombstone for version in held for trace in found.traces[version]}
+
+
+def _with_days(act: Forgetting, found: Search) -> Forgetting:
+    """The act with the days in which something of it was found."""
+    its = Tombstones([act])
+    days = {
+        _day(version.key)
+        for version, traced in found.traces.items()
+        for trace in traced
+        if its.of_ids(trace.ids, trace.tombstone.id)
+    }
+    return msgspec.structs.replace(act, days=sorted(days - {""}))
+
+
+def _with_versions(
+    acts: list[Forgetting], before: Tombstones, found: Search, at: datetime
+) -> list[Forgetting]:
+    """The acts with all ids that were found: each goes to the act that its tombstone is of."""
+    known = Tombstones([*before.acts, *acts])
+    ids: dict[tuple[str, str | None], set[str]] = defaultdict(set)
+    for trace in (trace for traced in found.traces.values() for trace in traced):
+        account = trace.tombstone.id if trace.tombstone.why == "account" else None
+        ids[trace.tombstone.why, account] |= {*trace.ids} - known.posts.keys()
+    more = []
+    for act in acts:
+        more.append(
+            msgspec.structs.replace(act, posts=sorted({*act.posts, *ids.pop((act.why, act.account), ())}))
+        )
+    for (why, account), new in ids.items():  # of what was begun before
+        if new:
+            more.append(Forgetting(at=at, why=why, posts=sorted(new), account=account, days=[]))  # type: ignore[arg-type]
+    return more
+
+
+def _day(key: str) -> str:
+    found = DAY.search(key)
+    return found[1] if found else ""
+
+
+def _place(key: str) -> str:
+    return key.partition("/")[0] + "/"
+
+
+def _order(key: str) -> tuple[int, str]:
+    """What others are made of goes first, the table last."""
+    return next(number for number, kind in enumerate(KINDS) if key.endswith(kind)), key
+
+
+# What is asked for
+
+
+def posts_named(text: str) -> list[str]:
+    """The ids in a text: numbers or links, with blanks or commas between."""
+    named = [each for each in re.split(r"[\s,]+", text) if each]
+    if wrong := [each for each in named if not POST.fullmatch(each)]:
+        raise CannotDo(f"{wrong[0]!r} is no post. Example: POST=1859287304958390272, the column tweet_id.")
+    return [found[1] for each in named if (found := POST.fullmatch(each))]
+
+
+def account_named(bucket: Bucket, text: str) -> str | None:
+    """The id of the account that a handle is, or was when it was looked up last."""
+    handle = text.strip().lstrip("@")
+    if not handle:
+        return None
+    kept = bucket.read(ACCOUNTS)
+    known = msgspec.json.decode(kept.data, type=dict[str, KnownAccount]) if kept else {}
+    if handle.lower() in known:
+        return known[handle.lower()].id
+    if handle.isdecimal():
+        return handle
+    raise CannotDo(
+        f"no account {handle!r} is remembered: name its id, the column author_id. Example: HANDLE=11348282"
+    )
+
+
+def posts_gone(bucket: Bucket) -> set[str]:
+    """The posts that the latest reading of their engagement has seen gone: some come back."""
+    keys = {version.key for version in bucket.versions("twitter_engagement/") if version.key.endswith(CSV)}
+    readings = sorted((int(read[2]), key) for key in keys if (read := READING.match(key)))
+    files = (bucket.read(key) for _, key in readings)
+    rows = (row for file in files if file for row in csv.DictReader(file.data.decode().split("\n")))
+    states = {row["tweet_id"]: row["state"] for row in rows}
+    return {id_ for id_, state in states.items() if state in SEEN_GONE}
+
+
+def run(bucket: Bucket, asked: Asked, *, confirm: Callable[[], bool] | None, at: datetime) -> None:
+    """Show, ask, do, and search again; without `confirm` it is shown alone."""
+    forgetter = Forgetter(bucket)
+    found = forgetter.look(asked, at)
+    forgetter.tell(found)
+    if confirm is None:
+        return
+    if not confirm():
+        raise CannotDo("nothing was changed.")
+    forgetter.forget(found, at)
+    forgetter.prove()
+
+
+# The command
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m deploy.forget", description=__doc__)
+    parser.add_argument("--stack", default="twitter", help="whose bucket it is; env STACK")
+    parser.add_argument("--bucket", help="the bucket, where no stack has made it")
+    parser.add_argument("--post", default="", help="ids of posts, or their links")
+    parser.add_argument("--handle", default="", help="an account, or its id")
+    parser.add_argument("--gone", action="store_true", help="all posts that were seen gone")
+    parser.add_argument("--dry", action="store_true", help="show it, and do nothing")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    return parser
+
+
+def _confirmed(name: str) -> bool:
+    print("This cannot be undone.")
+    return input(f"Type {name} to forget it: ").strip() == name
+
+
+def main() -> int:
+    given = _parser().parse_args()
+    try:
+        name = given.bucket or Stack(given.stack).output("BucketName")
+        bucket = Bucket(boto3.client("s3", config=Config(max_pool_connections=SIDE_BY_SIDE)), name)
+        gone = posts_gone(bucket) if given.gone else ()
+        asked = Asked(posts_named(given.post), account_named(bucket, given.handle), gone)
+        confirm = None if given.dry else lambda: given.yes or _confirmed(name)
+        run(bucket, asked, confirm=confirm, at=datetime.now(UTC).replace(microsecond=0))
+    except (CannotDo, NotReadable) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except ClientError as error:
+        print(_in_words(error), file=sys.stderr)
+        return 1
+    except BotoCoreError as error:
+        print(f"AWS says: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _in_words(error: ClientError) -> str:
+    code = error.response["Error"]["Code"]
+    if code in DENIED:
+        return (
+            f"AWS denies {error.operation_name}: forgetting takes an owner's rights to the bucket, which the "
+            "pipeline's role has not: s3:ListBucketVersions, s3:GetObjectVersion, s3:PutObject and "
+            "s3:DeleteObjectVersion."
+        )
+    if code in TAKEN:
+        return "Somebody wrote the same object meanwhile: run this again, it goes on from here."
+    return f"AWS says: {error}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

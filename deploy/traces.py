@@ -1,0 +1,256 @@
+"""What an object of the lake holds of forgotten posts, and the same object without them.
+
+Every other row stays as it is, byte for byte: what has to go is cut out, and nothing is refined anew.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+from base64 import b64decode
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import pyarrow
+import pyarrow.parquet
+from msgspec import Struct
+from msgspec.structs import replace
+
+from include.twitter.answer import decoded
+from include.twitter.forgotten import MARK, Tombstones, ids_of
+from include.twitter.records import AccountReceipt, PublishedObject, Receipt, Tombstone, encoded
+from include.twitter.records import decoded as decoded_record
+
+ANSWER, LINES, CSV, PARQUET = ".json.gz", ".jsonl.gz", ".csv", ".parquet"
+BODY = b',"body":'
+"""Where the body of a raw answer begins: no text before it can hold that."""
+IDS = ("tweet_id", "original_tweet_id")
+AUTHOR = "author_id"
+Files = Mapping[str, tuple[bytes, str]]
+"""Bytes and etag of the files that a receipt names, by their names there."""
+
+
+class Trace(NamedTuple):
+    """A post that has to go, or a user."""
+
+    ids: tuple[str, ...]
+    """Its own first, then those of its versions."""
+    tombstone: Tombstone
+    is_post: bool = True
+
+
+class NotReadable(Exception):
+    """An object is not what its name says, so nobody knows what it holds."""
+
+
+def traces(key: str, data: bytes, tombstones: Tombstones) -> list[Trace]:
+    """What the object holds of it: of other kinds of objects, nothing."""
+    try:
+        return list(_traces(key, data, tombstones))
+    except (ValueError, KeyError, OSError, EOFError) as error:
+        raise NotReadable(
+            f"{key} cannot be read ({error}): mend it or take it away, then run this again."
+        ) from error
+
+
+def _traces(key: str, data: bytes, tombstones: Tombstones) -> Iterator[Trace]:
+    if key.endswith(ANSWER):
+        yield from _in_answer(data, tombstones)
+        return
+    for ids, author in _rows(key, data):
+        if tombstone := tombstones.of_ids(ids, author):
+            yield Trace(tuple(ids), tombstone)
+
+
+def without(key: str, data: bytes, tombstones: Tombstones) -> bytes:
+    """The object without what has to go."""
+    if key.endswith(ANSWER):
+        return _answer_without(data, tombstones)
+    gone = [tombstones.of_ids(ids, author) is not None for ids, author in _rows(key, data)]
+    if key.endswith(PARQUET):
+        return _parquet_without(data, gone)
+    if key.endswith(LINES):
+        return _gzipped(_lines_without(gzip.decompress(data), gone))
+    head, _, rows = data.partition(b"\n")
+    return head + b"\n" + _lines_without(rows, gone)
+
+
+def _rows(key: str, data: bytes) -> Iterator[tuple[list[str], str | None]]:
+    """Ids and author of each row of a file, in order."""
+    if key.endswith(LINES):
+        for line in io.BytesIO(gzip.decompress(data)):
+            yield _of_line(decoded(line))
+    elif key.endswith(CSV):
+        for row in csv.DictReader(data.decode().split("\n")):
+            yield [row[name] for name in IDS if row.get(name)], row.get(AUTHOR)
+    elif key.endswith(PARQUET):
+        file = pyarrow.parquet.ParquetFile(io.BytesIO(data))
+        table = file.read([name for name in (*IDS, AUTHOR) if name in file.schema_arrow.names])
+        for row in table.to_pylist():
+            yield [row[name] for name in IDS if row.get(name)], row.get(AUTHOR)
+
+
+def _of_line(line: Any) -> tuple[list[str], str | None]:
+    post = line.get("post", line) if isinstance(line, dict) else None
+    if not isinstance(post, dict):
+        return [], None
+    return [*ids_of(post), *(str(post[name]) for name in IDS if name in post)], post.get(AUTHOR)
+
+
+def _lines_without(lines: bytes, gone: Iterable[bool]) -> bytes:
+    pairs = zip(io.BytesIO(lines), gone, strict=True)
+    return b"".join(line for line, goes in pairs if not goes)
+
+
+def _gzipped(data: bytes) -> bytes:
+    """As the pipeline writes it: no name and no time."""
+    packed = io.BytesIO()
+    with gzip.GzipFile("", "wb", fileobj=packed, mtime=0) as file:
+        file.write(data)
+    return packed.getvalue()
+
+
+def _parquet_without(data: bytes, gone: list[bool]) -> bytes:
+    """Row group by row group, as it was written."""
+    file, left, at = pyarrow.parquet.ParquetFile(io.BytesIO(data)), io.BytesIO(), 0
+    schema = _schema(file)
+    with pyarrow.parquet.ParquetWriter(left, schema, compression="zstd") as writer:
+        for number in range(file.num_row_groups):
+            group = file.read_row_group(number)
+            stays = group.filter([not goes for goes in gone[at : at + group.num_rows]])
+            at += group.num_rows
+            if stays.num_rows:
+                writer.write_table(stays.cast(schema))
+    return left.getvalue()
+
+
+def _schema(file: Any) -> pyarrow.Schema:
+    """As its writer had it: Parquet has another name for the items of a list."""
+    written = (file.metadata.metadata or {}).get(b"ARROW:schema")
+    return pyarrow.ipc.read_schema(pyarrow.py_buffer(b64decode(written))) if written else file.schema_arrow
+
+
+# Raw answers
+
+
+def _in_answer(data: bytes, tombstones: Tombstones) -> Iterator[Trace]:
+    _, kind, body = _parts(data)
+    answer = decoded(body)
+    includes = answer.get("includes") or {}
+    for name, values in {"data": answer.get("data"), **includes}.items():
+        are_users = name == "users" or (name == "data" and kind == "users")
+        for value in values if isinstance(values, list) else ():
+            if not isinstance(value, dict) or MARK in value:
+                continue
+            if are_users and (tombstone := tombstones.of_user(value)):
+                yield Trace((), tombstone, is_post=False)
+            elif not are_users and (tombstone := tombstones.of_post(value)):
+                yield Trace(tuple(_own_ids(value)), tombstone)
+
+
+def _own_ids(post: Mapping[str, Any]) -> Iterator[str]:
+    """Of the post and its versions; not of one that it is a retweet of."""
+    return ids_of({name: value for name, value in post.items() if not name.startswith("referenced_")})
+
+
+def _answer_without(data: bytes, tombstones: Tombstones) -> bytes:
+    head, kind, body = _parts(data)
+    return gzip.compress(head + BODY + tombstones.without(body, kind) + b"}", compresslevel=6, mtime=0)
+
+
+def _parts(data: bytes) -> tuple[bytes, str, bytes]:
+    """What stands before the body, what X bills the answer as, and the body."""
+    head, _, rest = gzip.decompress(data).partition(BODY)
+    return head, next(iter(json.loads(head + b"}")["billed"])), rest[:-1]
+
+
+# The receipt
+
+
+def receipt_of(data: bytes, files: Files, gone: Iterable[Tombstone], tombstones: Tombstones) -> bytes:
+    """The receipt of a day's files as they are now.
+
+    `gone` is what is left of the posts that any version of them held. What a receipt counts beside rows and
+    rejected posts stays as it is, so the rest of what was fetched is what was forgotten.
+    """
+    landed = decoded_record(data, Receipt)
+    rows, rejected = _rows_by_account(files["csv"][0]), _rejected_by_account(files["rejected"][0])
+    accounts = [
+        _account(line, rows[line.username], rejected[line.username], tombstones) for line in landed.accounts
+    ]
+    sums = {
+        name: sum(getattr(line, name) for line in accounts) for name in ("published", "rejected", "forgotten")
+    }
+    renewed = replace(
+        landed,
+        accounts=accounts,
+        totals=replace(landed.totals, alarms=sum(len(line.alarms) for line in accounts), **sums),
+        objects={name: _published(item, *files[name]) for name, item in landed.objects.items()},
+        forgotten=sorted({*landed.forgotten, *gone}),
+        acts=len(tombstones.acts),
+    )
+    return encoded(renewed)
+
+
+def reading_of(data: bytes, files: Files, tombstones: Tombstones) -> bytes:
+    """The receipt of a later reading of a day's posts."""
+    said, rows = json.loads(data), list(csv.DictReader(files["csv"][0].decode().split("\n")))
+    objects = decoded_record(data, _WithObjects).objects
+    return encoded(
+        said
+        | {
+            "posts": len(rows),
+            "states": Counter(row["state"] for row in rows),
+            "lost": [post for post in said["lost"] if not tombstones.of_ids([post["tweet_id"]], None)],
+            "objects": {name: _published(item, *files[name]) for name, item in objects.items()},
+        }
+    )
+
+
+class _WithObjects(Struct):
+    objects: dict[str, PublishedObject]
+
+
+def _account(
+    line: AccountReceipt, rows: list[str], rejected: Counter[str], tombstones: Tombstones
+) -> AccountReceipt:
+    others = line.duplicates + line.outside + line.over_limit + line.unasked
+    if (forgotten := line.fetched - others - len(rows) - rejected.total()) < line.forgotten:
+        raise NotReadable(
+            f"{line.username} has more rows than its receipt says: its day was left half published. "
+            "Clear `transform`, and run this again when `load` has ended."
+        )
+    return replace(
+        line,
+        published=len(rows),
+        rejected=rejected.total(),
+        forgotten=forgotten,
+        rejected_by_reason=dict(rejected),
+        alarms=[alarm for alarm in line.alarms if not tombstones.of_ids([alarm.partition(":")[0]], line.id)],
+        first_created_at=min(rows, default=None),
+        last_created_at=max(rows, default=None),
+    )
+
+
+def _rows_by_account(data: bytes) -> dict[str, list[str]]:
+    """When each row was posted, by account."""
+    found = defaultdict(list)
+    for row in csv.DictReader(data.decode().split("\n")):
+        found[row["username"]].append(row["created_at"])
+    return found
+
+
+def _rejected_by_account(data: bytes) -> dict[str, Counter[str]]:
+    """How many were rejected for which reason, by account."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for line in map(decoded, io.BytesIO(gzip.decompress(data))):
+        found[line["username"]][line["reason"]] += 1
+    return found
+
+
+def _published(item: PublishedObject, data: bytes, etag: str) -> PublishedObject:
+    return PublishedObject(item.key, len(data), hashlib.sha256(data).hexdigest(), etag)

@@ -1,0 +1,576 @@
+"""A month of landed days with reruns, of which twenty posts and an account are forgotten.
+
+The proof is a search of its own, through every version of every object; it shares no code with `forget`.
+"""
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime, timedelta
+from typing import Any
+
+import boto3
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from deploy import forget
+from include.twitter.answer import Answer
+from include.twitter.day import Day
+from include.twitter.errors import Incomplete, NothingStaged
+from local import aws, x_api
+from local.x_api.posts import user_id
+from tests.include.invented import post
+from tests.stages.conftest import KEPT, NOW, Bucket, Pipeline, X
+
+pytestmark = [pytest.mark.live, pytest.mark.slow]
+
+LAST = Day.parse("2026-11-20")
+DAYS = [str(LAST.plus(-number)) for number in range(29, -1, -1)]
+HANDLES = "posts_6_a, posts_4_b, acme_press"
+GONE_HANDLE = "posts_4_b"
+LIMIT = 4
+ODD_DAY, ODD_ID = DAYS[-1], "1991000000000000001"
+"""A day with a post that broke the contract."""
+STONE = {"id", "author_id", "created_at", "edit_history_tweet_ids", "forgotten"}
+
+
+class Lake(Bucket):
+    """A bucket beside the pipeline's own, with all its versions."""
+
+    def __init__(self, stack, name: str) -> None:
+        super().__init__(stack)
+        self.name, self._stack = name, stack
+        self.client.create_bucket(Bucket=name)
+        self.client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+
+    def versions(self, prefix: str = "") -> list[tuple[str, str, bytes | None]]:
+        """Key, id and bytes of every version, the oldest first; the mark of a deletion has no bytes."""
+        found = []
+        for page in self.client.get_paginator("list_object_versions").paginate(
+            Bucket=self.name, Prefix=prefix
+        ):
+            for item in reversed(page.get("Versions", [])):
+                which = {"Key": item["Key"], "VersionId": item["VersionId"]}
+                found.append(
+                    (*which.values(), self.client.get_object(Bucket=self.name, **which)["Body"].read())
+                )
+            found += [(item["Key"], item["VersionId"], None) for item in page.get("DeleteMarkers", [])]
+        return found
+
+    def now(self) -> dict[str, bytes]:
+        """Every object as it is."""
+        return {key: self.now_of(key) for key in self.keys()}
+
+    def now_of(self, key: str) -> bytes:
+        return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
+
+    def forget(self, at: datetime = NOW, client: Any = None, **asked: Any) -> None:
+        bucket = forget.Bucket(client or self.client, self.name)
+        forget.run(bucket, forget.Asked(**asked), confirm=lambda: True, at=at)
+
+
+@pytest.fixture(scope="module")
+def setenv() -> Iterator[Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch.setenv
+
+
+@pytest.fixture(scope="module")
+def clock(stand_ins) -> Iterator[X]:
+    with closing(X(stand_ins.x_port)) as control:
+        control.order()
+        yield control
+        control.order()
+        control.clock(NOW)
+
+
+@pytest.fixture(scope="module")
+def pipe(stand_ins, setenv, clock) -> Pipeline:
+    """The stages over a bucket of their own, with its owner's rights."""
+    lake = Lake(stand_ins, "forget-month")
+    for name, value in {
+        "AWS_ENDPOINT_URL": stand_ins.aws,
+        "AWS_DEFAULT_REGION": aws.REGION,
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(
+            {"conn_type": "aws", "login": stand_ins.root.id, "password": stand_ins.root.secret}
+        ),
+        "AIRFLOW_CONN_TWITTER_DEFAULT": json.dumps(
+            {
+                "conn_type": "http",
+                "host": f"http://127.0.0.1:{stand_ins.x_port}",
+                "login": x_api.CONSUMER_KEY,
+                "password": x_api.CONSUMER_SECRET,
+                "extra": {
+                    "access_token": x_api.ACCESS_TOKEN,
+                    "access_token_secret": x_api.ACCESS_TOKEN_SECRET,
+                },
+            }
+        ),
+    }.items():
+        setenv(name, value)
+    pipeline = Pipeline("a month", lake, setenv)
+    pipeline.put(bucket=lake.name, handles=HANDLES, tweet_limit=LIMIT, month_budget_usd=0)
+    return pipeline
+
+
+def land(pipe: Pipeline, clock: X, day: str, name: str = "", **more: Any) -> None:
+    now = noon(day)
+    clock.clock(now)
+    bought = pipe.extract(None, day, now=now, name=name, **more)
+    pipe.load(pipe.transform(bought, day, now=now, name=name), day, now=now, name=name)
+
+
+def noon(day: str) -> datetime:
+    return Day.parse(day).end + timedelta(hours=12)
+
+
+class Month:
+    """The lake before and after."""
+
+    def __init__(self, lake: Lake, posts: list[str]) -> None:
+        self.lake, self.posts = lake, posts
+        self.before, self.held = lake.now(), lake.versions()
+        self.texts: dict[str, set[str]] = {}
+        self.authors: dict[str, str] = {}
+        for key, _, data in self.held:
+            for each in posts_of(key, data):
+                self.texts.setdefault(each["id"], set()).update(texts_of(each))
+                self.authors[each["id"]] = each["author_id"]
+        self.account = self.account_of(lake)
+        self.versions_of = {
+            id_
+            for key, _, data in self.held
+            for each in posts_of(key, data)
+            if {*each["edit_history_tweet_ids"]} & {*posts}
+            for id_ in each["edit_history_tweet_ids"]
+        }
+        self.gone = {
+            id_
+            for id_, author in self.authors.items()
+            if id_ in posts or id_ in self.versions_of or author == self.account
+        }
+        kept = set().union(*(texts for id_, texts in self.texts.items() if id_ not in self.gone))
+        self.needles = set().union(*(self.texts[id_] for id_ in self.gone)) - kept
+
+    @staticmethod
+    def account_of(lake: Lake) -> str:
+        return lake.json("twitter_accounts/accounts.json")[GONE_HANDLE]["id"]
+
+    def found(self) -> list[str]:
+        """Where a text or an id of a forgotten post stands, but for its tombstones."""
+        return [key for key, _, data in self.lake.versions() if data and self._holds(key, data)]
+
+    def _holds(self, key: str, data: bytes) -> bool:
+        told = in_words(key, data)
+        if any(needle in told for needle in self.needles):
+            return True
+        if key.startswith("twitter_raw/"):
+            return any(each["id"] in self.gone and not each.keys() <= STONE for each in posts_of(key, data))
+        if key.startswith("twitter_forgotten/") or key.endswith("/receipt.json"):
+            return False
+        return any(id_ in told for id_ in self.gone)
+
+
+def posts_of(key: str, data: bytes | None) -> list[dict[str, Any]]:
+    """The posts of a raw answer."""
+    if not data or not re.match(r"twitter_raw/.*/[^/]*[a-z]_[^/-]*/\d+\.json\.gz", key):
+        return []
+    return json.loads(gzip.decompress(data))["body"].get("data", [])
+
+
+def sent_in(data: bytes) -> list[tuple[bytes, dict[str, Any]]]:
+    """Each post of a raw answer, as bytes and decoded."""
+    sent = Answer.from_bytes(data).sent
+    return [(bytes(each), json.loads(bytes(each))) for each in sent]
+
+
+def texts_of(each: dict[str, Any]) -> set[str]:
+    """The text and its long form, as far as they read alike in CSV, JSON and Parquet."""
+    found = {each.get("text", ""), each.get("note_tweet", {}).get("text", "")}
+    parts = {max(re.findall(r"[A-Za-z0-9 ]+", text), key=len, default="") for text in found}
+    return {part for part in parts if len(part) > 15}
+
+
+def in_words(key: str, data: bytes) -> str:
+    if key.endswith(".parquet"):
+        return json.dumps(pyarrow.parquet.read_table(io.BytesIO(data)).to_pylist(), default=str)
+    return (gzip.decompress(data) if key.endswith(".gz") else data).decode()
+
+
+@pytest.fixture(scope="module")
+def month(pipe, clock) -> Month:
+    """Thirty days landed, some of them again and again; then twenty posts and an account are forgotten."""
+    lake = pipe.bucket
+    odd = post(
+        id=ODD_ID, text="This one has no time of its own", created_at="soon", author_id=user_id("posts_6_a")
+    )
+    for number, day in enumerate(DAYS):
+        if day == ODD_DAY:
+            page = {"data": [odd], "meta": {"result_count": 1}}
+            clock.order({"match": f"/users/{user_id('posts_6_a')}/tweets", "status": 200, "body": page})
+        land(pipe, clock, day)
+        if number % 3 == 0:
+            pipe.put(tweet_limit=LIMIT + 1)
+            land(pipe, clock, day, "more")
+            pipe.put(tweet_limit=LIMIT)
+        if number % 7 == 0:
+            land(pipe, clock, day, "afresh", buy_again=True)
+    engagement(lake, DAYS[3])
+    chosen = [row["tweet_id"] for day in DAYS[:18] for row in lake.rows(Day.parse(day).csv)[:1]]
+    edited = next(
+        row["tweet_id"]
+        for day in DAYS[18:]
+        for row in lake.rows(Day.parse(day).csv)
+        if row["is_edited"] == "true" and row["username"] == "acme_press"
+    )
+    month = Month(lake, [*chosen, edited, ODD_ID])
+    lake.forget(posts=month.posts, account=month.account)
+    return month
+
+
+def engagement(lake: Lake, day: str) -> None:
+    """A later reading of a day, as another DAG would keep it: the first post is gone by then."""
+    ids = [row["tweet_id"] for row in lake.rows(Day.parse(day).csv)]
+    rows = [{"tweet_id": id_, "state": "there", "likes": "1"} for id_ in ids]
+    rows[0]["state"] = "gone"
+    table = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), table)
+    text = "\n".join(["tweet_id,state,likes", *(",".join(row.values()) for row in rows), ""])
+    at, objects = f"dt={day}/age=1/", {}
+    for kind, folder, data in (
+        ("csv", "twitter_engagement", text.encode()),
+        ("parquet", "twitter_engagement_parquet", table.getvalue()),
+    ):
+        key = f"{folder}/{at}engagement.{kind}"
+        lake.client.put_object(Bucket=lake.name, Key=key, Body=data)
+        objects[kind] = {"key": key, "bytes": len(data), "sha256": "of before", "etag": "of before"}
+    receipt = {
+        "day": day,
+        "posts": len(rows),
+        "states": {"gone": 1, "there": len(rows) - 1},
+        "lost": [{"tweet_id": ids[0], "username": "acme_press", "state": "gone", "reason": "It is gone."}],
+        "objects": objects,
+    }
+    lake.write(f"twitter_engagement_receipts/{at}receipt.json", receipt)
+
+
+def test_what_is_to_be_forgotten_was_in_many_objects_and_versions(month):
+    assert len(month.posts) == 20
+    assert len(month.needles) > 40
+    holding = [key for key, _, data in month.held if data and month._holds(key, data)]
+    assert {key.partition("/")[0] for key in holding} == {
+        "staging", "twitter", "twitter_engagement", "twitter_engagement_parquet", "twitter_parquet",
+        "twitter_raw", "twitter_rejected",
+    }  # fmt: skip
+    assert len(holding) > len({*holding}) > 150
+
+
+def test_a_search_through_every_object_and_version_finds_nothing(month):
+    assert month.found() == []
+
+
+def test_every_other_row_and_every_other_post_is_byte_for_byte_what_it_was(month):
+    after = month.lake.now()
+    for key, data in month.before.items():
+        if key.startswith("twitter/"):
+            head, *rows = data.split(b"\n")
+            left = [row for row in rows if row.partition(b",")[0].decode() not in month.gone]
+            assert after[key].split(b"\n") == [head, *left]
+        elif key.startswith("twitter_parquet/"):
+            rows = pyarrow.parquet.read_table(io.BytesIO(data)).to_pylist()
+            left = [row for row in rows if row["tweet_id"] not in month.gone]
+            assert pyarrow.parquet.read_table(io.BytesIO(after[key])).to_pylist() == left
+        elif posts_of(key, data):
+            left = [sent for sent, each in sent_in(data) if each["id"] not in month.gone]
+            assert [sent for sent, each in sent_in(after[key]) if "forgotten" not in each] == left
+            assert len(posts_of(key, after[key])) == len(posts_of(key, data))
+        elif "/users-by/" in key:
+            users = [json.loads(gzip.decompress(each))["body"]["data"] for each in (data, after[key])]
+            was, now = ({user["id"]: user for user in told} for told in users)
+            assert {"id", "username", "protected", "forgotten"} == now.pop(month.account).keys()
+            assert now == {id_: user for id_, user in was.items() if id_ != month.account}
+        elif not key.startswith(("twitter_receipts/", "twitter_rejected/", "twitter_engagement", "staging/")):
+            assert after[key] == data, key
+
+
+def test_an_engagement_reading_has_lost_its_rows_and_no_other(month):
+    key = f"twitter_engagement/dt={DAYS[3]}/age=1/engagement"
+    was = [row["tweet_id"] for row in csv.DictReader(month.before[f"{key}.csv"].decode().split("\n"))]
+    left = [id_ for id_ in was if id_ not in month.gone]
+    assert 0 < len(left) < len(was)
+    assert [row["tweet_id"] for row in month.lake.rows(f"{key}.csv")] == left
+    twin = month.lake.now()[f"twitter_engagement_parquet/dt={DAYS[3]}/age=1/engagement.parquet"]
+    assert pyarrow.parquet.read_table(io.BytesIO(twin))["tweet_id"].to_pylist() == left
+    receipt = month.lake.json(f"twitter_engagement_receipts/dt={DAYS[3]}/age=1/receipt.json")
+    assert (receipt["posts"], receipt["states"], receipt["lost"]) == (len(left), {"there": len(left)}, [])
+    for item in receipt["objects"].values():
+        assert hashlib.sha256(month.lake.now_of(item["key"])).hexdigest() == item["sha256"]
+
+
+def test_receipts_balance_and_their_hashes_hold(month):
+    forgotten = 0
+    for day in DAYS:
+        receipt, was = (
+            month.lake.json(Day.parse(day).receipt),
+            json.loads(month.before[Day.parse(day).receipt]),
+        )
+        for line, before in zip(receipt["accounts"], was["accounts"], strict=True):
+            assert line["fetched"] == before["fetched"] == sum(line[part] for part in KEPT)
+            kept = before["published"] + before["rejected"]
+            assert line["published"] + line["rejected"] + line["forgotten"] == kept
+        for item in receipt["objects"].values():
+            assert hashlib.sha256(month.lake.now_of(item["key"])).hexdigest() == item["sha256"]
+        assert receipt["totals"]["forgotten"] == sum(line["forgotten"] for line in receipt["accounts"])
+        forgotten += receipt["totals"]["forgotten"]
+    rows = sum(len(month.lake.rows(Day.parse(day).csv)) for day in DAYS)
+    landed = sum(data.count(b"\n") - 1 for key, data in month.before.items() if key.startswith("twitter/"))
+    assert landed - rows == forgotten - 1  # one was rejected
+    assert forgotten > 120
+
+
+def test_a_receipt_has_a_tombstone_of_each_and_no_text(month):
+    stones = [stone for day in DAYS for stone in month.lake.json(Day.parse(day).receipt)["forgotten"]]
+    assert {stone["id"] for stone in stones} - {month.account} <= month.versions_of | {*month.posts}
+    assert {(stone["at"], stone["why"]) for stone in stones} == {
+        ("2026-11-22T12:00:00Z", "asked"),
+        ("2026-11-22T12:00:00Z", "account"),
+    }
+
+
+def test_of_a_touched_object_one_version_is_left(month):
+    now = month.lake.now()
+    touched = {key for key, data in month.before.items() if now.get(key) != data}
+    versions = [
+        key for key, _, _ in month.lake.versions() if key in touched - {"twitter_forgotten/tombstones.json"}
+    ]
+    assert len(versions) == len({*versions}) > 100
+
+
+def test_forgetting_once_more_finds_and_changes_nothing(month, capsys):
+    versions = [version[:2] for version in month.lake.versions()]
+    month.lake.forget(posts=month.posts, account=month.account)
+    assert [version[:2] for version in month.lake.versions()] == versions
+    assert "nothing of it is there." in capsys.readouterr().out
+
+
+def test_a_candidate_that_held_some_of_it_is_gone_and_says_to_clear_transform(month, pipe):
+    staged = {"receipt": f"{Day.parse(DAYS[0]).staging(pipe.run(DAYS[0]).id)}receipt.json"}
+    with pytest.raises(NothingStaged, match="Clear `transform`"):
+        pipe.load(staged, DAYS[0], now=noon(DAYS[0]))
+
+
+@pytest.mark.parametrize("number", [0, 1, 3, 29])
+def test_a_cleared_day_lands_the_same_bytes_and_receipt(month, pipe, number):
+    day = Day.parse(DAYS[number])
+    was = {key: month.lake.now_of(key) for key in (day.csv, day.parquet, day.rejected)}
+    receipt = month.lake.json(day.receipt)
+    bought = {"manifest": f"{day.raw}buy={receipt['buy']}/manifest.json"}
+    pipe.load(pipe.transform(bought, str(day), now=noon(str(day))), str(day), now=noon(str(day)))
+    assert {key: month.lake.now_of(key) for key in was} == was
+    assert month.lake.json(day.receipt) == receipt
+    assert month.found() == []
+
+
+def test_a_day_that_is_bought_afresh_brings_none_back(month, pipe, clock):
+    day = DAYS[7]
+    before = month.lake.now_of(Day.parse(day).csv)
+    pipe.put(handles="posts_6_a, acme_press")
+    land(pipe, clock, day, "once more", buy_again=True)
+    ids = [row.partition(b",")[0] for row in month.lake.now_of(Day.parse(day).csv).split(b"\n")]
+    assert ids == [row.partition(b",")[0] for row in before.split(b"\n")]
+    assert month.found() == []
+
+
+def test_a_higher_limit_goes_on_from_tombstones_and_brings_none_back(month, pipe, clock):
+    day = DAYS[1]
+    before = month.lake.rows(Day.parse(day).csv)
+    pipe.put(handles="posts_6_a, acme_press", tweet_limit=LIMIT + 2)
+    land(pipe, clock, day)
+    pipe.put(tweet_limit=LIMIT)
+    after = month.lake.rows(Day.parse(day).csv)
+    assert [row for row in after if row in before] == before
+    assert len(after) > len(before)
+    assert not {row["tweet_id"] for row in after} & month.gone
+    for line in month.lake.json(Day.parse(day).receipt)["accounts"]:
+        assert line["fetched"] == sum(line[part] for part in KEPT)
+    assert month.found() == []
+
+
+def test_an_account_that_was_forgotten_is_not_bought_and_the_day_says_why(month, pipe, clock):
+    day = str(LAST.plus(1))
+    pipe.put(handles=HANDLES)
+    clock.forget()
+    with pytest.raises(Incomplete) as red:
+        land(pipe, clock, day)
+    told = "posts_4_b: it was forgotten on 2026-11-22, and nothing is bought of it: take it out of twitter_h"
+    assert told in str(red.value)
+    assert not [each for each in clock.requests() if f"/users/{month.account}/" in each["path"]]
+    assert {row["username"] for row in month.lake.rows(Day.parse(day).csv)} == {"posts_6_a", "acme_press"}
+
+
+def test_what_was_staged_before_is_not_published_after(month, pipe, clock):
+    day = str(LAST.plus(2))
+    pipe.put(handles="posts_6_a")
+    clock.clock(noon(day))
+    staged = pipe.transform(pipe.extract(None, day, now=noon(day)), day, now=noon(day))
+    kept = {
+        key: data for key, data in month.lake.now().items() if key.startswith(f"staging/twitter/dt={day}/")
+    }
+    id_ = pipe.bucket.rows(next(key for key in kept if key.endswith(".csv")))[0]["tweet_id"]
+    month.lake.forget(posts=[id_], at=NOW + timedelta(days=9))
+    for key, data in kept.items():  # a `transform` that ran meanwhile
+        month.lake.client.put_object(Bucket=month.lake.name, Key=key, Body=data)
+    with pytest.raises(NothingStaged, match=f"posts of {day} were forgotten since it was staged"):
+        pipe.load(staged, day, now=noon(day))
+
+
+# Killed
+
+
+class Killed(BaseException):
+    """As a signal ends a process: nothing of the command runs after it."""
+
+
+def deadly(stack, number: int) -> Any:
+    """A client whose process ends before its write of this number; it counts them."""
+    client = stack.root.client("s3", stack.aws)
+    client.writes = 0
+
+    def count(**_: Any) -> None:
+        client.writes += 1
+        if client.writes == number:
+            raise Killed
+
+    for operation in ("PutObject", "DeleteObjects"):
+        client.meta.events.register(f"before-call.s3.{operation}", count)
+    return client
+
+
+def test_killed_before_each_of_its_writes_it_comes_to_the_same_end(month, stand_ins):
+    old = Old(month, [DAYS[2], DAYS[3]])
+    asked = {"posts": month.posts, "account": month.account}
+    whole, client = old.lake("forget-whole"), deadly(stand_ins, 0)
+    whole.forget(client=client, **asked)
+    end = whole.now()
+    assert client.writes > 20
+    for number in range(1, client.writes + 1):
+        lake = old.lake(f"forget-killed-{number}")
+        with pytest.raises(Killed):
+            lake.forget(client=deadly(stand_ins, number), **asked)
+        lake.forget(**(asked if number == 1 else {}))  # the tombstones say the rest
+        assert lake.now() == end, number
+        assert sorted(key for key, _, _ in lake.versions()) == sorted(key for key, _, _ in whole.versions())
+
+
+class Old:
+    """Some days of the month as they were before."""
+
+    def __init__(self, month: Month, days: list[str]) -> None:
+        self._stack = month.lake._stack
+        self._held = [
+            (key, data)
+            for key, _, data in month.held
+            if data and (any(day in key for day in days) or key.startswith("twitter_accounts/"))
+        ]
+
+    def lake(self, name: str) -> Lake:
+        lake = Lake(self._stack, name)
+        for key, data in self._held:
+            lake.client.put_object(Bucket=name, Key=key, Body=data)
+        return lake
+
+
+# Who may, and what is asked
+
+
+def test_the_pipelines_role_is_refused_with_one_sentence(deployment, stand_ins, monkeypatch, capsys):
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setattr(sys, "argv", ["forget", "--bucket", stand_ins.bucket, "--post", "1", "--yes"])
+    assert forget.main() == 1
+    assert capsys.readouterr().err.startswith(
+        "AWS denies ListObjectVersions: forgetting takes an owner's rights"
+    )
+
+
+def test_the_command_shows_asks_and_forgets(month, stand_ins, monkeypatch, capsys):
+    lake = Old(month, [DAYS[0]]).lake("forget-command")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    for name, value in stand_ins.root.environment.items():
+        monkeypatch.setenv(name, value)
+    for typed, code in (("yes", 1), (lake.name, 0)):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(f"{typed}\n"))
+        arguments = ["--bucket", lake.name, "--post", month.posts[0], "--handle", GONE_HANDLE]
+        monkeypatch.setattr(sys, "argv", ["forget", *arguments])
+        assert forget.main() == code
+    told, refused = capsys.readouterr()
+    assert refused == "nothing was changed.\n"
+    assert f"This cannot be undone.\nType {lake.name} to forget it: " in told
+    assert told.endswith("versions of all objects: nothing of it is there.\n")
+
+
+def test_a_day_that_is_being_bought_is_waited_for(month, stand_ins):
+    lake = Old(month, [DAYS[0]]).lake("forget-busy")
+    key = next(key for key in lake.keys("twitter_raw/") if key.endswith("manifest.json"))
+    until = (NOW + timedelta(seconds=30)).isoformat()
+    lake.write(key, lake.json(key) | {"writer": {"run": "r", "token": "t", "until": until}})
+    before = lake.now()
+    with pytest.raises(forget.CannotDo, match="is being bought at this moment"):
+        lake.forget(posts=month.posts)
+    assert lake.now() == before
+
+
+def test_who_does_not_say_yes_changes_nothing(month, stand_ins, capsys):
+    lake = Old(month, [DAYS[0]]).lake("forget-shown")
+    before = lake.versions()
+    bucket, asked = forget.Bucket(lake.client, lake.name), forget.Asked(posts=[*month.posts, "12"])
+    forget.run(bucket, asked, confirm=None, at=NOW)
+    with pytest.raises(forget.CannotDo, match="nothing was changed"):
+        forget.run(bucket, asked, confirm=lambda: False, at=NOW)
+    assert lake.versions() == before
+    told = capsys.readouterr().out
+    assert f"1 posts of 1 days, {DAYS[0]} to {DAYS[0]}, found in" in told
+    assert "  twitter_raw/" in told
+    assert "12" in told.partition("Nowhere in the bucket, and kept from landing: ")[2]
+
+
+def test_posts_that_were_seen_gone_are_those_of_the_engagement(month, stand_ins):
+    lake = Old(month, [DAYS[0]]).lake("forget-gone")
+    rows = lake.rows(Day.parse(DAYS[0]).csv)
+    for age, states in ((1, ("suspended", "there")), (14, ("there", "gone"))):
+        lines = [f"{row['tweet_id']},{state}" for row, state in zip(rows[:2], states, strict=True)]
+        text = "\n".join(["tweet_id,state", *lines, ""])
+        key = f"twitter_engagement/dt={DAYS[0]}/age={age}/engagement.csv"
+        lake.client.put_object(Bucket=lake.name, Key=key, Body=text.encode())
+    lake.forget(gone=forget.posts_gone(forget.Bucket(lake.client, lake.name)))
+    assert lake.rows(Day.parse(DAYS[0]).csv) == [rows[0], *rows[2:]]
+    assert lake.json(Day.parse(DAYS[0]).receipt)["forgotten"] == [
+        {"id": rows[1]["tweet_id"], "at": "2026-11-22T12:00:00Z", "why": "gone"}
+    ]
+
+
+@pytest.mark.parametrize("text", ["12, 13", "https://x.com/nasa/status/12 13", "12,13,"])
+def test_posts_are_named_by_ids_or_links(text):
+    assert forget.posts_named(text) == ["12", "13"]
+
+
+def test_what_is_no_post_is_refused():
+    with pytest.raises(forget.CannotDo, match="'nasa' is no post"):
+        forget.posts_named("12 nasa")
+
+
+def test_an_account_is_named_by_its_handle_or_its_id(month):
+    bucket = forget.Bucket(month.lake.client, month.lake.name)
+    assert forget.account_named(bucket, "@Posts_4_B") == month.account
+    assert forget.account_named(bucket, "11348282") == "11348282"
+    assert forget.account_named(bucket, "") is None
+    with pytest.raises(forget.CannotDo, match="no account 'nobody' is remembered"):
+        forget.account_named(bucket, "nobody")
