@@ -10,6 +10,7 @@ again by itself.
 - `load`, *would lose rows*: nothing was published. If it is right, add the day to `twitter_accept_shrink`, clear `load`.
 - *The handle has become another account*: nothing of it is bought. Add `handle=id` to `twitter_accept_id` and clear
   `extract`, or put the account's new handle into `twitter_handles`.
+- *It was forgotten*: its owner has had the account removed. Take it out of `twitter_handles`, clear `load`.
 
 **What a clear costs**
 
