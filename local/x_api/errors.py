@@ -86,6 +86,19 @@ def gone_post(state: str, number: str) -> Body:
     return about | {"title": "Not Found Error", "detail": told, "type": missing}
 
 
+def gone_job(number: str) -> Body:
+    """The entry in `errors` for a job that is not there; worded as those for posts are."""
+    about = {"value": number, "resource_id": number, "resource_type": "compliance_job", "parameter": "id"}
+    told = f"Could not find compliance_job with id: [{number}]."
+    return about | {"title": "Not Found Error", "detail": told, "type": PROBLEMS + "resource-not-found"}
+
+
+def one_job_at_a_time() -> Refused:
+    """For a job while another one is open. Status and words are invented: X documents only the limit."""
+    detail = "One job of a type at a time: wait until the other has ended."
+    return Refused(400, {"title": "Invalid Request", "detail": detail, "type": PROBLEMS + "invalid-request"})
+
+
 def _blank(status: int, title: str) -> Body:
     return {"title": title, "type": "about:blank", "status": status, "detail": title}
 

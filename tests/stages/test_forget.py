@@ -546,8 +546,9 @@ def test_posts_that_were_seen_gone_are_those_of_the_engagement(month, stand_ins)
     lake = Old(month, [DAYS[0]]).lake("forget-gone")
     rows = lake.rows(Day.parse(DAYS[0]).csv)
     for age, states in ((1, ("suspended", "there")), (14, ("there", "gone"))):
-        lines = [f"{row['tweet_id']},{state}" for row, state in zip(rows[:2], states, strict=True)]
-        text = "\n".join(["tweet_id,state", *lines, ""])
+        at = Day.parse(DAYS[0]).plus(age).start.isoformat()
+        lines = [f"{row['tweet_id']},{at},{state}" for row, state in zip(rows[:2], states, strict=True)]
+        text = "\n".join(["tweet_id,captured_at,state", *lines, ""])
         key = f"twitter_engagement/dt={DAYS[0]}/age={age}/engagement.csv"
         lake.client.put_object(Bucket=lake.name, Key=key, Body=text.encode())
     lake.forget(gone=forget.posts_gone(forget.Bucket(lake.client, lake.name)))
