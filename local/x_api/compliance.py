@@ -60,7 +60,7 @@ class Jobs:
         kind, wanted = _kind(ask.params.get("type", "")), ask.params.get("status")
         found = [self._told(job, ask) for job in self.made.values() if job.kind == kind]
         data = [job for job in found if wanted in (None, job["status"])]
-        return {"data": data, "meta": {"result_count": len(data)}}
+        return ({"data": data} if data else {}) | {"meta": {"result_count": len(data)}}
 
     def one(self, ask: Ask) -> Body:
         """How far a job is: each look brings it further."""

@@ -1,11 +1,14 @@
-"""X's batch compliance over the wire: jobs at the stand-in, its storage, and the bucket; the clock moved by hand."""
+"""X's batch compliance over the wire: jobs at the stand-in, its storage and the bucket."""
 
 from __future__ import annotations
 
+import io
 import logging
 import traceback
 from datetime import timedelta
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 
@@ -14,6 +17,7 @@ from include.twitter.compliance.jobs import BETWEEN_LOOKS
 from include.twitter.day import Day, short_hash
 from include.twitter.errors import NoAccess, NotChecked, NothingStaged, Outage, UnexpectedAnswer
 from include.twitter.run import Check
+from local.x_api import posts
 from tests.stages.conftest import NOW
 
 pytestmark = pytest.mark.live
@@ -29,10 +33,22 @@ class Checks:
 
     def __init__(self, pipeline, x, bucket) -> None:
         self.pipeline, self.x, self.bucket, self.now = pipeline, x, bucket, NOW
-        self.ids = {day: self.land(day) for day in DAYS}
-        x.forget()
+        self.ids = {day: self.put(day) for day in DAYS}
+
+    def put(self, day: str) -> list[str]:
+        """Ids of five posts, in as much of a landed day as a check looks at."""
+        first = posts.id_at(Day.parse(day).start)
+        table = pyarrow.table({"tweet_id": [str(first + n) for n in range(5)], "username": ["posts_5_a"] * 5})
+        file = io.BytesIO()
+        pyarrow.parquet.write_table(table, file)
+        self.bucket.client.put_object(
+            Bucket=self.bucket.name, Key=Day.parse(day).parquet, Body=file.getvalue()
+        )
+        self.bucket.write(Day.parse(day).receipt, {})
+        return table["tweet_id"].to_pylist()
 
     def land(self, day: str) -> list[str]:
+        """Ids of the posts of a day that has landed as days do."""
         how = {"day": day, "name": day}
         staged = self.pipeline.transform(self.pipeline.extract("posts_3_a, posts_2_b", **how), **how)
         self.pipeline.load(staged, **how)
@@ -78,6 +94,9 @@ def checks(pipeline, x, bucket) -> Checks:
 
 
 def test_what_is_gone_is_marked_on_its_day_and_nothing_is_billed(checks, bucket, x):
+    bucket.delete("twitter_receipts/")
+    checks.ids = {day: checks.land(day) for day in DAYS}
+    x.forget()
     first, second, third, *_ = checks.ids[DAYS[0]]
     other = checks.ids[DAYS[1]][0]
     x.posts(**{first: "deleted", second: "protected", third: "withheld", other: "suspended"})
@@ -135,7 +154,7 @@ def test_an_older_run_that_is_cleared_late_takes_no_newer_ones_place(checks, x):
 def test_a_day_that_lands_after_its_job_is_not_marked(checks, bucket):
     run = checks.run()
     asked = compliance.ask(run)
-    checks.land("2026-11-18")
+    checks.put("2026-11-18")
     compliance.mark(run, checks.fetched(run, asked)[0])
     assert Day.parse("2026-11-18").checked not in bucket.keys("twitter_compliance/")
 

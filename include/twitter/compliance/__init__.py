@@ -85,9 +85,10 @@ def _named(handed: dict[str, Any] | None, what: str, task: str) -> str:
 
 
 def _checked(day: Day, table: pyarrow.Table, job: ComplianceJob, gone: dict[str, Verdict]) -> Checked:
+    posts = (job.days or {})[str(day)]
     rows = zip(table["tweet_id"].to_pylist(), table["username"].to_pylist(), strict=True)
     lost = [LostPost(id_, name, *gone[id_], job.made_at) for id_, name in rows if id_ in gone]
-    return Checked(day=str(day), asked_at=job.made_at, job=job.id, posts=table.num_rows, gone=lost)
+    return Checked(day=str(day), asked_at=job.made_at, job=job.id, posts=posts, gone=lost)
 
 
 def _publish(here: Lake, checked: Checked) -> None:

@@ -41,7 +41,7 @@ class Jobs:
     def hand_over(self, number: int) -> None:
         """Make the run's so manieth job and upload all landed ids, as far as that was not done."""
         job = latest(self._lake, self._check)
-        if job and (job.number > number or job.days is not None):
+        if job and (job.number > number or (job.number == number and job.days is not None)):
             log.info("Job %s has its ids", job.id)
             return
         with TemporaryFile() as ids:  # X waits a quarter of an hour for them: they are there before the job
