@@ -12,7 +12,7 @@ from typing import Any
 
 from local.x_api import posts
 from local.x_api.ask import FIELDS, Ask
-from local.x_api.errors import Body, gone_job, invalid, one_job_at_a_time
+from local.x_api.errors import Body, invalid, one_job_at_a_time
 
 OPEN = ("created", "in_progress")
 REASONS = {"deleted": "deleted", "protected": "protected", "suspended": "suspended"}
@@ -66,7 +66,7 @@ class Jobs:
         """How far a job is: each look brings it further."""
         ask.require_bearer()
         if not (job := self.made.get(ask.path["id"])):
-            return {"errors": [gone_job(ask.path["id"])]}
+            raise invalid("id", ask.path["id"], "is no job of this app")
         told = {"data": self._told(job, ask)}
         if job.ids is not None:
             job.polls -= 1

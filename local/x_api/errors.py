@@ -86,13 +86,6 @@ def gone_post(state: str, number: str) -> Body:
     return about | {"title": "Not Found Error", "detail": told, "type": missing}
 
 
-def gone_job(number: str) -> Body:
-    """The entry in `errors` for a job that is not there; worded as those for posts are."""
-    about = {"value": number, "resource_id": number, "resource_type": "compliance_job", "parameter": "id"}
-    told = f"Could not find compliance_job with id: [{number}]."
-    return about | {"title": "Not Found Error", "detail": told, "type": PROBLEMS + "resource-not-found"}
-
-
 def one_job_at_a_time() -> Refused:
     """For a job while another one is open. Status and words are invented: X documents only the limit."""
     detail = "One job of a type at a time: wait until the other has ended."

@@ -912,7 +912,7 @@ def test_jobs_fit_xs_own_description_and_are_one_at_a_time(x, described):
     described(made.json(), "CreateComplianceJobResponse")
     described(x.get("/2/compliance/jobs", type="tweets"), "Get2ComplianceJobsResponse")
     described(x.get(f"/2/compliance/jobs/{made.json()['data']['id']}"), "Get2ComplianceJobsIdResponse")
-    described(x.get("/2/compliance/jobs/7"), "Get2ComplianceJobsIdResponse")
+    described(x.get("/2/compliance/jobs/7"), "InvalidRequestProblem")
     assert x.ask("/2/compliance/jobs", method="POST", json={"type": "tweets"}).status_code == 400
     assert x.ask("/2/compliance/jobs", method="POST", json={"type": "users"}).status_code == 200
     assert x.ask("/2/compliance/jobs", method="POST", json={"type": "likes"}).status_code == 400

@@ -2,9 +2,19 @@
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 
-from include.twitter.page.site import pages
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from include.twitter import page
 from include.twitter.records import Checked, LostPost
+
+pages = Environment(
+    loader=FileSystemLoader(Path(page.__file__).with_name("templates")),
+    autoescape=True,
+    undefined=StrictUndefined,
+)
+pages.filters |= dict.fromkeys(("dollars", "letters", "shown"), str)
 
 AT = datetime(2026, 11, 23, 8, tzinfo=UTC)
 KEY = "twitter_compliance/dt=2026-11-20/gone.json"
