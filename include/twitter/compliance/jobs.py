@@ -39,7 +39,7 @@ class Jobs:
         self._lake, self._x, self._check = lake, x, check
 
     def hand_over(self, number: int) -> None:
-        """Make the run's so manieth job and upload all landed ids, as far as that was not done."""
+        """Make the run's job of this number and upload all landed ids, as far as that was not done."""
         job = latest(self._lake, self._check)
         if job and (job.number > number or (job.number == number and job.days is not None)):
             log.info("Job %s has its ids", job.id)
