@@ -37,9 +37,10 @@ from deploy.traces import (
     traces,
     without,
 )
-from include.twitter.day import ACCOUNTS, FORGOTTEN, Day
+from include.twitter.day import ACCOUNTS, COMPLIANCE, FORGOTTEN, Day
 from include.twitter.forgotten import Tombstones
 from include.twitter.records import (
+    Checked,
     Forgetting,
     Forgotten,
     KnownAccount,
@@ -61,7 +62,8 @@ POST = re.compile(r"(?:https://\S+/status/)?(\d{1,19})")
 READING = re.compile(r"twitter_engagement(?:_parquet)?/(dt=[^/]+/age=(\d+)/)")
 """Where a later reading of a day's posts is."""
 SEEN_GONE = {"gone", "protected", "suspended"}
-"""States of a post, as such a reading tells them."""
+"""States of a post, as such a reading tells them, or X's batch compliance."""
+CHECKED = re.compile(rf"{COMPLIANCE}dt=[^/]+/gone\.json")
 SIDE_BY_SIDE = 16
 AT_ONCE = 1_000
 """So many versions S3 deletes at once."""
@@ -270,7 +272,8 @@ class Forgetter:
         for receipt in receipts:
             self._renew(receipt, lambda data, files: reading_of(data, files, self.tombstones))
         if day:
-            receipts.append(Day.parse(day).receipt)
+            self._unlist(Day.parse(day).checked)
+            receipts += [Day.parse(day).checked, Day.parse(day).receipt]
             gone = _gone(Day.parse(day), versions, found)
             self._renew(receipts[-1], lambda data, files: receipt_of(data, files, gone, self.tombstones))
         for key in [*receipts, *sorted(keys)]:  # what a receipt is of tells that it is to be renewed
@@ -291,6 +294,14 @@ class Forgetter:
         files = {name: (file.data, file.tag) for name, file in found.items() if file}
         if len(files) == len(objects) and (renewed := made(now.data, files)) != now.data:
             self.bucket.put(key, renewed, now)
+
+    def _unlist(self, key: str) -> None:
+        """Bring what a check has seen gone to what is not forgotten."""
+        if now := self.bucket.read(key):
+            checked = decoded(now.data, Checked)
+            left = [post for post in checked.gone if post.tweet_id not in self.tombstones.posts]
+            if left != checked.gone:
+                self.bucket.put(key, encoded(msgspec.structs.replace(checked, gone=left)), now)
 
     def _purge_all_but_the_newest(self, key: str) -> None:
         versions = [version for version in self.bucket.versions(key) if version.key == key]
@@ -387,14 +398,40 @@ def account_named(bucket: Bucket, text: str) -> str | None:
     )
 
 
+class Said(NamedTuple):
+    """What X said of a post, and when."""
+
+    at: datetime
+    state: str
+
+
 def posts_gone(bucket: Bucket) -> set[str]:
-    """The posts that the latest reading of their engagement has seen gone: some come back."""
+    """The posts that X said last were gone, read again by id or checked by a job: some come back."""
+    said = _read_again(bucket)
+    for key in {each.key for each in bucket.versions(COMPLIANCE) if CHECKED.fullmatch(each.key)}:
+        if found := bucket.read(key):
+            _take(said[_day(key)], decoded(found.data, Checked))
+    return {id_ for of_day in said.values() for id_, each in of_day.items() if each.state in SEEN_GONE}
+
+
+def _read_again(bucket: Bucket) -> dict[str, dict[str, Said]]:
+    """Of each post its engagement's latest reading, by day."""
     keys = {version.key for version in bucket.versions("twitter_engagement/") if version.key.endswith(CSV)}
-    readings = sorted((int(read[2]), key) for key in keys if (read := READING.match(key)))
-    files = (bucket.read(key) for _, key in readings)
-    rows = (row for file in files if file for row in csv.DictReader(file.data.decode().split("\n")))
-    states = {row["tweet_id"]: row["state"] for row in rows}
-    return {id_ for id_, state in states.items() if state in SEEN_GONE}
+    said: dict[str, dict[str, Said]] = defaultdict(dict)
+    for _, key in sorted((int(read[2]), key) for key in keys if (read := READING.match(key))):
+        found = bucket.read(key)
+        for row in csv.DictReader(found.data.decode().split("\n")) if found else ():
+            at = datetime.fromisoformat(row["captured_at"])
+            said[_day(key)][row["tweet_id"]] = Said(at, row["state"])
+    return said
+
+
+def _take(said: dict[str, Said], checked: Checked) -> None:
+    """Bring what was said of a day's posts to what X's check of them says, where that came later."""
+    gone = {post.tweet_id: post.state for post in checked.gone}
+    for id_ in said.keys() | gone:
+        if id_ not in said or said[id_].at < checked.asked_at:
+            said[id_] = Said(checked.asked_at, gone.get(id_, "there"))
 
 
 def run(bucket: Bucket, asked: Asked, *, confirm: Callable[[], bool] | None, at: datetime) -> None:

@@ -16,12 +16,14 @@ ABOVE = {
     "page": {"extract"},
     "meter": {"extract"},
     "engagement": {"extract", "transform"},
+    "compliance": {"extract"},
 }
 """What stands above the boxes, and those that it knows."""
 PURE = GROUND | {
     "extract.counted", "extract.group", "extract.walk", "transform.contract", "transform.partition",
     "transform.post", "transform.receipt", "transform.refine", "transform.text", "load.guard",
     "page.bill", "page.states", "engagement.due", "engagement.seen", "engagement.table",
+    "compliance.said",
 }  # fmt: skip
 OUTSIDE = {"airflow", "boto3", "botocore", "tweepy", "requests", "httpx", "urllib3"}
 ONLY_IN = {

@@ -24,6 +24,7 @@ PLANS = "twitter_plans/"
 USAGE = "twitter_usage/"
 ENGAGEMENT = "twitter_engagement/"
 ENGAGEMENT_RECEIPTS = "twitter_engagement_receipts/"
+COMPLIANCE = "twitter_compliance/"
 FORGOTTEN = "twitter_forgotten/tombstones.json"
 
 
@@ -108,6 +109,11 @@ class Day:
     def usage(self) -> str:
         return f"{USAGE}month={self.date:%Y-%m}/{self}.json"
 
+    @property
+    def checked(self) -> str:
+        """What X's batch compliance said last of its posts."""
+        return f"{COMPLIANCE}dt={self}/gone.json"
+
     # What it is made from
 
     @property
@@ -178,6 +184,11 @@ def plan_key(id_: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{12}", id_):
         raise BadDay(f"plan={id_!r} is no plan: leave it out, `twitter_plan` sets it.")
     return f"{PLANS}{id_}/plan.json"
+
+
+def compliance_of(run: str) -> str:
+    """Prefix of what a run of `twitter_compliance` has asked X, and of what X said."""
+    return f"{COMPLIANCE}run={run}/"
 
 
 def short_hash(run_id: str) -> str:

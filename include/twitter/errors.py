@@ -84,6 +84,10 @@ class NotLanded(Refused):
     """A day is not landed by its deadline: fill it, then clear the task."""
 
 
+class NotChecked(Refused):
+    """X does not end the jobs that check the landed posts: look later, and trigger another run."""
+
+
 class MeterDiffers(Refused):
     """X has counted other posts than the ledger has: look who else reads with the X app's keys."""
 

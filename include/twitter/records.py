@@ -228,6 +228,33 @@ class EngagementReceipt(Struct, kw_only=True):
     """The files by name: `csv` and `parquet`."""
 
 
+class ComplianceJob(Struct, kw_only=True):
+    """A job at X that checks landed posts. `ask` writes it when it is made, and once its ids are uploaded."""
+
+    id: str
+    """The job's at X."""
+    number: int
+    """Among those of its run, from 1: one that has failed or expired is made anew."""
+    made_at: Moment
+    days: dict[str, int] | None = None
+    """How many ids of which day were uploaded; null until they were."""
+
+
+class Checked(Struct, kw_only=True):
+    """What X's batch compliance said last of a day's landed posts; what it said before is not kept."""
+
+    day: str
+    """The UTC day of the posts, `YYYY-MM-DD`."""
+    asked_at: Moment
+    """When the job was made."""
+    job: str
+    """Its id at X."""
+    posts: int
+    """Landed posts that were asked for."""
+    gone: list[LostPost]
+    """Each post that X names, but for those that lost only their place on the map."""
+
+
 class KnownAccount(Struct, frozen=True):
     """The id that a handle had when it was looked up last; another takes its place once accepted."""
 
@@ -521,6 +548,8 @@ RECORDS = (
     Plan,
     Revisited,
     EngagementReceipt,
+    ComplianceJob,
+    Checked,
     Usage,
     Forgotten,
 )

@@ -83,6 +83,21 @@ def planned() -> Range:
     return Range(days, short_hash(run_id), params.get("accounts") or "")
 
 
+@dataclass(frozen=True)
+class Check:
+    """What the tasks of `twitter_compliance` have to know of their run: it is for all landed days."""
+
+    id: str
+    now: Callable[[], datetime] = now
+
+
+def checking() -> Check:
+    """The run of `twitter_compliance` whose task calls."""
+    run_id = get_current_context()["dag_run"].run_id
+    log.info("check=%s (%s)", short_hash(run_id), run_id)
+    return Check(short_hash(run_id))
+
+
 def days_from(first: str, last: str) -> list[Day]:
     """The days from the first to the last, both included; BadDay where there are none, or too many."""
     start, end = Day.named(first), Day.named(last)

@@ -10,6 +10,7 @@ Controls, for loopback only and without credentials:
     PUT /_control/rate_limit         {"limit": 5, "window": 2, "match": "/tweets"}; DELETE ends it
     PUT /_control/owners             {"acme_press": "posts_5_b"}: the handle is that account's; DELETE ends it
     PUT /_control/usage              {"2026-11-18": 700}: posts that X has counted so far, by UTC day
+    PUT /_control/jobs               {"polls": 2, "ends": ["failed"]}: how the next end; DELETE: none is there
     PUT /_control/posts              {"1990…": "deleted"}: or protected, suspended, withheld; DELETE ends it
     GET /_control/bill               the posts charged, by the UTC day: each once in it; DELETE empties it
     PUT /_control/clock              {"now": "2026-11-19T02:00:00+00:00"} stops it there; DELETE lets it go
@@ -38,6 +39,7 @@ from starlette.types import Receive, Scope, Send
 
 from local.x_api import auth, posts
 from local.x_api.ask import Ask
+from local.x_api.compliance import Jobs
 from local.x_api.endpoints import ENDPOINTS
 from local.x_api.errors import NOT_A_PAGE, Body, Refused
 from local.x_api.faults import Fault, Faults, Used
@@ -72,6 +74,8 @@ class StandIn:
     read_today: tuple[str, set[str]] = field(default_factory=lambda: ("", set()))
     states: dict[str, str] = field(default_factory=dict)
     """The posts that are no longer as they were, by id."""
+    jobs: Jobs = field(default_factory=Jobs)
+    """X's batch compliance."""
     charged: dict[str, set[str]] = field(default_factory=dict)
     """The posts that were returned, by the UTC day: X charges each once in it."""
     last_pages: dict[str, list[Body]] = field(default_factory=dict)
@@ -94,6 +98,7 @@ class StandIn:
         ask = Ask(params, request.path_params, kind, self.clock(), line, self.known, self.owners, self.states)
         ask.read = self.read
         form = await request.body()
+        ask.method, ask.form, ask.host = request.method, form, str(request.base_url).rstrip("/")
         fault = self.faults.striking(line)
         if pause := self.latency + (fault.order.get("delay", 0) if fault else 0):
             await asyncio.sleep(pause)
@@ -101,6 +106,9 @@ class StandIn:
             response = _ordered(fault.order)
         elif family == "nowhere":
             response = Response(NOT_A_PAGE, 404, media_type="text/html")
+        elif family == "storage":
+            status, stored = self.jobs.stored(ask)
+            response = Response(stored, status, media_type="text/plain")
         else:
             response = self._truth(request, form, family, endpoint, ask, fault)
         if fault and "reset" in fault.order:
@@ -131,7 +139,7 @@ class StandIn:
             body = self._bent(endpoint(ask), fault, ask, request.url.path)
         except Refused as refusal:
             return _json(refusal.status, refusal.body, headers | refusal.headers)
-        if family == "posts" or "result_count" in body.get("meta", {}):
+        if family == "posts" or (family != "jobs" and "result_count" in body.get("meta", {})):
             ids = [post["id"] for post in body.get("data", [])]
             ask.posts = len(ids)
             self.charged.setdefault(f"{ask.now:%Y-%m-%d}", set()).update(ids)
@@ -217,6 +225,10 @@ class StandIn:
                 self.read, self.read_today = Counter(order), ("", set())
             case "PUT posts":
                 self.states = dict(order)
+            case "PUT jobs":
+                self.jobs.order(**order)
+            case "DELETE jobs":
+                self.jobs = Jobs()
             case "DELETE posts":
                 self.states = {}
             case "GET bill":
@@ -250,6 +262,9 @@ def create_app(stand_in: StandIn) -> Starlette:
             Route("/_control/{name}", stand_in.control, methods=METHODS),
             route("/oauth2/token", "token", None, ["POST"]),
             *(route(*endpoint, ["GET"]) for endpoint in ENDPOINTS),
+            route("/2/compliance/jobs", "jobs", lambda ask: stand_in.jobs.listed(ask), ["GET", "POST"]),
+            route("/2/compliance/jobs/{id}", "jobs", lambda ask: stand_in.jobs.one(ask), ["GET"]),
+            route("/storage/{what}/{id}", "storage", None, ["GET", "PUT"]),
             route("/{anything:path}", "nowhere", None, METHODS),
         ]
     )

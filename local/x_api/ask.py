@@ -36,6 +36,12 @@ class Ask:
     read: Mapping[str, int] = field(default_factory=dict)
     """Posts that the whole stand-in has billed, by UTC day."""
 
+    method: str = "GET"
+    form: bytes = b""
+    """The body that was sent."""
+    host: str = ""
+    """By which the stand-in was asked."""
+
     @property
     def token(self) -> str | None:
         return self.params.get("pagination_token", self.params.get("next_token"))

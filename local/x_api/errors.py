@@ -86,6 +86,12 @@ def gone_post(state: str, number: str) -> Body:
     return about | {"title": "Not Found Error", "detail": told, "type": missing}
 
 
+def one_job_at_a_time() -> Refused:
+    """For a job while another one is open. Status and words are invented: X documents only the limit."""
+    detail = "One job of a type at a time: wait until the other has ended."
+    return Refused(400, {"title": "Invalid Request", "detail": detail, "type": PROBLEMS + "invalid-request"})
+
+
 def _blank(status: int, title: str) -> Body:
     return {"title": title, "type": "about:blank", "status": status, "detail": title}
 

@@ -29,6 +29,7 @@ OWN = [
     "twitter_engagement/dt=2026-11-18/age=7/engagement.csv",
     "twitter_engagement_parquet/dt=2026-11-18/age=7/engagement.parquet",
     "twitter_engagement_receipts/dt=2026-11-18/age=7/receipt.json",
+    "twitter_compliance/dt=2026-11-18/gone.json",
     "staging/twitter/dt=2026-11-18/run=r/receipt.json",
     "airflow_logs/dag_id=twitter/run_id=manual__2026-11-18T00:00:00+00:00/attempt=1.log",
 ]

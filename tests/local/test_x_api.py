@@ -905,6 +905,36 @@ def test_answers_fit_xs_own_description(x, described):
     described(x.get("/2/users/by", usernames="a-b"), "InvalidRequestProblem")
 
 
+def test_jobs_fit_xs_own_description_and_are_one_at_a_time(x, described):
+    x.control("DELETE", "jobs")
+    described(x.get("/2/compliance/jobs", type="tweets"), "Get2ComplianceJobsResponse")
+    made = x.ask("/2/compliance/jobs", method="POST", json={"type": "tweets", "name": "all of them"})
+    described(made.json(), "CreateComplianceJobResponse")
+    described(x.get("/2/compliance/jobs", type="tweets"), "Get2ComplianceJobsResponse")
+    described(x.get(f"/2/compliance/jobs/{made.json()['data']['id']}"), "Get2ComplianceJobsIdResponse")
+    described(x.get("/2/compliance/jobs/7"), "InvalidRequestProblem")
+    assert x.ask("/2/compliance/jobs", method="POST", json={"type": "tweets"}).status_code == 400
+    assert x.ask("/2/compliance/jobs", method="POST", json={"type": "users"}).status_code == 200
+    assert x.ask("/2/compliance/jobs", method="POST", json={"type": "likes"}).status_code == 400
+
+
+def test_a_job_takes_ids_and_tells_which_are_gone_after_so_many_looks(x):
+    x.control("DELETE", "jobs")
+    x.control("PUT", "jobs", {"polls": 1})
+    x.control("PUT", "posts", {"1990000000000000001": "deleted", "1990000000000000002": "withheld"})
+    job = x.ask("/2/compliance/jobs", method="POST", json={"type": "tweets"}).json()["data"]
+    address = {name: job[f"{name}_url"].removeprefix(x.url) for name in ("upload", "download")}
+    sent = b"1990000000000000001\n1990000000000000002\n1990000000000000003\n"
+    assert x.ask(address["upload"], method="PUT", data=sent).status_code == 403  # it brings X's keys
+    assert x.ask(address["upload"] + "0", method="PUT", data=sent, token=None).status_code == 403
+    assert x.ask(address["upload"], method="PUT", data=sent, token=None).status_code == 200
+    states = [x.get(f"/2/compliance/jobs/{job['id']}")["data"]["status"] for _ in range(2)]
+    assert states == ["in_progress", "complete"]
+    (line,) = x.ask(address["download"], token=None).text.splitlines()
+    said = json.loads(line)
+    assert (said["id"], said["action"], said["reason"]) == ("1990000000000000001", "delete", "deleted")
+
+
 def test_post_objects_have_only_fields_that_x_describes(day_of_50, described):
     schema = json.loads(OPENAPI.read_text())["components"]["schemas"]["Tweet"]["properties"]
     assert {name for post in day_of_50 for name in post} <= set(schema)

@@ -108,6 +108,9 @@ class X:
         """The posts that are no longer as they were, by id; none where none is named."""
         self._http.put("/posts", json=states).raise_for_status()
 
+    def no_jobs(self) -> None:
+        self._http.delete("/jobs").raise_for_status()
+
     def bill(self) -> dict[str, int]:
         """How many posts X charges, by the UTC day: each once in it, however often it is read."""
         return self._http.get("/bill").raise_for_status().json()
@@ -142,6 +145,7 @@ def x(stand_ins) -> Iterator[X]:
         control.order()
         control.owners()
         control.posts()
+        control.no_jobs()
         control.latency(0)
         control.no_limit()
 
@@ -190,7 +194,8 @@ def whole_bucket(stand_ins) -> Bucket:
 @pytest.fixture
 def bucket(whole_bucket) -> Bucket:
     """The bucket, where no account is remembered, nothing was spent and no day has landed."""
-    for kind in ("", "_ledger", "_accounts", "_receipts", "_raw", "_days", "_plans", "_engagement_receipts"):
+    kinds = ("", "_ledger", "_accounts", "_receipts", "_raw", "_days", "_plans", "_engagement_receipts")
+    for kind in (*kinds, "_compliance"):
         whole_bucket.delete(f"twitter{kind}/")
     return whole_bucket
 

@@ -546,8 +546,9 @@ def test_posts_that_were_seen_gone_are_those_of_the_engagement(month, stand_ins)
     lake = Old(month, [DAYS[0]]).lake("forget-gone")
     rows = lake.rows(Day.parse(DAYS[0]).csv)
     for age, states in ((1, ("suspended", "there")), (14, ("there", "gone"))):
-        lines = [f"{row['tweet_id']},{state}" for row, state in zip(rows[:2], states, strict=True)]
-        text = "\n".join(["tweet_id,state", *lines, ""])
+        at = Day.parse(DAYS[0]).plus(age).start.isoformat()
+        lines = [f"{row['tweet_id']},{at},{state}" for row, state in zip(rows[:2], states, strict=True)]
+        text = "\n".join(["tweet_id,captured_at,state", *lines, ""])
         key = f"twitter_engagement/dt={DAYS[0]}/age={age}/engagement.csv"
         lake.client.put_object(Bucket=lake.name, Key=key, Body=text.encode())
     lake.forget(gone=forget.posts_gone(forget.Bucket(lake.client, lake.name)))
@@ -555,6 +556,28 @@ def test_posts_that_were_seen_gone_are_those_of_the_engagement(month, stand_ins)
     assert lake.json(Day.parse(DAYS[0]).receipt)["forgotten"] == [
         {"id": rows[1]["tweet_id"], "at": "2026-11-22T12:00:00Z", "why": "gone"}
     ]
+
+
+def test_what_a_check_says_later_than_a_reading_counts_and_what_is_forgotten_it_names_no_more(
+    month, stand_ins
+):
+    lake, day = Old(month, [DAYS[0]]).lake("forget-checked"), Day.parse(DAYS[0])
+    back, first, last, *_ = (row["tweet_id"] for row in lake.rows(day.csv))
+    lines = [f"{id_},{day.plus(1).start.isoformat()},gone" for id_ in (back, first)]
+    text = "\n".join(["tweet_id,captured_at,state", *lines, ""])
+    key = f"twitter_engagement/dt={day}/age=1/engagement.csv"
+    lake.client.put_object(Bucket=lake.name, Key=key, Body=text.encode())
+    at = "2026-11-21T08:00:00Z"
+    said = {"username": "acme_press", "reason": "X says: delete", "seen_at": at}
+    gone = [{"tweet_id": id_, "state": "protected", **said} for id_ in (first, last)]
+    for earlier in (gone[:1], gone):
+        lake.write(day.checked, {"day": str(day), "asked_at": at, "job": "7", "posts": 9, "gone": earlier})
+
+    found = forget.posts_gone(forget.Bucket(lake.client, lake.name))
+    assert found == {first, last}
+    lake.forget(gone=[last])
+    assert [post["tweet_id"] for post in lake.json(day.checked)["gone"]] == [first]
+    assert len(lake.versions(day.checked)) == 1
 
 
 @pytest.mark.parametrize("text", ["12, 13", "https://x.com/nasa/status/12 13", "12,13,"])

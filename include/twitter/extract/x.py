@@ -56,6 +56,7 @@ DAYS_A_COUNT = 31
 """Days that one answer of the archive's counts holds, by the hour too."""
 
 USAGE = "/2/usage/tweets"
+JOBS = "/2/compliance/jobs"
 USAGE_FIELDS = ("daily_client_app_usage", "daily_project_usage", "project_cap", "project_usage")
 
 TRANSPORT_ERRORS = (
@@ -227,6 +228,25 @@ class X:
         _object(response)
         return response.content
 
+    def jobs(self) -> list[Any]:
+        """The app's jobs that check posts, as X tells them: app-only."""
+        return self._told("GET", JOBS, params={"type": "tweets"}) or []
+
+    def make_job(self, name: str) -> Any:
+        """A new one, which waits for its ids."""
+        return self._told("POST", JOBS, json={"type": "tweets", "name": name})
+
+    def job(self, id_: str) -> Any:
+        """How far one is."""
+        return self._told("GET", f"{JOBS}/{id_}")
+
+    def _told(self, method: str, path: str, **how: Any) -> Any:
+        """What X tells of jobs; their signed addresses open the storage to whoever has them."""
+        told = _object(self._app_only().request(method, path, **how)).get("data")
+        for job in told if isinstance(told, list) else [told]:
+            _mask_addresses(job)
+        return told
+
     def _app_only(self) -> tweepy.Client:
         """The client with a bearer token, without which X does not open its archive."""
         with self._turn:
@@ -258,6 +278,13 @@ class X:
             raise UnexpectedAnswer(f"{_said(response)}, without an access_token for the consumer keys.")
         mask_secret(token)
         return token
+
+
+def _mask_addresses(job: Any) -> None:
+    for name in ("upload_url", "download_url") if isinstance(job, dict) else ():
+        if address := str(job.get(name) or ""):
+            mask_secret(address)
+            mask_secret(urlsplit(address).query or address)
 
 
 def query(user_ids: Iterable[str]) -> str:
@@ -326,6 +353,8 @@ def error_of(response: requests.Response) -> PipelineError:
     match response.status_code:
         case 404 if urlsplit(response.request.url or "").path == USAGE:
             return NoAccess(f"{said} X does not open its meter to the app of {keys}.")
+        case 404 if urlsplit(response.request.url or "").path == JOBS:
+            return NoAccess(f"{said} X does not open its batch compliance to the app of {keys}.")
         case status if status in (404, 408) or status >= 500:
             # X has answered 404 for hours in an outage of its own; an account that is gone is a 200.
             return Outage(f"{said} X has a problem of its own; it is tried again.")

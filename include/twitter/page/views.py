@@ -16,7 +16,7 @@ from include.twitter.lake import Lake
 from include.twitter.page import bill, price, runs, states
 from include.twitter.page.span import Row, Span
 from include.twitter.page.states import State
-from include.twitter.records import AccountReceipt, EngagementReceipt, Manifest, Receipt, decoded
+from include.twitter.records import AccountReceipt, Checked, EngagementReceipt, Manifest, Receipt, decoded
 
 FIRST_ROWS, FIRST_BYTES = 5, 1 << 16
 """Of a day's table, and so many bytes of it are read for them: it may be large."""
@@ -114,6 +114,7 @@ def day(day: Day, now: datetime) -> dict[str, Any]:
         "span": span,
         "receipt": receipt,
         "engagement": _engagement(span.lake, day) if row.line else [],
+        "checked": _record(span.lake, day.checked, Checked) if row.line else None,
         "worst_first": sorted(receipt.accounts, key=_badness, reverse=True) if receipt else [],
         "failed": dict(failed),
         "prices": _prices(manifest, receipt, span),

@@ -1,0 +1,69 @@
+"""What X says of a job, and of each post that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from include.twitter.errors import UnexpectedAnswer
+from include.twitter.records import PostState
+
+OPEN, COMPLETE, ENDED = {"created", "in_progress"}, "complete", {"failed", "expired"}
+"""States of a job: X has it before it, has an answer, has none."""
+OF_ITS_ACCOUNT: dict[str, PostState] = {"protected": "protected", "suspended": "suspended"}
+STAYS = "scrub_geo"
+"""X's reason where a post has lost its place on the map alone."""
+
+
+class Job(Struct, frozen=True):
+    """A job as X tells it. The addresses are signed: they are written down nowhere."""
+
+    id: str
+    status: str
+    name: str = ""
+    upload_url: str = ""
+    download_url: str = ""
+
+
+class Verdict(NamedTuple):
+    """That a post is gone."""
+
+    state: PostState
+    reason: str
+
+
+class _Line(Struct):
+    id: str
+    action: str
+    reason: str = ""
+
+
+def job(told: Any) -> Job:
+    """A job, if it is one of which the pipeline knows what to do."""
+    try:
+        found = msgspec.convert(told, Job)
+    except msgspec.ValidationError as error:  # it names fields, and not what they hold
+        raise UnexpectedAnswer(f"X tells of a job otherwise than it describes: {error}.") from None
+    if found.status not in OPEN | ENDED | {COMPLETE}:
+        raise UnexpectedAnswer(f"X calls job {found.id} {found.status!r}: the pipeline does not know that.")
+    return found
+
+
+def gone(lines: Iterable[bytes]) -> dict[str, Verdict]:
+    """The posts that X names, by id; UnexpectedAnswer for a line that names none."""
+    found = {}
+    for number, line in enumerate(lines, 1):
+        if line.strip() and (said := _line(number, line)).reason != STAYS:
+            state = OF_ITS_ACCOUNT.get(said.reason, "gone")
+            found[said.id] = Verdict(state, f"X says: {said.action}, {said.reason or 'without a reason'}")
+    return found
+
+
+def _line(number: int, line: bytes) -> _Line:
+    try:
+        return msgspec.json.decode(line, type=_Line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UnexpectedAnswer(f"Line {number} of X's answer names no post: {error}.") from None

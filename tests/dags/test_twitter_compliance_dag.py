@@ -1,0 +1,48 @@
+"""The DAG that has X check all landed posts, as Airflow reads it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.dags.test_twitter_dag import as_the_scheduler_has_it
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def dag():
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(ROOT / "dags", load_op_links=False)
+    assert bag.import_errors == {}
+    return bag.dags["twitter_compliance"]
+
+
+def test_it_asks_fetches_and_marks(dag):
+    assert {task.task_id: task.downstream_task_ids for task in dag.tasks} == {
+        "ask": {"fetch"},
+        "fetch": {"mark"},
+        "mark": set(),
+    }
+
+
+def test_x_checks_one_job_at_a_time_and_so_does_it(dag):
+    assert dag.max_active_runs == 1
+
+
+def test_every_task_tells_of_its_failure_and_has_a_timeout_and_the_policy(dag):
+    for task in dag.tasks:
+        assert [callback.__name__ for callback in task.on_failure_callback] == ["last_word", "tell"]
+        assert task.execution_timeout is not None
+        assert type(task.retry_policy).__name__ == "AsTheErrorSays"
+
+
+def test_it_runs_on_mondays_and_makes_up_for_none(dag):
+    assert as_the_scheduler_has_it(dag).timetable.summary == "0 8 * * 1"
+    assert dag.catchup is False
+
+
+def test_its_manual_says_what_each_task_does_and_that_nothing_is_deleted(dag):
+    assert re.findall(r"^- `(\w+)` ", dag.doc_md, re.MULTILINE) == ["ask", "fetch", "mark"]
+    assert "Nothing is deleted by it" in dag.doc_md

@@ -1,0 +1,54 @@
+"""What X says of a job, and of the posts that it names."""
+
+import pytest
+
+from include.twitter.compliance.said import gone, job
+from include.twitter.errors import UnexpectedAnswer
+
+LINE = b'{"id":"%s","action":"delete","created_at":"2019-10-29T17:02:47.000Z","reason":"%s"}\n'
+
+
+@pytest.mark.parametrize(
+    ("reason", "state"),
+    [
+        (b"deleted", "gone"),
+        (b"deactivated", "gone"),
+        (b"bounced", "gone"),
+        (b"protected", "protected"),
+        (b"suspended", "suspended"),
+        (b"one of tomorrow", "gone"),
+    ],
+)
+def test_a_post_that_x_names_is_gone_for_its_reason(reason, state):
+    said = gone([LINE % (b"12", reason)])
+    assert said == {"12": (state, f"X says: delete, {reason.decode()}")}
+
+
+def test_a_post_that_has_lost_its_place_alone_is_not_gone():
+    assert gone([LINE % (b"12", b"scrub_geo"), b'{"id":"13","action":"delete"}\n', b"\n"]) == {
+        "13": ("gone", "X says: delete, without a reason")
+    }
+
+
+@pytest.mark.parametrize(
+    "line", [b"[]", b"<html>", b'{"action":"delete"}', b'{"id":12,"action":""}', b"\xff"]
+)
+def test_a_line_that_names_no_post_is_refused_by_its_number(line):
+    with pytest.raises(UnexpectedAnswer, match="Line 2 of X's answer names no post"):
+        gone([LINE % (b"12", b"deleted"), line])
+
+
+def test_a_job_is_read_as_x_tells_it_with_what_it_has_besides():
+    found = job(
+        {"id": "7", "status": "created", "type": "tweets", "resumable": False, "upload_url": "https://a"}
+    )
+    assert (found.id, found.status, found.name, found.upload_url) == ("7", "created", "", "https://a")
+
+
+@pytest.mark.parametrize(
+    "told", [None, [], {}, {"id": 7, "status": "created"}, {"id": "7", "status": "paused"}]
+)
+def test_a_job_that_is_not_as_described_is_refused_without_its_addresses(told):
+    with pytest.raises(UnexpectedAnswer) as raised:
+        job({**told, "upload_url": "https://s3cret"} if isinstance(told, dict) else told)
+    assert "s3cret" not in str(raised.value)
