@@ -72,7 +72,9 @@ def test_one_command_makes_the_stack_and_sends_the_committed_version(cloud: Clou
 
 def test_the_tables_of_athena_are_there(cloud: Cloud, deployed: str) -> None:
     tables = cloud.owner("glue").get_tables(DatabaseName="twitter")["TableList"]
-    assert sorted(table["Name"] for table in tables) == ["tweets", "tweets_csv", "tweets_csv_strings"]
+    at_an_age = {f"tweets_at_{age}" for age in ("1_day", "7_days", "30_days")}
+    ours = {"engagement", "tweets", "tweets_csv", "tweets_csv_strings"}
+    assert {table["Name"] for table in tables} == ours | at_an_age
     found = {table["Name"]: table["StorageDescriptor"].get("Location") for table in tables}
     assert found["tweets"] == f"s3://{BUCKET}/twitter_parquet/"
 
