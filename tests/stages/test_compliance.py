@@ -272,7 +272,7 @@ def test_a_signed_address_is_masked_wherever_it_is_logged_and_so_is_its_signatur
             {"match": f"GET {JOBS}/", "status": 200, "body": {"data": job}})  # fmt: skip
     compliance.ask(checks.run())
     assert redact(f"PUT {address}") == "PUT ***"
-    assert "0a1b2c3d" not in str(redact("/submission/7?signature=as-good-as-a-password"))
+    assert "as-good" not in str(redact("/submission/7?signature=as-good-as-a-password"))
 
 
 def test_no_redirect_is_followed(checks, x):
