@@ -65,5 +65,5 @@ def test_pictures(airflow, variables, stack, page):
     last.wait_for()
     page.wait_for_load_state("networkidle")
     box = last.bounding_box()  # above it is a traceback, with paths of this machine
-    line = {"x": 332, "y": box["y"] - 20, "width": 936, "height": box["height"] + 40}
+    line = {"x": 332, "y": box["y"] - 2, "width": 936, "height": box["height"] + 12}
     page.screenshot(path=PICTURES / "red_load.png", clip=line)
