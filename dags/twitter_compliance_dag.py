@@ -26,7 +26,7 @@ from datetime import timedelta
 
 from airflow.sdk import dag, task
 
-from include.twitter.retry import FIRST_DELAY, RETRIES, AsTheErrorSays, last_word, tell
+from include.twitter.retry import EVERY_TASK
 
 
 @dag(
@@ -37,13 +37,7 @@ from include.twitter.retry import FIRST_DELAY, RETRIES, AsTheErrorSays, last_wor
     max_active_runs=1,
     doc_md=__doc__,
     tags=["twitter", "s3"],
-    default_args={
-        "retries": RETRIES,
-        "retry_delay": FIRST_DELAY,
-        "retry_policy": AsTheErrorSays(),
-        "on_retry_callback": last_word,
-        "on_failure_callback": [last_word, tell],
-    },
+    default_args=EVERY_TASK,
 )
 def twitter_compliance():
     @task(execution_timeout=timedelta(hours=1))

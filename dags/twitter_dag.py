@@ -66,7 +66,7 @@ from datetime import timedelta
 
 from airflow.sdk import Asset, Param, dag, task
 
-from include.twitter.retry import FIRST_DELAY, RETRIES, AsTheErrorSays, last_word, tell
+from include.twitter.retry import EVERY_TASK
 from include.twitter.timetable import Days
 
 LANDED = Asset("twitter_refined_tweets")
@@ -108,13 +108,7 @@ DAYS = Asset("twitter_days")
             description="Set by twitter_plan: whose look-up and counts serve the day. Leave it empty.",
         ),
     },
-    default_args={
-        "retries": RETRIES,
-        "retry_delay": FIRST_DELAY,
-        "retry_policy": AsTheErrorSays(),
-        "on_retry_callback": last_word,
-        "on_failure_callback": [last_word, tell],
-    },
+    default_args=EVERY_TASK,
 )
 def twitter():
     @task(max_active_tis_per_dag=1, execution_timeout=timedelta(hours=3))

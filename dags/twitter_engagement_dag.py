@@ -40,7 +40,7 @@ from datetime import timedelta
 
 from airflow.sdk import Param, dag, task
 
-from include.twitter.retry import FIRST_DELAY, RETRIES, AsTheErrorSays, last_word, tell
+from include.twitter.retry import EVERY_TASK
 from include.twitter.timetable import Days
 
 
@@ -60,13 +60,7 @@ from include.twitter.timetable import Days
             description="The day before the evening on which posts were due, for example 2026-11-18.",
         ),
     },
-    default_args={
-        "retries": RETRIES,
-        "retry_delay": FIRST_DELAY,
-        "retry_policy": AsTheErrorSays(),
-        "on_retry_callback": last_word,
-        "on_failure_callback": [last_word, tell],
-    },
+    default_args=EVERY_TASK,
 )
 def twitter_engagement():
     @task(max_active_tis_per_dag=1, execution_timeout=timedelta(hours=3))

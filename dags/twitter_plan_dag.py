@@ -36,7 +36,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import Param, dag, task
 
-from include.twitter.retry import FIRST_DELAY, RETRIES, AsTheErrorSays, last_word, tell
+from include.twitter.retry import EVERY_TASK
 
 
 @dag(
@@ -67,13 +67,7 @@ from include.twitter.retry import FIRST_DELAY, RETRIES, AsTheErrorSays, last_wor
             "its file, group:press. Empty means all.",
         ),
     },
-    default_args={
-        "retries": RETRIES,
-        "retry_delay": FIRST_DELAY,
-        "retry_policy": AsTheErrorSays(),
-        "on_retry_callback": last_word,
-        "on_failure_callback": [last_word, tell],
-    },
+    default_args=EVERY_TASK,
 )
 def twitter_plan():
     @task(max_active_tis_per_dag=1, execution_timeout=timedelta(hours=3))

@@ -23,7 +23,7 @@ from datetime import timedelta
 
 from airflow.sdk import dag, task
 
-from include.twitter.retry import FIRST_DELAY, RETRIES, AsTheErrorSays, last_word, tell
+from include.twitter.retry import EVERY_TASK
 from include.twitter.timetable import Days
 
 
@@ -34,13 +34,7 @@ from include.twitter.timetable import Days
     catchup=False,
     doc_md=__doc__,
     tags=["twitter", "s3"],
-    default_args={
-        "retries": RETRIES,
-        "retry_delay": FIRST_DELAY,
-        "retry_policy": AsTheErrorSays(),
-        "on_retry_callback": last_word,
-        "on_failure_callback": [last_word, tell],
-    },
+    default_args=EVERY_TASK,
 )
 def twitter_watch():
     @task(execution_timeout=timedelta(minutes=10))

@@ -71,6 +71,16 @@ def tell(context: Mapping[str, Any]) -> None:
     alert.tell(context)
 
 
+EVERY_TASK = {
+    "retries": RETRIES,
+    "retry_delay": FIRST_DELAY,  # a worker that was lost never asks the policy
+    "retry_policy": AsTheErrorSays(),
+    "on_retry_callback": last_word,
+    "on_failure_callback": [last_word, tell],
+}
+"""What all DAGs give their tasks: `default_args`."""
+
+
 @contextmanager
 def no_try_for_progress(has_progress: Callable[[], bool], clock: Callable[[], datetime]) -> Iterator[None]:
     """Let a try that got further and has to wait, or that finds another at work, come back uncounted.
