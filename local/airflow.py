@@ -1,6 +1,7 @@
 """The few REST calls that the local stack makes to its Airflow."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -55,12 +56,16 @@ class Airflow:
     def answers(self) -> bool:
         return self._http.get("/monitor/health").is_success
 
-    def healthy_since(self, moment: datetime) -> bool:
+    def answers_tasks(self) -> bool:
+        """Whether the API for tasks is there: its versions are made at the first request, which takes seconds."""
+        return self._http.get(self._http.base_url.join("/execution/health")).is_success
+
+    def healthy_since(self, moment: datetime, components: Iterable[str]) -> bool:
         """Whether each component has been heard of after `moment`; older heartbeats are another stack's."""
         health = self._call("GET", "/monitor/health")
         return health["metadatabase"]["status"] == "healthy" and all(
             (heard := _moment(health[name][f"latest_{name}_heartbeat"])) and heard >= moment
-            for name in ("scheduler", "dag_processor", "triggerer")
+            for name in components
         )
 
     def knows_the_dag(self) -> bool:
