@@ -112,8 +112,8 @@ class AlreadyRunning(LocalStackError):
 class Stack(Running):
     """The local stack of one state directory. `port` is the UI's, None any free one.
 
-    Without Airflow it is the stand-ins alone; `twitter` itself needs no triggerer, the other DAGs and deadlines
-    do; with `tls`, AWS speaks TLS and refuses plain http.
+    Without Airflow it is the stand-ins alone; without the triggerer `twitter` runs, not all of the others;
+    with `tls`, AWS speaks TLS and refuses plain http.
     """
 
     def __init__(

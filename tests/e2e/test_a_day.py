@@ -9,7 +9,8 @@ import pytest
 
 from include.twitter.day import Day
 from tests import demo
-from tests.e2e.conftest import TODAY, day_ago, eventually
+from tests.e2e.conftest import TODAY, day_ago
+from tests.hands import eventually
 
 pytestmark = pytest.mark.live
 
@@ -142,7 +143,7 @@ def test_runs_that_name_no_day_to_collect_fail_at_once_and_call_no_x(airflow, x)
         f"{tomorrow} has not ended": airflow.trigger(day=str(tomorrow)),
         "Trigger again with `day`": airflow.trigger(),
         "A logical date names no day": airflow.trigger(logical_date="2026-09-10T00:00:00Z"),
-        "day=2026-09-01 is refused on a backfill run": airflow.backfill(
+        "day=2026-09-01 is refused on a backfill run": airflow.backfilled(
             "2026-09-12", "2026-09-12", dag_run_conf={"day": "2026-09-01"}
         )["2026-09-12"],
     }

@@ -13,14 +13,15 @@ import pytest
 from include.twitter.day import Day
 from include.twitter.extract.x import READERS
 from local import x_api
-from tests.e2e.conftest import eventually, running_task
+from tests.e2e.conftest import running_task
+from tests.hands import eventually
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 
 def test_a_purchase_killed_twice_buys_no_page_twice(airflow, stack, bucket, x, variables, empty_day):
     variables(twitter_handles="posts_1990_kill", twitter_tweet_limit="0")
-    x.slow(ms=400)
+    x.latency(400)
     run = airflow.trigger(day=empty_day)
     eventually(lambda: len(x.pages()), lambda pages: pages >= 3, 90)
     os.kill(running_task(stack).pid, signal.SIGKILL)
@@ -30,7 +31,7 @@ def test_a_purchase_killed_twice_buys_no_page_twice(airflow, stack, bucket, x, v
     child = running_task(stack)
     for process in (child.parent(), child):  # the supervisor first: nobody is left to tell
         os.kill(process.pid, signal.SIGKILL)
-    x.slow(ms=0)
+    x.latency(0)
     assert airflow.wait(run, seconds=240) == "success"
 
     asked = [where(page["query"]) for page in x.pages()]
