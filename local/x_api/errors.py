@@ -57,7 +57,7 @@ def invalid_time(parameter: str, value: str, complaint: str) -> Refused:
 
 
 def gone(state: str, parameter: str, value: str, kind: str = "user") -> Body:
-    """The entry in `errors` for a user or tweet that is unknown, suspended or protected, beside status 200."""
+    """The entry in `errors` for a user or tweet that is unknown, suspended or protected; beside a 200."""
     about = {"value": value, "resource_id": value, "resource_type": kind, "parameter": parameter}
     if state == "protected":
         shown = {"tweet": "Tweet"}.get(kind, kind)
