@@ -13,15 +13,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def dag():
-    from airflow.dag_processing.dagbag import DagBag
-
-    bag = DagBag(ROOT / "dags", load_op_links=False)
-    assert bag.import_errors == {}
-    return bag.dags["twitter"]
-
-
 def test_the_graph_is_extract_transform_load(dag):
     assert {task.task_id: task.downstream_task_ids for task in dag.tasks} == {
         "extract": {"transform"},
