@@ -142,10 +142,14 @@ class Bucket:
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
+    def stored(self, key: str) -> bytes:
+        """An object's bytes as they lie there."""
+        return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
+
     def read(self, key: str) -> bytes:
-        """An object's bytes, unpacked where they are gzip."""
-        data = self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
-        return gzip.decompress(data) if key.endswith(".gz") else data
+        """What an object says: unpacked where it is gzip."""
+        stored = self.stored(key)
+        return gzip.decompress(stored) if key.endswith(".gz") else stored
 
     def json(self, key: str) -> Any:
         return json.loads(self.read(key))

@@ -13,7 +13,6 @@ from airflow.sdk.definitions.retry_policy import RetryAction, RetryDecision
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowRuntimeError, ErrorType
 
 from include.twitter.errors import Busy, InDoubt, Refused, TryLater
-from include.twitter.priority import BackfillsLast
 from include.twitter.run import now
 
 log = logging.getLogger(__name__)
@@ -76,7 +75,6 @@ EVERY_TASK = {
     "retries": RETRIES,
     "retry_delay": FIRST_DELAY,  # a worker that was lost never asks the policy
     "retry_policy": AsTheErrorSays(),
-    "weight_rule": BackfillsLast(),
     "on_retry_callback": last_word,
     "on_failure_callback": [last_word, tell],
 }
