@@ -112,7 +112,8 @@ class AlreadyRunning(LocalStackError):
 class Stack(Running):
     """The local stack of one state directory. `port` is the UI's, None any free one.
 
-    Without Airflow it is the stand-ins alone; with `tls`, AWS speaks TLS and refuses plain http.
+    Without Airflow it is the stand-ins alone; without the triggerer `twitter` runs, not all of the others;
+    with `tls`, AWS speaks TLS and refuses plain http.
     """
 
     def __init__(
@@ -123,6 +124,7 @@ class Stack(Running):
         env_file: Path = ENV_FILE,
         caller: Mapping[str, str] = os.environ,
         with_airflow: bool = True,
+        with_triggerer: bool = True,
         tls: bool = False,
     ) -> None:
         super().__init__(state, env_file, caller)
@@ -130,6 +132,7 @@ class Stack(Running):
         self.port = port
         self.dags = dags
         self._with_airflow = with_airflow
+        self._with_triggerer = with_triggerer
         self.certificate = aws.certificate(self.state) if tls else None
         self._lock: IO[str] | None = None
         self._closing = ExitStack()
@@ -293,7 +296,7 @@ class Stack(Running):
         self._started = datetime.now(UTC)
         self._launch(self._servers, "api-server", [*_AIRFLOW, "api-server"], self.environment)
         self._launch(self._workers, "dag-processor", [*_AIRFLOW, "dag-processor"], self.environment)
-        for name in ("scheduler", "triggerer"):
+        for name in ("scheduler", "triggerer") if self._with_triggerer else ("scheduler",):
             # Their log servers would listen on every interface.
             self._launch(self._workers, name, [*_AIRFLOW, name, "--skip-serve-logs"], self.environment)
 
@@ -313,7 +316,11 @@ class Stack(Running):
             return
         self.until("Airflow's API answers", self.airflow.answers)
         self._seed()
-        self.until("Airflow's components are healthy", lambda: self.airflow.healthy_since(self._started))
+        self.until("Airflow's API answers tasks", self.airflow.answers_tasks)
+        beating = {component.name.replace("-", "_") for component in self._workers}
+        self.until(
+            "Airflow's components are healthy", lambda: self.airflow.healthy_since(self._started, beating)
+        )
         self.until(f"the DAG {DAG} is known", self._dag_is_known)
 
     def _dag_is_known(self) -> bool:
@@ -363,7 +370,7 @@ class Stack(Running):
         return found
 
 
-_AIRFLOW = [executable, "-m", "airflow"]
+_AIRFLOW = [executable, "-m", "local.component"]
 
 
 def _group(process: psutil.Process) -> int | None:
