@@ -1,7 +1,7 @@
 # Bare `make` lists the targets.
 .DEFAULT_GOAL := help
 .PHONY: help run up test check test-stackless lint format docs pictures versions audit image deploy secrets connect password upgrade teardown forget \
-	test-deploy test-hands lock raise clean
+	test-deploy test-wide test-hands lock raise clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -68,6 +68,7 @@ audit: $(TOOLS_INSTALLED) ## Ask a database of vulnerabilities about every locke
 lock: $(INSTALLED) ## Resolve the lock files anew from requirements.txt and pyproject.toml
 	$(COMPILE) requirements.txt --group dev -o requirements.lock
 	$(COMPILE) requirements.txt --group host -c requirements.lock -o deploy/host/requirements.lock
+	$(COMPILE) requirements.txt --group wide -c requirements.lock -o local/wide.lock
 	$(COMPILE) --group ministack -o local/ministack.lock
 	$(COMPILE) --group tools -o local/tools.lock
 	$(COMPILE) --group datacontract -o local/datacontract.lock
@@ -102,6 +103,9 @@ forget: $(INSTALLED) ## Remove posts for good: POST="1859287304958390272 …", H
 
 test-deploy: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Rehearse the deployment without AWS: role, policies, host, image
 	$(BIN)/python -m pytest tests/deploy -m "" $(ARGS)
+
+test-wide: $(INSTALLED) $(MINISTACK_INSTALLED) .local/wide/.installed ## Land a month over two Celery workers, one of which is lost: minutes
+	$(BIN)/python -m pytest tests/wide -m "" $(ARGS)
 
 image: ## Build the image of the Dockerfile with what is at hand, and list the DAG inside it
 	@local/image/image.sh build

@@ -116,6 +116,9 @@ class Stack(Running):
     with `tls`, AWS speaks TLS and refuses plain http.
     """
 
+    python = executable
+    """What runs Airflow; the stand-ins run with this one."""
+
     def __init__(
         self,
         state: Path = STATE,
@@ -207,6 +210,10 @@ class Stack(Running):
         given = self.env_file.get("AIRFLOW_VAR_TWITTER_BUCKET")
         return given or (super().bucket if self._with_airflow else aws.BUCKET)
 
+    @property
+    def _airflow(self) -> list[str]:
+        return [self.python, "-m", "local.component"]
+
     # Starting
 
     def _take_lock(self) -> IO[str]:
@@ -282,7 +289,7 @@ class Stack(Running):
         wanted = version("apache-airflow-core")
         if database.exists() and stamp.exists() and stamp.read_text() == wanted:
             return
-        migration = self._component("migrate", [*_AIRFLOW, "db", "migrate"], self.environment)
+        migration = self._component("migrate", [*self._airflow, "db", "migrate"], self.environment)
         try:
             migration.start()
             self.until("the metadata database is migrated", lambda: migration.exit_code is not None)
@@ -294,11 +301,11 @@ class Stack(Running):
 
     def _start_airflow(self) -> None:
         self._started = datetime.now(UTC)
-        self._launch(self._servers, "api-server", [*_AIRFLOW, "api-server"], self.environment)
-        self._launch(self._workers, "dag-processor", [*_AIRFLOW, "dag-processor"], self.environment)
+        self._launch(self._servers, "api-server", [*self._airflow, "api-server"], self.environment)
+        self._launch(self._workers, "dag-processor", [*self._airflow, "dag-processor"], self.environment)
         for name in ("scheduler", "triggerer") if self._with_triggerer else ("scheduler",):
             # Their log servers would listen on every interface.
-            self._launch(self._workers, name, [*_AIRFLOW, name, "--skip-serve-logs"], self.environment)
+            self._launch(self._workers, name, [*self._airflow, name, "--skip-serve-logs"], self.environment)
 
     def _launch(self, group: list[Component], name: str, command: list[str], env: Mapping[str, str]) -> None:
         component = self._component(name, command, env)
@@ -368,9 +375,6 @@ class Stack(Running):
                 if process.environ().get(MARK) == str(self.state) and process.pid != os.getpid():
                     found.append(process)
         return found
-
-
-_AIRFLOW = [executable, "-m", "local.component"]
 
 
 def _group(process: psutil.Process) -> int | None:

@@ -100,14 +100,7 @@ class X:
 
     def served(self) -> Counter[str]:
         """What X has served, as it bills it."""
-        served: Counter[str] = Counter()
-        for request in self.requests():
-            if request["status"] == 200:
-                served["counts"] += request["path"].endswith("/counts/recent")
-                served["archive_counts"] += request["path"].endswith("/counts/all")
-                served["posts"] += request["posts"]
-                served["users"] += request["users"]
-        return served
+        return sum(map(charges, self.requests()), Counter())
 
     def served_mills(self) -> int:
         return sum(MILLS[name] * number for name, number in self.served().items())
@@ -124,6 +117,15 @@ def kind(request: dict[str, Any]) -> str:
     if path == "/2/tweets":
         return "posts"
     return next((name for part, name in kinds.items() if part in path), "token")
+
+
+def charges(request: dict[str, Any]) -> Counter[str]:
+    """What X bills for a request: how many of what."""
+    if request["status"] != 200:
+        return Counter()
+    path = request["path"]
+    counts = {"counts": path.endswith("/counts/recent"), "archive_counts": path.endswith("/counts/all")}
+    return +Counter(**counts, posts=request["posts"], users=request["users"])
 
 
 def said(request: dict[str, Any]) -> str:

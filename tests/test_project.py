@@ -47,6 +47,7 @@ def test_the_image_has_a_python_that_make_versions_tests():
         ("ministack", "local/ministack.lock"),
         ("tools", "local/tools.lock"),
         ("datacontract", "local/datacontract.lock"),
+        ("wide", "local/wide.lock"),
     ],
 )
 def test_the_locks_hold_what_pyproject_names(group, lock):
