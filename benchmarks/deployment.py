@@ -49,7 +49,10 @@ class StandIns:
             self._s3.delete_object(Bucket=self._bucket, Key=key)
 
     def write(self, key: str, value: Any) -> None:
-        self._s3.put_object(Bucket=self._bucket, Key=key, Body=json.dumps(value).encode())
+        self.write_bytes(key, json.dumps(value).encode())
+
+    def write_bytes(self, key: str, data: bytes) -> None:
+        self._s3.put_object(Bucket=self._bucket, Key=key, Body=data)
 
     def read(self, key: str) -> bytes:
         return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()

@@ -6,6 +6,7 @@ promise to readers, `partition` the files of a day, `receipt` the account of it.
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Iterator
 from itertools import islice
@@ -33,6 +34,7 @@ def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
     """Refine what `extract` says was bought, account by account, and stage the candidates."""
     from include.twitter import lake  # here: whoever wants the pure modules alone needs no Airflow
 
+    gc.freeze()  # all that is imported: else the garbage collector looks through it again and again
     here = lake.deployed()
     manifest = _manifest(here, bought)
     staging = run.day.staging(run.id)
