@@ -1,7 +1,7 @@
 # Bare `make` lists the targets.
 .DEFAULT_GOAL := help
 .PHONY: help run up test check test-stackless lint format docs pictures versions audit image deploy secrets connect password upgrade teardown forget \
-	test-deploy test-wide test-hands lock raise clean
+	test-deploy test-wide test-hands lock raise clean bench bench-growth
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,6 +10,7 @@ INSTALLED := $(VENV)/.installed
 MINISTACK_INSTALLED := .local/ministack/.installed
 TOOLS_INSTALLED := .local/tools/.installed
 CONTRACT_INSTALLED := .local/datacontract/.installed
+PEERS := pandas polars duckdb twarc plot
 VERSIONS := 3.11 3.12 3.13
 LOCKS := $(wildcard requirements.lock local/*.lock deploy/host/*.lock)
 UV_VERSION := $(shell sed -n 's/^uv==\([^ ]*\).*/\1/p' requirements.lock)
@@ -61,6 +62,12 @@ versions: $(VERSIONS:%=.local/py%/.installed) ## Run the tests that need no stac
 
 test-hands: $(INSTALLED) $(MINISTACK_INSTALLED) ## Do to a running day what people and platforms do: minutes
 	$(BIN)/python -m pytest tests/e2e -m hands $(ARGS)
+
+bench: $(INSTALLED) $(PEERS:%=.local/bench-%/.installed) ## Hold the pipeline against what people would use instead: minutes
+	$(BIN)/python -m benchmarks.compare
+
+bench-growth: $(INSTALLED) $(MINISTACK_INSTALLED) .local/bench-plot/.installed ## How time, memory and requests grow to a million posts: minutes
+	$(BIN)/python -m benchmarks.growth
 
 audit: $(TOOLS_INSTALLED) ## Ask a database of vulnerabilities about every locked package; needs the network
 	@.ci/audit $(LOCKS)
@@ -133,6 +140,12 @@ $(INSTALLED): requirements.lock
 	@mkdir -p .local
 	@$(BIN)/python -m venv --without-pip .local/$*
 	@$(BIN)/uv pip sync --quiet --python .local/$*/bin/python --require-hashes --compile-bytecode local/$*.lock
+	@touch $@
+
+.local/bench-%/.installed: benchmarks/peers/%.lock | $(INSTALLED)
+	@echo "Installing $< into .local/bench-$* (once)"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .local/bench-$*
+	@$(BIN)/uv pip sync --quiet --python .local/bench-$*/bin/python --require-hashes --compile-bytecode $<
 	@touch $@
 
 # Those of pyenv too, of which it shows only the chosen one by itself.

@@ -162,8 +162,11 @@ class Bucket:
     def version(self, key: str) -> str:
         return self.client.head_object(Bucket=self.name, Key=key)["VersionId"]
 
+    def store(self, key: str, data: bytes) -> None:
+        self.client.put_object(Bucket=self.name, Key=key, Body=data)
+
     def write(self, key: str, value: Any) -> None:
-        self.client.put_object(Bucket=self.name, Key=key, Body=json.dumps(value).encode())
+        self.store(key, json.dumps(value).encode())
 
     def delete(self, prefix: str) -> None:
         for key in self.keys(prefix):

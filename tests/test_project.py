@@ -48,6 +48,11 @@ def test_the_image_has_a_python_that_make_versions_tests():
         ("tools", "local/tools.lock"),
         ("datacontract", "local/datacontract.lock"),
         ("wide", "local/wide.lock"),
+        ("bench-pandas", "benchmarks/peers/pandas.lock"),
+        ("bench-polars", "benchmarks/peers/polars.lock"),
+        ("bench-duckdb", "benchmarks/peers/duckdb.lock"),
+        ("bench-twarc", "benchmarks/peers/twarc.lock"),
+        ("bench-plot", "benchmarks/peers/plot.lock"),
     ],
 )
 def test_the_locks_hold_what_pyproject_names(group, lock):
@@ -65,7 +70,7 @@ def test_the_library_has_the_version_of_the_project():
 
 
 def test_every_locked_package_is_pinned_by_hash():
-    for lock in [*ROOT.glob("*.lock"), *ROOT.glob("local/*.lock"), *ROOT.glob("deploy/*/*.lock")]:
+    for lock in [*ROOT.glob("*.lock"), *ROOT.glob("local/*.lock"), *ROOT.glob("*/*/*.lock")]:
         for package in re.split(r"\n(?=[a-zA-Z0-9])", lock.read_text())[1:]:
             assert "--hash=sha256:" in package
 

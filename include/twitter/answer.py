@@ -31,6 +31,8 @@ UNFILLED = {"field-hydration-failure", "field-unauthorized", "not-authorized-for
 """The same when a field was left out."""
 FAILED = {"internal-error", "about:blank"}
 """The same when a part of X failed."""
+BODY = b',"body":'
+"""What stands before the body of a staged answer."""
 ASKED_ID = re.compile(r"/users/(\d+)/tweets|\?\(from:(\d+)\)")
 FROM = re.compile(r"\bfrom:(\d+)\b")
 
@@ -67,7 +69,7 @@ class Answer:
         """How many things X bills it for: a count is one, whatever it counts."""
         return 1 if self.kind in ("counts", "archive_counts") else len(self.posts)
 
-    @property
+    @cached_property
     def sent(self) -> list[msgspec.Raw]:
         """Each post as the JSON that came, for who reads them one at a time, and keeps few.
 
@@ -166,8 +168,9 @@ class Answer:
 
         No text before it can hold the mark: its quotes would be escaped.
         """
-        head, _, body = gzip.decompress(data).partition(b',"body":')
-        envelope = msgspec.json.decode(head + b"}")
+        whole = gzip.decompress(data)
+        at = whole.index(BODY)
+        envelope = msgspec.json.decode(whole[:at] + b"}")
         request = envelope["request"]
         return cls(
             path=request["path"],
@@ -175,7 +178,7 @@ class Answer:
             sent_at=datetime.fromisoformat(request["sent_at"]),
             kind=next(iter(envelope["billed"])),
             received_at=datetime.fromisoformat(envelope["received_at"]),
-            content=body[:-1],
+            content=whole[at + len(BODY) : -1],
             status=envelope["status"],
         )
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, TypeVar
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from botocore.config import Config
@@ -78,6 +78,9 @@ MEDIA_TYPES = {
 }
 
 
+Each = TypeVar("Each")
+
+
 class Object(NamedTuple):
     data: bytes
     tag: str
@@ -137,24 +140,19 @@ class Lake:
 
     def look_each(self, keys: Iterable[str]) -> Iterator[Object | None]:
         """The objects in the order of their keys, several read at once."""
-        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            reading: deque[Future[Object | None]] = deque()
-            for key in keys:
-                reading.append(pool.submit(self.look, key))
-                if len(reading) > SIDE_BY_SIDE:
-                    yield reading.popleft().result()
-            while reading:
-                yield reading.popleft().result()
+        return _side_by_side(self.look, keys)
 
     def answers(self, keys: Iterable[str]) -> Iterator[Answer]:
-        """The staged answers of X, in the order of their keys."""
-        keys = list(keys)
-        for key, found in zip(keys, self.look_each(keys), strict=True):
-            if found is None:
+        """The staged answers of X, in the order of their keys: unpacked while others are worked on."""
+
+        def answer(key: str) -> Answer:
+            if (data := self.read(key)) is None:
                 raise NothingStaged(
                     f"{self.url(key)} is gone. It was paid for: restore it, or Trigger with `buy_again`."
                 )
-            yield Answer.from_bytes(found.data)
+            return Answer.from_bytes(data)
+
+        return _side_by_side(answer, keys)
 
     def write(self, key: str, data: bytes) -> None:
         """Put an object, in the place of an older one."""
@@ -244,3 +242,15 @@ class Lake:
             if code in PASSING or status >= 500:
                 raise PlatformOutage(f"AWS cannot do {error.operation_name} now: {error}") from error
             raise
+
+
+def _side_by_side(work: Callable[[str], Each], keys: Iterable[str]) -> Iterator[Each]:
+    """What becomes of each key, in their order, several at once."""
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        begun: deque[Future[Each]] = deque()
+        for key in keys:
+            begun.append(pool.submit(work, key))
+            if len(begun) > SIDE_BY_SIDE:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()

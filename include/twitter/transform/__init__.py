@@ -6,22 +6,24 @@ promise to readers, `partition` the files of a day, `receipt` the account of it.
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from include.twitter import lake
 from include.twitter.day import FORGOTTEN
 from include.twitter.errors import NothingStaged
 from include.twitter.forgotten import Tombstones
-from include.twitter.lake import Lake
 from include.twitter.records import AccountRead, Asked, Manifest, PublishedObject, Tombstone, decoded, encoded
-from include.twitter.run import Run
 from include.twitter.transform import receipt, refine
 from include.twitter.transform.partition import Partition, fingerprint
+
+if TYPE_CHECKING:
+    from include.twitter.lake import Lake
+    from include.twitter.run import Run
 
 __all__ = ["transform"]
 
@@ -30,6 +32,9 @@ log = logging.getLogger(__name__)
 
 def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
     """Refine what `extract` says was bought, account by account, and stage the candidates."""
+    from include.twitter import lake  # here: whoever wants the pure modules alone needs no Airflow
+
+    gc.freeze()  # all that is imported: else the garbage collector looks through it again and again
     here = lake.deployed()
     manifest = _manifest(here, bought)
     staging = run.day.staging(run.id)

@@ -31,8 +31,8 @@ class Partition:
 
     def __enter__(self) -> Partition:
         enter = self._open.enter_context
-        self._csv = enter(self.csv.open("w", encoding="utf-8", newline=""))
-        self._csv.write(",".join(contract.NAMES) + "\n")
+        self._csv = enter(self.csv.open("wb"))
+        self._csv.write((",".join(contract.NAMES) + "\n").encode())
         self._parquet = enter(
             pyarrow.parquet.ParquetWriter(self.parquet, contract.PARQUET_SCHEMA, compression="zstd")
         )
@@ -43,7 +43,7 @@ class Partition:
     def append(self, refined: Refined) -> None:
         """Add an account's rows below those of the accounts before it."""
         if not refined.rows.empty:
-            self._csv.write(contract.csv_text(refined.rows))
+            self._csv.write(contract.csv_text(refined.rows).encode())
             self._parquet.write_table(contract.arrow_table(refined.rows))
         for post in refined.rejected:
             self._rejected.write(msgspec.json.encode(post) + b"\n")

@@ -47,22 +47,22 @@ class Malformed(Exception):
     """A post that cannot be a row; the message is the reason that stands in the rejected file."""
 
 
-class Nothing(Struct, forbid_unknown_fields=True):
+class Nothing(Struct, forbid_unknown_fields=True, gc=False):
     """`{}`: an empty list, as tools that answers may have gone through write it."""
 
     def __iter__(self) -> Iterator[Any]:
         return iter(())
 
 
-class Hashtag(Struct):
+class Hashtag(Struct, gc=False):
     tag: Name
 
 
-class Mention(Struct):
+class Mention(Struct, gc=False):
     username: Name
 
 
-class Link(Struct):
+class Link(Struct, gc=False):
     """A url in the text; the offsets count code points of the text as X escaped it."""
 
     start: int
@@ -77,7 +77,7 @@ class Link(Struct):
     """Set where it is X's own link to media attached to the post; old posts have none."""
 
 
-class Entities(Struct):
+class Entities(Struct, gc=False):
     hashtags: list[Hashtag] | Nothing | None = None
     mentions: list[Mention] | Nothing | None = None
     cashtags: list[Hashtag] | Nothing | None = None
@@ -93,25 +93,26 @@ class Entities(Struct):
         )
 
 
-class Note(Struct):
+class Note(Struct, gc=False):
     """The whole of a long post, whose `text` is cut."""
 
     text: Name
     entities: Entities | None = None
 
 
-class Article(Struct):
+class Article(Struct, gc=False):
     """What a post is about that has nothing but a link to it."""
 
     title: str | None = None
     plain_text: str | None = None
 
 
-class Reference(Struct):
+class Reference(Struct, gc=False):
     type: str
+    id: Any = None
 
 
-class Metrics(Struct):
+class Metrics(Struct, gc=False):
     like_count: Count | None = None
     retweet_count: Count | None = None
     repost_count: Count | None = None
@@ -133,7 +134,17 @@ class Metrics(Struct):
         )
 
 
-class Post(Struct):
+HEAD = (
+    "id",
+    "author_id",
+    "referenced_tweets",
+    "referenced_posts",
+    "edit_history_tweet_ids",
+    "edit_history_post_ids",
+)
+
+
+class Post(Struct, gc=False):
     id: str
     text: str
     created_at: str
@@ -224,6 +235,11 @@ class Post(Struct):
         return self.referenced_tweets or self.referenced_posts or ()
 
     @property
+    def head(self) -> dict[str, Any]:
+        """Who it is, and what it refers to, as X sent it."""
+        return {name: msgspec.to_builtins(getattr(self, name)) for name in HEAD}
+
+    @property
     def versions(self) -> list[str]:
         """The ids of all its edits, from the first."""
         return self.edit_history_tweet_ids or self.edit_history_post_ids or [self.id]
@@ -234,10 +250,7 @@ class Post(Struct):
         return self.versions[0]
 
 
-# msgspec reads a type when it is first used, and crashes if two threads are the first: it is read here.
-msgspec.json.Decoder(Post)
-
-FIELDS = frozenset(Post.__struct_fields__) | {
+UNREAD = (
     # asked for, or always sent, and kept in the raw answers alone
     "attachments",
     "card_uri",
@@ -256,8 +269,33 @@ FIELDS = frozenset(Post.__struct_fields__) | {
     "source",
     "suggested_source_links",
     "suggested_source_links_with_counts",
-}
+)
+FIELDS = frozenset((*Post.__struct_fields__, *UNREAD))
 METRICS = frozenset(Metrics.__struct_fields__)
+
+_Metrics = msgspec.defstruct("_Metrics", [], bases=(Metrics,), forbid_unknown_fields=True, gc=False)
+_Post = msgspec.defstruct(
+    "_Post",
+    [("public_metrics", _Metrics | None, None), *((name, msgspec.Raw, msgspec.Raw()) for name in UNREAD)],
+    bases=(Post,),
+    forbid_unknown_fields=True,
+    gc=False,
+)
+_Page = msgspec.defstruct("_Page", [("data", list[_Post] | None, None)])  # type: ignore[valid-type]
+# msgspec reads a type when it is first used, and crashes if two threads are the first: they are read here.
+_PAGES: Any = msgspec.json.Decoder(_Page)
+msgspec.json.Decoder(Post)
+
+
+def all_of(content: bytes) -> list[Post]:
+    """The posts of an answer, decoded at once without what nobody reads.
+
+    None where one is odd, or has fields that nobody knows: they are read one by one, to say what it is.
+    """
+    try:
+        return _PAGES.decode(content).data or []
+    except ValueError:
+        return []
 
 
 def unknown_fields(raw: Mapping[str, Any]) -> list[str]:

@@ -6,9 +6,11 @@ as for a thousand; memory holds one batch, or one account where that is larger.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -20,8 +22,8 @@ from include.twitter.day import Day
 from include.twitter.forgotten import NOTHING, Tombstones, buried
 from include.twitter.records import Tombstone
 from include.twitter.transform import contract
-from include.twitter.transform.contract import METRICS
-from include.twitter.transform.post import Malformed, Metrics, Post, parsed, unknown_fields
+from include.twitter.transform.contract import BOOLEAN, METRICS, MOMENT, STRING
+from include.twitter.transform.post import Malformed, Metrics, Post, all_of, parsed, unknown_fields
 from include.twitter.transform.text import readable
 
 BATCH = 5_000
@@ -78,7 +80,7 @@ def batches(
     batch = _Batch(forgotten)
     for source in sources:
         batch.read(source)
-        if len(batch.posts) >= BATCH:
+        if batch.size >= BATCH:
             yield batch.refined(day, limit)
             batch = _Batch(forgotten)
     if batch.tallies:
@@ -95,15 +97,19 @@ class _Batch:
         self._tombstones = forgotten
         self._forgotten: dict[int, Tombstone] = {}
         self.tallies: list[Tally] = []
-        self.posts: list[msgspec.Raw] = []
+        self._pages: list[tuple[int, Answer]] = []
         self._owners: list[int] = []
         self._limits: list[int | None] = []
-        self._records: list[tuple[Any, ...]] = []
+        self._cells: list[Any] = []  # row after row: of tuples the garbage collector would look through each
         self._reasons: dict[int, str] = {}
         self._alarms: dict[int, str] = {}
 
+    @property
+    def size(self) -> int:
+        return sum(tally.counts["fetched"] for tally in self.tallies)
+
     def read(self, source: Source) -> None:
-        """The one pass over each post."""
+        """The one pass over each post; its number is its place among all that came."""
         owner = len(self.tallies)
         tally = Tally(source.username, Counter())
         self.tallies.append(tally)
@@ -111,36 +117,59 @@ class _Batch:
         for answer in source.answers:
             about = (owner, source.author_id, source.username, answer.received_at)
             is_shared = len(answer.asked_ids) > 1
-            for sent in answer.sent:
-                number = len(self.posts)
-                raw = decoded(sent)
-                if is_shared and raw.get("author_id") != source.author_id:
+            first, posts = len(self._owners), all_of(answer.content) or answer.sent
+            self._pages.append((first, answer))
+            self._owners += [owner] * len(posts)
+            for number, post in enumerate(posts, first):
+                known = post if self._is_plain(post) else decoded(self._sent(number))
+                if is_shared and _author(known) != source.author_id:
                     continue  # a page of several accounts: it is another's
-                if tombstone := self._tombstones.of_post(raw):
-                    self._forgotten[number] = tombstone
-                    raw = buried(raw, tombstone, text="")
-                self.posts.append(sent)
-                self._owners.append(owner)
-                if is_unasked(raw) and not (source.threads and is_reply_to_self(raw)):
-                    tally.counts["unasked"] += 1
-                    continue
-                try:
-                    post = parsed(raw, tally.oddities)
-                except Malformed as reason:
-                    self._reasons[number] = str(reason)
-                    continue
-                values, alarm = record(post)
-                self._records.append((number, *about, *values))
-                if alarm:
-                    self._alarms[number] = f"{post.id}: {alarm}"
-                if not tombstone and (unknown := unknown_fields(raw)):
-                    tally.drift.update(unknown)
+                tally.counts["fetched"] += 1
+                if isinstance(known, Post):
+                    self._keep(number, about, known)
+                else:
+                    self._take(number, about, known, source.threads)
+
+    def _is_plain(self, post: object) -> bool:
+        """Whether nothing has to be told of it: it is sound, neither forgotten nor unasked."""
+        if not isinstance(post, Post):
+            return False
+        if not (post.references or self._tombstones.acts):
+            return True
+        return not is_unasked(post.head) and not self._tombstones.of_post(post.head)
+
+    def _take(self, number: int, about: tuple[Any, ...], raw: Any, threads: bool) -> None:
+        """A post of which something has to be told."""
+        tally = self.tallies[about[0]]
+        if tombstone := self._tombstones.of_post(raw):
+            self._forgotten[number] = tombstone
+            raw = buried(raw, tombstone, text="")
+        if is_unasked(raw) and not (threads and is_reply_to_self(raw)):
+            tally.counts["unasked"] += 1
+            return
+        try:
+            post = parsed(raw, tally.oddities)
+        except Malformed as reason:
+            self._reasons[number] = str(reason)
+            return
+        self._keep(number, about, post)
+        if not tombstone and (unknown := unknown_fields(raw)):
+            tally.drift.update(unknown)
+
+    def _keep(self, number: int, about: tuple[Any, ...], post: Post) -> None:
+        values, alarm = record(post)
+        self._cells += (number, *about, *values)
+        if alarm:
+            self._alarms[number] = f"{post.id}: {alarm}"
+
+    def _sent(self, number: int) -> msgspec.Raw:
+        first, answer = self._pages[bisect_right(self._pages, number, key=itemgetter(0)) - 1]
+        return answer.sent[number - first]
 
     def refined(self, day: Day, limit: int) -> Refined:
         """The work on whole columns."""
-        # As objects: a whole column of integers with one missing would turn into floats.
-        rows = pd.DataFrame(self._records, columns=["post", *ABOUT, *RECORD], dtype=object).set_index("post")
-        rows = typed(rows).pipe(self._dated)
+        cells = {name: self._cells[place :: len(READ)] for place, name in enumerate(READ)}
+        rows = typed(cells).pipe(self._dated)
         limits = [limit if own is None else own for own in self._limits]
         dropped = {}
         for name, step in (
@@ -154,7 +183,6 @@ class _Batch:
             dropped[name] = self._each(before["owner"]) - self._each(rows["owner"])
         del dropped["breaches"]  # they are rejected, as the malformed are
         dropped["published"] = self._each(rows["owner"])
-        dropped["fetched"] = self._each(self._owners)
         for owner, tally in enumerate(self.tallies):
             tally.counts.update({name: int(numbers[owner]) for name, numbers in dropped.items()})
         for number in self._forgotten.keys() & self._reasons.keys():
@@ -216,7 +244,7 @@ class _Batch:
         seen: set[tuple[int, str]] = set()
         repeated = []
         for number in sorted(self._reasons):
-            post = decoded(self.posts[number])
+            post = decoded(self._sent(number))
             if isinstance(post, dict) and isinstance(post.get("id"), str):
                 name = self._owners[number], post["id"]
                 repeated += [number] if name in seen else []
@@ -229,7 +257,11 @@ class _Batch:
 
     def _rejected(self, number: int) -> dict[str, Any]:
         username = self.tallies[self._owners[number]].username
-        return {"username": username, "reason": self._reasons[number], "post": decoded(self.posts[number])}
+        return {"username": username, "reason": self._reasons[number], "post": decoded(self._sent(number))}
+
+
+def _author(post: Any) -> Any:
+    return post.author_id if isinstance(post, Post) else post.get("author_id")
 
 
 # One post
@@ -250,6 +282,8 @@ RECORD = (
     "original_tweet_id",
     "possibly_sensitive",
 )
+NONE: list[str] = []
+"""Of whatever a post has none: one list for all, or the garbage collector would look through each."""
 
 
 def record(post: Post) -> tuple[tuple[Any, ...], str | None]:
@@ -263,10 +297,10 @@ def record(post: Post) -> tuple[tuple[Any, ...], str | None]:
         *(post.public_metrics or Metrics()).counts,
         post.lang,
         bool(post.references) and any(reference.type == "quoted" for reference in post.references),
-        [hashtag.tag for hashtag in entities.hashtags or ()],
-        [mention.username for mention in entities.mentions or ()],
-        [cashtag.tag for cashtag in entities.cashtags or ()],
-        urls,
+        [hashtag.tag for hashtag in entities.hashtags] if entities.hashtags else NONE,
+        [mention.username for mention in entities.mentions] if entities.mentions else NONE,
+        [cashtag.tag for cashtag in entities.cashtags] if entities.cashtags else NONE,
+        urls or NONE,
         post.author_id,
         post.conversation_id,
         post.original_id,
@@ -279,25 +313,28 @@ def record(post: Post) -> tuple[tuple[Any, ...], str | None]:
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)"
 """What X sends; pandas would also take `now`, and read a day without a time as its midnight."""
-ABOUT = ("owner", "own_id", "username", "captured_at")
+READ = ("post", "owner", "own_id", "username", "captured_at", *RECORD)
+"""What is known of a post: its number and its account's, that one's id and name, when it came, and RECORD."""
 
 
-def typed(rows: pd.DataFrame) -> pd.DataFrame:
-    """The contract's types; a creation time that is none becomes missing."""
-    created_at = rows["created_at"].astype("string")
-    rows = rows.assign(
-        owner=rows["owner"].astype("int64"),
-        created_at=pd.to_datetime(
-            created_at.where(created_at.str.fullmatch(TIME)), format="ISO8601", utc=True, errors="coerce"
-        ),
-        captured_at=pd.to_datetime(rows["captured_at"], utc=True),
-        is_edited=rows["original_tweet_id"] != rows["tweet_id"],
-        url="https://x.com/"
-        + rows["username"].astype("string")
-        + "/status/"
-        + rows["tweet_id"].astype("string"),
+def typed(cells: Mapping[str, list[Any]]) -> pd.DataFrame:
+    """The columns of READ with the contract's types; a creation time that is none becomes missing."""
+    read = {
+        column.name: column.kind.array(cells[column.name])
+        for column in contract.COLUMNS
+        if column.name in READ and column.name != "created_at"
+    }
+    owner, own_id = np.array(cells["owner"], "int64"), STRING.array(cells["own_id"])
+    rows = pd.DataFrame({"owner": owner, "own_id": own_id, **read}, index=cells["post"])
+    created_at = pd.Series(STRING.array(cells["created_at"]), rows.index)
+    moments = pd.to_datetime(
+        created_at.where(created_at.str.fullmatch(TIME)), format="ISO8601", utc=True, errors="coerce"
     )
-    return rows.astype({column.name: column.kind.pandas for column in contract.COLUMNS})
+    return rows.assign(
+        created_at=moments.astype(MOMENT.pandas),
+        is_edited=(rows["original_tweet_id"] != rows["tweet_id"]).astype(BOOLEAN.pandas),
+        url="https://x.com/" + rows["username"] + "/status/" + rows["tweet_id"],
+    )
 
 
 def within(rows: pd.DataFrame, day: Day) -> pd.DataFrame:
@@ -307,9 +344,10 @@ def within(rows: pd.DataFrame, day: Day) -> pd.DataFrame:
 
 def latest_versions(rows: pd.DataFrame) -> pd.DataFrame:
     """Each post once, as its latest edit, in order: every version comes as a post of its own."""
-    ordered = rows.sort_values(["owner", "created_at", "tweet_id"], kind="stable")
+    keys = rows[["owner", "created_at", "tweet_id", "original_tweet_id"]]
+    ordered = keys.sort_values(["owner", "created_at", "tweet_id"], kind="stable")
     once = ordered.drop_duplicates(["owner", "tweet_id"], keep="last")
-    return once.drop_duplicates(["owner", "original_tweet_id"], keep="last")
+    return rows.loc[once.drop_duplicates(["owner", "original_tweet_id"], keep="last").index]
 
 
 def latest_posts(rows: pd.DataFrame, limits: Sequence[int]) -> pd.DataFrame:

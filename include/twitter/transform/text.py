@@ -51,6 +51,10 @@ def placed(text: str, links: Collection[Link]) -> tuple[list[Place], bool]:
 
     X has been seen to repeat a link and to miscount; then each is known by its own text.
     """
+    if len(links) == 1 == text.count(SHORT):
+        (link,) = links
+        if text[link.start : link.end] == link.url:
+            return [(link.start, link.end, link)], False
     said = {link.start: link for link in links if text[link.start : link.end] == link.url}
     if len(said) == len(links) == text.count(SHORT):
         return [(start, said[start].end, said[start]) for start in sorted(said)], False

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from include.twitter.transform.post import Malformed, parsed
-from tests.include.invented import in_post_words, link, post
+from include.twitter.transform.post import Malformed, all_of, parsed
+from tests.include.invented import METRICS, answer, in_post_words, link, post
 from tests.include.recorded import recorded_pages
 
 ROOT = Path(__file__).parents[3]
@@ -21,6 +21,18 @@ def test_a_post_needs_an_id_a_text_a_time_an_author_and_nothing_else_to_be_read(
     bare = parsed({"id": "1", "text": "", "created_at": "2026-11-18T09:01:00.000Z", "author_id": "42"})
     assert (bare.note, len(bare.references), bare.public_metrics, bare.lang) == (None, 0, None, None)
     assert bare.original_id == "1"
+
+
+def test_the_posts_of_a_page_are_decoded_at_once_unless_one_is_odd_or_new_in_form():
+    sound = [post(1, source="a field that nobody reads"), in_post_words(post(2))]
+    assert [found.id for found in all_of(answer(*sound).content)] == [each["id"] for each in sound]
+    for odd in (
+        {"views": 1},
+        {"public_metrics": METRICS | {"views": 1}},
+        {"lang": 1},
+        {"text": "\ud83d"},
+    ):
+        assert all_of(answer(*sound, post(3, **odd)).content) == []
 
 
 def test_the_note_the_references_and_the_first_version_are_read_in_both_vocabularies():

@@ -327,6 +327,16 @@ def balances(batches: list[refine.Refined]) -> dict[str, Counter[str]]:
 
 @examples(40)
 @given(walks(), st.sampled_from([0, 0, 1, 2]))
+def test_posts_that_are_decoded_one_by_one_come_out_as_those_of_a_page_at_once(walked, limit):
+    at_once = refined([walk.source for walk in walked], limit)
+    for case in (case for walk in walked for _, page in walk.pages for case in page):
+        case.sent["new"] = "a field that nobody knows"
+    one_by_one = refined([walk.source for walk in walked], limit)
+    assert (contents(one_by_one), balances(one_by_one)) == (contents(at_once), balances(at_once))
+
+
+@examples(40)
+@given(walks(), st.sampled_from([0, 0, 1, 2]))
 def test_every_reader_of_both_files_gives_the_rows_that_were_posted(walked, limit):
     batches = refined([walk.source for walk in walked], limit)
     rows = [row for walk in walked for row in told(walk, limit)[0]]
