@@ -68,12 +68,13 @@ postgres() {
 }
 
 install_airflow() {
-  local venv=$release/.venv lock=$release/deploy/host/requirements.lock
+  local venv=$release/.venv lock=$release/requirements.lock
   [ ! -e "$venv/.installed" ] || return 0
   python3 -m venv --clear "$venv"
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
     --requirement <(awk '/^uv==/ { found = 1 } found && /^ *#/ { exit } found' "$lock")
-  HOME=/root "$venv/bin/uv" pip sync --quiet --python "$venv/bin/python" --require-hashes --compile-bytecode "$lock"
+  HOME=/root "$venv/bin/uv" pip sync --quiet --python "$venv/bin/python" --require-hashes --compile-bytecode \
+    "$lock" "$release/deploy/host/requirements.lock"
   touch "$venv/.installed"
 }
 

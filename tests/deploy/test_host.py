@@ -40,7 +40,7 @@ pytestmark = [
 
 UNITS = [f"airflow@{name}.service" for name in ("api-server", "scheduler", "dag-processor", "triggerer")]
 SECRETS = ("/etc/twitter/keys.env", "/etc/twitter/admin-password")
-LOCK = "deploy/host/requirements.lock"
+LOCK = "requirements.lock"
 KNOWN_SETTINGS = """
 import json
 from airflow.configuration import conf
