@@ -34,9 +34,10 @@ TEMPLATE = Path(__file__).with_name("template.yaml")
 RELEASE = "releases/current.tar.gz"
 DEBIAN = "/aws/service/debian/release/13/latest/amd64"
 KINDS = {"AIRFLOW_CONN_": "connections", "AIRFLOW_VAR_": "variables"}
-INSTALL = """systemctl reset-failed twitter-release
-systemctl start twitter-release || failed=1
-journalctl --unit twitter-release --lines 30 --output cat
+INSTALL = """touch /run/twitter-release.again
+systemctl reset-failed twitter-release
+systemctl start twitter-release 2>/dev/null || failed=1
+journalctl --lines 60 --output cat _SYSTEMD_UNIT=twitter-release.service
 exit ${failed:-0}"""
 # What no change may end: what that would mean, and what to do.
 GUARDED = {
@@ -342,7 +343,7 @@ def install(ssm: Any, host: str, seconds: float = 5) -> None:
         ) from None
     if said["Status"] != "Success":
         raise CannotDo(
-            f"the host did not install it ({said['Status']}); which version runs now, it says itself:\n"
+            f"the host did not install it ({said['Status']}); what runs now, its last line says:\n"
             f"{said['StandardOutputContent']}{said['StandardErrorContent']}"
         )
 
