@@ -1,7 +1,7 @@
 # Bare `make` lists the targets.
 .DEFAULT_GOAL := help
 .PHONY: help run up test check test-stackless lint format docs pictures versions audit image deploy secrets connect password upgrade teardown forget \
-	test-deploy test-hands lock raise clean
+	test-deploy test-wide test-hands lock raise clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -69,6 +69,7 @@ lock: $(INSTALLED) ## Resolve the lock files anew from requirements.txt and pypr
 	$(COMPILE) requirements.txt --group airflow -o requirements.lock
 	$(ADD) --group dev -o local/dev.lock
 	$(ADD) --group host -c local/dev.lock -o deploy/host/requirements.lock
+	$(ADD) --group wide -c local/dev.lock -c deploy/host/requirements.lock -o local/wide.lock
 	$(COMPILE) --group ministack -o local/ministack.lock
 	$(COMPILE) --group tools -o local/tools.lock
 	$(COMPILE) --group datacontract -o local/datacontract.lock
@@ -104,6 +105,9 @@ forget: $(INSTALLED) ## Remove posts for good: POST="1859287304958390272 …", H
 test-deploy: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Rehearse the deployment without AWS: role, policies, host, image
 	$(BIN)/python -m pytest tests/deploy -m "" $(ARGS)
 
+test-wide: $(INSTALLED) $(MINISTACK_INSTALLED) .local/wide/.installed ## Land a month over two Celery workers, one of which is lost: minutes
+	$(BIN)/python -m pytest tests/wide -m "" $(ARGS)
+
 image: ## Build the image of the Dockerfile with what is at hand, and list the DAG inside it
 	@local/image/image.sh build
 	@local/image/image.sh list
@@ -127,8 +131,9 @@ $(INSTALLED): requirements.lock local/dev.lock
 	@$(SYNC) --python $(BIN)/python $^
 	@touch $@
 
-# Environments of their own: each pins what another version of is needed beside it, such as botocore. One that only adds
-# to requirements.lock says so: `.local/NAME/.installed: requirements.lock`.
+# Environments of their own: each pins what another version of is needed beside it, such as botocore. One that adds to
+# requirements.lock says so: then both are installed.
+.local/wide/.installed: requirements.lock
 .local/%/.installed: local/%.lock | $(INSTALLED)
 	@echo "Installing $^ into .local/$* (once)"
 	@mkdir -p .local

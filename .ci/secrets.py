@@ -33,7 +33,13 @@ IN_TESTS = re.compile(
 
 IN_THE_RECORDS = re.compile(r"[0-9a-f]{64}|[0-9a-f]{32}")
 """The example's SHA-256 and tags."""
-PLACES = {"tests/": IN_TESTS, "docs/records.md": IN_THE_RECORDS}
+IN_HELMS_VALUES = re.compile(r"twitter-(airflow|workers)|broker-url|result-backend")
+"""The names of Secrets and of what is in them."""
+PLACES = {
+    "tests/": IN_TESTS,
+    "docs/records.md": IN_THE_RECORDS,
+    "deploy/wide/helm-values.yaml": IN_HELMS_VALUES,
+}
 
 
 def is_no_secret(filename: str, secret: str) -> bool:

@@ -48,7 +48,7 @@ def main() -> int:
     missed = []
 
     def timed(stage: str, accounts: int, x_ms: int, s3_ms: int, work: Any, *args: Any) -> Any:
-        x.order("latency", {"ms": x_ms})
+        x.latency(x_ms)
         x.forget()
         began = monotonic()
         done = work(*args)
@@ -78,7 +78,7 @@ def main() -> int:
             timed(f"extract, {label}", 100, latency, 0, extract, run("hundred"))
         x.delete("twitter_raw/")
         put(handles=",".join(f"posts_30_n{number}" for number in range(500)))
-        x.order("faults", [{"match": "/counts/", "status": 503}])
+        x.order({"match": "/counts/", "status": 503})
         with suppress(AirflowRescheduleException):
             extract(run("many"))
         with slow_s3(0.025):

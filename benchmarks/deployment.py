@@ -7,55 +7,23 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
-
 from local import x_api
 from local.stack import Stack
+from tests.hands import Bucket, X
 
 
-class StandIns:
+class StandIns(X, Bucket):
     """The stand-ins' controls: X's clock, faults and log, and the bucket as its owner sees it."""
 
     def __init__(self, stack: Stack) -> None:
-        url = f"http://127.0.0.1:{stack.x_port}/_control"
-        self._http = httpx.Client(base_url=url, trust_env=False, timeout=60)
-        self._s3, self._bucket = stack.root.client("s3", stack.aws), stack.bucket
-
-    def order(self, name: str, value: Any) -> None:
-        self._http.put(f"/{name}", json=value).raise_for_status()
-
-    def clock(self, now: datetime) -> None:
-        self.order("clock", {"now": now.isoformat()})
-
-    def requests(self) -> list[dict[str, Any]]:
-        return self._http.get("/requests").raise_for_status().json()
-
-    def forget(self) -> None:
-        self._http.delete("/requests").raise_for_status()
-
-    def keys(self, prefix: str) -> list[str]:
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
-        return [item["Key"] for page in pages for item in page.get("Contents", [])]
-
-    def delete(self, prefix: str) -> None:
-        for key in self.keys(prefix):
-            self._s3.delete_object(Bucket=self._bucket, Key=key)
-
-    def write(self, key: str, value: Any) -> None:
-        self._s3.put_object(Bucket=self._bucket, Key=key, Body=json.dumps(value).encode())
-
-    def read(self, key: str) -> bytes:
-        return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-
-    def json(self, key: str) -> Any:
-        return json.loads(self.read(key))
+        X.__init__(self, stack)
+        Bucket.__init__(self, stack)
 
 
 def put(**variables: Any) -> None:

@@ -7,8 +7,6 @@ account; one `extract` is killed with pages in flight. Stages of landed days are
 over the bucket, an account is added to landed days, one of them older than a week, and the limit is raised.
 """
 
-import gzip
-import json
 import sys
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
@@ -20,14 +18,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.deployment import StandIns, deployed, put
+from tests.hands import MILLS, charges
 
 HANDLES = (
     "acme_press, orbital_news, quiet_garden, posts_60_a, posts_120_b, "
     "posts_95_c, posts_12_d, posts_3_e, the_baker, the_miller"
 )
 FIRST, DAYS = date(2026, 11, 1), 30
-MILLS = {"posts": 5, "users": 10, "counts/recent": 5, "counts/all": 10}
-"""What the stand-in bills: for each post and user, and for a count."""
 GOAL = 1.06
 UNASKED = {"earlier versions of edited posts", "posts of another day"}
 """What X sends beside the posts that were asked for: how much, is the stand-in's invention."""
@@ -74,12 +71,12 @@ class Month:
     def day(self, number: int) -> None:
         """Land a day, then do what is done after it to others."""
         self._now = _day(number).end + timedelta(hours=2)
-        self.x.order("faults", BAD_DAYS.get(number, []))
+        self.x.order(*BAD_DAYS.get(number, []))
         if number == KILLED:
             self._kill(number)
         self._extract(number)
         self._refine(number)
-        self.x.order("faults", [])
+        self.x.order()
         for what, numbers in LATER.get(number, []):
             put(**CHANGED.get(what, {}))
             before = len(self.x.requests())
@@ -126,7 +123,7 @@ class Month:
     def _kill(self, number: int) -> None:
         """Kill a day's `extract` with pages in flight."""
         self.x.clock(self._now)
-        self.x.order("latency", {"ms": 200})
+        self.x.latency(200)
         enough = len(self.x.requests()) + SERVED_BEFORE_THE_KILL
         process = get_context("spawn").Process(target=extract_alone, args=(number, self._now))
         process.start()
@@ -135,7 +132,7 @@ class Month:
         process.kill()
         process.join()
         sleep(1)  # X serves what is in flight
-        self.x.order("latency", {"ms": 0})
+        self.x.latency(0)
         self.happened["kill of extract"] += 1
         self._now += timedelta(minutes=5)
 
@@ -167,20 +164,15 @@ def bill(x: StandIns) -> list[tuple[str, str, int]]:
     """What X has served: the request, as what it is billed, and for how many."""
     lines = []
     for request in x.requests():
-        kind = next(
-            (kind for kind in ("counts/recent", "counts/all") if request["path"].endswith(kind)), None
-        )
-        number = 1 if kind else request["users"] + request["posts"]
-        kind = kind or ("users" if request["users"] else "posts")
-        if request["status"] == 200:
-            lines.append((_name(request["path"], request["query"]), kind, number))
+        name = _name(request["path"], request["query"])
+        lines += [(name, kind, number) for kind, number in charges(request).items()]
     return lines
 
 
 def staged(x: StandIns) -> dict[str, dict[str, Any]]:
     """The raw answers by key."""
     keys = [key for key in x.keys("twitter_raw/") if key.endswith(".gz")]
-    return {key: json.loads(gzip.decompress(x.read(key))) for key in keys}
+    return {key: x.json(key) for key in keys}
 
 
 def _name(path: str, params: dict[str, str]) -> str:
@@ -209,8 +201,8 @@ def explained(x: StandIns) -> tuple[int, list[tuple[str, int, int]]]:
     twice = sum(len(ids) - len(set(ids)) for ids in came)
     return became["published"], [
         ("users looked up", billed["users"], MILLS["users"]),
-        ("counts", billed["counts/recent"], MILLS["counts/recent"]),
-        ("counts of the archive", billed["counts/all"], MILLS["counts/all"]),
+        ("counts", billed["counts"], MILLS["counts"]),
+        ("counts of the archive", billed["archive_counts"], MILLS["archive_counts"]),
         ("earlier versions of edited posts", became["duplicates"] - twice, MILLS["posts"]),
         ("posts that came twice", twice, MILLS["posts"]),
         ("posts of another day", became["outside"], MILLS["posts"]),

@@ -66,6 +66,7 @@ from datetime import timedelta
 
 from airflow.sdk import Asset, Param, dag, task
 
+from include.twitter.priority import BackfillsLast
 from include.twitter.retry import EVERY_TASK
 from include.twitter.timetable import Days
 
@@ -108,7 +109,7 @@ DAYS = Asset("twitter_days")
             description="Set by twitter_plan: whose look-up and counts serve the day. Leave it empty.",
         ),
     },
-    default_args=EVERY_TASK,
+    default_args=EVERY_TASK | {"weight_rule": BackfillsLast()},
 )
 def twitter():
     @task(max_active_tis_per_dag=1, execution_timeout=timedelta(hours=3))

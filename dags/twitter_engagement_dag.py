@@ -40,6 +40,7 @@ from datetime import timedelta
 
 from airflow.sdk import Param, dag, task
 
+from include.twitter.priority import BackfillsLast
 from include.twitter.retry import EVERY_TASK
 from include.twitter.timetable import Days
 
@@ -60,7 +61,7 @@ from include.twitter.timetable import Days
             description="The day before the evening on which posts were due, for example 2026-11-18.",
         ),
     },
-    default_args=EVERY_TASK,
+    default_args=EVERY_TASK | {"weight_rule": BackfillsLast()},
 )
 def twitter_engagement():
     @task(max_active_tis_per_dag=1, execution_timeout=timedelta(hours=3))

@@ -1,6 +1,7 @@
 """The few REST calls that the local stack makes to its Airflow."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -55,12 +56,16 @@ class Airflow:
     def answers(self) -> bool:
         return self._http.get("/monitor/health").is_success
 
-    def healthy_since(self, moment: datetime) -> bool:
+    def answers_tasks(self) -> bool:
+        """Whether the API for tasks is there: the first request makes its versions, which takes seconds."""
+        return self._http.get(self._http.base_url.join("/execution/health")).is_success
+
+    def healthy_since(self, moment: datetime, components: Iterable[str]) -> bool:
         """Whether each component has been heard of after `moment`; older heartbeats are another stack's."""
-        health = self._call("GET", "/monitor/health")
+        health = self.call("GET", "/monitor/health")
         return health["metadatabase"]["status"] == "healthy" and all(
             (heard := _moment(health[name][f"latest_{name}_heartbeat"])) and heard >= moment
-            for name in ("scheduler", "dag_processor", "triggerer")
+            for name in components
         )
 
     def knows_the_dag(self) -> bool:
@@ -72,7 +77,7 @@ class Airflow:
 
     def import_error_since(self, moment: datetime) -> str | None:
         """What a DAG file fails with, if one does."""
-        for error in self._call("GET", "/importErrors")["import_errors"]:
+        for error in self.call("GET", "/importErrors")["import_errors"]:
             if (_moment(error["timestamp"]) or moment) >= moment:
                 return f"{error['filename']} cannot be imported:\n{error['stack_trace'].strip()}"
         return None
@@ -83,56 +88,67 @@ class Airflow:
 
     def add_variables(self, variables: dict[str, dict[str, str]]) -> None:
         """Creates Variables; one that exists keeps the value that somebody gave it."""
-        there = {
-            found["key"] for found in self._call("GET", "/variables", params={"limit": 100})["variables"]
-        }
+        there = {found["key"] for found in self.call("GET", "/variables", params={"limit": 100})["variables"]}
         for name in variables.keys() - there:
-            self._call("POST", "/variables", json={"key": name, **variables[name]})
+            self.call("POST", "/variables", json={"key": name, **variables[name]})
 
     def put_connection(self, name: str, **fields: Any) -> None:
         """Creates a Connection, or replaces it."""
         body = {"connection_id": name} | fields
         if self._http.get(f"/connections/{name}").is_success:
-            self._call("PATCH", f"/connections/{name}", json=body)
+            self.call("PATCH", f"/connections/{name}", json=body)
         else:
-            self._call("POST", "/connections", json=body)
+            self.call("POST", "/connections", json=body)
+
+    def unpause(self, dag: str = DAG) -> None:
+        self.call("PATCH", f"/dags/{dag}", params={"update_mask": "is_paused"}, json={"is_paused": False})
+
+    def backfill(self, first: str, last: str, **more: Any) -> None:
+        """Starts the runs of all days from the first to the last, landed ones too."""
+        days = {"from_date": f"{first}T00:00:00Z", "to_date": f"{last}T00:00:00Z"}
+        asked = {"dag_id": DAG, "reprocess_behavior": "completed"} | days | more
+        self.call("POST", "/backfills", json=asked)
+
+    def runs(self) -> list[dict[str, Any]]:
+        return self.call("GET", f"/dags/{DAG}/dagRuns", params={"limit": 1000})["dag_runs"]
 
     def run_day(self, day: str) -> str:
         """Triggers the run that is named by the day, or clears it, so that it goes through again."""
-        self._call("PATCH", f"/dags/{DAG}", params={"update_mask": "is_paused"}, json={"is_paused": False})
+        self.unpause()
         run = f"manual__{day}"
         try:
             asked = {"dag_run_id": run, "logical_date": None, "conf": {"day": day}}
-            self._call("POST", f"/dags/{DAG}/dagRuns", json=asked)
+            self.call("POST", f"/dags/{DAG}/dagRuns", json=asked)
         except AirflowHasIt:
-            self._call("POST", f"/dags/{DAG}/dagRuns/{run}/clear", json={"dry_run": False})
+            self.call("POST", f"/dags/{DAG}/dagRuns/{run}/clear", json={"dry_run": False})
         return run
 
     def run_state(self, run: str) -> str:
-        return self._call("GET", f"/dags/{DAG}/dagRuns/{run}")["state"]
+        return self.call("GET", f"/dags/{DAG}/dagRuns/{run}")["state"]
 
     def stages(self, run: str) -> list[Stage]:
-        found = self._call("GET", f"/dags/{DAG}/dagRuns/{run}/taskInstances")["task_instances"]
+        found = self.call("GET", f"/dags/{DAG}/dagRuns/{run}/taskInstances")["task_instances"]
         return [Stage.read(instance) for instance in found]
 
     def error_of(self, run: str, stage: Stage) -> str:
         """The message that the stage's last try failed with."""
-        return _error(self._log(run, stage)) or "its log holds no error; the worker may have been killed"
+        return _error(self.log_of(run, stage)) or "its log holds no error; the worker may have been killed"
 
     def why_it_waits(self, run: str, stage: Stage) -> str | None:
         """What the log says of a stage that comes back: its error, or the line that names the time."""
-        events = self._log(run, stage)
+        events = self.log_of(run, stage)
         if stage.state == "up_for_retry":
             return _error(events)
         tells = ("include.twitter.run", "include.twitter.retry")
         said = [event["event"] for event in events if event.get("logger") in tells]
         return said[-1] if said else None
 
-    def _log(self, run: str, stage: Stage) -> list[dict[str, Any]]:
+    def log_of(self, run: str, stage: Stage) -> list[dict[str, Any]]:
+        """The log of the stage's last try, an event a line."""
         path = f"/dags/{DAG}/dagRuns/{run}/taskInstances/{stage.name}/logs/{stage.attempt}"
-        return self._call("GET", path, headers={"Accept": "application/json"})["content"]
+        return self.call("GET", path, headers={"Accept": "application/json"})["content"]
 
-    def _call(self, method: str, path: str, **request: Any) -> Any:
+    def call(self, method: str, path: str, **request: Any) -> Any:
         answer = self._http.request(method, path, **request)
         if answer.is_error:
             refusal = AirflowHasIt if answer.status_code == 409 else AirflowRefused

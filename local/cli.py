@@ -111,7 +111,7 @@ def _at_hand() -> Iterator[Running]:
     with ExitStack() as closing:
         stack: Running
         try:
-            stack = closing.enter_context(_running(None))
+            stack = closing.enter_context(_running(None, with_triggerer=False))
         except AlreadyRunning as found:
             out.print(f"on the stack that runs already: {found.address.url}", style="dim")
             stack = closing.enter_context(Neighbour(found.address))
@@ -119,8 +119,8 @@ def _at_hand() -> Iterator[Running]:
 
 
 @contextmanager
-def _running(port: int | None) -> Iterator[Stack]:
-    stack = Stack(port=port)
+def _running(port: int | None, with_triggerer: bool = True) -> Iterator[Stack]:
+    stack = Stack(port=port, with_triggerer=with_triggerer)
     begun = time.monotonic()
     try:
         _start(stack)

@@ -100,10 +100,14 @@ def airflow_settings(state: Path, port: int, dags: Path, caller: Mapping[str, st
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS": "local.sqlite.CONNECT",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS_ASYNC": "local.sqlite.CONNECT",
+        # The stack migrates it, and each component would spend a second on asking.
+        "AIRFLOW__DATABASE__CHECK_MIGRATIONS": "False",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
         # The schedule starts nothing: a laptop buys a day when somebody asks for it.
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
+        # A stage begins when the one before has ended, not up to a second later.
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
         # A killed task supervisor is noticed within a quarter of a minute.
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "5",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",

@@ -112,8 +112,12 @@ class AlreadyRunning(LocalStackError):
 class Stack(Running):
     """The local stack of one state directory. `port` is the UI's, None any free one.
 
-    Without Airflow it is the stand-ins alone; with `tls`, AWS speaks TLS and refuses plain http.
+    Without Airflow it is the stand-ins alone; without the triggerer `twitter` runs, not all of the others;
+    with `tls`, AWS speaks TLS and refuses plain http.
     """
+
+    python = executable
+    """What runs Airflow; the stand-ins run with this one."""
 
     def __init__(
         self,
@@ -123,6 +127,7 @@ class Stack(Running):
         env_file: Path = ENV_FILE,
         caller: Mapping[str, str] = os.environ,
         with_airflow: bool = True,
+        with_triggerer: bool = True,
         tls: bool = False,
     ) -> None:
         super().__init__(state, env_file, caller)
@@ -130,6 +135,7 @@ class Stack(Running):
         self.port = port
         self.dags = dags
         self._with_airflow = with_airflow
+        self._with_triggerer = with_triggerer
         self.certificate = aws.certificate(self.state) if tls else None
         self._lock: IO[str] | None = None
         self._closing = ExitStack()
@@ -203,6 +209,10 @@ class Stack(Running):
     def bucket(self) -> str:
         given = self.env_file.get("AIRFLOW_VAR_TWITTER_BUCKET")
         return given or (super().bucket if self._with_airflow else aws.BUCKET)
+
+    @property
+    def _airflow(self) -> list[str]:
+        return [self.python, "-m", "local.component"]
 
     # Starting
 
@@ -279,7 +289,7 @@ class Stack(Running):
         wanted = version("apache-airflow-core")
         if database.exists() and stamp.exists() and stamp.read_text() == wanted:
             return
-        migration = self._component("migrate", [*_AIRFLOW, "db", "migrate"], self.environment)
+        migration = self._component("migrate", [*self._airflow, "db", "migrate"], self.environment)
         try:
             migration.start()
             self.until("the metadata database is migrated", lambda: migration.exit_code is not None)
@@ -291,11 +301,11 @@ class Stack(Running):
 
     def _start_airflow(self) -> None:
         self._started = datetime.now(UTC)
-        self._launch(self._servers, "api-server", [*_AIRFLOW, "api-server"], self.environment)
-        self._launch(self._workers, "dag-processor", [*_AIRFLOW, "dag-processor"], self.environment)
-        for name in ("scheduler", "triggerer"):
+        self._launch(self._servers, "api-server", [*self._airflow, "api-server"], self.environment)
+        self._launch(self._workers, "dag-processor", [*self._airflow, "dag-processor"], self.environment)
+        for name in ("scheduler", "triggerer") if self._with_triggerer else ("scheduler",):
             # Their log servers would listen on every interface.
-            self._launch(self._workers, name, [*_AIRFLOW, name, "--skip-serve-logs"], self.environment)
+            self._launch(self._workers, name, [*self._airflow, name, "--skip-serve-logs"], self.environment)
 
     def _launch(self, group: list[Component], name: str, command: list[str], env: Mapping[str, str]) -> None:
         component = self._component(name, command, env)
@@ -313,7 +323,11 @@ class Stack(Running):
             return
         self.until("Airflow's API answers", self.airflow.answers)
         self._seed()
-        self.until("Airflow's components are healthy", lambda: self.airflow.healthy_since(self._started))
+        self.until("Airflow's API answers tasks", self.airflow.answers_tasks)
+        beating = {component.name.replace("-", "_") for component in self._workers}
+        self.until(
+            "Airflow's components are healthy", lambda: self.airflow.healthy_since(self._started, beating)
+        )
         self.until(f"the DAG {DAG} is known", self._dag_is_known)
 
     def _dag_is_known(self) -> bool:
@@ -361,9 +375,6 @@ class Stack(Running):
                 if process.environ().get(MARK) == str(self.state) and process.pid != os.getpid():
                     found.append(process)
         return found
-
-
-_AIRFLOW = [executable, "-m", "airflow"]
 
 
 def _group(process: psutil.Process) -> int | None:

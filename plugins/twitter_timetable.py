@@ -1,10 +1,12 @@
-"""Makes the schedule of the DAGs known to every part of Airflow; without it they cannot be loaded."""
+"""Makes the DAGs' schedule and priority known to every part of Airflow; without it they cannot be loaded."""
 
 from airflow.plugins_manager import AirflowPlugin
 
+from include.twitter.priority import BackfillsLast
 from include.twitter.timetable import Days
 
 
 class TwitterTimetable(AirflowPlugin):
     name = "twitter_timetable"
     timetables = [Days]  # noqa: RUF012 - as Airflow declares it
+    priority_weight_strategies = [BackfillsLast]  # noqa: RUF012

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "include" / "twitter"
 
 GROUND = {"answer", "day", "errors", "forgotten", "records", "usage"}
-EDGES = {"alert", "days", "lake", "retry", "roster", "run", "settings", "timetable", "watch"}
+EDGES = {"alert", "days", "lake", "priority", "retry", "roster", "run", "settings", "timetable", "watch"}
 BOXES = {"extract", "transform", "load"}
 ABOVE = {
     "plan": {"extract"},

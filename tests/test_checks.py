@@ -7,13 +7,13 @@ import re
 import string
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
 
 pytestmark = pytest.mark.slow
 
@@ -86,26 +86,17 @@ def database(vulnerable: str = "") -> Iterator[tuple[str, list[str]]]:
     """A database that speaks OSV's protocol and knows one package, if any; what it was asked."""
     asked = []
 
-    class Answers(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            name = query["package"]["name"]
-            asked.append(f"{name}=={query['version']}")
-            affected = {"package": {"name": name, "ecosystem": "PyPI"}, "ranges": []}
-            known = {"vulns": [{"id": "PYSEC-1", "summary": "it leaks", "affected": [affected]}]}
-            body = json.dumps(known if name == vulnerable else {}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(request: Request) -> Response:
+        query = json.loads(request.get_data())
+        name = query["package"]["name"]
+        asked.append(f"{name}=={query['version']}")
+        affected = {"package": {"name": name, "ecosystem": "PyPI"}, "ranges": []}
+        known = {"vulns": [{"id": "PYSEC-1", "summary": "it leaks", "affected": [affected]}]}
+        return Response(json.dumps(known if name == vulnerable else {}))
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", asked
-        server.shutdown()
+    with HTTPServer(threaded=True) as server:
+        server.expect_request(re.compile("")).respond_with_handler(answer)
+        yield server.url_for("").rstrip("/"), asked
 
 
 def audit(url: str, **environment: str) -> subprocess.CompletedProcess[str]:

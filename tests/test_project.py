@@ -48,6 +48,7 @@ def test_the_image_has_a_python_that_make_versions_tests():
         ("ministack", "local/ministack.lock"),
         ("tools", "local/tools.lock"),
         ("datacontract", "local/datacontract.lock"),
+        ("wide", "requirements.lock local/wide.lock"),
     ],
 )
 def test_the_locks_hold_what_pyproject_names(group, locks):
@@ -63,7 +64,7 @@ def everywhere(lock):
     return set(re.findall(r"^(\S+)==\S+ \\\\$", (ROOT / lock).read_text(), re.MULTILINE))
 
 
-@pytest.mark.parametrize("addition", ["local/dev.lock", "deploy/host/requirements.lock"])
+@pytest.mark.parametrize("addition", ["local/dev.lock", "local/wide.lock", "deploy/host/requirements.lock"])
 def test_an_addition_agrees_with_the_lock_and_names_nothing_of_it_again(addition):
     ours, base = (pins((ROOT / lock).read_text()) for lock in (addition, "requirements.lock"))
     names = {pin.split("==")[0] for pin in base}

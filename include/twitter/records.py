@@ -74,6 +74,12 @@ class Asked(Struct, frozen=True):
         """The lowest limit of these accounts; 0 where none has one."""
         return min(filter(None, map(self.limit_of, handles)), default=0)
 
+    def is_met_by(self, line: AccountRead | None) -> bool:
+        """Whether nothing is missing of an account. What decides whether a page is asked for."""
+        if line is None or line.outcome == "unavailable" or (self.threads and not line.threads):
+            return False
+        return line.outcome == "complete" or 0 < self.limit_of(line.username) <= line.limit
+
 
 class AccountRead(Struct, kw_only=True):
     """How far the reading of one account's day came."""

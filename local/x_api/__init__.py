@@ -2,7 +2,7 @@
 
     python -m local.x_api --port 8010 --log .local/x_api.jsonl
 
-The credentials below are the ones it accepts unless `X_API_CONSUMER_KEY` and its kin say otherwise.
+The credentials below are the ones that it accepts.
 """
 
 # ruff: noqa: S105 - invented, for this server alone

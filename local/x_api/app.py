@@ -5,15 +5,15 @@ Controls, for loopback only and without credentials:
     GET /_control/health
     GET /_control/requests?since=N   the log from entry N on; DELETE empties it, but not the file
     GET /_control/open               how many requests are being answered
-    GET /_control/faults             what is still ordered; PUT replaces, POST appends, DELETE clears
+    GET /_control/faults             what is still ordered; PUT replaces it
     PUT /_control/latency            {"ms": 200}
     PUT /_control/rate_limit         {"limit": 5, "window": 2, "match": "/tweets"}; DELETE ends it
-    PUT /_control/owners             {"acme_press": "posts_5_b"}: the handle is that account's; DELETE ends it
+    PUT /_control/owners             {"acme_press": "posts_5_b"}: the handle is that account's
     PUT /_control/usage              {"2026-11-18": 700}: posts that X has counted so far, by UTC day
     PUT /_control/jobs               {"polls": 2, "ends": ["failed"]}: how the next end; DELETE: none is there
-    PUT /_control/posts              {"1990…": "deleted"}: or protected, suspended, withheld; DELETE ends it
+    PUT /_control/posts              {"1990…": "deleted"}: or protected, suspended, withheld
     GET /_control/bill               the posts charged, by the UTC day: each once in it; DELETE empties it
-    PUT /_control/clock              {"now": "2026-11-19T02:00:00+00:00"} stops it there; DELETE lets it go
+    PUT /_control/clock              {"now": "2026-11-19T02:00:00+00:00"} stops it there
 """
 
 import asyncio
@@ -69,9 +69,8 @@ class StandIn:
     """Handles by user id: ids are hashes, so only those that were met (here, or in the log) can be read."""
     owners: dict[str, str] = field(default_factory=dict)
     """Accounts by the handle that they have taken over, named by the one that made their ids and posts."""
-    read: Counter[str] = field(default_factory=Counter)
-    """Posts billed by UTC day: one that is read twice in a day once, but for what only the log knows."""
-    read_today: tuple[str, set[str]] = field(default_factory=lambda: ("", set()))
+    before: Counter[str] = field(default_factory=Counter)
+    """Posts that were charged before, by the UTC day, as the log or an order says."""
     states: dict[str, str] = field(default_factory=dict)
     """The posts that are no longer as they were, by id."""
     jobs: Jobs = field(default_factory=Jobs)
@@ -88,7 +87,7 @@ class StandIn:
                 with suppress(orjson.JSONDecodeError):  # the last line of one that was killed
                     entry = orjson.loads(line)
                     handles.update(entry["handles"])
-                    self.read[entry["time"][:10]] += entry["posts"]
+                    self.before[entry["time"][:10]] += entry["posts"]
         self.known.update((posts.user_id(handle), handle) for handle in handles)
 
     async def answer(self, request: Request, family: str, endpoint: Endpoint | None) -> Response:
@@ -96,7 +95,7 @@ class StandIn:
         line = f"{request.method} {request.url.path}?{request.url.query}"
         params, kind = dict(request.query_params), auth.claimed(request)
         ask = Ask(params, request.path_params, kind, self.clock(), line, self.known, self.owners, self.states)
-        ask.read = self.read
+        ask.charged = self.before + Counter({day: len(ids) for day, ids in self.charged.items()})
         form = await request.body()
         ask.method, ask.form, ask.host = request.method, form, str(request.base_url).rstrip("/")
         fault = self.faults.striking(line)
@@ -143,15 +142,7 @@ class StandIn:
             ids = [post["id"] for post in body.get("data", [])]
             ask.posts = len(ids)
             self.charged.setdefault(f"{ask.now:%Y-%m-%d}", set()).update(ids)
-            self._bill(str(ask.now.date()), body.get("data", []))
         return _json(200, body, headers)
-
-    def _bill(self, day: str, data: list[Body]) -> None:
-        if day != self.read_today[0]:
-            self.read_today = (day, set())
-        ids = {str(post.get("id")) for post in data if isinstance(post, dict)} - self.read_today[1]
-        self.read_today[1].update(ids)
-        self.read[day] += len(ids)
 
     def _bent(self, body: Body, fault: Fault | None, ask: Ask, path: str) -> Body:
         walk = str([path] + [ask.params.get(name) for name in ("query", "start_time", "end_time")])
@@ -206,10 +197,6 @@ class StandIn:
                 return [fault.left for fault in self.faults.waiting]
             case "PUT faults":
                 self.faults.waiting = [Fault.read(one) for one in order]
-            case "POST faults":
-                self.faults.waiting += [Fault.read(one) for one in order]
-            case "DELETE faults":
-                self.faults.waiting.clear()
             case "PUT latency":
                 self.latency = order["ms"] / 1000
             case "PUT rate_limit":
@@ -219,26 +206,21 @@ class StandIn:
             case "PUT owners":
                 self.owners = {handle.lower(): account.lower() for handle, account in order.items()}
                 self.known.update((posts.user_id(handle), handle) for handle in self.owners)
-            case "DELETE owners":
-                self.owners = {}
             case "PUT usage":
-                self.read, self.read_today = Counter(order), ("", set())
+                self.before = Counter(order)
+                self.charged.clear()
             case "PUT posts":
                 self.states = dict(order)
             case "PUT jobs":
                 self.jobs.order(**order)
             case "DELETE jobs":
                 self.jobs = Jobs()
-            case "DELETE posts":
-                self.states = {}
             case "GET bill":
                 return {day: len(ids) for day, ids in self.charged.items()}
             case "DELETE bill":
                 self.charged.clear()
             case "PUT clock":
                 self.clock = partial(datetime.fromisoformat, order["now"])
-            case "DELETE clock":
-                self.clock = utc_now
             case _:
                 raise ValueError(f"no control {what}")
         return {"status": "done"}

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 from local.x_api import posts
 from local.x_api.errors import bearer_only, invalid, invalid_time
-from local.x_api.pages import token_bounds
+from local.x_api.pages import token_below
 
-FIELDS = {f"{kind}.fields" for kind in ("tweet", "post", "user", "media", "place", "poll")} | {"expansions"}
-WINDOW = {"start_time", "end_time", "since_id", "until_id"}
+FIELDS = {f"{kind}.fields" for kind in ("tweet", "user", "media", "place", "poll")}
+WINDOW = {"start_time", "end_time", "until_id"}
 HANDLE, NUMBER = "^[A-Za-z0-9_]{1,15}$", "^[0-9]{1,19}$"
 
 
@@ -33,8 +33,8 @@ class Ask:
     handles: list[str] = field(default_factory=list)
     posts: int = 0
     users: int = 0
-    read: Mapping[str, int] = field(default_factory=dict)
-    """Posts that the whole stand-in has billed, by UTC day."""
+    charged: Mapping[str, int] = field(default_factory=dict)
+    """Posts that the whole stand-in has charged, by the UTC day."""
 
     method: str = "GET"
     form: bytes = b""
@@ -55,11 +55,9 @@ class Ask:
             raise bearer_only()
 
     def allow(self, *names: str) -> None:
-        """Refuses parameters that the endpoint does not have; expansions are not supported here."""
+        """Refuses parameters that the endpoint does not have, or only X's."""
         for name in self.params.keys() - set(names):
             raise invalid(name, self.params[name], f"is not one of [{','.join(sorted(names))}]")
-        if "expansions" in self.params:
-            raise invalid("expansions", self.params["expansions"], "is not one of []")
 
     def number(self, name: str, low: int, high: int, default: str = "10") -> int:
         text = self.params.get(name, default)
@@ -79,12 +77,11 @@ class Ask:
         return start, end
 
     def bounds(self, start: datetime | None, end: datetime | None) -> tuple[int, int]:
-        """low <= id < high. Ids win over times, the token narrows both, the future holds nothing."""
-        since, until = self.id("since_id"), self.id("until_id")
-        low = since + 1 if since is not None else posts.id_at(start) if start else 0
+        """low <= id < high. An id wins over the time, the token narrows both, the future holds nothing."""
+        until = self.id("until_id")
         high = until if until is not None else posts.id_at(end or self.now)
-        least, most = token_bounds(self.token) if self.token else (0, high)
-        return max(low, least), min(high, most, posts.id_at(self.now))
+        most = token_below(self.token) if self.token else high
+        return posts.id_at(start) if start else 0, min(high, most, posts.id_at(self.now))
 
     def _moment(self, name: str, earliest: datetime) -> datetime | None:
         if (text := self.params.get(name)) is None:

@@ -3,8 +3,7 @@
 import base64
 import binascii
 import hmac
-import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from types import SimpleNamespace
 from urllib.parse import parse_qs, unquote
 
@@ -13,9 +12,6 @@ from starlette.requests import Request
 
 from local import x_api
 from local.x_api.errors import Body, token_refused, unauthorized
-
-# A client that is led here below its HTTP library has signed for the host it believes in.
-X_HOSTS = ("https://api.twitter.com", "https://api.x.com")
 
 
 @dataclass(frozen=True)
@@ -27,12 +23,6 @@ class Credentials:
     access_token: str = x_api.ACCESS_TOKEN
     access_token_secret: str = x_api.ACCESS_TOKEN_SECRET
     bearer_token: str = x_api.BEARER_TOKEN
-
-    @classmethod
-    def from_environment(cls) -> "Credentials":
-        """From `X_API_CONSUMER_KEY` and its kin, the defaults where they are absent."""
-        named = {field.name: os.environ.get(f"X_API_{field.name.upper()}") for field in fields(cls)}
-        return cls(**{name: value for name, value in named.items() if value})
 
 
 def claimed(request: Request) -> str:
@@ -83,9 +73,6 @@ def _is_signed(request: Request, accepted: Credentials) -> bool:
         http_method=request.method,
         params=[(name, value) for name, value in params if name != "oauth_signature"],
         signature=given.get("oauth_signature", ""),
+        uri=f"{request.url.scheme}://{request.url.netloc}{request.url.path}",
     )
-    for host in (f"{request.url.scheme}://{request.url.netloc}", *X_HOSTS):
-        signed.uri = host + request.url.path
-        if signature.verify_hmac_sha1(signed, accepted.consumer_secret, accepted.access_token_secret):
-            return True
-    return False
+    return signature.verify_hmac_sha1(signed, accepted.consumer_secret, accepted.access_token_secret)

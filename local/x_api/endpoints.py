@@ -1,8 +1,8 @@
 """The endpoints of X that the pipeline uses: a request in, X's body out.
 
-Left out: expansions, query operators other than `from:`, `-is:retweet` and `-is:reply` (both are refused) but
-for the one query of an account's replies to itself, and, except for `limited_` accounts, the end of a
-timeline after its newest 3,200 posts.
+Left out is what the pipeline does not ask for: expansions, query operators other than `from:`, `-is:retweet`
+and `-is:reply` (both are refused) but for the one query of an account's replies to itself, and, except for
+`limited_` accounts, the end of a timeline after its newest 3,200 posts.
 """
 
 import re
@@ -13,8 +13,8 @@ from itertools import islice
 
 from local.x_api import posts
 from local.x_api.ask import FIELDS, HANDLE, NUMBER, WINDOW, Ask, matching
-from local.x_api.errors import Body, gone, gone_post, invalid, too_annotated
-from local.x_api.pages import NEWER, chosen, newer_than, older_than, page, token_bounds
+from local.x_api.errors import Body, gone, invalid, too_annotated
+from local.x_api.pages import chosen, older_than, page, token_below
 
 WEEK, MONTH = timedelta(days=7), timedelta(days=30)
 COUNTED = timedelta(days=31)
@@ -22,7 +22,7 @@ COUNTED = timedelta(days=31)
 TIMELINES_BEGIN = datetime(2010, 11, 6, tzinfo=UTC)
 X_BEGINS = datetime(2006, 3, 21, tzinfo=UTC)
 PROJECT, APP = "1", "2"
-STEPS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
+STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
 EXCLUDABLE = {"retweets": "retweeted", "replies": "replied_to"}
 QUERY = re.compile(r"\(?(from:\w{1,19}(?: OR from:\w{1,19})*)\)?((?: -is:(?:retweet|reply))*)")
 
@@ -36,18 +36,11 @@ def users_by(ask: Ask) -> Body:
     names = ask.params.get("usernames", "").split(",")
     if len(names) > 100:
         raise invalid("usernames", ask.params["usernames"], "is not between 1 and 100 long")
-    found = [_looked_up(ask, matching("usernames", name, HANDLE), "usernames") for name in names]
+    found = [_looked_up(ask, matching("usernames", name, HANDLE)) for name in names]
     data = [user for user, error in found if not error]
     ask.users = len(data)
     errors = [error for _, error in found if error]
     return ({"data": data} if data else {}) | ({"errors": errors} if errors else {})
-
-
-def user_by_username(ask: Ask) -> Body:
-    ask.allow(*FIELDS)
-    user, error = _looked_up(ask, matching("username", ask.path["username"], HANDLE), "username")
-    ask.users = 0 if error else 1
-    return {"errors": [error]} if error else {"data": user}
 
 
 def timeline(ask: Ask) -> Body:
@@ -65,15 +58,10 @@ def timeline(ask: Ask) -> Body:
     if not handle or posts.account(handle).state != "active":
         return {"errors": [gone(posts.account(handle).state if handle else "unknown", "id", number)]}
     low = max(low, _depth(handle, ask.now, 800 if "replies" in excluded else 3200))
-    back = (ask.token or "").startswith(NEWER)
-    found = list(islice(posts.between(handle, low, high, newest_first=not back), size + 1))
-    cut = sorted(found[:size], reverse=True)
-    kinds = {EXCLUDABLE[name] for name in excluded}
+    found = list(islice(posts.between(handle, low, high), size + 1))
+    cut, kinds = found[:size], {EXCLUDABLE[name] for name in excluded}
     data = chosen([posts.post(handle, slot) for slot in cut if slot.kind not in kinds], ask.params)
-    more = len(found) > size
-    older = older_than(cut[-1].id) if cut and (more or back) else None
-    newer = newer_than(cut[0].id) if cut and ask.token and (more or not back) else None
-    return page(data, older, newer)
+    return page(data, older_than(cut[-1].id) if len(found) > size else None)
 
 
 def posts_by_id(ask: Ask) -> Body:
@@ -106,18 +94,18 @@ def counts_all(ask: Ask) -> Body:
 
 
 def usage(ask: Ask) -> Body:
-    """What the stand-in has billed, by UTC day: of a project with one app, whose month is the calendar's."""
+    """What the stand-in has charged, by UTC day: a project with one app, whose month is the calendar's."""
     ask.require_bearer()
     ask.allow("days", "usage.fields")
     wanted = ask.params.get("usage.fields", "").split(",")
     today = ask.now.date()
     days = [str(today - timedelta(days=back)) for back in range(ask.number("days", 1, 90, "7"))]
-    found = [{"date": f"{day}T00:00:00.000Z", "usage": ask.read.get(day, 0)} for day in days]
+    found = [{"date": f"{day}T00:00:00.000Z", "usage": ask.charged.get(day, 0)} for day in days]
     whole: Body = {
         "cap_reset_day": 1,
         "project_cap": 3_000_000,
         "project_id": PROJECT,
-        "project_usage": sum(posts for day, posts in ask.read.items() if day[:7] == str(today)[:7]),
+        "project_usage": sum(posts for day, posts in ask.charged.items() if day[:7] == str(today)[:7]),
         "daily_project_usage": {"project_id": int(PROJECT), "usage": found},
         "daily_client_app_usage": [
             {"client_app_id": APP, "usage": found, "usage_result_count": len(found)},
@@ -129,7 +117,6 @@ def usage(ask: Ask) -> Body:
 # Path, family of rate limits, answer.
 ENDPOINTS: tuple[tuple[str, str, Callable[[Ask], Body]], ...] = (
     ("/2/users/by", "users", users_by),
-    ("/2/users/by/username/{username}", "users", user_by_username),
     ("/2/users/{id}/tweets", "timeline", timeline),
     ("/2/tweets", "posts", posts_by_id),
     ("/2/tweets/search/recent", "recent", search_recent),
@@ -140,13 +127,13 @@ ENDPOINTS: tuple[tuple[str, str, Callable[[Ask], Body]], ...] = (
 )
 
 
-def _looked_up(ask: Ask, name: str, parameter: str) -> tuple[Body, Body | None]:
+def _looked_up(ask: Ask, name: str) -> tuple[Body, Body | None]:
     """A user and no error, or the error. X finds handles whatever their case."""
     handle = ask.owners.get(name.lower(), name.lower())
     ask.handles.append(handle)
     state = posts.account(handle).state
     if state in ("unknown", "suspended"):
-        return {}, gone(state, parameter, name)
+        return {}, gone(state, "usernames", name)
     ask.known[posts.user_id(handle)] = handle
     fields = {"id", "name", "username", *ask.params.get("user.fields", "").split(",")}
     user = posts.user(handle) | {"username": name.lower()}
@@ -161,7 +148,7 @@ def _post(ask: Ask, number: str) -> tuple[Body, Body | None]:
         for slot in posts.between(handle, id_, id_ + 1):
             post = posts.grown(posts.post(handle, slot), ask.now)
             return post | ({"withheld": WITHHELD} if state else {}), None
-    return {}, gone_post(state or "deleted", number)
+    return {}, gone(state or "deleted", "ids", number, "tweet")
 
 
 def _depth(handle: str, now: datetime, most: int) -> int:
@@ -173,7 +160,7 @@ def _depth(handle: str, now: datetime, most: int) -> int:
 
 
 def _search(ask: Ask, largest: int, longest: int, earliest: datetime, reach: timedelta) -> Body:
-    ask.allow("query", "max_results", "next_token", "pagination_token", "sort_order", *WINDOW, *FIELDS)
+    ask.allow("query", "max_results", "next_token", *WINDOW, *FIELDS)
     shown = _query(ask, longest)
     size = ask.number("max_results", 10, largest)
     if size > 100 and "context_annotations" in ask.params.get("tweet.fields", ""):
@@ -187,16 +174,16 @@ def _search(ask: Ask, largest: int, longest: int, earliest: datetime, reach: tim
 
 def _counts(ask: Ask, longest: int, earliest: datetime, reach: timedelta) -> Body:
     ask.require_bearer()
-    ask.allow("query", "granularity", "next_token", "pagination_token", "search_count.fields", *WINDOW)
+    ask.allow("query", "granularity", "next_token", *WINDOW)
     shown = _query(ask, longest)
     granularity = ask.params.get("granularity", "hour")
     if granularity not in STEPS:
-        raise invalid("granularity", granularity, "is not one of [minute,hour,day]")
+        raise invalid("granularity", granularity, "is not one of [hour,day]")
     start, end = ask.window(earliest)
     end = end or (ask.now - timedelta(seconds=30)).replace(microsecond=0)
     start = start or end - reach
     if ask.token:
-        end = posts.time_of(token_bounds(ask.token)[1])
+        end = posts.time_of(token_below(ask.token))
     first = max(start, end - COUNTED)
     data = []
     for opens, closes in _buckets(first, end, STEPS[granularity]):

@@ -56,34 +56,18 @@ def invalid_time(parameter: str, value: str, complaint: str) -> Refused:
     return _invalid(parameter, value, f"Invalid '{parameter}':'{value}'. '{parameter}' {complaint}")
 
 
-def gone(state: str, parameter: str, value: str) -> Body:
-    """The entry in `errors` for an account that is unknown, suspended or protected; the status is 200."""
-    about = {"value": value, "resource_id": value, "resource_type": "user", "parameter": parameter}
-    missing = PROBLEMS + "resource-not-found"
+def gone(state: str, parameter: str, value: str, kind: str = "user") -> Body:
+    """The entry in `errors` for a user or tweet that is unknown, suspended or protected; beside a 200."""
+    about = {"value": value, "resource_id": value, "resource_type": kind, "parameter": parameter}
     if state == "protected":
-        told = f"Sorry, you are not authorized to see the user with {parameter}: [{value}]."
-        kind = PROBLEMS + "not-authorized-for-resource"
-        return about | {"title": "Authorization Error", "detail": told, "section": "data", "type": kind}
+        shown = {"tweet": "Tweet"}.get(kind, kind)
+        told = f"Sorry, you are not authorized to see the {shown} with {parameter}: [{value}]."
+        problem = PROBLEMS + "not-authorized-for-resource"
+        return about | {"title": "Authorization Error", "detail": told, "section": "data", "type": problem}
+    title, told = "Not Found Error", f"Could not find {kind} with {parameter}: [{value}]."
     if state == "suspended":
-        told = f"User has been suspended: [{value}]."
-        return about | {"title": "Forbidden", "detail": told, "type": missing}
-    told = f"Could not find user with {parameter}: [{value}]."
-    return about | {"title": "Not Found Error", "detail": told, "type": missing}
-
-
-def gone_post(state: str, number: str) -> Body:
-    """The entry in `errors` for a post that is deleted, or of an account that is protected or suspended."""
-    about = {"value": number, "resource_id": number, "resource_type": "tweet", "parameter": "ids"}
-    missing = PROBLEMS + "resource-not-found"
-    if state == "protected":
-        told = f"Sorry, you are not authorized to see the Tweet with ids: [{number}]."
-        kind = PROBLEMS + "not-authorized-for-resource"
-        return about | {"title": "Authorization Error", "detail": told, "section": "data", "type": kind}
-    if state == "suspended":
-        told = f"User has been suspended: [{number}]."
-        return about | {"title": "Forbidden", "detail": told, "type": missing}
-    told = f"Could not find tweet with ids: [{number}]."
-    return about | {"title": "Not Found Error", "detail": told, "type": missing}
+        title, told = "Forbidden", f"User has been suspended: [{value}]."
+    return about | {"title": title, "detail": told, "type": PROBLEMS + "resource-not-found"}
 
 
 def one_job_at_a_time() -> Refused:

@@ -35,7 +35,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from local.x_api.errors import gone
-from local.x_api.pages import Body, older_than, page, to_post_vocabulary, token_bounds
+from local.x_api.pages import Body, older_than, page, to_post_vocabulary, token_below
 
 
 @dataclass
@@ -49,14 +49,13 @@ class Used:
 
 
 def _with_posts(body: Body, posts: list[Body], next_token: str | None = None) -> Body:
-    meta = body.get("meta", {})
-    return page(posts, next_token or meta.get("next_token"), meta.get("previous_token"))
+    return page(posts, next_token or body.get("meta", {}).get("next_token"))
 
 
 def _here_again(posts: list[Body], used: Used) -> str:
     """A token that leads to these posts, and is not the one just used if there is room for another."""
     lowest = int(posts[0]["id"]) + 1
-    return older_than(max(token_bounds(used.token)[1] - 1 if used.token else lowest + 1000, lowest))
+    return older_than(max(token_below(used.token) - 1 if used.token else lowest + 1000, lowest))
 
 
 def _empty_page(body: Body, _: Any, used: Used) -> Body:

@@ -5,7 +5,7 @@ from typing import Any
 
 from local.x_api.errors import Body, invalid
 
-OLDER, NEWER = "7140dibdnow", "77qpymm88g5"  # how tokens begin
+OLDER = "7140dibdnow"  # how tokens begin
 ALWAYS = ("id", "text", "edit_history_tweet_ids")
 POST_VOCABULARY = {  # spec 2.167, August 2026
     "edit_history_tweet_ids": "edit_history_post_ids",
@@ -15,18 +15,12 @@ POST_VOCABULARY = {  # spec 2.167, August 2026
     "tweet_count": "post_count",
     "total_tweet_count": "total_post_count",
 }
-_TWEET_VOCABULARY = {new: old for old, new in POST_VOCABULARY.items()}
 
 
 def chosen(posts: list[Body], params: dict[str, str]) -> list[Body]:
-    """The posts with the fields asked for. Unknown names are ignored; the parameter picks the vocabulary."""
-    in_new_words = "post.fields" in params
-    asked = params.get("post.fields" if in_new_words else "tweet.fields", "").split(",")
-    if in_new_words:
-        asked = [_TWEET_VOCABULARY.get(name, name) for name in asked if name not in POST_VOCABULARY]
-    fields = dict.fromkeys([*ALWAYS, *asked])
-    picked = [{name: post[name] for name in fields if name in post} for post in posts]
-    return to_post_vocabulary(picked) if in_new_words else picked
+    """The posts with the fields asked for. Unknown names are ignored."""
+    fields = dict.fromkeys([*ALWAYS, *params.get("tweet.fields", "").split(",")])
+    return [{name: post[name] for name in fields if name in post} for post in posts]
 
 
 def to_post_vocabulary(value: Any) -> Any:
@@ -38,7 +32,7 @@ def to_post_vocabulary(value: Any) -> Any:
     return value
 
 
-def page(posts: list[Body], next_token: str | None, previous_token: str | None = None) -> Body:
+def page(posts: list[Body], next_token: str | None) -> Body:
     """A page's body: without `data` where it is empty, with a token where there is one."""
     meta: Body = {"result_count": len(posts)}
     if posts:
@@ -46,8 +40,6 @@ def page(posts: list[Body], next_token: str | None, previous_token: str | None =
         meta |= {"newest_id": ids[-1], "oldest_id": ids[0]}
     if next_token:
         meta["next_token"] = next_token
-    if previous_token:
-        meta["previous_token"] = previous_token
     return {"data": posts, "meta": meta} if posts else {"meta": meta}
 
 
@@ -56,15 +48,9 @@ def older_than(post_id: int) -> str:
     return f"{OLDER}{post_id:x}"
 
 
-def newer_than(post_id: int) -> str:
-    """The token of the page that ends above a post."""
-    return f"{NEWER}{post_id:x}"
-
-
-def token_bounds(token: str) -> tuple[int, int]:
-    """low <= id < high for the page behind a token."""
-    match = re.fullmatch(rf"({OLDER}|{NEWER})([0-9a-f]{{1,16}})", token)
+def token_below(token: str) -> int:
+    """The id below which the page behind a token goes on."""
+    match = re.fullmatch(rf"{OLDER}([0-9a-f]{{1,16}})", token)
     if not match:
         raise invalid("pagination_token", token, "is not valid")
-    post_id = int(match[2], 16)
-    return (0, post_id) if match[1] == OLDER else (post_id + 1, 1 << 63)
+    return int(match[1], 16)

@@ -142,14 +142,14 @@ def slots(handle: str, day: date) -> tuple[Slot, ...]:
     return tuple(found)
 
 
-def between(handle: str, low: int, high: int, *, newest_first: bool = True) -> Iterator[Slot]:
+def between(handle: str, low: int, high: int) -> Iterator[Slot]:
     """An account's slots with low <= id < high."""
     first = max(time_of(max(low, 0)).date(), FIRST_DAY)
     days = range((time_of(high - 1).date() - first).days + 1 if high > low else 0)
-    for offset in reversed(days) if newest_first else days:
+    for offset in reversed(days):
         of_day = slots(handle, first + timedelta(offset))
         places = range(bisect_left(of_day, (low,)), bisect_left(of_day, (high,)))
-        for place in reversed(places) if newest_first else places:
+        for place in reversed(places):
             yield of_day[place]
 
 

@@ -6,19 +6,11 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def dag():
-    from airflow.dag_processing.dagbag import DagBag
-
-    bag = DagBag(ROOT / "dags", load_op_links=False)
-    assert bag.import_errors == {}
-    return bag.dags["twitter"]
 
 
 def test_the_graph_is_extract_transform_load(dag):
@@ -103,6 +95,15 @@ def test_nothing_is_bought_afresh_unless_the_trigger_form_says_so(dag):
 
 def test_the_dag_survives_serialisation(dag):
     assert sorted(as_the_scheduler_has_it(dag).task_dict) == ["extract", "load", "transform"]
+
+
+@pytest.mark.parametrize("run", ["scheduled__2026-11-25", "manual__2026-11-25"])
+def test_a_run_of_its_own_passes_the_days_of_a_backfill_that_wait(dag, run):
+    def weights(run_id):
+        tasks = as_the_scheduler_has_it(dag).tasks
+        return [task.weight_rule.get_weight(SimpleNamespace(task=task, run_id=run_id)) for task in tasks]
+
+    assert min(weights(run)) > max(weights("backfill__2026-11-01T23:59:59+00:00"))
 
 
 def as_the_scheduler_has_it(dag):

@@ -1,22 +1,8 @@
 """The DAG that reads landed posts again, as Airflow reads it."""
 
 import re
-from pathlib import Path
-
-import pytest
 
 from tests.dags.test_twitter_dag import as_the_scheduler_has_it
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def dag():
-    from airflow.dag_processing.dagbag import DagBag
-
-    bag = DagBag(ROOT / "dags", load_op_links=False)
-    assert bag.import_errors == {}
-    return bag.dags["twitter_engagement"]
 
 
 def test_the_graph_is_that_of_its_sibling(dag):

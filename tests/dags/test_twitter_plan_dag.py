@@ -1,17 +1,6 @@
 """The DAG of the plan, as Airflow reads it."""
 
-from pathlib import Path
-
 import pytest
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def dag():
-    from airflow.dag_processing.dagbag import DagBag
-
-    return DagBag(ROOT / "dags", load_op_links=False).dags["twitter_plan"]
 
 
 def test_it_is_quoted_approved_started_and_compared(dag):

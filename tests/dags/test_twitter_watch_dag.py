@@ -1,21 +1,6 @@
 """The DAG that looks whether a day is landed, as Airflow reads it."""
 
-from pathlib import Path
-
-import pytest
-
 from tests.dags.test_twitter_dag import as_the_scheduler_has_it
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def dag():
-    from airflow.dag_processing.dagbag import DagBag
-
-    bag = DagBag(ROOT / "dags", load_op_links=False)
-    assert bag.import_errors == {}
-    return bag.dags["twitter_watch"]
 
 
 def test_it_is_two_tasks_neither_of_which_waits_for_the_other_and_both_tell_of_their_failure(dag):

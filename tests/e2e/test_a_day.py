@@ -9,7 +9,8 @@ import pytest
 
 from include.twitter.day import Day
 from tests import demo
-from tests.e2e.conftest import TODAY, day_ago, eventually
+from tests.e2e.conftest import TODAY, day_ago
+from tests.hands import eventually
 
 pytestmark = pytest.mark.live
 
@@ -36,7 +37,7 @@ def test_every_published_key_is_there_and_as_the_receipt_says(landed, bucket):
         objects = bucket.json(day.receipt)["objects"]
         assert {o["key"] for o in objects.values()} == {day.csv, day.parquet, day.rejected}
         for item in objects.values():
-            data = bucket.read(item["key"])
+            data = bucket.stored(item["key"])
             assert (hashlib.sha256(data).hexdigest(), len(data)) == (item["sha256"], item["bytes"])
 
 
@@ -53,25 +54,25 @@ def test_clearing_transform_and_then_load_publishes_the_same_bytes_without_a_cal
     landed, airflow, bucket, x
 ):
     run, day = landed[SECOND], Day.parse(SECOND)
-    before = {key: bucket.read(key) for key in (day.csv, day.parquet, day.rejected, day.receipt)}
+    before = {key: bucket.stored(key) for key in (day.csv, day.parquet, day.rejected, day.receipt)}
     version = bucket.version(day.csv)
     for task in ("transform", "load"):
         airflow.clear(run, task)
         assert airflow.wait(run) == "success"
-    assert {key: bucket.read(key) for key in before} == before
+    assert {key: bucket.stored(key) for key in before} == before
     assert bucket.version(day.csv) != version
     assert x.requests() == []
 
 
 def test_clearing_a_date_whole_buys_nothing_and_publishes_the_same_bytes(landed, airflow, bucket, x):
     day = Day.parse(FIRST)
-    before = {key: bucket.read(key) for key in (day.csv, day.parquet, day.rejected, day.receipt)}
+    before = {key: bucket.stored(key) for key in (day.csv, day.parquet, day.rejected, day.receipt)}
     handed_on = airflow.xcom(landed[FIRST], "extract")
     airflow.clear_run(landed[FIRST])
     assert airflow.wait(landed[FIRST]) == "success"
     assert x.requests() == []
     assert airflow.xcom(landed[FIRST], "extract") == handed_on
-    assert {key: bucket.read(key) for key in before} == before
+    assert {key: bucket.stored(key) for key in before} == before
 
 
 def test_a_date_that_is_bought_again_is_replaced_by_equal_rows_captured_later(landed, airflow, bucket, x):
@@ -142,7 +143,7 @@ def test_runs_that_name_no_day_to_collect_fail_at_once_and_call_no_x(airflow, x)
         f"{tomorrow} has not ended": airflow.trigger(day=str(tomorrow)),
         "Trigger again with `day`": airflow.trigger(),
         "A logical date names no day": airflow.trigger(logical_date="2026-09-10T00:00:00Z"),
-        "day=2026-09-01 is refused on a backfill run": airflow.backfill(
+        "day=2026-09-01 is refused on a backfill run": airflow.backfilled(
             "2026-09-12", "2026-09-12", dag_run_conf={"day": "2026-09-01"}
         )["2026-09-12"],
     }

@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.e2e.conftest import ENDED, TODAY, eventually
+from tests.e2e.conftest import TODAY
+from tests.hands import ENDED, eventually
 from tests.inbox import mail_server
 
 pytestmark = pytest.mark.live

@@ -17,8 +17,9 @@ import httpx
 import pytest
 
 from local.environment import PROJECT
-from tests.e2e.conftest import TODAY, day_ago, eventually
+from tests.e2e.conftest import TODAY, day_ago
 from tests.e2e.test_ui import SHOTS, browser  # noqa: F401 - a fixture
+from tests.hands import eventually
 
 pytestmark = pytest.mark.live
 

@@ -6,8 +6,9 @@ import io
 import pytest
 
 from include.twitter.day import Day, Revisit
-from tests.e2e.conftest import ENDED, Airflow, day_ago, eventually
+from tests.e2e.conftest import day_ago
 from tests.e2e.test_days import days, words  # noqa: F401 - a fixture
+from tests.hands import ENDED, Airflow, eventually
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 
@@ -37,7 +38,7 @@ def test_the_posts_of_two_days_are_read_again_and_what_is_gone_is_on_its_day(
     younger, older = Revisit(Day.parse(day_ago(2)), 1), Revisit(Day.parse(day_ago(3)), 2)
     gone, *_ = (row["tweet_id"] for row in rows(bucket, older.day.csv))
     variables(twitter_engagement_days="1, 2")
-    x.posts({gone: "deleted"})
+    x.posts(**{gone: "deleted"})
 
     assert ran(airflow, str(younger.day)) == "success"
 

@@ -7,7 +7,8 @@ import pytest
 
 from include.twitter.day import Day
 from local.stack import MARK
-from tests.e2e.conftest import TODAY, eventually, running_task
+from tests.e2e.conftest import TODAY, running_task
+from tests.hands import eventually
 
 pytestmark = [pytest.mark.live, pytest.mark.hands, pytest.mark.timeout(900)]
 
@@ -29,7 +30,7 @@ def served(x, handle: str) -> list[str]:
 def test_extract_marked_failed_and_cleared_buys_the_day_once(airflow, stack, bucket, x, variables, empty_day):
     handle, day = "posts_990_mark", empty_day
     variables(twitter_handles=handle, twitter_tweet_limit="0")
-    x.slow(ms=500)
+    x.latency(500)
     run = airflow.trigger(day=day)
     eventually(lambda: len(x.pages()), lambda pages: pages >= 2, 90)
     task = running_task(stack)
@@ -41,7 +42,7 @@ def test_extract_marked_failed_and_cleared_buys_the_day_once(airflow, stack, buc
     # Cleared before its worker knows, Airflow 3.3.2's own scheduler ends with a StaleDataError.
     eventually(task.is_running, lambda running: not running, 60)
     airflow.clear_run(run)
-    x.slow(ms=0)
+    x.latency(0)
     assert airflow.wait(run, seconds=240) == "success"
     bought_once(bucket, day, handle, 990)
     asked = served(x, handle)
@@ -53,7 +54,7 @@ def test_extract_marked_success_by_hand_says_what_to_do_and_is_gone_on_with(
 ):
     handle, day = "posts_590_hand", empty_day
     variables(twitter_handles=handle, twitter_tweet_limit="0")
-    x.slow(ms=500)
+    x.latency(500)
     run = airflow.trigger(day=day)
     eventually(lambda: len(x.pages()), lambda pages: pages >= 2, 90)
     airflow.call(
@@ -61,7 +62,7 @@ def test_extract_marked_success_by_hand_says_what_to_do_and_is_gone_on_with(
         f"/dags/twitter/dagRuns/{run}/taskInstances/extract",
         json={"new_state": "success"},
     )
-    x.slow(ms=0)
+    x.latency(0)
     assert airflow.wait(run) == "failed"
     assert "was it marked success by hand? Clear it" in airflow.log_text(run, "transform")
     airflow.clear_run(run)
@@ -72,12 +73,12 @@ def test_extract_marked_success_by_hand_says_what_to_do_and_is_gone_on_with(
 def test_a_run_deleted_while_it_buys_leaves_its_pages_to_the_next(airflow, bucket, x, variables, empty_day):
     handle, day = "posts_490_gone", empty_day
     variables(twitter_handles=handle, twitter_tweet_limit="0")
-    x.slow(ms=500)
+    x.latency(500)
     run = airflow.trigger(day=day)
     eventually(lambda: len(x.pages()), lambda pages: pages >= 2, 90)
     airflow.call("PATCH", f"/dags/twitter/dagRuns/{run}", json={"state": "failed"})
     airflow.call("DELETE", f"/dags/twitter/dagRuns/{run}")
-    x.slow(ms=0)
+    x.latency(0)
     other = airflow.trigger(day=day)
     assert airflow.wait(other, seconds=240) == "success"
     bought_once(bucket, day, handle, 490)
@@ -87,15 +88,15 @@ def test_a_backfill_cancelled_and_run_again_buys_each_day_once(airflow, bucket, 
     handle = "posts_290_stop"
     first, last = (str(TODAY - timedelta(days=back)) for back in (20, 19))  # read from the archive
     variables(twitter_handles=handle, twitter_tweet_limit="0")
-    x.slow(ms=500)
-    airflow.backfill(first, last)
+    x.latency(500)
+    airflow.backfilled(first, last)
     eventually(lambda: len(x.requests()), lambda requests: requests >= 2, 90)
     for backfill in airflow.call("GET", "/backfills", params={"dag_id": "twitter"})["backfills"]:
         if backfill["completed_at"] is None:
             airflow.call("PUT", f"/backfills/{backfill['id']}/cancel")
-    x.slow(ms=0)
+    x.latency(0)
     eventually(lambda: ended(airflow, first, last), bool, 120)
-    runs = airflow.backfill(first, last)
+    runs = airflow.backfilled(first, last)
     assert [airflow.wait(run, seconds=240) for run in runs.values()] == ["success", "success"]
     for day in runs:
         bought_once(bucket, day, handle, 290)
@@ -114,7 +115,7 @@ def test_an_api_server_that_is_away_while_a_day_is_bought_costs_nothing(
 ):
     handle, day = "posts_790_away", empty_day
     variables(twitter_handles=handle, twitter_tweet_limit="0")
-    x.slow(ms=1000)
+    x.latency(1000)
     run = airflow.trigger(day=day)
     eventually(lambda: len(x.pages()), lambda pages: pages >= 1, 90)
     task = running_task(stack)
@@ -128,7 +129,7 @@ def test_an_api_server_that_is_away_while_a_day_is_bought_costs_nothing(
     finally:
         for server in servers:
             server.resume()
-    x.slow(ms=0)
+    x.latency(0)
     assert airflow.wait(run, seconds=240) == "success"
     bought_once(bucket, day, handle, 790)
     asked = served(x, handle)

@@ -20,7 +20,7 @@ def test_a_rerun_that_lost_an_account_publishes_nothing_until_the_day_is_accepte
     day = Day.parse(empty_day)
     run = airflow.trigger(day=str(day))
     assert airflow.wait(run) == "success"
-    landed = {key: bucket.read(key) for key in (day.csv, day.parquet, day.rejected, day.receipt)}
+    landed = {key: bucket.stored(key) for key in (day.csv, day.parquet, day.rejected, day.receipt)}
 
     nothing = {"status": 200, "body": {"meta": {"result_count": 0}}}
     user = next(a["id"] for a in bucket.json(day.receipt)["accounts"] if a["username"] == "posts_9_lost")
@@ -39,7 +39,7 @@ def test_a_rerun_that_lost_an_account_publishes_nothing_until_the_day_is_accepte
     said = airflow.log_text(run, "load")
     assert "Nothing is published" in said
     assert re.search(r"posts_9_lost: \d rows are landed, this run has 0", said)
-    assert {key: bucket.read(key) for key in landed} == landed
+    assert {key: bucket.stored(key) for key in landed} == landed
 
     variables(twitter_accept_shrink=str(day))
     x.forget()
@@ -61,7 +61,7 @@ def test_runs_of_one_day_at_once_leave_the_files_of_one_and_the_same_run(
     for item in published["objects"].values():
         head = bucket.client.head_object(Bucket=bucket.name, Key=item["key"])
         assert head["ContentLength"] == item["bytes"]
-        assert hashlib.sha256(bucket.read(item["key"])).hexdigest() == item["sha256"]
+        assert hashlib.sha256(bucket.stored(item["key"])).hexdigest() == item["sha256"]
     assert [key for key in bucket.keys(f"twitter_raw/dt={day}/") if key.endswith("manifest.json")] == [
         f"twitter_raw/dt={day}/buy=1/manifest.json"
     ]

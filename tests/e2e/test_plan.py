@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import ENDED, TODAY, Airflow, eventually
+from tests.e2e.conftest import TODAY
+from tests.hands import ENDED, Airflow, eventually
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
 

@@ -1,13 +1,17 @@
 """A web server on loopback that says what it is told to, and keeps what it heard."""
 
 import json
+import logging
+import re
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from functools import cache
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
 
 
 @dataclass
@@ -34,43 +38,34 @@ class Wire:
     def say(self, status: int, body: Any, **headers: str) -> None:
         self.says.append((status, body, {name.replace("_", "-"): value for name, value in headers.items()}))
 
+    def answer(self, request: Request) -> Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        heard = Heard(
+            request.method, request.path, request.args.to_dict(), headers, request.get_data(as_text=True)
+        )
+        self.heard.append(heard)
+        status, said, more = (*self.replies(heard), {}) if self.replies else self.says.pop(0)
+        if said is None:
+            request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+        content = said if isinstance(said, bytes) else json.dumps(said).encode()
+        return Response([content], status, {"content-length": str(len(content)), **more})
+
+
+@cache
+def _server() -> HTTPServer:
+    """One for the whole process: stopping one takes half a second."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = HTTPServer(threaded=True)
+    server.start()
+    return server
+
 
 @contextmanager
 def listening() -> Iterator[Wire]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            url = urlsplit(self.path)
-            query = {name: values[0] for name, values in parse_qs(url.query).items()}
-            body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            heard = Heard(self.command, url.path, query, headers, body)
-            wire.heard.append(heard)
-            status, answer, more = (*wire.replies(heard), {}) if wire.replies else wire.says.pop(0)
-            if answer is None:
-                self.close_connection = True
-                return
-            content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-            self.send_response(status)
-            for name, value in {"content-length": str(len(content)), **more}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_POST = do_PUT = do_GET
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    wire = Wire(f"http://127.0.0.1:{server.server_port}")
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
+    server = _server()
+    wire = Wire(server.url_for("").rstrip("/"))
+    server.expect_request(re.compile("")).respond_with_handler(wire.answer)
     try:
         yield wire
     finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        server.clear()

@@ -17,7 +17,8 @@ import pytest
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from local.stack import MARK
-from tests.e2e.conftest import day_ago, eventually
+from tests.e2e.conftest import day_ago
+from tests.hands import eventually
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 

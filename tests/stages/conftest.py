@@ -1,9 +1,6 @@
 """The three stages in this process, without Airflow: on stand-ins for AWS and X, their clock stopped."""
 
-import csv
-import gzip
 import json
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -11,7 +8,6 @@ from functools import cache
 from typing import Any
 
 import botocore.session
-import httpx
 import pytest
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
@@ -22,10 +18,10 @@ from include.twitter.run import Run
 from include.twitter.transform import transform
 from local import x_api
 from local.stack import Stack
+from tests.hands import Bucket, X
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 RECENT, ARCHIVED = "2026-11-20", "2026-10-20"
-MILLS = {"posts": 5, "users": 10, "counts": 5, "archive_counts": 10}
 TOKEN = "/oauth2/token"
 KEPT = ("published", "rejected", "duplicates", "outside", "over_limit", "unasked", "forgotten")
 
@@ -46,144 +42,15 @@ def stand_ins(tmp_path_factory) -> Iterator[Stack]:
         yield running
 
 
-class X:
-    """The control endpoint of the stand-in for X."""
-
-    def __init__(self, port: int) -> None:
-        self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}/_control", trust_env=False)
-
-    def close(self) -> None:
-        self._http.close()
-
-    def requests(self) -> list[dict[str, Any]]:
-        return self._http.get("/requests").raise_for_status().json()
-
-    def asked(self) -> list[str]:
-        """The kinds of the requests so far, in order of their arrival."""
-        return [kind(request) for request in self.requests()]
-
-    def served_mills(self) -> int:
-        """What X would bill for all that it has served."""
-        served: Counter[str] = Counter()
-        for request in self.requests():
-            if request["status"] == 200:
-                served["counts"] += request["path"].endswith("/counts/recent")
-                served["archive_counts"] += request["path"].endswith("/counts/all")
-                served["posts"] += request["posts"]
-                served["users"] += request["users"]
-        return sum(MILLS[name] * number for name, number in served.items())
-
-    def answered(self) -> None:
-        """Wait for the answers to requests of a process that was killed: one may not even have been read."""
-        quiet = 0
-        for _ in range(10_000):
-            quiet = 0 if self._http.get("/open").raise_for_status().json() else quiet + 1
-            if quiet == 5:
-                return
-        pytest.fail("X is still answering")
-
-    def forget(self) -> None:
-        self._http.delete("/requests").raise_for_status()
-
-    def order(self, *faults: dict[str, Any]) -> None:
-        self._http.put("/faults", json=list(faults)).raise_for_status()
-
-    def ordered(self) -> list[dict[str, Any]]:
-        return self._http.get("/faults").raise_for_status().json()
-
-    def latency(self, ms: int) -> None:
-        self._http.put("/latency", json={"ms": ms}).raise_for_status()
-
-    def owners(self, **accounts: str) -> None:
-        """Handles that have become another account's; none where none is named."""
-        self._http.put("/owners", json=accounts).raise_for_status()
-
-    def clock(self, now: datetime) -> None:
-        self.control("clock", {"now": now.isoformat()})
-
-    def control(self, name: str, order: dict[str, Any]) -> None:
-        self._http.put(f"/{name}", json=order).raise_for_status()
-
-    def posts(self, **states: str) -> None:
-        """The posts that are no longer as they were, by id; none where none is named."""
-        self._http.put("/posts", json=states).raise_for_status()
-
-    def no_jobs(self) -> None:
-        self._http.delete("/jobs").raise_for_status()
-
-    def bill(self) -> dict[str, int]:
-        """How many posts X charges, by the UTC day: each once in it, however often it is read."""
-        return self._http.get("/bill").raise_for_status().json()
-
-    def no_limit(self) -> None:
-        self._http.delete("/rate_limit").raise_for_status()
-
-
-def kind(request: dict[str, Any]) -> str:
-    """users, timeline, search, count or token."""
-    path = request["path"]
-    kinds = {"/users/by": "users", "/users/": "timeline", "/search/": "search", "/counts/": "count"}
-    if path == "/2/tweets":
-        return "posts"
-    return next((name for part, name in kinds.items() if part in path), "token")
-
-
-def said(request: dict[str, Any]) -> str:
-    """A request as one line, the same for every try of it."""
-    return f"{request['path']}?{json.dumps(request['query'], sort_keys=True)}"
-
-
 @pytest.fixture
 def x(stand_ins) -> Iterator[X]:
     """The stand-in for X at noon of 2026-11-22, its log empty, no fault ordered."""
-    with closing(X(stand_ins.x_port)) as control:
+    with closing(X(stand_ins)) as control:
         control.clock(NOW)
-        control.forget()
         control.order()
-        control._http.delete("/bill").raise_for_status()
+        control.reset("requests", "bill")
         yield control
-        control.order()
-        control.owners()
-        control.posts()
-        control.no_jobs()
-        control.latency(0)
-        control.no_limit()
-
-
-class Bucket:
-    """The bucket as its owner sees it."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.name = stack.bucket
-        self.client = stack.root.client("s3", stack.aws)
-
-    def keys(self, prefix: str = "") -> list[str]:
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
-        return [item["Key"] for page in pages for item in page.get("Contents", [])]
-
-    def read(self, key: str) -> bytes:
-        """An object's bytes, unpacked where they are gzip."""
-        data = self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
-        return gzip.decompress(data) if key.endswith(".gz") else data
-
-    def json(self, key: str) -> Any:
-        return json.loads(self.read(key))
-
-    def rows(self, key: str) -> list[dict[str, str]]:
-        return list(csv.DictReader(self.read(key).decode().split("\n")))
-
-    def write(self, key: str, value: Any) -> None:
-        self.client.put_object(Bucket=self.name, Key=key, Body=json.dumps(value).encode())
-
-    def delete(self, prefix: str) -> None:
-        for key in self.keys(prefix):
-            self.client.delete_object(Bucket=self.name, Key=key)
-
-    def ledger(self) -> list[dict[str, Any]]:
-        return [self.json(key) for key in self.keys("twitter_ledger/")]
-
-    def ledger_mills(self) -> int:
-        return sum(entry["spent_mills"] for entry in self.ledger())
+        control.behave()
 
 
 @pytest.fixture(scope="session")

@@ -90,7 +90,7 @@ class Checks:
 @pytest.fixture
 def checks(pipeline, x, bucket) -> Checks:
     pipeline.put(tweet_limit=0, run_budget_usd=0, month_budget_usd=0)
-    x.no_jobs()
+    x.reset("jobs")
     return Checks(pipeline, x, bucket)
 
 
@@ -101,7 +101,7 @@ def test_what_is_gone_is_marked_on_its_day_and_nothing_is_billed(checks, bucket,
     first, second, third, *_ = checks.ids[DAYS[0]]
     other = checks.ids[DAYS[1]][0]
     x.posts(**{first: "deleted", second: "protected", third: "withheld", other: "suspended"})
-    x.control("jobs", {"polls": 2})
+    x.put("jobs", {"polls": 2})
     spent = bucket.ledger_mills()
 
     run = checks.run()
@@ -194,7 +194,7 @@ def test_an_answer_that_does_not_arrive_whole_is_asked_for_again(checks, x, buck
 
 @pytest.mark.parametrize("end", ["failed", "expired"])
 def test_a_job_that_ends_without_an_answer_is_made_anew_and_said_in_one_sentence(checks, x, caplog, end):
-    x.control("jobs", {"polls": 1, "ends": [end]})
+    x.put("jobs", {"polls": 1, "ends": [end]})
     with caplog.at_level("WARNING"):
         assert checks.whole() == {"days": 2, "gone": 0}
     assert checks.made() == 2
@@ -212,7 +212,7 @@ def test_ids_that_come_too_late_are_given_to_another_job(checks, x):
 
 
 def test_after_three_jobs_without_an_answer_it_is_for_a_person(checks, x):
-    x.control("jobs", {"ends": ["failed"] * 9})
+    x.put("jobs", {"ends": ["failed"] * 9})
     with pytest.raises(NotChecked, match=r"X has ended 3 jobs .* as failed"):
         checks.whole()
     assert checks.made() == 3
@@ -222,7 +222,7 @@ def test_after_three_jobs_without_an_answer_it_is_for_a_person(checks, x):
 
 
 def test_a_job_that_takes_days_is_for_a_person(checks, x):
-    x.control("jobs", {"polls": 99})
+    x.put("jobs", {"polls": 99})
     run = checks.run()
     asked = compliance.ask(run)
     checks.later(timedelta(days=2, seconds=1))
@@ -239,7 +239,7 @@ def test_an_answer_that_x_no_longer_offers_is_asked_for_anew(checks, x):
 
 
 def test_another_job_of_the_app_is_waited_for_without_a_worker(checks, x):
-    x.control("jobs", {"polls": 1})
+    x.put("jobs", {"polls": 1})
     compliance.ask(checks.run("other"))
     with pytest.raises(AirflowRescheduleException):
         compliance.ask(checks.run())

@@ -134,7 +134,7 @@ def test_a_rate_window_is_tried_again_at_the_reset_that_x_named(pipeline, x):
 
 
 def test_a_window_of_one_request_costs_no_try_while_each_buys_an_account(pipeline, x):
-    x.control("rate_limit", {"limit": 1, "window": 900, "match": TIMELINE})
+    x.put("rate_limit", {"limit": 1, "window": 900, "match": TIMELINE})
     now, tries = NOW, 0
     while True:
         tries += 1

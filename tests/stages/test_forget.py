@@ -26,8 +26,9 @@ from include.twitter.day import Day
 from include.twitter.errors import Incomplete, NothingStaged
 from local import aws, x_api
 from local.x_api.posts import user_id
+from tests.hands import Bucket, X
 from tests.include.invented import post
-from tests.stages.conftest import KEPT, NOW, Bucket, Pipeline, X
+from tests.stages.conftest import KEPT, NOW, Pipeline
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -84,7 +85,7 @@ def setenv() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def clock(stand_ins) -> Iterator[X]:
-    with closing(X(stand_ins.x_port)) as control:
+    with closing(X(stand_ins)) as control:
         control.order()
         yield control
         control.order()

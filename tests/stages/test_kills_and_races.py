@@ -18,8 +18,9 @@ import psutil
 import pytest
 
 from include.twitter.extract.x import READERS
+from tests.hands import MILLS
 from tests.stages.child import Child, Moment
-from tests.stages.conftest import MILLS, NOW, RECENT, TOKEN
+from tests.stages.conftest import NOW, RECENT, TOKEN
 
 pytestmark = pytest.mark.live
 

@@ -22,7 +22,7 @@ METER = "/2/usage/tweets"
 @pytest.fixture
 def asked(pipeline, x, bucket, caplog):
     """What the task does and says once its deadline has come: a day later, as it is wont."""
-    x.control("usage", {})
+    x.put("usage", {})
     bucket.delete("twitter_usage/")
     caplog.set_level(logging.INFO)
 
@@ -59,7 +59,7 @@ def test_a_post_that_is_bought_twice_in_a_day_is_counted_once_by_x(pipeline, ask
 
 
 def test_what_another_pipeline_has_read_is_told_once(pipeline, asked, x, bucket):
-    x.control("usage", {"2026-11-20": 500})
+    x.put("usage", {"2026-11-20": 500})
     with pytest.raises(MeterDiffers) as told:
         asked()
     assert str(told.value).startswith(
@@ -68,7 +68,7 @@ def test_what_another_pipeline_has_read_is_told_once(pipeline, asked, x, bucket)
     with pytest.raises(MeterDiffers):
         asked()  # cleared, and nothing was mended
     assert "X counts 500 more" in asked(TODAY.plus(1), TOMORROW + timedelta(days=1))
-    x.control("usage", {"2026-11-20": 500, "2026-11-23": 30})
+    x.put("usage", {"2026-11-20": 500, "2026-11-23": 30})
     with pytest.raises(MeterDiffers, match="X counts 530 more"):
         asked(TODAY.plus(2), TOMORROW + timedelta(days=2))
 
@@ -77,7 +77,7 @@ def test_what_the_ledger_had_a_day_before_x_has_counted(pipeline, asked, x, buck
     pipeline.put(tweet_limit=0)
     pipeline.extract("posts_120_a")
     asked(TODAY.plus(-1), NOW)
-    x.control("usage", {"2026-11-22": 90})
+    x.put("usage", {"2026-11-22": 90})
     with pytest.raises(MeterDiffers, match="the ledger explains 120: X counts 30 fewer, 25"):
         asked()
 

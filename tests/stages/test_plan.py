@@ -13,8 +13,9 @@ from include.twitter.day import plan_key, short_hash
 from include.twitter.errors import BadAccounts, BadDay, Incomplete, NoCredits, OverBudget
 from include.twitter.run import Range, days_from
 from local.x_api import posts
+from tests.hands import said
 from tests.stages.child import Moment
-from tests.stages.conftest import NOW, TOKEN, said
+from tests.stages.conftest import NOW, TOKEN
 from tests.stages.test_kills_and_races import CONTEXT, Process
 
 pytestmark = pytest.mark.live

@@ -9,7 +9,8 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include.twitter.errors import Incomplete, Outage
 from include.twitter.extract import proof
-from tests.stages.conftest import TOKEN, said
+from tests.hands import said
+from tests.stages.conftest import TOKEN
 
 pytestmark = pytest.mark.live
 

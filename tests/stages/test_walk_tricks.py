@@ -10,7 +10,8 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 from include.twitter.errors import Incomplete, UnexpectedAnswer
 from local import x_api
 from local.x_api import posts
-from tests.stages.conftest import RECENT, kind
+from tests.hands import kind
+from tests.stages.conftest import RECENT
 
 pytestmark = pytest.mark.live
 

@@ -1,13 +1,14 @@
 """What the stages say to S3, read off the wire by a proxy between them and the embedded bucket."""
 
-import http.client
-import http.server
 import re
-import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
 
+import httpx
 import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
 
 from include.twitter.day import FORGOTTEN, Day
 from include.twitter.errors import NoPermission, NothingStaged
@@ -16,6 +17,7 @@ from tests.stages.conftest import NOW, RECENT
 pytestmark = pytest.mark.live
 
 DAY = Day.parse(RECENT)
+HOP_BY_HOP = {"connection", "content-length", "transfer-encoding"}
 INDEX = "twitter_days/month=2026-11/index.json"
 
 
@@ -35,6 +37,13 @@ class Wire(list[Seen]):
     """The most requests that were on their way together."""
     under_way = 0
 
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        self.under_way += 1
+        self.at_once = max(self.at_once, self.under_way)
+        yield
+        self.under_way -= 1
+
     def puts(self, part: str) -> list[Seen]:
         return [seen for seen in self if seen.method == "PUT" and part in seen.key]
 
@@ -42,52 +51,25 @@ class Wire(list[Seen]):
 @pytest.fixture
 def wire(stand_ins, deployment, monkeypatch):
     seen = Wire()
-    upstream = urlsplit(stand_ins.aws).netloc
 
-    class Proxy(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def forward(self):
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            key = unquote(urlsplit(self.path).path)[1:].partition("/")[2]
-            seen.append(Seen(self.command, key, headers))
-            seen.under_way += 1
-            seen.at_once = max(seen.at_once, seen.under_way)
-            body = self.rfile.read(int(headers.get("content-length", 0)))
-            if seen.refuses and re.search(seen.refuses, f"{self.command} {key}"):
-                self.answer(403, [], b"<Error><Code>AccessDenied</Code></Error>")
-                return
-            there = http.client.HTTPConnection(upstream, timeout=30)
-            there.request(
-                self.command, self.path, body, {**dict(self.headers.items()), "Connection": "close"}
+    def forward(request: Request) -> Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        key = request.path[1:].partition("/")[2]
+        seen.append(Seen(request.method, key, headers))
+        if seen.refuses and re.search(seen.refuses, f"{request.method} {key}"):
+            return Response(b"<Error><Code>AccessDenied</Code></Error>", 403)
+        with seen.one_more():
+            url = stand_ins.aws + request.environ["RAW_URI"]
+            there = httpx.request(
+                request.method, url, content=request.get_data(), headers=headers, trust_env=False, timeout=30
             )
-            answer = there.getresponse()
-            data = answer.read()
-            there.close()
-            seen.under_way -= 1
-            self.answer(answer.status, answer.getheaders(), data)
+        kept = {name: value for name, value in there.headers.items() if name not in HOP_BY_HOP}
+        return Response(there.content, there.status_code, kept)
 
-        def answer(self, status, headers, data):
-            self.send_response_only(status)
-            for name, value in headers:
-                if name.lower() not in ("connection", "content-length", "transfer-encoding"):
-                    self.send_header(name, value)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = forward
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
-    yield seen
-    server.shutdown()
-    server.server_close()
+    with HTTPServer(threaded=True) as server:
+        server.expect_request(re.compile("")).respond_with_handler(forward)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", server.url_for("").rstrip("/"))
+        yield seen
 
 
 def test_the_stages_send_no_acl_delete_nothing_and_publish_by_copies_with_the_receipt_last(pipeline, wire):

@@ -142,9 +142,10 @@ class Collection:
         return self.groups.setdefault(ids, Group.of(ids, self.purchase.day, *ARCHIVE_PAGES))
 
     def _group_the_small(self) -> None:
-        """Read together, from the archive, what was not begun and holds no more than the limit."""
+        """Read together, from the archive, what was not begun and has no limit, or holds no more."""
         limits = {str(reading.id): reading.walk.limit for reading in self._available}
-        few = self.planned.few(limits) if self.old else set()
+        unlimited = {id_ for id_, limit in limits.items() if not limit}
+        few = unlimited | self.planned.few(limits) if self.old else set()
         small = [str(r.id) for r in self._available if r.id in few and self._is_new(r)]
         for ids in groups(small, len(small), LONGEST_ARCHIVE_QUERY):
             if len(ids) > 1:

@@ -114,7 +114,7 @@ class Purchase:
     def has(self) -> dict[str | None, str]:
         """The accounts of which nothing is missing, those that are not asked for too: handles by id."""
         stay = [line for name, line in self._lines.items() if name not in self._leaving]
-        return {line.id: line.username for line in stay if self._has(line)}
+        return {line.id: line.username for line in stay if self._asked.is_met_by(line)}
 
     @property
     def key(self) -> str:
@@ -122,14 +122,9 @@ class Purchase:
 
     @property
     def missing(self) -> list[str]:
-        """The handles of which something is still to be bought. What decides whether a page is asked for."""
+        """The handles of which something is still to be bought."""
         mine = [handle for handle in self._asked.handles if handle.lower() in self._only]
-        return [handle for handle in mine if not self._has(self.line(handle))]
-
-    def _has(self, line: AccountRead | None) -> bool:
-        if line is None or line.outcome == "unavailable" or (self._asked.threads and not line.threads):
-            return False
-        return line.outcome == "complete" or 0 < self.limit_of(line.username) <= line.limit
+        return [handle for handle in mine if not self._asked.is_met_by(self.line(handle))]
 
     def limit_of(self, handle: str) -> int:
         """The latest N posts of the account are wanted; 0 is all."""

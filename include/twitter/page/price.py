@@ -37,15 +37,12 @@ def of_extract(manifest: Manifest | None, wish: Wish) -> str:
 
 
 def _missing(handle: str, line: AccountRead | None, asked: Asked) -> int | None:
-    """The most posts that would be bought of an account, 0 for no bound; None where nothing is missing.
-
-    It is what `extract` decides by: Purchase.missing.
-    """
+    """The most posts that would be bought of an account, 0 for no bound; None where nothing is missing."""
     limit = asked.limit_of(handle)
-    if line is None or line.outcome == "unavailable" or (asked.threads and not line.threads):
-        return limit
-    if line.outcome == "complete" or 0 < limit <= line.limit:
+    if asked.is_met_by(line):
         return None
+    if line is None or line.outcome == "unavailable" or asked.threads > line.threads:
+        return limit
     return max(limit - line.limit, 0)
 
 
