@@ -12,7 +12,7 @@ TOOLS_INSTALLED := .local/tools/.installed
 CONTRACT_INSTALLED := .local/datacontract/.installed
 PEERS := pandas polars duckdb twarc plot
 VERSIONS := 3.11 3.12 3.13
-LOCKS := $(wildcard requirements.lock local/*.lock deploy/host/*.lock)
+LOCKS := $(wildcard requirements.lock local/*.lock deploy/host/*.lock benchmarks/peers/*.lock)
 UV_VERSION := $(shell sed -n 's/^uv==\([^ ]*\).*/\1/p' requirements.lock)
 # Installs trust what the system trusts, so a company's TLS proxy too. pip before 24.2 has to be told where that is.
 export UV_SYSTEM_CERTS ?= true
@@ -73,12 +73,14 @@ audit: $(TOOLS_INSTALLED) ## Ask a database of vulnerabilities about every locke
 	@.ci/audit $(LOCKS)
 
 lock: $(INSTALLED) ## Resolve the lock files anew from requirements.txt and pyproject.toml
-	$(COMPILE) requirements.txt --group dev -o requirements.lock
-	$(COMPILE) requirements.txt --group host -c requirements.lock -o deploy/host/requirements.lock
-	$(COMPILE) requirements.txt --group wide -c requirements.lock -o local/wide.lock
+	$(COMPILE) requirements.txt --group airflow -o requirements.lock
+	$(ADD) --group dev -o local/dev.lock
+	$(ADD) --group host -c local/dev.lock -o deploy/host/requirements.lock
+	$(ADD) --group wide -c local/dev.lock -c deploy/host/requirements.lock -o local/wide.lock
 	$(COMPILE) --group ministack -o local/ministack.lock
 	$(COMPILE) --group tools -o local/tools.lock
 	$(COMPILE) --group datacontract -o local/datacontract.lock
+	for peer in $(PEERS); do $(COMPILE) --group bench-$$peer -o benchmarks/peers/$$peer.lock || exit 1; done
 
 raise: $(INSTALLED) ## Raise the pins of requirements.txt and all locks to what is newest and fits together
 	@.ci/raise
@@ -123,23 +125,28 @@ TEST = $(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
 DEPLOY = $(BIN)/python -m deploy --stack $(or $(STACK),twitter)
 COMPILE = $(BIN)/uv pip compile $(UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock'
+# What a group adds to requirements.lock. What stands there for some machines only is named again, if it is needed.
+ADD = $(COMPILE) -c requirements.lock $$(sed -n 's/^\([^ ]*\)==[^ ;]* \\$$/--no-emit-package \1/p' requirements.lock)
+SYNC = $(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode
 INSTALL_UV = $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-$(INSTALLED): requirements.lock
+$(INSTALLED): requirements.lock local/dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 …"; exit 1; }
 	@echo "Installing the locked packages into $(VENV) (once)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(INSTALL_UV) || { echo "Once more, with the system's certificates"; PIP_CERT=$(SYSTEM_CERTS) $(INSTALL_UV); }
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
+	@$(SYNC) --python $(BIN)/python $^
 	@touch $@
 
-# Environments of their own: each pins what another version of is needed beside it, such as botocore.
+# Environments of their own: each pins what another version of is needed beside it, such as botocore. One that adds to
+# requirements.lock says so: then both are installed.
+.local/wide/.installed: requirements.lock
 .local/%/.installed: local/%.lock | $(INSTALLED)
-	@echo "Installing local/$*.lock into .local/$* (once)"
+	@echo "Installing $^ into .local/$* (once)"
 	@mkdir -p .local
 	@$(BIN)/python -m venv --without-pip .local/$*
-	@$(BIN)/uv pip sync --quiet --python .local/$*/bin/python --require-hashes --compile-bytecode local/$*.lock
+	@$(SYNC) --python .local/$*/bin/python $^
 	@touch $@
 
 .local/bench-%/.installed: benchmarks/peers/%.lock | $(INSTALLED)
@@ -149,11 +156,11 @@ $(INSTALLED): requirements.lock
 	@touch $@
 
 # Those of pyenv too, of which it shows only the chosen one by itself.
-.local/py%/.installed: requirements.lock | $(INSTALLED)
+.local/py%/.installed: requirements.lock local/dev.lock | $(INSTALLED)
 	@export PATH="$$PATH:$$(printf '%s:' "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/*/bin)"; \
 	python=$$($(BIN)/uv python find --no-project --system --no-python-downloads $* 2>/dev/null) || \
 		{ echo "Python $* is needed and not found: install it, for example with 'uv python install $*' or pyenv."; exit 1; }; \
 	echo "Installing the locked packages into .local/py$* with $$python (once)"; \
 	$(BIN)/uv venv --quiet --clear --python "$$python" .local/py$*
-	@$(BIN)/uv pip sync --quiet --python .local/py$*/bin/python --require-hashes --compile-bytecode requirements.lock
+	@$(SYNC) --python .local/py$*/bin/python $^
 	@touch $@

@@ -7,9 +7,11 @@ AWS_DEFAULT_REGION and their like.
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -32,15 +34,34 @@ TEMPLATE = Path(__file__).with_name("template.yaml")
 RELEASE = "releases/current.tar.gz"
 DEBIAN = "/aws/service/debian/release/13/latest/amd64"
 KINDS = {"AIRFLOW_CONN_": "connections", "AIRFLOW_VAR_": "variables"}
-INSTALL = """systemctl reset-failed twitter-release
-systemctl start twitter-release || failed=1
-journalctl --unit twitter-release --lines 30 --output cat
+INSTALL = """touch /run/twitter-release.again
+systemctl reset-failed twitter-release
+systemctl start twitter-release 2>/dev/null || failed=1
+journalctl --lines 60 --output cat _SYSTEMD_UNIT=twitter-release.service
 exit ${failed:-0}"""
+# What no change may end: what that would mean, and what to do.
+GUARDED = {
+    "Bucket": ("this would make another bucket, and leave this one", "Make another stack for it."),
+    "Host": (
+        "this would end the host, and Airflow's history of runs with it, nothing in the bucket",
+        "If that is what you want, add REPLACE_HOST=yes to the command.",
+    ),
+}
 EVERY_5_S = {"Delay": 5, "MaxAttempts": 360}
 
 
 class CannotDo(Exception):
     """A command that was not carried out; the message says why, and what to do."""
+
+
+class NotDone(CannotDo):
+    """A change that CloudFormation began and has undone."""
+
+    def __init__(self, failures: list[dict[str, Any]]) -> None:
+        told = {one["LogicalResourceId"]: one.get("ResourceStatusReason", "failed") for one in failures}
+        self.guarded = {name for name, reason in told.items() if "by stack policy" in reason}
+        reasons = [f"{name}: {reason}" for name, reason in told.items()]
+        super().__init__("\n  ".join(["CloudFormation did not get through:", *reasons]))
 
 
 class Stack:
@@ -75,62 +96,90 @@ class Stack:
     def parameter(self, name: str) -> str:
         return self._of("Parameters", "Parameter", name)
 
-    def wait(self, until: str) -> None:
-        try:
-            self.cloud.get_waiter(until).wait(StackName=self.name, WaiterConfig=EVERY_5_S)
-        except WaiterError:
-            raise CannotDo(
-                "CloudFormation did not get through:\n  " + "\n  ".join(self._failures())
-            ) from None
+    def create(self, settings: dict[str, str]) -> None:
+        # What a first try made and could not finish goes again, the bucket too: it is empty.
+        once = {"StackPolicyBody": guarding(GUARDED), "RetainExceptOnCreate": True}
+        self._carry_out("create_stack", "stack_create_complete", **_asked(settings), **once)
+        self._show()
 
-    def apply(
-        self,
-        asked: dict[str, Any],
-        settings: dict[str, str],
-        kept: Collection[str],
-        allowed: Callable[[list[dict[str, Any]]], None] = lambda changes: None,
-    ) -> bool:
-        """Begin a change, once `allowed` has seen it and raised nothing; False if there is none."""
-        stay = sorted(set(kept) & template_parameters() - settings.keys())
-        plan = self.cloud.create_change_set(
-            StackName=self.name,
-            ChangeSetName=f"change-{uuid4()}",
-            Capabilities=["CAPABILITY_IAM"],
-            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in settings.items()]
-            + [{"ParameterKey": name, "UsePreviousValue": True} for name in stay],
-            **asked,
-        )["Id"]
+    def update(self, settings: dict[str, str], kept: Collection[str], may_end: Collection[str]) -> None:
+        """Bring it to what the template says. What would end what is guarded, and may not, is undone."""
+        self.cloud.set_stack_policy(StackName=self.name, StackPolicyBody=guarding(GUARDED))
+        once = {"StackPolicyDuringUpdateBody": guarding(GUARDED.keys() - set(may_end))} if may_end else {}
         try:
-            done = self.cloud.get_waiter("change_set_create_complete")
-            done.wait(ChangeSetName=plan, WaiterConfig=EVERY_5_S)
-            said = self.cloud.describe_change_set(ChangeSetName=plan)
-            allowed([one["ResourceChange"] for one in said["Changes"]])
-        except CannotDo:
-            self.cloud.delete_change_set(ChangeSetName=plan)
-            raise
+            self._carry_out("update_stack", "stack_update_complete", **_asked(settings, kept), **once)
+        except ClientError as error:
+            if "No updates are to be performed" not in str(error):
+                raise
+            print(f"The stack {self.name!r} is as the template says.")
+        else:
+            self._show()
+
+    def take_over(self, bucket: str) -> None:
+        """Begin it with a bucket that is there already."""
+        asked = _asked({"BucketName": bucket, "WithHost": "false"})
+        # An import may hold nothing else.
+        asked["TemplateBody"], _ = asked["TemplateBody"].split("\n  BucketPolicy:\n")
+        taken = {
+            "ResourceType": "AWS::S3::Bucket",
+            "LogicalResourceId": "Bucket",
+            "ResourceIdentifier": {"BucketName": bucket},
+        }
+        plan = {"StackName": self.name, "ChangeSetName": "take-over"}
+        self.cloud.create_change_set(**plan, **asked, ChangeSetType="IMPORT", ResourcesToImport=[taken])
+        try:
+            self._wait("change_set_create_complete", **plan)
         except WaiterError as error:
             reason = error.last_response.get("StatusReason", str(error))
-            self.cloud.delete_change_set(ChangeSetName=plan)
-            if "didn't contain changes" in reason or "No updates" in reason:
-                return False
-            raise CannotDo(f"CloudFormation refuses the change: {reason}") from None
-        # What a first try made and could not finish goes again, the bucket too: it is empty.
-        self.cloud.execute_change_set(
-            ChangeSetName=plan,
-            **({"RetainExceptOnCreate": True} if asked["ChangeSetType"] == "CREATE" else {}),
-        )
-        return True
+            raise CannotDo(f"CloudFormation cannot take {bucket} over: {reason}") from None
+        self._carry_out("execute_change_set", "stack_import_complete", ChangeSetName="take-over")
 
     def delete(self) -> None:
-        self.cloud.delete_stack(StackName=self.name)
-        self.wait("stack_delete_complete")
+        self._carry_out("delete_stack", "stack_delete_complete")
 
-    def _failures(self) -> Iterator[str]:
-        """What went wrong in its last change, oldest first."""
-        events = self.cloud.describe_stack_events(StackName=self.name)["StackEvents"]
-        for event in reversed(events):
-            if event["ResourceStatus"].endswith("_FAILED"):
-                yield f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'failed')}"
+    def _carry_out(self, change: str, until: str, **asked: Any) -> None:
+        """Begin a change, and wait for its end."""
+        getattr(self.cloud, change)(StackName=self.name, ClientRequestToken=f"change-{uuid4()}", **asked)
+        try:
+            self._wait(until, StackName=self.name)
+        except WaiterError:
+            raise NotDone(self._events("_FAILED")) from None
+
+    def _wait(self, until: str, **what: str) -> None:
+        self.cloud.get_waiter(until).wait(**what, WaiterConfig=EVERY_5_S)
+
+    def _show(self) -> None:
+        for event in self._events("_COMPLETE"):
+            print(f"  {event['ResourceStatus']} {event['LogicalResourceId']} ({event['ResourceType']})")
+
+    def _events(self, kind: str) -> list[dict[str, Any]]:
+        """What happened in the last change, oldest first."""
+        pages = self.cloud.get_paginator("describe_stack_events").paginate(StackName=self.name)
+        newest = chain.from_iterable(page["StackEvents"] for page in pages)
+        _, last = next(groupby(newest, lambda event: event.get("ClientRequestToken")))
+        return [event for event in reversed(list(last)) if event["ResourceStatus"].endswith(kind)]
+
+
+def _asked(settings: dict[str, str], kept: Collection[str] = ()) -> dict[str, Any]:
+    """The template with its parameters. Those that are not named stay as they are."""
+    named = [{"ParameterKey": name, "ParameterValue": value} for name, value in settings.items()]
+    stay = sorted(set(kept) & template_parameters() - settings.keys())
+    return {
+        "TemplateBody": TEMPLATE.read_text(),
+        "Parameters": named + [{"ParameterKey": name, "UsePreviousValue": True} for name in stay],
+        "Capabilities": ["CAPABILITY_IAM"],
+    }
+
+
+def guarding(resources: Collection[str]) -> str:
+    """The stack policy under which a change may do all but end these."""
+    ending = ["Update:Replace", "Update:Delete"]
+    ids = [f"LogicalResourceId/{name}" for name in sorted(resources)]
+    statements = [
+        {"Effect": "Allow", "Principal": "*", "Action": "Update:*", "Resource": "*"},
+        {"Effect": "Deny", "Principal": "*", "Action": ending, "Resource": ids},
+    ]
+    return json.dumps({"Statement": statements})
 
 
 # The commands
@@ -145,7 +194,7 @@ def deploy(stack: Stack, given: argparse.Namespace) -> None:
             f"the template has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}."
         )
     before = stack.found()
-    if before and before["StackStatus"] == "ROLLBACK_COMPLETE":  # its first try failed, and left nothing
+    if before is None or before["StackStatus"] == "ROLLBACK_COMPLETE":  # a first try may have left its name
         stack.delete()
         before = None
     kept = {entry["ParameterKey"]: entry["ParameterValue"] for entry in (before or {}).get("Parameters", [])}
@@ -205,50 +254,24 @@ def take_over(stack: Stack, settings: dict[str, str]) -> None:
         if error.response["Error"]["Code"] == "404":
             return
         raise  # somebody else's
-    bucket_alone, _ = TEMPLATE.read_text().split("\n  BucketPolicy:\n")  # an import may hold nothing else
-    imported = {
-        "ResourceType": "AWS::S3::Bucket",
-        "LogicalResourceId": "Bucket",
-        "ResourceIdentifier": {"BucketName": name},
-    }
-    asked = {"ChangeSetType": "IMPORT", "TemplateBody": bucket_alone, "ResourcesToImport": [imported]}
-    stack.apply(asked, {"BucketName": name, "WithHost": "false"}, {})
-    stack.wait("stack_import_complete")
+    stack.take_over(name)
     s3.delete_bucket_policy(Bucket=name)  # the stack puts its own, and refuses to meet one
     print(f"The bucket {name} was there already: it is taken over.")
 
 
 def change(stack: Stack, settings: dict[str, str], kept: dict[str, str], replace_host: bool) -> None:
     """Bring the stack to what the template says; parameters that are not named stay as they are."""
-    exists = stack.found() is not None
-    asked = {"ChangeSetType": "UPDATE" if exists else "CREATE", "TemplateBody": TEMPLATE.read_text()}
-
-    def allowed(changes: list[dict[str, Any]]) -> None:
-        for one in changes:
-            print(f"  {one['Action']:8} {one['LogicalResourceId']} ({one['ResourceType']})")
-        if any(ends(one, "Bucket") for one in changes):
-            raise CannotDo("this would make another bucket, and leave this one: make another stack for it.")
-        if not replace_host and any(ends(one, "Host") for one in changes):
-            raise CannotDo(
-                "this would end the host, and Airflow's history of runs with it (nothing in the bucket). "
-                "If that is what you want: make deploy REPLACE_HOST=1"
-            )
-
-    if stack.apply(asked, settings, kept, allowed):
-        stack.wait("stack_update_complete" if exists else "stack_create_complete")
-    else:
-        print(f"The stack {stack.name!r} is as the template says.")
-
-
-def ends(change: dict[str, Any], resource: str) -> bool:
-    """Whether this resource would be another one. A new instance type, called conditional, keeps the disk."""
-    if change["LogicalResourceId"] != resource or change["Action"] == "Add":
-        return False
-    causes = [detail["Target"] for detail in change.get("Details", [])]
-    harmless = causes and all(
-        cause.get("Name") == "InstanceType" or cause["RequiresRecreation"] == "Never" for cause in causes
-    )
-    return change["Action"] == "Remove" or (change.get("Replacement", "False") != "False" and not harmless)
+    if stack.found() is None:
+        return stack.create(settings)
+    try:
+        return stack.update(settings, kept, may_end={"Host"} if replace_host else ())
+    except NotDone as undone:
+        asking = [f"{name}={value}" for name, value in settings.items() if kept.get(name) != value]
+        cause = ", ".join(asking) or "the host in deploy/template.yaml is another than the one that runs"
+        for name in sorted(undone.guarded):
+            meaning, instead = GUARDED[name]
+            raise CannotDo(f"{meaning} ({cause}). CloudFormation has left all as it was. {instead}") from None
+        raise
 
 
 def template_parameters() -> set[str]:
@@ -320,7 +343,7 @@ def install(ssm: Any, host: str, seconds: float = 5) -> None:
         ) from None
     if said["Status"] != "Success":
         raise CannotDo(
-            f"the host did not install it ({said['Status']}); which version runs now, it says itself:\n"
+            f"the host did not install it ({said['Status']}); what runs now, its last line says:\n"
             f"{said['StandardOutputContent']}{said['StandardErrorContent']}"
         )
 

@@ -27,6 +27,15 @@ TEMPLATE = PROJECT / "deploy" / "template.yaml"
 HOST = PROJECT / "deploy" / "host"
 VARIABLES = PROJECT / "deploy" / "variables.json"
 MANUAL = PROJECT / "dags" / "twitter_dag.py"
+FIRST_BOOT = """cat > /usr/local/sbin/twitter-release <<'SCRIPT'
+{release}SCRIPT
+chmod 755 /usr/local/sbin/twitter-release
+cat > /etc/systemd/system/twitter-release.service <<'UNIT'
+{unit}UNIT
+systemctl daemon-reload
+systemctl enable twitter-release
+systemctl start --no-block twitter-release
+"""
 
 
 def columns(of: Iterable[contract.Column] = contract.COLUMNS) -> str:
@@ -101,8 +110,9 @@ def with_records(text: str) -> str:
 
 def with_parts(text: str) -> str:
     """The text of deploy/template.yaml with Athena's tables and the host's first boot made anew."""
-    release, boot = ((HOST / name).read_text() for name in ("twitter-release.sh", "first-boot.sh"))
-    script = f"cat > /usr/local/sbin/twitter-release <<'SCRIPT'\n{release}SCRIPT\n{boot}"
+    release, unit = ((HOST / f"twitter-release.{kind}").read_text() for kind in ("sh", "service"))
+    # Without their comments: a change of these makes no new host.
+    script = re.sub(r"(?m)^ *#(?!!).*\n", "", FIRST_BOOT.format(release=release, unit=unit))
     parts = {"tables": athena.resources().rstrip(), "first-boot": "- |\n" + indent(script.rstrip(), "  ")}
     return _filled(text, parts, mark="# <{}>")
 

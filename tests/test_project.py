@@ -40,14 +40,15 @@ def test_the_image_has_a_python_that_make_versions_tests():
 
 
 @pytest.mark.parametrize(
-    ("group", "lock"),
+    ("group", "locks"),
     [
         ("airflow", "requirements.lock"),
-        ("dev", "requirements.lock"),
+        ("dev", "requirements.lock local/dev.lock"),
+        ("host", "requirements.lock deploy/host/requirements.lock"),
         ("ministack", "local/ministack.lock"),
         ("tools", "local/tools.lock"),
         ("datacontract", "local/datacontract.lock"),
-        ("wide", "local/wide.lock"),
+        ("wide", "requirements.lock local/wide.lock"),
         ("bench-pandas", "benchmarks/peers/pandas.lock"),
         ("bench-polars", "benchmarks/peers/polars.lock"),
         ("bench-duckdb", "benchmarks/peers/duckdb.lock"),
@@ -55,12 +56,25 @@ def test_the_image_has_a_python_that_make_versions_tests():
         ("bench-plot", "benchmarks/peers/plot.lock"),
     ],
 )
-def test_the_locks_hold_what_pyproject_names(group, lock):
+def test_the_locks_hold_what_pyproject_names(group, locks):
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
-    locked = pins((ROOT / lock).read_text())
+    locked = set().union(*(pins((ROOT / lock).read_text()) for lock in locks.split()))
     for wanted in [entry for entry in groups[group] if isinstance(entry, str)]:
         name = re.match(r"[\w.-]+", wanted)[0]
         assert any(pin == wanted if "==" in wanted else pin.startswith(f"{name}==") for pin in locked), wanted
+
+
+def everywhere(lock):
+    """What a lock holds for every machine."""
+    return set(re.findall(r"^(\S+)==\S+ \\\\$", (ROOT / lock).read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("addition", ["local/dev.lock", "local/wide.lock", "deploy/host/requirements.lock"])
+def test_an_addition_agrees_with_the_lock_and_names_nothing_of_it_again(addition):
+    ours, base = (pins((ROOT / lock).read_text()) for lock in (addition, "requirements.lock"))
+    names = {pin.split("==")[0] for pin in base}
+    assert {pin for pin in ours if pin.split("==")[0] in names} <= base
+    assert everywhere(addition) & everywhere("requirements.lock") == set()
 
 
 def test_the_library_has_the_version_of_the_project():

@@ -1,26 +1,37 @@
 #!/usr/bin/env bash
-# Makes this host run the release that this script lies in. twitter-release calls it, as root; it may run again
-# and again. Until the release is installed and the database migrated, the former one runs on untouched.
+# Makes this host run the release that this script lies in. twitter-release calls it, as root; it may be cut short
+# anywhere and runs again. Until the packages of the release are installed, the former one runs on untouched. Then it is
+# on trial: /opt/twitter/former names the release to go back to, the database airflow_former is as that one left it.
 set -euo pipefail
 umask 022
 : "${AIRFLOW__API__HOST:?comes from /etc/twitter/host.env: run twitter-release instead}"
 port=${AIRFLOW__API__PORT:-8080}
 release=$(realpath "$(dirname "$0")/../..")
 components=(airflow@{api-server,scheduler,dag-processor,triggerer})
+GAVE_WAY=70                      # for the unit, which does not try it again
+AGAIN=/run/twitter-release.again # `make upgrade` does
 
 main() {
+  [ ! -e "$release/.failed" ] || after_a_failure
+  rm -f $AGAIN
+  if [ "$(current)" = "$release" ] && [ "$release/.installed" -nt /etc/twitter/host.env ]; then
+    echo "$release is installed"
+    return
+  fi
+  step "removing old releases" remove_old
   step "installing packages of the system" install_packages
   step "making the database" make_database
   step "installing Airflow into $release" install_airflow
   step "making the secrets of this host" make_secrets
+  step "stopping the release before" begin_trial
   step "migrating the database" airflow_once db migrate
   step "making the first login" make_admin
   step "showing the settings" airflow_once variables import --action-on-existing-key skip \
     "$release/deploy/variables.json"
-  step "switching to $release" switch
+  step "importing the DAGs" airflow_once dags list-import-errors --local
+  step "switching to $release" switch_to "$release"
   step "waiting until Airflow is healthy" wait_until_healthy
-  touch "$release/.installed"
-  step "removing old releases" remove_old
+  end_trial
   echo "installed: $release runs"
 }
 
@@ -29,13 +40,46 @@ step() {
   doing=$1
   "${@:2}"
 }
+
+current() {
+  readlink /opt/twitter/current || echo nothing
+}
+
 doing="starting"
-trap 'echo "FAILED while $doing; running: $(readlink /opt/twitter/current || echo nothing)" >&2' ERR
-set -o errtrace
+trap ended EXIT
+
+# Told to stop, as by a shutdown, it leaves all as it stands: the next boot goes on.
+ended() {
+  case $? in 0 | 130 | 143 | "$GAVE_WAY") return ;; esac
+  local failed="FAILED while $doing"
+  if [ -e "$release/.failed" ]; then
+    echo "$failed: $(current) is not healthy either. See: journalctl -u 'airflow@*'" >&2
+  elif [ -L /opt/twitter/former ]; then
+    echo "$failed" >&2
+    echo "$doing" >"$release/.failed"
+    exec "$0"
+  elif [ "$(current)" = "$release" ] || [ "$(current)" = nothing ]; then
+    echo "$failed; running: $(current). No release was installed before it: there is none to go back to" >&2
+  else
+    echo "$failed; running: $(current), untouched" >&2
+  fi
+}
+
+# At once, or at the next boot if that was cut short.
+after_a_failure() {
+  [ ! -L /opt/twitter/former ] || step "going back to $(readlink /opt/twitter/former)" go_back
+  if [ ! -e $AGAIN ]; then
+    echo "NOT INSTALLED: $release failed while $(cat "$release/.failed"). The release before runs, healthy and with" \
+      "its database: $(current). What failed is not tried again until the next \`make upgrade\`. Why it failed:" \
+      "journalctl -u twitter-release -u 'airflow@*'" >&2
+    exit $GAVE_WAY
+  fi
+  rm "$release/.failed"
+}
 
 install_packages() {
-  local wanted=(openssl postgresql python3-venv)
-  [ "$(dpkg-query --show --showformat '${db:Status-Abbrev}' "${wanted[@]}" 2>/dev/null)" != "ii ii ii " ] || return 0
+  local wanted=(openssl postgresql python3-venv unattended-upgrades)
+  [ "$(dpkg-query --show --showformat '${db:Status-Abbrev}' "${wanted[@]}" 2>/dev/null)" != "ii ii ii ii " ] || return 0
   export DEBIAN_FRONTEND=noninteractive
   # At its first boot a host updates itself, and holds the locks that this needs. Pending is what was interrupted, if
   # the host was stopped in the middle of this.
@@ -63,18 +107,65 @@ make_database() {
 }
 
 postgres() {
-  HOME=/var/lib/postgresql setpriv --reuid=postgres --regid=postgres --init-groups \
+  HOME=/var/lib/postgresql PGOPTIONS="--client-min-messages=warning" setpriv --reuid=postgres --regid=postgres --init-groups \
     psql --quiet --no-psqlrc --no-align --tuples-only --set ON_ERROR_STOP=1 "$@"
 }
 
 install_airflow() {
-  local venv=$release/.venv lock=$release/deploy/host/requirements.lock
+  local venv=$release/.venv lock=$release/requirements.lock
   [ ! -e "$venv/.installed" ] || return 0
   python3 -m venv --clear "$venv"
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
     --requirement <(awk '/^uv==/ { found = 1 } found && /^ *#/ { exit } found' "$lock")
-  HOME=/root "$venv/bin/uv" pip sync --quiet --python "$venv/bin/python" --require-hashes --compile-bytecode "$lock"
+  HOME=/root "$venv/bin/uv" pip sync --quiet --python "$venv/bin/python" --require-hashes --compile-bytecode \
+    "$lock" "$release/deploy/host/requirements.lock"
   touch "$venv/.installed"
+}
+
+# A trial that was cut short after the switch goes on; one before it begins anew, from the database as it was.
+begin_trial() {
+  [ -L /opt/twitter/current ] && [ "$(current)" != "$release" ] || return 0
+  if [ ! -L /opt/twitter/former ]; then
+    postgres -c "DROP DATABASE IF EXISTS airflow_former"
+    link "$(current)" /opt/twitter/former
+  fi
+  stop_airflow
+  restore_database
+  alone
+  postgres -c "CREATE DATABASE airflow_former OWNER airflow TEMPLATE airflow"
+}
+
+# The link goes first: it says whether there is a trial.
+end_trial() {
+  rm -f /opt/twitter/former
+  touch "$release/.installed"
+  postgres -c "DROP DATABASE IF EXISTS airflow_former"
+}
+
+go_back() {
+  local former
+  former=$(readlink /opt/twitter/former)
+  stop_airflow
+  restore_database
+  switch_to "$former"
+  wait_until_healthy
+  rm /opt/twitter/former
+}
+
+# There is a database at every moment: it is not copied, two change their names at once.
+restore_database() {
+  local kept
+  kept=$(postgres -c "SELECT count(*) FROM pg_database WHERE datname = 'airflow_former'")
+  [ "$kept" = 1 ] || return 0
+  alone
+  postgres -c "DROP DATABASE IF EXISTS airflow_failed" \
+    -c "ALTER DATABASE airflow RENAME TO airflow_failed; ALTER DATABASE airflow_former RENAME TO airflow" \
+    -c "DROP DATABASE airflow_failed"
+}
+
+# Nobody else is connected to the database.
+alone() {
+  postgres -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE 'airflow%'" >/dev/null
 }
 
 # Made once, kept by every upgrade, read by root and systemd alone.
@@ -124,7 +215,8 @@ AIRFLOW__FAB__COOKIE_SECURE=True
 END
 }
 
-# One Airflow command of this release as the units run it: systemd reads the secrets, no command line holds them.
+# One Airflow command of this release as the units run it, on its own code: systemd reads the secrets, no command line
+# holds them. Through cat, so that the journal has what it says under this unit.
 airflow_once() {
   systemd-run --quiet --wait --pipe --collect --property=RuntimeMaxSec=900 \
     --property=User=airflow --property=UMask=0077 --setenv=AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR \
@@ -133,7 +225,8 @@ airflow_once() {
     --property=EnvironmentFile=/etc/twitter/host.env \
     --property=EnvironmentFile=/etc/twitter/keys.env \
     --property=EnvironmentFile=-/etc/twitter/tls.env \
-    "$release/.venv/bin/airflow" "$@"
+    /usr/bin/env PYTHONPATH="$release" AIRFLOW__CORE__DAGS_FOLDER="$release/dags" \
+    AIRFLOW__CORE__PLUGINS_FOLDER="$release/plugins" "$release/.venv/bin/airflow" "$@" 2>&1 | cat
 }
 
 # An upgrade leaves logins alone; whoever runs this Airflow may have changed or removed this one.
@@ -144,20 +237,23 @@ make_admin() {
     --username admin --role Admin --firstname Admin --lastname Admin --email admin@localhost
 }
 
-switch() {
-  local former
-  # First, so that its tasks can end while there is an API to tell.
-  systemctl stop 'airflow@scheduler*'
-  former=$(readlink /opt/twitter/current || true)
-  [ -z "$former" ] || [ "$former" = "$release" ] || link "$former" /opt/twitter/previous
-  link "$release" /opt/twitter/current
-  install -m 644 "$release/deploy/host/airflow@.service" /etc/systemd/system/
-  install -m 755 "$release/deploy/host/twitter-release.sh" /usr/local/sbin/twitter-release
+switch_to() {
+  stop_airflow
+  link "$1" /opt/twitter/current
+  install -m 644 "$1"/deploy/host/*.service /etc/systemd/system/
+  install -m 755 "$1/deploy/host/twitter-release.sh" /usr/local/sbin/twitter-release
   # What the bucket holds as well need not stay here.
   echo "e /var/lib/airflow/logs - - - 30d" >/etc/tmpfiles.d/twitter.conf
   systemctl daemon-reload
   systemctl enable --quiet "${components[@]}"
+  systemctl reset-failed 'airflow@*'
   systemctl restart "${components[@]}"
+}
+
+# The scheduler first, so that its tasks can end while there is an API to tell.
+stop_airflow() {
+  systemctl stop 'airflow@scheduler*'
+  systemctl stop 'airflow@*'
 }
 
 link() {
@@ -169,11 +265,19 @@ wait_until_healthy() {
   local since deadline=$((SECONDS + 300))
   since=$(date --utc +%Y-%m-%dT%H:%M:%S)
   until is_healthy "$since"; do
-    if [ $SECONDS -gt $deadline ]; then
-      echo "not within five minutes. See: journalctl -u 'airflow@*' --since -10min" >&2
+    if [ $SECONDS -gt $deadline ] || grep -qE ' ([5-9]|[0-9]{2,}) times' <<<"$(restarts)"; then
+      restarts >&2
       return 1
     fi
     sleep 2
+  done
+}
+
+# One that ends again and again does not become healthy.
+restarts() {
+  for unit in "${components[@]}"; do
+    echo "$unit: $(systemctl show --property=SubState --value "$unit"), restarted" \
+      "$(systemctl show --property=NRestarts --value "$unit") times"
   done
 }
 
@@ -190,12 +294,12 @@ sys.exit(health["metadatabase"]["status"] != "healthy" or min(heard) < sys.argv[
 ' "$1" 2>/dev/null
 }
 
-# All but this one and the one before.
+# All but this one, the one that runs and the one to go back to.
 remove_old() {
   local kept
-  kept=$(realpath -q /opt/twitter/current /opt/twitter/previous || true)
+  kept=$(realpath -q /opt/twitter/current /opt/twitter/former || true)
   for old in /opt/twitter/releases/*; do
-    grep -qxF "$old" <<<"$kept" || rm -rf "$old"
+    [ "$old" = "$release" ] || grep -qxF "$old" <<<"$kept" || rm -rf "$old"
   done
 }
 

@@ -5,17 +5,20 @@ tests/deploy/test_host.py's.
 """
 
 import io
+import json
 import os
 import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from fnmatch import fnmatch
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from botocore.stub import Stubber
+from botocore.stub import ANY, Stubber
 
 from deploy import __main__ as commands
 from local.environment import PROJECT, clean
@@ -197,36 +200,126 @@ def test_docs_deploy_word_for_word(cloud: Cloud, operator: Operator, tmp_path) -
 # What needs a host, with AWS's answers as its documentation has them
 
 
-def host_change(**more: Any) -> dict[str, Any]:
-    return {"LogicalResourceId": "Host", "Action": "Modify", **more}
+@pytest.fixture
+def cloudformation(monkeypatch) -> Iterator[tuple[commands.Stack, Stubber]]:
+    """A stack with a host, and what AWS answers about it."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    stack = commands.Stack("twitter")
+    with Stubber(stack.cloud) as stub:
+        stub.add_response("describe_stacks", stacks("CREATE_COMPLETE"))
+        guard = {"StackName": "twitter", "StackPolicyBody": commands.guarding({"Bucket", "Host"})}
+        stub.add_response("set_stack_policy", {}, guard)
+        yield stack, stub
+        stub.assert_no_pending_responses()
 
 
-def target(name: str, recreation: str) -> dict[str, Any]:
-    return {"Target": {"Attribute": "Properties", "Name": name, "RequiresRecreation": recreation}}
+def stacks(status: str) -> dict[str, Any]:
+    return {"Stacks": [{"StackName": "twitter", "CreationTime": NOW, "StackStatus": status}]}
+
+
+def events(*of_resources: tuple[str, str, str]) -> dict[str, Any]:
+    common = {"StackId": "1", "StackName": "twitter", "Timestamp": NOW, "ResourceType": "AWS", "EventId": "1"}
+    parts = ("LogicalResourceId", "ResourceStatus", "ResourceStatusReason")
+    return {"StackEvents": [common | dict(zip(parts, one, strict=True)) for one in of_resources]}
+
+
+NOW = datetime(2026, 11, 18, tzinfo=UTC)
+KEPT = {"KeyName": "", "BucketName": "acme-lake", "InstanceType": "t3.medium"}
 
 
 @pytest.mark.parametrize(
-    ("change", "ends"),
+    ("resource", "settings", "said"),
     [
-        (host_change(Action="Add"), False),
-        (host_change(Action="Remove"), True),
-        (host_change(Replacement="False", Details=[target("Tags", "Never")]), False),
-        (host_change(Replacement="True", Details=[target("LaunchTemplate", "Always")]), True),
-        (host_change(Replacement="Conditional", Details=[target("LaunchTemplate", "Always")]), True),
-        (host_change(Replacement="Conditional", Details=[target("InstanceType", "Conditionally")]), False),
         (
-            host_change(
-                Replacement="True",
-                Details=[target("InstanceType", "Conditionally"), target("SubnetId", "Always")],
-            ),
-            True,
+            "Host",
+            {"KeyName": "acme", "InstanceType": "t3.medium"},
+            "this would end the host, and Airflow's history of runs with it, nothing in the bucket "
+            "(KeyName=acme). CloudFormation has left all as it was. "
+            "If that is what you want, add REPLACE_HOST=yes to the command.",
         ),
-        (host_change(Replacement="True"), True),
-        ({"LogicalResourceId": "LaunchTemplate", "Action": "Remove"}, False),
+        ("Host", {}, "the host in deploy/template.yaml is another than the one that runs"),
+        ("Bucket", {"BucketName": "other"}, "leave this one (BucketName=other).* Make another stack for it."),
     ],
 )
-def test_a_change_that_would_end_the_host_is_known(change: dict[str, Any], ends: bool) -> None:
-    assert commands.ends(change, "Host") is ends
+def test_a_change_that_would_end_what_is_guarded_says_what_asks_for_it(
+    cloudformation, resource: str, settings: dict[str, str], said: str
+) -> None:
+    stack, stub = cloudformation
+    stub.add_response("update_stack", {"StackId": "1"}, UPDATE)
+    stub.add_response("describe_stacks", stacks("UPDATE_ROLLBACK_COMPLETE"))
+    denied = f"Statement [#1] does not allow [Update:Replace] for resource [LogicalResourceId/{resource}]"
+    happened = events(
+        ("twitter", "UPDATE_ROLLBACK_COMPLETE", ""),
+        ("Role", "UPDATE_FAILED", "Resource update cancelled"),
+        (resource, "UPDATE_FAILED", f"Action denied by stack policy: {denied}"),
+    )
+    stub.add_response("describe_stack_events", happened)
+    with pytest.raises(commands.CannotDo, match=said.replace("(", r"\(").replace(")", r"\)")):
+        commands.change(stack, settings, KEPT, replace_host=False)
+
+
+UPDATE = dict.fromkeys(("StackName", "TemplateBody", "Parameters", "Capabilities", "ClientRequestToken"), ANY)
+
+
+def test_to_replace_the_host_is_allowed_for_one_change_and_the_bucket_stays_guarded(
+    cloudformation, capsys
+) -> None:
+    stack, stub = cloudformation
+    once = {"StackPolicyDuringUpdateBody": commands.guarding({"Bucket"})}
+    stub.add_response("update_stack", {"StackId": "1"}, UPDATE | once)
+    stub.add_response("describe_stacks", stacks("UPDATE_COMPLETE"))
+    stub.add_response("describe_stack_events", events(("Host", "UPDATE_COMPLETE", "")))
+    commands.change(stack, {"KeyName": "acme"}, KEPT, replace_host=True)
+    assert capsys.readouterr().out == "  UPDATE_COMPLETE Host (AWS)\n"
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "allowed"),
+    [
+        ("Update:Replace", "Host", False),
+        ("Update:Delete", "Host", False),
+        ("Update:Modify", "Host", True),  # a new instance type restarts it
+        ("Update:Replace", "Bucket", False),
+        ("Update:Delete", "Bucket", False),
+        ("Update:Modify", "Bucket", True),
+        ("Update:Replace", "LaunchTemplate", True),
+        ("Update:Delete", "Wake", True),
+    ],
+)
+def test_the_stacks_policy_lets_all_be_changed_and_neither_host_nor_bucket_end(
+    cloud: Cloud, deployed: str, action: str, resource: str, allowed: bool
+) -> None:
+    policy = cloud.owner("cloudformation").get_stack_policy(StackName="twitter")["StackPolicyBody"]
+    assert permits(json.loads(policy), action, f"LogicalResourceId/{resource}") is allowed
+
+
+def permits(policy: dict[str, Any], action: str, resource: str) -> bool:
+    """As CloudFormation reads a stack policy: what is not allowed is denied, and a denial wins."""
+    met = set()
+    for one in policy["Statement"]:
+        actions, resources = (
+            [one[part]] if isinstance(one[part], str) else one[part] for part in ("Action", "Resource")
+        )
+        if any(fnmatch(action, name) for name in actions) and any(
+            fnmatch(resource, name) for name in resources
+        ):
+            met.add(one["Effect"])
+    return met == {"Allow"}
+
+
+def test_a_stack_from_before_there_was_a_policy_gets_it(
+    cloud: Cloud, operator: Operator, deployed: str
+) -> None:
+    cloudformation = cloud.owner("cloudformation")
+    anything = {"Effect": "Allow", "Principal": "*", "Action": "Update:*", "Resource": "*"}
+    cloudformation.set_stack_policy(
+        StackName="twitter", StackPolicyBody=json.dumps({"Statement": [anything]})
+    )
+    operator("deploy")
+    policy = cloudformation.get_stack_policy(StackName="twitter")["StackPolicyBody"]
+    assert not permits(json.loads(policy), "Update:Replace", "LogicalResourceId/Host")
 
 
 def network(*zones_with_hosts: str) -> Iterator[Stubber]:

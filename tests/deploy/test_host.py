@@ -23,7 +23,7 @@ import pytest
 import yaml
 from tenacity import retry, retry_if_not_result, stop_after_delay, wait_fixed
 
-from deploy.__main__ import INSTALL, RELEASE, TEMPLATE
+from deploy.__main__ import INSTALL, RELEASE, TEMPLATE, CannotDo, install
 from docs.tables import with_parts
 from local import aws, x_api
 from local.environment import PROJECT
@@ -40,7 +40,7 @@ pytestmark = [
 
 UNITS = [f"airflow@{name}.service" for name in ("api-server", "scheduler", "dag-processor", "triggerer")]
 SECRETS = ("/etc/twitter/keys.env", "/etc/twitter/admin-password")
-LOCK = "deploy/host/requirements.lock"
+LOCK = "requirements.lock"
 KNOWN_SETTINGS = """
 import json
 from airflow.configuration import conf
@@ -237,19 +237,20 @@ def first_boot(host: Host) -> None:
     more = f"cat >> /etc/twitter/host.env <<'END'\n{settings}END\n"
     host.machine.write("/root/user-data", where_it_is + more + release + rest)
 
+    host.machine.run("bash", "/root/user-data", seconds=FIRST_BOOT_SECONDS)
+    eventually(lambda: "NoSuchKey" in journal(host, "twitter-release"), seconds=FIRST_BOOT_SECONDS)
+    assert host.machine.said("systemctl", "is-active", "amazon-ssm-agent") == "active"
+    host.machine.reboot()  # in the middle of it
     # What anybody on the host could have seen of the commands that were run.
     watch = "until [ -e /run/seen ]; do cat /proc/[0-9]*/cmdline; sleep 0.2; done >/run/command-lines 2>&1"
     host.machine.begin("sh", "-c", watch)
-    host.machine.run("bash", "/root/user-data", seconds=FIRST_BOOT_SECONDS)
-    eventually(lambda: "cannot read s3://" in journal(host, "twitter-release"))
     host.upload()
-    ended = eventually(
-        lambda: host.state_of("twitter-release", "ActiveState"),
-        {"inactive", "failed"}.__contains__,
+    said = eventually(
+        lambda: journal(host, "twitter-release"),
+        lambda said: "installed: /opt/twitter/releases/" in said or "FAILED" in said,
         seconds=FIRST_BOOT_SECONDS,
     )
-    said = journal(host, "twitter-release")
-    assert "installed: /opt/twitter/releases/" in said, f"{ended}\n{said}"
+    assert "FAILED" not in said
     host.machine.run("touch", "/run/seen")
     host.command_lines = host.machine.said("cat", "/run/command-lines")
 
@@ -364,17 +365,24 @@ def test_a_day_lands_under_the_role(host: Host) -> None:
     )
     assert {row["username"] for row in csv.DictReader(io.StringIO(landed))} == {"acme_press", "orbital_news"}
 
-    logs = s3.list_objects_v2(Bucket=aws.BUCKET, Prefix="airflow_logs/")["Contents"]
-    of_load = [item["Key"] for item in logs if run in item["Key"] and "task_id=load" in item["Key"]]
-    assert of_load
+    def logs_of_load() -> list[str]:  # which follow the end of the task
+        logs = s3.list_objects_v2(Bucket=aws.BUCKET, Prefix="airflow_logs/")["Contents"]
+        return [item["Key"] for item in logs if run in item["Key"] and "task_id=load" in item["Key"]]
+
+    of_load = eventually(logs_of_load)
     path = f"/dags/twitter/dagRuns/{run}/taskInstances/load/logs/1"
     shown = json.dumps(host.call("GET", path, headers={"Accept": "application/json"}))
     assert of_load[0] in shown and "refined_tweets.csv" in shown
     assert host.machine.said("find", "/var/lib/airflow/logs", "-path", f"*{run}*", "-name", "*.log") == ""
 
 
-def test_an_upgrade_keeps_the_database_and_a_broken_one_changes_nothing(host: Host) -> None:
+@pytest.fixture(scope="module")
+def kept(host: Host) -> None:
     host.call("POST", "/variables", json={"key": "kept", "value": "through upgrades"})
+
+
+@pytest.mark.usefixtures("kept")
+def test_an_upgrade_keeps_the_database_and_a_broken_one_changes_nothing(host: Host) -> None:
     before = (host.release, host.password, host.machine.said("cat", SECRETS[0]))
 
     host.upload(**{"UPGRADE": "first"})
@@ -398,6 +406,123 @@ def test_an_upgrade_keeps_the_database_and_a_broken_one_changes_nothing(host: Ho
     kept = host.machine.said("find", "/opt/twitter/releases", "-mindepth", "1", "-maxdepth", "1").split()
     assert set(kept) == {first, host.release}
     assert host.call("GET", "/variables/kept")["value"] == "through upgrades"
+
+
+# Releases that give way. Each brings a Variable of its own, which goes with it.
+
+ENVIRONMENT = "deploy/host/airflow.env"
+VARIABLES = "deploy/variables.json"
+WITHOUT_DAG_PROCESSOR = ("PARSING_PROCESSES=1", "PARSING_PROCESSES=none")
+WITHOUT_API = ("AIRFLOW__API__WORKERS=1", "AIRFLOW__API__WORKERS=1\nAIRFLOW__API__SSL_CERT=/none")
+
+
+def broken(name: str, change: tuple[str, str]) -> dict[str, str]:
+    """A release one component of which does not start."""
+    settings = (PROJECT / ENVIRONMENT).read_text()
+    assert change[0] in settings
+    variables = json.loads((PROJECT / VARIABLES).read_text()) | {name: {"value": "of a broken release"}}
+    return {ENVIRONMENT: settings.replace(*change), VARIABLES: json.dumps(variables)}
+
+
+class RunCommand:
+    """Stands in for the service that runs INSTALL on the host."""
+
+    class exceptions:  # noqa: N801 - botocore's name
+        InvocationDoesNotExist = type("InvocationDoesNotExist", (Exception,), {})
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+
+    def send_command(self, **asked: Any) -> dict[str, Any]:
+        assert asked["Parameters"]["commands"] == [INSTALL]
+        return {"Command": {"CommandId": "1"}}
+
+    def get_command_invocation(self, **asked: Any) -> dict[str, str]:
+        ended = self.host.install()
+        return {
+            "Status": "Failed" if ended.returncode else "Success",
+            "StandardOutputContent": ended.stdout,
+            "StandardErrorContent": ended.stderr,
+        }
+
+
+def assert_as_before(host: Host, before: str, name: str) -> None:
+    """The release before runs, with its DAGs, its database and nothing of the one that gave way."""
+    assert host.release == before
+    host.wait_until_healthy(since=datetime.now(UTC))
+    assert "twitter" in [dag["dag_id"] for dag in host.call("GET", "/dags")["dags"]]
+    assert host.call("GET", "/variables/kept")["value"] == "through upgrades"
+    assert host.call("GET", "/variables", params={"variable_key_pattern": name})["total_entries"] == 0
+    databases = ["runuser", "-u", "postgres", "--", "psql", "-Atc", "SELECT datname FROM pg_database"]
+    assert set(host.machine.said(*databases).split()) == {"postgres", "template0", "template1", "airflow"}
+    assert host.machine.run("readlink", "/opt/twitter/former", check=False).returncode == 1
+
+
+@pytest.mark.usefixtures("kept")
+def test_a_release_that_is_not_healthy_gives_way_to_the_one_before(host: Host) -> None:
+    before = host.release
+    host.upload(**broken("no_dag_processor", WITHOUT_DAG_PROCESSOR))
+    with pytest.raises(CannotDo) as refused:
+        install(RunCommand(host), "the host")
+    said = str(refused.value)
+    assert re.search(r"airflow@dag-processor: \S+, restarted 5 times", said)
+    assert re.search(r"airflow@scheduler: running, restarted 0 times", said)
+    assert "failed while waiting until Airflow is healthy." in said
+    assert f"The release before runs, healthy and with its database: {before}." in said
+    assert said.rstrip().endswith("journalctl -u twitter-release -u 'airflow@*'")
+    assert_as_before(host, before, "no_dag_processor")
+
+    rebooted = datetime.now(UTC)
+    host.machine.reboot()
+    eventually(lambda: "NOT INSTALLED" in journal(host, "twitter-release"), seconds=FIRST_BOOT_SECONDS)
+    assert "installing" not in journal(host, "twitter-release")
+    assert host.state_of("twitter-release", "ActiveState") == "failed"  # and stays so: no retry
+    host.wait_until_healthy(since=rebooted)
+    assert_as_before(host, before, "no_dag_processor")
+
+    host.upload(**{"UPGRADE": "third"})
+    install(RunCommand(host), "the host")
+    assert host.release != before
+    assert host.machine.said("systemctl", "--failed", "--no-legend") == ""
+
+
+@pytest.mark.usefixtures("kept")
+def test_a_release_whose_dags_cannot_be_imported_gives_way(host: Host) -> None:
+    before = host.release
+    host.upload(**{"dags/twitter_dag.py": "from airflow.sdk import dag\nimport absent_from_here\n"})
+    refused = host.install()
+    assert refused.returncode != 0
+    assert "failed while importing the DAGs." in refused.stdout and "absent_from_here" in refused.stdout
+    assert_as_before(host, before, "none")
+
+
+def reboot_while(host: Host, moment: str) -> None:
+    """Begin to install what was uploaded, and reboot at this moment of it. The journal begins anew then."""
+    begun = f"--since=@{datetime.now(UTC).timestamp():.0f}"
+    host.machine.begin("sh", "-c", INSTALL)
+    eventually(lambda: moment in journal(host, "twitter-release", begun), seconds=FIRST_BOOT_SECONDS)
+    host.machine.reboot()
+
+
+@pytest.mark.usefixtures("kept")
+def test_a_host_rebooted_at_any_moment_of_going_back_ends_with_the_release_before(host: Host) -> None:
+    before = host.release
+    host.upload(**broken("no_api", WITHOUT_API))
+    for moment in ("waiting until Airflow is healthy", "going back to"):
+        reboot_while(host, moment)
+    eventually(lambda: "NOT INSTALLED" in journal(host, "twitter-release"), seconds=FIRST_BOOT_SECONDS)
+    assert_as_before(host, before, "no_api")
+
+
+@pytest.mark.usefixtures("kept")
+def test_an_upgrade_that_a_reboot_cuts_short_goes_on_by_itself(host: Host) -> None:
+    before = host.release
+    host.upload(**{"UPGRADE": "fourth"})
+    reboot_while(host, "showing the settings")
+    installed = "installed: /opt/twitter/releases/"
+    eventually(lambda: installed in journal(host, "twitter-release"), seconds=FIRST_BOOT_SECONDS)
+    assert host.release != before
+    assert_as_before(host, host.release, "none")
 
 
 def test_everything_comes_back_by_itself_after_a_reboot(host: Host) -> None:
@@ -429,3 +554,14 @@ def test_with_a_network_let_in_it_speaks_tls_alone(host: Host) -> None:
 def listen_on(host: Host, address: str) -> None:
     settings = "/etc/twitter/host.env"
     host.machine.run("sed", "-i", f"s/^AIRFLOW__API__HOST=.*/AIRFLOW__API__HOST={address}/", settings)
+
+
+def test_a_first_release_that_fails_has_none_to_go_back_to(host: Host) -> None:
+    host.machine.run("rm", "-r", "/opt/twitter", seconds=120)
+    host.upload(**broken("no_api", WITHOUT_API))
+    refused = host.install()
+    assert refused.returncode != 0
+    assert "No release was installed before it: there is none to go back to" in refused.stdout
+    host.upload()
+    assert host.install().returncode == 0
+    host.wait_until_healthy(since=datetime.now(UTC))

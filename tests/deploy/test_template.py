@@ -164,12 +164,19 @@ def user_data(template: dict[str, Any], **parameters: str) -> str:
 
 
 @pytest.mark.parametrize("admin", ["", "10.0.0.0/8"])
-def test_the_user_data_is_a_script_of_less_than_16_kb(template, tmp_path, admin: str) -> None:
+def test_the_user_data_is_a_short_script(template, tmp_path, admin: str) -> None:
     script = tmp_path / "user-data"
     script.write_text(user_data(template, AdminCidr=admin))
-    assert script.stat().st_size < 16_000
+    assert script.stat().st_size < 3_500
     assert script.read_text().startswith("#!/bin/bash\n")
     assert subprocess.run(["bash", "-n", script], timeout=SHELL_SECONDS, check=False).returncode == 0
+
+
+def test_the_user_data_installs_what_fetches_a_release_and_shows_a_host_that_cannot(template) -> None:
+    script = user_data(template)
+    installed = re.findall(r"install --yes (?:--no-install-recommends )?(.*) >/dev/null", script)
+    assert installed == ["awscli ca-certificates curl", "/root/amazon-ssm-agent.deb"]
+    assert script.index("amazon-ssm-agent.deb") < script.index("releases/current.tar.gz")
 
 
 def test_the_user_data_tells_the_host_where_it_is(template) -> None:
