@@ -245,12 +245,16 @@ class Lake:
 
 
 def _side_by_side(work: Callable[[str], Each], keys: Iterable[str]) -> Iterator[Each]:
-    """What becomes of each key, in their order, several at once."""
+    """What becomes of each key, in their order, several at once; a key that comes again soon is not read again.
+
+    Accounts that were read together share their pages.
+    """
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        begun: deque[Future[Each]] = deque()
+        begun: deque[tuple[str, Future[Each]]] = deque()
         for key in keys:
-            begun.append(pool.submit(work, key))
+            under_way = next((future for other, future in begun if other == key), None)
+            begun.append((key, under_way or pool.submit(work, key)))
             if len(begun) > SIDE_BY_SIDE:
-                yield begun.popleft().result()
+                yield begun.popleft()[1].result()
         while begun:
-            yield begun.popleft().result()
+            yield begun.popleft()[1].result()

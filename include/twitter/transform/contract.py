@@ -181,7 +181,7 @@ def _cells(column: Column, values: pd.Series) -> Any:
     if column.kind is MOMENT:
         return pyarrow.array(np.datetime_as_string(values.to_numpy("datetime64[s]"), timezone="UTC"))
     if column.kind is TEXTS:
-        return _quoted(pyarrow.array([_json_line(each) if each else "[]" for each in values.array]))
+        return _quoted(pyarrow.array([_json_line(each) if each else "[]" for each in values.to_numpy()]))
     cells = pyarrow.array(values, column.kind.parquet)
     if column.name == "text":
         cells = compute.replace_substring_regex(cells, LINE_BREAKS.pattern, " ")
