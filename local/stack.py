@@ -324,7 +324,7 @@ class Stack(Running):
         self.until("Airflow's API answers", self.airflow.answers)
         self._seed()
         self.until("Airflow's API answers tasks", self.airflow.answers_tasks)
-        beating = {component.name.replace("-", "_") for component in self._workers}
+        beating = {"dag_processor", "scheduler"} | ({"triggerer"} if self._with_triggerer else set())
         self.until(
             "Airflow's components are healthy", lambda: self.airflow.healthy_since(self._started, beating)
         )
