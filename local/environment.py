@@ -106,7 +106,7 @@ def airflow_settings(state: Path, port: int, dags: Path, caller: Mapping[str, st
         "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
         # The schedule starts nothing: a laptop buys a day when somebody asks for it.
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
-        # A stage begins when the one before has ended, not up to a second later, for 6 % of a core instead of 2.
+        # A stage begins when the one before has ended, not a second later: 6 % of a core instead of 2.
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
         # A killed task supervisor is noticed within a quarter of a minute.
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "5",

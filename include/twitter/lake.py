@@ -245,7 +245,7 @@ class Lake:
 
 
 def _side_by_side(work: Callable[[str], Each], keys: Iterable[str]) -> Iterator[Each]:
-    """What becomes of each key, in their order, several at once; a key that comes again soon is not read again.
+    """What becomes of each key, in their order, several at once; one that comes again soon is read once.
 
     Accounts that were read together share their pages.
     """
