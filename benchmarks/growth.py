@@ -7,8 +7,8 @@ its peak memory and its requests. Told is the exponent by which each grows, over
 step; it ends with exit code 1 where one of them is above 1.1. growth.md and growth.svg are written anew.
 
 What is simulated: the stand-in makes 100,000 posts for `extract`. The million that is refined and loaded is
-1,000 accounts that each name the same pages of 1,000 posts: as many requests and as much to read, but the
-bytes of one account.
+1,000 accounts that name a few copies of the pages of one: as many requests and as much to read, but the bytes
+of one account.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections import defaultdict
+from collections import ChainMap, defaultdict
 from datetime import UTC, datetime
+from itertools import cycle
 from math import log
 from pathlib import Path
 from statistics import linear_regression
@@ -32,6 +33,8 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 BOUGHT = ((1, 100), (10, 100), (100, 100), (1000, 100))
 REFINED = (*BOUGHT, (1000, 1000))
 """Accounts, and posts of each."""
+COPIES = 32
+"""Of one account's pages: a page that is wanted again soon would not be read again."""
 MOST = 1.1
 """The exponent that is linear still, as far as a measurement can tell."""
 WHAT = {"cpu": "CPU s", "peak": "peak MB", "s3": "requests to S3", "x": "requests to X"}
@@ -72,17 +75,20 @@ def purchase(there: StandIns, folder: Path, handles: list[str], posts: int) -> d
     pages = folder / str(posts)
     if not pages.exists():
         subprocess.run([sys.executable, "-m", "benchmarks.refine", pages, "1", str(posts)], check=True)
-    files, keys = sorted(pages.iterdir()), []
-    for file in files:
-        keys.append(f"twitter_raw/dt={DAY}/buy=1/{file.name}")
-        there.store(keys[-1], file.read_bytes())
+    files = sorted(pages.iterdir())
+    copies = [
+        {f"twitter_raw/dt={DAY}/buy=1/{number}-{file.name}": file for file in files}
+        for number in range(min(COPIES, len(handles)))
+    ]
+    for key, file in ChainMap(*copies).items():
+        there.store(key, file.read_bytes())
     id_ = files[0].name.split("-")[1]
     read = [
         AccountRead(
             username=handle, id=id_, outcome="complete", reason=None, proof="unchecked", counted=None,
-            posts=posts, limit=0, pages=keys,
+            posts=posts, limit=0, pages=[*pages],
         )
-        for handle in handles
+        for handle, pages in zip(handles, cycle(copies), strict=False)
     ]  # fmt: skip
     manifest = Manifest(
         day=DAY, buy=1, opened_by="", opened_at=NOW, closed_at=NOW, is_open=False, accounts=read
