@@ -6,11 +6,12 @@ from airflow.task.priority_strategy import PriorityWeightStrategy
 
 
 class BackfillsLast(PriorityWeightStrategy):
-    """The day's own run, or one that somebody has triggered, passes the days of a backfill that wait.
+    """The day's own run, or one that somebody has triggered, passes the days of a backfill or plan that wait.
 
     Airflow would take the oldest day first: a backfill of a month would hold up today's run to its end. The
     plugin `twitter_timetable` makes it known to Airflow.
     """
 
     def get_weight(self, ti: Any) -> int:
-        return 1 if ti.run_id.startswith("backfill__") else 2
+        of_a_range = ti.run_id.startswith("backfill__") or "__plan_" in ti.run_id
+        return 1 if of_a_range else 2

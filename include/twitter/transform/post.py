@@ -290,7 +290,7 @@ msgspec.json.Decoder(Post)
 def all_of(content: bytes) -> list[Post]:
     """The posts of an answer, decoded at once without what nobody reads.
 
-    None where one is odd, or has fields that nobody knows: they are read one by one, to say what it is.
+    Nothing where one is odd, or has fields that nobody knows: they are read one by one, to say what it is.
     """
     try:
         return _PAGES.decode(content).data or []
