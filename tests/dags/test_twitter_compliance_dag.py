@@ -17,13 +17,6 @@ def test_x_checks_one_job_at_a_time_and_so_does_it(dag):
     assert dag.max_active_runs == 1
 
 
-def test_every_task_tells_of_its_failure_and_has_a_timeout_and_the_policy(dag):
-    for task in dag.tasks:
-        assert [callback.__name__ for callback in task.on_failure_callback] == ["last_word", "tell"]
-        assert task.execution_timeout is not None
-        assert type(task.retry_policy).__name__ == "AsTheErrorSays"
-
-
 def test_it_runs_on_mondays_and_makes_up_for_none(dag):
     assert as_the_scheduler_has_it(dag).timetable.summary == "0 8 * * 1"
     assert dag.catchup is False

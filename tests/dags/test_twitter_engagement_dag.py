@@ -22,13 +22,6 @@ def test_one_run_buys_and_one_publishes_at_a_time_and_waiting_blocks_no_other(da
     assert dag.max_active_runs > 1
 
 
-def test_every_task_tells_of_its_failure_and_has_a_timeout_and_the_policy(dag):
-    for task in dag.tasks:
-        assert [callback.__name__ for callback in task.on_failure_callback] == ["last_word", "tell"]
-        assert task.execution_timeout is not None
-        assert type(task.retry_policy).__name__ == "AsTheErrorSays"
-
-
 def test_it_has_the_days_of_its_sibling_and_makes_up_for_none(dag):
     assert as_the_scheduler_has_it(dag).timetable.summary == "each UTC day"
     assert dag.catchup is False
