@@ -52,20 +52,34 @@ def _by_webhook(context: Any, subject: str, lines: list[str]) -> None:
 
 
 def message(context: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """What a person reads first, and the lines below it: what happened, what to do, where."""
-    ti, error = context["ti"], context.get("exception")
-    subject = f"{_day(context)}: {ti.task_id} failed ({ti.dag_id})"
+    """What a person reads first, and the lines below it: what happened, what to do, where.
+
+    Of a worker that was lost, Airflow's context may hold less: whatever is missing is left out.
+    """
+    ti, error = context.get("ti"), context.get("exception")
+    task, dag = (getattr(ti, name, None) or "unknown" for name in ("task_id", "dag_id"))
+    subject = f"{_day(context)}: {task} failed ({dag})"
     if isinstance(error, PipelineError):
         lines = [str(error), str(type(error).__doc__)]
     elif error:
-        lines = [f"{type(error).__name__}: {error}", "A defect or a fault of the platform: its log has more."]
+        text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+        lines = [text, "A defect or a fault of the platform: its log has more."]
     else:
         lines = ["Its worker was lost.", "Clear the task: it goes on from what is there."]
-    return subject, [*lines, ti.log_url]
+    return subject, [*lines, *_link(ti)]
 
 
 def _day(context: Mapping[str, Any]) -> str:
+    """The run's day; else the id of the run, which names it as well."""
     try:
         return str(day_of(context))
-    except (BadDay, KeyError):  # of a worker that was lost, less is known
-        return str(context["dag_run"].run_id)
+    except (BadDay, KeyError, AttributeError, TypeError):
+        found = (getattr(context.get(name), "run_id", None) for name in ("dag_run", "ti"))
+        return str(next(filter(None, found), None) or context.get("run_id") or "A run")
+
+
+def _link(ti: Any) -> list[str]:
+    try:
+        return [str(ti.log_url)]
+    except Exception:  # it is made of the run's id and Airflow's settings
+        return []

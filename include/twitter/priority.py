@@ -15,3 +15,10 @@ class BackfillsLast(PriorityWeightStrategy):
     def get_weight(self, ti: Any) -> int:
         of_a_range = ti.run_id.startswith("backfill__") or "__plan_" in ti.run_id
         return 1 if of_a_range else 2
+
+    def __repr__(self) -> str:
+        """The same text in every process: Airflow serializes `default_args` with it.
+
+        The default holds a memory address, so each parse made a new Dag version.
+        """
+        return f"{type(self).__module__}.{type(self).__qualname__}"

@@ -35,7 +35,8 @@ class AsTheErrorSays(RetryPolicy):
         if isinstance(exception, Refused):
             return RetryDecision.fail(type(exception).__doc__)
         # Tries count on over clears; what matters is how many this clear has used.
-        used = try_number - max(max_tries - context["task"].retries, 0) if context else try_number
+        task = (context or {}).get("task")
+        used = try_number - max(max_tries - task.retries, 0) if task else try_number
         if isinstance(exception, InDoubt) and used >= TRIES_IN_DOUBT:
             return RetryDecision.fail(type(exception).__doc__)
         if _is_airflows_outage(exception):
@@ -52,16 +53,36 @@ class AsTheErrorSays(RetryPolicy):
 
 
 def last_word(context: Mapping[str, Any]) -> None:
-    """Say below Airflow's traceback what happened and what comes next: a log opens at its end."""
-    error, ti, task = context["exception"], context["ti"], context["task"]
-    said = f"{type(error).__name__}: {str(error).rstrip('. ')}."
+    """Say below Airflow's traceback what happened and what comes next: a log opens at its end.
+
+    Where a worker was lost, Airflow calls this in the DAG processor, with a context without `exception`.
+    """
+    error = context.get("exception")
     log.info("::endgroup::")  # Airflow calls in a folded group, Post Execute
-    decision = AsTheErrorSays().evaluate(error, ti.try_number, ti.max_tries, context)
-    if decision.action is RetryAction.FAIL or ti.try_number > ti.max_tries:
-        log.error("%s It is not tried again by itself.", said)
-        return
+    log.error("%s %s", what_happened(error), _what_comes_next(error, context))
+
+
+def what_happened(error: BaseException | str | None) -> str:
+    """An error in one line; Airflow gives none, or a text, where the task did not raise it."""
+    if not error:
+        return "The worker was lost: Airflow has no error of this try, because it was killed or sent no heartbeat."
+    if isinstance(error, BaseException):
+        return f"{type(error).__name__}: {str(error).rstrip('. ')}."
+    return f"{error.rstrip('. ')}."
+
+
+def _what_comes_next(error: BaseException | str | None, context: Mapping[str, Any]) -> str:
+    ti, task = context.get("ti"), context.get("task")
+    tries, most = getattr(ti, "try_number", None), getattr(ti, "max_tries", None)
+    if tries is None or most is None or task is None:
+        return "The task's page in Airflow shows whether it is tried again."
+    decision = RetryDecision.default()
+    if isinstance(error, BaseException):  # else Airflow does not ask the policy
+        decision = AsTheErrorSays().evaluate(error, tries, most, context)
+    if decision.action is RetryAction.FAIL or tries > most:
+        return "It is not tried again by itself."
     at = now() + (decision.retry_delay or task.retry_delay)
-    log.error("%s It is tried again at %s UTC, try %d.", said, f"{at:%H:%M:%S}", ti.try_number + 1)
+    return f"It is tried again at {at:%H:%M:%S} UTC, try {tries + 1}."
 
 
 def tell(context: Mapping[str, Any]) -> None:

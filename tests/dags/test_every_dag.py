@@ -1,6 +1,33 @@
 """What holds of more than one DAG."""
 
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
+
+ROOT = Path(__file__).parents[2]
+
+SERIALIZE = """
+import json, sys
+from airflow.dag_processing.dagbag import DagBag
+from airflow.models.serialized_dag import SerializedDagModel
+from airflow.serialization.serialized_objects import DagSerialization
+
+bag = DagBag("dags", bundle_path=".", load_op_links=False)
+assert not bag.import_errors, bag.import_errors
+dags = {}
+for name, dag in bag.dags.items():
+    stored = DagSerialization.to_dict(dag)
+    del stored["dag"]["fileloc"], stored["dag"]["_processor_dags_folder"]  # Airflow's, and of the deployment
+    stored["hash of Airflow"] = SerializedDagModel.hash(DagSerialization.to_dict(dag))
+    dags[name] = stored
+with open(sys.argv[1], "w") as file:
+    json.dump(dags, file, sort_keys=True, indent=1)  # Airflow stores it with its keys in order
+"""
 
 
 @pytest.mark.parametrize("name", ["twitter", "twitter_compliance", "twitter_engagement"])
@@ -9,3 +36,30 @@ def test_every_task_tells_of_its_failure_and_has_a_timeout_and_the_policy(bag, n
         assert [callback.__name__ for callback in task.on_failure_callback] == ["last_word", "tell"]
         assert task.execution_timeout is not None
         assert type(task.retry_policy).__name__ == "AsTheErrorSays"
+
+
+def test_every_process_serializes_each_dag_to_the_same_bytes(bag, tmp_path):
+    """Another hash seed, another working directory and another path of the checkout change nothing."""
+    first = serialized(ROOT, tmp_path / "first.json", seed="1")
+    copy = tmp_path / "another checkout"
+    for folder in ("dags", "include", "plugins"):
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    second = serialized(copy, tmp_path / "second.json", seed="2")
+
+    assert first.splitlines() == second.splitlines()
+    assert set(json.loads(first)) == set(bag.dags)
+    assert " at 0x" not in first and str(ROOT) not in first
+
+
+def serialized(checkout: Path, file: Path, *, seed: str) -> str:
+    """All DAGs of a checkout, as a fresh process serializes them."""
+    paths = {
+        "AIRFLOW__CORE__DAGS_FOLDER": "/airflow/dags",
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(checkout / "plugins"),
+        "PYTHONPATH": str(checkout),
+        "PYTHONHASHSEED": seed,
+    }
+    subprocess.run(
+        [sys.executable, "-c", SERIALIZE, file], cwd=checkout, env=os.environ | paths, check=True, timeout=120
+    )
+    return file.read_text()

@@ -1,6 +1,7 @@
 """Who is told of a failure: with a real mail server and a real webhook on loopback."""
 
 import json
+from itertools import combinations
 from types import SimpleNamespace
 
 import pytest
@@ -94,3 +95,20 @@ def test_a_surprise_and_a_lost_worker_are_told_too():
         | {"dag_run": SimpleNamespace(run_type="manual", run_id="m", run_after=utc(2026, 11, 22))}
     )
     assert alert.message(by_hand)[0] == "m: load failed (twitter)"
+
+
+def test_a_failure_is_told_whatever_the_context_lacks(webhook):
+    whole = failed() | {"dag_run": SimpleNamespace(run_type="manual", run_id="manual__1", run_after=None)}
+    cases = [set(names) for number in range(4) for names in combinations(whole, number)] + [set(whole)]
+    for missing in cases:
+        alert.tell({name: value for name, value in whole.items() if name not in missing})
+        alert.tell(whole | dict.fromkeys(missing))
+        alert.tell(whole | dict.fromkeys(missing, SimpleNamespace()) | {"exception": None})
+    told = webhook()
+    assert len(told) == 3 * len(cases)
+    assert {text.splitlines()[0].endswith(" failed (twitter)") for text in told if "load" in text} == {True}
+    assert all(" failed (" in text and len(text.splitlines()) >= 3 for text in told)
+
+
+def test_a_text_in_the_place_of_an_exception_is_told_as_it_is():
+    assert alert.message(failed("Detected zombie job"))[1][0] == "Detected zombie job"

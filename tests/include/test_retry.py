@@ -1,7 +1,7 @@
 """When a failed stage is tried again."""
 
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import combinations, pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -262,3 +262,37 @@ def test_the_last_word_of_the_last_try_says_that_it_was_the_last(caplog, at_noon
 
 def test_the_last_word_of_a_surprise_says_when_the_tries_for_it_are_used_up(caplog, at_noon):
     assert "not tried again" in last_line(caplog, ValueError("?"), try_number=3)
+
+
+@pytest.mark.parametrize("context", [{}, {"exception": None}], ids=["no exception", "exception is None"])
+@pytest.mark.parametrize(
+    ("try_number", "next_step"),
+    [(1, "tried again at 12:00:15 UTC, try 2"), (24, "try 25"), (25, "not tried again by itself")],
+)
+def test_the_last_word_of_a_lost_worker_says_so_and_what_airflow_does(
+    caplog, at_noon, context, try_number, next_step
+):
+    # Airflow does not ask the policy here: the tries for a surprise do not count.
+    task = SimpleNamespace(retries=RETRIES, retry_delay=FIRST_DELAY)
+    last_word(context | {"ti": SimpleNamespace(try_number=try_number, max_tries=RETRIES), "task": task})
+    assert caplog.messages[-1].startswith("The worker was lost: ")
+    assert next_step in caplog.messages[-1]
+
+
+def test_an_exception_that_is_a_text_is_shown_as_it_is(caplog, at_noon):
+    assert last_line(caplog, "Detected zombie job.").startswith("Detected zombie job. It is tried again at")
+
+
+def test_the_last_word_survives_whatever_the_context_lacks(caplog, at_noon):
+    whole = {
+        "exception": Outage("X answered 503."),
+        "ti": SimpleNamespace(try_number=1, max_tries=RETRIES),
+        "task": SimpleNamespace(retries=RETRIES, retry_delay=FIRST_DELAY),
+    }
+    for missing in [set(names) for number in range(4) for names in combinations(whole, number)]:
+        kept = {name: value for name, value in whole.items() if name not in missing}
+        for context in (kept, dict.fromkeys(missing) | kept, {"ti": SimpleNamespace()} | kept):
+            last_word(context)
+            words = caplog.messages[-1]
+            assert words.startswith("The worker was lost" if "exception" in missing else "Outage: X answered")
+            assert ("The task's page in Airflow" in words) == bool(missing & {"ti", "task"})
