@@ -68,7 +68,7 @@ from airflow.sdk import Asset, Param, dag, task
 
 from include.twitter.priority import BackfillsLast
 from include.twitter.retry import EVERY_TASK
-from include.twitter.timetable import Days
+from include.twitter.timetable import BACKFILL_HINT, Days
 
 LANDED = Asset("twitter_refined_tweets")
 DAYS = Asset("twitter_days")
@@ -87,7 +87,8 @@ DAYS = Asset("twitter_days")
             type=["null", "string"],
             format="date",
             title="Day (UTC)",
-            description="The UTC calendar day to collect, for example 2026-11-18. A run without one is refused.",
+            description="The UTC calendar day to collect, for example 2026-11-18. A run without one is refused. "
+            + BACKFILL_HINT,
         ),
         "buy_again": Param(
             False,

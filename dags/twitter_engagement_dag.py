@@ -42,7 +42,7 @@ from airflow.sdk import Param, dag, task
 
 from include.twitter.priority import BackfillsLast
 from include.twitter.retry import EVERY_TASK
-from include.twitter.timetable import Days
+from include.twitter.timetable import BACKFILL_HINT, Days
 
 
 @dag(
@@ -58,7 +58,8 @@ from include.twitter.timetable import Days
             type=["null", "string"],
             format="date",
             title="Day (UTC)",
-            description="The day before the evening on which posts were due, for example 2026-11-18.",
+            description="The day before the evening on which posts were due, for example 2026-11-18. "
+            + BACKFILL_HINT,
         ),
     },
     default_args=EVERY_TASK | {"weight_rule": BackfillsLast()},

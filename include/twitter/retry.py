@@ -65,7 +65,7 @@ def last_word(context: Mapping[str, Any]) -> None:
 def what_happened(error: BaseException | str | None) -> str:
     """An error in one line; Airflow gives none, or a text, where the task did not raise it."""
     if not error:
-        return "The worker was lost: Airflow has no error of this try, because it was killed or sent no heartbeat."
+        return "The worker was lost: it was killed, or sent no heartbeat. Airflow has no error of this try."
     if isinstance(error, BaseException):
         return f"{type(error).__name__}: {str(error).rstrip('. ')}."
     return f"{error.rstrip('. ')}."

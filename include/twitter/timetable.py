@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import logging
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction
 from airflow.timetables.interval import CronDataIntervalTimetable
-from pendulum import DateTime, duration
+from pendulum import datetime as utc_datetime
+from pendulum import duration
+
+log = logging.getLogger(__name__)
+
+WESTERNMOST = timedelta(hours=-10)
+"""Honolulu's offset from UTC. A bound further west is taken for one of the zone a whole day east of it."""
+BACKFILL_HINT = (
+    "A backfill takes none: its From and To are UTC days, whole ones (leave the times as they are). "
+    "In UTC-12, UTC-11 and UTC+14 set the UI to UTC first: else a backfill collects the neighbouring days."
+)
+"""The form shows it below `day`: these zones cannot be told from those a whole day east or west."""
+LAST_MINUTE = 14
+"""Of each quarter of an hour: in it lies the end of a day of any zone, since offsets are whole quarters."""
+LARGEST_CLOCK_CHANGE = timedelta(hours=2)
+"""Antarctica/Troll; elsewhere it is an hour or half of one."""
 
 
 class Days(CronDataIntervalTimetable):
@@ -32,10 +49,14 @@ class Days(CronDataIntervalTimetable):
         return cls()
 
     def next_dagrun_info(self, *, restriction: TimeRestriction, **asked: Any) -> DagRunInfo | None:
-        earliest, latest = map(_midnight, restriction[:2])
-        found = super().next_dagrun_info(
-            restriction=TimeRestriction(earliest, latest, restriction.catchup), **asked
-        )
+        if restriction.earliest and restriction.latest:  # a backfill
+            try:
+                first, last = days_of_backfill(restriction.earliest, restriction.latest)
+            except ValueError as error:
+                log.warning("The backfill makes no run: %s", error)
+                return None
+            restriction = TimeRestriction(_midnight(first), _midnight(last), restriction.catchup)
+        found = super().next_dagrun_info(restriction=restriction, **asked)
         if found is None or found.data_interval is None:
             return None
         return DagRunInfo(
@@ -52,6 +73,47 @@ class Days(CronDataIntervalTimetable):
         )
 
 
-def _midnight(at: DateTime | None) -> DateTime | None:
-    """The midnight UTC that is meant: the backfill form sends that of the zone which the UI is set to."""
-    return at and at.in_timezone("UTC").add(hours=12).start_of("day")
+def days_of_backfill(earliest: datetime, latest: datetime) -> tuple[date, date]:
+    """The first and the last UTC day of a backfill, from the bounds that Airflow hands on.
+
+    The UI's form takes dates in the zone that the UI is set to, and sends moments in UTC without its name:
+    `From` is the midnight at which the first day begins there, `To` the last millisecond of the last day, or
+    23:59:00 where its field was filled before. The API and the CLI are given midnights. The result is the
+    date whose start, or end, the bound is in some zone.
+
+    A bound with an offset of its own names its date. Of one in UTC two dates are possible where zones lie a
+    whole day apart: it is then taken to be of a zone from UTC-10 (Honolulu) to UTC+13:45 (Chatham). People in
+    UTC-12, UTC-11 and UTC+14 have to set the UI to UTC, as the form says. A bound that is neither the start
+    nor the end of a day, or two that are not of one zone, could mean other days: a ValueError.
+    """
+    first, offset = _date_and_offset(earliest)
+    last, other = _date_and_offset(latest)
+    if abs(offset - other) > LARGEST_CLOCK_CHANGE:
+        raise ValueError(
+            f"From {earliest.isoformat()} and To {latest.isoformat()} are no midnights of one time zone. "
+            "Pick dates and leave the times as they are, for example 2026-11-18T00:00:00Z"
+        )
+    return first, last
+
+
+def _date_and_offset(bound: datetime) -> tuple[date, timedelta]:
+    """The date that a bound of a backfill means, and the offset from UTC of the zone in which it does."""
+    if own := bound.utcoffset():
+        return date(bound.year, bound.month, bound.day), own
+    moment = bound.astimezone(UTC)
+    is_end = moment.minute % 15 == LAST_MINUTE
+    midnight = moment.replace(second=0, microsecond=0) + timedelta(minutes=1) if is_end else moment
+    if midnight.minute % 15 or midnight.second or midnight.microsecond:
+        raise ValueError(
+            f"{bound.isoformat()} is neither midnight nor the end of a day in any time zone. "
+            "Pick dates and leave the times as they are, for example 2026-11-18T00:00:00Z"
+        )
+    start = datetime(midnight.year, midnight.month, midnight.day, tzinfo=UTC)
+    offset = start - midnight
+    if offset < WESTERNMOST:
+        start, offset = start + timedelta(days=1), offset + timedelta(days=1)
+    return (start - timedelta(days=1) if is_end else start).date(), offset
+
+
+def _midnight(day: date) -> Any:
+    return utc_datetime(day.year, day.month, day.day)

@@ -38,6 +38,13 @@ def test_every_task_tells_of_its_failure_and_has_a_timeout_and_the_policy(bag, n
         assert type(task.retry_policy).__name__ == "AsTheErrorSays"
 
 
+@pytest.mark.parametrize("name", ["twitter", "twitter_engagement"])
+def test_the_form_says_in_which_zones_a_backfill_has_other_days(bag, name):
+    shown = bag.dags[name].params.get_param("day").description
+    assert "From and To are UTC days" in shown
+    assert all(zone in shown for zone in ("UTC-12", "UTC-11", "UTC+14"))
+
+
 def test_every_process_serializes_each_dag_to_the_same_bytes(bag, tmp_path):
     """Another hash seed, another working directory and another path of the checkout change nothing."""
     first = serialized(ROOT, tmp_path / "first.json", seed="1")
