@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import time, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -24,6 +24,9 @@ AWS_CONNECTION = "aws_default"
 WEBHOOK_CONNECTION = "twitter_alert_webhook"
 X_HOST = "https://api.x.com"
 HANDLE = re.compile(r"[A-Za-z0-9_]{1,15}")
+ACCOUNT_ID = re.compile(r"[1-9][0-9]{0,18}")
+ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+"""An email address alone, as HTML forms take it: without a name, brackets or quotes."""
 NO_HANDLE = "a handle is 1 to 15 letters, digits or underscores"
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
@@ -382,7 +385,7 @@ def _own_handle(text: str) -> str:
 
 def _pairs(text: str) -> frozenset[tuple[str, str]]:
     pairs = [item.strip().removeprefix("@").partition("=") for item in listed(text) if item.strip()]
-    if any(not HANDLE.fullmatch(name) or not re.fullmatch(r"[0-9]{1,19}", id_) for name, _, id_ in pairs):
+    if any(not HANDLE.fullmatch(name) or not ACCOUNT_ID.fullmatch(id_) for name, _, id_ in pairs):
         raise ValueError(f"{text!r} is no list of handles with their ids")
     return frozenset((name.lower(), id_) for name, _, id_ in pairs)
 
@@ -393,7 +396,7 @@ def listed(text: str) -> list[str]:
         return text.split(",")
     try:
         items = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"starts like a JSON list but is none ({error})") from error
     if not all(isinstance(item, str) for item in items):
         raise ValueError(f"a JSON list of texts was expected (found: {text})")
@@ -417,6 +420,8 @@ def whole_number(text: str) -> int:
 def _mills(text: str) -> int:
     if not re.fullmatch(r"\d{1,7}(\.\d{1,3})?", text, re.ASCII):
         raise ValueError(f"{text!r} is no amount in dollars from 0 up")
+    if re.fullmatch(r"[1-9]\d{0,2}\.\d\d0", text):
+        raise ValueError(f"{text!r} may mean thousands: write cents after a point, and thousands without one")
     return round(Decimal(text) * 1000)
 
 
@@ -427,26 +432,23 @@ def _threads(text: str) -> bool:
 
 
 def _minutes(text: str) -> timedelta:
-    try:
-        minutes = float(text)
-    except ValueError as error:
-        raise ValueError(f"{text!r} is no number of minutes") from error
-    if not 1 <= minutes <= 24 * 60:  # also false for nan
+    if not re.fullmatch(r"\d{1,4}", text, re.ASCII):
+        raise ValueError(f"{text!r} is no number of minutes: whole ones from 1 to 1440")
+    if not 1 <= int(text) <= 24 * 60:
         raise ValueError(f"{text!r} is not between 1 and 1440 minutes")
-    return timedelta(minutes=minutes)
+    return timedelta(minutes=int(text))
 
 
 def _time(text: str) -> timedelta:
-    try:
-        at = time.fromisoformat(text)
-    except ValueError as error:
-        raise ValueError(f"{text!r} is no time of day") from error
-    return timedelta(hours=at.hour, minutes=at.minute)
+    """A time of day in UTC. One with an offset is refused: it may be on another day in UTC."""
+    if not (found := re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)(:00)?Z?", text, re.ASCII)):
+        raise ValueError(f"{text!r} is no time of day in UTC, as HH:MM from 00:00 to 23:59 without an offset")
+    return timedelta(hours=int(found[1]), minutes=int(found[2]))
 
 
 def _addresses(text: str) -> list[str]:
     addresses = [item.strip() for item in listed(text) if item.strip()]
-    if odd := [address for address in addresses if not re.fullmatch(r"[^@\s]+@[^@\s]+", address)]:
+    if odd := [address for address in addresses if not ADDRESS.fullmatch(address)]:
         raise ValueError(f"{', '.join(map(repr, odd))}: no address")
     return addresses
 

@@ -88,6 +88,19 @@ def test_the_trigger_form_takes_a_date_or_nothing(dag):
         day.resolve("yesterday")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("buy_again", each) for each in ("true", "yes", "on", "1", "no", 1, 0, None, [])]
+    + [("day", each) for each in (20261118, "18.11.2026", "11/18/2026", ["2026-11-18"], True)]
+    + [("accounts", each) for each in (["NASA"], 5, True, {})],
+)
+def test_the_trigger_form_refuses_a_value_of_another_type(dag, name, value):
+    from airflow.sdk.exceptions import ParamValidationError
+
+    with pytest.raises(ParamValidationError):
+        dag.params.get_param(name).resolve(value)
+
+
 def test_nothing_is_bought_afresh_unless_the_trigger_form_says_so(dag):
     buy_again = dag.params.get_param("buy_again")
     assert buy_again.resolve() is False

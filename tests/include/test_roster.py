@@ -9,6 +9,7 @@ from include.twitter.errors import BadAccounts, BadSetting
 from include.twitter.records import Asked
 from include.twitter.roster import Account, parsed
 from tests.include.invented import MemoryLake
+from tests.include.test_settings import HANDLES, NUMBERS
 
 KEY = "twitter_accounts/accounts.csv"
 FILE = b"handle,group,own\nNASA,space,\nesa,space,no\nacme_press,press,yes\n"
@@ -168,3 +169,46 @@ def test_without_a_file_ones_own_account_is_that_of_the_variable(named):
 def test_an_access_token_is_one_accounts(filed):
     with pytest.raises(BadSetting, match="the file of accounts name acme_press and nasa, and an access"):
         filed(FILE, own="NASA").own_handle()
+
+
+# Other notations
+
+
+@pytest.mark.parametrize("text", [each for each in NUMBERS if each != '"5"'])  # which is how CSV writes 5
+def test_a_limit_in_another_notation_is_refused(filed, text):
+    with pytest.raises(BadSetting, match=r"accounts.csv, line 2: .* Example: the first line handle,group"):
+        filed(f"handle,limit\nNASA,{text}\n".encode())
+
+
+@pytest.mark.parametrize(
+    "text", ["ja", "oui", "x", "on", "off", "y", "n", "t", "✓", "2", "-1", "1.0", "“yes”", "ｙes", "null"]
+)
+def test_own_in_another_notation_is_refused(filed, text):
+    with pytest.raises(BadSetting, match=r"line 2: own is .*, and neither yes nor no"):
+        filed(f"handle,own\nNASA,{text}\n".encode())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"handle;group\nNASA;space\n",
+        b"handle\tgroup\nNASA\tspace\n",
+        b"sep=,\nhandle,group\nNASA,space\n",
+        "handle,group\nNASA,space\n".encode("utf-16"),
+        "handle,group\nNASA,für alle\n".encode("latin-1"),
+        "handle\n“NASA”\n".encode(),
+        "handle\nNАSA\n".encode(),
+        b"handle\nNASA # ours\n",
+        b'["NASA"]',
+        b"\x00handle\nNASA\n",
+    ],
+)
+def test_a_file_in_another_notation_is_refused(filed, data):
+    with pytest.raises(BadSetting, match=r"accounts.csv, line [12]: "):
+        filed(data)
+
+
+@pytest.mark.parametrize("text", HANDLES, ids=lambda text: repr(text[:30]))
+def test_accounts_in_another_notation_are_refused(filed, text):
+    with pytest.raises(BadAccounts):
+        filed(FILE).among(text)

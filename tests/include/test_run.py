@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 from include.twitter.day import Day
 from include.twitter.errors import BadDay
 from include.twitter.run import day_of, days_from, wait_until_ended, wait_until_settled
+from tests.include.test_settings import DAYS
 
 
 def context(run_type, *, day=None, logical_date=None, start=None, end=None, run_after=None):
@@ -162,3 +163,14 @@ def test_runs_are_waited_for_without_a_worker(monkeypatch):
 def test_runs_that_have_ended_are_not_waited_for(monkeypatch):
     monkeypatch.setattr("include.twitter.run.get_current_context", lambda: {"ti": Airflow(0)})
     wait_until_ended("twitter", ["one"])
+
+
+@pytest.mark.parametrize("text", [*DAYS, " 2026-11-18", "2026-11-18\u00a0", "2026-11-18,"])
+def test_a_day_in_another_notation_is_refused_with_an_example(text):
+    for read in (
+        lambda: day_of(context("manual", day=text)),
+        lambda: days_from(text, "2026-11-20"),
+        lambda: days_from("2026-11-01", text),
+    ):
+        with pytest.raises(BadDay, match=r"is no date\. Example: 2026-11-18"):
+            read()

@@ -267,6 +267,136 @@ def test_what_is_no_bucket_name_is_refused(variable, text):
         settings.bucket()
 
 
+# Other notations: a value is read as it is meant, or refused
+
+REFUSED = object()
+NUMBERS = [
+    "1,5", "1,000", "1.000", "1 000", "1\u00a0000", "1'000", "1_000", "1e3", "1E3", "+5", "-5", "-0",
+    "0x10", "½", "²", "5%", "50 %", "$5", "5$", "€5", "5 USD", "5 €", "５", "٥", "५", "nan", "NaN", "inf",
+    "-inf", "Infinity", "5.", ".5", "'5'", '"5"', "“5”", "5;", "5,", "[5]", "\ufeff5", "5\u200b",
+    "true", "yes", "on", "none", "null", "no limit", "5d", "5m",
+]  # fmt: skip
+"""Of no plain number: none of them is one in the notation that the manual shows."""
+DAYS = [
+    "20261118", "2026-W47-3", "2026W473", "2026-322", "2026-11-18T00:00:00", "2026-11-18 00:00",
+    "2026-11-18Z", "2026-11-18+13:00", "2026/11/18", "2026.11.18", "18.11.2026", "18/11/2026", "11/18/2026",
+    "18-11-2026", "26-11-18", "2026-1-8", "18 Nov 2026", "Nov 18, 2026", "２０２６-11-18", "2026‑11‑18",
+    "2026−11−18", "“2026-11-18”", "'2026-11-18'", '"2026-11-18"', "\ufeff2026-11-18", "2026-11-18\u200b",
+    "today", "yesterday", "1795000000", "all", "true",
+]  # fmt: skip
+"""Of days that no list of days, and no parameter of a DAG, takes."""
+TIMES = [
+    "6:00", "6", "06", "0600", "T06:00", "06.00", "06h00", "6am", "6 AM", "06:00 AM", "06:00 PM",
+    "6:00 p.m.", "24:00", "25:00", "06:60", "-06:00", "06:00+13:00", "06:00-05:00", "06:00+00:00",
+    "06:00+0000", "06:00 CET", "06:00 Europe/Paris", "06:00:30", "06:00:00.5", "06:00,5", "０６:００",
+    "06：00", "2026-11-18T06:00", "“06:00”", "06:00;", "\ufeff06:00", "360", "",
+]  # fmt: skip
+HANDLES = [
+    "NASA; esa", "NASA esa", "NASA\nesa", "NASA|esa", "NASA/esa", '"NASA"', "'NASA'", "“NASA”", "NASA、esa",
+    "NASA，esa", "＠NASA", "ＮＡＳＡ", "NАSA", "NASA\u200b", "\ufeffNASA", "x.com/NASA", "#NASA", "(NASA)",
+    "['NASA']", "[“NASA”]", "[NASA]", '{"NASA": 1}', '["NASA",]', "[" * 100_000,
+]  # fmt: skip
+ADDRESSES = [
+    "a@acme.example; b@acme.example", "a@acme.example b@acme.example", "a@acme.example;",
+    "Data <a@acme.example>", "<a@acme.example>", '"a@acme.example"', "“a@acme.example”",
+    "mailto:a@acme.example", "a＠acme.example", "a@acme。example", "a@@acme.example", "a@acme..example",
+    "a@acme.example.", "a at acme", "@acme.example", "a@", "a@acme.example\u200b",
+]  # fmt: skip
+OTHER_NOTATIONS = {
+    "twitter_tweet_limit": (settings.tweet_limit, {"5": 5, " 5\u00a0\n": 5, "007": 7}, NUMBERS),
+    "twitter_settle_minutes": (
+        settings.settling,
+        {"5": timedelta(minutes=5), "\u00a090\t": timedelta(minutes=90)},
+        [*NUMBERS, "1.5", "1.440", "1:30", "01:30", "90 min", "90s", "1h", "PT90M", "1440.0"],
+    ),
+    "twitter_run_budget_usd": (
+        settings.budgets,
+        {
+            "5": {"twitter_run_budget_usd": 5000, "twitter_month_budget_usd": 100_000},
+            "12.5": {"twitter_run_budget_usd": 12_500, "twitter_month_budget_usd": 100_000},
+        },
+        [*NUMBERS, "1.500", "12.340", "999.990", "1.000.000", "1,000.00", "1.000,00", "12,50", "12.50 USD",
+         "US$5", "5/day"],
+    ),
+    "twitter_engagement_days": (
+        settings.engagement_days,
+        {"1, 7, 30": [1, 7, 30], "7,1,": [1, 7], "\u00a07\u00a0,\t30": [7, 30], '["7"]': [7]},
+        [*(each for each in NUMBERS if each not in ("1,5", "5,")), "1; 7", "1-7", "1d, 7d", "07", "P7D"],
+    ),
+    "twitter_accept_shrink": (
+        settings.accept_shrink,
+        {" 2026-11-18 ,\u00a02026-11-19,": {Day.parse("2026-11-18"), Day.parse("2026-11-19")}},
+        [*DAYS, "2026-11-18; 2026-11-19", "2026-11-18 - 2026-11-20", "2026-11-18..2026-11-20"],
+    ),
+    "twitter_deadline": (
+        settings.deadline,
+        {text: timedelta(hours=6) for text in ("06:00", " 06:00\u00a0", "06:00Z", "06:00:00", "06:00:00Z")}
+        | {"18:30": timedelta(hours=18.5), "00:00": timedelta(0)},
+        TIMES,
+    ),
+    "twitter_include": (
+        settings.threads,
+        {"threads": True, "\u00a0own posts\n": False},
+        ["Threads", "THREADS", "thread", "own", "own\u00a0posts", "own_posts", '"threads"', "true", "yes",
+         "on", "1", "no", "ｔhreads"],
+    ),
+    "twitter_handles": (settings.accounts, {"NASA,\u00a0@esa,": ("NASA", "esa")}, HANDLES),
+    "twitter_own_handle": (settings.own_handle, {"\u00a0@NASA ": "nasa"}, HANDLES),
+    "twitter_accept_id": (
+        settings.accept_id,
+        {"NASA=777,": {("nasa", "777")}},
+        ["NASA:777", "NASA 777", "NASA->777", "NASA = 777", "NASA==777", "NASA=7,770", "NASA=7.77e2",
+         "NASA=777.0", "NASA=0777", "NASA=-777", "NASA=0x309", "NASA=７７７", "NASA=nan", '{"NASA": 777}',
+         '{"NASA": "777"}', '["NASA", "777"]', "“NASA=777”"],
+    ),
+    "twitter_alert_emails": (
+        settings.alert_emails,
+        {"a@acme.example,\u00a0b+night@acme-2.example,": ["a@acme.example", "b+night@acme-2.example"]},
+        ADDRESSES,
+    ),
+    "twitter_bucket": (
+        settings.bucket,
+        {"\u00a0acme-lake\n": "acme-lake"},
+        ["s3://acme-lake", "arn:aws:s3:::acme-lake", "acme-lake/", "Acme-Lake", "acme_lake", '"acme-lake"',
+         "ａcme-lake", "acme lake"],
+    ),
+}  # fmt: skip
+"""By Variable: how it is read, what is read as it is meant, and what is refused."""
+
+
+@pytest.mark.parametrize(
+    ("name", "read", "text", "meant"),
+    [
+        pytest.param(name, read, text, meant, id=f"{name} {text[:30]!r}")
+        for name, (read, taken, refused) in OTHER_NOTATIONS.items()
+        for text, meant in [*taken.items(), *((text, REFUSED) for text in refused)]
+    ],
+)
+def test_a_value_in_another_notation_is_read_as_it_is_meant_or_refused(variable, name, read, text, meant):
+    variable(name, text)
+    if meant is not REFUSED:
+        assert read() == meant
+        return
+    with pytest.raises(BadSetting) as refused:
+        read()
+    said = str(refused.value)
+    assert said.startswith(f"Variable {name}: ")
+    assert f". Example: {settings_by_name()[name].example}" in said
+
+
+def settings_by_name():
+    return {setting.name: setting for setting in settings.SETTINGS}
+
+
+def test_the_example_and_the_default_of_each_setting_are_taken_by_its_parser(variable):
+    for name, (read, _, _) in OTHER_NOTATIONS.items():
+        setting = settings_by_name()[name]
+        for text in {setting.example, setting.default} - {None}:
+            variable(name, text)
+            read()
+    assert {*OTHER_NOTATIONS, "twitter_month_budget_usd"} == set(settings_by_name())
+
+
 # Backends that fail
 
 
