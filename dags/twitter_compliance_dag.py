@@ -9,7 +9,7 @@ table of every landed day. To know it sooner, Trigger.
 
 - `ask` makes a job at X and uploads the ids of all landed posts, and nothing else of them.
 - `fetch` waits without a worker until X has an answer, for two days at most, and keeps it below `twitter_compliance/`. A
-  job that has failed or expired is made anew, twice.
+  job that has failed, has expired or is no longer there is made again, twice.
 - `mark` writes for each day which of its posts are gone, and why: `twitter_compliance/dt=D/gone.json`. **Days**, in the
   menu, shows them.
 

@@ -113,6 +113,10 @@ class Outage(TryLater):
     """X cannot be reached or answers with an error of its own."""
 
 
+class JobGone(Outage):
+    """X no longer has a compliance job or its answer: another job is made."""
+
+
 class PlatformOutage(TryLater):
     """S3, the role's credentials, Airflow's API server or its secrets backend cannot be reached."""
 

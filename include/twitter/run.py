@@ -165,7 +165,12 @@ def wait_until_settled(day: Day, settling: timedelta, at: datetime) -> None:
 
 
 def wait_until(then: datetime, at: datetime, why: str) -> None:
-    """Hand the worker slot back until then."""
+    """Hand the worker slot back until then, if that is still to come."""
     if at < then:
-        log.info("%s: the task comes back at %s UTC", why, f"{then:%Y-%m-%d %H:%M}")
-        raise AirflowRescheduleException(then)
+        reschedule(then, why)
+
+
+def reschedule(then: datetime, why: str) -> NoReturn:
+    """Hand the worker slot back until then."""
+    log.info("%s: the task comes back at %s UTC", why, f"{then:%Y-%m-%d %H:%M}")
+    raise AirflowRescheduleException(then)

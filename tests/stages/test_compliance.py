@@ -202,6 +202,49 @@ def test_a_job_that_ends_without_an_answer_is_made_anew_and_said_in_one_sentence
     assert f"({end})" in line
 
 
+GONE = {"title": "Not Found Error", "type": "https://api.x.com/2/problems/resource-not-found"}
+
+
+@pytest.mark.parametrize("body", [GONE, ""], ids=["problem", "empty"])
+def test_a_job_that_x_no_longer_has_is_made_again(checks, x, caplog, body):
+    run = checks.run()
+    asked = compliance.ask(run)
+    x.order({"match": f"GET {JOBS}/", "status": 404, "body": body})
+    with caplog.at_level("WARNING"):
+        assert compliance.mark(run, checks.fetched(run, asked)[0]) == {"days": 2, "gone": 0}
+    assert checks.made() == 2
+    assert "404 to GET /2/compliance/jobs/" in caplog.text and "(not found)" in caplog.text
+
+
+def test_a_job_that_is_gone_before_it_has_its_ids_is_made_again(checks, x):
+    x.order({"match": "PUT /storage/", "status": 503})
+    with pytest.raises(Outage):
+        compliance.ask(checks.run())
+    x.order({"match": f"GET {JOBS}/", "status": 404})
+    with pytest.raises(AirflowRescheduleException):  # X's list still has the first one open
+        compliance.ask(checks.run())
+    assert checks.whole() == {"days": 2, "gone": 0}
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_job_whose_answer_is_gone_is_made_again(checks, x, status):
+    run = checks.run()
+    asked = compliance.ask(run)
+    x.order({"match": "GET /storage/", "status": status})
+    assert compliance.mark(run, checks.fetched(run, asked)[0]) == {"days": 2, "gone": 0}
+    assert checks.made() == 2
+
+
+def test_an_outage_that_answers_404_to_everything_ends_no_check(checks, x):
+    run = checks.run()
+    asked = compliance.ask(run)
+    x.order({"match": f"GET {JOBS}/", "status": 404}, {"match": f"GET {JOBS}\\?", "status": 404})
+    with pytest.raises(Outage, match="404 to GET /2/compliance/jobs"):
+        compliance.fetch(run, asked)
+    assert compliance.mark(run, checks.fetched(run, asked)[0]) == {"days": 2, "gone": 0}
+    assert checks.made() == 1
+
+
 def test_ids_that_come_too_late_are_given_to_another_job(checks, x):
     x.order({"match": "PUT /storage/", "status": 503})
     with pytest.raises(Outage):

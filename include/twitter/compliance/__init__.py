@@ -19,7 +19,7 @@ from include.twitter.compliance import said
 from include.twitter.compliance.jobs import Jobs, landed, latest, tables
 from include.twitter.compliance.said import Verdict
 from include.twitter.day import Day, compliance_of
-from include.twitter.errors import NothingStaged
+from include.twitter.errors import JobGone, NothingStaged
 from include.twitter.extract.signed import download
 from include.twitter.extract.x import X
 from include.twitter.lake import Lake
@@ -52,11 +52,17 @@ def fetch(check: Check, asked: dict[str, Any] | None) -> dict[str, Any]:
         log.info("X's answer is there")
         return {"answer": key}
     with X(access, check.now, are_known=True) as x, TemporaryDirectory() as folder:
-        job, told = Jobs(here, x, check).answered()
+        jobs = Jobs(here, x, check)
+        job, told = jobs.answered()
         file = Path(folder) / "answer"
         most = A_LINE * sum((job.days or {}).values()) + AT_LEAST
-        with gzip.open(file, "wb") as opened:
-            download(told.download_url, cast(IO[bytes], opened), most)
+        try:
+            with gzip.open(file, "wb") as opened:
+                download(told.download_url, cast(IO[bytes], opened), most)
+        except JobGone as error:
+            log.warning("%s", error)
+            jobs.replace(job, "its answer is gone")
+            jobs.wait("X checks the posts")
         here.upload(key, file)
     return {"answer": key}
 

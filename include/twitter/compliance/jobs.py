@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from datetime import timedelta
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, NoReturn
 
 import pyarrow
 import pyarrow.parquet
@@ -14,12 +14,12 @@ import pyarrow.parquet
 from include.twitter.compliance import said
 from include.twitter.compliance.said import ENDED, OPEN, Job
 from include.twitter.day import Day, compliance_of
-from include.twitter.errors import NotChecked, NothingStaged
+from include.twitter.errors import JobGone, NoAccess, NotChecked, NothingStaged, Outage
 from include.twitter.extract.signed import upload
 from include.twitter.extract.x import X
 from include.twitter.lake import Lake
 from include.twitter.records import ComplianceJob, decoded, encoded
-from include.twitter.run import Check, skip, wait_until
+from include.twitter.run import Check, reschedule, skip
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,8 @@ OFFERED = timedelta(days=7)
 """So long X keeps an answer, from the making of its job on."""
 MOST = 3
 """Jobs of a run."""
+NOT_FOUND = "not found"
+"""What a job is called of which X knows nothing any more."""
 
 
 class Jobs:
@@ -49,7 +51,10 @@ class Jobs:
             if not any(days.values()):
                 skip("No landed day has a post")
             job = job if job and job.number == number else self._made(number)
-            told = said.job(self._x.job(job.id))
+            told = self._told(job)
+            if not told:
+                self.replace(job, NOT_FOUND)
+                return
             if told.status == "created":
                 upload(told.upload_url, ids)
         job.days = days
@@ -71,34 +76,46 @@ class Jobs:
     def _wait_for_others(self, listed: list[Job]) -> None:
         """X checks one at a time."""
         if others := [each.id for each in listed if each.status in OPEN]:
-            self._wait(f"X works on job {others[0]} of the same app, on one at a time")
+            self.wait(f"X works on job {others[0]} of the same app, on one at a time")
 
     def answered(self) -> tuple[ComplianceJob, Job]:
         """The job once X has its answer, waited for without a worker; one that ends without is made anew."""
         job = latest(self._lake, self._check)
         if not job:
             raise NothingStaged("No job was made: was `ask` marked success by hand? Clear it.")
-        told, age = said.job(self._x.job(job.id)), self._check.now() - job.made_at
-        if told.status in OPEN and age > PATIENCE:
+        told, age = self._told(job), self._check.now() - job.made_at
+        if told and told.status in OPEN and age > PATIENCE:
             raise NotChecked(f"X has not ended job {job.id} in {PATIENCE.days} days. Trigger another run.")
-        if is_lost := told.status in ENDED or age > OFFERED:
-            self._make_anew(job, told.status)
-        if is_lost or told.status in OPEN:
-            self._wait("X checks the posts")
+        if not told or told.status in ENDED or age > OFFERED:
+            self.replace(job, told.status if told else NOT_FOUND)
+            self.wait("X checks the posts")
+        if told.status in OPEN:
+            self.wait("X checks the posts")
         return job, told
 
-    def _make_anew(self, job: ComplianceJob, status: str) -> None:
+    def _told(self, job: ComplianceJob) -> Job | None:
+        """What X tells of a job; None where X no longer has it."""
+        try:
+            return said.job(self._x.job(job.id))
+        except JobGone as error:
+            log.warning("%s", error)
+            return None
+
+    def replace(self, job: ComplianceJob, status: str) -> None:
+        """Make another job in the place of one that has no answer and will have none."""
         if job.number >= MOST:
             raise NotChecked(
                 f"X has ended {MOST} jobs without an answer, the last, {job.id}, as {status}. "
                 "Trigger another run when X is well again."
             )
         log.warning("Job %s is of no use any more (%s): another one is made", job.id, status)
-        self.hand_over(job.number + 1)
+        try:
+            self.hand_over(job.number + 1)
+        except NoAccess as error:  # X opened it to these keys before: it may have an outage
+            raise Outage(f"{error} X opened it before: it is tried again.") from error
 
-    def _wait(self, why: str) -> None:
-        now = self._check.now()
-        wait_until(now + BETWEEN_LOOKS, now, why)
+    def wait(self, why: str) -> NoReturn:
+        reschedule(self._check.now() + BETWEEN_LOOKS, why)
 
     def _keep(self, job: ComplianceJob) -> None:
         self._lake.write(f"{compliance_of(self._check.id)}job={job.number}.json", encoded(job))

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from include.twitter.errors import Outage, UnexpectedAnswer
+from include.twitter.errors import JobGone, Outage, UnexpectedAnswer
 from include.twitter.extract.x import TIMEOUT, TRANSPORT_ERRORS
 
 PART = 1 << 16
@@ -42,9 +42,10 @@ def _answer(method: str, address: str, **how: Any) -> requests.Response:
         raise _away(error, method, address) from None
     if response.status_code != 200:
         response.close()
-        raise Outage(
-            f"X's storage, {_host(address)}, answered {response.status_code} to {method}: it is tried again."
-        )
+        said = f"X's storage, {_host(address)}, answered {response.status_code} to {method}"
+        if method == "GET" and response.status_code in (404, 410):
+            raise JobGone(f"{said}: the answer of the job is gone.")
+        raise Outage(f"{said}: it is tried again.")
     return response
 
 

@@ -26,6 +26,7 @@ from include.twitter.day import Day
 from include.twitter.errors import (
     BadKeys,
     BadRequest,
+    JobGone,
     KeysInDoubt,
     NoAccess,
     NoCredits,
@@ -355,6 +356,8 @@ def error_of(response: requests.Response) -> PipelineError:
             return NoAccess(f"{said} X does not open its meter to the app of {keys}.")
         case 404 if urlsplit(response.request.url or "").path == JOBS:
             return NoAccess(f"{said} X does not open its batch compliance to the app of {keys}.")
+        case 404 if urlsplit(response.request.url or "").path.startswith(f"{JOBS}/"):
+            return JobGone(f"{said} X no longer has this job.")
         case status if status in (404, 408) or status >= 500:
             # X has answered 404 for hours in an outage of its own; an account that is gone is a 200.
             return Outage(f"{said} X has a problem of its own; it is tried again.")

@@ -16,6 +16,7 @@ from requests.adapters import HTTPAdapter
 from include.twitter.errors import (
     BadKeys,
     BadRequest,
+    JobGone,
     KeysInDoubt,
     NoAccess,
     NoCredits,
@@ -169,6 +170,16 @@ def test_what_an_answer_means_is_told_by_its_status_title_and_type(status, body,
     error = error_of(answered(status, body))
     assert type(error) is kind
     assert said in str(error)
+
+
+@pytest.mark.parametrize("body", ["", HTML.decode(), {"title": "Not Found Error"}])
+def test_a_404_of_one_compliance_job_means_that_it_is_gone_and_no_outage_of_a_timeline(body):
+    job = answered(404, body)
+    job.request.url = "https://api.x.com/2/compliance/jobs/1372966999991541762"
+    assert type(error_of(job)) is JobGone
+    timeline = answered(404, body)
+    timeline.request.url = "https://api.x.com/2/users/11348282/tweets"
+    assert type(error_of(timeline)) is Outage
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 429, 500, 503])
