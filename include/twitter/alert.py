@@ -80,6 +80,6 @@ def _day(context: Mapping[str, Any]) -> str:
 
 def _link(ti: Any) -> list[str]:
     try:
-        return [str(ti.log_url)]
-    except Exception:  # it is made of the run's id and Airflow's settings
+        return [ti.log_url] if ti.log_url else []
+    except Exception:  # Airflow makes it of the run's id and its own settings
         return []

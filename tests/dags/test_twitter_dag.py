@@ -122,6 +122,23 @@ def test_a_run_of_its_own_passes_the_days_of_a_backfill_that_wait(dag, run):
     assert min(weights(run)) > max(weights("backfill__2026-11-01T23:59:59+00:00") + weights(planned))
 
 
+@pytest.mark.parametrize(
+    ("from_date", "to_date"),
+    [
+        ("2026-11-18T00:00:00Z", "2026-11-20T23:59:59.999Z"),  # the form, set to UTC
+        ("2026-11-17T11:00:00Z", "2026-11-20T10:59:59.999Z"),  # the form in Auckland
+        ("2026-11-18T05:00:00Z", "2026-11-21T04:59:00Z"),  # the form in New York, `To` picked twice
+        ("2026-11-18T00:00:00Z", "2026-11-20T00:00:00Z"),  # the CLI
+        ("2026-11-18T00:00:00-11:00", "2026-11-20T00:00:00-11:00"),  # the API, with an offset
+    ],
+)
+@pytest.mark.parametrize("name", ["twitter", "twitter_engagement"])
+def test_a_backfill_makes_a_run_for_each_day_that_its_form_shows(bag, name, from_date, to_date):
+    bounds = map(datetime.fromisoformat, (from_date, to_date))
+    infos = as_the_scheduler_has_it(bag.dags[name]).iter_dagrun_infos_between(*bounds)
+    assert [f"{info.run_after:%Y-%m-%d}" for info in infos] == ["2026-11-18", "2026-11-19", "2026-11-20"]
+
+
 def as_the_scheduler_has_it(dag):
     from airflow.serialization.serialized_objects import DagSerialization
 

@@ -104,8 +104,14 @@ def test_a_failure_is_told_whatever_the_context_lacks(webhook):
         alert.tell({name: value for name, value in whole.items() if name not in missing})
         alert.tell(whole | dict.fromkeys(missing))
         alert.tell(whole | dict.fromkeys(missing, SimpleNamespace()) | {"exception": None})
+        alert.tell(
+            whole
+            | dict.fromkeys(missing)
+            | {"ti": SimpleNamespace(task_id="load", dag_id="twitter", log_url=None)}
+        )
     told = webhook()
-    assert len(told) == 3 * len(cases)
+    assert len(told) == 4 * len(cases)
+    assert not [text for text in told if text.endswith("None")]
     assert {text.splitlines()[0].endswith(" failed (twitter)") for text in told if "load" in text} == {True}
     assert all(" failed (" in text and len(text.splitlines()) >= 3 for text in told)
 
