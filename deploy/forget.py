@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 import boto3
 import msgspec
@@ -50,6 +50,7 @@ from include.twitter.records import (
     decoded,
     encoded,
 )
+from include.twitter.safe_text import LONGEST_MESSAGE, safe_text
 
 PLACES = ("twitter/", "twitter_", "staging/")
 """Where posts are. Logs, releases and what else is in the bucket hold none."""
@@ -181,8 +182,8 @@ class Asked:
 class Forgetter:
     """The steps, in their order; each leaves the bucket so that all can be done again."""
 
-    def __init__(self, bucket: Bucket, say: Callable[[str], None] = print) -> None:
-        self.bucket, self._say = bucket, say
+    def __init__(self, bucket: Bucket, say: Callable[[str], None] | None = None) -> None:
+        self.bucket, self._say = bucket, say or _show
         self._kept = bucket.read(FORGOTTEN)
         self._before = Tombstones.of(self._kept and self._kept.data)
         self.tombstones = self._before
@@ -462,6 +463,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _show(text: object, file: TextIO | None = None) -> None:
+    """Print a line: ids and keys of the bucket are no text of ours."""
+    print(safe_text(text, LONGEST_MESSAGE), file=file)
+
+
 def _confirmed(name: str) -> bool:
     print("This cannot be undone.")
     return input(f"Type {name} to forget it: ").strip() == name
@@ -477,13 +483,13 @@ def main() -> int:
         confirm = None if given.dry else lambda: given.yes or _confirmed(name)
         run(bucket, asked, confirm=confirm, at=datetime.now(UTC).replace(microsecond=0))
     except (CannotDo, NotReadable) as error:
-        print(error, file=sys.stderr)
+        _show(error, sys.stderr)
         return 1
     except ClientError as error:
-        print(_in_words(error), file=sys.stderr)
+        _show(_in_words(error), sys.stderr)
         return 1
     except BotoCoreError as error:
-        print(f"AWS says: {error}", file=sys.stderr)
+        _show(f"AWS says: {error}", sys.stderr)
         return 1
     return 0
 

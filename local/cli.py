@@ -22,6 +22,7 @@ from rich.text import Text
 
 from include.twitter.day import Day
 from include.twitter.errors import BadDay
+from include.twitter.safe_text import safe_text
 from local import aws
 from local.airflow import DAG, AirflowRefused, Stage
 from local.environment import past_proxies
@@ -230,7 +231,7 @@ def _sample(text: str) -> Table:
         table.add_column(column, no_wrap=column != "text")
     for row in firsts:
         cells = (row.get(column) or "" for column in SAMPLE_COLUMNS)
-        table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in cells))
+        table.add_row(*(Text(safe_text(cell), no_wrap=True, overflow="ellipsis") for cell in cells))
     return table
 
 

@@ -10,8 +10,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "include" / "twitter"
 
-GROUND = {"answer", "day", "errors", "forgotten", "pricing", "records", "usage"}
-EDGES = {"alert", "days", "lake", "priority", "retry", "roster", "run", "settings", "timetable", "watch"}
+GROUND = {"answer", "day", "errors", "forgotten", "pricing", "records", "safe_text", "usage"}
+EDGES = {
+    "alert", "days", "http_limits", "lake", "priority", "retry", "roster", "run", "settings", "timetable",
+    "watch",
+}  # fmt: skip
 BOXES = {"extract", "transform", "load"}
 ABOVE = {
     "plan": {"extract"},

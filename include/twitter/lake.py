@@ -36,6 +36,7 @@ from include.twitter.errors import (
     BadSetting,
     BadStore,
     Busy,
+    DamagedObject,
     NoCredentials,
     NoPermission,
     NothingStaged,
@@ -187,7 +188,7 @@ class Lake:
                 raise NothingStaged(
                     f"{self.url(key)} is gone. It was paid for: restore it, or Trigger with `buy_again`."
                 )
-            return Answer.from_bytes(data)
+            return answer_in(data, self.url(key))
 
         return _side_by_side(answer, keys)
 
@@ -279,6 +280,17 @@ class Lake:
             if code in PASSING or (status >= 500 and status != NOT_IMPLEMENTED):
                 raise PlatformOutage(f"AWS cannot do {error.operation_name} now: {error}") from error
             raise
+
+
+def answer_in(data: bytes, url: str) -> Answer:
+    """The staged answer that an object holds; DamagedObject where it holds none."""
+    try:
+        return Answer.from_bytes(data)
+    except ValueError as error:
+        raise DamagedObject(
+            f"{url} is no stored response of X: {error}. "
+            "Restore its earlier version, or Trigger with `buy_again`."
+        ) from error
 
 
 def require_conditional_writes(lake: Lake) -> None:

@@ -1,12 +1,22 @@
 """What S3 and the instance's metadata say when they cannot, over real HTTP on loopback."""
 
+import gzip
 import json
 from types import SimpleNamespace
 
 import pytest
 
+from include.twitter import answer
 from include.twitter.day import PROBE
-from include.twitter.errors import BadStore, Busy, NoCredentials, NoPermission, NothingStaged, PlatformOutage
+from include.twitter.errors import (
+    BadStore,
+    Busy,
+    DamagedObject,
+    NoCredentials,
+    NoPermission,
+    NothingStaged,
+    PlatformOutage,
+)
 from include.twitter.lake import TRIES, Lake, require_conditional_writes
 from include.twitter.records import StoreProbe, decoded
 from tests.include.invented import MemoryLake
@@ -312,3 +322,14 @@ def test_a_probe_that_others_disturb_all_the_time_comes_back_later(paused):
 
     with pytest.raises(Busy):
         require_conditional_writes(Crowded())
+
+
+@pytest.mark.parametrize("data", [b"", gzip.compress(bytes(10_000), mtime=0)], ids=["empty", "bomb"])
+def test_a_stored_response_that_cannot_be_read_is_named_with_the_remedy(data, monkeypatch):
+    monkeypatch.setattr(answer, "STORED_BYTES", 1000)
+    lake = MemoryLake()
+    lake.write("twitter_raw/dt=2026-11-18/NASA/0001.json.gz", data)
+    with pytest.raises(DamagedObject) as raised:
+        list(lake.answers(lake.keys("")))
+    assert lake.url("twitter_raw/dt=2026-11-18/NASA/0001.json.gz") in str(raised.value)
+    assert "buy_again" in str(raised.value)

@@ -2,7 +2,7 @@
 
 import httpx
 
-from local.airflow import Airflow
+from local.airflow import Airflow, _error
 
 
 def test_a_day_that_has_a_run_goes_through_that_one_again():
@@ -29,3 +29,12 @@ def answering(answer) -> Airflow:
         base_url="http://127.0.0.1:1/api/v2", transport=httpx.MockTransport(answer), trust_env=False
     )
     return airflow
+
+
+def test_an_error_of_a_log_does_nothing_to_a_terminal():
+    detail = {"exc_type": "ValueError", "exc_value": "\x1b[2J\u202e" + "A" * 9000}
+    for events in [{"error_detail": [detail]}], [{"level": "error", "event": "\x1b[2J\n"}]:
+        said = _error(events)
+        assert "[U+001B][2J" in said
+        assert "\x1b" not in said and "\n" not in said
+        assert len(said) <= 4000

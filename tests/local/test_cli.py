@@ -11,7 +11,7 @@ from rich.console import Console
 from include.twitter.day import Day
 from include.twitter.transform import contract
 from local.airflow import Stage
-from local.cli import follow, next_steps
+from local.cli import _sample, follow, next_steps
 from local.progress import Progress
 from local.stack import Stack
 
@@ -59,3 +59,13 @@ def test_a_machine_too_busy_to_answer_is_asked_again() -> None:
     progress = Progress(out, "twitter, 2026-11-18", lambda stage: None)
     assert follow(BusyStack(), "run", progress, time.monotonic() + 60) == "success"
     assert [stage.name for stage in progress.stages] == ["extract", "load"]
+
+
+def test_a_cell_of_the_sample_does_nothing_to_a_terminal() -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=200, force_terminal=True, color_system=None)
+    console.print(
+        _sample('created_at,username,likes,text\n2026,NASA,1,"\x1b[2J\x1b]0;owned\x07\u202e\x9bm"\n')
+    )
+    assert "[U+001B][2J[U+001B]]0;owned[U+0007][U+202E][U+009B]m" in out.getvalue()
+    assert not set("\x07\u202e\x9b") & set(out.getvalue())

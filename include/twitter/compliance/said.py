@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from include.twitter.errors import UnexpectedAnswer
 from include.twitter.records import PostState
+from include.twitter.safe_text import safe_text
 
 OPEN, COMPLETE, ENDED = {"created", "in_progress"}, "complete", {"failed", "expired"}
 """States of a job: X has it before it, has an answer, has none."""
@@ -21,7 +22,7 @@ STAYS = "scrub_geo"
 class Job(Struct, frozen=True):
     """A job as X tells it. The addresses are signed: they are written down nowhere."""
 
-    id: str
+    id: Annotated[str, Meta(pattern=r"^\w{1,64}\Z")]
     status: str
     name: str = ""
     upload_url: str = ""
@@ -58,7 +59,8 @@ def gone(lines: Iterable[bytes]) -> dict[str, Verdict]:
     for number, line in enumerate(lines, 1):
         if line.strip() and (said := _line(number, line)).reason != STAYS:
             state = OF_ITS_ACCOUNT.get(said.reason, "gone")
-            found[said.id] = Verdict(state, f"X says: {said.action}, {said.reason or 'without a reason'}")
+            words = safe_text(f"X says: {said.action}, {said.reason or 'without a reason'}")
+            found[said.id] = Verdict(state, words)
     return found
 
 

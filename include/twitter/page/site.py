@@ -5,7 +5,6 @@ It only reads: what a form of the page begins goes through Airflow's own API, wi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +25,7 @@ from include.twitter.errors import BadDay, PipelineError
 from include.twitter.page import bill, span, views
 from include.twitter.page.runs import DAG
 from include.twitter.page.states import Stretch
+from include.twitter.safe_text import safe_text
 
 FOLDER = Path(__file__).parent / "templates"
 HEADERS = {
@@ -35,13 +35,13 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
-TURNING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""Characters that turn the direction of what follows them."""
+LONGEST_SHOWN = 30_000
+"""Characters of one text on a page: X's longest post has 25,000."""
 
 
 def shown(text: Any) -> str:
-    """A stranger's text with each character that turns its direction written out."""
-    return TURNING.sub(lambda found: f"[U+{ord(found[0]):04X}]", str(text))
+    """A stranger's text with each unsafe character written out, such as one that turns its direction."""
+    return safe_text(text, LONGEST_SHOWN)
 
 
 def letters(stretches: Iterable[Stretch]) -> Markup:

@@ -24,7 +24,7 @@ from include.twitter.extract.x import (
     query,
     thread_query,
 )
-from include.twitter.lake import Lake
+from include.twitter.lake import Lake, answer_in
 from include.twitter.records import PlannedCount
 from include.twitter.retry import no_try_for_progress
 from include.twitter.run import Range
@@ -129,7 +129,7 @@ class Counting:
         """What X answers, or has answered before: an earlier try paid for it."""
         key = f"{self.prefix}{short_hash(what)}.json.gz"
         if found := self.lake.read(key):
-            return key, Answer.from_bytes(found)
+            return key, answer_in(found, self.lake.url(key))
         with self.money.hold(kind, most, most) as bill:
             answer = bill(ask())
             if kind == "archive_counts":

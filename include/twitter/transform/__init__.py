@@ -18,6 +18,7 @@ from include.twitter.day import FORGOTTEN
 from include.twitter.errors import NothingStaged
 from include.twitter.forgotten import Tombstones
 from include.twitter.records import AccountRead, Asked, Manifest, PublishedObject, Tombstone, decoded, encoded
+from include.twitter.safe_text import LONGEST_MESSAGE, safe_text
 from include.twitter.transform import receipt, refine
 from include.twitter.transform.partition import Partition, fingerprint
 
@@ -51,9 +52,12 @@ def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
     candidate = receipt.of(manifest, entries, objects, forgotten, len(tombstones.acts))
     here.write(f"{staging}receipt.json", encoded(candidate))
     if drift := candidate.totals.drift:
-        log.warning("X sends fields that are new: %s", ", ".join(drift))
+        log.warning("X sends fields that are new: %s", safe_text(", ".join(drift), LONGEST_MESSAGE))
     if oddities := candidate.totals.oddities:
-        log.warning("X sends fields that are not as they have to be: %s", ", ".join(oddities))
+        log.warning(
+            "X sends fields that are not as they have to be: %s",
+            safe_text(", ".join(oddities), LONGEST_MESSAGE),
+        )
     for line in receipt.readable(candidate):
         log.info(line)
     receipt.require_few_rejected(candidate, here.url(f"{staging}{Path(run.day.rejected).name}"))
