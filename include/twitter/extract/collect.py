@@ -31,6 +31,7 @@ from include.twitter.extract.x import (
     TIMELINE_PAGES,
 )
 from include.twitter.records import AccountRead
+from include.twitter.safe_text import safe_text
 
 log = logging.getLogger(__name__)
 
@@ -232,10 +233,10 @@ class Collection:
         line = self.purchase.line(reading.username)
         had = [line.id if line else None, known.last_id_of(reading.username)]
         if former := next((other for other in had if other not in (None, id_)), None):
-            told = f"the handle has become another account: {id_}, and it was {former}"
+            told = safe_text(f"the handle has become another account: {id_}, and it was {former}")
             if not known.accepts(reading.username, id_):
                 reading.id = former
-                reading.give_up(told + WHICH_ONE.format(handle=reading.username, id=id_))
+                reading.give_up(told + WHICH_ONE.format(handle=reading.username, id=safe_text(id_, 40)))
                 return False
             log.warning("%s: %s. Accepted by twitter_accept_id", reading.username, told)
         reading.belong_to(id_)
