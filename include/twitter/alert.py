@@ -53,9 +53,10 @@ def _by_webhook(context: Any, subject: str, lines: list[str]) -> None:
             auth_type=lambda *login: HTTPBasicAuth(*login) if login else no_netrc,
             adapter=LimitedAdapter(WEBHOOK_BYTES, WEBHOOK_SECONDS),
         )
-        options = {"timeout": SECONDS, "check_response": False}
+        # A redirect would take credentials from ~/.netrc, and turn the POST into a GET.
+        options = {"timeout": SECONDS, "check_response": False, "allow_redirects": False}
         response = hook.run(endpoint=path, json={"text": text}, extra_options=options)
-        if not response.ok:
+        if not 200 <= response.status_code < 300:
             words = safe_text(response.content[:200].decode(errors="replace"))
             raise Outage(f"the webhook answered {response.status_code}: {words}")
         log.info("Told by Connection %s", settings.WEBHOOK_CONNECTION)

@@ -148,7 +148,7 @@ def test_what_a_webhook_answers_to_a_refusal_is_one_short_and_safe_line(webhook,
     httpserver.clear()
     httpserver.expect_request(f"/{PATH}").respond_with_data("\x1b[2J\n" + "A" * 500_000, status=403)
     alert.tell(failed())
-    (said,) = caplog.messages
+    (said,) = [message for message in caplog.messages if message.startswith("Nobody")]
     assert said.startswith("Nobody was told by webhook: Outage: the webhook answered 403: [U+001B]")
     assert len(said) < 500
 
@@ -160,4 +160,15 @@ def test_an_endless_answer_of_a_webhook_is_cut(webhook, monkeypatch, caplog):
         connection = {"conn_type": "http", "host": host, "password": PATH}
         monkeypatch.setenv("AIRFLOW_CONN_TWITTER_ALERT_WEBHOOK", json.dumps(connection))
         alert.tell(failed())
-    assert caplog.messages[-1].startswith("Nobody was told by webhook: ConnectionError")
+    assert any(
+        message.startswith("Nobody was told by webhook: ConnectionError") for message in caplog.messages
+    )
+
+
+def test_a_redirect_of_the_webhook_is_not_followed_and_not_taken_for_success(webhook, httpserver, caplog):
+    httpserver.clear()
+    elsewhere = {"Location": httpserver.url_for("/elsewhere")}
+    httpserver.expect_request(f"/{PATH}").respond_with_data("", status=307, headers=elsewhere)
+    alert.tell(failed())
+    assert [request.path for request, _ in httpserver.log] == [f"/{PATH}"]
+    assert "Nobody was told by webhook: Outage: the webhook answered 307: " in caplog.messages
