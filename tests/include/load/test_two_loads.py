@@ -332,3 +332,34 @@ def test_a_file_that_somebody_wrote_around_the_receipt_fails_the_load(landing, n
     landing.lake = whole
     landing.load("mine")
     assert landing.published == landing.staged("mine")
+
+
+COPIED = 5
+"""Writes after which the files are there, and the receipt is not: the lease, what is lost, three files."""
+
+
+@pytest.mark.parametrize("name", ["csv", "parquet", "rejected"])
+def test_no_receipt_is_written_for_files_that_are_another_s_by_then(landing, name):
+    first_loads(landing)
+    before = landing.lake.read(DAY.receipt)
+    whole = landing.lake
+    spoil = Counter(COPIED, lambda: whole.write(getattr(DAY, name), b"spoiled"))
+    landing.lake = Process(whole, after=spoil)
+    with pytest.raises(Busy):
+        landing.load("mine")
+    assert whole.read(DAY.receipt) == before
+
+
+def test_no_receipt_is_written_once_another_has_the_lease(landing):
+    first_loads(landing)
+    before = landing.lake.read(DAY.receipt)
+    whole = landing.lake
+
+    def other_begins():
+        landing.wait()
+        held(whole, DAY.lease, landing.run("other")).__enter__()
+
+    landing.lake = Process(whole, after=Counter(COPIED, other_begins))
+    with pytest.raises(AirflowRescheduleException):
+        landing.load("mine")
+    assert whole.read(DAY.receipt) == before
