@@ -11,13 +11,25 @@ ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "include" / "twitter"
 
 GROUND = {"answer", "day", "errors", "forgotten", "records", "usage"}
-EDGES = {"alert", "days", "lake", "priority", "retry", "roster", "run", "settings", "timetable", "watch"}
+EDGES = {
+    "alert",
+    "days",
+    "lake",
+    "lease",
+    "priority",
+    "retry",
+    "roster",
+    "run",
+    "settings",
+    "timetable",
+    "watch",
+}
 BOXES = {"extract", "transform", "load"}
 ABOVE = {
     "plan": {"extract"},
     "page": {"extract"},
     "meter": {"extract"},
-    "engagement": {"extract", "transform"},
+    "engagement": {"extract", "transform", "load"},
     "compliance": {"extract"},
 }
 """What stands above the boxes, and those that it knows."""

@@ -440,13 +440,24 @@ class PublishedObject(Struct, frozen=True):
 
 
 class Decrease(Struct, frozen=True):
-    """An account of which fewer rows are published than had landed before."""
+    """An account of which landed rows are not published any more, though they were not forgotten."""
 
     username: str
+    """The handle that it had in the rows before."""
     landed: int
-    """Rows before."""
+    """Rows before, without those that were forgotten since."""
     published: int
     """Rows now."""
+    id: str | None = None
+    """The account's at X; null where X has never told it."""
+    lost: tuple[str, ...] = ()
+    """Ids of the rows that are gone, also as a later version of the post. Empty where the landed table could
+    not be read: then numbers of rows were compared."""
+
+    @property
+    def kept(self) -> int:
+        """How many of the rows before are still there."""
+        return self.landed - len(self.lost) if self.lost else self.published
 
 
 class Receipt(Struct, kw_only=True):
@@ -480,6 +491,11 @@ class Receipt(Struct, kw_only=True):
     def missing(self) -> list[AccountReceipt]:
         """The accounts that were asked for and could not be read."""
         return [account for account in self.accounts if account.outcome == "unavailable"]
+
+    @property
+    def all_rejected(self) -> list[AccountReceipt]:
+        """The accounts that land no row since the contract refused the posts that X returned of them."""
+        return [a for a in self.accounts if a.outcome != "unavailable" and a.rejected and not a.published]
 
 
 class AccountLine(Struct, frozen=True, gc=False):  # a year has tens of thousands, and none holds another

@@ -31,6 +31,7 @@ OWN = [
     "twitter_engagement_receipts/dt=2026-11-18/age=7/receipt.json",
     "twitter_compliance/dt=2026-11-18/gone.json",
     "staging/twitter/dt=2026-11-18/run=r/receipt.json",
+    "staging/twitter/dt=2026-11-18/lease.json",
     "airflow_logs/dag_id=twitter/run_id=manual__2026-11-18T00:00:00+00:00/attempt=1.log",
 ]
 RELEASE = "releases/current.tar.gz"
