@@ -96,7 +96,8 @@ class Buyer:
                 if not walk.ask_for_less():
                     raise
                 return None
-            problem = problem_of(bill(answer))
+            answer = bill(answer)
+            problem = problem_of(answer)
             key = self.purchase.stage(f"{REFUSED}{folder}" if problem else folder, answer)
         if problem:
             raise problem
