@@ -56,7 +56,7 @@ again by itself.
 - `twitter_include` (own posts): what of an account is landed: `own posts`, or `threads`: its replies to itself too, one request more
 - `twitter_accept_shrink`: days that may lose rows: of an account that has fewer by now, or that left `twitter_handles`
 - `twitter_accept_id`: handles that have become another account, each with the new one's id: else nothing of it is bought
-- `twitter_own_handle`: the account that owns the X app and whose access token is used: X charges a fifth for its own posts
+- `twitter_own_handle`: the account that owns the X app and whose access token is used: X charges $0.001 for each of its own posts
 - `twitter_deadline` (06:00): when a day has to be landed: a time of the next day, UTC; after it `twitter_watch` is red
 - `twitter_alert_emails`: who is told by email of a failed stage or a late day, through Connection `smtp_default`; empty: nobody
 - `twitter_engagement_days` (1): at which ages in days `twitter_engagement` reads posts again: 1 is free, others cost $0.005 a post
@@ -66,6 +66,7 @@ from datetime import timedelta
 
 from airflow.sdk import Asset, Param, dag, task
 
+from include.twitter import pricing
 from include.twitter.priority import BackfillsLast
 from include.twitter.retry import EVERY_TASK
 from include.twitter.timetable import BACKFILL_HINT, Days
@@ -94,7 +95,8 @@ DAYS = Asset("twitter_days")
             False,
             type="boolean",
             title="Buy again",
-            description="Buy the whole day afresh, for $0.005 a post. Otherwise only what is missing is bought.",
+            description=f"Buy the whole day afresh, for {pricing.in_words('posts')} a post. "
+            "Otherwise only what is missing is bought.",
         ),
         "accounts": Param(
             None,

@@ -20,7 +20,7 @@ kept, and not asked for again.
 - **Age 1 is free:** most posts were bought on that UTC day, and X charges a post once in it. X calls that a *soft
   guarantee*. So it is held against the caps at its price, and the ledger has it as spent 0, with what it would have
   cost.
-- **Other ages, and what is late, cost $0.005 a post,** under `twitter_run_budget_usd` and `twitter_month_budget_usd`.
+- **Other ages, and what is late, cost {posts} a post,** under `twitter_run_budget_usd` and `twitter_month_budget_usd`.
 - `extract` asks X for the posts by id, a hundred a request; `transform` makes `tweet_id`, the six counts,
   `captured_at` and `state` of that; `load` publishes `twitter_engagement/dt=D/age=A/engagement.csv`, with a Parquet
   twin and a receipt.
@@ -40,6 +40,7 @@ from datetime import timedelta
 
 from airflow.sdk import Param, dag, task
 
+from include.twitter import pricing
 from include.twitter.priority import BackfillsLast
 from include.twitter.retry import EVERY_TASK
 from include.twitter.timetable import BACKFILL_HINT, Days
@@ -50,7 +51,7 @@ from include.twitter.timetable import BACKFILL_HINT, Days
     description="The landed posts, read again when they are 1, 7 or 30 days old.",
     schedule=Days(),
     catchup=False,
-    doc_md=__doc__,
+    doc_md=pricing.filled(__doc__),
     tags=["twitter", "s3"],
     params={
         "day": Param(

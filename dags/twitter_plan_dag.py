@@ -5,10 +5,10 @@
 table and waits for your yes, **start** starts a run of `twitter` for each day of which something is missing, and
 **compare** holds the quote against what was bought.
 
-**Before you say yes** nothing is bought but the plan itself, and its log says its price first: $0.010 for each
-account that is looked up, and $0.010 for each count. One count is for 31 days of up to 35 accounts; where a group has
-more posts on a day than `twitter_tweet_limit`, each of its accounts is counted alone. So 20 accounts × 30 days cost
-$0.21, or $0.41 with the single counts; they count as the month's spending, and the caps hold for them too.
+**Before you say yes** nothing is bought but the plan itself, and its log says its price first: {users} for each
+account that is looked up, and {archive_counts} for each count. One count is for 31 days of up to 35 accounts; where a group has
+more posts on a day than `twitter_tweet_limit`, each of its accounts is counted alone. So 20 accounts × 30 days are
+20 look-ups and one count, or 21 with the single counts; they count as the month's spending, and the caps hold for them too.
 
 **Approve** waits under *Required Actions*, for a week, without a worker. *Reject* ends the run, green; nothing was
 bought. What is landed already is not bought again. The counts of the plan are the proof of its days: no day is counted
@@ -36,6 +36,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import Param, dag, task
 
+from include.twitter import pricing
 from include.twitter.retry import EVERY_TASK
 
 
@@ -44,7 +45,7 @@ from include.twitter.retry import EVERY_TASK
     description="What a range of days would bring and cost: as a table, for a yes, before anything is bought.",
     schedule=None,
     is_paused_upon_creation=False,  # it has no schedule: nothing begins by itself
-    doc_md=__doc__,
+    doc_md=pricing.filled(__doc__),
     tags=["twitter", "s3"],
     params={
         "first": Param(

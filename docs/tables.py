@@ -1,8 +1,9 @@
 """Writes from the code what must agree with it: `make docs`. A test fails where the two part.
 
-The README's tables; the columns in docs/read.md; the views' SQL in docs/athena.md; deploy/schema.json; parts
-of deploy/template.yaml; the records in docs/records.md and deploy/records.json; docs/datacontract.yaml;
-deploy/variables.json, for `airflow variables import`; the settings in the manual of dags/twitter_dag.py.
+The README's tables and prices; the columns in docs/read.md; the views' SQL in docs/athena.md;
+deploy/schema.json; parts of deploy/template.yaml; the records in docs/records.md and deploy/records.json;
+docs/datacontract.yaml; deploy/variables.json, for `airflow variables import`; the settings in the manual of
+dags/twitter_dag.py.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from textwrap import indent
 
 from deploy import athena
 from docs import datacontract, records
+from include.twitter import pricing
 from include.twitter.engagement import table as engagement
 from include.twitter.settings import SETTINGS
 from include.twitter.transform import contract
@@ -88,9 +90,17 @@ def view_at_an_age() -> str:
     return f"```sql\nCREATE OR REPLACE VIEW {name} AS\n{athena.view_at_age_sql(7)}\n```"
 
 
+def prices() -> str:
+    """X's newest prices in a sentence."""
+    return pricing.filled(
+        "X charges {posts} for a post returned ({own_posts} for one's own, of `twitter_own_handle`), "
+        "{users} for a\nuser, and {counts} for a count ({archive_counts} in the full archive)."
+    )
+
+
 def with_tables(text: str) -> str:
     """The README's text with each table between its markers made anew."""
-    return _filled(text, {"columns": columns(), "settings": settings()})
+    return _filled(text, {"columns": columns(), "settings": settings(), "prices": prices()})
 
 
 def with_view(text: str) -> str:

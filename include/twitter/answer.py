@@ -50,6 +50,8 @@ class Answer:
     """What X bills it as: a field of `records.Bought`."""
     sent_at: datetime | None = None
     """When it was asked for: the month that it is billed in."""
+    id: str = ""
+    """Random: the ledger names a response by it that could not be staged."""
 
     @cached_property
     def body(self) -> dict[str, Any]:
@@ -155,6 +157,7 @@ class Answer:
                 "sent_at": _written(self.sent_at or self.received_at),
             },
             "billed": {self.kind: self.billed},
+            **({"id": self.id} if self.id else {}),
             **({"writer": writer} if writer else {}),
             "status": self.status,
             "received_at": _written(self.received_at),
@@ -180,6 +183,7 @@ class Answer:
             received_at=datetime.fromisoformat(envelope["received_at"]),
             content=whole[at + len(BODY) : -1],
             status=envelope["status"],
+            id=envelope.get("id", ""),
         )
 
 

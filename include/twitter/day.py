@@ -25,6 +25,7 @@ USAGE = "twitter_usage/"
 ENGAGEMENT = "twitter_engagement/"
 ENGAGEMENT_RECEIPTS = "twitter_engagement_receipts/"
 COMPLIANCE = "twitter_compliance/"
+PROBE = "twitter_accounts/conditional_writes.json"
 FORGOTTEN = "twitter_forgotten/tombstones.json"
 
 

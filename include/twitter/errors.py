@@ -64,6 +64,10 @@ class OtherAuthors(UnexpectedAnswer):
     """X sent posts of another account than the one that was asked for: look who is behind the handle."""
 
 
+class BadStore(Refused):
+    """The object store ignores the conditions of writes, or cannot keep them: use one that does."""
+
+
 class NothingStaged(Refused):
     """The objects that a stage works on are gone or were never made: clear the stage before it."""
 
@@ -115,6 +119,10 @@ class Outage(TryLater):
 
 class JobGone(Outage):
     """X no longer has a compliance job or its answer: another job is made."""
+
+
+class NoResponse(Outage):
+    """X may have processed and billed a request whose response did not arrive, or cannot be read."""
 
 
 class PlatformOutage(TryLater):

@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
+from uuid import uuid4
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from botocore.config import Config
@@ -26,17 +27,23 @@ from botocore.exceptions import (
     MetadataRetrievalError,
     NoCredentialsError,
 )
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from include.twitter import settings
 from include.twitter.answer import Answer
+from include.twitter.day import PROBE
 from include.twitter.errors import (
     BadSetting,
+    BadStore,
     Busy,
     NoCredentials,
     NoPermission,
     NothingStaged,
     PlatformOutage,
 )
+from include.twitter.records import StoreProbe, encoded
+
+log = logging.getLogger(__name__)
 
 # What they tell of each connection stands between the lines of the stage.
 for chatty in ("airflow.providers.amazon.aws", "botocore"):
@@ -44,8 +51,15 @@ for chatty in ("airflow.providers.amazon.aws", "botocore"):
 
 SIDE_BY_SIDE = 16
 """Objects read at once, and at most so many ahead of who uses them."""
-TAKEN = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
+TAKEN = {"PreconditionFailed", "412"}
 """How S3 says that the condition of a write does not hold."""
+CONFLICTS = {"ConditionalRequestConflict", "OperationAborted", "409"}
+"""How S3 says that another write of the key is under way; it may be an earlier try of the same one."""
+UNKNOWN_CONDITION = {"NotImplemented", "InvalidArgument", "InvalidRequest"}
+"""How a store says that it knows no conditional writes."""
+NOT_IMPLEMENTED = 501
+TRIES = 8
+"""Of what others may disturb, with random pauses between: some five seconds together."""
 PASSING = {
     "ExpiredToken",
     "InternalError",
@@ -81,6 +95,24 @@ MEDIA_TYPES = {
 Each = TypeVar("Each")
 
 
+def retried(when: Callable[[BaseException], bool]) -> Retrying:
+    """Calls again what others may disturb, after a pause, where it failed so; in the end that is raised."""
+    return Retrying(
+        retry=retry_if_exception(when),
+        stop=stop_after_attempt(TRIES),
+        wait=wait_random_exponential(multiplier=0.05, max=2),
+        reraise=True,
+    )
+
+
+def is_busy(error: BaseException) -> bool:
+    return isinstance(error, Busy)
+
+
+def _is_conflict(error: BaseException) -> bool:
+    return isinstance(error, ClientError) and error.response["Error"]["Code"] in CONFLICTS
+
+
 class Object(NamedTuple):
     data: bytes
     tag: str
@@ -100,6 +132,11 @@ class Lake:
 
     def url(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"
+
+    @property
+    def endpoint(self) -> str:
+        """The address of the object store."""
+        return self._hook.get_conn().meta.endpoint_url
 
     def keys(self, prefix: str) -> list[str]:
         """Every key below a prefix, sorted."""
@@ -169,9 +206,9 @@ class Lake:
         """
         condition = {"IfMatch": tag} if tag else {"IfNoneMatch": "*"}
         try:
-            return self._put(key, data, **condition)
+            return retried(_is_conflict)(self._put, key, data, **condition)
         except ClientError as error:
-            if error.response["Error"]["Code"] not in TAKEN:
+            if error.response["Error"]["Code"] not in TAKEN | CONFLICTS:
                 raise
             found = self.look(key)
             if found and found.data == data:  # our own: S3 had written it, and its answer was lost
@@ -179,14 +216,13 @@ class Lake:
             raise Busy(f"{self.url(key)} was written by somebody else meanwhile.") from error
 
     def change(self, key: str, changed: Callable[[bytes | None], bytes]) -> None:
-        """Put what becomes of an object, again and again until nobody else has changed it meanwhile."""
-        while True:
+        """Put what becomes of an object; Busy where others have changed it meanwhile at every attempt."""
+
+        def attempt() -> None:
             found = self.look(key)
-            try:
-                self.swap(key, changed(found and found.data), found and found.tag)
-                return
-            except Busy:
-                continue
+            self.swap(key, changed(found and found.data), found and found.tag)
+
+        retried(is_busy)(attempt)
 
     def upload(self, key: str, file: Path) -> str:
         """Put a file's bytes; returns the object's tag."""
@@ -202,7 +238,8 @@ class Lake:
         condition = {"IfMatch": over} if over else {"IfNoneMatch": "*"}
         with self._explained(f"{source} → {target}"):
             try:
-                return self._hook.get_conn().copy_object(
+                return retried(_is_conflict)(
+                    self._hook.get_conn().copy_object,
                     Bucket=self.bucket,
                     Key=target,
                     CopySource={"Bucket": self.bucket, "Key": source},
@@ -210,7 +247,7 @@ class Lake:
                     **condition,
                 )["CopyObjectResult"]["ETag"]
             except ClientError as error:
-                if error.response["Error"]["Code"] not in {*TAKEN, "NoSuchKey"}:
+                if error.response["Error"]["Code"] not in TAKEN | CONFLICTS | {"NoSuchKey"}:
                     raise
                 if self.tag(source) != tag:
                     raise NothingStaged(
@@ -254,9 +291,65 @@ class Lake:
                     "Grant it to the instance role, or mend Variable twitter_bucket."
                 ) from error
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            if code in PASSING or status >= 500:
+            if code in PASSING or (status >= 500 and status != NOT_IMPLEMENTED):
                 raise PlatformOutage(f"AWS cannot do {error.operation_name} now: {error}") from error
             raise
+
+
+def require_conditional_writes(lake: Lake) -> None:
+    """Refuse a store that ignores the conditions of writes: there, several runs would buy a day at once.
+
+    A store that was tried is not tried again: the probe names bucket and endpoint, since a bucket may be
+    copied. Several may try at once, and one may be killed: the next one begins with what it finds.
+    """
+    where = {"bucket": lake.url(""), "endpoint": getattr(lake, "endpoint", "")}  # one in memory has none
+    passed = encoded(StoreProbe(**where, keeps_conditions=True))
+    try:
+        retried(is_busy)(_probe, lake, where, passed)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code not in UNKNOWN_CONDITION:
+            raise
+        raise _bad_store(where, f"it answers {code} to a conditional write") from error
+
+
+def _probe(lake: Lake, where: Mapping[str, str], passed: bytes) -> None:
+    """Try each condition once; Busy where another run tries at the same time."""
+
+    def data() -> bytes:
+        return encoded(StoreProbe(**where, keeps_conditions=False, token=uuid4().hex))
+
+    def accepted(data: bytes, tag: str | None) -> str:
+        try:
+            return lake.swap(PROBE, data, tag)
+        except Busy:
+            found = lake.look(PROBE)
+            if (found and found.tag) == tag:
+                raise _bad_store(where, "it answers 412 where the condition of a write holds") from None
+            raise
+
+    def refused(tag: str | None, condition: str) -> None:
+        with suppress(Busy):
+            lake.swap(PROBE, data(), tag)
+            raise _bad_store(where, f"it accepts {condition}")
+
+    found = lake.look(PROBE)
+    if found and found.data == passed:
+        return
+    stale = found.tag if found else accepted(data(), None)
+    refused(None, "If-None-Match for a key that is there")
+    tag = accepted(data(), stale)
+    refused(stale, "If-Match with the ETag of an older version")
+    accepted(passed, tag)
+    log.info("%s keeps the conditions of writes", where["endpoint"])
+
+
+def _bad_store(where: Mapping[str, str], found: str) -> BadStore:
+    return BadStore(
+        f"{where['bucket']} at {where['endpoint']} does not keep the conditions of writes: {found}. Two runs "
+        "could buy one day twice, so nothing is bought. Use a bucket of Amazon S3, or of a store that "
+        "supports If-None-Match and If-Match in PutObject, for example: twitter_bucket = acme-twitter-lake."
+    )
 
 
 def _side_by_side(work: Callable[[str], Each], keys: Iterable[str]) -> Iterator[Each]:

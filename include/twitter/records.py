@@ -40,18 +40,26 @@ class Bought(Struct, frozen=True):
     posts: int = 0
     """Every one that X returned, repeated ones too."""
     own_posts: int = 0
-    """Posts of one's own account, read in one's own name: X charges a fifth."""
+    """Posts of one's own account, read in one's own name: X charges less."""
     users: int = 0
     """Handles that X has looked up, and found."""
     counts: int = 0
     """Requests for X's own count, of the last seven days."""
     archive_counts: int = 0
-    """The same in the full archive: X charges twice as much."""
+    """The same in the full archive, at its own price."""
     rereads: int = 0
     """Posts that X had charged on the same UTC day already: they are free."""
 
     def __add__(self, other: Bought) -> Bought:
         return Bought(*map(add, astuple(self), astuple(other)))
+
+
+class Billed(Struct, frozen=True):
+    """What X billed, or may have billed, for responses that are not stored."""
+
+    bought: Bought
+    mills: int
+    """Its price on the day of the request, in thousandths of a US dollar."""
 
 
 class Asked(Struct, frozen=True):
@@ -139,8 +147,12 @@ class Manifest(Struct, kw_only=True):
     """By the run that closed it last."""
     bought: dict[str, Bought] = field(default_factory=dict)
     """What is staged of it, by the UTC month of the request, `YYYY-MM`."""
+    mills: dict[str, int] = field(default_factory=dict)
+    """The price of that when it was requested, by the same month: it is not computed again."""
     cost_usd: float = 0
-    """The price of what was bought; the ledger also has what was billed and could not be staged."""
+    """The sum of these in US dollars; the ledger also has what was billed and could not be staged."""
+    uncertain_usd: float = 0
+    """What X may have billed in addition: the worst case of requests without a response."""
     requests: list[str] = field(default_factory=list)
     """Keys of the raw answers that belong to no account: look-ups, counts, and what could not be used."""
     accounts: list[AccountRead] = field(default_factory=list)
@@ -160,17 +172,33 @@ class LedgerEntry(Struct, kw_only=True):
     month: str
     """The UTC month of the requests, `YYYY-MM`: the one that X bills."""
     reserved_mills: int
-    """What counts against the cap: what is spent, and while it is bought for what it may spend next."""
+    """What counts against the cap: what is spent or uncertain, and for a while what may be spent next."""
+    checked_mills: int = 0
+    """Of the reserved: what was checked against the caps. Requests are sent for this part alone."""
     spent_mills: int
     """Thousandths of a US dollar."""
     unstaged_mills: int = 0
     """Of the spent: billed by X for answers that could not be staged."""
+    uncertain_mills: int = 0
+    """Not in the spent: the worst case of requests without a response, which X may have billed."""
     spent_usd: float = 0
     """The same as `spent_mills`, for people."""
     would_have_cost_usd: float = 0
     """The price of `rereads` on another day: X charges a post once in a UTC day."""
     bought: Bought = Bought()
     """What is staged: its price and what is unstaged make what is spent."""
+    unstaged: dict[str, Billed] = field(default_factory=dict)
+    """What could not be staged, by the random id of the response."""
+    uncertain: dict[str, Billed] = field(default_factory=dict)
+    """What is uncertain, by the process that sent the requests."""
+    writer: str = ""
+    """Random: the process that has the reservation; empty once it is settled. Where it was killed,
+    what it had checked and not spent is uncertain."""
+
+    @property
+    def charged_mills(self) -> int:
+        """What is spent or uncertain: the rest of the reserved may yet be spent."""
+        return self.spent_mills + self.uncertain_mills
 
     @property
     def is_of_purchase(self) -> bool:
@@ -187,6 +215,10 @@ class Revisited(Struct, kw_only=True):
     """In days: it is due at 22:30 UTC of the day so many days later."""
     bought: dict[str, Bought]
     """By the UTC month of the request, `YYYY-MM`."""
+    mills: dict[str, int] = field(default_factory=dict)
+    """The price of that when it was requested, by the same month: it is not computed again."""
+    uncertain_usd: float = 0
+    """What X may have billed in addition: the worst case of requests without a response."""
     pages: list[str]
     """Keys of the raw answers, in the order in which they came."""
 
@@ -222,6 +254,8 @@ class EngagementReceipt(Struct, kw_only=True):
     bought: Bought
     cost_usd: float
     """The price of what was bought."""
+    uncertain_usd: float = 0
+    """What X may have billed in addition: the worst case of requests without a response."""
     would_have_cost_usd: float
     """The price of what was free: X charges a post once in a UTC day, which it calls a soft guarantee."""
     posts: int
@@ -476,6 +510,8 @@ class Receipt(Struct, kw_only=True):
     """By the purchase, over all its runs and months."""
     cost_usd: float
     """The price of what was bought."""
+    uncertain_usd: float = 0
+    """What X may have billed in addition: the worst case of requests without a response."""
     totals: Totals
     accounts: list[AccountReceipt]
     objects: dict[str, PublishedObject]
@@ -546,7 +582,7 @@ class Usage(Struct, kw_only=True):
     least: int
     """Posts that the ledger had before the day's last purchases: X has counted them for sure."""
     most: int
-    """Posts that the ledger had when X was asked, with what was billed and lost."""
+    """Posts that the ledger had when X was asked, with what was billed and lost, and what is uncertain."""
     sure: int
     """Of these: staged, and not of one's own account. X's next count has them for sure."""
     apart: int = 0
@@ -559,6 +595,18 @@ class Usage(Struct, kw_only=True):
     """X's own, in posts."""
     used: int | None
     """Of it; X alone knows since when."""
+
+
+class StoreProbe(Struct, frozen=True):
+    """Whether the bucket's store keeps the conditions of writes: tried before the first purchase in it."""
+
+    bucket: str
+    endpoint: str
+    """The address of the store: where bucket or address are others, it is tried again."""
+    keeps_conditions: bool
+    """Whether it was tried to the end, and refused each write whose condition did not hold."""
+    token: str = ""
+    """Random while it is tried: no two writes are equal."""
 
 
 RECORDS = (
@@ -574,6 +622,7 @@ RECORDS = (
     Checked,
     Usage,
     Forgotten,
+    StoreProbe,
 )
 
 

@@ -16,6 +16,7 @@ from airflow.sdk.exceptions import AirflowSecretsBackendAccessDenied
 from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
 from airflow.sdk.log import mask_secret
 
+from include.twitter import pricing
 from include.twitter.day import SETTLING, Day
 from include.twitter.errors import BadSetting, PlatformOutage
 
@@ -117,7 +118,8 @@ INCLUDE = Setting(
 )
 OWN_HANDLE = Setting(
     "twitter_own_handle",
-    "the account that owns the X app and whose access token is used: X charges a fifth for its own posts",
+    "the account that owns the X app and whose access token is used: X charges "
+    f"{pricing.in_words('own_posts')} for each of its own posts",
     example="NASA",
     default="",
 )
@@ -135,7 +137,8 @@ ALERT_EMAILS = Setting(
 )
 ENGAGEMENT_DAYS = Setting(
     "twitter_engagement_days",
-    "at which ages in days `twitter_engagement` reads posts again: 1 is free, others cost $0.005 a post",
+    "at which ages in days `twitter_engagement` reads posts again: 1 is free, others cost "
+    f"{pricing.in_words('posts')} a post",
     example="1, 7, 30",
     default="1",
 )

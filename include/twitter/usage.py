@@ -2,26 +2,26 @@
 
 X counts, by UTC day, the posts that a project and each of its apps have read, one that is read twice in a
 day once. The ledger knows months: what it had before the day's last purchases, X has counted for sure; what
-it has when X is asked is the most that X may have counted. Between the two they agree.
+it has when X is asked, with what is lost or uncertain, is the most that X may have counted. Between the two
+they agree.
 """
 
 from __future__ import annotations
 
 import calendar
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 import msgspec
 
 from include.twitter.day import Day
-from include.twitter.records import LedgerEntry, Usage
+from include.twitter.records import Bought, LedgerEntry, Usage
 
 TOLERATED = 0.02
 """The share by which X's count may lie beyond what the ledger explains."""
 FEW = 20
 """Posts that are no difference, in whatever share: a page that is read again is some."""
 WEEK = 7
-MILLS_A_POST = 5
 
 
 class _Day(msgspec.Struct):
@@ -74,10 +74,12 @@ def compared(
     found: Counted, day: Day, ledger: Collection[LedgerEntry], before: Usage | None, at: datetime
 ) -> Usage:
     """The month up to the end of the day; `before` is what was compared last in it."""
-    read = sum(entry.bought.posts + entry.bought.own_posts for entry in ledger)
+    read = _posts(entry.bought for entry in ledger)
     # Whether X's meter has one's own posts is said nowhere: they need not be in it.
     sure = sum(entry.bought.posts for entry in ledger)
-    lost = sum(entry.unstaged_mills // MILLS_A_POST for entry in ledger)
+    lost = _posts(
+        billed.bought for entry in ledger for billed in [*entry.unstaged.values(), *entry.uncertain.values()]
+    )
     was_sure = before.sure if before and before.asked_at <= day.end else 0
     month = {name: _of_month(days, day) for name, days in found.apps.items()}
     usage = Usage(
@@ -95,6 +97,10 @@ def compared(
     )
     usage.apart = min((_apart(number, usage) for number in (usage.counted, *month.values())), key=abs)
     return usage
+
+
+def _posts(bought: Iterable[Bought]) -> int:
+    return sum(each.posts + each.own_posts for each in bought)
 
 
 def _of_month(days: Mapping[str, int], day: Day) -> int:

@@ -139,7 +139,7 @@ class Try:
         with purchase.turn():
             self.collection.resume()
             with (
-                Money(self._lake, purchase.name, self._caps, purchase.bought, lambda: self.now) as money,
+                Money(self._lake, purchase.name, self._caps, purchase.stored, lambda: self.now) as money,
                 X(self._access, lambda: self.now) as x,
             ):
                 yield Buyer(x, purchase, money, DAY, self.old, self._own_handle, self.stopped)

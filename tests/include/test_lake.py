@@ -1,11 +1,15 @@
 """What S3 and the instance's metadata say when they cannot, over real HTTP on loopback."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
-from include.twitter.errors import Busy, NoCredentials, NoPermission, NothingStaged, PlatformOutage
-from include.twitter.lake import Lake
+from include.twitter.day import PROBE
+from include.twitter.errors import BadStore, Busy, NoCredentials, NoPermission, NothingStaged, PlatformOutage
+from include.twitter.lake import TRIES, Lake, require_conditional_writes
+from include.twitter.records import StoreProbe, decoded
+from tests.include.invented import MemoryLake
 from tests.include.wire import listening
 
 CREDENTIALS = {
@@ -116,7 +120,7 @@ def test_a_copy_names_the_object_that_it_replaces_and_tells_its_tag(wire, keys, 
     assert (headers["x-amz-copy-source-if-match"], headers[name]) == ('"2"', value)
 
 
-REFUSED = [(412, "PreconditionFailed"), (409, "ConditionalRequestConflict"), (404, "NoSuchKey")]
+REFUSED = [(412, "PreconditionFailed"), (404, "NoSuchKey")]
 
 
 @pytest.mark.parametrize(("status", "code"), REFUSED)
@@ -144,3 +148,218 @@ def test_a_copy_whose_answer_was_lost_has_succeeded(wire, keys):
     wire.say(200, listed(staged='"2"'))
     wire.say(200, listed(target='"2"'))
     assert Lake("acme-twitter-lake", None).copy("staged", "target", '"2"', '"1"') == '"2"'
+
+
+# Conflicts
+
+
+@pytest.fixture
+def paused(monkeypatch):
+    """How long it would have paused, each time."""
+    pauses = []
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=pauses.append))
+    return pauses
+
+
+CONFLICT = (409, no("ConditionalRequestConflict"))
+
+
+@pytest.mark.parametrize("code", ["ConditionalRequestConflict", "OperationAborted"])
+def test_a_conflict_may_be_with_ones_own_slow_request_and_is_tried_again(wire, keys, paused, code):
+    wire.say(409, no(code))
+    wire.say(409, no(code))
+    wire.say(200, b"", ETag='"1"')
+    assert Lake("acme-twitter-lake", None).swap("a.json", b"{}", None) == '"1"'
+    assert [heard.headers["if-none-match"] for heard in wire.heard] == ["*"] * 3
+    assert len(paused) == 2
+
+
+def test_a_conflict_with_ones_own_request_that_succeeds_meanwhile_is_no_other_writer(wire, keys, paused):
+    wire.say(*CONFLICT)
+    wire.say(412, no("PreconditionFailed"))
+    wire.say(200, b"{}", ETag='"1"')
+    assert Lake("acme-twitter-lake", None).swap("a.json", b"{}", None) == '"1"'
+
+
+def test_a_conflict_that_does_not_end_is_another_writer_in_the_end(wire, keys, paused):
+    for _ in range(TRIES):
+        wire.say(*CONFLICT)
+    wire.say(200, b"of another", ETag='"2"')
+    with pytest.raises(Busy):
+        Lake("acme-twitter-lake", None).swap("a.json", b"{}", None)
+    assert len(paused) == TRIES - 1
+
+
+def test_a_write_whose_condition_does_not_hold_is_not_tried_again(wire, keys, paused):
+    wire.say(412, no("PreconditionFailed"))
+    wire.say(200, b"of another", ETag='"2"')
+    with pytest.raises(Busy):
+        Lake("acme-twitter-lake", None).swap("a.json", b"{}", None)
+    assert paused == []
+
+
+def test_a_copy_that_meets_another_write_is_tried_again(wire, keys, paused):
+    wire.say(*CONFLICT)
+    wire.say(200, b"<CopyObjectResult><ETag>1</ETag></CopyObjectResult>")
+    Lake("acme-twitter-lake", None).copy("a.json", "b.json", '"1"', None)
+    wire.say(412, no("PreconditionFailed"))
+    wire.say(200, listed())
+    with pytest.raises(NothingStaged):
+        Lake("acme-twitter-lake", None).copy("a.json", "b.json", '"1"', None)
+    assert len(paused) == 1
+
+
+class OvertakingLake(MemoryLake):
+    """Another writer is quicker, so many times."""
+
+    def __init__(self, times):
+        super().__init__()
+        self.times = times
+
+    def swap(self, key, data, tag):
+        if self.times:
+            self.times -= 1
+            self.write(key, b"another's %d" % self.times)
+        return super().swap(key, data, tag)
+
+
+def test_a_change_is_tried_again_with_pauses_and_has_an_end(paused):
+    lake = OvertakingLake(3)
+    lake.change("a.json", lambda data: (data or b"") + b", mine")
+    assert (lake.read("a.json"), len(paused)) == (b"another's 0, mine", 3)
+    lake.times = 1_000
+    with pytest.raises(Busy):
+        lake.change("a.json", lambda data: (data or b"") + b", mine")
+    assert lake.times == 1_000 - TRIES
+
+
+# Stores
+
+
+class Gateway(MemoryLake):
+    """A store that does not keep the conditions that it `ignores`."""
+
+    endpoint = "https://gateway.example"
+
+    def __init__(self, *ignores):
+        super().__init__()
+        self.ignores = ignores
+
+    def swap(self, key, data, tag):
+        if ("IfMatch" if tag else "IfNoneMatch") in self.ignores:
+            self.write(key, data)
+            return self.look(key).tag
+        return super().swap(key, data, tag)
+
+
+class Ceph(MemoryLake):
+    """Answers 412 to an If-Match that holds."""
+
+    def swap(self, key, data, tag):
+        if tag:
+            raise Busy("412")
+        return super().swap(key, data, tag)
+
+
+def test_a_store_is_tried_once_and_then_costs_one_read(paused):
+    lake = Gateway()
+    require_conditional_writes(lake)
+    said = decoded(lake.read(PROBE), StoreProbe)
+    assert said == StoreProbe("s3://acme-twitter-lake/", "https://gateway.example", keeps_conditions=True)
+    written = list(lake.written)
+    require_conditional_writes(lake)
+    assert (lake.written, paused) == (written, [])
+
+
+@pytest.mark.parametrize("ignores", [("IfMatch",), ("IfNoneMatch",), ("IfMatch", "IfNoneMatch")])
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_store_that_ignores_a_condition_is_refused_each_time(paused, ignores, times):
+    lake = Gateway(*ignores)
+    for _ in range(times):
+        with pytest.raises(BadStore, match=r"https://gateway\.example does not keep .*: it accepts If-"):
+            require_conditional_writes(lake)
+
+
+def test_a_store_that_refuses_a_condition_that_holds_is_refused(paused):
+    with pytest.raises(BadStore, match="412 where the condition of a write holds"):
+        require_conditional_writes(Ceph())
+
+
+def test_a_store_that_knows_no_conditions_is_refused(wire, keys, paused):
+    wire.say(404, no("NoSuchKey"))
+    wire.say(501, no("NotImplemented"))
+    with pytest.raises(BadStore, match="NotImplemented"):
+        require_conditional_writes(Lake("acme-twitter-lake", None))
+
+
+@pytest.mark.parametrize("ignores", [(), ("IfMatch",)])
+def test_a_bucket_that_was_copied_to_another_store_is_tried_again(paused, ignores):
+    first, copy = Gateway(), Gateway(*ignores)
+    require_conditional_writes(first)
+    copy.objects, copy.endpoint = dict(first.objects), "https://elsewhere.example"
+    if ignores:
+        with pytest.raises(BadStore):
+            require_conditional_writes(copy)
+    else:
+        require_conditional_writes(copy)
+        assert decoded(copy.read(PROBE), StoreProbe).endpoint == copy.endpoint
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("number", range(1, 4))
+def test_a_probe_that_was_killed_at_a_write_is_ended_by_the_next(paused, number, after):
+    class Mortal(Gateway):
+        left = number
+
+        def write(self, key, data):
+            self.left -= 1
+            if not self.left and not after:
+                raise Killed
+            super().write(key, data)
+            if not self.left:
+                raise Killed
+
+    lake = Mortal()
+    with pytest.raises(Killed):
+        require_conditional_writes(lake)
+    require_conditional_writes(lake)
+    assert decoded(lake.read(PROBE), StoreProbe).keeps_conditions
+
+
+@pytest.mark.parametrize("at", range(1, 12))
+def test_two_probes_at_once_both_end_well(paused, at):
+    class Meeting(Gateway):
+        calls = 0
+
+        def _pass(self):
+            self.calls += 1
+            if self.calls == at:
+                require_conditional_writes(self)
+
+        def look(self, key):
+            self._pass()
+            return super().look(key)
+
+        def swap(self, key, data, tag):
+            self._pass()
+            return super().swap(key, data, tag)
+
+    lake = Meeting()
+    require_conditional_writes(lake)
+    assert decoded(lake.read(PROBE), StoreProbe).keeps_conditions
+
+
+def test_a_probe_that_others_disturb_all_the_time_comes_back_later(paused):
+    class Crowded(Gateway):
+        def look(self, key):
+            found = super().look(key)
+            if found:
+                self.objects[key] = found.data + b" "
+            return found
+
+    with pytest.raises(Busy):
+        require_conditional_writes(Crowded())

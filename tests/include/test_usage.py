@@ -7,8 +7,7 @@ import pytest
 
 from include.twitter import usage
 from include.twitter.day import Day
-from include.twitter.extract.money import PRICES
-from include.twitter.records import Bought, LedgerEntry, Usage
+from include.twitter.records import Billed, Bought, LedgerEntry, Usage
 from include.twitter.usage import Counted, compared, counted
 
 DAY = Day.parse("2026-11-18")
@@ -26,7 +25,11 @@ def body(days, apps=None, **more):
     return json.dumps({"data": data}).encode()
 
 
-def entry(posts, own=0, unstaged=0):
+def billed(mills, **number):
+    return {f"of {number}": Billed(Bought(**number), mills)}
+
+
+def entry(posts, own=0, unstaged=None, uncertain=None):
     bought = Bought(posts=posts, own_posts=own, users=7)
     return LedgerEntry(
         day="2026-11-04",
@@ -34,8 +37,9 @@ def entry(posts, own=0, unstaged=0):
         month="2026-11",
         reserved_mills=0,
         spent_mills=0,
-        unstaged_mills=unstaged,
         bought=bought,
+        unstaged=unstaged or {},
+        uncertain=uncertain or {},
     )
 
 
@@ -109,8 +113,24 @@ def test_a_days_pace_is_that_of_the_last_week():
     [(899, -1), (900, 0), (1000, 0), (1150, 0), (1151, 1), (0, -900), (5000, 3850)],
 )
 def test_they_agree_between_what_x_has_counted_for_sure_and_what_it_may_have(posts, apart):
-    ledger = [entry(600), entry(400, own=100, unstaged=250)]
+    ledger = [entry(600), entry(400, own=100, unstaged=billed(250, posts=50))]
     assert told(posts, *ledger, before=earlier(900)).apart == apart
+
+
+def test_what_may_have_been_billed_without_a_response_is_in_the_upper_bound_alone():
+    ledger = [entry(1000, uncertain=billed(550, posts=100, own_posts=50))]
+    assert [told(posts, *ledger, before=earlier(1000)).apart for posts in (999, 1000, 1150, 1151)] == [
+        -1,
+        0,
+        0,
+        1,
+    ]
+
+
+@pytest.mark.parametrize("kind", ["unstaged", "uncertain"])
+def test_a_lost_look_up_explains_no_posts(kind):
+    lost = told(0, entry(1000, **{kind: billed(1000, users=100)}))
+    assert lost.most == 1000
 
 
 def test_what_was_known_after_the_day_had_ended_need_not_have_been_counted_in_it():
@@ -169,10 +189,6 @@ def test_a_difference_is_told_in_posts_and_per_cent(parted, said):
 
 
 # How long the caps last
-
-
-def test_what_was_lost_is_told_in_posts_at_their_price():
-    assert PRICES["posts"] == usage.MILLS_A_POST
 
 
 def test_xs_own_cap_is_told_with_the_days_that_are_left():

@@ -18,12 +18,13 @@ from include.twitter.engagement.due import due, revisit_of
 from include.twitter.engagement.reading import Reading, landed
 from include.twitter.engagement.seen import seen
 from include.twitter.errors import NothingStaged
-from include.twitter.extract.money import Caps, cost, dollars, would_have_cost
+from include.twitter.extract.money import Caps
 from include.twitter.extract.x import X
 from include.twitter.lake import Lake
 from include.twitter.lease import held
 from include.twitter.load.publish import Commit, commit
-from include.twitter.records import EngagementReceipt, PublishedObject, Revisited, decoded, encoded, total
+from include.twitter.pricing import dollars, would_have_cost
+from include.twitter.records import EngagementReceipt, PublishedObject, Revisited, decoded, encoded
 from include.twitter.retry import no_try_for_progress
 from include.twitter.run import Run, skip, wait_until
 from include.twitter.transform.partition import fingerprint
@@ -42,6 +43,7 @@ def extract(run: Run) -> dict[str, Any]:
     wanted, readings = _due(here, run.day, ages), list[Reading]()
     if not wanted:
         skip("No landed day is due to be read again")
+    lake.require_conditional_writes(here)
     with (
         no_try_for_progress(lambda: any(each.got_further for each in readings), run.now),
         X(access, run.now, are_known=True) as x,  # what has landed was bought with them
@@ -49,11 +51,10 @@ def extract(run: Run) -> dict[str, Any]:
         for each in wanted:  # one after the other: a post that was read for one age is free at the next
             readings.append(Reading(here, each, landed(here, each.day)))
             readings[-1].read(x, caps, run.now)
-    bought = total(entry for reading in readings for entry in reading.bought.values())
     return {
         "revisited": [reading.revisit.manifest for reading in readings],
-        "cost_usd": dollars(cost(bought)),
-        "would_have_cost_usd": dollars(would_have_cost(bought)),
+        "cost_usd": dollars(sum(reading.stored.total_mills for reading in readings)),
+        "would_have_cost_usd": dollars(sum(would_have_cost(reading.stored.bought) for reading in readings)),
     }
 
 

@@ -14,9 +14,10 @@ import pyarrow.parquet
 from include.twitter.answer import Answer, problems
 from include.twitter.day import Day, Revisit
 from include.twitter.errors import Outage, UnexpectedAnswer
-from include.twitter.extract.money import Caps, Money, cost, dollars, month_of, would_have_cost
+from include.twitter.extract.money import Caps, Money, Stored
 from include.twitter.extract.x import POSTS_A_LOOKUP, X
 from include.twitter.lake import Lake
+from include.twitter.pricing import cost, dollars, would_have_cost
 from include.twitter.records import Bought, Revisited, encoded, total
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class Reading:
         self._charged: dict[Day, set[str]] = defaultdict(set)
         """The posts that X has returned on a UTC day: it charges each once in it."""
         self.pages: list[str] = []
-        self.bought: dict[str, Bought] = {}
+        self.stored = Stored()
         self.got_further = False
         """Whether something was staged that was not there."""
         for id_, post in posts.items():
@@ -65,8 +66,7 @@ class Reading:
         if key.startswith(self.revisit.raw):
             self.pages.append(key)
             self._answered |= {*answer.params["ids"].split(",")}
-            month = month_of(sent_at)
-            self.bought[month] = self.bought.get(month, Bought()) + Bought(**{answer.kind: answer.billed})
+            self.stored.add(answer)
 
     @property
     def missing(self) -> list[str]:
@@ -79,12 +79,17 @@ class Reading:
         self._tell_price(clock())
         # Also where nothing is missing: a try that was killed has left its entry unsettled.
         with Money(
-            self._lake, (str(revisit.day), 0), caps, self.bought, clock, revisit.ledger, revisit.age
+            self._lake, (str(revisit.day), 0), caps, self.stored, clock, revisit.ledger, revisit.age
         ) as money:
             while left := self.missing:
                 self._ask(x, money, left, clock)
         said = Revisited(
-            day=str(self.revisit.day), age=self.revisit.age, bought=self.bought, pages=self.pages
+            day=str(self.revisit.day),
+            age=self.revisit.age,
+            bought=self.stored.bought,
+            mills=self.stored.mills,
+            uncertain_usd=dollars(money.uncertain_mills),
+            pages=self.pages,
         )
         self._lake.write(self.revisit.manifest, encoded(said))
         self._tell_cost()
@@ -110,7 +115,7 @@ class Reading:
         if not (left := self.missing):
             return
         paid = Bought(posts=len(left) - len(self._free(left, now)))
-        log.info("%s: %d posts, for at most $%.3f", self.revisit, len(left), dollars(cost(paid)))
+        log.info("%s: %d posts, for at most $%.3f", self.revisit, len(left), dollars(cost(paid, now)))
         if late := (now - self.revisit.due_at) // HOUR:
             log.warning("%s was due at %s UTC: it is read %d hours late", self.revisit, self._due, late)
 
@@ -119,15 +124,15 @@ class Reading:
         return f"{self.revisit.due_at:%Y-%m-%d %H:%M}"
 
     def _tell_cost(self) -> None:
-        bought = total(self.bought.values())
-        log.info("%s: %d posts were bought for $%.3f", self.revisit, bought.posts, dollars(cost(bought)))
+        bought, spent = total(self.stored.bought.values()), dollars(self.stored.total_mills)
+        log.info("%s: %d posts were bought for $%.3f", self.revisit, bought.posts, spent)
         if bought.rereads:
             log.info(
                 "%s: %d posts were free, since X had charged them on the same UTC day (it calls that a soft "
                 "guarantee); on another day they would have cost $%.3f",
                 self.revisit,
                 bought.rereads,
-                dollars(would_have_cost(bought)),
+                dollars(would_have_cost(self.stored.bought)),
             )
 
 

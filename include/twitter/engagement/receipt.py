@@ -10,7 +10,8 @@ from include.twitter.day import Revisit
 from include.twitter.engagement import table
 from include.twitter.engagement.reading import Landed
 from include.twitter.engagement.seen import Seen
-from include.twitter.extract.money import cost, dollars, would_have_cost
+from include.twitter.extract.money import Stored
+from include.twitter.pricing import dollars, would_have_cost
 from include.twitter.records import EngagementReceipt, LostPost, PublishedObject, Revisited, total
 
 STILL_THERE = {"there", "edited"}
@@ -35,8 +36,9 @@ def of(
         hours_late=late // timedelta(hours=1),
         contract=table.VERSION,
         bought=bought,
-        cost_usd=dollars(cost(bought)),
-        would_have_cost_usd=dollars(would_have_cost(bought)),
+        cost_usd=dollars(Stored(said.bought, said.mills).total_mills),
+        uncertain_usd=said.uncertain_usd,
+        would_have_cost_usd=dollars(would_have_cost(said.bought)),
         posts=len(lines),
         states=dict(Counter(line.state for line in lines)),
         lost=[

@@ -53,17 +53,23 @@ def extract(run: Run) -> dict[str, Any]:
     if purchase.is_complete:
         log.info("Nothing is missing, nothing is bought: %s", here.url(purchase.key))
         return purchase.summary()
+    lake.require_conditional_writes(here)
     old = run.day.start < run.now() - TIMELINE_DAYS
     with no_try_for_progress(lambda: purchase.got_further, run.now), purchase.turn():
         collection = Collection(purchase, old, plan)
         collection.resume()
         read: list[AccountRead] = []
-        with Money(here, purchase.name, caps, purchase.bought, run.now) as money:
+        with Money(here, purchase.name, caps, purchase.stored, run.now) as money:
             if purchase.missing:
                 with X(access, run.now, are_known=bool(purchase.bought)) as x:
                     buyer = Buyer(x, purchase, money, run.day, old, own)
                     read = collection.collect(buyer, Accounts(here, accepted), run.now())
-        purchase.close(read)
+        purchase.close(read, money.uncertain_mills)
+    if uncertain := purchase.manifest.uncertain_usd:
+        log.warning(
+            "X may have billed up to $%.3f more, for requests without a response: caps count it",
+            uncertain,
+        )
     summary = purchase.summary()
     log.info("Bought %s", ", ".join(f"{name} {value}" for name, value in summary.items() if value))
     return summary

@@ -9,7 +9,7 @@ from threading import Event
 
 from include.twitter.answer import Answer, problems
 from include.twitter.day import Day
-from include.twitter.errors import BadRequest, Outage, UnexpectedAnswer
+from include.twitter.errors import BadRequest, Outage, PipelineError, UnexpectedAnswer
 from include.twitter.extract.group import Group
 from include.twitter.extract.money import Money
 from include.twitter.extract.purchase import COUNTS, LOOKUPS, REFUSED, Purchase
@@ -17,7 +17,7 @@ from include.twitter.extract.walk import Reading, Walk
 from include.twitter.extract.x import X
 
 
-class Stopped(Exception):
+class Stopped(PipelineError):
     """Another reader failed, so this one buys no more."""
 
 
@@ -91,11 +91,13 @@ class Buyer:
                 if not walk.leave_token():
                     raise
                 return None
-            except Outage:
+            except Outage as error:
+                bill.fail(error)
                 if not walk.ask_for_less():
                     raise
                 return None
-            problem = problem_of(bill(answer))
+            answer = bill(answer)
+            problem = problem_of(answer)
             key = self.purchase.stage(f"{REFUSED}{folder}" if problem else folder, answer)
         if problem:
             raise problem

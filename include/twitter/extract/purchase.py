@@ -23,10 +23,11 @@ from msgspec.structs import asdict, replace
 from include.twitter.answer import Answer
 from include.twitter.day import FORGOTTEN, Day
 from include.twitter.errors import Busy, TryLater
-from include.twitter.extract.money import cost, dollars, month_of
+from include.twitter.extract.money import Stored
 from include.twitter.extract.walk import SEARCHED, THREADS
 from include.twitter.forgotten import Tombstones
 from include.twitter.lake import Lake
+from include.twitter.pricing import dollars
 from include.twitter.records import AccountRead, Asked, Bought, Manifest, Writer, decoded, encoded, total
 from include.twitter.run import Run
 
@@ -75,8 +76,7 @@ class Purchase:
         # Staged by one that was overtaken, when the other had closed already.
         self._is_behind = any(key.startswith(self._prefix) for key in {*keys} - self._closed)
         self._pages: dict[str, list[str]] = defaultdict(list)
-        self.bought = dict(self.manifest.bought)
-        """What X has billed for it so far, by the UTC month of the request."""
+        self.stored = Stored(dict(self.manifest.bought), dict(self.manifest.mills))
         self.got_further = False
         """Whether something was staged that brings it nearer to its end."""
         self._token = uuid4().hex
@@ -109,6 +109,11 @@ class Purchase:
     def name(self) -> tuple[str, int]:
         """Its day and number."""
         return str(self.day), self.manifest.buy
+
+    @property
+    def bought(self) -> dict[str, Bought]:
+        """What X has billed for it so far, by the UTC month of the request."""
+        return self.stored.bought
 
     @property
     def has(self) -> dict[str | None, str]:
@@ -215,7 +220,7 @@ class Purchase:
         for key, answer in zip(keys, self._lake.answers(keys), strict=True):
             self.keep_turn()
             if key not in self._closed:
-                self._book(answer)
+                self.stored.add(answer)
             yield key.split("/")[-2], key, answer
 
     def stage(self, folder: str, answer: Answer) -> str:
@@ -230,15 +235,11 @@ class Purchase:
         # With its writer's token: what two were sent in the same second is two answers, and both were billed.
         self._lake.swap(key, answer.to_bytes(self._token), None)
         with self._writing:
-            self._book(answer)
+            self.stored.add(answer)
             self.got_further |= not answer.unavailable
         return key
 
-    def _book(self, answer: Answer) -> None:
-        month = month_of(answer.sent_at or answer.received_at)
-        self.bought[month] = self.bought.get(month, Bought()) + Bought(**{answer.kind: answer.billed})
-
-    def close(self, read: Iterable[AccountRead]) -> None:
+    def close(self, read: Iterable[AccountRead], uncertain_mills: int = 0) -> None:
         """Say what is there, once every account has been asked."""
         lines = self._lines | {account.username.lower(): account for account in read}
         stay = [
@@ -254,8 +255,9 @@ class Purchase:
             manifest.requests = sorted(
                 key for keys in self._pages.values() for key in keys if key not in named
             )
-            manifest.bought = self.bought
-            manifest.cost_usd = dollars(cost(total(self.bought.values())))
+            manifest.bought, manifest.mills = self.bought, self.stored.mills
+            manifest.cost_usd = dollars(self.stored.total_mills)
+            manifest.uncertain_usd = dollars(uncertain_mills)
             manifest.asked, manifest.closed_at = self._asked, self._run.now()
             manifest.plan = self._run.plan or None
             manifest.is_open, manifest.writer = False, None

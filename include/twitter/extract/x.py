@@ -8,6 +8,7 @@ some of X's bodies.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,9 @@ import requests
 import tweepy
 from airflow.sdk.log import mask_secret
 from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util import Retry
 
 from include.twitter.answer import Answer, decoded, problems
@@ -30,6 +34,7 @@ from include.twitter.errors import (
     KeysInDoubt,
     NoAccess,
     NoCredits,
+    NoResponse,
     Outage,
     PipelineError,
     RateLimited,
@@ -170,7 +175,7 @@ class X:
     def timeline(self, user_id: str, day: Day, size: int, *, own: bool = False, **where: Any) -> Answer:
         """One page of an account's posts of a day, newest first; `size` is 5 to 100.
 
-        `own` posts are billed at a fifth. `where` is the page's `token`, or the post to go on `below`.
+        `own` posts have a lower price. `where` is the page's `token`, or the post to go on `below`.
         Its `end_time` is inclusive, other than that of searches and counts: the day's last second.
         """
         return self._answer(
@@ -268,13 +273,16 @@ class X:
 
     def _derived_bearer(self) -> str:
         """An app-only token for the consumer keys: what they open without a user's access token."""
-        response = self._session.request(
-            "POST",
-            "/oauth2/token",
-            data={"grant_type": "client_credentials"},
-            auth=(self._access.consumer_key, self._access.consumer_secret),
-        )
-        token = _object(response).get("access_token")
+        try:
+            response = self._session.request(
+                "POST",
+                "/oauth2/token",
+                data={"grant_type": "client_credentials"},
+                auth=(self._access.consumer_key, self._access.consumer_secret),
+            )
+            token = _object(response).get("access_token")
+        except NoResponse as error:
+            raise Outage(str(error)) from None  # X bills no token, and what needs it was not sent
         if not token:
             raise UnexpectedAnswer(f"{_said(response)}, without an access_token for the consumer keys.")
         mask_secret(token)
@@ -319,17 +327,19 @@ class _Session(requests.Session):
         """Schemes of authorization, `OAuth` and `Bearer`, whose keys X has taken."""
         # Only connecting is tried again here: a request that X may have read may have been billed.
         retry = Retry(total=None, connect=2, read=0, redirect=0, status=0, other=0, backoff_factor=0.5)
-        self.mount(host, HTTPAdapter(pool_maxsize=READERS, max_retries=retry))
+        self.mount(host, _Adapter(pool_maxsize=READERS, max_retries=retry))
 
     def request(self, method: str, url: str, **options: Any) -> requests.Response:  # type: ignore[override]
         url = self._host + urlsplit(url).path  # tweepy's own host is fixed
+        _sending.has_begun = None
         try:
             response = super().request(
                 method, url, **{"timeout": TIMEOUT, "allow_redirects": False, **options}
             )
         except TRANSPORT_ERRORS as error:
             # Its text may quote the request; the class and the host say enough.
-            raise Outage(f"X cannot be reached: {type(error).__name__} on {method} {url}.") from None
+            said = f"X cannot be reached: {type(error).__name__} on {method} {url}."
+            raise NoResponse(said) if _may_have_arrived(error) else Outage(said) from None
         if response.status_code != 200:
             raise self._doubted(error_of(response), response)
         self.taken.add(_scheme(response))
@@ -341,6 +351,49 @@ class _Session(requests.Session):
         return (
             KeysInDoubt(f"{error} But X took them before: they are tried again first.") if is_odd else error
         )
+
+
+class _Sending(threading.local):
+    has_begun: bool | None = None
+    """Whether this thread's last request was sent, if only in part; None where another adapter knows it."""
+
+
+_sending = _Sending()
+
+
+class _Noting(HTTPConnection):
+    """Notes that a request is being sent, which it is once there is a connection."""
+
+    def endheaders(self, *args: Any, **options: Any) -> None:
+        if self.is_closed:
+            self.connect()
+        _sending.has_begun = True
+        super().endheaders(*args, **options)
+
+
+class _NotingTls(_Noting, HTTPSConnection):
+    pass
+
+
+class _Adapter(HTTPAdapter):
+    """Knows of a request that failed whether X may have read it: a handshake may fail in as many ways."""
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> HTTPConnectionPool:
+        pool = super().get_connection_with_tls_context(*args, **options)
+        pool.ConnectionCls = _NotingTls if pool.scheme == "https" else _Noting
+        return pool
+
+    def send(self, *args: Any, **options: Any) -> requests.Response:
+        _sending.has_begun = False
+        return super().send(*args, **options)
+
+
+def _may_have_arrived(error: Exception) -> bool:
+    """Whether X may have processed a request that ended so, and billed it: not where none was sent."""
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    is_unconnected = isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError)
+    is_unconnected |= isinstance(reason, NewConnectionError | ConnectTimeoutError)
+    return not is_unconnected if _sending.has_begun is None else _sending.has_begun
 
 
 def error_of(response: requests.Response) -> PipelineError:
@@ -430,7 +483,7 @@ def _object(response: requests.Response) -> dict[str, Any]:
     """The JSON object that every success of X is; anything else comes from something in front of X."""
     body = _json(response)
     if not isinstance(body, dict):
-        raise Outage(f"{_said(response)}, but what it sent is no JSON object: {response.text[:80]!r}")
+        raise NoResponse(f"{_said(response)}, but what it sent is no JSON object: {response.text[:80]!r}")
     return body
 
 

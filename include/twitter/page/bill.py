@@ -39,6 +39,8 @@ class Bill:
     """Of purchases that no receipt has been made from."""
     unstaged: int = 0
     """Billed by X, and lost before it could be kept."""
+    uncertain: int = 0
+    """Not in the spent: the worst case of requests that X may have billed, and whose response never came."""
     reserved: int = 0
     """Not spent: what purchases that are not settled may yet spend."""
     of_days: int = 0
@@ -76,7 +78,8 @@ def of_month(month: str, landed: Landed, ledger: Ledger) -> Bill:
 def _add(bill: Bill, entry: LedgerEntry, line: DayLine | None) -> None:
     staged = entry.spent_mills - entry.unstaged_mills
     bill.unstaged += entry.unstaged_mills
-    bill.reserved += max(entry.reserved_mills - entry.spent_mills, 0)
+    bill.uncertain += entry.uncertain_mills
+    bill.reserved += max(entry.reserved_mills - entry.charged_mills, 0)
     bill.would_have_cost += round(entry.would_have_cost_usd * 1000)
     if entry.age:
         bill.for_engagement += staged
@@ -107,6 +110,11 @@ def by_day(ledger: Ledger) -> dict[str, int]:
     return dict(spent)
 
 
+def uncertain_of(day: str, ledger: Ledger) -> int:
+    """Mills that X may have billed for the day's purchases beside what is spent."""
+    return sum(entry.uncertain_mills for entry in ledger if entry.day == day and entry.is_of_purchase)
+
+
 def dollars(mills: int) -> str:
     """`$12.34`; thousandths where there are any."""
     text = f"${mills / 1000:,.3f}"
@@ -135,6 +143,11 @@ def in_words(bill: Bill, cap: int | None) -> list[str]:
         said.append(
             f"Engagement that was free would have cost {dollars(bill.would_have_cost)}: X charges a post "
             "once in a UTC day."
+        )
+    if bill.uncertain:
+        said.append(
+            f"X may have billed up to {dollars(bill.uncertain)} more, for requests without a response: that "
+            "counts against the cap too."
         )
     if bill.reserved:
         said.append(f"{dollars(bill.reserved)} more are reserved for purchases that go on.")

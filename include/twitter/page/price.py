@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from include.twitter.extract.money import PRICES
 from include.twitter.page.bill import dollars
+from include.twitter.pricing import NEWEST
 from include.twitter.records import AccountRead, Asked, Manifest
 
 FREE = "free"
@@ -19,6 +20,7 @@ class Wish:
     own_handle: str
     run_cap: int
     """In mills; 0 is no cap."""
+    prices: Mapping[str, int] = field(default_factory=lambda: NEWEST)
 
 
 def of_extract(manifest: Manifest | None, wish: Wish) -> str:
@@ -49,9 +51,10 @@ def _missing(handle: str, line: AccountRead | None, asked: Asked) -> int | None:
 def _at_most(missing: dict[str, int], wish: Wish) -> str:
     cap = f"; the day's purchase may cost {dollars(wish.run_cap)} in all" if wish.run_cap else ""
     if not all(map(wish.asked.limit_of, missing)):
-        return f"{dollars(PRICES['posts'])} a post, as many as there are{cap}"
+        return f"{dollars(wish.prices['posts'])} a post, as many as there are{cap}"
     mills = sum(
-        PRICES["own_posts" if handle.lower() == wish.own_handle else "posts"] * posts + PRICES["users"]
+        wish.prices["own_posts" if handle.lower() == wish.own_handle else "posts"] * posts
+        + wish.prices["users"]
         for handle, posts in missing.items()
     )
     return f"up to {max(missing.values())} posts each, some {dollars(mills)} at most{cap}"

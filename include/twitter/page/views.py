@@ -16,6 +16,7 @@ from include.twitter.lake import Lake
 from include.twitter.page import bill, price, runs, states
 from include.twitter.page.span import Row, Span
 from include.twitter.page.states import State
+from include.twitter.pricing import prices
 from include.twitter.records import AccountReceipt, Checked, EngagementReceipt, Manifest, Receipt, decoded
 
 FIRST_ROWS, FIRST_BYTES = 5, 1 << 16
@@ -111,13 +112,14 @@ def day(day: Day, now: datetime) -> dict[str, Any]:
     return {
         "title": f"{day.date:%A}, {day.date.day} {day.date:%B %Y}",
         "row": row,
+        "uncertain": bill.uncertain_of(str(day), span.ledger),
         "span": span,
         "receipt": receipt,
         "engagement": _engagement(span.lake, day) if row.line else [],
         "checked": _record(span.lake, day.checked, Checked) if row.line else None,
         "worst_first": sorted(receipt.accounts, key=_badness, reverse=True) if receipt else [],
         "failed": dict(failed),
-        "prices": _prices(manifest, receipt, span),
+        "prices": _prices(manifest, receipt, span, now),
         "first_rows": _first_rows(span.lake, day) if row.line else [],
         "differing": [
             bill.difference_in_words(*found)
@@ -145,13 +147,15 @@ def _record(lake: Lake, key: str, kind: type[Any]) -> Any:
     return decoded(data, kind) if data else None
 
 
-def _prices(manifest: Manifest | None, receipt: Receipt | None, span: Span) -> dict[str, str] | None:
+def _prices(
+    manifest: Manifest | None, receipt: Receipt | None, span: Span, now: datetime
+) -> dict[str, str] | None:
     """What each clear costs; None where the settings that decide about it cannot be read."""
 
     def wished() -> price.Wish:
         accounts = roster.read(span.lake)
         cap = settings.budgets()[settings.RUN_BUDGET.name]
-        return price.Wish(accounts.asked(), accounts.own_handle(), cap)
+        return price.Wish(accounts.asked(), accounts.own_handle(), cap, prices(now))
 
     try:
         wish = wished()

@@ -16,7 +16,7 @@ from include.twitter.day import PLANS, Day, Revisit, plan_key
 from include.twitter.errors import BadDay, Incomplete
 from include.twitter.extract import TIMELINE_DAYS
 from include.twitter.extract.accounts import Accounts
-from include.twitter.extract.money import Caps, cost, dollars, spent_of_month
+from include.twitter.extract.money import Caps, spent_of_month
 from include.twitter.extract.planned import plan_of
 from include.twitter.lake import Lake
 from include.twitter.plan import told
@@ -25,6 +25,7 @@ from include.twitter.plan.counting import Counting, booked, counting
 from include.twitter.plan.price import priced
 from include.twitter.plan.survey import Survey, bought_usd, survey, unlanded
 from include.twitter.plan.told import many
+from include.twitter.pricing import cost, dollars, prices
 from include.twitter.records import Asked, Bought, Plan, encoded, total
 from include.twitter.run import Range, skip
 
@@ -69,6 +70,7 @@ def _made(here: Lake, range_: Range, caps: Caps) -> Plan:
     if not any(day.unlanded for day in found.days):
         skip(f"All {len(found.days)} days have landed with all accounts: nothing is missing")
     tell_own_price(found.lacking, asked, own)
+    lake.require_conditional_writes(here)
     with counting(here, range_, caps, access) as asking:
         shown = ask(asking, Accounts(here, accepted), found.lacking, asked, own)
     return _planned(here, range_, asked, found, shown, asking, own)
@@ -84,11 +86,13 @@ def _require_settled(range_: Range, latest: Day) -> None:
 def _planned(
     here: Lake, range_: Range, asked: Asked, found: Survey, shown: Shown, asking: Counting, own: str
 ) -> Plan:
-    bought = total(booked(here, f"{PLANS}{range_.id}/").values())
+    stored = booked(here, f"{PLANS}{range_.id}/")
     days = []
     for each in found.days:
         old = each.day.start < range_.now() - TIMELINE_DAYS
-        day = priced(each, shown.ids, asking.of(each.day), asked, found.habits, old=old, own=own)
+        listed = prices(range_.now())
+        tallies = asking.of(each.day)
+        day = priced(each, shown.ids, tallies, asked, found.habits, old=old, own=own, prices=listed)
         day.landed = len(asked.handles) - len(each.unlanded)
         days.append(day)
     return Plan(
@@ -99,8 +103,8 @@ def _planned(
         unavailable=shown.gone,
         users=asking.users,
         counts=asking.counts,
-        bought=bought,
-        own_cost_usd=dollars(cost(bought)),
+        bought=total(stored.bought.values()),
+        own_cost_usd=dollars(stored.total_mills),
         cost_usd=round(sum(day.cost_usd for day in days), 3),
     )
 
@@ -131,7 +135,7 @@ def _later(range_: Range, plan: Plan) -> str:
         for age in settings.engagement_days()
         if age > 1 and Revisit(Day.parse(day.day), age).due_at > range_.now()
     ]
-    price = dollars(cost(Bought(posts=sum(posts for _, posts in due))))
+    price = dollars(cost(Bought(posts=sum(posts for _, posts in due)), range_.now()))
     ages = " and ".join(map(str, sorted({age for age, _ in due})))
     said = f"`twitter_engagement` will read them again at {ages} days, for up to ${price:.3f}."
     return said if price else ""

@@ -9,9 +9,9 @@ from typing import Any
 
 from include.twitter.day import Day
 from include.twitter.extract.accounts import PROTECTED, Accounts, reasons
-from include.twitter.extract.money import PRICES, dollars
 from include.twitter.plan.counting import Counting, Window, windows
 from include.twitter.plan.told import many
+from include.twitter.pricing import NEWEST, dollars, in_words
 from include.twitter.records import Asked
 
 log = logging.getLogger(__name__)
@@ -28,15 +28,16 @@ def tell_own_price(lacking: Lacking, asked: Asked, own: str = "") -> None:
     first, then = len(together), alone if asked.lowest(lacking) else 0
     if asked.threads:
         first, then = 2 * sum(len(window.ids) for window in together), 0
-    users = len(lacking) * PRICES["users"]
-    least, most = (users + number * PRICES["archive_counts"] for number in (first, first + then))
+    users = len(lacking) * NEWEST["users"]
+    least, most = (users + number * NEWEST["archive_counts"] for number in (first, first + then))
     log.info(
-        "The plan itself costs $%.3f to $%.3f: %s to look up and %s at $0.010, and up to %d more of single "
+        "The plan itself costs $%.3f to $%.3f: %s to look up and %s at %s, and up to %d more of single "
         "accounts, where a group has more posts than the limit",
         dollars(least),
         dollars(most),
         many(len(lacking), "account"),
         many(first, "count"),
+        in_words("archive_counts"),
         then,
     )
 

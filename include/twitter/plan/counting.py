@@ -14,7 +14,7 @@ from include.twitter.answer import Answer
 from include.twitter.day import PLANS, Day, short_hash
 from include.twitter.errors import Outage
 from include.twitter.extract.counted import Counted, count_of, of_day
-from include.twitter.extract.money import Caps, Money, month_of
+from include.twitter.extract.money import Caps, Money, Stored
 from include.twitter.extract.proof import groups
 from include.twitter.extract.x import (
     DAYS_A_COUNT,
@@ -25,7 +25,7 @@ from include.twitter.extract.x import (
     thread_query,
 )
 from include.twitter.lake import Lake
-from include.twitter.records import Bought, PlannedCount
+from include.twitter.records import PlannedCount
 from include.twitter.retry import no_try_for_progress
 from include.twitter.run import Range
 from include.twitter.settings import XAccess
@@ -156,22 +156,20 @@ class Counting:
 def counting(lake: Lake, range_: Range, caps: Caps, access: XAccess) -> Iterator[Counting]:
     """A connection to X whose requests are booked as the plan's."""
     prefix = f"{PLANS}{range_.id}/"
-    bought = booked(lake, prefix)
+    stored = booked(lake, prefix)
     name = str(range_.days[0]), 0
     with (
-        Money(lake, name, caps, bought, range_.now, entry=f"plan-{range_.id}") as money,
-        X(access, range_.now, are_known=bool(bought)) as x,
+        Money(lake, name, caps, stored, range_.now, entry=f"plan-{range_.id}") as money,
+        X(access, range_.now, are_known=bool(stored.bought)) as x,
     ):
         asking = Counting(lake, prefix, x, money)
         with no_try_for_progress(lambda: asking.got_further, range_.now):
             yield asking
 
 
-def booked(lake: Lake, prefix: str) -> dict[str, Bought]:
-    """What earlier tries of the plan have bought, by month."""
-    keys = [key for key in lake.keys(prefix) if key.endswith(".json.gz")]
-    bought: dict[str, Bought] = {}
-    for answer in lake.answers(keys):
-        month = month_of(answer.sent_at or answer.received_at)
-        bought[month] = bought.get(month, Bought()) + Bought(**{answer.kind: answer.billed})
-    return bought
+def booked(lake: Lake, prefix: str) -> Stored:
+    """What earlier tries of the plan have bought."""
+    stored = Stored()
+    for answer in lake.answers(key for key in lake.keys(prefix) if key.endswith(".json.gz")):
+        stored.add(answer)
+    return stored

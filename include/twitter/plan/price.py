@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil
 
-from include.twitter.extract.money import PRICES, dollars
 from include.twitter.extract.proof import groups
 from include.twitter.extract.x import ARCHIVE_PAGES, LONGEST_ARCHIVE_QUERY, TIMELINE_PAGES
 from include.twitter.plan.counting import Tally
 from include.twitter.plan.survey import Found, Habits
+from include.twitter.pricing import NEWEST, dollars
 from include.twitter.records import Asked, PlannedDay
 
 UNKNOWN = 5
@@ -38,6 +38,7 @@ def priced(
     *,
     old: bool,
     own: str = "",
+    prices: Mapping[str, int] = NEWEST,
 ) -> PlannedDay:
     """One day of a plan; `ids` are those of the accounts that X shows, `own` is one's own, in lower case."""
     smallest, largest = ARCHIVE_PAGES if old else TIMELINE_PAGES
@@ -55,15 +56,16 @@ def priced(
         alone=_alone(parts),
         requests=_requests(parts, largest, together=old and not asked.threads) + bool(again),
         cost_usd=dollars(
-            sum(part.wanted * _price(part, "" if old else own) for part in parts) + again * PRICES["users"]
+            sum(part.wanted * prices[_kind(part, "" if old else own)] for part in parts)
+            + again * prices["users"]
         ),
         had_usd=found.had_usd,
     )
 
 
-def _price(part: Part, own: str) -> int:
-    """Mills for a post: those on one's own timeline cost a fifth."""
-    return PRICES["own_posts" if tuple(map(str.lower, part.handles)) == (own,) else "posts"]
+def _kind(part: Part, own: str) -> str:
+    """What X bills its posts as: those on one's own timeline cost less."""
+    return "own_posts" if tuple(map(str.lower, part.handles)) == (own,) else "posts"
 
 
 def _once(tallies: Iterable[Tally], names: Mapping[str, str]) -> list[Tally]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import groupby
 
-from include.twitter.extract.money import PRICES, dollars
+from include.twitter.pricing import NEWEST, dollars
 from include.twitter.records import Plan, PlannedDay
 
 DAY, MONTH = 10, 7
@@ -85,7 +85,7 @@ def accounts(days: Iterable[PlannedDay]) -> list[str]:
 
 
 def _bought(name: str, posts: int) -> str:
-    return f"| {name} | {posts} | ${dollars(posts * PRICES['posts']):.3f} |"
+    return f"| {name} | {posts} | ${dollars(posts * NEWEST['posts']):.3f} |"
 
 
 def _row(name: str, days: list[PlannedDay]) -> str:

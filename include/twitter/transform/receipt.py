@@ -74,6 +74,7 @@ def of(
         asked=manifest.asked,
         bought=total(manifest.bought.values()),
         cost_usd=manifest.cost_usd,
+        uncertain_usd=manifest.uncertain_usd,
         totals=Totals(
             accounts=len(accounts),
             unavailable=sum(account.outcome == "unavailable" for account in accounts),

@@ -1,14 +1,14 @@
 """Every request that X bills."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.twitter.errors import BadRequest, Busy, Outage, OverBudget
+from include.twitter.errors import BadRequest, Busy, Outage, OverBudget, PlatformOutage
 from include.twitter.extract.buyer import Stopped
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.walk import SEARCHED, Reading, Walk
-from include.twitter.records import Asked, Bought
+from include.twitter.records import Asked, Bought, LedgerEntry, decoded
 from include.twitter.run import Run
 from tests.include.invented import DAY, RECEIVED, MemoryLake, post
 from tests.include.shop import MALFORMED, OUTAGE, ROOT, Try, open_shop, page, users
@@ -113,6 +113,60 @@ def test_an_archive_that_fails_at_the_smallest_page_too_is_an_outage(shop, lake)
         while True:
             buyer.page(going)
     assert len(shop.asked) == 4
+
+
+# The ledger
+
+
+def test_a_stored_page_has_the_month_and_the_id_of_its_request(shop, lake):
+    moment = datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC)
+    going = Try(shop, lake, "NASA")
+
+    def late():
+        going.now += timedelta(seconds=2)
+        return page(post(1))
+
+    shop.has("timeline 42", late)
+    with going.buying() as buyer:
+        going.now = moment
+        buyer.page(reading())
+        [key] = lake.keys(f"{ROOT}nasa/")
+    [answer] = lake.answers([key])
+    assert (answer.sent_at, bool(answer.id)) == (moment, True)
+    assert going.purchase.bought == {"2026-11": Bought(posts=1)}
+
+
+def test_a_smaller_page_is_asked_for_after_a_timeout_and_the_first_one_is_uncertain(shop, lake):
+    shop.has("search-all 42", (200, b"<html>"), page(post(1)))
+    with Try(shop, lake, "NASA", old=True).buying() as buyer:
+        going = Reading("NASA", Walk(DAY, 0, 10, 500), Walk(DAY, 0, 10, 500), threads(), id="42")
+        while not going.walk.outcome:
+            buyer.page(going)
+    [entry] = [decoded(lake.read(key), LedgerEntry) for key in lake.keys("twitter_ledger/")]
+    assert (entry.spent_mills, entry.uncertain_mills) == (5, 2_500)
+
+
+class Lossy(MemoryLake):
+    """Has stored a page, and its reply is lost for good."""
+
+    def swap(self, key, data, tag):
+        stored = super().swap(key, data, tag)
+        if key == f"{ROOT}nasa/0001.json.gz":
+            raise PlatformOutage("no reply")
+        return stored
+
+
+def test_a_page_whose_reply_from_s3_was_lost_is_booked_once(shop):
+    lake = Lossy()
+    shop.has("timeline 42", page(post(2), post(1)))
+    with pytest.raises(PlatformOutage), Try(shop, lake, "NASA").buying() as buyer:
+        buyer.page(reading())
+    [key] = lake.keys("twitter_ledger/")
+    assert decoded(lake.read(key), LedgerEntry).unstaged_mills == 10
+    with Try(shop, lake, "NASA").buying():
+        pass
+    entry = decoded(lake.read(key), LedgerEntry)
+    assert (entry.spent_mills, entry.unstaged_mills, entry.bought) == (10, 0, Bought(posts=2))
 
 
 # Look-ups

@@ -5,14 +5,18 @@ import random
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from threading import Barrier, Lock, Thread
 
 import pytest
 
+from include.twitter import pricing
 from include.twitter.answer import Answer
-from include.twitter.errors import Busy, Outage, OverBudget
-from include.twitter.extract.money import PRICES, Caps, Money, cost, dollars
+from include.twitter.errors import BadRequest, Busy, NoResponse, Outage, OverBudget, RateLimited
+from include.twitter.extract.buyer import Stopped
+from include.twitter.extract.money import Bill, Caps, Money, Stored, spent_of_month
+from include.twitter.pricing import NEWEST, cost, dollars
 from include.twitter.records import Bought, LedgerEntry, decoded, encoded
 from tests.include.invented import RECEIVED, MemoryLake, OvertakenLake
 
@@ -27,8 +31,8 @@ def lake():
 
 def money(lake, *, run=0, month=0, posts=0, buy=1, day="2026-11-18", clock=lambda: RECEIVED):
     """What a purchase of the day may spend; `posts` are those that it has staged before."""
-    bought = {"2026-11": Bought(posts=posts)} if posts else {}
-    return Money(lake, (day, buy), Caps((RUN, run), (MONTH, month)), bought, clock)
+    stored = Stored({"2026-11": Bought(posts=posts)} if posts else {})
+    return Money(lake, (day, buy), Caps((RUN, run), (MONTH, month)), stored, clock)
 
 
 def came(number, kind="posts"):
@@ -57,7 +61,7 @@ def booked(lake, *, reserved, spent, day="2026-11-17", buy=1, month="2026-11"):
 
 
 def test_each_thing_has_the_price_of_x():
-    assert {kind: cost(Bought(**{kind: 1})) for kind in Bought.__struct_fields__} == {
+    assert {kind: cost(Bought(**{kind: 1}), RECEIVED) for kind in Bought.__struct_fields__} == {
         "posts": 5,
         "own_posts": 1,
         "users": 10,
@@ -68,7 +72,7 @@ def test_each_thing_has_the_price_of_x():
 
 
 def test_a_sum_of_many_reads_has_no_binary_dust():
-    assert cost(Bought(posts=2_407, users=3, counts=6)) == 12_095
+    assert cost(Bought(posts=2_407, users=3, counts=6), RECEIVED) == 12_095
     assert dollars(12_095) == 12.095
 
 
@@ -104,7 +108,7 @@ def test_what_is_free_is_refused_where_its_price_would_cross_a_cap(lake):
 
 def test_the_entry_of_what_is_read_again_has_its_age_and_a_name_of_its_own(lake):
     caps, name = Caps((RUN, 0), (MONTH, 0)), "2026-11-18-age-7"
-    with Money(lake, ("2026-11-18", 0), caps, {}, lambda: RECEIVED, name, 7) as drawn:
+    with Money(lake, ("2026-11-18", 0), caps, Stored(), lambda: RECEIVED, name, 7) as drawn:
         spend(drawn, 3)
     (key,) = lake.keys("twitter_ledger/")
     assert key == "twitter_ledger/month=2026-11/2026-11-18-age-7.json"
@@ -188,7 +192,214 @@ def test_what_x_has_billed_stays_booked_when_its_answer_cannot_be_kept(lake):
     assert (entry(lake).spent_mills, entry(lake).bought) == (460, Bought(posts=2))
 
 
+# What may have been billed
+
+
+def test_a_request_without_a_response_is_uncertain_and_counts_against_the_cap(lake):
+    with money(lake, run=1_000) as drawn:
+        with pytest.raises(NoResponse), drawn.hold("posts", 100, 5):
+            raise NoResponse("a read timeout")
+        with pytest.raises(NoResponse), drawn.hold("users", 7, 7):
+            raise NoResponse("a read timeout")
+        assert spend(drawn, 0) == 86
+    found = entry(lake)
+    assert (found.spent_mills, found.uncertain_mills, found.reserved_mills) == (0, 570, 570)
+    assert [each.bought for each in found.uncertain.values()] == [Bought(posts=100, users=7)]
+    with (
+        money(lake, run=1_000) as drawn,
+        pytest.raises(OverBudget, match=r"\$0\.570 of requests without a response"),
+    ):
+        spend(drawn, 0, smallest=87)
+
+
+def test_what_is_uncertain_counts_against_the_month_of_other_purchases(lake):
+    with money(lake, day="2026-11-17") as drawn, pytest.raises(NoResponse), drawn.hold("posts", 100, 5):
+        raise NoResponse("a read timeout")
+    with money(lake, month=1_000) as drawn:
+        assert spend(drawn, 0, wanted=200) == 100
+    assert spent_of_month(lake, RECEIVED) == 500
+
+
+def test_what_is_uncertain_in_a_month_in_which_nothing_came_counts_in_the_next_one_too(lake):
+    moment = TURNING[0]
+    with money(lake, clock=lambda: moment) as drawn, pytest.raises(NoResponse), drawn.hold("posts", 100, 5):
+        raise NoResponse("a read timeout")
+    moment = TURNING[1]
+    with money(lake, run=600, clock=lambda: moment) as drawn:
+        assert spend(drawn, 0) == 20
+
+
+def test_the_worst_case_of_what_should_be_free_is_its_price(lake):
+    with money(lake) as drawn, pytest.raises(NoResponse), drawn.hold("rereads", 100, 1):
+        raise NoResponse("a read timeout")
+    assert entry(lake).uncertain_mills == 500
+
+
+@pytest.mark.parametrize(
+    ("error", "mills"),
+    [
+        (NoResponse(""), 500),
+        (Outage(""), 0),
+        (RateLimited(""), 0),
+        (BadRequest(""), 0),
+        (Busy(""), 0),
+        (Stopped(), 0),
+        (RecursionError(), 500),
+        (KeyboardInterrupt(), 500),
+    ],
+)
+def test_only_what_x_may_have_processed_is_uncertain(lake, error, mills):
+    with money(lake) as drawn, pytest.raises(type(error)), drawn.hold("posts", 100, 5):
+        raise error
+    assert spent_of_month(lake, RECEIVED) == mills
+
+
+def test_a_failure_that_the_buyer_goes_on_from_is_uncertain_too(lake):
+    with money(lake) as drawn, drawn.hold("posts", 100, 5) as bill:
+        bill.fail(NoResponse("a read timeout"))
+    assert entry(lake).uncertain_mills == 500
+
+
+# A process that was killed
+
+
+def test_who_was_killed_may_have_had_in_flight_what_it_had_checked_and_not_spent(lake):
+    killed = money(lake)
+    spend(killed, 100)
+    with money(lake, posts=100):
+        pass
+    found = entry(lake)
+    assert (found.spent_mills, found.uncertain_mills, found.reserved_mills) == (500, 500, 1_000)
+    with money(lake, posts=100) as drawn:
+        spend(drawn, 1)
+    assert entry(lake).uncertain_mills == 500, "it is taken up once"
+
+
+def test_who_was_killed_after_it_had_settled_had_nothing_in_flight(lake):
+    with money(lake) as drawn:
+        spend(drawn, 100)
+    with money(lake, posts=100):
+        pass
+    assert entry(lake).uncertain_mills == 0
+
+
+def test_a_reservation_that_was_never_checked_is_not_taken_for_requests(lake):
+    killed = BrokenLake(lake)
+    with pytest.raises(OSError):
+        spend(money(killed, month=60), 0)
+    assert entry(lake).reserved_mills > 60
+    with money(lake, month=60) as drawn:
+        assert spend(drawn, 0) == 12
+    assert entry(lake).uncertain_mills == 0
+
+
+# What was lost, and stored after all
+
+
+def test_a_response_that_was_stored_although_its_writer_never_heard_of_it_is_booked_once(lake):
+    stored = Stored()
+    with money(lake) as drawn, pytest.raises(OSError), drawn.hold("posts", 100, 5) as bill:
+        stored.add(bill(came(90)))
+        raise OSError("S3 has it, and its reply is lost")
+    assert entry(lake).unstaged_mills == 450
+    with Money(lake, ("2026-11-18", 1), Caps((RUN, 0), (MONTH, 0)), stored, lambda: RECEIVED):
+        pass
+    found = entry(lake)
+    assert (found.spent_mills, found.unstaged_mills, found.bought) == (450, 0, Bought(posts=90))
+
+
+def test_a_response_is_known_by_its_id_when_it_is_read_again():
+    bill = Bill(100, RECEIVED)
+    assert Answer.from_bytes(bill(came(1)).to_bytes("token")).id == bill.id != ""
+
+
+def test_what_was_lost_is_told_by_kind(lake):
+    with money(lake) as drawn, pytest.raises(OSError), drawn.hold("users", 100, 100) as bill:
+        bill(came(100, "users"))
+        raise OSError("S3 refuses")
+    assert [each.bought for each in entry(lake).unstaged.values()] == [Bought(users=100)]
+
+
+# A price that changes
+
+
+@pytest.fixture
+def dearer(monkeypatch):
+    """X raises its prices on 1 January 2027."""
+    raised = {kind: price + 1 for kind, price in NEWEST.items()} | {"rereads": 0}
+    monkeypatch.setitem(pricing.PRICE_LISTS, date(2027, 1, 1), raised)
+
+
+JANUARY = datetime(2027, 1, 2, tzinfo=UTC)
+
+
+def test_a_booked_amount_stays_what_it_was_when_the_price_changes(lake, dearer):
+    stored = Stored()
+    stored.add(came(100))
+    with Money(lake, ("2026-11-18", 1), Caps((RUN, 1_000), (MONTH, 0)), stored, lambda: JANUARY) as drawn:
+        assert spend(drawn, 10, wanted=100) == 83
+    later = entry(lake, KEY.replace("2026-11/", "2027-01/"))
+    assert (entry(lake).spent_mills, later.spent_mills) == (500, 60)
+    assert stored.mills == {"2026-11": 500}
+
+
+def test_a_price_that_changes_within_a_month_is_that_of_the_day_of_the_request(monkeypatch):
+    monkeypatch.setitem(pricing.PRICE_LISTS, date(2026, 11, 19), dict(NEWEST) | {"posts": 7})
+    stored = Stored()
+    for moment in (datetime(2026, 11, 18, 23, 59, tzinfo=UTC), datetime(2026, 11, 19, tzinfo=UTC)):
+        stored.add(replace(came(10), sent_at=moment))
+    assert stored.mills == {"2026-11": 120}
+
+
+def test_a_recorded_price_is_believed_and_a_missing_one_is_that_of_its_month(dearer):
+    bought = {"2026-11": Bought(posts=10), "2026-12": Bought(posts=10), "2027-01": Bought(posts=10)}
+    assert Stored(bought, {"2026-11": 40}).total_mills == 40 + 50 + 60
+
+
 # Caps
+
+
+class BrokenLake:
+    """S3 fails while the month is added up, so many times."""
+
+    def __init__(self, lake, times=1):
+        self._lake, self.times = lake, times
+
+    def __getattr__(self, name):
+        return getattr(self._lake, name)
+
+    def tags(self, prefix):
+        if self.times:
+            self.times -= 1
+            raise OSError("S3 is away")
+        return self._lake.tags(prefix)
+
+
+def test_what_was_reserved_and_not_checked_is_not_used_by_others_and_is_given_back(lake):
+    booked(lake, reserved=40, spent=40)
+    with money(BrokenLake(lake, times=2), month=60) as drawn:
+        for _ in range(2):
+            with pytest.raises(OSError):
+                spend(drawn, 0)
+        assert spend(drawn, 0, wanted=100, smallest=4) == 4
+    assert entry(lake).reserved_mills == 0
+
+
+def test_a_reservation_whose_write_failed_is_not_used(lake):
+    class Away(BrokenLake):
+        def swap(self, *about):
+            if self.times:
+                self.times -= 1
+                raise OSError("S3 is away")
+            return self._lake.swap(*about)
+
+    broken = Away(lake)
+    with money(broken) as drawn:
+        with pytest.raises(OSError):
+            spend(drawn, 0)
+        broken.times = 1
+        with pytest.raises(OSError):
+            spend(drawn, 0)
 
 
 def test_zero_is_no_cap(lake):
@@ -336,11 +547,16 @@ def test_a_settled_entry_tells_what_was_bought_and_what_it_cost(lake):
         "age": 0,
         "month": "2026-11",
         "reserved_mills": 1_028,
+        "checked_mills": 1_028,
         "spent_mills": 1_028,
         "unstaged_mills": 0,
+        "uncertain_mills": 0,
         "spent_usd": 1.028,
         "would_have_cost_usd": 0,
         "bought": {"posts": 200, "own_posts": 3, "users": 2, "counts": 1, "archive_counts": 0, "rereads": 0},
+        "unstaged": {},
+        "uncertain": {},
+        "writer": "",
     }
 
 
@@ -512,11 +728,11 @@ def test_eight_readers_that_draw_at_random_never_pass_the_cap_and_the_sum_is_exa
                     assert smallest <= bill.size <= wanted
                     answer = came(chance.randint(0, bill.size), kind)
                     with counting:
-                        known["held"] += PRICES[kind] * bill.size
+                        known["held"] += NEWEST[kind] * bill.size
                         known["most"] = max(known["most"], known["held"] + known["spent"])
                     with counting:
-                        known["held"] -= PRICES[kind] * bill.size
-                        known["spent"] += PRICES[kind] * answer.billed
+                        known["held"] -= NEWEST[kind] * bill.size
+                        known["spent"] += NEWEST[kind] * answer.billed
                     bill(answer)
             except OverBudget:
                 return True

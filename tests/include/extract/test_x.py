@@ -12,6 +12,7 @@ import pytest
 import requests
 from oauthlib.oauth1.rfc5849 import signature
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from include.twitter.errors import (
     BadKeys,
@@ -20,12 +21,14 @@ from include.twitter.errors import (
     KeysInDoubt,
     NoAccess,
     NoCredits,
+    NoResponse,
     Outage,
     RateLimited,
     Refused,
     TryLater,
     UnexpectedAnswer,
 )
+from include.twitter.extract import x as x_module
 from include.twitter.extract.x import POST_FIELDS, X, _Session, error_of, query
 from include.twitter.settings import XAccess
 from include.twitter.transform.post import FIELDS
@@ -518,6 +521,91 @@ def test_nobody_listening_is_an_outage(monkeypatch):
         host = f"http://127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(Outage, match=f"X cannot be reached: ConnectionError on GET {host}/2/users/by"):
             X(XAccess(host=host, **BEARER), lambda: RECEIVED).users(["NASA"])
+
+
+# What X may have billed
+
+
+def failing(sent, error):
+    """Asks through an adapter that fails so, and says whether the request was sent, or nothing."""
+
+    class Failing(HTTPAdapter):
+        def send(self, *_, **__):
+            x_module._sending.has_begun = sent
+            raise error
+
+    opened = X(XAccess(host="https://x.invalid", **BEARER), lambda: RECEIVED)
+    opened._session.mount("https://x.invalid", Failing())
+    with pytest.raises(Outage) as raised:
+        opened.timeline("42", DAY, size=5)
+    return type(raised.value)
+
+
+REFUSED_PORT = MaxRetryError(None, "/", NewConnectionError(None, "refused"))
+
+
+@pytest.mark.parametrize(
+    ("sent", "error", "raised"),
+    [
+        (None, requests.ReadTimeout(), NoResponse),
+        (None, requests.ConnectionError("Connection aborted."), NoResponse),
+        (None, requests.exceptions.ChunkedEncodingError(), NoResponse),
+        (None, requests.exceptions.ContentDecodingError(), NoResponse),
+        (None, requests.ConnectTimeout(), Outage),
+        (None, requests.exceptions.ProxyError(), Outage),
+        (None, requests.ConnectionError(REFUSED_PORT), Outage),
+        (True, requests.ConnectionError("Connection aborted."), NoResponse),
+        (False, requests.ConnectionError("reset in the handshake"), Outage),
+        (False, requests.exceptions.SSLError("EOF"), Outage),
+    ],
+)
+def test_what_x_may_have_read_is_told_from_what_was_not_sent(sent, error, raised):
+    assert failing(sent, error) is raised
+
+
+def test_a_request_that_x_read_and_did_not_answer_may_be_billed(wire):
+    wire.say(0, None)
+    with pytest.raises(NoResponse):
+        x(wire).timeline("42", DAY, size=5)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_request_for_which_there_is_no_connection_is_not_billed(monkeypatch, scheme):
+    monkeypatch.setenv("NO_PROXY", "*")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        host = f"{scheme}://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(Outage) as raised:
+            X(XAccess(host=host, **BEARER), lambda: RECEIVED).users(["NASA"])
+    assert type(raised.value) is Outage
+
+
+def test_a_handshake_that_fails_sends_no_request(wire):
+    with pytest.raises(Outage) as raised:
+        X(XAccess(host=wire.host.replace("http:", "https:"), **BEARER), lambda: RECEIVED).users(["NASA"])
+    assert (type(raised.value), wire.heard) == (Outage, [])
+
+
+@pytest.mark.parametrize("content", [HTML, b"[5]", b'{"data": ['])
+def test_a_success_whose_body_cannot_be_read_may_be_billed(wire, content):
+    wire.say(200, content)
+    with pytest.raises(NoResponse):
+        x(wire).timeline("42", DAY, size=5)
+
+
+@pytest.mark.parametrize("status", [404, 408, 500, 503])
+def test_an_error_status_is_not_billed(wire, status):
+    wire.say(status, HTML)
+    with pytest.raises(Outage) as raised:
+        x(wire).timeline("42", DAY, size=5)
+    assert type(raised.value) is Outage
+
+
+def test_a_token_that_does_not_come_is_not_billed(wire):
+    wire.say(0, None)
+    with pytest.raises(Outage) as raised:
+        x(wire, **CONSUMER_KEYS)
+    assert type(raised.value) is Outage
 
 
 def test_a_redirect_is_not_followed_with_the_keys(wire):
