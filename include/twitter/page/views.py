@@ -151,7 +151,10 @@ def _prices(manifest: Manifest | None, receipt: Receipt | None, span: Span) -> d
     def wished() -> price.Wish:
         accounts = roster.read(span.lake)
         cap = settings.budgets()[settings.RUN_BUDGET.name]
-        return price.Wish(accounts.asked(), accounts.own_handle(), cap)
+        accepted, own = settings.accept_id(), accounts.own_handle()
+        if any(handle == own for handle, _ in accepted):
+            own = ""  # it may be a stranger's by now
+        return price.Wish(accounts.asked(), own, cap, roster.Identities.read(span.lake, accepted))
 
     try:
         wish = wished()

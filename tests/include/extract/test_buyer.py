@@ -7,7 +7,7 @@ import pytest
 from include.twitter.errors import BadRequest, Busy, Outage, OverBudget
 from include.twitter.extract.buyer import Stopped
 from include.twitter.extract.purchase import Purchase
-from include.twitter.extract.walk import SEARCHED, Reading, Walk
+from include.twitter.extract.walk import DEAD_TOKENS, SEARCHED, Reading, Walk
 from include.twitter.records import Asked, Bought
 from include.twitter.run import Run
 from tests.include.invented import DAY, RECEIVED, MemoryLake, post
@@ -74,13 +74,23 @@ def test_a_token_that_died_in_mid_walk_leads_on_below_the_oldest_post(shop, lake
     assert going.pages == [f"{ROOT}nasa/0001.json.gz", f"{ROOT}nasa/0002.json.gz"]
 
 
-def test_a_token_that_dies_again_without_a_post_between_is_a_refusal(shop, lake):
-    shop.has("timeline 42", page(post(3), token="t1"), page(token="u1"))
+def test_tokens_that_die_one_after_another_with_an_empty_page_between_do_not_end_a_walk(shop, lake):
+    shop.has("timeline 42", page(post(3), token="t1"), page(token="u1"), page(post(2)))
     shop.has("timeline 42 t1", MALFORMED)
     shop.has("timeline 42 u1", MALFORMED)
+    with Try(shop, lake, "NASA").buying() as buyer:
+        reading = walked(buyer)
+    assert (reading.walk.outcome, reading.arrived) == ("complete", 2)
+    assert shop.asked == ["timeline 42", "timeline 42 t1", "timeline 42", "timeline 42 u1", "timeline 42"]
+
+
+def test_tokens_that_die_again_and_again_with_nothing_older_between_are_a_refusal_at_last(shop, lake):
+    shop.has("timeline 42", page(post(3), token="t1"), *[page(token="u1")] * 20)
+    shop.has("timeline 42 t1", MALFORMED)
+    shop.has("timeline 42 u1", *[MALFORMED] * 20)
     with Try(shop, lake, "NASA").buying() as buyer, pytest.raises(BadRequest, match="calls the request"):
         walked(buyer)
-    assert shop.asked == ["timeline 42", "timeline 42 t1", "timeline 42", "timeline 42 u1"]
+    assert shop.asked.count("timeline 42 u1") == DEAD_TOKENS
 
 
 def test_a_request_without_a_token_that_x_calls_malformed_is_refused_at_once(shop, lake):
