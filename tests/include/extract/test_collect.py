@@ -837,3 +837,29 @@ def test_an_old_day_that_came_short_is_not_searched_for_again(shop, lake):
     lines = Try(shop, lake, "NASA", old=True).collect()
     assert (lines["NASA"].proof, lines["NASA"].counted) == ("short", 2)
     assert shop.asked == ["users NASA", "search-all 11", "count-all 11"]
+
+
+# Counts that are there
+
+
+def test_an_account_whose_threads_are_wanted_later_is_not_counted_again(shop, lake):
+    remember(lake, NASA="11", esa="22")
+    shop.has("timeline 11", page(post(2), post(1)))
+    shop.has("timeline 22", page(post(3)))
+    shop.has("count 11,22", total(3, hour=9))
+    before = proofs(Try(shop, lake, "NASA", "esa").collect())
+    shop.asked.clear()
+    shop.has("search 11", page())
+    shop.has("search 22", page())
+    lines = Try(shop, lake, "NASA", "esa", threads=True).collect()
+    assert (sorted(shop.asked), proofs(lines)) == (["search 11", "search 22"], before)
+    assert "of 2 accounts" in lines["NASA"].proof_reason
+
+
+def test_an_account_that_has_no_count_yet_is_counted_when_its_threads_are_wanted(shop, lake):
+    remember(lake, NASA="11")
+    shop.has("timeline 11", page(post(1)))
+    shop.has("count 11", FORBIDDEN, total(1))
+    assert proofs(Try(shop, lake, "NASA").collect()) == {"NASA": "unchecked"}
+    shop.has("search 11", page())
+    assert proofs(Try(shop, lake, "NASA", threads=True).collect()) == {"NASA": "matched"}
