@@ -66,8 +66,8 @@ COLUMNS = (
     Column(
         "username",
         STRING,
-        "the account's handle, as `twitter_handles` wrote it when the account's day was first bought; a rename "
-        "changes no landed day, and `author_id` joins across it",
+        "the account's handle, as `twitter_handles` wrote it when the account's day was first bought; a "
+        "rename changes no landed day, and `author_id` joins across it",
     ),
     Column(
         "text",
