@@ -132,13 +132,12 @@ class Wanted:
         """
         found = self.identities.find(line.accounts)
         names = {id(account): handle for handle in self.handles if (account := found.of(handle))}
-        return replace(
-            line,
-            accounts=[
-                replace(account, username=names.get(id(account)) or self._name(account))
-                for account in line.accounts
-            ],
-        )
+        named = [(account, names.get(id(account)) or self._name(account)) for account in line.accounts]
+        accounts = [
+            account if account.username == name else replace(account, username=name)
+            for account, name in named
+        ]
+        return replace(line, accounts=accounts)
 
     def _name(self, account: AccountLine) -> str:
         is_taken = account.has_posts and account.username.lower() in self._lower
