@@ -180,7 +180,7 @@ def receipt_of(data: bytes, files: Files, gone: Iterable[Tombstone], tombstones:
     landed = decoded_record(data, Receipt)
     rows, rejected = _rows_by_account(files["csv"][0]), _rejected_by_account(files["rejected"][0])
     accounts = [
-        _account(line, rows[line.username], rejected[line.username], tombstones) for line in landed.accounts
+        _account(line, rows[str(line.id)], rejected[line.username], tombstones) for line in landed.accounts
     ]
     sums = {
         name: sum(getattr(line, name) for line in accounts) for name in ("published", "rejected", "forgotten")
@@ -237,10 +237,10 @@ def _account(
 
 
 def _rows_by_account(data: bytes) -> dict[str, list[str]]:
-    """When each row was posted, by account."""
+    """When each row was posted, by the account's id: two accounts may have had the same handle."""
     found = defaultdict(list)
     for row in csv.DictReader(data.decode().split("\n")):
-        found[row["username"]].append(row["created_at"])
+        found[row[AUTHOR]].append(row["created_at"])
     return found
 
 

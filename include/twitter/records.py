@@ -21,7 +21,8 @@ Outcome = Literal["complete", "limit", "unavailable"]
 """`complete`: read to the end of the day. `limit`: the latest N that were wanted are there. `unavailable`: X
 shows nothing of it, or no longer."""
 Proof = Literal["matched", "short", "surplus", "limited", "unchecked"]
-"""X's own count held against the own posts that arrived. `matched`: it, or that of its group, is equal.
+"""X's own count held against the own posts that arrived. `matched`: it is equal; or that of a group is, in
+each hour, and `proof_reason` says of how many accounts: there a surplus can hide a shortage of the same hour.
 `short`: X counts more. `surplus`: X counts less. `limited`: not counted, since only the latest N were wanted.
 `unchecked`: there is no count."""
 PostState = Literal["there", "gone", "protected", "suspended", "withheld", "edited"]
@@ -82,18 +83,21 @@ class Asked(Struct, frozen=True):
         """The lowest limit of these accounts; 0 where none has one."""
         return min(filter(None, map(self.limit_of, handles)), default=0)
 
-    def is_met_by(self, line: AccountRead | None) -> bool:
-        """Whether nothing is missing of an account. What decides whether a page is asked for."""
+    def is_met_by(self, line: AccountRead | None, handle: str = "") -> bool:
+        """Whether nothing is missing of an account, by its `handle` of today, else by the one of its line.
+
+        What decides whether a page is asked for.
+        """
         if line is None or line.outcome == "unavailable" or (self.threads and not line.threads):
             return False
-        return line.outcome == "complete" or 0 < self.limit_of(line.username) <= line.limit
+        return line.outcome == "complete" or 0 < self.limit_of(handle or line.username) <= line.limit
 
 
 class AccountRead(Struct, kw_only=True):
     """How far the reading of one account's day came."""
 
     username: str
-    """The handle, as `twitter_handles` wrote it."""
+    """The handle under which the account's day was first bought, as `twitter_handles` wrote it then."""
     id: str | None
     """The account's at X; null where X has never told it."""
     outcome: Outcome
@@ -101,7 +105,8 @@ class AccountRead(Struct, kw_only=True):
     """Why it is unavailable, in X's words where X has any; or why its walk was ended before X said so."""
     proof: Proof
     proof_reason: str | None = None
-    """Why it is `unchecked`, `short` or `surplus`, in X's words where X has any."""
+    """Why it is `unchecked`, `short` or `surplus`, in X's words where X has any. Of `matched`: how many
+    accounts were counted together; null where it was counted alone."""
     counted: int | None
     """X's own count, where it was asked for alone."""
     posts: int
@@ -112,6 +117,11 @@ class AccountRead(Struct, kw_only=True):
     """Whether its replies to itself were read too: the later posts of threads."""
     pages: list[str]
     """Keys of the raw answers, in the order in which they came."""
+
+    @property
+    def has_posts(self) -> bool:
+        """Whether posts of it may be there: else it only says why there are none."""
+        return self.posts > 0 or self.outcome != "unavailable"
 
 
 class Writer(Struct, frozen=True):
@@ -397,7 +407,7 @@ class AccountReceipt(Struct, kw_only=True):
     forgotten."""
 
     username: str
-    """The handle, as it stands in the table."""
+    """The handle, as it stands in the table: the one under which the account's day was first bought."""
     id: str | None
     """The account's at X; null where X has never told it."""
     outcome: Outcome
@@ -405,7 +415,8 @@ class AccountReceipt(Struct, kw_only=True):
     """Why it is unavailable, in X's words where X has any; or why its walk was ended before X said so."""
     proof: Proof
     proof_reason: str | None = None
-    """Why it is `unchecked`, `short` or `surplus`, in X's words where X has any."""
+    """Why it is `unchecked`, `short` or `surplus`, in X's words where X has any. Of `matched`: how many
+    accounts were counted together; null where it was counted alone."""
     counted: int | None
     """X's own count, where it was asked for alone."""
     fetched: int
@@ -435,6 +446,11 @@ class AccountReceipt(Struct, kw_only=True):
     first_created_at: str | None
     """When its first row was posted."""
     last_created_at: str | None
+
+    @property
+    def has_posts(self) -> bool:
+        """Whether posts of it may be there: else it only says why there are none."""
+        return self.fetched > 0 or self.outcome != "unavailable"
 
 
 class Totals(Struct, kw_only=True):
@@ -542,6 +558,13 @@ class AccountLine(Struct, frozen=True, gc=False):  # a year has tens of thousand
     proof: Proof
     published: int
     """Rows of the table."""
+    id: str | None = None
+    """The account's at X; null where X has never told it."""
+
+    @property
+    def has_posts(self) -> bool:
+        """Whether posts of it may be there: else it only says why there are none."""
+        return self.published > 0 or self.outcome != "unavailable"
 
 
 class DayLine(Struct, kw_only=True):

@@ -15,6 +15,7 @@ from include.twitter.extract.money import Caps, Money
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.x import X
 from include.twitter.records import AccountRead, Asked
+from include.twitter.roster import Identities
 from include.twitter.run import Run
 from include.twitter.settings import XAccess
 from tests.include.invented import DAY, RECEIVED, MemoryLake
@@ -122,13 +123,16 @@ class Try:
         own_handle: str = "",
         accepted: Iterable[tuple[str, str]] = (),
         stopped: Event | None = None,
+        threads: bool = False,
     ) -> None:
         self._lake, self.old, self._own_handle, self._accepted = lake, old, own_handle, {*accepted}
         self._caps = Caps(("twitter_run_budget_usd", cap), ("twitter_month_budget_usd", 0))
         self._access = XAccess(host=shop.wire.host, bearer_token="bearer-token-c2d4")
         self.now = RECEIVED
         run = Run(DAY, "c0ffee123456", lambda: self.now)
-        self.purchase = Purchase(lake, run, Asked(handles, limit), may_leave=False)
+        identities = Identities.read(lake, self._accepted)
+        asked = Asked(handles, limit, threads)
+        self.purchase = Purchase(lake, run, asked, may_leave=False, identities=identities)
         self.collection = Collection(self.purchase, old)
         self.stopped = stopped or Event()
 

@@ -6,12 +6,11 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
-
 from include.twitter.answer import Answer, reason_of
 from include.twitter.day import ACCOUNTS
 from include.twitter.lake import Lake
 from include.twitter.records import KnownAccount, encoded
+from include.twitter.roster import known_accounts
 
 REMEMBERED_FOR = timedelta(days=30)
 PROTECTED = "Authorization Error: the account is protected, and the archive shows nothing of it"
@@ -25,7 +24,7 @@ class Accounts:
 
     def __init__(self, lake: Lake, accepted: Collection[tuple[str, str]] = ()) -> None:
         self._lake, self._accepted = lake, accepted
-        self._known = _decoded(lake.read(ACCOUNTS))
+        self._known = dict(known_accounts(lake.read(ACCOUNTS)))
 
     def id_of(self, handle: str, at: datetime) -> str | None:
         """The id that the handle had, if that was seen lately."""
@@ -50,11 +49,9 @@ class Accounts:
         }
         if seen:
             self._known |= seen
-            self._lake.change(ACCOUNTS, lambda data: encoded(dict(sorted((_decoded(data) | seen).items()))))
-
-
-def _decoded(data: bytes | None) -> dict[str, KnownAccount]:
-    return msgspec.json.decode(data, type=dict[str, KnownAccount]) if data else {}
+            self._lake.change(
+                ACCOUNTS, lambda data: encoded(dict(sorted({**known_accounts(data), **seen}.items())))
+            )
 
 
 def reasons(answer: Answer, handles: Iterable[str]) -> dict[str, str]:

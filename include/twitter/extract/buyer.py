@@ -60,7 +60,7 @@ class Buyer:
         """Take one of an account's walks one page further; without a kind, that through its timeline."""
         walk, id_ = reading.of(kind), str(reading.id)
         searched = bool(kind) or self.old
-        own = not searched and self.x.is_user and reading.username.lower() == self.own_handle
+        own = not searched and self._is_own(reading)
         ask: Callable[..., Answer] = partial(self.x.timeline, id_, self.day, own=own)
         if searched:
             ask = partial(self.x.search, [id_], self.day, archive=self.old, threads=walk.of_threads)
@@ -68,9 +68,21 @@ class Buyer:
         if page:
             reading.take(*page, kind)
 
+    def _is_own(self, reading: Reading) -> bool:
+        """Whether X charges an own post's price: the account owns the access token.
+
+        X's tokens begin with the owner's id. Where one does not, a handle that another account took over is
+        not one's own, so that no amount is booked too low.
+        """
+        if not (self.x.is_user and self.own_handle):
+            return False
+        if self.x.owner_id:
+            return reading.id == self.x.owner_id
+        return reading.handle.lower() == self.own_handle and not reading.was_another
+
     def page_of(self, group: Group) -> None:
         """Take the walk of a group one page further, through the archive."""
-        ask = partial(self.x.search, group.ids, self.day, archive=True)
+        ask = partial(self.x.search, group.reading, self.day, archive=True)
         if page := self._page("posts", group.walk, group.folder, ask, group.problem):
             group.take(*page)
 

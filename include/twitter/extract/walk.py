@@ -28,8 +28,8 @@ EMPTY_PAGES = 100
 """So many in a row without a post end a walk: a timeline of 800 posts has 8 that could be."""
 REPEATED_PAGES = 10
 """So many in a row with posts that had all come before: X bills them."""
-OLDER_PAGES = 2
-"""So many in a row wholly before the day: X sends newer posts first, and ids win over times."""
+DEAD_TOKENS = 10
+"""So many that X refused in a row, with empty pages alone between them: then it is not the tokens."""
 SMALLEST_ARCHIVE_PAGE = 100
 """X's archive has answered 503 to 500 posts a page, and served 100."""
 PAGES_TO_TRUST = 5
@@ -74,6 +74,10 @@ class Walk:
     _tokens: set[str] = field(default_factory=set)
     _oldest: int | None = None
     _left_at: int | None = -1
+    _left_after: int = -1
+    """How many posts had come when a token was left last."""
+    _left: int = 0
+    """How many were left in a row with nothing older between them."""
     _vain: _InVain = field(default_factory=lambda: _InVain())
     _room: int = 0
     """How many posts a page asks for at most since the archive has failed; 0 is as many as X lets it."""
@@ -141,11 +145,16 @@ class Walk:
     def leave_token(self) -> bool:
         """Go on below the oldest post that came, since a token dies and a post's id does not.
 
-        False where there is no token to leave, or nothing older has come since that was done last.
+        False where there is no token to leave; or nothing older has come since that was done last, and posts
+        did, or it was done often. Empty pages are free.
         """
-        left, self.token = self.token, None
-        further, self._left_at = self._oldest != self._left_at, self._oldest
-        return bool(left) and further
+        if not self.token:
+            return False
+        self.token = None
+        is_older, is_empty = self._oldest != self._left_at, self.returned == self._left_after
+        self._left = 1 if is_older else self._left + 1
+        self._left_at, self._left_after = self._oldest, self.returned
+        return is_older or (is_empty and self._left <= DEAD_TOKENS)
 
     @property
     def where(self) -> dict[str, Any]:
@@ -178,7 +187,6 @@ class _InVain:
     """The ids of all posts that came."""
     empty: int = 0
     repeated: int = 0
-    older: int = 0
 
     def after(self, answer: Answer, posts: list[dict[str, Any]], day: Day) -> str | None:
         """To which bound the walk has come with this page, if to any."""
@@ -187,15 +195,14 @@ class _InVain:
         if answer.posts:
             self.empty = 0
             self.repeated = 0 if new else self.repeated + 1
-            self.older = self.older + 1 if _is_before(posts, day) else 0
         else:
             self.empty += 1
         if self.empty >= EMPTY_PAGES:
             return f"{EMPTY_PAGES} pages in a row were empty, and posts may be missing"
         if self.repeated >= REPEATED_PAGES:
             return f"{REPEATED_PAGES} pages in a row brought nothing new, and posts may be missing"
-        if self.older >= OLDER_PAGES:
-            return f"{OLDER_PAGES} pages in a row lay before the day, whose start was asked for"
+        if _is_before(posts, day):  # X sends newer posts first
+            return "a page lay before the day, whose start was asked for"
         return None
 
 
@@ -219,6 +226,13 @@ class Reading:
     """Pages that it was read in together with others."""
     share: Walk | None = None
     """What those brought of it."""
+    handle: str = ""
+    """As `twitter_handles` names it now; `username` is its handle on the day."""
+    was_another: bool = False
+    """Whether the handle was another account before, and this one was accepted."""
+
+    def __post_init__(self) -> None:
+        self.handle = self.handle or self.username
 
     def of(self, kind: str) -> Walk:
         """Its walk whose pages are staged in this kind of folder."""

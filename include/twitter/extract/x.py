@@ -128,6 +128,7 @@ class X:
         self._clock = clock
         self.is_user = access.user
         """Whether it asks in a user's name."""
+        self.owner_id = owner_id(access)
         self._client = tweepy.Client(
             access.bearer_token,
             access.consumer_key,
@@ -287,6 +288,12 @@ class X:
             raise UnexpectedAnswer(f"{_said(response)}, without an access_token for the consumer keys.")
         mask_secret(token)
         return token
+
+
+def owner_id(access: XAccess) -> str | None:
+    """The id of the account that owns the access token, with which X's tokens begin: `<id>-<letters>`."""
+    id_, hyphen, _ = (access.access_token or "").partition("-")
+    return id_ if access.user and hyphen and id_.isdecimal() else None
 
 
 def _mask_addresses(job: Any) -> None:

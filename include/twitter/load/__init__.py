@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
     """Publish what `transform` has staged; green means complete."""
     here = lake.deployed()
-    wanted = {handle.lower() for handle in roster.read(here).handles}
+    wanted, accepted_ids = roster.read(here).handles, settings.accept_id()
     accepted = run.day in settings.accept_shrink()
     candidate, tag = _candidate(here, staged)
     tombstones = Tombstones.of(here.read(FORGOTTEN))
@@ -55,7 +55,8 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
         publish(here, lease, run.day, staging, candidate, found.tag if found else None)
     days.keep(here, run.day)
     warn_of_gaps(here, run)
-    _require_complete(run, candidate, wanted)
+    lines = roster.Identities.read(here, accepted_ids).find(candidate.accounts)
+    _require_complete(run, candidate, [line for handle in wanted if (line := lines.of(handle))])
     return essentials(candidate, here.bucket)
 
 
@@ -112,11 +113,11 @@ def _lost(
     return guard.decreases(landed, candidate)
 
 
-def _require_complete(run: Run, candidate: Receipt, wanted: set[str]) -> None:
+def _require_complete(run: Run, candidate: Receipt, wanted: list[AccountReceipt]) -> None:
     missing = [*candidate.missing, *candidate.all_rejected]
-    if waived := [account for account in missing if account.username.lower() not in wanted]:
+    if waived := [account for account in missing if account not in wanted]:
         log.warning("Waived, since they left twitter_handles: %s", _named(waived))
-    if missing := [account for account in missing if account.username.lower() in wanted]:
+    if missing := [account for account in missing if account in wanted]:
         cut = sum(account.published > 0 for account in missing)
         parts = [("without", len(missing) - cut), ("with a part of", cut)]
         told = ", ".join(f"{how} {number}" for how, number in parts if number)

@@ -155,7 +155,11 @@ def _prices(
     def wished() -> price.Wish:
         accounts = roster.read(span.lake)
         cap = settings.budgets()[settings.RUN_BUDGET.name]
-        return price.Wish(accounts.asked(), accounts.own_handle(), cap, prices(now))
+        accepted, own = settings.accept_id(), accounts.own_handle()
+        if any(handle == own for handle, _ in accepted):
+            own = ""  # it may be a stranger's by now
+        identities = roster.Identities.read(span.lake, accepted)
+        return price.Wish(accounts.asked(), own, cap, prices(now), identities)
 
     try:
         wish = wished()

@@ -63,7 +63,12 @@ class Column:
 COLUMNS = (
     Column("tweet_id", STRING, "the post's id; unique in the table"),
     Column("created_at", MOMENT, "when it was posted, inside the day"),
-    Column("username", STRING, "the account, as `twitter_handles` writes it"),
+    Column(
+        "username",
+        STRING,
+        "the account's handle, as `twitter_handles` wrote it when the account's day was first bought; a "
+        "rename changes no landed day, and `author_id` joins across it",
+    ),
     Column(
         "text",
         STRING,

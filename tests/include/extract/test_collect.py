@@ -88,16 +88,183 @@ def test_more_than_a_hundred_handles_are_looked_up_in_hundreds(shop, lake):
     assert (len(shop.asked), len(lines)) == (2, 101)
 
 
-def test_two_handles_of_one_account_are_not_bought_twice(shop, lake):
-    remember(lake, NASA="11", NASA_renamed="11")
+@pytest.mark.parametrize("is_known", [True, False])
+def test_two_handles_of_one_account_are_collected_once(shop, lake, caplog, is_known):
+    remember(lake, NASA="11", **({"NASA_new": "11"} if is_known else {}))
+    shop.has("users NASA_new", users(NASA_new="11"))
     shop.has("timeline 11", page(post(1)))
     shop.has("count 11", total(1))
-    lines = Try(shop, lake, "NASA", "NASA_renamed").collect()
-    assert {username: line.outcome for username, line in lines.items()} == {
-        "NASA": "complete",
-        "NASA_renamed": "unavailable",
+    going = Try(shop, lake, "NASA", "NASA_new")
+    assert outcomes(going.collect()) == {"NASA": "complete"}
+    assert "NASA_new and NASA are one account, 11: it is collected once" in caplog.messages
+    again = Try(shop, lake, "NASA", "NASA_new").purchase
+    assert (again.missing, again.doubles) == ([], [("NASA_new", "NASA")])
+
+
+# Accounts that were renamed
+
+
+def bought_as_nasa(shop, lake, **line):
+    """A day that has the account 11 under the handle NASA, which belongs to nobody by now."""
+    remember(lake, NASA="11")
+    shop.has("timeline 11", page(post(3), post(2), token="t1"))
+    if not line:
+        shop.has("timeline 11 t1", page(post(1)))
+        shop.has("count 11", total(3))
+    before = Try(shop, lake, "NASA", **line).collect()["NASA"]
+    shop.asked.clear()
+    return before
+
+
+def test_of_an_account_that_was_renamed_and_is_known_by_both_handles_nothing_is_missing(shop, lake):
+    bought_as_nasa(shop, lake)
+    remember(lake, NASA="11", NASA_new="11")
+    purchase = Try(shop, lake, "NASA_new").purchase
+    assert (purchase.missing, purchase.is_complete, purchase.username_of("nasa_new")) == ([], True, "NASA")
+
+
+def test_of_an_account_whose_new_handle_nobody_has_looked_up_the_look_up_alone_is_bought(shop, lake):
+    before = bought_as_nasa(shop, lake)
+    shop.has("users NASA_new", users(NASA_new="11"))
+    assert Try(shop, lake, "NASA_new").collect() == {"NASA": before}
+    assert shop.asked == ["users NASA_new"]
+    assert Try(shop, lake, "NASA_new").purchase.is_complete
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_raised_limit_goes_on_with_a_renamed_account_under_the_handle_of_the_day(shop, lake, is_known):
+    before = bought_as_nasa(shop, lake, limit=2)
+    if is_known:
+        remember(lake, NASA="11", NASA_new="11")
+    shop.has("users NASA_new", users(NASA_new="11"))
+    shop.has("timeline 11", page(post(1)))
+    shop.has("count 11", total(3))
+    lines = Try(shop, lake, "NASA_new", limit=9).collect()
+    assert {name: (line.id, line.posts, line.proof) for name, line in lines.items()} == {
+        "NASA": ("11", 3, "matched")
     }
-    assert lines["NASA_renamed"].reason.startswith("the same account as NASA: take one of them out")
+    assert lines["NASA"].pages[: len(before.pages)] == before.pages
+    assert shop.asked == [*["users NASA_new"] * (not is_known), "timeline 11", "count 11"]
+    assert shop.wire.heard[-2].query["until_id"] == "1990000000000000002"
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_threads_of_a_renamed_account_are_bought_alone_and_its_proof_stays(shop, lake, is_known):
+    bought_as_nasa(shop, lake)
+    if is_known:
+        remember(lake, NASA="11", NASA_new="11")
+    shop.has("users NASA_new", users(NASA_new="11"))
+    shop.has("search 11", page())
+    line = Try(shop, lake, "NASA_new", threads=True).collect()["NASA"]
+    assert (line.threads, line.proof, line.posts) == (True, "matched", 3)
+    assert shop.asked == [*["users NASA_new"] * (not is_known), "search 11"]
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_an_account_that_went_in_mid_walk_and_is_back_under_a_new_handle_is_gone_on_with(
+    shop, lake, is_known
+):
+    remember(lake, NASA="11", **({"NASA_new": "11"} if is_known else {}))
+    shop.has("timeline 11", page(post(3), post(2), token="t1"), page(post(1)))
+    shop.has("timeline 11 t1", {"errors": [about("11", "Forbidden", "User has been suspended: [11].")]})
+    shop.has("users NASA_new", users(NASA_new="11"))
+    shop.has("count 11", total(3))
+    assert outcomes(Try(shop, lake, "NASA").collect()) == {"NASA": "unavailable"}
+    lines = Try(shop, lake, "NASA_new").collect()
+    assert {name: (line.outcome, line.posts) for name, line in lines.items()} == {"NASA": ("complete", 3)}
+
+
+def test_a_new_day_of_a_renamed_account_has_the_handle_that_is_named_now(shop, lake):
+    remember(lake, NASA="11", NASA_new="11")
+    shop.has("timeline 11", page(post(1)))
+    shop.has("count 11", total(1))
+    assert list(Try(shop, lake, "NASA_new").collect()) == ["NASA_new"]
+
+
+def test_an_archive_group_that_a_renamed_account_was_read_in_is_gone_on_from(shop, lake):
+    shop.has("users NASA,esa", users(NASA="11", esa="22"))
+    shop.has("search-all 11,22", page(post(9, author_id="11"), post(8, author_id="22"), token="g1"))
+    shop.has("search-all 11,22 g1", FORBIDDEN)
+    with pytest.raises(NoAccess):
+        Try(shop, lake, "NASA", "esa", old=True).collect()
+    shop.asked.clear()
+    shop.has("users NASA_new", users(NASA_new="11"))
+    shop.has("search-all 11,22", page(post(7, author_id="11")))
+    shop.has("count-all 11,22", total(3, hour=9))
+    lines = Try(shop, lake, "NASA_new", "esa", old=True).collect()
+    assert {name: (line.posts, line.proof) for name, line in lines.items()} == {
+        "NASA_new": (2, "matched"), "esa": (1, "matched")
+    }  # fmt: skip
+    assert shop.asked == ["users NASA_new", "search-all 11,22", "count-all 11,22"]
+
+
+def test_an_account_that_left_is_not_bought_any_more_in_the_group_that_was_begun_with_it(shop, lake):
+    shop.has("users NASA,esa,jaxa", users(NASA="11", esa="22", jaxa="33"))
+    first = page(post(9, author_id="11"), post(8, author_id="33"), post(7, author_id="22"), token="g1")
+    shop.has("search-all 11,22,33", first)
+    shop.has("search-all 11,22,33 g1", FORBIDDEN)
+    with pytest.raises(NoAccess):
+        Try(shop, lake, "NASA", "esa", "jaxa", old=True).collect()
+    shop.asked.clear()
+    shop.has("search-all 11,22", page(post(6, author_id="22"), token="g2"))
+    shop.has("search-all 11,22 g2", FORBIDDEN)
+    with pytest.raises(NoAccess):
+        Try(shop, lake, "NASA", "esa", old=True).collect()
+    shop.has("search-all 11,22", page(post(5, author_id="11")))
+    shop.has("count-all 11,22", total(4, hour=9))
+    lines = Try(shop, lake, "NASA", "esa", old=True).collect()
+    assert {name: (line.posts, line.proof) for name, line in lines.items()} == {
+        "NASA": (2, "matched"), "esa": (2, "matched")
+    }  # fmt: skip
+    assert [name for name in shop.asked if "33" in name] == []
+
+
+def test_an_accepted_account_is_read_beside_the_one_that_had_its_handle_and_nothing_is_bought_twice(
+    shop, lake
+):
+    before = bought_as_nasa(shop, lake)
+    remember(lake, NASA="777", NASA_new="11")
+    shop.has("timeline 777", page(post(5)))
+    shop.has("count 777", total(1))
+    going = Try(shop, lake, "NASA", "NASA_new", accepted=[("nasa", "777")])
+    going.collect()
+    lines = going.purchase.manifest.accounts
+    assert [(line.username, line.id, line.posts) for line in lines] == [("NASA", "11", 3), ("NASA", "777", 1)]
+    assert lines[0] == before
+    assert shop.asked == ["timeline 777", "count 777"]
+
+
+def test_part_of_an_account_stays_where_its_handle_was_accepted_as_another_one(shop, lake):
+    remember(lake, NASA="11")
+    shop.has("timeline 11", page(post(3), post(2), token="t1"), {"errors": [NOT_FOUND]})
+    shop.has("timeline 11 t1", {"errors": [about("11", "Forbidden", "User has been suspended: [11].")]})
+    Try(shop, lake, "NASA").collect()
+    shop.has("users NASA", users(NASA="777"))
+    shop.has("timeline 777", page(post(5)))
+    shop.has("count 777", total(1))
+    going = Try(shop, lake, "NASA", accepted=[("nasa", "777")])
+    going.collect()
+    lines = going.purchase.manifest.accounts
+    assert [(line.id, line.outcome, line.posts) for line in lines] == [
+        ("11", "unavailable", 2), ("777", "complete", 1)
+    ]  # fmt: skip
+
+
+def test_a_handle_that_another_day_has_accepted_is_looked_up_where_its_former_account_was_begun(shop, lake):
+    shop.has("users NASA", users(NASA="11"), users(NASA="777"))
+    shop.has("search-all 11", page(post(9)))
+    lake.dies_at = "counts-of/0001.json.gz"
+    shop.has("count-all 11", total(1))
+    with pytest.raises(ConnectionError):
+        Try(shop, lake, "NASA", old=True).collect()
+    remember(lake, NASA="777")
+    for key in staged(lake):
+        if key.startswith("users-by"):
+            del lake.objects[ROOT + key]  # it is older than this purchase
+    shop.has("search-all 777", page(post(1)))
+    shop.has("count-all 777", total(1))
+    line = Try(shop, lake, "NASA", old=True, accepted=[("nasa", "777")]).collect()["NASA"]
+    assert (line.id, line.outcome, line.posts) == ("777", "complete", 1)
 
 
 # Accounts that are another one by now
@@ -308,6 +475,8 @@ def test_a_group_whose_count_matches_is_asked_for_nothing_more(shop, lake):
     shop.has("count 11,22", total(3, hour=9))
     lines = Try(shop, lake, "NASA", "esa").collect()
     assert proofs(lines) == {"NASA": "matched", "esa": "matched"}
+    assert "3 posts of 2 accounts together" in lines["NASA"].proof_reason, "a match of the group"
+    assert lines["esa"].proof_reason == lines["NASA"].proof_reason
     assert sorted(shop.asked) == ["count 11,22", "timeline 11", "timeline 22"]
 
 
@@ -668,3 +837,29 @@ def test_an_old_day_that_came_short_is_not_searched_for_again(shop, lake):
     lines = Try(shop, lake, "NASA", old=True).collect()
     assert (lines["NASA"].proof, lines["NASA"].counted) == ("short", 2)
     assert shop.asked == ["users NASA", "search-all 11", "count-all 11"]
+
+
+# Counts that are there
+
+
+def test_an_account_whose_threads_are_wanted_later_is_not_counted_again(shop, lake):
+    remember(lake, NASA="11", esa="22")
+    shop.has("timeline 11", page(post(2), post(1)))
+    shop.has("timeline 22", page(post(3)))
+    shop.has("count 11,22", total(3, hour=9))
+    before = proofs(Try(shop, lake, "NASA", "esa").collect())
+    shop.asked.clear()
+    shop.has("search 11", page())
+    shop.has("search 22", page())
+    lines = Try(shop, lake, "NASA", "esa", threads=True).collect()
+    assert (sorted(shop.asked), proofs(lines)) == (["search 11", "search 22"], before)
+    assert "of 2 accounts" in lines["NASA"].proof_reason
+
+
+def test_an_account_that_has_no_count_yet_is_counted_when_its_threads_are_wanted(shop, lake):
+    remember(lake, NASA="11")
+    shop.has("timeline 11", page(post(1)))
+    shop.has("count 11", FORBIDDEN, total(1))
+    assert proofs(Try(shop, lake, "NASA").collect()) == {"NASA": "unchecked"}
+    shop.has("search 11", page())
+    assert proofs(Try(shop, lake, "NASA", threads=True).collect()) == {"NASA": "matched"}
