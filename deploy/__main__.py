@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Collection
@@ -187,7 +188,7 @@ def guarding(resources: Collection[str]) -> str:
 
 def deploy(stack: Stack, given: argparse.Namespace) -> None:
     """Make the stack, or change it. A new host gets this version of the pipeline."""
-    settings = dict(pair.split("=", 1) for pair in given.set)
+    settings = dict(pair.split("=", 1) for pair in [*given.set, *given.more])
     known = template_parameters()
     if unknown := settings.keys() - known:
         raise CannotDo(
@@ -400,6 +401,14 @@ def _parser() -> argparse.ArgumentParser:
 
     to_deploy = command(deploy)
     to_deploy.add_argument("set", nargs="*", metavar="PARAMETER=VALUE", type=_pair, help="of the template")
+    to_deploy.add_argument(
+        "--set",
+        dest="more",
+        default=[],
+        type=_pairs,
+        metavar="TEXT",
+        help="several, quoted as in a shell",
+    )
     to_deploy.add_argument("--replace-host", action="store_true", help="even where that makes a new host")
     command(secrets).add_argument("--file", default=".env", type=Path)
     command(connect).add_argument("--port", default=8080, type=int, help="on this machine")
@@ -413,6 +422,13 @@ def _pair(text: str) -> str:
     if "=" not in text:
         raise argparse.ArgumentTypeError(f"{text!r} is not PARAMETER=VALUE, like BucketName=acme-lake")
     return text
+
+
+def _pairs(text: str) -> list[str]:
+    try:
+        return [_pair(word) for word in shlex.split(text)]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be split: {error}.") from None
 
 
 def main() -> int:
