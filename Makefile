@@ -116,7 +116,7 @@ upgrade: $(INSTALLED) ## Install the committed version of this checkout on the h
 teardown: $(INSTALLED) ## Delete host, role and tables; the bucket and what landed stay
 	@$(DEPLOY) teardown
 
-forget: $(INSTALLED) ## Remove posts for good: POST="1859287304958390272 …", HANDLE=… or GONE=yes; DRY=yes only shows it
+forget: $(INSTALLED) ## Remove posts for good: POST="1859287304958390272 …", HANDLE=… or GONE=yes; DRY=yes only shows it, CONFIRM=… allows much
 	@$(BIN)/python -m deploy.forget --stack="$${STACK:-twitter}" $(if $(BUCKET),--bucket="$$BUCKET") \
 		--post="$$POST" --handle="$$HANDLE" $(if $(GONE),--gone) $(if $(DRY),--dry) \
 		$(if $(MOST),--most="$$MOST") $(if $(CONFIRM),--confirm="$$CONFIRM")
