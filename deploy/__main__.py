@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Collection
@@ -47,6 +48,8 @@ GUARDED = {
         "If that is what you want, add REPLACE_HOST=yes to the command.",
     ),
 }
+OWNER = "twitter-stack"
+"""The tag of a parameter that names the stack that made it."""
 EVERY_5_S = {"Delay": 5, "MaxAttempts": 360}
 
 
@@ -115,9 +118,9 @@ class Stack:
         else:
             self._show()
 
-    def take_over(self, bucket: str) -> None:
+    def take_over(self, bucket: str, settings_path: str) -> None:
         """Begin it with a bucket that is there already."""
-        asked = _asked({"BucketName": bucket, "WithHost": "false"})
+        asked = _asked({"BucketName": bucket, "SettingsPath": settings_path, "WithHost": "false"})
         # An import may hold nothing else.
         asked["TemplateBody"], _ = asked["TemplateBody"].split("\n  BucketPolicy:\n")
         taken = {
@@ -187,7 +190,7 @@ def guarding(resources: Collection[str]) -> str:
 
 def deploy(stack: Stack, given: argparse.Namespace) -> None:
     """Make the stack, or change it. A new host gets this version of the pipeline."""
-    settings = dict(pair.split("=", 1) for pair in given.set)
+    settings = dict(pair.split("=", 1) for pair in [*given.set, *given.more])
     known = template_parameters()
     if unknown := settings.keys() - known:
         raise CannotDo(
@@ -203,6 +206,7 @@ def deploy(stack: Stack, given: argparse.Namespace) -> None:
     if with_host:
         settings = place_of_host(kept | settings, new_host) | settings
     if before is None:
+        settings = {"SettingsPath": f"/twitter/{stack.name}"} | settings
         take_over(stack, settings)
     elif new_host:  # which looks for its release at its first boot
         release(stack)
@@ -254,7 +258,7 @@ def take_over(stack: Stack, settings: dict[str, str]) -> None:
         if error.response["Error"]["Code"] == "404":
             return
         raise  # somebody else's
-    stack.take_over(name)
+    stack.take_over(name, settings["SettingsPath"])
     s3.delete_bucket_policy(Bucket=name)  # the stack puts its own, and refuses to meet one
     print(f"The bucket {name} was there already: it is taken over.")
 
@@ -290,14 +294,39 @@ def release(stack: Stack) -> None:
 
 
 def secrets(stack: Stack, given: argparse.Namespace) -> None:
-    """Put the Connections and Variables of an env file into SSM Parameter Store."""
+    """Put the Connections and Variables of an env file into SSM Parameter Store.
+
+    All are checked before one is written: a parameter that this stack has not made is somebody else's.
+    """
     path, store = stack.parameter("SettingsPath"), boto3.client("ssm")
-    for name, value in _settings(given.file).items():
-        kind = "SecureString" if name.startswith("connections/") else "String"
-        store.put_parameter(
-            Name=f"{path}/{name}", Value=value, Type=kind, Overwrite=True, Tier="Intelligent-Tiering"
+    settings = {f"{path}/{name}": value for name, value in _settings(given.file).items()}
+    owners = {name: _owner(store, name) for name in settings}
+    if foreign := [name for name, owner in owners.items() if owner not in (None, stack.name)]:
+        raise CannotDo(
+            f"the stack {stack.name!r} has not made {', '.join(foreign)} (tag {OWNER}: "
+            f"{owners[foreign[0]] or 'none'}). Nothing was written. Give the stack a path of its own, for "
+            f"example SettingsPath=/twitter/{stack.name}. If the parameter is this stack's, tag it: aws ssm "
+            f"add-tags-to-resource --resource-type Parameter --resource-id {foreign[0]} "
+            f"--tags Key={OWNER},Value={stack.name}"
         )
-        print(f"  {path}/{name}")
+    for name, value in settings.items():
+        kind = "SecureString" if name.startswith(f"{path}/connections/") else "String"
+        # AWS takes tags with a new parameter alone.
+        how: dict[str, Any] = {"Tags": [{"Key": OWNER, "Value": stack.name}]}
+        if owners[name]:
+            how = {"Overwrite": True}
+        store.put_parameter(Name=name, Value=value, Type=kind, Tier="Intelligent-Tiering", **how)
+        print(f"  {name}")
+
+
+def _owner(store: Any, name: str) -> str | None:
+    """The stack that has made a parameter, "" where nobody says so; None where there is no parameter."""
+    try:
+        store.get_parameter(Name=name)
+    except store.exceptions.ParameterNotFound:
+        return None
+    tags = store.list_tags_for_resource(ResourceType="Parameter", ResourceId=name)["TagList"]
+    return next((tag["Value"] for tag in tags if tag["Key"] == OWNER), "")
 
 
 def _settings(file: Path) -> dict[str, str]:
@@ -400,6 +429,14 @@ def _parser() -> argparse.ArgumentParser:
 
     to_deploy = command(deploy)
     to_deploy.add_argument("set", nargs="*", metavar="PARAMETER=VALUE", type=_pair, help="of the template")
+    to_deploy.add_argument(
+        "--set",
+        dest="more",
+        default=[],
+        type=_pairs,
+        metavar="TEXT",
+        help="several, quoted as in a shell",
+    )
     to_deploy.add_argument("--replace-host", action="store_true", help="even where that makes a new host")
     command(secrets).add_argument("--file", default=".env", type=Path)
     command(connect).add_argument("--port", default=8080, type=int, help="on this machine")
@@ -413,6 +450,13 @@ def _pair(text: str) -> str:
     if "=" not in text:
         raise argparse.ArgumentTypeError(f"{text!r} is not PARAMETER=VALUE, like BucketName=acme-lake")
     return text
+
+
+def _pairs(text: str) -> list[str]:
+    try:
+        return [_pair(word) for word in shlex.split(text)]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be split: {error}.") from None
 
 
 def main() -> int:

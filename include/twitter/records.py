@@ -25,9 +25,10 @@ Proof = Literal["matched", "short", "surplus", "limited", "unchecked"]
 each hour, and `proof_reason` says of how many accounts: there a surplus can hide a shortage of the same hour.
 `short`: X counts more. `surplus`: X counts less. `limited`: not counted, since only the latest N were wanted.
 `unchecked`: there is no count."""
-PostState = Literal["there", "gone", "protected", "suspended", "withheld", "edited"]
+PostState = Literal["there", "gone", "protected", "suspended", "withheld", "edited", "unanswered"]
 """`there`: X gives it. `edited`: X gives it, and there is a later version. `withheld`: X does not show it
-everywhere. `gone`: deleted, or X gives no other reason. `protected`, `suspended`: its account is."""
+everywhere. `gone`: X says that it does not exist. `protected`, `suspended`: its account is. `unanswered`: X
+neither gives it nor says why, so nobody knows."""
 Why = Literal["asked", "account", "gone"]
 """Why it was forgotten. `asked`: somebody named the post. `account`: its whole account was. `gone`: X did not
 show it any more."""
@@ -273,7 +274,7 @@ class EngagementReceipt(Struct, kw_only=True):
     states: dict[str, int]
     """How many posts are in which state."""
     lost: list[LostPost]
-    """Each post that is not there as it was, but for edited ones."""
+    """Each post that is not there as it was, but for edited ones and those that are `unanswered`."""
     objects: dict[str, PublishedObject]
     """The files by name: `csv` and `parquet`."""
 

@@ -114,14 +114,45 @@ def test_settings_go_from_an_env_file_to_the_parameter_store(
         "AIRFLOW_VAR_TWITTER_HANDLES=NASA, esa\nAIRFLOW_VAR_TWITTER_BUCKET=of-my-laptop\nTWITTER_AWS=real\n"
     )
     said = operator("secrets", "--file", file)
-    assert said.split() == ["/airflow/connections/twitter_default", "/airflow/variables/twitter_handles"]
+    assert said.split() == [
+        "/twitter/twitter/connections/twitter_default",
+        "/twitter/twitter/variables/twitter_handles",
+    ]
     assert SECRET not in said
     role = cloud.role("ssm")
-    found = role.get_parameter(Name="/airflow/connections/twitter_default", WithDecryption=True)["Parameter"]
+    found = role.get_parameter(Name="/twitter/twitter/connections/twitter_default", WithDecryption=True)[
+        "Parameter"
+    ]
     assert (found["Type"], found["Value"]) == ("SecureString", connection)
-    assert role.get_parameter(Name="/airflow/variables/twitter_handles")["Parameter"]["Value"] == "NASA, esa"
+    assert (
+        role.get_parameter(Name="/twitter/twitter/variables/twitter_handles")["Parameter"]["Value"]
+        == "NASA, esa"
+    )
     with pytest.raises(ClientError, match="ParameterNotFound"):
-        role.get_parameter(Name="/airflow/variables/twitter_bucket")
+        role.get_parameter(Name="/twitter/twitter/variables/twitter_bucket")
+    file.write_text("AIRFLOW_VAR_TWITTER_HANDLES=NASA\n")  # its own are replaced
+    operator("secrets", "--file", file)
+    assert (
+        role.get_parameter(Name="/twitter/twitter/variables/twitter_handles")["Parameter"]["Value"] == "NASA"
+    )
+
+
+@pytest.mark.parametrize("tags", [[], [{"Key": commands.OWNER, "Value": "another"}]])
+def test_a_parameter_that_another_has_made_is_not_overwritten_and_nothing_is_written(
+    cloud: Cloud, operator: Operator, deployed: str, tmp_path, tags: list[dict[str, str]]
+) -> None:
+    store, foreign = cloud.owner("ssm"), "/twitter/twitter/connections/warehouse"
+    store.put_parameter(Name=foreign, Value="theirs", Type="SecureString", Tags=tags)
+    file = tmp_path / "settings.env"
+    file.write_text("AIRFLOW_VAR_TWITTER_OWN_HANDLE=acme\nAIRFLOW_CONN_WAREHOUSE=http://a\n")
+    said = operator("secrets", "--file", file, code=1)
+    assert (
+        foreign in said and f"add-tags-to-resource --resource-type Parameter --resource-id {foreign}" in said
+    )
+    assert store.get_parameter(Name=foreign, WithDecryption=True)["Parameter"]["Value"] == "theirs"
+    with pytest.raises(ClientError, match="ParameterNotFound"):
+        store.get_parameter(Name="/twitter/twitter/variables/twitter_own_handle")
+    store.delete_parameter(Name=foreign)
 
 
 @pytest.mark.parametrize(
@@ -189,9 +220,11 @@ def test_docs_deploy_word_for_word(cloud: Cloud, operator: Operator, tmp_path) -
     env = tmp_path / ".env"
     env.write_text("AIRFLOW_VAR_TWITTER_HANDLES=NASA, esa\n")
     here = ["STACK=by-make"]
-    parameters = "BucketName=acme-twitter-lake WithHost=false SettingsPath=/by-make DatabaseName=by_make"
+    parameters = "BucketName=acme-twitter-lake WithHost=false DatabaseName=by_make"
     assert "The bucket is acme-twitter-lake" in operator.run("make", "deploy", f"SET={parameters}", *here)
-    assert "/by-make/variables/twitter_handles" in operator.run("make", "secrets", f"FILE={env}", *here)
+    assert "/twitter/by-make/variables/twitter_handles" in operator.run(
+        "make", "secrets", f"FILE={env}", *here
+    )
     for command in ("connect", "password", "upgrade"):
         assert "it was made with WithHost=false" in operator.run("make", command, *here, code=2)
     assert "stays" in operator.run("make", "teardown", *here, stdin="by-make\n")

@@ -205,8 +205,8 @@ def host(cloud: Cloud) -> Iterator[Host]:
         "extra": {"access_token": x_api.ACCESS_TOKEN, "access_token_secret": x_api.ACCESS_TOKEN_SECRET},
     }  # fmt: skip
     for name, value in {
-        "/airflow/connections/twitter_default": json.dumps(connection),
-        "/airflow/variables/twitter_handles": "acme_press, orbital_news",
+        "/twitter/twitter/connections/twitter_default": json.dumps(connection),
+        "/twitter/twitter/variables/twitter_handles": "acme_press, orbital_news",
     }.items():
         store.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
     with machine.booted() as booted:
@@ -229,7 +229,9 @@ def first_boot(host: Host) -> None:
     host.machine.write("/etc/twitter/stand-in.crt", host.cloud.stack.certificate.read_text())
     settings = "".join(f"{name}={value}\n" for name, value in stand_ins.items())
     template = yaml.load(with_parts(TEMPLATE.read_text()), Loader=aws.Intrinsics)  # noqa: S506 - a safe loader
-    script = user_data(template, Bucket=aws.BUCKET, **{"AWS::Region": aws.REGION})
+    script = user_data(
+        template, Bucket=aws.BUCKET, SettingsPath=aws.SETTINGS_PATH, **{"AWS::Region": aws.REGION}
+    )
     where_it_is, release, rest = script.partition("cat > /usr/local/sbin/twitter-release")
     rest, agents = re.subn('agent="https://[^"]+"', "agent=file:///root/agent.deb", rest)
     assert release and agents == 1

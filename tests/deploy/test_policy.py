@@ -43,6 +43,15 @@ FOREIGN = [
     "releases.tar.gz",
 ]
 OTHER_BUCKET = "somebody-elses"
+OTHER_PARAMETERS = [
+    "/airflow/connections/payroll_db",  # where Airflow looks by default
+    "/airflow/variables/x",
+    "/twitter/variables/x",
+    "/twitter/twitter2/variables/x",
+    "/twitter/another/connections/twitter_default",
+    "/twitter/twitter",
+    "/payroll/key",
+]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,7 +62,7 @@ def _what_is_there(cloud: Cloud) -> None:
     for key in [*OWN, *FOREIGN, RELEASE, TOMBSTONES]:
         owner.put_object(Bucket=aws.BUCKET, Key=key, Body=b"kept")
         owner.put_object(Bucket=OTHER_BUCKET, Key=key, Body=b"kept")
-    for name in ("/airflow/variables/twitter_handles", "/airflow2/variables/x", "/payroll/key", "/airflow"):
+    for name in ("/twitter/twitter/variables/twitter_handles", *OTHER_PARAMETERS):
         cloud.owner("ssm").put_parameter(Name=name, Value="v", Type="SecureString", Overwrite=True)
 
 
@@ -91,7 +100,9 @@ def test_a_missing_key_is_missing_not_forbidden(cloud: Cloud) -> None:
 
 
 def test_the_role_reads_its_settings(cloud: Cloud) -> None:
-    found = cloud.role("ssm").get_parameter(Name="/airflow/variables/twitter_handles", WithDecryption=True)
+    found = cloud.role("ssm").get_parameter(
+        Name="/twitter/twitter/variables/twitter_handles", WithDecryption=True
+    )
     assert found["Parameter"]["Value"] == "v"
 
 
@@ -134,18 +145,18 @@ def test_the_role_has_no_other_bucket(cloud: Cloud, key: str) -> None:
     assert refused(s3.create_bucket, Bucket="one-of-its-own") == "AccessDenied"
 
 
-@pytest.mark.parametrize("name", ["/payroll/key", "/airflow2/variables/x", "/airflow"])
+@pytest.mark.parametrize("name", OTHER_PARAMETERS)
 def test_the_role_reads_no_other_parameter(cloud: Cloud, name: str) -> None:
     ssm = cloud.role("ssm")
     assert refused(ssm.get_parameter, Name=name, WithDecryption=True) == "AccessDeniedException"
-    mixed = ["/airflow/variables/twitter_handles", name]
+    mixed = ["/twitter/twitter/variables/twitter_handles", name]
     assert refused(ssm.get_parameters, Names=mixed, WithDecryption=True) == "AccessDeniedException"
     assert refused(ssm.get_parameters_by_path, Path="/", Recursive=True) == "AccessDeniedException"
 
 
 def test_the_role_changes_no_parameter(cloud: Cloud) -> None:
     asked = {
-        "Name": "/airflow/variables/twitter_handles",
+        "Name": "/twitter/twitter/variables/twitter_handles",
         "Value": "mallory",
         "Overwrite": True,
         "Type": "String",

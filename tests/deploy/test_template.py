@@ -149,7 +149,12 @@ def test_only_the_web_goes_out(resources) -> None:
 
 def user_data(template: dict[str, Any], **parameters: str) -> str:
     """The script that the host gets."""
-    refs = {"Bucket": "acme-lake", "AWS::Region": "eu-central-1", "SettingsPath": "/airflow", **parameters}
+    refs = {
+        "Bucket": "acme-lake",
+        "AWS::Region": "eu-central-1",
+        "SettingsPath": "/twitter/acme",
+        **parameters,
+    }
     pieces = template["Resources"]["LaunchTemplate"]["Properties"]["LaunchTemplateData"]["UserData"]
     text = ""
     for piece in pieces["Fn::Base64"]["Join"][1]:
@@ -185,8 +190,8 @@ def test_the_user_data_tells_the_host_where_it_is(template) -> None:
         "AWS_DEFAULT_REGION=eu-central-1",
         "AIRFLOW_VAR_TWITTER_BUCKET=acme-lake",
         "AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER=s3://acme-lake/airflow_logs",
-        'AIRFLOW__SECRETS__BACKEND_KWARGS={"connections_prefix":"/airflow/connections",'
-        '"variables_prefix":"/airflow/variables","config_prefix":null}',
+        'AIRFLOW__SECRETS__BACKEND_KWARGS={"connections_prefix":"/twitter/acme/connections",'
+        '"variables_prefix":"/twitter/acme/variables","config_prefix":null}',
     ]
 
 

@@ -13,6 +13,8 @@ from include.twitter.records import PostState
 
 OPEN, COMPLETE, ENDED = {"created", "in_progress"}, "complete", {"failed", "expired"}
 """States of a job: X has it before it, has an answer, has none."""
+DELETE = "delete"
+"""The action by which X says that a post has to go."""
 OF_ITS_ACCOUNT: dict[str, PostState] = {"protected": "protected", "suspended": "suspended"}
 STAYS = "scrub_geo"
 """X's reason where a post has lost its place on the map alone."""
@@ -53,10 +55,13 @@ def job(told: Any) -> Job:
 
 
 def gone(lines: Iterable[bytes]) -> dict[str, Verdict]:
-    """The posts that X names, by id; UnexpectedAnswer for a line that names none."""
+    """The posts that X names as deleted, by id; UnexpectedAnswer for a line that names none."""
     found = {}
     for number, line in enumerate(lines, 1):
-        if line.strip() and (said := _line(number, line)).reason != STAYS:
+        if not line.strip():
+            continue
+        said = _line(number, line)
+        if said.action == DELETE and said.reason != STAYS:
             state = OF_ITS_ACCOUNT.get(said.reason, "gone")
             found[said.id] = Verdict(state, f"X says: {said.action}, {said.reason or 'without a reason'}")
     return found

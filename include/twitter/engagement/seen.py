@@ -46,15 +46,18 @@ def _shown(post: Mapping[str, Any]) -> tuple[PostState, str]:
 
 
 def _refused(error: Mapping[str, Any] | None) -> tuple[PostState, str]:
-    """By the type first; a suspended account's has that of what is not found, and another title."""
+    """By the type first; a suspended account's has that of what is not found, and another title.
+
+    Posts that are gone can be erased for good. So neither silence nor an unknown type makes one gone.
+    """
     if error is None:
-        return "gone", SILENCE
+        return "unanswered", SILENCE
     kind, reason = kind_of(error), reason_of(error)
     if kind == NOT_FOUND:
         return ("suspended" if error.get("title") == SUSPENDED else "gone"), reason
     if kind in HIDDEN:
         return "withheld", reason
-    return ("protected" if kind == PROTECTED else "gone"), reason
+    return ("protected" if kind == PROTECTED else "unanswered"), reason
 
 
 def _counts(post: dict[str, Any] | None) -> tuple[int | None, ...]:

@@ -30,6 +30,11 @@ def test_a_post_that_has_lost_its_place_alone_is_not_gone():
     }
 
 
+@pytest.mark.parametrize("action", [b"", b"update", b"undelete", b"Delete?"])
+def test_a_line_with_another_action_makes_no_post_gone(action):
+    assert gone([b'{"id":"12","action":"%s","reason":"deleted"}' % action]) == {}
+
+
 @pytest.mark.parametrize(
     "line", [b"[]", b"<html>", b'{"action":"delete"}', b'{"id":12,"action":""}', b"\xff"]
 )
