@@ -176,7 +176,8 @@ def _owner() -> pwd.struct_passwd:
 def _as_owner() -> list[str]:
     """The words before a command that let it run as the owner.
 
-    Folders above the data may be closed to that user, such as /root: it keeps root's right to pass them.
+    Folders above the data and the programs may be closed to that user, such as /root: it keeps root's right
+    to pass them. The securebit extends that right to access(), by which initdb checks its programs.
     """
     if os.geteuid():
         return []
@@ -193,4 +194,5 @@ def _as_owner() -> list[str]:
         "--clear-groups",
         f"--inh-caps={right}",
         f"--ambient-caps={right}",
+        "--securebits=+no_setuid_fixup",
     ]
