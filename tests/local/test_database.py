@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,11 +94,16 @@ def test_a_killed_stack_is_ended_by_the_next_start_which_recovers_what_was_commi
     killed.stop()
 
 
-@pytest.mark.parametrize("pid", [str(os.getpid()), ""])
-def test_locks_that_name_another_process_or_none_do_not_keep_it_from_starting(tmp_path, pid):
-    with kept(tmp_path):
-        for file in ("data/postmaster.pid", ".s.PGSQL.5432.lock"):
-            (tmp_path / "postgres" / file).write_text(pid and f"{pid}\n{tmp_path}\n1\n5432\n\n\n")
+@pytest.mark.parametrize("content", ["{pid}\n/elsewhere\n1\n5432\n\n\n", ""])
+def test_locks_that_name_another_process_or_none_do_not_keep_it_from_starting(tmp_path, content):
+    # Of the server's own user: PostgreSQL itself disregards the others'.
+    with subprocess.Popen([*database._as_owner(), "sleep", "280"]) as another:
+        try:
+            with kept(tmp_path):
+                for file in ("data/postmaster.pid", ".s.PGSQL.5432.lock"):
+                    (tmp_path / "postgres" / file).write_text(content.format(pid=another.pid))
+        finally:
+            another.kill()
 
 
 def test_a_lock_is_left_to_postgresql_where_its_pid_is_a_server_of_these_data(tmp_path):
