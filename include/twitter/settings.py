@@ -254,7 +254,7 @@ def x_access() -> XAccess:
         extra = None
     if not isinstance(extra, dict):
         raise BadSetting(setting, "its extra is no JSON object", example)
-    # Airflow's audit log masks every value of extra, and of the other fields the password alone: not the login.
+    # Airflow's audit log masks the password and every value of extra, and shows the login.
     if "consumer_key" in extra or "consumer_secret" in extra:
         consumer = {name: extra.get(name) for name in ("consumer_key", "consumer_secret")}
     else:

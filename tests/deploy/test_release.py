@@ -105,9 +105,8 @@ def fetch(desk: Desk):
 
     def run(named: str, in_bucket: bytes) -> subprocess.CompletedProcess[str]:
         (desk.folder / "etc/twitter").mkdir(parents=True)
-        (desk.folder / "etc/twitter/host.env").write_text(
-            "AIRFLOW_VAR_TWITTER_BUCKET=acme-lake\nTWITTER_RELEASE=/airflow/release\n"
-        )
+        settings = ["AIRFLOW_VAR_TWITTER_BUCKET=acme-lake", "TWITTER_RELEASE=/airflow/release"]
+        (desk.folder / "etc/twitter/host.env").write_text("\n".join([*settings, ""]))
         (desk.folder / "archive").write_bytes(in_bucket)
         (desk.folder / "parameter").write_text(f"{named}\n" if named else "")
         desk.command(
@@ -211,7 +210,8 @@ def test_an_agent_without_a_valid_signature_is_not_installed(desk: Desk, agent, 
 def test_the_key_of_the_agent_is_that_of_aws(tmp_path) -> None:
     shown = ["gpg", "--homedir", str(tmp_path), "--with-colons", "--show-keys", HOST / "amazon-ssm-agent.asc"]
     found = subprocess.run(shown, check=True, capture_output=True, text=True, timeout=60).stdout
-    assert re.findall(r"^fpr:+(\w+):", found, re.MULTILINE) == ["1C5B395CBE5E74E2F1CA21592784DBF388D19D46"]
+    [fingerprint] = re.findall(r"^fpr:+(\w+):", found, re.MULTILINE)
+    assert fingerprint == "1C5B 395C BE5E 74E2 F1CA 2159 2784 DBF3 88D1 9D46".replace(" ", "")
     assert "<ssm-agent-signer@amazon.com>" in found
 
 
