@@ -264,7 +264,7 @@ def test_wrong_consumer_keys_fail_at_the_exchange_for_a_bearer_token(pipeline, x
     body = {"errors": [{"code": 99, "message": "Unable to verify your credentials"}]}
     x.order({"match": "/oauth2/token", "status": 403, "body": body, "times": 9})
 
-    with pytest.raises(BadKeys, match="login and password"):
+    with pytest.raises(BadKeys, match="consumer_key and consumer_secret"):
         pipeline.extract("posts_3_refused", "2026-10-20")
 
     assert x.asked() == ["users", "token"]
