@@ -49,7 +49,8 @@ def test_what_x_may_have_billed_is_told_beside_what_it_has():
     ]
     assert told({"2026-11-18": line()}, *ledger) == (
         "X has billed $0.50 of $100.00 this month, says the ledger. The receipts tell $0.50 of it. "
-        "X may have billed up to $0.035 more, for requests without a response: that counts against the cap too. "
+        "X may have billed up to $0.035 more, for requests without a response: that counts against the cap "
+        "too. "
         "Ledger and receipts agree."
     )
     assert bill.uncertain_of("2026-11-18", ledger) == 30
