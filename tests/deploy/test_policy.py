@@ -25,6 +25,7 @@ OWN = [
     "twitter_raw/dt=2026-11-18/buy=1/acme_press/0001.json.gz",
     "twitter_ledger/month=2026-11/r-1.json",
     "twitter_accounts/accounts.json",
+    "twitter_accounts/conditional_writes.json",
     "twitter_days/month=2026-11/index.json",
     "twitter_plans/0a1b2c3d4e5f/plan.json",
     "twitter_usage/month=2026-11/2026-11-18.json",
