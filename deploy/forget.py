@@ -7,7 +7,6 @@ then it asks. It can be stopped at any moment: run again, it goes on, with what 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import re
 import sys
@@ -37,6 +36,7 @@ from deploy.traces import (
     traces,
     without,
 )
+from include.twitter.csv_rows import csv_rows
 from include.twitter.day import ACCOUNTS, COMPLIANCE, FORGOTTEN, Day
 from include.twitter.forgotten import Tombstones
 from include.twitter.records import (
@@ -420,7 +420,7 @@ def _read_again(bucket: Bucket) -> dict[str, dict[str, Said]]:
     said: dict[str, dict[str, Said]] = defaultdict(dict)
     for _, key in sorted((int(read[2]), key) for key in keys if (read := READING.match(key))):
         found = bucket.read(key)
-        for row in csv.DictReader(found.data.decode().split("\n")) if found else ():
+        for row in csv_rows(found.data.decode().split("\n")) if found else ():
             at = datetime.fromisoformat(row["captured_at"])
             said[_day(key)][row["tweet_id"]] = Said(at, row["state"])
     return said

@@ -15,7 +15,7 @@ from typing import Any
 
 from include.twitter.answer import Answer
 from include.twitter.errors import BadRequest, OtherAuthors, Refused, TryLater
-from include.twitter.extract.accounts import PROTECTED, Accounts, reasons
+from include.twitter.extract.accounts import PROTECTED, Accounts, reasons, users_of
 from include.twitter.extract.buyer import Buyer, Stopped
 from include.twitter.extract.group import TOGETHER, Group
 from include.twitter.extract.planned import Planned
@@ -225,7 +225,7 @@ class Collection:
             known.learn(answer, but=refused)
 
     def _found(self, answer: Answer) -> None:
-        self.users |= {user["username"].lower(): user for user in answer.posts}
+        self.users |= users_of(answer)
 
     def _recognise(self, reading: Reading, id_: str, known: Accounts) -> bool:
         """Read this account for the handle; False where it was another one's, and that was not accepted."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 MUST_HAVE = ("id", "text", "created_at", "public_metrics")
 """X ignores a field name that it does not know, answers 200, and bills: only looking shows it."""
 
+POST_ID = re.compile("[0-9]{1,19}")
 EMPTY_PAGES = 100
 """So many in a row without a post end a walk: a timeline of 800 posts has 8 that could be."""
 REPEATED_PAGES = 10
@@ -98,7 +100,7 @@ class Walk:
         self.pages += 1
         self.asked += int(answer.params["max_results"])
         self.note(answer.posts, answer.asked_id)
-        ids = [int(post["id"]) for post in posts if str(post.get("id", "")).isdecimal()]
+        ids = [int(post["id"]) for post in posts if POST_ID.fullmatch(str(post.get("id")))]
         self._oldest = min([*ids, *([self._oldest] if self._oldest else [])], default=None)
         self._grow()
         self.token, bound = answer.next_token, self._vain.after(answer, posts, self.day)

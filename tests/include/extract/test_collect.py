@@ -88,6 +88,16 @@ def test_more_than_a_hundred_handles_are_looked_up_in_hundreds(shop, lake):
     assert (len(shop.asked), len(lines)) == (2, 101)
 
 
+def test_an_id_that_is_none_costs_its_account_alone_and_enters_no_request(shop, lake):
+    shop.has("users NASA,esa", users(NASA="../../1.1/account", esa="22"))
+    shop.has("timeline 22", page())
+    shop.has("count 22", total(0))
+    lines = Try(shop, lake, "NASA", "esa").collect()
+    assert outcomes(lines) == {"NASA": "unavailable", "esa": "complete"}
+    assert "../../1.1/account" in lines["NASA"].reason
+    assert shop.asked == ["users NASA,esa", "timeline 22", "count 22"]
+
+
 def test_two_handles_of_one_account_are_not_bought_twice(shop, lake):
     remember(lake, NASA="11", NASA_renamed="11")
     shop.has("timeline 11", page(post(1)))
