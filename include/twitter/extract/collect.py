@@ -21,7 +21,7 @@ from include.twitter.extract.group import TOGETHER, Group
 from include.twitter.extract.planned import Planned
 from include.twitter.extract.proof import Proving, groups
 from include.twitter.extract.purchase import COUNTS, KINDS, LOOKUPS, REFUSED, Purchase
-from include.twitter.extract.walk import SEARCHED, THREADS, Reading, Walk
+from include.twitter.extract.walk import REREADS, SEARCHED, THREADS, Reading, Walk
 from include.twitter.extract.x import (
     ARCHIVE_PAGES,
     HANDLES_A_LOOKUP,
@@ -73,6 +73,7 @@ class Collection:
                 Walk(day, limit, *then, of_threads=True),
             )
         self.users |= {n: u for n, u in self.planned.users.items() if not self.purchase.line(n)}
+        again: list[tuple[str, str, Answer]] = []
         for folder, key, answer in self.purchase.staged():
             if folder == LOOKUPS:
                 self._found(answer)
@@ -82,10 +83,15 @@ class Collection:
                 self._group(answer.asked_ids).take(key, answer)
             elif folder.startswith(REFUSED + TOGETHER):
                 self._group(answer.asked_ids).give_up("X sent posts of others")
+            elif folder.startswith(REREADS):
+                again.append((folder.removeprefix(REREADS), key, answer))
             else:
                 kind = next((kind for kind in (SEARCHED, THREADS) if folder.startswith(kind)), "")
                 if reading := self.readings.get(folder.removeprefix(kind)):
                     reading.resume(key, answer, kind)
+        for name, key, answer in again:  # after the pages, which say whose it is
+            if reading := self.readings.get(name):
+                reading.take_again(key, answer)
         for reading in self.readings.values():
             for kind in KINDS:
                 reading.of(kind).leave_token()
@@ -99,7 +105,9 @@ class Collection:
         if lost := [reading for name, reading in self.readings.items() if self._is_lost(name)]:
             self._find_again(buyer, known, lost)
             self._read(buyer)
+        self._read_again(buyer)
         _side_by_side(buyer, Proving(buyer, self.counts, self.planned).jobs(self._available))
+        self._read_again(buyer)
         return [reading.record() for reading in self.readings.values()]
 
     @property
@@ -122,6 +130,11 @@ class Collection:
         self._group_the_small()
         _side_by_side(buyer, [partial(self._walk_together, buyer, group) for group in self.groups.values()])
         _side_by_side(buyer, [partial(self._walk, buyer, reading) for reading in self._available])
+
+    def _read_again(self, buyer: Buyer) -> None:
+        """Read posts once more of which X could not fill a field."""
+        lacking = [reading for reading in self._available if reading.unfilled]
+        _side_by_side(buyer, [partial(buyer.read_again, reading) for reading in lacking])
 
     def _walk(self, buyer: Buyer, reading: Reading) -> None:
         """Read an account to the end of its day or to the limit, and its threads where they are wanted."""

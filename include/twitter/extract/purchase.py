@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Event, RLock
 from typing import Any
 from uuid import uuid4
@@ -104,6 +104,9 @@ class Purchase:
     @property
     def day(self) -> Day:
         return self._run.day
+
+    def now(self) -> datetime:
+        return self._run.now()
 
     @property
     def name(self) -> tuple[str, int]:
