@@ -90,6 +90,7 @@ class Buyer:
             except Busy:  # another run has the lease now
                 raise
             except PipelineError as error:
+                reading.read_again |= {*ids}  # this try of the task asks once
                 log.warning(
                     "%s: X could not fill fields of %d posts, and they are not read again. %s",
                     reading.username,
