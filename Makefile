@@ -3,7 +3,17 @@
 .PHONY: help run up test check test-stackless lint format docs pictures versions audit image deploy secrets connect password upgrade teardown forget \
 	test-deploy test-wide test-hands lock raise clean bench bench-growth
 
+# What people set on the command line. It is data: make does not expand it, and a recipe takes it from the environment
+# ("$$POST", quoted), so no shell parses it. Any other name is refused: a typo, or a variable of this file.
+SETTINGS := ARGS BUCKET CONFIRM DAY DRY FILE GONE HANDLE MOST ON PORT POST PYTHON REPLACE_HOST SET STACK UPGRADE \
+	UV_SYSTEM_CERTS
+$(foreach name,$(SETTINGS),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))\
+	$(eval export $(name))))
+$(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),\
+	$(error $(name) is no setting. There are $(SETTINGS))))
+
 PYTHON ?= python3
+export PYTHON
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -24,7 +34,7 @@ help: ## List the targets
 ##@ Try it
 
 run: $(INSTALLED) $(MINISTACK_INSTALLED) ## Land one day on the local stack: the latest settled one, or DAY=2026-11-18
-	@$(BIN)/python -m local run $(DAY)
+	@$(BIN)/python -m local run $(if $(DAY),-- "$$DAY")
 
 up: $(INSTALLED) $(MINISTACK_INSTALLED) ## Keep the local stack running for the Airflow UI (PORT=8080) until Ctrl-C
 	@$(BIN)/python -m local up
@@ -39,10 +49,10 @@ check: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) $(CONTRACT_INSTALL
 	@$(MAKE) --no-print-directory -j2 lint test-stackless
 
 test: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) $(CONTRACT_INSTALLED) ## Run all tests; ARGS="-k walk" narrows them, ON="2027-01-01 00:40" sets their clock
-	$(if $(ON),.ci/on-date "$(ON)") $(TEST) $(ARGS)
+	$(if $(ON),.ci/on-date "$$ON") $(call pytest,$(TWO_WORKERS))
 
 test-stackless:
-	@$(TEST) --quiet -m "not live and not deploy" $(ARGS)
+	@$(call pytest,$(TWO_WORKERS) --quiet -m 'not live and not deploy')
 
 lint: $(INSTALLED) $(TOOLS_INSTALLED) ## Check style, types, shell, templates, and that no secret is in sight
 	@.ci/lint
@@ -61,7 +71,7 @@ versions: $(VERSIONS:%=.local/py%/.installed) ## Run the tests that need no stac
 	@.ci/versions $(VERSIONS)
 
 test-hands: $(INSTALLED) $(MINISTACK_INSTALLED) ## Do to a running day what people and platforms do: minutes
-	$(BIN)/python -m pytest tests/e2e -m hands $(ARGS)
+	$(call pytest,-m hands,tests/e2e)
 
 bench: $(INSTALLED) $(PEERS:%=.local/bench-%/.installed) ## Hold the pipeline against what people would use instead: minutes
 	$(BIN)/python -m benchmarks.compare
@@ -84,18 +94,18 @@ lock: $(INSTALLED) ## Resolve the lock files anew from requirements.txt and pypr
 
 raise: $(INSTALLED) ## Raise the pins of requirements.txt and all locks to what is newest and fits together
 	@.ci/raise
-	@$(MAKE) --no-print-directory lock UPGRADE=--upgrade
+	@$(MAKE) --no-print-directory lock UPGRADE=yes
 
 ##@ Deploy it
 
 deploy: $(INSTALLED) ## Make the AWS stack STACK=twitter, or change it: SET="BucketName=acme-lake InstanceType=t3.large"
-	@$(DEPLOY) deploy $(SET) $(if $(REPLACE_HOST),--replace-host)
+	@$(DEPLOY) deploy --set="$$SET" $(if $(REPLACE_HOST),--replace-host)
 
 secrets: $(INSTALLED) ## Put the settings in FILE=.env where the host reads them
-	@$(DEPLOY) secrets --file $(or $(FILE),.env)
+	@$(DEPLOY) secrets --file="$${FILE:-.env}"
 
 connect: $(INSTALLED) ## Bring the host's Airflow UI to http://localhost:8080 (PORT=8080) until Ctrl-C
-	@$(DEPLOY) connect --port $(or $(PORT),8080)
+	@$(DEPLOY) connect --port="$${PORT:-8080}"
 
 password: $(INSTALLED) ## Show the UI's password
 	@$(DEPLOY) password
@@ -106,24 +116,27 @@ upgrade: $(INSTALLED) ## Install the committed version of this checkout on the h
 teardown: $(INSTALLED) ## Delete host, role and tables; the bucket and what landed stay
 	@$(DEPLOY) teardown
 
-forget: $(INSTALLED) ## Remove posts for good: POST="1859287304958390272 …", HANDLE=… or GONE=yes; DRY=yes only shows it
-	@$(BIN)/python -m deploy.forget --stack $(or $(STACK),twitter) $(if $(BUCKET),--bucket $(BUCKET)) \
-		--post "$(POST)" --handle "$(HANDLE)" $(if $(GONE),--gone) $(if $(DRY),--dry)
+forget: $(INSTALLED) ## Remove posts for good: POST="1859287304958390272 …", HANDLE=… or GONE=yes; DRY=yes only shows it, CONFIRM=… allows much
+	@$(BIN)/python -m deploy.forget --stack="$${STACK:-twitter}" $(if $(BUCKET),--bucket="$$BUCKET") \
+		--post="$$POST" --handle="$$HANDLE" $(if $(GONE),--gone) $(if $(DRY),--dry) \
+		$(if $(MOST),--most="$$MOST") $(if $(CONFIRM),--confirm="$$CONFIRM")
 
 test-deploy: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Rehearse the deployment without AWS: role, policies, host, image
-	$(BIN)/python -m pytest tests/deploy -m "" $(ARGS)
+	$(call pytest,-m '',tests/deploy)
 
 test-wide: $(INSTALLED) $(MINISTACK_INSTALLED) .local/wide/.installed ## Land a month over two Celery workers, one of which is lost: minutes
-	$(BIN)/python -m pytest tests/wide -m "" $(ARGS)
+	$(call pytest,-m '',tests/wide)
 
 image: ## Build the image of the Dockerfile with what is at hand, and list the DAG inside it
 	@local/image/image.sh build
 	@local/image/image.sh list
 
 # In the order of tests/conftest.py: the stacks first.
-TEST = $(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
-DEPLOY = $(BIN)/python -m deploy --stack $(or $(STACK),twitter)
-COMPILE = $(BIN)/uv pip compile $(UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes \
+TWO_WORKERS = --numprocesses 2 --no-loadscope-reorder
+# pytest itself splits ARGS into words, as a shell would; they come last, so they win.
+pytest = env PYTEST_ADDOPTS="$(1) $$ARGS" $(BIN)/python -m pytest $(2)
+DEPLOY = $(BIN)/python -m deploy --stack="$${STACK:-twitter}"
+COMPILE = $(BIN)/uv pip compile $(if $(UPGRADE),--upgrade) --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock'
 # What a group adds to requirements.lock. What stands there for some machines only is named again, if it is needed.
 ADD = $(COMPILE) -c requirements.lock $$(sed -n 's/^\([^ ]*\)==[^ ;]* \\$$/--no-emit-package \1/p' requirements.lock)
@@ -131,10 +144,10 @@ SYNC = $(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode
 INSTALL_UV = $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 $(INSTALLED): requirements.lock local/dev.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 …"; exit 1; }
+	@"$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; $$PYTHON is $$("$$PYTHON" --version 2>&1). Name another: make PYTHON=python3.12 …"; exit 1; }
 	@echo "Installing the locked packages into $(VENV) (once)"
-	@$(PYTHON) -m venv $(VENV)
+	@"$$PYTHON" -m venv $(VENV)
 	@$(INSTALL_UV) || { echo "Once more, with the system's certificates"; PIP_CERT=$(SYSTEM_CERTS) $(INSTALL_UV); }
 	@$(SYNC) --python $(BIN)/python $^
 	@touch $@

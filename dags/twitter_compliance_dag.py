@@ -13,7 +13,7 @@ table of every landed day. To know it sooner, Trigger.
 - `mark` writes for each day which of its posts are gone, and why: `twitter_compliance/dt=D/gone.json`. **Days**, in the
   menu, shows them.
 
-Nothing is deleted by it: `make forget GONE=yes` does that, with all that was seen gone.
+Nothing is deleted by it: `make forget GONE=yes` does that, with what X called gone on two days.
 
 **It is red.** Open the red square, then *Logs*: the last line says what happened and what to do.
 

@@ -1,13 +1,14 @@
 """Forget posts, or a whole account: in every object that holds them, and in every version that S3 keeps.
 
-It is the bucket's owner who runs it: the pipeline's role may delete nothing. First it shows what it would do,
-then it asks. It can be stopped at any moment: run again, it goes on, with what was begun before it too.
+It is the bucket's owner who runs it: the pipeline's role may delete nothing. But that role can write what is
+read here, so nothing is removed on its word alone: see deploy/evidence.py and deploy/shares.py. First the
+command shows what it would do, account by account, then it asks. It can be stopped at any moment: run again,
+it goes on, with what was begun before it too.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import re
 import sys
@@ -23,7 +24,9 @@ import msgspec
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from deploy import evidence
 from deploy.__main__ import CannotDo, Stack
+from deploy.shares import Shares, Table, table_of
 from deploy.traces import (
     ANSWER,
     CSV,
@@ -37,7 +40,7 @@ from deploy.traces import (
     traces,
     without,
 )
-from include.twitter.day import ACCOUNTS, COMPLIANCE, FORGOTTEN, Day
+from include.twitter.day import ACCOUNTS, FORGOTTEN, Day
 from include.twitter.forgotten import Tombstones
 from include.twitter.records import (
     Checked,
@@ -62,9 +65,8 @@ MANIFEST = re.compile(r"twitter_raw/dt=[^/]+/buy=\d+/manifest\.json")
 POST = re.compile(r"(?:https://\S+/status/)?(\d{1,19})")
 READING = re.compile(r"twitter_engagement(?:_parquet)?/(dt=[^/]+/age=(\d+)/)")
 """Where a later reading of a day's posts is."""
-SEEN_GONE = {"gone", "protected", "suspended"}
-"""States of a post, as such a reading tells them, or X's batch compliance."""
-CHECKED = re.compile(rf"{COMPLIANCE}dt=[^/]+/gone\.json")
+MOST = 10
+"""Percent of a day's or an account's posts that one confirmation is enough for."""
 SIDE_BY_SIDE = 16
 AT_ONCE = 1_000
 """So many versions S3 deletes at once."""
@@ -79,6 +81,8 @@ class Version(NamedTuple):
     id: str
     is_latest: bool
     is_mark: bool
+    stored_at: datetime
+    """As S3 has it: no writer can choose it."""
 
 
 class Object(NamedTuple):
@@ -97,7 +101,13 @@ class Bucket:
         """All below a prefix, the newest of a key first."""
         pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=prefix)
         return [
-            Version(item["Key"], item["VersionId"], item["IsLatest"], kind == "DeleteMarkers")
+            Version(
+                item["Key"],
+                item["VersionId"],
+                item["IsLatest"],
+                kind == "DeleteMarkers",
+                item["LastModified"],
+            )
             for page in pages
             for kind in ("Versions", "DeleteMarkers")
             for item in page.get(kind, ())
@@ -139,6 +149,8 @@ class Search:
 
     versions: list[Version]
     traces: dict[Version, list[Trace]] = field(default_factory=dict)
+    tables: list[Table] = field(default_factory=list)
+    """Every version of every day's table."""
 
     @property
     def ids(self) -> set[str]:
@@ -205,14 +217,23 @@ class Forgetter:
         search = Search(every)
         kept = [version for version in every if not version.is_mark and version.key.endswith(KINDS)]
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            for version, found in zip(kept, pool.map(self._traces, kept), strict=True):
+            for version, (found, table) in zip(kept, pool.map(self._look_at, kept), strict=True):
                 if found:
                     search.traces[version] = found
+                if table:
+                    search.tables.append(table)
         return search
 
-    def _traces(self, version: Version) -> list[Trace]:
+    def _look_at(self, version: Version) -> tuple[list[Trace], Table | None]:
         found = self.bucket.read(version.key, version.id)
-        return traces(version.key, found.data, self.tombstones) if found else []
+        if not found:
+            return [], None
+        traced = traces(version.key, found.data, self.tombstones)
+        return traced, table_of(version.key, found.data, self._not_begun(traced))
+
+    def _not_begun(self, traced: Iterable[Trace]) -> set[str]:
+        """The posts of which no act before this one says that they go: those were confirmed."""
+        return {trace.ids[0] for trace in traced if trace.is_post} - self._before.posts.keys()
 
     def tell(self, found: Search) -> None:
         """Show what would be done."""
@@ -226,8 +247,25 @@ class Forgetter:
         objects = Counter(map(_place, touched))
         for place, number in sorted(objects.items()):
             self._say(f"  {place:22} {number:6} objects, {versions[place]:6} versions")
+        shares = Shares(found.tables)
+        if shares.posts:
+            self._say("By account and day, of all that has landed:")
+        for line in shares.lines():
+            self._say(line)
         if nowhere := sorted(self._new_posts() - found.posts):
             self._say(f"Nowhere in the bucket, and kept from landing: {', '.join(nowhere)}")
+
+    def number_of_new(self, found: Search) -> int:
+        """How many posts would go that no act before this one names."""
+        return len(self._not_begun(trace for traced in found.traces.values() for trace in traced))
+
+    def above(self, found: Search, most: int) -> list[str]:
+        """Why one confirmation is not enough, in lines; none where it is."""
+        landed = {post for table in found.tables for post in table.going}
+        traced = (trace for of_version in found.traces.values() for trace in of_version)
+        others = self._not_begun(trace for trace in traced if not landed & {*trace.ids})
+        why = Shares(found.tables).above(most)
+        return why + ([f"posts that no version of a day's table holds: {len(others)}"] if others else [])
 
     def _new_posts(self) -> set[str]:
         asked = [act for act in self.tombstones.acts[len(self._before.acts) :] if not act.account]
@@ -399,51 +437,51 @@ def account_named(bucket: Bucket, text: str) -> str | None:
     )
 
 
-class Said(NamedTuple):
-    """What X said of a post, and when."""
-
-    at: datetime
-    state: str
-
-
-def posts_gone(bucket: Bucket) -> set[str]:
-    """The posts that X said last were gone, read again by id or checked by a job: some come back."""
-    said = _read_again(bucket)
-    for key in {each.key for each in bucket.versions(COMPLIANCE) if CHECKED.fullmatch(each.key)}:
-        if found := bucket.read(key):
-            _take(said[_day(key)], decoded(found.data, Checked))
-    return {id_ for of_day in said.values() for id_, each in of_day.items() if each.state in SEEN_GONE}
+def posts_gone(bucket: Bucket, say: Callable[[str], None] = print) -> set[str]:
+    """The posts that X's stored responses prove gone; what does not count is said."""
+    found = evidence.read(bucket)
+    for line in found.ignored:
+        say(f"Ignored: {line}")
+    if found.waiting:
+        say(
+            f"{len(found.waiting)} posts were found gone on one UTC day alone, and stay: it takes a response "
+            "of another day. Trigger `twitter_compliance` tomorrow, or name them: POST=…"
+        )
+    return found.gone
 
 
-def _read_again(bucket: Bucket) -> dict[str, dict[str, Said]]:
-    """Of each post its engagement's latest reading, by day."""
-    keys = {version.key for version in bucket.versions("twitter_engagement/") if version.key.endswith(CSV)}
-    said: dict[str, dict[str, Said]] = defaultdict(dict)
-    for _, key in sorted((int(read[2]), key) for key in keys if (read := READING.match(key))):
-        found = bucket.read(key)
-        for row in csv.DictReader(found.data.decode().split("\n")) if found else ():
-            at = datetime.fromisoformat(row["captured_at"])
-            said[_day(key)][row["tweet_id"]] = Said(at, row["state"])
-    return said
+def run(
+    bucket: Bucket,
+    asked: Asked,
+    *,
+    confirm: Callable[[], bool] | None,
+    at: datetime,
+    most: int = MOST,
+    confirm_number: Callable[[int], bool] = lambda _: False,
+) -> None:
+    """Show, ask, do, and search again; without `confirm` it is shown alone.
 
-
-def _take(said: dict[str, Said], checked: Checked) -> None:
-    """Bring what was said of a day's posts to what X's check of them says, where that came later."""
-    gone = {post.tweet_id: post.state for post in checked.gone}
-    for id_ in said.keys() | gone:
-        if id_ not in said or said[id_].at < checked.asked_at:
-            said[id_] = Said(checked.asked_at, gone.get(id_, "there"))
-
-
-def run(bucket: Bucket, asked: Asked, *, confirm: Callable[[], bool] | None, at: datetime) -> None:
-    """Show, ask, do, and search again; without `confirm` it is shown alone."""
+    Where more than `most` percent of a day's or an account's posts would go, `confirm_number` is asked too,
+    with the number of all posts that would.
+    """
     forgetter = Forgetter(bucket)
     found = forgetter.look(asked, at)
     forgetter.tell(found)
+    number = forgetter.number_of_new(found)
+    above = forgetter.above(found, most)
+    if above:
+        _show(f"This is more than {most} % of a day's or an account's posts, and takes CONFIRM={number}:")
+        for line in above:
+            _show(f"  {line}")
     if confirm is None:
         return
     if not confirm():
         raise CannotDo("nothing was changed.")
+    if above and not confirm_number(number):
+        raise CannotDo(
+            f"nothing was changed: {number} posts would go, more than {most} % of a day's or an account's. "
+            f"Look at the days and accounts above. If all of it shall go, add CONFIRM={number}."
+        )
     forgetter.forget(found, at)
     forgetter.prove()
 
@@ -457,7 +495,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--bucket", help="the bucket, where no stack has made it")
     parser.add_argument("--post", default="", help="ids of posts, or their links")
     parser.add_argument("--handle", default="", help="an account, or its id")
-    parser.add_argument("--gone", action="store_true", help="all posts that were seen gone")
+    parser.add_argument(
+        "--gone", action="store_true", help="all posts that X's responses of two days call gone"
+    )
+    parser.add_argument(
+        "--most",
+        default=MOST,
+        type=_percent,
+        metavar="PERCENT",
+        help="of a day or an account without --confirm",
+    )
+    parser.add_argument(
+        "--confirm", type=int, metavar="POSTS", help="how many posts shall go, where it is more"
+    )
     parser.add_argument("--dry", action="store_true", help="show it, and do nothing")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     return parser
@@ -468,9 +518,29 @@ def _show(text: object, file: TextIO | None = None) -> None:
     print(safe_text(text, LONGEST_MESSAGE), file=file)
 
 
+def _percent(text: str) -> int:
+    if not (text.isdecimal() and int(text) <= 100):
+        raise argparse.ArgumentTypeError(f"{text!r} is no percentage from 0 to 100, like 10")
+    return int(text)
+
+
 def _confirmed(name: str) -> bool:
     print("This cannot be undone.")
-    return input(f"Type {name} to forget it: ").strip() == name
+    return _typed(f"Type {name} to forget it: ") == name
+
+
+def _confirmed_number(number: int, given: int | None) -> bool:
+    if given is not None:
+        return given == number
+    return _typed(f"Type {number} to forget that many posts: ") == str(number)
+
+
+def _typed(question: str) -> str:
+    """What a person answers; nothing where there is nobody."""
+    try:
+        return input(question).strip()
+    except EOFError:
+        return ""
 
 
 def main() -> int:
@@ -481,7 +551,14 @@ def main() -> int:
         gone = posts_gone(bucket) if given.gone else ()
         asked = Asked(posts_named(given.post), account_named(bucket, given.handle), gone)
         confirm = None if given.dry else lambda: given.yes or _confirmed(name)
-        run(bucket, asked, confirm=confirm, at=datetime.now(UTC).replace(microsecond=0))
+        run(
+            bucket,
+            asked,
+            confirm=confirm,
+            at=datetime.now(UTC).replace(microsecond=0),
+            most=given.most,
+            confirm_number=lambda number: _confirmed_number(number, given.confirm),
+        )
     except (CannotDo, NotReadable) as error:
         _show(error, sys.stderr)
         return 1

@@ -2,7 +2,8 @@
 
 The README's tables and prices; the columns in docs/read.md; the views' SQL in docs/athena.md;
 deploy/schema.json; parts of deploy/template.yaml; the records in docs/records.md and deploy/records.json;
-docs/datacontract.yaml; deploy/variables.json, for `airflow variables import`; the settings in the manual of dags/twitter_dag.py.
+docs/datacontract.yaml; deploy/variables.json, for `airflow variables import`; the settings in the manual of
+dags/twitter_dag.py.
 """
 
 from __future__ import annotations

@@ -29,6 +29,8 @@ MINISTACK = PROJECT / ".local" / "ministack" / "bin" / "ministack"
 TEMPLATE = PROJECT / "deploy" / "template.yaml"
 BUCKET = "twitter-local"
 ROLE = "twitter-local"
+SETTINGS_PATH = "/twitter/twitter"
+"""As `make deploy` names it for the stack `twitter`."""
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 
@@ -122,7 +124,12 @@ def _apply_bucket(s3: Any, wanted: dict[str, Any]) -> None:
         Bucket=BUCKET,
         ServerSideEncryptionConfiguration={
             "Rules": [
-                {"ApplyServerSideEncryptionByDefault": r["ServerSideEncryptionByDefault"]} for r in rules
+                {
+                    "ApplyServerSideEncryptionByDefault": {
+                        "SSEAlgorithm": r["ServerSideEncryptionByDefault"]["SSEAlgorithm"]
+                    }
+                }
+                for r in rules
             ]
         },
     )
@@ -146,10 +153,11 @@ def read_template(parameters: dict[str, str]) -> dict[str, dict[str, Any]]:
     template = yaml.load(TEMPLATE.read_text(), Loader=Intrinsics)  # noqa: S506 - a safe loader
     refs: dict[str, Any] = {
         name: str(spec.get("Default", "")) for name, spec in template["Parameters"].items()
-    } | parameters
+    } | {"SettingsPath": SETTINGS_PATH, **parameters}
     refs |= {
         "AWS::Partition": "aws", "AWS::Region": REGION, "AWS::AccountId": ACCOUNT,
         "AWS::NoValue": None, "Bucket": BUCKET, "Bucket.Arn": f"arn:aws:s3:::{BUCKET}",
+        "AWS::StackName": "local", "Role.Arn": f"arn:aws:iam::{ACCOUNT}:role/{ROLE}",
     }  # fmt: skip
 
     def work_out(node: Any) -> Any:

@@ -1,7 +1,6 @@
 """`python -m local up` and `python -m local run [DAY]`: the pipeline on this machine."""
 
 import argparse
-import csv
 import io
 import json
 import os
@@ -13,18 +12,18 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-import httpx
 from botocore.exceptions import ClientError
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from include.twitter.csv_rows import csv_rows
 from include.twitter.day import Day
 from include.twitter.errors import BadDay
 from include.twitter.safe_text import safe_text
 from local import aws
-from local.airflow import DAG, AirflowRefused, Stage
+from local.airflow import DAG, AirflowRefused, AirflowUnreachable, Stage
 from local.environment import past_proxies
 from local.progress import Progress
 from local.running import LocalStackError, Neighbour, Running
@@ -48,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ |= past_proxies(os.environ)  # boto3 in this process
     try:
         return given.command(given)
-    except (LocalStackError, AirflowRefused, BadDay) as error:
+    except (LocalStackError, AirflowRefused, AirflowUnreachable, BadDay) as error:
         _say(str(error), "red")
         return 1
     except KeyboardInterrupt:
@@ -160,7 +159,7 @@ def follow(stack: Running, run_id: str, progress: Progress, deadline: float) -> 
     with progress:
         while state not in ENDED and time.monotonic() < deadline:
             stack.check()
-            with suppress(httpx.TransportError):  # the machine is busy: what has died fails the check
+            with suppress(AirflowUnreachable):  # the machine is busy: what has died fails the check
                 now, stages = stack.airflow.run_state(run_id), stack.airflow.stages(run_id)
                 stages.sort(key=lambda one: STAGES.index(one.name) if one.name in STAGES else len(STAGES))
                 progress.show(stages)
@@ -224,7 +223,7 @@ def _size(s3: Any, bucket: str, key: str) -> int | None:
 
 def _sample(text: str) -> Table:
     """The first row of each of a few accounts."""
-    rows = list(csv.DictReader(io.StringIO(text)))
+    rows = list(csv_rows(io.StringIO(text)))
     firsts = list({row["username"]: row for row in reversed(rows)}.values())[::-1][:SAMPLE_ROWS]
     table = Table(caption=f"{len(firsts)} of {len(rows)} rows", caption_justify="left")
     for column in SAMPLE_COLUMNS:

@@ -10,17 +10,27 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "include" / "twitter"
 
-GROUND = {"answer", "day", "errors", "forgotten", "pricing", "records", "safe_text", "usage"}
+GROUND = {"answer", "csv_rows", "day", "errors", "forgotten", "pricing", "records", "safe_text", "usage"}
 EDGES = {
-    "alert", "days", "http_limits", "lake", "priority", "retry", "roster", "run", "settings", "timetable",
+    "alert",
+    "days",
+    "http_limits",
+    "lake",
+    "lease",
+    "priority",
+    "retry",
+    "roster",
+    "run",
+    "settings",
+    "timetable",
     "watch",
-}  # fmt: skip
+}
 BOXES = {"extract", "transform", "load"}
 ABOVE = {
     "plan": {"extract"},
     "page": {"extract"},
     "meter": {"extract"},
-    "engagement": {"extract", "transform"},
+    "engagement": {"extract", "transform", "load"},
     "compliance": {"extract"},
 }
 """What stands above the boxes, and those that it knows."""

@@ -126,6 +126,11 @@ class Day:
         """Prefix of the run's candidates for publishing."""
         return f"staging/twitter/dt={self}/run={run}/"
 
+    @property
+    def lease(self) -> str:
+        """Who publishes the day now."""
+        return f"staging/twitter/dt={self}/lease.json"
+
 
 READ_AT = timedelta(hours=22, minutes=30)
 """When the posts of a day are read again: late on the day on which most were bought, so that it is free."""
@@ -178,6 +183,11 @@ class Revisit:
     def staging(self, run: str) -> str:
         """Prefix of the run's candidates for publishing."""
         return f"staging/{ENGAGEMENT}{self._at}run={run}/"
+
+    @property
+    def lease(self) -> str:
+        """Who publishes it now."""
+        return f"staging/{ENGAGEMENT}{self._at}lease.json"
 
 
 def plan_key(id_: str) -> str:

@@ -76,11 +76,17 @@ def _renewed(lake: Lake, month: str, index: DaysIndex) -> DaysIndex:
 
 
 def _index(data: bytes | None) -> DaysIndex:
-    """An index; an empty one where there is none that this version can read."""
+    """An index; an empty one where there is none that this version can read, without lines that lack ids."""
     try:
-        return decoded(data, DaysIndex) if data else DaysIndex()
+        index = decoded(data, DaysIndex) if data else DaysIndex()
     except msgspec.DecodeError:
         return DaysIndex()
+    return DaysIndex(days={day: line for day, line in index.days.items() if _has_ids(line)})
+
+
+def _has_ids(line: DayLine) -> bool:
+    """Whether it was written by a version that kept the accounts' ids."""
+    return all(account.id for account in line.accounts if account.has_posts)
 
 
 def _read(
@@ -111,7 +117,7 @@ def _line(found: Object) -> DayLine:
         cost_usd=receipt.cost_usd,
         published=receipt.totals.published,
         rejected=receipt.totals.rejected,
-        accounts=[AccountLine(a.username, a.outcome, a.proof, a.published) for a in receipt.accounts],
+        accounts=[AccountLine(a.username, a.outcome, a.proof, a.published, a.id) for a in receipt.accounts],
         ledger={},
     )
 

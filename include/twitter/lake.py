@@ -149,6 +149,10 @@ class Lake:
             listed = self._hook.iter_file_metadata(prefix, self.bucket)
             return {item["Key"]: item["ETag"] for item in listed}
 
+    def tag(self, key: str) -> str | None:
+        """The tag of one object; None where there is no such object."""
+        return self.tags(key).get(key)
+
     def read(self, key: str) -> bytes | None:
         """An object's bytes; None where there is no such object."""
         found = self.look(key)
@@ -226,23 +230,34 @@ class Lake:
         with file.open("rb") as opened:
             return self._put(key, opened)
 
-    def copy(self, source: str, target: str, tag: str) -> None:
-        """Copy the object with this tag inside the bucket, on the server: the target changes whole."""
+    def copy(self, source: str, target: str, tag: str, over: str | None) -> str:
+        """Copy the object with this tag inside the bucket, on the server; returns the tag of the target.
+
+        The target changes whole, and takes the place of the one with the tag `over`, None for none at all:
+        Busy where another writer came first. A store that knows no condition for the target of a copy copies.
+        """
+        condition = {"IfMatch": over} if over else {"IfNoneMatch": "*"}
         with self._explained(f"{source} → {target}"):
             try:
-                retried(_is_conflict)(
+                return retried(_is_conflict)(
                     self._hook.get_conn().copy_object,
                     Bucket=self.bucket,
                     Key=target,
                     CopySource={"Bucket": self.bucket, "Key": source},
                     CopySourceIfMatch=tag,
-                )
+                    **condition,
+                )["CopyObjectResult"]["ETag"]
             except ClientError as error:
-                if error.response["Error"]["Code"] not in TAKEN:
+                if error.response["Error"]["Code"] not in TAKEN | CONFLICTS | {"NoSuchKey"}:
                     raise
-                raise NothingStaged(
-                    f"{self.url(source)} is not what its receipt says: it was overwritten. Clear `transform`."
-                ) from error
+                if self.tag(source) != tag:
+                    raise NothingStaged(
+                        f"{self.url(source)} is not what its receipt says: it was overwritten or is gone. "
+                        "Clear `transform`."
+                    ) from error
+                if self.tag(target) == tag:  # our own: S3 had copied it, and its answer was lost
+                    return tag
+                raise Busy(f"{self.url(target)} was written by somebody else meanwhile.") from error
 
     def _put(self, key: str, body: bytes | IO[bytes], **condition: Any) -> str:
         with self._explained(key):

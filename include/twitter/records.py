@@ -21,12 +21,14 @@ Outcome = Literal["complete", "limit", "unavailable"]
 """`complete`: read to the end of the day. `limit`: the latest N that were wanted are there. `unavailable`: X
 shows nothing of it, or no longer."""
 Proof = Literal["matched", "short", "surplus", "limited", "unchecked"]
-"""X's own count held against the own posts that arrived. `matched`: it, or that of its group, is equal.
+"""X's own count held against the own posts that arrived. `matched`: it is equal; or that of a group is, in
+each hour, and `proof_reason` says of how many accounts: there a surplus can hide a shortage of the same hour.
 `short`: X counts more. `surplus`: X counts less. `limited`: not counted, since only the latest N were wanted.
 `unchecked`: there is no count."""
-PostState = Literal["there", "gone", "protected", "suspended", "withheld", "edited"]
+PostState = Literal["there", "gone", "protected", "suspended", "withheld", "edited", "unanswered"]
 """`there`: X gives it. `edited`: X gives it, and there is a later version. `withheld`: X does not show it
-everywhere. `gone`: deleted, or X gives no other reason. `protected`, `suspended`: its account is."""
+everywhere. `gone`: X says that it does not exist. `protected`, `suspended`: its account is. `unanswered`: X
+neither gives it nor says why, so nobody knows."""
 Why = Literal["asked", "account", "gone"]
 """Why it was forgotten. `asked`: somebody named the post. `account`: its whole account was. `gone`: X did not
 show it any more."""
@@ -82,18 +84,21 @@ class Asked(Struct, frozen=True):
         """The lowest limit of these accounts; 0 where none has one."""
         return min(filter(None, map(self.limit_of, handles)), default=0)
 
-    def is_met_by(self, line: AccountRead | None) -> bool:
-        """Whether nothing is missing of an account. What decides whether a page is asked for."""
+    def is_met_by(self, line: AccountRead | None, handle: str = "") -> bool:
+        """Whether nothing is missing of an account, by its `handle` of today, else by the one of its line.
+
+        What decides whether a page is asked for.
+        """
         if line is None or line.outcome == "unavailable" or (self.threads and not line.threads):
             return False
-        return line.outcome == "complete" or 0 < self.limit_of(line.username) <= line.limit
+        return line.outcome == "complete" or 0 < self.limit_of(handle or line.username) <= line.limit
 
 
 class AccountRead(Struct, kw_only=True):
     """How far the reading of one account's day came."""
 
     username: str
-    """The handle, as `twitter_handles` wrote it."""
+    """The handle under which the account's day was first bought, as `twitter_handles` wrote it then."""
     id: str | None
     """The account's at X; null where X has never told it."""
     outcome: Outcome
@@ -101,7 +106,8 @@ class AccountRead(Struct, kw_only=True):
     """Why it is unavailable, in X's words where X has any; or why its walk was ended before X said so."""
     proof: Proof
     proof_reason: str | None = None
-    """Why it is `unchecked`, `short` or `surplus`, in X's words where X has any."""
+    """Why it is `unchecked`, `short` or `surplus`, in X's words where X has any. Of `matched`: how many
+    accounts were counted together; null where it was counted alone."""
     counted: int | None
     """X's own count, where it was asked for alone."""
     posts: int
@@ -112,6 +118,11 @@ class AccountRead(Struct, kw_only=True):
     """Whether its replies to itself were read too: the later posts of threads."""
     pages: list[str]
     """Keys of the raw answers, in the order in which they came."""
+
+    @property
+    def has_posts(self) -> bool:
+        """Whether posts of it may be there: else it only says why there are none."""
+        return self.posts > 0 or self.outcome != "unavailable"
 
 
 class Writer(Struct, frozen=True):
@@ -263,7 +274,7 @@ class EngagementReceipt(Struct, kw_only=True):
     states: dict[str, int]
     """How many posts are in which state."""
     lost: list[LostPost]
-    """Each post that is not there as it was, but for edited ones."""
+    """Each post that is not there as it was, but for edited ones and those that are `unanswered`."""
     objects: dict[str, PublishedObject]
     """The files by name: `csv` and `parquet`."""
 
@@ -397,7 +408,7 @@ class AccountReceipt(Struct, kw_only=True):
     forgotten."""
 
     username: str
-    """The handle, as it stands in the table."""
+    """The handle, as it stands in the table: the one under which the account's day was first bought."""
     id: str | None
     """The account's at X; null where X has never told it."""
     outcome: Outcome
@@ -405,7 +416,8 @@ class AccountReceipt(Struct, kw_only=True):
     """Why it is unavailable, in X's words where X has any; or why its walk was ended before X said so."""
     proof: Proof
     proof_reason: str | None = None
-    """Why it is `unchecked`, `short` or `surplus`, in X's words where X has any."""
+    """Why it is `unchecked`, `short` or `surplus`, in X's words where X has any. Of `matched`: how many
+    accounts were counted together; null where it was counted alone."""
     counted: int | None
     """X's own count, where it was asked for alone."""
     fetched: int
@@ -427,14 +439,19 @@ class AccountReceipt(Struct, kw_only=True):
     rejected_by_reason: dict[str, int]
     """How many posts broke the contract in which way."""
     alarms: list[str]
-    """Posts whose text is not the author's whole one."""
+    """Posts whose text is not the author's whole one, or that lack a field which X could not fill."""
     oddities: dict[str, int] = field(default_factory=dict)
-    """What was left out of posts since it was not as it has to be, and how often."""
+    """What was left out of posts since it was not as it has to be, or by X, and how often."""
     drift: dict[str, int]
     """Fields that X sent and the pipeline does not know, and in how many posts."""
     first_created_at: str | None
     """When its first row was posted."""
     last_created_at: str | None
+
+    @property
+    def has_posts(self) -> bool:
+        """Whether posts of it may be there: else it only says why there are none."""
+        return self.fetched > 0 or self.outcome != "unavailable"
 
 
 class Totals(Struct, kw_only=True):
@@ -455,9 +472,9 @@ class Totals(Struct, kw_only=True):
     proof: dict[str, int]
     """How many accounts have which proof."""
     alarms: int
-    """Posts whose text is not the author's whole one."""
+    """Posts whose text is not the author's whole one, or that lack a field which X could not fill."""
     oddities: list[str] = field(default_factory=list)
-    """What was left out of posts since it was not as it has to be."""
+    """What was left out of posts since it was not as it has to be, or by X."""
     drift: list[str]
     """Names of the fields that X sent and the pipeline does not know."""
 
@@ -474,13 +491,24 @@ class PublishedObject(Struct, frozen=True):
 
 
 class Decrease(Struct, frozen=True):
-    """An account of which fewer rows are published than had landed before."""
+    """An account of which landed rows are not published any more, though they were not forgotten."""
 
     username: str
+    """The handle that it had in the rows before."""
     landed: int
-    """Rows before."""
+    """Rows before, without those that were forgotten since."""
     published: int
     """Rows now."""
+    id: str | None = None
+    """The account's at X; null where X has never told it."""
+    lost: tuple[str, ...] = ()
+    """Ids of the rows that are gone, also as a later version of the post. Empty where the landed table could
+    not be read: then numbers of rows were compared."""
+
+    @property
+    def kept(self) -> int:
+        """How many of the rows before are still there."""
+        return self.landed - len(self.lost) if self.lost else self.published
 
 
 class Receipt(Struct, kw_only=True):
@@ -517,6 +545,11 @@ class Receipt(Struct, kw_only=True):
         """The accounts that were asked for and could not be read."""
         return [account for account in self.accounts if account.outcome == "unavailable"]
 
+    @property
+    def all_rejected(self) -> list[AccountReceipt]:
+        """The accounts that land no row since the contract refused the posts that X returned of them."""
+        return [a for a in self.accounts if a.outcome != "unavailable" and a.rejected and not a.published]
+
 
 class AccountLine(Struct, frozen=True, gc=False):  # a year has tens of thousands, and none holds another
     """What an index tells of one account of a day."""
@@ -526,6 +559,13 @@ class AccountLine(Struct, frozen=True, gc=False):  # a year has tens of thousand
     proof: Proof
     published: int
     """Rows of the table."""
+    id: str | None = None
+    """The account's at X; null where X has never told it."""
+
+    @property
+    def has_posts(self) -> bool:
+        """Whether posts of it may be there: else it only says why there are none."""
+        return self.published > 0 or self.outcome != "unavailable"
 
 
 class DayLine(Struct, kw_only=True):

@@ -12,13 +12,17 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
 
 from include.twitter import settings
+from include.twitter.day import ACCOUNTS
 from include.twitter.errors import BadAccounts, BadSetting
 from include.twitter.lake import Lake
-from include.twitter.records import Asked
+from include.twitter.records import Asked, KnownAccount
 
 COLUMNS = ("handle", "group", "limit", "own")
 EXAMPLE = "the first line handle,group,limit,own and then acme_press,press,50,yes"
@@ -100,6 +104,85 @@ class Roster:
             said = f"it and the file of accounts name {both}, and an access token is one account's"
             raise BadSetting(f"Variable {settings.OWN_HANDLE.name}", said, settings.OWN_HANDLE.example)
         return next(iter(named), "")
+
+
+class _Line(Protocol):
+    """What a day has of an account: in its manifest, in its receipt or in an index."""
+
+    @property
+    def username(self) -> str: ...
+    @property
+    def id(self) -> str | None: ...
+    @property
+    def has_posts(self) -> bool: ...
+
+
+Line = TypeVar("Line", bound=_Line)
+
+
+@dataclass
+class Identities:
+    """Which account each handle is, as far as look-ups have said."""
+
+    ids: dict[str, str]
+    """Remembered, by lower-case handle: also those that were seen long ago."""
+    accepted: Collection[tuple[str, str]] = ()
+    """Handles in lower case that may be another account than before, with its id."""
+
+    @classmethod
+    def read(cls, lake: Lake, accepted: Collection[tuple[str, str]] = ()) -> Identities:
+        return cls(
+            {name: known.id for name, known in known_accounts(lake.read(ACCOUNTS)).items()}, {*accepted}
+        )
+
+    def confirm(self, handle: str, id_: str) -> None:
+        """A look-up has found that the handle is this account, and it may be read."""
+        self.ids[handle.lower()] = id_
+        self.accepted = {*self.accepted, (handle.lower(), id_)}
+
+    def unsure(self, handles: Iterable[str], lines: Iterable[Line]) -> list[str]:
+        """Handles that nobody has looked up, and that may be an account of the day under another handle."""
+        of_day, handles = [*lines], [*handles]
+        found = self.find(of_day)
+        matched = [line for handle in handles if (line := found.of(handle))]
+        if all(any(line is other for other in matched) for line in of_day if line.has_posts):
+            return []
+        return [handle for handle in handles if handle.lower() not in self.ids and found.of(handle) is None]
+
+    def find(self, lines: Iterable[Line]) -> Lines[Line]:
+        return Lines([*lines], self)
+
+
+class Lines(Generic[Line]):
+    """The lines of one day, found by today's handle: an account is its id, whatever its handle was then."""
+
+    def __init__(self, lines: list[Line], identities: Identities) -> None:
+        self._identities = identities
+        with_posts = [line for line in lines if line.has_posts]
+        self._by_id = {line.id: line for line in reversed(with_posts) if line.id}
+        self._by_handle = {line.username.lower(): line for line in lines if not line.has_posts}
+        self._by_handle |= {line.username.lower(): line for line in reversed(with_posts)}
+
+    def of(self, handle: str) -> Line | None:
+        """What the day has of the account; None where it has nothing.
+
+        A handle that became another account means the account that it was on that day, until the other one
+        is accepted.
+        """
+        name = handle.lower()
+        id_, named = self._identities.ids.get(name), self._by_handle.get(name)
+        of_id = self._by_id.get(id_) if id_ else None
+        is_accepted = (name, id_) in self._identities.accepted
+        if named is None or (of_id and is_accepted):
+            return of_id
+        if named.has_posts and id_ and named.id not in (None, id_):
+            return of_id or (None if is_accepted else named)
+        return named
+
+
+def known_accounts(data: bytes | None) -> Mapping[str, KnownAccount]:
+    """The accounts that look-ups have found, by lower-case handle, as they are kept in the bucket."""
+    return msgspec.json.decode(data, type=dict[str, KnownAccount]) if data else {}
 
 
 def read(here: Lake) -> Roster:

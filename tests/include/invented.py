@@ -119,15 +119,14 @@ SUSPENDED = about("42", "Forbidden", "User has been suspended: [42].")
 class MemoryLake:
     """Whole objects by key, on the conditions of `lake.Lake`: tests/stages/test_lake.py holds it to them."""
 
-    keys, read, answers, change = Lake.keys, Lake.read, Lake.answers, Lake.change
+    keys, tag, read, answers, change = Lake.keys, Lake.tag, Lake.read, Lake.answers, Lake.change
+    required, url = Lake.required, Lake.url
+    bucket = "acme-twitter-lake"
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.written: list[str] = []
         self._door = RLock()
-
-    def url(self, key: str) -> str:
-        return f"s3://acme-twitter-lake/{key}"
 
     def tags(self, prefix: str) -> dict[str, str]:
         return {key: self.look(key).tag for key in list(self.objects) if key.startswith(prefix)}
@@ -155,11 +154,14 @@ class MemoryLake:
         self.write(key, file.read_bytes())
         return self.look(key).tag
 
-    def copy(self, source: str, target: str, tag: str) -> None:
-        found = self.look(source)
+    def copy(self, source: str, target: str, tag: str, over: str | None) -> str:
+        found, there = self.look(source), self.tag(target)
         if not found or found.tag != tag:
             raise NothingStaged(f"{self.url(source)} is not what its receipt says.")
+        if there not in (over, tag):
+            raise Busy(f"{self.url(target)} was written by somebody else meanwhile.")
         self.write(target, found.data)
+        return tag
 
 
 class OvertakenLake(MemoryLake):
@@ -205,6 +207,7 @@ def a_receipt(*accounts: AccountReceipt) -> Receipt:
         asked=Asked(("NASA", "esa"), 100),
         bought={"2026-11": Bought(posts=300, users=2), "2026-12": Bought(counts=1)},
         cost_usd=1.525,
+        uncertain_usd=0.25,
     )
     csv = PublishedObject(key=DAY.csv, bytes=10, sha256="ab", etag='"cd"')
     return receipt.of(manifest, list(accounts), {"csv": csv})

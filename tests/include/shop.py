@@ -15,6 +15,7 @@ from include.twitter.extract.money import Caps, Money
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.x import X
 from include.twitter.records import AccountRead, Asked
+from include.twitter.roster import Identities
 from include.twitter.run import Run
 from include.twitter.settings import XAccess
 from tests.include.invented import DAY, RECEIVED, MemoryLake
@@ -32,8 +33,8 @@ class Shop:
     """Every answer is given once, in the order of `has`; what is not on the shelves is refused with a 418.
 
     A request has a short name: `users NASA,esa`, `timeline 42`, `timeline 42 t1`, `search 42`,
-    `search-all 42`, `count 11,22`, `count-all 42`. A post of nobody in particular (42, as `post` makes them)
-    is one of the account that was asked for.
+    `search-all 42`, `count 11,22`, `count-all 42`, `posts 1,2`. A post of nobody in particular
+    (42, as `post` makes them) is one of the account that was asked for.
     """
 
     def __init__(self, wire: Wire) -> None:
@@ -63,13 +64,15 @@ class Shop:
         if isinstance(answer, Callable):
             answer = answer()
         status, body = answer if isinstance(answer, tuple) else (200, answer)
-        return status, _signed(body, name.split()[1])
+        return status, body if name.startswith("posts ") else _signed(body, name.split()[1])
 
 
 def _name(heard: Heard) -> str:
     path, query = heard.path.removeprefix("/2/"), heard.query
     if path == "users/by":
         return f"users {query['usernames']}"
+    if path == "tweets":
+        return f"posts {query['ids']}"
     token = query.get("pagination_token") or query.get("next_token")
     if user := re.fullmatch(r"users/(\d+)/tweets", path):
         name = f"timeline {user[1]}"
@@ -122,13 +125,16 @@ class Try:
         own_handle: str = "",
         accepted: Iterable[tuple[str, str]] = (),
         stopped: Event | None = None,
+        threads: bool = False,
     ) -> None:
         self._lake, self.old, self._own_handle, self._accepted = lake, old, own_handle, {*accepted}
         self._caps = Caps(("twitter_run_budget_usd", cap), ("twitter_month_budget_usd", 0))
         self._access = XAccess(host=shop.wire.host, bearer_token="bearer-token-c2d4")
         self.now = RECEIVED
         run = Run(DAY, "c0ffee123456", lambda: self.now)
-        self.purchase = Purchase(lake, run, Asked(handles, limit), may_leave=False)
+        identities = Identities.read(lake, self._accepted)
+        asked = Asked(handles, limit, threads)
+        self.purchase = Purchase(lake, run, asked, may_leave=False, identities=identities)
         self.collection = Collection(self.purchase, old)
         self.stopped = stopped or Event()
 

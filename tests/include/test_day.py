@@ -66,6 +66,7 @@ def test_readers_find_each_kind_of_file_below_a_prefix_of_its_own():
 def test_what_is_bought_belongs_to_the_day_and_what_is_staged_to_the_run():
     assert DAY.raw == "twitter_raw/dt=2026-11-18/"
     assert DAY.staging("c0ffee") == "staging/twitter/dt=2026-11-18/run=c0ffee/"
+    assert DAY.lease == "staging/twitter/dt=2026-11-18/lease.json"
     assert ACCOUNTS == "twitter_accounts/accounts.json"
     assert LEDGER == "twitter_ledger/"
 

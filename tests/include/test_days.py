@@ -49,7 +49,7 @@ def test_a_month_with_its_index_is_one_read():
     lake = kept()
     landed, ledger = days.read(lake, {"2026-11"})
     assert lake.read_keys == [INDEX]
-    assert landed["2026-11-18"].accounts == [AccountLine("NASA", "complete", "matched", 3)]
+    assert landed["2026-11-18"].accounts == [AccountLine("NASA", "complete", "matched", 3, "42")]
     assert (landed["2026-11-18"].buy, landed["2026-11-18"].cost_usd) == (2, 1.525)
     assert sorted((entry.day, entry.month) for entry in ledger.values()) == [
         ("2026-11-18", "2026-11"),

@@ -110,6 +110,56 @@ def test_an_instance_whose_metadata_fail_at_first_has_its_role(wire, monkeypatch
     assert "ASIAINVENTED" in wire.heard[-1].headers["authorization"]
 
 
+# A copy on the condition that nobody else has written its target
+
+
+def listed(**tags):
+    objects = "".join(
+        f"<Contents><Key>{name}</Key><ETag>{tag}</ETag></Contents>" for name, tag in tags.items()
+    )
+    return f"<ListBucketResult>{objects}</ListBucketResult>".encode()
+
+
+@pytest.mark.parametrize(
+    ("over", "name", "value"), [('"1"', "if-match", '"1"'), (None, "if-none-match", "*")]
+)
+def test_a_copy_names_the_object_that_it_replaces_and_tells_its_tag(wire, keys, over, name, value):
+    wire.say(200, b'<CopyObjectResult><ETag>"3"</ETag></CopyObjectResult>')
+    assert Lake("acme-twitter-lake", None).copy("staged", "target", '"2"', over) == '"3"'
+    headers = wire.heard[0].headers
+    assert (headers["x-amz-copy-source-if-match"], headers[name]) == ('"2"', value)
+
+
+REFUSED = [(412, "PreconditionFailed"), (404, "NoSuchKey")]
+
+
+@pytest.mark.parametrize(("status", "code"), REFUSED)
+def test_a_target_that_another_has_written_or_removed_is_not_copied_over(wire, keys, status, code):
+    wire.say(status, no(code))
+    wire.say(200, listed(staged='"2"'))
+    wire.say(200, listed(target='"other"'))
+    with pytest.raises(Busy, match="target was written by somebody else"):
+        Lake("acme-twitter-lake", None).copy("staged", "target", '"2"', '"1"')
+
+
+@pytest.mark.parametrize(("status", "code"), REFUSED)
+@pytest.mark.parametrize("source", [{}, {"staged": '"other"'}], ids=["gone", "overwritten"])
+def test_a_source_that_is_gone_or_overwritten_is_not_blamed_on_another_writer(
+    wire, keys, status, code, source
+):
+    wire.say(status, no(code))
+    wire.say(200, listed(**source))
+    with pytest.raises(NothingStaged, match="staged is not what its receipt says"):
+        Lake("acme-twitter-lake", None).copy("staged", "target", '"2"', '"1"')
+
+
+def test_a_copy_whose_answer_was_lost_has_succeeded(wire, keys):
+    wire.say(412, no("PreconditionFailed"))
+    wire.say(200, listed(staged='"2"'))
+    wire.say(200, listed(target='"2"'))
+    assert Lake("acme-twitter-lake", None).copy("staged", "target", '"2"', '"1"') == '"2"'
+
+
 # Conflicts
 
 
@@ -161,10 +211,11 @@ def test_a_write_whose_condition_does_not_hold_is_not_tried_again(wire, keys, pa
 def test_a_copy_that_meets_another_write_is_tried_again(wire, keys, paused):
     wire.say(*CONFLICT)
     wire.say(200, b"<CopyObjectResult><ETag>1</ETag></CopyObjectResult>")
-    Lake("acme-twitter-lake", None).copy("a.json", "b.json", '"1"')
+    Lake("acme-twitter-lake", None).copy("a.json", "b.json", '"1"', None)
     wire.say(412, no("PreconditionFailed"))
+    wire.say(200, listed())
     with pytest.raises(NothingStaged):
-        Lake("acme-twitter-lake", None).copy("a.json", "b.json", '"1"')
+        Lake("acme-twitter-lake", None).copy("a.json", "b.json", '"1"', None)
     assert len(paused) == 1
 
 

@@ -7,8 +7,8 @@ import pytest
 from include.twitter import roster
 from include.twitter.errors import BadAccounts, BadSetting
 from include.twitter.records import Asked
-from include.twitter.roster import Account, parsed
-from tests.include.invented import MemoryLake
+from include.twitter.roster import Account, Identities, parsed
+from tests.include.invented import MemoryLake, account_read
 from tests.include.test_settings import HANDLES, NUMBERS
 
 KEY = "twitter_accounts/accounts.csv"
@@ -212,3 +212,42 @@ def test_a_file_in_another_notation_is_refused(filed, data):
 def test_accounts_in_another_notation_are_refused(filed, text):
     with pytest.raises(BadAccounts):
         filed(FILE).among(text)
+
+
+# Which account a handle is on a day
+
+A, GONE = account_read("a", id="42"), account_read("a", id=None, outcome="unavailable")
+OTHER, RENAMED = account_read("a", id="77"), account_read("b", id="42")
+
+
+@pytest.mark.parametrize(
+    ("ids", "accepted", "lines", "found"),
+    [
+        ({}, [], [A], A),
+        ({"a": "42"}, [], [A], A),
+        ({"a": "42"}, [], [RENAMED], RENAMED),
+        ({"a": "42"}, [], [OTHER, RENAMED], RENAMED),
+        ({"a": "42"}, [], [A, OTHER], A),
+        ({"a": "77"}, [], [A, OTHER], OTHER),
+        ({"a": "77"}, [], [A], A),
+        ({"a": "77"}, [("a", "77")], [A], None),
+        ({"a": "77"}, [("a", "78")], [A], A),
+        ({"a": "42"}, [], [GONE], GONE),
+        ({"a": "42"}, [], [GONE, RENAMED], GONE),
+        ({"a": "42"}, [("a", "42")], [GONE, RENAMED], RENAMED),
+        ({}, [], [RENAMED], None),
+    ],
+    ids=["by handle", "both", "renamed", "renamed, its handle another's", "two of a handle",
+         "the other of them",
+         "another account's, not accepted", "accepted", "another id accepted", "no posts", "refused",
+         "found by a look-up", "nobody has looked it up"],
+)  # fmt: skip
+def test_a_line_is_found_by_its_account(ids, accepted, lines, found):
+    assert Identities(ids, accepted).find(lines).of("A") is found
+
+
+def test_a_handle_that_nobody_has_looked_up_may_be_an_account_of_the_day_that_no_other_handle_is():
+    known = Identities({"c": "1"})
+    assert known.unsure(["new", "c"], [RENAMED]) == ["new"]
+    assert known.unsure(["new", "b"], [RENAMED]) == []
+    assert known.unsure(["new"], [GONE]) == []

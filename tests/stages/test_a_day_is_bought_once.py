@@ -7,6 +7,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include.twitter.errors import OverBudget, Shrunk
+from local.x_api import posts
 
 pytestmark = pytest.mark.live
 
@@ -75,6 +76,7 @@ def test_accounts_that_are_not_asked_for_any_more_stay_in_the_day(pipeline, x):
 
 def test_accounts_leave_a_day_that_may_shrink(pipeline, x, bucket):
     pipeline.load(pipeline.transform(pipeline.extract("posts_5_a, posts_6_b")))
+    before = bucket.rows("twitter/dt=2026-11-20/refined_tweets.csv")
     pipeline.put(accept_shrink="2026-11-20")
     x.forget()
 
@@ -84,7 +86,13 @@ def test_accounts_leave_a_day_that_may_shrink(pipeline, x, bucket):
     assert x.requests() == []
     assert (landed["proof"], landed["rows"]) == ({"matched": 1}, 6)
     assert bucket.json("twitter_receipts/dt=2026-11-20/receipt.json")["decreases"] == [
-        {"username": "posts_5_a", "landed": 5, "published": 0}
+        {
+            "username": "posts_5_a",
+            "landed": 5,
+            "published": 0,
+            "id": posts.user_id("posts_5_a"),
+            "lost": sorted((row["tweet_id"] for row in before if row["username"] == "posts_5_a"), key=int),
+        }
     ]
 
 

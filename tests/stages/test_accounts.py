@@ -3,9 +3,14 @@
 import logging
 
 import pytest
+from airflow.sdk.exceptions import AirflowSkipException
 
+from include.twitter import plan
+from include.twitter.day import short_hash
 from include.twitter.errors import Incomplete
+from include.twitter.run import Range, days_from
 from local.x_api import posts
+from tests.stages.conftest import NOW, RECENT
 
 pytestmark = pytest.mark.live
 
@@ -83,6 +88,25 @@ def test_an_id_that_x_no_longer_finds_is_looked_up_in_the_same_try(pipeline, x, 
     landed = pipeline.load(pipeline.transform(pipeline.extract()))
 
     assert (landed["rows"], landed["proof"]) == (5, {"matched": 1})
+
+
+# Accounts that were renamed
+
+
+def test_a_landed_day_of_a_renamed_account_stays_and_a_plan_quotes_nothing_for_it(pipeline, x, bucket):
+    pipeline.load(pipeline.transform(pipeline.extract("posts_4_old, posts_3_b")))
+    table = bucket.read(PUBLISHED)
+    x.owners(posts_new="posts_4_old")
+    x.forget()
+    pipeline.put(handles="posts_new, posts_3_b")
+
+    with pytest.raises(AirflowSkipException, match="have landed with all accounts"):
+        plan.quote(Range(days_from(RECENT, RECENT), short_hash(pipeline.name), "", lambda: NOW))
+    assert x.asked() == ["users"], "the look-up that says who the new handle is"
+    landed = pipeline.load(pipeline.transform(pipeline.extract(name="rerun"), name="rerun"), name="rerun")
+
+    assert (landed["rows"], landed["unavailable"], x.asked()) == (7, [], ["users"])
+    assert bucket.read(PUBLISHED) == table
 
 
 # Accounts that go in mid-walk

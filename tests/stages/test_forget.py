@@ -74,7 +74,8 @@ class Lake(Bucket):
 
     def forget(self, at: datetime = NOW, client: Any = None, **asked: Any) -> None:
         bucket = forget.Bucket(client or self.client, self.name)
-        forget.run(bucket, forget.Asked(**asked), confirm=lambda: True, at=at)
+        yes = {"confirm": lambda: True, "confirm_number": lambda _: True}
+        forget.run(bucket, forget.Asked(**asked), **yes, at=at)
 
 
 @pytest.fixture(scope="module")
@@ -507,15 +508,38 @@ def test_the_command_shows_asks_and_forgets(month, stand_ins, monkeypatch, capsy
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     for name, value in stand_ins.root.environment.items():
         monkeypatch.setenv(name, value)
-    for typed, code in (("yes", 1), (lake.name, 0)):
-        monkeypatch.setattr(sys, "stdin", io.StringIO(f"{typed}\n"))
-        arguments = ["--bucket", lake.name, "--post", month.posts[0], "--handle", GONE_HANDLE]
-        monkeypatch.setattr(sys, "argv", ["forget", *arguments])
-        assert forget.main() == code
-    told, refused = capsys.readouterr()
-    assert refused == "nothing was changed.\n"
+    before = lake.versions()
+    arguments = ["--bucket", lake.name, "--post", month.posts[0], "--handle", GONE_HANDLE]
+
+    def command(typed: str, *more: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        monkeypatch.setattr(sys, "argv", ["forget", *arguments, *more])
+        return (forget.main(), *capsys.readouterr())
+
+    assert command("yes\n")[::2] == (1, "nothing was changed.\n")
+    code, told, refused = command(f"{lake.name}\n")
+    number = re.search(r"and takes CONFIRM=(\d+):", told)[1]
+    assert (code, f"add CONFIRM={number}." in refused) == (1, True)
+    assert f"  {GONE_HANDLE} ({month.account}): " in told and "(100.0%)" in told
+    for typed, more in (
+        (f"{lake.name}\nyes\n", ()),
+        ("", ("--yes",)),
+        ("", ("--yes", f"--confirm={int(number) + 1}")),
+        ("", ("--yes", "--most=99")),
+        ("", ("--dry", "--yes", f"--confirm={number}")),
+    ):
+        command(typed, *more)
+        assert lake.versions() == before
+    code, told, _ = command(f"{lake.name}\n{number}\n")
+    assert code == 0
     assert f"This cannot be undone.\nType {lake.name} to forget it: " in told
     assert told.endswith("versions of all objects: nothing of it is there.\n")
+
+
+@pytest.mark.parametrize("text", ["101", "-1", "1.5", "all", ""])
+def test_a_ceiling_that_is_no_percentage_is_refused(text):
+    with pytest.raises(SystemExit):
+        forget._parser().parse_args([f"--most={text}"])
 
 
 def test_a_day_that_is_being_bought_is_waited_for(month, stand_ins):
@@ -543,42 +567,141 @@ def test_who_does_not_say_yes_changes_nothing(month, stand_ins, capsys):
     assert "12" in told.partition("Nowhere in the bucket, and kept from landing: ")[2]
 
 
-def test_posts_that_were_seen_gone_are_those_of_the_engagement(month, stand_ins):
+# On the word of the pipeline's role
+
+
+class Dated:
+    """A client of S3 that stored objects when the test says; the stand-in stores all of them today."""
+
+    def __init__(self, lake: Lake) -> None:
+        self.client = lake._stack.root.client("s3", lake._stack.aws)
+        self.dates: dict[str, datetime] = {}
+        self.client.meta.events.register("after-call.s3.ListObjectVersions", self._date)
+
+    def _date(self, parsed: dict[str, Any], **_: Any) -> None:
+        for version in parsed.get("Versions", []):
+            version["LastModified"] = self.dates.get(version["Key"], version["LastModified"])
+
+
+def store(lake: Lake, dated: Dated, at: datetime, ids: list[str], age: int) -> str:
+    """X's response to a look-up of posts, all of which are gone, as the pipeline stores it."""
+    kind = "https://api.x.com/2/problems/resource-not-found"
+    gone = [{"resource_id": id_, "title": "Not Found Error", "type": kind} for id_ in ids]
+    answer = Answer("/2/tweets", {"ids": ",".join(ids)}, at, json.dumps({"errors": gone}).encode())
+    key = f"twitter_raw/dt={DAYS[0]}/age={age}/0001.json.gz"
+    lake.client.put_object(Bucket=lake.name, Key=key, Body=answer.to_bytes())
+    dated.dates[key] = at
+    return key
+
+
+def test_posts_that_x_said_on_two_days_are_gone_are_forgotten_and_listed_no_more(month):
+    day = Day.parse(DAYS[0])
     lake = Old(month, [DAYS[0]]).lake("forget-gone")
-    rows = lake.rows(Day.parse(DAYS[0]).csv)
-    for age, states in ((1, ("suspended", "there")), (14, ("there", "gone"))):
-        at = Day.parse(DAYS[0]).plus(age).start.isoformat()
-        lines = [f"{row['tweet_id']},{at},{state}" for row, state in zip(rows[:2], states, strict=True)]
-        text = "\n".join(["tweet_id,captured_at,state", *lines, ""])
-        key = f"twitter_engagement/dt={DAYS[0]}/age={age}/engagement.csv"
-        lake.client.put_object(Bucket=lake.name, Key=key, Body=text.encode())
-    lake.forget(gone=forget.posts_gone(forget.Bucket(lake.client, lake.name)))
-    assert lake.rows(Day.parse(DAYS[0]).csv) == [rows[0], *rows[2:]]
-    assert lake.json(Day.parse(DAYS[0]).receipt)["forgotten"] == [
-        {"id": rows[1]["tweet_id"], "at": "2026-11-22T12:00:00Z", "why": "gone"}
-    ]
-
-
-def test_what_a_check_says_later_than_a_reading_counts_and_what_is_forgotten_it_names_no_more(
-    month, stand_ins
-):
-    lake, day = Old(month, [DAYS[0]]).lake("forget-checked"), Day.parse(DAYS[0])
-    back, first, last, *_ = (row["tweet_id"] for row in lake.rows(day.csv))
-    lines = [f"{id_},{day.plus(1).start.isoformat()},gone" for id_ in (back, first)]
-    text = "\n".join(["tweet_id,captured_at,state", *lines, ""])
-    key = f"twitter_engagement/dt={day}/age=1/engagement.csv"
-    lake.client.put_object(Bucket=lake.name, Key=key, Body=text.encode())
+    dated, rows = Dated(lake), lake.rows(day.csv)
+    first, second, *_ = (row["tweet_id"] for row in rows)
+    store(lake, dated, noon(DAYS[1]), [first, second], 1)
+    store(lake, dated, noon(DAYS[8]), [second], 7)
     at = "2026-11-21T08:00:00Z"
-    said = {"username": "acme_press", "reason": "X says: delete", "seen_at": at}
-    gone = [{"tweet_id": id_, "state": "protected", **said} for id_ in (first, last)]
-    for earlier in (gone[:1], gone):
+    of = {"username": "acme_press", "state": "gone", "reason": "X says: delete", "seen_at": at}
+    listed = [{"tweet_id": id_} | of for id_ in (first, second)]
+    for earlier in (listed[:1], listed):
         lake.write(day.checked, {"day": str(day), "asked_at": at, "job": "7", "posts": 9, "gone": earlier})
 
-    found = forget.posts_gone(forget.Bucket(lake.client, lake.name))
-    assert found == {first, last}
-    lake.forget(gone=[last])
+    said: list[str] = []
+    found = forget.posts_gone(forget.Bucket(dated.client, lake.name), said.append)
+
+    assert found == {second}
+    assert [line.partition(":")[0].partition(",")[0] for line in said] == [
+        "1 posts were found gone on one UTC day alone"
+    ]
+    lake.forget(gone=found)
+    assert lake.rows(day.csv) == [rows[0], *rows[2:]]
+    assert lake.json(day.receipt)["forgotten"] == [
+        {"id": second, "at": "2026-11-22T12:00:00Z", "why": "gone"}
+    ]
     assert [post["tweet_id"] for post in lake.json(day.checked)["gone"]] == [first]
     assert len(lake.versions(day.checked)) == 1
+
+
+def refused(lake: Lake, dated: Dated | None = None, **asked: Any) -> str:
+    """Why the command does not do what it is asked with one confirmation; nothing has changed then."""
+    before = lake.versions()
+    bucket = forget.Bucket(dated.client if dated else lake.client, lake.name)
+    with pytest.raises(forget.CannotDo, match="nothing was changed") as raised:
+        forget.run(bucket, forget.Asked(**asked), confirm=lambda: True, at=NOW)
+    assert lake.versions() == before
+    return str(raised.value)
+
+
+def test_what_the_role_writes_at_once_makes_nothing_gone(month, capsys):
+    lake, day = Old(month, [DAYS[0]]).lake("forget-forged"), Day.parse(DAYS[0])
+    ids = [row["tweet_id"] for row in lake.rows(day.csv)]
+    of = {"username": "a", "state": "gone", "reason": "", "seen_at": "2026-11-21T08:00:00Z"}
+    forged = [{"tweet_id": id_} | of for id_ in ids]
+    lake.write(
+        day.checked, {"day": str(day), "asked_at": of["seen_at"], "job": "7", "posts": 9, "gone": forged}
+    )
+    lines = "".join(f"{id_},2026-11-21T08:00:00Z,gone\n" for id_ in ids)
+    key = f"twitter_engagement/dt={day}/age=1/engagement.csv"
+    lake.client.put_object(Bucket=lake.name, Key=key, Body=f"tweet_id,captured_at,state\n{lines}".encode())
+    dated = Dated(lake)
+    for age in (1, 7):  # two responses of two days, as they say; S3 stored both now
+        dated.dates.pop(store(lake, dated, Day.parse(DAYS[age]).start, ids, age))
+    assert forget.posts_gone(forget.Bucket(dated.client, lake.name)) == set()
+    assert f"{len(ids)} posts were found gone on one UTC day alone" in capsys.readouterr().out
+
+
+def test_a_role_that_forges_responses_on_two_days_meets_the_ceiling(month, capsys):
+    lake, day = Old(month, [DAYS[0]]).lake("forget-forged-twice"), Day.parse(DAYS[0])
+    dated, rows = Dated(lake), lake.rows(day.csv)
+    ids = [row["tweet_id"] for row in rows]
+    for age in (1, 7):
+        store(lake, dated, noon(DAYS[age]), ids, age)
+    # A version of the table in which these posts are few.
+    text = lake.now_of(day.csv).decode()
+    columns = text.split("\n")[0].split(",")
+    of = {"author_id": rows[0]["author_id"], "username": rows[0]["username"]}
+    many = [of | {"tweet_id": str(number)} for number in range(5000)]
+    added = "".join(",".join(row.get(name, "") for name in columns) + "\n" for row in many)
+    lake.client.put_object(Bucket=lake.name, Key=day.csv, Body=(text + added).encode())
+    found = forget.posts_gone(forget.Bucket(dated.client, lake.name))
+    assert found == {*ids}
+    assert f"add CONFIRM={len(ids)}." in refused(lake, dated, gone=found)
+    told = capsys.readouterr().out
+    assert f"  {day}: {len(ids)} of {len(ids)} posts (100.0%)" in told
+    for name in {row["username"] for row in rows}:
+        assert f"  {name} (" in told
+
+
+def test_a_forged_history_of_a_post_does_not_take_others_with_it(month):
+    """The role writes one response, in which all posts of a day are versions of the one that is named."""
+    lake, day = Old(month, [DAYS[0]]).lake("forget-history"), Day.parse(DAYS[0])
+    ids = [row["tweet_id"] for row in lake.rows(day.csv)]
+    forged = post(id=ids[0]) | {"edit_history_tweet_ids": ids}
+    answer = Answer("/2/users/7/tweets", {}, NOW, json.dumps({"data": [forged]}).encode())
+    key = f"{day.raw}buy=9/acme/0001.json.gz"
+    lake.client.put_object(Bucket=lake.name, Key=key, Body=answer.to_bytes())
+    assert f"add CONFIRM={len(ids)}." in refused(lake, posts=[ids[0]])
+
+
+def test_posts_that_no_table_holds_take_the_second_confirmation(month):
+    """Whoever empties the table and waits until its old versions have expired shall not lower the share."""
+    lake, day = Old(month, [DAYS[0]]).lake("forget-no-table"), Day.parse(DAYS[0])
+    id_ = lake.rows(day.csv)[0]["tweet_id"]
+    header = lake.now_of(day.csv).split(b"\n")[0] + b"\n"
+    for key, version, _ in lake.versions(day.csv):
+        lake.client.delete_object(Bucket=lake.name, Key=key, VersionId=version)
+    lake.client.put_object(Bucket=lake.name, Key=day.csv, Body=header)
+    assert "add CONFIRM=1." in refused(lake, posts=[id_])
+
+
+def test_a_few_posts_of_a_month_take_one_confirmation(month, capsys):
+    lake = Old(month, DAYS[:3]).lake("forget-few")
+    id_ = lake.rows(Day.parse(DAYS[0]).csv)[0]["tweet_id"]
+    bucket = forget.Bucket(lake.client, lake.name)
+    forget.run(bucket, forget.Asked(posts=[id_]), confirm=lambda: True, at=NOW, most=50)
+    assert id_ not in {row["tweet_id"] for row in lake.rows(Day.parse(DAYS[0]).csv)}
+    assert "By account and day, of all that has landed:" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("text", ["12, 13", "https://x.com/nasa/status/12 13", "12,13,"])

@@ -89,8 +89,9 @@ def test_an_object_is_copied_if_it_is_the_one_that_was_uploaded(lake, key, tmp_p
     file.write_bytes(b"[]")
     tag = lake.upload(key, file)
     target = key.replace(".json", "-copy.json")
-    lake.copy(key, target, tag)
-    assert lake.read(target) == b"[]"
+    copied = lake.copy(key, target, tag, None)
+    assert lake.look(target) == (b"[]", copied)
+    assert lake.tag(target) == copied
 
 
 def test_an_object_that_was_overwritten_or_is_gone_is_not_copied(lake, key):
@@ -99,5 +100,5 @@ def test_an_object_that_was_overwritten_or_is_gone_is_not_copied(lake, key):
     target = key.replace(".json", "-copy.json")
     for source in (key, "staging/twitter/gone.json"):
         with pytest.raises(NothingStaged):
-            lake.copy(source, target, tag)
+            lake.copy(source, target, tag, None)
     assert lake.read(target) is None

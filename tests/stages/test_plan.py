@@ -127,8 +127,9 @@ def test_what_is_read_together_is_what_is_read_alone(pipeline, x, bucket):
     strip = lambda rows: [{k: v for k, v in row.items() if k != "captured_at"} for row in rows]  # noqa: E731
     assert strip(pipeline.rows(DAY, plan=quoted["plan"], name="together")) == strip(rows)
     told = receipt(bucket)
-    assert {name: account | {"counted": None} for name, account in alone.items()} == {
-        name: account | {"counted": None} for name, account in told.items()
+    of_the_count = {"counted": None, "proof_reason": None}  # how many were counted together
+    assert {name: account | of_the_count for name, account in alone.items()} == {
+        name: account | of_the_count for name, account in told.items()
     }
     assert all(account["fetched"] for account in told.values())
 

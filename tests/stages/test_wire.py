@@ -84,15 +84,19 @@ def test_the_stages_send_no_acl_delete_nothing_and_publish_by_copies_with_the_re
     loading = wire[extracted:]
     written = [seen for seen in loading if seen.method == "PUT"]
     assert [(seen.key, seen.headers.get("x-amz-copy-source", "").split("/")[-1]) for seen in written] == [
+        (DAY.lease, ""),
         (DAY.csv, "refined_tweets.csv"),
         (DAY.parquet, "refined_tweets.parquet"),
         (DAY.rejected, "rejected_tweets.jsonl.gz"),
         (DAY.receipt, ""),
+        (DAY.lease, ""),
         (INDEX, ""),  # a copy of what the receipts say
     ]
-    assert all("x-amz-copy-source-if-match" in seen.headers for seen in written[:3])
+    assert all("x-amz-copy-source-if-match" in seen.headers for seen in written[1:4])
+    assert all({"if-match", "if-none-match"} & seen.headers.keys() for seen in written), "no write is blind"
     assert {seen.key for seen in loading if seen.method == "GET" and seen.key} == {
         staged["receipt"],
+        DAY.lease,
         DAY.receipt,
         FORGOTTEN,
         INDEX,

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
+from include.twitter.answer import decoded
 from include.twitter.errors import UnexpectedAnswer
 from include.twitter.records import PostState
 from include.twitter.safe_text import safe_text
 
 OPEN, COMPLETE, ENDED = {"created", "in_progress"}, "complete", {"failed", "expired"}
 """States of a job: X has it before it, has an answer, has none."""
+DELETE = "delete"
+"""The action by which X says that a post has to go."""
 OF_ITS_ACCOUNT: dict[str, PostState] = {"protected": "protected", "suspended": "suspended"}
+JOB_ID = re.compile("[A-Za-z0-9_-]{1,64}")
 STAYS = "scrub_geo"
 """X's reason where a post has lost its place on the map alone."""
 
@@ -22,7 +27,7 @@ STAYS = "scrub_geo"
 class Job(Struct, frozen=True):
     """A job as X tells it. The addresses are signed: they are written down nowhere."""
 
-    id: Annotated[str, Meta(pattern=r"^\w{1,64}\Z")]
+    id: str
     status: str
     name: str = ""
     upload_url: str = ""
@@ -48,16 +53,21 @@ def job(told: Any) -> Job:
         found = msgspec.convert(told, Job)
     except msgspec.ValidationError as error:  # it names fields, and not what they hold
         raise UnexpectedAnswer(f"X tells of a job otherwise than it describes: {error}.") from None
+    if not JOB_ID.fullmatch(found.id):  # it goes into the path of later requests
+        raise UnexpectedAnswer(f"X calls a job {found.id[:40]!r}: that is no id of a job.")
     if found.status not in OPEN | ENDED | {COMPLETE}:
         raise UnexpectedAnswer(f"X calls job {found.id} {found.status!r}: the pipeline does not know that.")
     return found
 
 
 def gone(lines: Iterable[bytes]) -> dict[str, Verdict]:
-    """The posts that X names, by id; UnexpectedAnswer for a line that names none."""
+    """The posts that X names as deleted, by id; UnexpectedAnswer for a line that names none."""
     found = {}
     for number, line in enumerate(lines, 1):
-        if line.strip() and (said := _line(number, line)).reason != STAYS:
+        if not line.strip():
+            continue
+        said = _line(number, line)
+        if said.action == DELETE and said.reason != STAYS:
             state = OF_ITS_ACCOUNT.get(said.reason, "gone")
             words = safe_text(f"X says: {said.action}, {said.reason or 'without a reason'}")
             found[said.id] = Verdict(state, words)
@@ -66,6 +76,6 @@ def gone(lines: Iterable[bytes]) -> dict[str, Verdict]:
 
 def _line(number: int, line: bytes) -> _Line:
     try:
-        return msgspec.json.decode(line, type=_Line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return msgspec.convert(decoded(line), _Line)
+    except ValueError as error:
         raise UnexpectedAnswer(f"Line {number} of X's answer names no post: {error}.") from None

@@ -21,6 +21,8 @@ from include.twitter.errors import NothingStaged
 from include.twitter.extract.money import Caps
 from include.twitter.extract.x import X
 from include.twitter.lake import Lake
+from include.twitter.lease import held
+from include.twitter.load.publish import Commit, commit
 from include.twitter.pricing import dollars, would_have_cost
 from include.twitter.records import EngagementReceipt, PublishedObject, Revisited, decoded, encoded
 from include.twitter.retry import no_try_for_progress
@@ -109,10 +111,9 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
     for key in _named(staged, "receipts", "transform"):
         made = decoded(here.required(key), EngagementReceipt)
         revisit = Revisit(Day.parse(made.day), made.age)
-        for item in made.objects.values():
-            here.copy(revisit.staging(run.id) + Path(item.key).name, item.key, item.etag)
-            log.info("Published %s", here.url(item.key))
-        here.write(revisit.receipt, encoded(made))
+        with no_try_for_progress(lambda: False, run.now), held(here, revisit.lease, run) as lease:
+            receipt_of = Commit(revisit.receipt, encoded(made), here.tag(revisit.receipt))
+            commit(here, lease, revisit.staging(run.id), made.objects.values(), receipt_of)
         days.keep(here, revisit.day)
         published.append(revisit.receipt)
     return {"receipts": published}

@@ -14,7 +14,7 @@ from include.twitter.extract.money import Stored
 from include.twitter.pricing import dollars, would_have_cost
 from include.twitter.records import EngagementReceipt, LostPost, PublishedObject, Revisited, total
 
-STILL_THERE = {"there", "edited"}
+NOT_LOST = {"there", "edited", "unanswered"}
 
 
 def of(
@@ -44,7 +44,7 @@ def of(
         lost=[
             LostPost(line.tweet_id, posts[line.tweet_id].username, line.state, line.reason, line.captured_at)
             for line in lines
-            if line.state not in STILL_THERE
+            if line.state not in NOT_LOST
         ],
         objects=objects,
     )

@@ -22,7 +22,9 @@ COLUMNS = (
     Column("tweet_id", STRING, "the post's id, as in the day's table; unique in the file"),
     *(Column(name, INTEGER, "by then; empty where X no longer gives the post", True) for name in METRICS),
     Column("captured_at", MOMENT, "when X answered: the moment that the counts are of"),
-    Column("state", STRING, "`there`, `gone`, `protected`, `suspended`, `withheld` or `edited`"),
+    Column(
+        "state", STRING, "`there`, `gone`, `protected`, `suspended`, `withheld`, `edited` or `unanswered`"
+    ),
 )
 PARQUET_SCHEMA = contract.parquet_schema(COLUMNS)
 SCHEMA = pa.DataFrameSchema(

@@ -49,7 +49,10 @@ def extract(run: Run) -> dict[str, Any]:
     only = only or (accounts.among(", ".join(plan.accounts)) if plan.accounts else ())
     if only:
         log.info("Only %s; other accounts of the day stay as they are", ", ".join(only))
-    purchase = Purchase(here, run, asked, may_leave=may_leave, only=only)
+    identities = roster.Identities.read(here, accepted)
+    purchase = Purchase(here, run, asked, may_leave=may_leave, only=only, identities=identities)
+    for handle, other in purchase.doubles:
+        log.warning("%s and %s are one account: it is collected once", other, handle)
     if purchase.is_complete:
         log.info("Nothing is missing, nothing is bought: %s", here.url(purchase.key))
         return purchase.summary()

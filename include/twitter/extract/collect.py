@@ -15,13 +15,13 @@ from typing import Any
 
 from include.twitter.answer import Answer
 from include.twitter.errors import BadRequest, OtherAuthors, Refused, TryLater
-from include.twitter.extract.accounts import PROTECTED, Accounts, reasons
+from include.twitter.extract.accounts import PROTECTED, Accounts, reasons, users_of
 from include.twitter.extract.buyer import Buyer, Stopped
 from include.twitter.extract.group import TOGETHER, Group
 from include.twitter.extract.planned import Planned
 from include.twitter.extract.proof import Proving, groups
 from include.twitter.extract.purchase import COUNTS, KINDS, LOOKUPS, REFUSED, Purchase
-from include.twitter.extract.walk import SEARCHED, THREADS, Reading, Walk
+from include.twitter.extract.walk import REREADS, SEARCHED, THREADS, Reading, Walk
 from include.twitter.extract.x import (
     ARCHIVE_PAGES,
     HANDLES_A_LOOKUP,
@@ -51,47 +51,67 @@ class Collection:
     old: bool
     planned: Planned = field(default_factory=Planned)
     readings: dict[str, Reading] = field(default_factory=dict)
-    """By lower-case handle."""
+    """By lower-case handle, as `twitter_handles` names it."""
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
     """That a look-up of this purchase found, by lower-case handle."""
     counts: list[Answer] = field(default_factory=list)
     groups: dict[tuple[str, ...], Group] = field(default_factory=dict)
     """Accounts that are read together, by their ids."""
-    _read_as: dict[str | None, str] = field(default_factory=dict)
-    """The accounts that are there or being read: handles by id."""
+    _read_as: dict[str, Reading] = field(default_factory=dict)
+    """The accounts that are being read, by id."""
 
     def resume(self) -> None:
         """Take every walk to where its staged pages end."""
-        day = self.purchase.day
-        self._read_as = dict(self.purchase.has)
-        first, then = (ARCHIVE_PAGES,) * 2 if self.old else (TIMELINE_PAGES, RECENT_PAGES)
-        for handle in self.purchase.missing:
-            limit = self.purchase.limit_of(handle)
-            self.readings[handle.lower()] = Reading(
-                handle,
-                Walk(day, limit, *first),
-                Walk(day, limit, *then),
-                Walk(day, limit, *then, of_threads=True),
-            )
+        self.readings = {handle.lower(): self._begun(handle) for handle in self.purchase.missing}
         self.users |= {n: u for n, u in self.planned.users.items() if not self.purchase.line(n)}
         for folder, key, answer in self.purchase.staged():
             if folder == LOOKUPS:
                 self._found(answer)
             elif folder == COUNTS:
                 self.counts.append(answer)
-            elif folder.startswith(TOGETHER):
-                self._group(answer.asked_ids).take(key, answer)
-            elif folder.startswith(REFUSED + TOGETHER):
-                self._group(answer.asked_ids).give_up("X sent posts of others")
             else:
-                kind = next((kind for kind in (SEARCHED, THREADS) if folder.startswith(kind)), "")
-                if reading := self.readings.get(folder.removeprefix(kind)):
-                    reading.resume(key, answer, kind)
+                self._take(folder, key, answer, self.readings.values())
         for reading in self.readings.values():
             for kind in KINDS:
                 reading.of(kind).leave_token()
         for group in self.groups.values():
             group.walk.leave_token()
+
+    def _begun(self, handle: str) -> Reading:
+        """The reading of an account, by the handle that it has on this day."""
+        day, limit = self.purchase.day, self.purchase.limit_of(handle)
+        first, then = (ARCHIVE_PAGES,) * 2 if self.old else (TIMELINE_PAGES, RECENT_PAGES)
+        return Reading(
+            self.purchase.username_of(handle),
+            Walk(day, limit, *first),
+            Walk(day, limit, *then),
+            Walk(day, limit, *then, of_threads=True),
+            handle=handle,
+        )
+
+    def _take(self, folder: str, key: str, answer: Answer, readings: Iterable[Reading]) -> None:
+        """Go over a staged page of posts: of a group, or of each of these readings that it is one of."""
+        if folder.removeprefix(REFUSED).startswith(TOGETHER):
+            group = self._group_in(folder.removeprefix(REFUSED), answer.asked_ids)
+            if folder.startswith(REFUSED):
+                group.give_up("X sent posts of others")
+            elif key not in group.pages:
+                group.take(key, answer)
+            return
+        if folder.startswith(REREADS):
+            asked = {*str(answer.params["ids"]).split(",")}
+            for reading in readings:
+                if asked & reading.unfilled.keys():  # its pages came before
+                    reading.take_again(key, answer)
+            return
+        kind = next((kind for kind in (SEARCHED, THREADS) if folder.startswith(kind)), "")
+        for reading in readings:
+            line = self.purchase.line(reading.handle)
+            is_its = not (line and line.has_posts) or None in (line.id, answer.asked_id)
+            if reading.username.lower() == folder.removeprefix(kind) and (
+                is_its or (line and line.id == answer.asked_id)
+            ):
+                reading.resume(key, answer, kind)
 
     def collect(self, buyer: Buyer, known: Accounts, at: datetime) -> list[AccountRead]:
         """Buy what is missing; an account that X no longer finds by its id is looked up by its handle."""
@@ -100,7 +120,9 @@ class Collection:
         if lost := [reading for name, reading in self.readings.items() if self._is_lost(name)]:
             self._find_again(buyer, known, lost)
             self._read(buyer)
+        self._read_again(buyer)
         _side_by_side(buyer, Proving(buyer, self.counts, self.planned).jobs(self._available))
+        self._read_again(buyer)
         return [reading.record() for reading in self.readings.values()]
 
     @property
@@ -124,9 +146,14 @@ class Collection:
         _side_by_side(buyer, [partial(self._walk_together, buyer, group) for group in self.groups.values()])
         _side_by_side(buyer, [partial(self._walk, buyer, reading) for reading in self._available])
 
+    def _read_again(self, buyer: Buyer) -> None:
+        """Read posts once more of which X could not fill a field."""
+        lacking = [reading for reading in self._available if reading.unfilled]
+        _side_by_side(buyer, [partial(buyer.read_again, reading) for reading in lacking])
+
     def _walk(self, buyer: Buyer, reading: Reading) -> None:
         """Read an account to the end of its day or to the limit, and its threads where they are wanted."""
-        for kind in ("", THREADS) if self.purchase.wants_threads(reading.username) else ("",):
+        for kind in ("", THREADS) if self.purchase.wants_threads(reading.handle) else ("",):
             walk = reading.of(kind)
             try:
                 while not walk.outcome:
@@ -138,6 +165,11 @@ class Collection:
                 log.info("%s; posts %d, pages %d", said, walk.returned, walk.pages)
             if reading.is_unavailable:  # neither has it threads to be read
                 return
+
+    def _group_in(self, folder: str, ids: tuple[str, ...]) -> Group:
+        """The group whose pages are in a folder: later ones may have been asked for fewer of its accounts."""
+        begun = (group for group in self.groups.values() if group.folder == folder)
+        return next(begun, None) or self._group(ids)
 
     def _group(self, ids: tuple[str, ...]) -> Group:
         return self.groups.setdefault(ids, Group.of(ids, self.purchase.day, *ARCHIVE_PAGES))
@@ -163,12 +195,14 @@ class Collection:
     def _is_new(self, reading: Reading) -> bool:
         begun = reading.walk.pages or reading.walk.outcome or reading.share
         return not (
-            begun or self.purchase.line(reading.username) or self.purchase.wants_threads(reading.username)
+            begun or self.purchase.line(reading.handle) or self.purchase.wants_threads(reading.handle)
         )
 
     def _walk_together(self, buyer: Buyer, group: Group) -> None:
         """Read a group to the end of the day; where X does not let that be, they are read one by one."""
         readings = [reading for reading in self._available if reading.shared is group.pages]
+        ids = {reading.id for reading in readings}
+        group.reading = tuple(id_ for id_ in group.ids if id_ in ids)
         try:
             while readings and not group.walk.outcome:
                 buyer.page_of(group)
@@ -183,7 +217,7 @@ class Collection:
             walk.pages,
         )
         for reading in readings:
-            line = self.purchase.line(reading.username)
+            line = self.purchase.line(reading.handle)
             if walk.outcome == "complete" and not (line and line.outcome == "unavailable"):
                 reading.walk.outcome = reading.walk.outcome or walk.outcome
                 reading.walk.reason = reading.walk.reason or walk.reason
@@ -194,9 +228,10 @@ class Collection:
         A search finds nothing of an account that is gone, and does not say so; a timeline does.
         """
         unknown = []
-        for name, reading in self.readings.items():
+        for name, reading in [*self.readings.items()]:
             id_ = self._id_of(name) or known.id_of(name, at)
-            anew = self.old and not reading.walk.outcome and id_ not in self.purchase.forgotten.accounts
+            is_read = reading.walk.outcome and reading.id == id_
+            anew = self.old and not is_read and id_ not in self.purchase.forgotten.accounts
             if name not in self.users and (not id_ or anew):
                 unknown.append(reading)
             elif id_:
@@ -205,59 +240,88 @@ class Collection:
 
     def _id_of(self, name: str) -> str | None:
         """As a look-up of this purchase told it, or as it was bought: one that was away may be another."""
-        line = self.purchase.line(name)
+        line = self.purchase.line(name)  # that of the account, whatever its handle was
         bought = line.id if line and line.outcome != "unavailable" else None
         return self.users.get(name, {}).get("id") or bought
 
     def _look_up(self, buyer: Buyer, known: Accounts, readings: list[Reading]) -> None:
         for start in range(0, len(readings), HANDLES_A_LOOKUP):
             some = readings[start : start + HANDLES_A_LOOKUP]
-            answer = buyer.users([reading.username for reading in some])
+            answer = buyer.users([reading.handle for reading in some])
             self._found(answer)
-            gone = reasons(answer, [reading.username for reading in some])
+            gone = reasons(answer, [reading.handle for reading in some])
             refused = []
             for reading in some:
-                name = reading.username.lower()
-                if reading.username not in gone:
+                name = reading.handle.lower()
+                if reading.handle not in gone:
                     if not self._recognise(reading, self.users[name]["id"], known):
                         refused.append(name)
                 elif not reading.is_unavailable:
-                    reading.give_up(gone[reading.username])
+                    reading.give_up(gone[reading.handle])
             known.learn(answer, but=refused)
 
     def _found(self, answer: Answer) -> None:
-        self.users |= {user["username"].lower(): user for user in answer.posts}
+        self.users |= users_of(answer)
 
     def _recognise(self, reading: Reading, id_: str, known: Accounts) -> bool:
         """Read this account for the handle; False where it was another one's, and that was not accepted."""
-        line = self.purchase.line(reading.username)
-        had = [line.id if line else None, known.last_id_of(reading.username)]
+        handle = reading.handle
+        line, named = self.purchase.line(handle), self.purchase.former(handle)
+        had = [line.id if line else None, named.id if named else None, known.last_id_of(handle)]
         if former := next((other for other in had if other not in (None, id_)), None):
             told = safe_text(f"the handle has become another account: {id_}, and it was {former}")
-            if not known.accepts(reading.username, id_):
+            if not known.accepts(handle, id_):
                 reading.id = former
-                reading.give_up(told + WHICH_ONE.format(handle=reading.username, id=safe_text(id_, 40)))
+                reading.give_up(told + WHICH_ONE.format(handle=handle, id=safe_text(id_, 40)))
                 return False
-            log.warning("%s: %s. Accepted by twitter_accept_id", reading.username, told)
+            log.warning("%s: %s. Accepted by twitter_accept_id", handle, told)
+        self.purchase.confirm(handle, id_)
+        if other := self._twin(reading, id_):
+            log.warning("%s and %s are one account, %s: it is collected once", handle, other, id_)
+            del self.readings[handle.lower()]
+            return True
+        if self.purchase.has(handle):
+            log.info(
+                "%s is %s in this day, and nothing of it is missing",
+                handle,
+                self.purchase.username_of(handle),
+            )
+            del self.readings[handle.lower()]
+            return True
+        reading = self._moved(reading)
+        reading.was_another = known.accepts(handle, id_)
         reading.belong_to(id_)
         self._join(reading)
         if not reading.walk.outcome:
             self._refuse_the_unreadable(reading)
         if not reading.is_unavailable:
-            self._read_as.setdefault(id_, reading.username)
+            self._read_as[id_] = reading
         return True
 
+    def _twin(self, reading: Reading, id_: str) -> str | None:
+        """Another handle of the same account, whose reading goes on in this one's place."""
+        other = self._read_as.get(id_)
+        return other.handle if other and other is not reading else None
+
+    def _moved(self, reading: Reading) -> Reading:
+        """The reading by the account's handle of the day, gone on from what the day has of it.
+
+        A look-up may have said only now which account it is.
+        """
+        if reading.username.lower() == self.purchase.username_of(reading.handle).lower():
+            return reading
+        moved = self.readings[reading.handle.lower()] = self._begun(reading.handle)
+        for folder, key, answer in self.purchase.staged_of(reading.handle):
+            self._take(folder, key, answer, [moved])
+        for kind in KINDS:
+            moved.of(kind).leave_token()
+        return moved
+
     def _refuse_the_unreadable(self, reading: Reading) -> None:
-        same = self._read_as.get(str(reading.id), reading.username)
         if tombstone := self.purchase.forgotten.accounts.get(str(reading.id)):
             reading.give_up(FORGOTTEN.format(tombstone.at))
-        elif self.old and self.users[reading.username.lower()].get("protected"):
+        elif self.old and self.users.get(reading.handle.lower(), {}).get("protected"):
             reading.give_up(PROTECTED)
-        elif same != reading.username:
-            reading.give_up(
-                f"the same account as {same}: take one of them out of twitter_handles, or "
-                "let the day lose the other by twitter_accept_shrink"
-            )
 
 
 def _side_by_side(buyer: Buyer, jobs: Iterable[Callable[[], None]]) -> None:

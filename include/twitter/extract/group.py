@@ -31,6 +31,11 @@ class Group:
     shares: dict[str, Walk]
     """Of each account, by id: walks that are never taken, with the posts that the pages brought."""
     pages: list[str] = field(default_factory=list)
+    reading: tuple[str, ...] = ()
+    """Those that are asked for: an account that left, or is not to be read any more, is not bought."""
+
+    def __post_init__(self) -> None:
+        self.reading = self.reading or self.ids
 
     @classmethod
     def of(cls, ids: Iterable[str], day: Day, smallest: int, largest: int) -> Group:
@@ -60,7 +65,7 @@ class Group:
         for post in answer.posts:
             posts[_author(post)].append(post)
         for id_, written in posts.items():
-            self.shares[id_].note(written, id_)
+            self.shares[id_].note(written, id_, answer)
 
     def give_up(self, reason: str) -> None:
         """Read no further together: its accounts are read one by one."""

@@ -264,7 +264,7 @@ class Money:
         self._months: dict[str, _Month] = {}
         self._seen: dict[str, Object] = {}
         """The entries of others, by key."""
-        self._stored = stored
+        self._stored = Stored(dict(stored.bought), dict(stored.mills), set(stored.ids))
         kept = [key.split("/") for key in lake.keys(LEDGER) if key.endswith(f"/{self._entry}.json")]
         before = {month.removeprefix("month=") for _, month, _ in kept}
         for name in {*stored.bought, *before, month_of(clock())}:

@@ -28,11 +28,11 @@ from include.twitter.errors import (
     RateLimited,
     UnexpectedAnswer,
 )
-from include.twitter.extract.accounts import PROTECTED, reasons
+from include.twitter.extract.accounts import PROTECTED, reasons, users_of
 from include.twitter.extract.buyer import Buyer
 from include.twitter.extract.counted import Counted, count_of
 from include.twitter.extract.planned import Planned
-from include.twitter.extract.walk import SEARCHED, Reading
+from include.twitter.extract.walk import SEARCHED, THREADS, Reading
 from include.twitter.extract.x import HANDLES_A_COUNT, LONGEST_QUERY, query
 
 log = logging.getLogger(__name__)
@@ -70,8 +70,20 @@ class Proving:
                 complete[str(reading.id)] = reading
         together = [*self.planned.groups(complete)]
         rest = complete.keys() - {id_ for ids in together for id_ in ids}
+        rest = {id_ for id_ in rest if not self._is_proven(complete[id_])}
         together += groups(id_ for id_ in complete if id_ in rest)
         return [partial(self._check, [complete[id_] for id_ in ids]) for ids in together]
+
+    def _is_proven(self, reading: Reading) -> bool:
+        """Whether its own posts were held against a count before: threads that are read later change none."""
+        line = self.buyer.purchase.line(reading.handle)
+        if line is None or line.outcome != "complete" or line.proof == "unchecked" or line.id != reading.id:
+            return False
+        own = [page for page in (*reading.shared, *reading.pages) if f"/{THREADS}" not in page]
+        if not {*own} <= {*line.pages}:
+            return False
+        reading.proof, reading.proof_reason, reading.counted = line.proof, line.proof_reason, line.counted
+        return True
 
     def _check(self, group: list[Reading]) -> None:
         """Count a group together, and one by one where it does not match in each hour of the day."""
@@ -84,8 +96,9 @@ class Proving:
             group[0].counted = counted.total
             self._compare(group[0], counted.total)
         elif counted.total == _arrived(group) and counted.hours == _hours(group):
+            told = f"X counts {counted.total} posts of {len(group)} accounts together, and as many arrived"
             for reading in group:
-                reading.proof = "matched"
+                reading.proof, reading.proof_reason = "matched", told
         elif self._is_little(group, counted):
             told = f"X counts {counted.total} posts of {len(group)} accounts, {_arrived(group)} arrived"
             self._leave_unchecked([reading for reading in group if reading.arrived], told)
@@ -134,16 +147,16 @@ class Proving:
 
     def _is_there(self, reading: Reading, counted: int) -> bool:
         """Whether X still shows the account: the archive does not say so, and a plan may be days old."""
-        is_seen = not (self.buyer.old and self.planned.knows(reading.username))
+        is_seen = not (self.buyer.old and self.planned.knows(reading.handle))
         if is_seen or not _is_much(reading, counted):
             return True
         try:
-            answer = self._ask("users", partial(self.buyer.users, [reading.username]))
+            answer = self._ask("users", partial(self.buyer.users, [reading.handle]))
         except NO_PROOF as error:
             log.warning("%s is not looked up. %s", reading.username, _in_words(error))
             return True
-        gone = reasons(answer, [reading.username]).get(reading.username)
-        if gone or answer.posts[0].get("protected"):
+        gone = reasons(answer, [reading.handle]).get(reading.handle)
+        if gone or users_of(answer)[reading.handle.lower()].get("protected"):
             reading.give_up(gone or PROTECTED)
         return not reading.is_unavailable
 

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Event, RLock
 from typing import Any
 from uuid import uuid4
@@ -24,11 +24,12 @@ from include.twitter.answer import Answer
 from include.twitter.day import FORGOTTEN, Day
 from include.twitter.errors import Busy, TryLater
 from include.twitter.extract.money import Stored
-from include.twitter.extract.walk import SEARCHED, THREADS
+from include.twitter.extract.walk import REREADS, SEARCHED, THREADS
 from include.twitter.forgotten import Tombstones
 from include.twitter.lake import Lake
 from include.twitter.pricing import dollars
 from include.twitter.records import AccountRead, Asked, Bought, Manifest, Writer, decoded, encoded, total
+from include.twitter.roster import Identities
 from include.twitter.run import Run
 
 TURN = timedelta(minutes=1)
@@ -48,30 +49,34 @@ class Purchase:
 
     A day keeps the accounts that were bought for it, also those that are not asked for any more, unless they
     `may_leave`. A run for `only` some of them leaves the others as they are.
+
+    An account is its id: `identities` say which account a handle is. The day keeps the handle under which it
+    was first bought for the account; methods that take a handle take the one of `twitter_handles`.
     """
 
     def __init__(
-        self, lake: Lake, run: Run, asked: Asked, *, may_leave: bool, only: Collection[str] = ()
+        self,
+        lake: Lake,
+        run: Run,
+        asked: Asked,
+        *,
+        may_leave: bool,
+        only: Collection[str] = (),
+        identities: Identities | None = None,
     ) -> None:
         self._lake, self._run = lake, run
+        self._identities = identities or Identities.read(lake)
+        self._wanted, self._may_leave = asked, may_leave and not only
         self._only = {handle.lower() for handle in only or asked.handles}
-        self._wanted = {handle.lower() for handle in asked.handles}
         self._tag: str | None = None
         keys = lake.keys(f"{run.day.raw}buy=")
         self.manifest = self._newest([key for key in keys if key.endswith("/manifest.json")])
-        self._lines = {account.username.lower(): account for account in self.manifest.accounts}
-        self._leaving = self._lines.keys() - self._wanted if may_leave and not only else set()
-        there = self._lines.keys() | self._only
-        handles = tuple(handle for handle in asked.handles if handle.lower() in there)
-        stay = self.manifest.asked.limits.keys() & self._lines.keys() - self._wanted - self._leaving
-        limits = {name: self.manifest.asked.limits[name] for name in sorted(stay)}
-        limits |= {name: limit for name, limit in asked.limits.items() if name in there}
-        self._asked = replace(asked, handles=handles, limits=limits)
+        self._match()
         self._prefix = f"{run.day.raw}buy={self.manifest.buy}/"
         self._closed = {
             self.key,
             *self.manifest.requests,
-            *(page for line in self._lines.values() for page in line.pages),
+            *(page for line in self.manifest.accounts for page in line.pages),
         }
         # Staged by one that was overtaken, when the other had closed already.
         self._is_behind = any(key.startswith(self._prefix) for key in {*keys} - self._closed)
@@ -85,6 +90,30 @@ class Purchase:
         self._writing = RLock()
         self._over = Event()
 
+    def _match(self) -> None:
+        """Find each wanted account among the lines, and say what is wanted in the handles of the day."""
+        asked, before = self._wanted, self.manifest.asked
+        lines = self.manifest.accounts
+        self._lines = self._identities.find(lines)
+        found = {handle: line for handle in asked.handles if (line := self._lines.of(handle))}
+        others = {_key(line) for line in lines} - {_key(line) for line in found.values()}
+        self._leaving = others if self._may_leave else set()
+        here = [handle for handle in asked.handles if handle in found or handle.lower() in self._only]
+        handles = {name.lower(): name for name in map(self.username_of, reversed(here))}
+        stay = {line.username.lower() for line in lines if _key(line) in others - self._leaving}
+        limits = {name: before.limits[name] for name in sorted(before.limits.keys() & stay)}
+        limits |= {
+            self.username_of(handle).lower(): asked.limits[handle.lower()]
+            for handle in here
+            if handle.lower() in asked.limits
+        }
+        self._asked = replace(asked, handles=tuple(reversed(handles.values())), limits=limits)
+
+    def confirm(self, handle: str, id_: str) -> None:
+        """A look-up has found which account the handle is."""
+        self._identities.confirm(handle, id_)
+        self._match()
+
     def _newest(self, keys: list[str]) -> Manifest:
         found = [opened for key in keys if (opened := self._lake.look(key))]
         manifests = [decoded(opened.data, Manifest) for opened in found]
@@ -93,17 +122,23 @@ class Purchase:
         if newest and not wished:
             self._tag = found[manifests.index(newest)].tag
             return newest
+        before = newest.accounts if newest else []
+        lines = self._identities.find(before)
+        again = {_key(line) for handle in self._only if (line := lines.of(handle))}
         return Manifest(
             day=str(self._run.day),
             buy=newest.buy + 1 if newest else 1,
             opened_by=self._run.id,
             opened_at=self._run.now(),
-            accounts=[a for a in (newest.accounts if newest else []) if a.username.lower() not in self._only],
+            accounts=[line for line in before if _key(line) not in again],
         )
 
     @property
     def day(self) -> Day:
         return self._run.day
+
+    def now(self) -> datetime:
+        return self._run.now()
 
     @property
     def name(self) -> tuple[str, int]:
@@ -116,24 +151,40 @@ class Purchase:
         return self.stored.bought
 
     @property
-    def has(self) -> dict[str | None, str]:
-        """The accounts of which nothing is missing, those that are not asked for too: handles by id."""
-        stay = [line for name, line in self._lines.items() if name not in self._leaving]
-        return {line.id: line.username for line in stay if self._asked.is_met_by(line)}
-
-    @property
     def key(self) -> str:
         return f"{self._prefix}manifest.json"
 
     @property
     def missing(self) -> list[str]:
         """The handles of which something is still to be bought."""
-        mine = [handle for handle in self._asked.handles if handle.lower() in self._only]
-        return [handle for handle in mine if not self._asked.is_met_by(self.line(handle))]
+        mine = [handle for handle in self._wanted.handles if handle.lower() in self._only]
+        return [handle for handle in mine if not self.has(handle)]
+
+    def has(self, handle: str) -> bool:
+        """Whether nothing is missing of the account."""
+        return self._wanted.is_met_by(self.line(handle), handle)
+
+    @property
+    def doubles(self) -> list[tuple[str, str]]:
+        """Handles of accounts that another handle, which is named before, names too."""
+        first: dict[tuple[str, str | None], str] = {}
+        lines = [(handle, line) for handle in self._wanted.handles if (line := self.line(handle))]
+        named = [(handle, first.setdefault(_key(line), handle)) for handle, line in lines]
+        return [(handle, other) for handle, other in named if handle != other]
+
+    @property
+    def unsure(self) -> list[str]:
+        """Handles that a look-up may find to be an account which the day has under another one."""
+        return self._identities.unsure(self._wanted.handles, self.manifest.accounts)
+
+    def username_of(self, handle: str) -> str:
+        """The handle of the account on this day: the one under which it was first bought."""
+        line = self.line(handle)
+        return line.username if line and line.username.lower() != handle.lower() else handle
 
     def limit_of(self, handle: str) -> int:
         """The latest N posts of the account are wanted; 0 is all."""
-        return self._asked.limit_of(handle)
+        return self._wanted.limit_of(handle)
 
     def wants_threads(self, handle: str) -> bool:
         """Whether the account's replies to itself are wanted, or were when it was bought."""
@@ -142,7 +193,12 @@ class Purchase:
 
     def line(self, handle: str) -> AccountRead | None:
         """What it has of an account since it was closed last."""
-        return self._lines.get(handle.lower())
+        return self._lines.of(handle)
+
+    def former(self, handle: str) -> AccountRead | None:
+        """What it has under just this handle, also of an account that has another one by now."""
+        named = [line for line in self.manifest.accounts if line.username.lower() == handle.lower()]
+        return next((line for line in named if line.has_posts), None)
 
     @property
     def is_complete(self) -> bool:
@@ -212,15 +268,33 @@ class Purchase:
     def staged(self) -> Iterator[tuple[str, str, Answer]]:
         """Folder, key and answer of all that is gone on from, in order: what was never closed, and all of the
         accounts of which something is missing."""
-        going_on = [handle.lower() for handle in self.missing]
-        keys = [key for name in going_on if name in self._lines for key in self._lines[name].pages]
-        keys += [key for name in going_on for kind in KINDS for key in self._pages[kind + name]]
+        keys = [key for handle in self.missing for key in self._pages_of(handle)]
         keys += [key for pages in self._pages.values() for key in pages if key not in self._closed]
-        keys = list(dict.fromkeys(keys))
-        for key, answer in zip(keys, self._lake.answers(keys), strict=True):
-            self.keep_turn()
+        for folder, key, answer in self._read(keys):
             if key not in self._closed:
                 self.stored.add(answer)
+            yield folder, key, answer
+
+    def staged_of(self, handle: str) -> Iterator[tuple[str, str, Answer]]:
+        """The same of one account, which is booked already."""
+        return self._read(self._pages_of(handle))
+
+    def _pages_of(self, handle: str) -> list[str]:
+        """The pages that an account's reading goes on from: its own, and what nobody has of its folders."""
+        line, name = self.line(handle), self.username_of(handle).lower()
+        lines = self.manifest.accounts
+        others = {
+            page for other in lines if line is None or _key(other) != _key(line) for page in other.pages
+        }
+        folders = [kind + name for kind in (*KINDS, REREADS)]
+        in_folders = [key for folder in folders for key in self._pages[folder] if key not in others]
+        return [*(line.pages if line else ()), *in_folders]
+
+    def _read(self, keys: Iterable[str]) -> Iterator[tuple[str, str, Answer]]:
+        # What was read again by id comes last: the other pages tell whose post it is.
+        keys = sorted(dict.fromkeys(keys), key=lambda key: f"/{REREADS}" in key)
+        for key, answer in zip(keys, self._lake.answers(keys), strict=True):
+            self.keep_turn()
             yield key.split("/")[-2], key, answer
 
     def stage(self, folder: str, answer: Answer) -> str:
@@ -241,17 +315,22 @@ class Purchase:
 
     def close(self, read: Iterable[AccountRead], uncertain_mills: int = 0) -> None:
         """Say what is there, once every account has been asked."""
-        lines = self._lines | {account.username.lower(): account for account in read}
+        read = list(read)
+        lines = [line for line in self.manifest.accounts if not any(_replaces(new, line) for new in read)]
+        wanted = {_key(line) for handle in self._wanted.handles if (line := self.line(handle))}
         stay = [
-            account
-            for name, account in lines.items()
-            if name in self._wanted or (account.posts and name not in self._leaving)
+            *(
+                line
+                for line in lines
+                if _key(line) in wanted or (line.posts and _key(line) not in self._leaving)
+            ),
+            *read,
         ]
         named = {page for account in stay for page in account.pages}
         with self._writing:
             self._over.set()
             manifest = self.manifest
-            manifest.accounts = sorted(stay, key=lambda account: account.username)
+            manifest.accounts = sorted(stay, key=lambda account: (account.username, account.id or ""))
             manifest.requests = sorted(
                 key for keys in self._pages.values() for key in keys if key not in named
             )
@@ -267,3 +346,15 @@ class Purchase:
         """What `extract` hands on."""
         bought = total(self.manifest.bought.values())
         return {"manifest": self.key, **asdict(bought), "cost_usd": self.manifest.cost_usd}
+
+
+def _key(line: AccountRead) -> tuple[str, str | None]:
+    """What tells a day's lines apart: two accounts may have had the same handle."""
+    return line.username.lower(), line.id
+
+
+def _replaces(new: AccountRead, line: AccountRead) -> bool:
+    """Whether a line is of the account that was read now, or only said why its handle had no posts."""
+    if new.username.lower() != line.username.lower():
+        return False
+    return not line.has_posts or None in (new.id, line.id) or new.id == line.id

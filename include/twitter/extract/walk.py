@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,12 +25,13 @@ log = logging.getLogger(__name__)
 MUST_HAVE = ("id", "text", "created_at", "public_metrics")
 """X ignores a field name that it does not know, answers 200, and bills: only looking shows it."""
 
+POST_ID = re.compile("[0-9]{1,19}")
 EMPTY_PAGES = 100
 """So many in a row without a post end a walk: a timeline of 800 posts has 8 that could be."""
 REPEATED_PAGES = 10
 """So many in a row with posts that had all come before: X bills them."""
-OLDER_PAGES = 2
-"""So many in a row wholly before the day: X sends newer posts first, and ids win over times."""
+DEAD_TOKENS = 10
+"""So many that X refused in a row, with empty pages alone between them: then it is not the tokens."""
 SMALLEST_ARCHIVE_PAGE = 100
 """X's archive has answered 503 to 500 posts a page, and served 100."""
 PAGES_TO_TRUST = 5
@@ -40,6 +42,8 @@ SEARCHED = "search-"
 """What a search found of an account whose timeline came short of X's own count."""
 THREADS = "thread-"
 """An account's replies to itself."""
+REREADS = "reread-"
+"""Posts that were read once more by their ids, since X could not fill a field of them."""
 
 
 @dataclass
@@ -69,11 +73,17 @@ class Walk:
     """Of the account's own posts that are the day's, whether or not they can be published."""
     hours: dict[str, str] = field(default_factory=dict)
     """When those were posted, as `2026-11-18T09`."""
+    unfilled: dict[str, datetime] = field(default_factory=dict)
+    """Posts that lack a field which X could not fill, and when X sent them."""
     _posts: set[str] = field(default_factory=set)
     """Those that were asked for, with all versions of an edited post as one."""
     _tokens: set[str] = field(default_factory=set)
     _oldest: int | None = None
     _left_at: int | None = -1
+    _left_after: int = -1
+    """How many posts had come when a token was left last."""
+    _left: int = 0
+    """How many were left in a row with nothing older between them."""
     _vain: _InVain = field(default_factory=lambda: _InVain())
     _room: int = 0
     """How many posts a page asks for at most since the archive has failed; 0 is as many as X lets it."""
@@ -97,8 +107,8 @@ class Walk:
             self._tokens.clear()  # begun anew: X may lead over the same pages again
         self.pages += 1
         self.asked += int(answer.params["max_results"])
-        self.note(answer.posts, answer.asked_id)
-        ids = [int(post["id"]) for post in posts if str(post.get("id", "")).isdecimal()]
+        self.note(answer.posts, answer.asked_id, answer)
+        ids = [int(post["id"]) for post in posts if POST_ID.fullmatch(str(post.get("id")))]
         self._oldest = min([*ids, *([self._oldest] if self._oldest else [])], default=None)
         self._grow()
         self.token, bound = answer.next_token, self._vain.after(answer, posts, self.day)
@@ -112,19 +122,26 @@ class Walk:
         else:
             self._tokens.add(self.token)
 
-    def note(self, posts: list[Any], id_: str | None) -> None:
+    def note(self, posts: list[Any], id_: str | None, answer: Answer) -> None:
         """Count what came, and keep which of it is the day's and the account's."""
         self.returned += len(posts)
-        sound = [post for post in posts if isinstance(post, dict)]
-        own = [post for post in sound if _is_of(post, self.day) and self._is_wanted(post, id_)]
+        sound = [post for post in posts if isinstance(post, dict) and _is_of(post, self.day)]
+        own = [post for post in sound if self._is_wanted(post, id_, answer)]
+        lacking = [
+            post["id"]
+            for post in sound
+            if POST_ID.fullmatch(post["id"]) and _is_by(post, id_) and answer.unfilled_of(post)
+        ]
+        self.unfilled |= dict.fromkeys(lacking, answer.received_at)
         self.ids |= {post["id"] for post in own}
         self.hours |= {post["id"]: _hour(at) for post in own if (at := _created_at(post))}
         self._posts |= {_first_version(post) for post in own}
 
-    def _is_wanted(self, post: Mapping[str, Any], id_: str | None) -> bool:
+    def _is_wanted(self, post: Mapping[str, Any], id_: str | None, answer: Answer) -> bool:
         """Whether the account wrote it, and as what was asked for: X may ignore what is excluded."""
-        of_kind = is_reply_to_self(post) if self.of_threads else not is_unasked(post)
-        return of_kind and (not id_ or (post.get("author_id") or id_) == id_)
+        if self.of_threads:
+            return _is_by(post, id_) and is_reply_to_self(post)
+        return _is_by(post, id_) and not is_unasked(post, answer.unfilled_of(post))
 
     def ask_for_less(self) -> bool:
         """Halve the next pages, where they are large: the archive may fail to find so much in time."""
@@ -141,11 +158,16 @@ class Walk:
     def leave_token(self) -> bool:
         """Go on below the oldest post that came, since a token dies and a post's id does not.
 
-        False where there is no token to leave, or nothing older has come since that was done last.
+        False where there is no token to leave; or nothing older has come since that was done last, and posts
+        did, or it was done often. Empty pages are free.
         """
-        left, self.token = self.token, None
-        further, self._left_at = self._oldest != self._left_at, self._oldest
-        return bool(left) and further
+        if not self.token:
+            return False
+        self.token = None
+        is_older, is_empty = self._oldest != self._left_at, self.returned == self._left_after
+        self._left = 1 if is_older else self._left + 1
+        self._left_at, self._left_after = self._oldest, self.returned
+        return is_older or (is_empty and self._left <= DEAD_TOKENS)
 
     @property
     def where(self) -> dict[str, Any]:
@@ -178,7 +200,6 @@ class _InVain:
     """The ids of all posts that came."""
     empty: int = 0
     repeated: int = 0
-    older: int = 0
 
     def after(self, answer: Answer, posts: list[dict[str, Any]], day: Day) -> str | None:
         """To which bound the walk has come with this page, if to any."""
@@ -187,15 +208,14 @@ class _InVain:
         if answer.posts:
             self.empty = 0
             self.repeated = 0 if new else self.repeated + 1
-            self.older = self.older + 1 if _is_before(posts, day) else 0
         else:
             self.empty += 1
         if self.empty >= EMPTY_PAGES:
             return f"{EMPTY_PAGES} pages in a row were empty, and posts may be missing"
         if self.repeated >= REPEATED_PAGES:
             return f"{REPEATED_PAGES} pages in a row brought nothing new, and posts may be missing"
-        if self.older >= OLDER_PAGES:
-            return f"{OLDER_PAGES} pages in a row lay before the day, whose start was asked for"
+        if _is_before(posts, day):  # X sends newer posts first
+            return "a page lay before the day, whose start was asked for"
         return None
 
 
@@ -219,6 +239,17 @@ class Reading:
     """Pages that it was read in together with others."""
     share: Walk | None = None
     """What those brought of it."""
+    again: Walk | None = None
+    """What came of it when it was read once more by its ids: a walk that is never taken."""
+    read_again: set[str] = field(default_factory=set)
+    """Ids that were asked for so."""
+    handle: str = ""
+    """As `twitter_handles` names it now; `username` is its handle on the day."""
+    was_another: bool = False
+    """Whether the handle was another account before, and this one was accepted."""
+
+    def __post_init__(self) -> None:
+        self.handle = self.handle or self.username
 
     def of(self, kind: str) -> Walk:
         """Its walk whose pages are staged in this kind of folder."""
@@ -244,10 +275,23 @@ class Reading:
         """Have what came of it in the pages of a group."""
         self.shared, self.share = pages, share
 
+    def take_again(self, key: str, answer: Answer) -> None:
+        """Have what was read once more; `key` is where it is staged."""
+        self.again = self.again or self.walk.anew()
+        self.again.note(answer.posts, self.id, answer)
+        self.read_again |= {*str(answer.params["ids"]).split(",")}
+        self.pages.append(key)
+
+    @property
+    def unfilled(self) -> dict[str, datetime]:
+        """The posts that lack fields and were not read once more, and when X sent them."""
+        found = {id_: at for walk in (*self._walks, self.thread) for id_, at in walk.unfilled.items()}
+        return {id_: at for id_, at in found.items() if id_ not in self.read_again}
+
     @property
     def _walks(self) -> list[Walk]:
         """All that have brought own posts of it, but for its threads."""
-        return [self.walk, self.second, *([self.share] if self.share else [])]
+        return [self.walk, self.second, *(walk for walk in (self.share, self.again) if walk)]
 
     @property
     def is_unavailable(self) -> bool:
@@ -274,6 +318,7 @@ class Reading:
         if self.id not in (None, id_):
             self.walk, self.second, self.thread = self.walk.anew(), self.second.anew(), self.thread.anew()
             self.pages, self.shared, self.share = [], [], None
+            self.again, self.read_again = None, set()
         self.id = id_
 
     def give_up(self, reason: str) -> None:
@@ -346,6 +391,11 @@ def _is_before(posts: list[dict[str, Any]], day: Day) -> bool:
     """Whether the posts of a page all lie before the day."""
     times = [_created_at(post) for post in posts]
     return bool(times) and all(at is not None and at.tzinfo and at < day.start for at in times)
+
+
+def _is_by(post: Mapping[str, Any], id_: str | None) -> bool:
+    """Whether the account wrote it, as far as X says who did."""
+    return not id_ or (post.get("author_id") or id_) == id_
 
 
 def _first_version(post: Mapping[str, Any]) -> str:

@@ -140,6 +140,7 @@ class X:
         self._clock = clock
         self.is_user = access.user
         """Whether it asks in a user's name."""
+        self.owner_id = owner_id(access)
         self._client = tweepy.Client(
             access.bearer_token,
             access.consumer_key,
@@ -174,13 +175,16 @@ class X:
             user_auth=self.is_user,
         )
 
-    def posts(self, ids: Sequence[str], *, free: bool = False) -> Answer:
-        """At most 100 posts with their counts of now; `free` where X has charged them on this day already."""
+    def posts(self, ids: Sequence[str], *, free: bool = False, whole: bool = False) -> Answer:
+        """At most 100 posts with their counts of now, or `whole`, with all fields that a page has.
+
+        `free` where X has charged them on this day already.
+        """
         return self._answer(
             "rereads" if free else "posts",
             self._client.get_tweets,
             list(ids),
-            tweet_fields=COUNTED_FIELDS,
+            tweet_fields=POST_FIELDS if whole else COUNTED_FIELDS,
             user_auth=self.is_user,
         )
 
@@ -301,6 +305,12 @@ class X:
         return token
 
 
+def owner_id(access: XAccess) -> str | None:
+    """The id of the account that owns the access token, with which X's tokens begin: `<id>-<letters>`."""
+    id_, hyphen, _ = (access.access_token or "").partition("-")
+    return id_ if access.user and hyphen and id_.isdecimal() else None
+
+
 def _mask_addresses(job: Any) -> None:
     for name in ("upload_url", "download_url") if isinstance(job, dict) else ():
         if address := str(job.get(name) or ""):
@@ -416,7 +426,8 @@ def error_of(response: requests.Response) -> PipelineError:
             return NoCredits(f"{said} Buy credits in X's developer console, then clear `extract`.")
         case 403 if WRONG_CONSUMER_KEYS in _codes(problem):
             return BadKeys(
-                f"{said} Put valid keys into {keys}: login and password are no consumer keys of X."
+                f"{said} Put valid keys into {keys}: consumer_key and consumer_secret (or login and "
+                "password) are not the consumer keys of an X app."
             )
         case 403 if title == "SpendCapReached" or kind == "credits":
             until = safe_text(problem.get("reset_date", "the cap is raised"))

@@ -1,12 +1,15 @@
 """The last box of the graph: publishes the candidates, the receipt last, unless that would lose landed rows.
 
-`guard` holds the candidate against what has landed, `publish` copies.
+`guard` compares the candidate with what has landed, `publish` copies. One load of a day does so at a time: it
+holds a lease.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from include.twitter import days, lake, roster, settings
@@ -14,9 +17,11 @@ from include.twitter.day import FORGOTTEN, Day
 from include.twitter.errors import Incomplete, NothingStaged
 from include.twitter.forgotten import Tombstones
 from include.twitter.lake import Lake
+from include.twitter.lease import held
 from include.twitter.load import guard
 from include.twitter.load.publish import essentials, publish, warn_of_gaps
-from include.twitter.records import AccountReceipt, Receipt, decoded
+from include.twitter.records import AccountReceipt, Decrease, Receipt, decoded, encoded
+from include.twitter.retry import no_try_for_progress
 from include.twitter.run import Run
 
 __all__ = ["load"]
@@ -27,64 +32,110 @@ log = logging.getLogger(__name__)
 def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
     """Publish what `transform` has staged; green means complete."""
     here = lake.deployed()
-    wanted = {handle.lower() for handle in roster.read(here).handles}
+    wanted, accepted_ids = roster.read(here).handles, settings.accept_id()
     accepted = run.day in settings.accept_shrink()
-    candidate = _candidate(here, staged)
-    _require_forgotten(here, candidate, run.day)
-    if len(candidate.missing) == len(candidate.accounts) and not candidate.totals.published:
-        raise Incomplete(
-            f"Nothing is published: no account of {run.day} could be read. {_named(candidate.missing)}"
-        )
-    landed = _receipt(here, run.day.receipt)
-    lost = guard.decreases(landed, candidate)
-    guard.require_no_loss(lost, run.day, accepted=accepted)
-    same = landed is not None and landed.objects == candidate.objects  # what was said stays said
-    candidate.decreases = landed.decreases if landed and same else lost
-    publish(here, run.day, run.day.staging(run.id), candidate)
+    candidate, tag = _candidate(here, staged)
+    tombstones = Tombstones.of(here.read(FORGOTTEN))
+    _require_forgotten(tombstones, candidate, run.day)
+    failed = [*candidate.missing, *candidate.all_rejected]
+    if len(failed) == len(candidate.accounts) and not candidate.totals.published:
+        raise Incomplete(f"Nothing is published: no account of {run.day} could be read. {_named(failed)}")
+    staging = run.day.staging(run.id)
+    with no_try_for_progress(lambda: False, run.now), held(here, run.day.lease, run) as lease:
+        found = here.look(run.day.receipt)
+        landed = decoded(found.data, Receipt) if found else None
+        if landed and landed.objects == candidate.objects:  # published again: what was recorded stays
+            candidate.decreases = landed.decreases
+        elif landed:
+            lost = _lost(here, landed, candidate, staging, tombstones)
+            guard.require_no_loss(lost, run.day, accepted=accepted)
+            if lost != candidate.decreases:
+                candidate.decreases = lost  # kept for the next try too: this one may be killed between copies
+                here.swap(f"{staging}receipt.json", encoded(candidate), tag)
+        publish(here, lease, run.day, staging, candidate, found.tag if found else None)
     days.keep(here, run.day)
     warn_of_gaps(here, run)
-    _require_complete(run, candidate, wanted)
+    lines = roster.Identities.read(here, accepted_ids).find(candidate.accounts)
+    _require_complete(run, candidate, [line for handle in wanted if (line := lines.of(handle))])
     return essentials(candidate, here.bucket)
 
 
-def _candidate(here: Lake, staged: dict[str, Any] | None) -> Receipt:
+def _candidate(here: Lake, staged: dict[str, Any] | None) -> tuple[Receipt, str]:
+    """The staged receipt and its tag."""
     if not staged:
         raise NothingStaged(
             "`transform` has not said what it staged: was it marked success by hand? Clear it: it is free."
         )
-    if (candidate := _receipt(here, staged["receipt"])) is None:
+    if (found := here.look(staged["receipt"])) is None:
         raise NothingStaged(
             f"{here.url(staged['receipt'])} is gone (it is kept for 14 days). Clear `transform`: it is free."
         )
-    return candidate
+    return decoded(found.data, Receipt), found.tag
 
 
-def _require_forgotten(here: Lake, candidate: Receipt, day: Day) -> None:
+def _require_forgotten(tombstones: Tombstones, candidate: Receipt, day: Day) -> None:
     """Refuse what was staged before something of the day was forgotten."""
-    if Tombstones.of(here.read(FORGOTTEN)).concern(day, since=candidate.acts):
+    if tombstones.concern(day, since=candidate.acts):
         raise NothingStaged(
             f"Nothing is published: posts of {day} were forgotten since it was staged. "
             "Clear `transform`: it is free."
         )
 
 
-def _receipt(here: Lake, key: str) -> Receipt | None:
-    data = here.read(key)
-    return decoded(data, Receipt) if data else None
+def _lost(
+    here: Lake, landed: Receipt, candidate: Receipt, staging: str, tombstones: Tombstones
+) -> list[Decrease]:
+    """The landed rows that publishing would remove: by id, or by number without a landed table."""
+    before, now = landed.objects.get("parquet"), candidate.objects.get("parquet")
+    if before and now and before.sha256 == now.sha256:
+        return []
+    problem = "is in no receipt"
+    if before and now:
+        table = here.read(before.key)
+        sha256 = hashlib.sha256(table).hexdigest() if table is not None else None
+        if table is not None and sha256 == before.sha256:
+            staged = guard.rows(here.required(staging + Path(now.key).name))
+            try:
+                return guard.lost_rows(guard.rows(table), staged, tombstones)
+            except Exception:  # whatever it is, rows are compared all the same
+                log.warning("The landed table cannot be read", exc_info=True)
+                problem = "cannot be read"
+        elif sha256 == now.sha256 and candidate.decreases:
+            return candidate.decreases  # a try before this one was stopped before it wrote the receipt
+        else:
+            problem = "is not what the receipt says" if sha256 else "is gone"
+    log.warning(
+        "The landed table (%s) %s: numbers of rows are compared, not ids. A row that another one "
+        "replaces is not noticed.",
+        here.url(before.key if before else "refined_tweets.parquet"),
+        problem,
+    )
+    return guard.decreases(landed, candidate)
 
 
-def _require_complete(run: Run, candidate: Receipt, wanted: set[str]) -> None:
-    missing = candidate.missing
-    if waived := [account for account in missing if account.username.lower() not in wanted]:
+def _require_complete(run: Run, candidate: Receipt, wanted: list[AccountReceipt]) -> None:
+    missing = [*candidate.missing, *candidate.all_rejected]
+    if waived := [account for account in missing if account not in wanted]:
         log.warning("Waived, since they left twitter_handles: %s", _named(waived))
-    if missing := [account for account in missing if account.username.lower() in wanted]:
+    if missing := [account for account in missing if account in wanted]:
         cut = sum(account.published > 0 for account in missing)
         parts = [("without", len(missing) - cut), ("with a part of", cut)]
         told = ", ".join(f"{how} {number}" for how, number in parts if number)
         raise Incomplete(
             f"{run.day} is published {told} of {len(candidate.accounts)} accounts. {_named(missing)} "
-            "Clear `extract` to ask for them again, or take them out of twitter_handles and clear `load`."
+            f"{_remedy(run.day, missing)}, or take them out of twitter_handles and clear `load`."
         )
+
+
+def _remedy(day: Day, missing: list[AccountReceipt]) -> str:
+    """To buy posts again that the contract refused changes nothing."""
+    rejected = sum(account.outcome != "unavailable" for account in missing)
+    remedies = ["Clear `extract` to ask for them again"] if rejected < len(missing) else []
+    if rejected:
+        remedies.append(
+            f"Look at {day.rejected}, mend the contract or the reading of X and clear `transform`"
+        )
+    return ". ".join(remedies)
 
 
 def _named(missing: Iterable[AccountReceipt]) -> str:
@@ -93,6 +144,9 @@ def _named(missing: Iterable[AccountReceipt]) -> str:
 
 def _in_words(account: AccountReceipt) -> str:
     """Why an account is missing; what came before X took it away was paid for, and is published."""
+    if account.outcome != "unavailable":
+        reasons = "; ".join(f"{number} for `{why}`" for why, number in account.rejected_by_reason.items())
+        return f"{account.username}: all of its posts were rejected, {reasons}."
     why = f"{account.username}: {(account.reason or '').rstrip('.')}."
     if not account.published:
         return why

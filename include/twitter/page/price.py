@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from include.twitter.page.bill import dollars
 from include.twitter.pricing import NEWEST
 from include.twitter.records import AccountRead, Asked, Manifest
+from include.twitter.roster import Identities
 
 FREE = "free"
 
@@ -21,18 +22,31 @@ class Wish:
     run_cap: int
     """In mills; 0 is no cap."""
     prices: Mapping[str, int] = field(default_factory=lambda: NEWEST)
+    identities: Identities = field(default_factory=lambda: Identities({}))
+    """Which account each handle is."""
 
 
 def of_extract(manifest: Manifest | None, wish: Wish) -> str:
     """What a clear of `extract` would buy, and what that costs at most."""
-    lines = {line.username.lower(): line for line in manifest.accounts} if manifest else {}
+    lines = wish.identities.find(manifest.accounts if manifest else ())
     missing = {
         handle: posts
         for handle in wish.asked.handles
-        if (posts := _missing(handle, lines.get(handle.lower()), wish.asked)) is not None
+        if (posts := _missing(handle, lines.of(handle), wish.asked)) is not None
     }
+    if unsure := wish.identities.unsure(wish.asked.handles, manifest.accounts if manifest else ()):
+        looked_up = dollars(wish.prices["users"] * len(unsure))
+        sure = {handle: posts for handle, posts in missing.items() if handle not in unsure}
+        return (
+            f"{looked_up} to look up {', '.join(unsure)}; if that is a renamed account of the day, "
+            f"{_of_missing(sure, wish) if sure else 'no more'}; else {_of_missing(missing, wish)}"
+        )
     if not missing:
         return "free: nothing is missing"
+    return _of_missing(missing, wish)
+
+
+def _of_missing(missing: dict[str, int], wish: Wish) -> str:
     named = ", ".join(list(missing)[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
     accounts = f"{len(missing)} account is" if len(missing) == 1 else f"{len(missing)} accounts are"
     return f"{accounts} missing ({named}): {_at_most(missing, wish)}"
@@ -41,7 +55,7 @@ def of_extract(manifest: Manifest | None, wish: Wish) -> str:
 def _missing(handle: str, line: AccountRead | None, asked: Asked) -> int | None:
     """The most posts that would be bought of an account, 0 for no bound; None where nothing is missing."""
     limit = asked.limit_of(handle)
-    if asked.is_met_by(line):
+    if asked.is_met_by(line, handle):
         return None
     if line is None or line.outcome == "unavailable" or asked.threads > line.threads:
         return limit

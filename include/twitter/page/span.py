@@ -8,6 +8,8 @@ from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from include.twitter import days, roster, settings
 from include.twitter.day import Day
 from include.twitter.errors import PipelineError
@@ -16,6 +18,7 @@ from include.twitter.page import bill, runs, states
 from include.twitter.page.runs import DayRun
 from include.twitter.page.states import Asking, State
 from include.twitter.records import AccountLine, DayLine, LedgerEntry
+from include.twitter.roster import Identities
 
 T = TypeVar("T")
 
@@ -110,6 +113,7 @@ class Wanted:
     settled: Day
     """The newest day that is over for good."""
     notices: list[str]
+    identities: Identities
 
     @classmethod
     def read(cls, here: Lake, now: datetime) -> Wanted:
@@ -118,7 +122,26 @@ class Wanted:
         handles = accounts.handles if accounts else ()
         budgets = notices.or_none(settings.budgets) or {}
         settled = Day.latest_settled(now, notices.or_none(settings.settling) or settings.SETTLING)
-        return cls(handles, budgets.get(settings.MONTH_BUDGET.name), settled, notices)
+        identities = Identities.read(here, notices.or_none(settings.accept_id) or ())
+        return cls(handles, budgets.get(settings.MONTH_BUDGET.name), settled, notices, identities)
+
+    def by_handle(self, line: DayLine) -> DayLine:
+        """A landed day with the handles that its accounts have now: a renamed one is shown as one account.
+
+        One that had a handle which means another account now is told apart by its id.
+        """
+        found = self.identities.find(line.accounts)
+        names = {id(account): handle for handle in self.handles if (account := found.of(handle))}
+        named = [(account, names.get(id(account)) or self._name(account)) for account in line.accounts]
+        accounts = [
+            account if account.username == name else replace(account, username=name)
+            for account, name in named
+        ]
+        return replace(line, accounts=accounts)
+
+    def _name(self, account: AccountLine) -> str:
+        is_taken = account.has_posts and account.username.lower() in self._lower
+        return f"{account.username} ({account.id})" if is_taken else account.username
 
     def asking(self, day: Day, of_day: list[DayRun]) -> Asking:
         newest = of_day[0].state if of_day else None
@@ -147,6 +170,7 @@ class Span:
         here, span = lake(), _between(first, last)
         wanted = Wanted.read(here, now)
         landed, entries = days.read(here, {str(day)[:7] for day in span})
+        landed = {day: wanted.by_handle(line) for day, line in landed.items()}
         ledger = entries.values()
         of_days = runs.by_day(first, last)
         spent, differing = bill.by_day(ledger), {day for day, *_ in bill.differing(landed, ledger)}

@@ -7,6 +7,7 @@ day would cost, `told` puts it in words. What is approved is bought by runs of `
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from typing import Any
 
 from msgspec.structs import replace
@@ -18,9 +19,10 @@ from include.twitter.extract import TIMELINE_DAYS
 from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.money import Caps, spent_of_month
 from include.twitter.extract.planned import plan_of
+from include.twitter.extract.x import owner_id
 from include.twitter.lake import Lake
 from include.twitter.plan import told
-from include.twitter.plan.asking import Shown, ask, tell_own_price
+from include.twitter.plan.asking import Shown, count, look_up, tell_own_price
 from include.twitter.plan.counting import Counting, booked, counting
 from include.twitter.plan.price import priced
 from include.twitter.plan.survey import Survey, bought_usd, survey, unlanded
@@ -28,6 +30,7 @@ from include.twitter.plan.told import many
 from include.twitter.pricing import cost, dollars, prices
 from include.twitter.records import Asked, Bought, Plan, encoded, total
 from include.twitter.run import Range, skip
+from include.twitter.settings import XAccess
 
 __all__ = ["compare", "quote", "runs"]
 
@@ -66,14 +69,34 @@ def _made(here: Lake, range_: Range, caps: Caps) -> Plan:
     access, accepted = settings.x_access(), settings.accept_id()
     own = accounts.own_handle() if access.user else ""
     _require_settled(range_, Day.latest_settled(range_.now(), settings.settling()))
-    found = survey(here, range_, everybody, asked.handles)
-    if not any(day.unlanded for day in found.days):
-        skip(f"All {len(found.days)} days have landed with all accounts: nothing is missing")
-    tell_own_price(found.lacking, asked, own)
+    identities = roster.Identities.read(here, accepted)
+    found = survey(here, range_, everybody, asked.handles, identities)
+    _require_missing(found)
+    tell_own_price(found.possible, asked, own)
     lake.require_conditional_writes(here)
     with counting(here, range_, caps, access) as asking:
-        shown = ask(asking, Accounts(here, accepted), found.lacking, asked, own)
+        shown = look_up(asking, Accounts(here, accepted), [*found.possible])
+        own = _own(own, shown, access, accepted)
+        if any(identities.ids.get(handle.lower()) != id_ for handle, id_ in shown.ids.items()):
+            # A renamed account may be in the days already, under the handle that it had.
+            identities.ids |= {handle.lower(): id_ for handle, id_ in shown.ids.items()}
+            found = survey(here, range_, everybody, asked.handles, identities)
+            _require_missing(found)
+        count(asking, shown, found.lacking, asked, own)
     return _planned(here, range_, asked, found, shown, asking, own)
+
+
+def _require_missing(found: Survey) -> None:
+    if not any(day.unlanded for day in found.days):
+        skip(f"All {len(found.days)} days have landed with all accounts: nothing is missing")
+
+
+def _own(own: str, shown: Shown, access: XAccess, accepted: Collection[tuple[str, str]]) -> str:
+    """The handle of the account that owns the access token, in lower case, as `extract` finds it."""
+    ids = {handle.lower(): id_ for handle, id_ in shown.ids.items()}
+    if own and (owner := owner_id(access)):
+        return next((handle for handle, id_ in ids.items() if id_ == owner), "")
+    return "" if (own, ids.get(own)) in accepted else own
 
 
 def _require_settled(range_: Range, latest: Day) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from include.twitter.day import Day
-from include.twitter.extract.accounts import PROTECTED, Accounts, reasons
+from include.twitter.extract.accounts import PROTECTED, Accounts, reasons, users_of
 from include.twitter.plan.counting import Counting, Window, windows
 from include.twitter.plan.told import many
 from include.twitter.pricing import NEWEST, dollars, in_words
@@ -50,22 +50,14 @@ class Shown:
     gone: dict[str, str] = field(default_factory=dict)
 
 
-def ask(
-    asking: Counting,
-    known: Accounts,
-    lacking: Lacking,
-    asked: Asked,
-    own: str = "",
-) -> Shown:
-    """Look up the accounts that lack something, and count those that X shows on the days that they lack.
+def count(asking: Counting, shown: Shown, lacking: Lacking, asked: Asked, own: str = "") -> None:
+    """Count the accounts that X shows on the days that they lack.
 
     The `own` account, in lower case, is counted alone: X has another price for its posts.
     """
-    shown = _look_up(asking, known, [*lacking])
     for part in _parts(lacking, own):
         by_id = {shown.ids[handle]: days for handle, days in part.items() if handle in shown.ids}
         _count(asking, windows(by_id), asked, {id_: handle for handle, id_ in shown.ids.items()})
-    return shown
 
 
 def _parts(lacking: Lacking, own: str) -> list[Lacking]:
@@ -76,11 +68,12 @@ def _parts(lacking: Lacking, own: str) -> list[Lacking]:
     ]
 
 
-def _look_up(asking: Counting, known: Accounts, handles: list[str]) -> Shown:
+def look_up(asking: Counting, known: Accounts, handles: list[str]) -> Shown:
+    """Which accounts the handles are, and which of them X does not show."""
     shown = Shown()
     for some, answer in asking.look_up(handles):
         shown.gone |= reasons(answer, some)
-        users = {user["username"].lower(): user for user in answer.posts}
+        users = users_of(answer)
         for handle in some:
             if user := users.get(handle.lower()):
                 if why := _unreadable(user, handle, known):

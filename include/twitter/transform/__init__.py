@@ -14,6 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from include.twitter.day import FORGOTTEN
 from include.twitter.errors import NothingStaged
 from include.twitter.forgotten import Tombstones
@@ -80,7 +82,7 @@ def _refined(
     here: Lake, run: Run, manifest: Manifest, partition: Partition, tombstones: Tombstones
 ) -> tuple[list[receipt.AccountReceipt], set[Tombstone]]:
     """The accounts' receipts, and what is left of forgotten posts; their rows are in the partition."""
-    accounts = sorted(manifest.accounts, key=lambda account: account.username)
+    accounts = sorted(_each_once(manifest.accounts), key=lambda account: account.username)
     asked = manifest.asked
     entries: list[receipt.AccountReceipt] = []
     forgotten: set[Tombstone] = set()
@@ -92,6 +94,30 @@ def _refined(
             forgotten |= tally.forgotten
             _tell(tally)
     return entries, forgotten
+
+
+def _each_once(accounts: list[AccountRead]) -> list[AccountRead]:
+    """The accounts, those that were bought under two handles as one: a post has one row on its day."""
+    first: dict[str, AccountRead] = {}
+    once = []
+    for account in accounts:
+        if account.id is None or not account.posts or account.id not in first:
+            if account.id and account.posts:
+                first[account.id] = account
+            once.append(account)
+            continue
+        other = first[account.id]
+        log.warning(
+            "%s and %s are one account, %s: its posts land once", other.username, account.username, other.id
+        )
+        first[account.id] = merged = replace(
+            other,
+            posts=other.posts + account.posts,
+            pages=[*other.pages, *account.pages],
+            threads=other.threads or account.threads,
+        )
+        once[once.index(other)] = merged
+    return once
 
 
 def _tell(tally: refine.Tally) -> None:

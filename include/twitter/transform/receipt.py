@@ -92,13 +92,15 @@ def of(
 
 
 def require_few_rejected(candidate: Receipt, kept: str) -> None:
-    """Refuse a day that lost more posts to the contract than odd ones explain; `kept` is where they are.
+    """Refuse a day that lost more posts to the contract than odd ones explain, or all that it had.
 
-    Posts of another author tell of one account, not of X or the contract, and refuse nobody's day.
+    `kept` is where they are. Posts of another author tell of one account, not of X or the contract, and
+    refuse nobody's day.
     """
     others = sum(account.rejected_by_reason.get(BY_OTHERS, 0) for account in candidate.accounts)
     rejected, fetched = candidate.totals.rejected - others, candidate.totals.fetched
-    if rejected > FEW_REJECTED and rejected > SHARE_REJECTED * fetched:
+    are_many = rejected > FEW_REJECTED and rejected > SHARE_REJECTED * fetched
+    if are_many or (rejected and not candidate.totals.published):
         reasons: Counter[str] = Counter()
         for account in candidate.accounts:
             reasons.update(account.rejected_by_reason)

@@ -30,6 +30,11 @@ def test_a_post_that_has_lost_its_place_alone_is_not_gone():
     }
 
 
+@pytest.mark.parametrize("action", [b"", b"update", b"undelete", b"Delete?"])
+def test_a_line_with_another_action_makes_no_post_gone(action):
+    assert gone([b'{"id":"12","action":"%s","reason":"deleted"}' % action]) == {}
+
+
 @pytest.mark.parametrize(
     "line", [b"[]", b"<html>", b'{"action":"delete"}', b'{"id":12,"action":""}', b"\xff"]
 )
@@ -64,3 +69,17 @@ def test_what_x_says_of_a_post_is_one_short_and_safe_line():
     said = gone([LINE % (b"12", b"\\u001b[2J" + b"A" * 1000)])["12"].reason
     assert said.startswith("X says: delete, [U+001B][2JAAA")
     assert len(said) <= 300
+
+
+DEEP = b"[" * 200_000 + b"]" * 200_000
+
+
+def test_a_line_that_is_nested_without_end_is_read_and_names_its_post():
+    line = b'{"id":"12","action":"delete","reason":"deleted","new":' + DEEP + b"}"
+    assert list(gone([line])) == ["12"]
+
+
+@pytest.mark.parametrize("id_", ["../../users/me", "1?x=2", "", "1/2"])
+def test_what_is_no_id_of_a_job_enters_no_path(id_):
+    with pytest.raises(UnexpectedAnswer):
+        job({"id": id_, "status": "created"})

@@ -81,18 +81,27 @@ def test_a_post_that_is_withheld_says_where_and_keeps_its_counts():
         ),
         ("Resource Unavailable", "resource-unavailable", "It is withheld.", "withheld"),
         ("Disallowed Resource", "disallowed-resource", "It is withheld.", "withheld"),
-        ("Something New", "never-heard-of", "It is away.", "gone"),
+        ("Something New", "never-heard-of", "It is away.", "unanswered"),
+        ("Usage Capped", "usage-capped", "Not this month.", "unanswered"),
+        ("Nothing", "", "", "unanswered"),
     ],
 )
 def test_a_post_that_is_not_given_has_xs_reason_and_no_counts(title, kind, detail, state):
     there, gone = post(), error("7", title, kind, detail)
     found = told(there, errors=[gone], asked=["7"])["7"]
-    assert (found.state, found.reason, found.counts) == (state, f"{title}: {detail}", (None,) * 6)
+    said = f"{title}: {detail}" if detail else title
+    assert (found.state, found.reason, found.counts) == (state, said, (None,) * 6)
 
 
-def test_a_post_of_which_x_says_nothing_is_gone_and_told_so():
+def test_a_post_of_which_x_says_nothing_is_unanswered_and_not_gone():
     found = told(post(), asked=["7"])["7"]
-    assert (found.state, found.reason) == ("gone", SILENCE)
+    assert (found.state, found.reason) == ("unanswered", SILENCE)
+
+
+def test_an_error_about_another_post_leaves_this_one_unanswered():
+    away = error("8", "Not Found Error", "resource-not-found", "Could not find tweet with ids: [8].")
+    found = told(errors=[away], asked=["7", "8"])
+    assert {id_: each.state for id_, each in found.items()} == {"7": "unanswered", "8": "gone"}
 
 
 def test_every_post_that_was_asked_for_is_seen_in_its_order():
@@ -108,3 +117,21 @@ def test_what_x_writes_into_a_reason_is_short_and_safe():
         assert "[U+001B][2J" in found.reason
         assert len(found.reason) < 700
         assert not UNSAFE.search(found.reason)
+
+
+def test_a_zero_that_x_never_measured_is_no_count():
+    old = post(created_at="2020-01-01T00:00:00.000Z", public_metrics=dict.fromkeys(METRICS, 0))
+    assert one(old)[2] == (0, 0, 0, 0, None, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({"edit_history_tweet_ids": 5}, "there"),
+        ({"edit_history_tweet_ids": {"a": 1}}, "there"),
+        ({"withheld": {"country_codes": 5}}, "withheld"),
+        ({"withheld": "odd"}, "withheld"),
+    ],
+)
+def test_a_field_of_an_odd_form_costs_itself_alone(changes, state):
+    assert one(post(**changes))[0] == state

@@ -1,16 +1,19 @@
 """Every request that X bills."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
-from include.twitter.errors import BadRequest, Busy, Outage, OverBudget
+from include.twitter.errors import BadRequest, Busy, Outage, OverBudget, PlatformOutage
 from include.twitter.extract.buyer import Stopped
 from include.twitter.extract.purchase import Purchase
-from include.twitter.extract.walk import SEARCHED, Reading, Walk
-from include.twitter.records import Asked, Bought
+from include.twitter.extract.walk import DEAD_TOKENS, SEARCHED, Reading, Walk
+from include.twitter.extract.x import owner_id
+from include.twitter.records import Asked, Bought, LedgerEntry, decoded
 from include.twitter.run import Run
-from tests.include.invented import DAY, RECEIVED, MemoryLake, post
+from include.twitter.settings import XAccess
+from tests.include.invented import DAY, RECEIVED, MemoryLake, answer, post
 from tests.include.shop import MALFORMED, OUTAGE, ROOT, Try, open_shop, page, users
 
 PROBLEMS = "https://api.x.com/2/problems"
@@ -74,13 +77,23 @@ def test_a_token_that_died_in_mid_walk_leads_on_below_the_oldest_post(shop, lake
     assert going.pages == [f"{ROOT}nasa/0001.json.gz", f"{ROOT}nasa/0002.json.gz"]
 
 
-def test_a_token_that_dies_again_without_a_post_between_is_a_refusal(shop, lake):
-    shop.has("timeline 42", page(post(3), token="t1"), page(token="u1"))
+def test_tokens_that_die_one_after_another_with_an_empty_page_between_do_not_end_a_walk(shop, lake):
+    shop.has("timeline 42", page(post(3), token="t1"), page(token="u1"), page(post(2)))
     shop.has("timeline 42 t1", MALFORMED)
     shop.has("timeline 42 u1", MALFORMED)
+    with Try(shop, lake, "NASA").buying() as buyer:
+        reading = walked(buyer)
+    assert (reading.walk.outcome, reading.arrived) == ("complete", 2)
+    assert shop.asked == ["timeline 42", "timeline 42 t1", "timeline 42", "timeline 42 u1", "timeline 42"]
+
+
+def test_tokens_that_die_again_and_again_with_nothing_older_between_are_a_refusal_at_last(shop, lake):
+    shop.has("timeline 42", page(post(3), token="t1"), *[page(token="u1")] * 20)
+    shop.has("timeline 42 t1", MALFORMED)
+    shop.has("timeline 42 u1", *[MALFORMED] * 20)
     with Try(shop, lake, "NASA").buying() as buyer, pytest.raises(BadRequest, match="calls the request"):
         walked(buyer)
-    assert shop.asked == ["timeline 42", "timeline 42 t1", "timeline 42", "timeline 42 u1"]
+    assert shop.asked.count("timeline 42 u1") == DEAD_TOKENS
 
 
 def test_a_request_without_a_token_that_x_calls_malformed_is_refused_at_once(shop, lake):
@@ -113,6 +126,60 @@ def test_an_archive_that_fails_at_the_smallest_page_too_is_an_outage(shop, lake)
         while True:
             buyer.page(going)
     assert len(shop.asked) == 4
+
+
+# The ledger
+
+
+def test_a_stored_page_has_the_month_and_the_id_of_its_request(shop, lake):
+    moment = datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC)
+    going = Try(shop, lake, "NASA")
+
+    def late():
+        going.now += timedelta(seconds=2)
+        return page(post(1))
+
+    shop.has("timeline 42", late)
+    with going.buying() as buyer:
+        going.now = moment
+        buyer.page(reading())
+        [key] = lake.keys(f"{ROOT}nasa/")
+    [answer] = lake.answers([key])
+    assert (answer.sent_at, bool(answer.id)) == (moment, True)
+    assert going.purchase.bought == {"2026-11": Bought(posts=1)}
+
+
+def test_a_smaller_page_is_asked_for_after_a_timeout_and_the_first_one_is_uncertain(shop, lake):
+    shop.has("search-all 42", (200, b"<html>"), page(post(1)))
+    with Try(shop, lake, "NASA", old=True).buying() as buyer:
+        going = Reading("NASA", Walk(DAY, 0, 10, 500), Walk(DAY, 0, 10, 500), threads(), id="42")
+        while not going.walk.outcome:
+            buyer.page(going)
+    [entry] = [decoded(lake.read(key), LedgerEntry) for key in lake.keys("twitter_ledger/")]
+    assert (entry.spent_mills, entry.uncertain_mills) == (5, 2_500)
+
+
+class Lossy(MemoryLake):
+    """Has stored a page, and its reply is lost for good."""
+
+    def swap(self, key, data, tag):
+        stored = super().swap(key, data, tag)
+        if key == f"{ROOT}nasa/0001.json.gz":
+            raise PlatformOutage("no reply")
+        return stored
+
+
+def test_a_page_whose_reply_from_s3_was_lost_is_booked_once(shop):
+    lake = Lossy()
+    shop.has("timeline 42", page(post(2), post(1)))
+    with pytest.raises(PlatformOutage), Try(shop, lake, "NASA").buying() as buyer:
+        buyer.page(reading())
+    [key] = lake.keys("twitter_ledger/")
+    assert decoded(lake.read(key), LedgerEntry).unstaged_mills == 10
+    with Try(shop, lake, "NASA").buying():
+        pass
+    entry = decoded(lake.read(key), LedgerEntry)
+    assert (entry.spent_mills, entry.unstaged_mills, entry.bought) == (10, 0, Bought(posts=2))
 
 
 # Look-ups
@@ -171,3 +238,41 @@ def test_posts_of_ones_own_cost_a_fifth_only_where_they_are_read_in_ones_own_nam
     with own.buying() as buyer:
         buyer.page(reading())
     assert own.purchase.bought == {"2026-11": Bought(posts=1)}, "a bearer token is nobody's"
+
+
+@pytest.mark.parametrize(
+    ("owner", "handle", "was_another", "kind"),
+    [
+        (None, "NASA", False, "own_posts"),
+        (None, "NASA", True, "posts"),
+        (None, "esa", False, "posts"),
+        ("42", "NASA_new", False, "own_posts"),
+        ("77", "NASA", False, "posts"),
+    ],
+    ids=["by handle", "a stranger's by now", "another", "renamed", "not the token's"],
+)
+def test_whose_posts_are_ones_own_is_told_by_the_id_of_the_tokens_owner(
+    lake, owner, handle, was_another, kind
+):
+    asked = []
+
+    def timeline(id_, day, *, own, **how):
+        asked.append(own)
+        return answer(post(1), kind="own_posts" if own else "posts")
+
+    with open_shop() as shop, Try(shop, lake, "NASA", own_handle="nasa").buying() as buyer:
+        buyer.x = SimpleNamespace(is_user=True, owner_id=owner, timeline=timeline)
+        going = reading()
+        going.handle, going.was_another = handle, was_another
+        buyer.page(going)
+    assert asked == [kind == "own_posts"]
+    assert buyer.purchase.bought == {"2026-11": Bought(**{kind: 1})}
+
+
+@pytest.mark.parametrize(
+    ("token", "owner"), [("42-aBc", "42"), ("local-access-token", None), ("aBc", None), (None, None)]
+)
+def test_an_access_token_begins_with_the_id_of_its_owner(token, owner):
+    secret = token and "secret"
+    access = XAccess("https://x.example", "key", "secret", token, secret)
+    assert owner_id(access) == owner

@@ -1,12 +1,16 @@
 """A day is collected: look-ups, walks, and X's own count held against them."""
 
 import json
+from datetime import timedelta
 from threading import Barrier
 
 import pytest
 
 from include.twitter.errors import BadKeys, NoAccess, Outage
-from tests.include.invented import SUSPENDED, MemoryLake, about, post
+from include.twitter.extract.accounts import Accounts
+from include.twitter.extract.x import POST_FIELDS
+from include.twitter.transform import receipt, refine
+from tests.include.invented import DAY, RECEIVED, SUSPENDED, MemoryLake, about, post
 from tests.include.shop import (
     FORBIDDEN,
     LIMIT,
@@ -88,16 +92,193 @@ def test_more_than_a_hundred_handles_are_looked_up_in_hundreds(shop, lake):
     assert (len(shop.asked), len(lines)) == (2, 101)
 
 
-def test_two_handles_of_one_account_are_not_bought_twice(shop, lake):
-    remember(lake, NASA="11", NASA_renamed="11")
+def test_an_id_that_is_none_costs_its_account_alone_and_enters_no_request(shop, lake):
+    shop.has("users NASA,esa", users(NASA="../../1.1/account", esa="22"))
+    shop.has("timeline 22", page())
+    shop.has("count 22", total(0))
+    lines = Try(shop, lake, "NASA", "esa").collect()
+    assert outcomes(lines) == {"NASA": "unavailable", "esa": "complete"}
+    assert "../../1.1/account" in lines["NASA"].reason
+    assert shop.asked == ["users NASA,esa", "timeline 22", "count 22"]
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_two_handles_of_one_account_are_collected_once(shop, lake, caplog, is_known):
+    remember(lake, NASA="11", **({"NASA_new": "11"} if is_known else {}))
+    shop.has("users NASA_new", users(NASA_new="11"))
     shop.has("timeline 11", page(post(1)))
     shop.has("count 11", total(1))
-    lines = Try(shop, lake, "NASA", "NASA_renamed").collect()
-    assert {username: line.outcome for username, line in lines.items()} == {
-        "NASA": "complete",
-        "NASA_renamed": "unavailable",
+    going = Try(shop, lake, "NASA", "NASA_new")
+    assert outcomes(going.collect()) == {"NASA": "complete"}
+    assert "NASA_new and NASA are one account, 11: it is collected once" in caplog.messages
+    again = Try(shop, lake, "NASA", "NASA_new").purchase
+    assert (again.missing, again.doubles) == ([], [("NASA_new", "NASA")])
+
+
+# Accounts that were renamed
+
+
+def bought_as_nasa(shop, lake, **line):
+    """A day that has the account 11 under the handle NASA, which belongs to nobody by now."""
+    remember(lake, NASA="11")
+    shop.has("timeline 11", page(post(3), post(2), token="t1"))
+    if not line:
+        shop.has("timeline 11 t1", page(post(1)))
+        shop.has("count 11", total(3))
+    before = Try(shop, lake, "NASA", **line).collect()["NASA"]
+    shop.asked.clear()
+    return before
+
+
+def test_of_an_account_that_was_renamed_and_is_known_by_both_handles_nothing_is_missing(shop, lake):
+    bought_as_nasa(shop, lake)
+    remember(lake, NASA="11", NASA_new="11")
+    purchase = Try(shop, lake, "NASA_new").purchase
+    assert (purchase.missing, purchase.is_complete, purchase.username_of("nasa_new")) == ([], True, "NASA")
+
+
+def test_of_an_account_whose_new_handle_nobody_has_looked_up_the_look_up_alone_is_bought(shop, lake):
+    before = bought_as_nasa(shop, lake)
+    shop.has("users NASA_new", users(NASA_new="11"))
+    assert Try(shop, lake, "NASA_new").collect() == {"NASA": before}
+    assert shop.asked == ["users NASA_new"]
+    assert Try(shop, lake, "NASA_new").purchase.is_complete
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_raised_limit_goes_on_with_a_renamed_account_under_the_handle_of_the_day(shop, lake, is_known):
+    before = bought_as_nasa(shop, lake, limit=2)
+    if is_known:
+        remember(lake, NASA="11", NASA_new="11")
+    shop.has("users NASA_new", users(NASA_new="11"))
+    shop.has("timeline 11", page(post(1)))
+    shop.has("count 11", total(3))
+    lines = Try(shop, lake, "NASA_new", limit=9).collect()
+    assert {name: (line.id, line.posts, line.proof) for name, line in lines.items()} == {
+        "NASA": ("11", 3, "matched")
     }
-    assert lines["NASA_renamed"].reason.startswith("the same account as NASA: take one of them out")
+    assert lines["NASA"].pages[: len(before.pages)] == before.pages
+    assert shop.asked == [*["users NASA_new"] * (not is_known), "timeline 11", "count 11"]
+    assert shop.wire.heard[-2].query["until_id"] == "1990000000000000002"
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_threads_of_a_renamed_account_are_bought_alone_and_its_proof_stays(shop, lake, is_known):
+    bought_as_nasa(shop, lake)
+    if is_known:
+        remember(lake, NASA="11", NASA_new="11")
+    shop.has("users NASA_new", users(NASA_new="11"))
+    shop.has("search 11", page())
+    line = Try(shop, lake, "NASA_new", threads=True).collect()["NASA"]
+    assert (line.threads, line.proof, line.posts) == (True, "matched", 3)
+    assert shop.asked == [*["users NASA_new"] * (not is_known), "search 11"]
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_an_account_that_went_in_mid_walk_and_is_back_under_a_new_handle_is_gone_on_with(
+    shop, lake, is_known
+):
+    remember(lake, NASA="11", **({"NASA_new": "11"} if is_known else {}))
+    shop.has("timeline 11", page(post(3), post(2), token="t1"), page(post(1)))
+    shop.has("timeline 11 t1", {"errors": [about("11", "Forbidden", "User has been suspended: [11].")]})
+    shop.has("users NASA_new", users(NASA_new="11"))
+    shop.has("count 11", total(3))
+    assert outcomes(Try(shop, lake, "NASA").collect()) == {"NASA": "unavailable"}
+    lines = Try(shop, lake, "NASA_new").collect()
+    assert {name: (line.outcome, line.posts) for name, line in lines.items()} == {"NASA": ("complete", 3)}
+
+
+def test_a_new_day_of_a_renamed_account_has_the_handle_that_is_named_now(shop, lake):
+    remember(lake, NASA="11", NASA_new="11")
+    shop.has("timeline 11", page(post(1)))
+    shop.has("count 11", total(1))
+    assert list(Try(shop, lake, "NASA_new").collect()) == ["NASA_new"]
+
+
+def test_an_archive_group_that_a_renamed_account_was_read_in_is_gone_on_from(shop, lake):
+    shop.has("users NASA,esa", users(NASA="11", esa="22"))
+    shop.has("search-all 11,22", page(post(9, author_id="11"), post(8, author_id="22"), token="g1"))
+    shop.has("search-all 11,22 g1", FORBIDDEN)
+    with pytest.raises(NoAccess):
+        Try(shop, lake, "NASA", "esa", old=True).collect()
+    shop.asked.clear()
+    shop.has("users NASA_new", users(NASA_new="11"))
+    shop.has("search-all 11,22", page(post(7, author_id="11")))
+    shop.has("count-all 11,22", total(3, hour=9))
+    lines = Try(shop, lake, "NASA_new", "esa", old=True).collect()
+    assert {name: (line.posts, line.proof) for name, line in lines.items()} == {
+        "NASA_new": (2, "matched"), "esa": (1, "matched")
+    }  # fmt: skip
+    assert shop.asked == ["users NASA_new", "search-all 11,22", "count-all 11,22"]
+
+
+def test_an_account_that_left_is_not_bought_any_more_in_the_group_that_was_begun_with_it(shop, lake):
+    shop.has("users NASA,esa,jaxa", users(NASA="11", esa="22", jaxa="33"))
+    first = page(post(9, author_id="11"), post(8, author_id="33"), post(7, author_id="22"), token="g1")
+    shop.has("search-all 11,22,33", first)
+    shop.has("search-all 11,22,33 g1", FORBIDDEN)
+    with pytest.raises(NoAccess):
+        Try(shop, lake, "NASA", "esa", "jaxa", old=True).collect()
+    shop.asked.clear()
+    shop.has("search-all 11,22", page(post(6, author_id="22"), token="g2"))
+    shop.has("search-all 11,22 g2", FORBIDDEN)
+    with pytest.raises(NoAccess):
+        Try(shop, lake, "NASA", "esa", old=True).collect()
+    shop.has("search-all 11,22", page(post(5, author_id="11")))
+    shop.has("count-all 11,22", total(4, hour=9))
+    lines = Try(shop, lake, "NASA", "esa", old=True).collect()
+    assert {name: (line.posts, line.proof) for name, line in lines.items()} == {
+        "NASA": (2, "matched"), "esa": (2, "matched")
+    }  # fmt: skip
+    assert [name for name in shop.asked if "33" in name] == []
+
+
+def test_an_accepted_account_is_read_beside_the_one_that_had_its_handle_and_nothing_is_bought_twice(
+    shop, lake
+):
+    before = bought_as_nasa(shop, lake)
+    remember(lake, NASA="777", NASA_new="11")
+    shop.has("timeline 777", page(post(5)))
+    shop.has("count 777", total(1))
+    going = Try(shop, lake, "NASA", "NASA_new", accepted=[("nasa", "777")])
+    going.collect()
+    lines = going.purchase.manifest.accounts
+    assert [(line.username, line.id, line.posts) for line in lines] == [("NASA", "11", 3), ("NASA", "777", 1)]
+    assert lines[0] == before
+    assert shop.asked == ["timeline 777", "count 777"]
+
+
+def test_part_of_an_account_stays_where_its_handle_was_accepted_as_another_one(shop, lake):
+    remember(lake, NASA="11")
+    shop.has("timeline 11", page(post(3), post(2), token="t1"), {"errors": [NOT_FOUND]})
+    shop.has("timeline 11 t1", {"errors": [about("11", "Forbidden", "User has been suspended: [11].")]})
+    Try(shop, lake, "NASA").collect()
+    shop.has("users NASA", users(NASA="777"))
+    shop.has("timeline 777", page(post(5)))
+    shop.has("count 777", total(1))
+    going = Try(shop, lake, "NASA", accepted=[("nasa", "777")])
+    going.collect()
+    lines = going.purchase.manifest.accounts
+    assert [(line.id, line.outcome, line.posts) for line in lines] == [
+        ("11", "unavailable", 2), ("777", "complete", 1)
+    ]  # fmt: skip
+
+
+def test_a_handle_that_another_day_has_accepted_is_looked_up_where_its_former_account_was_begun(shop, lake):
+    shop.has("users NASA", users(NASA="11"), users(NASA="777"))
+    shop.has("search-all 11", page(post(9)))
+    lake.dies_at = "counts-of/0001.json.gz"
+    shop.has("count-all 11", total(1))
+    with pytest.raises(ConnectionError):
+        Try(shop, lake, "NASA", old=True).collect()
+    remember(lake, NASA="777")
+    for key in staged(lake):
+        if key.startswith("users-by"):
+            del lake.objects[ROOT + key]  # it is older than this purchase
+    shop.has("search-all 777", page(post(1)))
+    shop.has("count-all 777", total(1))
+    line = Try(shop, lake, "NASA", old=True, accepted=[("nasa", "777")]).collect()["NASA"]
+    assert (line.id, line.outcome, line.posts) == ("777", "complete", 1)
 
 
 # Accounts that are another one by now
@@ -308,6 +489,8 @@ def test_a_group_whose_count_matches_is_asked_for_nothing_more(shop, lake):
     shop.has("count 11,22", total(3, hour=9))
     lines = Try(shop, lake, "NASA", "esa").collect()
     assert proofs(lines) == {"NASA": "matched", "esa": "matched"}
+    assert "3 posts of 2 accounts together" in lines["NASA"].proof_reason, "a match of the group"
+    assert lines["esa"].proof_reason == lines["NASA"].proof_reason
     assert sorted(shop.asked) == ["count 11,22", "timeline 11", "timeline 22"]
 
 
@@ -668,3 +851,161 @@ def test_an_old_day_that_came_short_is_not_searched_for_again(shop, lake):
     lines = Try(shop, lake, "NASA", old=True).collect()
     assert (lines["NASA"].proof, lines["NASA"].counted) == ("short", 2)
     assert shop.asked == ["users NASA", "search-all 11", "count-all 11"]
+
+
+# Counts that are there
+
+
+def test_an_account_whose_threads_are_wanted_later_is_not_counted_again(shop, lake):
+    remember(lake, NASA="11", esa="22")
+    shop.has("timeline 11", page(post(2), post(1)))
+    shop.has("timeline 22", page(post(3)))
+    shop.has("count 11,22", total(3, hour=9))
+    before = proofs(Try(shop, lake, "NASA", "esa").collect())
+    shop.asked.clear()
+    shop.has("search 11", page())
+    shop.has("search 22", page())
+    lines = Try(shop, lake, "NASA", "esa", threads=True).collect()
+    assert (sorted(shop.asked), proofs(lines)) == (["search 11", "search 22"], before)
+    assert "of 2 accounts" in lines["NASA"].proof_reason
+
+
+def test_an_account_that_has_no_count_yet_is_counted_when_its_threads_are_wanted(shop, lake):
+    remember(lake, NASA="11")
+    shop.has("timeline 11", page(post(1)))
+    shop.has("count 11", FORBIDDEN, total(1))
+    assert proofs(Try(shop, lake, "NASA").collect()) == {"NASA": "unchecked"}
+    shop.has("search 11", page())
+    assert proofs(Try(shop, lake, "NASA", threads=True).collect()) == {"NASA": "matched"}
+
+
+# Fields that X could not fill
+
+
+def lacking(*posts, field="entities", token=None, **more):
+    problem = {"type": "https://api.x.com/2/problems/field-hydration-failure", "field": field} | more
+    return page(*posts, token=token) | {"errors": [problem]}
+
+
+ONE, TWO = post(1)["id"], post(2)["id"]
+WHOLE = post(1, author_id="11", entities={"hashtags": [{"tag": "Mars"}]})
+FILLED = post(2, entities={"hashtags": [{"tag": "Moon"}]})
+
+
+def a_day_that_lacks_a_field(shop, lake):
+    remember(lake, NASA="11")
+    shop.has("timeline 11", lacking(FILLED, post(1)))
+    shop.has("count 11", total(2))
+
+
+def bought(attempt):
+    return attempt.purchase.manifest.bought["2026-11"]
+
+
+def test_a_post_of_which_x_could_not_fill_a_field_is_read_once_more_with_all_fields_for_free(shop, lake):
+    a_day_that_lacks_a_field(shop, lake)
+    shop.has(f"posts {ONE}", {"data": [WHOLE]})
+    attempt = Try(shop, lake, "NASA")
+    line = attempt.collect()["NASA"]
+    assert (line.outcome, line.proof, line.posts) == ("complete", "matched", 3)
+    assert line.pages == [f"{ROOT}nasa/0001.json.gz", f"{ROOT}reread-nasa/0001.json.gz"]
+    assert (bought(attempt).posts, bought(attempt).rereads) == (2, 1)
+    (asked,) = [heard for heard in shop.wire.heard if heard.path == "/2/tweets"]
+    assert set(asked.query["tweet.fields"].split(",")) == set(POST_FIELDS)
+
+
+def test_the_copy_that_was_read_again_is_the_one_that_lands_and_every_post_is_accounted_for(shop, lake):
+    a_day_that_lacks_a_field(shop, lake)
+    shop.has(f"posts {ONE}", {"data": [WHOLE]})
+    line = Try(shop, lake, "NASA").collect()["NASA"]
+    source = refine.Source("NASA", "11", lake.answers(line.pages))
+    (batch,) = refine.batches([source], day=DAY, limit=0)
+    entry = receipt.entry(line, batch.tallies[0])
+    assert (entry.fetched, entry.published, entry.duplicates) == (3, 2, 1)
+    assert (entry.alarms, entry.oddities) == ([], {})
+    assert batch.rows["hashtags"].tolist() == [["Mars"], ["Moon"]]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        OUTAGE,
+        FORBIDDEN,
+        MALFORMED,
+        {},
+        {"data": [post(7, author_id="11")]},
+        {"data": [post(1, author_id="99")]},
+        {"errors": [{"type": "https://api.x.com/2/problems/internal-error", "title": "Internal Error"}]},
+    ],
+)
+def test_a_day_does_not_wait_for_posts_that_could_not_be_read_again(shop, lake, answer, caplog):
+    a_day_that_lacks_a_field(shop, lake)
+    shop.has(f"posts {ONE}", answer, answer)
+    line = Try(shop, lake, "NASA").collect()["NASA"]
+    assert (line.outcome, line.proof, line.posts) == ("complete", "matched", 2)
+    assert "could not fill" in caplog.text
+
+
+def test_posts_are_not_read_again_where_the_cap_leaves_nothing_for_it(shop, lake):
+    remember(lake, NASA="11")
+    shop.has("timeline 11", lacking(*map(post, range(5, 0, -1))))
+    shop.has("count 11", total(5))
+    line = Try(shop, lake, "NASA", cap=30).collect()["NASA"]
+    assert (line.outcome, line.proof, line.posts) == ("complete", "matched", 5)
+    assert shop.asked == ["timeline 11", "count 11"]
+
+
+def test_a_post_that_is_still_not_filled_or_gone_is_not_read_a_third_time(shop, lake):
+    for answer in (lacking(WHOLE | {"entities": None}), {"errors": [about(ONE, "Not Found Error", "Gone.")]}):
+        store = MemoryLake()
+        a_day_that_lacks_a_field(shop, store)
+        shop.has(f"posts {ONE}", answer)
+        Try(shop, store, "NASA").collect()
+    assert shop.asked.count(f"posts {ONE}") == 2
+
+
+def test_a_try_that_goes_on_reads_nothing_again_that_was_read_again(shop, lake):
+    a_day_that_lacks_a_field(shop, lake)
+    shop.has(f"posts {ONE}", {"data": [WHOLE]})
+    first = Try(shop, lake, "NASA")
+    with first.buying() as buyer:
+        first.collection.collect(buyer, Accounts(lake), first.now)  # and killed before it is closed
+    second = Try(shop, lake, "NASA")
+    line = second.collect()["NASA"]
+    assert shop.asked.count(f"posts {ONE}") == 1
+    assert (line.posts, sorted(line.pages)) == (
+        3,
+        [f"{ROOT}nasa/0001.json.gz", f"{ROOT}reread-nasa/0001.json.gz"],
+    )
+    assert bought(second).rereads == 1
+
+
+def test_a_try_on_the_next_utc_day_does_not_read_again_what_would_be_charged(shop, lake):
+    a_day_that_lacks_a_field(shop, lake)
+    first = Try(shop, lake, "NASA")
+    with first.buying() as buyer:
+        (reading,) = first.collection.readings.values()
+        reading.belong_to("11")
+        buyer.page(reading)
+    second = Try(shop, lake, "NASA")
+    second.now = RECEIVED + timedelta(days=1)
+    assert second.collect()["NASA"].outcome == "complete"
+    assert not [name for name in shop.asked if name.startswith("posts")]
+
+
+def test_a_post_presumed_to_be_a_reply_counts_as_arrived_once_it_turns_out_to_be_none(shop, lake):
+    remember(lake, NASA="11")
+    answer_to = post(1, in_reply_to_user_id="77")
+    shop.has("timeline 11", lacking(answer_to, field="referenced_tweets", resource_id=ONE))
+    shop.has("count 11", total(1))
+    quote = answer_to | {"author_id": "11", "referenced_tweets": [{"type": "quoted", "id": "7"}]}
+    shop.has(f"posts {ONE}", {"data": [quote]})
+    assert Try(shop, lake, "NASA").collect()["NASA"].proof == "matched"
+
+
+def test_what_is_no_id_of_a_post_is_not_asked_for(shop, lake):
+    remember(lake, NASA="11")
+    shop.has("timeline 11", lacking(post(1, id="1,2")))
+    shop.has("count 11", total(1))
+    assert Try(shop, lake, "NASA").collect()["NASA"].outcome == "complete"
+    assert not [name for name in shop.asked if name.startswith("posts")]

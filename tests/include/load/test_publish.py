@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from include.twitter.lease import held
 from include.twitter.load.publish import essentials, publish, warn_of_gaps
 from include.twitter.records import PublishedObject
 from include.twitter.run import Run
@@ -19,7 +20,9 @@ def test_posts_that_broke_the_contract_are_told_with_where_they_are(lake, caplog
     receipt = a_receipt(account_receipt("NASA", 2))
     receipt.objects.clear()
     receipt.totals.rejected = 2
-    publish(lake, DAY, DAY.staging("c0ffee123456"), receipt)
+    run = Run(DAY, "c0ffee123456", now=lambda: RECEIVED)
+    with held(lake, DAY.lease, run) as lease:
+        publish(lake, lease, DAY, DAY.staging(run.id), receipt, None)
     assert caplog.messages[-1] == f"2 posts broke the contract: s3://acme-twitter-lake/{DAY.rejected}"
 
 

@@ -7,6 +7,7 @@ import pytest
 from include.twitter.page import price
 from include.twitter.page.price import Wish
 from include.twitter.records import Asked, Manifest
+from include.twitter.roster import Identities
 from tests.include.invented import account_read
 
 
@@ -19,7 +20,7 @@ def wish(*handles: str, limit: int = 100, own: str = "", cap: int = 5000, thread
     return Wish(Asked(handles or ("NASA", "esa"), limit, threads), own, cap)
 
 
-WHOLE = manifest(account_read("NASA"), account_read("esa", outcome="limit", limit=100))
+WHOLE = manifest(account_read("NASA"), account_read("esa", id="5", outcome="limit", limit=100))
 GONE = account_read("esa", outcome="unavailable")
 
 
@@ -52,6 +53,18 @@ GONE = account_read("esa", outcome="unavailable")
 )  # fmt: skip
 def test_a_clear_of_extract_costs_what_is_missing(bought, wished, said):
     assert price.of_extract(bought, wished) == said
+
+
+def renamed(ids: dict[str, str]) -> Wish:
+    return Wish(Asked(("NASA_new", "esa"), 100), "", 0, identities=Identities(ids))
+
+
+def test_an_account_that_was_renamed_is_not_missing():
+    assert price.of_extract(WHOLE, renamed({"nasa_new": "42"})) == "free: nothing is missing"
+    assert price.of_extract(WHOLE, renamed({})) == (
+        "$0.01 to look up NASA_new; if that is a renamed account of the day, no more; else 1 account is "
+        "missing (NASA_new): up to 100 posts each, some $0.51 at most"
+    )
 
 
 def test_buying_again_costs_about_what_it_cost():

@@ -100,8 +100,9 @@ def test_a_receipt_tells_what_was_asked_bought_and_published():
         account_receipt("gone", 0, outcome="unavailable", proof="unchecked"),
     )
     assert (told.day, told.buy, f"{told.closed_at:%F %T}") == ("2026-11-18", 2, "2026-11-19 01:31:00")
-    assert told.versions == {"code": "0.1.0", "contract": "1"}
+    assert told.versions == {"code": "0.1.0", "contract": "2"}
     assert told.asked == Asked(("NASA", "esa"), 100)
+    assert told.uncertain_usd == 0.25
     assert (told.bought, told.cost_usd) == (Bought(posts=300, users=2, counts=1), 1.525)
     assert asdict(told.totals) == {
         "accounts": 3,
@@ -164,21 +165,22 @@ def test_a_receipt_reads_as_a_table():
 # Too many rejected
 
 
-def rejecting(rejected, fetched):
+def rejecting(rejected, fetched, published=None):
     reasons = {"text: is missing": rejected}
+    published = fetched - rejected if published is None else published
     return a_receipt(
-        account_receipt("NASA", 0, fetched=fetched, rejected=rejected, rejected_by_reason=reasons)
+        account_receipt("NASA", published, fetched=fetched, rejected=rejected, rejected_by_reason=reasons)
     )
 
 
-@pytest.mark.parametrize(("rejected", "fetched"), [(0, 0), (3, 3), (4, 80), (5, 100)])
+@pytest.mark.parametrize(("rejected", "fetched"), [(0, 0), (3, 4), (4, 80), (5, 100)])
 def test_three_rejected_posts_or_one_in_twenty_are_let_through(rejected, fetched):
     receipt.require_few_rejected(rejecting(rejected, fetched), "s3://lake/rejected")
 
 
 def test_posts_of_another_author_stop_no_day():
     reasons = {"author_id: is another author's, not the account's own": 40, "text: is missing": 3}
-    line = account_receipt("NASA", 0, fetched=43, rejected=43, rejected_by_reason=reasons)
+    line = account_receipt("NASA", 1, fetched=44, rejected=43, rejected_by_reason=reasons)
     receipt.require_few_rejected(a_receipt(line), "s3://lake/rejected")
 
 
@@ -197,3 +199,31 @@ def test_more_rejected_posts_than_that_stop_the_day(rejected, fetched):
         f"{rejected} of {fetched} posts break the contract, {rejected} of them for `text: is missing`"
         in str(error.value)
     )
+
+
+@pytest.mark.parametrize("rejected", [1, 2, 3])
+def test_a_small_day_of_which_every_post_was_rejected_is_refused(rejected):
+    with pytest.raises(TooManyRejected, match=f"{rejected} of {rejected} posts break the contract"):
+        receipt.require_few_rejected(rejecting(rejected, rejected), "s3://lake/rejected")
+
+
+def test_posts_that_are_no_rows_for_another_reason_do_not_make_up_for_the_rejected_ones():
+    with pytest.raises(TooManyRejected):
+        receipt.require_few_rejected(rejecting(1, 30, published=0), "s3://lake/rejected")
+
+
+@pytest.mark.parametrize("why", ["duplicates", "outside", "over_limit", "unasked", "forgotten"])
+def test_a_day_without_a_row_and_without_a_rejected_post_is_let_through(why):
+    line = account_receipt("NASA", 0, fetched=3, **{why: 3})
+    receipt.require_few_rejected(a_receipt(line), "s3://lake/rejected")
+    assert a_receipt(line).all_rejected == []
+
+
+def test_the_accounts_that_land_nothing_since_the_contract_refused_their_posts_are_named():
+    told = a_receipt(
+        account_receipt("NASA", 9, fetched=10, rejected=1),
+        account_receipt("esa", 0, fetched=5, rejected=1, outside=4),
+        account_receipt("isro", 0),
+        account_receipt("gone", 0, outcome="unavailable", fetched=1, rejected=1),
+    )
+    assert [account.username for account in told.all_rejected] == ["esa"]

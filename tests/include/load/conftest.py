@@ -1,0 +1,128 @@
+"""A bucket in memory, in which candidates are staged as `transform` stages them, and `load` at hand."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from include.twitter import lake as lakes
+from include.twitter.day import FORGOTTEN
+from include.twitter.forgotten import NOTHING, Tombstones
+from include.twitter.load import load
+from include.twitter.records import (
+    Asked,
+    Forgetting,
+    Forgotten,
+    Manifest,
+    PublishedObject,
+    Receipt,
+    decoded,
+    encoded,
+)
+from include.twitter.run import Run
+from include.twitter.transform import receipt, refine
+from include.twitter.transform.partition import Partition, fingerprint
+from tests.include.invented import DAY, RECEIVED, MemoryLake, account_read, answer
+
+
+class Landing:
+    """One day that runs load; every post is by number and account."""
+
+    def __init__(self, lake: MemoryLake, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.lake, self._patch = lake, monkeypatch
+        self.now = RECEIVED
+        self._patch.setattr(lakes, "deployed", lambda: self.lake)
+        self.put(bucket="acme-twitter-lake", handles="NASA, esa, isro", accept_shrink="")
+
+    def put(self, **values: Any) -> None:
+        for name, value in values.items():
+            self._patch.setenv(f"AIRFLOW_VAR_TWITTER_{name.upper()}", value)
+
+    def run(self, name: str) -> Run:
+        return Run(DAY, name, lambda: self.now)
+
+    def stage(
+        self, name: str, accounts: Mapping[str, list[Any]], tombstones: Tombstones = NOTHING, **lines: Any
+    ) -> dict[str, Any]:
+        """Candidates of a run, by the handles of accounts, or `handle:id`; what `transform` hands on.
+
+        `lines` has changes of an account's line in the manifest.
+        """
+        folder_of = DAY.staging(name)
+        sources, read = [], []
+        for each, posts in sorted(accounts.items()):
+            handle, _, id_ = each.partition(":")
+            id_ = id_ or f"{len(handle)}00"
+            written = [post | {"author_id": id_} if post.get("author_id") == "42" else post for post in posts]
+            sources.append(refine.Source(handle, id_, [answer(*written)]))
+            read.append(account_read(handle, len(posts), id=id_, **lines.get(handle, {})))
+        with TemporaryDirectory() as folder:
+            entries, forgotten = [], set()
+            with Partition(Path(folder)) as partition:
+                for batch in refine.batches(sources, day=DAY, limit=0, forgotten=tombstones):
+                    partition.append(batch)
+                    for tally in batch.tallies:
+                        entries.append(receipt.entry(read[len(entries)], tally))
+                        forgotten |= tally.forgotten
+            objects = {
+                kind: PublishedObject(
+                    key=getattr(DAY, kind),
+                    **fingerprint(file),
+                    etag=self.lake.upload(folder_of + file.name, file),
+                )
+                for kind, file in partition.files.items()
+            }
+        manifest = Manifest(
+            day=str(DAY),
+            buy=1,
+            opened_by=name,
+            opened_at=RECEIVED,
+            closed_at=RECEIVED,
+            asked=Asked(tuple(accounts), 0),
+            accounts=read,
+        )
+        made = receipt.of(manifest, entries, objects, forgotten, len(tombstones.acts))
+        self.lake.write(f"{folder_of}receipt.json", encoded(made))
+        return {"receipt": f"{folder_of}receipt.json"}
+
+    def load(self, name: str) -> dict[str, Any]:
+        """What the task of the run does."""
+        return load(self.run(name), {"receipt": f"{DAY.staging(name)}receipt.json"})
+
+    def land(self, name: str, accounts: Mapping[str, list[Any]], **more: Any) -> Receipt:
+        """Stage and load."""
+        self.stage(name, accounts, **more)
+        self.load(name)
+        return self.receipt
+
+    def wait(self, seconds: int = 61) -> None:
+        self.now: datetime = self.now + timedelta(seconds=seconds)
+
+    def forget(self, *posts: str, account: str | None = None) -> Tombstones:
+        act = Forgetting(at=RECEIVED, why="asked", posts=list(posts), account=account, days=[str(DAY)])
+        self.lake.write(FORGOTTEN, encoded(Forgotten(acts=[act])))
+        return Tombstones([act])
+
+    @property
+    def receipt(self) -> Receipt:
+        return decoded(self.lake.required(DAY.receipt), Receipt)
+
+    @property
+    def published(self) -> str:
+        """Which run's bytes are the day, all of them; a mixture fails."""
+        objects = decoded(self.lake.required(DAY.receipt), Receipt).objects
+        for item in objects.values():
+            assert self.lake.look(item.key).tag == item.etag, f"{item.key} is not what the receipt says"
+        return objects["csv"].sha256
+
+    def staged(self, name: str) -> str:
+        """The same of the candidates of a run."""
+        return decoded(self.lake.required(f"{DAY.staging(name)}receipt.json"), Receipt).objects["csv"].sha256
+
+
+@pytest.fixture
+def landing(monkeypatch) -> Landing:
+    return Landing(MemoryLake(), monkeypatch)

@@ -1,0 +1,365 @@
+"""Two loads of one day at once, in every order of their writes; killed ones; ones that pause too long."""
+
+import logging
+from itertools import combinations
+from threading import Condition, Thread
+
+import pytest
+from airflow.sdk.exceptions import AirflowRescheduleException
+
+from include.twitter.errors import Busy
+from include.twitter.lease import held
+from include.twitter.load.publish import publish
+from include.twitter.records import Decrease, Receipt, decoded
+from include.twitter.run import Run
+from tests.include.invented import DAY, MemoryLake, post
+
+STEPS = 6
+"""Of a load that is alone: it looks for the lease, writes it, three files, and the receipt."""
+
+
+class Killed(BaseException):
+    """Of a process: it reaches nothing from then on."""
+
+
+class Process(MemoryLake):
+    """The bucket as one process sees it; `before` is called before each of its writes, `after` after it."""
+
+    copies_on_condition = True
+
+    def __init__(self, lake, before=lambda *_: None, after=lambda *_: None):
+        super().__init__()
+        self.objects, self._door = lake.objects, lake._door
+        self._before, self._after = before, after
+        self.is_dead = False
+
+    def look(self, key):
+        if self.is_dead:
+            raise Killed
+        return super().look(key)
+
+    def swap(self, *arguments):
+        return self._counted(super().swap, *arguments)
+
+    def copy(self, source, target, tag, over):
+        if not self.copies_on_condition:
+            over = self.tag(target)
+        return self._counted(super().copy, source, target, tag, over)
+
+    def _counted(self, write, *arguments):
+        if self.is_dead:
+            raise Killed
+        self._before(*arguments)
+        done = write(*arguments)
+        self._after(*arguments)
+        return done
+
+
+class CopiesAnyhow(Process):
+    """A store that knows no condition for the target of a copy."""
+
+    copies_on_condition = False
+
+
+class Turns:
+    """Lets one process at a time go on, up to its next write, in an order that is given."""
+
+    def __init__(self, order):
+        self._order, self._left, self._at = list(order), {0, 1}, Condition()
+        self._running = None
+
+    def wait(self, me):
+        with self._at:
+            self._stop(me)
+            assert self._at.wait_for(lambda: self._running is None and self._next() == me, timeout=30)
+            self._running = me
+            self._order = self._order[1:]
+
+    def end(self, me):
+        with self._at:
+            self._left.discard(me)
+            self._stop(me)
+
+    def _stop(self, me):
+        if self._running == me:
+            self._running = None
+            self._at.notify_all()
+
+    def _next(self):
+        self._order = [process for process in self._order if process in self._left]
+        return self._order[0] if self._order else min(self._left)
+
+
+class Race:
+    """Two processes that publish other candidates of one day."""
+
+    def __init__(self, landing, kind, seconds_a_write):
+        self.landing, self.kind, self.seconds = landing, kind, seconds_a_write
+        self.ended = {}
+
+    def go(self, order):
+        turns = Turns(order)
+        pair = [Thread(target=self._work, args=(turns, me)) for me in (0, 1)]
+        for thread in pair:
+            thread.start()
+        for thread in pair:
+            thread.join(60)
+        assert set(self.ended) == {0, 1}
+        return self.ended
+
+    def _work(self, turns, me):
+        def before(key, what, *_):
+            if key == DAY.lease and b"null" in what:
+                return  # to release it is no step of its own
+            turns.wait(me)
+            self.landing.wait(self.seconds)
+
+        try:
+            turns.wait(me)
+            self.ended[me] = publish_once(self.landing, self.kind(self.landing.lake, before), str(me))
+        finally:
+            turns.end(me)
+
+
+def publish_once(landing, lake, name):
+    """What `load` does under its lease."""
+    run = Run(DAY, name, lambda: landing.now)
+    candidate = decoded(lake.required(f"{DAY.staging(name)}receipt.json"), Receipt)
+    try:
+        with held(lake, DAY.lease, run) as lease:
+            over = lake.tag(DAY.receipt)
+            publish(lake, lease, DAY, DAY.staging(name), candidate, over)
+    except Busy:
+        return "Busy"
+    return "done"
+
+
+def orders(steps):
+    """All orders in which two processes can do so many steps each."""
+    for first in combinations(range(2 * steps), steps):
+        yield [0 if place in first else 1 for place in range(2 * steps)]
+
+
+@pytest.fixture
+def race(landing, monkeypatch):
+    """Two candidates above a landed day, and their order of writes."""
+    monkeypatch.setattr(logging.getLogger("include.twitter.load.publish"), "disabled", True)  # 900 orders
+    landing.land("landed", {"NASA": [post(1)]})
+    landing.stage("0", {"NASA": [post(1), post(2)]})
+    landing.stage("1", {"NASA": [post(1), post(3)], "esa": [post(11, text=None)]})
+    before = dict(landing.lake.objects)
+
+    def go(order, kind, seconds):
+        landing.lake.objects.clear()
+        landing.lake.objects.update(before)
+        return Race(landing, kind, seconds).go(order)
+
+    return go
+
+
+def retried(landing, ended, kind=Process):
+    """Each that failed tries again, alone, until it has published."""
+    for me, how in ended.items():
+        if how == "Busy":
+            landing.wait()
+            assert publish_once(landing, kind(landing.lake), str(me)) == "done"
+
+
+@pytest.mark.parametrize("kind", [Process, CopiesAnyhow])
+def test_of_two_loads_one_publishes_everything_and_the_other_waits_in_every_order(race, landing, kind):
+    seen = set()
+    for order in orders(STEPS):
+        ended = race(order, kind, seconds=0)
+        seen.add(tuple(ended[me] for me in (0, 1)))
+        done = {landing.staged(str(me)) for me, how in ended.items() if how == "done"}
+        assert landing.published in done, order
+        retried(landing, ended)
+        assert landing.published in {landing.staged("0"), landing.staged("1")}, order
+    assert seen == {("done", "done"), ("done", "Busy"), ("Busy", "done")}
+
+
+@pytest.mark.parametrize("kind", [Process, CopiesAnyhow])
+@pytest.mark.parametrize("seconds", [21, 61])
+def test_loads_that_pause_past_the_end_of_their_lease_at_every_write_leave_no_mixture(
+    race, landing, kind, seconds
+):
+    for order in orders(STEPS):
+        ended = race(order, kind, seconds)
+        if "Busy" not in ended.values():
+            assert landing.published, order
+        retried(landing, ended)
+        assert landing.published, order
+
+
+# Killed and paused: the whole stage
+
+
+def first_loads(landing):
+    landing.land("landed", {"NASA": [post(number) for number in range(1, 7)]})
+    landing.stage("mine", {"NASA": [post(number) for number in range(3, 9)]})
+    landing.stage("other", {"NASA": [post(number) for number in range(1, 8)]})
+
+
+class Counter:
+    """Calls something at the number-th time."""
+
+    def __init__(self, number, what):
+        self.number, self.what = number, what
+
+    def __call__(self, *_):
+        self.number -= 1
+        if self.number == 0:
+            self.what()
+
+
+def killed_at(landing, number, when):
+    """The stage of the run `mine`, killed before or after a write."""
+    process = None
+
+    def kill():
+        process.is_dead = True
+        raise Killed
+
+    process = Process(landing.lake, **{when: Counter(number, kill)})
+    whole, landing.lake = landing.lake, process
+    with pytest.raises(Killed):
+        landing.load("mine")
+    landing.lake = whole
+
+
+LOST = [Decrease("NASA", 6, 6, "400", tuple(f"199000000000000000{number}" for number in (1, 2)))]
+WRITES_OF_A_LOAD = 7
+"""The same, and the record of what is lost."""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("number", range(1, WRITES_OF_A_LOAD + 1))
+def test_the_load_of_a_day_that_was_killed_at_any_write_publishes_all_and_records_what_left(
+    landing, number, when
+):
+    first_loads(landing)
+    killed_at(landing, number, when)
+    if number > 1 or when == "after":
+        is_held = number < WRITES_OF_A_LOAD or when == "before"
+        if is_held:
+            with pytest.raises(AirflowRescheduleException):
+                landing.load("mine")
+    landing.wait()
+    landing.load("mine")
+    assert landing.published == landing.staged("mine")
+    assert landing.receipt.decreases == LOST
+
+
+@pytest.mark.parametrize("number", range(2, WRITES_OF_A_LOAD))
+def test_another_load_publishes_all_after_one_that_was_killed(landing, number):
+    first_loads(landing)
+    killed_at(landing, number, "before")
+    landing.wait()
+    landing.load("other")
+    assert landing.published == landing.staged("other")
+
+
+@pytest.mark.parametrize("kind", [Process, CopiesAnyhow])
+@pytest.mark.parametrize("number", range(2, WRITES_OF_A_LOAD))
+def test_a_load_that_pauses_past_its_lease_while_another_publishes_stops_and_is_whole_when_it_is_retried(
+    landing, number, kind
+):
+    first_loads(landing)
+    whole = landing.lake
+
+    def other_publishes():
+        landing.lake = whole
+        landing.wait()
+        landing.load("other")
+
+    landing.lake = kind(whole, before=Counter(number, other_publishes))
+    with pytest.raises((Busy, AirflowRescheduleException)):
+        landing.load("mine")
+    if kind is Process:
+        assert landing.published == landing.staged("other"), "the late write changed nothing"
+
+    landing.wait()
+    landing.load("mine")
+    assert landing.published == landing.staged("mine")
+
+
+def test_a_load_waits_without_a_worker_while_another_publishes(landing):
+    first_loads(landing)
+    other = held(landing.lake, DAY.lease, landing.run("other"))
+    with other, pytest.raises(AirflowRescheduleException) as waits:
+        landing.load("mine")
+    assert waits.value.reschedule_date > landing.now
+    landing.load("mine")
+    assert landing.published == landing.staged("mine")
+
+
+def test_a_receipt_that_changed_since_the_guard_read_it_is_not_replaced(landing):
+    first_loads(landing)
+    process = Process(landing.lake)
+    swap = process.swap
+
+    def changed(key, *arguments):
+        if key == DAY.receipt:
+            landing.lake.write(DAY.receipt, b"{}")
+        return swap(key, *arguments)
+
+    whole, landing.lake, process.swap = landing.lake, process, changed
+    with pytest.raises(Busy) as busy:
+        landing.load("mine")
+    assert busy.value.at is None, "a try that counts"
+    assert whole.read(DAY.receipt) == b"{}"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("name", ["csv", "parquet", "rejected"])
+def test_a_file_that_somebody_wrote_around_the_receipt_fails_the_load(landing, name, when):
+    first_loads(landing)
+    process = Process(landing.lake)
+    swap = process.swap
+
+    def spoiled(key, *arguments):
+        if key != DAY.receipt:
+            return swap(key, *arguments)
+        if when == "before":
+            landing.lake.write(getattr(DAY, name), b"spoiled")
+        tag = swap(key, *arguments)
+        landing.lake.write(getattr(DAY, name), b"spoiled")
+        return tag
+
+    whole, landing.lake, process.swap = landing.lake, process, spoiled
+    with pytest.raises(Busy, match=getattr(DAY, name)):
+        landing.load("mine")
+    landing.lake = whole
+    landing.load("mine")
+    assert landing.published == landing.staged("mine")
+
+
+COPIED = 5
+"""Writes after which the files are there, and the receipt is not: the lease, what is lost, three files."""
+
+
+@pytest.mark.parametrize("name", ["csv", "parquet", "rejected"])
+def test_no_receipt_is_written_for_files_that_are_another_s_by_then(landing, name):
+    first_loads(landing)
+    before = landing.lake.read(DAY.receipt)
+    whole = landing.lake
+    spoil = Counter(COPIED, lambda: whole.write(getattr(DAY, name), b"spoiled"))
+    landing.lake = Process(whole, after=spoil)
+    with pytest.raises(Busy):
+        landing.load("mine")
+    assert whole.read(DAY.receipt) == before
+
+
+def test_no_receipt_is_written_once_another_has_the_lease(landing):
+    first_loads(landing)
+    before = landing.lake.read(DAY.receipt)
+    whole = landing.lake
+
+    def other_begins():
+        landing.wait()
+        held(whole, DAY.lease, landing.run("other")).__enter__()
+
+    landing.lake = Process(whole, after=Counter(COPIED, other_begins))
+    with pytest.raises(AirflowRescheduleException):
+        landing.load("mine")
+    assert whole.read(DAY.receipt) == before

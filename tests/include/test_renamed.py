@@ -1,0 +1,122 @@
+"""Accounts whose handle changed, through all stages: a landed day stays whole, green and free."""
+
+import csv
+import io
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from include.twitter import lake as lakes
+from include.twitter.day import short_hash
+from include.twitter.errors import Incomplete
+from include.twitter.extract import extract
+from include.twitter.load import load
+from include.twitter.records import Manifest, decoded, encoded
+from include.twitter.run import Run
+from include.twitter.transform import transform
+from tests.include.invented import DAY, RECEIVED, SUSPENDED, MemoryLake, post
+from tests.include.shop import ROOT, open_shop, page, total, users
+
+
+class PlainLake(MemoryLake):
+    bucket = "acme-twitter-lake"
+
+
+@pytest.fixture
+def shop(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "*")
+    with open_shop() as opened:
+        yield opened
+
+
+@pytest.fixture
+def stages(shop, monkeypatch):
+    """The three stages for a run of the day; `put` sets Variables."""
+    here = PlainLake()
+
+    def put(**values):
+        for name, value in values.items():
+            monkeypatch.setenv(f"AIRFLOW_VAR_TWITTER_{name.upper()}", str(value))
+
+    def whole(handles, name="scheduled"):
+        put(handles=handles)
+        run = Run(DAY, short_hash(name), lambda: RECEIVED)
+        return load(run, transform(run, extract(run)))
+
+    def rows():
+        table = here.read(DAY.csv).decode()
+        return [
+            (row["username"], row["tweet_id"][-2:]) for row in csv.DictReader(io.StringIO(table, newline=""))
+        ]
+
+    monkeypatch.setattr(lakes, "deployed", lambda: here)
+    connection = {"conn_type": "http", "host": shop.wire.host, "extra": {"bearer_token": "invented"}}
+    monkeypatch.setenv("AIRFLOW_CONN_TWITTER_DEFAULT", json.dumps(connection))
+    put(bucket=here.bucket, tweet_limit=0, run_budget_usd=0, month_budget_usd=0)
+    return SimpleNamespace(lake=here, put=put, whole=whole, rows=rows)
+
+
+@pytest.fixture
+def landed(shop, stages):
+    """A day that landed before NASA was renamed."""
+    shop.has("users NASA,esa", users(NASA="42", esa="11"))
+    shop.has("timeline 42", page(post(2), post(1)))
+    shop.has("timeline 11", page(post(7, author_id="11")))
+    shop.has("count 42,11", total(3, 9))
+    stages.whole("NASA, esa")
+    shop.asked.clear()
+    shop.has("users NASA_new", *[users(NASA_new="42")] * 2)
+    return stages
+
+
+ROWS = [("NASA", "01"), ("NASA", "02"), ("esa", "07")]
+
+
+def test_a_landed_day_of_a_renamed_account_is_green_and_costs_one_look_up_once(landed, shop):
+    assert landed.whole("NASA_new, esa", name="cleared")["rows"] == 3
+    assert shop.asked == ["users NASA_new"]
+    assert landed.whole("NASA_new, esa", name="cleared again")["unavailable"] == []
+    assert shop.asked == ["users NASA_new"]
+    assert landed.rows() == ROWS
+
+
+def test_threads_of_a_renamed_account_land_beside_its_rows_and_each_post_once(landed, shop):
+    reply = post(3, referenced_tweets=[{"type": "replied_to", "id": post(2)["id"]}], in_reply_to_user_id="42")
+    shop.has("search 42", page(reply))
+    shop.has("search 11", page())
+    landed.put(include="threads")
+    landed.whole("NASA_new, esa", name="threads")
+    assert sorted(shop.asked) == ["search 11", "search 42", "users NASA_new"]
+    assert landed.rows() == [("NASA", "01"), ("NASA", "02"), ("NASA", "03"), ("esa", "07")]
+
+
+def test_a_part_that_landed_before_a_suspension_is_waived_with_the_account_and_not_by_its_handle(
+    shop, stages
+):
+    shop.has("users NASA,esa", users(NASA="42", esa="11"))
+    shop.has("timeline 42", page(post(2), post(1), token="t1"), {"errors": [SUSPENDED]})
+    shop.has("timeline 42 t1", {"errors": [SUSPENDED]})
+    shop.has("timeline 11", page(post(7, author_id="11")))
+    shop.has("count 11", total(1, 9))
+    with pytest.raises(Incomplete):
+        stages.whole("NASA, esa")
+    shop.has("users NASA_new", users(NASA_new="42"))
+    with pytest.raises(Incomplete, match="with a part of 1 of 2 accounts"):
+        stages.whole("NASA_new, esa", name="renamed, and still suspended")
+    assert stages.whole("esa", name="given up")["rows"] == 3
+
+
+def test_a_day_that_was_bought_under_both_handles_of_an_account_lands_each_post_once(landed, shop, caplog):
+    key = f"{ROOT}manifest.json"
+    manifest = decoded(landed.lake.read(key), Manifest)
+    [nasa] = [line for line in manifest.accounts if line.username == "NASA"]
+    copied = nasa.pages[0].replace("/nasa/", "/nasa_new/")
+    landed.lake.write(copied, landed.lake.read(nasa.pages[0]))
+    again = decoded(encoded(nasa), type(nasa))
+    again.username, again.pages = "NASA_new", [copied]
+    manifest.accounts.append(again)
+    landed.lake.write(key, encoded(manifest))
+    landed.whole("NASA_new, esa", name="cleared")
+    assert landed.rows() == ROWS
+    assert "NASA and NASA_new are one account, 42: its posts land once" in caplog.messages
