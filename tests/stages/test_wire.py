@@ -10,7 +10,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from include.twitter.day import FORGOTTEN, Day
+from include.twitter.day import ACCOUNTS, FORGOTTEN, Day
 from include.twitter.errors import NoPermission, NothingStaged
 from tests.stages.conftest import ARCHIVED, NOW, RECENT
 
@@ -99,6 +99,7 @@ def test_the_stages_send_no_acl_delete_nothing_and_publish_by_copies_with_the_re
         DAY.lease,
         DAY.receipt,
         FORGOTTEN,
+        ACCOUNTS,
         INDEX,
         f"twitter_ledger/month={NOW:%Y-%m}/{DAY}-1.json",
     }
