@@ -56,6 +56,14 @@ class NoPermission(Refused):
     """AWS denies what the pipeline has to do: attach or mend the instance role."""
 
 
+class BadCredentials(Refused):
+    """AWS does not accept the credentials, or they cannot be used: put in valid ones, or sign in again."""
+
+
+class AwsRefused(Refused):
+    """AWS refuses until a person acts: the message says who has to do what."""
+
+
 class UnexpectedAnswer(Refused):
     """X answered in a form that would lose data: look before buying more of it."""
 
@@ -70,6 +78,10 @@ class BadStore(Refused):
 
 class NothingStaged(Refused):
     """The objects that a stage works on are gone or were never made: clear the stage before it."""
+
+
+class DamagedObject(Refused):
+    """An object in the bucket is not what its name says: restore its earlier version, or make it again."""
 
 
 class TooManyRejected(Refused):

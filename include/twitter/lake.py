@@ -20,24 +20,46 @@ from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from botocore.config import Config
 from botocore.exceptions import (
     ClientError,
+    ConfigNotFound,
+    ConfigParseError,
     ConnectionError,
     CredentialRetrievalError,
+    FlexibleChecksumError,
     HTTPClientError,
     IncompleteReadError,
+    InvalidConfigError,
+    InvalidDefaultsMode,
+    InvalidRegionError,
+    InvalidRetryConfigurationError,
+    InvalidS3AddressingStyleError,
+    LoginError,
     MetadataRetrievalError,
+    MissingDependencyException,
+    NoAuthTokenError,
     NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    RefreshWithMFAUnsupportedError,
+    SSOError,
+    TokenRetrievalError,
+    UnknownCredentialError,
+    UnknownRegionError,
 )
+from botocore.parsers import ResponseParserError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from include.twitter import settings
 from include.twitter.answer import Answer
+from include.twitter.aws_errors import USE_VALID, Call, explained, other_bucket
 from include.twitter.day import PROBE
 from include.twitter.errors import (
+    BadCredentials,
     BadSetting,
     BadStore,
     Busy,
     NoCredentials,
-    NoPermission,
     NothingStaged,
     PlatformOutage,
 )
@@ -57,27 +79,39 @@ CONFLICTS = {"ConditionalRequestConflict", "OperationAborted", "409"}
 """How S3 says that another write of the key is under way; it may be an earlier try of the same one."""
 UNKNOWN_CONDITION = {"NotImplemented", "InvalidArgument", "InvalidRequest"}
 """How a store says that it knows no conditional writes."""
-NOT_IMPLEMENTED = 501
 TRIES = 8
 """Of what others may disturb, with random pauses between: some five seconds together."""
-PASSING = {
-    "ExpiredToken",
-    "InternalError",
-    "RequestLimitExceeded",
-    "RequestTimeout",
-    "ServiceUnavailable",
-    "SlowDown",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequests",
-}
-"""How S3 says that it cannot now; the role's credentials expire, and are made anew."""
 UNREACHABLE = (
     ConnectionError,
-    CredentialRetrievalError,
+    FlexibleChecksumError,  # bytes changed on their way
     HTTPClientError,
     IncompleteReadError,
     MetadataRetrievalError,
+    ResponseParserError,
+)
+OF_THE_PLATFORM = {"iam-role", "container-role"}
+"""Whose credentials are away only while the platform is."""
+UNUSABLE_CREDENTIALS = (
+    LoginError,
+    NoAuthTokenError,
+    PartialCredentialsError,
+    RefreshWithMFAUnsupportedError,
+    SSOError,
+    TokenRetrievalError,
+    UnknownCredentialError,
+)
+BAD_CONFIGURATION = (
+    ConfigNotFound,
+    ConfigParseError,
+    InvalidConfigError,
+    InvalidDefaultsMode,
+    InvalidRegionError,
+    InvalidRetryConfigurationError,
+    InvalidS3AddressingStyleError,
+    MissingDependencyException,
+    NoRegionError,
+    ProfileNotFound,
+    UnknownRegionError,
 )
 
 # The instance's metadata may be slow: botocore would ask for the role's credentials once, for one second.
@@ -136,7 +170,8 @@ class Lake:
     @property
     def endpoint(self) -> str:
         """The address of the object store."""
-        return self._hook.get_conn().meta.endpoint_url
+        with self._explained(""):
+            return self._hook.get_conn().meta.endpoint_url
 
     def keys(self, prefix: str) -> list[str]:
         """Every key below a prefix, sorted."""
@@ -266,8 +301,8 @@ class Lake:
 
     @contextmanager
     def _explained(self, key: str) -> Iterator[None]:
-        """Turn the refusals of S3 into errors that say what to do."""
-        example = "acme-twitter-lake, in the account and region of the instance role"
+        """Turn what botocore raises into errors that say what to do."""
+        url = self.url(key)
         try:
             yield
         except NoCredentialsError as error:
@@ -275,24 +310,33 @@ class Lake:
                 "There are no AWS credentials here. On EC2, attach the instance role; "
                 "elsewhere, set Connection aws_default."
             ) from error
+        except CredentialRetrievalError as error:
+            if error.kwargs.get("provider") in OF_THE_PLATFORM:
+                raise PlatformOutage(f"{url} cannot be reached: {error}") from error
+            raise NoCredentials(f"There are no AWS credentials for {url}: {error}. {USE_VALID}") from error
         except UNREACHABLE as error:
-            raise PlatformOutage(f"{self.url(key)} cannot be reached: {error}") from error
+            raise PlatformOutage(f"{url} cannot be reached: {error}") from error
+        except UNUSABLE_CREDENTIALS as error:
+            raise BadCredentials(f"{url} was not asked for: {str(error).rstrip('.')}. {USE_VALID}") from error
+        except BAD_CONFIGURATION as error:
+            raise BadSetting(
+                "Connection aws_default, the environment or ~/.aws/config",
+                str(error).rstrip("."),
+                "AWS_DEFAULT_REGION=eu-central-1",
+            ) from error
+        except ParamValidationError as error:
+            if "bucket name" not in str(error):
+                raise
+            raise other_bucket(self.bucket, str(error).replace("\n", " ")) from error
         except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code == "NoSuchKey":
+            said = error.response["Error"]
+            if said["Code"] == "NoSuchKey":
                 raise NothingStaged(f"{key} is gone: clear the stage that made it.") from error
-            if code == "NoSuchBucket":
-                raise BadSetting(
-                    "Variable twitter_bucket", f"there is no bucket {self.bucket!r}", example
-                ) from error
-            if code in ("AccessDenied", "403"):
-                raise NoPermission(
-                    f"AWS denies {error.operation_name} on {self.url(key)}. "
-                    "Grant it to the instance role, or mend Variable twitter_bucket."
-                ) from error
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            if code in PASSING or (status >= 500 and status != NOT_IMPLEMENTED):
-                raise PlatformOutage(f"AWS cannot do {error.operation_name} now: {error}") from error
+            call = Call(error.operation_name, url, self.bucket, key)
+            if explanation := explained(said["Code"], said.get("Message", ""), status, call):
+                raise explanation from error
+            error.args = (f"{error} ({url})",)  # its code decides what is done, so it stays what it is
             raise
 
 
