@@ -15,6 +15,10 @@ class AirflowRefused(RuntimeError):
     """Airflow's API answered with an error."""
 
 
+class AirflowUnreachable(RuntimeError):
+    """Airflow's API gave no response."""
+
+
 class AirflowHasIt(AirflowRefused):
     """What was to be made is there already."""
 
@@ -54,11 +58,11 @@ class Airflow:
         self._http.close()
 
     def answers(self) -> bool:
-        return self._http.get("/monitor/health").is_success
+        return self._request("GET", "/monitor/health").is_success
 
     def answers_tasks(self) -> bool:
         """Whether the API for tasks is there: the first request makes its versions, which takes seconds."""
-        return self._http.get(self._http.base_url.join("/execution/health")).is_success
+        return self._request("GET", str(self._http.base_url.join("/execution/health"))).is_success
 
     def healthy_since(self, moment: datetime, components: Iterable[str]) -> bool:
         """Whether each component has been heard of after `moment`; older heartbeats are another stack's."""
@@ -69,11 +73,11 @@ class Airflow:
         )
 
     def knows_the_dag(self) -> bool:
-        return self._http.get(f"/dags/{DAG}").is_success
+        return self._request("GET", f"/dags/{DAG}").is_success
 
     def dag_parsed_since(self, moment: datetime) -> bool:
-        dag = self._http.get(f"/dags/{DAG}")
-        return dag.is_success and (_moment(dag.json()["last_parsed_time"]) or moment) > moment
+        dag = self._request("GET", f"/dags/{DAG}")
+        return dag.is_success and (_moment(_content(dag)["last_parsed_time"]) or moment) > moment
 
     def import_error_since(self, moment: datetime) -> str | None:
         """What a DAG file fails with, if one does."""
@@ -83,8 +87,8 @@ class Airflow:
         return None
 
     def variable(self, name: str) -> str | None:
-        found = self._http.get(f"/variables/{name}")
-        return found.json()["value"] if found.is_success else None
+        found = self._find(f"/variables/{name}")
+        return found["value"] if found else None
 
     def add_variables(self, variables: dict[str, dict[str, str]]) -> None:
         """Creates Variables; one that exists keeps the value that somebody gave it."""
@@ -95,7 +99,7 @@ class Airflow:
     def put_connection(self, name: str, **fields: Any) -> None:
         """Creates a Connection, or replaces it."""
         body = {"connection_id": name} | fields
-        if self._http.get(f"/connections/{name}").is_success:
+        if self._find(f"/connections/{name}"):
             self.call("PATCH", f"/connections/{name}", json=body)
         else:
             self.call("POST", "/connections", json=body)
@@ -149,11 +153,35 @@ class Airflow:
         return self.call("GET", path, headers={"Accept": "application/json"})["content"]
 
     def call(self, method: str, path: str, **request: Any) -> Any:
-        answer = self._http.request(method, path, **request)
-        if answer.is_error:
-            refusal = AirflowHasIt if answer.status_code == 409 else AirflowRefused
-            raise refusal(f"{method} {answer.url}: {answer.status_code} {_detail(answer)}")
+        return _content(self._request(method, path, **request))
+
+    def _find(self, path: str) -> Any:
+        """What is at the path, None where nothing is."""
+        answer = self._request("GET", path)
+        return None if answer.status_code == 404 else _content(answer)
+
+    def _request(self, method: str, path: str, **request: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, path, **request)
+        except httpx.RequestError as error:
+            reason = f"{type(error).__name__}: {error}".removesuffix(": ")
+            raise AirflowUnreachable(
+                f"{method} {error.request.url}: Airflow gave no response ({reason}). The machine is "
+                "overloaded, or the API server has ended: see .local/logs/api-server.log, then try again."
+            ) from error
+
+
+def _content(answer: httpx.Response) -> Any:
+    asked = f"{answer.request.method} {answer.url}: {answer.status_code}"
+    if answer.is_error:
+        refusal = AirflowHasIt if answer.status_code == 409 else AirflowRefused
+        raise refusal(f"{asked} {_detail(answer)}")
+    try:
         return answer.json() if answer.content else None
+    except ValueError as error:
+        raise AirflowRefused(
+            f"{asked}, but the body is not JSON: {answer.text[:100]!r}. Is this port Airflow's?"
+        ) from error
 
 
 def _error(events: list[dict[str, Any]]) -> str | None:

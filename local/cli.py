@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-import httpx
 from botocore.exceptions import ClientError
 from rich.console import Console
 from rich.panel import Panel
@@ -23,7 +22,7 @@ from rich.text import Text
 from include.twitter.day import Day
 from include.twitter.errors import BadDay
 from local import aws
-from local.airflow import DAG, AirflowRefused, Stage
+from local.airflow import DAG, AirflowRefused, AirflowUnreachable, Stage
 from local.environment import past_proxies
 from local.progress import Progress
 from local.running import LocalStackError, Neighbour, Running
@@ -47,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ |= past_proxies(os.environ)  # boto3 in this process
     try:
         return given.command(given)
-    except (LocalStackError, AirflowRefused, BadDay) as error:
+    except (LocalStackError, AirflowRefused, AirflowUnreachable, BadDay) as error:
         _say(str(error), "red")
         return 1
     except KeyboardInterrupt:
@@ -159,7 +158,7 @@ def follow(stack: Running, run_id: str, progress: Progress, deadline: float) -> 
     with progress:
         while state not in ENDED and time.monotonic() < deadline:
             stack.check()
-            with suppress(httpx.TransportError):  # the machine is busy: what has died fails the check
+            with suppress(AirflowUnreachable):  # the machine is busy: what has died fails the check
                 now, stages = stack.airflow.run_state(run_id), stack.airflow.stages(run_id)
                 stages.sort(key=lambda one: STAGES.index(one.name) if one.name in STAGES else len(STAGES))
                 progress.show(stages)

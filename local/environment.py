@@ -71,7 +71,7 @@ def past_proxies(caller: Mapping[str, str]) -> dict[str, str]:
 
 
 def airflow_settings(state: Path, port: int, dags: Path, caller: Mapping[str, str]) -> dict[str, str]:
-    """What makes an `airflow` command work on this state directory."""
+    """What makes an `airflow` command work on this state directory, beside the address of the database."""
     home = state / "airflow"
     api = f"http://127.0.0.1:{port}"
     keys = _keys(state)
@@ -87,6 +87,7 @@ def airflow_settings(state: Path, port: int, dags: Path, caller: Mapping[str, st
         "AIRFLOW__CORE__PARALLELISM": "8",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__FERNET_KEY": keys["fernet"],
+        "AIRFLOW__CORE__SENSITIVE_VAR_CONN_NAMES": "consumer_key",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{api}/execution/",
         # Whoever reaches the port is an administrator: loopback only.
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
@@ -97,9 +98,6 @@ def airflow_settings(state: Path, port: int, dags: Path, caller: Mapping[str, st
         "AIRFLOW__API__DEFAULT_WRAP": "True",  # a log's last word is read without scrolling aside
         "AIRFLOW__API__SECRET_KEY": keys["session"],
         "AIRFLOW__API_AUTH__JWT_SECRET": keys["jwt"],
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS": "local.sqlite.CONNECT",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS_ASYNC": "local.sqlite.CONNECT",
         # The stack migrates it, and each component would spend a second on asking.
         "AIRFLOW__DATABASE__CHECK_MIGRATIONS": "False",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),

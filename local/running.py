@@ -13,7 +13,7 @@ import psutil
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from local import aws, environment
-from local.airflow import DAG, Airflow
+from local.airflow import DAG, Airflow, AirflowUnreachable
 from local.environment import PROJECT, BadEnvFile, EnvFile
 
 STATE = PROJECT / ".local"
@@ -72,7 +72,7 @@ class Running:
             self.check()
             try:
                 return ready()
-            except httpx.TransportError:
+            except (AirflowUnreachable, httpx.TransportError):
                 return False
 
         retry = Retrying(

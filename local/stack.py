@@ -4,8 +4,9 @@
         print(stack.url)
         stack.wait()
 
-It runs AWS, the instance metadata service, X and the four components of Airflow as child processes on
-loopback. All they keep lies below one state directory, `.local/`, each one's output in `logs/`.
+It runs AWS, the instance metadata service, X, PostgreSQL and the four components of Airflow as child
+processes on loopback, PostgreSQL on a Unix socket. All they keep lies below one state directory, `.local/`,
+each one's output in `logs/`.
 """
 
 import fcntl
@@ -34,6 +35,7 @@ from mirakuru.exceptions import ProcessFinishedWithError, TimeoutExpired
 
 from local import aws, environment
 from local.airflow import DAG, Airflow
+from local.database import Database
 from local.environment import PROJECT
 from local.running import ENV_FILE, STATE, Address, LocalStackError, Running
 
@@ -41,6 +43,8 @@ STOP_SECONDS = 10
 MARK = "TWITTER_LOCAL_STACK"
 """Environment variable of every process of a stack: its state directory."""
 
+DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+"""Names the metadata database."""
 VARIABLES = PROJECT / "deploy" / "variables.json"
 """Every setting that has a default."""
 HANDLES = "acme_press, orbital_news, quiet_garden"
@@ -60,6 +64,8 @@ class Component(SimpleExecutor):
             cwd=str(PROJECT),
             # Python takes seconds to fold up the API server after its last answer.
             timeout=1 if name == "api-server" else STOP_SECONDS,
+            # PostgreSQL waits at SIGTERM until all clients have left; at SIGINT it ends their connections.
+            stop_signal=signal.SIGINT if name == "postgres" else signal.SIGTERM,
             sleep=0.05,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -137,8 +143,10 @@ class Stack(Running):
         self._with_airflow = with_airflow
         self._with_triggerer = with_triggerer
         self.certificate = aws.certificate(self.state) if tls else None
+        self._database = Database(self.state)
         self._lock: IO[str] | None = None
         self._closing = ExitStack()
+        self._databases: list[Component] = []
         self._servers: list[Component] = []
         self._workers: list[Component] = []
 
@@ -152,10 +160,11 @@ class Stack(Running):
         """Starts everything and returns when the DAG can run. On any failure nothing is left running."""
         try:
             self._lock = self._take_lock()
-            _end(self._marked())  # of a stack that was killed
+            self._end_killed_stack()
             self._prepare(self._lock)
             self._start_stand_ins()
             if self._with_airflow:
+                self._start_database()
                 self._migrate()
                 self._start_airflow()
             self._wait_until_ready()
@@ -167,7 +176,7 @@ class Stack(Running):
     def stop(self) -> None:
         """Stops everything, those who ask before those who answer. May be called twice."""
         with _undisturbed():
-            for components in (self._workers, self._servers):
+            for components in (self._workers, self._servers, self._databases):
                 with ThreadPoolExecutor() as pool:
                     ended = pool.map(Component.stop, components)
                     self._end_tasks()
@@ -175,6 +184,7 @@ class Stack(Running):
                 components.clear()
             if self._lock:
                 _end(self._marked())
+                self._database.remove_socket_folder()
                 self._lock.close()
                 self._lock = None
             self._closing.close()
@@ -185,13 +195,29 @@ class Stack(Running):
         The scheduler would wait for their end; so it records that they failed, and their next try comes with
         the next start.
         """
-        groups = {component.pid for component in self._servers + self._workers}
+        groups = {component.pid for component in self._components}
         if groups:
             _end([process for process in self._marked() if _group(process) not in groups])
 
+    def _end_killed_stack(self) -> None:
+        """Ends the processes of a stack on this state directory that was killed.
+
+        Those of PostgreSQL write over their environment, so over the mark: they are found as its children.
+        """
+        marked = self._marked()
+        children: list[psutil.Process] = []
+        for process in marked:
+            with suppress(psutil.Error):
+                children += process.children()
+        _end([*marked, *children])
+
+    @property
+    def _components(self) -> list[Component]:
+        return self._databases + self._servers + self._workers
+
     def check(self) -> None:
         """Raises the error of the first component that has ended."""
-        for component in self._servers + self._workers:
+        for component in self._components:
             if component.exit_code is not None:
                 raise component.died()
 
@@ -218,7 +244,13 @@ class Stack(Running):
 
     def _take_lock(self) -> IO[str]:
         self.state.mkdir(parents=True, exist_ok=True)
-        lock = (self.state / "lock").open("a+")
+        try:
+            lock = (self.state / "lock").open("a+")
+        except PermissionError as error:
+            raise LocalStackError(
+                f"{error.filename} belongs to another user, perhaps because `sudo make` has made it. "
+                f"Run this command as that user, or remove {self.state} as that user."
+            ) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -251,6 +283,8 @@ class Stack(Running):
         settings = environment.airflow_settings(self.state, self.port, self.dags, self.caller)
         if not self.env_file.real_aws:
             settings |= self._aws_settings
+        if self._own_database:
+            settings |= self._database.urls()
         settings |= self.env_file
         environment.write_exports(self.state / "env", settings)
         self.environment |= settings
@@ -282,22 +316,40 @@ class Stack(Running):
             serve = [*python, "local.x_api", "--port", str(self.x_port), "--log", str(requests)]
             self._launch(self._servers, "x", serve, base)
 
+    @property
+    def _own_database(self) -> bool:
+        return DATABASE not in self.env_file
+
+    def _start_database(self) -> None:
+        """PostgreSQL, unless `.env` names another database."""
+        if not self._own_database:
+            return
+        self._database.prepare()
+        env = self._database.environment(self.caller)
+        if not self._database.exists:
+            self._finish("initdb", self._database.init(), env)
+        self._launch(self._databases, "postgres", self._database.serve(), env)
+        self.until("PostgreSQL answers", self._database.answers)
+
     def _migrate(self) -> None:
         """Brings the metadata database to this Airflow's schema, once for each version."""
-        stamp = self.state / "airflow" / "migrated"
-        database = self.state / "airflow" / "airflow.db"
         wanted = version("apache-airflow-core")
-        if database.exists() and stamp.exists() and stamp.read_text() == wanted:
+        if self._own_database and self._database.is_migrated_to(wanted):
             return
-        migration = self._component("migrate", [*self._airflow, "db", "migrate"], self.environment)
+        self._finish("migrate", [*self._airflow, "db", "migrate"], self.environment)
+        if self._own_database:
+            self._database.note_migrated_to(wanted)
+
+    def _finish(self, name: str, command: list[str], env: Mapping[str, str]) -> None:
+        """Runs a command to its end, and raises where it fails."""
+        running = self._component(name, command, env)
         try:
-            migration.start()
-            self.until("the metadata database is migrated", lambda: migration.exit_code is not None)
-            if migration.exit_code:
-                raise migration.died()
+            running.start()
+            self.until(f"{name} has ended", lambda: running.exit_code is not None)
+            if running.exit_code:
+                raise running.died()
         finally:
-            migration.stop()
-        stamp.write_text(wanted)
+            running.stop()
 
     def _start_airflow(self) -> None:
         self._started = datetime.now(UTC)
@@ -360,10 +412,13 @@ class Stack(Running):
                 description="The stand-in for X of the local stack, made anew at each start.",
                 host="http://127.0.0.1",
                 port=self.x_port,
-                login=x_api.CONSUMER_KEY,
-                password=x_api.CONSUMER_SECRET,
                 extra=json.dumps(
-                    {"access_token": x_api.ACCESS_TOKEN, "access_token_secret": x_api.ACCESS_TOKEN_SECRET}
+                    {
+                        "consumer_key": x_api.CONSUMER_KEY,
+                        "consumer_secret": x_api.CONSUMER_SECRET,
+                        "access_token": x_api.ACCESS_TOKEN,
+                        "access_token_secret": x_api.ACCESS_TOKEN_SECRET,
+                    }
                 ),
             )
 
@@ -407,9 +462,10 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _get(url: str, certificate: Path | None = None) -> bool:
-    if certificate and not certificate.exists():  # not yet made
+    try:
+        verify = ssl.create_default_context(cafile=certificate) if certificate else True
+    except (FileNotFoundError, ssl.SSLError):  # not yet made, or not yet written to its end
         return False
-    verify = ssl.create_default_context(cafile=certificate) if certificate else True
     return httpx.get(url, trust_env=False, timeout=5, verify=verify).is_success
 
 

@@ -4,7 +4,6 @@ from calendar import monthrange
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,19 +23,6 @@ DAY = Day(TODAY - timedelta(days=400))
 """Far from the day that the schedule begins with."""
 MONTH = str(DAY)[:7]
 DAYS = [f"{MONTH}-{number + 1:02}" for number in range(monthrange(DAY.date.year, DAY.date.month)[1])]
-
-
-class Patient(Airflow):
-    """Asks again where Airflow answers 500: sqlite is locked, or what an event has set off is queued."""
-
-    def call(self, method: str, path: str, **options: Any) -> Any:
-        answer = eventually(
-            lambda: self._http.request(method, path, **options),
-            lambda answer: answer.status_code not in (500, 503),
-            30,
-        )
-        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
-        return answer.json() if answer.content else None
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +45,7 @@ def stack(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def airflow(stack):
-    with closing(Patient(stack.url)) as client:
+    with closing(Airflow(stack.url)) as client:
         eventually(lambda: dags(client), lambda found: found == {"twitter", *TASKS}, 60)
         yield client
 

@@ -1,8 +1,12 @@
 """What the local stack asks of its Airflow."""
 
-import httpx
+import signal
 
-from local.airflow import Airflow
+import httpx
+import pytest
+
+from local import cli
+from local.airflow import Airflow, AirflowRefused, AirflowUnreachable, Stage
 
 
 def test_a_day_that_has_a_run_goes_through_that_one_again():
@@ -19,6 +23,74 @@ def test_a_day_that_has_a_run_goes_through_that_one_again():
         "PATCH /api/v2/dags/twitter",
         "POST /api/v2/dags/twitter/dagRuns",
         "POST /api/v2/dags/twitter/dagRuns/manual__2026-11-18/clear",
+    ]
+
+
+CALLS = {
+    "answers": lambda airflow: airflow.answers(),
+    "answers_tasks": lambda airflow: airflow.answers_tasks(),
+    "healthy_since": lambda airflow: airflow.healthy_since(None, ["scheduler"]),
+    "knows_the_dag": lambda airflow: airflow.knows_the_dag(),
+    "dag_parsed_since": lambda airflow: airflow.dag_parsed_since(None),
+    "import_error_since": lambda airflow: airflow.import_error_since(None),
+    "variable": lambda airflow: airflow.variable("twitter_bucket"),
+    "add_variables": lambda airflow: airflow.add_variables({"twitter_bucket": {"value": "b"}}),
+    "put_connection": lambda airflow: airflow.put_connection("twitter_default", conn_type="http"),
+    "unpause": lambda airflow: airflow.unpause(),
+    "backfill": lambda airflow: airflow.backfill("2026-11-18", "2026-11-18"),
+    "runs": lambda airflow: airflow.runs(),
+    "run_day": lambda airflow: airflow.run_day("2026-11-18"),
+    "run_state": lambda airflow: airflow.run_state("run"),
+    "stages": lambda airflow: airflow.stages("run"),
+    "error_of": lambda airflow: airflow.error_of("run", STAGE),
+    "why_it_waits": lambda airflow: airflow.why_it_waits("run", STAGE),
+    "log_of": lambda airflow: airflow.log_of("run", STAGE),
+    "call": lambda airflow: airflow.call("GET", "/version"),
+}
+STAGE = Stage("load", "failed", 1, None, 1.5)
+POLLS = {"answers", "answers_tasks", "knows_the_dag"}
+"""The calls that read no body."""
+
+
+def test_every_public_call_is_in_the_table_above():
+    public = {name for name, value in vars(Airflow).items() if callable(value) and not name.startswith("_")}
+    assert public - {"close"} == CALLS.keys()
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize(
+    "error", [httpx.ReadTimeout("timed out"), httpx.ConnectError("refused"), httpx.RemoteProtocolError("")]
+)
+def test_a_call_without_a_response_is_an_error_that_names_the_request(name, error):
+    def answer(request: httpx.Request) -> httpx.Response:
+        raise error
+
+    with pytest.raises(AirflowUnreachable, match=rf"http://127.0.0.1:1/.*{type(error).__name__}"):
+        CALLS[name](answering(answer))
+
+
+@pytest.mark.parametrize("name", sorted(CALLS.keys() - POLLS))
+def test_a_body_that_is_no_json_is_an_error_that_shows_it(name):
+    with pytest.raises(AirflowRefused, match=r"200.*<html>"):
+        CALLS[name](answering(lambda request: httpx.Response(200, text="<html>")))
+
+
+def test_only_404_means_that_a_variable_does_not_exist():
+    assert answering(lambda request: httpx.Response(404)).variable("twitter_bucket") is None
+    with pytest.raises(AirflowRefused, match="500"):
+        answering(lambda request: httpx.Response(500)).variable("twitter_bucket")
+
+
+def test_make_run_ends_with_one_line_where_airflow_gives_no_response(monkeypatch, capsys):
+    def fail(given) -> int:
+        raise AirflowUnreachable("GET http://127.0.0.1:1/api/v2/dags: Airflow gave no response")
+
+    monkeypatch.setattr(cli, "run", fail)
+    monkeypatch.setattr(cli, "past_proxies", lambda _: {})
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert cli.main(["run"]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "GET http://127.0.0.1:1/api/v2/dags: Airflow gave no response"
     ]
 
 

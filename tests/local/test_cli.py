@@ -4,13 +4,12 @@ import io
 import time
 from pathlib import Path
 
-import httpx
 import pytest
 from rich.console import Console
 
 from include.twitter.day import Day
 from include.twitter.transform import contract
-from local.airflow import Stage
+from local.airflow import AirflowUnreachable, Stage
 from local.cli import follow, next_steps
 from local.progress import Progress
 from local.stack import Stack
@@ -39,7 +38,7 @@ class BusyStack:
 
     def __init__(self) -> None:
         self.airflow = self
-        self.answers = iter([httpx.ReadTimeout("timed out"), "running", "success"])
+        self.answers = iter([AirflowUnreachable("timed out"), "running", "success"])
 
     def check(self) -> None:
         """Nothing has died."""

@@ -8,7 +8,7 @@ import pytest
 
 from local import environment
 from local.environment import BadEnvFile, EnvFile
-from local.stack import LocalStackError, Stack
+from local.stack import LocalStackError, Stack, _get
 
 CALLER = {
     "PATH": "/usr/bin",
@@ -111,3 +111,20 @@ def test_a_second_stack_on_the_same_state_is_told_who_runs_the_first(tmp_path: P
     with pytest.raises(LocalStackError, match=rf"already running \(pid \d+, UI {first.url}\)"):
         second.start()
     first.stop()
+
+
+def test_a_state_directory_of_another_user_is_named_with_what_to_do(tmp_path: Path, monkeypatch) -> None:
+    def denied(file: Path, *_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(file))
+
+    monkeypatch.setattr(Path, "open", denied)
+    with pytest.raises(LocalStackError, match=rf"{tmp_path}/lock belongs to another user.*remove {tmp_path}"):
+        Stack(state=tmp_path, port=None, env_file=tmp_path / "absent", caller={})._take_lock()
+
+
+@pytest.mark.parametrize("written", [None, "", "-----BEGIN CERTIFICATE-----\nMIIB"])
+def test_aws_does_not_answer_before_its_certificate_is_written_to_its_end(tmp_path, written) -> None:
+    certificate = tmp_path / "server.crt"
+    if written is not None:
+        certificate.write_text(written)
+    assert not _get("https://127.0.0.1:1", certificate)

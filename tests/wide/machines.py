@@ -7,7 +7,7 @@ database, and none of the keys that Airflow signs and encrypts with.
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import psutil
 from dotenv import dotenv_values
@@ -32,7 +32,6 @@ HERE = {
     "AWS_DEFAULT_REGION", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE",
 }  # fmt: skip
 """Where the code and the stand-ins are on this machine: an image and an instance's role elsewhere."""
-SQLITES = ("__SQL_ALCHEMY_CONNECT_ARGS", "__SQL_ALCHEMY_CONNECT_ARGS_ASYNC")
 FORGIVEN = 5
 """How often components are started anew."""
 
@@ -91,11 +90,6 @@ class Wide(Stack):
             name, env = f"{component.name}-{len(self.ended)}", component.envvars
             self._launch(self._workers, name, list(component.command_parts), env)
         super().check()
-
-    def _prepare(self, lock: IO[str]) -> None:
-        super()._prepare(lock)
-        for name in [name for name in self.environment if name.endswith(SQLITES)]:
-            del self.environment[name]
 
     def _start_airflow(self) -> None:
         super()._start_airflow()

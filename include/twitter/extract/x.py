@@ -433,7 +433,8 @@ def error_of(response: requests.Response) -> PipelineError:
             return NoCredits(f"{said} Buy credits in X's developer console, then clear `extract`.")
         case 403 if WRONG_CONSUMER_KEYS in _codes(problem):
             return BadKeys(
-                f"{said} Put valid keys into {keys}: login and password are no consumer keys of X."
+                f"{said} Put valid keys into {keys}: consumer_key and consumer_secret (or login and "
+                "password) are not the consumer keys of an X app."
             )
         case 403 if title == "SpendCapReached" or kind == "credits":
             until = problem.get("reset_date", "the cap is raised")
