@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import os
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shlex import quote
 from typing import IO, Any, NamedTuple, TypeVar
 from uuid import uuid4
 
@@ -59,11 +61,12 @@ from include.twitter.errors import (
     BadSetting,
     BadStore,
     Busy,
+    DamagedObject,
     NoCredentials,
     NothingStaged,
     PlatformOutage,
 )
-from include.twitter.records import StoreProbe, encoded
+from include.twitter.records import Record, StoreProbe, decoded, encoded
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +130,11 @@ MEDIA_TYPES = {
 
 
 Each = TypeVar("Each")
+Parsed = TypeVar("Parsed")
+NAMED = 5
+"""So many strays are named in a warning."""
+LONGEST_PROBLEM = 200
+"""Characters of what a parser says about an object."""
 
 
 def retried(when: Callable[[BaseException], bool]) -> Retrying:
@@ -162,6 +170,7 @@ class Lake:
 
     def __init__(self, bucket: str, aws_conn_id: str | None) -> None:
         self.bucket = bucket
+        self.strays: set[str] = set()
         self._hook = S3Hook(aws_conn_id=aws_conn_id, config=Config(max_pool_connections=SIDE_BY_SIDE))
 
     def url(self, key: str) -> str:
@@ -176,6 +185,21 @@ class Lake:
     def keys(self, prefix: str) -> list[str]:
         """Every key below a prefix, sorted."""
         return sorted(self.tags(prefix))
+
+    def parsed(self, keys: Iterable[str], parse: Callable[[str], Parsed | None]) -> dict[str, Parsed]:
+        """What each key is of. Keys that `parse` does not know are skipped, and reported once."""
+        found = {key: parse(key) for key in keys}
+        strays = sorted({key for key, value in found.items() if value is None} - self.strays)
+        if strays:
+            self.strays.update(strays)
+            log.warning(
+                "%d objects were not written by this pipeline and are skipped: %s%s. Delete them, or move "
+                "them to another bucket.",
+                len(strays),
+                ", ".join(repr(self.url(key)) for key in strays[:NAMED]),
+                f" and {len(strays) - NAMED} more" if len(strays) > NAMED else "",
+            )
+        return {key: value for key, value in found.items() if value is not None}
 
     def tags(self, prefix: str) -> dict[str, str]:
         """The tag of every object below a prefix, by key: it tells whether one has changed."""
@@ -192,6 +216,31 @@ class Lake:
         found = self.look(key)
         return found.data if found else None
 
+    def record(self, key: str, kind: type[Record]) -> Record | None:
+        """The record at this key; None where there is no such object, DamagedObject where it is none."""
+        data = self.read(key)
+        return None if data is None else self.decoded(key, data, kind)
+
+    def decoded(self, key: str, data: bytes, kind: type[Record]) -> Record:
+        """The record that was read at this key; DamagedObject where it is none."""
+        with self.parsing(key, f"a {getattr(kind, '__name__', 'record')} of this version"):
+            return decoded(data, kind)
+
+    @contextmanager
+    def parsing(self, key: str, what: str) -> Iterator[None]:
+        """Turn what a parser raises into a DamagedObject, which names the object and the remedy."""
+        try:
+            yield
+        except (ValueError, KeyError, OSError, EOFError, zlib.error) as error:
+            of, at = f"--bucket {self.bucket}", f"--key {quote(key)}"
+            version = quote(f"{self.bucket}/{key}?versionId=ID")
+            raise DamagedObject(
+                f"{self.url(key)} is not {what}: {str(error)[:LONGEST_PROBLEM].rstrip('.')}. Restore its "
+                f"previous version: `aws s3api list-object-versions {of} --prefix {quote(key)}` lists them, "
+                f"`aws s3api copy-object {of} {at} --copy-source {version}` restores one. Then clear the "
+                "task. If this pipeline has written no version of it, delete it."
+            ) from error
+
     def required(self, key: str) -> bytes:
         """An object's bytes; NothingStaged where there is no such object."""
         if (data := self.read(key)) is None:
@@ -199,8 +248,13 @@ class Lake:
         return data
 
     def beginning(self, key: str, size: int) -> bytes | None:
-        """The first `size` bytes of an object that is not empty; None where there is none."""
-        found = self.look(key, Range=f"bytes=0-{size - 1}")
+        """The first `size` bytes of an object; None where there is none."""
+        try:
+            found = self.look(key, Range=f"bytes=0-{size - 1}")
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "InvalidRange":  # of an empty object there is none
+                raise
+            return b""
         return found.data if found else None
 
     def look(self, key: str, **part: str) -> Object | None:

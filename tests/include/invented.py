@@ -121,11 +121,13 @@ class MemoryLake:
 
     keys, tag, read, answers, change = Lake.keys, Lake.tag, Lake.read, Lake.answers, Lake.change
     required, url = Lake.required, Lake.url
+    parsed, record, decoded, parsing = Lake.parsed, Lake.record, Lake.decoded, Lake.parsing
     bucket = "acme-twitter-lake"
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.written: list[str] = []
+        self.strays: set[str] = set()
         self._door = RLock()
 
     def tags(self, prefix: str) -> dict[str, str]:
