@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import io
 import json
+import zlib
 from base64 import b64decode
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,6 +31,10 @@ BODY = b',"body":'
 """Where the body of a raw answer begins: no text before it can hold that."""
 IDS = ("tweet_id", "original_tweet_id")
 AUTHOR = "author_id"
+UNREADABLE = (
+    AttributeError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError, csv.Error, zlib.error,
+)  # fmt: skip
+"""What an object raises that is not what its key says; a StopIteration in a generator is a RuntimeError."""
 Files = Mapping[str, tuple[bytes, str]]
 """Bytes and etag of the files that a receipt names, by their names there."""
 
@@ -51,7 +56,7 @@ def traces(key: str, data: bytes, tombstones: Tombstones) -> list[Trace]:
     """What the object holds of it: of other kinds of objects, nothing."""
     try:
         return list(_traces(key, data, tombstones))
-    except (ValueError, KeyError, OSError, EOFError) as error:
+    except UNREADABLE as error:
         raise NotReadable(
             f"{key} cannot be read ({error}): mend it or take it away, then run this again."
         ) from error

@@ -140,6 +140,10 @@ class MemoryLake:
     def look_each(self, keys: Iterable[str]) -> Iterator[Object | None]:
         return map(self.look, keys)
 
+    def beginning(self, key: str, size: int) -> bytes | None:
+        data = self.read(key)
+        return None if data is None else data[:size]
+
     def write(self, key: str, data: bytes) -> None:
         self.objects[key] = data
         self.written.append(key)

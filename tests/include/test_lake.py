@@ -117,6 +117,11 @@ def test_what_a_person_has_to_end_is_a_refusal_that_names_the_object_or_the_buck
         Lake("acme-twitter-lake", None).read("a.json")
 
 
+def test_an_empty_object_has_an_empty_beginning(wire, keys):
+    wire.say(416, no("InvalidRange"))
+    assert Lake("acme-twitter-lake", None).beginning("a.csv", 5) == b""
+
+
 def test_an_error_that_nobody_knows_stays_what_it_is_and_names_the_object(wire, keys):
     wire.say(400, no("SomethingNew"))
     with pytest.raises(ClientError, match=r"SomethingNew.*s3://acme-twitter-lake/a\.json") as raised:
