@@ -174,19 +174,28 @@ def test_an_account_that_stays_away_beside_an_outage_is_no_progress(pipeline, x)
         pipeline.extract()
 
 
-def test_a_field_that_x_could_not_fill_costs_the_field_and_not_the_run(pipeline, x):
+@pytest.mark.parametrize("is_filled_later", [True, False])
+def test_a_field_that_x_could_not_fill_is_read_again_or_empty_and_never_stops_the_run(
+    pipeline, x, is_filled_later
+):
     unfilled = {
         "title": "Field Hydration Failure",
         "detail": "Could not hydrate public_metrics",
         "type": X + "field-hydration-failure",
         "field": "public_metrics",
     }
-    x.order({"match": TIMELINE, "drop_fields": ["public_metrics"], "add_errors": [unfilled, None, "odd"]})
+    orders = [
+        {"match": TIMELINE, "drop_fields": ["public_metrics"], "add_errors": [unfilled, None, "odd"]},
+        {"match": r"/2/tweets\?"} | answered(503),
+    ]
+    x.order(*orders[: 1 if is_filled_later else 2])
 
     account = pipeline.refine(pipeline.extract("posts_3_bare"))["posts_3_bare"]
 
     assert (account["outcome"], account["proof"], account["published"]) == ("complete", "matched", 3)
-    assert {row["likes"] for row in pipeline.rows()} == {""}
+    assert (account["fetched"], account["duplicates"]) == ((6, 3) if is_filled_later else (3, 0))
+    assert len(account["alarms"]) == (0 if is_filled_later else 3)
+    assert [row["likes"] != "" for row in pipeline.rows()] == [is_filled_later] * 3
 
 
 def test_a_part_of_x_that_failed_inside_a_200_is_an_outage_and_no_empty_day(pipeline, x):

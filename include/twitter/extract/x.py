@@ -163,13 +163,16 @@ class X:
             user_auth=self.is_user,
         )
 
-    def posts(self, ids: Sequence[str], *, free: bool = False) -> Answer:
-        """At most 100 posts with their counts of now; `free` where X has charged them on this day already."""
+    def posts(self, ids: Sequence[str], *, free: bool = False, whole: bool = False) -> Answer:
+        """At most 100 posts with their counts of now, or `whole`, with all fields that a page has.
+
+        `free` where X has charged them on this day already.
+        """
         return self._answer(
             "rereads" if free else "posts",
             self._client.get_tweets,
             list(ids),
-            tweet_fields=COUNTED_FIELDS,
+            tweet_fields=POST_FIELDS if whole else COUNTED_FIELDS,
             user_auth=self.is_user,
         )
 
