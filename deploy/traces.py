@@ -5,6 +5,7 @@ Every other row stays as it is, byte for byte: what has to go is cut out, and no
 
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
 import io
