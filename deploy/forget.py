@@ -48,6 +48,7 @@ from include.twitter.records import (
     Forgotten,
     KnownAccount,
     Manifest,
+    Record,
     Tombstone,
     Why,
     decoded,
@@ -287,7 +288,7 @@ class Forgetter:
         for version in self.bucket.versions("twitter_raw/"):
             if version.is_latest and MANIFEST.fullmatch(version.key):
                 manifest = self.bucket.read(version.key)
-                writer = manifest and decoded(manifest.data, Manifest).writer
+                writer = manifest and _record(version.key, manifest.data, Manifest).writer
                 if writer and at < writer.until:
                     raise CannotDo(
                         f"{version.key} is being bought at this moment: nothing of any day is removed. "
@@ -337,7 +338,7 @@ class Forgetter:
     def _unlist(self, key: str) -> None:
         """Bring what a check has seen gone to what is not forgotten."""
         if now := self.bucket.read(key):
-            checked = decoded(now.data, Checked)
+            checked = _record(key, now.data, Checked)
             left = [post for post in checked.gone if post.tweet_id not in self.tombstones.posts]
             if left != checked.gone:
                 self.bucket.put(key, encoded(msgspec.structs.replace(checked, gone=left)), now)
@@ -398,7 +399,20 @@ def _with_versions(
 
 def _day(key: str) -> str:
     found = DAY.search(key)
-    return found[1] if found else ""
+    try:
+        return str(Day.parse(found[1])) if found else ""
+    except ValueError:  # a date that no calendar has: it was not written by the pipeline
+        return ""
+
+
+def _record(key: str, data: bytes, kind: type[Record]) -> Record:
+    try:
+        return decoded(data, kind)
+    except msgspec.DecodeError as error:
+        raise NotReadable(
+            f"{key} cannot be read ({error}): restore its previous version, or delete it if the pipeline did "
+            "not write it. Then run this again."
+        ) from error
 
 
 def _place(key: str) -> str:

@@ -5,10 +5,12 @@ Every other row stays as it is, byte for byte: what has to go is cut out, and no
 
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
 import io
 import json
+import zlib
 from base64 import b64decode
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,6 +34,10 @@ LINES_BYTES = 1 << 30
 """Of one day's rejected posts after decompression."""
 IDS = ("tweet_id", "original_tweet_id")
 AUTHOR = "author_id"
+UNREADABLE = (
+    AttributeError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError, csv.Error, zlib.error,
+)  # fmt: skip
+"""What an object raises that is not what its key says; a StopIteration in a generator is a RuntimeError."""
 Files = Mapping[str, tuple[bytes, str]]
 """Bytes and etag of the files that a receipt names, by their names there."""
 
@@ -53,7 +59,7 @@ def traces(key: str, data: bytes, tombstones: Tombstones) -> list[Trace]:
     """What the object holds of it: of other kinds of objects, nothing."""
     try:
         return list(_traces(key, data, tombstones))
-    except (ValueError, KeyError, OSError, EOFError) as error:
+    except UNREADABLE as error:
         raise NotReadable(
             f"{key} cannot be read ({error}): mend it or take it away, then run this again."
         ) from error

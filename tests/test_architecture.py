@@ -10,7 +10,18 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "include" / "twitter"
 
-GROUND = {"answer", "csv_rows", "day", "errors", "forgotten", "pricing", "records", "safe_text", "usage"}
+GROUND = {
+    "answer",
+    "aws_errors",
+    "csv_rows",
+    "day",
+    "errors",
+    "forgotten",
+    "pricing",
+    "records",
+    "safe_text",
+    "usage",
+}
 EDGES = {
     "alert",
     "days",

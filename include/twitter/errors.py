@@ -62,6 +62,14 @@ class NoPermission(Refused):
     """AWS denies what the pipeline has to do: attach or mend the instance role."""
 
 
+class BadCredentials(Refused):
+    """AWS does not accept the credentials, or they cannot be used: put in valid ones, or sign in again."""
+
+
+class AwsRefused(Refused):
+    """AWS refuses until a person acts: the message says who has to do what."""
+
+
 class UnexpectedAnswer(Refused):
     """X answered in a form that would lose data: look before buying more of it."""
 

@@ -27,7 +27,7 @@ from include.twitter.lake import Lake
 from include.twitter.records import Checked, ComplianceJob, LostPost, decoded, encoded
 from include.twitter.run import Check, skip
 
-__all__ = ["ask", "fetch", "mark"]
+__all__ = ["ask", "decoded", "fetch", "mark"]
 
 log = logging.getLogger(__name__)
 
@@ -109,8 +109,8 @@ def _checked(day: Day, table: pyarrow.Table, job: ComplianceJob, gone: dict[str,
 def _publish(here: Lake, checked: Checked) -> None:
     """Put it in the place of an older one; a run that is cleared late takes no newer one's."""
     key = Day.parse(checked.day).checked
-    before = here.read(key)
-    if before and decoded(before, Checked).asked_at > checked.asked_at:
+    before = here.record(key, Checked)
+    if before and before.asked_at > checked.asked_at:
         log.info("%s was checked later: that stays", checked.day)
         return
     for post in checked.gone:

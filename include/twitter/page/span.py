@@ -21,6 +21,8 @@ from include.twitter.records import AccountLine, DayLine, LedgerEntry
 from include.twitter.roster import Identities
 
 T = TypeVar("T")
+MOST_NOTICES = 5
+"""So many damaged records are named one by one."""
 
 
 @lru_cache(maxsize=1)
@@ -62,10 +64,12 @@ class Row:
     """Mills, by the ledger."""
     differs: bool
     """Whether its receipt tells another price."""
+    is_damaged: bool = False
+    """Whether its receipt cannot be read."""
 
     @cached_property
     def state(self) -> State:
-        return states.of_day(self.line, self.asking)
+        return states.DAY["unreadable"] if self.is_damaged else states.of_day(self.line, self.asking)
 
     @property
     def run(self) -> DayRun | None:
@@ -99,8 +103,15 @@ class Notices(list[str]):
         try:
             return look()
         except PipelineError as error:
-            self.append(str(error))
+            if str(error) not in self:
+                self.append(str(error))
             return None
+
+    def add_damaged(self, damaged: Collection[str]) -> None:
+        """Name some of the records that could not be read: sums and lists are without them."""
+        self += list(damaged)[:MOST_NOTICES]
+        if (more := len(damaged) - MOST_NOTICES) > 0:
+            self.append(f"{more} more records in the bucket cannot be read: sums and lists are without them.")
 
 
 @dataclass(frozen=True)
@@ -112,7 +123,7 @@ class Wanted:
     """Of the month, in mills."""
     settled: Day
     """The newest day that is over for good."""
-    notices: list[str]
+    notices: Notices
     identities: Identities
 
     @classmethod
@@ -122,7 +133,8 @@ class Wanted:
         handles = accounts.handles if accounts else ()
         budgets = notices.or_none(settings.budgets) or {}
         settled = Day.latest_settled(now, notices.or_none(settings.settling) or settings.SETTLING)
-        identities = Identities.read(here, notices.or_none(settings.accept_id) or ())
+        accepted = notices.or_none(settings.accept_id) or ()
+        identities = notices.or_none(lambda: Identities.read(here, accepted)) or Identities({}, accepted)
         return cls(handles, budgets.get(settings.MONTH_BUDGET.name), settled, notices, identities)
 
     def by_handle(self, line: DayLine) -> DayLine:
@@ -163,13 +175,15 @@ class Span:
     handles: list[str]
     """Those of twitter_handles, then those that landed days have beside."""
     cap: int | None
-    notices: list[str]
+    notices: Notices
 
     @classmethod
     def look(cls, first: Day, last: Day, now: datetime) -> Span:
         here, span = lake(), _between(first, last)
         wanted = Wanted.read(here, now)
-        landed, entries = days.read(here, {str(day)[:7] for day in span})
+        damaged: dict[str, str] = {}
+        landed, entries = days.read(here, {str(day)[:7] for day in span}, damaged)
+        wanted.notices.add_damaged(damaged.values())
         landed = {day: wanted.by_handle(line) for day, line in landed.items()}
         ledger = entries.values()
         of_days = runs.by_day(first, last)
@@ -182,6 +196,7 @@ class Span:
                 asking=wanted.asking(day, of_days.get(str(day), [])),
                 spent=spent.get(str(day), 0),
                 differs=str(day) in differing,
+                is_damaged=day.receipt in damaged,
             )
             for day in span
         ]

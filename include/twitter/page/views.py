@@ -10,14 +10,14 @@ from typing import Any
 
 from include.twitter import days, roster, settings, usage
 from include.twitter.csv_rows import csv_rows
-from include.twitter.day import ENGAGEMENT_RECEIPTS, Day
+from include.twitter.day import ENGAGEMENT_RECEIPTS, Day, Revisit
 from include.twitter.errors import PipelineError
 from include.twitter.lake import Lake
 from include.twitter.page import bill, price, runs, states
 from include.twitter.page.span import Row, Span
 from include.twitter.page.states import State
 from include.twitter.pricing import prices
-from include.twitter.records import AccountReceipt, Checked, EngagementReceipt, Manifest, Receipt, decoded
+from include.twitter.records import AccountReceipt, Checked, EngagementReceipt, Manifest, Receipt
 
 FIRST_ROWS, FIRST_BYTES = 5, (1 << 16, 1 << 20, 1 << 24)
 """Of a day's table, and how many bytes of it are read for them: it may be large. More are read where a row,
@@ -46,7 +46,7 @@ def month(first: Day, now: datetime) -> dict[str, Any]:
         "rows": rows,
         "told": _summary(rows),
         "bill": [*bill.in_words(month_bill, span.cap), pace],
-        "meter": _meter(span.lake, name),
+        "meter": _meter(span, name),
         "differing": [bill.difference_in_words(*found) for found in month_bill.differing],
         "incomplete": _incomplete(rows),
         "red": [row for row in rows if row.state.word == "red"],
@@ -54,9 +54,9 @@ def month(first: Day, now: datetime) -> dict[str, Any]:
     }
 
 
-def _meter(lake: Lake, month: str) -> list[str]:
+def _meter(span: Span, month: str) -> list[str]:
     """X's own count of the month beside the ledger, as it was compared last."""
-    told = days.usage(lake, month)
+    told = span.notices.or_none(lambda: days.usage(span.lake, month))
     return [usage.in_words(told), usage.cap_in_words(told)] if told else []
 
 
@@ -108,9 +108,9 @@ def _strip(found: list[State]) -> tuple[str, list[states.Stretch]]:
 def day(day: Day, now: datetime) -> dict[str, Any]:
     span = Span.look(day, day, now)
     [row] = span.rows
-    receipt = _record(span.lake, day.receipt, Receipt) if row.line else None
+    receipt = _record(span, day.receipt, Receipt) if row.line else None
     buys = [entry.buy for entry in span.ledger if entry.day == str(day) and entry.is_of_purchase]
-    manifest = _record(span.lake, f"{day.raw}buy={max(buys)}/manifest.json", Manifest) if buys else None
+    manifest = _record(span, day.manifest(max(buys)), Manifest) if buys else None
     failed = [(run, runs.failed_tasks(run)) for run in row.runs if run.state == "failed"]
     return {
         "title": f"{day.date:%A}, {day.date.day} {day.date:%B %Y}",
@@ -118,8 +118,8 @@ def day(day: Day, now: datetime) -> dict[str, Any]:
         "uncertain": bill.uncertain_of(str(day), span.ledger),
         "span": span,
         "receipt": receipt,
-        "engagement": _engagement(span.lake, day) if row.line else [],
-        "checked": _record(span.lake, day.checked, Checked) if row.line else None,
+        "engagement": _engagement(span, day) if row.line else [],
+        "checked": _record(span, day.checked, Checked) if row.line else None,
         "worst_first": sorted(receipt.accounts, key=_badness, reverse=True) if receipt else [],
         "failed": dict(failed),
         "prices": _prices(manifest, receipt, span, now),
@@ -134,20 +134,20 @@ def day(day: Day, now: datetime) -> dict[str, Any]:
     }
 
 
-def _engagement(lake: Lake, day: Day) -> list[EngagementReceipt]:
+def _engagement(span: Span, day: Day) -> list[EngagementReceipt]:
     """What became of the day's posts, the youngest age first."""
-    found = lake.look_each(lake.keys(f"{ENGAGEMENT_RECEIPTS}dt={day}/"))
-    receipts = [decoded(receipt.data, EngagementReceipt) for receipt in found if receipt]
-    return sorted(receipts, key=attrgetter("age"))
+    keys = span.lake.parsed(span.lake.keys(f"{ENGAGEMENT_RECEIPTS}dt={day}/"), Revisit.of_receipt)
+    records = (_record(span, key, EngagementReceipt) for key in keys)
+    return sorted(filter(None, records), key=attrgetter("age"))
 
 
 def _badness(account: AccountReceipt) -> tuple[bool, bool]:
     return account.outcome == "unavailable", account.proof in ("short", "surplus")
 
 
-def _record(lake: Lake, key: str, kind: type[Any]) -> Any:
-    data = lake.read(key)
-    return decoded(data, kind) if data else None
+def _record(span: Span, key: str, kind: type[Any]) -> Any:
+    """A record; None where there is none, or where it cannot be read: then the page shows the rest."""
+    return span.notices.or_none(lambda: span.lake.record(key, kind))
 
 
 def _prices(

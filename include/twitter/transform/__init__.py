@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from include.twitter.lake import Lake
     from include.twitter.run import Run
 
-__all__ = ["transform"]
+__all__ = ["decoded", "transform"]
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,8 @@ def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
     here = lake.deployed()
     manifest = _manifest(here, bought)
     staging = run.day.staging(run.id)
-    tombstones = Tombstones.of(here.read(FORGOTTEN))
+    with here.parsing(FORGOTTEN, "the list of what was forgotten"):
+        tombstones = Tombstones.of(here.read(FORGOTTEN))
     with TemporaryDirectory() as folder:
         with Partition(Path(folder)) as partition:
             entries, forgotten = _refined(here, run, manifest, partition, tombstones)
@@ -72,8 +73,8 @@ def _manifest(here: Lake, bought: dict[str, Any] | None) -> Manifest:
             "`extract` has not said what it bought: was it marked success by hand? Clear it: what "
             "is there is not bought again."
         )
-    data = here.read(bought["manifest"])
-    if not data or not (manifest := decoded(data, Manifest)).closed_at:
+    manifest = here.record(bought["manifest"], Manifest)
+    if not manifest or not manifest.closed_at:
         raise NothingStaged(f"{here.url(bought['manifest'])} is gone or was never closed: clear `extract`.")
     return manifest
 
