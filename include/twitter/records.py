@@ -339,6 +339,10 @@ class PlannedDay(Struct, kw_only=True):
     """X's own number of their posts."""
     posts: int
     """How many of them would be bought: not more than the limit of each, without what is there."""
+    over_limit: int = 0
+    """Of the counted: older than the latest N of their account, and not bought."""
+    had: int = 0
+    """Of the counted: bought before, and not bought again."""
     alone: dict[str, int] = field(default_factory=dict)
     """The same of each account that was counted alone; the others were counted together."""
     requests: int
