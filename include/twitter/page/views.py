@@ -117,7 +117,7 @@ def month(first: Day, now: datetime, choice: Choice = Choice()) -> dict[str, Any
         "differing": [bill.difference_in_words(*found) for found in month_bill.differing],
         "incomplete": _incomplete(rows),
         "limited": _limited(rows),
-        "red": [row for row in rows if "red" in (row.state.word, row.rerun and row.rerun.word)],
+        "red": _red(rows),
         "legend": states,
     }
 
@@ -150,6 +150,11 @@ def _limited(rows: list[Row]) -> dict[str, tuple[int, str]]:
         for line in row.limited:
             found.setdefault(line.username, []).append(line)
     return {handle: (len(lines), _latest_in_words(lines)) for handle, lines in found.items()}
+
+
+def _red(rows: list[Row]) -> list[Row]:
+    """The days whose newest run has failed, landed or not."""
+    return [row for row in rows if "red" in (row.state.word, row.rerun and row.rerun.word)]
 
 
 def _latest_in_words(lines: list[AccountLine]) -> str:
@@ -190,6 +195,8 @@ def year(first: Day, now: datetime, choice: Choice = Choice()) -> dict[str, Any]
             for number, handle in enumerate(accounts.shown)
         ],
         "told": _summary([row for row in span.rows if row.asking.is_over]),
+        "limited": _limited(span.rows),
+        "red": _red(span.rows),
         "legend": states,
     }
 

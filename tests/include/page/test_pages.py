@@ -85,6 +85,7 @@ def test_a_limited_account_is_the_latest_posts_of_about_how_many_on_every_page(p
     )
     month, day = pages.words("/month/2026-11"), pages.words("/day/2026-11-18")
     assert "orbital_news : latest 100 of about 323, on 1 day" in month
+    assert "orbital_news : latest 100 of about 323, on 1 day" in pages.words("/year/2026")
     assert "orbital_news is limited: latest 100 of about 323." in day
     assert "limited 100 not counted: about 323" in day
     assert "the posts from 16:34 UTC to midnight" in day
@@ -116,7 +117,8 @@ def test_a_landed_day_stays_landed_and_its_newest_run_stands_next_to_it(pages, s
     assert "Landed: " in (day := pages.words("/day/2026-11-18"))
     assert said in day.lower()
     assert f'aria-label="2026-11-18: landed; {said}"' in pages.html("/year/2026")
-    assert ("Newest run failed: 2026-11-18" in pages.words("/month/2026-11")) == (state == "failed")
+    for path in ("/month/2026-11", "/year/2026"):
+        assert ("Newest run failed: 2026-11-18" in pages.words(path)) == (state == "failed")
 
 
 def test_a_day_with_a_missing_account_says_of_how_many_it_has_rows(pages):
