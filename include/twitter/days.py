@@ -146,7 +146,10 @@ def _line(receipt: Receipt, etag: str) -> DayLine:
         cost_usd=receipt.cost_usd,
         published=receipt.totals.published,
         rejected=receipt.totals.rejected,
-        accounts=[AccountLine(a.username, a.outcome, a.proof, a.published, a.id) for a in receipt.accounts],
+        accounts=[
+            AccountLine(a.username, a.outcome, a.proof, a.published, a.id, a.estimated_total)
+            for a in receipt.accounts
+        ],
         ledger={},
     )
 

@@ -10,9 +10,10 @@ from rich.console import Console
 from include.twitter.day import Day
 from include.twitter.transform import contract
 from local.airflow import AirflowUnreachable, Stage
-from local.cli import _sample, follow, next_steps
+from local.cli import _sample, follow, next_steps, summary
 from local.progress import Progress
 from local.stack import Stack
+from tests.include.invented import a_receipt, account_receipt
 
 REAL = "TWITTER_AWS=real\nAIRFLOW_VAR_TWITTER_BUCKET=acme-lake\n"
 TABLE = "twitter/dt=2026-11-18/refined_tweets.csv"
@@ -31,6 +32,22 @@ def test_the_next_steps_are_the_file_the_contracts_line_that_reads_it_and_the_ui
     assert file == path.format(state=tmp_path)
     assert read == contract.READ_CSV.replace("path", repr(file))
     assert look.startswith("make up ")
+
+
+def test_the_summary_says_what_landed_for_how_much_and_what_is_not_whole() -> None:
+    limited = {"outcome": "limit", "proof": "limited", "first_created_at": "2026-11-18T16:34:00Z"}
+    gone = {"outcome": "unavailable", "proof": "unchecked", "reason": "User has been suspended: [gone]."}
+    receipt = a_receipt(
+        account_receipt("acme_press", 7),
+        account_receipt("orbital_news", 100, **limited),
+        account_receipt("gone", 0, **gone),
+    )
+    assert summary(receipt, real_x=False).splitlines() == [
+        "107 posts of 2 accounts for $1.525 (pretend money: X is a stand-in here).",
+        "orbital_news: latest 100 of about 323.",
+        "gone: incomplete, User has been suspended: [gone].",
+        "X's own count: 1 matched, 1 limited, 1 unchecked.",
+    ]
 
 
 class BusyStack:

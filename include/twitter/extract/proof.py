@@ -66,6 +66,10 @@ class Proving:
         for reading in readings:
             if reading.outcome == "limit":
                 reading.proof = "limited"
+                if counted := self.planned.counted([str(reading.id)]):
+                    reading.counted = (
+                        counted.total
+                    )  # the plan has paid for it: how many posts there are in all
             else:
                 complete[str(reading.id)] = reading
         together = [*self.planned.groups(complete)]

@@ -37,6 +37,8 @@ HEADERS = {
 }
 LONGEST_SHOWN = 30_000
 """Characters of one text on a page: X's longest post has 25,000."""
+LONGEST_FIND = 50
+"""Characters of a handle to search for."""
 
 
 def shown(text: Any) -> str:
@@ -73,17 +75,21 @@ def now(request: Request) -> Response:
 
 @app.get("/month/{month}")
 def month(request: Request, month: str) -> Response:
-    return _page(request, "month.html", lambda: views.month(_first(f"{month}-01"), run.now()))
+    return _page(
+        request, "month.html", lambda: views.month(_first(f"{month}-01"), run.now(), _choice(request))
+    )
 
 
 @app.get("/year/{year}")
 def year(request: Request, year: str) -> Response:
-    return _page(request, "year.html", lambda: views.year(_first(f"{year}-01-01"), run.now()))
+    return _page(
+        request, "year.html", lambda: views.year(_first(f"{year}-01-01"), run.now(), _choice(request))
+    )
 
 
 @app.get("/day/{day}")
 def day(request: Request, day: str) -> Response:
-    return _page(request, "day.html", lambda: views.day(_first(day), run.now()))
+    return _page(request, "day.html", lambda: views.day(_first(day), run.now(), _choice(request)))
 
 
 @app.get("/days.css")
@@ -118,6 +124,13 @@ def _first(text: str) -> Day:
         if FIRST_POST.year <= (day := Day.named(text)).date.year < 3000:
             return day
     raise HTTPException(404, f"There is no page for {text!r}. Example of a day: 2026-11-18")
+
+
+def _choice(request: Request) -> views.Choice:
+    """Which accounts to show: `?page=2&find=nasa`."""
+    page = request.query_params.get("page", "1")
+    number = int(page) if page.isascii() and page.isdigit() and len(page) < 7 else 1
+    return views.Choice(number, request.query_params.get("find", "").strip()[:LONGEST_FIND])
 
 
 def _page(request: Request, template: str, look: Callable[[], dict[str, Any]]) -> Response:

@@ -17,7 +17,7 @@ from include.twitter.lake import Lake
 from include.twitter.page import bill, runs, states
 from include.twitter.page.runs import DayRun
 from include.twitter.page.states import Asking, State
-from include.twitter.records import AccountLine, DayLine, LedgerEntry
+from include.twitter.records import AccountLine, DayLine, LedgerEntry, latest_in_words
 from include.twitter.roster import Identities
 
 T = TypeVar("T")
@@ -49,7 +49,11 @@ class Cell:
 
     @property
     def words(self) -> str:
-        return f"{self.state.word}, {self.line.published} rows" if self.line else self.state.word
+        if self.line is None:
+            return self.state.word
+        if self.line.outcome == "limit":
+            return f"{self.state.word}, {latest_in_words(self.line)}"
+        return f"{self.state.word}, {self.line.published} rows"
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,16 @@ class Row:
     @property
     def run(self) -> DayRun | None:
         return self.runs[0] if self.runs else None
+
+    @property
+    def rerun(self) -> State | None:
+        """The newest run of a landed day, if it has failed or goes on."""
+        return states.of_rerun(self.line, self.asking.run)
+
+    @property
+    def limited(self) -> list[AccountLine]:
+        """The accounts of which only the latest posts have landed."""
+        return states.limited_of(self.line) if self.line else []
 
     def cells(self, handles: Iterable[str]) -> list[Cell]:
         lines = states.by_handle(self.line)

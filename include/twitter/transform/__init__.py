@@ -19,7 +19,16 @@ from msgspec.structs import replace
 from include.twitter.day import FORGOTTEN
 from include.twitter.errors import NothingStaged
 from include.twitter.forgotten import Tombstones
-from include.twitter.records import AccountRead, Asked, Manifest, PublishedObject, Tombstone, decoded, encoded
+from include.twitter.records import (
+    AccountRead,
+    Asked,
+    Manifest,
+    PublishedObject,
+    Tombstone,
+    decoded,
+    encoded,
+    latest_in_words,
+)
 from include.twitter.safe_text import LONGEST_MESSAGE, safe_text
 from include.twitter.transform import receipt, refine
 from include.twitter.transform.partition import Partition, fingerprint
@@ -63,6 +72,9 @@ def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
         )
     for line in receipt.readable(candidate):
         log.info(line)
+    for account in candidate.accounts:
+        if account.outcome == "limit":
+            log.info("%s: %s posts of the day", account.username, latest_in_words(account))
     receipt.require_few_rejected(candidate, here.url(f"{staging}{Path(run.day.rejected).name}"))
     return {"receipt": f"{staging}receipt.json", "rows": candidate.totals.published}
 
