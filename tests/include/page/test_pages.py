@@ -39,7 +39,9 @@ class Pages:
         monkeypatch.setattr(site.run, "now", lambda: NOW)
 
     def wanted(self, here, now):
-        return span.Wanted(tuple(self.handles), 100_000, Day.parse("2026-11-24"), [], Identities({}))
+        return span.Wanted(
+            tuple(self.handles), 100_000, Day.parse("2026-11-24"), span.Notices(), Identities({})
+        )
 
     def prices(self, manifest, receipt, *_):
         wish = price.Wish(Asked(tuple(self.handles), 100), "", 0)
