@@ -147,7 +147,7 @@ def _line(receipt: Receipt, etag: str) -> DayLine:
         published=receipt.totals.published,
         rejected=receipt.totals.rejected,
         accounts=[
-            AccountLine(a.username, a.outcome, a.proof, a.published, a.id, a.estimated_total)
+            AccountLine(a.username, a.outcome, a.proof, a.published, a.id, a.estimated_total, a.rejected)
             for a in receipt.accounts
         ],
         ledger={},

@@ -453,6 +453,11 @@ class AccountReceipt(Struct, kw_only=True):
     last_created_at: str | None
 
     @property
+    def is_incomplete(self) -> bool:
+        """Whether rows are missing: X does not show the account, or all of its posts were rejected."""
+        return self.outcome == "unavailable" or (self.rejected > 0 and not self.published)
+
+    @property
     def has_posts(self) -> bool:
         """Whether posts of it may be there: else it only says why there are none."""
         return self.fetched > 0 or self.outcome != "unavailable"
@@ -570,7 +575,7 @@ class Receipt(Struct, kw_only=True):
     @property
     def all_rejected(self) -> list[AccountReceipt]:
         """The accounts that land no row since the contract refused the posts that X returned of them."""
-        return [a for a in self.accounts if a.outcome != "unavailable" and a.rejected and not a.published]
+        return [a for a in self.accounts if a.is_incomplete and a.outcome != "unavailable"]
 
 
 class AccountLine(Struct, frozen=True, gc=False):  # a year has tens of thousands, and none holds another
@@ -586,6 +591,13 @@ class AccountLine(Struct, frozen=True, gc=False):  # a year has tens of thousand
     estimated_total: int | None = None
     """About how many posts the day of a limited account has: X's own count if there is one, else an estimate
     from the rate of the landed posts. Null for other accounts, or if unknown."""
+    rejected: int = 0
+    """Posts that broke the contract."""
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether rows are missing: X does not show the account, or all of its posts were rejected."""
+        return self.outcome == "unavailable" or (self.rejected > 0 and not self.published)
 
     @property
     def has_posts(self) -> bool:

@@ -37,7 +37,7 @@ ACCOUNT = {
         State("U", "unchecked", "landed, and there is no count of X's"),
         State("0", "empty", "landed: the account has no post of that day"),
         State("?", "unreadable", "its receipt in the bucket is damaged: the notice says how to restore it"),
-        State("!", "incomplete", "X shows nothing of it, or no longer: rows are missing"),
+        State("!", "incomplete", "rows are missing: X does not show the account, or all were rejected"),
         State("R", "red", "not landed: the day's newest run has failed"),
         State("…", "under way", "not landed: a run is at it"),
         State("–", "not landed", "nothing has landed, and no run is at it"),
@@ -101,7 +101,7 @@ def of_rerun(line: DayLine | None, run: str | None) -> State | None:
 
 
 def missing_of(line: DayLine) -> list[AccountLine]:
-    return [account for account in line.accounts if account.outcome == "unavailable"]
+    return [account for account in line.accounts if account.is_incomplete]
 
 
 def limited_of(line: DayLine) -> list[AccountLine]:
@@ -110,7 +110,7 @@ def limited_of(line: DayLine) -> list[AccountLine]:
 
 def severity(account: AccountLine | AccountReceipt) -> int:
     """How much an account needs attention: 0 is not at all."""
-    if account.outcome == "unavailable":
+    if account.is_incomplete:
         return 3
     return {"matched": 0, "limited": 1, "unchecked": 1}.get(account.proof, 2)
 
@@ -123,7 +123,7 @@ def of_account(account: AccountLine | None, day: State, line: DayLine | None, is
 
 
 def landed(account: AccountLine | AccountReceipt) -> State:
-    if account.outcome == "unavailable":
+    if account.is_incomplete:
         return ACCOUNT["incomplete"]
     return ACCOUNT[account.proof if account.published else "empty"]
 

@@ -69,6 +69,8 @@ def test_the_newest_run_of_a_landed_day_is_told_beside_it(landed, run, word):
         (AccountLine("NASA", "complete", "surplus", 1), "surplus"),
         (AccountLine("NASA", "complete", "unchecked", 1), "unchecked"),
         (AccountLine("NASA", "complete", "matched", 0), "empty"),
+        (AccountLine("NASA", "complete", "matched", 0, rejected=2), "incomplete"),
+        (AccountLine("NASA", "complete", "matched", 1, rejected=2), "matched"),
         (AccountLine("NASA", "complete", "short", 0), "empty"),
         (GONE, "incomplete"),
         (AccountLine("gone", "unavailable", "short", 7), "incomplete"),
