@@ -318,7 +318,7 @@ class Lake:
         with file.open("rb") as opened:
             return self._put(key, opened)
 
-    def copy(self, source: str, target: str, tag: str, over: str | None) -> str:
+    def copy(self, source: str, target: str, tag: str, over: str | None = None) -> str:
         """Copy the object with this tag inside the bucket, on the server; returns the tag of the target.
 
         The target changes whole, and takes the place of the one with the tag `over`, None for none at all:

@@ -160,7 +160,7 @@ class MemoryLake:
         self.write(key, file.read_bytes())
         return self.look(key).tag
 
-    def copy(self, source: str, target: str, tag: str, over: str | None) -> str:
+    def copy(self, source: str, target: str, tag: str, over: str | None = None) -> str:
         found, there = self.look(source), self.tag(target)
         if not found or found.tag != tag:
             raise NothingStaged(f"{self.url(source)} is not what its receipt says.")
