@@ -1,12 +1,14 @@
 """The few REST calls that the local stack makes to its Airflow."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
 import httpx
+
+from local.environment import UI_USER
 
 DAG = "twitter"
 
@@ -48,21 +50,50 @@ class Stage:
         )
 
 
-class Airflow:
-    """A client of one local Airflow, which asks for no password."""
+class Login(httpx.Auth):
+    """Signs in before the first request, and again after the token has expired."""
 
-    def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=f"{url}/api/v2", trust_env=False, timeout=60)
+    requires_response_body = True
+
+    def __init__(self, url: str, password: str) -> None:
+        self.url = url
+        self.token = ""
+        self._given = {"username": UI_USER, "password": password}
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        if not self.token:
+            yield from self._sign_in(request)
+        if (yield self._signed(request)).status_code == httpx.codes.UNAUTHORIZED:
+            yield from self._sign_in(request)
+            yield self._signed(request)
+
+    def _signed(self, request: httpx.Request) -> httpx.Request:
+        request.headers["Authorization"] = f"Bearer {self.token}"
+        return request
+
+    def _sign_in(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        url, timeouts = f"{self.url}/auth/token", request.extensions
+        answer = yield httpx.Request("POST", url, json=self._given, extensions=timeouts)
+        self.token = _content(answer)["access_token"]
+
+
+class Airflow:
+    """A client of one local Airflow; it signs in as the administrator."""
+
+    def __init__(self, url: str, password: str) -> None:
+        self.login = Login(url, password)
+        self._http = httpx.Client(base_url=f"{url}/api/v2", auth=self.login, trust_env=False, timeout=60)
 
     def close(self) -> None:
         self._http.close()
 
     def answers(self) -> bool:
-        return self._request("GET", "/monitor/health").is_success
+        return self._request("GET", "/monitor/health", auth=None).is_success
 
     def answers_tasks(self) -> bool:
         """Whether the API for tasks is there: the first request makes its versions, which takes seconds."""
-        return self._request("GET", str(self._http.base_url.join("/execution/health"))).is_success
+        health = str(self._http.base_url.join("/execution/health"))
+        return self._request("GET", health, auth=None).is_success
 
     def healthy_since(self, moment: datetime, components: Iterable[str]) -> bool:
         """Whether each component has been heard of after `moment`; older heartbeats are another stack's."""

@@ -13,6 +13,7 @@ from dotenv import dotenv_values
 PROJECT = Path(__file__).parents[1]
 AWS_KEYS = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 X_CONNECTION = "AIRFLOW_CONN_TWITTER_DEFAULT"
+UI_USER = "admin"
 
 
 class BadEnvFile(ValueError):
@@ -88,8 +89,10 @@ def airflow_settings(state: Path, port: int, dags: Path, caller: Mapping[str, st
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__FERNET_KEY": keys["fernet"],
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{api}/execution/",
-        # Whoever reaches the port is an administrator: loopback only.
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        # Every process and every web page on this machine can reach the port, so it needs a password.
+        "AIRFLOW__CORE__AUTH_MANAGER": "local.ui_login.LocalAuthManager",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{UI_USER}:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(_ui_passwords(state)),
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": api,
@@ -156,3 +159,16 @@ def _keys(state: Path) -> dict[str, str]:
         }
         write_private(file, json.dumps(keys))
     return json.loads(file.read_text())
+
+
+def ui_password(state: Path) -> str:
+    """The password of the administrator of the UI."""
+    return json.loads(_ui_passwords(state).read_text())[UI_USER]
+
+
+def _ui_passwords(state: Path) -> Path:
+    """Airflow's password file, created once per state directory."""
+    file = state / "ui_password.json"
+    if not file.exists():
+        write_private(file, json.dumps({UI_USER: secrets.token_urlsafe(12)}))
+    return file

@@ -90,6 +90,11 @@ class Running:
         given = self.env_file.get("AIRFLOW_VAR_TWITTER_BUCKET")
         return given or self.airflow.variable("twitter_bucket") or aws.BUCKET
 
+    @property
+    def password(self) -> str:
+        """The password of the administrator of the UI."""
+        return environment.ui_password(self.state)
+
     def s3(self) -> Any:
         """An S3 client with the pipeline's own rights: the local role's, or those of `.env` and the shell."""
         if not self.env_file.real_aws:
@@ -116,7 +121,7 @@ class Neighbour(Running):
             )
         self.pid, self.url = address.pid, address.url
         self.aws, self.metadata = address.aws, address.metadata
-        self.airflow = Airflow(self.url)
+        self.airflow = Airflow(self.url, self.password)
 
     def __enter__(self) -> Self:
         self.until(f"the DAG {DAG} is known there", self.airflow.knows_the_dag)

@@ -288,7 +288,7 @@ class Stack(Running):
         settings |= self.env_file
         environment.write_exports(self.state / "env", settings)
         self.environment |= settings
-        self.airflow = Airflow(self.url)
+        self.airflow = Airflow(self.url, self.password)
         self._closing.callback(self.airflow.close)
 
     def _component(self, name: str, command: list[str], env: Mapping[str, str]) -> Component:
@@ -308,7 +308,7 @@ class Stack(Running):
             bare = {name: base[name] for name in ("PATH", "HOME", "LANG", "LD_PRELOAD") if name in base}
             tls = self.certificate is not None
             server = aws.ministack_environment(self.state, self._ports["aws"], self.root, tls)
-            self._launch(self._servers, "aws", [str(aws.MINISTACK)], bare | server)
+            self._launch(self._servers, "aws", aws.SERVE, bare | server)
             serve = [*python, "local.instance_metadata", "--port", str(self._ports["metadata"])]
             self._launch(self._servers, "metadata", serve, base | self._aws_settings | self.root.environment)
         if not self.env_file.real_x:

@@ -103,7 +103,7 @@ def month(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
         redis.start()
         closes.callback(redis.stop)
         stack = closes.enter_context(wide(state, postgres, redis))
-        airflow = closes.enter_context(closing(Airflow(stack.url)))
+        airflow = closes.enter_context(closing(Airflow(stack.url, stack.password)))
         x = closes.enter_context(closing(StandIns(stack)))
         airflow.set_variable("twitter_handles", ", ".join(HANDLES))
         airflow.set_variable("twitter_tweet_limit", "0")
