@@ -25,6 +25,8 @@ class AirflowHasIt(AirflowRefused):
     """What was to be made is there already."""
 
 
+AT_WORK = ("queued", "running")
+"""States of a stage that a worker has, or is about to have."""
 COMES_BACK = ("up_for_retry", "up_for_reschedule")
 """States of a stage that waits for its own next turn."""
 
@@ -147,15 +149,19 @@ class Airflow:
     def runs(self) -> list[dict[str, Any]]:
         return self.call("GET", f"/dags/{DAG}/dagRuns", params={"limit": 1000})["dag_runs"]
 
-    def run_day(self, day: str) -> str:
-        """Triggers the run that is named by the day, or clears it, so that it goes through again."""
+    def run_day(self, day: str, restart: bool = True) -> str:
+        """Triggers the run that is named by the day, or clears it, so that it goes through again.
+
+        Without `restart`, a run whose task is queued or running is left alone.
+        """
         self.unpause()
         run = f"manual__{day}"
         try:
             asked = {"dag_run_id": run, "logical_date": None, "conf": {"day": day}}
             self.call("POST", f"/dags/{DAG}/dagRuns", json=asked)
         except AirflowHasIt:
-            self.call("POST", f"/dags/{DAG}/dagRuns/{run}/clear", json={"dry_run": False})
+            if restart or not any(stage.state in AT_WORK for stage in self.stages(run)):
+                self.call("POST", f"/dags/{DAG}/dagRuns/{run}/clear", json={"dry_run": False})
         return run
 
     def run_state(self, run: str) -> str:

@@ -1,8 +1,8 @@
 """Rejects requests that a foreign web page sends to a server on this machine.
 
-Loopback does not protect a server from a browser: a web page can send requests to any local port. If the page's
-host name resolves to 127.0.0.1 (DNS rebinding), the page can also read the responses. The browser still sends
-that name in the Host header, and the address of the page in the Origin header.
+Loopback does not protect a server from a browser: a web page can send requests to any local port. If the
+page's host name resolves to 127.0.0.1 (DNS rebinding), the page can also read the responses. The browser
+still sends that name in the Host header, and the address of the page in the Origin header.
 
 This module uses only the standard library, because ministack runs in its own environment.
 """
@@ -17,11 +17,11 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Any, Receive, Send], Awaitable[None]]
 
 LOOPBACK = re.compile(r"(?:127\.0\.0\.1|localhost)(?::[0-9]{1,5})?", re.IGNORECASE)
-"""With any port, so that an SSH tunnel may use another one. An attacker needs another host name, not another port."""
+"""With any port: an SSH tunnel may use another one, and an attack needs another host name."""
 
 
 class LoopbackOnly:
-    """ASGI middleware: responds 403 unless Host names this machine and Origin, if present, is the same server."""
+    """ASGI middleware: responds 403 unless Host is this machine and Origin, if present, the same server."""
 
     def __init__(self, app: App) -> None:
         self._app = app

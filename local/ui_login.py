@@ -1,7 +1,7 @@
 """The auth manager of the local Airflow: one administrator with a password, and the check of hosts.
 
-Airflow adds the middlewares of its auth manager to the whole server: to the UI, the REST API, the execution API
-and the pages of plugins.
+Airflow adds the middlewares of its auth manager to the whole server: UI, REST API, execution API and the
+pages of plugins.
 """
 
 from typing import Any

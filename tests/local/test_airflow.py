@@ -27,6 +27,22 @@ def test_a_day_that_has_a_run_goes_through_that_one_again():
     ]
 
 
+@pytest.mark.parametrize(
+    ("state", "cleared"), [("running", False), ("queued", False), ("up_for_retry", True)]
+)
+def test_a_run_that_another_command_follows_is_not_cleared_while_a_worker_has_it(state, cleared):
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path.rpartition("/")[2])
+        task = {"task_id": "load", "state": state, "try_number": 1, "start_date": None, "duration": None}
+        status = 409 if asked[-1] == "dagRuns" else 200
+        return httpx.Response(status, json={"detail": "exists", "task_instances": [task]})
+
+    assert answering(answer).run_day("2026-11-18", restart=False) == "manual__2026-11-18"
+    assert ("clear" in asked) is cleared
+
+
 CALLS = {
     "answers": lambda airflow: airflow.answers(),
     "answers_tasks": lambda airflow: airflow.answers_tasks(),
