@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -26,7 +25,7 @@ from include.twitter.day import Day
 from include.twitter.errors import BadDay
 from local import aws
 from local.airflow import DAG, AirflowRefused, AirflowUnreachable, Stage
-from local.environment import PROJECT, UI_USER, past_proxies
+from local.environment import UI_USER, near, past_proxies
 from local.progress import Progress
 from local.running import Changing, LocalStackError, Neighbour, Running
 from local.stack import AlreadyRunning, Stack
@@ -181,24 +180,19 @@ def _welcome(stack: Stack) -> Panel:
         f"user [bold]{UI_USER}[/], password [bold]{escape(stack.password)}[/]",
         "",
         "Land a day      press Trigger there and type the day",
-        "Land a range    Trigger twitter_plan: it shows the price and waits for a yes",
+        "Land a range    Trigger twitter_plan: it shows the price, then waits",
         "See the days    Days in the menu: what has landed, and what it cost",
         "Run it again    click extract, transform or load, then Clear",
         "Change it       Admin, Variables: twitter_handles, twitter_tweet_limit",
     ]
     if not stack.env_file.real_aws:
-        lines.append(f"Find the files  {escape(_near(aws.object_on_disk(stack.state, stack.bucket, '')))}")
+        lines.append(f"Find the files  {escape(near(aws.object_on_disk(stack.state, stack.bucket, '')))}")
     lines += [
-        f"Use a shell     . {escape(_near(stack.state / 'env'))}",
+        f"Use a shell     . {escape(near(stack.state / 'env'))}",
         "",
         "[dim]Ctrl-C stops everything.[/]",
     ]
     return Panel("\n".join(lines), title="twitter-to-s3", expand=False, padding=(1, 2))
-
-
-def _near(path: Path) -> str:
-    """A path as seen from the project's folder, in which make runs."""
-    return str(path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path)
 
 
 def unsettled_note(now: datetime) -> str | None:
@@ -241,10 +235,10 @@ def _show_failure(stack: Running, run_id: str, stages: list[Stage]) -> None:
 
 def _show_unfinished(how: str, stack: Running, run_id: str, progress: Progress, day: Day) -> None:
     _say(f"{how}: {progress.pending}", "red")
-    if isinstance(stack, Stack):
-        _say(f"stopping everything … `make run DAY={day}` goes on from there")
-    else:
+    if stack.stays:
         _say(f"it goes on without you: {_page(stack, run_id)}")
+    else:
+        _say(f"stopping everything … `make run DAY={day}` goes on from there")
 
 
 def _page(stack: Running, run_id: str) -> str:
@@ -275,7 +269,7 @@ def next_steps(stack: Running, run_id: str, day: Day) -> tuple[str, str, str]:
     if not stack.env_file.real_aws:
         path = str(aws.object_on_disk(stack.state, stack.bucket, day.parquet))
     look = "make up    # the same Airflow with its UI, until Ctrl-C"
-    return path, READ_PARQUET.format(path=path), look if isinstance(stack, Stack) else _page(stack, run_id)
+    return path, READ_PARQUET.format(path=path), _page(stack, run_id) if stack.stays else look
 
 
 def _size(s3: Any, bucket: str, key: str) -> int | None:

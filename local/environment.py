@@ -133,6 +133,11 @@ def aws_settings(
     }
 
 
+def near(path: Path) -> str:
+    """A path as seen from the project's folder, in which make runs."""
+    return str(path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path)
+
+
 def write_private(file: Path, text: str) -> None:
     """Writes a file that only its owner can read."""
     file.unlink(missing_ok=True)

@@ -43,6 +43,8 @@ class Address:
     metadata: str
     real_aws: bool
     real_x: bool
+    stays: bool
+    """Whether it runs until Ctrl-C, as that of `make up`; that of `make run` ends with the runs on it."""
 
     def write(self, lock: IO[str]) -> None:
         lock.write(json.dumps(asdict(self)))
@@ -53,6 +55,7 @@ class Running:
     """The stack of one state directory, with the settings of a `.env` file."""
 
     certificate: Path | None = None
+    stays = False
     url: str
     aws: str
     metadata: str
@@ -140,7 +143,7 @@ class Neighbour(Running):
             raise LocalStackError(
                 f".env has changed since the running stack (pid {address.pid}) read it: stop that one first."
             )
-        self.pid, self.url = address.pid, address.url
+        self.pid, self.url, self.stays = address.pid, address.url, address.stays
         self.aws, self.metadata = address.aws, address.metadata
         self.airflow = Airflow(self.url, self.password)
 

@@ -38,7 +38,7 @@ from mirakuru.exceptions import ProcessFinishedWithError, TimeoutExpired
 from local import aws, environment
 from local.airflow import DAG, Airflow
 from local.database import Database
-from local.environment import PROJECT
+from local.environment import PROJECT, near
 from local.running import ENV_FILE, STATE, Address, Changing, LocalStackError, Running, guest_lock
 
 STOP_SECONDS = 10
@@ -121,7 +121,11 @@ class AlreadyRunning(LocalStackError):
     def __init__(self, address: Address) -> None:
         super().__init__(
             f"the local stack of this checkout is already running (pid {address.pid}, UI {address.url}). "
-            "Use that one, or stop it first."
+            + (
+                "Use that one, or stop it first."
+                if address.stays
+                else "It is that of a `make run`: wait for its end."
+            )
         )
         self.address = address
 
@@ -129,7 +133,8 @@ class AlreadyRunning(LocalStackError):
 class Stack(Running):
     """The local stack of one state directory. `port` is the UI's, None any free one.
 
-    Without Airflow it is the stand-ins alone; without the triggerer `twitter` runs, not all of the others;
+    Without Airflow it is the stand-ins alone; without the triggerer `twitter` runs, not all of the others, as
+    `make run` needs it;
     with `tls`, AWS speaks TLS and refuses plain http.
     """
 
@@ -259,7 +264,8 @@ class Stack(Running):
         if len(recent) == RESTARTS:
             report(
                 f"{what}, for the {RESTARTS + 1}th time in {RESTART_WINDOW // 60} minutes. It is not "
-                f"restarted; the rest keeps running. See {ended.log}, press Ctrl-C, and run `make up` again."
+                f"restarted; the rest keeps running. See {near(ended.log)}, press Ctrl-C and run `make up` "
+                "again."
             )
             return
         self._restarts[ended.name] = [*recent, now]
@@ -267,7 +273,7 @@ class Stack(Running):
         restarted = Component(ended.name, command, ended.environment, self.logs, is_restart=True)
         group.append(restarted)
         restarted.start()
-        report(f"{what}; it was restarted. See {ended.log}.")
+        report(f"{what}; it was restarted. See {near(ended.log)}.")
         if ended.name == "aws":
             self._restore_aws(report)
 
@@ -349,7 +355,7 @@ class Stack(Running):
         self.airflow = Airflow(self.url, self.password)
         self._closing.callback(self.airflow.close)
         real = self.env_file.real_aws, self.env_file.real_x
-        Address(os.getpid(), self.url, self.aws, self.metadata, *real).write(lock)
+        Address(os.getpid(), self.url, self.aws, self.metadata, *real, self._with_triggerer).write(lock)
 
     def _component(self, name: str, command: list[str], env: Mapping[str, str]) -> Component:
         # Else the title that a process gives itself is written over the environment that holds the mark.
