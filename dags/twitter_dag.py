@@ -40,8 +40,8 @@ again by itself.
 
 **What it needs**
 
-- Connection `twitter_default`, HTTP: consumer key and secret as login and password, `access_token` and
-  `access_token_secret` in extra; or `bearer_token` in extra alone.
+- Connection `twitter_default`, HTTP: `consumer_key`, `consumer_secret`, `access_token` and `access_token_secret` in
+  extra; or `bearer_token` in extra alone.
 - For S3 an instance role, or Connection `aws_default`.
 - To be told of a failure: Connection `smtp_default` and `twitter_alert_emails`; Connection `twitter_alert_webhook`.
 

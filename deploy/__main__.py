@@ -7,11 +7,13 @@ AWS_DEFAULT_REGION and their like.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import shlex
 import subprocess
 import sys
 from collections.abc import Collection
+from contextlib import suppress
 from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
@@ -32,14 +34,16 @@ from tenacity import (
 
 PROJECT = Path(__file__).parents[1]
 TEMPLATE = Path(__file__).with_name("template.yaml")
-RELEASE = "releases/current.tar.gz"
+RELEASES = "releases/"
 DEBIAN = "/aws/service/debian/release/13/latest/amd64"
 KINDS = {"AIRFLOW_CONN_": "connections", "AIRFLOW_VAR_": "variables"}
 INSTALL = """touch /run/twitter-release.again
 systemctl reset-failed twitter-release
 systemctl start twitter-release 2>/dev/null || failed=1
 journalctl --lines 60 --output cat _SYSTEMD_UNIT=twitter-release.service
+[ "$(readlink /opt/twitter/current)" = /opt/twitter/releases/HASH ] || failed=1
 exit ${failed:-0}"""
+"""HASH is the beginning of the release's SHA-256: the host runs that one, or the command fails."""
 # What no change may end: what that would mean, and what to do.
 GUARDED = {
     "Bucket": ("this would make another bucket, and leave this one", "Make another stack for it."),
@@ -55,6 +59,10 @@ EVERY_5_S = {"Delay": 5, "MaxAttempts": 360}
 
 class CannotDo(Exception):
     """A command that was not carried out; the message says why, and what to do."""
+
+
+class NotInstalled(CannotDo):
+    """The host reported that it does not run the new release."""
 
 
 class NotDone(CannotDo):
@@ -121,8 +129,7 @@ class Stack:
     def take_over(self, bucket: str, settings_path: str) -> None:
         """Begin it with a bucket that is there already."""
         asked = _asked({"BucketName": bucket, "SettingsPath": settings_path, "WithHost": "false"})
-        # An import may hold nothing else.
-        asked["TemplateBody"], _ = asked["TemplateBody"].split("\n  BucketPolicy:\n")
+        asked["TemplateBody"] = template_body("Bucket")  # an import may hold nothing else
         taken = {
             "ResourceType": "AWS::S3::Bucket",
             "LogicalResourceId": "Bucket",
@@ -168,10 +175,36 @@ def _asked(settings: dict[str, str], kept: Collection[str] = ()) -> dict[str, An
     named = [{"ParameterKey": name, "ParameterValue": value} for name, value in settings.items()]
     stay = sorted(set(kept) & template_parameters() - settings.keys())
     return {
-        "TemplateBody": TEMPLATE.read_text(),
+        "TemplateBody": template_body(),
         "Parameters": named + [{"ParameterKey": name, "UsePreviousValue": True} for name in stay],
         "Capabilities": ["CAPABILITY_IAM"],
     }
+
+
+class _Template(yaml.SafeLoader):
+    """Reads CloudFormation's short forms, `!Ref Bucket`, as the long ones, `{"Ref": "Bucket"}`."""
+
+
+def _long_form(loader: yaml.SafeLoader, function: str, node: yaml.Node) -> dict[str, Any]:
+    name = function if function in ("Ref", "Condition") else f"Fn::{function}"
+    if isinstance(node, yaml.ScalarNode):
+        text = loader.construct_scalar(node)
+        return {name: str(text).split(".", 1) if function == "GetAtt" else text}
+    if isinstance(node, yaml.SequenceNode):
+        return {name: loader.construct_sequence(node, deep=True)}
+    raise TypeError(f"!{function} of a mapping: write it out in {TEMPLATE.name}")
+
+
+_Template.add_multi_constructor("!", _long_form)
+
+
+def template_body(*only: str) -> str:
+    """The template, or these of its resources alone, as JSON: CloudFormation takes 51,200 bytes at most."""
+    template = yaml.load(TEMPLATE.read_text(), Loader=_Template)  # noqa: S506 - a safe loader
+    if only:
+        template["Resources"] = {name: template["Resources"][name] for name in only}
+        del template["Outputs"]
+    return json.dumps(template, separators=(",", ":"))
 
 
 def guarding(resources: Collection[str]) -> str:
@@ -208,11 +241,17 @@ def deploy(stack: Stack, given: argparse.Namespace) -> None:
     if before is None:
         settings = {"SettingsPath": f"/twitter/{stack.name}"} | settings
         take_over(stack, settings)
+        change(stack, settings, kept, given.replace_host)
+        release(stack)
     elif new_host:  # which looks for its release at its first boot
-        release(stack)
-    change(stack, settings, kept, given.replace_host)
-    if before is None:
-        release(stack)
+        former, _ = release(stack)
+        try:
+            change(stack, settings, kept, given.replace_host)
+        except CannotDo:
+            name_release(stack, former)
+            raise
+    else:
+        change(stack, settings, kept, given.replace_host)
     if new_host:
         print("A new host installs itself in some five minutes. Its DAG is paused: unpause it in the UI.")
     elif with_host:
@@ -284,13 +323,57 @@ def template_parameters() -> set[str]:
     return {name.value for name, _ in template["Parameters"].value}
 
 
-def release(stack: Stack) -> None:
-    """Send the committed version of this checkout to where the host finds it."""
+def release(stack: Stack) -> tuple[str | None, str]:
+    """Upload the committed version of this checkout, and name it to the host. The former and the new name.
+
+    A name is `SHA-256 version`. It is in Parameter Store and not in the bucket: who may write there must not
+    decide what the host runs.
+    """
     if _git("status", "--porcelain", "--untracked-files=no"):
         print("There are changes that are not committed: they are not sent.")
     bucket, archive = stack.output("BucketName"), _git("archive", "--format=tar.gz", "HEAD")
-    boto3.client("s3").put_object(Bucket=bucket, Key=RELEASE, Body=archive)
-    print(f"Sent {_git('describe', '--always', '--tags').decode().strip()} to s3://{bucket}/{RELEASE}.")
+    version = _git("describe", "--always", "--tags").decode().strip()
+    name = f"{hashlib.sha256(archive).hexdigest()} {version}"
+    boto3.client("s3").put_object(Bucket=bucket, Key=release_key(name), Body=archive)
+    former = named_release(stack)
+    name_release(stack, name)
+    print(f"Sent {version} to s3://{bucket}/{release_key(name)}.")
+    return former, name
+
+
+def release_key(name: str) -> str:
+    """Where the archive is. Each has a key of its own, so the former one stays until it is not needed."""
+    return f"{RELEASES}{name.split()[0]}.tar.gz"
+
+
+def release_parameter(stack: Stack) -> str:
+    return f"{stack.parameter('SettingsPath')}/release"
+
+
+def named_release(stack: Stack) -> str | None:
+    """The name of the release that a boot installs."""
+    ssm = boto3.client("ssm")
+    try:
+        return str(ssm.get_parameter(Name=release_parameter(stack))["Parameter"]["Value"])
+    except ssm.exceptions.ParameterNotFound:
+        return None
+
+
+def name_release(stack: Stack, name: str | None) -> None:
+    """Have boots install this release; None: the one that is named stays."""
+    if name:
+        store, parameter = boto3.client("ssm"), release_parameter(stack)
+        how = _ways_to_put(store, stack, [parameter])[parameter]
+        store.put_parameter(Name=parameter, Value=name, Type="String", **how)
+
+
+def delete_former_releases(stack: Stack, name: str) -> None:
+    """Delete every archive but this one, which the host has accepted."""
+    s3, bucket = boto3.client("s3"), stack.output("BucketName")
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=RELEASES):
+        for item in page.get("Contents", []):
+            if item["Key"] != release_key(name):
+                s3.delete_object(Bucket=bucket, Key=item["Key"])
 
 
 def secrets(stack: Stack, given: argparse.Namespace) -> None:
@@ -300,7 +383,16 @@ def secrets(stack: Stack, given: argparse.Namespace) -> None:
     """
     path, store = stack.parameter("SettingsPath"), boto3.client("ssm")
     settings = {f"{path}/{name}": value for name, value in _settings(given.file).items()}
-    owners = {name: _owner(store, name) for name in settings}
+    ways = _ways_to_put(store, stack, settings)
+    for name, value in settings.items():
+        kind = "SecureString" if name.startswith(f"{path}/connections/") else "String"
+        store.put_parameter(Name=name, Value=value, Type=kind, Tier="Intelligent-Tiering", **ways[name])
+        print(f"  {name}")
+
+
+def _ways_to_put(store: Any, stack: Stack, names: Collection[str]) -> dict[str, dict[str, Any]]:
+    """How each parameter is written: with the stack's tag, or over one that has it, else CannotDo."""
+    owners = {name: _owner(store, name) for name in names}
     if foreign := [name for name, owner in owners.items() if owner not in (None, stack.name)]:
         raise CannotDo(
             f"the stack {stack.name!r} has not made {', '.join(foreign)} (tag {OWNER}: "
@@ -309,14 +401,8 @@ def secrets(stack: Stack, given: argparse.Namespace) -> None:
             f"add-tags-to-resource --resource-type Parameter --resource-id {foreign[0]} "
             f"--tags Key={OWNER},Value={stack.name}"
         )
-    for name, value in settings.items():
-        kind = "SecureString" if name.startswith(f"{path}/connections/") else "String"
-        # AWS takes tags with a new parameter alone.
-        how: dict[str, Any] = {"Tags": [{"Key": OWNER, "Value": stack.name}]}
-        if owners[name]:
-            how = {"Overwrite": True}
-        store.put_parameter(Name=name, Value=value, Type=kind, Tier="Intelligent-Tiering", **how)
-        print(f"  {name}")
+    new = {"Tags": [{"Key": OWNER, "Value": stack.name}]}  # AWS takes tags with a new parameter alone
+    return {name: {"Overwrite": True} if owner else new for name, owner in owners.items()}
 
 
 def _owner(store: Any, name: str) -> str | None:
@@ -347,16 +433,30 @@ def _settings(file: Path) -> dict[str, str]:
 
 
 def upgrade(stack: Stack, given: argparse.Namespace) -> None:
-    """Send this version to the host, have it installed, and wait until its services are healthy."""
+    """Send this version to the host, have it installed, and wait until its services are healthy.
+
+    The former archive stays until then. Where the host goes back to the former release, so does the name that
+    its next boot, or a new host, installs.
+    """
     host = stack.output("HostId")
-    release(stack)
-    install(boto3.client("ssm"), host)
+    former, new = release(stack)
+    try:
+        install(boto3.client("ssm"), host, new)
+    except NotInstalled:
+        name_release(stack, former)
+        raise
+    delete_former_releases(stack, new)
     print("Installed; Airflow is healthy.")
 
 
-def install(ssm: Any, host: str, seconds: float = 5) -> None:
-    """Have the host install the release that was sent last; look every so many seconds how far it is."""
-    document = {"DocumentName": "AWS-RunShellScript", "Parameters": {"commands": [INSTALL]}}
+def install_command(name: str) -> str:
+    """The shell commands that install the release of this name."""
+    return INSTALL.replace("HASH", name[:12])
+
+
+def install(ssm: Any, host: str, name: str, seconds: float = 5) -> None:
+    """Have the host install the release of this name; look every so many seconds how far it is."""
+    document = {"DocumentName": "AWS-RunShellScript", "Parameters": {"commands": [install_command(name)]}}
     sent = ssm.send_command(InstanceIds=[host], **document)["Command"]["CommandId"]
     looking = Retrying(
         retry=retry_if_exception_type(ssm.exceptions.InvocationDoesNotExist)  # not yet
@@ -371,7 +471,8 @@ def install(ssm: Any, host: str, seconds: float = 5) -> None:
             "the host has not ended it in half an hour; `journalctl -u twitter-release` there."
         ) from None
     if said["Status"] != "Success":
-        raise CannotDo(
+        # Of a command that was cancelled or ran out of time nobody knows whether the host goes on with it.
+        raise (NotInstalled if said["Status"] == "Failed" else CannotDo)(
             f"the host did not install it ({said['Status']}); what runs now, its last line says:\n"
             f"{said['StandardOutputContent']}{said['StandardErrorContent']}"
         )
@@ -406,9 +507,11 @@ def _session(stack: Stack, document: str, parameters: str) -> None:
 
 def teardown(stack: Stack, given: argparse.Namespace) -> None:
     """Delete the host, the role and the tables; the bucket and what landed stay."""
-    path = stack.parameter("SettingsPath")
+    path, ssm = stack.parameter("SettingsPath"), boto3.client("ssm")
     if not given.yes and input(f"Type {stack.name} to delete this stack: ").strip() != stack.name:
         raise CannotDo("nothing was deleted.")
+    with suppress(ssm.exceptions.ParameterNotFound):
+        ssm.delete_parameter(Name=release_parameter(stack))
     stack.delete()
     print(f"Deleted. The bucket with all that landed stays, and so do the settings at {path}.")
 

@@ -188,7 +188,10 @@ def resources() -> str:
         # Without what is said of each column in `tweets`: the template has to fit into one request.
         columns = [replace(column, about="") for column in (*contract.COLUMNS, STATE, HOURS)]
         whole[f"TweetsAt{age}Days"] = _view(view_name(age), about, view_at_age_sql(age), columns)
-    return yaml.dump(whole, Dumper=_Yaml, sort_keys=False, allow_unicode=True, width=110)
+    # Innermost lists and mappings on one line each: most of the template is columns.
+    return yaml.dump(
+        whole, Dumper=_Yaml, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None
+    )
 
 
 def _columns(

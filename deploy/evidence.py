@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from include.twitter.answer import Answer
 from include.twitter.compliance import said
+from include.twitter.csv_rows import csv_rows
 from include.twitter.day import COMPLIANCE, ENGAGEMENT
 from include.twitter.engagement.seen import seen
 from include.twitter.errors import UnexpectedAnswer
@@ -186,7 +187,7 @@ def _claimed(key: str, data: bytes) -> Iterator[str]:
     if CHECKED.fullmatch(key):
         yield from (post.tweet_id for post in decoded(data, Checked).gone if post.state in GONE)
     else:
-        rows = csv.DictReader(data.decode().split("\n"))
+        rows = csv_rows(data.decode().split("\n"))
         yield from (row["tweet_id"] for row in rows if row["state"] in GONE)
 
 

@@ -6,12 +6,12 @@ the largest that any kept version of its table gives: a version with added rows 
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
+from include.twitter.csv_rows import csv_rows
 from include.twitter.day import Day
 
 TABLE = re.compile(r"twitter/dt=(\d{4}-\d\d-\d\d)/refined_tweets\.csv")
@@ -102,7 +102,7 @@ def table_of(key: str, data: bytes, going: Collection[str]) -> Table | None:
     if not (found := TABLE.fullmatch(key)):
         return None
     table = Table(str(Day.parse(found[1])), Counter(), {}, {})
-    for row in csv.DictReader(data.decode().split("\n")):
+    for row in csv_rows(data.decode().split("\n")):
         post, account = row.get("tweet_id") or "", row.get("author_id") or ""
         table.held[account] += 1
         table.handles[account] = row.get("username") or ""

@@ -5,7 +5,6 @@ Every other row stays as it is, byte for byte: what has to go is cut out, and no
 
 from __future__ import annotations
 
-import csv
 import gzip
 import hashlib
 import io
@@ -21,6 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from include.twitter.answer import decoded
+from include.twitter.csv_rows import csv_rows
 from include.twitter.forgotten import MARK, Tombstones, ids_of
 from include.twitter.records import AccountReceipt, PublishedObject, Receipt, Tombstone, encoded
 from include.twitter.records import decoded as decoded_record
@@ -85,7 +85,7 @@ def _rows(key: str, data: bytes) -> Iterator[tuple[list[str], str | None]]:
         for line in io.BytesIO(gzip.decompress(data)):
             yield _of_line(decoded(line))
     elif key.endswith(CSV):
-        for row in csv.DictReader(data.decode().split("\n")):
+        for row in csv_rows(data.decode().split("\n")):
             yield [row[name] for name in IDS if row.get(name)], row.get(AUTHOR)
     elif key.endswith(PARQUET):
         file = pyarrow.parquet.ParquetFile(io.BytesIO(data))
@@ -198,7 +198,7 @@ def receipt_of(data: bytes, files: Files, gone: Iterable[Tombstone], tombstones:
 
 def reading_of(data: bytes, files: Files, tombstones: Tombstones) -> bytes:
     """The receipt of a later reading of a day's posts."""
-    said, rows = json.loads(data), list(csv.DictReader(files["csv"][0].decode().split("\n")))
+    said, rows = json.loads(data), list(csv_rows(files["csv"][0].decode().split("\n")))
     objects = decoded_record(data, _WithObjects).objects
     return encoded(
         said
@@ -239,7 +239,7 @@ def _account(
 def _rows_by_account(data: bytes) -> dict[str, list[str]]:
     """When each row was posted, by the account's id: two accounts may have had the same handle."""
     found = defaultdict(list)
-    for row in csv.DictReader(data.decode().split("\n")):
+    for row in csv_rows(data.decode().split("\n")):
         found[row[AUTHOR]].append(row["created_at"])
     return found
 

@@ -57,7 +57,7 @@ def _contract() -> dict[str, Any]:
             {
                 "name": TABLE,
                 "physicalType": "file",
-                "dataGranularityDescription": "One row a post, in its newest version.",
+                "dataGranularityDescription": "One row a post and day, in the newest version of that day.",
                 "properties": [*map(_property, contract.COLUMNS), PARTITION],
                 "quality": QUALITY,
             }
@@ -117,7 +117,7 @@ def _none(name: str, description: str, dimension: str, where: str) -> dict[str, 
 QUALITY = [
     {
         "name": "one_row_a_post",
-        "description": "A post has one row, however often it was edited.",
+        "description": "A version of a post has one row.",
         "dimension": "uniqueness",
         "type": "library",
         "metric": "duplicateValues",

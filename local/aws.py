@@ -126,7 +126,12 @@ def _apply_bucket(s3: Any, wanted: dict[str, Any]) -> None:
         Bucket=BUCKET,
         ServerSideEncryptionConfiguration={
             "Rules": [
-                {"ApplyServerSideEncryptionByDefault": r["ServerSideEncryptionByDefault"]} for r in rules
+                {
+                    "ApplyServerSideEncryptionByDefault": {
+                        "SSEAlgorithm": r["ServerSideEncryptionByDefault"]["SSEAlgorithm"]
+                    }
+                }
+                for r in rules
             ]
         },
     )
@@ -154,6 +159,7 @@ def read_template(parameters: dict[str, str]) -> dict[str, dict[str, Any]]:
     refs |= {
         "AWS::Partition": "aws", "AWS::Region": REGION, "AWS::AccountId": ACCOUNT,
         "AWS::NoValue": None, "Bucket": BUCKET, "Bucket.Arn": f"arn:aws:s3:::{BUCKET}",
+        "AWS::StackName": "local", "Role.Arn": f"arn:aws:iam::{ACCOUNT}:role/{ROLE}",
     }  # fmt: skip
 
     def work_out(node: Any) -> Any:

@@ -1,7 +1,6 @@
 """`python -m local up` and `python -m local run [DAY]`: the pipeline on this machine."""
 
 import argparse
-import csv
 import io
 import json
 import os
@@ -21,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from include.twitter.csv_rows import csv_rows
 from include.twitter.day import Day
 from include.twitter.errors import BadDay
 from local import aws
@@ -283,7 +283,7 @@ def _size(s3: Any, bucket: str, key: str) -> int | None:
 
 def _sample(text: str) -> Table:
     """The first row of each of a few accounts."""
-    rows = list(csv.DictReader(io.StringIO(text)))
+    rows = list(csv_rows(io.StringIO(text)))
     firsts = list({row["username"]: row for row in reversed(rows)}.values())[::-1][:SAMPLE_ROWS]
     table = Table(caption=f"{len(firsts)} of {len(rows)} rows", caption_justify="left")
     for column in SAMPLE_COLUMNS:

@@ -88,6 +88,7 @@ def airflow_settings(state: Path, port: int, dags: Path, caller: Mapping[str, st
         "AIRFLOW__CORE__PARALLELISM": "8",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__FERNET_KEY": keys["fernet"],
+        "AIRFLOW__CORE__SENSITIVE_VAR_CONN_NAMES": "consumer_key",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{api}/execution/",
         # Every process and every web page on this machine can reach the port, so it needs a password.
         "AIRFLOW__CORE__AUTH_MANAGER": "local.ui_login.LocalAuthManager",

@@ -481,10 +481,13 @@ class Stack(Running):
                 description="The stand-in for X of the local stack, made anew at each start.",
                 host="http://127.0.0.1",
                 port=self.x_port,
-                login=x_api.CONSUMER_KEY,
-                password=x_api.CONSUMER_SECRET,
                 extra=json.dumps(
-                    {"access_token": x_api.ACCESS_TOKEN, "access_token_secret": x_api.ACCESS_TOKEN_SECRET}
+                    {
+                        "consumer_key": x_api.CONSUMER_KEY,
+                        "consumer_secret": x_api.CONSUMER_SECRET,
+                        "access_token": x_api.ACCESS_TOKEN,
+                        "access_token_secret": x_api.ACCESS_TOKEN_SECRET,
+                    }
                 ),
             )
 
@@ -528,9 +531,10 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _get(url: str, certificate: Path | None = None) -> bool:
-    if certificate and not certificate.exists():  # not yet made
+    try:
+        verify = ssl.create_default_context(cafile=certificate) if certificate else True
+    except (FileNotFoundError, ssl.SSLError):  # not yet made, or not yet written to its end
         return False
-    verify = ssl.create_default_context(cafile=certificate) if certificate else True
     return httpx.get(url, trust_env=False, timeout=5, verify=verify).is_success
 
 

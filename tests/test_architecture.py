@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "include" / "twitter"
 
-GROUND = {"answer", "day", "errors", "forgotten", "pricing", "records", "usage"}
+GROUND = {"answer", "csv_rows", "day", "errors", "forgotten", "pricing", "records", "usage"}
 EDGES = {
     "alert",
     "days",

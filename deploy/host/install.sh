@@ -8,6 +8,7 @@ umask 022
 port=${AIRFLOW__API__PORT:-8080}
 release=$(realpath "$(dirname "$0")/../..")
 components=(airflow@{api-server,scheduler,dag-processor,triggerer})
+timers=(airflow-clean.timer twitter-journal.timer)
 GAVE_WAY=70                      # for the unit, which does not try it again
 AGAIN=/run/twitter-release.again # `make upgrade` does
 
@@ -240,7 +241,7 @@ make_admin() {
 switch_to() {
   stop_airflow
   link "$1" /opt/twitter/current
-  install -m 644 "$1"/deploy/host/*.service /etc/systemd/system/
+  install -m 644 "$1"/deploy/host/*.{service,timer} /etc/systemd/system/
   install -m 755 "$1/deploy/host/twitter-release.sh" /usr/local/sbin/twitter-release
   # What the bucket holds as well need not stay here.
   echo "e /var/lib/airflow/logs - - - 30d" >/etc/tmpfiles.d/twitter.conf
@@ -248,10 +249,12 @@ switch_to() {
   systemctl enable --quiet "${components[@]}"
   systemctl reset-failed 'airflow@*'
   systemctl restart "${components[@]}"
+  systemctl enable --quiet --now "${timers[@]}"
 }
 
 # The scheduler first, so that its tasks can end while there is an API to tell.
 stop_airflow() {
+  systemctl stop 'airflow-clean.*'
   systemctl stop 'airflow@scheduler*'
   systemctl stop 'airflow@*'
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -31,6 +31,19 @@ UNFILLED = {"field-hydration-failure", "field-unauthorized", "not-authorized-for
 """The same when a field was left out."""
 FAILED = {"internal-error", "about:blank"}
 """The same when a part of X failed."""
+NOT_OF_POSTS = {"user", "media", "place", "poll", "list", "space", "topic"}
+"""What an error object's `resource_type` is where the field that was left out is no field of a post."""
+OLDER_NAMES = {
+    "note_post": "note_tweet",
+    "referenced_posts": "referenced_tweets",
+    "edit_history_post_ids": "edit_history_tweet_ids",
+}
+"""Fields of a post in X's vocabulary of August 2026, and what they were called before."""
+DEEPEST = 100
+"""Levels of JSON that are read; X's posts have some ten. Below it a value counts as null."""
+MOST_DIGITS = 400
+"""Of a number; one that is longer counts as null. Python refuses 4,300, at a cost for fewer."""
+JSON_TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 BODY = b',"body":'
 """What stands before the body of a staged answer."""
 ASKED_ID = re.compile(r"/users/(\d+)/tweets|\?\(from:(\d+)\)")
@@ -64,7 +77,8 @@ class Answer:
 
     @property
     def posts(self) -> list[Any]:
-        return self.body.get("data") or []
+        sent = self.body.get("data")
+        return sent if isinstance(sent, list) else []
 
     @property
     def billed(self) -> int:
@@ -79,7 +93,7 @@ class Answer:
         """
         try:
             return _PAGES.decode(self.content).data or []
-        except ValueError:  # half an emoji: `decoded` mends it
+        except (ValueError, RecursionError):  # half an emoji, or endless brackets: `decoded` mends it
             return [msgspec.Raw(json.dumps(post).encode()) for post in self.posts]
 
     @property
@@ -136,8 +150,43 @@ class Answer:
     @property
     def unfilled(self) -> set[str]:
         """The fields that X says it could not fill, or may not show."""
-        named = (str(error.get("field", "")) for error in problems(self.body) if kind_of(error) in UNFILLED)
-        return {name.split(".")[0] for name in named}
+        return {name.split(".")[0] for name, _ in self._unfilled}
+
+    @cached_property
+    def _unfilled(self) -> list[tuple[str, str]]:
+        """The fields of posts that X could not fill, as X names them, each with the post's id if X names one.
+
+        A response without the word `errors` is not decoded for it.
+        """
+        if b'"errors"' not in self.content:
+            return []
+        return [
+            (str(error.get("field", "")), str(error.get("resource_id") or error.get("value") or ""))
+            for error in problems(self.body)
+            if kind_of(error) in UNFILLED and str(error.get("resource_type")) not in NOT_OF_POSTS
+        ]
+
+    @cached_property
+    def _ids(self) -> set[str]:
+        return {str(post.get("id")) for post in self.posts if isinstance(post, dict)}
+
+    def unfilled_of(self, post: Any) -> set[str]:
+        """The fields of this post that X reports as not filled, in the older names: `entities.hashtags`.
+
+        An error that names no post of the response is about each post that lacks the field.
+        """
+        if not self._unfilled or not isinstance(post, dict):
+            return set()
+        return {
+            _in_older_names(name)
+            for name, id_ in self._unfilled
+            if (id_ == post.get("id") or id_ not in self._ids) and _lacks(post, name)
+        }
+
+    @property
+    def has_unfilled(self) -> bool:
+        """Whether X reports that it left out fields of posts."""
+        return bool(self._unfilled)
 
     @property
     def is_nothing(self) -> bool:
@@ -204,13 +253,33 @@ def _references(post: Any) -> list[Any]:
     return [each.get("type") for each in named if isinstance(each, dict)] if isinstance(named, list) else []
 
 
-def is_unasked(post: Any) -> bool:
+def is_unasked(post: Any, unfilled: Collection[str] = ()) -> bool:
     """Whether it is a retweet or a reply, also to oneself: X is asked for neither, and may send them.
 
-    Its references alone tell: some that X took for replies have none, and some begin with `RT @`.
+    Its references alone tell: some that X took for replies have none, and some begin with `RT @`. Where X
+    reports these as `unfilled`, a post that names whom it replies to counts as a reply.
     """
     kinds = _references(post)
-    return "retweeted" in kinds or "replied_to" in kinds
+    presumed = "referenced_tweets" in unfilled and bool(post.get("in_reply_to_user_id"))
+    return "retweeted" in kinds or "replied_to" in kinds or presumed
+
+
+def _in_older_names(path: str) -> str:
+    first, dot, rest = path.partition(".")
+    return OLDER_NAMES.get(first, first) + dot + rest
+
+
+def _lacks(post: Mapping[str, Any], path: str) -> bool:
+    """Whether a field is absent or empty, under each of its names; False and 0 are values."""
+    first, _, rest = path.partition(".")
+    older = _in_older_names(first)
+    names = {first, older, *(newer for newer, name in OLDER_NAMES.items() if name == older)}
+    for value in map(post.get, names):
+        if isinstance(value, dict) and rest and not _lacks(value, rest):
+            return False
+        if value not in (None, "", [], {}) and not rest:
+            return False
+    return True
 
 
 def is_reply_to_self(post: Mapping[str, Any]) -> bool:
@@ -238,10 +307,38 @@ def reason_of(error: Mapping[str, Any]) -> str:
 def decoded(content: bytes | msgspec.Raw) -> Any:
     """Decode JSON; a ValueError says that it is none.
 
-    Half an emoji, written as an escape of its own, is legal JSON but no text: it becomes U+FFFD.
+    What is legal JSON and cannot be held costs itself alone: half an emoji, written as an escape of its own,
+    and bytes that are no UTF-8 become U+FFFD; what is nested without end, and endless numbers, become null.
     """
     try:
         return msgspec.json.decode(content)
-    except ValueError:
-        text = json.dumps(json.loads(bytes(content)), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        text = json.dumps(leniently_decoded(content), ensure_ascii=False)
         return json.loads(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
+
+
+def leniently_decoded(content: bytes | msgspec.Raw) -> Any:
+    """The same, with half emojis as they came."""
+    text = _cut_below(bytes(content)).decode("utf-8-sig", "replace")
+    return json.loads(text, parse_int=_integer)
+
+
+def _integer(digits: str) -> int | None:
+    return int(digits) if len(digits) <= MOST_DIGITS else None
+
+
+def _cut_below(content: bytes) -> bytes:
+    """The JSON with null in the place of what is nested deeper than any reader can follow."""
+    pieces: list[bytes] = []
+    depth = kept = 0
+    for token in JSON_TOKENS.finditer(content):
+        if token[0] in b"[{":
+            depth += 1
+            if depth == DEEPEST + 1:
+                pieces += content[kept : token.start()], b"null"
+                kept = len(content)
+        elif token[0] in b"]}":
+            if depth == DEEPEST + 1:
+                kept = token.end()
+            depth -= 1
+    return b"".join([*pieces, content[kept:]])

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
-from include.twitter.answer import decoded
+from include.twitter.answer import decoded, leniently_decoded
 from include.twitter.day import Day
 from include.twitter.records import Forgetting, Forgotten, Tombstone
 from include.twitter.records import decoded as record
@@ -59,7 +60,8 @@ class Tombstones:
         if not isinstance(post, dict) or (not self.acts and MARK not in post):
             return None
         if MARK in post:
-            return msgspec.convert(post[MARK], Tombstone)
+            with suppress(msgspec.ValidationError):  # a field of X that has the same name is no tombstone
+                return msgspec.convert(post[MARK], Tombstone)
         return self.of_ids(ids_of(post), post.get("author_id"))
 
     def of_user(self, user: Any) -> Tombstone | None:
@@ -145,8 +147,8 @@ def _references(post: Mapping[str, Any], *names: str) -> list[Mapping[str, Any]]
 def _parts(content: bytes) -> dict[str, msgspec.Raw]:
     try:
         return msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-    except ValueError:  # half an emoji
-        return {name: _escaped(value) for name, value in json.loads(content).items()}
+    except (ValueError, RecursionError):  # half an emoji, or what else msgspec does not take
+        return {name: _escaped(value) for name, value in leniently_decoded(content).items()}
 
 
 def _object(raw: msgspec.Raw | None) -> dict[str, msgspec.Raw]:
@@ -158,8 +160,8 @@ def _list(raw: msgspec.Raw | None) -> list[msgspec.Raw]:
         return []
     try:
         return msgspec.json.decode(raw, type=list[msgspec.Raw])
-    except ValueError:  # half an emoji
-        return list(map(_escaped, json.loads(bytes(raw))))
+    except (ValueError, RecursionError):
+        return list(map(_escaped, leniently_decoded(raw)))
 
 
 def _escaped(value: Any) -> msgspec.Raw:

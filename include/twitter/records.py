@@ -439,9 +439,9 @@ class AccountReceipt(Struct, kw_only=True):
     rejected_by_reason: dict[str, int]
     """How many posts broke the contract in which way."""
     alarms: list[str]
-    """Posts whose text is not the author's whole one."""
+    """Posts whose text is not the author's whole one, or that lack a field which X could not fill."""
     oddities: dict[str, int] = field(default_factory=dict)
-    """What was left out of posts since it was not as it has to be, and how often."""
+    """What was left out of posts since it was not as it has to be, or by X, and how often."""
     drift: dict[str, int]
     """Fields that X sent and the pipeline does not know, and in how many posts."""
     first_created_at: str | None
@@ -472,9 +472,9 @@ class Totals(Struct, kw_only=True):
     proof: dict[str, int]
     """How many accounts have which proof."""
     alarms: int
-    """Posts whose text is not the author's whole one."""
+    """Posts whose text is not the author's whole one, or that lack a field which X could not fill."""
     oddities: list[str] = field(default_factory=list)
-    """What was left out of posts since it was not as it has to be."""
+    """What was left out of posts since it was not as it has to be, or by X."""
     drift: list[str]
     """Names of the fields that X sent and the pipeline does not know."""
 

@@ -248,8 +248,8 @@ def x_access() -> XAccess:
     """The X connection, its secrets masked in every log from here on."""
     setting = f"Connection {X_CONNECTION}"
     example = (
-        "type HTTP, login = consumer key, password = consumer secret, "
-        'extra = {"access_token": "…", "access_token_secret": "…"}; or only extra = {"bearer_token": "…"}'
+        'type HTTP, extra = {"consumer_key": "…", "consumer_secret": "…", "access_token": "…", '
+        '"access_token_secret": "…"}; or only extra = {"bearer_token": "…"}'
     )
     connection = _read("Connection", X_CONNECTION)
     if connection is None:
@@ -260,9 +260,13 @@ def x_access() -> XAccess:
         extra = None
     if not isinstance(extra, dict):
         raise BadSetting(setting, "its extra is no JSON object", example)
+    # Airflow's audit log masks the password and every value of extra, and shows the login.
+    if "consumer_key" in extra or "consumer_secret" in extra:
+        consumer = {name: extra.get(name) for name in ("consumer_key", "consumer_secret")}
+    else:
+        consumer = {"login": connection.login, "password": connection.password}
     given = {
-        "login": connection.login,
-        "password": connection.password,
+        **consumer,
         **{name: extra.get(name) for name in ("access_token", "access_token_secret", "bearer_token")},
     }
     keys = {name: key for name, value in given.items() if (key := _secret(value))}
@@ -270,8 +274,8 @@ def x_access() -> XAccess:
         raise BadSetting(setting, f"{', '.join(odd)}: a key holds no white space and only ASCII", example)
     access = XAccess(
         host=_host(connection, setting),
-        consumer_key=keys.get("login"),
-        consumer_secret=keys.get("password"),
+        consumer_key=keys.get("consumer_key") or keys.get("login"),
+        consumer_secret=keys.get("consumer_secret") or keys.get("password"),
         access_token=keys.get("access_token"),
         access_token_secret=keys.get("access_token_secret"),
         bearer_token=keys.get("bearer_token"),

@@ -14,6 +14,7 @@ from datetime import datetime
 
 import msgspec
 
+from include.twitter.answer import decoded
 from include.twitter.day import Day
 from include.twitter.records import Bought, LedgerEntry, Usage
 
@@ -64,8 +65,8 @@ def _by_day(daily: _Daily) -> dict[str, int]:
 def counted(content: bytes) -> Counted | None:
     """What an answer of X counts; None where it has no days, or not in the form that X describes."""
     try:
-        found = msgspec.json.decode(content, type=_Body, strict=False).data
-    except msgspec.DecodeError:
+        found = msgspec.convert(decoded(content), _Body, strict=False).data
+    except ValueError:
         return None
     return found if found.daily_project_usage else None
 

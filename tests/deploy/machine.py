@@ -20,7 +20,7 @@ STATE = PROJECT / ".local" / "deploy"
 SUITE = "trixie"
 # What Debian's own cloud image holds as well, and no more.
 PACKAGES = "ca-certificates,curl,dbus,iproute2,procps,python3,systemd,systemd-sysv"
-NEEDED = {"podman": "podman", "runc": "runc", "conmon": "conmon", "mmdebstrap": "mmdebstrap"}
+NEEDED = {"podman": "podman", "runc": "runc", "conmon": "conmon", "mmdebstrap": "mmdebstrap", "gpg": "gpg"}
 NAME = "twitter-host"
 PODMAN = [
     "podman", "--runtime=runc", "--cgroup-manager=cgroupfs", "--events-backend=file",
@@ -64,6 +64,12 @@ class Machine:
 
     def write(self, path: str, text: str) -> None:
         _podman("exec", "--interactive", self.name, "sh", "-c", f"cat > {path}", given=text)
+
+    def copy_here(self, path: str, file: Path) -> None:
+        _podman("cp", f"{self.name}:{path}", str(file))
+
+    def copy_there(self, file: Path, path: str) -> None:
+        _podman("cp", str(file), f"{self.name}:{path}")
 
     def reboot(self) -> None:
         _podman("restart", "--time=60", self.name, seconds=120)

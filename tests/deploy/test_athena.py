@@ -115,7 +115,8 @@ def test_only_what_x_may_leave_out_may_be_missing():
     fields = json.loads(athena.SCHEMA.read_text())["fields"]
     assert [field["name"] for field in fields if not field["constraints"]["required"]] == [
         "likes", "retweets", "replies", "quotes", "bookmarks", "impressions",
-        "lang", "conversation_id", "possibly_sensitive",
+        "lang", "is_quote", "hashtags", "mentions", "cashtags", "urls",
+        "conversation_id", "is_edited", "possibly_sensitive",
     ]  # fmt: skip
 
 
@@ -186,8 +187,8 @@ def test_the_view_makes_each_kind_of_column_what_it_is():
     assert lines[2] == """  date_parse("created_at", '%Y-%m-%dT%H:%i:%sZ') AS "created_at","""
     assert lines[5] == """  CAST(nullif("likes", '') AS bigint) AS "likes","""
     assert lines[11] == """  nullif("lang", '') AS "lang","""
-    assert lines[12] == '  CAST("is_quote" AS boolean) AS "is_quote",'
-    assert lines[13] == '  CAST(json_parse("hashtags") AS array(varchar)) AS "hashtags",'
+    assert lines[12] == """  CAST(nullif("is_quote", '') AS boolean) AS "is_quote","""
+    assert lines[13] == """  CAST(json_parse(nullif("hashtags", '')) AS array(varchar)) AS "hashtags","""
     assert lines[22] == """  CAST(nullif("possibly_sensitive", '') AS boolean) AS "possibly_sensitive","""
     assert lines[-2:] == ['  "dt"', 'FROM "tweets_csv_strings"']
 

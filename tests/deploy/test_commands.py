@@ -4,6 +4,8 @@ The stand-in knows no EC2 instance, so these stacks are made with WithHost=false
 tests/deploy/test_host.py's.
 """
 
+import argparse
+import hashlib
 import io
 import json
 import os
@@ -11,6 +13,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from fnmatch import fnmatch
 from typing import Any
@@ -66,11 +69,18 @@ def test_one_command_makes_the_stack_and_sends_the_committed_version(cloud: Clou
     assert f"The bucket is {BUCKET}" in deployed and "taken over" not in deployed
     stack = cloud.owner("cloudformation").describe_stacks(StackName="twitter")["Stacks"][0]
     assert stack["StackStatus"] == "CREATE_COMPLETE"
-    sent = cloud.owner().get_object(Bucket=BUCKET, Key="releases/current.tar.gz")["Body"].read()
+    sha256 = named_release(cloud).split()[0]
+    sent = cloud.owner().get_object(Bucket=BUCKET, Key=f"releases/{sha256}.tar.gz")["Body"].read()
+    assert hashlib.sha256(sent).hexdigest() == sha256
     with tarfile.open(fileobj=io.BytesIO(sent)) as release:
         names = set(release.getnames())
     assert {"dags/twitter_dag.py", "include/twitter/extract/__init__.py"} <= names
     assert not any(name.startswith((".git/", ".local", ".venv", ".env")) for name in names - {".env.example"})
+
+
+def named_release(cloud: Cloud, path: str = "/twitter/twitter") -> str:
+    """What Parameter Store names to the host, as its role reads it."""
+    return cloud.role("ssm").get_parameter(Name=f"{path}/release")["Parameter"]["Value"]
 
 
 def test_the_tables_of_athena_are_there(cloud: Cloud, deployed: str) -> None:
@@ -101,7 +111,7 @@ def test_a_parameter_changes_and_the_others_stay(cloud: Cloud, operator: Operato
 
 def test_an_unknown_parameter_is_refused_by_name(operator: Operator, deployed: str) -> None:
     said = operator("deploy", "BuketName=acme", code=1)
-    assert "the template has no BuketName; it has AdminCidr, BucketName" in said
+    assert "the template has no BuketName; it has AccessLogBucket, AdminCidr," in said
 
 
 def test_settings_go_from_an_env_file_to_the_parameter_store(
@@ -187,13 +197,20 @@ def test_without_a_stack_each_command_says_how_to_make_one(operator: Operator, c
 
 def test_a_teardown_asks_and_keeps_the_bucket(cloud: Cloud, operator: Operator) -> None:
     of_this = ["--stack", "short-lived"]
-    operator(*of_this, "deploy", "WithHost=false", "BucketName=kept-lake", "DatabaseName=short_lived")
+    place = ["BucketName=kept-lake", "DatabaseName=short_lived", "SettingsPath=/short-lived"]
+    parameters = ["WithHost=false", *place]
+    operator(*of_this, "deploy", *parameters)
+    named = cloud.owner("ssm").get_parameter(Name="/short-lived/release")["Parameter"]["Value"]
+    sent, version = named.split()
+    assert len(sent) == 64 and version
     assert "nothing was deleted" in operator(*of_this, "teardown", stdin="no\n", code=1)
     assert "The bucket with all that landed stays" in operator(*of_this, "teardown", stdin="short-lived\n")
     kept = cloud.owner().list_objects_v2(Bucket="kept-lake")["Contents"]
-    assert [one["Key"] for one in kept] == ["releases/current.tar.gz"]
+    assert [one["Key"] for one in kept] == [f"releases/{sent}.tar.gz"]
+    with pytest.raises(ClientError, match="ParameterNotFound"):  # a later host would install it
+        cloud.owner("ssm").get_parameter(Name="/short-lived/release")
     assert "aws:SecureTransport" in cloud.owner().get_bucket_policy(Bucket="kept-lake")["Policy"]
-    again = operator(*of_this, "deploy", "WithHost=false", "BucketName=kept-lake", "DatabaseName=short_lived")
+    again = operator(*of_this, "deploy", *parameters)
     assert "The bucket kept-lake was there already: it is taken over." in again
     operator(*of_this, "teardown", "--yes")
 
@@ -391,7 +408,7 @@ def test_without_a_default_network_the_operator_is_asked_to_name_one() -> None:
 def ssm() -> Iterator[Stubber]:
     client = boto3.client("ssm", region_name="eu-central-1", aws_access_key_id="x", aws_secret_access_key="x")
     with Stubber(client) as stub:
-        asked = {"commands": [commands.INSTALL]}
+        asked = {"commands": [commands.install_command(RELEASE)]}
         stub.add_response(
             "send_command",
             {"Command": {"CommandId": COMMAND}},
@@ -402,6 +419,8 @@ def ssm() -> Iterator[Stubber]:
 
 
 HOST, COMMAND = "i-0123456789abcdef0", "11111111-2222-3333-4444-555555555555"
+RELEASE = f"{'0b' * 32} v2"
+FORMER = f"{'0a' * 32} v1"
 
 
 def answer(status: str, said: str = "") -> dict[str, str]:
@@ -412,11 +431,109 @@ def test_an_upgrade_waits_until_the_host_has_installed_it(ssm: Stubber) -> None:
     ssm.add_client_error("get_command_invocation", "InvocationDoesNotExist")
     for status in ("Pending", "InProgress", "Delayed", "Success"):
         ssm.add_response("get_command_invocation", answer(status))
-    commands.install(ssm.client, HOST, seconds=0)
+    commands.install(ssm.client, HOST, RELEASE, seconds=0)
 
 
 @pytest.mark.parametrize("status", ["Failed", "TimedOut", "Cancelled"])
 def test_a_host_that_did_not_install_it_says_why(ssm: Stubber, status: str) -> None:
     ssm.add_response("get_command_invocation", answer(status, "FAILED while migrating the database"))
     with pytest.raises(commands.CannotDo, match=f"(?s){status}.*FAILED while migrating the database"):
-        commands.install(ssm.client, HOST, seconds=0)
+        commands.install(ssm.client, HOST, RELEASE, seconds=0)
+
+
+def test_an_upgrade_is_of_the_release_that_was_sent() -> None:
+    assert "= /opt/twitter/releases/0b0b0b0b0b0b ] || failed=1" in commands.install_command(RELEASE)
+
+
+class Upgrade:
+    """`make upgrade` on a stack of the stand-in, with a host that answers as it is told."""
+
+    def __init__(self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in cloud.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it may have another test's key
+        self.cloud, self._patch = cloud, monkeypatch
+        self.stack = commands.Stack("twitter")
+        given = self.stack.output
+        monkeypatch.setattr(self.stack, "output", lambda name: HOST if name == "HostId" else given(name))
+
+    def before(self) -> None:
+        """A release that runs."""
+        key = commands.release_key(FORMER)
+        self.cloud.owner().put_object(Bucket=BUCKET, Key=key, Body=b"the former release")
+        commands.name_release(self.stack, FORMER)
+
+    def __call__(self, ended: type[Exception] | None) -> str:
+        """The name of the release that the host is told to install."""
+        names = []
+
+        def install(ssm: Any, host: str, name: str) -> None:
+            names.append(name)
+            assert self.archives() >= {commands.release_key(name), commands.release_key(FORMER)}
+            assert named_release(self.cloud) == name  # a host that is rebooted now goes on with it
+            if ended:
+                raise ended("the host did not install it")
+
+        self._patch.setattr(commands, "install", install)
+        with pytest.raises(ended) if ended else nullcontext():
+            commands.upgrade(self.stack, argparse.Namespace())
+        return names[0]
+
+    def archives(self) -> set[str]:
+        listed = self.cloud.owner().list_objects_v2(Bucket=BUCKET, Prefix="releases/")
+        return {item["Key"] for item in listed["Contents"]}
+
+
+@pytest.fixture
+def upgrade(cloud: Cloud, deployed: str, monkeypatch) -> Upgrade:
+    made = Upgrade(cloud, monkeypatch)
+    made.before()
+    return made
+
+
+def test_a_release_that_the_host_accepted_is_the_only_one_left(cloud: Cloud, upgrade: Upgrade) -> None:
+    sent = upgrade(None)
+    assert named_release(cloud) == sent
+    assert upgrade.archives() == {commands.release_key(sent)}
+
+
+def test_after_a_release_that_gave_way_boots_install_the_former_one(cloud: Cloud, upgrade: Upgrade) -> None:
+    upgrade(commands.NotInstalled)
+    assert named_release(cloud) == FORMER
+    assert commands.release_key(FORMER) in upgrade.archives()
+
+
+def test_where_nobody_knows_how_it_ended_both_archives_stay(cloud: Cloud, upgrade: Upgrade) -> None:
+    sent = upgrade(commands.CannotDo)
+    assert named_release(cloud) == sent
+    assert upgrade.archives() == {commands.release_key(sent), commands.release_key(FORMER)}
+
+
+@pytest.mark.parametrize(
+    ("status", "gave_way"), [("Failed", True), ("TimedOut", False), ("Cancelled", False)]
+)
+def test_only_a_host_that_reports_a_failure_has_gone_back(ssm: Stubber, status: str, gave_way: bool) -> None:
+    ssm.add_response("get_command_invocation", answer(status))
+    with pytest.raises(commands.CannotDo) as refused:
+        commands.install(ssm.client, HOST, RELEASE, seconds=0)
+    assert isinstance(refused.value, commands.NotInstalled) is gave_way
+
+
+def test_a_new_host_that_is_refused_leaves_the_former_release_to_the_one_that_stays(monkeypatch) -> None:
+    named: list[str | None] = []
+
+    class Deployed:
+        def found(self) -> dict[str, Any]:
+            return {"StackStatus": "UPDATE_COMPLETE", "Parameters": []}
+
+    def refuse(*_: Any) -> None:
+        raise commands.CannotDo("CloudFormation has left all as it was.")
+
+    monkeypatch.setattr(commands, "place_of_host", lambda *_: {})
+    monkeypatch.setattr(commands, "release", lambda _: (FORMER, RELEASE))
+    monkeypatch.setattr(commands, "name_release", lambda _, name: named.append(name))
+    monkeypatch.setattr(commands, "change", refuse)
+    given = argparse.Namespace(set=["WithHost=true"], more=[], replace_host=True)
+    with pytest.raises(commands.CannotDo):
+        commands.deploy(Deployed(), given)
+    assert named == [FORMER]

@@ -5,6 +5,8 @@ Debian and PyPI. What the rehearsal adds to a host's settings is where those sta
 """
 
 import csv
+import gzip
+import hashlib
 import io
 import json
 import re
@@ -13,9 +15,10 @@ import ssl
 import subprocess
 import tarfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -23,14 +26,16 @@ import pytest
 import yaml
 from tenacity import retry, retry_if_not_result, stop_after_delay, wait_fixed
 
-from deploy.__main__ import INSTALL, RELEASE, TEMPLATE, CannotDo, install
+from deploy.__main__ import TEMPLATE, NotInstalled, install, install_command, release_key
 from docs.tables import with_parts
 from local import aws, x_api
 from local.environment import PROJECT
 from tests.deploy import machine
 from tests.deploy.conftest import Cloud
 from tests.deploy.machine import Machine
+from tests.deploy.test_release import Signer
 from tests.deploy.test_template import user_data
+from tests.hands import X
 
 pytestmark = [
     pytest.mark.deploy,
@@ -39,8 +44,10 @@ pytestmark = [
 ]
 
 UNITS = [f"airflow@{name}.service" for name in ("api-server", "scheduler", "dag-processor", "triggerer")]
+TIMERS = ["airflow-clean.timer", "twitter-journal.timer"]
 SECRETS = ("/etc/twitter/keys.env", "/etc/twitter/admin-password")
 LOCK = "requirements.lock"
+AGENTS_KEY = "deploy/host/amazon-ssm-agent.asc"
 KNOWN_SETTINGS = """
 import json
 from airflow.configuration import conf
@@ -89,16 +96,32 @@ class Host:
     machine: Machine
     cloud: Cloud
     port: int
+    signer: Signer
     command_lines: str = ""
+    sent: str = ""
+    """The name of the release that was uploaded last."""
     _token: str = ""
 
     def upload(self, **changed: str) -> None:
-        """What `make upgrade` sends: here the working tree, with some files changed."""
-        self.cloud.owner().put_object(Bucket=aws.BUCKET, Key=RELEASE, Body=archive(changed))
+        """What `make upgrade` sends: the working tree, with some files changed and another key."""
+        packed = archive({AGENTS_KEY: self.signer.key()} | changed)
+        self.sent = f"{hashlib.sha256(packed).hexdigest()} rehearsed"
+        self.cloud.owner().put_object(Bucket=aws.BUCKET, Key=release_key(self.sent), Body=packed)
+        self.name(self.sent)
+
+    def name(self, release: str) -> None:
+        """Name a release in Parameter Store, as whoever deploys does."""
+        named = {
+            "Name": f"{aws.SETTINGS_PATH}/release",
+            "Value": release,
+            "Type": "String",
+            "Overwrite": True,
+        }
+        self.cloud.owner("ssm").put_parameter(**named)
 
     def install(self) -> subprocess.CompletedProcess[str]:
         """What `make upgrade` runs on the host."""
-        return self.machine.run("sh", "-c", INSTALL, seconds=600, check=False)
+        return self.machine.run("sh", "-c", install_command(self.sent), seconds=600, check=False)
 
     @property
     def release(self) -> str:
@@ -197,7 +220,7 @@ def day_ago(number: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def host(cloud: Cloud) -> Iterator[Host]:
+def host(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     store = cloud.owner("ssm")
     connection = {
         "conn_type": "http", "host": "http://127.0.0.1", "port": cloud.stack.x_port,
@@ -210,18 +233,20 @@ def host(cloud: Cloud) -> Iterator[Host]:
     }.items():
         store.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
     with machine.booted() as booted:
-        new = Host(booted, cloud, free_port())
-        first_boot(new)
+        signer = Signer(tmp_path_factory.mktemp("signer") / "gnupg")
+        new = Host(booted, cloud, free_port(), signer)
+        first_boot(new, tmp_path_factory.mktemp("agent"))
         yield new
 
 
-def first_boot(host: Host) -> None:
+def first_boot(host: Host, work: Path) -> None:
     """Run the user data; the release comes only when the host already waits for it."""
     stand_ins = {
         "AWS_ENDPOINT_URL": host.cloud.stack.aws,
         "AWS_CA_BUNDLE": "/etc/twitter/stand-in.crt",
         "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"{host.cloud.stack.metadata}/",
         "AIRFLOW__API__PORT": str(host.port),
+        "SSM_AGENT_URL": "file:///root/agent.deb",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{host.port}/execution/",
         **machine.certificates(),
     }
@@ -233,15 +258,17 @@ def first_boot(host: Host) -> None:
         template, Bucket=aws.BUCKET, SettingsPath=aws.SETTINGS_PATH, **{"AWS::Region": aws.REGION}
     )
     where_it_is, release, rest = script.partition("cat > /usr/local/sbin/twitter-release")
-    rest, agents = re.subn('agent="https://[^"]+"', "agent=file:///root/agent.deb", rest)
-    assert release and agents == 1
+    assert release
     host.machine.run("sh", "-c", AGENT)
+    host.machine.copy_here("/root/agent.deb", work / "agent.deb")
+    host.signer.sign(work / "agent.deb")
+    host.machine.copy_there(work / "agent.deb.sig", "/root/agent.deb.sig")
     more = f"cat >> /etc/twitter/host.env <<'END'\n{settings}END\n"
     host.machine.write("/root/user-data", where_it_is + more + release + rest)
 
     host.machine.run("bash", "/root/user-data", seconds=FIRST_BOOT_SECONDS)
-    eventually(lambda: "NoSuchKey" in journal(host, "twitter-release"), seconds=FIRST_BOOT_SECONDS)
-    assert host.machine.said("systemctl", "is-active", "amazon-ssm-agent") == "active"
+    waits = "does not name a release by its SHA-256"
+    eventually(lambda: waits in journal(host, "twitter-release"), seconds=FIRST_BOOT_SECONDS)
     host.machine.reboot()  # in the middle of it
     # What anybody on the host could have seen of the commands that were run.
     watch = "until [ -e /run/seen ]; do cat /proc/[0-9]*/cmdline; sleep 0.2; done >/run/command-lines 2>&1"
@@ -437,7 +464,7 @@ class RunCommand:
         self.host = host
 
     def send_command(self, **asked: Any) -> dict[str, Any]:
-        assert asked["Parameters"]["commands"] == [INSTALL]
+        assert asked["Parameters"]["commands"] == [install_command(self.host.sent)]
         return {"Command": {"CommandId": "1"}}
 
     def get_command_invocation(self, **asked: Any) -> dict[str, str]:
@@ -465,8 +492,8 @@ def assert_as_before(host: Host, before: str, name: str) -> None:
 def test_a_release_that_is_not_healthy_gives_way_to_the_one_before(host: Host) -> None:
     before = host.release
     host.upload(**broken("no_dag_processor", WITHOUT_DAG_PROCESSOR))
-    with pytest.raises(CannotDo) as refused:
-        install(RunCommand(host), "the host")
+    with pytest.raises(NotInstalled) as refused:
+        install(RunCommand(host), "the host", host.sent)
     said = str(refused.value)
     assert re.search(r"airflow@dag-processor: \S+, restarted 5 times", said)
     assert re.search(r"airflow@scheduler: running, restarted 0 times", said)
@@ -484,7 +511,7 @@ def test_a_release_that_is_not_healthy_gives_way_to_the_one_before(host: Host) -
     assert_as_before(host, before, "no_dag_processor")
 
     host.upload(**{"UPGRADE": "third"})
-    install(RunCommand(host), "the host")
+    install(RunCommand(host), "the host", host.sent)
     assert host.release != before
     assert host.machine.said("systemctl", "--failed", "--no-legend") == ""
 
@@ -502,7 +529,7 @@ def test_a_release_whose_dags_cannot_be_imported_gives_way(host: Host) -> None:
 def reboot_while(host: Host, moment: str) -> None:
     """Begin to install what was uploaded, and reboot at this moment of it. The journal begins anew then."""
     begun = f"--since=@{datetime.now(UTC).timestamp():.0f}"
-    host.machine.begin("sh", "-c", INSTALL)
+    host.machine.begin("sh", "-c", install_command(host.sent))
     eventually(lambda: moment in journal(host, "twitter-release", begun), seconds=FIRST_BOOT_SECONDS)
     host.machine.reboot()
 
@@ -528,6 +555,37 @@ def test_an_upgrade_that_a_reboot_cuts_short_goes_on_by_itself(host: Host) -> No
     assert_as_before(host, host.release, "none")
 
 
+@pytest.mark.usefixtures("kept")
+def test_what_somebody_puts_in_the_place_of_a_release_is_refused(host: Host) -> None:
+    before, pids = host.release, host.pids
+    host.upload(**{"UPGRADE": "fifth"})
+    foreign = archive({"deploy/host/install.sh": "#!/bin/sh\ntouch /root/owned\n"})
+    host.cloud.owner().put_object(Bucket=aws.BUCKET, Key=release_key(host.sent), Body=foreign)
+    refused = host.install()
+    assert refused.returncode != 0 and "REFUSED" in refused.stdout
+    assert (host.release, host.pids) == (before, pids)
+    assert host.machine.run("test", "-e", "/root/owned", check=False).returncode == 1
+    host.upload(**{"UPGRADE": "fourth"})
+    assert host.install().returncode == 0
+
+
+def test_the_journal_survives_the_host(host: Host) -> None:
+    host.machine.run("systemctl", "start", "twitter-journal", seconds=300)
+    s3 = host.cloud.owner()
+    keys = [
+        item["Key"] for item in s3.list_objects_v2(Bucket=aws.BUCKET, Prefix="airflow_logs/host=")["Contents"]
+    ]
+    logs = [gzip.decompress(s3.get_object(Bucket=aws.BUCKET, Key=key)["Body"].read()) for key in keys]
+    assert b"waiting until Airflow is healthy" in b"".join(logs)
+    assert host.machine.said("systemctl", "is-active", *TIMERS).split() == ["active"] * 2
+
+
+def test_the_weekly_clean_runs_beside_airflow(host: Host) -> None:
+    host.machine.run("systemctl", "start", "airflow-clean", seconds=600)
+    assert host.state_of("airflow-clean", "Result") == "success"
+    host.wait_until_healthy(since=datetime.now(UTC))
+
+
 def test_everything_comes_back_by_itself_after_a_reboot(host: Host) -> None:
     rebooted = datetime.now(UTC)
     host.machine.reboot()
@@ -537,6 +595,25 @@ def test_everything_comes_back_by_itself_after_a_reboot(host: Host) -> None:
     since = f"--since=@{rebooted.timestamp():.0f}"
     eventually(lambda: f"{host.release} is installed" in journal(host, "twitter-release", since))
     assert host.pids == pids
+
+
+def test_a_database_that_is_lost_costs_the_history_of_runs_and_nothing_else(host: Host) -> None:
+    """The commands of docs/deploy.md; a machine of the rehearsal is root's and has no sudo."""
+    page = (PROJECT / "docs" / "deploy.md").read_text()
+    [block] = re.findall(r"```text\n(sudo .*?)```", page, re.DOTALL)
+    commands = block.replace("sudo -u postgres", "runuser -u postgres --").replace("sudo ", "")
+    s3, key = host.cloud.owner(), f"twitter/dt={day_ago(2)}/refined_tweets.csv"
+    before = s3.get_object(Bucket=aws.BUCKET, Key=key)["Body"].read()
+    with closing(X(host.cloud.stack)) as x:
+        x.forget()
+        host.machine.run("sh", "-ec", commands, seconds=600)
+        host._token = ""
+        host.wait_until_healthy(since=datetime.now(UTC))
+        runs = host.call("GET", "/dags/twitter/dagRuns")
+        assert runs["total_entries"] == 0
+        host.land(day_ago(2))
+        assert x.requests() == []
+    assert s3.get_object(Bucket=aws.BUCKET, Key=key)["Body"].read() == before
 
 
 def test_with_a_network_let_in_it_speaks_tls_alone(host: Host) -> None:

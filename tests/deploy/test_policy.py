@@ -1,10 +1,12 @@
 """What the host's role may do and may not, each by trying it, over TLS, with authorisation enforced."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
+import yaml
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -23,6 +25,7 @@ OWN = [
     "twitter_raw/dt=2026-11-18/buy=1/acme_press/0001.json.gz",
     "twitter_ledger/month=2026-11/r-1.json",
     "twitter_accounts/accounts.json",
+    "twitter_accounts/conditional_writes.json",
     "twitter_days/month=2026-11/index.json",
     "twitter_plans/0a1b2c3d4e5f/plan.json",
     "twitter_usage/month=2026-11/2026-11-18.json",
@@ -34,7 +37,7 @@ OWN = [
     "staging/twitter/dt=2026-11-18/lease.json",
     "airflow_logs/dag_id=twitter/run_id=manual__2026-11-18T00:00:00+00:00/attempt=1.log",
 ]
-RELEASE = "releases/current.tar.gz"
+RELEASE = f"releases/{'0a' * 32}.tar.gz"
 TOMBSTONES = "twitter_forgotten/tombstones.json"
 FOREIGN = [
     "payroll/2026.csv",
@@ -134,6 +137,59 @@ def test_the_role_neither_reads_nor_writes_outside_its_prefixes(cloud: Cloud, ke
 
 def test_the_pipeline_cannot_change_its_own_code(cloud: Cloud) -> None:
     assert refused(cloud.role().put_object, Bucket=aws.BUCKET, Key=RELEASE, Body=b"") == "AccessDenied"
+    named = {"Name": f"{aws.SETTINGS_PATH}/release", "Value": "0a" * 32, "Type": "String", "Overwrite": True}
+    assert refused(cloud.role("ssm").put_parameter, **named) == "AccessDeniedException"
+
+
+@pytest.fixture
+def allowed_everything(cloud: Cloud) -> Iterator[None]:
+    """The role with a second policy, as somebody may attach one: all of S3."""
+    everything = {
+        "Version": "2012-10-17",
+        "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"},
+    }
+    policy = {"RoleName": aws.ROLE, "PolicyName": "everything"}
+    cloud.owner("iam").put_role_policy(**policy, PolicyDocument=json.dumps(everything))
+    yield
+    cloud.owner("iam").delete_role_policy(**policy)
+
+
+@pytest.mark.usefixtures("allowed_everything")
+def test_the_buckets_policy_denies_releases_to_the_role_whatever_it_is_allowed(cloud: Cloud) -> None:
+    s3, one = cloud.role(), {"Bucket": aws.BUCKET, "Key": RELEASE}
+    version = cloud.owner().head_object(**one)["VersionId"]
+    s3.put_object(Bucket=aws.BUCKET, Key=FOREIGN[0], Body=b"kept")  # it is allowed everything else
+    assert refused(s3.put_object, **one, Body=b"") == "AccessDenied"
+    source = {"Bucket": aws.BUCKET, "Key": OWN[0]}
+    assert refused(s3.copy_object, **one, CopySource=source) == "AccessDenied"
+    assert refused(s3.delete_object, **one) == "AccessDenied"
+    assert refused(s3.delete_object, **one, VersionId=version) == "AccessDenied"
+    assert s3.get_object(**one)["Body"].read() == b"kept"
+    assert cloud.owner().head_object(**one)["VersionId"] == version
+
+
+@pytest.fixture
+def key(cloud: Cloud) -> Iterator[str]:
+    """A key that the stack is given as KmsKeyArn, and the policy with which the role uses it."""
+    arn = cloud.owner("kms").create_key()["KeyMetadata"]["Arn"]
+    template = yaml.load(aws.TEMPLATE.read_text(), Loader=aws.Intrinsics)  # noqa: S506 - a safe loader
+    properties = template["Resources"]["RoleUsesTheKey"]["Properties"]
+    document = json.dumps(properties["PolicyDocument"]).replace('{"Ref": "KmsKeyArn"}', f'"{arn}"')
+    policy = {"RoleName": aws.ROLE, "PolicyName": properties["PolicyName"]}
+    cloud.owner("iam").put_role_policy(**policy, PolicyDocument=document)
+    yield arn
+    cloud.owner("iam").delete_role_policy(**policy)
+
+
+def test_the_role_uses_the_buckets_key_and_no_other(cloud: Cloud, key: str) -> None:
+    kms, other = cloud.role("kms"), cloud.owner("kms").create_key()["KeyMetadata"]["Arn"]
+    made = kms.generate_data_key(KeyId=key, KeySpec="AES_256")
+    assert kms.decrypt(KeyId=key, CiphertextBlob=made["CiphertextBlob"])["Plaintext"] == made["Plaintext"]
+    assert refused(kms.generate_data_key, KeyId=other, KeySpec="AES_256") == "AccessDeniedException"
+    foreign = cloud.owner("kms").encrypt(KeyId=other, Plaintext=b"payroll")["CiphertextBlob"]
+    assert refused(kms.decrypt, KeyId=other, CiphertextBlob=foreign) == "AccessDeniedException"
+    assert refused(kms.encrypt, KeyId=key, Plaintext=b"") == "AccessDeniedException"
+    assert refused(kms.schedule_key_deletion, KeyId=key) == "AccessDeniedException"
 
 
 @pytest.mark.parametrize("key", [OWN[0], RELEASE])

@@ -1,5 +1,6 @@
 """What cannot run here of deploy/template.yaml, asserted as configuration: EC2, schedules, lifecycle."""
 
+import json
 import re
 import subprocess
 from typing import Any
@@ -8,8 +9,10 @@ import pytest
 import yaml
 
 from deploy import athena
-from deploy.__main__ import DEBIAN, TEMPLATE
+from deploy.__main__ import DEBIAN, TEMPLATE, template_body
+from include.twitter.day import Day
 from local import aws
+from local.environment import PROJECT
 
 SHELL_SECONDS = 30
 
@@ -85,6 +88,95 @@ def test_the_role_is_for_ec2_alone_and_names_no_action_by_wildcard(resources) ->
         "ec2messages:DeleteMessage"
     }
     assert [one["Sid"] for one in statements if one["Resource"] == "*"] == ["BeManaged"]
+
+
+# A key and access logs of the owner's
+
+
+@pytest.mark.parametrize(
+    ("key", "allowed"),
+    [
+        ("", True),
+        ("arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab", True),
+        ("arn:aws-cn:kms:cn-north-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab", True),
+        ("arn:aws:kms:eu-central-1:123456789012:alias/lake", False),  # a policy on an alias allows nothing
+        ("1234abcd-12ab-34cd-56ef-1234567890ab", False),
+    ],
+)
+def test_a_key_is_named_by_its_arn(template, key: str, allowed: bool) -> None:
+    assert accepts(template, "KmsKeyArn", key) is allowed
+
+
+KEY = "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+
+@pytest.mark.parametrize(
+    ("key", "encryption"),
+    [
+        ("", {"SSEAlgorithm": "AES256", "KMSMasterKeyID": None}),
+        (KEY, {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY}),
+    ],
+)
+def test_the_bucket_is_encrypted_with_the_owners_key_if_one_is_named(key: str, encryption: dict) -> None:
+    bucket = aws.read_template({"KmsKeyArn": key})["Bucket"]
+    [rule] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule == {"ServerSideEncryptionByDefault": encryption, "BucketKeyEnabled": True if key else None}
+
+
+def test_the_role_may_use_the_key_only_where_one_is_named(resources) -> None:
+    assert resources["RoleUsesTheKey"]["Condition"] == "KmsKeyIsNamed"
+    [statement] = resources["RoleUsesTheKey"]["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
+    assert statement["Resource"] == {"Ref": "KmsKeyArn"}
+
+
+def test_access_logs_go_to_the_bucket_that_is_named() -> None:
+    assert aws.read_template({})["Bucket"]["LoggingConfiguration"] is None
+    logged = aws.read_template({"AccessLogBucket": "acme-logs"})["Bucket"]["LoggingConfiguration"]
+    assert logged == {"DestinationBucketName": "acme-logs", "LogFilePrefix": "local/"}
+
+
+# Alarms
+
+
+def test_a_host_that_fails_is_recovered_or_rebooted_and_somebody_is_mailed(template, resources) -> None:
+    assert template["Parameters"]["AlarmEmail"]["Default"] == ""
+    for name, metric, action in (
+        ("HostIsUnreachable", "StatusCheckFailed_System", "recover"),
+        ("HostHangs", "StatusCheckFailed_Instance", "reboot"),
+    ):
+        alarm = resources[name]["Properties"]
+        assert resources[name]["Condition"] == "HostAlarmIsWanted"
+        assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/EC2", metric)
+        assert alarm["Dimensions"] == [{"Name": "InstanceId", "Value": {"Ref": "Host"}}]
+        assert alarm["TreatMissingData"] == "notBreaching"
+        does, mails = alarm["AlarmActions"]
+        assert does["Sub"] == f"arn:${{AWS::Partition}}:automate:${{AWS::Region}}:ec2:{action}"
+        assert mails == {"Ref": "Alarms"}
+
+
+def test_no_receipt_in_thirty_hours_is_an_alarm_also_without_a_host(resources) -> None:
+    metrics = aws.read_template({"AlarmEmail": "data@acme.example"})["Bucket"]["MetricsConfigurations"]
+    assert metrics == [{"Id": "receipts", "Prefix": "twitter_receipts/"}]
+    assert aws.read_template({})["Bucket"]["MetricsConfigurations"] is None
+    assert Day.parse("2026-11-18").receipt.startswith(metrics[0]["Prefix"])
+    alarm = resources["NoDayHasLanded"]["Properties"]
+    assert resources["NoDayHasLanded"]["Condition"] == "AlarmIsWanted"
+    assert (alarm["MetricName"], alarm["Statistic"]) == ("PutRequests", "Sum")
+    assert {d["Name"]: d["Value"] for d in alarm["Dimensions"]} == {
+        "BucketName": {"Ref": "Bucket"},
+        "FilterId": "receipts",
+    }
+    assert alarm["Period"] * alarm["EvaluationPeriods"] == 30 * 3600
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
+    assert alarm["TreatMissingData"] == "breaching"
+
+
+@pytest.mark.parametrize("name", ["AlarmEmail", "KmsKeyArn"])
+def test_a_parameter_that_costs_money_is_off_and_says_its_price(template, name: str) -> None:
+    parameter = template["Parameters"][name]
+    assert parameter["Default"] == ""
+    assert re.search(r"\$\d.* a month", parameter["Description"])
 
 
 # The host
@@ -172,7 +264,7 @@ def user_data(template: dict[str, Any], **parameters: str) -> str:
 def test_the_user_data_is_a_short_script(template, tmp_path, admin: str) -> None:
     script = tmp_path / "user-data"
     script.write_text(user_data(template, AdminCidr=admin))
-    assert script.stat().st_size < 3_500
+    assert script.stat().st_size < 4_000
     assert script.read_text().startswith("#!/bin/bash\n")
     assert subprocess.run(["bash", "-n", script], timeout=SHELL_SECONDS, check=False).returncode == 0
 
@@ -180,8 +272,9 @@ def test_the_user_data_is_a_short_script(template, tmp_path, admin: str) -> None
 def test_the_user_data_installs_what_fetches_a_release_and_shows_a_host_that_cannot(template) -> None:
     script = user_data(template)
     installed = re.findall(r"install --yes (?:--no-install-recommends )?(.*) >/dev/null", script)
-    assert installed == ["awscli ca-certificates curl", "/root/amazon-ssm-agent.deb"]
-    assert script.index("amazon-ssm-agent.deb") < script.index("releases/current.tar.gz")
+    assert installed == ["awscli ca-certificates curl gpgv"]
+    assert script.index("deploy/host/ssm-agent.sh") < script.index("deploy/host/install.sh")
+    assert "StandardOutput=journal+console" in script
 
 
 def test_the_user_data_tells_the_host_where_it_is(template) -> None:
@@ -189,6 +282,7 @@ def test_the_user_data_tells_the_host_where_it_is(template) -> None:
     assert before.splitlines() == [
         "AWS_DEFAULT_REGION=eu-central-1",
         "AIRFLOW_VAR_TWITTER_BUCKET=acme-lake",
+        "TWITTER_RELEASE=/twitter/acme/release",
         "AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER=s3://acme-lake/airflow_logs",
         'AIRFLOW__SECRETS__BACKEND_KWARGS={"connections_prefix":"/twitter/acme/connections",'
         '"variables_prefix":"/twitter/acme/variables","config_prefix":null}',
@@ -222,4 +316,13 @@ def test_the_first_day_of_the_tables_is_that_of_the_timelines(template) -> None:
 
 
 def test_the_template_fits_into_one_request() -> None:
-    assert TEMPLATE.stat().st_size < 51_200
+    assert len(template_body().encode()) < 51_200
+
+
+def test_the_template_is_sent_as_cloudformation_reads_it(tmp_path) -> None:
+    sent = tmp_path / "template.json"
+    sent.write_text(template_body())
+    linter = PROJECT / ".local" / "tools" / "bin" / "cfn-lint"
+    linted = subprocess.run([linter, sent], capture_output=True, text=True, timeout=120, check=False)
+    assert (linted.returncode, linted.stdout) == (0, "")
+    assert list(json.loads(template_body("Bucket"))["Resources"]) == ["Bucket"]

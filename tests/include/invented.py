@@ -207,6 +207,7 @@ def a_receipt(*accounts: AccountReceipt) -> Receipt:
         asked=Asked(("NASA", "esa"), 100),
         bought={"2026-11": Bought(posts=300, users=2), "2026-12": Bought(counts=1)},
         cost_usd=1.525,
+        uncertain_usd=0.25,
     )
     csv = PublishedObject(key=DAY.csv, bytes=10, sha256="ab", etag='"cd"')
     return receipt.of(manifest, list(accounts), {"csv": csv})

@@ -33,8 +33,8 @@ class Shop:
     """Every answer is given once, in the order of `has`; what is not on the shelves is refused with a 418.
 
     A request has a short name: `users NASA,esa`, `timeline 42`, `timeline 42 t1`, `search 42`,
-    `search-all 42`, `count 11,22`, `count-all 42`. A post of nobody in particular (42, as `post` makes them)
-    is one of the account that was asked for.
+    `search-all 42`, `count 11,22`, `count-all 42`, `posts 1,2`. A post of nobody in particular
+    (42, as `post` makes them) is one of the account that was asked for.
     """
 
     def __init__(self, wire: Wire) -> None:
@@ -64,13 +64,15 @@ class Shop:
         if isinstance(answer, Callable):
             answer = answer()
         status, body = answer if isinstance(answer, tuple) else (200, answer)
-        return status, _signed(body, name.split()[1])
+        return status, body if name.startswith("posts ") else _signed(body, name.split()[1])
 
 
 def _name(heard: Heard) -> str:
     path, query = heard.path.removeprefix("/2/"), heard.query
     if path == "users/by":
         return f"users {query['usernames']}"
+    if path == "tweets":
+        return f"posts {query['ids']}"
     token = query.get("pagination_token") or query.get("next_token")
     if user := re.fullmatch(r"users/(\d+)/tweets", path):
         name = f"timeline {user[1]}"

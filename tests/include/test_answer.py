@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from include.twitter.answer import Answer, decoded, is_unasked, reason_of
+from include.twitter.answer import DEEPEST, Answer, decoded, is_unasked, reason_of
 from tests.include.invented import RECEIVED, SUSPENDED, about, answer, post
 from tests.include.recorded import recorded_errors, recorded_pages
 
@@ -103,7 +103,49 @@ def test_the_bytes_of_an_answer_come_back_from_the_staged_object():
     assert (read.content, read.params) == (content, asked)
 
 
-@pytest.mark.parametrize("content", [b"", b"<html></html>", b'{"data":', b"\xff\xfe\x00"])
+DEEP = b"[" * 200_000 + b"]" * 200_000
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (b"9" * 5_000, None),
+        (b"9" * 30, int("9" * 30)),
+        (b"-" + b"9" * 5_000, None),
+        (b'"\xff"', "\ufffd"),
+        (b'"' + b"[{" * 200_000 + b'"', "[{" * 200_000),
+        (b'"\\"]}[{"', '"]}[{'),
+    ],
+    ids=["long-number", "large-number", "negative", "no-utf-8", "brackets-in-text", "quote-in-text"],
+)
+def test_what_json_allows_and_nobody_can_hold_costs_itself_alone(value, read):
+    assert decoded(b'{"new":' + value + b',"deep":' + DEEP + b',"id":"1"}') | {"deep": None} == {
+        "new": read,
+        "deep": None,
+        "id": "1",
+    }
+
+
+def test_what_is_nested_without_end_is_cut_at_a_depth_that_every_reader_follows():
+    assert json.dumps(decoded(DEEP)) == "[" * DEEPEST + "null" + "]" * DEEPEST
+    many = decoded(b'{"a":' + DEEP + b',"b":{"c":' + DEEP + b'},"d":1}')
+    assert (many.keys(), many["d"]) == ({"a", "b", "d"}, 1)
+
+
+def test_a_page_with_a_post_that_is_nested_without_end_has_its_posts():
+    content = b'{"data":[{"id":"1"},{"id":"2","new":' + DEEP + b'}],"meta":{"next_token":"t"}}'
+    came = Answer.from_bytes(Answer("/2/users/42/tweets", {}, RECEIVED, content).to_bytes())
+    assert ([each["id"] for each in came.posts], came.next_token, len(came.sent)) == (["1", "2"], "t", 2)
+    assert came.content == content
+
+
+def test_data_that_is_no_list_has_no_posts():
+    assert Answer("/2", {}, RECEIVED, b'{"data":{"id":"1"}}').posts == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"<html></html>", b'{"data":', b"\xff\xfe\x00", DEEP[:200_000], b"[" + DEEP]
+)
 def test_what_is_no_json_is_a_value_error(content):
     with pytest.raises(ValueError):
         decoded(content)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from include.twitter.answer import decoded
 from include.twitter.day import Day
 from include.twitter.forgotten import Tombstones
 from include.twitter.records import Forgetting, Forgotten, Tombstone, encoded
@@ -170,3 +171,19 @@ def test_an_answer_that_is_kept_holds_the_tombstone():
     kept = gzip.decompress(page.to_bytes())
     assert b"Taken back" in kept
     assert b"Taken back" not in forgotten(2).without(page.content, "posts")
+
+
+DEEP = "[" * 200_000 + "]" * 200_000
+
+
+def test_a_post_is_forgotten_beside_one_that_is_nested_without_end():
+    page = answer(post(1, new="deep"), post(2, text="Taken back")).content.replace(b'"deep"', DEEP.encode())
+    kept = decoded(forgotten(2).without(page, "posts"))["data"]
+    assert (kept[0]["text"], kept[1]["forgotten"]) == ("Clear skies tonight", MARK)
+    assert b"Taken back" not in forgotten(2).without(page, "posts")
+
+
+@pytest.mark.parametrize("odd", [5, {}, {"id": 5}, "x"])
+def test_a_field_of_x_that_has_the_name_of_the_mark_is_no_tombstone(odd):
+    assert Tombstones().of_post(post(1, forgotten=odd)) is None
+    assert forgotten(1).of_post(post(1, forgotten=odd)).id == post(1)["id"]

@@ -507,7 +507,7 @@ def refusal():
 def test_no_connection_is_refused_with_an_example():
     said = refusal()
     assert "not found" in said
-    assert "login = consumer key, password = consumer secret" in said
+    assert 'extra = {"consumer_key": "…", "consumer_secret": "…"' in said
 
 
 def test_a_connection_without_keys_is_refused(connection):
@@ -547,6 +547,24 @@ def test_four_keys_act_in_a_users_name(connection):
         bearer_token=None,
     )
     assert access.user
+
+
+@pytest.mark.parametrize("more", [{}, {"login": "of-an-older-app", "password": "older-secret-77ad"}])
+def test_the_consumer_keys_may_be_in_extra_where_the_audit_log_masks_them(connection, more):
+    in_extra = {
+        "consumer_key": "consumer-key-7f3a",
+        "consumer_secret": "consumer-secret-91bc",
+        "access_token": "access-token-55de",
+        "access_token_secret": "access-secret-08af",
+    }
+    connection(extra=in_extra, **more)
+    assert settings.x_access() == XAccess(host="https://api.x.com", **in_extra)
+
+
+@pytest.mark.parametrize("half", ["consumer_key", "consumer_secret"])
+def test_half_of_the_consumer_keys_in_extra_is_not_completed_from_the_login(connection, half):
+    connection("login", "password", extra={half: "consumer-half-31c0"})
+    assert f"it holds no usable keys (found: {half})" in refusal()
 
 
 @pytest.mark.parametrize(

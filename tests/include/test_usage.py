@@ -220,3 +220,7 @@ def test_without_a_cap_or_a_pace_nothing_is_told(found):
 )
 def test_the_months_cap_is_told_with_the_days_that_are_left(spent, cap, said):
     assert usage.pace_in_words(spent, cap, ASKED) == (f"At this pace, {said}" if said else "")
+
+
+def test_an_answer_that_is_nested_without_end_is_none_of_the_meter():
+    assert counted(b'{"data":' + b"[" * 200_000 + b"]" * 200_000 + b"}") is None

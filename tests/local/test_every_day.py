@@ -29,7 +29,7 @@ def published(handle: str, day: date) -> list[posts.Slot]:
 def row(handle: str, slot: posts.Slot) -> dict:
     post = parsed(json.loads(json.dumps(posts.post(handle, slot))))
     values, _ = refine.record(post)
-    return dict(zip(refine.RECORD, values, strict=True)) | {"is_edited": post.original_id != post.id}
+    return dict(zip(refine.RECORD, values, strict=True))
 
 
 def test_the_readmes_rows_are_what_the_demo_accounts_give():

@@ -9,7 +9,7 @@ import pytest
 from local import environment
 from local.environment import BadEnvFile, EnvFile
 from local.running import Changing, Neighbour
-from local.stack import RESTARTS, AlreadyRunning, LocalStackError, Stack
+from local.stack import RESTARTS, AlreadyRunning, LocalStackError, Stack, _get
 
 CALLER = {
     "PATH": "/usr/bin",
@@ -183,3 +183,11 @@ def test_a_state_directory_of_another_user_is_named_with_what_to_do(tmp_path: Pa
     monkeypatch.setattr(Path, "open", denied)
     with pytest.raises(LocalStackError, match=rf"{tmp_path}/lock belongs to another user.*remove {tmp_path}"):
         Stack(state=tmp_path, port=None, env_file=tmp_path / "absent", caller={})._take_lock()
+
+
+@pytest.mark.parametrize("written", [None, "", "-----BEGIN CERTIFICATE-----\nMIIB"])
+def test_aws_does_not_answer_before_its_certificate_is_written_to_its_end(tmp_path, written) -> None:
+    certificate = tmp_path / "server.crt"
+    if written is not None:
+        certificate.write_text(written)
+    assert not _get("https://127.0.0.1:1", certificate)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
+from include.twitter.answer import decoded
 from include.twitter.errors import UnexpectedAnswer
 from include.twitter.records import PostState
 
@@ -16,6 +18,7 @@ OPEN, COMPLETE, ENDED = {"created", "in_progress"}, "complete", {"failed", "expi
 DELETE = "delete"
 """The action by which X says that a post has to go."""
 OF_ITS_ACCOUNT: dict[str, PostState] = {"protected": "protected", "suspended": "suspended"}
+JOB_ID = re.compile("[A-Za-z0-9_-]+")
 STAYS = "scrub_geo"
 """X's reason where a post has lost its place on the map alone."""
 
@@ -49,6 +52,8 @@ def job(told: Any) -> Job:
         found = msgspec.convert(told, Job)
     except msgspec.ValidationError as error:  # it names fields, and not what they hold
         raise UnexpectedAnswer(f"X tells of a job otherwise than it describes: {error}.") from None
+    if not JOB_ID.fullmatch(found.id):  # it goes into the path of later requests
+        raise UnexpectedAnswer(f"X calls a job {found.id[:40]!r}: that is no id of a job.")
     if found.status not in OPEN | ENDED | {COMPLETE}:
         raise UnexpectedAnswer(f"X calls job {found.id} {found.status!r}: the pipeline does not know that.")
     return found
@@ -69,6 +74,6 @@ def gone(lines: Iterable[bytes]) -> dict[str, Verdict]:
 
 def _line(number: int, line: bytes) -> _Line:
     try:
-        return msgspec.json.decode(line, type=_Line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return msgspec.convert(decoded(line), _Line)
+    except ValueError as error:
         raise UnexpectedAnswer(f"Line {number} of X's answer names no post: {error}.") from None

@@ -140,9 +140,10 @@ def _require_usable(answer: Answer, ids: list[str]) -> None:
     """Raise for an answer that tells nothing, or of which a part failed: it is not kept."""
     if answer.failure or not (answer.posts or problems(answer.body)):
         raise Outage(f"X could not look up all posts: {answer.failure or repr(answer.content[:200])}")
-    if strange := [post.get("id") for post in answer.posts if post.get("id") not in ids]:
+    posts = [post if isinstance(post, dict) else {} for post in answer.posts]
+    if strange := [post.get("id") for post in posts if post.get("id") not in ids]:
         raise UnexpectedAnswer(f"X was asked for {len(ids)} posts by id, and sent others: {strange[:3]}.")
-    if answer.posts and not any(post.get("public_metrics") for post in answer.posts):
+    if posts and not any(post.get("public_metrics") for post in posts):
         raise UnexpectedAnswer(
             f"X sent {len(answer.posts)} posts, none with `public_metrics`. Look before reading more: they "
             "are what is read for."

@@ -28,7 +28,7 @@ class Seen(NamedTuple):
 
 def seen(answer: Answer) -> Iterator[Seen]:
     """Every post that was asked for, in that order: none is left out."""
-    posts = {post["id"]: post for post in answer.posts}
+    posts = {post["id"]: post for post in answer.posts if isinstance(post, dict)}
     errors = {str(error.get("resource_id") or error.get("value")): error for error in problems(answer.body)}
     for id_ in answer.params["ids"].split(","):
         post, error = posts.get(id_), errors.get(id_)
@@ -38,10 +38,12 @@ def seen(answer: Answer) -> Iterator[Seen]:
 
 def _shown(post: Mapping[str, Any]) -> tuple[PostState, str]:
     if withheld := post.get("withheld"):
-        where = ", ".join(map(str, withheld.get("country_codes") or ())) if isinstance(withheld, dict) else ""
+        codes = withheld.get("country_codes") if isinstance(withheld, dict) else None
+        where = ", ".join(map(str, codes)) if isinstance(codes, list) else ""
         return "withheld", f"withheld in {where}" if where else "withheld"
-    history = post.get("edit_history_tweet_ids") or post.get("edit_history_post_ids") or [post["id"]]
-    latest = max(map(str, history), key=lambda id_: (len(id_), id_))
+    history = post.get("edit_history_tweet_ids") or post.get("edit_history_post_ids")
+    versions = history if isinstance(history, list) else [post["id"]]
+    latest = max(map(str, versions), key=lambda id_: (len(id_), id_))
     return ("there", "") if latest == post["id"] else ("edited", f"{latest} is a later version")
 
 
@@ -61,9 +63,8 @@ def _refused(error: Mapping[str, Any] | None) -> tuple[PostState, str]:
 
 
 def _counts(post: dict[str, Any] | None) -> tuple[int | None, ...]:
-    """Missing is not 0, and what is no count is missing."""
+    """Missing is not 0, nor is a 0 that X never measured; what is no count is missing."""
     try:
-        metrics = parsed(dict(post)).public_metrics if post else None
+        return parsed(dict(post)).counts if post else Metrics().counts
     except Malformed:
-        metrics = None
-    return (metrics or Metrics()).counts
+        return Metrics().counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +13,8 @@ from include.twitter.lake import Lake
 from include.twitter.records import KnownAccount, encoded
 from include.twitter.roster import known_accounts
 
+ID = re.compile("[0-9]{1,19}")
+"""What an account's id looks like at X."""
 REMEMBERED_FOR = timedelta(days=30)
 PROTECTED = "Authorization Error: the account is protected, and the archive shows nothing of it"
 
@@ -43,9 +46,9 @@ class Accounts:
     def learn(self, answer: Answer, but: Collection[str] = ()) -> None:
         """Remember the users of a look-up, `but` not those, beside what others learn meanwhile."""
         seen = {
-            user["username"].lower(): KnownAccount(user["id"], answer.received_at.replace(microsecond=0))
-            for user in answer.posts
-            if user["username"].lower() not in but
+            name: KnownAccount(user["id"], answer.received_at.replace(microsecond=0))
+            for name, user in users_of(answer).items()
+            if name not in but
         }
         if seen:
             self._known |= seen
@@ -54,14 +57,32 @@ class Accounts:
             )
 
 
+def users_of(answer: Answer) -> dict[str, dict[str, Any]]:
+    """The users of a look-up by lower-case handle: those with a handle and an id that is one.
+
+    The id goes into paths and queries of later requests: anything but digits is refused here.
+    """
+    named = {user["username"].lower(): user for user in _named(answer)}
+    return {name: user for name, user in named.items() if ID.fullmatch(str(user.get("id")))}
+
+
+def _named(answer: Answer) -> list[dict[str, Any]]:
+    return [user for user in answer.posts if isinstance(user, dict) and isinstance(user.get("username"), str)]
+
+
 def reasons(answer: Answer, handles: Iterable[str]) -> dict[str, str]:
     """Why the handles that a look-up did not find are unavailable, in X's words."""
     errors: dict[str, Mapping[str, Any]] = {
         str(error.get("value", "")).lower(): error for error in answer.errors_about_accounts()
     }
-    found = {user["username"].lower() for user in answer.posts}
-    return {
-        handle: reason_of(errors[handle.lower()]) if handle.lower() in errors else "X does not mention it"
-        for handle in handles
-        if handle.lower() not in found
-    }
+    malformed = {user["username"].lower(): user.get("id") for user in _named(answer)}
+    found = users_of(answer)
+
+    def why(name: str) -> str:
+        if name in errors:
+            return reason_of(errors[name])
+        if name in malformed:
+            return f"X gives it the id {str(malformed[name])[:40]!r}, and an id has 1 to 19 digits"
+        return "X does not mention it"
+
+    return {handle: why(handle.lower()) for handle in handles if handle.lower() not in found}

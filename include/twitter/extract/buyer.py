@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,12 +10,14 @@ from threading import Event
 
 from include.twitter.answer import Answer, problems
 from include.twitter.day import Day
-from include.twitter.errors import BadRequest, Outage, PipelineError, UnexpectedAnswer
+from include.twitter.errors import BadRequest, Busy, Outage, PipelineError, UnexpectedAnswer
 from include.twitter.extract.group import Group
 from include.twitter.extract.money import Money
 from include.twitter.extract.purchase import COUNTS, LOOKUPS, REFUSED, Purchase
-from include.twitter.extract.walk import Reading, Walk
-from include.twitter.extract.x import X
+from include.twitter.extract.walk import REREADS, Reading, Walk
+from include.twitter.extract.x import POSTS_A_LOOKUP, X
+
+log = logging.getLogger(__name__)
 
 
 class Stopped(PipelineError):
@@ -85,6 +88,47 @@ class Buyer:
         ask = partial(self.x.search, group.reading, self.day, archive=True)
         if page := self._page("posts", group.walk, group.folder, ask, group.problem):
             group.take(*page)
+
+    def read_again(self, reading: Reading) -> None:
+        """Read posts once more of which X could not fill a field, while X charges nothing for it.
+
+        Nothing else depends on it: what fails is logged, and the posts stay as they came.
+        """
+        today = Day.of(self.purchase.now())
+        ids = [id_ for id_, at in sorted(reading.unfilled.items()) if Day.of(at) == today]
+        for some in (ids[at : at + POSTS_A_LOOKUP] for at in range(0, len(ids), POSTS_A_LOOKUP)):
+            try:
+                self._read_some_again(reading, some)
+            except Busy:  # another run has the lease now
+                raise
+            except PipelineError as error:
+                reading.read_again |= {*ids}  # this try of the task asks once
+                log.warning(
+                    "%s: X could not fill fields of %d posts, and they are not read again. %s",
+                    reading.username,
+                    len(some),
+                    error,
+                )
+                return
+
+    def _read_some_again(self, reading: Reading, ids: list[str]) -> None:
+        with self.money.hold("rereads", len(ids), len(ids)) as bill:
+            self._go_on()
+            answer = bill(self.x.posts(ids, free=True, whole=True))
+            if answer.failure or not (answer.posts or problems(answer.body)):
+                raise Outage(f"X could not send the posts: {answer.failure or repr(answer.content[:200])}")
+            found = [
+                (post.get("id"), post.get("author_id")) for post in answer.posts if isinstance(post, dict)
+            ]
+            is_usable = all(id_ in ids and author in (None, reading.id) for id_, author in found)
+            folder = REREADS + reading.username
+            key = self.purchase.stage(folder if is_usable else f"{REFUSED}{folder}", answer)
+        if not is_usable:
+            raise UnexpectedAnswer(f"X was asked for {len(ids)} posts by their ids and sent others.")
+        reading.take_again(key, answer)
+        log.info(
+            "%s: %d posts, of which X could not fill a field, were read again", reading.username, len(ids)
+        )
 
     def _page(
         self,

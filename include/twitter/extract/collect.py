@@ -15,13 +15,13 @@ from typing import Any
 
 from include.twitter.answer import Answer
 from include.twitter.errors import BadRequest, OtherAuthors, Refused, TryLater
-from include.twitter.extract.accounts import PROTECTED, Accounts, reasons
+from include.twitter.extract.accounts import PROTECTED, Accounts, reasons, users_of
 from include.twitter.extract.buyer import Buyer, Stopped
 from include.twitter.extract.group import TOGETHER, Group
 from include.twitter.extract.planned import Planned
 from include.twitter.extract.proof import Proving, groups
 from include.twitter.extract.purchase import COUNTS, KINDS, LOOKUPS, REFUSED, Purchase
-from include.twitter.extract.walk import SEARCHED, THREADS, Reading, Walk
+from include.twitter.extract.walk import REREADS, SEARCHED, THREADS, Reading, Walk
 from include.twitter.extract.x import (
     ARCHIVE_PAGES,
     HANDLES_A_LOOKUP,
@@ -97,6 +97,12 @@ class Collection:
             elif key not in group.pages:
                 group.take(key, answer)
             return
+        if folder.startswith(REREADS):
+            asked = {*str(answer.params["ids"]).split(",")}
+            for reading in readings:
+                if asked & reading.unfilled.keys():  # its pages came before
+                    reading.take_again(key, answer)
+            return
         kind = next((kind for kind in (SEARCHED, THREADS) if folder.startswith(kind)), "")
         for reading in readings:
             line = self.purchase.line(reading.handle)
@@ -113,7 +119,9 @@ class Collection:
         if lost := [reading for name, reading in self.readings.items() if self._is_lost(name)]:
             self._find_again(buyer, known, lost)
             self._read(buyer)
+        self._read_again(buyer)
         _side_by_side(buyer, Proving(buyer, self.counts, self.planned).jobs(self._available))
+        self._read_again(buyer)
         return [reading.record() for reading in self.readings.values()]
 
     @property
@@ -136,6 +144,11 @@ class Collection:
         self._group_the_small()
         _side_by_side(buyer, [partial(self._walk_together, buyer, group) for group in self.groups.values()])
         _side_by_side(buyer, [partial(self._walk, buyer, reading) for reading in self._available])
+
+    def _read_again(self, buyer: Buyer) -> None:
+        """Read posts once more of which X could not fill a field."""
+        lacking = [reading for reading in self._available if reading.unfilled]
+        _side_by_side(buyer, [partial(buyer.read_again, reading) for reading in lacking])
 
     def _walk(self, buyer: Buyer, reading: Reading) -> None:
         """Read an account to the end of its day or to the limit, and its threads where they are wanted."""
@@ -247,7 +260,7 @@ class Collection:
             known.learn(answer, but=refused)
 
     def _found(self, answer: Answer) -> None:
-        self.users |= {user["username"].lower(): user for user in answer.posts}
+        self.users |= users_of(answer)
 
     def _recognise(self, reading: Reading, id_: str, known: Accounts) -> bool:
         """Read this account for the handle; False where it was another one's, and that was not accepted."""

@@ -65,7 +65,7 @@ class Group:
         for post in answer.posts:
             posts[_author(post)].append(post)
         for id_, written in posts.items():
-            self.shares[id_].note(written, id_)
+            self.shares[id_].note(written, id_, answer)
 
     def give_up(self, reason: str) -> None:
         """Read no further together: its accounts are read one by one."""

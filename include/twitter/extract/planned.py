@@ -8,6 +8,7 @@ from typing import Any
 
 from include.twitter.day import Day, plan_key
 from include.twitter.errors import BadDay, NothingStaged
+from include.twitter.extract.accounts import users_of
 from include.twitter.extract.counted import Counted, of_day, of_queries
 from include.twitter.lake import Lake
 from include.twitter.records import Plan, decoded
@@ -57,7 +58,7 @@ def planned(lake: Lake, id_: str, day: Day) -> Planned:
     its = next((each for each in plan.days if each.day == str(day)), None)
     if its is None:
         raise BadDay(f"The plan {id_} is not for {day}, but for {plan.days[0].day} to {plan.days[-1].day}.")
-    users = {user["username"].lower(): user for answer in lake.answers(plan.users) for user in answer.posts}
+    users = {name: user for answer in lake.answers(plan.users) for name, user in users_of(answer).items()}
     keys = [count.key for count in plan.counts if count.first <= str(day) <= count.last and not count.threads]
     answers = list(lake.answers(keys))
     ids = {answer.params["query"]: answer.asked_ids for answer in answers}

@@ -27,7 +27,7 @@ from include.twitter.errors import (
     RateLimited,
     UnexpectedAnswer,
 )
-from include.twitter.extract.accounts import PROTECTED, reasons
+from include.twitter.extract.accounts import PROTECTED, reasons, users_of
 from include.twitter.extract.buyer import Buyer
 from include.twitter.extract.counted import Counted, count_of
 from include.twitter.extract.planned import Planned
@@ -155,7 +155,7 @@ class Proving:
             log.warning("%s is not looked up. %s", reading.username, _in_words(error))
             return True
         gone = reasons(answer, [reading.handle]).get(reading.handle)
-        if gone or answer.posts[0].get("protected"):
+        if gone or users_of(answer)[reading.handle.lower()].get("protected"):
             reading.give_up(gone or PROTECTED)
         return not reading.is_unavailable
 

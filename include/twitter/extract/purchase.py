@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Event, RLock
 from typing import Any
 from uuid import uuid4
@@ -24,7 +24,7 @@ from include.twitter.answer import Answer
 from include.twitter.day import FORGOTTEN, Day
 from include.twitter.errors import Busy, TryLater
 from include.twitter.extract.money import Stored
-from include.twitter.extract.walk import SEARCHED, THREADS
+from include.twitter.extract.walk import REREADS, SEARCHED, THREADS
 from include.twitter.forgotten import Tombstones
 from include.twitter.lake import Lake
 from include.twitter.pricing import dollars
@@ -136,6 +136,9 @@ class Purchase:
     @property
     def day(self) -> Day:
         return self._run.day
+
+    def now(self) -> datetime:
+        return self._run.now()
 
     @property
     def name(self) -> tuple[str, int]:
@@ -283,11 +286,13 @@ class Purchase:
         others = {
             page for other in lines if line is None or _key(other) != _key(line) for page in other.pages
         }
-        in_folders = [key for kind in KINDS for key in self._pages[kind + name] if key not in others]
+        folders = [kind + name for kind in (*KINDS, REREADS)]
+        in_folders = [key for folder in folders for key in self._pages[folder] if key not in others]
         return [*(line.pages if line else ()), *in_folders]
 
     def _read(self, keys: Iterable[str]) -> Iterator[tuple[str, str, Answer]]:
-        keys = list(dict.fromkeys(keys))
+        # What was read again by id comes last: the other pages tell whose post it is.
+        keys = sorted(dict.fromkeys(keys), key=lambda key: f"/{REREADS}" in key)
         for key, answer in zip(keys, self._lake.answers(keys), strict=True):
             self.keep_turn()
             yield key.split("/")[-2], key, answer

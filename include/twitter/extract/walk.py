@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 MUST_HAVE = ("id", "text", "created_at", "public_metrics")
 """X ignores a field name that it does not know, answers 200, and bills: only looking shows it."""
 
+POST_ID = re.compile("[0-9]{1,19}")
 EMPTY_PAGES = 100
 """So many in a row without a post end a walk: a timeline of 800 posts has 8 that could be."""
 REPEATED_PAGES = 10
@@ -40,6 +42,8 @@ SEARCHED = "search-"
 """What a search found of an account whose timeline came short of X's own count."""
 THREADS = "thread-"
 """An account's replies to itself."""
+REREADS = "reread-"
+"""Posts that were read once more by their ids, since X could not fill a field of them."""
 
 
 @dataclass
@@ -69,6 +73,8 @@ class Walk:
     """Of the account's own posts that are the day's, whether or not they can be published."""
     hours: dict[str, str] = field(default_factory=dict)
     """When those were posted, as `2026-11-18T09`."""
+    unfilled: dict[str, datetime] = field(default_factory=dict)
+    """Posts that lack a field which X could not fill, and when X sent them."""
     _posts: set[str] = field(default_factory=set)
     """Those that were asked for, with all versions of an edited post as one."""
     _tokens: set[str] = field(default_factory=set)
@@ -101,8 +107,8 @@ class Walk:
             self._tokens.clear()  # begun anew: X may lead over the same pages again
         self.pages += 1
         self.asked += int(answer.params["max_results"])
-        self.note(answer.posts, answer.asked_id)
-        ids = [int(post["id"]) for post in posts if str(post.get("id", "")).isdecimal()]
+        self.note(answer.posts, answer.asked_id, answer)
+        ids = [int(post["id"]) for post in posts if POST_ID.fullmatch(str(post.get("id")))]
         self._oldest = min([*ids, *([self._oldest] if self._oldest else [])], default=None)
         self._grow()
         self.token, bound = answer.next_token, self._vain.after(answer, posts, self.day)
@@ -116,19 +122,26 @@ class Walk:
         else:
             self._tokens.add(self.token)
 
-    def note(self, posts: list[Any], id_: str | None) -> None:
+    def note(self, posts: list[Any], id_: str | None, answer: Answer) -> None:
         """Count what came, and keep which of it is the day's and the account's."""
         self.returned += len(posts)
-        sound = [post for post in posts if isinstance(post, dict)]
-        own = [post for post in sound if _is_of(post, self.day) and self._is_wanted(post, id_)]
+        sound = [post for post in posts if isinstance(post, dict) and _is_of(post, self.day)]
+        own = [post for post in sound if self._is_wanted(post, id_, answer)]
+        lacking = [
+            post["id"]
+            for post in sound
+            if POST_ID.fullmatch(post["id"]) and _is_by(post, id_) and answer.unfilled_of(post)
+        ]
+        self.unfilled |= dict.fromkeys(lacking, answer.received_at)
         self.ids |= {post["id"] for post in own}
         self.hours |= {post["id"]: _hour(at) for post in own if (at := _created_at(post))}
         self._posts |= {_first_version(post) for post in own}
 
-    def _is_wanted(self, post: Mapping[str, Any], id_: str | None) -> bool:
+    def _is_wanted(self, post: Mapping[str, Any], id_: str | None, answer: Answer) -> bool:
         """Whether the account wrote it, and as what was asked for: X may ignore what is excluded."""
-        of_kind = is_reply_to_self(post) if self.of_threads else not is_unasked(post)
-        return of_kind and (not id_ or (post.get("author_id") or id_) == id_)
+        if self.of_threads:
+            return _is_by(post, id_) and is_reply_to_self(post)
+        return _is_by(post, id_) and not is_unasked(post, answer.unfilled_of(post))
 
     def ask_for_less(self) -> bool:
         """Halve the next pages, where they are large: the archive may fail to find so much in time."""
@@ -226,6 +239,10 @@ class Reading:
     """Pages that it was read in together with others."""
     share: Walk | None = None
     """What those brought of it."""
+    again: Walk | None = None
+    """What came of it when it was read once more by its ids: a walk that is never taken."""
+    read_again: set[str] = field(default_factory=set)
+    """Ids that were asked for so."""
     handle: str = ""
     """As `twitter_handles` names it now; `username` is its handle on the day."""
     was_another: bool = False
@@ -258,10 +275,23 @@ class Reading:
         """Have what came of it in the pages of a group."""
         self.shared, self.share = pages, share
 
+    def take_again(self, key: str, answer: Answer) -> None:
+        """Have what was read once more; `key` is where it is staged."""
+        self.again = self.again or self.walk.anew()
+        self.again.note(answer.posts, self.id, answer)
+        self.read_again |= {*str(answer.params["ids"]).split(",")}
+        self.pages.append(key)
+
+    @property
+    def unfilled(self) -> dict[str, datetime]:
+        """The posts that lack fields and were not read once more, and when X sent them."""
+        found = {id_: at for walk in (*self._walks, self.thread) for id_, at in walk.unfilled.items()}
+        return {id_: at for id_, at in found.items() if id_ not in self.read_again}
+
     @property
     def _walks(self) -> list[Walk]:
         """All that have brought own posts of it, but for its threads."""
-        return [self.walk, self.second, *([self.share] if self.share else [])]
+        return [self.walk, self.second, *(walk for walk in (self.share, self.again) if walk)]
 
     @property
     def is_unavailable(self) -> bool:
@@ -288,6 +318,7 @@ class Reading:
         if self.id not in (None, id_):
             self.walk, self.second, self.thread = self.walk.anew(), self.second.anew(), self.thread.anew()
             self.pages, self.shared, self.share = [], [], None
+            self.again, self.read_again = None, set()
         self.id = id_
 
     def give_up(self, reason: str) -> None:
@@ -360,6 +391,11 @@ def _is_before(posts: list[dict[str, Any]], day: Day) -> bool:
     """Whether the posts of a page all lie before the day."""
     times = [_created_at(post) for post in posts]
     return bool(times) and all(at is not None and at.tzinfo and at < day.start for at in times)
+
+
+def _is_by(post: Mapping[str, Any], id_: str | None) -> bool:
+    """Whether the account wrote it, as far as X says who did."""
+    return not id_ or (post.get("author_id") or id_) == id_
 
 
 def _first_version(post: Mapping[str, Any]) -> str:

@@ -163,13 +163,16 @@ class X:
             user_auth=self.is_user,
         )
 
-    def posts(self, ids: Sequence[str], *, free: bool = False) -> Answer:
-        """At most 100 posts with their counts of now; `free` where X has charged them on this day already."""
+    def posts(self, ids: Sequence[str], *, free: bool = False, whole: bool = False) -> Answer:
+        """At most 100 posts with their counts of now, or `whole`, with all fields that a page has.
+
+        `free` where X has charged them on this day already.
+        """
         return self._answer(
             "rereads" if free else "posts",
             self._client.get_tweets,
             list(ids),
-            tweet_fields=COUNTED_FIELDS,
+            tweet_fields=POST_FIELDS if whole else COUNTED_FIELDS,
             user_auth=self.is_user,
         )
 
@@ -433,7 +436,8 @@ def error_of(response: requests.Response) -> PipelineError:
             return NoCredits(f"{said} Buy credits in X's developer console, then clear `extract`.")
         case 403 if WRONG_CONSUMER_KEYS in _codes(problem):
             return BadKeys(
-                f"{said} Put valid keys into {keys}: login and password are no consumer keys of X."
+                f"{said} Put valid keys into {keys}: consumer_key and consumer_secret (or login and "
+                "password) are not the consumer keys of an X app."
             )
         case 403 if title == "SpendCapReached" or kind == "credits":
             until = problem.get("reset_date", "the cap is raised")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import calendar
-import csv
 from collections.abc import Mapping
 from datetime import date, datetime
 from operator import attrgetter
 from typing import Any
 
 from include.twitter import days, roster, settings, usage
+from include.twitter.csv_rows import csv_rows
 from include.twitter.day import ENGAGEMENT_RECEIPTS, Day
 from include.twitter.errors import PipelineError
 from include.twitter.lake import Lake
@@ -19,8 +19,11 @@ from include.twitter.page.states import State
 from include.twitter.pricing import prices
 from include.twitter.records import AccountReceipt, Checked, EngagementReceipt, Manifest, Receipt, decoded
 
-FIRST_ROWS, FIRST_BYTES = 5, 1 << 16
-"""Of a day's table, and so many bytes of it are read for them: it may be large."""
+FIRST_ROWS, FIRST_BYTES = 5, (1 << 16, 1 << 20, 1 << 24)
+"""Of a day's table, and how many bytes of it are read for them: it may be large. More are read where a row,
+which may hold an article, does not end in the first ones."""
+CELL_SHOWN = 1_000
+"""Characters of a cell."""
 
 
 def _last_of_month(first: Day) -> Day:
@@ -176,7 +179,13 @@ def _prices(
 
 def _first_rows(lake: Lake, day: Day) -> list[Mapping[str, str]]:
     """The first rows of the day's table, from its first bytes: one record is one line."""
-    data = lake.beginning(day.csv, FIRST_BYTES) or b""
-    lines = data.decode(errors="ignore").split("\n")
-    whole = lines[:-1]  # the last one is cut, or empty
-    return list(csv.DictReader(whole[: FIRST_ROWS + 1]))
+    whole: list[str] = []
+    for size in FIRST_BYTES:
+        data = lake.beginning(day.csv, size) or b""
+        whole = data.decode(errors="ignore").split("\n")[:-1]  # the last one is cut, or empty
+        if len(whole) > 1 or len(data) < size:
+            break
+    return [
+        {name: cell if len(cell) <= CELL_SHOWN else f"{cell[:CELL_SHOWN]}…" for name, cell in row.items()}
+        for row in csv_rows(whole[: FIRST_ROWS + 1])
+    ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from include.twitter.day import Day
-from include.twitter.extract.accounts import PROTECTED, Accounts, reasons
+from include.twitter.extract.accounts import PROTECTED, Accounts, reasons, users_of
 from include.twitter.plan.counting import Counting, Window, windows
 from include.twitter.plan.told import many
 from include.twitter.pricing import NEWEST, dollars, in_words
@@ -73,7 +73,7 @@ def look_up(asking: Counting, known: Accounts, handles: list[str]) -> Shown:
     shown = Shown()
     for some, answer in asking.look_up(handles):
         shown.gone |= reasons(answer, some)
-        users = {user["username"].lower(): user for user in answer.posts}
+        users = users_of(answer)
         for handle in some:
             if user := users.get(handle.lower()):
                 if why := _unreadable(user, handle, known):

@@ -15,7 +15,7 @@ from pyarrow import compute
 
 from include.twitter.day import Day
 
-VERSION = "1"
+VERSION = "2"
 """Raised when a column is added, dropped, renamed or changes its meaning."""
 
 READ_CSV = "pd.read_csv(path, dtype=str, keep_default_na=False)"
@@ -57,7 +57,7 @@ class Column:
     kind: Kind
     about: str
     optional: bool = False
-    """Whether it may be empty: X did not send it."""
+    """Whether it may be empty: X did not send it, or reports that it could not fill it."""
 
 
 COLUMNS = (
@@ -79,24 +79,44 @@ COLUMNS = (
     Column("retweets", INTEGER, "", optional=True),
     Column("replies", INTEGER, "", optional=True),
     Column("quotes", INTEGER, "", optional=True),
-    Column("bookmarks", INTEGER, "", optional=True),
-    Column("impressions", INTEGER, "how often it was seen", optional=True),
+    Column(
+        "bookmarks",
+        INTEGER,
+        "empty, not 0, for posts from before X showed it (2023-03-16)",
+        optional=True,
+    ),
+    Column(
+        "impressions",
+        INTEGER,
+        "how often it was seen; empty, not 0, for posts from before X showed it (2022-12-22)",
+        optional=True,
+    ),
     Column(
         "lang",
         STRING,
         "X's guess at the language (BCP 47; `und`, `zxx`, `qme` and others for none)",
         optional=True,
     ),
-    Column("is_quote", BOOLEAN, "it quotes another post"),
-    Column("hashtags", TEXTS, "without `#`, in order"),
-    Column("mentions", TEXTS, "user names without `@`, in order"),
-    Column("cashtags", TEXTS, "stock symbols without `$`, in order"),
-    Column("urls", TEXTS, "the links of its author, expanded, in order; none to attached media"),
+    Column("is_quote", BOOLEAN, "it quotes another post", optional=True),
+    Column("hashtags", TEXTS, "without `#`, in order; `[]` is none", optional=True),
+    Column("mentions", TEXTS, "user names without `@`, in order; `[]` is none", optional=True),
+    Column("cashtags", TEXTS, "stock symbols without `$`, in order; `[]` is none", optional=True),
+    Column(
+        "urls",
+        TEXTS,
+        "the links of its author, expanded, in order; none to attached media or to itself; `[]` is none",
+        optional=True,
+    ),
     Column("url", STRING, "permalink"),
     Column("author_id", STRING, "the account's id"),
     Column("conversation_id", STRING, "id of the post that began the thread", optional=True),
     Column("original_tweet_id", STRING, "id of the first version of an edited post, else `tweet_id`"),
-    Column("is_edited", BOOLEAN, "this is a later version of an edited post"),
+    Column(
+        "is_edited",
+        BOOLEAN,
+        "the post was edited: this is a later version, or there is a later one, also on the next day",
+        optional=True,
+    ),
     Column("possibly_sensitive", BOOLEAN, "", optional=True),
     Column("captured_at", MOMENT, "when X answered: the moment that the counts are of"),
 )
@@ -186,7 +206,7 @@ def _cells(column: Column, values: pd.Series) -> Any:
     if column.kind is MOMENT:
         return pyarrow.array(np.datetime_as_string(values.to_numpy("datetime64[s]"), timezone="UTC"))
     if column.kind is TEXTS:
-        return _quoted(pyarrow.array([_json_line(each) if each else "[]" for each in values.to_numpy()]))
+        return _quoted(pyarrow.array([_json_line(each) for each in values.to_numpy()], pyarrow.string()))
     cells = pyarrow.array(values, column.kind.parquet)
     if column.name == "text":
         cells = compute.replace_substring_regex(cells, LINE_BREAKS.pattern, " ")
@@ -202,8 +222,10 @@ def _quoted(cells: Any) -> Any:
     return compute.if_else(needed, quoted, cells)
 
 
-def _json_line(texts: list[str]) -> str:
+def _json_line(texts: list[str] | None) -> str | None:
     """A JSON array on one line: the line breaks that JSON lets stand are escaped, like the others."""
+    if not texts:
+        return None if texts is None else "[]"
     line = msgspec.json.encode(texts).decode()
     if line.isascii():
         return line

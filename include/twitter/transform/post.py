@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Name = Annotated[str, Meta(min_length=1)]
@@ -28,7 +29,14 @@ UNKNOWN = {"start": 0, "end": 0, "url": ""}
 """What stands in a link for what X did not tell: it is looked for in the text."""
 
 INDEX = re.compile(r"\[\d+\]")
+MOST_ODD = 100
+"""So many odd values of a post are taken out one by one; then each odd field is taken out whole."""
 
+MEASURED_SINCE = {"impression_count": "2022-12-22", "bookmark_count": "2023-03-16"}
+"""When X began to show these counts: 0 for an older post is no measurement (docs/x.md has the sources)."""
+ENTITY_KINDS = ("hashtags", "mentions", "cashtags", "urls")
+
+OWN_LINK = re.compile(r"https?://(?:\w+\.)?(?:x|twitter)\.com/(i/web|\w+)/status/(\d+)/?", re.ASCII)
 LONG_POSTS_BEGAN = "2023-02-08"
 SHORTEST_CUT = 140
 """Characters: X cuts a long post at 280, of which those of some scripts count as two."""
@@ -52,6 +60,9 @@ class Nothing(Struct, forbid_unknown_fields=True, gc=False):
 
     def __iter__(self) -> Iterator[Any]:
         return iter(())
+
+    def __len__(self) -> int:
+        return 0
 
 
 class Hashtag(Struct, gc=False):
@@ -86,11 +97,27 @@ class Entities(Struct, gc=False):
     def within(self, text: str) -> Entities:
         """Those that stand in a text: of a cut post all that is the author's, and not X's own link to it."""
         return Entities(
-            [hashtag for hashtag in self.hashtags or () if hashtag.tag in text],
-            [mention for mention in self.mentions or () if mention.username in text],
-            [cashtag for cashtag in self.cashtags or () if cashtag.tag in text],
-            [link for link in self.urls or () if link.url in text],
+            [hashtag for hashtag in self.hashtags or () if _stands_in(text, "#＃", hashtag.tag)],
+            [mention for mention in self.mentions or () if _stands_in(text, "@＠", mention.username)],
+            [cashtag for cashtag in self.cashtags or () if _stands_in(text, "$", cashtag.tag)],
+            [link for link in self.urls or () if link.url and link.url in text],
         )
+
+    def named_in(self, text: str) -> Entities:
+        """The same, with links that have no `url` named by their place in the text that they came with."""
+        urls = [
+            link if link.url else replace(link, url=text[link.start : link.end]) for link in self.urls or ()
+        ]
+        return replace(self, urls=urls)
+
+    def filled_from(self, others: Entities) -> Entities:
+        """The same, with each kind that is empty taken from others."""
+        return Entities(*(getattr(self, kind) or getattr(others, kind) for kind in ENTITY_KINDS))
+
+
+def _stands_in(text: str, marks: str, name: str) -> bool:
+    """Whether a text has the name behind one of these marks, in whatever case."""
+    return any(f"{mark}{name}".casefold() in text.casefold() for mark in marks)
 
 
 class Note(Struct, gc=False):
@@ -176,9 +203,10 @@ class Post(Struct, gc=False):
         note = self.note
         if not note:
             return self.text, self.entities or Entities()
-        if note.entities or not self.entities:
-            return note.text, note.entities or Entities()
-        return note.text, self.entities.within(note.text)
+        entities = note.entities or Entities()
+        if self.entities and not all(getattr(entities, kind) for kind in ENTITY_KINDS):
+            entities = entities.filled_from(self.entities.named_in(self.text).within(note.text))
+        return note.text, entities
 
     @property
     def alarm(self) -> str | None:
@@ -207,6 +235,11 @@ class Post(Struct, gc=False):
         """Whether a link is not in the text: X's own behind its words."""
         return any(link.url not in self.text for link in links)
 
+    @property
+    def may_be_cut(self) -> bool:
+        """Whether X may have cut its text, by its length."""
+        return len(self.text) >= SHORTEST_CUT or self.text.rstrip().endswith("…")
+
     def _is_cut_at(self, link: Link) -> bool:
         """Whether it is a long post whose whole text did not arrive: it links to itself, and has no note.
 
@@ -229,6 +262,27 @@ class Post(Struct, gc=False):
         found = PICTURE.match(link.expanded_url or "")
         return found is not None and found[1] in (self.id, *self.versions)
 
+    def is_own_link(self, link: Link) -> bool:
+        """Whether X made it, to the post itself: to media, to its whole text, or to a version of it.
+
+        No author knows the id of a post before it is posted, but those of its earlier versions.
+        """
+        if self.is_picture(link):
+            return True
+        found = OWN_LINK.fullmatch(link.expanded_url or "")
+        if not found:
+            return False
+        return found[2] == self.id or (found[1] == "i/web" and found[2] in self.versions)
+
+    @property
+    def counts(self) -> tuple[int | None, ...]:
+        """In the order of the table's columns: a zero that X has not measured is none."""
+        metrics = self.public_metrics or Metrics()
+        for name, since in MEASURED_SINCE.items():
+            if getattr(metrics, name) == 0 and self.created_at < since:
+                metrics = replace(metrics, **{name: None})
+        return metrics.counts
+
     @property
     def references(self) -> Iterable[Reference]:
         """The posts that it quotes."""
@@ -248,6 +302,11 @@ class Post(Struct, gc=False):
     def original_id(self) -> str:
         """The id of its first version: what stays the same over edits."""
         return self.versions[0]
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether it has another version, earlier or later."""
+        return any(id_ != self.id for id_ in self.versions)
 
 
 UNREAD = (
@@ -294,7 +353,7 @@ def all_of(content: bytes) -> list[Post]:
     """
     try:
         return _PAGES.decode(content).data or []
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
 
 
@@ -312,6 +371,7 @@ def parsed(raw: Any, oddities: Counter[str] | None = None) -> Post:
 
     A Malformed says which of the needed fields is not as it has to be.
     """
+    taken_out = 0
     while True:
         try:
             return msgspec.convert(raw, Post)
@@ -319,14 +379,21 @@ def parsed(raw: Any, oddities: Counter[str] | None = None) -> Post:
             where, what = _complaint(str(error))
         if where in ("", *NEEDED):
             raise Malformed(f"{where or 'post'}: {what}")
-        _take_out(raw, where)
+        _take_out(raw, where if taken_out < MOST_ODD else re.split(r"\W", where)[0])
+        taken_out += 1
         if oddities is not None:
             oddities[f"{INDEX.sub('[]', where)}: {what}"] += 1
 
 
 def _complaint(said: str) -> tuple[str, str]:
-    """What msgspec says: the place of the field, and what is wrong with it."""
-    what, _, where = said.replace("`", "").partition(" - at $.")
+    """What msgspec says: the place of the field, and what is wrong with it.
+
+    The place stands last: before it there may be a field's name, which may hold anything, also a place.
+    """
+    what, at, where = said.rpartition(" - at `$")
+    if not at:
+        what, where = said, ""
+    what, where = what.replace("`", ""), where.strip(".`")
     if what.startswith("Object contains unknown field"):  # of Nothing
         what = "Expected array | null, got object"
     what = what.replace("object | array | null", "array | null")

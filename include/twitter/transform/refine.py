@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
@@ -22,8 +22,8 @@ from include.twitter.day import Day
 from include.twitter.forgotten import NOTHING, Tombstones, buried
 from include.twitter.records import Tombstone
 from include.twitter.transform import contract
-from include.twitter.transform.contract import BOOLEAN, METRICS, MOMENT, STRING
-from include.twitter.transform.post import Malformed, Metrics, Post, all_of, parsed, unknown_fields
+from include.twitter.transform.contract import METRICS, MOMENT, STRING
+from include.twitter.transform.post import ENTITY_KINDS, Malformed, Post, all_of, parsed, unknown_fields
 from include.twitter.transform.text import readable
 
 BATCH = 5_000
@@ -103,6 +103,10 @@ class _Batch:
         self._cells: list[Any] = []  # row after row: of tuples the garbage collector would look through each
         self._reasons: dict[int, str] = {}
         self._alarms: dict[int, str] = {}
+        self._unfilled: dict[int, set[str]] = {}
+        """Copies of posts that lack fields which X could not fill."""
+        self._unasked: dict[int, str] = {}
+        """Ids of retweets and replies."""
 
     @property
     def size(self) -> int:
@@ -117,7 +121,8 @@ class _Batch:
         for answer in source.answers:
             about = (owner, source.author_id, source.username, answer.received_at)
             is_shared = len(answer.asked_ids) > 1
-            first, posts = len(self._owners), all_of(answer.content) or answer.sent
+            first = len(self._owners)
+            posts = answer.sent if answer.has_unfilled else all_of(answer.content) or answer.sent
             self._pages.append((first, answer))
             self._owners += [owner] * len(posts)
             for number, post in enumerate(posts, first):
@@ -128,7 +133,7 @@ class _Batch:
                 if isinstance(known, Post):
                     self._keep(number, about, known)
                 else:
-                    self._take(number, about, known, source.threads)
+                    self._take(number, about, known, source.threads, answer.unfilled_of(known))
 
     def _is_plain(self, post: object) -> bool:
         """Whether nothing has to be told of it: it is sound, neither forgotten nor unasked."""
@@ -138,26 +143,28 @@ class _Batch:
             return True
         return not is_unasked(post.head) and not self._tombstones.of_post(post.head)
 
-    def _take(self, number: int, about: tuple[Any, ...], raw: Any, threads: bool) -> None:
+    def _take(self, number: int, about: tuple[Any, ...], raw: Any, threads: bool, unfilled: set[str]) -> None:
         """A post of which something has to be told."""
         tally = self.tallies[about[0]]
         if tombstone := self._tombstones.of_post(raw):
             self._forgotten[number] = tombstone
             raw = buried(raw, tombstone, text="")
-        if is_unasked(raw) and not (threads and is_reply_to_self(raw)):
-            tally.counts["unasked"] += 1
+        elif unfilled:
+            self._unfilled[number] = unfilled
+        if is_unasked(raw, unfilled) and not (threads and is_reply_to_self(raw)):
+            self._unasked[number] = str(raw.get("id"))
             return
         try:
             post = parsed(raw, tally.oddities)
         except Malformed as reason:
             self._reasons[number] = str(reason)
             return
-        self._keep(number, about, post)
+        self._keep(number, about, post, unfilled)
         if not tombstone and (unknown := unknown_fields(raw)):
             tally.drift.update(unknown)
 
-    def _keep(self, number: int, about: tuple[Any, ...], post: Post) -> None:
-        values, alarm = record(post)
+    def _keep(self, number: int, about: tuple[Any, ...], post: Post, unfilled: Collection[str] = ()) -> None:
+        values, alarm = record(post, unfilled)
         self._cells += (number, *about, *values)
         if alarm:
             self._alarms[number] = f"{post.id}: {alarm}"
@@ -169,7 +176,8 @@ class _Batch:
     def refined(self, day: Day, limit: int) -> Refined:
         """The work on whole columns."""
         cells = {name: self._cells[place :: len(READ)] for place, name in enumerate(READ)}
-        rows = typed(cells).pipe(self._dated)
+        rows, superseded = self._without_superseded(typed(cells))
+        rows = self._dated(rows)
         limits = [limit if own is None else own for own in self._limits]
         dropped = {}
         for name, step in (
@@ -185,6 +193,14 @@ class _Batch:
         dropped["published"] = self._each(rows["owner"])
         for owner, tally in enumerate(self.tallies):
             tally.counts.update({name: int(numbers[owner]) for name, numbers in dropped.items()})
+        for number in superseded:
+            self.tallies[self._owners[number]].counts["duplicates"] += 1
+        for number in self._unasked:
+            self.tallies[self._owners[number]].counts["unasked"] += 1
+        for number, fields in self._unfilled.items():
+            self.tallies[self._owners[number]].oddities.update(
+                f"{name}: {UNFILLED}" for name in sorted(fields)
+            )
         for number in self._forgotten.keys() & self._reasons.keys():
             del self._reasons[number]
             self._forget(number)
@@ -202,6 +218,25 @@ class _Batch:
             tally = self.tallies[owner]
             tally.first, tally.last = first.strftime(contract.MOMENTS), last.strftime(contract.MOMENTS)
         return Refined(rows[contract.NAMES], [self._rejected(n) for n in sorted(self._reasons)], self.tallies)
+
+    def _without_superseded(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, list[int]]:
+        """The rows without copies that lack fields, where the same post also came with all of them.
+
+        Also told are the numbers of such copies that made no row: they count as duplicates like the others.
+        """
+        if not self._unfilled:
+            return rows, []
+        found = dict(zip(rows.index, rows["tweet_id"], strict=True)) | self._unasked
+        whole = {(self._owners[n], id_) for n, id_ in found.items() if n not in self._unfilled}
+        numbers = [n for n in self._unfilled if (self._owners[n], self._id_of(n)) in whole]
+        for number in numbers:
+            del self._unfilled[number]
+            self._unasked.pop(number, None)
+            self._reasons.pop(number, None)
+        return rows.drop(index=numbers, errors="ignore"), numbers
+
+    def _id_of(self, number: int) -> str:
+        return str(decoded(self._sent(number)).get("id"))
 
     def _dated(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Without the posts that belong to no day: they are rejected."""
@@ -280,33 +315,64 @@ RECORD = (
     "author_id",
     "conversation_id",
     "original_tweet_id",
+    "is_edited",
     "possibly_sensitive",
 )
+UNFILLED = "X reports that it could not fill it"
 NONE: list[str] = []
 """Of whatever a post has none: one list for all, or the garbage collector would look through each."""
 
 
-def record(post: Post) -> tuple[tuple[Any, ...], str | None]:
-    """The values of RECORD for one post, and why its text is not the author's whole one, where it is not."""
+def record(post: Post, unfilled: Collection[str] = ()) -> tuple[tuple[Any, ...], str | None]:
+    """The values of RECORD for one post, and what has to be known of the row beside them.
+
+    A value that depends on an `unfilled` field is missing: nobody knows whether there is one.
+    """
     written, entities = post.written
     text, urls, alarm = readable(post, written, list(entities.urls or ()))
+    unknown: Collection[str] = ()
+    if read := [name for name in sorted(unfilled) if name.partition(".")[0] in Post.__struct_fields__]:
+        unknown = _unknown(post, unfilled)
+        alarm = "; ".join(filter(None, [alarm, f"{', '.join(read)}: {UNFILLED}"]))
     values = (
         post.id,
         post.created_at,
         text.replace("\0", "\ufffd"),  # what reads C strings would take it for the end
-        *(post.public_metrics or Metrics()).counts,
+        *post.counts,
         post.lang,
-        bool(post.references) and any(reference.type == "quoted" for reference in post.references),
-        [hashtag.tag for hashtag in entities.hashtags] if entities.hashtags else NONE,
-        [mention.username for mention in entities.mentions] if entities.mentions else NONE,
-        [cashtag.tag for cashtag in entities.cashtags] if entities.cashtags else NONE,
-        urls or NONE,
+        None
+        if "is_quote" in unknown
+        else bool(post.references) and any(reference.type == "quoted" for reference in post.references),
+        [hashtag.tag for hashtag in entities.hashtags] if entities.hashtags else _none("hashtags", unknown),
+        [mention.username for mention in entities.mentions]
+        if entities.mentions
+        else _none("mentions", unknown),
+        [cashtag.tag for cashtag in entities.cashtags] if entities.cashtags else _none("cashtags", unknown),
+        urls or _none("urls", unknown),
         post.author_id,
         post.conversation_id,
         post.original_id,
+        None if "is_edited" in unknown else post.is_edited,
         post.possibly_sensitive,
     )
     return values, alarm
+
+
+def _none(column: str, unknown: Collection[str]) -> list[str] | None:
+    return None if column in unknown else NONE
+
+
+def _unknown(post: Post, unfilled: Collection[str]) -> set[str]:
+    """The columns of which nobody knows whether they have a value, where they have none."""
+    unknown = {name.split(".")[1] for name in unfilled if name.startswith("entities.")}
+    cut = "note_tweet" in unfilled and post.may_be_cut  # then what follows has entities, or has none
+    if cut or {"entities", "note_tweet.entities", "text"} & {*unfilled}:
+        unknown |= {*ENTITY_KINDS}
+    if "referenced_tweets" in unfilled:
+        unknown.add("is_quote")
+    if "edit_history_tweet_ids" in unfilled:
+        unknown.add("is_edited")
+    return unknown
 
 
 # Whole columns
@@ -332,7 +398,6 @@ def typed(cells: Mapping[str, list[Any]]) -> pd.DataFrame:
     )
     return rows.assign(
         created_at=moments.astype(MOMENT.pandas),
-        is_edited=(rows["original_tweet_id"] != rows["tweet_id"]).astype(BOOLEAN.pandas),
         url="https://x.com/" + rows["username"] + "/status/" + rows["tweet_id"],
     )
 

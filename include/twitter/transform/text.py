@@ -1,7 +1,8 @@
-"""A post's text as people read it: its links whole, its pictures taken out, X's escapes resolved."""
+"""A post's text as people read it: its links whole, X's own links taken out, X's escapes resolved."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 
 from include.twitter.transform.post import Link, Post
@@ -17,6 +18,14 @@ SHORTENERS = frozenset({
 })  # fmt: skip
 """Hosts that lead elsewhere and say nothing themselves: those of recorded posts, of the tools that publishers
 post with, and of large newsrooms."""
+SIGN_IN = re.compile(
+    r"https?://(?:[^/?#]*\.)?(?:accounts?|auth|consent|guce|id|idp|log-?in|myaccount|passport|sign-?in|sso)\."
+    r"|https?://[^?#]*/(?:accounts/login|auth|authorize|authwall|captcha|challenge|checkpoint|client/login|"
+    r"consent|global-identity|log[-_]?in|oauth2?|servicelogin|sign[-_]?in|sign[-_]?up|sso|tosv2"
+    r")(?:[/?#.]|$)",
+    re.IGNORECASE,
+)
+"""Addresses of pages at which X's crawler was asked to sign in, to consent or to prove itself."""
 LOST = "its links are not all whole: X does not say where one stands, or where it leads"
 
 Place = tuple[int, int, Link]
@@ -27,23 +36,31 @@ def readable(post: Post, text: str, links: Collection[Link]) -> tuple[str, list[
     """The text, its author's links in order, and why it is not the author's whole one, where it is not.
 
     Links are put in first, and `&amp;` and its like are resolved after, piece by piece: what X says of places
-    counts code points of the text as X escaped it. X's own link to attached media is taken out.
+    counts code points of the text as X escaped it. X's own links, to attached media or to the post
+    itself, are taken out.
     """
     pieces: list[str] = []
     urls: list[str] = []
     places, lost = placed(text, links) if links else ([], False)
     at = 0
     for start, end, link in places:
+        if start < at:  # within the one before
+            lost = True
+            continue
         before = unescaped(text[at:start])
+        lost = lost or SHORT in before
         at = end
-        if post.is_picture(link):
+        if post.is_own_link(link):
             pieces.append(before.rstrip())
             at += 0 if any(pieces) and text[at:].strip() else _blanks(text[at:])
         else:
-            urls.append(whole(link) or text[start:end])
+            target = whole(link)
+            lost = lost or (SHORT in text[start:end] and target in (None, "", text[start:end]))
+            urls.append(target or text[start:end])
             pieces += (before, urls[-1])
+    lost = lost or SHORT in text[at:]
     read = "".join([*pieces, unescaped(text[at:])])
-    return read, urls, post.alarm or (LOST if lost or SHORT in read else None)
+    return read, urls, post.alarm or (LOST if lost else None)
 
 
 def placed(text: str, links: Collection[Link]) -> tuple[list[Place], bool]:
@@ -78,8 +95,9 @@ def _spans(url: str, text: str) -> Iterator[tuple[int, int]]:
 
 
 def whole(link: Link) -> str | None:
-    """What its author linked to; where that is a shortener's, what X found there."""
-    if link.unwound_url and link.status == 200 and _host(link.expanded_url or link.url) in SHORTENERS:
+    """What its author linked to; where that is a shortener's, what X found there, but for a sign-in page."""
+    is_short = _host(link.expanded_url or link.url) in SHORTENERS
+    if is_short and link.unwound_url and link.status == 200 and not SIGN_IN.match(link.unwound_url):
         return link.unwound_url
     return link.expanded_url
 

@@ -57,3 +57,17 @@ def test_a_job_that_is_not_as_described_is_refused_without_its_addresses(told):
     with pytest.raises(UnexpectedAnswer) as raised:
         job({**told, "upload_url": "https://s3cret"} if isinstance(told, dict) else told)
     assert "s3cret" not in str(raised.value)
+
+
+DEEP = b"[" * 200_000 + b"]" * 200_000
+
+
+def test_a_line_that_is_nested_without_end_is_read_and_names_its_post():
+    line = b'{"id":"12","action":"delete","reason":"deleted","new":' + DEEP + b"}"
+    assert list(gone([line])) == ["12"]
+
+
+@pytest.mark.parametrize("id_", ["../../users/me", "1?x=2", "", "1/2"])
+def test_what_is_no_id_of_a_job_enters_no_path(id_):
+    with pytest.raises(UnexpectedAnswer):
+        job({"id": id_, "status": "created"})

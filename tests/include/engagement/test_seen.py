@@ -106,3 +106,21 @@ def test_an_error_about_another_post_leaves_this_one_unanswered():
 def test_every_post_that_was_asked_for_is_seen_in_its_order():
     given = [post(number) for number in (3, 1, 2)]
     assert [*told(*given, asked=["7"])] == [*(each["id"] for each in given), "7"]
+
+
+def test_a_zero_that_x_never_measured_is_no_count():
+    old = post(created_at="2020-01-01T00:00:00.000Z", public_metrics=dict.fromkeys(METRICS, 0))
+    assert one(old)[2] == (0, 0, 0, 0, None, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({"edit_history_tweet_ids": 5}, "there"),
+        ({"edit_history_tweet_ids": {"a": 1}}, "there"),
+        ({"withheld": {"country_codes": 5}}, "withheld"),
+        ({"withheld": "odd"}, "withheld"),
+    ],
+)
+def test_a_field_of_an_odd_form_costs_itself_alone(changes, state):
+    assert one(post(**changes))[0] == state

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.twitter.extract.accounts import REMEMBERED_FOR, Accounts, reasons
+from include.twitter.extract.accounts import REMEMBERED_FOR, Accounts, reasons, users_of
 from tests.include.invented import RECEIVED, MemoryLake, OvertakenLake, about, answer
 
 NASA = {"id": "11348282", "username": "NASA", "name": "NASA"}
@@ -103,3 +103,16 @@ def test_every_handle_that_was_not_found_has_a_reason():
 
 def test_when_nobody_is_found_everybody_has_a_reason():
     assert reasons(looked_up(), ["a", "b"]) == {"a": "X does not mention it", "b": "X does not mention it"}
+
+
+@pytest.mark.parametrize(
+    "id_", ["../../1.1/account", "5?x=1", "", "12345678901234567890", "٣", " 5", "5\n", 5.5, None]
+)
+def test_what_is_no_id_of_an_account_is_neither_used_nor_remembered(lake, id_):
+    found = looked_up(NASA, {"id": id_, "username": "esa"}, None, {"id": "7"})
+    assert list(users_of(found)) == ["nasa"]
+    Accounts(lake).learn(found)
+    assert list(json.loads(lake.read(KEY))) == ["nasa"]
+    (reason,) = reasons(found, ["NASA", "esa"]).values()
+    assert repr(str(id_)) in reason
+    assert "1 to 19 digits" in reason

@@ -1,12 +1,16 @@
 """A day is collected: look-ups, walks, and X's own count held against them."""
 
 import json
+from datetime import timedelta
 from threading import Barrier
 
 import pytest
 
 from include.twitter.errors import BadKeys, NoAccess, Outage
-from tests.include.invented import SUSPENDED, MemoryLake, about, post
+from include.twitter.extract.accounts import Accounts
+from include.twitter.extract.x import POST_FIELDS
+from include.twitter.transform import receipt, refine
+from tests.include.invented import DAY, RECEIVED, SUSPENDED, MemoryLake, about, post
 from tests.include.shop import (
     FORBIDDEN,
     LIMIT,
@@ -86,6 +90,16 @@ def test_more_than_a_hundred_handles_are_looked_up_in_hundreds(shop, lake):
     lines = Try(shop, lake, *names).collect()
     assert {line.outcome for line in lines.values()} == {"unavailable"}
     assert (len(shop.asked), len(lines)) == (2, 101)
+
+
+def test_an_id_that_is_none_costs_its_account_alone_and_enters_no_request(shop, lake):
+    shop.has("users NASA,esa", users(NASA="../../1.1/account", esa="22"))
+    shop.has("timeline 22", page())
+    shop.has("count 22", total(0))
+    lines = Try(shop, lake, "NASA", "esa").collect()
+    assert outcomes(lines) == {"NASA": "unavailable", "esa": "complete"}
+    assert "../../1.1/account" in lines["NASA"].reason
+    assert shop.asked == ["users NASA,esa", "timeline 22", "count 22"]
 
 
 @pytest.mark.parametrize("is_known", [True, False])
@@ -863,3 +877,135 @@ def test_an_account_that_has_no_count_yet_is_counted_when_its_threads_are_wanted
     assert proofs(Try(shop, lake, "NASA").collect()) == {"NASA": "unchecked"}
     shop.has("search 11", page())
     assert proofs(Try(shop, lake, "NASA", threads=True).collect()) == {"NASA": "matched"}
+
+
+# Fields that X could not fill
+
+
+def lacking(*posts, field="entities", token=None, **more):
+    problem = {"type": "https://api.x.com/2/problems/field-hydration-failure", "field": field} | more
+    return page(*posts, token=token) | {"errors": [problem]}
+
+
+ONE, TWO = post(1)["id"], post(2)["id"]
+WHOLE = post(1, author_id="11", entities={"hashtags": [{"tag": "Mars"}]})
+FILLED = post(2, entities={"hashtags": [{"tag": "Moon"}]})
+
+
+def a_day_that_lacks_a_field(shop, lake):
+    remember(lake, NASA="11")
+    shop.has("timeline 11", lacking(FILLED, post(1)))
+    shop.has("count 11", total(2))
+
+
+def bought(attempt):
+    return attempt.purchase.manifest.bought["2026-11"]
+
+
+def test_a_post_of_which_x_could_not_fill_a_field_is_read_once_more_with_all_fields_for_free(shop, lake):
+    a_day_that_lacks_a_field(shop, lake)
+    shop.has(f"posts {ONE}", {"data": [WHOLE]})
+    attempt = Try(shop, lake, "NASA")
+    line = attempt.collect()["NASA"]
+    assert (line.outcome, line.proof, line.posts) == ("complete", "matched", 3)
+    assert line.pages == [f"{ROOT}nasa/0001.json.gz", f"{ROOT}reread-nasa/0001.json.gz"]
+    assert (bought(attempt).posts, bought(attempt).rereads) == (2, 1)
+    (asked,) = [heard for heard in shop.wire.heard if heard.path == "/2/tweets"]
+    assert set(asked.query["tweet.fields"].split(",")) == set(POST_FIELDS)
+
+
+def test_the_copy_that_was_read_again_is_the_one_that_lands_and_every_post_is_accounted_for(shop, lake):
+    a_day_that_lacks_a_field(shop, lake)
+    shop.has(f"posts {ONE}", {"data": [WHOLE]})
+    line = Try(shop, lake, "NASA").collect()["NASA"]
+    source = refine.Source("NASA", "11", lake.answers(line.pages))
+    (batch,) = refine.batches([source], day=DAY, limit=0)
+    entry = receipt.entry(line, batch.tallies[0])
+    assert (entry.fetched, entry.published, entry.duplicates) == (3, 2, 1)
+    assert (entry.alarms, entry.oddities) == ([], {})
+    assert batch.rows["hashtags"].tolist() == [["Mars"], ["Moon"]]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        OUTAGE,
+        FORBIDDEN,
+        MALFORMED,
+        {},
+        {"data": [post(7, author_id="11")]},
+        {"data": [post(1, author_id="99")]},
+        {"errors": [{"type": "https://api.x.com/2/problems/internal-error", "title": "Internal Error"}]},
+    ],
+)
+def test_a_day_does_not_wait_for_posts_that_could_not_be_read_again(shop, lake, answer, caplog):
+    a_day_that_lacks_a_field(shop, lake)
+    shop.has(f"posts {ONE}", answer, answer)
+    line = Try(shop, lake, "NASA").collect()["NASA"]
+    assert (line.outcome, line.proof, line.posts) == ("complete", "matched", 2)
+    assert "could not fill" in caplog.text
+
+
+def test_posts_are_not_read_again_where_the_cap_leaves_nothing_for_it(shop, lake):
+    remember(lake, NASA="11")
+    shop.has("timeline 11", lacking(*map(post, range(5, 0, -1))))
+    shop.has("count 11", total(5))
+    line = Try(shop, lake, "NASA", cap=30).collect()["NASA"]
+    assert (line.outcome, line.proof, line.posts) == ("complete", "matched", 5)
+    assert shop.asked == ["timeline 11", "count 11"]
+
+
+def test_a_post_that_is_still_not_filled_or_gone_is_not_read_a_third_time(shop, lake):
+    for answer in (lacking(WHOLE | {"entities": None}), {"errors": [about(ONE, "Not Found Error", "Gone.")]}):
+        store = MemoryLake()
+        a_day_that_lacks_a_field(shop, store)
+        shop.has(f"posts {ONE}", answer)
+        Try(shop, store, "NASA").collect()
+    assert shop.asked.count(f"posts {ONE}") == 2
+
+
+def test_a_try_that_goes_on_reads_nothing_again_that_was_read_again(shop, lake):
+    a_day_that_lacks_a_field(shop, lake)
+    shop.has(f"posts {ONE}", {"data": [WHOLE]})
+    first = Try(shop, lake, "NASA")
+    with first.buying() as buyer:
+        first.collection.collect(buyer, Accounts(lake), first.now)  # and killed before it is closed
+    second = Try(shop, lake, "NASA")
+    line = second.collect()["NASA"]
+    assert shop.asked.count(f"posts {ONE}") == 1
+    assert (line.posts, sorted(line.pages)) == (
+        3,
+        [f"{ROOT}nasa/0001.json.gz", f"{ROOT}reread-nasa/0001.json.gz"],
+    )
+    assert bought(second).rereads == 1
+
+
+def test_a_try_on_the_next_utc_day_does_not_read_again_what_would_be_charged(shop, lake):
+    a_day_that_lacks_a_field(shop, lake)
+    first = Try(shop, lake, "NASA")
+    with first.buying() as buyer:
+        (reading,) = first.collection.readings.values()
+        reading.belong_to("11")
+        buyer.page(reading)
+    second = Try(shop, lake, "NASA")
+    second.now = RECEIVED + timedelta(days=1)
+    assert second.collect()["NASA"].outcome == "complete"
+    assert not [name for name in shop.asked if name.startswith("posts")]
+
+
+def test_a_post_presumed_to_be_a_reply_counts_as_arrived_once_it_turns_out_to_be_none(shop, lake):
+    remember(lake, NASA="11")
+    answer_to = post(1, in_reply_to_user_id="77")
+    shop.has("timeline 11", lacking(answer_to, field="referenced_tweets", resource_id=ONE))
+    shop.has("count 11", total(1))
+    quote = answer_to | {"author_id": "11", "referenced_tweets": [{"type": "quoted", "id": "7"}]}
+    shop.has(f"posts {ONE}", {"data": [quote]})
+    assert Try(shop, lake, "NASA").collect()["NASA"].proof == "matched"
+
+
+def test_what_is_no_id_of_a_post_is_not_asked_for(shop, lake):
+    remember(lake, NASA="11")
+    shop.has("timeline 11", lacking(post(1, id="1,2")))
+    shop.has("count 11", total(1))
+    assert Try(shop, lake, "NASA").collect()["NASA"].outcome == "complete"
+    assert not [name for name in shop.asked if name.startswith("posts")]

@@ -42,6 +42,21 @@ def test_what_only_the_ledger_knows_is_named():
     )
 
 
+def test_what_x_may_have_billed_is_told_beside_what_it_has():
+    ledger = [
+        entry("2026-11-18", 500, reserved_mills=530, uncertain_mills=30),
+        entry("2026-11-18", 0, buy=0, age=7, reserved_mills=5, uncertain_mills=5),
+    ]
+    assert told({"2026-11-18": line()}, *ledger) == (
+        "X has billed $0.50 of $100.00 this month, says the ledger. The receipts tell $0.50 of it. "
+        "X may have billed up to $0.035 more, for requests without a response: that counts against the cap "
+        "too. "
+        "Ledger and receipts agree."
+    )
+    assert bill.uncertain_of("2026-11-18", ledger) == 30
+    assert bill.differing({"2026-11-18": line()}, ledger) == []
+
+
 def test_plans_and_engagement_are_no_purchases_of_their_day():
     ledger = [
         entry("2026-11-18", 500),

@@ -243,7 +243,13 @@ def test_parquet_says_which_columns_may_be_empty(day):
         "bookmarks",
         "impressions",
         "lang",
+        "is_quote",
+        "hashtags",
+        "mentions",
+        "cashtags",
+        "urls",
         "conversation_id",
+        "is_edited",
         "possibly_sensitive",
     ]
 
@@ -300,6 +306,5 @@ def test_every_column_is_explained_or_explains_itself():
         "retweets",
         "replies",
         "quotes",
-        "bookmarks",
         "possibly_sensitive",
     ]

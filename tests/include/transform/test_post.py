@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from include.twitter.transform.post import Malformed, all_of, parsed
+from include.twitter.transform.post import MOST_ODD, Malformed, all_of, parsed
+from include.twitter.transform.text import readable
 from tests.include.invented import METRICS, answer, in_post_words, link, post
 from tests.include.recorded import recorded_pages
 
@@ -176,3 +178,124 @@ for _ in range(50):
 def test_several_threads_may_be_the_first_to_read_a_post():
     done = subprocess.run([sys.executable, "-c", FIRST_USES], cwd=ROOT, capture_output=True, timeout=60)
     assert done.returncode == 0
+
+
+# Entities of a long post, kind by kind
+
+CUT_TEXT = "Of #Mars and $ACME, with @rowan_sky: https://t.co/sky and more…"
+WHOLE_TEXT = "Of #Mars and $ACME, with @rowan_sky: https://t.co/sky and more words, #Moon"
+OWN = {
+    "hashtags": [{"tag": "Mars"}],
+    "mentions": [{"username": "rowan_sky"}],
+    "cashtags": [{"tag": "ACME"}],
+    "urls": [link(CUT_TEXT, "https://t.co/sky", expanded_url="https://sky.example")],
+}
+
+
+def entities_of(sent):
+    _, found = parsed(sent).written
+    return {
+        "hashtags": [each.tag for each in found.hashtags or ()],
+        "mentions": [each.username for each in found.mentions or ()],
+        "cashtags": [each.tag for each in found.cashtags or ()],
+        "urls": [each.expanded_url for each in found.urls or ()],
+    }
+
+
+ALL = {"hashtags": ["Mars"], "mentions": ["rowan_sky"], "cashtags": ["ACME"], "urls": ["https://sky.example"]}
+
+
+@pytest.mark.parametrize(
+    ("of_note", "changed"),
+    [
+        ({"hashtags": [{"tag": "Mars"}, {"tag": "Moon"}]}, {"hashtags": ["Mars", "Moon"]}),
+        ({"mentions": [{"username": "rowan_sky"}], "hashtags": None}, {}),
+        ({}, {}),
+        ({"hashtags": [], "mentions": [], "cashtags": [], "urls": []}, {}),
+        ({"hashtags": {}, "urls": {}}, {}),
+        (None, {}),
+    ],
+)
+def test_a_kind_of_entities_that_a_note_does_not_have_is_that_of_the_post(of_note, changed):
+    sent = post(1, text=CUT_TEXT, entities=OWN, note_tweet={"text": WHOLE_TEXT, "entities": of_note})
+    for words in (sent, in_post_words(sent)):
+        assert entities_of(words) == ALL | changed
+
+
+def test_what_does_not_stand_in_the_note_is_none_of_its_entities():
+    note = {"text": "An executive of the marshes", "entities": {"hashtags": []}}
+    own = {"hashtags": [{"tag": "mars"}, {"tag": "cut"}], "mentions": [{"username": "executive"}]}
+    sent = post(1, text="Cut…", entities=own, note_tweet=note)
+    assert entities_of(sent) == {kind: [] for kind in ALL}
+
+
+def test_a_link_of_the_cut_text_is_known_by_its_place_there_and_found_in_the_note():
+    unnamed = {
+        "start": CUT_TEXT.index("https"),
+        "end": CUT_TEXT.index(" and more"),
+        "expanded_url": "https://a.example",
+    }
+    note = {"text": f"First this. {WHOLE_TEXT}", "entities": {"hashtags": []}}
+    sent = parsed(post(1, text=CUT_TEXT, entities={"urls": [unnamed | {"url": ""}]}, note_tweet=note))
+    text, found = sent.written
+    assert [(each.url, each.expanded_url) for each in found.urls] == [
+        ("https://t.co/sky", "https://a.example")
+    ]
+    assert readable(sent, text, found.urls)[:2] == (
+        "First this. " + WHOLE_TEXT.replace("https://t.co/sky", "https://a.example"),
+        ["https://a.example"],
+    )
+
+
+# Counts that X has not measured
+
+
+@pytest.mark.parametrize(
+    ("posted", "bookmarks", "impressions"),
+    [
+        ("2017-05-08T22:34:06.000Z", None, None),
+        ("2022-12-21T23:59:59.000Z", None, None),
+        ("2022-12-22T00:00:00.000Z", None, 0),
+        ("2023-03-15T23:59:59.000Z", None, 0),
+        ("2023-03-16T00:00:00.000Z", 0, 0),
+    ],
+)
+def test_a_zero_from_before_x_measured_is_no_count(posted, bookmarks, impressions):
+    counts = parsed(post(1, created_at=posted, public_metrics=dict.fromkeys(METRICS, 0))).counts
+    assert counts == (0, 0, 0, 0, bookmarks, impressions)
+
+
+def test_a_count_that_is_no_zero_is_kept_however_old_the_post_is():
+    assert parsed(post(1, created_at="2017-05-08T22:34:06.000Z")).counts == (1, 2, 3, 4, 5, 6)
+
+
+# Fields that nobody expects
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.b",
+        "[0]",
+        "`",
+        " - at `$.id`",
+        "x` - at `$.text",
+        "x - at $.id",
+        "$.created_at",
+        "a` - at `$.entities.urls[7].x",
+    ],
+)
+@pytest.mark.parametrize("kind", ["hashtags", "mentions", "cashtags", "urls"])
+def test_a_field_whose_name_looks_like_a_place_costs_itself_alone(name, kind):
+    oddities = Counter()
+    read = parsed(post(1, entities={kind: {name: 1}, "annotations": {name: 1}}), oddities)
+    assert (read.id, getattr(read.entities, kind)) == ("1990000000000000001", None)
+    assert oddities == {f"entities.{kind}: expected array | null, got object": 1}
+
+
+def test_many_odd_values_of_a_post_cost_the_field_that_they_stand_in():
+    sent = post(1, entities={"hashtags": [{"tag": 5}] * 5_000, "mentions": [{"username": "rowan_sky"}]})
+    oddities = Counter()
+    read = parsed(sent, oddities)
+    assert (read.text, read.entities) == ("Clear skies tonight", None)
+    assert oddities.total() == MOST_ODD + 1

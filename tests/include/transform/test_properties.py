@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 from include.twitter.answer import Answer
 from include.twitter.transform import refine
 from include.twitter.transform.partition import Partition
+from include.twitter.transform.post import FIELDS
 from include.twitter.transform.receipt import COUNTS
-from tests.include.invented import DAY, RECEIVED, answer, in_post_words
+from tests.include.invented import DAY, RECEIVED, answer, in_post_words, post
 
 pytestmark = pytest.mark.slow
 
@@ -167,7 +168,7 @@ def cases(draw: st.DrawFn, own: list[str], number: int, author_id: str) -> Case:
         "is_quote": quotes,
         "conversation_id": conversation,
         "original_tweet_id": own[0],
-        "is_edited": number > 0,
+        "is_edited": len(own) > 1,
         "possibly_sensitive": sensitive,
     }
     return Case(sent, second, row)
@@ -513,3 +514,43 @@ def test_refining_leaves_the_answers_as_they_were(walked):
     before = [json.dumps(page.body) for source in sources for page in source.answers]
     refined(sources)
     assert [json.dumps(page.body) for source in sources for page in source.answers] == before
+
+
+# Anything at all in the place of a field
+
+STRANGE_NAMES = st.text(max_size=3) | st.sampled_from([
+    *("id", "text", "tag", "username", "start", "end", "url", "expanded_url", "type", "scope", "title"),
+    *("hashtags", "mentions", "cashtags", "urls", "entities", "forgotten", "like_count"),
+    *(" - at `$.id`", "a.b", "[0]", "x` - at `$.entities.urls[0]"),
+])  # fmt: skip
+STRANGE_LEAVES = (
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=4)
+    | st.sampled_from([2**63, 2**64, 10**60, 1.5, "https://t.co/a", "quoted", "replied_to", "42"])
+)  # fmt: skip
+STRANGE = st.recursive(
+    STRANGE_LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(STRANGE_NAMES, inner, max_size=3),
+    max_leaves=8,
+)
+STRANGE_POSTS = st.dictionaries(st.sampled_from(sorted({*FIELDS, "forgotten"})), STRANGE, max_size=5)
+STRANGE_ERRORS = st.fixed_dictionaries(
+    {"type": st.just("https://api.x.com/2/problems/field-hydration-failure")},
+    optional={
+        "field": st.sampled_from([*sorted(FIELDS), "entities.hashtags"]) | STRANGE,
+        "resource_id": st.just("1990000000000000001") | STRANGE,
+        "resource_type": STRANGE,
+    },
+)
+
+
+@examples(200)
+@given(st.lists(STRANGE_POSTS, min_size=1, max_size=3), STRANGE, st.lists(STRANGE_ERRORS, max_size=2))
+def test_whatever_stands_in_a_post_costs_at_most_that_post(changes, instead, errors):
+    posts = [post(number) | changed for number, changed in enumerate(changes, 1)]
+    page = answer(*posts, instead, post(99), **({"errors": errors} if errors else {}))
+    batches = refined([refine.Source("ObservatoryHill", "42", [Answer.from_bytes(page.to_bytes())])])
+    ((tally,),) = (batch.tallies for batch in batches)
+    assert tally.counts["fetched"] == len(posts) + 2 == sum(tally.counts[name] for name in COUNTS[1:])
+    assert post(99)["id"] in {row["tweet_id"] for row in batches[0].rows.to_dict("records")}
+    with TemporaryDirectory() as folder:
+        written(folder, batches)

@@ -100,8 +100,9 @@ def test_a_receipt_tells_what_was_asked_bought_and_published():
         account_receipt("gone", 0, outcome="unavailable", proof="unchecked"),
     )
     assert (told.day, told.buy, f"{told.closed_at:%F %T}") == ("2026-11-18", 2, "2026-11-19 01:31:00")
-    assert told.versions == {"code": "0.1.0", "contract": "1"}
+    assert told.versions == {"code": "0.1.0", "contract": "2"}
     assert told.asked == Asked(("NASA", "esa"), 100)
+    assert told.uncertain_usd == 0.25
     assert (told.bought, told.cost_usd) == (Bought(posts=300, users=2, counts=1), 1.525)
     assert asdict(told.totals) == {
         "accounts": 3,

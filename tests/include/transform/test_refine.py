@@ -1,12 +1,16 @@
 """Raw answers → the refined rows of an account, and of several in a batch."""
 
+import gzip
+import json
 import re
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
 
+from include.twitter.answer import Answer
 from include.twitter.transform import contract, refine
+from include.twitter.transform.partition import Partition
 from tests.include.invented import (
     DAY,
     METRICS,
@@ -335,13 +339,20 @@ def test_an_edited_post_is_one_row_with_its_latest_version():
     assert came.counts["duplicates"] == 1
 
 
-def test_the_first_version_of_a_post_that_was_edited_on_the_next_day_is_no_edit():
+def test_the_first_version_of_a_post_that_was_edited_on_the_next_day_is_marked_and_so_is_the_later_one():
     # X names every version, also to those who read the first one (seen on the wire, October 2022).
     versions = ["1990000000000000001", "1990000000000000099"]
     edited_later = post(99, created_at="2026-11-19T00:04:00.000Z", edit_history_tweet_ids=versions)
     came = refined(edited_later, post(1, edit_history_tweet_ids=versions))
     assert came.rows[["tweet_id", "original_tweet_id", "is_edited"]].values.tolist() == [
-        ["1990000000000000001", "1990000000000000001", False]
+        ["1990000000000000001", "1990000000000000001", True]
+    ]
+    assert came.counts["outside"] == 1
+    (batch,) = refine.batches(
+        [refine.Source("ObservatoryHill", "42", [answer(edited_later)])], day=DAY.plus(1), limit=0
+    )
+    assert batch.rows[["tweet_id", "original_tweet_id", "is_edited"]].values.tolist() == [
+        ["1990000000000000099", "1990000000000000001", True]
     ]
 
 
@@ -623,3 +634,127 @@ def test_fields_that_nobody_knows_are_counted_and_lose_nothing():
 def test_cashtags_are_kept_without_their_sign():
     came = row(text="$SKY $MARS", entities={"cashtags": [{"tag": "SKY"}, {"tag": "MARS"}]})
     assert came["cashtags"] == ["SKY", "MARS"]
+
+
+# X's own links, and where links lead
+
+
+SELF = "19900000000000000"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"https://twitter.com/i/web/status/{SELF}02",
+        f"https://x.com/i/web/status/{SELF}02",
+        f"http://mobile.twitter.com/i/web/status/{SELF}02/",
+        f"https://x.com/ObservatoryHill/status/{SELF}02",
+        f"https://x.com/i/web/status/{SELF}01",
+    ],
+)
+def test_a_link_of_x_from_a_post_to_itself_is_taken_out(address):
+    text = "hey :) https://t.co/own"
+    urls = [link(text, "https://t.co/own", expanded_url=address)]
+    came = refined(
+        post(2, text=text, entities={"urls": urls}, edit_history_tweet_ids=[f"{SELF}01", f"{SELF}02"])
+    )
+    ((read, found),) = came.rows[["text", "urls"]].values.tolist()
+    assert (read, found, came.alarms) == ("hey :)", [], [])
+
+
+@pytest.mark.parametrize(
+    "place", [f"i/web/status/{SELF}07", f"rowan_sky/status/{SELF}07", f"i/lists/{SELF}02"]
+)
+def test_a_link_to_something_else_stays(place):
+    text = "See https://t.co/abc"
+    urls = [link(text, "https://t.co/abc", expanded_url=f"https://x.com/{place}")]
+    assert row(text=text, entities={"urls": urls})["urls"] == [f"https://x.com/{place}"]
+
+
+@pytest.mark.parametrize(
+    "address", ["https://web.archive.org/web/2020/https://t.co/abc", "https://t.co/elsewhere"]
+)
+def test_a_link_that_leads_to_a_short_link_is_whole(address):
+    text = "See https://t.co/abc"
+    urls = [link(text, "https://t.co/abc", expanded_url=address)]
+    came = refined(post(text=text, entities={"urls": urls}))
+    assert came.rows["urls"].tolist() == [[address]]
+    assert came.alarms == []
+
+
+def test_a_link_that_leads_to_itself_alone_is_not_whole():
+    text = "See https://t.co/abc"
+    urls = [link(text, "https://t.co/abc", expanded_url="https://t.co/abc")]
+    assert len(refined(post(text=text, entities={"urls": urls})).alarms) == 1
+
+
+def test_a_link_within_another_one_is_left_out():
+    text = "See https://t.co/abc"
+    urls = [
+        link(text, "https://t.co/abc", expanded_url="https://a.example"),
+        link(text, "t.co/abc", expanded_url="https://b.example"),
+    ]
+    came = refined(post(text=text, entities={"urls": urls}))
+    assert came.rows[["text", "urls"]].values.tolist() == [["See https://a.example", ["https://a.example"]]]
+    assert len(came.alarms) == 1
+
+
+@pytest.mark.parametrize(
+    ("ended", "followed"),
+    [
+        ("https://www.linkedin.com/authwall?trk=x", False),
+        ("https://www.instagram.com/accounts/login/?next=/p/X/", False),
+        ("https://www.facebook.com/login.php?next=x", False),
+        ("https://accounts.google.com/v3/whatever", False),
+        ("https://consent.youtube.com/m?continue=x", False),
+        ("https://myaccount.nytimes.com/auth/login?URI=x", False),
+        ("https://medium.com/m/signin", False),
+        ("https://news.example/2026/how-to-login-safely", True),
+        ("https://news.example/story?from=/login", True),
+        ("https://author.example/blog/authority", True),
+    ],
+)
+def test_a_shortener_is_not_followed_to_a_sign_in_page(ended, followed):
+    text = "See https://t.co/abc"
+    urls = [link(text, "https://t.co/abc", expanded_url="https://bit.ly/abc", unwound_url=ended, status=200)]
+    assert row(text=text, entities={"urls": urls})["urls"] == [ended if followed else "https://bit.ly/abc"]
+
+
+# What X sends and nobody can hold
+
+
+DEEP = b"[" * 200_000 + b"]" * 200_000
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        b'"new":' + DEEP,
+        b'"entities":' + DEEP,
+        b'"geo":{"a":' + DEEP + b"}",
+        b'"new":' + b"9" * 5_000,
+        b'"new":1e999',
+        b'"new":"\xff"',
+    ],
+    ids=["deep", "deep-entities", "deep-geo", "long-number", "large-number", "no-utf-8"],
+)
+def test_what_cannot_be_held_of_a_post_costs_that_alone(hostile):
+    sent = answer(post(1), post(2)).content
+    spoilt = sent.replace(b'"id": "1990000000000000002"', b'"id": "1990000000000000002", ' + hostile)
+    assert spoilt != sent
+    page = Answer("/2/users/42/tweets", {"max_results": "100"}, RECEIVED, spoilt)
+    came = refined(answers=[Answer.from_bytes(page.to_bytes())])
+    assert ids(came) == ["01", "02"]
+    assert came.rejected == []
+
+
+def test_a_rejected_post_that_cannot_be_held_is_kept_without_that(tmp_path):
+    sent = answer(post(1), post(2)).content
+    spoilt = sent.replace(b'"id": "1990000000000000002"', b'"id": 5, "new": ' + DEEP)
+    came = refined(answers=[Answer("/2/users/42/tweets", {}, RECEIVED, spoilt)])
+    assert ids(came) == ["01"]
+    assert [item["reason"] for item in came.rejected] == ["id: expected str, got int"]
+    with Partition(tmp_path) as partition:
+        partition.append(came)
+    (line,) = gzip.decompress(partition.rejected.read_bytes()).splitlines()
+    assert json.loads(line)["post"]["text"] == "Clear skies tonight"
