@@ -165,7 +165,7 @@ def told(month: Month) -> str:
         f"\n{len(DAYS)} days in {month.seconds['all']:.0f} s, {rate:.1f} a minute. Tasks begun: {each}. "
         f"After {AWAY} s without Redis the next day landed in {month.seconds['redis']:.0f} s; started anew: "
         f"{', '.join(month.stack.ended) or 'nothing'}. {month.lost} was lost, and its task ran again after "
-        f"{month.seconds['worker']:.0f} s; it took {len(month.lost_logs)} logs with it.\n"
+        f"{month.seconds['worker']:.0f} s; logs lost with it: {len(month.lost_logs)}.\n"
     )
 
 
