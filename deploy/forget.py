@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 import boto3
 import msgspec
@@ -48,11 +48,13 @@ from include.twitter.records import (
     Forgotten,
     KnownAccount,
     Manifest,
+    Record,
     Tombstone,
     Why,
     decoded,
     encoded,
 )
+from include.twitter.safe_text import LONGEST_MESSAGE, safe_text
 
 PLACES = ("twitter/", "twitter_", "staging/")
 """Where posts are. Logs, releases and what else is in the bucket hold none."""
@@ -193,8 +195,8 @@ class Asked:
 class Forgetter:
     """The steps, in their order; each leaves the bucket so that all can be done again."""
 
-    def __init__(self, bucket: Bucket, say: Callable[[str], None] = print) -> None:
-        self.bucket, self._say = bucket, say
+    def __init__(self, bucket: Bucket, say: Callable[[str], None] | None = None) -> None:
+        self.bucket, self._say = bucket, say or _show
         self._kept = bucket.read(FORGOTTEN)
         self._before = Tombstones.of(self._kept and self._kept.data)
         self.tombstones = self._before
@@ -286,7 +288,7 @@ class Forgetter:
         for version in self.bucket.versions("twitter_raw/"):
             if version.is_latest and MANIFEST.fullmatch(version.key):
                 manifest = self.bucket.read(version.key)
-                writer = manifest and decoded(manifest.data, Manifest).writer
+                writer = manifest and _record(version.key, manifest.data, Manifest).writer
                 if writer and at < writer.until:
                     raise CannotDo(
                         f"{version.key} is being bought at this moment: nothing of any day is removed. "
@@ -336,7 +338,7 @@ class Forgetter:
     def _unlist(self, key: str) -> None:
         """Bring what a check has seen gone to what is not forgotten."""
         if now := self.bucket.read(key):
-            checked = decoded(now.data, Checked)
+            checked = _record(key, now.data, Checked)
             left = [post for post in checked.gone if post.tweet_id not in self.tombstones.posts]
             if left != checked.gone:
                 self.bucket.put(key, encoded(msgspec.structs.replace(checked, gone=left)), now)
@@ -397,7 +399,20 @@ def _with_versions(
 
 def _day(key: str) -> str:
     found = DAY.search(key)
-    return found[1] if found else ""
+    try:
+        return str(Day.parse(found[1])) if found else ""
+    except ValueError:  # a date that no calendar has: it was not written by the pipeline
+        return ""
+
+
+def _record(key: str, data: bytes, kind: type[Record]) -> Record:
+    try:
+        return decoded(data, kind)
+    except msgspec.DecodeError as error:
+        raise NotReadable(
+            f"{key} cannot be read ({error}): restore its previous version, or delete it if the pipeline did "
+            "not write it. Then run this again."
+        ) from error
 
 
 def _place(key: str) -> str:
@@ -469,9 +484,9 @@ def run(
     number = forgetter.number_of_new(found)
     above = forgetter.above(found, most)
     if above:
-        print(f"This is more than {most} % of a day's or an account's posts, and takes CONFIRM={number}:")
+        _show(f"This is more than {most} % of a day's or an account's posts, and takes CONFIRM={number}:")
         for line in above:
-            print(f"  {line}")
+            _show(f"  {line}")
     if confirm is None:
         return
     if not confirm():
@@ -510,6 +525,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--dry", action="store_true", help="show it, and do nothing")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     return parser
+
+
+def _show(text: object, file: TextIO | None = None) -> None:
+    """Print a line: ids and keys of the bucket are no text of ours."""
+    print(safe_text(text, LONGEST_MESSAGE), file=file)
 
 
 def _percent(text: str) -> int:
@@ -554,13 +574,13 @@ def main() -> int:
             confirm_number=lambda number: _confirmed_number(number, given.confirm),
         )
     except (CannotDo, NotReadable) as error:
-        print(error, file=sys.stderr)
+        _show(error, sys.stderr)
         return 1
     except ClientError as error:
-        print(_in_words(error), file=sys.stderr)
+        _show(_in_words(error), sys.stderr)
         return 1
     except BotoCoreError as error:
-        print(f"AWS says: {error}", file=sys.stderr)
+        _show(f"AWS says: {error}", sys.stderr)
         return 1
     return 0
 

@@ -5,10 +5,12 @@ Every other row stays as it is, byte for byte: what has to go is cut out, and no
 
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
 import io
 import json
+import zlib
 from base64 import b64decode
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +21,7 @@ import pyarrow.parquet
 from msgspec import Struct
 from msgspec.structs import replace
 
-from include.twitter.answer import decoded
+from include.twitter.answer import STORED_BYTES, decoded, unzipped
 from include.twitter.csv_rows import csv_rows
 from include.twitter.forgotten import MARK, Tombstones, ids_of
 from include.twitter.records import AccountReceipt, PublishedObject, Receipt, Tombstone, encoded
@@ -28,8 +30,14 @@ from include.twitter.records import decoded as decoded_record
 ANSWER, LINES, CSV, PARQUET = ".json.gz", ".jsonl.gz", ".csv", ".parquet"
 BODY = b',"body":'
 """Where the body of a raw answer begins: no text before it can hold that."""
+LINES_BYTES = 1 << 30
+"""Of one day's rejected posts after decompression."""
 IDS = ("tweet_id", "original_tweet_id")
 AUTHOR = "author_id"
+UNREADABLE = (
+    AttributeError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError, csv.Error, zlib.error,
+)  # fmt: skip
+"""What an object raises that is not what its key says; a StopIteration in a generator is a RuntimeError."""
 Files = Mapping[str, tuple[bytes, str]]
 """Bytes and etag of the files that a receipt names, by their names there."""
 
@@ -51,7 +59,7 @@ def traces(key: str, data: bytes, tombstones: Tombstones) -> list[Trace]:
     """What the object holds of it: of other kinds of objects, nothing."""
     try:
         return list(_traces(key, data, tombstones))
-    except (ValueError, KeyError, OSError, EOFError) as error:
+    except UNREADABLE as error:
         raise NotReadable(
             f"{key} cannot be read ({error}): mend it or take it away, then run this again."
         ) from error
@@ -74,7 +82,7 @@ def without(key: str, data: bytes, tombstones: Tombstones) -> bytes:
     if key.endswith(PARQUET):
         return _parquet_without(data, gone)
     if key.endswith(LINES):
-        return _gzipped(_lines_without(gzip.decompress(data), gone))
+        return _gzipped(_lines_without(unzipped(data, LINES_BYTES), gone))
     head, _, rows = data.partition(b"\n")
     return head + b"\n" + _lines_without(rows, gone)
 
@@ -82,7 +90,7 @@ def without(key: str, data: bytes, tombstones: Tombstones) -> bytes:
 def _rows(key: str, data: bytes) -> Iterator[tuple[list[str], str | None]]:
     """Ids and author of each row of a file, in order."""
     if key.endswith(LINES):
-        for line in io.BytesIO(gzip.decompress(data)):
+        for line in io.BytesIO(unzipped(data, LINES_BYTES)):
             yield _of_line(decoded(line))
     elif key.endswith(CSV):
         for row in csv_rows(data.decode().split("\n")):
@@ -164,7 +172,7 @@ def _answer_without(data: bytes, tombstones: Tombstones) -> bytes:
 
 def _parts(data: bytes) -> tuple[bytes, str, bytes]:
     """What stands before the body, what X bills the answer as, and the body."""
-    head, _, rest = gzip.decompress(data).partition(BODY)
+    head, _, rest = unzipped(data, STORED_BYTES).partition(BODY)
     return head, next(iter(json.loads(head + b"}")["billed"])), rest[:-1]
 
 
@@ -247,7 +255,7 @@ def _rows_by_account(data: bytes) -> dict[str, list[str]]:
 def _rejected_by_account(data: bytes) -> dict[str, Counter[str]]:
     """How many were rejected for which reason, by account."""
     found: dict[str, Counter[str]] = defaultdict(Counter)
-    for line in map(decoded, io.BytesIO(gzip.decompress(data))):
+    for line in map(decoded, io.BytesIO(unzipped(data, LINES_BYTES))):
         found[line["username"]][line["reason"]] += 1
     return found
 

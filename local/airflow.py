@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import httpx
 
+from include.twitter.safe_text import LONGEST_MESSAGE, safe_text
 from local.environment import UI_USER
 
 DAG = "twitter"
@@ -225,9 +226,10 @@ def _error(events: list[dict[str, Any]]) -> str | None:
     """The last error of a log, on one line."""
     for event in reversed(events):
         if details := event.get("error_detail"):
-            return " ".join(f"{details[0]['exc_type']}: {details[0]['exc_value']}".split())
+            text = " ".join(f"{details[0]['exc_type']}: {details[0]['exc_value']}".split())
+            return safe_text(text, LONGEST_MESSAGE)
     errors = [event["event"] for event in events if event.get("level") in ("error", "critical")]
-    return errors[-1] if errors else None
+    return safe_text(errors[-1], LONGEST_MESSAGE) if errors else None
 
 
 def _detail(answer: httpx.Response) -> str:

@@ -2,7 +2,6 @@
 
 import argparse
 import io
-import json
 import os
 import signal
 import time
@@ -23,6 +22,9 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from include.twitter.csv_rows import csv_rows
 from include.twitter.day import Day
 from include.twitter.errors import BadDay
+from include.twitter.page.bill import dollars
+from include.twitter.records import Receipt, decoded, latest_in_words
+from include.twitter.safe_text import safe_text
 from local import aws
 from local.airflow import DAG, AirflowRefused, AirflowUnreachable, Stage
 from local.environment import UI_USER, near, past_proxies
@@ -36,7 +38,9 @@ SAMPLE_COLUMNS = ("created_at", "username", "likes", "text")
 SAMPLE_ROWS = 3
 READ_PARQUET = 'pd.read_parquet({path!r}, dtype_backend="numpy_nullable")'
 """As in the README: likes are numbers."""
-MONEY = {False: "in pretend money: X is a stand-in here", True: "which X bills"}
+MONEY = {False: "pretend money: X is a stand-in here", True: "billed by X"}
+MOST_NAMED = 10
+"""Accounts that the summary names: the receipt has all."""
 
 CHANGING_SECONDS = 60
 """How long `make run` waits for another one's stack to start or stop."""
@@ -258,8 +262,8 @@ def _show_landed(stack: Running, run_id: str, day: Day) -> None:
             out.print(f"s3://{bucket}/{key}  [dim]{size:,} bytes[/]", soft_wrap=True)
     out.print(_sample(s3.get_object(Bucket=bucket, Key=day.csv)["Body"].read().decode()))
     if _size(s3, bucket, day.receipt) is not None:
-        receipt = json.load(s3.get_object(Bucket=bucket, Key=day.receipt)["Body"])
-        _say(f"{_account(receipt)}, {MONEY[stack.env_file.real_x]}")
+        receipt = decoded(s3.get_object(Bucket=bucket, Key=day.receipt)["Body"].read(), Receipt)
+        _say(summary(receipt, real_x=stack.env_file.real_x))
     out.print(Text("\n".join(["", *next_steps(stack, run_id, day)])), soft_wrap=True)
 
 
@@ -290,13 +294,28 @@ def _sample(text: str) -> Table:
         table.add_column(column, no_wrap=column != "text")
     for row in firsts:
         cells = (row.get(column) or "" for column in SAMPLE_COLUMNS)
-        table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in cells))
+        table.add_row(*(Text(safe_text(cell), no_wrap=True, overflow="ellipsis") for cell in cells))
     return table
 
 
-def _account(receipt: dict[str, Any]) -> str:
-    """The receipt's counts, proof and cost on two lines."""
-    totals = receipt["totals"]
-    counts = [f"{value} {name.replace('_', ' ')}" for name, value in totals.items() if isinstance(value, int)]
-    proof = [f"{number} {word}" for word, number in totals["proof"].items()]
-    return f"{', '.join(counts)}\nproof: {', '.join(proof)}; cost {receipt['cost_usd']:.3f} USD"
+def summary(receipt: Receipt, *, real_x: bool) -> str:
+    """What has landed, for how much, and of which accounts that is not the whole day."""
+    totals = receipt.totals
+    of_accounts = sum(a.published > 0 or a.outcome != "unavailable" for a in receipt.accounts)
+    posts, accounts = _many(totals.published, "post"), _many(of_accounts, "account")
+    lines = [f"{posts} of {accounts} for {dollars(round(receipt.cost_usd * 1000))} ({MONEY[real_x]})."]
+    if totals.rejected:
+        lines.append(f"{_many(totals.rejected, 'post')} rejected: see the rejected file.")
+    named = [
+        *(f"{a.username}: {latest_in_words(a)}." for a in receipt.accounts if a.outcome == "limit"),
+        *(f"{a.username}: incomplete, {(a.reason or 'not read').rstrip('.')}." for a in receipt.missing),
+    ]
+    lines += named[:MOST_NAMED]
+    if len(named) > MOST_NAMED:
+        lines.append(f"{len(named) - MOST_NAMED} more accounts are limited or incomplete: see the receipt.")
+    proof = ", ".join(f"{number} {word}" for word, number in totals.proof.items())
+    return "\n".join([*lines, f"X's own count: {proof}."])
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"

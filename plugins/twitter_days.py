@@ -5,6 +5,7 @@ Every component of Airflow imports its plugins; what this one serves is imported
 
 import asyncio
 from importlib import import_module
+from threading import Event, Thread
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,12 +14,42 @@ from airflow.plugins_manager import AirflowPlugin
 
 PREFIX = "/twitter_days"
 HREF = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/") + PREFIX + "/"
+SITE = "include.twitter.page.site"
+LOADING = (
+    b'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
+    b'<meta http-equiv="refresh" content="0"><title>Days</title>'
+    b'<p role="status">Days is being loaded \xe2\x80\xa6</p>'
+)
+LOADING_HEADERS = [
+    (b"content-type", b"text/html; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'self'"),
+]
+
+is_requested = Event()
+"""Whether this process imports the page, or has imported it."""
 
 
 async def site(scope: Any, receive: Any, send: Any) -> None:
-    """The page's application; it is mounted without Airflow's authentication, and asks for it itself."""
-    app = (await asyncio.to_thread(import_module, "include.twitter.page.site")).app
+    """The page's application; it is mounted without Airflow's authentication, and asks for it itself.
+
+    The import takes seconds on a small host. A browser that comes first gets a sentence that loads the page
+    again: it stays until the page is there.
+    """
+    is_first = not is_requested.is_set()
+    is_requested.set()
+    if is_first and _is_from_a_browser(scope):
+        Thread(target=import_module, args=(SITE,), daemon=True).start()
+        await send({"type": "http.response.start", "status": 202, "headers": LOADING_HEADERS})
+        await send({"type": "http.response.body", "body": LOADING})
+        return
+    app = (await asyncio.to_thread(import_module, SITE)).app
     await app(scope, receive, send)
+
+
+def _is_from_a_browser(scope: Any) -> bool:
+    accepts = (value for name, value in scope.get("headers", ()) if name == b"accept")
+    return scope.get("method") == "GET" and any(b"text/html" in value for value in accepts)
 
 
 class TwitterDays(AirflowPlugin):

@@ -10,10 +10,22 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "include" / "twitter"
 
-GROUND = {"answer", "csv_rows", "day", "errors", "forgotten", "pricing", "records", "usage"}
+GROUND = {
+    "answer",
+    "aws_errors",
+    "csv_rows",
+    "day",
+    "errors",
+    "forgotten",
+    "pricing",
+    "records",
+    "safe_text",
+    "usage",
+}
 EDGES = {
     "alert",
     "days",
+    "http_limits",
     "lake",
     "lease",
     "priority",

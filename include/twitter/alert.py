@@ -7,17 +7,22 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from airflow.providers.http.notifications.http import HttpNotifier
+from airflow.providers.http.hooks.http import HttpHook
 from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+from requests.auth import HTTPBasicAuth
 
 from include.twitter import settings
-from include.twitter.errors import BadDay, PipelineError
+from include.twitter.errors import BadDay, Outage, PipelineError
+from include.twitter.http_limits import LimitedAdapter, no_netrc
 from include.twitter.run import day_of
+from include.twitter.safe_text import LONGEST_MESSAGE, safe_text
 
 log = logging.getLogger(__name__)
 
 SECONDS = 10
-"""How long a webhook may take to answer."""
+"""How long a webhook may take to connect, and to send the next bytes."""
+WEBHOOK_SECONDS, WEBHOOK_BYTES = 60, 1 << 20
+"""Of the whole request, and of the response."""
 
 
 def tell(context: Any) -> None:
@@ -26,10 +31,11 @@ def tell(context: Any) -> None:
         try:
             send(context, *message(context))
         except Exception as error:  # each has its own, and the failure stays the one that it was
-            log.warning("Nobody was told by %s: %s: %s", how, type(error).__name__, error)
+            log.warning("Nobody was told by %s: %s: %s", how, type(error).__name__, safe_text(error))
 
 
 # `notify` and not a call of the notifier: that would render what X has written as a template.
+# Airflow's notifier for HTTP has no limits, and logs what the webhook answers as it is: this uses its hook.
 
 
 def _by_email(context: Any, subject: str, lines: list[str]) -> None:
@@ -42,12 +48,17 @@ def _by_email(context: Any, subject: str, lines: list[str]) -> None:
 def _by_webhook(context: Any, subject: str, lines: list[str]) -> None:
     if (path := settings.alert_webhook()) is not None:
         text = escape("\n".join([subject, *lines]), quote=False)  # Slack has commands in <>
-        HttpNotifier(
+        hook = HttpHook(
             http_conn_id=settings.WEBHOOK_CONNECTION,
-            endpoint=path,
-            json={"text": text},
-            extra_options={"timeout": SECONDS},
-        ).notify(context)
+            auth_type=lambda *login: HTTPBasicAuth(*login) if login else no_netrc,
+            adapter=LimitedAdapter(WEBHOOK_BYTES, WEBHOOK_SECONDS),
+        )
+        # A redirect would take credentials from ~/.netrc, and turn the POST into a GET.
+        options = {"timeout": SECONDS, "check_response": False, "allow_redirects": False}
+        response = hook.run(endpoint=path, json={"text": text}, extra_options=options)
+        if not 200 <= response.status_code < 300:
+            words = safe_text(response.content[:200].decode(errors="replace"))
+            raise Outage(f"the webhook answered {response.status_code}: {words}")
         log.info("Told by Connection %s", settings.WEBHOOK_CONNECTION)
 
 
@@ -66,7 +77,7 @@ def message(context: Mapping[str, Any]) -> tuple[str, list[str]]:
         lines = [text, "A defect or a fault of the platform: its log has more."]
     else:
         lines = ["Its worker was lost.", "Clear the task: it goes on from what is there."]
-    return subject, [*lines, *_link(ti)]
+    return safe_text(subject), [safe_text(line, LONGEST_MESSAGE) for line in [*lines, *_link(ti)]]
 
 
 def _day(context: Mapping[str, Any]) -> str:

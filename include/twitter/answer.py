@@ -6,8 +6,10 @@ Since August 2026 X speaks of posts where it spoke of tweets; it answers in the 
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import re
+import zlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +18,16 @@ from typing import Any
 
 import msgspec
 
+from include.twitter.safe_text import safe_text
+
+MOST_BYTES = 64 << 20
+"""Of one response after decompression.
+
+X's largest page has 500 posts. Each may be an article of 100,000 characters, which makes 50 MB; a page of
+short posts has some 2 MB. A page that is larger is asked for again with fewer posts.
+"""
+STORED_BYTES = MOST_BYTES + (1 << 20)
+"""Of a staged answer after decompression: its request and its body."""
 ABOUT_THE_ACCOUNT = {"id", "username", "usernames"}
 """What an error object's `parameter` names when it is about the account, not about a post referred to."""
 NOT_FOUND, SUSPENDED = "resource-not-found", "Forbidden"
@@ -218,22 +230,39 @@ class Answer:
     def from_bytes(cls, data: bytes) -> Answer:
         """What `to_bytes` made: the body stands last in it, and is cut out as it came.
 
-        No text before it can hold the mark: its quotes would be escaped.
+        No text before it can hold the mark: its quotes would be escaped. A ValueError says what is wrong with
+        data that `to_bytes` did not make.
         """
-        whole = gzip.decompress(data)
-        at = whole.index(BODY)
-        envelope = msgspec.json.decode(whole[:at] + b"}")
-        request = envelope["request"]
-        return cls(
-            path=request["path"],
-            params=request["params"],
-            sent_at=datetime.fromisoformat(request["sent_at"]),
-            kind=next(iter(envelope["billed"])),
-            received_at=datetime.fromisoformat(envelope["received_at"]),
-            content=whole[at + len(BODY) : -1],
-            status=envelope["status"],
-            id=envelope.get("id", ""),
-        )
+        whole = unzipped(data, STORED_BYTES)
+        if (at := whole.find(BODY)) < 0:
+            raise ValueError("it has no body of an answer")
+        try:
+            envelope = msgspec.json.decode(whole[:at] + b"}")
+            request = envelope["request"]
+            return cls(
+                path=request["path"],
+                params=request["params"],
+                sent_at=datetime.fromisoformat(request["sent_at"]),
+                kind=next(iter(envelope["billed"])),
+                received_at=datetime.fromisoformat(envelope["received_at"]),
+                content=whole[at + len(BODY) : -1],
+                status=envelope["status"],
+                id=envelope.get("id", ""),
+            )
+        except (KeyError, TypeError, AttributeError, StopIteration) as error:
+            raise ValueError(f"its request is incomplete: {type(error).__name__} {error}") from error
+
+
+def unzipped(data: bytes, most: int) -> bytes:
+    """What gzip has compressed, if it is whole and has at most so many bytes; else a ValueError."""
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            whole = file.read(most + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"it is no whole gzip file: {error}") from error
+    if len(whole) > most:
+        raise ValueError(f"it has more than {most:,} bytes when it is decompressed")
+    return whole
 
 
 def _written(moment: datetime) -> str:
@@ -299,9 +328,9 @@ def kind_of(error: Mapping[str, Any]) -> str:
 
 
 def reason_of(error: Mapping[str, Any]) -> str:
-    """An error object of X in one line."""
+    """An error object of X in one line, which logs, records and pages may show."""
     words = [error.get("title"), error.get("detail") or error.get("message")]
-    return ": ".join(str(word) for word in words if word) or "X gives no reason"
+    return ": ".join(safe_text(word) for word in words if word) or "X gives no reason"
 
 
 def decoded(content: bytes | msgspec.Raw) -> Any:

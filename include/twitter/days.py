@@ -8,20 +8,28 @@ reads asks for the lists of both, which hold the etags, and then reads only what
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
-from include.twitter.day import LEDGER, USAGE, Day
-from include.twitter.lake import Lake, Object
-from include.twitter.records import AccountLine, DayLine, DaysIndex, LedgerEntry, Receipt, Usage, decoded
+from include.twitter.day import LEDGER, RECEIPTS, USAGE, Day, LedgerKey, parse_ledger_key
+from include.twitter.errors import DamagedObject
+from include.twitter.lake import Lake
+from include.twitter.records import (
+    AccountLine,
+    DayLine,
+    DaysIndex,
+    LedgerEntry,
+    Receipt,
+    Record,
+    Usage,
+    decoded,
+)
 
 log = logging.getLogger(__name__)
-
-RECEIPTS = "twitter_receipts/dt="
 
 
 class Days(NamedTuple):
@@ -33,17 +41,20 @@ class Days(NamedTuple):
     """All entries of these days' purchases, by their etags."""
 
 
-def read(lake: Lake, months: Collection[str]) -> Days:
-    """The days of these months, `YYYY-MM`, and all other days whose posts were bought in them."""
+def read(lake: Lake, months: Collection[str], damaged: dict[str, str] | None = None) -> Days:
+    """The days of these months, `YYYY-MM`, and all other days whose posts were bought in them.
+
+    A record that cannot be read is left out; `damaged` is given the problem by its key.
+    """
     with ThreadPoolExecutor(1) as beside:
         listing = beside.submit(_receipts, lake, "")
-        ledger = lake.tags(LEDGER)
+        ledger = _ledger(lake)
         receipts = listing.result()
     shown = {day for day in receipts if day[:7] in months}
-    shown |= {_day(key) for key in ledger if _month(key) in months or _day(key)[:7] in months}
+    shown |= {of.subject for _, _, of in ledger if of.month in months or of.subject[:7] in months}
     found = lake.look_each(map(index_key, sorted({day[:7] for day in shown})))
     known = {day: line for each in found for day, line in _index(each and each.data).days.items()}
-    return _read(lake, shown, receipts, ledger, known)
+    return _read(lake, shown, receipts, ledger, known, {} if damaged is None else damaged)
 
 
 def keep(lake: Lake, day: Day) -> None:
@@ -57,9 +68,9 @@ def keep(lake: Lake, day: Day) -> None:
 
 def usage(lake: Lake, month: str, before: Day | None = None) -> Usage | None:
     """X's meter beside the ledger as it was compared last in a month, of a day `before` one or of any."""
-    keys = [key for key in lake.keys(f"{USAGE}month={month}/") if not before or key < before.usage]
-    data = lake.read(keys[-1]) if keys else None
-    return decoded(data, Usage) if data else None
+    listed = lake.parsed(lake.keys(f"{USAGE}month={month}/"), Day.of_usage)
+    keys = [key for key in listed if not before or key < before.usage]
+    return lake.record(keys[-1], Usage) if keys else None
 
 
 def index_key(month: str) -> str:
@@ -68,10 +79,16 @@ def index_key(month: str) -> str:
 
 def _renewed(lake: Lake, month: str, index: DaysIndex) -> DaysIndex:
     receipts = _receipts(lake, month)
-    lines, ledger = _read(lake, receipts.keys(), receipts, lake.tags(LEDGER), index.days)
+    damaged: dict[str, str] = {}
+    lines, ledger = _read(lake, receipts.keys(), receipts, _ledger(lake), index.days, damaged)
+    if damaged:
+        log.warning(
+            "%d records are left out of Days, the first: %s", len(damaged), next(iter(damaged.values()))
+        )
     of_day: dict[str, dict[str, LedgerEntry]] = {day: {} for day in lines}
     for tag, entry in ledger.items():
-        of_day[entry.day][tag] = entry
+        if entry.day in of_day:  # else it is a copy at another day's key
+            of_day[entry.day][tag] = entry
     return DaysIndex(days={day: replace(line, ledger=of_day[day]) for day, line in sorted(lines.items())})
 
 
@@ -93,46 +110,57 @@ def _read(
     lake: Lake,
     days: Collection[str],
     receipts: Mapping[str, str],
-    ledger: Mapping[str, str],
+    ledger: Collection[tuple[str, str, LedgerKey]],
     known: Mapping[str, DayLine],
+    damaged: dict[str, str],
 ) -> Days:
     """Lines and entries of these days: the known ones whose etags are still those, and the others read."""
     tags = {day: tag for day, tag in receipts.items() if day in days}
     lines = {day: known[day] for day, tag in tags.items() if day in known and known[day].etag == tag}
     others = sorted(tags.keys() - lines.keys())
-    found = zip(others, lake.look_each(Day.parse(day).receipt for day in others), strict=True)
-    lines |= {day: _line(receipt) for day, receipt in found if receipt}
-    of_days = {tag: key for key, tag in ledger.items() if _day(key) in days}
+    records = _records(lake, {Day.parse(day).receipt: day for day in others}, Receipt, damaged)
+    lines |= {day: _line(receipt, tag) for day, tag, receipt in records}
+    of_days = {tag: key for key, tag, of in ledger if of.subject in days}
     entries = {tag: entry for line in known.values() for tag, entry in line.ledger.items() if tag in of_days}
-    others = [key for tag, key in of_days.items() if tag not in entries]
-    entries |= {entry.tag: decoded(entry.data, LedgerEntry) for entry in lake.look_each(others) if entry}
+    unknown = {key: tag for tag, key in of_days.items() if tag not in entries}
+    entries |= {tag: entry for _, tag, entry in _records(lake, unknown, LedgerEntry, damaged)}
     return Days(lines, entries)
 
 
-def _line(found: Object) -> DayLine:
-    receipt = decoded(found.data, Receipt)
+def _records(
+    lake: Lake, named: Mapping[str, str], kind: type[Record], damaged: dict[str, str]
+) -> Iterator[tuple[str, str, Record]]:
+    """Name, etag and content of the records at these keys; the damaged ones are left out."""
+    for (key, name), found in zip(named.items(), lake.look_each(named), strict=True):
+        try:
+            if found:
+                yield name, found.tag, lake.decoded(key, found.data, kind)
+        except DamagedObject as error:
+            damaged[key] = str(error)
+
+
+def _line(receipt: Receipt, etag: str) -> DayLine:
     return DayLine(
-        etag=found.tag,
+        etag=etag,
         buy=receipt.buy,
         cost_usd=receipt.cost_usd,
         published=receipt.totals.published,
         rejected=receipt.totals.rejected,
-        accounts=[AccountLine(a.username, a.outcome, a.proof, a.published, a.id) for a in receipt.accounts],
+        accounts=[
+            AccountLine(a.username, a.outcome, a.proof, a.published, a.id, a.estimated_total, a.rejected)
+            for a in receipt.accounts
+        ],
         ledger={},
     )
 
 
 def _receipts(lake: Lake, begin: str) -> dict[str, str]:
     """The etags of the receipts of the days that begin so, by day."""
-    return {key[len(RECEIPTS) :][:10]: tag for key, tag in lake.tags(RECEIPTS + begin).items()}
+    tags = lake.tags(f"{RECEIPTS}dt={begin}")
+    return {str(day): tags[key] for key, day in lake.parsed(tags, Day.of_receipt).items()}
 
 
-# A key of the ledger is twitter_ledger/month=YYYY-MM/YYYY-MM-DD-K.json.
-
-
-def _month(key: str) -> str:
-    return key.split("/")[1].removeprefix("month=")
-
-
-def _day(key: str) -> str:
-    return key.split("/")[2][:10]
+def _ledger(lake: Lake) -> list[tuple[str, str, LedgerKey]]:
+    """Key and etag of each entry of the ledger, and what it is of."""
+    tags = lake.tags(LEDGER)
+    return [(key, tags[key], of) for key, of in lake.parsed(tags, parse_ledger_key).items()]

@@ -8,9 +8,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from include.twitter.safe_text import LONGEST_MESSAGE, safe_text
+
 
 class PipelineError(Exception):
     """A failure that says what happened and what to do."""
+
+    def __init__(self, message: object = "") -> None:
+        # It goes to logs, terminals and mails, and may quote what X or a person wrote.
+        super().__init__(safe_text(message, LONGEST_MESSAGE))
 
 
 class Refused(PipelineError):
@@ -56,6 +62,14 @@ class NoPermission(Refused):
     """AWS denies what the pipeline has to do: attach or mend the instance role."""
 
 
+class BadCredentials(Refused):
+    """AWS does not accept the credentials, or they cannot be used: put in valid ones, or sign in again."""
+
+
+class AwsRefused(Refused):
+    """AWS refuses until a person acts: the message says who has to do what."""
+
+
 class UnexpectedAnswer(Refused):
     """X answered in a form that would lose data: look before buying more of it."""
 
@@ -70,6 +84,10 @@ class BadStore(Refused):
 
 class NothingStaged(Refused):
     """The objects that a stage works on are gone or were never made: clear the stage before it."""
+
+
+class DamagedObject(Refused):
+    """An object in the bucket is not what its name says: restore its earlier version, or make it again."""
 
 
 class TooManyRejected(Refused):
@@ -135,6 +153,10 @@ class InDoubt(TryLater):
 
 class KeysInDoubt(InDoubt):
     """X refuses keys that it took before: it may be at fault itself. Else put in valid ones."""
+
+
+class ClockWrong(InDoubt):
+    """The host has another time than X: it may correct that by itself. Else let it synchronize its clock."""
 
 
 class NoCredentials(InDoubt):

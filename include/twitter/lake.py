@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import os
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shlex import quote
 from typing import IO, Any, NamedTuple, TypeVar
 from uuid import uuid4
 
@@ -20,28 +22,51 @@ from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from botocore.config import Config
 from botocore.exceptions import (
     ClientError,
+    ConfigNotFound,
+    ConfigParseError,
     ConnectionError,
     CredentialRetrievalError,
+    FlexibleChecksumError,
     HTTPClientError,
     IncompleteReadError,
+    InvalidConfigError,
+    InvalidDefaultsMode,
+    InvalidRegionError,
+    InvalidRetryConfigurationError,
+    InvalidS3AddressingStyleError,
+    LoginError,
     MetadataRetrievalError,
+    MissingDependencyException,
+    NoAuthTokenError,
     NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    RefreshWithMFAUnsupportedError,
+    SSOError,
+    TokenRetrievalError,
+    UnknownCredentialError,
+    UnknownRegionError,
 )
+from botocore.parsers import ResponseParserError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from include.twitter import settings
 from include.twitter.answer import Answer
+from include.twitter.aws_errors import USE_VALID, Call, explained, other_bucket
 from include.twitter.day import PROBE
 from include.twitter.errors import (
+    BadCredentials,
     BadSetting,
     BadStore,
     Busy,
+    DamagedObject,
     NoCredentials,
-    NoPermission,
     NothingStaged,
     PlatformOutage,
 )
-from include.twitter.records import StoreProbe, encoded
+from include.twitter.records import Record, StoreProbe, decoded, encoded
 
 log = logging.getLogger(__name__)
 
@@ -57,27 +82,39 @@ CONFLICTS = {"ConditionalRequestConflict", "OperationAborted", "409"}
 """How S3 says that another write of the key is under way; it may be an earlier try of the same one."""
 UNKNOWN_CONDITION = {"NotImplemented", "InvalidArgument", "InvalidRequest"}
 """How a store says that it knows no conditional writes."""
-NOT_IMPLEMENTED = 501
 TRIES = 8
 """Of what others may disturb, with random pauses between: some five seconds together."""
-PASSING = {
-    "ExpiredToken",
-    "InternalError",
-    "RequestLimitExceeded",
-    "RequestTimeout",
-    "ServiceUnavailable",
-    "SlowDown",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequests",
-}
-"""How S3 says that it cannot now; the role's credentials expire, and are made anew."""
 UNREACHABLE = (
     ConnectionError,
-    CredentialRetrievalError,
+    FlexibleChecksumError,  # bytes changed on their way
     HTTPClientError,
     IncompleteReadError,
     MetadataRetrievalError,
+    ResponseParserError,
+)
+OF_THE_PLATFORM = {"iam-role", "container-role"}
+"""Whose credentials are away only while the platform is."""
+UNUSABLE_CREDENTIALS = (
+    LoginError,
+    NoAuthTokenError,
+    PartialCredentialsError,
+    RefreshWithMFAUnsupportedError,
+    SSOError,
+    TokenRetrievalError,
+    UnknownCredentialError,
+)
+BAD_CONFIGURATION = (
+    ConfigNotFound,
+    ConfigParseError,
+    InvalidConfigError,
+    InvalidDefaultsMode,
+    InvalidRegionError,
+    InvalidRetryConfigurationError,
+    InvalidS3AddressingStyleError,
+    MissingDependencyException,
+    NoRegionError,
+    ProfileNotFound,
+    UnknownRegionError,
 )
 
 # The instance's metadata may be slow: botocore would ask for the role's credentials once, for one second.
@@ -93,6 +130,11 @@ MEDIA_TYPES = {
 
 
 Each = TypeVar("Each")
+Parsed = TypeVar("Parsed")
+NAMED = 5
+"""So many strays are named in a warning."""
+LONGEST_PROBLEM = 200
+"""Characters of what a parser says about an object."""
 
 
 def retried(when: Callable[[BaseException], bool]) -> Retrying:
@@ -128,6 +170,7 @@ class Lake:
 
     def __init__(self, bucket: str, aws_conn_id: str | None) -> None:
         self.bucket = bucket
+        self.strays: set[str] = set()
         self._hook = S3Hook(aws_conn_id=aws_conn_id, config=Config(max_pool_connections=SIDE_BY_SIDE))
 
     def url(self, key: str) -> str:
@@ -136,11 +179,27 @@ class Lake:
     @property
     def endpoint(self) -> str:
         """The address of the object store."""
-        return self._hook.get_conn().meta.endpoint_url
+        with self._explained(""):
+            return self._hook.get_conn().meta.endpoint_url
 
     def keys(self, prefix: str) -> list[str]:
         """Every key below a prefix, sorted."""
         return sorted(self.tags(prefix))
+
+    def parsed(self, keys: Iterable[str], parse: Callable[[str], Parsed | None]) -> dict[str, Parsed]:
+        """What each key is of. Keys that `parse` does not know are skipped, and reported once."""
+        found = {key: parse(key) for key in keys}
+        strays = sorted({key for key, value in found.items() if value is None} - self.strays)
+        if strays:
+            self.strays.update(strays)
+            log.warning(
+                "%d objects were not written by this pipeline and are skipped: %s%s. Delete them, or move "
+                "them to another bucket.",
+                len(strays),
+                ", ".join(repr(self.url(key)) for key in strays[:NAMED]),
+                f" and {len(strays) - NAMED} more" if len(strays) > NAMED else "",
+            )
+        return {key: value for key, value in found.items() if value is not None}
 
     def tags(self, prefix: str) -> dict[str, str]:
         """The tag of every object below a prefix, by key: it tells whether one has changed."""
@@ -157,6 +216,31 @@ class Lake:
         found = self.look(key)
         return found.data if found else None
 
+    def record(self, key: str, kind: type[Record]) -> Record | None:
+        """The record at this key; None where there is no such object, DamagedObject where it is none."""
+        data = self.read(key)
+        return None if data is None else self.decoded(key, data, kind)
+
+    def decoded(self, key: str, data: bytes, kind: type[Record]) -> Record:
+        """The record that was read at this key; DamagedObject where it is none."""
+        with self.parsing(key, f"a {getattr(kind, '__name__', 'record')} of this version"):
+            return decoded(data, kind)
+
+    @contextmanager
+    def parsing(self, key: str, what: str) -> Iterator[None]:
+        """Turn what a parser raises into a DamagedObject, which names the object and the remedy."""
+        try:
+            yield
+        except (ValueError, KeyError, OSError, EOFError, zlib.error) as error:
+            of, at = f"--bucket {self.bucket}", f"--key {quote(key)}"
+            version = quote(f"{self.bucket}/{key}?versionId=ID")
+            raise DamagedObject(
+                f"{self.url(key)} is not {what}: {str(error)[:LONGEST_PROBLEM].rstrip('.')}. Restore its "
+                f"previous version: `aws s3api list-object-versions {of} --prefix {quote(key)}` lists them, "
+                f"`aws s3api copy-object {of} {at} --copy-source {version}` restores one. Then clear the "
+                "task. If this pipeline has written no version of it, delete it."
+            ) from error
+
     def required(self, key: str) -> bytes:
         """An object's bytes; NothingStaged where there is no such object."""
         if (data := self.read(key)) is None:
@@ -164,8 +248,13 @@ class Lake:
         return data
 
     def beginning(self, key: str, size: int) -> bytes | None:
-        """The first `size` bytes of an object that is not empty; None where there is none."""
-        found = self.look(key, Range=f"bytes=0-{size - 1}")
+        """The first `size` bytes of an object; None where there is none."""
+        try:
+            found = self.look(key, Range=f"bytes=0-{size - 1}")
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "InvalidRange":  # of an empty object there is none
+                raise
+            return b""
         return found.data if found else None
 
     def look(self, key: str, **part: str) -> Object | None:
@@ -191,7 +280,7 @@ class Lake:
                 raise NothingStaged(
                     f"{self.url(key)} is gone. It was paid for: restore it, or Trigger with `buy_again`."
                 )
-            return Answer.from_bytes(data)
+            return answer_in(data, self.url(key))
 
         return _side_by_side(answer, keys)
 
@@ -266,8 +355,8 @@ class Lake:
 
     @contextmanager
     def _explained(self, key: str) -> Iterator[None]:
-        """Turn the refusals of S3 into errors that say what to do."""
-        example = "acme-twitter-lake, in the account and region of the instance role"
+        """Turn what botocore raises into errors that say what to do."""
+        url = self.url(key)
         try:
             yield
         except NoCredentialsError as error:
@@ -275,25 +364,45 @@ class Lake:
                 "There are no AWS credentials here. On EC2, attach the instance role; "
                 "elsewhere, set Connection aws_default."
             ) from error
+        except CredentialRetrievalError as error:
+            if error.kwargs.get("provider") in OF_THE_PLATFORM:
+                raise PlatformOutage(f"{url} cannot be reached: {error}") from error
+            raise NoCredentials(f"There are no AWS credentials for {url}: {error}. {USE_VALID}") from error
         except UNREACHABLE as error:
-            raise PlatformOutage(f"{self.url(key)} cannot be reached: {error}") from error
+            raise PlatformOutage(f"{url} cannot be reached: {error}") from error
+        except UNUSABLE_CREDENTIALS as error:
+            raise BadCredentials(f"{url} was not asked for: {str(error).rstrip('.')}. {USE_VALID}") from error
+        except BAD_CONFIGURATION as error:
+            raise BadSetting(
+                "Connection aws_default, the environment or ~/.aws/config",
+                str(error).rstrip("."),
+                "AWS_DEFAULT_REGION=eu-central-1",
+            ) from error
+        except ParamValidationError as error:
+            if "bucket name" not in str(error):
+                raise
+            raise other_bucket(self.bucket, str(error).replace("\n", " ")) from error
         except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code == "NoSuchKey":
+            said = error.response["Error"]
+            if said["Code"] == "NoSuchKey":
                 raise NothingStaged(f"{key} is gone: clear the stage that made it.") from error
-            if code == "NoSuchBucket":
-                raise BadSetting(
-                    "Variable twitter_bucket", f"there is no bucket {self.bucket!r}", example
-                ) from error
-            if code in ("AccessDenied", "403"):
-                raise NoPermission(
-                    f"AWS denies {error.operation_name} on {self.url(key)}. "
-                    "Grant it to the instance role, or mend Variable twitter_bucket."
-                ) from error
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            if code in PASSING or (status >= 500 and status != NOT_IMPLEMENTED):
-                raise PlatformOutage(f"AWS cannot do {error.operation_name} now: {error}") from error
+            call = Call(error.operation_name, url, self.bucket, key)
+            if explanation := explained(said["Code"], said.get("Message", ""), status, call):
+                raise explanation from error
+            error.args = (f"{error} ({url})",)  # its code decides what is done, so it stays what it is
             raise
+
+
+def answer_in(data: bytes, url: str) -> Answer:
+    """The staged answer that an object holds; DamagedObject where it holds none."""
+    try:
+        return Answer.from_bytes(data)
+    except ValueError as error:
+        raise DamagedObject(
+            f"{url} is no stored response of X: {error}. "
+            "Restore its earlier version, or Trigger with `buy_again`."
+        ) from error
 
 
 def require_conditional_writes(lake: Lake) -> None:

@@ -49,7 +49,7 @@ class Lease:
     def acquire(self) -> None:
         """Take it where nobody holds it; else Busy, with the time at which it expires."""
         found = self._lake.look(self._key)
-        expires_at = msgspec.json.decode(found.data, type=Holder).expires_at if found else None
+        expires_at = self._lake.decoded(self._key, found.data, Holder).expires_at if found else None
         if expires_at and self._run.now() < expires_at:
             raise Busy(
                 f"Another run publishes at this moment ({self._lake.url(self._key)}). "

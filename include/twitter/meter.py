@@ -8,10 +8,10 @@ from datetime import datetime
 from include.twitter import days, lake, run, settings, usage
 from include.twitter.day import LEDGER, Day
 from include.twitter.errors import MeterDiffers, NoAccess
-from include.twitter.extract.money import spent_of_month
+from include.twitter.extract.money import entries, spent_of_month
 from include.twitter.extract.x import X
 from include.twitter.lake import Lake
-from include.twitter.records import LedgerEntry, decoded, encoded
+from include.twitter.records import encoded
 from include.twitter.settings import XAccess
 from include.twitter.usage import Counted
 from include.twitter.watch import wait_until_due
@@ -35,7 +35,8 @@ def compare(here: Lake, access: XAccess, budgets: dict[str, int], day: Day, at: 
         log.info("%s (%s)", pace, name)
     if not (found := _asked(access, day, at)):
         return
-    told = usage.compared(found, day, _ledger(here, day), days.usage(here, str(day)[:7], before=day), at)
+    ledger = entries(here, f"{day.date:%Y-%m}")
+    told = usage.compared(found, day, ledger, days.usage(here, str(day)[:7], before=day), at)
     is_news = usage.is_news(told)
     if is_news:
         told.told = told.apart
@@ -64,8 +65,3 @@ def _asked(access: XAccess, day: Day, at: datetime) -> Counted | None:
     if not found:
         log.warning("X's meter tells no days, or not as X describes them: nothing is compared")
     return found
-
-
-def _ledger(here: Lake, day: Day) -> list[LedgerEntry]:
-    keys = here.keys(f"{LEDGER}month={day.date:%Y-%m}/")
-    return [decoded(found.data, LedgerEntry) for found in here.look_each(keys) if found]

@@ -8,7 +8,7 @@ without one has that of its type's name.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import add
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -23,8 +23,8 @@ shows nothing of it, or no longer."""
 Proof = Literal["matched", "short", "surplus", "limited", "unchecked"]
 """X's own count held against the own posts that arrived. `matched`: it is equal; or that of a group is, in
 each hour, and `proof_reason` says of how many accounts: there a surplus can hide a shortage of the same hour.
-`short`: X counts more. `surplus`: X counts less. `limited`: not counted, since only the latest N were wanted.
-`unchecked`: there is no count."""
+`short`: X counts more. `surplus`: X counts less. `limited`: not compared, since only the latest N were
+wanted. `unchecked`: there is no count."""
 PostState = Literal["there", "gone", "protected", "suspended", "withheld", "edited", "unanswered"]
 """`there`: X gives it. `edited`: X gives it, and there is a later version. `withheld`: X does not show it
 everywhere. `gone`: X says that it does not exist. `protected`, `suspended`: its account is. `unanswered`: X
@@ -340,6 +340,10 @@ class PlannedDay(Struct, kw_only=True):
     """X's own number of their posts."""
     posts: int
     """How many of them would be bought: not more than the limit of each, without what is there."""
+    over_limit: int = 0
+    """Of the counted: older than the latest N of their account, and not bought."""
+    had: int = 0
+    """Of the counted: bought before, and not bought again."""
     alone: dict[str, int] = field(default_factory=dict)
     """The same of each account that was counted alone; the others were counted together."""
     requests: int
@@ -449,9 +453,32 @@ class AccountReceipt(Struct, kw_only=True):
     last_created_at: str | None
 
     @property
+    def is_incomplete(self) -> bool:
+        """Whether rows are missing: X does not show the account, or all of its posts were rejected."""
+        return self.outcome == "unavailable" or (self.rejected > 0 and not self.published)
+
+    @property
     def has_posts(self) -> bool:
         """Whether posts of it may be there: else it only says why there are none."""
         return self.fetched > 0 or self.outcome != "unavailable"
+
+    @property
+    def estimated_total(self) -> int | None:
+        """About how many posts the day of a limited account has; None for other accounts, or if unknown.
+
+        X's own count if it was requested anyway, for a plan. Otherwise the estimate extends the rate of the
+        landed posts to the whole day: all posts from the oldest landed one to midnight are there.
+        """
+        if self.outcome != "limit":
+            return None
+        least = self.published + self.rejected + self.over_limit
+        if self.counted is not None:
+            return max(self.counted, least)
+        if not self.first_created_at:
+            return None
+        first = datetime.fromisoformat(self.first_created_at)
+        midnight = first.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        return max(round((self.published + self.rejected) * timedelta(days=1) / (midnight - first)), least)
 
 
 class Totals(Struct, kw_only=True):
@@ -548,7 +575,7 @@ class Receipt(Struct, kw_only=True):
     @property
     def all_rejected(self) -> list[AccountReceipt]:
         """The accounts that land no row since the contract refused the posts that X returned of them."""
-        return [a for a in self.accounts if a.outcome != "unavailable" and a.rejected and not a.published]
+        return [a for a in self.accounts if a.is_incomplete and a.outcome != "unavailable"]
 
 
 class AccountLine(Struct, frozen=True, gc=False):  # a year has tens of thousands, and none holds another
@@ -561,6 +588,16 @@ class AccountLine(Struct, frozen=True, gc=False):  # a year has tens of thousand
     """Rows of the table."""
     id: str | None = None
     """The account's at X; null where X has never told it."""
+    estimated_total: int | None = None
+    """About how many posts the day of a limited account has: X's own count if there is one, else an estimate
+    from the rate of the landed posts. Null for other accounts, or if unknown."""
+    rejected: int = 0
+    """Posts that broke the contract."""
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether rows are missing: X does not show the account, or all of its posts were rejected."""
+        return self.outcome == "unavailable" or (self.rejected > 0 and not self.published)
 
     @property
     def has_posts(self) -> bool:
@@ -631,6 +668,13 @@ class StoreProbe(Struct, frozen=True):
     """Whether it was tried to the end, and refused each write whose condition did not hold."""
     token: str = ""
     """Random while it is tried: no two writes are equal."""
+
+
+def latest_in_words(account: AccountReceipt | AccountLine) -> str:
+    """`latest 100 of about 323`: how much of a limited account's day has landed."""
+    total = account.estimated_total
+    extent = ", more may exist" if total is None else f" of about {total:,}"
+    return f"latest {account.published:,}{extent}"
 
 
 RECORDS = (

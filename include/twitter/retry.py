@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowRescheduleException, AirflowRuntimeErr
 
 from include.twitter.errors import Busy, InDoubt, Refused, TryLater
 from include.twitter.run import now
+from include.twitter.safe_text import LONGEST_MESSAGE, safe_text
 
 log = logging.getLogger(__name__)
 
@@ -66,9 +67,8 @@ def what_happened(error: BaseException | str | None) -> str:
     """An error in one line; Airflow gives none, or a text, where the task did not raise it."""
     if not error:
         return "The worker was lost: it was killed, or sent no heartbeat. Airflow has no error of this try."
-    if isinstance(error, BaseException):
-        return f"{type(error).__name__}: {str(error).rstrip('. ')}."
-    return f"{error.rstrip('. ')}."
+    text = f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else error
+    return f"{safe_text(text, LONGEST_MESSAGE).rstrip('. ')}."
 
 
 def _what_comes_next(error: BaseException | str | None, context: Mapping[str, Any]) -> str:

@@ -131,9 +131,9 @@ class Identities:
 
     @classmethod
     def read(cls, lake: Lake, accepted: Collection[tuple[str, str]] = ()) -> Identities:
-        return cls(
-            {name: known.id for name, known in known_accounts(lake.read(ACCOUNTS)).items()}, {*accepted}
-        )
+        with lake.parsing(ACCOUNTS, "the list of known accounts"):
+            known = known_accounts(lake.read(ACCOUNTS))
+        return cls({name: its.id for name, its in known.items()}, {*accepted})
 
     def confirm(self, handle: str, id_: str) -> None:
         """A look-up has found that the handle is this account, and it may be read."""

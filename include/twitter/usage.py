@@ -17,6 +17,7 @@ import msgspec
 from include.twitter.answer import decoded
 from include.twitter.day import Day
 from include.twitter.records import Bought, LedgerEntry, Usage
+from include.twitter.safe_text import safe_text
 
 TOLERATED = 0.02
 """The share by which X's count may lie beyond what the ledger explains."""
@@ -146,7 +147,7 @@ def in_words(usage: Usage) -> str:
 
 
 def _of_apps(usage: Usage) -> str:
-    several = [f"{posts:,} of app {name}" for name, posts in sorted(usage.apps.items())]
+    several = [f"{posts:,} of app {safe_text(name, 40)}" for name, posts in sorted(usage.apps.items())]
     return f" ({', '.join(several)})" if len(several) > 1 else ""
 
 

@@ -9,7 +9,7 @@ from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include.twitter import lake, run, settings
-from include.twitter.day import Day
+from include.twitter.day import RECEIPTS, Day
 from include.twitter.errors import NotLanded
 from include.twitter.lake import Lake
 
@@ -51,7 +51,7 @@ def require_landed(here: Lake, day: Day, due: datetime) -> None:
 
 def not_landed(here: Lake, latest: Day, days: int) -> list[Day]:
     """Those of the last `days` days, from the first landed one on, that have no receipt."""
-    landed = here.keys("twitter_receipts/")
+    landed = [*here.parsed(here.keys(RECEIPTS), Day.of_receipt)]
     recent = [latest.plus(-back) for back in reversed(range(days))]
     since = landed[0] if landed else latest.receipt
     return [day for day in recent if day.receipt >= since and day.receipt not in landed]

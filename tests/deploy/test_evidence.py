@@ -214,6 +214,7 @@ def test_what_the_pipeline_derived_counts_for_nothing_and_is_named_where_no_resp
         b"", b"not gzip", gzip.compress(b"{}"), gzip.compress(b'{"id":7}\n'), gzip.compress(b"<html>"),
         gzip.compress(b'{"request":{"path":"/2/tweets","params":{}},"billed":{"posts":1},"status":200,"body":{}}'),
     ],
+    ids=["empty", "no gzip", "no envelope", "an id", "no JSON", "no response"],
 )  # fmt: skip
 def test_what_is_no_response_of_x_does_not_count_and_stops_nothing(bucket, data):
     bucket.check(MONDAY, P)

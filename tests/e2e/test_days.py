@@ -302,10 +302,28 @@ def test_a_day_is_triggered_from_its_page_with_the_form_filled_in(landed, airflo
     frame = page.frame_locator("iframe")
     assert frame.get_by_label("Day (UTC)").input_value() == day
     frame.get_by_role("button", name="Trigger").click()
-    page.wait_for_url("**/dags/twitter/runs/manual__*")
-    run = httpx.URL(page.url).path.split("/")[4]
+    asked = frame.get_by_role("dialog")
+    asked.get_by_text("Cost: free: nothing is missing.").wait_for()
+    page.screenshot(path=SHOTS / "trigger.png")
+    asked.get_by_role("button", name="Trigger").click()
+    run = f"manual__{day}"
+    page.wait_for_url(f"**/dags/twitter/runs/{run}")
     assert airflow.run(run)["conf"] == {"day": day, "buy_again": False}
     assert airflow.wait(run) == "success"
+
+
+@pytest.mark.browser
+def test_nothing_is_bought_again_before_its_price_was_confirmed(landed, airflow, page, stack):
+    day = day_ago(3)
+    page.goto(f"{stack.url}/plugin/days/twitter_days/day/{day}")
+    frame = page.frame_locator("iframe")
+    frame.get_by_label("Buy again").check()
+    frame.get_by_role("button", name="Trigger").click()
+    asked = frame.get_by_role("dialog")
+    asked.get_by_text(re.compile(r"Cost: about \$[\d.]+, as before")).wait_for()
+    asked.get_by_role("button", name="Cancel").click()
+    asked.wait_for(state="hidden")
+    assert not [run for run in airflow.runs() if "buy_again" in run["dag_run_id"]]
 
 
 @pytest.mark.browser

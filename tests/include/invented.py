@@ -121,11 +121,13 @@ class MemoryLake:
 
     keys, tag, read, answers, change = Lake.keys, Lake.tag, Lake.read, Lake.answers, Lake.change
     required, url = Lake.required, Lake.url
+    parsed, record, decoded, parsing = Lake.parsed, Lake.record, Lake.decoded, Lake.parsing
     bucket = "acme-twitter-lake"
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.written: list[str] = []
+        self.strays: set[str] = set()
         self._door = RLock()
 
     def tags(self, prefix: str) -> dict[str, str]:
@@ -137,6 +139,10 @@ class MemoryLake:
 
     def look_each(self, keys: Iterable[str]) -> Iterator[Object | None]:
         return map(self.look, keys)
+
+    def beginning(self, key: str, size: int) -> bytes | None:
+        data = self.read(key)
+        return None if data is None else data[:size]
 
     def write(self, key: str, data: bytes) -> None:
         self.objects[key] = data

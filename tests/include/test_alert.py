@@ -8,8 +8,10 @@ import pytest
 
 from include.twitter import alert
 from include.twitter.errors import Incomplete
+from include.twitter.safe_text import UNSAFE
 from tests.inbox import mail_server
 from tests.include.test_run import context, utc
+from tests.include.wire import dripping
 
 LINK = "http://localhost:8080/dags/twitter/runs/scheduled__2026-11-19/tasks/load"
 PATH = "services/T000/B000/not-so-secret"
@@ -118,3 +120,55 @@ def test_a_failure_is_told_whatever_the_context_lacks(webhook):
 
 def test_a_text_in_the_place_of_an_exception_is_told_as_it_is():
     assert alert.message(failed("Detected zombie job"))[1][0] == "Detected zombie job"
+
+
+@pytest.mark.parametrize("error", ["\x1b[2J one\ntwo \u202e", "A" * 20_000_000], ids=["escapes", "long"])
+@pytest.mark.parametrize("kind", [str, Incomplete, ValueError])
+def test_what_x_has_written_is_one_bounded_and_safe_line(kind, error):
+    subject, lines = alert.message(failed(kind(error)) | {"dag_run": None, "run_id": error})
+    assert len(subject) <= 300
+    assert not [line for line in [subject, *lines] if UNSAFE.search(line) or len(line) > 4000]
+
+
+def test_a_netrc_gives_the_webhook_no_credentials(webhook, httpserver, tmp_path, monkeypatch):
+    (tmp_path / "netrc").write_text("default login stranger password stranger-s3cret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    alert.tell(failed())
+    assert ["Authorization" in request.headers for request, _ in httpserver.log] == [False]
+
+
+def test_the_login_of_the_webhooks_connection_is_sent(webhook, httpserver, monkeypatch):
+    connection = {"conn_type": "http", "host": httpserver.url_for("/").rstrip("/"), "login": "me"}
+    monkeypatch.setenv("AIRFLOW_CONN_TWITTER_ALERT_WEBHOOK", json.dumps(connection | {"password": PATH}))
+    alert.tell(failed())
+    assert [request.authorization.username for request, _ in httpserver.log] == ["me"]
+
+
+def test_what_a_webhook_answers_to_a_refusal_is_one_short_and_safe_line(webhook, httpserver, caplog):
+    httpserver.clear()
+    httpserver.expect_request(f"/{PATH}").respond_with_data("\x1b[2J\n" + "A" * 500_000, status=403)
+    alert.tell(failed())
+    (said,) = [message for message in caplog.messages if message.startswith("Nobody")]
+    assert said.startswith("Nobody was told by webhook: Outage: the webhook answered 403: [U+001B]")
+    assert len(said) < 500
+
+
+def test_an_endless_answer_of_a_webhook_is_cut(webhook, monkeypatch, caplog):
+    monkeypatch.setattr(alert, "WEBHOOK_SECONDS", 0.2)
+    monkeypatch.setenv("NO_PROXY", "*")
+    with dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b" ") as host:
+        connection = {"conn_type": "http", "host": host, "password": PATH}
+        monkeypatch.setenv("AIRFLOW_CONN_TWITTER_ALERT_WEBHOOK", json.dumps(connection))
+        alert.tell(failed())
+    assert any(
+        message.startswith("Nobody was told by webhook: ConnectionError") for message in caplog.messages
+    )
+
+
+def test_a_redirect_of_the_webhook_is_not_followed_and_not_taken_for_success(webhook, httpserver, caplog):
+    httpserver.clear()
+    elsewhere = {"Location": httpserver.url_for("/elsewhere")}
+    httpserver.expect_request(f"/{PATH}").respond_with_data("", status=307, headers=elsewhere)
+    alert.tell(failed())
+    assert [request.path for request, _ in httpserver.log] == [f"/{PATH}"]
+    assert "Nobody was told by webhook: Outage: the webhook answered 307: " in caplog.messages

@@ -2,11 +2,14 @@
 
 import gzip
 import json
+import tracemalloc
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from include.twitter import answer as answer_module
 from include.twitter.answer import DEEPEST, Answer, decoded, is_unasked, reason_of
 from tests.include.invented import RECEIVED, SUSPENDED, about, answer, post
 from tests.include.recorded import recorded_errors, recorded_pages
@@ -347,3 +350,57 @@ RETWEETED, REPLIED, QUOTED = ({"type": kind, "id": "7"} for kind in ("retweeted"
 )
 def test_a_retweet_or_a_reply_is_told_by_its_references(sent, unasked):
     assert is_unasked(sent) == unasked
+
+
+ENVELOPE = {
+    "request": {"path": "/", "params": {}, "sent_at": "2026-11-18T00:00:00Z"},
+    "billed": {"posts": 1},
+    "status": 200,
+    "received_at": "2026-11-18T00:00:00Z",
+    "body": {},
+}
+
+
+def packed(envelope):
+    return gzip.compress(json.dumps(envelope, separators=(",", ":")).encode())
+
+
+def test_an_invented_envelope_is_a_stored_answer():
+    assert Answer.from_bytes(packed(ENVELOPE)).content == b"{}"
+
+
+@pytest.mark.parametrize("name", ENVELOPE)
+@pytest.mark.parametrize("value", [None, 5, [], {}, "text"])
+def test_a_stored_answer_whose_request_is_damaged_is_a_value_error_or_one_still(name, value):
+    with suppress(ValueError):
+        Answer.from_bytes(packed(ENVELOPE | {name: value}))
+    with pytest.raises(ValueError, match=name if name not in ("body", "received_at") else None):
+        Answer.from_bytes(packed({key: each for key, each in ENVELOPE.items() if key != name}))
+
+
+def test_a_stored_answer_that_is_no_whole_gzip_file_is_a_value_error():
+    whole = answer(post()).to_bytes()
+    for data in (b"{}", whole[:2], whole[:-9], whole[:-1] + b"?", whole[:20] + b"?" + whole[21:]):
+        with pytest.raises(ValueError, match="no whole gzip file"):
+            Answer.from_bytes(data)
+    for text in (b"", b"{}", b'{,"body":{}}', b'[1,{"a":1,"body":{}}]'):
+        with pytest.raises(ValueError):
+            Answer.from_bytes(gzip.compress(text))
+
+
+def test_a_stored_answer_is_decompressed_only_up_to_its_limit(monkeypatch):
+    monkeypatch.setattr(answer_module, "STORED_BYTES", 1000)
+    bomb = gzip.compress(bytes(50_000_000), 1)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="more than 1,000 bytes"):
+            Answer.from_bytes(bomb)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_reason_of_x_is_one_short_and_safe_line():
+    reason = reason_of({"title": "\x1b[2JGone\n", "detail": "A" * 20_000_000})
+    assert reason.startswith("[U+001B][2JGone[U+000A]: AAA")
+    assert len(reason) < 1000

@@ -1,12 +1,28 @@
 """What S3 and the instance's metadata say when they cannot, over real HTTP on loopback."""
 
+import gzip
 import json
 from types import SimpleNamespace
 
+import botocore.exceptions as boto
 import pytest
+from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
 
+from include.twitter import answer
 from include.twitter.day import PROBE
-from include.twitter.errors import BadStore, Busy, NoCredentials, NoPermission, NothingStaged, PlatformOutage
+from include.twitter.errors import (
+    AwsRefused,
+    BadCredentials,
+    BadSetting,
+    BadStore,
+    Busy,
+    DamagedObject,
+    NoCredentials,
+    NoPermission,
+    NothingStaged,
+    PlatformOutage,
+)
 from include.twitter.lake import TRIES, Lake, require_conditional_writes
 from include.twitter.records import StoreProbe, decoded
 from tests.include.invented import MemoryLake
@@ -80,6 +96,76 @@ def test_what_s3_denies_is_still_a_refusal(wire, keys):
     wire.say(403, no("AccessDenied"))
     with pytest.raises(NoPermission):
         Lake("acme-twitter-lake", None).read("a.json")
+
+
+def test_an_object_that_arrives_with_another_checksum_is_an_outage(wire, keys):
+    wire.say(200, b"{}", ETag='"1"', x_amz_checksum_crc32="AAAAAA==")
+    with pytest.raises(PlatformOutage, match="checksum"):
+        Lake("acme-twitter-lake", None).read("a.json")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (403, "InvalidObjectState", AwsRefused),
+        (403, "SignatureDoesNotMatch", BadCredentials),
+        (404, "NoSuchBucket", BadSetting),
+    ],
+)
+def test_what_a_person_has_to_end_is_a_refusal_that_names_the_object_or_the_bucket(
+    wire, keys, status, code, kind
+):
+    wire.say(status, no(code))
+    with pytest.raises(kind, match=rf"acme-twitter-lake.*{code}"):
+        Lake("acme-twitter-lake", None).read("a.json")
+
+
+def test_an_empty_object_has_an_empty_beginning(wire, keys):
+    wire.say(416, no("InvalidRange"))
+    assert Lake("acme-twitter-lake", None).beginning("a.csv", 5) == b""
+
+
+def test_an_error_that_nobody_knows_stays_what_it_is_and_names_the_object(wire, keys):
+    wire.say(400, no("SomethingNew"))
+    with pytest.raises(ClientError, match=r"SomethingNew.*s3://acme-twitter-lake/a\.json") as raised:
+        Lake("acme-twitter-lake", None).read("a.json")
+    assert raised.value.response["Error"]["Code"] == "SomethingNew"
+
+
+class Failing:
+    """A client that cannot make its requests."""
+
+    def __init__(self, error):
+        self._error = error
+
+    def get_object(self, **_):
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (boto.UnauthorizedSSOTokenError(), BadCredentials),
+        (boto.SSOTokenLoadError(error_msg="expired"), BadCredentials),
+        (boto.TokenRetrievalError(provider="sso", error_msg="expired"), BadCredentials),
+        (boto.LoginRefreshRequired(), BadCredentials),
+        (boto.PartialCredentialsError(provider="env", cred_var="secret"), BadCredentials),
+        (boto.CredentialRetrievalError(provider="custom-process", error_msg="exit 1"), NoCredentials),
+        (boto.CredentialRetrievalError(provider="iam-role", error_msg="away"), PlatformOutage),
+        (boto.ProfileNotFound(profile="acme"), BadSetting),
+        (boto.ConfigNotFound(path="/none"), BadSetting),
+        (boto.NoRegionError(), BadSetting),
+        (boto.ParamValidationError(report='Invalid bucket name "A b": it must match'), BadSetting),
+        (boto.FlexibleChecksumError(error_msg="expected checksum other"), PlatformOutage),
+        (ResponseParserError("no XML"), PlatformOutage),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else type(value).__name__,
+)
+def test_a_request_that_cannot_be_made_says_who_can_mend_that(monkeypatch, error, kind):
+    lake = Lake("acme-twitter-lake", None)
+    monkeypatch.setattr(lake._hook, "get_conn", lambda: Failing(error))
+    with pytest.raises(kind):
+        lake.read("a.json")
 
 
 def test_credentials_that_are_not_there_may_come(wire):
@@ -363,3 +449,14 @@ def test_a_probe_that_others_disturb_all_the_time_comes_back_later(paused):
 
     with pytest.raises(Busy):
         require_conditional_writes(Crowded())
+
+
+@pytest.mark.parametrize("data", [b"", gzip.compress(bytes(10_000), mtime=0)], ids=["empty", "bomb"])
+def test_a_stored_response_that_cannot_be_read_is_named_with_the_remedy(data, monkeypatch):
+    monkeypatch.setattr(answer, "STORED_BYTES", 1000)
+    lake = MemoryLake()
+    lake.write("twitter_raw/dt=2026-11-18/NASA/0001.json.gz", data)
+    with pytest.raises(DamagedObject) as raised:
+        list(lake.answers(lake.keys("")))
+    assert lake.url("twitter_raw/dt=2026-11-18/NASA/0001.json.gz") in str(raised.value)
+    assert "buy_again" in str(raised.value)

@@ -5,9 +5,10 @@ import logging
 import re
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
+from threading import Event, Thread
 from typing import Any
 
 from pytest_httpserver import HTTPServer
@@ -69,3 +70,30 @@ def listening() -> Iterator[Wire]:
         yield wire
     finally:
         server.clear()
+
+
+@contextmanager
+def dripping(first: bytes, then: bytes, seconds: float = 0.02) -> Iterator[str]:
+    """The address of a server that answers with `first`, then with `then` again and again, without an end."""
+    ended = Event()
+
+    def serve(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            while b"\r\n\r\n" not in connection.recv(1 << 16):
+                pass
+            connection.sendall(first)
+            while not ended.wait(seconds):
+                connection.sendall(then)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        Thread(target=accept, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            ended.set()
+            listener.shutdown(socket.SHUT_RDWR)

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from local import cli
-from local.airflow import Airflow, AirflowRefused, AirflowUnreachable, Login, Stage
+from local.airflow import Airflow, AirflowRefused, AirflowUnreachable, Login, Stage, _error
 
 
 def test_a_day_that_has_a_run_goes_through_that_one_again():
@@ -163,3 +163,12 @@ def answering(answer, auth=None) -> Airflow:
         timeout=60,
     )
     return airflow
+
+
+def test_an_error_of_a_log_does_nothing_to_a_terminal():
+    detail = {"exc_type": "ValueError", "exc_value": "\x1b[2J\u202e" + "A" * 9000}
+    for events in [{"error_detail": [detail]}], [{"level": "error", "event": "\x1b[2J\n"}]:
+        said = _error(events)
+        assert "[U+001B][2J" in said
+        assert "\x1b" not in said and "\n" not in said
+        assert len(said) <= 4000

@@ -14,10 +14,11 @@ from rich.console import Console
 from include.twitter.day import Day
 from local import cli
 from local.airflow import AirflowUnreachable, Stage
-from local.cli import follow, next_steps, unsettled_note
+from local.cli import _sample, follow, next_steps, summary, unsettled_note
 from local.environment import PROJECT
 from local.progress import Progress
 from local.stack import Stack
+from tests.include.invented import a_receipt, account_receipt
 
 README = PROJECT / "README.md"
 REAL = "TWITTER_AWS=real\nAIRFLOW_VAR_TWITTER_BUCKET=acme-lake\n"
@@ -38,6 +39,22 @@ def test_the_next_steps_are_the_file_the_readmes_line_that_reads_it_and_the_ui(
     (documented,) = re.findall(r"`(pd\.read_parquet\(.*?\))`", README.read_text())
     assert read == documented.replace("path", repr(file))
     assert look.startswith("make up ")
+
+
+def test_the_summary_says_what_landed_for_how_much_and_what_is_not_whole() -> None:
+    limited = {"outcome": "limit", "proof": "limited", "first_created_at": "2026-11-18T16:34:00Z"}
+    gone = {"outcome": "unavailable", "proof": "unchecked", "reason": "User has been suspended: [gone]."}
+    receipt = a_receipt(
+        account_receipt("acme_press", 7),
+        account_receipt("orbital_news", 100, **limited),
+        account_receipt("gone", 0, **gone),
+    )
+    assert summary(receipt, real_x=False).splitlines() == [
+        "107 posts of 2 accounts for $1.525 (pretend money: X is a stand-in here).",
+        "orbital_news: latest 100 of about 323.",
+        "gone: incomplete, User has been suspended: [gone].",
+        "X's own count: 1 matched, 1 limited, 1 unchecked.",
+    ]
 
 
 class BusyStack:
@@ -120,3 +137,13 @@ def test_an_aws_error_anywhere_else_is_one_line_and_a_failure(monkeypatch, capsy
     assert cli.main(["run"]) == 1
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("A request to AWS failed: ")
+
+
+def test_a_cell_of_the_sample_does_nothing_to_a_terminal() -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=200, force_terminal=True, color_system=None)
+    console.print(
+        _sample('created_at,username,likes,text\n2026,NASA,1,"\x1b[2J\x1b]0;owned\x07\u202e\x9bm"\n')
+    )
+    assert "[U+001B][2J[U+001B]]0;owned[U+0007][U+202E][U+009B]m" in out.getvalue()
+    assert not set("\x07\u202e\x9b") & set(out.getvalue())

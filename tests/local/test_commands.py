@@ -108,7 +108,8 @@ def test_make_run_lands_a_day_shows_it_and_leaves_nothing_running(checkout):
         r"load +success",
         r"s3://twitter-local/twitter/dt=" + DAY + r"/refined_tweets\.csv",
         r"rows",
-        r"cost [\d.]+ USD, in pretend money",
+        r"\d+ posts of \d+ accounts for \$[\d.]+ \(pretend money",
+        r"orbital_news: latest 100 of about \d+",
     ):
         assert re.search(line, done.stdout), line
     kept = checkout / ".local/s3/000000000000/twitter-local"

@@ -21,9 +21,12 @@ import pyarrow.parquet
 import pytest
 
 from deploy import forget
+from deploy.traces import NotReadable, traces
 from include.twitter.answer import Answer
 from include.twitter.day import Day
 from include.twitter.errors import Incomplete, NothingStaged
+from include.twitter.forgotten import Tombstones
+from include.twitter.records import Manifest
 from local import aws, x_api
 from local.x_api.posts import user_id
 from tests.hands import Bucket, X
@@ -540,6 +543,26 @@ def test_the_command_shows_asks_and_forgets(month, stand_ins, monkeypatch, capsy
 def test_a_ceiling_that_is_no_percentage_is_refused(text):
     with pytest.raises(SystemExit):
         forget._parser().parse_args([f"--most={text}"])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{", gzip.compress(b"[]"), gzip.compress(b'{"a":1}')[:-9], b"\x1f\x8b\x08" + b"\xff" * 30],
+)
+def test_an_object_that_cannot_be_read_is_named_and_not_passed_over(data):
+    key = "twitter_raw/dt=2026-11-18/buy=1/nasa/0001.json.gz"
+    with pytest.raises(NotReadable, match=key):
+        traces(key, data, Tombstones())
+
+
+def test_a_folder_with_a_date_that_no_calendar_has_is_of_no_day():
+    assert forget._day("twitter/dt=2026-11-18/copy.csv") == "2026-11-18"
+    assert forget._day("twitter/dt=2026-13-45/copy.csv") == ""
+
+
+def test_a_damaged_record_is_named_before_anything_is_forgotten():
+    with pytest.raises(NotReadable, match=r"manifest\.json cannot be read .*restore its previous version"):
+        forget._record("twitter_raw/dt=2026-11-18/buy=1/manifest.json", b"", Manifest)
 
 
 def test_a_day_that_is_being_bought_is_waited_for(month, stand_ins):

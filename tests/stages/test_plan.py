@@ -98,6 +98,7 @@ def test_thirty_days_of_twenty_accounts_with_five_landed_cost_what_was_quoted(pi
     assert max(Counter(said(r) for r in x.requests() if r["path"] != TOKEN).values()) == 1
     proofs = Counter(account["proof"] for account in receipt(bucket, "2026-10-02").values())
     assert proofs == {"matched": 19, "limited": 1}
+    assert receipt(bucket, "2026-10-02")["posts_130_big"]["counted"] == 130  # by the plan
     assert kept == {day: receipt(bucket, day) for day in landed}
 
     with pytest.raises(AirflowSkipException, match="All 30 days have landed"):
@@ -367,6 +368,7 @@ def test_what_a_cap_would_cut_off_is_said_before_the_yes(pipeline):
     body = quote(pipeline)["body"]
     assert "1 day would cost more than `twitter_run_budget_usd` lets a day cost, first 2026-10-06" in body
     assert "Of `twitter_month_budget_usd` $0.280 are left" in body
+    assert "`twitter_month_budget_usd` is $0.300: $0.280 are left now. It takes some 1 minute." in body
 
 
 def test_what_reading_the_posts_again_will_cost_is_said_where_it_lies_ahead(pipeline):

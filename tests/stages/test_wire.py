@@ -10,7 +10,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from include.twitter.day import FORGOTTEN, Day
+from include.twitter.day import ACCOUNTS, FORGOTTEN, Day
 from include.twitter.errors import NoPermission, NothingStaged
 from tests.stages.conftest import ARCHIVED, NOW, RECENT
 
@@ -99,6 +99,7 @@ def test_the_stages_send_no_acl_delete_nothing_and_publish_by_copies_with_the_re
         DAY.lease,
         DAY.receipt,
         FORGOTTEN,
+        ACCOUNTS,
         INDEX,
         f"twitter_ledger/month={NOW:%Y-%m}/{DAY}-1.json",
     }
@@ -126,7 +127,7 @@ def test_what_is_bought_is_written_on_condition(pipeline, wire):
 def test_a_page_that_s3_refuses_stays_booked(pipeline, wire, x, bucket):
     pipeline.put(tweet_limit=0)
     wire.refuses = r"PUT .*/posts_120_no/0002"
-    with pytest.raises(NoPermission, match="AWS denies PutObject"):
+    with pytest.raises(NoPermission, match="AWS denies s3:PutObject"):
         pipeline.extract("posts_120_no")
     assert bucket.ledger_mills() == x.served_mills() > 500
     wire.refuses = ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import io
 import logging
+import zlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any, cast
@@ -19,19 +20,21 @@ from include.twitter.compliance import said
 from include.twitter.compliance.jobs import Jobs, landed, latest, tables
 from include.twitter.compliance.said import Verdict
 from include.twitter.day import Day, compliance_of
-from include.twitter.errors import JobGone, NothingStaged
+from include.twitter.errors import DamagedObject, JobGone, NothingStaged
 from include.twitter.extract.signed import download
 from include.twitter.extract.x import X
 from include.twitter.lake import Lake
 from include.twitter.records import Checked, ComplianceJob, LostPost, decoded, encoded
 from include.twitter.run import Check, skip
 
-__all__ = ["ask", "fetch", "mark"]
+__all__ = ["ask", "decoded", "fetch", "mark"]
 
 log = logging.getLogger(__name__)
 
 A_LINE, AT_LEAST = 512, 1 << 20
 """Bytes of a line of X's answer, at most, and of an answer that is not measured by its lines."""
+LONGEST_LINE = 1 << 16
+"""Bytes that are read as one line: what is longer names no post."""
 
 
 def ask(check: Check) -> dict[str, Any]:
@@ -70,9 +73,15 @@ def fetch(check: Check, asked: dict[str, Any] | None) -> dict[str, Any]:
 def mark(check: Check, fetched: dict[str, Any] | None) -> dict[str, Any]:
     """Write down for each day which of its posts are gone; those that landed since were not asked."""
     here = lake.deployed()
-    answer = here.required(_named(fetched, "answer", "fetch"))
-    with gzip.open(io.BytesIO(answer)) as lines:
-        gone = said.gone(lines)
+    key = _named(fetched, "answer", "fetch")
+    answer = here.required(key)
+    try:
+        with gzip.open(io.BytesIO(answer)) as lines:
+            gone = said.gone(iter(lambda: lines.readline(LONGEST_LINE), b""))
+    except (OSError, EOFError, zlib.error) as error:
+        raise DamagedObject(
+            f"{here.url(key)} is no whole gzip file: {error}. Trigger another run."
+        ) from error
     if not (job := latest(here, check)) or job.days is None:
         raise NothingStaged("Nothing was asked for: clear `ask`.")
     asked = [day for day in landed(here) if str(day) in job.days]
@@ -100,8 +109,8 @@ def _checked(day: Day, table: pyarrow.Table, job: ComplianceJob, gone: dict[str,
 def _publish(here: Lake, checked: Checked) -> None:
     """Put it in the place of an older one; a run that is cleared late takes no newer one's."""
     key = Day.parse(checked.day).checked
-    before = here.read(key)
-    if before and decoded(before, Checked).asked_at > checked.asked_at:
+    before = here.record(key, Checked)
+    if before and before.asked_at > checked.asked_at:
         log.info("%s was checked later: that stays", checked.day)
         return
     for post in checked.gone:

@@ -13,12 +13,12 @@ import pyarrow.parquet
 
 from include.twitter.compliance import said
 from include.twitter.compliance.said import ENDED, OPEN, Job
-from include.twitter.day import Day, compliance_of
+from include.twitter.day import RECEIPTS, Day, compliance_of, job_key, parse_job_key
 from include.twitter.errors import JobGone, NoAccess, NotChecked, NothingStaged, Outage
 from include.twitter.extract.signed import upload
 from include.twitter.extract.x import X
 from include.twitter.lake import Lake
-from include.twitter.records import ComplianceJob, decoded, encoded
+from include.twitter.records import ComplianceJob, encoded
 from include.twitter.run import Check, reschedule, skip
 
 log = logging.getLogger(__name__)
@@ -118,24 +118,26 @@ class Jobs:
         reschedule(self._check.now() + BETWEEN_LOOKS, why)
 
     def _keep(self, job: ComplianceJob) -> None:
-        self._lake.write(f"{compliance_of(self._check.id)}job={job.number}.json", encoded(job))
+        self._lake.write(job_key(self._check.id, job.number), encoded(job))
 
 
 def latest(lake: Lake, check: Check) -> ComplianceJob | None:
     """The run's job, the newest of several."""
-    keys = lake.keys(f"{compliance_of(check.id)}job=")
-    return decoded(lake.required(keys[-1]), ComplianceJob) if keys else None
+    numbers = lake.parsed(lake.keys(f"{compliance_of(check.id)}job="), parse_job_key).values()
+    return lake.record(job_key(check.id, max(numbers)), ComplianceJob) if numbers else None
 
 
 def landed(lake: Lake) -> list[Day]:
-    return [Day.parse(key.split("dt=")[1][:10]) for key in lake.keys("twitter_receipts/dt=")]
+    return [*lake.parsed(lake.keys(RECEIPTS), Day.of_receipt).values()]
 
 
 def tables(lake: Lake, days: list[Day], *columns: str) -> Iterator[tuple[Day, pyarrow.Table]]:
     """Some columns of the days' tables, one day after the other."""
     for day, found in zip(days, lake.look_each(day.parquet for day in days), strict=True):
         if found:
-            yield day, pyarrow.parquet.read_table(pyarrow.BufferReader(found.data), columns=[*columns])
+            with lake.parsing(day.parquet, "the day's Parquet table"):
+                table = pyarrow.parquet.read_table(pyarrow.BufferReader(found.data), columns=[*columns])
+            yield day, table
 
 
 def _write_ids(lake: Lake, file: IO[bytes]) -> dict[str, int]:

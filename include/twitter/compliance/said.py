@@ -12,13 +12,14 @@ from msgspec import Struct
 from include.twitter.answer import decoded
 from include.twitter.errors import UnexpectedAnswer
 from include.twitter.records import PostState
+from include.twitter.safe_text import safe_text
 
 OPEN, COMPLETE, ENDED = {"created", "in_progress"}, "complete", {"failed", "expired"}
 """States of a job: X has it before it, has an answer, has none."""
 DELETE = "delete"
 """The action by which X says that a post has to go."""
 OF_ITS_ACCOUNT: dict[str, PostState] = {"protected": "protected", "suspended": "suspended"}
-JOB_ID = re.compile("[A-Za-z0-9_-]+")
+JOB_ID = re.compile("[A-Za-z0-9_-]{1,64}")
 STAYS = "scrub_geo"
 """X's reason where a post has lost its place on the map alone."""
 
@@ -68,7 +69,8 @@ def gone(lines: Iterable[bytes]) -> dict[str, Verdict]:
         said = _line(number, line)
         if said.action == DELETE and said.reason != STAYS:
             state = OF_ITS_ACCOUNT.get(said.reason, "gone")
-            found[said.id] = Verdict(state, f"X says: {said.action}, {said.reason or 'without a reason'}")
+            words = safe_text(f"X says: {said.action}, {said.reason or 'without a reason'}")
+            found[said.id] = Verdict(state, words)
     return found
 
 

@@ -12,9 +12,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from include.twitter import days, lake, settings
-from include.twitter.day import ENGAGEMENT_RECEIPTS, Day, Revisit
+from include.twitter.day import ENGAGEMENT_RECEIPTS, RECEIPTS, Day, Revisit
 from include.twitter.engagement import receipt, table
-from include.twitter.engagement.due import due, revisit_of
+from include.twitter.engagement.due import due
 from include.twitter.engagement.reading import Reading, landed
 from include.twitter.engagement.seen import seen
 from include.twitter.errors import NothingStaged
@@ -24,7 +24,7 @@ from include.twitter.lake import Lake
 from include.twitter.lease import held
 from include.twitter.load.publish import Commit, commit
 from include.twitter.pricing import dollars, would_have_cost
-from include.twitter.records import EngagementReceipt, PublishedObject, Revisited, decoded, encoded
+from include.twitter.records import EngagementReceipt, PublishedObject, Revisited, encoded
 from include.twitter.retry import no_try_for_progress
 from include.twitter.run import Run, skip, wait_until
 from include.twitter.transform.partition import fingerprint
@@ -60,8 +60,8 @@ def extract(run: Run) -> dict[str, Any]:
 
 def _due(here: Lake, day: Day, ages: list[int]) -> list[Revisit]:
     """What is due by the run for the day, of what has landed."""
-    done = {revisit_of(key) for key in here.keys(ENGAGEMENT_RECEIPTS)}
-    is_there = {*here.keys("twitter_receipts/")}
+    done = {*here.parsed(here.keys(ENGAGEMENT_RECEIPTS), Revisit.of_receipt).values()}
+    is_there = here.parsed(here.keys(RECEIPTS), Day.of_receipt)
     wanted = due(day, ages, done)
     for each in wanted:
         if each.day.receipt not in is_there:
@@ -83,7 +83,7 @@ def _named(handed: dict[str, Any] | None, what: str, stage: str) -> list[str]:
 
 def _refined(here: Lake, run: Run, key: str) -> str:
     """The key of the staged receipt of one day at one age."""
-    said = decoded(here.required(key), Revisited)
+    said = here.decoded(key, here.required(key), Revisited)
     revisit = Revisit(Day.parse(said.day), said.age)
     posts = landed(here, revisit.day)
     told = {each.tweet_id: each for answer in here.answers(said.pages) for each in seen(answer)}
@@ -109,7 +109,7 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
     here = lake.deployed()
     published = []
     for key in _named(staged, "receipts", "transform"):
-        made = decoded(here.required(key), EngagementReceipt)
+        made = here.decoded(key, here.required(key), EngagementReceipt)
         revisit = Revisit(Day.parse(made.day), made.age)
         with no_try_for_progress(lambda: False, run.now), held(here, revisit.lease, run) as lease:
             receipt_of = Commit(revisit.receipt, encoded(made), here.tag(revisit.receipt))

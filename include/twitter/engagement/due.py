@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 
-from include.twitter.day import ENGAGEMENT_RECEIPTS, Day, Revisit
+from include.twitter.day import Day, Revisit
 
 DAYS_BACK = 14
 """What was missed longer ago than that is read only by a run that is triggered for it."""
-RECEIPT = re.compile(rf"{ENGAGEMENT_RECEIPTS}dt=([0-9-]+)/age=(\d+)/receipt\.json")
 
 
 def due(day: Day, ages: Iterable[int], done: Collection[Revisit]) -> list[Revisit]:
@@ -26,11 +24,3 @@ def _missed(own: Revisit, done: Collection[Revisit]) -> list[Revisit]:
     before = [Revisit(own.day.plus(-back), own.age) for back in range(DAYS_BACK, 0, -1)]
     first = min((each.day.date for each in done if each.age == own.age), default=own.day.date)
     return [each for each in before if each not in done and each.day.date >= first]
-
-
-def revisit_of(key: str) -> Revisit:
-    """What a receipt is of, by its key."""
-    found = RECEIPT.fullmatch(key)
-    if not found:
-        raise ValueError(f"{key} is no receipt of this pipeline")
-    return Revisit(Day.parse(found[1]), int(found[2]))

@@ -37,7 +37,8 @@ def landed(lake: Lake, day: Day) -> dict[str, Landed]:
     """The posts of a landed day, in the order of its table, by id."""
     columns = ["tweet_id", "username", "captured_at"]
     data = pyarrow.BufferReader(lake.required(day.parquet))
-    rows = pyarrow.parquet.read_table(data, columns=columns).to_pylist()
+    with lake.parsing(day.parquet, "the day's Parquet table"):
+        rows = pyarrow.parquet.read_table(data, columns=columns).to_pylist()
     return {row["tweet_id"]: Landed(row["username"], row["captured_at"]) for row in rows}
 
 
@@ -55,7 +56,8 @@ class Reading:
         """Whether something was staged that was not there."""
         for id_, post in posts.items():
             self._charged[Day.of(post.captured_at)].add(id_)
-        keys = [key for key in lake.keys(f"{revisit.day.raw}age=") if key.endswith(".json.gz")]
+        listed = lake.parsed(lake.keys(f"{revisit.day.raw}age="), Revisit.is_page)
+        keys = [key for key, is_page in listed.items() if is_page]
         for key, answer in zip(keys, lake.answers(keys), strict=True):
             self._take(key, answer)
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from include.twitter.answer import NOT_FOUND, SUSPENDED, Answer, kind_of, problems, reason_of
 from include.twitter.records import PostState
+from include.twitter.safe_text import safe_text
 from include.twitter.transform.post import Malformed, Metrics, parsed
 
 PROTECTED = "not-authorized-for-resource"
@@ -40,11 +41,13 @@ def _shown(post: Mapping[str, Any]) -> tuple[PostState, str]:
     if withheld := post.get("withheld"):
         codes = withheld.get("country_codes") if isinstance(withheld, dict) else None
         where = ", ".join(map(str, codes)) if isinstance(codes, list) else ""
-        return "withheld", f"withheld in {where}" if where else "withheld"
+        return "withheld", f"withheld in {safe_text(where)}" if where else "withheld"
     history = post.get("edit_history_tweet_ids") or post.get("edit_history_post_ids")
     versions = history if isinstance(history, list) else [post["id"]]
     latest = max(map(str, versions), key=lambda id_: (len(id_), id_))
-    return ("there", "") if latest == post["id"] else ("edited", f"{latest} is a later version")
+    return (
+        ("there", "") if latest == post["id"] else ("edited", f"{safe_text(latest, 40)} is a later version")
+    )
 
 
 def _refused(error: Mapping[str, Any] | None) -> tuple[PostState, str]:

@@ -31,6 +31,7 @@ from include.twitter.extract.x import (
     TIMELINE_PAGES,
 )
 from include.twitter.records import AccountRead
+from include.twitter.safe_text import safe_text
 
 log = logging.getLogger(__name__)
 
@@ -268,10 +269,10 @@ class Collection:
         line, named = self.purchase.line(handle), self.purchase.former(handle)
         had = [line.id if line else None, named.id if named else None, known.last_id_of(handle)]
         if former := next((other for other in had if other not in (None, id_)), None):
-            told = f"the handle has become another account: {id_}, and it was {former}"
+            told = safe_text(f"the handle has become another account: {id_}, and it was {former}")
             if not known.accepts(handle, id_):
                 reading.id = former
-                reading.give_up(told + WHICH_ONE.format(handle=handle, id=id_))
+                reading.give_up(told + WHICH_ONE.format(handle=handle, id=safe_text(id_, 40)))
                 return False
             log.warning("%s: %s. Accepted by twitter_accept_id", handle, told)
         self.purchase.confirm(handle, id_)

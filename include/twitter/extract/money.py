@@ -18,7 +18,7 @@ from uuid import uuid4
 from msgspec import structs
 
 from include.twitter.answer import Answer
-from include.twitter.day import LEDGER
+from include.twitter.day import LEDGER, ledger_key, parse_ledger_key
 from include.twitter.errors import Busy, NoResponse, OverBudget, PipelineError
 from include.twitter.lake import Lake, Object, is_busy, retried
 from include.twitter.pricing import cost, dollars, month_of, prices, start_of, worst_case, would_have_cost
@@ -117,7 +117,7 @@ class _Month:
         """Take up what others have lost: an earlier try, or a writer that was overtaken."""
         if found := self._lake.look(self.key):
             self._written, self._tag = found
-            self._known = decoded(found.data, LedgerEntry)
+            self._known = self._lake.decoded(self.key, found.data, LedgerEntry)
             unstaged = self._known.unstaged | self.entry.unstaged
             self.entry.unstaged = {id_: lost for id_, lost in unstaged.items() if id_ not in self._stored}
             mine = {self._token: self._mine} if self._mine.mills else {}
@@ -207,7 +207,9 @@ class _Month:
             self._lake.change(
                 self.key,
                 lambda data: encoded(
-                    _with_lost(decoded(data or b"", LedgerEntry), self.entry.unstaged, mine)
+                    _with_lost(
+                        self._lake.decoded(self.key, data or b"", LedgerEntry), self.entry.unstaged, mine
+                    )
                 ),
             )
 
@@ -265,8 +267,8 @@ class Money:
         self._seen: dict[str, Object] = {}
         """The entries of others, by key."""
         self._stored = Stored(dict(stored.bought), dict(stored.mills), set(stored.ids))
-        kept = [key.split("/") for key in lake.keys(LEDGER) if key.endswith(f"/{self._entry}.json")]
-        before = {month.removeprefix("month=") for _, month, _ in kept}
+        kept = lake.parsed(lake.keys(LEDGER), parse_ledger_key).values()
+        before = {key.month for key in kept if key.entry == self._entry}
         for name in {*stored.bought, *before, month_of(clock())}:
             self._month(name)
 
@@ -339,7 +341,7 @@ class Money:
                     spent_mills=0,
                     bought=self._stored.bought.get(name, Bought()),
                 )
-                key = f"{LEDGER}month={name}/{self._entry}.json"
+                key = ledger_key(name, self._entry)
                 mills = self._stored.mills_of(name)
                 self._months[name] = _Month(self._lake, key, entry, mills, self._stored.ids)
             return self._months[name]
@@ -362,10 +364,12 @@ class Money:
         """The entries of the month's other purchases: listed each time, read where they have changed."""
         tags = self._lake.tags(f"{LEDGER}month={month.entry.month}/")
         tags.pop(month.key, None)
+        tags = {key: tags[key] for key in self._lake.parsed(tags, parse_ledger_key)}
         changed = [key for key, tag in tags.items() if key not in self._seen or self._seen[key].tag != tag]
         found = zip(changed, self._lake.look_each(changed), strict=True)
         self._seen |= {key: entry for key, entry in found if entry}
-        return [decoded(self._seen[key].data, LedgerEntry) for key in tags if key in self._seen]
+        there = [(key, self._seen[key].data) for key in tags if key in self._seen]
+        return [self._lake.decoded(key, data, LedgerEntry) for key, data in there]
 
     def _refusal(self, month: _Month, planned: str, price: int) -> str:
         others = self._others(month) if self._caps.month[1] else []
@@ -389,8 +393,14 @@ class Money:
 
 def spent_of_month(lake: Lake, at: datetime) -> int:
     """Mills that all entries take of the cap of the month."""
-    keys = lake.keys(f"{LEDGER}month={month_of(at)}/")
-    return sum(reserved(decoded(found.data, LedgerEntry)) for found in lake.look_each(keys) if found)
+    return sum(map(reserved, entries(lake, month_of(at))))
+
+
+def entries(lake: Lake, month: str) -> list[LedgerEntry]:
+    """All entries of a month; DamagedObject where one cannot be read: without it the sum is too small."""
+    keys = [*lake.parsed(lake.keys(f"{LEDGER}month={month}/"), parse_ledger_key)]
+    found = zip(keys, lake.look_each(keys), strict=True)
+    return [lake.decoded(key, entry.data, LedgerEntry) for key, entry in found if entry]
 
 
 def reserved(entry: LedgerEntry) -> int:

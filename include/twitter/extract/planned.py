@@ -11,7 +11,7 @@ from include.twitter.errors import BadDay, NothingStaged
 from include.twitter.extract.accounts import users_of
 from include.twitter.extract.counted import Counted, of_day, of_queries
 from include.twitter.lake import Lake
-from include.twitter.records import Plan, decoded
+from include.twitter.records import Plan
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,6 @@ def planned(lake: Lake, id_: str, day: Day) -> Planned:
 def plan_of(lake: Lake, id_: str) -> Plan:
     """The plan of this id, as it was shown for approval."""
     key = plan_key(id_)
-    if not (data := lake.read(key)):
+    if not (plan := lake.record(key, Plan)):
         raise NothingStaged(f"{lake.url(key)} is gone: trigger `twitter_plan` again.")
-    return decoded(data, Plan)
+    return plan

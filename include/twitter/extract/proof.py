@@ -18,6 +18,7 @@ from include.twitter.answer import Answer
 from include.twitter.errors import (
     BadKeys,
     BadRequest,
+    ClockWrong,
     KeysInDoubt,
     NoAccess,
     NoCredits,
@@ -39,7 +40,7 @@ log = logging.getLogger(__name__)
 PASSING = (Outage, RateLimited)
 PAUSES = (1, 5, 25)
 """Seconds after which a failure that passes by itself is tried again: half a minute in all."""
-FOR_ALL = (BadKeys, KeysInDoubt, NoAccess, NoCredits, OverBudget, *PASSING)
+FOR_ALL = (BadKeys, KeysInDoubt, ClockWrong, NoAccess, NoCredits, OverBudget, *PASSING)
 """What keeps X's count, or the search, away from every account alike."""
 FEW_MISSING = 0.05
 """X counts posts that it does not show: so small a share of them is no reason to ask again for money."""
@@ -65,6 +66,10 @@ class Proving:
         for reading in readings:
             if reading.outcome == "limit":
                 reading.proof = "limited"
+                if counted := self.planned.counted([str(reading.id)]):
+                    reading.counted = (
+                        counted.total
+                    )  # the plan has paid for it: how many posts there are in all
             else:
                 complete[str(reading.id)] = reading
         together = [*self.planned.groups(complete)]

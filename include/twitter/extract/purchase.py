@@ -21,14 +21,14 @@ from uuid import uuid4
 from msgspec.structs import asdict, replace
 
 from include.twitter.answer import Answer
-from include.twitter.day import FORGOTTEN, Day
+from include.twitter.day import FORGOTTEN, Day, parse_purchase_key
 from include.twitter.errors import Busy, TryLater
 from include.twitter.extract.money import Stored
 from include.twitter.extract.walk import REREADS, SEARCHED, THREADS
 from include.twitter.forgotten import Tombstones
 from include.twitter.lake import Lake
 from include.twitter.pricing import dollars
-from include.twitter.records import AccountRead, Asked, Bought, Manifest, Writer, decoded, encoded, total
+from include.twitter.records import AccountRead, Asked, Bought, Manifest, Writer, encoded, total
 from include.twitter.roster import Identities
 from include.twitter.run import Run
 
@@ -69,8 +69,8 @@ class Purchase:
         self._wanted, self._may_leave = asked, may_leave and not only
         self._only = {handle.lower() for handle in only or asked.handles}
         self._tag: str | None = None
-        keys = lake.keys(f"{run.day.raw}buy=")
-        self.manifest = self._newest([key for key in keys if key.endswith("/manifest.json")])
+        keys = lake.parsed(lake.keys(f"{run.day.raw}buy="), parse_purchase_key)
+        self.manifest = self._newest([key for key, its in keys.items() if its.is_manifest])
         self._match()
         self._prefix = f"{run.day.raw}buy={self.manifest.buy}/"
         self._closed = {
@@ -85,7 +85,8 @@ class Purchase:
         self.got_further = False
         """Whether something was staged that brings it nearer to its end."""
         self._token = uuid4().hex
-        self.forgotten = Tombstones.of(lake.read(FORGOTTEN))
+        with lake.parsing(FORGOTTEN, "the list of what was forgotten"):
+            self.forgotten = Tombstones.of(lake.read(FORGOTTEN))
         """What is staged as its tombstone alone, and which accounts are not bought."""
         self._writing = RLock()
         self._over = Event()
@@ -115,8 +116,9 @@ class Purchase:
         self._match()
 
     def _newest(self, keys: list[str]) -> Manifest:
-        found = [opened for key in keys if (opened := self._lake.look(key))]
-        manifests = [decoded(opened.data, Manifest) for opened in found]
+        looked = [(key, opened) for key in keys if (opened := self._lake.look(key))]
+        found = [opened for _, opened in looked]
+        manifests = [self._lake.decoded(key, opened.data, Manifest) for key, opened in looked]
         newest = max(manifests, key=lambda manifest: manifest.buy, default=None)
         wished = self._run.buy_again and self._run.id not in {manifest.opened_by for manifest in manifests}
         if newest and not wished:
@@ -152,7 +154,7 @@ class Purchase:
 
     @property
     def key(self) -> str:
-        return f"{self._prefix}manifest.json"
+        return self.day.manifest(self.manifest.buy)
 
     @property
     def missing(self) -> list[str]:
@@ -229,10 +231,9 @@ class Purchase:
                 self._hand_over()
 
     def _list_pages(self) -> None:
-        for key in self._lake.keys(self._prefix):
-            folder, _, page = key.removeprefix(self._prefix).partition("/")
-            if page:
-                self._pages[folder].append(key)
+        for key, its in self._lake.parsed(self._lake.keys(self._prefix), parse_purchase_key).items():
+            if not its.is_manifest:
+                self._pages[its.folder].append(key)
 
     def _be_heard_of(self) -> None:
         """Keep the turn also where X takes its time to answer."""

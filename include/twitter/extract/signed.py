@@ -10,9 +10,14 @@ import requests
 
 from include.twitter.errors import JobGone, Outage, UnexpectedAnswer
 from include.twitter.extract.x import TIMEOUT, TRANSPORT_ERRORS
+from include.twitter.http_limits import is_overdue, limited_session
 
 PART = 1 << 16
 """Bytes that are held at once."""
+MOST_SECONDS = 1800
+"""For one file of ids, or one of answers: half a gigabyte at 300 kB a second."""
+ERROR_BYTES = 1 << 20
+"""Of a response that is not streamed."""
 
 
 def upload(address: str, file: IO[bytes]) -> None:
@@ -37,7 +42,8 @@ def _answer(method: str, address: str, **how: Any) -> requests.Response:
     """What the storage answers, without X's keys and without going elsewhere."""
     _require_safe(address)
     try:
-        response = requests.request(method, address, timeout=TIMEOUT, allow_redirects=False, **how)
+        with limited_session(ERROR_BYTES, MOST_SECONDS) as session:
+            response = session.request(method, address, timeout=TIMEOUT, allow_redirects=False, **how)
     except TRANSPORT_ERRORS as error:
         raise _away(error, method, address) from None
     if response.status_code != 200:
@@ -50,6 +56,10 @@ def _answer(method: str, address: str, **how: Any) -> requests.Response:
 
 
 def _away(error: Exception, method: str, address: str) -> Outage:
+    if is_overdue():
+        return Outage(
+            f"X's storage took more than {MOST_SECONDS} s for {method} {_host(address)}: it was cut."
+        )
     return Outage(f"X's storage cannot be reached: {type(error).__name__} on {method} {_host(address)}.")
 
 

@@ -8,10 +8,12 @@ some of X's bodies.
 from __future__ import annotations
 
 import logging
-import threading
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from math import inf
 from threading import Lock
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -19,17 +21,15 @@ from urllib.parse import parse_qsl, urlsplit
 import requests
 import tweepy
 from airflow.sdk.log import mask_secret
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util import Retry
 
-from include.twitter.answer import Answer, decoded, problems
+from include.twitter.answer import MOST_BYTES, Answer, decoded, problems
 from include.twitter.day import Day
 from include.twitter.errors import (
     BadKeys,
     BadRequest,
+    ClockWrong,
     JobGone,
     KeysInDoubt,
     NoAccess,
@@ -40,16 +40,22 @@ from include.twitter.errors import (
     RateLimited,
     UnexpectedAnswer,
 )
+from include.twitter.http_limits import LimitedAdapter, TooLarge, is_overdue, no_netrc, sending
+from include.twitter.safe_text import safe_text
 from include.twitter.settings import X_CONNECTION, XAccess
 
 TIMEOUT = (10, 60)
 """Seconds to connect, and to wait for the next bytes."""
+RESPONSE_SECONDS = 180
+"""For a request with its whole response. X takes some seconds for its largest page."""
 ARCHIVE_SECONDS = 1.0
 """X's limit between two requests to its full archive."""
 READERS = 8
 """Accounts read side by side."""
 TIMELINE_PAGES, RECENT_PAGES, ARCHIVE_PAGES = (5, 100), (10, 100), (10, 500)
 """The smallest and the largest page of posts that X serves."""
+LONGEST_WORDS = 1000
+"""Characters of X's words for one error."""
 HANDLES_A_LOOKUP = 100
 """X's own limit."""
 POSTS_A_LOOKUP = 100
@@ -66,6 +72,7 @@ JOBS = "/2/compliance/jobs"
 USAGE_FIELDS = ("daily_client_app_usage", "daily_project_usage", "project_cap", "project_usage")
 
 TRANSPORT_ERRORS = (
+    TooLarge,
     requests.ConnectionError,
     requests.Timeout,
     requests.exceptions.ChunkedEncodingError,
@@ -73,6 +80,11 @@ TRANSPORT_ERRORS = (
 )
 WRONG_CONSUMER_KEYS = 99
 """X's code, from the days of v1.1, at the token exchange."""
+TIMESTAMP_OUT_OF_BOUNDS = 135
+"""X's code for an OAuth 1.0a signature of another time."""
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""X takes signatures of so long ago, and of so far ahead."""
+SIGNED_AT = re.compile(r'oauth_timestamp="(\d{1,12})"')
 
 # X bills posts, not fields: all that X's descriptions name is asked for, since what is wanted later has to be
 # bought again. Left out are the counts that only a post's own author may ask for, and `article_title`, which
@@ -337,11 +349,13 @@ class _Session(requests.Session):
         """Schemes of authorization, `OAuth` and `Bearer`, whose keys X has taken."""
         # Only connecting is tried again here: a request that X may have read may have been billed.
         retry = Retry(total=None, connect=2, read=0, redirect=0, status=0, other=0, backoff_factor=0.5)
-        self.mount(host, _Adapter(pool_maxsize=READERS, max_retries=retry))
+        limits = (MOST_BYTES, RESPONSE_SECONDS)
+        self.mount(host, LimitedAdapter(*limits, pool_maxsize=READERS, max_retries=retry))
+        self.auth = no_netrc
 
     def request(self, method: str, url: str, **options: Any) -> requests.Response:  # type: ignore[override]
         url = self._host + urlsplit(url).path  # tweepy's own host is fixed
-        _sending.has_begun = None
+        sending.has_begun, sending.ends = None, inf
         try:
             response = super().request(
                 method, url, **{"timeout": TIMEOUT, "allow_redirects": False, **options}
@@ -349,6 +363,10 @@ class _Session(requests.Session):
         except TRANSPORT_ERRORS as error:
             # Its text may quote the request; the class and the host say enough.
             said = f"X cannot be reached: {type(error).__name__} on {method} {url}."
+            if isinstance(error, TooLarge):
+                said = f"X sent {error} as the response to {method} {url}, which no page has: it was cut."
+            elif is_overdue():
+                said = f"X sent no whole response to {method} {url} in {RESPONSE_SECONDS} s: it was cut."
             raise NoResponse(said) if _may_have_arrived(error) else Outage(said) from None
         if response.status_code != 200:
             raise self._doubted(error_of(response), response)
@@ -363,47 +381,17 @@ class _Session(requests.Session):
         )
 
 
-class _Sending(threading.local):
-    has_begun: bool | None = None
-    """Whether this thread's last request was sent, if only in part; None where another adapter knows it."""
+def _may_have_arrived(error: requests.RequestException) -> bool:
+    """Whether X may have processed a request that ended so, and billed it.
 
-
-_sending = _Sending()
-
-
-class _Noting(HTTPConnection):
-    """Notes that a request is being sent, which it is once there is a connection."""
-
-    def endheaders(self, *args: Any, **options: Any) -> None:
-        if self.is_closed:
-            self.connect()
-        _sending.has_begun = True
-        super().endheaders(*args, **options)
-
-
-class _NotingTls(_Noting, HTTPSConnection):
-    pass
-
-
-class _Adapter(HTTPAdapter):
-    """Knows of a request that failed whether X may have read it: a handshake may fail in as many ways."""
-
-    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> HTTPConnectionPool:
-        pool = super().get_connection_with_tls_context(*args, **options)
-        pool.ConnectionCls = _NotingTls if pool.scheme == "https" else _Noting
-        return pool
-
-    def send(self, *args: Any, **options: Any) -> requests.Response:
-        _sending.has_begun = False
-        return super().send(*args, **options)
-
-
-def _may_have_arrived(error: Exception) -> bool:
-    """Whether X may have processed a request that ended so, and billed it: not where none was sent."""
+    It did not where none was sent, nor where the response that was cut is an error.
+    """
+    if error.response is not None and error.response.status_code != 200:
+        return False
     reason = getattr(error.args[0] if error.args else None, "reason", None)
     is_unconnected = isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError)
     is_unconnected |= isinstance(reason, NewConnectionError | ConnectTimeoutError)
-    return not is_unconnected if _sending.has_begun is None else _sending.has_begun
+    return not is_unconnected if sending.has_begun is None else sending.has_begun
 
 
 def error_of(response: requests.Response) -> PipelineError:
@@ -426,6 +414,8 @@ def error_of(response: requests.Response) -> PipelineError:
             return Outage(f"{said} X has a problem of its own; it is tried again.")
         case status if status != 429 and response.content.strip() and not isinstance(body, dict):
             return Outage(f"{said} That is no word of X, but of something in front of it; it is tried again.")
+        case 401 | 403 if clock := _clock_error(response, problem):
+            return ClockWrong(f"{said} {clock}")
         case 400:
             return BadRequest(f"{said} X calls the request malformed: a defect here or a change at X.")
         case 401:
@@ -440,7 +430,7 @@ def error_of(response: requests.Response) -> PipelineError:
                 "password) are not the consumer keys of an X app."
             )
         case 403 if title == "SpendCapReached" or kind == "credits":
-            until = problem.get("reset_date", "the cap is raised")
+            until = safe_text(problem.get("reset_date", "the cap is raised"))
             return NoCredits(f"{said} The spend cap set in X's developer console holds until {until}.")
         case 403 if kind == "client-forbidden":
             return NoAccess(f"{said} Attach the app of {keys} to a project in X's developer console.")
@@ -471,11 +461,45 @@ def _said(response: requests.Response, problem: dict[str, Any] | None = None) ->
     details = [problem.get("title"), problem.get("detail"), problem.get("reason")]
     details += [error.get("message") for error in problems(problem)]
     words = (
-        "; ".join(str(detail).rstrip(".") for detail in details if detail)
-        or response.text[:200].strip()
+        safe_text("; ".join(safe_text(detail).rstrip(".") for detail in details if detail), LONGEST_WORDS)
+        or safe_text(_beginning(response))
         or "(empty body)"
     )
     return f"{said}: {words}."
+
+
+def _beginning(response: requests.Response) -> str:
+    """The first 200 bytes; `response.text` would guess at the encoding of all of them."""
+    return response.content[:200].decode(errors="replace").strip()
+
+
+def _clock_error(response: requests.Response, problem: dict[str, Any]) -> str:
+    """What X's time is, and ours, if X refused a signature because they differ; else nothing.
+
+    X says so by a code, or answers a plain 401. Of the two schemes OAuth 1.0a alone signs the time.
+    """
+    is_said = TIMESTAMP_OUT_OF_BOUNDS in _codes(problem)
+    signed = SIGNED_AT.search(str(response.request.headers.get("Authorization", "")))
+    ours = datetime.fromtimestamp(int(signed[1]) if signed else time.time(), UTC)
+    theirs = _date(response)
+    is_apart = theirs is not None and abs(theirs - ours) > CLOCK_TOLERANCE
+    if not is_said and not (is_apart and signed and response.status_code == 401):
+        return ""
+    x_time = f"{theirs:%Y-%m-%d %H:%M:%S}" if theirs else "not told"
+    return (
+        f"The clock of this host is wrong, and not the keys: X's time was {x_time}, this host's "
+        f"{ours:%Y-%m-%d %H:%M:%S} UTC. Let the host synchronize its clock (`timedatectl set-ntp true`), "
+        "then clear the task."
+    )
+
+
+def _date(response: requests.Response) -> datetime | None:
+    """X's time, if its header tells one."""
+    try:
+        found = parsedate_to_datetime(response.headers["Date"])
+    except (KeyError, ValueError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _codes(problem: dict[str, Any]) -> list[Any]:
@@ -494,7 +518,9 @@ def _object(response: requests.Response) -> dict[str, Any]:
     """The JSON object that every success of X is; anything else comes from something in front of X."""
     body = _json(response)
     if not isinstance(body, dict):
-        raise NoResponse(f"{_said(response)}, but what it sent is no JSON object: {response.text[:80]!r}")
+        raise NoResponse(
+            f"{_said(response)}, but what it sent is no JSON object: {_beginning(response)[:80]!r}"
+        )
     return body
 
 

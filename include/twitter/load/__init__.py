@@ -24,7 +24,7 @@ from include.twitter.records import AccountReceipt, Decrease, Receipt, decoded, 
 from include.twitter.retry import no_try_for_progress
 from include.twitter.run import Run
 
-__all__ = ["load"]
+__all__ = ["decoded", "load"]
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,8 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
     wanted, accepted_ids = roster.read(here).handles, settings.accept_id()
     accepted = run.day in settings.accept_shrink()
     candidate, tag = _candidate(here, staged)
-    tombstones = Tombstones.of(here.read(FORGOTTEN))
+    with here.parsing(FORGOTTEN, "the list of what was forgotten"):
+        tombstones = Tombstones.of(here.read(FORGOTTEN))
     _require_forgotten(tombstones, candidate, run.day)
     failed = [*candidate.missing, *candidate.all_rejected]
     if len(failed) == len(candidate.accounts) and not candidate.totals.published:
@@ -43,7 +44,7 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
     staging = run.day.staging(run.id)
     with no_try_for_progress(lambda: False, run.now), held(here, run.day.lease, run) as lease:
         found = here.look(run.day.receipt)
-        landed = decoded(found.data, Receipt) if found else None
+        landed = here.decoded(run.day.receipt, found.data, Receipt) if found else None
         if landed and landed.objects == candidate.objects:  # published again: what was recorded stays
             candidate.decreases = landed.decreases
         elif landed:
@@ -70,7 +71,7 @@ def _candidate(here: Lake, staged: dict[str, Any] | None) -> tuple[Receipt, str]
         raise NothingStaged(
             f"{here.url(staged['receipt'])} is gone (it is kept for 14 days). Clear `transform`: it is free."
         )
-    return decoded(found.data, Receipt), found.tag
+    return here.decoded(staged["receipt"], found.data, Receipt), found.tag
 
 
 def _require_forgotten(tombstones: Tombstones, candidate: Receipt, day: Day) -> None:

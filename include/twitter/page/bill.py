@@ -8,7 +8,7 @@ these, and each receipt has to tell what the ledger has of its purchase.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -45,8 +45,10 @@ class Bill:
     """Not spent: what purchases that are not settled may yet spend."""
     of_days: int = 0
     """What the days of this month have cost, whenever that was."""
-    elsewhere: int = 0
-    """Of these days: billed in other months."""
+    elsewhere: Counter[str] = field(default_factory=Counter)
+    """Of these days: billed in other months, by the month."""
+    of_other_days: Counter[str] = field(default_factory=Counter)
+    """Of the spent: for days of other months, by the days' month."""
     differing: list[tuple[str, int, int]] = field(default_factory=list)
     """Days whose receipt tells another price than the ledger: the day, the ledger's and the receipt's."""
 
@@ -65,9 +67,13 @@ def of_month(month: str, landed: Landed, ledger: Ledger) -> Bill:
     for entry in ledger:
         if entry.month == month:
             _add(bill, entry, landed.get(entry.day))
-        if entry.day.startswith(month) and entry.is_of_purchase:
+        if not (entry.is_of_purchase and entry.spent_mills):
+            continue
+        if entry.day.startswith(month):
             bill.of_days += entry.spent_mills
-            bill.elsewhere += entry.spent_mills if entry.month != month else 0
+            bill.elsewhere[entry.month] += entry.spent_mills if entry.month != month else 0
+        elif entry.month == month:
+            bill.of_other_days[entry.day[:7]] += entry.spent_mills
     concerned = {entry.day for entry in ledger if entry.month == month and entry.is_of_purchase}
     bill.differing = [
         found for found in differing(landed, ledger) if found[0] in concerned or found[0].startswith(month)
@@ -125,7 +131,8 @@ def in_words(bill: Bill, cap: int | None) -> list[str]:
     """The month's bill as sentences; `cap` in mills, 0 for none, None where it is not known."""
     of_cap = f" of {dollars(cap)}" if cap else ", without a cap" if cap == 0 else ""
     said = [f"X has billed {dollars(bill.spent)}{of_cap} this month, says the ledger."]
-    said.append(f"The receipts tell {dollars(bill.told)} of it.")
+    if bill.spent or not bill.of_days:
+        said.append(f"The receipts tell {dollars(bill.told)} of it.")
     alone = [
         f"{dollars(mills)} {what}"
         for mills, what in (
@@ -151,9 +158,17 @@ def in_words(bill: Bill, cap: int | None) -> list[str]:
         )
     if bill.reserved:
         said.append(f"{dollars(bill.reserved)} more are reserved for purchases that go on.")
-    if bill.elsewhere or bill.of_days != bill.spent:
-        other = f", {dollars(bill.elsewhere)} of it billed in other months" if bill.elsewhere else ""
-        said.append(f"The month's own days have cost {dollars(bill.of_days)} so far{other}.")
+    if bill.of_other_days:
+        months = [
+            f"{dollars(mills)} for days of {month}" for month, mills in sorted(bill.of_other_days.items())
+        ]
+        said.append(f"Billed this month for other months: {', '.join(months)}.")
+    elsewhere = +bill.elsewhere
+    if elsewhere or bill.of_days != bill.spent:
+        here = bill.of_days - elsewhere.total()
+        months = [f"{dollars(mills)} in {month}" for month, mills in sorted(elsewhere.items())]
+        when = f": {dollars(here)} billed this month, {', '.join(months)}" if months else ""
+        said.append(f"The month's own days have cost {dollars(bill.of_days)} so far{when}.")
     if not bill.differing:
         said.append("Ledger and receipts agree.")
     return said

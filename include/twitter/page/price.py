@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from include.twitter.page.bill import dollars
@@ -36,9 +36,10 @@ def of_extract(manifest: Manifest | None, wish: Wish) -> str:
     }
     if unsure := wish.identities.unsure(wish.asked.handles, manifest.accounts if manifest else ()):
         looked_up = dollars(wish.prices["users"] * len(unsure))
+        names = _named(unsure)
         sure = {handle: posts for handle, posts in missing.items() if handle not in unsure}
         return (
-            f"{looked_up} to look up {', '.join(unsure)}; if that is a renamed account of the day, "
+            f"{looked_up} to look up {names}; if that is a renamed account of the day, "
             f"{_of_missing(sure, wish) if sure else 'no more'}; else {_of_missing(missing, wish)}"
         )
     if not missing:
@@ -47,9 +48,13 @@ def of_extract(manifest: Manifest | None, wish: Wish) -> str:
 
 
 def _of_missing(missing: dict[str, int], wish: Wish) -> str:
-    named = ", ".join(list(missing)[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+    named = _named([*missing])
     accounts = f"{len(missing)} account is" if len(missing) == 1 else f"{len(missing)} accounts are"
     return f"{accounts} missing ({named}): {_at_most(missing, wish)}"
+
+
+def _named(handles: Sequence[str]) -> str:
+    return ", ".join(handles[:5]) + (f" and {len(handles) - 5} more" if len(handles) > 5 else "")
 
 
 def _missing(handle: str, line: AccountRead | None, asked: Asked) -> int | None:

@@ -13,6 +13,7 @@ from airflow.utils.session import create_session
 from sqlalchemy import or_, select
 
 from include.twitter.day import Day
+from include.twitter.page.states import AT_IT
 
 DAG = "twitter"
 NAMED_BY_DATE = ("scheduled", "backfill")
@@ -25,6 +26,8 @@ class DayRun(NamedTuple):
     kind: str
     at: datetime
     """When it was queued last: a cleared one is newer than one that was begun after it."""
+    is_plain: bool = True
+    """Whether its conf has a day alone: then a clear does what a new run of the day would do."""
 
     @property
     def path(self) -> str:
@@ -44,7 +47,9 @@ def by_day(first: Day, last: Day) -> dict[str, list[DayRun]]:
             day = _day(run)
             if str(first) <= day <= str(last):
                 at = run.queued_at or run.run_after
-                found[day].append(DayRun(run.run_id, str(run.state), str(run.run_type), at))
+                found[day].append(
+                    DayRun(run.run_id, str(run.state), str(run.run_type), at, _is_plain(run.conf))
+                )
     return {day: sorted(runs, key=lambda run: run.at, reverse=True) for day, runs in found.items()}
 
 
@@ -52,6 +57,33 @@ def _day(run: Any) -> str:
     if run.run_type in NAMED_BY_DATE:
         return f"{run.logical_date.astimezone(UTC):%Y-%m-%d}"
     return str((run.conf or {}).get("day") or "") if isinstance(run.conf, dict) else ""
+
+
+def _is_plain(conf: Any) -> bool:
+    return not isinstance(conf, dict) or not any(value for name, value in conf.items() if name != "day")
+
+
+class Trigger(NamedTuple):
+    """What the page's form would start for a day."""
+
+    run: str
+    """Its name."""
+    clears: bool = False
+    """Whether that run exists, and is cleared."""
+    is_under_way: bool = False
+
+
+def trigger(day: Day, of_day: list[DayRun], *, buy_again: bool = False) -> Trigger:
+    """A run named by its day. An existing one is cleared if that does the same; else a number is added."""
+    runs = {run.id: run for run in of_day}
+    name = f"manual__{day}" + ("__buy_again" if buy_again else "")
+    found = runs.get(name)
+    if found and found.is_plain and not buy_again:
+        return Trigger(name, clears=True, is_under_way=found.state in AT_IT)
+    number = 1
+    while (free := name if number == 1 else f"{name}_{number}") in runs:
+        number += 1
+    return Trigger(free)
 
 
 def failed_tasks(run: DayRun) -> list[str]:

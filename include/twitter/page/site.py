@@ -5,7 +5,6 @@ It only reads: what a form of the page begins goes through Airflow's own API, wi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +25,7 @@ from include.twitter.errors import BadDay, PipelineError
 from include.twitter.page import bill, span, views
 from include.twitter.page.runs import DAG
 from include.twitter.page.states import Stretch
+from include.twitter.safe_text import safe_text
 
 FOLDER = Path(__file__).parent / "templates"
 HEADERS = {
@@ -35,13 +35,15 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
-TURNING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""Characters that turn the direction of what follows them."""
+LONGEST_SHOWN = 30_000
+"""Characters of one text on a page: X's longest post has 25,000."""
+LONGEST_FIND = 50
+"""Characters of a handle to search for."""
 
 
 def shown(text: Any) -> str:
-    """A stranger's text with each character that turns its direction written out."""
-    return TURNING.sub(lambda found: f"[U+{ord(found[0]):04X}]", str(text))
+    """A stranger's text with each unsafe character written out, such as one that turns its direction."""
+    return safe_text(text, LONGEST_SHOWN)
 
 
 def letters(stretches: Iterable[Stretch]) -> Markup:
@@ -73,17 +75,21 @@ def now(request: Request) -> Response:
 
 @app.get("/month/{month}")
 def month(request: Request, month: str) -> Response:
-    return _page(request, "month.html", lambda: views.month(_first(f"{month}-01"), run.now()))
+    return _page(
+        request, "month.html", lambda: views.month(_first(f"{month}-01"), run.now(), _choice(request))
+    )
 
 
 @app.get("/year/{year}")
 def year(request: Request, year: str) -> Response:
-    return _page(request, "year.html", lambda: views.year(_first(f"{year}-01-01"), run.now()))
+    return _page(
+        request, "year.html", lambda: views.year(_first(f"{year}-01-01"), run.now(), _choice(request))
+    )
 
 
 @app.get("/day/{day}")
 def day(request: Request, day: str) -> Response:
-    return _page(request, "day.html", lambda: views.day(_first(day), run.now()))
+    return _page(request, "day.html", lambda: views.day(_first(day), run.now(), _choice(request)))
 
 
 @app.get("/days.css")
@@ -118,6 +124,13 @@ def _first(text: str) -> Day:
         if FIRST_POST.year <= (day := Day.named(text)).date.year < 3000:
             return day
     raise HTTPException(404, f"There is no page for {text!r}. Example of a day: 2026-11-18")
+
+
+def _choice(request: Request) -> views.Choice:
+    """Which accounts to show: `?page=2&find=nasa`."""
+    page = request.query_params.get("page", "1")
+    number = int(page) if page.isascii() and page.isdigit() and len(page) < 7 else 1
+    return views.Choice(number, request.query_params.get("find", "").strip()[:LONGEST_FIND])
 
 
 def _page(request: Request, template: str, look: Callable[[], dict[str, Any]]) -> Response:

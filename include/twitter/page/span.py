@@ -17,10 +17,12 @@ from include.twitter.lake import Lake
 from include.twitter.page import bill, runs, states
 from include.twitter.page.runs import DayRun
 from include.twitter.page.states import Asking, State
-from include.twitter.records import AccountLine, DayLine, LedgerEntry
+from include.twitter.records import AccountLine, DayLine, LedgerEntry, latest_in_words
 from include.twitter.roster import Identities
 
 T = TypeVar("T")
+MOST_NOTICES = 5
+"""So many damaged records are named one by one."""
 
 
 @lru_cache(maxsize=1)
@@ -47,7 +49,11 @@ class Cell:
 
     @property
     def words(self) -> str:
-        return f"{self.state.word}, {self.line.published} rows" if self.line else self.state.word
+        if self.line is None:
+            return self.state.word
+        if self.line.outcome == "limit":
+            return f"{self.state.word}, {latest_in_words(self.line)}"
+        return f"{self.state.word}, {self.line.published} rows"
 
 
 @dataclass(frozen=True)
@@ -62,14 +68,26 @@ class Row:
     """Mills, by the ledger."""
     differs: bool
     """Whether its receipt tells another price."""
+    is_damaged: bool = False
+    """Whether its receipt cannot be read."""
 
     @cached_property
     def state(self) -> State:
-        return states.of_day(self.line, self.asking)
+        return states.DAY["unreadable"] if self.is_damaged else states.of_day(self.line, self.asking)
 
     @property
     def run(self) -> DayRun | None:
         return self.runs[0] if self.runs else None
+
+    @property
+    def rerun(self) -> State | None:
+        """The newest run of a landed day, if it has failed or goes on."""
+        return states.of_rerun(self.line, self.asking.run)
+
+    @property
+    def limited(self) -> list[AccountLine]:
+        """The accounts of which only the latest posts have landed."""
+        return states.limited_of(self.line) if self.line else []
 
     def cells(self, handles: Iterable[str]) -> list[Cell]:
         lines = states.by_handle(self.line)
@@ -99,8 +117,15 @@ class Notices(list[str]):
         try:
             return look()
         except PipelineError as error:
-            self.append(str(error))
+            if str(error) not in self:
+                self.append(str(error))
             return None
+
+    def add_damaged(self, damaged: Collection[str]) -> None:
+        """Name some of the records that could not be read: sums and lists are without them."""
+        self += list(damaged)[:MOST_NOTICES]
+        if (more := len(damaged) - MOST_NOTICES) > 0:
+            self.append(f"{more} more records in the bucket cannot be read: sums and lists are without them.")
 
 
 @dataclass(frozen=True)
@@ -112,7 +137,7 @@ class Wanted:
     """Of the month, in mills."""
     settled: Day
     """The newest day that is over for good."""
-    notices: list[str]
+    notices: Notices
     identities: Identities
 
     @classmethod
@@ -122,7 +147,8 @@ class Wanted:
         handles = accounts.handles if accounts else ()
         budgets = notices.or_none(settings.budgets) or {}
         settled = Day.latest_settled(now, notices.or_none(settings.settling) or settings.SETTLING)
-        identities = Identities.read(here, notices.or_none(settings.accept_id) or ())
+        accepted = notices.or_none(settings.accept_id) or ()
+        identities = notices.or_none(lambda: Identities.read(here, accepted)) or Identities({}, accepted)
         return cls(handles, budgets.get(settings.MONTH_BUDGET.name), settled, notices, identities)
 
     def by_handle(self, line: DayLine) -> DayLine:
@@ -163,13 +189,15 @@ class Span:
     handles: list[str]
     """Those of twitter_handles, then those that landed days have beside."""
     cap: int | None
-    notices: list[str]
+    notices: Notices
 
     @classmethod
     def look(cls, first: Day, last: Day, now: datetime) -> Span:
         here, span = lake(), _between(first, last)
         wanted = Wanted.read(here, now)
-        landed, entries = days.read(here, {str(day)[:7] for day in span})
+        damaged: dict[str, str] = {}
+        landed, entries = days.read(here, {str(day)[:7] for day in span}, damaged)
+        wanted.notices.add_damaged(damaged.values())
         landed = {day: wanted.by_handle(line) for day, line in landed.items()}
         ledger = entries.values()
         of_days = runs.by_day(first, last)
@@ -182,6 +210,7 @@ class Span:
                 asking=wanted.asking(day, of_days.get(str(day), [])),
                 spent=spent.get(str(day), 0),
                 differs=str(day) in differing,
+                is_damaged=day.receipt in damaged,
             )
             for day in span
         ]

@@ -26,12 +26,18 @@ ACCOUNT = {
     state.word: state
     for state in (
         State("M", "matched", "landed, and X's own count is equal"),
-        State("L", "limited", "landed: the latest N that were asked for"),
+        State(
+            "L",
+            "limited",
+            "landed: the latest N posts that were asked for, of about M. M is X's own count if a plan "
+            "counted the account, else an estimate from the rate of the landed posts",
+        ),
         State("S", "short", "landed, and X counts more than came"),
         State("P", "surplus", "landed, and X counts less than came"),
         State("U", "unchecked", "landed, and there is no count of X's"),
         State("0", "empty", "landed: the account has no post of that day"),
-        State("!", "incomplete", "X shows nothing of it, or no longer: rows are missing"),
+        State("?", "unreadable", "its receipt in the bucket is damaged: the notice says how to restore it"),
+        State("!", "incomplete", "rows are missing: X does not show the account, or all were rejected"),
         State("R", "red", "not landed: the day's newest run has failed"),
         State("…", "under way", "not landed: a run is at it"),
         State("–", "not landed", "nothing has landed, and no run is at it"),
@@ -42,11 +48,12 @@ ACCOUNT = {
 DAY = {
     state.word: state
     for state in (
-        State("✓", "landed", "all that is asked for has landed"),
+        State("✓", "landed", "all that is asked for has landed, of limited accounts the latest posts"),
         State("0", "empty", "landed, without a single row"),
         ACCOUNT["incomplete"]._replace(meaning="landed, and accounts are missing"),
-        State("R", "red", "the newest run has failed"),
-        ACCOUNT["under way"]._replace(meaning="a run is at it"),
+        ACCOUNT["unreadable"],
+        ACCOUNT["red"]._replace(meaning="not landed: the newest run has failed"),
+        ACCOUNT["under way"]._replace(meaning="not landed: a run is at it"),
         ACCOUNT["not landed"],
         ACCOUNT["to come"],
     )
@@ -58,7 +65,8 @@ AT_IT = {"queued", "running"}
 
 @dataclass(frozen=True)
 class Asking:
-    """What decides about a day beside its receipt: its newest run, whether it is over, who is wanted now."""
+    """What decides about a day beside its receipt: whether it is over, who is wanted now, and, as long as
+    there is no receipt, its newest run."""
 
     run: str | None
     """The state of the day's newest run."""
@@ -72,19 +80,39 @@ def of_day(line: DayLine | None, asking: Asking) -> State:
 
 
 def _of_day(line: DayLine | None, asking: Asking) -> str:
+    if line:
+        if any(missing.username.lower() in asking.wanted for missing in missing_of(line)):
+            return "incomplete"
+        return "landed" if line.published else "empty"
     if asking.run in AT_IT:
         return "under way"
-    if line and any(missing.username.lower() in asking.wanted for missing in missing_of(line)):
-        return "incomplete"
     if asking.run == "failed":
         return "red"
-    if line:
-        return "landed" if line.published else "empty"
     return "not landed" if asking.is_over else "to come"
 
 
+def of_rerun(line: DayLine | None, run: str | None) -> State | None:
+    """The newest run of a landed day, if it needs attention: the day stays what its receipt says."""
+    if line is None:
+        return None
+    if run in AT_IT:
+        return ACCOUNT["under way"]._replace(meaning="a run is at it")
+    return ACCOUNT["red"]._replace(meaning="the newest run has failed") if run == "failed" else None
+
+
 def missing_of(line: DayLine) -> list[AccountLine]:
-    return [account for account in line.accounts if account.outcome == "unavailable"]
+    return [account for account in line.accounts if account.is_incomplete]
+
+
+def limited_of(line: DayLine) -> list[AccountLine]:
+    return [account for account in line.accounts if account.outcome == "limit"]
+
+
+def severity(account: AccountLine | AccountReceipt) -> int:
+    """How much an account needs attention: 0 is not at all."""
+    if account.is_incomplete:
+        return 3
+    return {"matched": 0, "limited": 1, "unchecked": 1}.get(account.proof, 2)
 
 
 def of_account(account: AccountLine | None, day: State, line: DayLine | None, is_wanted: bool) -> State:
@@ -95,7 +123,7 @@ def of_account(account: AccountLine | None, day: State, line: DayLine | None, is
 
 
 def landed(account: AccountLine | AccountReceipt) -> State:
-    if account.outcome == "unavailable":
+    if account.is_incomplete:
         return ACCOUNT["incomplete"]
     return ACCOUNT[account.proof if account.published else "empty"]
 

@@ -3,34 +3,102 @@
 from __future__ import annotations
 
 import calendar
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from include.twitter import days, roster, settings, usage
 from include.twitter.csv_rows import csv_rows
-from include.twitter.day import ENGAGEMENT_RECEIPTS, Day
+from include.twitter.day import ENGAGEMENT_RECEIPTS, Day, Revisit
 from include.twitter.errors import PipelineError
 from include.twitter.lake import Lake
 from include.twitter.page import bill, price, runs, states
 from include.twitter.page.span import Row, Span
 from include.twitter.page.states import State
 from include.twitter.pricing import prices
-from include.twitter.records import AccountReceipt, Checked, EngagementReceipt, Manifest, Receipt, decoded
+from include.twitter.records import (
+    AccountLine,
+    AccountReceipt,
+    Checked,
+    EngagementReceipt,
+    Manifest,
+    Receipt,
+    latest_in_words,
+)
 
 FIRST_ROWS, FIRST_BYTES = 5, (1 << 16, 1 << 20, 1 << 24)
 """Of a day's table, and how many bytes of it are read for them: it may be large. More are read where a row,
 which may hold an article, does not end in the first ones."""
 CELL_SHOWN = 1_000
 """Characters of a cell."""
+ACCOUNTS_A_PAGE = 100
+"""There may be 20,000: a month of them would be a page of 66 MB."""
+
+Account = TypeVar("Account")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which of the accounts a reader wants to see."""
+
+    page: int = 1
+    find: str = ""
+    """A part of the handle."""
+
+
+@dataclass(frozen=True)
+class Accounts(Generic[Account]):
+    """The accounts of one page: if they do not fit on one page, those with problems come first."""
+
+    shown: Sequence[Account]
+    page: int
+    pages: int
+    found: int
+    total: int
+    find: str
+
+    @classmethod
+    def choose(
+        cls,
+        accounts: Sequence[Account],
+        choice: Choice,
+        *,
+        name: Callable[[Account], str],
+        severity: Callable[[Account], int],
+    ) -> Accounts[Account]:
+        found = [account for account in accounts if choice.find.lower() in name(account).lower()]
+        if len(found) > ACCOUNTS_A_PAGE:
+            found.sort(key=severity, reverse=True)
+        pages = max(-(-len(found) // ACCOUNTS_A_PAGE), 1)
+        page = min(max(choice.page, 1), pages)
+        shown = found[(page - 1) * ACCOUNTS_A_PAGE : page * ACCOUNTS_A_PAGE]
+        return cls(shown, page, pages, len(found), len(accounts), choice.find)
+
+    @property
+    def are_all(self) -> bool:
+        return len(self.shown) == self.total
 
 
 def _last_of_month(first: Day) -> Day:
     return first.plus(calendar.monthrange(first.date.year, first.date.month)[1] - 1)
 
 
-def month(first: Day, now: datetime) -> dict[str, Any]:
+def _of_span(span: Span, choice: Choice) -> Accounts[str]:
+    worst: dict[str, int] = {}
+    if len(span.handles) > ACCOUNTS_A_PAGE:
+        for line in (row.line for row in span.rows if row.line):
+            for account in line.accounts:
+                if severity := states.severity(account):
+                    name = account.username.lower()
+                    worst[name] = max(severity, worst.get(name, 0))
+    return Accounts.choose(
+        span.handles, choice, name=str, severity=lambda handle: worst.get(handle.lower(), 0)
+    )
+
+
+def month(first: Day, now: datetime, choice: Choice = Choice()) -> dict[str, Any]:
     last = _last_of_month(first)
     span = Span.look(first, last, now)
     name = f"{first.date:%Y-%m}"
@@ -44,19 +112,21 @@ def month(first: Day, now: datetime) -> dict[str, Any]:
         "year": first.date.year,
         "span": span,
         "rows": rows,
+        "accounts": _of_span(span, choice),
         "told": _summary(rows),
-        "bill": [*bill.in_words(month_bill, span.cap), pace],
-        "meter": _meter(span.lake, name),
+        "bill": [*bill.in_words(month_bill, span.cap), *([pace] if pace else [])],
+        "meter": _meter(span, name),
         "differing": [bill.difference_in_words(*found) for found in month_bill.differing],
         "incomplete": _incomplete(rows),
-        "red": [row for row in rows if row.state.word == "red"],
+        "limited": _limited(rows),
+        "red": _red(rows),
         "legend": states,
     }
 
 
-def _meter(lake: Lake, month: str) -> list[str]:
+def _meter(span: Span, month: str) -> list[str]:
     """X's own count of the month beside the ledger, as it was compared last."""
-    told = days.usage(lake, month)
+    told = span.notices.or_none(lambda: days.usage(span.lake, month))
     return [usage.in_words(told), usage.cap_in_words(told)] if told else []
 
 
@@ -75,12 +145,41 @@ def _incomplete(rows: list[Row]) -> dict[str, list[Day]]:
     return found
 
 
-def year(first: Day, now: datetime) -> dict[str, Any]:
+def _limited(rows: list[Row]) -> dict[str, tuple[int, str]]:
+    """On how many days only the latest posts of an account have landed, and how many of how many."""
+    found: dict[str, list[AccountLine]] = {}
+    for row in rows:
+        for line in row.limited:
+            found.setdefault(line.username, []).append(line)
+    return {handle: (len(lines), _latest_in_words(lines)) for handle, lines in found.items()}
+
+
+def _red(rows: list[Row]) -> list[Row]:
+    """The days whose newest run has failed, landed or not."""
+    return [row for row in rows if "red" in (row.state.word, row.rerun and row.rerun.word)]
+
+
+def _latest_in_words(lines: list[AccountLine]) -> str:
+    """`latest 100 of about 310 to 345`: of several days of an account."""
+    if len(lines) == 1:
+        return latest_in_words(lines[0])
+    totals = [line.estimated_total for line in lines if line.estimated_total is not None]
+    extent = f" of about {_from_to(totals)}" if totals else ", more may exist"
+    return f"latest {_from_to(line.published for line in lines)}{extent} a day"
+
+
+def _from_to(numbers: Iterable[int]) -> str:
+    least, *_, most = sorted([*(found := [*numbers]), *found[:1]])
+    return f"{least:,}" if least == most else f"{least:,} to {most:,}"
+
+
+def year(first: Day, now: datetime, choice: Choice = Choice()) -> dict[str, Any]:
     last = Day(first.date.replace(month=12, day=31))
     span = Span.look(first, last, now)
     begun = [number for number in range(12, 0, -1) if date(first.date.year, number, 1) <= now.date()]
     months = [[row for row in span.rows if row.day.date.month == number] for number in begun or [1]]
-    found = [[row.states(span.handles) for row in rows] for rows in months]
+    accounts = _of_span(span, choice)
+    found = [[row.states(accounts.shown) for row in rows] for rows in months]
     names = [f"{rows[0].day.date:%Y-%m}" for rows in months]
     bills = [bill.of_month(name, span.landed, span.ledger) for name in names]
     return {
@@ -92,11 +191,14 @@ def year(first: Day, now: datetime) -> dict[str, Any]:
         "bills": bills,
         "billed": sum(each.spent for each in bills),
         "differing": sorted({bill.difference_in_words(*found) for each in bills for found in each.differing}),
-        "accounts": [
+        "accounts": accounts,
+        "strips": [
             (handle, [_strip([of_day[number] for of_day in of_month]) for of_month in found])
-            for number, handle in enumerate(span.handles)
+            for number, handle in enumerate(accounts.shown)
         ],
         "told": _summary([row for row in span.rows if row.asking.is_over]),
+        "limited": _limited(span.rows),
+        "red": _red(span.rows),
         "legend": states,
     }
 
@@ -105,12 +207,12 @@ def _strip(found: list[State]) -> tuple[str, list[states.Stretch]]:
     return states.in_words(found), states.stretches(found)
 
 
-def day(day: Day, now: datetime) -> dict[str, Any]:
+def day(day: Day, now: datetime, choice: Choice = Choice()) -> dict[str, Any]:
     span = Span.look(day, day, now)
     [row] = span.rows
-    receipt = _record(span.lake, day.receipt, Receipt) if row.line else None
+    receipt = _record(span, day.receipt, Receipt) if row.line else None
     buys = [entry.buy for entry in span.ledger if entry.day == str(day) and entry.is_of_purchase]
-    manifest = _record(span.lake, f"{day.raw}buy={max(buys)}/manifest.json", Manifest) if buys else None
+    manifest = _record(span, day.manifest(max(buys)), Manifest) if buys else None
     failed = [(run, runs.failed_tasks(run)) for run in row.runs if run.state == "failed"]
     return {
         "title": f"{day.date:%A}, {day.date.day} {day.date:%B %Y}",
@@ -118,10 +220,22 @@ def day(day: Day, now: datetime) -> dict[str, Any]:
         "uncertain": bill.uncertain_of(str(day), span.ledger),
         "span": span,
         "receipt": receipt,
-        "engagement": _engagement(span.lake, day) if row.line else [],
-        "checked": _record(span.lake, day.checked, Checked) if row.line else None,
-        "worst_first": sorted(receipt.accounts, key=_badness, reverse=True) if receipt else [],
+        "engagement": _engagement(span, day) if row.line else [],
+        "checked": _record(span, day.checked, Checked) if row.line else None,
+        "accounts": Accounts.choose(
+            sorted(receipt.accounts, key=states.severity, reverse=True) if receipt else [],
+            choice,
+            name=attrgetter("username"),
+            severity=states.severity,
+        ),
+        "latest": latest_in_words,
+        "counts": _counts,
+        "why": _why,
         "failed": dict(failed),
+        "triggers": {
+            "plain": runs.trigger(day, row.runs),
+            "buy_again": runs.trigger(day, row.runs, buy_again=True),
+        },
         "prices": _prices(manifest, receipt, span, now),
         "first_rows": _first_rows(span.lake, day) if row.line else [],
         "differing": [
@@ -134,20 +248,37 @@ def day(day: Day, now: datetime) -> dict[str, Any]:
     }
 
 
-def _engagement(lake: Lake, day: Day) -> list[EngagementReceipt]:
+def _counts(account: AccountReceipt) -> str:
+    """X's own count of an account's posts, as far as there is one."""
+    if account.counted is not None:
+        return f"{account.counted:,}"
+    if account.proof == "matched":
+        return "equal, in a group"
+    if account.estimated_total is not None:
+        return f"not counted: about {account.estimated_total:,}"
+    return "not counted"
+
+
+def _why(account: AccountReceipt) -> str:
+    if account.outcome != "limit" or account.reason or account.proof_reason:
+        return account.reason or account.proof_reason or ""
+    extent = latest_in_words(account)
+    if account.counted is not None or account.estimated_total is None:
+        return f"{extent}: the limit is reached"
+    oldest = str(account.first_created_at)[11:16]
+    return f"{extent}: the estimate extends the posts from {oldest} UTC to midnight to the whole day"
+
+
+def _engagement(span: Span, day: Day) -> list[EngagementReceipt]:
     """What became of the day's posts, the youngest age first."""
-    found = lake.look_each(lake.keys(f"{ENGAGEMENT_RECEIPTS}dt={day}/"))
-    receipts = [decoded(receipt.data, EngagementReceipt) for receipt in found if receipt]
-    return sorted(receipts, key=attrgetter("age"))
+    keys = span.lake.parsed(span.lake.keys(f"{ENGAGEMENT_RECEIPTS}dt={day}/"), Revisit.of_receipt)
+    records = (_record(span, key, EngagementReceipt) for key in keys)
+    return sorted(filter(None, records), key=attrgetter("age"))
 
 
-def _badness(account: AccountReceipt) -> tuple[bool, bool]:
-    return account.outcome == "unavailable", account.proof in ("short", "surplus")
-
-
-def _record(lake: Lake, key: str, kind: type[Any]) -> Any:
-    data = lake.read(key)
-    return decoded(data, kind) if data else None
+def _record(span: Span, key: str, kind: type[Any]) -> Any:
+    """A record; None where there is none, or where it cannot be read: then the page shows the rest."""
+    return span.notices.or_none(lambda: span.lake.record(key, kind))
 
 
 def _prices(

@@ -54,10 +54,11 @@ def quote(range_: Range) -> dict[str, Any]:
     log.info("Planned %s for $%.3f: %s", here.url(plan_key(plan.id)), plan.cost_usd, told.subject(plan))
     if not told.started(plan):
         skip("X shows none of the accounts that are missing: nothing can be bought")
+    left = dollars(caps.month[1] - spent_of_month(here, range_.now()))
     return {
         "plan": plan.id,
         "subject": told.subject(plan),
-        "body": told.body(plan, _caps(here, range_, plan, caps), _later(range_, plan)),
+        "body": told.body(plan, _caps(plan, caps, left), _later(range_, plan), _month_cap(plan, caps, left)),
     }
 
 
@@ -132,8 +133,8 @@ def _planned(
     )
 
 
-def _caps(here: Lake, range_: Range, plan: Plan, caps: Caps) -> list[str]:
-    """Which cap would end the purchases before they are whole."""
+def _caps(plan: Plan, caps: Caps, left: float) -> list[str]:
+    """Which cap would end the purchases before they are whole; `left` is what is left of the month's."""
     said = []
     (run, run_cap), (month, month_cap) = caps.run, caps.month
     over = [day.day for day in plan.days if run_cap and round(1000 * (day.cost_usd + day.had_usd)) > run_cap]
@@ -142,12 +143,19 @@ def _caps(here: Lake, range_: Range, plan: Plan, caps: Caps) -> list[str]:
             f"{many(len(over), 'day')} would cost more than `{run}` lets a day cost, first {over[0]}: "
             "raise it before you say yes"
         )
-    left = dollars(month_cap - spent_of_month(here, range_.now()))
     if month_cap and plan.cost_usd > left:
         said.append(
             f"Of `{month}` ${left:.3f} are left: raise it before you say yes, or the rest stays unbought"
         )
     return said
+
+
+def _month_cap(plan: Plan, caps: Caps, left: float) -> str:
+    name, cap = caps.month
+    if not cap:
+        return f"`{name}` sets no cap."
+    after = f", ${left - plan.cost_usd:.3f} once it is bought" if plan.cost_usd <= left else ""
+    return f"`{name}` is ${dollars(cap):.3f}: ${left:.3f} are left now{after}."
 
 
 def _later(range_: Range, plan: Plan) -> str:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import partial
 
 from include.twitter.answer import Answer
-from include.twitter.day import PLANS, Day, short_hash
+from include.twitter.day import PLANS, Day, is_plan_answer, short_hash
 from include.twitter.errors import Outage
 from include.twitter.extract.counted import Counted, count_of, of_day
 from include.twitter.extract.money import Caps, Money, Stored
@@ -24,7 +24,7 @@ from include.twitter.extract.x import (
     query,
     thread_query,
 )
-from include.twitter.lake import Lake
+from include.twitter.lake import Lake, answer_in
 from include.twitter.records import PlannedCount
 from include.twitter.retry import no_try_for_progress
 from include.twitter.run import Range
@@ -129,7 +129,7 @@ class Counting:
         """What X answers, or has answered before: an earlier try paid for it."""
         key = f"{self.prefix}{short_hash(what)}.json.gz"
         if found := self.lake.read(key):
-            return key, Answer.from_bytes(found)
+            return key, answer_in(found, self.lake.url(key))
         with self.money.hold(kind, most, most) as bill:
             answer = bill(ask())
             if kind == "archive_counts":
@@ -170,6 +170,7 @@ def counting(lake: Lake, range_: Range, caps: Caps, access: XAccess) -> Iterator
 def booked(lake: Lake, prefix: str) -> Stored:
     """What earlier tries of the plan have bought."""
     stored = Stored()
-    for answer in lake.answers(key for key in lake.keys(prefix) if key.endswith(".json.gz")):
+    listed = lake.parsed(lake.keys(prefix), is_plan_answer)
+    for answer in lake.answers(key for key, is_answer in listed.items() if is_answer):
         stored.add(answer)
     return stored

@@ -25,6 +25,10 @@ class Part:
     counted: int
     wanted: int
     """Posts to be bought, without what is there."""
+    over_limit: int
+    """Of the counted: beyond the limit, and not to be bought."""
+    had: int
+    """Of the counted: bought before."""
     is_small: bool
     """Whether none of them is over the limit: then an old day is read for many at once."""
 
@@ -53,6 +57,8 @@ def priced(
         accounts=tuple(handle for handle in found.unlanded if handle in ids or handle not in found.missing),
         counted=sum(part.counted for part in parts),
         posts=posts,
+        over_limit=sum(part.over_limit for part in parts),
+        had=sum(part.had for part in parts),
         alone=_alone(parts),
         requests=_requests(parts, largest, together=old and not asked.threads) + bool(again),
         cost_usd=dollars(
@@ -87,7 +93,8 @@ def _part(
     had = 0 if tally.of_threads else sum(line.posts for line in lines)
     is_small = not limit or total <= limit
     whole = total if is_small else min(total, _up_to(limit, habits.share(handles[0]), smallest))
-    return Part(handles, total, max(whole - had, 0), is_small)
+    had = min(had, whole)
+    return Part(handles, total, whole - had, total - whole, had, is_small)
 
 
 def _up_to(limit: int, repeated: float | None, smallest: int) -> int:

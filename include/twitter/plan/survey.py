@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from include.twitter import settings
-from include.twitter.day import Day
+from include.twitter.day import RECEIPTS, Day, parse_purchase_key
 from include.twitter.extract.purchase import Purchase
 from include.twitter.lake import SIDE_BY_SIDE, Lake
-from include.twitter.records import AccountRead, AccountReceipt, Asked, Manifest, Receipt, decoded
+from include.twitter.records import AccountRead, AccountReceipt, Asked, Manifest, Receipt
 from include.twitter.roster import Identities
 from include.twitter.run import Range, Run
 
@@ -90,12 +90,12 @@ def survey(
     """What is there and what is not; several days are looked at at once."""
     known = identities or Identities.read(lake)
     names = {known.ids[name]: name for name in map(str.lower, asked.handles) if name in known.ids}
-    receipts = lake.keys("twitter_receipts/")
+    receipts = [*lake.parsed(lake.keys(RECEIPTS), Day.of_receipt)]
     inside = {day.receipt: day for day in range_.days}
     keys = [key for key in receipts if key in inside or key in receipts[-RECENT:]]
     habits, landed = Habits(), {}
     for key, its in zip(keys, lake.look_each(keys), strict=True):
-        said = decoded(its.data, Receipt).accounts if its else []
+        said = lake.decoded(key, its.data, Receipt).accounts if its else []
         habits.learn(said, names)
         landed[key] = _landed_of(said, accounts, known)
 
@@ -115,8 +115,10 @@ def survey(
 
 def bought_usd(lake: Lake, day: Day) -> float:
     """What all purchases of a day have cost."""
-    keys = [key for key in lake.keys(f"{day.raw}buy=") if key.endswith("/manifest.json")]
-    return sum(decoded(found.data, Manifest).cost_usd for found in lake.look_each(keys) if found)
+    listed = lake.parsed(lake.keys(f"{day.raw}buy="), parse_purchase_key)
+    keys = [key for key, its in listed.items() if its.is_manifest]
+    found = zip(keys, lake.look_each(keys), strict=True)
+    return sum(lake.decoded(key, its.data, Manifest).cost_usd for key, its in found if its)
 
 
 def unlanded(lake: Lake, days: Iterable[tuple[Day, Collection[str]]]) -> list[Day]:
@@ -126,8 +128,8 @@ def unlanded(lake: Lake, days: Iterable[tuple[Day, Collection[str]]]) -> list[Da
 
 
 def _landed(lake: Lake, day: Day, handles: Iterable[str], known: Identities) -> set[str]:
-    data = lake.read(day.receipt)
-    return _landed_of(decoded(data, Receipt).accounts, handles, known) if data else set()
+    receipt = lake.record(day.receipt, Receipt)
+    return _landed_of(receipt.accounts, handles, known) if receipt else set()
 
 
 def _landed_of(accounts: Iterable[AccountReceipt], handles: Iterable[str], known: Identities) -> set[str]:

@@ -19,7 +19,17 @@ from msgspec.structs import replace
 from include.twitter.day import FORGOTTEN
 from include.twitter.errors import NothingStaged
 from include.twitter.forgotten import Tombstones
-from include.twitter.records import AccountRead, Asked, Manifest, PublishedObject, Tombstone, decoded, encoded
+from include.twitter.records import (
+    AccountRead,
+    Asked,
+    Manifest,
+    PublishedObject,
+    Tombstone,
+    decoded,
+    encoded,
+    latest_in_words,
+)
+from include.twitter.safe_text import LONGEST_MESSAGE, safe_text
 from include.twitter.transform import receipt, refine
 from include.twitter.transform.partition import Partition, fingerprint
 
@@ -27,7 +37,7 @@ if TYPE_CHECKING:
     from include.twitter.lake import Lake
     from include.twitter.run import Run
 
-__all__ = ["transform"]
+__all__ = ["decoded", "transform"]
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +50,8 @@ def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
     here = lake.deployed()
     manifest = _manifest(here, bought)
     staging = run.day.staging(run.id)
-    tombstones = Tombstones.of(here.read(FORGOTTEN))
+    with here.parsing(FORGOTTEN, "the list of what was forgotten"):
+        tombstones = Tombstones.of(here.read(FORGOTTEN))
     with TemporaryDirectory() as folder:
         with Partition(Path(folder)) as partition:
             entries, forgotten = _refined(here, run, manifest, partition, tombstones)
@@ -53,11 +64,17 @@ def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
     candidate = receipt.of(manifest, entries, objects, forgotten, len(tombstones.acts))
     here.write(f"{staging}receipt.json", encoded(candidate))
     if drift := candidate.totals.drift:
-        log.warning("X sends fields that are new: %s", ", ".join(drift))
+        log.warning("X sends fields that are new: %s", safe_text(", ".join(drift), LONGEST_MESSAGE))
     if oddities := candidate.totals.oddities:
-        log.warning("X sends fields that are not as they have to be: %s", ", ".join(oddities))
+        log.warning(
+            "X sends fields that are not as they have to be: %s",
+            safe_text(", ".join(oddities), LONGEST_MESSAGE),
+        )
     for line in receipt.readable(candidate):
         log.info(line)
+    for account in candidate.accounts:
+        if account.outcome == "limit":
+            log.info("%s: %s posts of the day", account.username, latest_in_words(account))
     receipt.require_few_rejected(candidate, here.url(f"{staging}{Path(run.day.rejected).name}"))
     return {"receipt": f"{staging}receipt.json", "rows": candidate.totals.published}
 
@@ -68,8 +85,8 @@ def _manifest(here: Lake, bought: dict[str, Any] | None) -> Manifest:
             "`extract` has not said what it bought: was it marked success by hand? Clear it: what "
             "is there is not bought again."
         )
-    data = here.read(bought["manifest"])
-    if not data or not (manifest := decoded(data, Manifest)).closed_at:
+    manifest = here.record(bought["manifest"], Manifest)
+    if not manifest or not manifest.closed_at:
         raise NothingStaged(f"{here.url(bought['manifest'])} is gone or was never closed: clear `extract`.")
     return manifest
 

@@ -18,6 +18,8 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from include.twitter.safe_text import safe_text
+
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Name = Annotated[str, Meta(min_length=1)]
 
@@ -363,7 +365,7 @@ def unknown_fields(raw: Mapping[str, Any]) -> list[str]:
     if raw.keys() <= FIELDS and metrics.keys() <= METRICS:
         return []
     unknown = [*(raw.keys() - FIELDS), *(f"public_metrics.{name}" for name in metrics.keys() - METRICS)]
-    return sorted(unknown)
+    return sorted(safe_text(name, 100) for name in unknown)
 
 
 def parsed(raw: Any, oddities: Counter[str] | None = None) -> Post:
@@ -378,11 +380,11 @@ def parsed(raw: Any, oddities: Counter[str] | None = None) -> Post:
         except msgspec.ValidationError as error:
             where, what = _complaint(str(error))
         if where in ("", *NEEDED):
-            raise Malformed(f"{where or 'post'}: {what}")
+            raise Malformed(f"{where or 'post'}: {safe_text(what)}")
         _take_out(raw, where if taken_out < MOST_ODD else re.split(r"\W", where)[0])
         taken_out += 1
         if oddities is not None:
-            oddities[f"{INDEX.sub('[]', where)}: {what}"] += 1
+            oddities[f"{INDEX.sub('[]', where)}: {safe_text(what)}"] += 1
 
 
 def _complaint(said: str) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from include.twitter.answer import Answer, decoded, is_reply_to_self, is_unasked
 from include.twitter.day import Day
 from include.twitter.forgotten import NOTHING, Tombstones, buried
 from include.twitter.records import Tombstone
+from include.twitter.safe_text import safe_text
 from include.twitter.transform import contract
 from include.twitter.transform.contract import METRICS, MOMENT, STRING
 from include.twitter.transform.post import ENTITY_KINDS, Malformed, Post, all_of, parsed, unknown_fields
@@ -167,7 +168,7 @@ class _Batch:
         values, alarm = record(post, unfilled)
         self._cells += (number, *about, *values)
         if alarm:
-            self._alarms[number] = f"{post.id}: {alarm}"
+            self._alarms[number] = f"{safe_text(post.id, 40)}: {alarm}"
 
     def _sent(self, number: int) -> msgspec.Raw:
         first, answer = self._pages[bisect_right(self._pages, number, key=itemgetter(0)) - 1]

@@ -59,6 +59,18 @@ def test_a_job_that_is_not_as_described_is_refused_without_its_addresses(told):
     assert "s3cret" not in str(raised.value)
 
 
+@pytest.mark.parametrize("id_", ["", "1\x1b[2J", "1/../2", "1\n", "9" * 65])
+def test_a_job_whose_id_is_none_is_refused(id_):
+    with pytest.raises(UnexpectedAnswer):
+        job({"id": id_, "status": "created"})
+
+
+def test_what_x_says_of_a_post_is_one_short_and_safe_line():
+    said = gone([LINE % (b"12", b"\\u001b[2J" + b"A" * 1000)])["12"].reason
+    assert said.startswith("X says: delete, [U+001B][2JAAA")
+    assert len(said) <= 300
+
+
 DEEP = b"[" * 200_000 + b"]" * 200_000
 
 

@@ -1,9 +1,7 @@
 """What the run for a day reads: of each age one day, then what was missed."""
 
-import pytest
-
 from include.twitter.day import Day, Revisit
-from include.twitter.engagement.due import DAYS_BACK, due, revisit_of
+from include.twitter.engagement.due import DAYS_BACK, due
 
 DAY = Day.parse("2026-11-18")
 
@@ -42,6 +40,5 @@ def test_what_is_due_is_named_again_when_it_has_landed_so_that_a_clear_publishes
 
 
 def test_a_receipt_tells_by_its_key_what_it_is_of():
-    assert revisit_of(at("2026-11-18", 30).receipt) == at("2026-11-18", 30)
-    with pytest.raises(ValueError, match="no receipt"):
-        revisit_of("twitter_engagement_receipts/dt=2026-11-18/receipt.json")
+    assert Revisit.of_receipt(at("2026-11-18", 30).receipt) == at("2026-11-18", 30)
+    assert Revisit.of_receipt("twitter_engagement_receipts/dt=2026-11-18/receipt.json") is None

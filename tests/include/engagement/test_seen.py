@@ -6,6 +6,7 @@ import pytest
 
 from include.twitter.answer import Answer
 from include.twitter.engagement.seen import SILENCE, seen
+from include.twitter.safe_text import UNSAFE
 from tests.include.invented import METRICS, POST_WORDS, RECEIVED, post
 
 PROBLEMS = "https://api.twitter.com/2/problems/"
@@ -106,6 +107,16 @@ def test_an_error_about_another_post_leaves_this_one_unanswered():
 def test_every_post_that_was_asked_for_is_seen_in_its_order():
     given = [post(number) for number in (3, 1, 2)]
     assert [*told(*given, asked=["7"])] == [*(each["id"] for each in given), "7"]
+
+
+def test_what_x_writes_into_a_reason_is_short_and_safe():
+    evil = "\x1b[2J\n" + "A" * 1000
+    given = [post(1, withheld={"country_codes": [evil]}), post(2, edit_history_tweet_ids=["2", evil])]
+    refused = error("7", evil, "resource-not-found", evil)
+    for found in told(*given, errors=[refused], asked=["7"]).values():
+        assert "[U+001B][2J" in found.reason
+        assert len(found.reason) < 700
+        assert not UNSAFE.search(found.reason)
 
 
 def test_a_zero_that_x_never_measured_is_no_count():

@@ -1,6 +1,7 @@
 """A day is collected: look-ups, walks, and X's own count held against them."""
 
 import json
+from collections import Counter
 from datetime import timedelta
 from threading import Barrier
 
@@ -8,6 +9,8 @@ import pytest
 
 from include.twitter.errors import BadKeys, NoAccess, Outage
 from include.twitter.extract.accounts import Accounts
+from include.twitter.extract.counted import Counted
+from include.twitter.extract.planned import Planned
 from include.twitter.extract.x import POST_FIELDS
 from include.twitter.transform import receipt, refine
 from tests.include.invented import DAY, RECEIVED, SUSPENDED, MemoryLake, about, post
@@ -603,6 +606,15 @@ def test_an_account_that_reached_its_limit_is_not_counted(shop, lake):
     shop.has("count 22", total(1))
     lines = Try(shop, lake, "NASA", "esa", limit=2).collect()
     assert proofs(lines) == {"NASA": "limited", "esa": "matched"}
+
+
+def test_an_account_that_reached_its_limit_has_the_count_that_a_plan_has_paid_for(shop, lake):
+    remember(lake, NASA="11")
+    shop.has("timeline 11", page(post(3), post(2), token="t1"))
+    run = Try(shop, lake, "NASA", limit=2)
+    run.collection.planned = Planned(counts={("11",): Counted(323, Counter())})
+    nasa = run.collect()["NASA"]
+    assert (nasa.proof, nasa.counted, shop.asked) == ("limited", 323, ["timeline 11"])
 
 
 def test_a_second_reading_ends_at_the_limit(shop, lake):

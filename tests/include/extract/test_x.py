@@ -1,8 +1,10 @@
 """X's API, over real HTTP on loopback."""
 
+import gzip
 import json
 import logging
 import socket
+import tracemalloc
 from base64 import b64encode
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +12,7 @@ from urllib.parse import quote
 
 import pytest
 import requests
+from oauthlib.oauth1 import rfc5849
 from oauthlib.oauth1.rfc5849 import signature
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import MaxRetryError, NewConnectionError
@@ -17,6 +20,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 from include.twitter.errors import (
     BadKeys,
     BadRequest,
+    ClockWrong,
     JobGone,
     KeysInDoubt,
     NoAccess,
@@ -30,10 +34,12 @@ from include.twitter.errors import (
 )
 from include.twitter.extract import x as x_module
 from include.twitter.extract.x import POST_FIELDS, X, _Session, error_of, query
+from include.twitter.http_limits import sending
+from include.twitter.safe_text import UNSAFE
 from include.twitter.settings import XAccess
 from include.twitter.transform.post import FIELDS
 from tests.include.invented import DAY, POST_WORDS, RECEIVED, SUSPENDED, post
-from tests.include.wire import listening
+from tests.include.wire import dripping, listening
 
 USER_KEYS = {
     "consumer_key": "consumer-key-7f3a",
@@ -531,7 +537,7 @@ def failing(sent, error):
 
     class Failing(HTTPAdapter):
         def send(self, *_, **__):
-            x_module._sending.has_begun = sent
+            sending.has_begun = sent
             raise error
 
     opened = X(XAccess(host="https://x.invalid", **BEARER), lambda: RECEIVED)
@@ -621,6 +627,190 @@ def test_a_rate_limit_is_not_waited_for_while_a_worker_is_held(wire):
         x(wire).timeline("42", DAY, size=5)
     assert error.value.at == datetime(2026, 11, 19, 1, 45, tzinfo=UTC)
     assert len(wire.heard) == 1
+
+
+# What a response may cost
+
+
+BOMB = gzip.compress(b'{"data":[' + b" " * 4_000_000 + b"]}")
+
+
+@pytest.mark.parametrize(("status", "kind"), [(200, NoResponse), (503, Outage), (401, Outage)])
+def test_a_response_is_decompressed_only_up_to_its_limit(wire, monkeypatch, status, kind):
+    monkeypatch.setattr(x_module, "MOST_BYTES", 1_000_000)
+    wire.say(status, BOMB, content_encoding="gzip")
+    with pytest.raises(Outage, match="more than 1,000,000 bytes") as raised:
+        x(wire).timeline("42", DAY, size=500)
+    assert type(raised.value) is kind, "X bills a page that was cut, and no error"
+
+
+def test_no_more_of_a_bomb_is_held_than_the_limit(wire, monkeypatch):
+    bomb = gzip.compress(bytes(100_000_000), 1)
+    monkeypatch.setattr(x_module, "MOST_BYTES", 1_000_000)
+    wire.say(200, bomb, content_encoding="gzip")
+    opened = x(wire)
+    tracemalloc.start()
+    try:
+        with pytest.raises(NoResponse):
+            opened.timeline("42", DAY, size=500)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_page_within_the_limit_comes_whole_and_compressed(wire):
+    content = json.dumps(page(*[post()] * 3)).encode()
+    wire.say(200, gzip.compress(content), content_encoding="gzip")
+    assert x(wire).timeline("42", DAY, size=5).content == content
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (b"", b"H"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (HEAD + b"X-Long: ", b"a"),
+        (HEAD + b"Content-Length: 1000000\r\n\r\n", b" "),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"0"),
+    ],
+    ids=["status", "interim", "header", "body", "chunks", "chunk size"],
+)
+def test_a_response_that_comes_byte_by_byte_is_cut_and_may_be_billed(monkeypatch, first, then):
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr(x_module, "RESPONSE_SECONDS", 0.2)
+    with dripping(first, then) as host:
+        opened = X(XAccess(host=host, **BEARER), lambda: RECEIVED)
+        with pytest.raises(NoResponse, match=r"no whole response to GET .* in 0\.2 s"):
+            opened.timeline("42", DAY, size=5)
+
+
+def test_an_error_that_comes_byte_by_byte_is_cut_and_not_billed(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr(x_module, "RESPONSE_SECONDS", 0.2)
+    answer = b"HTTP/1.1 503 Away\r\nContent-Length: 1000000\r\n\r\n"
+    with dripping(answer, b" ") as host, pytest.raises(Outage) as raised:
+        X(XAccess(host=host, **BEARER), lambda: RECEIVED).timeline("42", DAY, size=5)
+    assert type(raised.value) is Outage
+
+
+EVIL = "\x1b[2J\x1b]0;owned\x07 one\ntwo\u2028three\u202e \x9b31m"
+
+
+@pytest.mark.parametrize("name", ["title", "detail", "reason", "errors"])
+def test_words_of_x_in_an_error_are_one_short_and_safe_line(name):
+    for words in (EVIL, "A" * 20_000_000):
+        body = {name: [{"message": words}] if name == "errors" else words}
+        error = error_of(answered(403, body))
+        assert type(error) is NoAccess
+        assert len(str(error)) < 2000
+        assert not UNSAFE.search(str(error))
+
+
+@pytest.mark.parametrize("body", [EVIL, "A" * 20_000_000], ids=["escapes", "long"])
+def test_a_body_that_is_no_word_of_x_is_quoted_as_one_short_and_safe_line(body):
+    said = str(error_of(answered(502, body)))
+    assert len(said) < 500
+    assert not UNSAFE.search(said)
+
+
+def test_a_spend_cap_names_no_endless_date():
+    assert len(str(error_of(answered(403, SPEND_CAP | {"reset_date": "9" * 1_000_000})))) < 1000
+
+
+# Credentials of the environment
+
+
+NETRC = "default login stranger password stranger-s3cret\n"
+
+
+@pytest.fixture
+def netrc(tmp_path, monkeypatch):
+    """A netrc that has credentials for every host."""
+    file = tmp_path / "netrc"
+    file.write_text(NETRC)
+    file.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(file))
+
+
+@pytest.mark.parametrize(("keys", "scheme"), [(BEARER, "Bearer bearer-token-c2d4"), (USER_KEYS, "OAuth ")])
+def test_a_netrc_replaces_no_key(netrc, wire, keys, scheme):
+    wire.say(200, page(post()))
+    x(wire, **keys).timeline("42", DAY, size=5)
+    assert wire.heard[0].headers["authorization"].startswith(scheme)
+
+
+def test_a_netrc_replaces_no_token_derived_from_consumer_keys(netrc, wire):
+    wire.say(200, {"token_type": "bearer", "access_token": "derived-token-e6b1"})
+    wire.say(200, page(post()))
+    x(wire, **CONSUMER_KEYS).timeline("42", DAY, size=5)
+    basic = b64encode(b"consumer-key-7f3a:consumer-secret-91bc").decode()
+    authorizations = [heard.headers["authorization"] for heard in wire.heard]
+    assert authorizations == [f"Basic {basic}", "Bearer derived-token-e6b1"]
+
+
+def test_proxies_and_ca_certificates_of_the_environment_are_used(monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/ca.pem")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    session = _Session("https://api.x.com")
+    found = session.merge_environment_settings("https://api.x.com/2/users/by", {}, None, None, None)
+    assert found["proxies"]["https"] == "http://proxy.example:3128"
+    assert found["verify"] == "/etc/ca.pem"
+
+
+# A clock that is wrong
+
+
+SIGNED = datetime(2026, 11, 19, 12, tzinfo=UTC)
+OUT_OF_BOUNDS = {"errors": [{"code": 135, "message": "Timestamp out of bounds."}]}
+
+
+def refused(body, date, scheme="OAuth", status=401):
+    """An answer to a request that was signed at noon, with this Date header."""
+    response = answered(status, body, **({"Date": date} if date else {}))
+    stamp = f'OAuth oauth_nonce="1", oauth_timestamp="{SIGNED.timestamp():.0f}", oauth_version="1.0"'
+    response.request.headers["Authorization"] = stamp if scheme == "OAuth" else "Bearer bearer-token-c2d4"
+    return error_of(response)
+
+
+@pytest.mark.parametrize("body", [OUT_OF_BOUNDS, UNAUTHORIZED, {}, ""])
+@pytest.mark.parametrize("date", ["Thu, 19 Nov 2026 12:05:01 GMT", "Thu, 19 Nov 2026 11:54:59 GMT"])
+def test_a_refused_signature_of_another_time_is_the_clocks_fault(body, date):
+    error = refused(body, date)
+    assert type(error) is ClockWrong
+    assert date[17:25] in str(error)
+    assert "2026-11-19 12:00:00 UTC" in str(error)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize(
+    "date", ["", "soon", "Thu, 19 Nov 2026 12:00:01 GMT", "Thu, 19 Nov 2026 12:00:01 -0000"]
+)
+def test_xs_code_for_a_wrong_time_is_believed_whatever_its_date_says(status, date):
+    assert type(refused(OUT_OF_BOUNDS, date, status=status)) is ClockWrong
+
+
+@pytest.mark.parametrize(
+    "date", ["", "soon", "Thu, 19 Nov 2026 12:04:59 GMT", "Thu, 19 Nov 2026 11:55:01 GMT"]
+)
+def test_keys_that_are_refused_at_the_right_time_are_bad_keys(date):
+    assert type(refused(UNAUTHORIZED, date)) is BadKeys
+
+
+def test_a_bearer_token_signs_no_time():
+    assert type(refused(UNAUTHORIZED, "Thu, 19 Nov 2026 18:00:00 GMT", scheme="Bearer")) is BadKeys
+
+
+def test_the_time_that_a_request_was_signed_at_is_found_on_the_wire(wire, monkeypatch):
+    monkeypatch.setattr(rfc5849, "generate_timestamp", lambda: "1000000000")  # the server's Date is now
+    wire.say(401, UNAUTHORIZED)
+    with pytest.raises(ClockWrong, match="2001-09-09 01:46:40 UTC"):
+        x(wire, **USER_KEYS).timeline("42", DAY, size=5)
 
 
 # One refusal is no proof

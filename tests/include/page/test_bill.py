@@ -83,7 +83,7 @@ def test_a_day_that_was_billed_in_two_months_agrees_with_its_receipt():
     ledger = [entry("2026-11-30", 200), entry("2026-11-30", 300, month="2026-12")]
     assert told({"2026-11-30": line()}, *ledger) == (
         "X has billed $0.20 of $100.00 this month, says the ledger. The receipts tell $0.20 of it. "
-        "The month's own days have cost $0.50 so far, $0.30 of it billed in other months. "
+        "The month's own days have cost $0.50 so far: $0.20 billed this month, $0.30 in 2026-12. "
         "Ledger and receipts agree."
     )
 

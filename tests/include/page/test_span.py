@@ -1,6 +1,6 @@
 """Landed days with the handles that their accounts have now."""
 
-from include.twitter.page.span import Wanted
+from include.twitter.page.span import Notices, Wanted
 from include.twitter.records import AccountLine, DayLine
 from include.twitter.roster import Identities
 from tests.include.invented import DAY
@@ -8,7 +8,7 @@ from tests.include.invented import DAY
 
 def shown(ids, *accounts, accepted=()):
     line = DayLine(etag="e", buy=1, cost_usd=0, published=0, rejected=0, accounts=[*accounts], ledger={})
-    wanted = Wanted(("NASA_new", "esa"), 0, DAY, [], Identities(ids, accepted))
+    wanted = Wanted(("NASA_new", "esa"), 0, DAY, Notices(), Identities(ids, accepted))
     return [account.username for account in wanted.by_handle(line).accounts]
 
 

@@ -26,10 +26,11 @@ def asking(run=None, is_over=True, wanted=("nasa", "gone")) -> Asking:
     [
         (line(NASA), asking("success"), "landed"),
         (line(NASA), asking(None), "landed"),
-        (line(NASA), asking("failed"), "red"),
-        (line(NASA), asking("running"), "under way"),
+        (line(NASA), asking("failed"), "landed"),
+        (line(NASA), asking("running"), "landed"),
+        (line(NASA, GONE), asking("running"), "incomplete"),
         (line(NASA, GONE), asking("failed"), "incomplete"),
-        (line(NASA, GONE), asking("failed", wanted=("nasa",)), "red"),
+        (line(NASA, GONE), asking("failed", wanted=("nasa",)), "landed"),
         (line(NASA, GONE), asking("success", wanted=("nasa",)), "landed"),
         (line(AccountLine("NASA", "complete", "matched", 0)), asking("success"), "empty"),
         (None, asking("failed"), "red"),
@@ -39,8 +40,24 @@ def asking(run=None, is_over=True, wanted=("nasa", "gone")) -> Asking:
         (None, asking(None, is_over=False), "to come"),
     ],
 )
-def test_a_day_is_what_its_receipt_and_its_newest_run_say(landed, asked, word):
+def test_a_day_is_what_its_receipt_says_and_without_one_its_newest_run(landed, asked, word):
     assert states.of_day(landed, asked).word == word
+
+
+@pytest.mark.parametrize(
+    ("landed", "run", "word"),
+    [
+        (line(NASA), "failed", "red"),
+        (line(NASA), "queued", "under way"),
+        (line(NASA), "success", None),
+        (line(NASA), None, None),
+        (None, "failed", None),
+    ],
+)
+def test_the_newest_run_of_a_landed_day_is_told_beside_it(landed, run, word):
+    rerun = states.of_rerun(landed, run)
+    assert (rerun and rerun.word) == word
+    assert not rerun or "not landed" not in rerun.meaning
 
 
 @pytest.mark.parametrize(
@@ -52,6 +69,8 @@ def test_a_day_is_what_its_receipt_and_its_newest_run_say(landed, asked, word):
         (AccountLine("NASA", "complete", "surplus", 1), "surplus"),
         (AccountLine("NASA", "complete", "unchecked", 1), "unchecked"),
         (AccountLine("NASA", "complete", "matched", 0), "empty"),
+        (AccountLine("NASA", "complete", "matched", 0, rejected=2), "incomplete"),
+        (AccountLine("NASA", "complete", "matched", 1, rejected=2), "matched"),
         (AccountLine("NASA", "complete", "short", 0), "empty"),
         (GONE, "incomplete"),
         (AccountLine("gone", "unavailable", "short", 7), "incomplete"),

@@ -55,6 +55,12 @@ def test_what_an_account_edits_is_bought_beyond_the_limit(edits, bought):
     assert price(tally(200, "1"), missing=("NASA",), edits=edits).posts == bought
 
 
+def test_every_post_that_x_counts_is_bought_or_over_the_limit_or_bought_before():
+    half = account_read("NASA", 60, limit=60, outcome="limit")
+    day = price(tally(200, "1"), tally(40, "2"), tally(10, "3"), lines=[half, account_read("esa", 15)])
+    assert (day.counted, day.posts, day.over_limit, day.had) == (250, 75, 100, 75)
+
+
 def test_no_more_is_bought_than_there_is():
     assert price(tally(103, "1"), missing=("NASA",), edits=(6, 100)).posts == 103
 

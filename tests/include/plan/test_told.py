@@ -1,5 +1,9 @@
 """A plan as people read it."""
 
+from datetime import date, timedelta
+
+import pytest
+
 from include.twitter.plan import told
 from include.twitter.records import Asked, Bought, Plan, PlannedDay
 from include.twitter.run import days_from
@@ -52,6 +56,33 @@ def test_a_year_has_a_row_for_each_month_and_is_still_short():
     assert "| 2025-11 | 30 | 30 | 210 | 150 | 30 | $0.750 |" in body
     assert "| 70 others |" in body
     assert len(body) < 4_096
+
+
+def test_the_approval_says_why_fewer_posts_are_bought_than_x_counts_and_how_long_it_takes():
+    partly = plan()
+    partly.days[1].over_limit, partly.days[2].had = 2, 1
+    body = told.body(partly, [], month_cap="Of the cap $60.000 are left now, $10.000 once it is bought.")
+    assert (
+        "\nNot bought of what X counts: 2 posts over the limit of 100 an account and day, 1 post that was "
+        "bought before. Of the cap $60.000 are left now, $10.000 once it is bought. It takes some 1 minute.\n"
+    ) in body
+    assert "Not bought of what X counts" not in told.body(plan(), [])
+
+
+@pytest.mark.parametrize(
+    ("days", "requests", "said"),
+    [
+        (30, 3, "some 3 minutes"),
+        (30, 60, "some 80 minutes"),
+        (365, 5, "some 2 hours"),
+        (2, 1, "some 1 minute"),
+    ],
+)
+def test_a_purchase_takes_as_long_as_the_archive_or_airflow_needs(days, requests, said):
+    whole = plan("2025-10-01", str(date(2025, 10, 1) + timedelta(days=days)))
+    for day in whole.days:
+        day.requests = requests
+    assert told.duration(whole) == said
 
 
 def test_what_accounts_would_bring_is_told_the_dearest_first():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from include.twitter.transform.post import MOST_ODD, Malformed, all_of, parsed
+from include.twitter.transform.post import MOST_ODD, Malformed, all_of, parsed, unknown_fields
 from include.twitter.transform.text import readable
 from tests.include.invented import METRICS, answer, in_post_words, link, post
 from tests.include.recorded import recorded_pages
@@ -178,6 +178,11 @@ for _ in range(50):
 def test_several_threads_may_be_the_first_to_read_a_post():
     done = subprocess.run([sys.executable, "-c", FIRST_USES], cwd=ROOT, capture_output=True, timeout=60)
     assert done.returncode == 0
+
+
+def test_names_of_new_fields_are_short_and_safe():
+    assert unknown_fields({"id": "1", "\x1b[2J": 1}) == ["[U+001B][2J"]
+    assert [len(name) for name in unknown_fields({"A" * 1_000_000: 1})] == [100]
 
 
 # Entities of a long post, kind by kind

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import asdict
 
 from include.twitter.errors import TooManyRejected, Unbalanced
-from include.twitter.records import Asked, Bought, Receipt, decoded, encoded
+from include.twitter.records import Asked, Bought, Receipt, decoded, encoded, latest_in_words
 from include.twitter.transform import receipt
 from tests.include.invented import DAY, a_receipt, account, account_read, account_receipt, answer, post
 
@@ -56,6 +56,25 @@ def test_every_post_that_was_fetched_is_accounted_for():
 def test_an_account_without_a_post_has_no_first_and_no_last():
     entry = receipt.entry(account_read(), refined())
     assert (entry.published, entry.first_created_at, entry.last_created_at) == (0, None, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "total", "words"),
+    [
+        ({"outcome": "complete"}, None, None),
+        ({"counted": 323}, 323, "latest 100 of about 323"),
+        ({"counted": 99}, 100, "latest 100 of about 100"),  # X's counts may differ a little
+        ({"first_created_at": "2026-11-18T12:00:00Z"}, 200, "latest 100 of about 200"),
+        ({"first_created_at": "2026-11-18T12:00:00Z", "rejected": 10}, 220, "latest 100 of about 220"),
+        ({"first_created_at": "2026-11-18T00:00:00Z", "over_limit": 5}, 105, "latest 100 of about 105"),
+        ({"first_created_at": "2026-11-18T23:59:59Z"}, 8_640_000, "latest 100 of about 8,640,000"),
+        ({"first_created_at": None}, None, "latest 100, more may exist"),
+    ],
+)
+def test_a_limited_account_has_about_as_many_posts_as_x_counts_or_their_rate_makes(changes, total, words):
+    entry = account_receipt("NASA", 100, **{"outcome": "limit", "proof": "limited"} | changes)
+    assert entry.estimated_total == total
+    assert words in (None, latest_in_words(entry))
 
 
 @pytest.mark.parametrize("posts", [0, 1, 3])

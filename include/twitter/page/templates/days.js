@@ -18,24 +18,44 @@ document.addEventListener("click", (event) => {
   open(link.href, event.ctrlKey || event.metaKey);
 });
 
-// Triggers a run through Airflow's API, with the rights of who clicks.
-document.addEventListener("submit", async (event) => {
+// The Trigger form asks first: a dialog has the run's name and the price.
+document.addEventListener("submit", (event) => {
+  const form = event.target.closest("form.trigger");
+  if (!form) return;
   event.preventDefault();
-  const form = event.target;
-  const said = form.querySelector("output");
-  const conf = { day: form.day.value, buy_again: form.buy_again.checked };
-  said.textContent = "Triggering…";
+  document.getElementById(form.buy_again.checked ? "buy_again" : "plain").showModal();
+});
+
+// Triggers a run through Airflow's API, or clears it if it exists, with the rights of who clicks.
+document.addEventListener("click", async (event) => {
+  const yes = event.target.closest("dialog button.yes");
+  if (!yes) return;
+  const dialog = yes.closest("dialog");
+  const form = document.querySelector("form.trigger");
+  const status = dialog.querySelector("output");
+  const run = dialog.dataset.run;
+  const conf = { day: form.day.value, buy_again: dialog.id === "buy_again" };
+  const [path, body] =
+    "clears" in dialog.dataset
+      ? [`/${encodeURIComponent(run)}/clear`, { dry_run: false }]
+      : ["", { dag_run_id: run, logical_date: null, conf }];
+  yes.disabled = true;
+  status.textContent = "Triggering…";
   try {
-    const answer = await fetch(form.dataset.api, {
+    const response = await fetch(form.dataset.api + path, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ logical_date: null, conf }),
+      body: JSON.stringify(body),
     });
-    const told = await answer.json();
-    if (!answer.ok) throw new Error(typeof told.detail === "string" ? told.detail : JSON.stringify(told.detail));
-    open(form.dataset.runs + encodeURIComponent(told.dag_run_id), false);
+    if (response.status === 409) throw new Error("the run exists by now: reload this page");
+    if (!response.ok) {
+      const { detail } = await response.json();
+      throw new Error(typeof detail === "string" ? detail : JSON.stringify(detail));
+    }
+    open(form.dataset.runs + encodeURIComponent(run), false);
   } catch (error) {
-    said.textContent = `Not triggered: ${error.message}`;
+    status.textContent = `Not triggered: ${error.message}`;
+    yes.disabled = false;
   }
 });
 

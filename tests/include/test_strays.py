@@ -1,0 +1,278 @@
+"""Objects of others among those of the pipeline, and records that are damaged: skipped, or named."""
+
+import logging
+
+import pytest
+
+from include.twitter import days, watch
+from include.twitter.compliance import jobs
+from include.twitter.day import (
+    Day,
+    Revisit,
+    is_plan_answer,
+    job_key,
+    ledger_key,
+    parse_job_key,
+    parse_ledger_key,
+    parse_purchase_key,
+    plan_key,
+)
+from include.twitter.engagement.reading import Reading
+from include.twitter.errors import DamagedObject
+from include.twitter.extract.money import Caps, Money, Stored, entries, spent_of_month
+from include.twitter.extract.purchase import Purchase
+from include.twitter.page import runs, span, views
+from include.twitter.plan.counting import booked
+from include.twitter.plan.survey import bought_usd
+from include.twitter.records import Asked, ComplianceJob, LedgerEntry, Receipt, encoded
+from include.twitter.run import Check, Run
+from tests.include.invented import DAY, RECEIVED, MemoryLake, a_receipt, account_receipt
+
+PLAN = "c0ffee123456"
+REVISIT = Revisit(DAY, 7)
+PARSERS = {
+    DAY.receipt: Day.of_receipt,
+    DAY.usage: Day.of_usage,
+    DAY.manifest(2): parse_purchase_key,
+    f"{DAY.raw}buy=1/thread-nasa/0001.json.gz": parse_purchase_key,
+    REVISIT.receipt: Revisit.of_receipt,
+    REVISIT.manifest: Revisit.is_page,
+    f"{REVISIT.raw}0001.json.gz": Revisit.is_page,
+    ledger_key("2026-12", f"{DAY}-1"): parse_ledger_key,
+    ledger_key("2026-12", REVISIT.ledger): parse_ledger_key,
+    ledger_key("2026-12", f"plan-{PLAN}"): parse_ledger_key,
+    plan_key(PLAN): is_plan_answer,
+    f"twitter_plans/{PLAN}/{PLAN}.json.gz": is_plan_answer,
+    job_key(PLAN, 2): parse_job_key,
+}
+
+
+def strays(key):
+    """Keys of others beside one of the pipeline's, also such as look like it."""
+    folder, _, name = key.rpartition("/")
+    stem, _, ending = name.partition(".")
+    found = {
+        f"{folder}/",
+        f"{folder}/.DS_Store",
+        f"{folder}/{name}.bak",
+        f"{folder}/{stem} (1).{ending}",
+        f"{folder}/{name}\n",
+        f"{folder}/old/{name}",
+        f"{folder}/{name}/",
+        f"{folder}/inventory/2026-12-01T00-00Z/manifest.json",
+        f"backup/{key}",
+        key.replace("2026-11-18", "2026-13-45"),
+        key.replace("2026-11-18", "20261118"),
+        key.replace("2026-11-18", "2026-11-18 copy"),
+        key.replace("2026-11-18", "२०२६-११-१८"),
+        key.replace("month=2026-1", "month=2026-7"),
+        *(f"{'/'.join(key.split('/')[:depth])}/" for depth in range(1, key.count("/") + 1)),
+    }
+    return sorted(found - {key})
+
+
+@pytest.mark.parametrize("key", PARSERS)
+def test_a_key_is_parsed_whole_or_not_at_all(key):
+    parse = PARSERS[key]
+    assert parse(key) is not None
+    assert [stray for stray in strays(key) if parse(stray) is not None] == []
+
+
+def test_a_parsed_key_says_what_it_is_of():
+    assert Day.of_receipt(DAY.receipt) == Day.of_usage(DAY.usage) == DAY
+    assert Revisit.of_receipt(REVISIT.receipt) == REVISIT
+    assert (Revisit.is_page(REVISIT.manifest), Revisit.is_page(f"{REVISIT.raw}0001.json.gz")) == (False, True)
+    assert parse_purchase_key(DAY.manifest(12)) == (12, "")
+    assert parse_purchase_key(f"{DAY.raw}buy=1/users-by/0001.json.gz") == (1, "users-by")
+    for name, subject in (
+        (f"{DAY}-2", str(DAY)),
+        (REVISIT.ledger, str(DAY)),
+        (f"plan-{PLAN}", f"plan-{PLAN}"),
+    ):
+        assert parse_ledger_key(ledger_key("2026-12", name)) == ("2026-12", name, subject)
+    assert parse_job_key(job_key(PLAN, 3)) == 3
+    assert (is_plan_answer(plan_key(PLAN)), is_plan_answer(f"twitter_plans/{PLAN}/{PLAN}.json.gz")) == (
+        False,
+        True,
+    )
+
+
+def test_other_objects_are_reported_once_and_some_of_them_are_named(caplog):
+    lake = MemoryLake()
+    keys = [DAY.receipt, *(f"twitter_receipts/{number}\x1b[2J" for number in range(1_000))]
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            assert lake.parsed(keys, Day.of_receipt) == {DAY.receipt: DAY}
+    [message] = caplog.messages
+    assert message.startswith("1000 objects")
+    assert (len(message) < 1_000, "\x1b" in message) == (True, False)
+
+
+@pytest.fixture
+def littered():
+    """A lake with a landed day, its purchase in December, and objects of others everywhere."""
+    lake = MemoryLake()
+    lake.write(DAY.receipt, encoded(a_receipt(account_receipt("NASA", 3))))
+    lake.write(ledger_key("2026-12", f"{DAY}-2"), encoded(entry(1525)))
+    lake.write(job_key(PLAN, 1), encoded(ComplianceJob(id="7", number=1, made_at=RECEIVED)))
+    for key in PARSERS:
+        for stray in strays(key):
+            lake.write(stray, b"")
+    return lake
+
+
+def entry(mills, day=DAY, **more):
+    return LedgerEntry(day=str(day), buy=2, month="2026-12", reserved_mills=mills, spent_mills=mills, **more)
+
+
+NOW = RECEIVED.replace(month=12, day=1)
+CHECK = Check(PLAN, lambda: NOW)
+
+
+def purchase(lake):
+    run = Run(DAY, PLAN, lambda: NOW)
+    return Purchase(lake, run, Asked(("NASA",), 0), may_leave=False)
+
+
+def test_what_others_left_stops_nobody(littered):
+    assert spent_of_month(littered, NOW) == 1525
+    caps = Caps(("run", 0), ("month", 10_000))
+    with (
+        Money(littered, ("2026-12-01", 1), caps, Stored(), lambda: NOW) as money,
+        money.hold("posts", 10, smallest=5) as bill,
+    ):
+        assert bill.size == 10
+    assert purchase(littered).manifest.buy == 1
+    with purchase(littered).turn():
+        pass
+    assert purchase(littered)._is_behind is False
+    assert bought_usd(littered, DAY) == 0
+    assert watch.not_landed(littered, DAY, 31) == []
+    assert jobs.landed(littered) == [DAY]
+    assert jobs.latest(littered, CHECK).id == "7"
+    assert Reading(littered, REVISIT, {}).pages == []
+    assert booked(littered, f"twitter_plans/{PLAN}/").total_mills == 0
+    landed, ledger = days.read(littered, {"2026-11", "2026-12"})
+    assert (list(landed), [each.spent_mills for each in ledger.values()]) == ([str(DAY)], [1525, 0])
+    assert days.usage(littered, "2026-11") is None
+    days.keep(littered, DAY)
+    assert days.index_key("2026-11") in littered.written
+
+
+# Damaged records
+
+DAMAGES = [b"", b"{", b"\x00\xff", b"[]", b"{}", b"<Error/>", encoded(entry(5))[:-9], b'{"day": 5}']
+
+
+@pytest.mark.parametrize("data", DAMAGES)
+def test_a_damaged_record_is_named_with_what_restores_it(data):
+    lake = MemoryLake()
+    lake.write(DAY.receipt, data)
+    with pytest.raises(DamagedObject) as raised:
+        lake.record(DAY.receipt, Receipt)
+    said = str(raised.value)
+    assert said.startswith(f"s3://acme-twitter-lake/{DAY.receipt} is not a Receipt")
+    assert f"list-object-versions --bucket acme-twitter-lake --prefix {DAY.receipt}`" in said
+    assert len(said) < 1_000
+
+
+def test_a_command_of_a_remedy_quotes_the_key():
+    lake = MemoryLake()
+    lake.write("a b; rm *.json", b"")
+    with pytest.raises(DamagedObject, match=r"--key 'a b; rm \*\.json'"):
+        lake.record("a b; rm *.json", Receipt)
+
+
+@pytest.mark.parametrize("data", DAMAGES)
+def test_no_cap_is_checked_without_an_entry_that_cannot_be_read(data):
+    lake = MemoryLake()
+    key = ledger_key("2026-12", f"{DAY}-1")
+    lake.write(key, data)
+    lake.write(ledger_key("2026-12", f"{DAY}-2"), encoded(entry(1525)))
+    caps = Caps(("run", 0), ("month", 10_000))
+    for asks in (
+        lambda: spent_of_month(lake, NOW),
+        lambda: entries(lake, "2026-12"),
+        lambda: Money(lake, (str(DAY), 1), caps, Stored(), lambda: NOW),
+        lambda: Money(lake, ("2026-12-01", 1), caps, Stored(), lambda: NOW).hold("posts", 5, 5).__enter__(),
+    ):
+        with pytest.raises(DamagedObject, match=key):
+            asks()
+    assert lake.read(key) == data
+
+
+def test_a_damaged_manifest_is_no_missing_one():
+    lake = MemoryLake()
+    lake.write(DAY.manifest(1), b"")
+    for asks in (lambda: purchase(lake), lambda: bought_usd(lake, DAY)):
+        with pytest.raises(DamagedObject, match=DAY.manifest(1)):
+            asks()
+
+
+@pytest.fixture
+def shown(monkeypatch, littered):
+    """The page's views of a lake, without runs."""
+    monkeypatch.setattr(span, "lake", lambda: littered)
+    monkeypatch.setattr(runs, "by_day", lambda *_: {})
+    for name, value in {"HANDLES": "NASA", "BUCKET": littered.bucket}.items():
+        monkeypatch.setenv(f"AIRFLOW_VAR_TWITTER_{name}", value)
+    return littered
+
+
+def test_days_shows_what_lies_among_objects_of_others(shown):
+    month = views.month(DAY.plus(-17), NOW)
+    assert month["span"].notices == []
+    assert {str(row.day): row.state.word for row in month["rows"]}[str(DAY)] == "landed"
+    assert views.day(DAY, NOW)["receipt"].buy == 2
+
+
+@pytest.mark.parametrize("data", DAMAGES)
+def test_a_damaged_receipt_costs_its_line_of_days_and_not_the_page(shown, data):
+    other = DAY.plus(1)
+    shown.write(other.receipt, encoded(a_receipt(account_receipt("NASA", 3))))
+    shown.write(DAY.receipt, data)
+    month = views.month(DAY.plus(-17), NOW)
+    states = {row.day: row.state.word for row in month["rows"]}
+    assert (states[DAY], states[other]) == ("unreadable", "landed")
+    [notice] = month["span"].notices
+    assert DAY.receipt in notice
+    assert views.year(Day.parse("2026-01-01"), NOW)["span"].notices == [notice]
+    day = views.day(DAY, NOW)
+    assert (day["row"].state.word, day["receipt"], day["span"].notices) == ("unreadable", None, [notice])
+
+
+@pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette.testclient`")
+def test_the_pages_of_a_damaged_receipt_say_what_restores_it(shown):
+    from include.twitter.page import site  # here: Airflow's API server is slow to import
+
+    shown.write(DAY.receipt, b"")
+    for template, values in (
+        ("month.html", views.month(DAY.plus(-17), NOW)),
+        ("day.html", views.day(DAY, NOW)),
+    ):
+        page = site.pages.get_template(template).render(here="", airflow="", dag="twitter", **values)
+        assert page.count("list-object-versions") == 1
+        assert "s-unreadable" in page
+        assert "has not landed." not in page
+
+
+def test_every_other_damaged_record_is_a_notice_too(shown):
+    damaged = {
+        "month": [ledger_key("2026-11", f"{DAY}-3"), DAY.usage, "twitter_accounts/accounts.json"],
+        "day": [REVISIT.receipt, DAY.checked, DAY.manifest(2)],
+    }
+    for key in (*damaged["month"], *damaged["day"]):
+        shown.write(key, b"{")
+    shown.write(DAY.csv, b"")
+    notices = views.month(DAY.plus(-17), NOW)["span"].notices
+    assert [sum(key in each for each in notices) for key in damaged["month"]] == [1, 1, 1]
+    notices = views.day(DAY, NOW)["span"].notices
+    assert [sum(key in each for each in notices) for key in damaged["day"]] == [1, 1, 1]
+
+
+def test_of_many_damaged_records_some_are_named(shown):
+    for number in range(1, 21):
+        shown.write(ledger_key("2026-11", f"2026-11-{number:02}-9"), b"%d" % number)
+    notices = views.month(DAY.plus(-17), NOW)["span"].notices
+    assert len(notices) == span.MOST_NOTICES + 1
+    assert "15 more records" in notices[-1]
