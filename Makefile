@@ -10,7 +10,7 @@ SETTINGS := ARGS BUCKET CONFIRM DAY DRY FILE GONE HANDLE MOST ON PORT POST PYTHO
 $(foreach name,$(SETTINGS),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))\
 	$(eval export $(name))))
 $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),\
-	$(error $(name) is no setting. There are $(SETTINGS))))
+	$(error $(name) is no setting. Settings are in capitals, for example DAY=2026-11-18. They are: $(SETTINGS))))
 
 PYTHON ?= python3
 export PYTHON

@@ -105,12 +105,6 @@ DAYS = Asset("twitter_days")
             description="Handles of twitter_handles, for example NASA, esa, or a group of its file, group:press: "
             "the others stay as they are. Empty is all.",
         ),
-        "plan": Param(
-            None,
-            type=["null", "string"],
-            title="Plan",
-            description="Set by twitter_plan: whose look-up and counts serve the day. Leave it empty.",
-        ),
     },
     default_args=EVERY_TASK | {"weight_rule": BackfillsLast()},
 )

@@ -1,7 +1,7 @@
 """The few REST calls that the local stack makes to its Airflow."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -9,6 +9,7 @@ from typing import Any, Self
 import httpx
 
 from include.twitter.safe_text import LONGEST_MESSAGE, safe_text
+from local.environment import UI_USER
 
 DAG = "twitter"
 
@@ -25,6 +26,8 @@ class AirflowHasIt(AirflowRefused):
     """What was to be made is there already."""
 
 
+AT_WORK = ("queued", "running")
+"""States of a stage that a worker has, or is about to have."""
 COMES_BACK = ("up_for_retry", "up_for_reschedule")
 """States of a stage that waits for its own next turn."""
 
@@ -50,21 +53,50 @@ class Stage:
         )
 
 
-class Airflow:
-    """A client of one local Airflow, which asks for no password."""
+class Login(httpx.Auth):
+    """Signs in before the first request, and again after the token has expired."""
 
-    def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=f"{url}/api/v2", trust_env=False, timeout=60)
+    requires_response_body = True
+
+    def __init__(self, url: str, password: str) -> None:
+        self.url = url
+        self.token = ""
+        self._given = {"username": UI_USER, "password": password}
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        if not self.token:
+            yield from self._sign_in(request)
+        if (yield self._signed(request)).status_code == httpx.codes.UNAUTHORIZED:
+            yield from self._sign_in(request)
+            yield self._signed(request)
+
+    def _signed(self, request: httpx.Request) -> httpx.Request:
+        request.headers["Authorization"] = f"Bearer {self.token}"
+        return request
+
+    def _sign_in(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        url, timeouts = f"{self.url}/auth/token", request.extensions
+        answer = yield httpx.Request("POST", url, json=self._given, extensions=timeouts)
+        self.token = _content(answer)["access_token"]
+
+
+class Airflow:
+    """A client of one local Airflow; it signs in as the administrator."""
+
+    def __init__(self, url: str, password: str) -> None:
+        self.login = Login(url, password)
+        self._http = httpx.Client(base_url=f"{url}/api/v2", auth=self.login, trust_env=False, timeout=60)
 
     def close(self) -> None:
         self._http.close()
 
     def answers(self) -> bool:
-        return self._request("GET", "/monitor/health").is_success
+        return self._request("GET", "/monitor/health", auth=None).is_success
 
     def answers_tasks(self) -> bool:
         """Whether the API for tasks is there: the first request makes its versions, which takes seconds."""
-        return self._request("GET", str(self._http.base_url.join("/execution/health"))).is_success
+        health = str(self._http.base_url.join("/execution/health"))
+        return self._request("GET", health, auth=None).is_success
 
     def healthy_since(self, moment: datetime, components: Iterable[str]) -> bool:
         """Whether each component has been heard of after `moment`; older heartbeats are another stack's."""
@@ -118,15 +150,19 @@ class Airflow:
     def runs(self) -> list[dict[str, Any]]:
         return self.call("GET", f"/dags/{DAG}/dagRuns", params={"limit": 1000})["dag_runs"]
 
-    def run_day(self, day: str) -> str:
-        """Triggers the run that is named by the day, or clears it, so that it goes through again."""
+    def run_day(self, day: str, restart: bool = True) -> str:
+        """Triggers the run that is named by the day, or clears it, so that it goes through again.
+
+        Without `restart`, a run whose task is queued or running is left alone.
+        """
         self.unpause()
         run = f"manual__{day}"
         try:
             asked = {"dag_run_id": run, "logical_date": None, "conf": {"day": day}}
             self.call("POST", f"/dags/{DAG}/dagRuns", json=asked)
         except AirflowHasIt:
-            self.call("POST", f"/dags/{DAG}/dagRuns/{run}/clear", json={"dry_run": False})
+            if restart or not any(stage.state in AT_WORK for stage in self.stages(run)):
+                self.call("POST", f"/dags/{DAG}/dagRuns/{run}/clear", json={"dry_run": False})
         return run
 
     def run_state(self, run: str) -> str:

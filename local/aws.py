@@ -25,7 +25,9 @@ from botocore.utils import InstanceMetadataFetcher
 
 from local.environment import PROJECT, write_private
 
-MINISTACK = PROJECT / ".local" / "ministack" / "bin" / "ministack"
+MINISTACK = PROJECT / ".local" / "ministack" / "bin" / "python"
+SERVE = [str(MINISTACK), "-m", "local.ministack"]
+"""The command that serves AWS; it runs in the project's folder."""
 TEMPLATE = PROJECT / "deploy" / "template.yaml"
 BUCKET = "twitter-local"
 ROLE = "twitter-local"

@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from include.twitter.csv_rows import csv_rows
 from include.twitter.day import Day
@@ -25,20 +27,23 @@ from include.twitter.records import Receipt, decoded, latest_in_words
 from include.twitter.safe_text import safe_text
 from local import aws
 from local.airflow import DAG, AirflowRefused, AirflowUnreachable, Stage
-from local.environment import past_proxies
+from local.environment import UI_USER, near, past_proxies
 from local.progress import Progress
-from local.running import LocalStackError, Neighbour, Running
+from local.running import Changing, LocalStackError, Neighbour, Running
 from local.stack import AlreadyRunning, Stack
 
 STAGES = ("extract", "transform", "load")
 ENDED = ("success", "failed")
 SAMPLE_COLUMNS = ("created_at", "username", "likes", "text")
 SAMPLE_ROWS = 3
-READ_CSV = "pd.read_csv({path!r}, dtype=str, keep_default_na=False)"
-"""The contract's line; the contract itself takes a second to import."""
+READ_PARQUET = 'pd.read_parquet({path!r}, dtype_backend="numpy_nullable")'
+"""As in the README: likes are numbers."""
 MONEY = {False: "pretend money: X is a stand-in here", True: "billed by X"}
 MOST_NAMED = 10
 """Accounts that the summary names: the receipt has all."""
+
+CHANGING_SECONDS = 60
+"""How long `make run` waits for another one's stack to start or stop."""
 
 out = Console(highlight=False)
 
@@ -52,6 +57,9 @@ def main(arguments: list[str] | None = None) -> int:
         return given.command(given)
     except (LocalStackError, AirflowRefused, AirflowUnreachable, BadDay) as error:
         _say(str(error), "red")
+        return 1
+    except (BotoCoreError, ClientError) as error:
+        _say(_aws_failure(error), "red")
         return 1
     except KeyboardInterrupt:
         return 130
@@ -75,7 +83,7 @@ def up(given: argparse.Namespace) -> int:
     with _running(given.port) as stack:
         out.print(_welcome(stack))
         try:
-            stack.wait()
+            stack.wait(lambda text: _say(text, "yellow"))
         except KeyboardInterrupt:
             out.print("stopping …")
     return 0
@@ -90,8 +98,10 @@ def run(given: argparse.Namespace) -> int:
     now = datetime.now(UTC)
     day = Day.named(given.day) if given.day else Day.latest_settled(now)
     day.require_collectable(now)
+    if not given.day and (note := unsettled_note(now)):
+        _say(note)
     with _at_hand() as stack:
-        run_id = stack.airflow.run_day(str(day))
+        run_id = stack.airflow.run_day(str(day), restart=isinstance(stack, Stack))
         progress = Progress(out, f"twitter, {day}", partial(stack.airflow.why_it_waits, run_id))
         try:
             state = follow(stack, run_id, progress, deadline)
@@ -99,7 +109,10 @@ def run(given: argparse.Namespace) -> int:
             _show_unfinished("interrupted", stack, run_id, progress, day)
             raise
         if state == "success":
-            _show_landed(stack, run_id, day)
+            try:
+                _show_landed(stack, run_id, day)
+            except (BotoCoreError, ClientError) as error:
+                _say(f"{day} has landed, but cannot be shown here. {_aws_failure(error)}", "red")
             return 0
         if state == "failed":
             _show_failure(stack, run_id, progress.stages)
@@ -112,13 +125,36 @@ def run(given: argparse.Namespace) -> int:
 def _at_hand() -> Iterator[Running]:
     """The stack of this checkout that runs already, or one that is started and stopped."""
     with ExitStack() as closing:
-        stack: Running
-        try:
-            stack = closing.enter_context(_running(None, with_triggerer=False))
-        except AlreadyRunning as found:
-            out.print(f"on the stack that runs already: {found.address.url}", style="dim")
-            stack = closing.enter_context(Neighbour(found.address))
-        yield stack
+        retry = Retrying(
+            retry=retry_if_exception_type(Changing),
+            stop=stop_after_delay(CHANGING_SECONDS),
+            wait=wait_fixed(0.5),
+            reraise=True,
+        )
+        yield retry(_own_or_running, closing)
+
+
+def _own_or_running(closing: ExitStack) -> Running:
+    try:
+        stack = closing.enter_context(_running(None, with_triggerer=False))
+    except AlreadyRunning as found:
+        with out.status("waiting for the stack that another command has started …"):
+            neighbour = closing.enter_context(Neighbour(found.address))
+        out.print(f"on the stack that runs already: {found.address.url}", style="dim")
+        return neighbour
+    closing.callback(_wait_for_guests, stack)
+    return stack
+
+
+def _wait_for_guests(stack: Stack) -> None:
+    """Keeps the stack until other commands that use it have ended."""
+    if stack.lock_guests_out():
+        return
+    _say("another `make run` uses this stack: it stops when that one ends. Ctrl-C stops both.", "yellow")
+    with suppress(LocalStackError):
+        while not stack.lock_guests_out():
+            stack.check()
+            time.sleep(0.5)
 
 
 @contextmanager
@@ -144,16 +180,41 @@ def _start(stack: Stack) -> None:
 
 def _welcome(stack: Stack) -> Panel:
     lines = [
-        f"[bold]{stack.url}/dags/twitter[/]   the Airflow UI, no password",
+        f"[bold]{stack.url}/dags/twitter[/]   the Airflow UI",
+        f"user [bold]{UI_USER}[/], password [bold]{escape(stack.password)}[/]",
         "",
-        "Land a day      press Trigger there: one day, or Backfill for a range",
+        "Land a day      press Trigger there and type the day",
+        "Land a range    Trigger twitter_plan: it shows the price, then waits",
+        "See the days    Days in the menu: what has landed, and what it cost",
         "Run it again    click extract, transform or load, then Clear",
         "Change it       Admin, Variables: twitter_handles, twitter_tweet_limit",
     ]
     if not stack.env_file.real_aws:
-        lines.append(f"Find the files  {aws.object_on_disk(stack.state, stack.bucket, '')}")
-    lines += [f"Use a shell     . {stack.state / 'env'}", "", "[dim]Ctrl-C stops everything.[/]"]
+        lines.append(f"Find the files  {escape(near(aws.object_on_disk(stack.state, stack.bucket, '')))}")
+    lines += [
+        f"Use a shell     . {escape(near(stack.state / 'env'))}",
+        "",
+        "[dim]Ctrl-C stops everything.[/]",
+    ]
     return Panel("\n".join(lines), title="twitter-to-s3", expand=False, padding=(1, 2))
+
+
+def unsettled_note(now: datetime) -> str | None:
+    """Which day is the latest settled one, if yesterday is not: its authors can still edit posts."""
+    yesterday, latest = Day.of(now).plus(-1), Day.latest_settled(now)
+    if latest == yesterday:
+        return None
+    return (
+        f"It is {now:%H:%M} UTC: {yesterday} settles at {yesterday.settled_at():%H:%M} UTC. "
+        f"The latest settled day is {latest}."
+    )
+
+
+def _aws_failure(error: BotoCoreError | ClientError) -> str:
+    reason = " ".join(str(error).split()).rstrip(".")
+    return (
+        f"A request to AWS failed: {type(error).__name__}: {reason}. If the machine is overloaded, try again."
+    )
 
 
 def follow(stack: Running, run_id: str, progress: Progress, deadline: float) -> str:
@@ -178,10 +239,10 @@ def _show_failure(stack: Running, run_id: str, stages: list[Stage]) -> None:
 
 def _show_unfinished(how: str, stack: Running, run_id: str, progress: Progress, day: Day) -> None:
     _say(f"{how}: {progress.pending}", "red")
-    if isinstance(stack, Stack):
-        _say(f"stopping everything … `make run DAY={day}` goes on from there")
-    else:
+    if stack.stays:
         _say(f"it goes on without you: {_page(stack, run_id)}")
+    else:
+        _say(f"stopping everything … `make run DAY={day}` goes on from there")
 
 
 def _page(stack: Running, run_id: str) -> str:
@@ -207,12 +268,12 @@ def _show_landed(stack: Running, run_id: str, day: Day) -> None:
 
 
 def next_steps(stack: Running, run_id: str, day: Day) -> tuple[str, str, str]:
-    """Where the table is, how to read it, and where to go from here: each to be copied from its line."""
-    path = f"s3://{stack.bucket}/{day.csv}"
+    """Where the table is, how to read it, and what to do next: each line can be copied as it is."""
+    path = f"s3://{stack.bucket}/{day.parquet}"
     if not stack.env_file.real_aws:
-        path = str(aws.object_on_disk(stack.state, stack.bucket, day.csv))
+        path = str(aws.object_on_disk(stack.state, stack.bucket, day.parquet))
     look = "make up    # the same Airflow with its UI, until Ctrl-C"
-    return path, READ_CSV.format(path=path), look if isinstance(stack, Stack) else _page(stack, run_id)
+    return path, READ_PARQUET.format(path=path), _page(stack, run_id) if stack.stays else look
 
 
 def _size(s3: Any, bucket: str, key: str) -> int | None:

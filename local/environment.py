@@ -13,6 +13,7 @@ from dotenv import dotenv_values
 PROJECT = Path(__file__).parents[1]
 AWS_KEYS = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 X_CONNECTION = "AIRFLOW_CONN_TWITTER_DEFAULT"
+UI_USER = "admin"
 
 
 class BadEnvFile(ValueError):
@@ -89,8 +90,10 @@ def airflow_settings(state: Path, port: int, dags: Path, caller: Mapping[str, st
         "AIRFLOW__CORE__FERNET_KEY": keys["fernet"],
         "AIRFLOW__CORE__SENSITIVE_VAR_CONN_NAMES": "consumer_key",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{api}/execution/",
-        # Whoever reaches the port is an administrator: loopback only.
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        # Every process and every web page on this machine can reach the port, so it needs a password.
+        "AIRFLOW__CORE__AUTH_MANAGER": "local.ui_login.LocalAuthManager",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{UI_USER}:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(_ui_passwords(state)),
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": api,
@@ -131,6 +134,11 @@ def aws_settings(
     }
 
 
+def near(path: Path) -> str:
+    """A path as seen from the project's folder, in which make runs."""
+    return str(path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path)
+
+
 def write_private(file: Path, text: str) -> None:
     """Writes a file that only its owner can read."""
     file.unlink(missing_ok=True)
@@ -157,3 +165,16 @@ def _keys(state: Path) -> dict[str, str]:
         }
         write_private(file, json.dumps(keys))
     return json.loads(file.read_text())
+
+
+def ui_password(state: Path) -> str:
+    """The password of the administrator of the UI."""
+    return json.loads(_ui_passwords(state).read_text())[UI_USER]
+
+
+def _ui_passwords(state: Path) -> Path:
+    """Airflow's password file, created once per state directory."""
+    file = state / "ui_password.json"
+    if not file.exists():
+        write_private(file, json.dumps({UI_USER: secrets.token_urlsafe(12)}))
+    return file

@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from local.aws import ACCOUNT, REGION, ROLE
+from local.hosts import LoopbackOnly
 
 INSTANCE = "i-00000000000000001"
 LONGEST_TOKEN = 21_600
@@ -93,4 +94,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     _sts = boto3.client("sts", region_name=REGION)
-    uvicorn.run(app, host="127.0.0.1", port=parser.parse_args().port, log_level="warning")
+    uvicorn.run(LoopbackOnly(app), host="127.0.0.1", port=parser.parse_args().port, log_level="warning")

@@ -1,5 +1,6 @@
 """A local stack that runs, as a command sees it, whoever has started it."""
 
+import fcntl
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -25,6 +26,13 @@ class LocalStackError(RuntimeError):
     """The local stack cannot start or go on; the message says why and what to do."""
 
 
+class Changing(LocalStackError):
+    """The stack of this state directory is starting or stopping: try again in a moment."""
+
+    def __init__(self) -> None:
+        super().__init__("the local stack of this checkout is starting or stopping: try again in a moment.")
+
+
 @dataclass(frozen=True)
 class Address:
     """Where a stack is, and whose AWS and X it speaks to: it stands in the lock of the state directory."""
@@ -35,9 +43,10 @@ class Address:
     metadata: str
     real_aws: bool
     real_x: bool
+    stays: bool
+    """Whether it runs until Ctrl-C, as that of `make up`; that of `make run` ends with the runs on it."""
 
     def write(self, lock: IO[str]) -> None:
-        lock.truncate(0)
         lock.write(json.dumps(asdict(self)))
         lock.flush()
 
@@ -46,6 +55,7 @@ class Running:
     """The stack of one state directory, with the settings of a `.env` file."""
 
     certificate: Path | None = None
+    stays = False
     url: str
     aws: str
     metadata: str
@@ -90,6 +100,11 @@ class Running:
         given = self.env_file.get("AIRFLOW_VAR_TWITTER_BUCKET")
         return given or self.airflow.variable("twitter_bucket") or aws.BUCKET
 
+    @property
+    def password(self) -> str:
+        """The password of the administrator of the UI."""
+        return environment.ui_password(self.state)
+
     def s3(self) -> Any:
         """An S3 client with the pipeline's own rights: the local role's, or those of `.env` and the shell."""
         if not self.env_file.real_aws:
@@ -105,26 +120,50 @@ class Running:
         ).client("s3")
 
 
-class Neighbour(Running):
-    """The stack that `make up` keeps running in another terminal."""
+def guest_lock(state: Path, how: int) -> IO[str] | None:
+    """The lock that keeps a stack from stopping: guests share it, its owner takes it alone to stop.
 
-    def __init__(self, address: Address) -> None:
-        super().__init__()
+    None if it is locked the other way. It is released when it is closed, or when the process ends.
+    """
+    lock = (state / "guests").open("a")
+    try:
+        fcntl.flock(lock, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return lock
+
+
+class Neighbour(Running):
+    """The stack that `make up` or `make run` keeps running in another terminal."""
+
+    def __init__(self, address: Address, state: Path = STATE, env_file: Path = ENV_FILE) -> None:
+        super().__init__(state, env_file)
         if (address.real_aws, address.real_x) != (self.env_file.real_aws, self.env_file.real_x):
             raise LocalStackError(
-                f".env has changed since `make up` (pid {address.pid}) read it: stop that one first."
+                f".env has changed since the running stack (pid {address.pid}) read it: stop that one first."
             )
-        self.pid, self.url = address.pid, address.url
+        self.pid, self.url, self.stays = address.pid, address.url, address.stays
         self.aws, self.metadata = address.aws, address.metadata
-        self.airflow = Airflow(self.url)
+        self.airflow = Airflow(self.url, self.password)
 
     def __enter__(self) -> Self:
-        self.until(f"the DAG {DAG} is known there", self.airflow.knows_the_dag)
+        if (lock := guest_lock(self.state, fcntl.LOCK_SH)) is None:
+            raise Changing
+        self._lock = lock
+        try:
+            self.until(f"the DAG {DAG} is known there", self.airflow.knows_the_dag)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self.airflow.close()
+        self._lock.close()
 
     def check(self) -> None:
         if not psutil.pid_exists(self.pid):
-            raise LocalStackError(f"`make up` (pid {self.pid}) has ended.")
+            raise LocalStackError(
+                f"the local stack that this run used (pid {self.pid}) was stopped. Run the command again."
+            )

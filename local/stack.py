@@ -17,7 +17,8 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
@@ -25,10 +26,11 @@ from importlib.metadata import version
 from pathlib import Path
 from sys import executable
 from threading import current_thread, main_thread
-from typing import IO, Any, Self
+from typing import IO, Any, NoReturn, Self
 
 import httpx
 import psutil
+from botocore.exceptions import BotoCoreError, ClientError
 from mirakuru import SimpleExecutor
 from mirakuru.base import ENV_UUID
 from mirakuru.exceptions import ProcessFinishedWithError, TimeoutExpired
@@ -36,10 +38,12 @@ from mirakuru.exceptions import ProcessFinishedWithError, TimeoutExpired
 from local import aws, environment
 from local.airflow import DAG, Airflow
 from local.database import Database
-from local.environment import PROJECT
-from local.running import ENV_FILE, STATE, Address, LocalStackError, Running
+from local.environment import PROJECT, near
+from local.running import ENV_FILE, STATE, Address, Changing, LocalStackError, Running, guest_lock
 
 STOP_SECONDS = 10
+RESTARTS, RESTART_WINDOW = 3, 600
+"""How often `make up` restarts a component within so many seconds."""
 MARK = "TWITTER_LOCAL_STACK"
 """Environment variable of every process of a stack: its state directory."""
 
@@ -53,11 +57,14 @@ HANDLES = "acme_press, orbital_news, quiet_garden"
 class Component(SimpleExecutor):
     """One child process, its output in a log file of its own."""
 
-    def __init__(self, name: str, command: list[str], env: Mapping[str, str], logs: Path) -> None:
+    def __init__(
+        self, name: str, command: list[str], env: Mapping[str, str], logs: Path, is_restart: bool = False
+    ) -> None:
         self.name = name
         self.log = logs / f"{name}.log"
         self._env = dict(env)
-        output = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        mode = os.O_APPEND if is_restart else os.O_TRUNC
+        output = os.open(self.log, os.O_WRONLY | os.O_CREAT | mode, 0o600)
         self._output = output
         super().__init__(
             command,
@@ -76,6 +83,10 @@ class Component(SimpleExecutor):
     def envvars(self) -> dict[str, str]:
         """Only what it was given: nothing leaks in from this process."""
         return self._env | {ENV_UUID: self._uuid}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return self._env
 
     @property
     def pid(self) -> int | None:
@@ -110,7 +121,11 @@ class AlreadyRunning(LocalStackError):
     def __init__(self, address: Address) -> None:
         super().__init__(
             f"the local stack of this checkout is already running (pid {address.pid}, UI {address.url}). "
-            "Use that one, or stop it first."
+            + (
+                "Use that one, or stop it first."
+                if address.stays
+                else "It is that of a `make run`: wait for its end."
+            )
         )
         self.address = address
 
@@ -118,7 +133,8 @@ class AlreadyRunning(LocalStackError):
 class Stack(Running):
     """The local stack of one state directory. `port` is the UI's, None any free one.
 
-    Without Airflow it is the stand-ins alone; without the triggerer `twitter` runs, not all of the others;
+    Without Airflow it is the stand-ins alone; without the triggerer `twitter` runs, not all of the others, as
+    `make run` needs it;
     with `tls`, AWS speaks TLS and refuses plain http.
     """
 
@@ -145,6 +161,8 @@ class Stack(Running):
         self.certificate = aws.certificate(self.state) if tls else None
         self._database = Database(self.state)
         self._lock: IO[str] | None = None
+        self._guests: IO[str] | None = None
+        self._restarts: dict[str, list[float]] = defaultdict(list)
         self._closing = ExitStack()
         self._databases: list[Component] = []
         self._servers: list[Component] = []
@@ -185,8 +203,12 @@ class Stack(Running):
             if self._lock:
                 _end(self._marked())
                 self._database.remove_socket_folder()
+                self._lock.truncate(0)
                 self._lock.close()
                 self._lock = None
+            if self._guests:
+                self._guests.close()
+                self._guests = None
             self._closing.close()
 
     def _end_tasks(self) -> None:
@@ -221,11 +243,49 @@ class Stack(Running):
             if component.exit_code is not None:
                 raise component.died()
 
-    def wait(self) -> None:
-        """Returns never; raises when a component ends."""
+    def wait(self, report: Callable[[str], None]) -> NoReturn:
+        """Restarts components that end, and reports it, until somebody interrupts."""
         while True:
-            self.check()
+            self.restart_ended(report)
             time.sleep(1)
+
+    def restart_ended(self, report: Callable[[str], None]) -> None:
+        """Restarts the components that have ended, each at most RESTARTS times in RESTART_WINDOW."""
+        for group in (self._databases, self._servers, self._workers):
+            for component in [one for one in group if one.exit_code is not None]:
+                group.remove(component)
+                self._restart(component, group, report)
+
+    def _restart(self, ended: Component, group: list[Component], report: Callable[[str], None]) -> None:
+        what = f"{ended.name} ended with exit code {ended.exit_code}"
+        ended.stop()  # the processes that it started
+        now = time.monotonic()
+        recent = [at for at in self._restarts[ended.name] if at > now - RESTART_WINDOW]
+        if len(recent) == RESTARTS:
+            report(
+                f"{what}, for the {RESTARTS + 1}th time in {RESTART_WINDOW // 60} minutes. It is not "
+                f"restarted; the rest keeps running. See {near(ended.log)}, press Ctrl-C and run `make up` "
+                "again."
+            )
+            return
+        self._restarts[ended.name] = [*recent, now]
+        command = list(ended.command_parts)
+        restarted = Component(ended.name, command, ended.environment, self.logs, is_restart=True)
+        group.append(restarted)
+        restarted.start()
+        report(f"{what}; it was restarted. See {near(ended.log)}.")
+        if ended.name == "aws":
+            self._restore_aws(report)
+
+    def _restore_aws(self, report: Callable[[str], None]) -> None:
+        """Applies bucket and role again, which the local AWS keeps in memory.
+
+        It has lost temporary credentials too: a task that was running may fail, and has to be cleared.
+        """
+        try:
+            self._wait_for_aws()
+        except (LocalStackError, BotoCoreError, ClientError) as error:
+            report(f"the local AWS has no bucket and no role: {error}")
 
     @property
     def _aws_settings(self) -> dict[str, str]:
@@ -258,9 +318,16 @@ class Stack(Running):
             said = lock.read()
             lock.close()
             if not said:
-                raise LocalStackError("the local stack of this checkout is just starting.") from error
+                raise Changing from error
             raise AlreadyRunning(Address(**json.loads(said))) from error
+        lock.truncate(0)  # the address of an earlier stack
         return lock
+
+    def lock_guests_out(self) -> bool:
+        """Whether no other command uses this stack; from then on none can begin to."""
+        if self._guests is None:
+            self._guests = guest_lock(self.state, fcntl.LOCK_EX)
+        return self._guests is not None
 
     def _prepare(self, lock: IO[str]) -> None:
         for name in ("airflow", "aws", "logs", "s3", "tmp", "x_api"):
@@ -277,9 +344,6 @@ class Stack(Running):
         self.metadata = f"http://127.0.0.1:{metadata_port}"
         self._ports = {"aws": aws_port, "metadata": metadata_port}
         self.url = f"http://127.0.0.1:{self.port}"
-        real = self.env_file.real_aws, self.env_file.real_x
-        Address(os.getpid(), self.url, self.aws, self.metadata, *real).write(lock)
-
         settings = environment.airflow_settings(self.state, self.port, self.dags, self.caller)
         if not self.env_file.real_aws:
             settings |= self._aws_settings
@@ -288,8 +352,10 @@ class Stack(Running):
         settings |= self.env_file
         environment.write_exports(self.state / "env", settings)
         self.environment |= settings
-        self.airflow = Airflow(self.url)
+        self.airflow = Airflow(self.url, self.password)
         self._closing.callback(self.airflow.close)
+        real = self.env_file.real_aws, self.env_file.real_x
+        Address(os.getpid(), self.url, self.aws, self.metadata, *real, self._with_triggerer).write(lock)
 
     def _component(self, name: str, command: list[str], env: Mapping[str, str]) -> Component:
         # Else the title that a process gives itself is written over the environment that holds the mark.
@@ -308,7 +374,7 @@ class Stack(Running):
             bare = {name: base[name] for name in ("PATH", "HOME", "LANG", "LD_PRELOAD") if name in base}
             tls = self.certificate is not None
             server = aws.ministack_environment(self.state, self._ports["aws"], self.root, tls)
-            self._launch(self._servers, "aws", [str(aws.MINISTACK)], bare | server)
+            self._launch(self._servers, "aws", aws.SERVE, bare | server)
             serve = [*python, "local.instance_metadata", "--port", str(self._ports["metadata"])]
             self._launch(self._servers, "metadata", serve, base | self._aws_settings | self.root.environment)
         if not self.env_file.real_x:
@@ -366,8 +432,7 @@ class Stack(Running):
 
     def _wait_until_ready(self) -> None:
         if not self.env_file.real_aws:
-            self.until("AWS answers", lambda: _get(f"{self.aws}/_ministack/health", self.certificate))
-            aws.apply(self.aws, self.root, self.certificate)
+            self._wait_for_aws()
             self.until("the metadata service answers", lambda: _get(f"{self.metadata}/health"))
         if not self.env_file.real_x:
             self.until("X answers", lambda: _get(f"http://127.0.0.1:{self.x_port}/_control/health"))
@@ -381,6 +446,10 @@ class Stack(Running):
             "Airflow's components are healthy", lambda: self.airflow.healthy_since(self._started, beating)
         )
         self.until(f"the DAG {DAG} is known", self._dag_is_known)
+
+    def _wait_for_aws(self) -> None:
+        self.until("AWS answers", lambda: _get(f"{self.aws}/_ministack/health", self.certificate))
+        aws.apply(self.aws, self.root, self.certificate)
 
     def _dag_is_known(self) -> bool:
         if error := self.airflow.import_error_since(self._started):

@@ -51,7 +51,7 @@ def current() -> Run:
         id=short_hash(context["dag_run"].run_id),
         buy_again=bool(context["params"].get("buy_again")),
         accounts=context["params"].get("accounts") or "",
-        plan=context["params"].get("plan") or "",
+        plan=(context["dag_run"].conf or {}).get("plan") or "",  # no Param: a form would show it
     )
     log.info(
         "Day %s (UTC), run=%s (%s), try %d",

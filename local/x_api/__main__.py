@@ -5,6 +5,7 @@ from pathlib import Path
 
 import uvicorn
 
+from local.hosts import LoopbackOnly
 from local.x_api.app import StandIn, create_app
 
 
@@ -14,7 +15,7 @@ def main() -> None:
     parser.add_argument("--log", type=Path, required=True, help="file to append a JSON line a request to")
     args = parser.parse_args()
     args.log.parent.mkdir(parents=True, exist_ok=True)
-    app = create_app(StandIn(log=args.log))
+    app = LoopbackOnly(create_app(StandIn(log=args.log)))
     # Idle connections outlive any client's interest in them, so that none is closed under a request.
     uvicorn.run(app, port=args.port, access_log=False, log_level="warning", timeout_keep_alive=300)
 

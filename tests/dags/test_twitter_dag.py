@@ -78,6 +78,10 @@ def test_a_scheduled_run_covers_the_utc_day_before_it(dag):
     assert dag.start_date is None
 
 
+def test_the_trigger_form_shows_only_what_a_person_fills_in(dag):
+    assert set(dag.params) == {"day", "buy_again", "accounts"}
+
+
 def test_the_trigger_form_takes_a_date_or_nothing(dag):
     from airflow.sdk.exceptions import ParamValidationError
 

@@ -45,7 +45,7 @@ def stack(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def airflow(stack):
-    with closing(Airflow(stack.url)) as client:
+    with closing(Airflow(stack.url, stack.password)) as client:
         eventually(lambda: dags(client), lambda found: found == {"twitter", *TASKS}, 60)
         yield client
 

@@ -41,7 +41,8 @@ def landed(stack: Stack) -> dict[str, bytes]:
 
 def page(stack: Stack, path: str) -> str:
     """What a page of Days shows, without links to runs and without the sections about them."""
-    text = httpx.get(f"{stack.url}/twitter_days{path}", timeout=30, trust_env=False).raise_for_status().text
+    url, login = f"{stack.url}/twitter_days{path}", stack.airflow.login
+    text = httpx.get(url, auth=login, timeout=30, trust_env=False).raise_for_status().text
     about_runs = r'(?s)<section aria-labelledby="(runs|clears)">.*?</section>|<a [^>]*/runs/[^>]*>.*?</a>'
     return " ".join(re.sub(r"<[^>]*>", " ", re.sub(about_runs, "", text)).split())
 
@@ -49,7 +50,11 @@ def page(stack: Stack, path: str) -> str:
 @pytest.fixture(scope="module")
 def before(state: Path) -> Iterator[dict]:
     """A landed day: its objects, its pages, what X billed. Then the database is gone."""
-    with stack_of(state) as stack, closing(Airflow(stack.url)) as airflow, closing(X(stack)) as x:
+    with (
+        stack_of(state) as stack,
+        closing(Airflow(stack.url, stack.password)) as airflow,
+        closing(X(stack)) as x,
+    ):
         assert airflow.wait(airflow.trigger(day=DAY)) == "success"
         seen = {
             "objects": landed(stack),
@@ -65,7 +70,11 @@ def before(state: Path) -> Iterator[dict]:
 
 
 def test_a_landed_day_is_complete_and_free_on_an_airflow_that_knows_nothing_of_it(state, before) -> None:
-    with stack_of(state) as stack, closing(Airflow(stack.url)) as airflow, closing(X(stack)) as x:
+    with (
+        stack_of(state) as stack,
+        closing(Airflow(stack.url, stack.password)) as airflow,
+        closing(X(stack)) as x,
+    ):
         assert airflow.runs() == []
         assert page(stack, f"/month/{DAY[:7]}") == before["month"]
         assert page(stack, f"/day/{DAY}") == before["day"]
@@ -79,7 +88,7 @@ def test_a_landed_day_is_complete_and_free_on_an_airflow_that_knows_nothing_of_i
 
 
 def test_the_weekly_clean_keeps_400_days_of_runs_and_the_newest_scheduled_one(state, before) -> None:
-    with stack_of(state) as stack, closing(Airflow(stack.url)) as airflow:
+    with stack_of(state) as stack, closing(Airflow(stack.url, stack.password)) as airflow:
         older, newer = (airflow.trigger(day=DAY) for _ in range(2))
         assert [airflow.wait(run) for run in (older, newer)] == ["success"] * 2
         environment = os.environ | stack.environment

@@ -34,8 +34,10 @@ POSTS = [
 
 @pytest.fixture(scope="session")
 def days(stack) -> Iterator[httpx.Client]:
-    url = f"{stack.url}/twitter_days"
-    with httpx.Client(base_url=url, trust_env=False, timeout=30, follow_redirects=True) as client:
+    url, signed_in = f"{stack.url}/twitter_days", stack.airflow.login
+    with httpx.Client(
+        base_url=url, auth=signed_in, trust_env=False, timeout=30, follow_redirects=True
+    ) as client:
         yield client
 
 
@@ -196,7 +198,6 @@ def guarded(stack, airflow, tmp_path_factory) -> Iterator[str]:
     passwords = folder / "passwords.json"
     passwords.write_text(json.dumps({"viewer": "viewer", "nobody": "nobody"}))
     environment = stack.environment | {
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "viewer:viewer,nobody:",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
         "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",

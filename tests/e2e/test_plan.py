@@ -107,9 +107,9 @@ def test_a_yes_starts_a_run_named_after_each_day_and_the_quote_holds(airflow, bu
 
 
 @pytest.fixture
-def picture(stack):
+def picture(stack, airflow):
     """Takes a picture of what waits for a person, where there is a browser."""
-    from tests.e2e.test_ui import CHROMIUM, QUIET
+    from tests.e2e.test_ui import CHROMIUM, QUIET, signed_in
 
     def take(plan: Plan) -> None:
         if not CHROMIUM:
@@ -119,7 +119,7 @@ def picture(stack):
         SHOTS.mkdir(parents=True, exist_ok=True)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-            page = browser.new_page(viewport={"width": 1440, "height": 1000})
+            page = signed_in(browser, stack, airflow).new_page()
             page.set_default_timeout(60_000)
             page.goto(f"{stack.url}/dags/twitter_plan/runs/{plan.run}/tasks/approve/required_actions")
             page.get_by_role("button", name="Approve").wait_for()

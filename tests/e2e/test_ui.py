@@ -17,7 +17,7 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 
 
 @pytest.fixture(scope="module")
-def browser():
+def browser(stack, airflow):
     if not CHROMIUM:
         pytest.skip("there is no Chromium on this machine")
     from playwright.sync_api import sync_playwright
@@ -26,8 +26,16 @@ def browser():
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         # One context: what a page has loaded, the next one has at hand.
-        yield running.new_context(viewport={"width": 1440, "height": 1000})
+        yield signed_in(running, stack, airflow)
         running.close()
+
+
+def signed_in(browser, stack, airflow):
+    """What a browser keeps of a person who has given the password."""
+    context = browser.new_context(viewport={"width": 1440, "height": 1000})
+    airflow.knows_the_dag()  # signs in
+    context.add_cookies([{"name": "_token", "value": airflow.login.token, "url": stack.url}])
+    return context
 
 
 @pytest.fixture

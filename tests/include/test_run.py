@@ -8,7 +8,7 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include.twitter.day import Day
 from include.twitter.errors import BadDay
-from include.twitter.run import day_of, days_from, wait_until_ended, wait_until_settled
+from include.twitter.run import current, day_of, days_from, wait_until_ended, wait_until_settled
 from tests.include.test_settings import DAYS
 
 
@@ -138,6 +138,18 @@ def test_a_range_of_no_days_or_too_many_is_refused(first, last, told):
     with pytest.raises(BadDay, match=told):
         days_from(first, last)
     assert len(days_from("2025-10-01", "2026-10-01")) == 366
+
+
+@pytest.mark.parametrize(
+    ("conf", "plan"),
+    [(None, ""), ({}, ""), ({"day": "2026-11-18", "plan": None}, ""), ({"plan": "p1"}, "p1")],
+)
+def test_the_plan_of_a_run_comes_from_what_started_it(monkeypatch, conf, plan):
+    by_hand = context("manual", day="2026-11-18")
+    by_hand["dag_run"].conf, by_hand["dag_run"].run_id = conf, "manual__2026-11-18"
+    by_hand["ti"] = SimpleNamespace(try_number=1)
+    monkeypatch.setattr("include.twitter.run.get_current_context", lambda: by_hand)
+    assert current().plan == plan
 
 
 class Airflow:

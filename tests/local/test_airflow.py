@@ -1,12 +1,13 @@
 """What the local stack asks of its Airflow."""
 
+import json
 import signal
 
 import httpx
 import pytest
 
 from local import cli
-from local.airflow import Airflow, AirflowRefused, AirflowUnreachable, Stage, _error
+from local.airflow import Airflow, AirflowRefused, AirflowUnreachable, Login, Stage, _error
 
 
 def test_a_day_that_has_a_run_goes_through_that_one_again():
@@ -24,6 +25,22 @@ def test_a_day_that_has_a_run_goes_through_that_one_again():
         "POST /api/v2/dags/twitter/dagRuns",
         "POST /api/v2/dags/twitter/dagRuns/manual__2026-11-18/clear",
     ]
+
+
+@pytest.mark.parametrize(
+    ("state", "cleared"), [("running", False), ("queued", False), ("up_for_retry", True)]
+)
+def test_a_run_that_another_command_follows_is_not_cleared_while_a_worker_has_it(state, cleared):
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path.rpartition("/")[2])
+        task = {"task_id": "load", "state": state, "try_number": 1, "start_date": None, "duration": None}
+        status = 409 if asked[-1] == "dagRuns" else 200
+        return httpx.Response(status, json={"detail": "exists", "task_instances": [task]})
+
+    assert answering(answer).run_day("2026-11-18", restart=False) == "manual__2026-11-18"
+    assert ("clear" in asked) is cleared
 
 
 CALLS = {
@@ -94,11 +111,56 @@ def test_make_run_ends_with_one_line_where_airflow_gives_no_response(monkeypatch
     ]
 
 
-def answering(answer) -> Airflow:
-    airflow = Airflow("http://127.0.0.1:1")
+def test_the_client_signs_in_once_and_again_when_its_token_has_expired():
+    asked, valid = [], ["first", "second"]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(f"{request.url.path} {request.headers.get('authorization', '')}")
+        assert request.extensions["timeout"]["read"] == 60
+        if request.url.path == "/auth/token":
+            given = json.loads(request.content)
+            assert given == {"username": "admin", "password": "secret"}
+            return httpx.Response(201, json={"access_token": valid[0]})
+        known = request.headers["authorization"] == f"Bearer {valid[0]}"
+        return httpx.Response(200 if known else 401, json={"detail": "Token Expired", "key": "", "value": ""})
+
+    airflow = answering(answer, auth=Login("http://127.0.0.1:1", "secret"))
+    for _ in range(2):
+        airflow.call("GET", "/dags")
+    valid.pop(0)
+    airflow.call("GET", "/dags")
+    assert asked == [
+        "/auth/token ",
+        "/api/v2/dags Bearer first",
+        "/api/v2/dags Bearer first",
+        "/api/v2/dags Bearer first",
+        "/auth/token ",
+        "/api/v2/dags Bearer second",
+    ]
+
+
+def test_a_password_that_airflow_refuses_ends_the_call_and_health_is_asked_without_it():
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/health"):
+            return httpx.Response(200)
+        return httpx.Response(401, json={"detail": "Invalid credentials"})
+
+    airflow = answering(answer, auth=Login("http://127.0.0.1:1", "old"))
+    assert airflow.answers()
+    assert airflow.answers_tasks()
+    with pytest.raises(AirflowRefused, match="auth/token: 401 Invalid credentials"):
+        airflow.call("GET", "/dags")
+
+
+def answering(answer, auth=None) -> Airflow:
+    airflow = Airflow("http://127.0.0.1:1", "secret")
     airflow.close()
     airflow._http = httpx.Client(
-        base_url="http://127.0.0.1:1/api/v2", transport=httpx.MockTransport(answer), trust_env=False
+        base_url="http://127.0.0.1:1/api/v2",
+        transport=httpx.MockTransport(answer),
+        trust_env=False,
+        auth=auth,
+        timeout=60,
     )
     return airflow
 

@@ -45,7 +45,7 @@ class LocalAws:
         serve = [sys.executable, "-m", "local.instance_metadata", "--port", str(self.metadata_port)]
         server = base | aws.ministack_environment(self.state, self.port, self.root)
         self.children = [
-            subprocess.Popen([aws.MINISTACK], env=server),
+            subprocess.Popen(aws.SERVE, env=server),
             subprocess.Popen(serve, env=base | settings),
         ]
         _answers(f"{self.endpoint}/_ministack/health")
@@ -147,3 +147,9 @@ def test_the_root_key_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> No
     made = aws.RootKey.of(tmp_path)
     assert aws.RootKey.of(tmp_path) == made
     assert (tmp_path / "aws_root_key.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_both_reject_a_foreign_web_page(local_aws: LocalAws) -> None:
+    for url in (f"{local_aws.endpoint}/_ministack/health", f"{local_aws.metadata}/health"):
+        for foreign in ({"Host": "rebound.example"}, {"Origin": "http://rebound.example"}):
+            assert httpx.get(url, headers=foreign, trust_env=False).status_code == 403

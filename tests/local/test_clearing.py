@@ -38,7 +38,7 @@ def airflow(tmp_path: Path) -> Iterator[Airflow]:
     dags.mkdir()
     (dags / "twitter_dag.py").write_text(DAG)
     stack = Stack(state=tmp_path, port=None, dags=dags, env_file=tmp_path / "absent", with_triggerer=False)
-    with stack, closing(Airflow(stack.url)) as client:
+    with stack, closing(Airflow(stack.url, stack.password)) as client:
         yield client
 
 

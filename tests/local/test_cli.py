@@ -1,36 +1,43 @@
 """What `make run` bears on its way, and names at its end."""
 
 import io
+import re
 import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
 from rich.console import Console
 
 from include.twitter.day import Day
-from include.twitter.transform import contract
+from local import cli
 from local.airflow import AirflowUnreachable, Stage
-from local.cli import _sample, follow, next_steps, summary
+from local.cli import _sample, follow, next_steps, summary, unsettled_note
+from local.environment import PROJECT
 from local.progress import Progress
 from local.stack import Stack
 from tests.include.invented import a_receipt, account_receipt
 
+README = PROJECT / "README.md"
 REAL = "TWITTER_AWS=real\nAIRFLOW_VAR_TWITTER_BUCKET=acme-lake\n"
-TABLE = "twitter/dt=2026-11-18/refined_tweets.csv"
+TABLE = "twitter_parquet/dt=2026-11-18/refined_tweets.parquet"
 
 
 @pytest.mark.parametrize(
     ("env", "path"),
     [("", "{state}/s3/000000000000/twitter-local/" + TABLE), (REAL, "s3://acme-lake/" + TABLE)],
 )
-def test_the_next_steps_are_the_file_the_contracts_line_that_reads_it_and_the_ui(
+def test_the_next_steps_are_the_file_the_readmes_line_that_reads_it_and_the_ui(
     tmp_path: Path, env: str, path: str
 ) -> None:
     (tmp_path / "env").write_text(env)
     stack = Stack(state=tmp_path, env_file=tmp_path / "env", caller={}, with_airflow=False)
     file, read, look = next_steps(stack, "manual__2026-11-18", Day.parse("2026-11-18"))
     assert file == path.format(state=tmp_path)
-    assert read == contract.READ_CSV.replace("path", repr(file))
+    (documented,) = re.findall(r"`(pd\.read_parquet\(.*?\))`", README.read_text())
+    assert read == documented.replace("path", repr(file))
     assert look.startswith("make up ")
 
 
@@ -75,6 +82,61 @@ def test_a_machine_too_busy_to_answer_is_asked_again() -> None:
     progress = Progress(out, "twitter, 2026-11-18", lambda stage: None)
     assert follow(BusyStack(), "run", progress, time.monotonic() + 60) == "success"
     assert [stage.name for stage in progress.stages] == ["extract", "load"]
+
+
+@pytest.mark.parametrize(
+    ("hour", "minute", "latest"), [(0, 0, "2026-11-18"), (1, 29, "2026-11-18"), (1, 30, None), (23, 59, None)]
+)
+def test_before_a_day_has_settled_the_latest_settled_one_is_named(hour, minute, latest) -> None:
+    note = unsettled_note(datetime(2026, 11, 20, hour, minute, tzinfo=UTC))
+    settles = f"It is {hour:02}:{minute:02} UTC: 2026-11-19 settles at 01:30 UTC."
+    assert note == (latest and f"{settles} The latest settled day is {latest}.")
+
+
+AWS_ERRORS = [
+    ReadTimeoutError(endpoint_url="http://127.0.0.1:1/"),
+    ClientError({"Error": {"Code": "SlowDown", "Message": "Reduce your request rate"}}, "GetObject"),
+]
+
+
+@pytest.mark.parametrize("error", AWS_ERRORS, ids=["timeout", "refusal"])
+def test_a_landed_day_that_cannot_be_shown_is_one_line_and_a_success(monkeypatch, capsys, error) -> None:
+    class Landed(BusyStack):
+        def run_day(self, day: str, restart: bool) -> str:
+            return f"manual__{day}"
+
+        def why_it_waits(self, run: str, stage: Stage) -> None:
+            return None
+
+        bucket = "b"
+
+        def s3(self) -> None:
+            raise error
+
+    @contextmanager
+    def at_hand():
+        yield Landed()
+
+    monkeypatch.setattr(cli, "_at_hand", at_hand)
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(cli, "past_proxies", lambda _: {})
+    assert cli.main(["run", "2026-11-18"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("2026-11-18 has landed, but cannot be shown here. A request to AWS failed: ")
+    assert type(error).__name__ in last
+
+
+@pytest.mark.parametrize("error", AWS_ERRORS, ids=["timeout", "refusal"])
+def test_an_aws_error_anywhere_else_is_one_line_and_a_failure(monkeypatch, capsys, error) -> None:
+    def fail(given) -> int:
+        raise error
+
+    monkeypatch.setattr(cli, "run", fail)
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(cli, "past_proxies", lambda _: {})
+    assert cli.main(["run"]) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("A request to AWS failed: ")
 
 
 def test_a_cell_of_the_sample_does_nothing_to_a_terminal() -> None:

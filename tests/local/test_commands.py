@@ -112,11 +112,26 @@ def test_make_run_lands_a_day_shows_it_and_leaves_nothing_running(checkout):
         r"orbital_news: latest 100 of about \d+",
     ):
         assert re.search(line, done.stdout), line
-    landed = checkout / f".local/s3/000000000000/twitter-local/twitter/dt={DAY}/refined_tweets.csv"
+    kept = checkout / ".local/s3/000000000000/twitter-local"
+    landed = kept / f"twitter/dt={DAY}/refined_tweets.csv"
     assert landed.read_text().startswith("tweet_id,created_at,username,text,")
-    assert str(landed) in done.stdout.splitlines()
-    read = re.search(r"^pd\.read_csv\(.*\)$", done.stdout, re.MULTILINE)
-    assert f"of {len(eval(read[0], {'pd': pd}))} rows" in done.stdout  # noqa: S307 - to be copied as it stands
+    assert str(kept / f"twitter_parquet/dt={DAY}/refined_tweets.parquet") in done.stdout.splitlines()
+    line = re.search(r"^pd\.read_parquet\(.*\)$", done.stdout, re.MULTILINE)
+    read = eval(line[0], {"pd": pd})  # noqa: S307 - to be copied as it stands
+    assert f"of {len(read)} rows" in done.stdout
+    assert pd.api.types.is_integer_dtype(read["likes"])
+    assert processes(checkout) == []
+
+
+def test_two_runs_at_once_share_a_stack_and_both_land(checkout):
+    with begun(checkout, "run", f"DAY={day_ago(4)}") as (first, output):
+        _shown(output, "started in", first)
+        order(checkout, OUTAGE)  # whichever asks first waits, so one of them outlives the other
+        second = make(checkout, "run", f"DAY={DAY}")
+        first.wait(200)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "on the stack that runs already" in second.stdout
+    assert first.returncode == 0, output.read_text()
     assert processes(checkout) == []
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from local import environment
 from local.environment import BadEnvFile, EnvFile
-from local.stack import LocalStackError, Stack, _get
+from local.running import Changing, Neighbour
+from local.stack import RESTARTS, AlreadyRunning, LocalStackError, Stack, _get
 
 CALLER = {
     "PATH": "/usr/bin",
@@ -111,6 +112,68 @@ def test_a_second_stack_on_the_same_state_is_told_who_runs_the_first(tmp_path: P
     with pytest.raises(LocalStackError, match=rf"already running \(pid \d+, UI {first.url}\)"):
         second.start()
     first.stop()
+
+
+def test_a_command_that_comes_while_a_stack_starts_or_stops_is_told_to_try_again(tmp_path: Path) -> None:
+    first, second = (Stack(state=tmp_path, port=None, env_file=tmp_path / "absent", caller={}) for _ in "ab")
+    (tmp_path / "lock").write_text('{"pid": 1, "url": "of a killed stack"}')
+    first._lock = first._take_lock()
+    with pytest.raises(Changing):
+        second.start()
+    first._prepare(first._lock)
+    assert first.lock_guests_out()
+    with pytest.raises(Changing), neighbour(second, tmp_path):
+        pass
+    first.stop()
+
+
+def test_a_stack_knows_whether_another_command_uses_it(tmp_path: Path, monkeypatch) -> None:
+    first, second = (Stack(state=tmp_path, port=None, env_file=tmp_path / "absent", caller={}) for _ in "ab")
+    first._lock = first._take_lock()
+    first._prepare(first._lock)
+    monkeypatch.setattr("local.airflow.Airflow.knows_the_dag", lambda self: True)
+    with neighbour(second, tmp_path):
+        assert not first.lock_guests_out()
+        with neighbour(second, tmp_path):
+            assert not first.lock_guests_out()
+        assert not first.lock_guests_out()
+    assert first.lock_guests_out()
+    first.stop()
+    assert (tmp_path / "lock").read_text() == ""
+
+
+def neighbour(second: Stack, state: Path) -> Neighbour:
+    """A command that finds the stack of another one."""
+    with pytest.raises(AlreadyRunning) as found:
+        second.start()
+    return Neighbour(found.value.address, state=state, env_file=state / "absent")
+
+
+@pytest.mark.slow
+def test_a_component_that_ends_is_restarted_a_few_times_and_the_rest_goes_on(tmp_path: Path) -> None:
+    reports: list[str] = []
+
+    def kill(name: str) -> None:
+        (component,) = [one for one in stack._servers if one.name == name]
+        component.process.kill()
+        component.process.wait(10)
+        stack.restart_ended(reports.append)
+
+    absent = tmp_path / "absent"
+    with Stack(state=tmp_path, port=None, env_file=absent, with_airflow=False) as stack:
+        rows = {"Bucket": stack.bucket, "Key": "twitter/dt=2026-11-18/refined_tweets.csv"}
+        stack.s3().put_object(**rows, Body=b"rows")
+        kill("aws")
+        assert reports[-1].startswith("aws ended with exit code -9; it was restarted.")
+        assert len(reports) == 1
+        assert stack.s3().get_object(**rows)["Body"].read() == b"rows"
+        for _ in range(RESTARTS):
+            kill("x")
+            assert reports[-1].startswith("x ended with exit code -9; it was restarted.")
+        kill("x")
+        assert "It is not restarted; the rest keeps running." in reports[-1]
+        assert [one.name for one in stack._servers] == ["metadata", "aws"]
+        stack.check()
 
 
 def test_a_state_directory_of_another_user_is_named_with_what_to_do(tmp_path: Path, monkeypatch) -> None:
