@@ -20,6 +20,7 @@ class XKeyDetector(RegexBasedDetector):
 ANYWHERE = re.compile(
     r"local-[a-z-]+"  # the keys of the stand-ins, which nothing else accepts
     r"|[A-Za-z_]+(\.[A-Za-z_]+)+[)}]*"  # code: a dotted name
+    r"|[A-Za-z]+(,? [A-Za-z]+)+"  # words of a sentence
     r"|bearer|required"  # `token_type: bearer`; `HttpTokens: required` asks the host for IMDSv2
 )
 IN_TESTS = re.compile(

@@ -208,6 +208,10 @@ def _remedy(action: str, policy: Policy | None, *, is_explicit: bool) -> str:
         return f"It is an explicit deny in {name}: ask who administers {owner or 'the role'} to change it."
     if owner:
         return f"It has to be allowed by {name}: ask who administers {owner}."
-    hint = " If the bucket is another one, correct Variable twitter_bucket." if not policy else ""
+    hint = (
+        ""
+        if action.startswith("kms:")
+        else " If it is not the bucket you want, correct Variable twitter_bucket."
+    )
     also = ", and let the key's policy allow the role" if action.startswith("kms:") else ""
     return f"Grant {action} to the instance role{also}.{hint}"

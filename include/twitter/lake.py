@@ -376,7 +376,7 @@ class Lake:
             raise BadSetting(
                 "Connection aws_default, the environment or ~/.aws/config",
                 str(error).rstrip("."),
-                "AWS_DEFAULT_REGION=eu-central-1",
+                "AWS_DEFAULT_REGION=eu-central-1",  # pragma: allowlist secret
             ) from error
         except ParamValidationError as error:
             if "bucket name" not in str(error):

@@ -2,7 +2,7 @@
 
 import os
 import re
-import sqlite3
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import create_engine, text
 
 from include.twitter.day import Day
 from local.environment import PROJECT
@@ -63,9 +64,7 @@ def before(state: Path) -> Iterator[dict]:
             "ledger": Bucket(stack).ledger_mills(),
         }
         assert x.served_mills() == seen["ledger"] > 0
-    for file in (state / "airflow").glob("airflow.db*"):
-        file.unlink()
-    (state / "airflow" / "migrated").unlink()
+    shutil.rmtree(state / "postgres")
     yield seen
 
 
@@ -92,28 +91,35 @@ def test_the_weekly_clean_keeps_400_days_of_runs_and_the_newest_scheduled_one(st
         older, newer = (airflow.trigger(day=DAY) for _ in range(2))
         assert [airflow.wait(run) for run in (older, newer)] == ["success"] * 2
         environment = os.environ | stack.environment
-    database = state / "airflow" / "airflow.db"
+        engine = create_engine(stack.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
 
-    def clean(**ages: int) -> set[str]:
-        """The runs that are left, when these began so many days ago and all others long before."""
-        with closing(sqlite3.connect(database)) as sql, sql:
-            sql.execute("UPDATE dag_run SET start_date = ? WHERE dag_id = 'twitter'", [ago(500)])
+        def change(statement: str, **values: object) -> None:
+            with engine.begin() as sql:
+                sql.execute(text(statement), values)
+
+        def clean(**ages: int) -> set[str]:
+            """The runs that are left, when these began so many days ago and all others long before."""
+            change("UPDATE dag_run SET start_date = :at WHERE dag_id = 'twitter'", at=ago(500))
             for run, days in {older: ages.get("older"), newer: ages.get("newer")}.items():
                 if days:
-                    sql.execute("UPDATE dag_run SET start_date = ? WHERE run_id = ?", [ago(days), run])
-        command = re.search(r"(?m)^ExecStart=/bin/sh -c '(.*)'$", CLEAN.read_text())[1]
-        command = command.replace("/opt/twitter/current/.venv/bin/airflow", f"{sys.executable} -m airflow")
-        command = command.replace("$$", "$").replace("%%", "%")
-        subprocess.run(["sh", "-c", command], env=environment, check=True, capture_output=True, timeout=120)
-        with closing(sqlite3.connect(database)) as sql:
-            return {run for (run,) in sql.execute("SELECT run_id FROM dag_run WHERE dag_id = 'twitter'")}
+                    change("UPDATE dag_run SET start_date = :at WHERE run_id = :run", at=ago(days), run=run)
+            command = re.search(r"(?m)^ExecStart=/bin/sh -c '(.*)'$", CLEAN.read_text())[1]
+            command = command.replace(
+                "/opt/twitter/current/.venv/bin/airflow", f"{sys.executable} -m airflow"
+            )
+            command = command.replace("$$", "$").replace("%%", "%")
+            subprocess.run(
+                ["sh", "-c", command], env=environment, check=True, capture_output=True, timeout=120
+            )
+            with engine.connect() as sql:
+                return {*sql.scalars(text("SELECT run_id FROM dag_run WHERE dag_id = 'twitter'"))}
 
-    assert clean(older=399, newer=398) == {older, newer}
-    assert clean(older=401, newer=399) == {newer}
-    with closing(sqlite3.connect(database)) as sql, sql:
-        sql.execute("UPDATE dag_run SET run_type = 'scheduled' WHERE run_id = ?", [newer])
-    assert clean(newer=401) == {newer}  # the schedule goes on from it
+        assert clean(older=399, newer=398) == {older, newer}
+        assert clean(older=401, newer=399) == {newer}
+        change("UPDATE dag_run SET run_type = 'scheduled' WHERE run_id = :run", run=newer)
+        assert clean(newer=401) == {newer}  # the schedule goes on from it
+        engine.dispose()
 
 
-def ago(days: int) -> str:
-    return f"{datetime.now(UTC) - timedelta(days=days):%F %T}.000000"
+def ago(days: int) -> datetime:
+    return datetime.now(UTC) - timedelta(days=days)

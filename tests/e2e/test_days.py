@@ -130,7 +130,7 @@ def test_a_bucket_that_the_role_may_not_read_is_one_sentence(days, variables):
     variables(twitter_bucket="somebody-elses")
     answer = days.get(f"/month/{TODAY:%Y-%m}")
     assert answer.status_code == 503
-    assert "mend Variable twitter_bucket" in words(answer.text)
+    assert "correct Variable twitter_bucket" in words(answer.text)
     assert "Traceback" not in answer.text
 
 
