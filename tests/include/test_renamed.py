@@ -12,7 +12,7 @@ from include.twitter.day import short_hash
 from include.twitter.errors import Incomplete
 from include.twitter.extract import extract
 from include.twitter.load import load
-from include.twitter.records import Manifest, decoded, encoded
+from include.twitter.records import Manifest, Receipt, decoded, encoded
 from include.twitter.run import Run
 from include.twitter.transform import transform
 from tests.include.invented import DAY, RECEIVED, SUSPENDED, MemoryLake, post
@@ -120,3 +120,48 @@ def test_a_day_that_was_bought_under_both_handles_of_an_account_lands_each_post_
     landed.whole("NASA_new, esa", name="cleared")
     assert landed.rows() == ROWS
     assert "NASA and NASA_new are one account, 42: its posts land once" in caplog.messages
+
+
+@pytest.mark.parametrize("accepted", ["", "NASA=77"])
+def test_more_is_bought_of_the_account_of_the_day_after_its_handle_became_anothers(shop, stages, accepted):
+    shop.has("users NASA", users(NASA="42"))
+    shop.has("timeline 42", page(post(3), post(2), post(1), token="t1"))
+    stages.put(tweet_limit=1)
+    stages.whole("NASA")
+    remembered = {
+        "nasa": {"id": "77", "seen_at": f"{RECEIVED:%Y-%m-%dT%H:%M:%SZ}"}
+    }  # a later day accepted it
+    stages.lake.write("twitter_accounts/accounts.json", json.dumps(remembered).encode())
+    stages.put(tweet_limit=5, accept_id=accepted)
+    of_day = ["timeline 42", "count 42"]
+    shop.has("timeline 42", page(post(0)))
+    shop.has("count 42", total(4, 9))
+    shop.has("timeline 77", page(post(9, author_id="77")))
+    shop.has("count 77", total(1, 9))
+    shop.asked.clear()
+    stages.whole("NASA", name="more")
+    assert shop.asked == (["timeline 77", "count 77"] if accepted else of_day)
+    assert len(stages.rows()) == 4
+    accounts = decoded(stages.lake.read(DAY.receipt), Receipt).accounts
+    assert [(account.rejected, account.outcome) for account in accounts if account.rejected] == []
+
+
+def test_accounts_that_swapped_their_handles_keep_their_own_posts_on_a_landed_day(shop, stages):
+    shop.has("users alpha,beta", users(alpha="42", beta="11"))
+    shop.has("timeline 42", page(post(3), post(2), token="t1"))
+    shop.has("timeline 11", page(post(9, author_id="11"), post(8, author_id="11"), token="t1"))
+    stages.put(tweet_limit=1)
+    stages.whole("alpha, beta")
+    seen_at = f"{RECEIVED:%Y-%m-%dT%H:%M:%SZ}"
+    swapped = {"alpha": {"id": "11", "seen_at": seen_at}, "beta": {"id": "42", "seen_at": seen_at}}
+    stages.lake.write("twitter_accounts/accounts.json", json.dumps(swapped).encode())
+    stages.put(tweet_limit=5)
+    shop.has("timeline 42", page(post(1)))
+    shop.has("timeline 11", page(post(7, author_id="11")))
+    shop.has("count 42,11", total(6, 9))
+    shop.has("count 11,42", total(6, 9))
+    stages.whole("alpha, beta", name="more")
+    assert stages.rows() == [
+        *(("alpha", number) for number in ("01", "02", "03")),
+        *(("beta", number) for number in ("07", "08", "09")),
+    ]

@@ -266,12 +266,15 @@ class Collection:
     def _recognise(self, reading: Reading, id_: str, known: Accounts) -> bool:
         """Read this account for the handle; False where it was another one's, and that was not accepted."""
         handle = reading.handle
-        line, named = self.purchase.line(handle), self.purchase.former(handle)
-        had = [line.id if line else None, named.id if named else None, known.last_id_of(handle)]
+        line = self.purchase.line(handle)
+        before = line or self.purchase.former(handle)
+        # Without a look-up, the day itself says which account it is, whatever the handle became later.
+        remembered = known.last_id_of(handle) if handle.lower() in self.users else None
+        had = [before.id if before else None, remembered]
         if former := next((other for other in had if other not in (None, id_)), None):
             told = safe_text(f"the handle has become another account: {id_}, and it was {former}")
             if not known.accepts(handle, id_):
-                reading.id = former
+                reading.belong_to((line and line.id) or former)
                 reading.give_up(told + WHICH_ONE.format(handle=handle, id=safe_text(id_, 40)))
                 return False
             log.warning("%s: %s. Accepted by twitter_accept_id", handle, told)
