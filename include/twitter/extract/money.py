@@ -131,8 +131,10 @@ class _Month:
         """
         if (rest := self._known.checked_mills - self.entry.charged_mills) > 0:
             price = prices(start_of(self.entry.month))["posts"]
-            abandoned = Billed(Bought(posts=rest // price), rest)
-            self.entry.uncertain = self.entry.uncertain | {self._known.writer: abandoned}
+            writer = self._known.writer
+            its = self.entry.uncertain.get(writer, Billed(Bought(), 0))  # it may have settled in part
+            abandoned = Billed(its.bought + Bought(posts=rest // price), its.mills + rest)
+            self.entry.uncertain = self.entry.uncertain | {writer: abandoned}
             self._add_up()
 
     @property

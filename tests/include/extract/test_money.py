@@ -275,6 +275,21 @@ def test_who_was_killed_may_have_had_in_flight_what_it_had_checked_and_not_spent
     assert entry(lake).uncertain_mills == 500, "it is taken up once"
 
 
+def test_what_was_in_flight_of_a_killed_process_comes_in_addition_to_its_requests_without_a_response(lake):
+    killed = money(lake)
+    with pytest.raises(NoResponse), killed.hold("posts", 100, 5):
+        raise NoResponse("a read timeout")
+    spend(killed, 100)
+    spend(killed, 100)
+    written = entry(lake)
+    assert (written.spent_mills, written.uncertain_mills, written.checked_mills) == (500, 500, 2_000)
+    with money(lake, posts=200):
+        pass
+    found = entry(lake)
+    assert (found.spent_mills, found.uncertain_mills) == (1_000, 1_000)
+    assert [each.bought for each in found.uncertain.values()] == [Bought(posts=200)]
+
+
 def test_who_was_killed_after_it_had_settled_had_nothing_in_flight(lake):
     with money(lake) as drawn:
         spend(drawn, 100)
