@@ -467,11 +467,14 @@ class AccountReceipt(Struct, kw_only=True):
         """About how many posts the day of a limited account has; None for other accounts, or if unknown.
 
         X's own count if it was requested anyway, for a plan. Otherwise the estimate extends the rate of the
-        landed posts to the whole day: all posts from the oldest landed one to midnight are there.
+        landed posts to the whole day: all posts from the oldest landed one to midnight are there. A day that
+        was read to its end before the limit was lowered needs no estimate.
         """
         if self.outcome != "limit":
             return None
         least = self.published + self.rejected + self.over_limit
+        if self.proof != "limited":
+            return least
         if self.counted is not None:
             return max(self.counted, least)
         if not self.first_created_at:

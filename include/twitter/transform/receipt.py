@@ -40,7 +40,8 @@ def entry(bought: AccountRead, tally: Tally) -> AccountReceipt:
     return AccountReceipt(
         username=bought.username,
         id=bought.id,
-        outcome=bought.outcome,
+        # One that was read to the end of its day, and of which the limit of now lands a part.
+        outcome="limit" if bought.outcome == "complete" and counts["over_limit"] else bought.outcome,
         reason=bought.reason,
         proof=bought.proof,
         proof_reason=bought.proof_reason,

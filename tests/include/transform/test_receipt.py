@@ -31,7 +31,7 @@ def test_every_post_that_was_fetched_is_accounted_for():
     assert asdict(receipt.entry(short, refined(*came, limit=2))) == {
         "username": "NASA",
         "id": "42",
-        "outcome": "complete",
+        "outcome": "limit",
         "reason": None,
         "proof": "short",
         "proof_reason": "X counts 9 posts, 8 arrived",
@@ -69,12 +69,21 @@ def test_an_account_without_a_post_has_no_first_and_no_last():
         ({"first_created_at": "2026-11-18T00:00:00Z", "over_limit": 5}, 105, "latest 100 of about 105"),
         ({"first_created_at": "2026-11-18T23:59:59Z"}, 8_640_000, "latest 100 of about 8,640,000"),
         ({"first_created_at": None}, None, "latest 100, more may exist"),
+        ({"proof": "matched", "over_limit": 5, "counted": 105}, 105, "latest 100 of about 105"),
+        ({"proof": "matched", "over_limit": 5}, 105, "latest 100 of about 105"),
     ],
 )
 def test_a_limited_account_has_about_as_many_posts_as_x_counts_or_their_rate_makes(changes, total, words):
     entry = account_receipt("NASA", 100, **{"outcome": "limit", "proof": "limited"} | changes)
     assert entry.estimated_total == total
     assert words in (None, latest_in_words(entry))
+
+
+def test_an_account_of_which_a_lowered_limit_lands_a_part_is_limited():
+    came = refined(post(1), post(2))
+    came.counts.update({"published": -1, "over_limit": 1})
+    assert receipt.entry(account_read("NASA", 2), came).outcome == "limit"
+    assert receipt.entry(account_read("NASA", 2), refined(post(1), post(2))).outcome == "complete"
 
 
 @pytest.mark.parametrize("posts", [0, 1, 3])
