@@ -74,11 +74,16 @@ class Asked(Struct, frozen=True):
     threads: bool = False
     """Whether an account's replies to itself were wanted too."""
     limits: dict[str, int] = field(default_factory=dict)
-    """Of the accounts, by handle in lower case, that have another limit than the others."""
+    """Of the accounts, by handle in lower case, that have another limit than the others. Where two accounts
+    of the day had the same handle, by `handle:id`."""
 
     def limit_of(self, handle: str) -> int:
         """The latest N posts of this account; 0 is all."""
         return self.limits.get(handle.lower(), self.tweet_limit)
+
+    def limit_on_day(self, line: AccountRead) -> int:
+        """The same of an account of the day, whose handle another account may have had too."""
+        return self.limits.get(limit_key(line, is_shared=True), self.limit_of(line.username))
 
     def lowest(self, handles: Iterable[str]) -> int:
         """The lowest limit of these accounts; 0 where none has one."""
@@ -123,6 +128,11 @@ class AccountRead(Struct, kw_only=True):
     def has_posts(self) -> bool:
         """Whether posts of it may be there: else it only says why there are none."""
         return self.posts > 0 or self.outcome != "unavailable"
+
+
+def limit_key(line: AccountRead, *, is_shared: bool) -> str:
+    """The name of an account in `Asked.limits`; `is_shared` where its handle was two accounts' on the day."""
+    return f"{line.username.lower()}:{line.id}" if is_shared else line.username.lower()
 
 
 class Writer(Struct, frozen=True):

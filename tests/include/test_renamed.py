@@ -165,3 +165,28 @@ def test_accounts_that_swapped_their_handles_keep_their_own_posts_on_a_landed_da
         *(("alpha", number) for number in ("01", "02", "03")),
         *(("beta", number) for number in ("07", "08", "09")),
     ]
+
+
+def test_two_accounts_that_had_one_handle_on_a_day_have_each_its_own_limit(shop, stages):
+    def whole(accounts, name):
+        stages.lake.write("twitter_accounts/accounts.csv", f"handle,limit\n{accounts}".encode())
+        stages.whole(stages.lake.url("twitter_accounts/accounts.csv"), name=name)
+
+    shop.has("users alpha", users(alpha="42"))
+    shop.has("timeline 42", page(post(3), post(2), post(1), token="t1"))
+    whole("alpha,2", "first")
+    seen_at = f"{RECEIVED:%Y-%m-%dT%H:%M:%SZ}"
+    renamed = {"alpha": {"id": "77", "seen_at": seen_at}, "alpha2": {"id": "42", "seen_at": seen_at}}
+    stages.lake.write("twitter_accounts/accounts.json", json.dumps(renamed).encode())
+    stages.put(accept_id="alpha=77")
+    shop.has("timeline 77", page(*(post(number, author_id="77") for number in (14, 13, 12, 11))))
+    shop.has("count 77", total(4, 9))
+    for accounts, numbers in (
+        ("alpha,0\nalpha2,2", "02 03 11 12 13 14"),
+        ("alpha2,3\nalpha,0", "01 02 03 11 12 13 14"),
+    ):
+        for name in ("bought", "cleared"):
+            whole(accounts, f"{name} {accounts}")
+            assert " ".join(number for _, number in sorted(stages.rows())) == numbers
+    whole("alpha,0", "the other one stays as it was")
+    assert len(stages.rows()) == 7

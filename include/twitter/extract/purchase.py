@@ -9,7 +9,7 @@ state.
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -28,7 +28,7 @@ from include.twitter.extract.walk import REREADS, SEARCHED, THREADS
 from include.twitter.forgotten import Tombstones
 from include.twitter.lake import Lake
 from include.twitter.pricing import dollars
-from include.twitter.records import AccountRead, Asked, Bought, Manifest, Writer, encoded, total
+from include.twitter.records import AccountRead, Asked, Bought, Manifest, Writer, encoded, limit_key, total
 from include.twitter.roster import Identities
 from include.twitter.run import Run
 
@@ -101,13 +101,17 @@ class Purchase:
         self._leaving = others if self._may_leave else set()
         here = [handle for handle in asked.handles if handle in found or handle.lower() in self._only]
         handles = {name.lower(): name for name in map(self.username_of, reversed(here))}
-        stay = {line.username.lower() for line in lines if _key(line) in others - self._leaving}
-        limits = {name: before.limits[name] for name in sorted(before.limits.keys() & stay)}
-        limits |= {
-            self.username_of(handle).lower(): asked.limits[handle.lower()]
-            for handle in here
-            if handle.lower() in asked.limits
-        }
+        names = Counter(line.username.lower() for line in lines if line.has_posts)
+        limits = {}
+        for line in lines:
+            before_keys = [limit_key(line, is_shared=shared) for shared in (True, False)]
+            known = [before.limits[key] for key in before_keys if key in before.limits]
+            if known and _key(line) in others - self._leaving:
+                limits[_limit_key(line, names)] = known[0]
+        for handle in here:
+            if (limit := asked.limits.get(handle.lower())) is not None:
+                key = _limit_key(found[handle], names) if handle in found else handle.lower()
+                limits[key] = limit
         self._asked = replace(asked, handles=tuple(reversed(handles.values())), limits=limits)
 
     def confirm(self, handle: str, id_: str) -> None:
@@ -338,6 +342,7 @@ class Purchase:
             manifest.bought, manifest.mills = self.bought, self.stored.mills
             manifest.cost_usd = dollars(self.stored.total_mills)
             manifest.uncertain_usd = dollars(uncertain_mills)
+            self._match()  # two accounts of the day may have one handle by now
             manifest.asked, manifest.closed_at = self._asked, self._run.now()
             manifest.plan = self._run.plan or None
             manifest.is_open, manifest.writer = False, None
@@ -352,6 +357,11 @@ class Purchase:
 def _key(line: AccountRead) -> tuple[str, str | None]:
     """What tells a day's lines apart: two accounts may have had the same handle."""
     return line.username.lower(), line.id
+
+
+def _limit_key(line: AccountRead, names: Counter[str]) -> str:
+    """The name of an account's limit on a day with so many accounts of each handle."""
+    return limit_key(line, is_shared=names[line.username.lower()] > 1)
 
 
 def _replaces(new: AccountRead, line: AccountRead) -> bool:

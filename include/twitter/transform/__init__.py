@@ -154,5 +154,5 @@ def _sources(here: Lake, accounts: list[AccountRead], asked: Asked) -> Iterator[
     answers = here.answers(page for account in accounts for page in account.pages)
     for account in accounts:
         pages = islice(answers, len(account.pages))
-        own_limit = asked.limits.get(account.username.lower())
-        yield refine.Source(account.username, account.id, pages, account.threads, own_limit)
+        limit = asked.limit_on_day(account)
+        yield refine.Source(account.username, account.id, pages, account.threads, limit)
