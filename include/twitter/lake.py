@@ -231,7 +231,7 @@ class Lake:
         """Turn what a parser raises into a DamagedObject, which names the object and the remedy."""
         try:
             yield
-        except (ValueError, KeyError, OSError, EOFError, zlib.error) as error:
+        except (ValueError, KeyError, OSError, EOFError, RecursionError, zlib.error) as error:
             of, at = f"--bucket {self.bucket}", f"--key {quote(key)}"
             version = quote(f"{self.bucket}/{key}?versionId=ID")
             raise DamagedObject(
