@@ -101,7 +101,11 @@ def table_of(key: str, data: bytes, going: Collection[str]) -> Table | None:
     """A version of a day's table; None for any other object."""
     if not (found := TABLE.fullmatch(key)):
         return None
-    table = Table(str(Day.parse(found[1])), Counter(), {}, {})
+    try:
+        day = str(Day.parse(found[1]))
+    except ValueError:  # a date that no calendar has: it was not written by the pipeline
+        return None
+    table = Table(day, Counter(), {}, {})
     for row in csv_rows(data.decode().split("\n")):
         post, account = row.get("tweet_id") or "", row.get("author_id") or ""
         table.held[account] += 1

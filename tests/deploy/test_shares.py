@@ -51,7 +51,15 @@ def test_where_nothing_goes_nothing_is_above():
     assert (shares.above(0), [*shares.lines()], shares.posts) == ([], [], 0)
 
 
-@pytest.mark.parametrize("key", ["twitter_engagement/dt=2026-11-15/age=1/engagement.csv", "staging/x.csv"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "twitter_engagement/dt=2026-11-15/age=1/engagement.csv",
+        "staging/x.csv",
+        "twitter/dt=2026-13-45/refined_tweets.csv",
+        "twitter/dt=٢٠٢٦-11-15/refined_tweets.csv",
+    ],
+)
 def test_no_other_object_is_a_days_table(key):
     assert table_of(key, b"tweet_id\n1\n", {"1"}) is None
 
