@@ -32,6 +32,8 @@ from tenacity import (
     wait_fixed,
 )
 
+from include.twitter.safe_text import safe_lines
+
 PROJECT = Path(__file__).parents[1]
 TEMPLATE = Path(__file__).with_name("template.yaml")
 RELEASES = "releases/"
@@ -569,10 +571,10 @@ def main() -> int:
     try:
         given.command(Stack(given.stack), given)
     except CannotDo as error:
-        print(error, file=sys.stderr)
+        print(safe_lines(error), file=sys.stderr)  # may quote the host's log
         return 1
     except (BotoCoreError, ClientError) as error:
-        print(f"AWS says: {error}", file=sys.stderr)
+        print(f"AWS says: {safe_lines(error)}", file=sys.stderr)
         return 1
     return 0
 

@@ -459,6 +459,19 @@ def test_a_host_that_did_not_install_it_says_why(ssm: Stubber, status: str) -> N
         commands.install(ssm.client, HOST, RELEASE, seconds=0)
 
 
+@pytest.mark.parametrize("error", [commands.CannotDo, commands.NotInstalled])
+def test_what_the_hosts_log_holds_does_nothing_to_a_terminal(monkeypatch, capsys, error) -> None:
+    def fail(*_: Any) -> None:
+        raise error("its last line says:\n\x1b[2J\u202e")
+
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setattr(commands, "upgrade", fail)
+    monkeypatch.setattr(sys, "argv", ["deploy", "upgrade"])
+    fail.__name__ = "upgrade"
+    assert commands.main() == 1
+    assert capsys.readouterr().err == "its last line says:\n[U+001B][2J[U+202E]\n"
+
+
 def test_an_upgrade_is_of_the_release_that_was_sent() -> None:
     assert "= /opt/twitter/releases/0b0b0b0b0b0b ] || failed=1" in commands.install_command(RELEASE)
 
