@@ -9,11 +9,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Collection
-from contextlib import suppress
 from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,13 @@ from tenacity import (
     wait_fixed,
 )
 
+from include.twitter.safe_text import safe_lines
+
 PROJECT = Path(__file__).parents[1]
 TEMPLATE = Path(__file__).with_name("template.yaml")
 RELEASES = "releases/"
+ARCHIVE = re.compile(rf"{RELEASES}(?:[0-9a-f]{{64}}|current)\.tar\.gz")
+"""The key of a release; `current` is that of a version of this project before."""
 DEBIAN = "/aws/service/debian/release/13/latest/amd64"
 KINDS = {"AIRFLOW_CONN_": "connections", "AIRFLOW_VAR_": "variables"}
 INSTALL = """touch /run/twitter-release.again
@@ -368,11 +372,11 @@ def name_release(stack: Stack, name: str | None) -> None:
 
 
 def delete_former_releases(stack: Stack, name: str) -> None:
-    """Delete every archive but this one, which the host has accepted."""
+    """Delete every archive but this one, which the host has accepted; what else lies there stays."""
     s3, bucket = boto3.client("s3"), stack.output("BucketName")
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=RELEASES):
         for item in page.get("Contents", []):
-            if item["Key"] != release_key(name):
+            if ARCHIVE.fullmatch(item["Key"]) and item["Key"] != release_key(name):
                 s3.delete_object(Bucket=bucket, Key=item["Key"])
 
 
@@ -510,7 +514,7 @@ def teardown(stack: Stack, given: argparse.Namespace) -> None:
     path, ssm = stack.parameter("SettingsPath"), boto3.client("ssm")
     if not given.yes and input(f"Type {stack.name} to delete this stack: ").strip() != stack.name:
         raise CannotDo("nothing was deleted.")
-    with suppress(ssm.exceptions.ParameterNotFound):
+    if _owner(ssm, release_parameter(stack)) == stack.name:  # another's is not this stack's to delete
         ssm.delete_parameter(Name=release_parameter(stack))
     stack.delete()
     print(f"Deleted. The bucket with all that landed stays, and so do the settings at {path}.")
@@ -567,10 +571,10 @@ def main() -> int:
     try:
         given.command(Stack(given.stack), given)
     except CannotDo as error:
-        print(error, file=sys.stderr)
+        print(safe_lines(error), file=sys.stderr)  # may quote the host's log
         return 1
     except (BotoCoreError, ClientError) as error:
-        print(f"AWS says: {error}", file=sys.stderr)
+        print(f"AWS says: {safe_lines(error)}", file=sys.stderr)
         return 1
     return 0
 

@@ -21,7 +21,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 from include.twitter.answer import Answer
-from include.twitter.compliance import said
+from include.twitter.compliance import LONGEST_LINE, said
 from include.twitter.csv_rows import csv_rows
 from include.twitter.day import COMPLIANCE, ENGAGEMENT
 from include.twitter.engagement.seen import seen
@@ -42,8 +42,8 @@ GONE = {"gone", "protected", "suspended"}
 SKEW = timedelta(minutes=15)
 """S3 refuses a writer whose clock differs by more."""
 UNREADABLE = (
-    AttributeError, EOFError, KeyError, OSError, TypeError, ValueError, UnexpectedAnswer, csv.Error,
-    zlib.error,
+    AttributeError, EOFError, KeyError, OSError, RecursionError, TypeError, ValueError, UnexpectedAnswer,
+    csv.Error, zlib.error,
 )  # fmt: skip
 """What an object raises that is not what its key says. Errors of msgspec and of encodings are ValueErrors."""
 
@@ -159,7 +159,8 @@ def _of_job(bucket: Bucket, version: Version, job: Version | None) -> States:
     found, made = bucket.read(version.key, version.id), job and bucket.read(job.key, job.id)
     at = decoded(made.data if made else b"", ComplianceJob).made_at
     with gzip.open(io.BytesIO(found.data if found else b"")) as lines:
-        return at, [(post, verdict.state) for post, verdict in said.gone(lines).items()]
+        verdicts = said.gone(iter(lambda: lines.readline(LONGEST_LINE), b""))
+    return at, [(post, verdict.state) for post, verdict in verdicts.items()]
 
 
 def _report_claims(bucket: Bucket, evidence: Evidence) -> None:

@@ -13,8 +13,9 @@ import json
 import re
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TextIO
@@ -32,6 +33,7 @@ from deploy.traces import (
     CSV,
     LINES,
     PARQUET,
+    UNREADABLE,
     Files,
     NotReadable,
     Trace,
@@ -46,7 +48,6 @@ from include.twitter.records import (
     Checked,
     Forgetting,
     Forgotten,
-    KnownAccount,
     Manifest,
     Record,
     Tombstone,
@@ -54,6 +55,7 @@ from include.twitter.records import (
     decoded,
     encoded,
 )
+from include.twitter.roster import known_accounts
 from include.twitter.safe_text import LONGEST_MESSAGE, safe_text
 
 PLACES = ("twitter/", "twitter_", "staging/")
@@ -63,7 +65,7 @@ KINDS = (ANSWER, LINES, PARQUET, CSV)
 DAY = re.compile(r"/dt=(\d{4}-\d\d-\d\d)/")
 RUN = re.compile(r"staging/.*/run=[^/]+/")
 MANIFEST = re.compile(r"twitter_raw/dt=[^/]+/buy=\d+/manifest\.json")
-POST = re.compile(r"(?:https://\S+/status/)?(\d{1,19})")
+POST = re.compile(r"(?:https://\S+/status/)?([0-9]{1,19})")
 READING = re.compile(r"twitter_engagement(?:_parquet)?/(dt=[^/]+/age=(\d+)/)")
 """Where a later reading of a day's posts is."""
 MOST = 10
@@ -198,7 +200,8 @@ class Forgetter:
     def __init__(self, bucket: Bucket, say: Callable[[str], None] | None = None) -> None:
         self.bucket, self._say = bucket, say or _show
         self._kept = bucket.read(FORGOTTEN)
-        self._before = Tombstones.of(self._kept and self._kept.data)
+        with _parsing(FORGOTTEN):
+            self._before = Tombstones.of(self._kept and self._kept.data)
         self.tombstones = self._before
 
     def look(self, asked: Asked, at: datetime) -> Search:
@@ -329,10 +332,15 @@ class Forgetter:
         """Bring a receipt to what its files are now, where all of them are there."""
         if (now := self.bucket.read(key)) is None:
             return
-        objects = json.loads(now.data)["objects"]
-        found = {name: self.bucket.read(item["key"]) for name, item in objects.items()}
+        with _parsing(key):
+            keys = {name: str(item["key"]) for name, item in json.loads(now.data)["objects"].items()}
+        found = {name: self.bucket.read(of_file) for name, of_file in keys.items()}
         files = {name: (file.data, file.tag) for name, file in found.items() if file}
-        if len(files) == len(objects) and (renewed := made(now.data, files)) != now.data:
+        if len(files) < len(keys):
+            return
+        with _parsing(key):
+            renewed = made(now.data, files)
+        if renewed != now.data:
             self.bucket.put(key, renewed, now)
 
     def _unlist(self, key: str) -> None:
@@ -406,9 +414,16 @@ def _day(key: str) -> str:
 
 
 def _record(key: str, data: bytes, kind: type[Record]) -> Record:
-    try:
+    with _parsing(key):
         return decoded(data, kind)
-    except msgspec.DecodeError as error:
+
+
+@contextmanager
+def _parsing(key: str) -> Iterator[None]:
+    """Turn what a parser raises into a NotReadable, which names the object and the remedy."""
+    try:
+        yield
+    except UNREADABLE as error:
         raise NotReadable(
             f"{key} cannot be read ({error}): restore its previous version, or delete it if the pipeline did "
             "not write it. Then run this again."
@@ -441,10 +456,11 @@ def account_named(bucket: Bucket, text: str) -> str | None:
     if not handle:
         return None
     kept = bucket.read(ACCOUNTS)
-    known = msgspec.json.decode(kept.data, type=dict[str, KnownAccount]) if kept else {}
+    with _parsing(ACCOUNTS):
+        known = known_accounts(kept and kept.data)
     if handle.lower() in known:
         return known[handle.lower()].id
-    if handle.isdecimal():
+    if handle.isascii() and handle.isdecimal():
         return handle
     raise CannotDo(
         f"no account {handle!r} is remembered: name its id, the column author_id. Example: HANDLE=11348282"

@@ -15,6 +15,8 @@ from include.twitter.csv_rows import csv_rows
 from include.twitter.day import Day
 
 TABLE = re.compile(r"twitter/dt=(\d{4}-\d\d-\d\d)/refined_tweets\.csv")
+NAMED = 5
+"""Handles of one account that are shown."""
 
 
 class Table(NamedTuple):
@@ -25,8 +27,8 @@ class Table(NamedTuple):
     """Rows by account id."""
     going: dict[str, str]
     """The account ids of the posts that would go, by post."""
-    handles: dict[str, str]
-    """By account id."""
+    handles: dict[str, set[str]]
+    """By account id. One has several where it was renamed, or where somebody wrote another name."""
 
 
 class Share(NamedTuple):
@@ -52,7 +54,7 @@ class Shares:
         self.days: dict[str, Share] = {}
         self.accounts: dict[str, Share] = {}
         self.accounts_days: dict[tuple[str, str], Share] = {}
-        self.handles: dict[str, str] = {}
+        self.handles: dict[str, set[str]] = defaultdict(set)
         held: Counter[str] = Counter()
         going: dict[str, set[str]] = defaultdict(set)
         for day, versions in sorted(by_day.items()):
@@ -67,7 +69,7 @@ class Shares:
                 if any(each):
                     pairs = zip(map(len, each), (table.held[account] for table in holding), strict=True)
                     self.accounts_days[account, day] = _largest(pairs)
-                self.handles[account] = holding[0].handles[account]
+                self.handles[account].update(*(table.handles[account] for table in holding))
         for account, posts in going.items():
             if posts:
                 self.accounts[account] = Share(min(len(posts), held[account]), held[account])
@@ -94,18 +96,24 @@ class Shares:
         ]
 
     def name(self, account: str) -> str:
-        return f"{_shown(self.handles[account])} ({_shown(account)})"
+        names = sorted(self.handles[account])
+        more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
+        return f"{', '.join([*map(_shown, names[:NAMED]), *more])} ({_shown(account)})"
 
 
 def table_of(key: str, data: bytes, going: Collection[str]) -> Table | None:
     """A version of a day's table; None for any other object."""
     if not (found := TABLE.fullmatch(key)):
         return None
-    table = Table(str(Day.parse(found[1])), Counter(), {}, {})
+    try:
+        day = str(Day.parse(found[1]))
+    except ValueError:  # a date that no calendar has: it was not written by the pipeline
+        return None
+    table = Table(day, Counter(), {}, defaultdict(set))
     for row in csv_rows(data.decode().split("\n")):
         post, account = row.get("tweet_id") or "", row.get("author_id") or ""
         table.held[account] += 1
-        table.handles[account] = row.get("username") or ""
+        table.handles[account].add(row.get("username") or "")
         if post in going:
             table.going[post] = account
     return table

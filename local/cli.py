@@ -24,7 +24,7 @@ from include.twitter.day import Day
 from include.twitter.errors import BadDay
 from include.twitter.page.bill import dollars
 from include.twitter.records import Receipt, decoded, latest_in_words
-from include.twitter.safe_text import safe_text
+from include.twitter.safe_text import safe_lines, safe_text
 from local import aws
 from local.airflow import DAG, AirflowRefused, AirflowUnreachable, Stage
 from local.environment import UI_USER, near, past_proxies
@@ -250,8 +250,11 @@ def _page(stack: Running, run_id: str) -> str:
 
 
 def _say(text: str, style: str = "") -> None:
-    """A terminal breaks it between words; in a pipe a line stays one."""
-    out.print(Text(text, style), soft_wrap=not out.is_terminal)
+    """A terminal breaks it between words; in a pipe a line stays one.
+
+    The text may quote a log, a receipt or a server's response.
+    """
+    out.print(Text(safe_lines(text), style), soft_wrap=not out.is_terminal)
 
 
 def _show_landed(stack: Running, run_id: str, day: Day) -> None:

@@ -9,6 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from include.twitter.safe_text import safe_lines
 from local.airflow import COMES_BACK, Stage
 
 COLOURS = {"success": "green", "failed": "red", "upstream_failed": "red", "running": "cyan"}
@@ -70,7 +71,8 @@ class Progress:
         if self._said.get(stage.name) != reason:
             self._said[stage.name] = reason
             self._out.print(
-                Text(f"{stage.name} waits: {reason}", "yellow"), soft_wrap=not self._out.is_terminal
+                Text(f"{stage.name} waits: {safe_lines(reason)}", "yellow"),
+                soft_wrap=not self._out.is_terminal,
             )
 
     def _table(self) -> Table:

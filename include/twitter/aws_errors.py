@@ -6,6 +6,7 @@ It knows codes and messages alone, no client: `lake` gives it what botocore rais
 from __future__ import annotations
 
 import re
+from shlex import quote
 from typing import NamedTuple
 
 from include.twitter.errors import (
@@ -74,12 +75,14 @@ OTHER_BUCKET = {
 """There is no such bucket, or not in this region."""
 SET_CLOCK = "Let the host synchronize its clock, for example: `timedatectl set-ntp true`."
 ASK_OWNER = "Its owner has to end that in AWS's billing or account console."
+ARCHIVED = (
+    "the object is archived (S3 Glacier)",
+    "Restore it, for example: `aws s3api restore-object --bucket {bucket} --key {key} --restore-request "
+    "Days=7`. Then exclude the pipeline's prefixes from the lifecycle rule that moved it.",
+)
 REFUSED = {
-    "InvalidObjectState": (
-        "the object is archived (S3 Glacier)",
-        "Restore it, for example: `aws s3api restore-object --bucket {bucket} --key {key} --restore-request "
-        "Days=7`. Then exclude the pipeline's prefixes from the lifecycle rule that moved it.",
-    ),
+    "InvalidObjectState": ARCHIVED,
+    "ObjectNotInActiveTierError": ARCHIVED,  # of the source of a copy
     "RequestTimeTooSkewed": ("the host's clock differs from AWS's by more than 15 minutes", SET_CLOCK),
     "RequestExpired": ("the host's clock differs from AWS's by more than 15 minutes", SET_CLOCK),
     "AccountProblem": ("the AWS account has a problem", ASK_OWNER),
@@ -165,7 +168,7 @@ def explained(code: str, message: str, status: int, call: Call) -> PipelineError
         return other_bucket(call.bucket, said)
     if refusal := REFUSED.get(code):
         problem, remedy = refusal
-        remedy = remedy.format(bucket=call.bucket, key=call.key)
+        remedy = remedy.format(bucket=call.bucket, key=quote(call.key))
         return AwsRefused(f"AWS refuses {call.operation} on {call.url}: {problem} ({said}). {remedy}")
     if code.startswith("KMS."):
         return AwsRefused(f"AWS refuses {call.operation} on {call.url}: its KMS key cannot be used ({said}).")

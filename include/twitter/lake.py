@@ -231,7 +231,7 @@ class Lake:
         """Turn what a parser raises into a DamagedObject, which names the object and the remedy."""
         try:
             yield
-        except (ValueError, KeyError, OSError, EOFError, zlib.error) as error:
+        except (ValueError, KeyError, OSError, EOFError, RecursionError, zlib.error) as error:
             of, at = f"--bucket {self.bucket}", f"--key {quote(key)}"
             version = quote(f"{self.bucket}/{key}?versionId=ID")
             raise DamagedObject(
@@ -325,7 +325,7 @@ class Lake:
         Busy where another writer came first. A store that knows no condition for the target of a copy copies.
         """
         condition = {"IfMatch": over} if over else {"IfNoneMatch": "*"}
-        with self._explained(f"{source} → {target}"):
+        with self._explained(source, target):
             try:
                 return retried(_is_conflict)(
                     self._hook.get_conn().copy_object,
@@ -354,9 +354,9 @@ class Lake:
             )["ETag"]
 
     @contextmanager
-    def _explained(self, key: str) -> Iterator[None]:
-        """Turn what botocore raises into errors that say what to do."""
-        url = self.url(key)
+    def _explained(self, key: str, target: str = "") -> Iterator[None]:
+        """Turn what botocore raises into errors that say what to do; a copy has a target too."""
+        url = f"{self.url(key)} → {target}" if target else self.url(key)
         try:
             yield
         except NoCredentialsError as error:

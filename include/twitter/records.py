@@ -713,7 +713,10 @@ def encoded(record: Any) -> bytes:
 
 
 def decoded(data: bytes, kind: type[Record]) -> Record:
-    return msgspec.json.decode(data, type=kind)
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except RecursionError:  # brackets without end, in a field that the record does not have
+        raise msgspec.DecodeError("it is nested too deeply") from None
 
 
 def total(bought: Iterable[Bought]) -> Bought:

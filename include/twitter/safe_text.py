@@ -27,3 +27,8 @@ def safe_text(text: object, longest: int = LONGEST) -> str:
         return safe
     mark = f" … ({len(given):,} characters)"
     return safe[: max(longest - len(mark), 0)] + mark
+
+
+def safe_lines(text: object) -> str:
+    """A text of several lines for a terminal, such as the end of a log: each line is made safe."""
+    return "\n".join(safe_text(line, LONGEST_MESSAGE) for line in str(text).split("\n"))

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from fnmatch import fnmatch
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -213,6 +214,23 @@ def test_a_teardown_asks_and_keeps_the_bucket(cloud: Cloud, operator: Operator) 
     again = operator(*of_this, "deploy", *parameters)
     assert "The bucket kept-lake was there already: it is taken over." in again
     operator(*of_this, "teardown", "--yes")
+
+
+@pytest.mark.parametrize(("owner", "goes"), [("twitter", True), ("another", False), (None, False)])
+def test_a_teardown_deletes_only_a_parameter_of_its_own(monkeypatch, owner: str | None, goes: bool) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    store, name = boto3.client("ssm"), "/acme/release"
+    stack = SimpleNamespace(name="twitter", parameter=lambda _: "/acme", delete=lambda: None)
+    tags = [{"Key": commands.OWNER, "Value": owner}] if owner else []
+    monkeypatch.setattr(commands.boto3, "client", lambda _: store)
+    with Stubber(store) as stub:
+        stub.add_response("get_parameter", {"Parameter": {"Name": name, "Value": "theirs"}}, {"Name": name})
+        asked = {"ResourceType": "Parameter", "ResourceId": name}
+        stub.add_response("list_tags_for_resource", {"TagList": tags}, asked)
+        if goes:
+            stub.add_response("delete_parameter", {}, {"Name": name})
+        commands.teardown(stack, argparse.Namespace(yes=True))
+        stub.assert_no_pending_responses()
 
 
 def test_without_credentials_the_message_is_one_line(cloud: Cloud) -> None:
@@ -441,6 +459,19 @@ def test_a_host_that_did_not_install_it_says_why(ssm: Stubber, status: str) -> N
         commands.install(ssm.client, HOST, RELEASE, seconds=0)
 
 
+@pytest.mark.parametrize("error", [commands.CannotDo, commands.NotInstalled])
+def test_what_the_hosts_log_holds_does_nothing_to_a_terminal(monkeypatch, capsys, error) -> None:
+    def fail(*_: Any) -> None:
+        raise error("its last line says:\n\x1b[2J\u202e")
+
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setattr(commands, "upgrade", fail)
+    monkeypatch.setattr(sys, "argv", ["deploy", "upgrade"])
+    fail.__name__ = "upgrade"
+    assert commands.main() == 1
+    assert capsys.readouterr().err == "its last line says:\n[U+001B][2J[U+202E]\n"
+
+
 def test_an_upgrade_is_of_the_release_that_was_sent() -> None:
     assert "= /opt/twitter/releases/0b0b0b0b0b0b ] || failed=1" in commands.install_command(RELEASE)
 
@@ -495,6 +526,16 @@ def test_a_release_that_the_host_accepted_is_the_only_one_left(cloud: Cloud, upg
     sent = upgrade(None)
     assert named_release(cloud) == sent
     assert upgrade.archives() == {commands.release_key(sent)}
+
+
+def test_an_upgrade_deletes_no_object_of_others(cloud: Cloud, upgrade: Upgrade) -> None:
+    others = {"releases/", "releases/notes.tar.gz", f"releases/{'0' * 64}.tar.gz.bak"}
+    for key in (*others, "releases/current.tar.gz"):
+        cloud.owner().put_object(Bucket=BUCKET, Key=key, Body=b"")
+    sent = upgrade(None)
+    assert upgrade.archives() == {commands.release_key(sent), *others}
+    for key in others:
+        cloud.owner().delete_object(Bucket=BUCKET, Key=key)
 
 
 def test_after_a_release_that_gave_way_boots_install_the_former_one(cloud: Cloud, upgrade: Upgrade) -> None:

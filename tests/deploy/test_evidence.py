@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -231,6 +232,26 @@ def test_a_response_to_another_request_does_not_count(bucket, how):
     bucket.lookup(MONDAY, {P: NOT_FOUND}, **how)
     bucket.check(TUESDAY, P)
     assert gone(bucket) == set()
+
+
+def test_a_job_that_is_nested_without_end_stops_nothing(bucket):
+    bucket.check(MONDAY, P)
+    bucket.put(f"twitter_compliance/run={RUNS[MONDAY]}/job=1.json", b'{"x": ' + b"[" * 100_000, MONDAY)
+    (line,) = evidence.read(bucket).ignored
+    assert "answer.txt.gz is no response of X" in line
+
+
+def test_a_check_that_is_one_line_without_end_is_not_held_in_memory(bucket):
+    bucket.check(MONDAY, P)
+    bomb = gzip.compress(b" " * (64 << 20))
+    bucket.put(f"twitter_compliance/run={RUNS[MONDAY]}/answer.txt.gz", bomb + gzip.compress(b"x"), MONDAY)
+    tracemalloc.start()
+    try:
+        (line,) = evidence.read(bucket).ignored
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+    assert "answer.txt.gz is no response of X" in line
 
 
 def test_a_check_without_its_job_does_not_count(bucket):

@@ -153,20 +153,31 @@ GPG = pytest.mark.skipif(not (shutil.which("gpg") and shutil.which("gpgv")), rea
 
 
 class Signer:
-    """Somebody with a key, as AWS has one."""
+    """Somebody with a key, as AWS has one. Its clock is the machine's, as that of the scripts under test."""
 
     def __init__(self, home: Path) -> None:
+        self._environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
         self._gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--pinentry-mode", "loopback"]
         home.mkdir(mode=0o700)
         make = ["--passphrase", "", "--quick-generate-key", "signer@acme.example", "rsa2048", "sign", "0"]
-        subprocess.run([*self._gpg, *make], check=True, capture_output=True, timeout=60)
+        self._run(*make)
+
+    def _run(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [*self._gpg, *arguments],
+            env=self._environment,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return done.stdout
 
     def key(self) -> str:
-        shown = [*self._gpg, "--armor", "--export"]
-        return subprocess.run(shown, check=True, capture_output=True, text=True, timeout=60).stdout
+        return self._run("--armor", "--export")
 
     def sign(self, file: Path) -> None:
-        subprocess.run([*self._gpg, "--detach-sign", str(file)], check=True, capture_output=True, timeout=60)
+        self._run("--detach-sign", str(file))
 
 
 @pytest.fixture

@@ -51,9 +51,36 @@ def test_where_nothing_goes_nothing_is_above():
     assert (shares.above(0), [*shares.lines()], shares.posts) == ([], [], 0)
 
 
-@pytest.mark.parametrize("key", ["twitter_engagement/dt=2026-11-15/age=1/engagement.csv", "staging/x.csv"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "twitter_engagement/dt=2026-11-15/age=1/engagement.csv",
+        "staging/x.csv",
+        "twitter/dt=2026-13-45/refined_tweets.csv",
+        "twitter/dt=٢٠٢٦-11-15/refined_tweets.csv",
+    ],
+)
 def test_no_other_object_is_a_days_table(key):
     assert table_of(key, b"tweet_id\n1\n", {"1"}) is None
+
+
+def test_an_account_is_shown_with_every_handle_that_a_version_gives_it():
+    text = "tweet_id,author_id,username\n1,7,{}\n"
+    tables = [
+        table_of(f"twitter/dt={day}/refined_tweets.csv", text.format(name).encode(), {"1"})
+        for day, name in ((DAY, "nasa"), (DAY, "spam"), (NEXT, "spam"))
+    ]
+    (line,) = [line for line in Shares(tables).lines() if "(7)" in line]
+    assert line.startswith("  nasa, spam (7): ")
+    both = table_of(
+        f"twitter/dt={DAY}/refined_tweets.csv", (text.format("nasa") + "2,7,spam\n").encode(), {"1"}
+    )
+    assert Shares([both]).name("7") == "nasa, spam (7)"
+    rows = "".join(f"{number},7,name{number}\n" for number in range(9))
+    many = table_of(
+        f"twitter/dt={DAY}/refined_tweets.csv", f"tweet_id,author_id,username\n{rows}".encode(), {"1"}
+    )
+    assert Shares([many]).name("7") == "name0, name1, name2, name3, name4, 4 more (7)"
 
 
 def test_a_handle_that_is_none_is_escaped():

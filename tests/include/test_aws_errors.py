@@ -100,6 +100,7 @@ def test_reading_what_does_not_exist_without_the_right_to_list_is_told_apart():
         ("NoSuchBucket", "", BadSetting),
         ("InvalidBucketName", "", BadSetting),
         ("InvalidObjectState", "", AwsRefused),
+        ("ObjectNotInActiveTierError", "", AwsRefused),
         ("RequestTimeTooSkewed", "", AwsRefused),
         ("AccountProblem", "", AwsRefused),
         ("NotSignedUp", "", AwsRefused),
@@ -141,3 +142,8 @@ def test_what_is_not_known_is_no_error_of_the_pipeline(code, status):
 
 def test_a_message_of_any_length_is_cut():
     assert len(str(error("AccessDenied", "x" * 100_000))) < 1_000
+
+
+def test_the_command_that_restores_an_archived_object_quotes_its_key():
+    call = Call("GetObject", URL, "acme-twitter-lake", "a b; rm *.json")
+    assert "--key 'a b; rm *.json' --restore" in str(explained("InvalidObjectState", "", 403, call))

@@ -120,6 +120,12 @@ def test_what_a_person_has_to_end_is_a_refusal_that_names_the_object_or_the_buck
         Lake("acme-twitter-lake", None).read("a.json")
 
 
+def test_a_copy_of_an_archived_object_names_the_object_to_restore(wire, keys):
+    wire.say(403, no("ObjectNotInActiveTierError"))
+    with pytest.raises(AwsRefused, match=r"a\.json → b\.json.* --key a\.json --restore"):
+        Lake("acme-twitter-lake", None).copy("a.json", "b.json", '"1"', None)
+
+
 def test_an_empty_object_has_an_empty_beginning(wire, keys):
     wire.say(416, no("InvalidRange"))
     assert Lake("acme-twitter-lake", None).beginning("a.csv", 5) == b""

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from include.twitter.safe_text import safe_text
+from include.twitter.safe_text import safe_lines, safe_text
 
 BIDI = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
@@ -43,3 +43,8 @@ def test_text_of_the_longest_length_is_whole():
 def test_what_is_no_text_is_shown_as_one():
     assert safe_text(["\x1b"]) == r"['\x1b']"
     assert safe_text(None) == "None"
+
+
+def test_lines_stay_lines_and_each_is_safe():
+    assert safe_lines("a\n\x1b[2Jb\r\n\n") == "a\n[U+001B][2Jb[U+000D]\n\n"
+    assert len(safe_lines("A" * 20_000_000)) == 4000

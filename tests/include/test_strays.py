@@ -161,7 +161,10 @@ def test_what_others_left_stops_nobody(littered):
 
 # Damaged records
 
-DAMAGES = [b"", b"{", b"\x00\xff", b"[]", b"{}", b"<Error/>", encoded(entry(5))[:-9], b'{"day": 5}']
+DAMAGES = [
+    b"", b"{", b"\x00\xff", b"[]", b"{}", b"<Error/>", encoded(entry(5))[:-9], b'{"day": 5}',
+    b'{"x": ' + b"[" * 100_000,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("data", DAMAGES)

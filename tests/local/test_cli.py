@@ -13,10 +13,11 @@ from rich.console import Console
 
 from include.twitter.day import Day
 from local import cli
-from local.airflow import AirflowUnreachable, Stage
+from local.airflow import AirflowRefused, AirflowUnreachable, Stage
 from local.cli import _sample, follow, next_steps, summary, unsettled_note
 from local.environment import PROJECT
 from local.progress import Progress
+from local.running import LocalStackError
 from local.stack import Stack
 from tests.include.invented import a_receipt, account_receipt
 
@@ -137,6 +138,34 @@ def test_an_aws_error_anywhere_else_is_one_line_and_a_failure(monkeypatch, capsy
     assert cli.main(["run"]) == 1
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("A request to AWS failed: ")
+
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07\u202e\x9bm"
+
+
+@pytest.mark.parametrize("kind", [LocalStackError, AirflowRefused, AirflowUnreachable])
+def test_an_error_that_quotes_a_log_or_a_response_does_nothing_to_a_terminal(
+    monkeypatch, capsys, kind
+) -> None:
+    def fail(given) -> int:
+        raise kind(f"The end of x-api.log:\n{HOSTILE}")
+
+    monkeypatch.setattr(cli, "run", fail)
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(cli, "past_proxies", lambda _: {})
+    assert cli.main(["run"]) == 1
+    said = capsys.readouterr().out
+    assert said.startswith("The end of x-api.log:\n[U+001B][2J")
+    assert not {*HOSTILE} & {*"\x1b\x07\u202e\x9b"} & {*said}
+
+
+def test_a_reason_to_wait_does_nothing_to_a_terminal() -> None:
+    shown = io.StringIO()
+    progress = Progress(Console(file=shown, force_terminal=False), "twitter", lambda stage: HOSTILE)
+    with progress:
+        progress.show([Stage("extract", "up_for_retry", 1, None, None)])
+    assert "extract waits: [U+001B][2J" in shown.getvalue()
+    assert not {*"\x1b\x07\u202e\x9b"} & {*shown.getvalue()}
 
 
 def test_a_cell_of_the_sample_does_nothing_to_a_terminal() -> None:

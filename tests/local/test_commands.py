@@ -124,7 +124,7 @@ def test_make_run_lands_a_day_shows_it_and_leaves_nothing_running(checkout):
 
 
 def test_two_runs_at_once_share_a_stack_and_both_land(checkout):
-    with begun(checkout, "run", f"DAY={day_ago(4)}") as (first, output):
+    with begun(checkout, "run", f"DAY={day_ago(5)}") as (first, output):
         _shown(output, "started in", first)
         order(checkout, OUTAGE)  # whichever asks first waits, so one of them outlives the other
         second = make(checkout, "run", f"DAY={DAY}")

@@ -21,9 +21,9 @@ import pyarrow.parquet
 import pytest
 
 from deploy import forget
-from deploy.traces import NotReadable, traces
+from deploy.traces import NotReadable, receipt_of, traces
 from include.twitter.answer import Answer
-from include.twitter.day import Day
+from include.twitter.day import ACCOUNTS, FORGOTTEN, Day
 from include.twitter.errors import Incomplete, NothingStaged
 from include.twitter.forgotten import Tombstones
 from include.twitter.records import Manifest
@@ -565,6 +565,38 @@ def test_a_damaged_record_is_named_before_anything_is_forgotten():
         forget._record("twitter_raw/dt=2026-11-18/buy=1/manifest.json", b"", Manifest)
 
 
+class Damaged:
+    """A bucket in which every object is the same bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def read(self, key: str) -> forget.Object:
+        return forget.Object(self._data, "tag", "application/json")
+
+
+@pytest.mark.parametrize(
+    "data", [b"{", b"[]", b"\xff", b'{"acts": 5, "objects": 5}', b'{"x": ' + b"[" * 100_000]
+)
+def test_every_other_damaged_record_is_named_too(data):
+    bucket = Damaged(data)
+    with pytest.raises(NotReadable, match=FORGOTTEN):
+        forget.Forgetter(bucket)
+    with pytest.raises(NotReadable, match=ACCOUNTS):
+        forget.account_named(bucket, "acme_press")
+    forgetter = forget.Forgetter.__new__(forget.Forgetter)
+    forgetter.bucket = bucket
+    with pytest.raises(NotReadable, match=r"twitter_receipts/dt=2026-11-18/receipt\.json"):
+        forgetter._renew("twitter_receipts/dt=2026-11-18/receipt.json", lambda data, files: data)
+
+
+def test_a_receipt_that_is_none_is_named_when_it_is_renewed():
+    forgetter = forget.Forgetter.__new__(forget.Forgetter)
+    forgetter.bucket = Damaged(b'{"objects": {}}')
+    with pytest.raises(NotReadable, match=r"receipt\.json"):
+        forgetter._renew("receipt.json", lambda data, files: receipt_of(data, files, (), Tombstones()))
+
+
 def test_a_day_that_is_being_bought_is_waited_for(month, stand_ins):
     lake = Old(month, [DAYS[0]]).lake("forget-busy")
     key = next(key for key in lake.keys("twitter_raw/") if key.endswith("manifest.json"))
@@ -732,9 +764,10 @@ def test_posts_are_named_by_ids_or_links(text):
     assert forget.posts_named(text) == ["12", "13"]
 
 
-def test_what_is_no_post_is_refused():
-    with pytest.raises(forget.CannotDo, match="'nasa' is no post"):
-        forget.posts_named("12 nasa")
+@pytest.mark.parametrize("name", ["nasa", "١٢", "12345678901234567890"])
+def test_what_is_no_post_is_refused(name):
+    with pytest.raises(forget.CannotDo, match=f"'{name}' is no post"):
+        forget.posts_named(f"12 {name}")
 
 
 def test_an_account_is_named_by_its_handle_or_its_id(month):

@@ -497,7 +497,7 @@ def _date(response: requests.Response) -> datetime | None:
     """X's time, if its header tells one."""
     try:
         found = parsedate_to_datetime(response.headers["Date"])
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
