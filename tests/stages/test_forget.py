@@ -548,6 +548,7 @@ def test_a_ceiling_that_is_no_percentage_is_refused(text):
 @pytest.mark.parametrize(
     "data",
     [b"", b"{", gzip.compress(b"[]"), gzip.compress(b'{"a":1}')[:-9], b"\x1f\x8b\x08" + b"\xff" * 30],
+    ids=["empty", "no gzip", "a list", "cut", "bad header"],
 )
 def test_an_object_that_cannot_be_read_is_named_and_not_passed_over(data):
     key = "twitter_raw/dt=2026-11-18/buy=1/nasa/0001.json.gz"
