@@ -83,10 +83,10 @@ MUTATIONS = [
         ("tests/include/extract/test_money.py",),
     ),
     Mutation(
-        "ledger entry is written without a condition",
+        "ledger entry of another writer is overwritten",
         f"{EXTRACT}/money.py",
         "self._tag = self._lake.swap(self.key, data, self._tag)",
-        "self._tag = self._lake._put(self.key, data)",
+        "self._tag = self._lake.swap(self.key, data, getattr(self._lake.look(self.key), 'tag', None))",
         ("tests/include/extract/test_money.py",),
     ),
     # transform
@@ -131,14 +131,14 @@ MUTATIONS = [
         f"{LOAD}/guard.py",
         "decrease.kept * 2 < decrease.landed",
         "decrease.kept * 2 <= decrease.landed",
-        ("tests/include/load/test_guard.py", "tests/include/load/test_load.py"),
+        ("tests/include/load/test_guard.py",),
     ),
     Mutation(
         "accepted loss is not written down",
         f"{LOAD}/__init__.py",
         '                here.swap(f"{staging}receipt.json", encoded(candidate), tag)\n',
         "",
-        ("tests/include/load/test_load.py", "tests/include/load/test_publish.py"),
+        ("tests/include/load/test_two_loads.py",),
     ),
     # page
     Mutation(
