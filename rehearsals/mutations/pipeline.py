@@ -146,7 +146,7 @@ MUTATIONS = [
         f"{PAGE}/site.py",
         "autoescape=True,",
         "autoescape=False,",
-        ("tests/include/page", "tests/plugins"),
+        ("tests/include/page/test_pages.py",),
     ),
     Mutation(
         "landed purchase is billed as not landed",
