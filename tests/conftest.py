@@ -16,6 +16,8 @@ os.environ["AIRFLOW_HOME"] = _home.name
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(Path(__file__).parents[1] / "plugins")
 
+pytest_plugins = ["tests.report"]
+
 FIRST = ("stack", "stand_ins", "live", "slow")
 """Fixtures and marks of the tests that begin first, the longest before the others."""
 

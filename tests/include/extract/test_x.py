@@ -7,7 +7,6 @@ import socket
 import tracemalloc
 from base64 import b64encode
 from datetime import UTC, datetime
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -39,6 +38,7 @@ from include.twitter.safe_text import UNSAFE
 from include.twitter.settings import XAccess
 from include.twitter.transform.post import FIELDS
 from tests.include.invented import DAY, POST_WORDS, RECEIVED, SUSPENDED, post
+from tests.include.recorded import x_components
 from tests.include.wire import dripping, listening
 
 USER_KEYS = {
@@ -312,10 +312,7 @@ OF_OWN_POSTS = {"non_public_metrics", "organic_metrics", "promoted_metrics"}
     ],
 )
 def test_all_that_x_describes_is_asked_for_and_known_to_the_refining(version, parameter, not_asked):
-    file = Path(__file__).parents[4] / "shared" / "x_api" / f"openapi-{version}.json"
-    if not file.exists():
-        pytest.skip("X's OpenAPI files are not at hand")
-    described = json.loads(file.read_text())["components"]["parameters"][parameter]["schema"]["items"]["enum"]
+    described = x_components()["parameters"][parameter]["schema"]["items"]["enum"]
     in_tweet_words = {{new: old for old, new in POST_WORDS.items()}.get(name, name) for name in described}
     assert in_tweet_words - set(POST_FIELDS) == not_asked
     assert version == "2.167" or set(POST_FIELDS) == in_tweet_words - not_asked
