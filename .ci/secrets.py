@@ -38,6 +38,7 @@ IN_HELMS_VALUES = re.compile(r"twitter-(airflow|workers)|broker-url|result-backe
 """The names of Secrets and of what is in them."""
 PLACES = {
     "tests/": IN_TESTS,
+    "rehearsals/": IN_TESTS,
     "docs/records.md": IN_THE_RECORDS,
     "deploy/wide/helm-values.yaml": IN_HELMS_VALUES,
 }

@@ -137,6 +137,12 @@ def test_the_library_knows_neither_the_local_stack_nor_the_tests():
         assert {name.split(".")[0] for name in imported(file)} & {"local", "tests", "docs"} == set(), file
 
 
+def test_nothing_but_a_rehearsal_imports_one():
+    for folder in ("include", "dags", "plugins", "local", "deploy", "docs", "benchmarks", "tests"):
+        for file in (ROOT / folder).rglob("*.py"):
+            assert "rehearsals" not in {name.split(".")[0] for name in imported(file)}, file
+
+
 TABLES = {"numpy", "pandas", "pandera", "pyarrow"}
 SPARED = {
     "extract": TABLES,
