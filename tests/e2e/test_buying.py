@@ -1,10 +1,8 @@
-"""Buying on the real scheduler: killed in the middle, held up by X, and short of accounts."""
+"""Buying on the real scheduler: killed in the middle, and without a secret in sight."""
 
 import json
 import os
 import signal
-import time
-from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -45,20 +43,6 @@ def test_a_purchase_that_is_killed_buys_no_page_twice(airflow, stack, bucket, x,
 def where(query: dict[str, str]) -> str:
     """What leads to a page: a token, or the post that a later try goes on below."""
     return query.get("pagination_token") or query.get("until_id") or "the first"
-
-
-def test_a_rate_window_is_waited_out_without_a_slot(airflow, x, variables, empty_day):
-    variables(twitter_handles="posts_4_window")
-    reset = int(time.time()) + 10
-    body = {"title": "Too Many Requests", "type": "about:blank", "status": 429, "detail": "Too Many Requests"}
-    headers = {"x-rate-limit-limit": 1, "x-rate-limit-remaining": 0, "x-rate-limit-reset": reset}
-    x.order({"match": "GET /2/users/.*/tweets", "status": 429, "body": body, "headers": headers})
-    run = airflow.trigger(day=empty_day)
-    airflow.wait_for_task(run, "extract", "up_for_reschedule")  # the look-up was bought: no try is used
-    assert airflow.call("GET", "/pools/default_pool")["occupied_slots"] == 0
-    assert airflow.wait(run) == "success"
-    again = [datetime.fromisoformat(page["time"]).timestamp() for page in x.pages()][1]
-    assert again >= reset
 
 
 def test_no_log_xcom_or_object_holds_a_secret(landed, airflow, stack, bucket):

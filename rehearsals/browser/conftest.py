@@ -1,0 +1,3 @@
+"""Airflow finds an empty home of its own, as in the tests."""
+
+import tests.conftest  # noqa: F401
