@@ -1,12 +1,15 @@
 # Bare `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run up test check test-stackless lint format docs pictures versions audit image deploy secrets connect password upgrade teardown forget \
-	test-deploy test-wide test-hands lock raise clean bench bench-growth
+# The rehearsals, short ones first. `make pictures` is none of them: it writes into docs/pictures.
+NIGHTLY := test-properties test-datacontract versions test-deploy test-hands test-browser test-kills test-image test-wide \
+	simulate mutations test-host
+.PHONY: help run up test check test-stackless lint format docs pictures audit image deploy secrets connect password upgrade teardown forget \
+	nightly $(NIGHTLY) lock raise clean bench bench-growth
 
 # What people set on the command line. It is data: make does not expand it, and a recipe takes it from the environment
 # ("$$POST", quoted), so no shell parses it. Any other name is refused: a typo, or a variable of this file.
-SETTINGS := ARGS BUCKET CONFIRM DAY DRY FILE GONE HANDLE MOST ON PORT POST PYTHON REPLACE_HOST SET STACK UPGRADE \
-	UV_SYSTEM_CERTS
+SETTINGS := ARGS BUCKET CONFIRM DAY DRY FILE GONE HANDLE KILLS MONTHS MOST ON PORT POST PYTHON RACES REPLACE_HOST SET \
+	STACK UPGRADE UV_SYSTEM_CERTS
 $(foreach name,$(SETTINGS),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))\
 	$(eval export $(name))))
 $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),\
@@ -16,7 +19,9 @@ PYTHON ?= python3
 export PYTHON
 VENV := .venv
 BIN := $(VENV)/bin
+# What runs the pipeline and the local stack; what tests and lints as well, beside it in the same environment.
 INSTALLED := $(VENV)/.installed
+DEV_INSTALLED := $(VENV)/.dev-installed
 MINISTACK_INSTALLED := .local/ministack/.installed
 TOOLS_INSTALLED := .local/tools/.installed
 CONTRACT_INSTALLED := .local/datacontract/.installed
@@ -29,7 +34,7 @@ export UV_SYSTEM_CERTS ?= true
 SYSTEM_CERTS = $$($(BIN)/python -c 'import ssl; at = ssl.get_default_verify_paths(); print(at.cafile or at.capath or "")')
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^##@ /{print "\n" substr($$0, 5)} /^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ /{print "\n" substr($$0, 5)} /^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Try it
 
@@ -45,38 +50,32 @@ clean: ## Remove the environments and all local state
 
 ##@ Change it
 
-check: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) $(CONTRACT_INSTALLED) ## Lint, and run every test that needs no stack: a minute
+check: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Lint, and run every test that needs no stack: a minute
 	@$(MAKE) --no-print-directory -j2 lint test-stackless
 
-test: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) $(CONTRACT_INSTALLED) ## Run all tests; ARGS="-k walk" narrows them, ON="2027-01-01 00:40" sets their clock
+test: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Run all tests; ARGS="-k walk" narrows them, ON="2027-01-01 00:40" sets their clock
 	$(if $(ON),.ci/on-date "$$ON") $(call pytest,$(TWO_WORKERS))
 
 test-stackless:
-	@$(call pytest,$(TWO_WORKERS) --quiet -m 'not live and not deploy')
+	@$(call pytest,$(TWO_WORKERS) --quiet -m 'not live')
 
-lint: $(INSTALLED) $(TOOLS_INSTALLED) ## Check style, types, shell, templates, and that no secret is in sight
+lint: $(DEV_INSTALLED) $(TOOLS_INSTALLED) ## Check style, types, shell, templates, and that no secret is in sight
 	@.ci/lint
 
-format: $(INSTALLED) ## Format the code
+format: $(DEV_INSTALLED) ## Format the code
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-docs: $(INSTALLED) ## Write the generated tables, schemas and Glue template anew
+docs: $(DEV_INSTALLED) ## Write the generated tables, schemas and Glue template anew
 	$(BIN)/python -m docs.tables
 
-pictures: $(INSTALLED) $(MINISTACK_INSTALLED) ## Take the pictures of README and docs anew, in Chromium: minutes
-	.ci/on-date "2026-11-29 09:00" $(BIN)/python -m pytest tests/e2e/test_pictures.py -m pictures
+pictures: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) ## Take the pictures of README and docs anew, in Chromium: minutes
+	.ci/on-date "2026-11-29 09:00" $(BIN)/python -m pytest rehearsals/pictures
 
-versions: $(VERSIONS:%=.local/py%/.installed) ## Run the tests that need no stack on Python 3.11, 3.12 and 3.13
-	@.ci/versions $(VERSIONS)
-
-test-hands: $(INSTALLED) $(MINISTACK_INSTALLED) ## Do to a running day what people and platforms do: minutes
-	$(call pytest,-m hands,tests/e2e)
-
-bench: $(INSTALLED) $(PEERS:%=.local/bench-%/.installed) ## Hold the pipeline against what people would use instead: minutes
+bench: $(DEV_INSTALLED) $(PEERS:%=.local/bench-%/.installed) ## Hold the pipeline against what people would use instead: minutes
 	$(BIN)/python -m benchmarks.compare
 
-bench-growth: $(INSTALLED) $(MINISTACK_INSTALLED) .local/bench-plot/.installed ## How time, memory and requests grow to a million posts: minutes
+bench-growth: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) .local/bench-plot/.installed ## How time, memory and requests grow to a million posts: minutes
 	$(BIN)/python -m benchmarks.growth
 
 audit: $(TOOLS_INSTALLED) ## Ask a database of vulnerabilities about every locked package; needs the network
@@ -84,9 +83,10 @@ audit: $(TOOLS_INSTALLED) ## Ask a database of vulnerabilities about every locke
 
 lock: $(INSTALLED) ## Resolve the lock files anew from requirements.txt and pyproject.toml
 	$(COMPILE) requirements.txt --group airflow -o requirements.lock
-	$(ADD) --group dev -o local/dev.lock
-	$(ADD) --group host -c local/dev.lock -o deploy/host/requirements.lock
-	$(ADD) --group wide -c local/dev.lock -c deploy/host/requirements.lock -o local/wide.lock
+	$(call ADD,requirements.lock) --group local -o local/local.lock
+	$(call ADD,requirements.lock local/local.lock) --group dev -o local/dev.lock
+	$(call ADD,requirements.lock) --group host -c local/local.lock -o deploy/host/requirements.lock
+	$(call ADD,requirements.lock) --group wide -c local/local.lock -c deploy/host/requirements.lock -o local/wide.lock
 	$(COMPILE) --group ministack -o local/ministack.lock
 	$(COMPILE) --group tools -o local/tools.lock
 	$(COMPILE) --group datacontract -o local/datacontract.lock
@@ -95,6 +95,45 @@ lock: $(INSTALLED) ## Resolve the lock files anew from requirements.txt and pypr
 raise: $(INSTALLED) ## Raise the pins of requirements.txt and all locks to what is newest and fits together
 	@.ci/raise
 	@$(MAKE) --no-print-directory lock UPGRADE=yes
+
+##@ Rehearse it (docs/rehearsals.md)
+
+nightly: ## Run all rehearsals one after the other and list how each ended: hours
+	@.ci/nightly $(NIGHTLY)
+
+test-properties: $(DEV_INSTALLED) ## Try the properties of the stages with many more examples
+	$(call pytest,$(TWO_WORKERS) --hypothesis-profile=nightly,tests/include)
+
+test-kills: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) ## Kill stages at each write and let them race: KILLS=40 RACES=20 MONTHS=6
+	KILLS="$${KILLS:-40}" RACES="$${RACES:-20}" MONTHS="$${MONTHS:-6}" \
+		$(call pytest,$(TWO_WORKERS),tests/stages/test_kills_and_races.py tests/stages/test_engagement.py)
+
+test-datacontract: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) $(CONTRACT_INSTALLED) ## Check landed days against docs/datacontract.yaml
+	$(call pytest,,rehearsals/datacontract)
+
+test-browser: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) ## Use the Airflow UI and the pages in each browser
+	$(call pytest,,rehearsals/browser)
+
+test-hands: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) ## Do to a running day what people and platforms do
+	$(call pytest,,rehearsals/hands)
+
+test-deploy: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Try role, policies and the operator's commands, and land a day over TLS
+	$(call pytest,,rehearsals/deploy)
+
+test-wide: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) .local/wide/.installed ## Land a month over two Celery workers, one of which is lost
+	$(call pytest,,rehearsals/wide)
+
+test-host: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Boot, use, upgrade and break the host in a clean Debian: needs root
+	$(call pytest,,rehearsals/host)
+
+test-image: $(DEV_INSTALLED) ## Build the image and look inside it: needs root or Docker
+	$(call pytest,,rehearsals/image)
+
+mutations: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Break the code in many places, and see the tests find each
+	$(BIN)/python -m rehearsals.mutations
+
+versions: $(VERSIONS:%=.local/py%/.installed) ## Run the tests that need no stack on Python 3.11, 3.12 and 3.13
+	@.ci/versions $(VERSIONS)
 
 ##@ Deploy it
 
@@ -121,12 +160,6 @@ forget: $(INSTALLED) ## Remove posts for good: POST="1859287304958390272 …", H
 		--post="$$POST" --handle="$$HANDLE" $(if $(GONE),--gone) $(if $(DRY),--dry) \
 		$(if $(MOST),--most="$$MOST") $(if $(CONFIRM),--confirm="$$CONFIRM")
 
-test-deploy: $(INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Rehearse the deployment without AWS: role, policies, host, image
-	$(call pytest,-m '',tests/deploy)
-
-test-wide: $(INSTALLED) $(MINISTACK_INSTALLED) .local/wide/.installed ## Land a month over two Celery workers, one of which is lost: minutes
-	$(call pytest,-m '',tests/wide)
-
 image: ## Build the image of the Dockerfile with what is at hand, and list the DAG inside it
 	@local/image/image.sh build
 	@local/image/image.sh list
@@ -138,18 +171,25 @@ pytest = env PYTEST_ADDOPTS="$(1) $$ARGS" $(BIN)/python -m pytest $(2)
 DEPLOY = $(BIN)/python -m deploy --stack="$${STACK:-twitter}"
 COMPILE = $(BIN)/uv pip compile $(if $(UPGRADE),--upgrade) --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock'
-# What a group adds to requirements.lock. What stands there for some machines only is named again, if it is needed.
-ADD = $(COMPILE) -c requirements.lock $$(sed -n 's/^\([^ ]*\)==[^ ;]* \\$$/--no-emit-package \1/p' requirements.lock)
-SYNC = $(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode
+# What a group adds to these locks. What stands there for some machines only is named again, if it is needed.
+ADD = $(COMPILE) $(1:%=-c %) $$(sed -n 's/^\([^ ]*\)==[^ ;]* \\$$/--no-emit-package \1/p' $(1))
+# $(call SYNC,environment,locks): on a terminal uv shows how far it is, in a pipe there is one line.
+SYNC = begun=$$(date +%s); $(BIN)/uv pip sync $$([ -t 2 ] || echo --quiet) --require-hashes --compile-bytecode \
+	--python $(1)/bin/python $(2) && echo "Installed $$(du -sm $(1)/ | cut -f 1) MB in $$(($$(date +%s) - begun)) s"
 INSTALL_UV = $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-$(INSTALLED): requirements.lock local/dev.lock
+$(INSTALLED): requirements.lock local/local.lock
 	@"$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; $$PYTHON is $$("$$PYTHON" --version 2>&1). Name another: make PYTHON=python3.12 …"; exit 1; }
 	@echo "Installing the locked packages into $(VENV) (once)"
 	@"$$PYTHON" -m venv $(VENV)
 	@$(INSTALL_UV) || { echo "Once more, with the system's certificates"; PIP_CERT=$(SYSTEM_CERTS) $(INSTALL_UV); }
-	@$(SYNC) --python $(BIN)/python $^
+	@$(call SYNC,$(VENV),$^ $(if $(wildcard $(DEV_INSTALLED)),local/dev.lock))
+	@touch $@
+
+$(DEV_INSTALLED): requirements.lock local/local.lock local/dev.lock | $(INSTALLED)
+	@echo "Adding what tests and lints to $(VENV) (once)"
+	@$(call SYNC,$(VENV),$^)
 	@touch $@
 
 # Environments of their own: each pins what another version of is needed beside it, such as botocore. One that adds to
@@ -159,21 +199,21 @@ $(INSTALLED): requirements.lock local/dev.lock
 	@echo "Installing $^ into .local/$* (once)"
 	@mkdir -p .local
 	@$(BIN)/python -m venv --without-pip .local/$*
-	@$(SYNC) --python .local/$*/bin/python $^
+	@$(call SYNC,.local/$*,$^)
 	@touch $@
 
 .local/bench-%/.installed: benchmarks/peers/%.lock | $(INSTALLED)
 	@echo "Installing $< into .local/bench-$* (once)"
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .local/bench-$*
-	@$(BIN)/uv pip sync --quiet --python .local/bench-$*/bin/python --require-hashes --compile-bytecode $<
+	@$(call SYNC,.local/bench-$*,$<)
 	@touch $@
 
 # Those of pyenv too, of which it shows only the chosen one by itself.
-.local/py%/.installed: requirements.lock local/dev.lock | $(INSTALLED)
+.local/py%/.installed: requirements.lock local/local.lock local/dev.lock | $(INSTALLED)
 	@export PATH="$$PATH:$$(printf '%s:' "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/*/bin)"; \
 	python=$$($(BIN)/uv python find --no-project --system --no-python-downloads $* 2>/dev/null) || \
 		{ echo "Python $* is needed and not found: install it, for example with 'uv python install $*' or pyenv."; exit 1; }; \
 	echo "Installing the locked packages into .local/py$* with $$python (once)"; \
 	$(BIN)/uv venv --quiet --clear --python "$$python" .local/py$*
-	@$(SYNC) --python .local/py$*/bin/python $^
+	@$(call SYNC,.local/py$*,$^)
 	@touch $@

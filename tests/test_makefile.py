@@ -1,6 +1,7 @@
 """What people give to make is data: neither make nor a shell runs it, and it arrives as it was typed."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -65,6 +66,11 @@ ARRIVES = {
     ("test-deploy", "ARGS"): None,
     ("test-wide", "ARGS"): None,
     ("test-hands", "ARGS"): None,
+    ("test-properties", "ARGS"): None,
+    ("test-kills", "ARGS"): None,
+    ("test-kills", "KILLS"): None,  # the tests read the environment
+    ("test-kills", "RACES"): None,
+    ("test-kills", "MONTHS"): None,
     ("check", "ARGS"): None,  # through a second make
     ("docs", "PYTHON"): None,
     ("lock", "UPGRADE"): "--upgrade",
@@ -81,17 +87,25 @@ def settings() -> set[str]:
 def checkout(tmp_path):
     """The Makefile over programs that only record what they are given; all environments are installed."""
     shutil.copy(ROOT / "Makefile", tmp_path)
-    for lock in ("requirements.lock", "local/dev.lock"):
+    for lock in ("requirements.lock", "local/local.lock", "local/dev.lock"):
         (tmp_path / lock).parent.mkdir(exist_ok=True)
         (tmp_path / lock).write_text("")
-    for program in (".venv/bin/python", ".venv/bin/uv", ".ci/on-date", ".ci/lint"):
+    for program in (".venv/bin/python", ".venv/bin/uv", ".ci/on-date", ".ci/lint", ".ci/versions"):
         (tmp_path / program).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / program).write_text(STUB)
         (tmp_path / program).chmod(0o755)
-    for environment in (".venv", ".local/ministack", ".local/tools", ".local/datacontract", ".local/wide"):
-        (tmp_path / environment).mkdir(parents=True, exist_ok=True)
-        (tmp_path / environment / ".installed").touch()
+    shutil.copy(ROOT / ".ci/nightly", tmp_path / ".ci")
+    for environment in ("ministack", "tools", "datacontract", "wide", "py3.11", "py3.12", "py3.13"):
+        (tmp_path / ".local" / environment).mkdir(parents=True)
+        (tmp_path / ".local" / environment / ".installed").touch()
+    for stamp in (".installed", ".dev-installed"):
+        (tmp_path / ".venv" / stamp).touch()
     return tmp_path
+
+
+def rehearsals() -> list[str]:
+    text = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    return re.search(r"^NIGHTLY := (.*)$", text, re.MULTILINE)[1].split()
 
 
 def make(checkout: Path, *words: str, **given: str) -> subprocess.CompletedProcess[str]:
@@ -155,6 +169,81 @@ def test_what_is_no_setting_is_refused_before_anything_is_done(checkout, name):
     assert f"{name} is no setting" in done.stderr
     assert not (checkout / "calls").exists()
     assert not (checkout / "pwned").exists()
+
+
+# What is installed, and when
+
+
+def synced(checkout: Path) -> list[list[str]]:
+    """The locks of each `uv pip sync`."""
+    made = [call["argv"] for call in calls(checkout)] if (checkout / "calls").exists() else []
+    return [[word for word in argv if word.endswith(".lock")] for argv in made if argv[:2] == ["pip", "sync"]]
+
+
+RUNS, DEV = ["requirements.lock", "local/local.lock"], "local/dev.lock"
+"""The locks of what runs, and the one of what tests and lints."""
+
+
+def renew(checkout: Path, lock: str) -> None:
+    stamps = [stamp.stat().st_mtime for stamp in (checkout / ".venv").glob(".*installed")]
+    os.utime(checkout / lock, (max(stamps) + 1,) * 2)
+
+
+def test_make_run_installs_what_runs_and_the_first_check_adds_what_tests(checkout, tmp_path):
+    for stamp in (checkout / ".venv").glob(".*installed"):
+        stamp.unlink()
+    python = {"PYTHON": str(checkout / ".venv/bin/python")}
+    assert make(checkout, "run", **python).returncode == 0
+    assert synced(checkout) == [RUNS]
+    assert make(checkout, "lint", **python).returncode == 0
+    assert synced(checkout) == [RUNS, [*RUNS, DEV]]
+    assert make(checkout, "run", **python).returncode == make(checkout, "lint", **python).returncode == 0
+    assert len(synced(checkout)) == 2
+
+
+@pytest.mark.parametrize("lock", RUNS)
+def test_after_a_changed_lock_make_run_renews_what_tests_too_where_it_is_installed(checkout, lock):
+    renew(checkout, lock)
+    assert make(checkout, "run", PYTHON=str(checkout / ".venv/bin/python")).returncode == 0
+    assert synced(checkout) == [[*RUNS, DEV]]
+
+
+def test_a_changed_lock_of_what_tests_does_not_concern_make_run(checkout):
+    renew(checkout, DEV)
+    assert make(checkout, "run").returncode == 0
+    assert synced(checkout) == []
+    assert make(checkout, "lint").returncode == 0
+    assert synced(checkout) == [[*RUNS, DEV]]
+
+
+# All rehearsals
+
+
+def test_nightly_names_each_rehearsal_once_and_each_has_a_rule():
+    rules = re.findall(r"^([a-z-]+):(?!=)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert sorted(rehearsals()) == sorted(set(rehearsals()) & set(rules))
+    folders = {file.name for file in (ROOT / "rehearsals").iterdir() if any(file.glob("test_*.py"))}
+    assert folders - {"pictures"} <= {name.removeprefix("test-") for name in rehearsals()}
+
+
+@pytest.mark.parametrize("root", [True, False])
+def test_nightly_goes_on_after_a_failure_and_ends_with_how_each_ended(checkout, root):
+    fails = '#!/bin/sh\ncase "$*" in *rehearsals/deploy*) exit 1;; esac\n'
+    (checkout / ".venv/bin/python").write_text(fails)
+    (checkout / "id").write_text(f"#!/bin/sh\necho {0 if root else 1000}\n")
+    (checkout / "id").chmod(0o755)
+    done = make(checkout, "nightly", PATH=f"{checkout}:/usr/local/bin:/usr/bin:/bin")
+    assert done.returncode != 0
+    ended = [line.split(",")[0].split()[:2] for line in done.stdout.split("\n\n")[-1].splitlines()]
+    assert [name.rstrip(":") for _, name in ended] == rehearsals()
+    results = {name.rstrip(":"): result for result, name in ended}
+    assert results.pop("test-deploy") == "failed"
+    as_root = {results.pop(name) for name in ("test-host", "test-image")}
+    assert as_root == {"passed" if root else "skipped"}
+    assert set(results.values()) == {"passed"}
+
+
+# Without settings
 
 
 def test_without_settings_the_defaults_hold(checkout):

@@ -43,7 +43,8 @@ def test_the_image_has_a_python_that_make_versions_tests():
     ("group", "locks"),
     [
         ("airflow", "requirements.lock"),
-        ("dev", "requirements.lock local/dev.lock"),
+        ("local", "requirements.lock local/local.lock"),
+        ("dev", "requirements.lock local/local.lock local/dev.lock"),
         ("host", "requirements.lock deploy/host/requirements.lock"),
         ("ministack", "local/ministack.lock"),
         ("tools", "local/tools.lock"),
@@ -66,15 +67,24 @@ def test_the_locks_hold_what_pyproject_names(group, locks):
 
 def everywhere(lock):
     """What a lock holds for every machine."""
-    return set(re.findall(r"^(\S+)==\S+ \\\\$", (ROOT / lock).read_text(), re.MULTILINE))
+    return set(re.findall(r"^(\S+)==\S+ \\$", (ROOT / lock).read_text(), re.MULTILINE))
 
 
-@pytest.mark.parametrize("addition", ["local/dev.lock", "local/wide.lock", "deploy/host/requirements.lock"])
-def test_an_addition_agrees_with_the_lock_and_names_nothing_of_it_again(addition):
-    ours, base = (pins((ROOT / lock).read_text()) for lock in (addition, "requirements.lock"))
+@pytest.mark.parametrize(
+    ("addition", "lock"),
+    [
+        ("local/local.lock", "requirements.lock"),
+        ("local/dev.lock", "requirements.lock"),
+        ("local/dev.lock", "local/local.lock"),
+        ("local/wide.lock", "requirements.lock"),
+        ("deploy/host/requirements.lock", "requirements.lock"),
+    ],
+)
+def test_an_addition_agrees_with_the_lock_and_names_nothing_of_it_again(addition, lock):
+    ours, base = (pins((ROOT / each).read_text()) for each in (addition, lock))
     names = {pin.split("==")[0] for pin in base}
     assert {pin for pin in ours if pin.split("==")[0] in names} <= base
-    assert everywhere(addition) & everywhere("requirements.lock") == set()
+    assert everywhere(addition) & everywhere(lock) == set()
 
 
 def test_the_library_has_the_version_of_the_project():
@@ -135,7 +145,7 @@ def test_uv_trusts_the_systems_certificates_unless_told_otherwise(monkeypatch):
 def test_a_make_command_that_a_text_names_exists():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     texts = [*ROOT.glob("*.md"), *(ROOT / ".ci").glob("*")]
-    for folder in ("dags", "deploy", "docs", "include", "local", "tests"):
+    for folder in ("dags", "deploy", "docs", "include", "local", "rehearsals", "tests"):
         texts += [
             file for file in (ROOT / folder).rglob("*") if file.suffix in (".md", ".py", ".sh", ".yaml")
         ]
@@ -236,7 +246,7 @@ def test_the_lines_that_the_architecture_quotes_are_lines_of_the_library():
 def test_ci_runs_every_make_command_of_the_readme():
     said = set(re.findall(r"^make [a-z]+", (ROOT / "README.md").read_text(), re.MULTILINE))
     run_by_ci = set(re.findall(r"^make [a-z]+", (ROOT / ".ci/run").read_text(), re.MULTILINE))
-    # tests/local/test_commands.py, tests/deploy/test_commands.py
+    # tests/local/test_commands.py, rehearsals/deploy/test_commands.py
     run_by_a_test = {"make up", "make deploy", "make secrets", "make connect"}
     assert said - run_by_ci - run_by_a_test == set()
 

@@ -1,6 +1,6 @@
 """The laptop's AWS gives a client without keys the role of deploy/template.yaml, again after a kill.
 
-What that role may do and may not: tests/deploy/test_policy.py.
+What that role may do and may not: rehearsals/deploy/test_policy.py.
 """
 
 import os

@@ -30,15 +30,14 @@ from deploy.__main__ import TEMPLATE, NotInstalled, install, install_command, re
 from docs.tables import with_parts
 from local import aws, x_api
 from local.environment import PROJECT
-from tests.deploy import machine
-from tests.deploy.conftest import Cloud
-from tests.deploy.machine import Machine
+from rehearsals.deploy.conftest import Cloud
+from rehearsals.host import machine
+from rehearsals.host.machine import Machine
 from tests.deploy.test_release import Signer
 from tests.deploy.test_template import user_data
 from tests.hands import X
 
 pytestmark = [
-    pytest.mark.deploy,
     pytest.mark.timeout(1800),
     pytest.mark.skipif(bool(machine.missing()), reason=machine.missing() or ""),
 ]

@@ -13,9 +13,7 @@ from botocore.exceptions import ClientError
 
 from local import aws
 from local.stack import Stack
-from tests.deploy.conftest import Cloud
-
-pytestmark = pytest.mark.deploy
+from rehearsals.deploy.conftest import Cloud
 
 OWN = [
     "twitter/dt=2026-11-18/refined_tweets.csv",

@@ -26,9 +26,7 @@ from botocore.stub import ANY, Stubber
 
 from deploy import __main__ as commands
 from local.environment import PROJECT, clean
-from tests.deploy.conftest import Cloud
-
-pytestmark = pytest.mark.deploy
+from rehearsals.deploy.conftest import Cloud
 
 BUCKET = "acme-lake"
 SECRET = "a-consumer-secret-of-nobody"

@@ -20,13 +20,14 @@ from benchmarks.deployment import StandIns
 from benchmarks.month import bill, explained
 from include.twitter.day import Day
 from local.x_api import posts
+from rehearsals.wide import servers
+from rehearsals.wide.machines import WORKERS, Wide, wide
+from rehearsals.wide.servers import Postgres, Redis
+from tests.deploy.test_wide import SETTINGS
 from tests.e2e.conftest import TODAY
 from tests.hands import MILLS, Airflow, eventually
-from tests.wide import servers
-from tests.wide.machines import SETTINGS, WORKERS, Wide, wide
-from tests.wide.servers import Postgres, Redis
 
-pytestmark = [pytest.mark.live, pytest.mark.wide, pytest.mark.timeout(1500)]
+pytestmark = pytest.mark.timeout(1500)
 
 HANDLES = ("acme_press", "posts_60_wide", "posts_5_wide")
 DAYS = [TODAY - timedelta(days=ago) for ago in range(31, 1, -1)]

@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page
 from tests.e2e.conftest import TODAY
 from tests.e2e.test_plan import Plan
 
-pytestmark = [pytest.mark.live, pytest.mark.pictures, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 HANDLES = "acme_press, orbital_news, quiet_garden, posts_5_fine, posts_9_lost"

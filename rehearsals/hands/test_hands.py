@@ -10,7 +10,7 @@ from local.stack import MARK
 from tests.e2e.conftest import TODAY, running_task
 from tests.hands import eventually
 
-pytestmark = [pytest.mark.live, pytest.mark.hands, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 
 def bought_once(bucket, day: str, handle: str, posts: int) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from local.environment import PROJECT
 
-pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 
 # What must never be in an image, laid where a checkout has it.
 STRAY = [

@@ -3,14 +3,11 @@
 import csv
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from tenacity import retry, retry_if_not_result, stop_after_delay, wait_fixed
 
 from include.twitter.day import Day
 from local import aws
 from local.stack import Stack
-
-pytestmark = [pytest.mark.deploy, pytest.mark.live]
 
 ENDED = {"success", "failed"}
 

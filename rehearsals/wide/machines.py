@@ -10,22 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from dotenv import dotenv_values
 
 from local import aws
 from local.environment import PROJECT
 from local.stack import Stack
-from tests.wide.servers import Postgres, Redis
+from rehearsals.wide.servers import Postgres, Redis
+from tests.deploy.test_wide import SETTINGS, TOLD
 
-SETTINGS = dotenv_values(PROJECT / "deploy" / "wide" / "airflow.env", interpolate=False)
-"""What a deployment runs with."""
 WORKERS = ("worker-1", "worker-2")
-TOLD = {
-    "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",
-    "AIRFLOW__CELERY__BROKER_URL",
-    "AIRFLOW__CELERY__RESULT_BACKEND",
-    "AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER",
-}
 HERE = {
     "PATH", "LANG", "LD_PRELOAD", "NO_PROXY", "no_proxy", "PYTHONPATH", "AIRFLOW__CORE__DAGS_FOLDER",
     "AIRFLOW__CORE__PLUGINS_FOLDER", "AWS_ENDPOINT_URL", "AWS_EC2_METADATA_SERVICE_ENDPOINT",
