@@ -26,7 +26,7 @@ PAGES = [f"month/{DAY[:7]}", f"year/{DAY[:4]}", f"day/{DAY}", f"day/{HOSTILE}"]
 
 
 def landed() -> MemoryLake:
-    """A bucket with a month of landed days, among whose accounts each state occurs, and with a hostile day."""
+    """A bucket with a month of landed days, accounts in each state, and a hostile day."""
     lake = MemoryLake()
     accounts = [
         account_receipt("NASA", 40, proof_reason="X counts 40 posts, and as many arrived"),

@@ -135,9 +135,7 @@ def alerts_of(stack: Stack, airflow: Airflow) -> Iterator[Alerts]:
             "twitter_alert_webhook", conn_type="http", host=host, password=WEBHOOK_PATH
         )
         put(twitter_alert_emails="data@acme.example")
-        yield Alerts(
-            inbox.mails, lambda: [json.loads(request.data)["text"] for request, _ in webhook.log]
-        )
+        yield Alerts(inbox.mails, lambda: [json.loads(request.data)["text"] for request, _ in webhook.log])
         for name in ("smtp_default", "twitter_alert_webhook"):
             airflow.call("DELETE", f"/connections/{name}")
 

@@ -16,15 +16,20 @@ from tests.hands import eventually
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 
-@pytest.mark.parametrize("who", [pytest.param("task", marks=pytest.mark.hands), "supervisor and task"])
-def test_a_purchase_that_is_killed_buys_no_page_twice(airflow, stack, bucket, x, variables, empty_day, who):
+def test_a_purchase_whose_supervisor_and_task_are_killed_buys_no_page_twice(
+    airflow, stack, bucket, x, variables, empty_day
+):
+    buy_and_kill(airflow, stack, bucket, x, variables, empty_day, with_supervisor=True)
+
+
+def buy_and_kill(airflow, stack, bucket, x, variables, empty_day, *, with_supervisor: bool) -> None:
     variables(twitter_handles="posts_1990_kill", twitter_tweet_limit="0")
     x.latency(400)
     run = airflow.trigger(day=empty_day)
     eventually(lambda: len(x.pages()), lambda pages: pages >= 3, 90)
     child = running_task(stack)
     # The supervisor first: nobody is left to tell.
-    for process in [child.parent(), child] if "supervisor" in who else [child]:
+    for process in [child.parent(), child] if with_supervisor else [child]:
         os.kill(process.pid, signal.SIGKILL)
     x.latency(0)
     assert airflow.wait(run, seconds=240) == "success"

@@ -96,7 +96,9 @@ def test_the_weekly_clean_keeps_400_days_of_runs_and_the_newest_scheduled_one(an
     anew.airflow.call("PATCH", "/dags/twitter", json={"is_paused": True})  # its runs stay queued
     runs = {name: anew.airflow.trigger(day=DAY) for name in ages}
     engine = create_engine(anew.stack.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
-    change = text("UPDATE dag_run SET start_date = :at, run_type = :kind, state = 'success' WHERE run_id = :run")
+    change = text(
+        "UPDATE dag_run SET start_date = :at, run_type = :kind, state = 'success' WHERE run_id = :run"
+    )
     with engine.begin() as sql:
         for name, days in ages.items():
             kind = "scheduled" if "scheduled" in name else "manual"

@@ -1,16 +1,16 @@
 """`python -m tests.e2e.warm scheduler`: as local.component, with the stages imported.
 
-The workers are forks of the scheduler, and each task is a fork of a worker. What the scheduler has imported, no task
-imports again.
+The workers are forks of the scheduler, and each task is a fork of a worker. What the scheduler has imported,
+no task imports again.
 """
 
 import sys
+from importlib import import_module
 
 if sys.argv[1] == "scheduler":
-    import airflow.sdk.execution_time.task_runner
+    for module in ("airflow.sdk.execution_time.task_runner", "include.twitter.alert"):
+        import_module(module)
+    for stage in ("extract", "transform", "load"):
+        import_module(f"include.twitter.{stage}")
 
-    import include.twitter.extract
-    import include.twitter.load
-    import include.twitter.transform  # noqa: F401
-
-import local.component  # noqa: F401 - runs Airflow
+import_module("local.component")  # runs Airflow
