@@ -68,8 +68,6 @@ class Evening:
 
 @pytest.fixture
 def evening(pipeline, x, bucket) -> Evening:
-    for zone in ("twitter_engagement/", "twitter_engagement_parquet/", "twitter/", "twitter_parquet/"):
-        bucket.delete(zone)
     pipeline.put(tweet_limit=0, run_budget_usd=0, month_budget_usd=0)
     return Evening(pipeline, x, bucket)
 

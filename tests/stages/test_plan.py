@@ -29,11 +29,6 @@ LOOKUP, COUNT = "/2/users/by", "/2/tweets/counts/all"
 
 
 @pytest.fixture(autouse=True)
-def no_second_between_requests(monkeypatch):
-    monkeypatch.setattr("include.twitter.extract.x.ARCHIVE_SECONDS", 0)
-
-
-@pytest.fixture(autouse=True)
 def no_caps(pipeline):
     pipeline.put(run_budget_usd=0, month_budget_usd=0, tweet_limit=100)
 
