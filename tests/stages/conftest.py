@@ -2,15 +2,17 @@
 
 import itertools
 import json
+import os
 from collections.abc import Iterator
 from contextlib import closing
+from copy import copy
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 import botocore.session
 import pytest
-from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 
 from include.twitter.day import Day, short_hash
 from include.twitter.extract import extract
@@ -25,17 +27,24 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 RECENT, ARCHIVED = "2026-11-20", "2026-10-20"
 TOKEN = "/oauth2/token"
 NUMBERS = itertools.count()
+DECIDE_THE_CLIENT = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AIRFLOW_CONN_AWS_DEFAULT")
 KEPT = ("published", "rejected", "duplicates", "outside", "over_limit", "unasked", "forgotten")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def no_time_is_lost() -> Iterator[None]:
-    """Each stage makes a client: boto reads all its models for it, Airflow the source of each caller.
+    """The stages share an S3 client for each endpoint and credentials; the archive is not waited for."""
+    create = AwsGenericHook.get_client_type
+    clients: dict[tuple[str | None, ...], Any] = {}
 
-    Requests to X's archive do not wait for each other.
-    """
+    def shared(hook: AwsGenericHook[Any], *what: Any, **how: Any) -> Any:
+        where = tuple(map(os.environ.get, DECIDE_THE_CLIENT))
+        if where not in clients:
+            clients[where] = create(hook, *what, **how)
+        return clients[where]
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(AwsBaseHook, "_get_caller", lambda *_: "Unknown")
+        patch.setattr(AwsGenericHook, "get_client_type", shared)
         patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
         patch.setattr("include.twitter.extract.x.ARCHIVE_SECONDS", 0)
         yield
@@ -66,19 +75,23 @@ def control(stand_ins) -> Iterator[X]:
 
 
 @pytest.fixture
-def x(control) -> Iterator[X]:
-    """The stand-in for X at noon of 2026-11-22, its log empty, no fault ordered."""
+def x(control) -> X:
+    """The stand-in for X as it begins, at noon of 2026-11-22."""
+    control.reset("everything")
     control.clock(NOW)
-    control.order()
-    control.reset("requests", "bill")
-    yield control
-    control.behave()
+    return control
+
+
+@pytest.fixture(scope="session")
+def stacks_bucket(stand_ins) -> Bucket:
+    return Bucket(stand_ins)
 
 
 @pytest.fixture
-def bucket(stand_ins) -> Bucket:
+def bucket(stacks_bucket) -> Bucket:
     """A new bucket."""
-    new = Bucket(stand_ins, f"{aws.BUCKET}-{next(NUMBERS):04}")
+    new = copy(stacks_bucket)
+    new.name = f"{aws.BUCKET}-{next(NUMBERS):04}"
     new.create()
     return new
 

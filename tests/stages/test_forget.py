@@ -95,11 +95,9 @@ def setenv() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def clock(control) -> Iterator[X]:
-    control.order()
-    yield control
-    control.order()
-    control.clock(NOW)
+def clock(control) -> X:
+    control.reset("everything")
+    return control
 
 
 @pytest.fixture(scope="module")
