@@ -14,9 +14,10 @@ import botocore.session
 import pytest
 from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 
-from include.twitter.day import Day, short_hash
+from include.twitter.day import PROBE, Day, short_hash
 from include.twitter.extract import extract
 from include.twitter.load import load
+from include.twitter.records import StoreProbe, encoded
 from include.twitter.run import Run
 from include.twitter.transform import transform
 from local import aws, x_api
@@ -88,11 +89,13 @@ def stacks_bucket(stand_ins) -> Bucket:
 
 
 @pytest.fixture
-def bucket(stacks_bucket) -> Bucket:
-    """A new bucket."""
+def bucket(stand_ins, stacks_bucket) -> Bucket:
+    """A new bucket, whose store was found to keep the conditions of writes."""
     new = copy(stacks_bucket)
     new.name = f"{aws.BUCKET}-{next(NUMBERS):04}"
     new.create()
+    passed = StoreProbe(f"s3://{new.name}/", stand_ins.aws, keeps_conditions=True)
+    new.store(PROBE, encoded(passed))
     return new
 
 
