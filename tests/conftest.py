@@ -18,6 +18,7 @@ os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(Path(__file__).parents[1] / "p
 
 pytest_plugins = ["tests.report"]
 
+ONE_WORKER = "tests/e2e/"
 FIRST = ("stack", "stand_ins", "live", "slow")
 """Fixtures and marks of the tests that begin first, the longest before the others."""
 
@@ -40,13 +41,11 @@ def _rank(item: pytest.Item) -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Workers share the tests file by file; a folder with fixtures of its own goes to one of them."""
-    from xdist.scheduler import LoadScopeScheduling
+    """Workers share the tests file by file; those of the one live Airflow stay together."""
+    from xdist.scheduler import LoadFileScheduling
 
-    class Scheduling(LoadScopeScheduling):
+    class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            file = Path(nodeid.split("::")[0])
-            has_fixtures = (config.rootpath / file).with_name("conftest.py").exists()
-            return str(file.parent if has_fixtures else file)
+            return ONE_WORKER if nodeid.startswith(ONE_WORKER) else super()._split_scope(nodeid)
 
     return Scheduling(config, log)

@@ -4,6 +4,7 @@ import gzip
 import json
 import logging
 import socket
+import time
 import tracemalloc
 from base64 import b64encode
 from datetime import UTC, datetime
@@ -356,6 +357,15 @@ def test_several_accounts_are_counted_in_one_request(wire, archive, path):
         "end_time": "2026-11-19T00:00:00Z",
         "granularity": "hour",
     }
+
+
+def test_two_requests_to_the_archive_are_a_second_apart(wire):
+    opened, begun = x(wire), time.monotonic()
+    wire.say(200, page(post()))
+    wire.say(200, {"data": [], "meta": {"total_tweet_count": 3}})
+    opened.search(["42"], DAY, size=10, archive=True)
+    opened.count(["42"], DAY, archive=True)
+    assert time.monotonic() - begun >= 1
 
 
 def test_a_month_of_accounts_is_counted_in_one_request(wire):
