@@ -1,6 +1,6 @@
 """The contract as `datacontract` reads it, in its own environment: landed days pass, broken days fail.
 
-tests/docs/test_datacontract.py holds what needs no checker: the file, its columns, its keys and its SQL rules.
+What needs no checker is in tests/docs/test_datacontract.py: the file, its columns, its keys, its SQL rules.
 """
 
 import json

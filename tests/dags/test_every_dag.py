@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
+
 def serialized(bag) -> str:
     """All DAGs, as Airflow stores them."""
     from airflow.models.serialized_dag import SerializedDagModel
@@ -64,10 +65,11 @@ bag = DagBag("dags", bundle_path=".", load_op_links=False)
 assert not bag.import_errors, bag.import_errors
 open(sys.argv[1], "w").write(serialized(bag))
 """
-    environment = os.environ | {
+    settings = {
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(checkout / "plugins"),
         "PYTHONPATH": str(checkout),
         "PYTHONHASHSEED": "2",
     }
-    subprocess.run([sys.executable, "-c", program, file], cwd=checkout, env=environment, check=True, timeout=120)
+    command = [sys.executable, "-c", program, file]
+    subprocess.run(command, cwd=checkout, env=os.environ | settings, check=True, timeout=120)
     return file.read_text()
