@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
 
 _home = TemporaryDirectory(prefix="airflow-home-")
 for name in [name for name in os.environ if name.startswith(("AIRFLOW_", "AWS_"))]:
@@ -19,6 +20,19 @@ os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(Path(__file__).parents[1] / "p
 pytest_plugins = ["tests.report"]
 
 ONE_WORKER = "tests/e2e/"
+# The same examples on every machine, however slow it is. What fails is told at once: shrinking takes minutes.
+settings.register_profile(
+    "suite",
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.register_profile("nightly", settings.get_profile("suite"), max_examples=200)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+
 FIRST = ("stack", "stand_ins", "live", "slow")
 """Fixtures and marks of the tests that begin first, the longest before the others."""
 
