@@ -1,6 +1,5 @@
 """What people give to make is data: neither make nor a shell runs it, and it arrives as it was typed."""
 
-import json
 import os
 import re
 import shutil
@@ -86,8 +85,8 @@ def checkout(tmp_path):
     for lock in ("requirements.lock", "local/local.lock", "local/dev.lock"):
         (tmp_path / lock).parent.mkdir(exist_ok=True)
         (tmp_path / lock).write_text("")
-    for program in (".venv/bin/python", ".venv/bin/uv", ".ci/on-date", ".ci/lint", ".ci/versions"):
-    for program in (".venv/bin/python", ".venv/bin/uv", ".ci/on-date", ".ci/lint", "began"):
+    programs = (".venv/bin/python", ".venv/bin/uv", ".ci/on-date", ".ci/lint", ".ci/versions", "began")
+    for program in programs:
         (tmp_path / program).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / program).write_text(STUB)
         (tmp_path / program).chmod(0o755)
