@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
 
 _home = TemporaryDirectory(prefix="airflow-home-")
 for name in [name for name in os.environ if name.startswith(("AIRFLOW_", "AWS_"))]:
@@ -15,6 +16,22 @@ for name in [name for name in os.environ if name.startswith(("AIRFLOW_", "AWS_")
 os.environ["AIRFLOW_HOME"] = _home.name
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(Path(__file__).parents[1] / "plugins")
+
+pytest_plugins = ["tests.report"]
+
+ONE_WORKER = "tests/e2e/"
+# The same examples on every machine, however slow it is. What fails is told at once: shrinking takes minutes.
+settings.register_profile(
+    "suite",
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.register_profile("nightly", settings.get_profile("suite"), max_examples=200)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 FIRST = ("stack", "stand_ins", "live", "slow")
 """Fixtures and marks of the tests that begin first, the longest before the others."""
@@ -38,13 +55,11 @@ def _rank(item: pytest.Item) -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Workers share the tests file by file; a folder with fixtures of its own goes to one of them."""
-    from xdist.scheduler import LoadScopeScheduling
+    """Workers share the tests file by file; those of the one live Airflow stay together."""
+    from xdist.scheduler import LoadFileScheduling
 
-    class Scheduling(LoadScopeScheduling):
+    class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            file = Path(nodeid.split("::")[0])
-            has_fixtures = (config.rootpath / file).with_name("conftest.py").exists()
-            return str(file.parent if has_fixtures else file)
+            return ONE_WORKER if nodeid.startswith(ONE_WORKER) else super()._split_scope(nodeid)
 
     return Scheduling(config, log)

@@ -136,9 +136,14 @@ def said(request: dict[str, Any]) -> str:
 class Bucket:
     """The bucket as its owner sees it."""
 
-    def __init__(self, stack: Stack) -> None:
-        self.name = stack.bucket
+    def __init__(self, stack: Stack, name: str = "") -> None:
+        self.name = name or stack.bucket
         self.client = stack.root.client("s3", stack.aws)
+
+    def create(self) -> None:
+        """Create it with versioning, as that of the template has it."""
+        self.client.create_bucket(Bucket=self.name)
+        self.client.put_bucket_versioning(Bucket=self.name, VersioningConfiguration={"Status": "Enabled"})
 
     def keys(self, prefix: str = "") -> list[str]:
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)

@@ -1,6 +1,5 @@
 """What people give to make is data: neither make nor a shell runs it, and it arrives as it was typed."""
 
-import json
 import os
 import re
 import shutil
@@ -11,16 +10,12 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MAKE = shutil.which("make") or "make"
-STUB = """#!/usr/bin/env python3
-import json, os, sys
-names = os.environ["SETTINGS"].split()
-names.append("PYTEST_ADDOPTS")
-said = {"argv": sys.argv[1:], "env": {name: os.environ[name] for name in names if name in os.environ}}
-with open(os.environ["CALLS"], "a") as calls:
-    calls.write(json.dumps(said) + "\\n")
-if sys.argv[0].endswith("on-date"):
-    os.execvp(sys.argv[2], sys.argv[2:])
+STUB = r"""#!/bin/sh
+{ printf '%s\0' "$#" "$@"; env -0; printf '\0'; } >"$CALLS.$$"
+cat "$CALLS.$$" >>"$CALLS"  # in one write: two may be called at once
+case $0 in *on-date) shift; exec "$@" ;; esac
 """
+"""Appends a call to CALLS: the number of arguments, the arguments, the environment, an empty string."""
 HOSTILE = [
     "`touch pwned`",
     "$(touch pwned)",
@@ -90,7 +85,8 @@ def checkout(tmp_path):
     for lock in ("requirements.lock", "local/local.lock", "local/dev.lock"):
         (tmp_path / lock).parent.mkdir(exist_ok=True)
         (tmp_path / lock).write_text("")
-    for program in (".venv/bin/python", ".venv/bin/uv", ".ci/on-date", ".ci/lint", ".ci/versions"):
+    programs = (".venv/bin/python", ".venv/bin/uv", ".ci/on-date", ".ci/lint", ".ci/versions", "began")
+    for program in programs:
         (tmp_path / program).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / program).write_text(STUB)
         (tmp_path / program).chmod(0o755)
@@ -110,41 +106,57 @@ def rehearsals() -> list[str]:
 
 def make(checkout: Path, *words: str, **given: str) -> subprocess.CompletedProcess[str]:
     path = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nobody", "CALLS": str(checkout / "calls")}
-    environment = path | {"SETTINGS": " ".join(settings())} | given
     return subprocess.run(
         [MAKE, "--no-print-directory", *words],
-        cwd=checkout, env=environment, capture_output=True, text=True, timeout=60, check=False,
+        cwd=checkout, env=path | given, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
 
 
 def calls(checkout: Path) -> list[dict]:
-    return [json.loads(line) for line in (checkout / "calls").read_text().splitlines()]
+    made, words = [], iter((checkout / "calls").read_text().split("\0")[:-1])
+    for number in words:
+        argv = [next(words) for _ in range(int(number))]
+        made.append({"argv": argv, "env": dict(word.split("=", 1) for word in iter(words.__next__, ""))})
+    return made
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_a_value_is_run_by_nobody_and_arrives_as_it_was_given(checkout, hostile):
-    for target in dict.fromkeys(target for target, _ in ARRIVES):
-        (checkout / "calls").unlink(missing_ok=True)
-        done = make(checkout, target, *(f"{name}={hostile}" for name in settings()))
-        assert_arrived(checkout, target, hostile, done)
+    targets = list(dict.fromkeys(target for target, _ in ARRIVES))
+    # One make runs all targets, and a goal before each tells their calls apart.
+    (checkout / "goals").write_text("began-%:\n\t@./began $@\n")
+    goals = [goal for target in targets for goal in (f"began-{target}", target)]
+    files = ("--file=Makefile", "--file=goals")
+    done = make(checkout, *files, *goals, *(f"{name}={hostile}" for name in settings()))
+    assert done.returncode == 0, done.stderr
+    assert not (checkout / "pwned").exists()
+    made: dict[str, list[dict]] = {}
+    for call in calls(checkout):
+        if call["argv"] and call["argv"][0].startswith("began-"):
+            made[call["argv"][0].removeprefix("began-")] = some = []
+        else:
+            some.append(call)
+    assert list(made) == targets
+    for target in targets:
+        assert_arrived(made[target], target, hostile)
 
 
 @pytest.mark.parametrize("hostile", HOSTILE[:4])
 def test_a_value_of_the_environment_is_data_too(checkout, hostile):
     done = make(checkout, "forget", **dict.fromkeys(settings(), hostile))
-    assert_arrived(checkout, "forget", hostile, done)
+    assert done.returncode == 0, done.stderr
+    assert not (checkout / "pwned").exists()
+    assert_arrived(calls(checkout), "forget", hostile)
 
 
-def assert_arrived(checkout, target: str, hostile: str, done: subprocess.CompletedProcess[str]) -> None:
-    assert done.returncode == 0, (target, done.stderr)
-    assert not (checkout / "pwned").exists(), target
-    made = calls(checkout)
+def assert_arrived(made: list[dict], target: str, hostile: str) -> None:
+    assert made, target
     for name in (name for of, name in ARRIVES if of == target):
-        assert all(call["env"][name] == hostile for call in made), name
+        assert all(call["env"][name] == hostile for call in made), (target, name)
         if place := ARRIVES[target, name]:
-            assert any(place.format(hostile) in call["argv"] for call in made), (name, made)
+            assert any(place.format(hostile) in call["argv"] for call in made), (target, name, made)
         if name == "ARGS":
-            assert any(call["env"].get("PYTEST_ADDOPTS", "").endswith(f" {hostile}") for call in made)
+            assert any(call["env"].get("PYTEST_ADDOPTS", "").endswith(f" {hostile}") for call in made), target
 
 
 def test_each_setting_is_tried_and_no_recipe_gives_one_to_a_shell(checkout):

@@ -14,6 +14,7 @@ Controls, for loopback only and without credentials:
     PUT /_control/posts              {"1990…": "deleted"}: or protected, suspended, withheld
     GET /_control/bill               the posts charged, by the UTC day: each once in it; DELETE empties it
     PUT /_control/clock              {"now": "2026-11-19T02:00:00+00:00"} stops it there
+    DELETE /_control/everything      sets all of this as it is at the start, but for the file
 """
 
 import asyncio
@@ -221,6 +222,10 @@ class StandIn:
                 self.charged.clear()
             case "PUT clock":
                 self.clock = partial(datetime.fromisoformat, order["now"])
+            case "DELETE everything":
+                fresh = vars(StandIn())
+                for name in fresh.keys() - {"credentials", "known", "log", "open"}:
+                    setattr(self, name, fresh[name])
             case _:
                 raise ValueError(f"no control {what}")
         return {"status": "done"}

@@ -8,6 +8,7 @@ import pytest
 from include.twitter.day import Day
 from local.stack import MARK
 from tests.e2e.conftest import TODAY, running_task
+from tests.e2e.test_buying import buy_and_kill
 from tests.hands import eventually
 
 pytestmark = pytest.mark.timeout(900)
@@ -68,6 +69,12 @@ def test_extract_marked_success_by_hand_says_what_to_do_and_is_gone_on_with(
     airflow.clear_run(run)
     assert airflow.wait(run, seconds=240) == "success"
     bought_once(bucket, day, handle, 590)
+
+
+def test_a_purchase_whose_task_alone_is_killed_buys_no_page_twice(
+    airflow, stack, bucket, x, variables, empty_day
+):
+    buy_and_kill(airflow, stack, bucket, x, variables, empty_day, with_supervisor=False)
 
 
 def test_a_run_deleted_while_it_buys_leaves_its_pages_to_the_next(airflow, bucket, x, variables, empty_day):

@@ -1,3 +1,3 @@
 """The running stack of the live tests."""
 
-from tests.e2e.conftest import airflow, stack, variables  # noqa: F401 - fixtures
+from tests.e2e.conftest import airflow, browser, stack, variables  # noqa: F401 - fixtures

@@ -10,7 +10,6 @@ from playwright.sync_api import Locator, Page
 
 from tests.e2e.conftest import TODAY
 from tests.e2e.test_plan import Plan
-from tests.e2e.test_ui import browser  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -23,7 +22,7 @@ def of_month(day: int) -> str:
 
 
 @pytest.fixture
-def page(browser):  # noqa: F811
+def page(browser):
     shown = browser.new_page()
     shown.set_default_timeout(60_000)
     shown.set_viewport_size({"width": 1280, "height": 800})

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 def bag():
     from airflow.dag_processing.dagbag import DagBag
 
-    bag = DagBag(ROOT / "dags", load_op_links=False)
+    bag = DagBag(ROOT / "dags", bundle_path=ROOT, load_op_links=False)
     assert bag.import_errors == {}
     return bag
 

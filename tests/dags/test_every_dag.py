@@ -1,5 +1,6 @@
 """What holds of more than one DAG."""
 
+import inspect
 import json
 import os
 import shutil
@@ -11,23 +12,19 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-SERIALIZE = """
-import json, sys
-from airflow.dag_processing.dagbag import DagBag
-from airflow.models.serialized_dag import SerializedDagModel
-from airflow.serialization.serialized_objects import DagSerialization
 
-bag = DagBag("dags", bundle_path=".", load_op_links=False)
-assert not bag.import_errors, bag.import_errors
-dags = {}
-for name, dag in bag.dags.items():
-    stored = DagSerialization.to_dict(dag)
-    del stored["dag"]["fileloc"], stored["dag"]["_processor_dags_folder"]  # Airflow's, and of the deployment
-    stored["hash of Airflow"] = SerializedDagModel.hash(DagSerialization.to_dict(dag))
-    dags[name] = stored
-with open(sys.argv[1], "w") as file:
-    json.dump(dags, file, sort_keys=True, indent=1)  # Airflow stores it with its keys in order
-"""
+def serialized(bag) -> str:
+    """All DAGs, as Airflow stores them."""
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    dags = {}
+    for name, dag in bag.dags.items():
+        stored = DagSerialization.to_dict(dag)
+        del stored["dag"]["fileloc"], stored["dag"]["_processor_dags_folder"]  # Airflow's, of the deployment
+        stored["hash of Airflow"] = SerializedDagModel.hash(DagSerialization.to_dict(dag))
+        dags[name] = stored
+    return json.dumps(dags, sort_keys=True, indent=1)  # Airflow stores it with its keys in order
 
 
 @pytest.mark.parametrize("name", ["twitter", "twitter_compliance", "twitter_engagement"])
@@ -47,26 +44,32 @@ def test_the_form_says_in_which_zones_a_backfill_has_other_days(bag, name):
 
 def test_every_process_serializes_each_dag_to_the_same_bytes(bag, tmp_path):
     """Another hash seed, another working directory and another path of the checkout change nothing."""
-    first = serialized(ROOT, tmp_path / "first.json", seed="1")
-    copy = tmp_path / "another checkout"
-    for folder in ("dags", "include", "plugins"):
-        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    second = serialized(copy, tmp_path / "second.json", seed="2")
-
+    first = serialized(bag)
+    second = serialized_elsewhere(tmp_path / "another checkout", tmp_path / "second.json")
     assert first.splitlines() == second.splitlines()
     assert set(json.loads(first)) == set(bag.dags)
     assert " at 0x" not in first and str(ROOT) not in first
 
 
-def serialized(checkout: Path, file: Path, *, seed: str) -> str:
-    """All DAGs of a checkout, as a fresh process serializes them."""
-    paths = {
-        "AIRFLOW__CORE__DAGS_FOLDER": "/airflow/dags",
+def serialized_elsewhere(checkout: Path, file: Path) -> str:
+    """All DAGs, as a fresh process serializes them from a copy of this checkout."""
+    for folder in ("dags", "include", "plugins"):
+        shutil.copytree(ROOT / folder, checkout / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    program = f"""
+import json, sys
+from airflow.dag_processing.dagbag import DagBag
+
+{inspect.getsource(serialized)}
+
+bag = DagBag("dags", bundle_path=".", load_op_links=False)
+assert not bag.import_errors, bag.import_errors
+open(sys.argv[1], "w").write(serialized(bag))
+"""
+    settings = {
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(checkout / "plugins"),
         "PYTHONPATH": str(checkout),
-        "PYTHONHASHSEED": seed,
+        "PYTHONHASHSEED": "2",
     }
-    subprocess.run(
-        [sys.executable, "-c", SERIALIZE, file], cwd=checkout, env=os.environ | paths, check=True, timeout=120
-    )
+    command = [sys.executable, "-c", program, file]
+    subprocess.run(command, cwd=checkout, env=os.environ | settings, check=True, timeout=120)
     return file.read_text()

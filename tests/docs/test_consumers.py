@@ -9,7 +9,6 @@ import pytest
 
 from include.twitter.day import Day
 from local.stack import Stack
-from tests.docs.test_datacontract import checked, faults
 from tests.e2e.conftest import TODAY
 from tests.hands import ENDED, Airflow, Bucket, eventually
 
@@ -160,16 +159,6 @@ def test_every_kind_of_consumer_runs_once_for_a_complete_day_and_the_month_that_
     assert results(airflow, "tweets_of_a_month") == [
         {"days": len(DAYS), "posts": 5 + 2 * others, "cost_usd": round(cost + 0.01 * others, 3)}
     ]
-
-
-def test_the_landed_files_keep_the_data_contract_and_are_fresh(green, stack, tmp_path):
-    there = tmp_path / f"dt={DAY}"
-    there.mkdir()
-    for key in (DAY.csv, DAY.parquet):
-        (there / Path(key).name).write_bytes(Bucket(stack).read(key))
-    (said,) = checked(tmp_path, kinds="schema,quality,servicelevel").values()
-    assert {server: faults(checks) for server, checks in said.items()} == {"csv": set(), "parquet": set()}
-    assert "Freshness of refined_tweets.captured_at < 28.5h" in said["csv"]
 
 
 def test_a_day_that_lands_again_is_told_again_and_the_month_waits_for_all_its_days_again(green, airflow):

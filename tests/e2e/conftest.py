@@ -1,15 +1,22 @@
 """The local stack, started once for all tests that need it, and a hand on its Airflow."""
 
-from collections.abc import Iterator
-from contextlib import closing
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
+import httpx
 import psutil
 import pytest
+from pytest_httpserver import HTTPServer
 
 from local import aws
 from local.stack import MARK, Stack
+from tests.browser import chromium
 from tests.hands import Airflow, Bucket, X, eventually
+from tests.inbox import mail_server
 
 TODAY = datetime.now(UTC).date()
 """The day on which the tests began: midnight may pass while they run."""
@@ -24,6 +31,17 @@ def day_ago(number: int) -> str:
     return str(TODAY - timedelta(days=number))
 
 
+class WarmStack(Stack):
+    """A stack whose scheduler has imported the stages before it forks its workers: tasks begin sooner.
+
+    The stacks of tests/local and of test_database_lost.py import them in each task, as the product does.
+    """
+
+    @property
+    def _airflow(self) -> list[str]:
+        return [self.python, "-m", "tests.e2e.warm"]
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory) -> Iterator[Stack]:
     state = tmp_path_factory.mktemp("stack")
@@ -31,8 +49,13 @@ def stack(tmp_path_factory) -> Iterator[Stack]:
     settings.write_text(
         "AIRFLOW__LOGGING__LOGGING_LEVEL=DEBUG\n"  # what logs may give away, they give away at DEBUG
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME=0.1\n"  # the tests wait for it all the time
+        # Nobody edits a DAG file while the tests run: each is read once.
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL=3600\n"
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL=3600\n"
+        # Beside the administrator one who may see the DAG, and one who may see nothing.
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS=admin:admin,viewer:viewer,nobody:\n"
     )
-    with Stack(state=state, port=None, env_file=settings) as running:
+    with WarmStack(state=state, port=None, env_file=settings) as running:
         yield running
 
 
@@ -70,9 +93,8 @@ def landed(airflow) -> dict[str, str]:
     return runs
 
 
-@pytest.fixture
-def variables(airflow):
-    """Sets Variables for one test: `variables(twitter_handles="a, b")`; None deletes one."""
+@contextmanager
+def changed_variables(airflow: Airflow) -> Iterator[Callable[..., None]]:
     before: dict[str, str | None] = {}
 
     def put(**values: str | None) -> None:
@@ -83,6 +105,99 @@ def variables(airflow):
     yield put
     for name, value in before.items():
         airflow.set_variable(name, value)
+
+
+@pytest.fixture
+def variables(airflow):
+    """Sets Variables for one test: `variables(twitter_handles="a, b")`; None deletes one."""
+    with changed_variables(airflow) as put:
+        yield put
+
+
+class Alerts(NamedTuple):
+    """What was sent by email, and the texts that the webhook got."""
+
+    mails: list
+    texts: Callable[[], list[str]]
+
+
+WEBHOOK_PATH = "services/T000/B000/not-so-secret"
+
+
+@contextmanager
+def alerts_of(stack: Stack, airflow: Airflow) -> Iterator[Alerts]:
+    with mail_server() as inbox, HTTPServer() as webhook, changed_variables(airflow) as put:
+        webhook.expect_request(f"/{WEBHOOK_PATH}", method="POST").respond_with_data("ok")
+        extra = json.dumps(inbox.connection["extra"])
+        stack.airflow.put_connection("smtp_default", **inbox.connection | {"extra": extra})
+        host = webhook.url_for("/").rstrip("/")
+        stack.airflow.put_connection(
+            "twitter_alert_webhook", conn_type="http", host=host, password=WEBHOOK_PATH
+        )
+        put(twitter_alert_emails="data@acme.example")
+        yield Alerts(inbox.mails, lambda: [json.loads(request.data)["text"] for request, _ in webhook.log])
+        for name in ("smtp_default", "twitter_alert_webhook"):
+            airflow.call("DELETE", f"/connections/{name}")
+
+
+@pytest.fixture
+def alerts(stack, airflow) -> Iterator[Alerts]:
+    with alerts_of(stack, airflow) as sent:
+        yield sent
+
+
+class RedRun(NamedTuple):
+    """A run whose load has failed, since X does not show one of two accounts; five rows have landed."""
+
+    run: str
+    day: str
+    mails: list
+    texts: list[str]
+
+
+@pytest.fixture(scope="session")
+def red(stack, airflow) -> RedRun:
+    """One red run for all tests that only look at one. No other test lands its day."""
+    day = str(TODAY - timedelta(days=6))
+    with alerts_of(stack, airflow) as sent, changed_variables(airflow) as put:
+        put(twitter_handles="posts_5_fine, suspended_one")
+        run = airflow.trigger(day=day)
+        assert airflow.wait(run) == "failed"
+        airflow.log_text(run, "load")  # it is written once all have been told
+        return RedRun(run, day, sent.mails, sent.texts())
+
+
+@pytest.fixture(scope="session")
+def days(stack) -> Iterator[httpx.Client]:
+    """The page Days, as the administrator sees it."""
+    url, signed_in = f"{stack.url}/twitter_days", stack.airflow.login
+    with httpx.Client(
+        base_url=url, auth=signed_in, trust_env=False, timeout=30, follow_redirects=True
+    ) as client:
+        yield client
+
+
+def words(page: str) -> str:
+    return " ".join(re.sub(r"<[^>]*>", " ", page).split())
+
+
+@pytest.fixture(scope="session")
+def browser(stack, airflow):
+    """What a browser keeps of a person who has given the password: what a page has loaded, the next has."""
+    with chromium() as running:
+        context = running.new_context(viewport={"width": 1440, "height": 1000})
+        airflow.knows_the_dag()  # signs in
+        context.add_cookies([{"name": "_token", "value": airflow.login.token, "url": stack.url}])
+        yield context
+
+
+@pytest.fixture
+def page(browser):
+    """An empty page."""
+    shown = browser.new_page()
+    shown.set_default_timeout(60_000)
+    yield shown
+    shown.close()
 
 
 @pytest.fixture

@@ -86,10 +86,10 @@ def test_a_date_that_is_bought_again_is_replaced_by_equal_rows_captured_later(la
     assert [request for request in x.requests() if request["path"].endswith("/tweets")]
 
 
-def test_a_failed_extract_is_cleared_alone_and_goes_on_where_it_stopped(
+def test_each_failed_stage_is_cleared_alone_and_goes_on_where_it_stopped(
     airflow, bucket, x, variables, empty_day
 ):
-    variables(twitter_handles="posts_250_walk", twitter_tweet_limit="0")
+    variables(twitter_handles="posts_250_walk, suspended_one", twitter_tweet_limit="0")
     refusal = {"title": "CreditsDepleted", "type": "https://api.x.com/2/problems/credits"}
     x.order({"match": "GET /2/users/.*/tweets", "skip": 2, "status": 402, "body": refusal})
     run = airflow.trigger(day=empty_day)
@@ -100,38 +100,26 @@ def test_a_failed_extract_is_cleared_alone_and_goes_on_where_it_stopped(
         "load": "upstream_failed",
     }
     assert "Buy credits in X's developer console" in airflow.log_text(run, "extract")
+
     x.behave()
     x.forget()
     airflow.clear(run, "extract")
     airflow.wait_for_task(run, "extract", "success")
     assert airflow.wait(run) == "failed"  # the stages after it still are
-    airflow.clear(run, "transform", "load")
-    assert airflow.wait(run) == "success"
     pages = [request for request in x.requests() if request["path"].endswith("/tweets")]
     staged = [key for key in bucket.keys(f"twitter_raw/dt={empty_day}/") if "/posts_250_walk/" in key]
     assert len(pages) == len(staged) - 2  # the two of the first try
-    totals = bucket.json(Day.parse(empty_day).receipt)["totals"]
-    assert totals["published"] + totals["duplicates"] == 250
 
-
-def test_a_suspended_account_leaves_the_day_landed_and_red_until_it_is_taken_out(
-    airflow, bucket, x, variables, empty_day
-):
-    variables(twitter_handles="posts_5_fine, suspended_one")
-    run = airflow.trigger(day=empty_day)
+    airflow.clear(run, "transform", "load")
     assert airflow.wait(run) == "failed"
     assert airflow.states(run) == {"extract": "success", "transform": "success", "load": "failed"}
     assert "suspended_one: Forbidden: User has been suspended" in airflow.log_text(run, "load")
-    assert len(rows_of(bucket, empty_day)) == 5
+    totals = bucket.json(Day.parse(empty_day).receipt)["totals"]
+    assert totals["published"] + totals["duplicates"] == 250
+    assert len(rows_of(bucket, empty_day)) == totals["published"]
 
     x.forget()
-    airflow.clear(run, "extract")
-    airflow.wait_for_task(run, "extract", "success")
-    assert airflow.wait(run) == "failed"  # load still is
-    assert {handle for request in x.requests() for handle in request["handles"]} == {"suspended_one"}
-
-    x.forget()
-    variables(twitter_handles="posts_5_fine")
+    variables(twitter_handles="posts_250_walk")
     airflow.clear(run, "load")
     assert airflow.wait(run) == "success"
     assert x.requests() == []
@@ -155,24 +143,32 @@ def test_runs_that_name_no_day_to_collect_fail_at_once_and_call_no_x(airflow, x)
     assert x.requests() == []
 
 
-def test_an_unsettled_day_waits_without_a_slot_while_another_day_goes_through(
+def test_an_unsettled_day_and_a_rate_window_wait_without_a_slot_and_what_can_goes_on(
     stack, airflow, bucket, x, variables, empty_day
 ):
-    variables(twitter_handles="posts_2_wait", twitter_settle_minutes="1440")
+    variables(twitter_handles="posts_4_window", twitter_settle_minutes="1440")
     # It settles at the next midnight.
     eventually(lambda: datetime.now(UTC).time(), lambda now: now < time(23, 58), 130)
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     waiting = airflow.trigger(day=str(yesterday))
     airflow.wait_for_task(waiting, "extract", "up_for_reschedule")
+
+    reset = int(datetime.now(UTC).timestamp()) + 10
+    body = {"title": "Too Many Requests", "type": "about:blank", "status": 429, "detail": "Too Many Requests"}
+    headers = {"x-rate-limit-limit": 1, "x-rate-limit-remaining": 0, "x-rate-limit-reset": reset}
+    x.order({"match": "GET /2/users/.*/tweets", "status": 429, "body": body, "headers": headers})
     other = airflow.trigger(day=empty_day)
+    airflow.wait_for_task(other, "extract", "up_for_reschedule")  # the look-up was bought: no try is used
+    assert airflow.call("GET", "/pools/default_pool")["occupied_slots"] == 0
     assert airflow.wait(other) == "success"
+    again = [datetime.fromisoformat(page["time"]).timestamp() for page in x.pages()][1]
+    assert again >= reset
+
     assert airflow.states(waiting)["extract"] == "up_for_reschedule"
     extract = next(stage for stage in stack.airflow.stages(waiting) if stage.name == "extract")
     comes_back = f"the task comes back at {yesterday + timedelta(days=2)} 00:00 UTC"
     why = f"{yesterday} has ended but may still change: {comes_back}"
     assert stack.airflow.why_it_waits(waiting, extract) == why
-    pool = airflow.call("GET", "/pools/default_pool")
-    assert pool["occupied_slots"] == 0
     assert not [r for r in x.requests() if str(yesterday) in str(r["query"])]
     airflow.call("PATCH", f"/dags/twitter/dagRuns/{waiting}", json={"state": "failed"})
 

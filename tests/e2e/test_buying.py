@@ -1,10 +1,8 @@
-"""Buying on the real scheduler: killed in the middle, held up by X, and short of accounts."""
+"""Buying on the real scheduler: killed in the middle, and without a secret in sight."""
 
 import json
 import os
 import signal
-import time
-from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -18,15 +16,20 @@ from tests.hands import eventually
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 
-@pytest.mark.parametrize("who", [pytest.param("task", marks=pytest.mark.hands), "supervisor and task"])
-def test_a_purchase_that_is_killed_buys_no_page_twice(airflow, stack, bucket, x, variables, empty_day, who):
+def test_a_purchase_whose_supervisor_and_task_are_killed_buys_no_page_twice(
+    airflow, stack, bucket, x, variables, empty_day
+):
+    buy_and_kill(airflow, stack, bucket, x, variables, empty_day, with_supervisor=True)
+
+
+def buy_and_kill(airflow, stack, bucket, x, variables, empty_day, *, with_supervisor: bool) -> None:
     variables(twitter_handles="posts_1990_kill", twitter_tweet_limit="0")
     x.latency(400)
     run = airflow.trigger(day=empty_day)
     eventually(lambda: len(x.pages()), lambda pages: pages >= 3, 90)
     child = running_task(stack)
     # The supervisor first: nobody is left to tell.
-    for process in [child.parent(), child] if "supervisor" in who else [child]:
+    for process in [child.parent(), child] if with_supervisor else [child]:
         os.kill(process.pid, signal.SIGKILL)
     x.latency(0)
     assert airflow.wait(run, seconds=240) == "success"
@@ -45,20 +48,6 @@ def test_a_purchase_that_is_killed_buys_no_page_twice(airflow, stack, bucket, x,
 def where(query: dict[str, str]) -> str:
     """What leads to a page: a token, or the post that a later try goes on below."""
     return query.get("pagination_token") or query.get("until_id") or "the first"
-
-
-def test_a_rate_window_is_waited_out_without_a_slot(airflow, x, variables, empty_day):
-    variables(twitter_handles="posts_4_window")
-    reset = int(time.time()) + 10
-    body = {"title": "Too Many Requests", "type": "about:blank", "status": 429, "detail": "Too Many Requests"}
-    headers = {"x-rate-limit-limit": 1, "x-rate-limit-remaining": 0, "x-rate-limit-reset": reset}
-    x.order({"match": "GET /2/users/.*/tweets", "status": 429, "body": body, "headers": headers})
-    run = airflow.trigger(day=empty_day)
-    airflow.wait_for_task(run, "extract", "up_for_reschedule")  # the look-up was bought: no try is used
-    assert airflow.call("GET", "/pools/default_pool")["occupied_slots"] == 0
-    assert airflow.wait(run) == "success"
-    again = [datetime.fromisoformat(page["time"]).timestamp() for page in x.pages()][1]
-    assert again >= reset
 
 
 def test_no_log_xcom_or_object_holds_a_secret(landed, airflow, stack, bucket):

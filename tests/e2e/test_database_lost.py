@@ -1,43 +1,67 @@
 """Airflow's database needs no backup: lost, it takes the history of runs with it and nothing else."""
 
+import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 import pytest
 from sqlalchemy import create_engine, text
 
 from include.twitter.day import Day
+from local import x_api
 from local.environment import PROJECT
 from local.stack import Stack
-from tests.e2e.conftest import day_ago
-from tests.hands import Airflow, Bucket, X
+from tests.e2e.conftest import TODAY
+from tests.hands import Airflow
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
-DAY = day_ago(3)
+DAY = str(TODAY - timedelta(days=100))
+"""Of a month in which no other test lands a day: its page can be compared."""
+HANDLES = "acme_press, quiet_garden"
 CLEAN = PROJECT / "deploy" / "host" / "airflow-clean.service"
 
 
+class Anew(NamedTuple):
+    stack: Stack
+    airflow: Airflow
+
+
 @pytest.fixture(scope="module")
-def state(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("lost")
-
-
-def stack_of(state: Path) -> Stack:
-    return Stack(state=state, port=None, env_file=state / "absent.env", with_triggerer=False)
-
-
-def landed(stack: Stack) -> dict[str, bytes]:
-    bucket, day = Bucket(stack), Day.parse(DAY)
-    return {key: bucket.stored(key) for key in (day.csv, day.parquet, day.rejected, day.receipt)}
+def anew(stack, tmp_path_factory) -> Iterator[Anew]:
+    """Another Airflow over the same bucket and the same X, whose database is empty."""
+    state = tmp_path_factory.mktemp("anew")
+    keys = {
+        "consumer_key": x_api.CONSUMER_KEY,
+        "consumer_secret": x_api.CONSUMER_SECRET,
+        "access_token": x_api.ACCESS_TOKEN,
+        "access_token_secret": x_api.ACCESS_TOKEN_SECRET,
+    }
+    to_x = {"conn_type": "http", "host": "http://127.0.0.1", "port": stack.x_port, "extra": keys}
+    settings = state / "anew.env"
+    settings.write_text(
+        "TWITTER_AWS=real\n"  # that is, what the environment leads to
+        f"AIRFLOW_CONN_TWITTER_DEFAULT='{json.dumps(to_x)}'\n"
+        f"AIRFLOW_VAR_TWITTER_BUCKET={stack.bucket}\n"
+        f"AIRFLOW_VAR_TWITTER_HANDLES='{HANDLES}'\n"
+        "AIRFLOW_VAR_TWITTER_RUN_BUDGET_USD=0\n"
+        "AIRFLOW_VAR_TWITTER_MONTH_BUDGET_USD=0\n"
+    )
+    to_aws = {name: value for name, value in stack.environment.items() if name.startswith("AWS_")}
+    with (
+        Stack(
+            state=state, port=None, env_file=settings, caller=os.environ | to_aws, with_triggerer=False
+        ) as running,
+        closing(Airflow(running.url, running.password)) as client,
+    ):
+        yield Anew(running, client)
 
 
 def page(stack: Stack, path: str) -> str:
@@ -48,77 +72,49 @@ def page(stack: Stack, path: str) -> str:
     return " ".join(re.sub(r"<[^>]*>", " ", re.sub(about_runs, "", text)).split())
 
 
-@pytest.fixture(scope="module")
-def before(state: Path) -> Iterator[dict]:
-    """A landed day: its objects, its pages, what X billed. Then the database is gone."""
-    with (
-        stack_of(state) as stack,
-        closing(Airflow(stack.url, stack.password)) as airflow,
-        closing(X(stack)) as x,
-    ):
-        assert airflow.wait(airflow.trigger(day=DAY)) == "success"
-        seen = {
-            "objects": landed(stack),
-            "month": page(stack, f"/month/{DAY[:7]}"),
-            "day": page(stack, f"/day/{DAY}"),
-            "ledger": Bucket(stack).ledger_mills(),
-        }
-        assert x.served_mills() == seen["ledger"] > 0
-    shutil.rmtree(state / "postgres")
-    yield seen
+def test_a_landed_day_is_complete_and_free_on_an_airflow_that_knows_nothing_of_it(
+    stack, airflow, bucket, x, variables, anew
+) -> None:
+    variables(twitter_handles=HANDLES)
+    assert airflow.wait(airflow.trigger(day=DAY)) == "success"
+    day = Day.parse(DAY)
+    objects = {key: bucket.stored(key) for key in (day.csv, day.parquet, day.rejected, day.receipt)}
+    pages, ledger = (f"/month/{DAY[:7]}", f"/day/{DAY}"), bucket.ledger_mills()
+    shown = [page(stack, path) for path in pages]
+    x.forget()
+
+    assert anew.airflow.runs() == []
+    assert [page(anew.stack, path) for path in pages] == shown
+    assert anew.airflow.wait(anew.airflow.trigger(day=DAY)) == "success"
+    assert x.requests() == []
+    assert {key: bucket.stored(key) for key in objects} == objects
+    assert bucket.ledger_mills() == ledger
 
 
-def test_a_landed_day_is_complete_and_free_on_an_airflow_that_knows_nothing_of_it(state, before) -> None:
-    with (
-        stack_of(state) as stack,
-        closing(Airflow(stack.url, stack.password)) as airflow,
-        closing(X(stack)) as x,
-    ):
-        assert airflow.runs() == []
-        assert page(stack, f"/month/{DAY[:7]}") == before["month"]
-        assert page(stack, f"/day/{DAY}") == before["day"]
-        run = airflow.trigger(day=DAY)
-        assert airflow.wait(run) == "success"
-        airflow.clear_run(run)
-        assert airflow.wait(run) == "success"
-        assert x.requests() == []
-        assert landed(stack) == before["objects"]
-        assert Bucket(stack).ledger_mills() == before["ledger"]
+def test_the_weekly_clean_keeps_400_days_of_runs_and_the_newest_scheduled_one(anew) -> None:
+    ages = {"begun long ago": 401, "begun a year ago": 399, "scheduled": 402, "newest scheduled": 401}
+    anew.airflow.call("PATCH", "/dags/twitter", json={"is_paused": True})  # its runs stay queued
+    runs = {name: anew.airflow.trigger(day=DAY) for name in ages}
+    engine = create_engine(anew.stack.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
+    change = text(
+        "UPDATE dag_run SET start_date = :at, run_type = :kind, state = 'success' WHERE run_id = :run"
+    )
+    with engine.begin() as sql:
+        for name, days in ages.items():
+            kind = "scheduled" if "scheduled" in name else "manual"
+            sql.execute(change, {"at": ago(days), "kind": kind, "run": runs[name]})
 
+    command = re.search(r"(?m)^ExecStart=/bin/sh -c '(.*)'$", CLEAN.read_text())[1]
+    command = command.replace("/opt/twitter/current/.venv/bin/airflow", f"{sys.executable} -m airflow")
+    command = command.replace("$$", "$").replace("%%", "%")
+    environment = os.environ | anew.stack.environment
+    subprocess.run(["sh", "-c", command], env=environment, check=True, capture_output=True, timeout=120)
 
-def test_the_weekly_clean_keeps_400_days_of_runs_and_the_newest_scheduled_one(state, before) -> None:
-    with stack_of(state) as stack, closing(Airflow(stack.url, stack.password)) as airflow:
-        older, newer = (airflow.trigger(day=DAY) for _ in range(2))
-        assert [airflow.wait(run) for run in (older, newer)] == ["success"] * 2
-        environment = os.environ | stack.environment
-        engine = create_engine(stack.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
-
-        def change(statement: str, **values: object) -> None:
-            with engine.begin() as sql:
-                sql.execute(text(statement), values)
-
-        def clean(**ages: int) -> set[str]:
-            """The runs that are left, when these began so many days ago and all others long before."""
-            change("UPDATE dag_run SET start_date = :at WHERE dag_id = 'twitter'", at=ago(500))
-            for run, days in {older: ages.get("older"), newer: ages.get("newer")}.items():
-                if days:
-                    change("UPDATE dag_run SET start_date = :at WHERE run_id = :run", at=ago(days), run=run)
-            command = re.search(r"(?m)^ExecStart=/bin/sh -c '(.*)'$", CLEAN.read_text())[1]
-            command = command.replace(
-                "/opt/twitter/current/.venv/bin/airflow", f"{sys.executable} -m airflow"
-            )
-            command = command.replace("$$", "$").replace("%%", "%")
-            subprocess.run(
-                ["sh", "-c", command], env=environment, check=True, capture_output=True, timeout=120
-            )
-            with engine.connect() as sql:
-                return {*sql.scalars(text("SELECT run_id FROM dag_run WHERE dag_id = 'twitter'"))}
-
-        assert clean(older=399, newer=398) == {older, newer}
-        assert clean(older=401, newer=399) == {newer}
-        change("UPDATE dag_run SET run_type = 'scheduled' WHERE run_id = :run", run=newer)
-        assert clean(newer=401) == {newer}  # the schedule goes on from it
-        engine.dispose()
+    with engine.connect() as sql:
+        left = {*sql.scalars(text("SELECT run_id FROM dag_run WHERE dag_id = 'twitter'"))}
+    engine.dispose()
+    kept = {name for name, run in runs.items() if run in left}
+    assert kept == {"begun a year ago", "newest scheduled"}  # the schedule goes on from that one
 
 
 def ago(days: int) -> datetime:

@@ -6,8 +6,7 @@ import io
 import pytest
 
 from include.twitter.day import Day, Revisit
-from tests.e2e.conftest import day_ago
-from tests.e2e.test_days import days, words  # noqa: F401 - a fixture
+from tests.e2e.conftest import day_ago, words
 from tests.hands import ENDED, Airflow, eventually
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
@@ -28,12 +27,7 @@ def rows(bucket, key: str) -> list[dict[str, str]]:
 
 
 def test_the_posts_of_two_days_are_read_again_and_what_is_gone_is_on_its_day(
-    landed,
-    airflow,
-    bucket,
-    variables,
-    x,
-    days,  # noqa: F811
+    landed, airflow, bucket, variables, x, days
 ):
     younger, older = Revisit(Day.parse(day_ago(2)), 1), Revisit(Day.parse(day_ago(3)), 2)
     gone, *_ = (row["tweet_id"] for row in rows(bucket, older.day.csv))

@@ -62,14 +62,21 @@ def _server() -> HTTPServer:
 
 
 @contextmanager
-def listening() -> Iterator[Wire]:
+def serving(answer: Callable[[Request], Response]) -> Iterator[str]:
+    """The address where every request is answered so."""
     server = _server()
-    wire = Wire(server.url_for("").rstrip("/"))
-    server.expect_request(re.compile("")).respond_with_handler(wire.answer)
+    server.expect_request(re.compile("")).respond_with_handler(answer)
     try:
-        yield wire
+        yield server.url_for("").rstrip("/")
     finally:
         server.clear()
+
+
+@contextmanager
+def listening() -> Iterator[Wire]:
+    wire = Wire("")
+    with serving(wire.answer) as wire.host:
+        yield wire
 
 
 @contextmanager

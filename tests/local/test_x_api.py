@@ -1,4 +1,4 @@
-"""The stand-in for X behaves as X: over real HTTP, and by X's own description where that is at hand."""
+"""The stand-in for X behaves as X: over real HTTP, and by X's own description."""
 
 import hashlib
 import json
@@ -23,6 +23,7 @@ from jsonschema import Draft7Validator
 from local import x_api
 from local.x_api import posts
 from local.x_api.app import StandIn, create_app
+from tests.include.recorded import x_components
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DAY = date(2026, 11, 20)
@@ -35,7 +36,6 @@ ALL_FIELDS = {
     "display_text_range,paid_partnership"
 }
 PROJECT = Path(__file__).parents[2]
-OPENAPI = PROJECT.parent / "shared" / "x_api" / "openapi-2.166.json"
 
 
 class Server:
@@ -808,9 +808,7 @@ def test_the_command_serves_on_loopback(tmp_path):
 
 @pytest.fixture(scope="module")
 def described():
-    if not OPENAPI.exists():
-        pytest.skip("X's OpenAPI file is not at hand")
-    components = json.loads(OPENAPI.read_text())["components"]
+    components = x_components()
     # Stricter than X: posts from before 2023 have no impressions.
     components["schemas"]["Tweet"]["properties"]["public_metrics"]["required"].remove("impression_count")
     kinds = components["schemas"]["Problem"]["discriminator"]["mapping"]
@@ -899,7 +897,7 @@ def test_a_job_takes_ids_and_tells_which_are_gone_after_so_many_looks(x):
 
 
 def test_post_objects_have_only_fields_that_x_describes(day_of_50, described):
-    schema = json.loads(OPENAPI.read_text())["components"]["schemas"]["Tweet"]["properties"]
+    schema = x_components()["schemas"]["Tweet"]["properties"]
     assert {name for post in day_of_50 for name in post} <= set(schema)
     assert all(re.fullmatch(r"[0-9]{1,19}", post["id"]) for post in day_of_50)
 

@@ -1,37 +1,53 @@
 """The three stages in this process, without Airflow: on stand-ins for AWS and X, their clock stopped."""
 
+import itertools
 import json
+import os
 from collections.abc import Iterator
 from contextlib import closing
+from copy import copy
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 import botocore.session
 import pytest
-from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 
-from include.twitter.day import Day, short_hash
+from include.twitter.day import PROBE, Day, short_hash
 from include.twitter.extract import extract
 from include.twitter.load import load
+from include.twitter.records import StoreProbe, encoded
 from include.twitter.run import Run
 from include.twitter.transform import transform
-from local import x_api
+from local import aws, x_api
 from local.stack import Stack
 from tests.hands import Bucket, X
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 RECENT, ARCHIVED = "2026-11-20", "2026-10-20"
 TOKEN = "/oauth2/token"
+NUMBERS = itertools.count()
+DECIDE_THE_CLIENT = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AIRFLOW_CONN_AWS_DEFAULT")
 KEPT = ("published", "rejected", "duplicates", "outside", "over_limit", "unasked", "forgotten")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def quick_clients_of_aws() -> Iterator[None]:
-    """Each stage makes a client: boto reads all its models for it, Airflow the source of each caller."""
+def no_time_is_lost() -> Iterator[None]:
+    """The stages share an S3 client for each endpoint and credentials; the archive is not waited for."""
+    create = AwsGenericHook.get_client_type
+    clients: dict[tuple[str | None, ...], Any] = {}
+
+    def shared(hook: AwsGenericHook[Any], *what: Any, **how: Any) -> Any:
+        where = tuple(map(os.environ.get, DECIDE_THE_CLIENT))
+        if where not in clients:
+            clients[where] = create(hook, *what, **how)
+        return clients[where]
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(AwsBaseHook, "_get_caller", lambda *_: "Unknown")
+        patch.setattr(AwsGenericHook, "get_client_type", shared)
         patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
+        patch.setattr("include.twitter.extract.x.ARCHIVE_SECONDS", 0)
         yield
 
 
@@ -39,36 +55,52 @@ def quick_clients_of_aws() -> Iterator[None]:
 def stand_ins(tmp_path_factory) -> Iterator[Stack]:
     state = tmp_path_factory.mktemp("stand-ins")
     with Stack(state=state, port=None, env_file=state / "absent.env", with_airflow=False) as running:
+        _grant_the_buckets_of_tests(running)
         yield running
 
 
-@pytest.fixture
-def x(stand_ins) -> Iterator[X]:
-    """The stand-in for X at noon of 2026-11-22, its log empty, no fault ordered."""
-    with closing(X(stand_ins)) as control:
-        control.clock(NOW)
-        control.order()
-        control.reset("requests", "bill")
-        yield control
-        control.behave()
+def _grant_the_buckets_of_tests(stack: Stack) -> None:
+    """Move the role's rights from the stack's bucket to those of the tests, which are numbered."""
+    iam = stack.root.client("iam", stack.aws)
+    own = f"arn:aws:s3:::{aws.BUCKET}"
+    for name in iam.list_role_policies(RoleName=aws.ROLE)["PolicyNames"]:
+        policy = json.dumps(iam.get_role_policy(RoleName=aws.ROLE, PolicyName=name)["PolicyDocument"])
+        policy = policy.replace(own, f"{own}-????")  # exactly four digits: `*` would match a part of a key
+        iam.put_role_policy(RoleName=aws.ROLE, PolicyName=name, PolicyDocument=policy)
 
 
 @pytest.fixture(scope="session")
-def whole_bucket(stand_ins) -> Bucket:
+def control(stand_ins) -> Iterator[X]:
+    with closing(X(stand_ins)) as control:
+        yield control
+
+
+@pytest.fixture
+def x(control) -> X:
+    """The stand-in for X as it begins, at noon of 2026-11-22."""
+    control.reset("everything")
+    control.clock(NOW)
+    return control
+
+
+@pytest.fixture(scope="session")
+def stacks_bucket(stand_ins) -> Bucket:
     return Bucket(stand_ins)
 
 
 @pytest.fixture
-def bucket(whole_bucket) -> Bucket:
-    """The bucket, where no account is remembered, nothing was spent and no day has landed."""
-    kinds = ("", "_ledger", "_accounts", "_receipts", "_raw", "_days", "_plans", "_engagement_receipts")
-    for kind in (*kinds, "_compliance"):
-        whole_bucket.delete(f"twitter{kind}/")
-    return whole_bucket
+def bucket(stand_ins, stacks_bucket) -> Bucket:
+    """A new bucket, whose store was found to keep the conditions of writes."""
+    new = copy(stacks_bucket)
+    new.name = f"{aws.BUCKET}-{next(NUMBERS):04}"
+    new.create()
+    passed = StoreProbe(f"s3://{new.name}/", stand_ins.aws, keeps_conditions=True)
+    new.store(PROBE, encoded(passed))
+    return new
 
 
 @pytest.fixture
-def deployment(stand_ins, monkeypatch) -> dict[str, Any]:
+def deployment(stand_ins, bucket, monkeypatch) -> dict[str, Any]:
     """A sound deployment in the environment; returns its connection to X."""
     for name in ("AWS_ENDPOINT_URL", "AWS_EC2_METADATA_SERVICE_ENDPOINT", "AWS_DEFAULT_REGION"):
         monkeypatch.setenv(name, stand_ins.environment[name])
@@ -82,7 +114,7 @@ def deployment(stand_ins, monkeypatch) -> dict[str, Any]:
         "extra": {"access_token": x_api.ACCESS_TOKEN, "access_token_secret": x_api.ACCESS_TOKEN_SECRET},
     }
     monkeypatch.setenv("AIRFLOW_CONN_TWITTER_DEFAULT", json.dumps(connection))
-    monkeypatch.setenv("AIRFLOW_VAR_TWITTER_BUCKET", stand_ins.bucket)
+    monkeypatch.setenv("AIRFLOW_VAR_TWITTER_BUCKET", bucket.name)
     return connection
 
 

@@ -90,7 +90,6 @@ class Checks:
 @pytest.fixture
 def checks(pipeline, x, bucket) -> Checks:
     pipeline.put(tweet_limit=0, run_budget_usd=0, month_budget_usd=0)
-    x.reset("jobs")
     return Checks(pipeline, x, bucket)
 
 

@@ -1,6 +1,5 @@
 """On which conditions objects are written and copied: by S3, and by the lake that unit tests take for it."""
 
-import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,63 +10,60 @@ from tests.include.invented import MemoryLake, answer, post
 
 pytestmark = pytest.mark.live
 
-numbers = itertools.count()
+KEY = "staging/twitter/test_lake/1.json"
 
 
 @pytest.fixture(params=["S3", "memory"])
-def lake(request, stand_ins, deployment, x):
-    return Lake(stand_ins.bucket, None) if request.param == "S3" else MemoryLake()
+def lake(request):
+    if request.param == "memory":
+        return MemoryLake()
+    request.getfixturevalue("deployment")
+    return Lake(request.getfixturevalue("bucket").name, None)
 
 
-@pytest.fixture
-def key():
-    """One that no test before has written."""
-    return f"staging/twitter/test_lake/{next(numbers)}.json"
+def test_what_is_not_there_is_none(lake):
+    assert (lake.look(KEY), lake.read(KEY), lake.keys(KEY)) == (None, None, [])
 
 
-def test_what_is_not_there_is_none(lake, key):
-    assert (lake.look(key), lake.read(key), lake.keys(key)) == (None, None, [])
+def test_what_was_written_is_there_with_its_tag(lake):
+    tag = lake.swap(KEY, b"{}", None)
+    assert lake.look(KEY) == (b"{}", tag)
+    assert (lake.read(KEY), lake.keys(KEY), lake.tags(KEY)) == (b"{}", [KEY], {KEY: tag})
 
 
-def test_what_was_written_is_there_with_its_tag(lake, key):
-    tag = lake.swap(key, b"{}", None)
-    assert lake.look(key) == (b"{}", tag)
-    assert (lake.read(key), lake.keys(key), lake.tags(key)) == (b"{}", [key], {key: tag})
+def test_what_is_there_is_not_written_as_if_it_were_not(lake):
+    lake.write(KEY, b"of somebody else")
+    with pytest.raises(Busy, match=f"{KEY} was written by somebody else meanwhile"):
+        lake.swap(KEY, b"mine", None)
+    assert lake.read(KEY) == b"of somebody else"
 
 
-def test_what_is_there_is_not_written_as_if_it_were_not(lake, key):
-    lake.write(key, b"of somebody else")
-    with pytest.raises(Busy, match=f"{key} was written by somebody else meanwhile"):
-        lake.swap(key, b"mine", None)
-    assert lake.read(key) == b"of somebody else"
-
-
-def test_what_has_changed_since_it_was_looked_at_is_not_overwritten(lake, key):
-    tag = lake.swap(key, b"1", None)
-    lake.swap(key, b"2", tag)
+def test_what_has_changed_since_it_was_looked_at_is_not_overwritten(lake):
+    tag = lake.swap(KEY, b"1", None)
+    lake.swap(KEY, b"2", tag)
     with pytest.raises(Busy):
-        lake.swap(key, b"3", tag)
-    assert lake.read(key) == b"2"
+        lake.swap(KEY, b"3", tag)
+    assert lake.read(KEY) == b"2"
 
 
-def test_a_write_whose_answer_was_lost_has_succeeded(lake, key):
-    tag = lake.swap(key, b"1", None)
-    assert lake.swap(key, b"1", None) == tag
-    newer = lake.swap(key, b"2", tag)
-    assert lake.swap(key, b"2", tag) == newer != tag
+def test_a_write_whose_answer_was_lost_has_succeeded(lake):
+    tag = lake.swap(KEY, b"1", None)
+    assert lake.swap(KEY, b"1", None) == tag
+    newer = lake.swap(KEY, b"2", tag)
+    assert lake.swap(KEY, b"2", tag) == newer != tag
 
 
-def test_changes_by_several_at_once_are_all_there(lake, key):
+def test_changes_by_several_at_once_are_all_there(lake):
     def adding(number):
-        lake.change(key, lambda data: b" ".join(filter(None, [data, b"%d" % number])))
+        lake.change(KEY, lambda data: b" ".join(filter(None, [data, b"%d" % number])))
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(adding, range(8)))
-    assert sorted(lake.read(key).split()) == [b"%d" % number for number in range(8)]
+    assert sorted(lake.read(KEY).split()) == [b"%d" % number for number in range(8)]
 
 
-def test_objects_are_read_in_the_order_of_their_keys_those_that_are_not_there_too(lake, key, caplog):
-    keys = [key.replace(".json", f"-{number}.json") for number in range(40)]
+def test_objects_are_read_in_the_order_of_their_keys_those_that_are_not_there_too(lake, caplog):
+    keys = [KEY.replace(".json", f"-{number}.json") for number in range(40)]
     for number in range(0, 40, 2):
         lake.write(keys[number], b"%d" % number)
     read = [found and found.data for found in lake.look_each(keys)]
@@ -75,8 +71,8 @@ def test_objects_are_read_in_the_order_of_their_keys_those_that_are_not_there_to
     assert "Connection pool is full" not in caplog.text, "a connection is thrown away and made anew"
 
 
-def test_an_answer_that_is_gone_is_no_empty_page(lake, key):
-    there = key.replace(".json", ".json.gz")
+def test_an_answer_that_is_gone_is_no_empty_page(lake):
+    there = KEY.replace(".json", ".json.gz")
     lake.write(there, answer(post(1)).to_bytes())
     answers = lake.answers([there, "staging/twitter/gone.json.gz"])
     assert next(answers).posts == [post(1)]
@@ -84,21 +80,21 @@ def test_an_answer_that_is_gone_is_no_empty_page(lake, key):
         next(answers)
 
 
-def test_an_object_is_copied_if_it_is_the_one_that_was_uploaded(lake, key, tmp_path):
+def test_an_object_is_copied_if_it_is_the_one_that_was_uploaded(lake, tmp_path):
     file = tmp_path / "refined.json"
     file.write_bytes(b"[]")
-    tag = lake.upload(key, file)
-    target = key.replace(".json", "-copy.json")
-    copied = lake.copy(key, target, tag, None)
+    tag = lake.upload(KEY, file)
+    target = KEY.replace(".json", "-copy.json")
+    copied = lake.copy(KEY, target, tag, None)
     assert lake.look(target) == (b"[]", copied)
     assert lake.tag(target) == copied
 
 
-def test_an_object_that_was_overwritten_or_is_gone_is_not_copied(lake, key):
-    tag = lake.swap(key, b"1", None)
-    lake.write(key, b"2")
-    target = key.replace(".json", "-copy.json")
-    for source in (key, "staging/twitter/gone.json"):
+def test_an_object_that_was_overwritten_or_is_gone_is_not_copied(lake):
+    tag = lake.swap(KEY, b"1", None)
+    lake.write(KEY, b"2")
+    target = KEY.replace(".json", "-copy.json")
+    for source in (KEY, "staging/twitter/gone.json"):
         with pytest.raises(NothingStaged):
             lake.copy(source, target, tag, None)
     assert lake.read(target) is None

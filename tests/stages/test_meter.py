@@ -22,8 +22,6 @@ METER = "/2/usage/tweets"
 @pytest.fixture
 def asked(pipeline, x, bucket, caplog):
     """What the task does and says once its deadline has come: a day later, as it is wont."""
-    x.put("usage", {})
-    bucket.delete("twitter_usage/")
     caplog.set_level(logging.INFO)
 
     def ask(day=TODAY, at=TOMORROW):

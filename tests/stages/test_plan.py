@@ -29,11 +29,6 @@ LOOKUP, COUNT = "/2/users/by", "/2/tweets/counts/all"
 
 
 @pytest.fixture(autouse=True)
-def no_second_between_requests(monkeypatch):
-    monkeypatch.setattr("include.twitter.extract.x.ARCHIVE_SECONDS", 0)
-
-
-@pytest.fixture(autouse=True)
 def no_caps(pipeline):
     pipeline.put(run_budget_usd=0, month_budget_usd=0, tweet_limit=100)
 
@@ -72,47 +67,47 @@ def receipt(bucket, day: str = DAY) -> dict:
     }
 
 
-def test_thirty_days_of_twenty_accounts_with_five_landed_cost_what_was_quoted(pipeline, x, bucket):
-    landed = ["2026-10-03", "2026-10-04", "2026-10-05", "2026-10-12", "2026-10-30"]
+def test_ten_days_of_twenty_accounts_with_three_landed_cost_what_was_quoted(pipeline, x, bucket):
+    landed = ["2026-10-03", "2026-10-04", "2026-10-10"]
     pipeline.put(handles=", ".join([*SMALL, "posts_130_big", "posts_0_silent"]))
     for day in landed:
         land(pipeline, {"day": day})
     before, kept = bucket.ledger_mills(), {day: receipt(bucket, day) for day in landed}
     x.forget()
 
-    quoted = quote(pipeline, "2026-10-01", "2026-10-30")
+    quoted = quote(pipeline, "2026-10-01", "2026-10-10")
     assert paths(x) == {LOOKUP: 1, COUNT: 1 + 20}
     assert bucket.ledger_mills() - before == x.served_mills() == 20 * 10 + 21 * 10
-    assert "Whole already: 5 of 30 days." in quoted["body"]
+    assert "Whole already: 3 of 10 days." in quoted["body"]
     assert "To find that out has cost $0.410." in quoted["body"]
     assert "| 2026-10-03 | 20 | 0 | 0 | 0 | 0 | $0.000 |" in quoted["body"]
     x.forget()
 
     names = start(pipeline, quoted)
-    assert len(names) == 25
+    assert len(names) == 7
     assert names[0] == f"manual__2026-10-01__plan_{quoted['plan']}"
     compared = plan.compare(quoted["plan"])
     assert abs(compared["percent"]) <= 1
     assert round(compared["bought_usd"] * 1000) == x.served_mills()
-    assert paths(x) == {SEARCH: 25 * 3}  # the small ones at once, and the big one's two pages
+    assert paths(x) == {SEARCH: 7 * 3}  # the small ones at once, and the big one's two pages
     assert max(Counter(said(r) for r in x.requests() if r["path"] != TOKEN).values()) == 1
     proofs = Counter(account["proof"] for account in receipt(bucket, "2026-10-02").values())
     assert proofs == {"matched": 19, "limited": 1}
     assert receipt(bucket, "2026-10-02")["posts_130_big"]["counted"] == 130  # by the plan
     assert kept == {day: receipt(bucket, day) for day in landed}
 
-    with pytest.raises(AirflowSkipException, match="All 30 days have landed"):
-        quote(pipeline, "2026-10-01", "2026-10-30", name="again")
+    with pytest.raises(AirflowSkipException, match="All 10 days have landed"):
+        quote(pipeline, "2026-10-01", "2026-10-10", name="again")
 
 
-def test_fifty_accounts_and_thirty_days_are_sixty_requests(pipeline, x, bucket):
+def test_fifty_accounts_and_ten_days_are_twenty_requests(pipeline, x, bucket):
     pipeline.put(handles=", ".join(f"reader_{number:02}" for number in range(50)), tweet_limit=0)
-    quoted = quote(pipeline, "2026-10-01", "2026-10-30")
+    quoted = quote(pipeline, "2026-10-01", "2026-10-10")
     assert paths(x) == {LOOKUP: 1, COUNT: 2}
-    assert "in some 60 requests. To find that out has cost $0.520." in quoted["body"]
+    assert "in some 20 requests. To find that out has cost $0.520." in quoted["body"]
     x.forget()
-    assert len(start(pipeline, quoted)) == 30
-    assert paths(x) == {SEARCH: 60}
+    assert len(start(pipeline, quoted)) == 10
+    assert paths(x) == {SEARCH: 20}
     assert plan.compare(quoted["plan"])["percent"] == 0
     assert {account["proof"] for account in receipt(bucket).values()} == {"matched"}
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
-from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from include.twitter.day import ACCOUNTS, FORGOTTEN, Day
 from include.twitter.errors import NoPermission, NothingStaged
+from tests.include.wire import serving
 from tests.stages.conftest import ARCHIVED, NOW, RECENT
 
 pytestmark = pytest.mark.live
@@ -60,15 +60,12 @@ def wire(stand_ins, deployment, monkeypatch):
             return Response(b"<Error><Code>AccessDenied</Code></Error>", 403)
         with seen.one_more():
             url = stand_ins.aws + request.environ["RAW_URI"]
-            there = httpx.request(
-                request.method, url, content=request.get_data(), headers=headers, trust_env=False, timeout=30
-            )
+            there = client.request(request.method, url, content=request.get_data(), headers=headers)
         kept = {name: value for name, value in there.headers.items() if name not in HOP_BY_HOP}
         return Response(there.content, there.status_code, kept)
 
-    with HTTPServer(threaded=True) as server:
-        server.expect_request(re.compile("")).respond_with_handler(forward)
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", server.url_for("").rstrip("/"))
+    with httpx.Client(trust_env=False, timeout=30) as client, serving(forward) as address:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", address)
         yield seen
 
 

@@ -4,10 +4,10 @@ import gzip
 import json
 import logging
 import socket
+import time
 import tracemalloc
 from base64 import b64encode
 from datetime import UTC, datetime
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -39,6 +39,7 @@ from include.twitter.safe_text import UNSAFE
 from include.twitter.settings import XAccess
 from include.twitter.transform.post import FIELDS
 from tests.include.invented import DAY, POST_WORDS, RECEIVED, SUSPENDED, post
+from tests.include.recorded import x_components
 from tests.include.wire import dripping, listening
 
 USER_KEYS = {
@@ -312,10 +313,7 @@ OF_OWN_POSTS = {"non_public_metrics", "organic_metrics", "promoted_metrics"}
     ],
 )
 def test_all_that_x_describes_is_asked_for_and_known_to_the_refining(version, parameter, not_asked):
-    file = Path(__file__).parents[4] / "shared" / "x_api" / f"openapi-{version}.json"
-    if not file.exists():
-        pytest.skip("X's OpenAPI files are not at hand")
-    described = json.loads(file.read_text())["components"]["parameters"][parameter]["schema"]["items"]["enum"]
+    described = x_components()["parameters"][parameter]["schema"]["items"]["enum"]
     in_tweet_words = {{new: old for old, new in POST_WORDS.items()}.get(name, name) for name in described}
     assert in_tweet_words - set(POST_FIELDS) == not_asked
     assert version == "2.167" or set(POST_FIELDS) == in_tweet_words - not_asked
@@ -359,6 +357,15 @@ def test_several_accounts_are_counted_in_one_request(wire, archive, path):
         "end_time": "2026-11-19T00:00:00Z",
         "granularity": "hour",
     }
+
+
+def test_two_requests_to_the_archive_are_a_second_apart(wire):
+    opened, begun = x(wire), time.monotonic()
+    wire.say(200, page(post()))
+    wire.say(200, {"data": [], "meta": {"total_tweet_count": 3}})
+    opened.search(["42"], DAY, size=10, archive=True)
+    opened.count(["42"], DAY, archive=True)
+    assert time.monotonic() - begun >= 1
 
 
 def test_a_month_of_accounts_is_counted_in_one_request(wire):

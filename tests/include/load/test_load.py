@@ -122,12 +122,16 @@ def test_the_day_that_is_published_for_the_first_time_reads_no_table(landing, mo
 UNREADABLE = {
     "gone": lambda lake: lake.objects.pop(DAY.parquet),
     "another": lambda lake: lake.write(DAY.parquet, b"PAR1"),
+    "sound, and of another run": lambda lake: lake.write(
+        DAY.parquet, lake.required(f"{DAY.staging('other')}refined_tweets.parquet")
+    ),
 }
 
 
 @pytest.mark.parametrize("how", UNREADABLE)
 def test_without_the_landed_table_numbers_are_compared_and_the_log_says_so(landing, caplog, how):
     landing.land("first", {"NASA": posts(1, 2, 3), "esa": posts(11, 12)})
+    landing.stage("other", {"NASA": posts(1)})
     UNREADABLE[how](landing.lake)
     landing.stage("again", {"NASA": posts(1), "esa": posts(13, 14)})
     with pytest.raises(Shrunk, match="NASA: 3 rows are landed, this run has 1"):

@@ -17,7 +17,7 @@ import pyarrow
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from include.twitter.answer import Answer
@@ -39,18 +39,6 @@ METRICS = {
 }
 LISTS = ["hashtags", "mentions", "cashtags", "urls"]
 MOMENT = "%Y-%m-%dT%H:%M:%SZ"
-
-
-def examples(number: int) -> settings:
-    """The same examples on every machine, however slow it is."""
-    return settings(
-        max_examples=number,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        phases=[Phase.explicit, Phase.generate],  # what fails is told at once: shrinking takes minutes
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    )
 
 
 # What is generated
@@ -326,7 +314,6 @@ def balances(batches: list[refine.Refined]) -> dict[str, Counter[str]]:
     return {tally.username: tally.counts for batch in batches for tally in batch.tallies}
 
 
-@examples(40)
 @given(walks(), st.sampled_from([0, 0, 1, 2]))
 def test_posts_that_are_decoded_one_by_one_come_out_as_those_of_a_page_at_once(walked, limit):
     at_once = refined([walk.source for walk in walked], limit)
@@ -336,7 +323,6 @@ def test_posts_that_are_decoded_one_by_one_come_out_as_those_of_a_page_at_once(w
     assert (contents(one_by_one), balances(one_by_one)) == (contents(at_once), balances(at_once))
 
 
-@examples(40)
 @given(walks(), st.sampled_from([0, 0, 1, 2]))
 def test_every_reader_of_both_files_gives_the_rows_that_were_posted(walked, limit):
     batches = refined([walk.source for walk in walked], limit)
@@ -349,7 +335,6 @@ def test_every_reader_of_both_files_gives_the_rows_that_were_posted(walked, limi
             assert reader(day.parquet) == rows, reader.__name__
 
 
-@examples(30)
 @given(walks(), st.sampled_from([0, 1, 2]))
 def test_every_post_of_every_account_is_in_one_of_the_counts(walked, limit):
     came = balances(refined([walk.source for walk in walked], limit))
@@ -441,7 +426,6 @@ def _plain(id_: str, author_id: str, second: int) -> dict[str, Any]:
     }
 
 
-@examples(90)
 @given(mutilated())
 def test_a_mutilated_post_is_rejected_or_lands_without_what_is_odd_and_takes_no_other_with_it(generated):
     sources, whole, said, odd = generated
@@ -473,7 +457,6 @@ def test_a_mutilated_post_is_rejected_or_lands_without_what_is_odd_and_takes_no_
 # Purity
 
 
-@examples(20)
 @given(walks())
 def test_the_same_answers_give_the_same_bytes(walked):
     once = refined([walk.source for walk in walked])
@@ -495,19 +478,16 @@ def _alike(sources: list[refine.Source]) -> None:
         assert pyarrow.parquet.read_table(day.parquet) == pyarrow.parquet.read_table(same.parquet)
 
 
-@examples(20)
 @given(walks())
 def test_accounts_refined_together_come_out_as_they_do_one_by_one(walked):
     _alike([walk.source for walk in walked])
 
 
-@examples(20)
 @given(mutilated())
 def test_accounts_with_mutilated_posts_come_out_together_as_they_do_one_by_one(generated):
     _alike(generated[0])
 
 
-@examples(30)
 @given(walks())
 def test_refining_leaves_the_answers_as_they_were(walked):
     sources = [walk.source for walk in walked]
@@ -543,7 +523,6 @@ STRANGE_ERRORS = st.fixed_dictionaries(
 )
 
 
-@examples(200)
 @given(st.lists(STRANGE_POSTS, min_size=1, max_size=3), STRANGE, st.lists(STRANGE_ERRORS, max_size=2))
 def test_whatever_stands_in_a_post_costs_at_most_that_post(changes, instead, errors):
     posts = [post(number) | changed for number, changed in enumerate(changes, 1)]

@@ -1,4 +1,4 @@
-"""Posts that X sent to others, in 23 categories of oddity: each is refined by rules that hold for any post.
+"""Recorded posts, anonymized, in 23 categories of oddity: each is refined by rules that hold for any post.
 
 They are read as their own account would have been. What is expected is found in another way
 than the pipeline's: by the links' addresses instead of their places.
@@ -251,8 +251,8 @@ def test_the_other_fields_are_as_x_sent_them(published):
             assert case.row[name] == sent[name]
 
 
-EDITED = {"1576994789110992896", "1576994746135764992"}
-"""Of October 2022: they link to themselves, and are whole."""
+EDITED = {"1576050594284401438", "1576050549681055323"}
+"""Of the autumn of 2022: they link to themselves, and are whole."""
 
 
 def test_a_cut_or_withheld_post_raises_an_alarm_and_no_other_post_does(oddities):

@@ -1,0 +1,41 @@
+"""A rerun never destroys what was landed."""
+
+import pytest
+
+from include.twitter.day import Day
+from include.twitter.errors import Shrunk
+from local.x_api import posts
+from tests.stages.conftest import RECENT
+
+pytestmark = pytest.mark.live
+
+
+def test_a_rerun_that_lost_an_account_publishes_nothing_until_the_day_is_accepted(pipeline, x, bucket):
+    day = Day.parse(RECENT)
+    pipeline.load(pipeline.transform(pipeline.extract("posts_8_keep, posts_9_keep, posts_9_lost")))
+    landed = {key: bucket.stored(key) for key in (day.csv, day.parquet, day.rejected, day.receipt)}
+    x.order(
+        {
+            "match": f"GET /2/users/{posts.user_id('posts_9_lost')}/tweets",
+            "times": 9,
+            "status": 200,
+            "body": {"meta": {"result_count": 0}},
+        },
+        {
+            "match": "GET /2/tweets/counts",
+            "status": 200,
+            "times": 9,
+            "body": {"meta": {"total_tweet_count": 0}},
+        },
+    )
+    again = {"name": "again", "buy_again": True}
+    staged = pipeline.transform(pipeline.extract(**again), **again)
+    with pytest.raises(Shrunk, match=r"posts_9_lost: \d rows are landed, this run has 0"):
+        pipeline.load(staged, **again)
+    assert {key: bucket.stored(key) for key in landed} == landed
+
+    pipeline.put(accept_shrink=RECENT)
+    x.forget()
+    pipeline.load(staged, **again)
+    assert x.requests() == []
+    assert {row["username"] for row in bucket.rows(day.csv)} == {"posts_8_keep", "posts_9_keep"}
