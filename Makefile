@@ -8,8 +8,8 @@ NIGHTLY := test-properties test-datacontract versions test-deploy test-hands tes
 
 # What people set on the command line. It is data: make does not expand it, and a recipe takes it from the environment
 # ("$$POST", quoted), so no shell parses it. Any other name is refused: a typo, or a variable of this file.
-SETTINGS := ARGS BUCKET CONFIRM DAY DRY FILE GONE HANDLE KILLS MONTHS MOST ON PORT POST PYTHON RACES REPLACE_HOST SET \
-	STACK UPGRADE UV_SYSTEM_CERTS
+SETTINGS := ARGS BUCKET CONFIRM DAY DAYS DRY FILE GONE HANDLE KILLS MONTHS MOST ON PORT POST PYTHON RACES REPLACE_HOST \
+	SEEDS SET STACK UPGRADE UV_SYSTEM_CERTS
 $(foreach name,$(SETTINGS),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))\
 	$(eval export $(name))))
 $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),\
@@ -128,6 +128,9 @@ test-host: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Boot, u
 
 test-image: $(DEV_INSTALLED) ## Build the image and look inside it: needs root or Docker
 	$(call pytest,,rehearsals/image)
+
+simulate: $(DEV_INSTALLED) ## Simulate DAYS=30 days of the pipeline for each of SEEDS=1-200, and check what the README promises
+	@$(BIN)/python -m simulation --seeds="$${SEEDS:-1-200}" --days="$${DAYS:-30}" --jobs=2
 
 mutations: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Break the code in many places, and see the tests find each
 	$(BIN)/python -m rehearsals.mutations
