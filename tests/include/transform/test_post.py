@@ -163,7 +163,7 @@ def test_several_threads_may_be_the_first_to_read_a_post(monkeypatch):
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
-        for _ in range(50):
+        for _ in range(100):
             spec = spec_from_file_location("post_of_a_test", post_module.__file__)
             fresh = module_from_spec(spec)
             monkeypatch.setitem(sys.modules, spec.name, fresh)
