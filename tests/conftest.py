@@ -17,7 +17,7 @@ os.environ["AIRFLOW_HOME"] = _home.name
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(Path(__file__).parents[1] / "plugins")
 
-# What is imported and collected stays: to search it for garbage takes a quarter of the time of the collection.
+# What is imported and collected stays: searching it for garbage takes a quarter of the collection.
 gc.disable()
 
 # The same examples on every machine, however slow it is. What fails is told at once: shrinking takes minutes.
