@@ -502,11 +502,8 @@ class Old:
 
     def __init__(self, month: Month, days: list[str]) -> None:
         self._stack = month.lake._stack
-        self._held = [
-            (key, data)
-            for key, _, data in month.held
-            if data and (any(day in key for day in days) or key.startswith("twitter_accounts/"))
-        ]
+        self._held = [(key, data) for key, _, data in month.held if data and any(day in key for day in days)]
+        self._held += [item for item in month.before.items() if item[0].startswith("twitter_accounts/")]
 
     def lake(self, name: str) -> Lake:
         lake = Lake(self._stack, name)
