@@ -20,6 +20,9 @@ os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(Path(__file__).parents[1] / "p
 pytest_plugins = ["tests.report"]
 
 ONE_WORKER = "tests/e2e/"
+# What is imported and collected stays: searching it for garbage takes a quarter of the collection.
+gc.disable()
+
 # The same examples on every machine, however slow it is. What fails is told at once: shrinking takes minutes.
 settings.register_profile(
     "suite",
@@ -35,6 +38,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 FIRST = ("stack", "stand_ins", "live", "slow")
 """Fixtures and marks of the tests that begin first, the longest before the others."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -163,7 +163,7 @@ def test_a_csv_with_a_line_twice_fails_the_same_check(said):
 
 
 def test_a_day_is_fresh_for_as_long_as_the_contract_promises(tmp_path):
-    ages = {"fresh": timedelta(hours=28), "stale": timedelta(hours=29)}
+    ages = {"fresh": timedelta(hours=27), "stale": timedelta(hours=29)}
     for name, age in ages.items():
         folder = tmp_path / name / f"dt={DAY}"
         folder.mkdir(parents=True)

@@ -146,6 +146,9 @@ def alerts(stack, airflow) -> Iterator[Alerts]:
         yield sent
 
 
+RED_HANDLES = "posts_5_fine, suspended_one"
+
+
 class RedRun(NamedTuple):
     """A run whose load has failed, since X does not show one of two accounts; five rows have landed."""
 
@@ -160,7 +163,7 @@ def red(stack, airflow) -> RedRun:
     """One red run for all tests that only look at one. No other test lands its day."""
     day = str(TODAY - timedelta(days=6))
     with alerts_of(stack, airflow) as sent, changed_variables(airflow) as put:
-        put(twitter_handles="posts_5_fine, suspended_one")
+        put(twitter_handles=RED_HANDLES)
         run = airflow.trigger(day=day)
         assert airflow.wait(run) == "failed"
         airflow.log_text(run, "load")  # it is written once all have been told

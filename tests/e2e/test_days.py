@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.browser import SHOTS
-from tests.e2e.conftest import day_ago, words
+from tests.e2e.conftest import RED_HANDLES, day_ago, words
 
 pytestmark = pytest.mark.live
 
@@ -45,7 +45,8 @@ def test_a_landed_day_tells_its_receipt_its_rows_and_the_price_of_each_clear(lan
     assert f'name="day" value="{day}"' in answer.text
 
 
-def test_a_red_day_names_the_log_that_says_why(red, days):
+def test_a_red_day_names_the_log_that_says_why(red, variables, days):
+    variables(twitter_handles=RED_HANDLES)
     page = days.get(f"/day/{red.day}").text
     assert "Incomplete:" in words(page)
     assert "User has been suspended: [suspended_one]." in words(page)
@@ -107,7 +108,8 @@ def test_a_user_who_may_see_the_dag_sees_every_route(stack, routes):
 
 
 @pytest.mark.browser
-def test_three_clicks_from_airflow_to_the_log_that_says_why(red, page, stack):
+def test_three_clicks_from_airflow_to_the_log_that_says_why(red, variables, page, stack):
+    variables(twitter_handles=RED_HANDLES)
     page.goto(f"{stack.url}/")
     page.get_by_role("link", name="Days", exact=True).click()
     frame = page.frame_locator("iframe")

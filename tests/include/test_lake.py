@@ -2,9 +2,11 @@
 
 import gzip
 import json
+from functools import cache
 from types import SimpleNamespace
 
 import botocore.exceptions as boto
+import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
@@ -38,9 +40,14 @@ CREDENTIALS = {
 }
 
 
+# One for all tests: a loader reads the files that describe S3 once, which takes half a second.
+loader = cache(botocore.session.create_loader)
+
+
 @pytest.fixture
 def wire(monkeypatch):
     """S3, which is asked once: botocore's own tries are left out."""
+    monkeypatch.setattr(botocore.session, "create_loader", loader)
     monkeypatch.setenv("NO_PROXY", "*")
     with listening() as heard:
         environment = {

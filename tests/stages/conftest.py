@@ -32,9 +32,12 @@ DECIDE_THE_CLIENT = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AIRFLOW_CONN_AW
 KEPT = ("published", "rejected", "duplicates", "outside", "over_limit", "unasked", "forgotten")
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def no_time_is_lost() -> Iterator[None]:
-    """The stages share an S3 client for each endpoint and credentials; the archive is not waited for."""
+    """The stages share an S3 client for each endpoint and credentials; the archive is not waited for.
+
+    Only in these modules: a worker runs others after them.
+    """
     create = AwsGenericHook.get_client_type
     clients: dict[tuple[str | None, ...], Any] = {}
 

@@ -133,22 +133,22 @@ def test_a_day_with_a_missing_account_says_of_how_many_it_has_rows(pages):
     assert "7 rows of 2 accounts have landed, from purchase 2" in pages.words("/day/2026-11-18")
 
 
-def test_twenty_thousand_accounts_are_pages_with_the_problems_first(pages):
-    pages.handles = [f"account_{number:05}" for number in range(20_000)]
+def test_two_thousand_accounts_are_pages_with_the_problems_first(pages):
+    pages.handles = [f"account_{number:04}" for number in range(2_000)]
     accounts = [account_receipt(handle, 1) for handle in pages.handles[:-2]]
-    short = account_receipt("account_19998", 1, proof="short", counted=9)
-    gone = account_receipt("account_19999", 0, outcome="unavailable", proof="unchecked")
+    short = account_receipt("account_1998", 1, proof="short", counted=9)
+    gone = account_receipt("account_1999", 0, outcome="unavailable", proof="unchecked")
     pages.land(*accounts, short, gone)
     for path in ("/month/2026-11", "/day/2026-11-18", "/year/2026"):
         html = pages.html(path)
-        assert len(html) < 1_000_000
-        table = html[html.index("20,000 accounts, those with problems first: page 1 of 200") :]
+        assert len(html) < 300_000
+        table = html[html.index("2,000 accounts, those with problems first: page 1 of 20") :]
         named = list(dict.fromkeys(re.findall(r"<bdi>(account_\d+)", table)))
-        assert (len(named), named[:3]) == (100, ["account_19999", "account_19998", "account_00000"])
-        assert "100 of 100 found accounts (of 20,000 in all)" in pages.words(f"{path}?find=Account_123")
-        assert "account_00000" not in pages.html(f"{path}?find=account_123")
+        assert (len(named), named[:3]) == (100, ["account_1999", "account_1998", "account_0000"])
+        assert "100 of 100 found accounts (of 2,000 in all)" in pages.words(f"{path}?find=Account_12")
+        assert "account_0000" not in pages.html(f"{path}?find=account_12")
         assert "<script>x" not in pages.html(f"{path}?find=<script>x&page=-1")
-    assert "account_19997" in pages.html("/day/2026-11-18?page=200")
+    assert "account_1997" in pages.html("/day/2026-11-18?page=20")
 
 
 def test_the_page_of_an_account_that_nothing_is_known_of_is_empty(pages):
