@@ -184,7 +184,7 @@ def words(page: str) -> str:
     return " ".join(re.sub(r"<[^>]*>", " ", page).split())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright keeps an event loop running: no test beside it could run its own
 def browser(stack, airflow):
     """What a browser keeps of a person who has given the password: what a page has loaded, the next has."""
     with chromium() as running:

