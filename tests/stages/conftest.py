@@ -57,9 +57,15 @@ def no_time_is_lost() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def stand_ins(tmp_path_factory) -> Iterator[Stack]:
     state = tmp_path_factory.mktemp("stand-ins")
-    with Stack(state=state, port=None, env_file=state / "absent.env", with_airflow=False) as running:
-        _grant_the_buckets_of_tests(running)
-        yield running
+    stack = Stack(state=state, port=None, env_file=state / "absent.env", with_airflow=False)
+    settings = aws.ministack_environment
+    in_memory = {"S3_PERSIST": "0", "PERSIST_STATE": "0"}  # no test restarts it
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(aws, "ministack_environment", lambda *given: settings(*given) | in_memory)
+        stack.start()
+    with stack:
+        _grant_the_buckets_of_tests(stack)
+        yield stack
 
 
 def _grant_the_buckets_of_tests(stack: Stack) -> None:
