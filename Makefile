@@ -106,7 +106,8 @@ test-properties: $(DEV_INSTALLED) ## Try the properties of the stages with many 
 
 test-kills: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) ## Kill stages at each write and let them race: KILLS=40 RACES=20 MONTHS=6
 	KILLS="$${KILLS:-40}" RACES="$${RACES:-20}" MONTHS="$${MONTHS:-6}" \
-		$(call pytest,$(TWO_WORKERS),tests/stages/test_kills_and_races.py tests/stages/test_engagement.py)
+		$(call pytest,$(TWO_WORKERS),tests/stages/test_kills_and_races.py tests/stages/test_engagement.py \
+		tests/include/load/test_two_loads.py)
 
 test-datacontract: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) $(CONTRACT_INSTALLED) ## Check landed days against docs/datacontract.yaml
 	$(call pytest,,rehearsals/datacontract)
