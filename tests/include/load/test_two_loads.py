@@ -136,7 +136,7 @@ def publish_once(landing, lake, name):
 
 
 def orders(steps):
-    """Orders in which two processes can do so many steps each: with RACES=20 in the environment all of them."""
+    """Orders in which two processes can do so many steps each; all of them with RACES=20."""
     every = 1 if int(os.environ.get("RACES", "3")) >= 20 else 7
     for first in islice(combinations(range(2 * steps), steps), 0, None, every):
         yield [0 if place in first else 1 for place in range(2 * steps)]
