@@ -174,6 +174,15 @@ def test_duckdb_reads_a_day_whose_last_post_alone_has_quotes(long_day):
     assert read[-1]["text"] == 'it says "stop", at last'
 
 
+def test_duckdb_takes_no_hash_of_a_post_for_a_comment(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = refine.Source("ObservatoryHill", "42", [answer(*posts(["clear skies", " #stars"]))])
+    with Partition(tmp_path) as partition:
+        for batch in refine.batches([source], day=DAY, limit=0):
+            partition.append(batch)
+    assert [row["text"] for row in by_duckdb("read_csv")] == [row["text"] for row in landed()]
+
+
 def test_polars_reads_the_rows_with_their_types(day):
     assert run(fenced("python", PAGE, "polars")).to_dicts() == landed()
 

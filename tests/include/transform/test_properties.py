@@ -252,8 +252,9 @@ def by_pandas(file: Path) -> list[dict[str, Any]]:
 def by_duckdb(file: Path) -> list[dict[str, Any]]:
     with duckdb.connect() as database:
         read = database.read_csv(
-            str(file), header=True, all_varchar=True, sep=",", quotechar='"', escapechar='"', na_values=["\n"]
-        )
+            str(file), header=True, all_varchar=True, sep=",", quotechar='"', escapechar='"', comment="",
+            na_values=["\n"],
+        )  # fmt: skip
         return [dict(zip(read.columns, row, strict=True)) for row in read.fetchall()]
 
 
