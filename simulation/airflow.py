@@ -374,7 +374,7 @@ class Simulation:
         if "Raise twitter_" in text:
             variable = re.search(r"Raise (twitter_\w+)", text)[1]  # type: ignore[index]
             for each in self.deployments:
-                each.variables[variable] = str(max(float(each.variables[variable]) * 3, 0.3))[:6]
+                each.variables[variable] = f"{max(float(each.variables[variable]) * 3, 0.3):.2f}"
             return run.failed
         if "Buy credits" in text or "credits" in text.lower():
             self.world.credits_until = None

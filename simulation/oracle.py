@@ -51,8 +51,8 @@ class Oracle:
         """What X has answered for a day."""
         self.landed: dict[str, list[Row]] = {}
         self.bytes_of: dict[Any, str] = {}
-        self.greens: dict[str, tuple[Any, datetime]] = {}
-        """What was wanted when the day was green last, and when."""
+        self.greens: dict[str, Any] = {}
+        """What `extract` had wanted of a day when it was green last, and since when it is."""
         self.billed: Counter[str] = Counter()
         self.billed_of_day: Counter[str] = Counter()
         self.checks = 0
@@ -94,10 +94,10 @@ class Oracle:
 
     def _loaded(self, attempt: Attempt) -> None:
         day = attempt.run.day
-        if self._is_alone(attempt):
-            self.receipt_names_the_files(day, attempt.process.name)
         if not attempt.is_success:
             return
+        if self._is_alone(attempt):
+            self.receipt_names_the_files(day, attempt.process.name)
         receipt = self._receipt(day)
         if receipt is None:
             self.s.breach("green_means_complete", f"{attempt.process.name}: green without a receipt")
@@ -106,7 +106,11 @@ class Oracle:
             self.csv_equals_parquet(day, receipt, table)
             self.green_means_complete(day, receipt, table, attempt)
             self.same_bytes(day, receipt, attempt)
-            self.greens[day] = (self._wanted(attempt), self.s.clock())
+            extracts = self._extracts_before(attempt)
+            if len(extracts) == 1:
+                self.greens[day] = self._wanted(extracts[0]), attempt.began
+            else:
+                self.greens.pop(day, None)
 
     def at_the_end(self) -> None:
         """What has to hold when nothing runs any more."""
@@ -130,7 +134,7 @@ class Oracle:
         for row in table:
             if problem := self._problem_of(day, row):
                 self.s.breach("rows_are_what_x_sent", f"{day}: {row['tweet_id']} {problem}")
-        order = [(row["username"], row["created_at"], row["tweet_id"]) for row in table]
+        order = [(row["username"], row["author_id"], row["created_at"], row["tweet_id"]) for row in table]
         if order != sorted(order):
             self.s.breach("rows_are_what_x_sent", f"{day}: the rows are not in order")
 
@@ -179,7 +183,7 @@ class Oracle:
             named = [a for a in self.world.accounts.values() if handle.lower() in a.handles]
             found = [lines[a.id] for a in named if a.id in lines]
             if not any(line["outcome"] != "unavailable" for line in found):
-                was_asked = any(handle in e.settings["twitter_handles"].split(",") for e in extracts)
+                was_asked = all(handle in e.settings["twitter_handles"].split(",") for e in extracts)
                 if was_asked:
                     self.s.breach("green_means_complete", f"{attempt.process.name}: {handle} is missing")
         for id_, line in lines.items():
@@ -195,8 +199,7 @@ class Oracle:
         attempt: Attempt,
         extracts: list[Attempt],
     ) -> None:
-        handles = {h.lower() for e in extracts for h in e.settings["twitter_handles"].split(",")}
-        if not handles & {*account.handles}:
+        if not all(self._is_wanted(account, each.settings) for each in extracts):
             return
         first, last = datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC), attempt.began
         if not account.was_active(first + timedelta(days=1), last):
@@ -226,6 +229,13 @@ class Oracle:
         elif line["proof"] in ("matched", "surplus") and not deleted and "x.count_off" not in faults:
             if all(self._post(account, first, id_).is_own for id_ in missing):
                 self.s.breach("nothing_is_lost_in_silence", f"{told}, X's faults {sorted(faults)}")
+
+    def _is_wanted(self, account: Account, settings: dict[str, str]) -> bool:
+        """Whether a handle means the account, and not another one that took it over and was accepted."""
+        accepted = dict.fromkeys(settings.get("twitter_accept_id", "").lower().split(","))
+        others = {item.split("=")[0] for item in accepted if item and item.split("=")[1] != account.id}
+        named = {*settings["twitter_handles"].lower().split(",")} & {*account.handles}
+        return bool({handle for handle in named if handle not in others or handle == account.handle.lower()})
 
     def _posts(self, account: Account, first: datetime) -> list[Post]:
         """The account's posts of a day; an edit after midnight is made with the day before."""
@@ -362,7 +372,7 @@ class Oracle:
     def a_green_day_is_free(self, attempt: Attempt) -> None:
         """`extract` of a green day of which nothing else is wanted costs nothing."""
         green = self.greens.get(attempt.run.day)
-        if green and green[0] == self._wanted(attempt) and not attempt.run.buy_again:
+        if green and green[0] == self._wanted(attempt) and green[1] < attempt.began and not attempt.run.buy_again:
             mills = sum(s.mills for s in self.of_day[attempt.run.day] if s.process is attempt.process)
             if mills:
                 self.s.breach("a_green_day_is_free", f"{attempt.process.name}: {mills} mills")
