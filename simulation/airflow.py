@@ -109,7 +109,7 @@ class Simulation:
     def __init__(self, seed: int, days: int, off: frozenset[str] = frozenset()) -> None:
         random.seed(seed)
         self.draw = draw = Draw("seed", seed)
-        self.faults = Faults(Draw("faults", seed), off)
+        self.faults = Faults(Draw("faults", seed), off, weather=draw.pick("weather", (0.5, 1, 2, 3)))
         start = datetime.fromisoformat(draw.pick("start", STARTS)).replace(tzinfo=UTC)
         self.first, self.days = start, days
         self.last = start + timedelta(days=days)
@@ -126,7 +126,7 @@ class Simulation:
         self.breaches: list[tuple[str, str]] = []
         self.runs = 0
         self.races = 0
-        self.storm = draw.pick("storm", (0.0, 0.1, 0.3, 0.6))
+        self.storm = draw.pick("storm", (0.0, 0.2, 0.5, 1.0))
         """The share of tries that faults may strike."""
         self._airflow = Process("airflow")
         self.accepted: dict[str, set[str]] = {}

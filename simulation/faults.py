@@ -10,7 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 Choice = TypeVar("Choice")
 
@@ -44,12 +44,14 @@ class Faults:
     draw: Draw
     off: frozenset[str] = frozenset()
     struck: list[str] = field(default_factory=list)
+    weather: float = 1
+    """How many times as often as usual X and S3 fail."""
     calm: bool = False
     """At the end nothing goes wrong any more, so that every run can become green."""
 
     def strikes(self, kind: str, where: str, chance: float) -> bool:
         """Whether a fault of this kind strikes here."""
-        if self.calm or chance <= 0 or not self.draw.happens(f"{kind}@{where}", chance):
+        if self.calm or chance <= 0 or not self.draw.happens(f"{kind}@{where}", chance * self.weather):
             return False
         return self.take(kind, where)
 
@@ -66,15 +68,11 @@ class Faults:
             return None
         number = self.draw.number(f"one@{where}")
         for kind, chance in chances.items():
-            if number < chance:
+            if number < chance * self.weather:
                 return kind if self.take(kind, where) else None
-            number -= chance
+            number -= chance * self.weather
         return None
 
     @property
     def kinds(self) -> Counter[str]:
         return Counter(name.split("@")[0] for name in self.struck)
-
-
-def names(struck: Collection[Any]) -> list[str]:
-    return [*dict.fromkeys(map(str, struck))]

@@ -107,7 +107,7 @@ class Oracle:
             self.green_means_complete(day, receipt, table, attempt)
             self.same_bytes(day, receipt, attempt)
             extracts = self._extracts_before(attempt)
-            if len(extracts) == 1:
+            if len(extracts) == 1 and not receipt["totals"]["unavailable"]:
                 self.greens[day] = self._wanted(extracts[0]), attempt.began
             else:
                 self.greens.pop(day, None)
