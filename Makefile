@@ -1,12 +1,12 @@
 # Bare `make` lists the targets.
 .DEFAULT_GOAL := help
 .PHONY: help run up test check test-stackless lint format docs pictures versions audit image deploy secrets connect password upgrade teardown forget \
-	test-deploy test-wide test-hands lock raise clean bench bench-growth
+	test-deploy test-wide test-hands lock raise clean bench bench-growth simulate
 
 # What people set on the command line. It is data: make does not expand it, and a recipe takes it from the environment
 # ("$$POST", quoted), so no shell parses it. Any other name is refused: a typo, or a variable of this file.
-SETTINGS := ARGS BUCKET CONFIRM DAY DRY FILE GONE HANDLE MOST ON PORT POST PYTHON REPLACE_HOST SET STACK UPGRADE \
-	UV_SYSTEM_CERTS
+SETTINGS := ARGS BUCKET CONFIRM DAY DAYS DRY FILE GONE HANDLE MOST ON PORT POST PYTHON REPLACE_HOST SEEDS SET STACK \
+	UPGRADE UV_SYSTEM_CERTS
 $(foreach name,$(SETTINGS),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))\
 	$(eval export $(name))))
 $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),\
@@ -72,6 +72,9 @@ versions: $(VERSIONS:%=.local/py%/.installed) ## Run the tests that need no stac
 
 test-hands: $(INSTALLED) $(MINISTACK_INSTALLED) ## Do to a running day what people and platforms do: minutes
 	$(call pytest,-m hands,tests/e2e)
+
+simulate: $(INSTALLED) ## Simulate DAYS=30 days of the pipeline for each of SEEDS=1-200, and check what the README promises
+	@$(BIN)/python -m simulation --seeds="$${SEEDS:-1-200}" --days="$${DAYS:-30}" --jobs=2
 
 bench: $(INSTALLED) $(PEERS:%=.local/bench-%/.installed) ## Hold the pipeline against what people would use instead: minutes
 	$(BIN)/python -m benchmarks.compare

@@ -44,7 +44,7 @@ def simulated(seed: int, days: int, off: Iterable[str] = ()) -> Outcome:
     try:
         simulation.simulate()
         oracle.at_the_end()
-    except Exception:  # noqa: BLE001 - a defect of the simulation, or an error that nobody has caught
+    except Exception:  # a defect of the simulation, or an error that nobody has caught
         simulation.breach("no_crash", traceback.format_exc().replace("\n", " | ")[-1500:])
     kinds = simulation.faults.kinds
     counts = Counter(
@@ -112,7 +112,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=_seeds, default=_seeds("1-25"), help="for example 1-200, or 7,12")
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--jobs", type=int, default=1, help="processes side by side")
-    parser.add_argument("--off", action="append", default=[], help="a fault, or a kind of them, that is left out")
+    parser.add_argument("--off", action="append", default=[], help="a fault, or a kind of it, left out")
     parser.add_argument("--shrink", action="store_true", help="find the smallest run of each broken promise")
     parser.add_argument("--stop", action="store_true", help="stop at the first breach")
     given = parser.parse_args()
@@ -139,9 +139,10 @@ def main() -> int:
             break
     months = done * given.days / DAYS_OF_A_MONTH
     told = ", ".join(f"{number:,} {name}" for name, number in totals.items())
+    speed = months / max(seconds, 0.01) * 60
     print(
-        f"{done} seeds, {months:.1f} months, {months / max(seconds, 0.01) * 60:.1f} months a minute and core, "
-        f"{told}; {failed} seeds broke a promise"
+        f"{done} seeds, {months:.1f} months, {speed:.1f} months a minute and core, {told}; "
+        f"{failed} seeds broke a promise"
     )
     return 1 if failed else 0
 

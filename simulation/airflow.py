@@ -132,6 +132,8 @@ class Simulation:
         self.accepted: dict[str, set[str]] = {}
         """Handles with the accounts that somebody accepted for them."""
         self.deployments = self._deployments()
+        self.let_go: set[str] = set()
+        """Days that somebody let lose accounts, before any message advised to."""
         self.on_load: list[Callable[[Attempt], None]] = []
         self.on_extract: list[Callable[[Attempt], None]] = []
 
@@ -189,7 +191,7 @@ class Simulation:
     def simulate(self) -> None:
         """Run all of it: the days, then a calm time in which every run has to become green."""
         spawn, airflow = self.scheduler.spawn, self._airflow
-        tasks = [spawn(lambda d=each: self._timetable(d), airflow) for each in self.deployments]
+        tasks = [spawn(partial(self._timetable, each), airflow) for each in self.deployments]
         for person in self._events():
             tasks.append(spawn(person, airflow))
         tasks.append(spawn(self._calm, airflow))
@@ -410,10 +412,11 @@ class Simulation:
             )
             if account is None and former:
                 self._replace(deployment, handle, former.handle)
-            elif account is None or account.state != "active":
-                if self.draw.happens(f"{name} {handle} out", 0.5) and len(deployment.handles) > 1:
-                    self._replace(deployment, handle, "")
-                    stage = self.draw.pick(f"{name} which", ("load", "extract"))
+            is_gone = account is None or account.state != "active"
+            is_last = len(deployment.handles) == 1
+            if is_gone and not former and not is_last and self.draw.happens(f"{name} {handle} out", 0.5):
+                self._replace(deployment, handle, "")
+                stage = self.draw.pick(f"{name} which", ("load", "extract"))
         return stage
 
     def _old_account(self, handle: str, id_: str) -> Account | None:
@@ -522,7 +525,9 @@ def _leaves(simulation: Simulation, name: str) -> None:
         leaving = simulation.draw.pick(f"{name} leaving", deployment.handles)
         simulation._replace(deployment, leaving, "")
         if simulation.draw.happens(f"{name} accept", 0.4):
-            deployment.add("twitter_accept_shrink", simulation.past_day(name))
+            day = simulation.past_day(name)
+            deployment.add("twitter_accept_shrink", day)
+            simulation.let_go.add(day)
 
 
 def _renamed(simulation: Simulation, name: str) -> None:

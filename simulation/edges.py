@@ -1,8 +1,8 @@
 """Where the simulation touches the pipeline: the only file with names from inside of it.
 
-The pipeline is imported with our `Lock`, `Event`, `ThreadPoolExecutor` and `uuid4` in the place of the standard
-library's. Below it S3Hook gives out our client, a connection to X is our socket, Airflow's secrets backends are
-the Variables of the simulated Airflow, and what sleeps does so on the virtual clock.
+The pipeline is imported with our `Lock`, `Event`, `ThreadPoolExecutor` and `uuid4` instead of the standard
+library's. Below it S3Hook returns our client, a connection to X is our socket, Airflow's secrets backends are
+the Variables of the simulated Airflow, and every sleep takes place on the virtual clock.
 """
 
 from __future__ import annotations
@@ -129,8 +129,8 @@ def install() -> None:
                 setattr(module, name, lambda: Scheduler.active.clock())
             elif isinstance(value, threading.local):
                 scheduler.LOCALS.append(value)
-    tenacity.nap.time = clock  # type: ignore[attr-defined]
-    urllib3.util.retry.time = clock  # type: ignore[attr-defined]
+    tenacity.nap.time = clock  # type: ignore[assignment]
+    urllib3.util.retry.time = clock  # type: ignore[assignment]
     urllib3.util.connection.create_connection = _connect  # type: ignore[assignment]
     S3Hook.get_conn = lambda self: current().process.store  # type: ignore[method-assign]
     airflow.sdk.Variable.keys = staticmethod(lambda *_, **__: [])  # type: ignore[assignment]

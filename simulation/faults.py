@@ -1,7 +1,8 @@
 """What goes wrong, drawn by seed: a pure function of where it happens, so that one can be left out alone.
 
 Each fault has a name such as `s3.lost_reply@A-scheduled-2027-01-03/extract/1#17`. A run notes the names of
-those that struck. `off` names faults, or kinds of them, that do not strike: shrinking a failing seed adds to it.
+those that struck. `off` names faults, or kinds of them, that do not strike: shrinking a failing seed adds to
+it.
 """
 
 from __future__ import annotations

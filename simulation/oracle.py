@@ -33,8 +33,16 @@ TAMPERED = {
     "x.ignored_window", "x.drop_fields", "x.same_page", "x.empty_page", "x.repeat_posts",
 }  # fmt: skip
 """Faults after which X itself has shown something else than its truth."""
-WANTED = ("twitter_handles", "twitter_tweet_limit", "twitter_include", "twitter_accept_id", "twitter_accept_shrink")
+WANTED = (
+    "twitter_handles",
+    "twitter_tweet_limit",
+    "twitter_include",
+    "twitter_accept_id",
+    "twitter_accept_shrink",
+)
 """The settings that say what a day has to hold."""
+LATEST = ("twitter_tweet_limit", "twitter_include")
+"""The settings that say which are the latest N posts."""
 
 Row = dict[str, Any]
 
@@ -146,6 +154,8 @@ class Oracle:
             return f"is by {row['author_id']}, who is nobody"
         if row["username"].lower() not in account.handles:
             return f"is by {row['username']}, which {account.id} never was"
+        if row["tweet_id"] not in self.own_or_wanted(day, account):
+            return "is a retweet or a reply"
         sent = [(served, post) for served, post in self.sent[row["tweet_id"]] if served.process.day == day]
         stored = [(served, post) for served, post in sent if served.stored_at]
         if not stored:
@@ -155,6 +165,13 @@ class Oracle:
             return f"was not sent at {row['captured_at']}"
         problems = [_difference(row, post) for post in then]
         return None if None in problems else problems[-1]
+
+    def own_or_wanted(self, day: str, account: Account) -> set[str]:
+        """The ids of the account's own posts of a day, with its threads where somebody wanted them."""
+        extracts = [each for each in self.s.attempts if each.run.day == day and each.stage == "extract"]
+        threads = any(each.settings["twitter_include"] == "threads" for each in extracts)
+        posts = self._posts(account, _start_of(day))
+        return {str(post.id) for post in posts if post.is_own or (threads and post.kind == "thread")}
 
     def csv_equals_parquet(self, day: str, receipt: dict[str, Any], table: list[Row]) -> None:
         """The CSV has the rows of the Parquet file, cell by cell."""
@@ -201,7 +218,7 @@ class Oracle:
     ) -> None:
         if not all(self._is_wanted(account, each.settings) for each in extracts):
             return
-        first, last = datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC), attempt.began
+        first, last = _start_of(day), attempt.began
         if not account.was_active(first + timedelta(days=1), last):
             return
         threads = [each.settings["twitter_include"] == "threads" for each in extracts]
@@ -210,13 +227,11 @@ class Oracle:
         posts = [p for p in self._posts(account, first) if p.is_own or p.kind == "thread"]
         newest: dict[int, Post] = {post.history[0]: post for post in posts}
         there = {row["original_tweet_id"] for row in table if row["author_id"] == account.id}
-        place = 0
         missing = []
-        for post in sorted(newest.values(), key=lambda post: -post.id):
+        for place, post in enumerate(sorted(newest.values(), key=lambda post: -post.id)):
             is_sure = post.gone_at > last and (post.is_own or all(threads))
             if is_sure and (not limit or place < limit) and str(post.history[0]) not in there:
                 missing.append(str(post.id))
-            place += 1
         if not missing:
             return
         answers = [each for each in self.of_day[day] if each.at <= last]
@@ -226,9 +241,11 @@ class Oracle:
         deleted = any(post.gone_at <= last for post in posts)
         if not faults & TAMPERED:
             self.s.breach("green_means_complete", told)
-        elif line["proof"] in ("matched", "surplus") and not deleted and "x.count_off" not in faults:
-            if all(self._post(account, first, id_).is_own for id_ in missing):
-                self.s.breach("nothing_is_lost_in_silence", f"{told}, X's faults {sorted(faults)}")
+            return
+        is_proven = line["proof"] in ("matched", "surplus") and "x.count_off" not in faults
+        are_own = all(self._post(account, first, id_).is_own for id_ in missing)
+        if is_proven and are_own and not deleted:
+            self.s.breach("nothing_is_lost_in_silence", f"{told}, X's faults {sorted(faults)}")
 
     def _is_wanted(self, account: Account, settings: dict[str, str]) -> bool:
         """Whether a handle means the account, and not another one that took it over and was accepted."""
@@ -249,7 +266,7 @@ class Oracle:
     def losses_are_recorded(
         self, day: str, receipt: dict[str, Any], table: list[Row], attempt: Attempt
     ) -> None:
-        """No landed row is gone, unless the receipt names it; and not most of an account's, unless accepted."""
+        """No landed row is gone, unless the receipt names it; not most of an account's, unless accepted."""
         there = {row["tweet_id"] for row in table}
         newest = {row["original_tweet_id"]: int(row["tweet_id"]) for row in table}
         recorded = {id_ for decrease in receipt.get("decreases", []) for id_ in decrease["lost"]}
@@ -267,6 +284,18 @@ class Oracle:
             if (len(before[author]) - len(ids)) * 2 < len(before[author]) and not is_accepted:
                 told = f"{day}: {len(ids)} of {len(before[author])} rows of {author} went"
                 self.s.breach("landed_data_stays", told)
+            if not self._may_lose(day):
+                told = f"{attempt.process.name}: {ids} of {author} went, and nobody wanted less"
+                self.s.breach("landed_data_stays", told)
+
+    def _may_lose(self, day: str) -> bool:
+        """Whether somebody bought the day again, lowered the limit, or let accounts leave it.
+
+        What was bought is kept. So nothing that X does takes a landed row away.
+        """
+        extracts = [each for each in self.s.attempts if each.run.day == day and each.stage == "extract"]
+        wanted = {tuple(each.settings[name] for name in LATEST) for each in extracts}
+        return any(each.run.buy_again for each in extracts) or len(wanted) > 1 or day in self.s.let_go
 
     # Receipts
 
@@ -288,7 +317,9 @@ class Oracle:
         for name, item in (receipt["objects"] if receipt else {}).items():
             data = self.bucket.read(item["key"]) or b""
             if hashlib.sha256(data).hexdigest() != item["sha256"]:
-                self.s.breach("receipt_names_the_files", f"{when}: {name} of {day} is not that of its receipt")
+                self.s.breach(
+                    "receipt_names_the_files", f"{when}: {name} of {day} is not that of its receipt"
+                )
 
     def same_bytes(self, day: str, receipt: dict[str, Any], attempt: Attempt) -> None:
         """The same answers give the same bytes."""
@@ -318,7 +349,9 @@ class Oracle:
         again = sum(run.buy_again for each in self.s.deployments for run in each.runs if run.day == day)
         cap = float(settings["twitter_run_budget_usd"]) * 1000
         if cap and self.billed_of_day[day] > cap * (1 + again):
-            told = f"{served.process.name}: X has billed {self.billed_of_day[day]} of {cap:.0f} mills for {day}"
+            told = (
+                f"{served.process.name}: X has billed {self.billed_of_day[day]} of {cap:.0f} mills for {day}"
+            )
             self.s.breach("caps_hold", told)
 
     def reserved_before_sent(self, month: str) -> None:
@@ -372,7 +405,12 @@ class Oracle:
     def a_green_day_is_free(self, attempt: Attempt) -> None:
         """`extract` of a green day of which nothing else is wanted costs nothing."""
         green = self.greens.get(attempt.run.day)
-        if green and green[0] == self._wanted(attempt) and green[1] < attempt.began and not attempt.run.buy_again:
+        if (
+            green
+            and green[0] == self._wanted(attempt)
+            and green[1] < attempt.began
+            and not attempt.run.buy_again
+        ):
             mills = sum(s.mills for s in self.of_day[attempt.run.day] if s.process is attempt.process)
             if mills:
                 self.s.breach("a_green_day_is_free", f"{attempt.process.name}: {mills} mills")
@@ -442,6 +480,10 @@ class Oracle:
 
     def _wanted(self, attempt: Attempt) -> Any:
         return tuple(attempt.settings.get(name, "") for name in WANTED), attempt.run.accounts
+
+
+def _start_of(day: str) -> datetime:
+    return datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC)
 
 
 def _seconds(difference: timedelta) -> float:

@@ -1,8 +1,8 @@
 """Cooperative tasks on a virtual clock: the order of everything follows from the latencies that a seed draws.
 
-A task is a greenlet of one process of the simulation. It runs until it waits. The scheduler then resumes the
-task whose wait ends next. `Lock`, `Event`, `Condition`, `ThreadPoolExecutor` and `wait` have the interfaces of
-the standard library, as far as the pipeline uses them.
+A task is a greenlet of one simulated process. It runs until it waits. The scheduler then resumes the task
+whose wait ends next. `Lock`, `Event`, `Condition`, `ThreadPoolExecutor` and `wait` have the interfaces of the
+standard library, as far as the pipeline uses them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from greenlet import getcurrent, greenlet
@@ -72,7 +73,7 @@ class Task:
                 self.result = self._work()
             else:
                 self.error = Killed()
-        except BaseException as error:  # noqa: BLE001 - whoever joins the task gets it
+        except BaseException as error:  # whoever joins the task gets it
             self.error = error
         self.is_done = True
         for waiter in self._waiters:
@@ -358,7 +359,7 @@ class ThreadPoolExecutor:
             if future.done():
                 continue
             self._free -= 1
-            task = Scheduler.active.spawn(lambda f=future, w=work: self._do(f, w), current().process)
+            task = Scheduler.active.spawn(partial(self._do, future, work), current().process)
             self._running[task] = None
 
     def _do(self, future: Future, work: Callable[[], Any]) -> None:
@@ -366,7 +367,7 @@ class ThreadPoolExecutor:
             future.finish(work())
         except Killed:
             raise
-        except BaseException as error:  # noqa: BLE001 - the caller gets it by `result`
+        except BaseException as error:  # the caller gets it by `result`
             future.finish(error=error)
         finally:
             self._free += 1

@@ -1,4 +1,4 @@
-"""S3 in memory, as a boto client shows it: conditional writes, versions, server-side copies and their faults."""
+"""S3 in memory, as a boto client shows it: conditional writes, versions, server-side copies, and faults."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class Client:
             found = ((key, self._bucket.newest(key)) for key in self._bucket.keys(Prefix))
             return [{"Key": key, "ETag": version.etag} for key, version in found if version]
 
-        contents, _ = self._request("ListObjectsV2", listed)
+        contents = self._request("ListObjectsV2", listed)[0]
         yield {"Contents": contents} if contents else {}
 
     def _write(self, operation: str, apply: Callable[[], str], is_conditional: bool) -> Any:

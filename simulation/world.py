@@ -204,7 +204,11 @@ class Lost(Exception):
 
 
 def invalid(message: str) -> Refusal:
-    body = {"errors": [{"message": message}], "title": "Invalid Request", "type": f"{PROBLEMS}invalid-request"}
+    body = {
+        "errors": [{"message": message}],
+        "title": "Invalid Request",
+        "type": f"{PROBLEMS}invalid-request",
+    }
     return Refusal(400, body)
 
 
@@ -391,7 +395,11 @@ class World:
         if fault == "x.failed_part":
             if "/counts/" in path:  # it bills the request
                 self._count(served, path, params, at, None)
-            error = {"title": "Internal error", "type": f"{PROBLEMS}internal-error", "detail": "a part failed"}
+            error = {
+                "title": "Internal error",
+                "type": f"{PROBLEMS}internal-error",
+                "detail": "a part failed",
+            }
             return {"errors": [error]}
         if path == "/2/users/by":
             return self._users(served, params["usernames"].split(","), at)
@@ -425,7 +433,9 @@ class World:
                             found[id_] = post
         served.posts = [found[id_].as_sent(at) for id_ in ids if id_ in found]
         kind = {"title": "Not Found Error", "type": f"{PROBLEMS}resource-not-found", "resource_type": "tweet"}
-        errors = [kind | {"value": id_, "parameter": "ids", "detail": "gone"} for id_ in ids if id_ not in found]
+        errors = [
+            kind | {"value": id_, "parameter": "ids", "detail": "gone"} for id_ in ids if id_ not in found
+        ]
         body = ({"data": served.posts} if served.posts else {}) | ({"errors": errors} if errors else {})
         self._charge(served, at, self._prices(at)["posts"], is_lookup=True)
         return body
@@ -445,11 +455,13 @@ class World:
             for post in self.between(account, id_at(start), id_at(end))
             if post.is_own and post.is_shown(at)
         ]
-        buckets = []
+        buckets: list[dict[str, Any]] = []
         hour = start
         while hour < end:
             number = sum(hour <= post.created < hour + timedelta(hours=1) for post in posts)
-            buckets.append({"start": stamp(hour), "end": stamp(hour + timedelta(hours=1)), "tweet_count": number})
+            buckets.append(
+                {"start": stamp(hour), "end": stamp(hour + timedelta(hours=1)), "tweet_count": number}
+            )
             hour += timedelta(hours=1)
         if fault == "x.count_off":
             buckets[len(posts) % len(buckets)]["tweet_count"] += 1 + len(posts) % 2
