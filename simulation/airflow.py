@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -20,6 +21,7 @@ from simulation.store import Bucket, Client
 from simulation.world import Account, World
 
 STAGES = ("extract", "transform", "load")
+PLAN = ("quote", "compare")
 PRICES = {"posts": 5, "own_posts": 1, "users": 10, "counts": 5, "archive_counts": 10, "rereads": 0}
 LATER_PRICES = PRICES | {"posts": 7, "users": 12}
 MOST_STEPS = 3_000_000
@@ -61,7 +63,7 @@ class Deployment:
     name: str
     variables: dict[str, str]
     runs: list[Run] = field(default_factory=list)
-    slots: dict[str, Lock] = field(default_factory=lambda: {name: Lock() for name in STAGES})
+    slots: defaultdict[str, Lock] = field(default_factory=lambda: defaultdict(Lock))
 
     @property
     def handles(self) -> list[str]:
@@ -82,8 +84,12 @@ class Run:
     deployment: Deployment
     id: str
     day: str
+    """The UTC day; of another DAG than `twitter` its name stands before it."""
     buy_again: bool = False
     accounts: str = ""
+    plan: str = ""
+    first: str = ""
+    """Of a plan: the first of its days, of which `day` is the last."""
     results: dict[str, Any] = field(default_factory=dict)
     tries: int = 0
     is_busy: bool = False
@@ -99,8 +105,17 @@ class Run:
         return f"{self.deployment.name}-{self.id}"
 
     @property
-    def is_green(self) -> bool:
-        return not self.failed and "load" in self.results
+    def plan_id(self) -> str:
+        """Of the plan that it has quoted."""
+        return self.results["quote"]["plan"]
+
+    @property
+    def dag(self) -> str:
+        return self.day.split()[0] if " " in self.day else "twitter"
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        return PLAN if self.dag == "plan" else STAGES
 
 
 class Simulation:
@@ -183,6 +198,8 @@ class Simulation:
         }
         if world.owner_id and draw.happens("own handle", 0.6):
             variables["twitter_own_handle"] = handles[0]
+        self.has_engagement = draw.happens("engagement", 0.4)
+        variables["twitter_engagement_days"] = draw.pick("ages", ("1", "1, 2", "1, 7"))
         both = draw.happens("two airflows", 0.35)
         return [Deployment(name, dict(variables)) for name in ("A", "B")[: 1 + both]]
 
@@ -227,6 +244,8 @@ class Simulation:
             self._sleep_until(self.first + timedelta(days=number + 1))
             day = f"{self.first + timedelta(days=number):%Y-%m-%d}"
             self.start(deployment, f"scheduled__{day}", day)
+            if self.has_engagement:
+                self.start(deployment, f"engagement__{day}", f"engagement {day}")
 
     def start(self, deployment: Deployment, id_: str, day: str, **more: Any) -> Run:
         run = Run(deployment, id_, day, **more)
@@ -241,13 +260,14 @@ class Simulation:
             return
         place = STAGES.index(stage)
         stages = STAGES[place:] if downstream else (stage,)
-        if place and STAGES[place - 1] not in run.results:
+        if run.dag == "plan" or (place and STAGES[place - 1] not in run.results):
             return
         run.failed = ""
         self.scheduler.spawn(lambda: self._owned(run, stages), self._airflow)
 
-    def _owned(self, run: Run, stages: tuple[str, ...] = STAGES) -> None:
+    def _owned(self, run: Run, stages: tuple[str, ...] = ()) -> None:
         """Run the stages; where one fails, a person looks, does what the message says, and clears."""
+        stages = stages or run.stages
         if run.is_busy:
             return
         run.is_busy = True
@@ -264,15 +284,37 @@ class Simulation:
                 run.rounds = 0
             stage = self._mend(run)
             if stage:
-                self._stages(run, STAGES[STAGES.index(stage) :])
+                self._stages(run, run.stages[run.stages.index(stage) :])
         run.is_busy = False
 
     def _stages(self, run: Run, stages: tuple[str, ...]) -> None:
         run.failed, run.error = "", None
         for stage in stages:
+            if stage == "compare" and not self._approved(run):
+                return
             if not self._until_done(run, stage):
                 run.failed = stage
                 return
+            if "skipped" in run.results[stage]:
+                return
+
+    def _approved(self, run: Run) -> bool:
+        """Say yes to a plan, and wait until its runs are done with."""
+        id_ = run.results["quote"]["plan"]
+        if not self.draw.happens(f"{run.name} yes", 0.8):
+            return False
+        process = Process(f"{run.name}/runs", dict(run.deployment.variables), run.day, "runs", faults=False)
+        process.store, process.x = Client(self.bucket, self.faults, self.latency), self.world
+        task = self.scheduler.spawn(lambda: edges.stage("plan", "runs")(id_), process)
+        task.join()
+        if task.error:
+            raise task.error
+        known = {each.id: each for each in run.deployment.runs}
+        named = [(each["trigger_run_id"], each["conf"]["day"]) for each in task.result]
+        runs = [known.get(name) or self.start(run.deployment, name, day, plan=id_) for name, day in named]
+        while any((each.failed or not each.results) and not each.is_dropped for each in runs):
+            self.scheduler.sleep(1800)
+        return True
 
     def _until_done(self, run: Run, stage: str) -> bool:
         """Try a stage as Airflow does; False where it gives up."""
@@ -288,6 +330,9 @@ class Simulation:
             assert error is not None  # noqa: S101
             if isinstance(error, Killed):
                 wait: timedelta | None = timedelta(seconds=15) if tries <= 24 else None
+            elif edges.is_skip(error):
+                run.results[stage] = {"skipped": str(error)}
+                return True
             elif at := edges.rescheduled_to(error):
                 tries -= 1
                 reschedules += 1
@@ -310,7 +355,7 @@ class Simulation:
     def _attempt(self, run: Run, stage: str) -> Attempt:
         run.tries += 1
         name = f"{run.name}/{stage}/{run.tries}"
-        slot = run.deployment.slots[stage]
+        slot = run.deployment.slots[f"{run.dag} {stage}"]
         if stage != "transform":
             slot.acquire()
         process = self._process(name, run, stage)
@@ -320,9 +365,8 @@ class Simulation:
             for other in self.attempts[-6:]
         )
         self.attempts.append(attempt)
-        given = [] if stage == "extract" else [run.results[STAGES[STAGES.index(stage) - 1]]]
-        its = edges.run_of(run.day, run.name, self.clock, run.buy_again, run.accounts)
-        task = self.scheduler.spawn(lambda: edges.stage(stage)(its, *given), process)
+        work = edges.stage(run.dag, stage)
+        task = self.scheduler.spawn(lambda: work(*self._given(run, stage)), process)
         self._await(task, process)
         attempt.ended = self.clock()
         if task.is_done:
@@ -336,9 +380,19 @@ class Simulation:
             self.breach("bounded", f"{name} sent {process.requests} requests to X")
         if stage != "transform":
             slot.release()
-        for see in {"load": self.on_load, "extract": self.on_extract}.get(stage, []):
+        seeing = {"load": self.on_load, "extract": self.on_extract} if run.dag == "twitter" else {}
+        for see in seeing.get(stage, []):
             see(attempt)
         return attempt
+
+    def _given(self, run: Run, stage: str) -> list[Any]:
+        """What the function of a task is called with."""
+        day, place = run.day.split()[-1], run.stages.index(stage)
+        if run.dag == "plan":
+            is_first = stage == "quote"
+            return [edges.range_of(run.first, day, run.name, self.clock) if is_first else run.plan_id]
+        its = edges.run_of(day, run.name, self.clock, run.buy_again, run.accounts, run.plan)
+        return [its, run.results[run.stages[place - 1]]] if place else [its]
 
     def _await(self, task: Task, process: Process) -> None:
         """Wait for a try; one that is not heard of for long is given up, and may go on all the same."""
@@ -354,7 +408,7 @@ class Simulation:
         process = Process(name, dict(run.deployment.variables), run.day, stage)
         process.faults = not self.faults.calm and self.draw.happens(f"{name} storm", self.storm)
         if process.faults and self.draw.happens(f"{name} kill", 0.3):
-            most = {"extract": 60, "transform": 12, "load": 40}[stage]
+            most = {"extract": 60, "transform": 12, "load": 40}.get(stage, 30)
             process.kill_at = 1 + int(most * self.draw.number(f"{name} kill at") ** 1.5)
             process.kill_after = self.draw.happens(f"{name} kill after", 0.5)
         process.store = Client(self.bucket, self.faults, self.latency)
@@ -367,7 +421,7 @@ class Simulation:
         """Do what the message of a failed run says; the stage to clear, None where nothing is to be done."""
         text, deployment = str(run.error), run.deployment
         name = f"{run.name} {run.rounds}"
-        if type(run.error).__name__ == "BadAccounts":
+        if type(run.error).__name__ in ("BadAccounts", "BadDay"):
             run.is_dropped = True
             return None
         if found := re.search(r"add (\S+) to Variable twitter_accept_shrink", text):
@@ -504,6 +558,13 @@ def _backfill(simulation: Simulation, name: str) -> None:
         simulation.start(simulation.deployment(name), f"backfill__{day}__{name[6:]}", day)
 
 
+def _plan(simulation: Simulation, name: str) -> None:
+    last = 3 + simulation.draw.below(f"{name} last", 20)
+    first = last + simulation.draw.below(f"{name} days", 4)
+    days = [f"{simulation.clock() - timedelta(days=back):%Y-%m-%d}" for back in (first, last)]
+    simulation.start(simulation.deployment(name), f"plan__{name[6:]}", f"plan {days[1]}", first=days[0])
+
+
 def _variable(variable: str, values: tuple[str, ...]) -> Callable[[Simulation, str], None]:
     def change(simulation: Simulation, name: str) -> None:
         simulation.deployment(name).variables[variable] = simulation.draw.pick(f"{name} value", values)
@@ -578,10 +639,12 @@ EVENTS: dict[str, Callable[[Simulation, str], None]] = {
     "race": _both,
     "race_again": _both,
     "backfill": _backfill,
+    "plan": _plan,
     "limit": _variable("twitter_tweet_limit", ("0", "1", "2", "5", "100")),
     "threads": _variable("twitter_include", ("own posts", "threads")),
     "run_budget": _variable("twitter_run_budget_usd", ("0", "0.1", "1", "5")),
     "month_budget": _variable("twitter_month_budget_usd", ("0", "0.5", "3", "100")),
+    "ages": _variable("twitter_engagement_days", ("1", "1, 2", "3", "")),
     "settle": _variable("twitter_settle_minutes", ("60", "90", "200")),
     "new_account": _new_account,
     "leaves": _leaves,

@@ -34,7 +34,7 @@ import urllib3.util.connection
 import urllib3.util.retry
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.sdk import Connection, RetryPolicy
-from airflow.sdk.exceptions import AirflowRescheduleException
+from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 
 from simulation import scheduler
 from simulation.scheduler import Killed, Scheduler, current
@@ -140,15 +140,24 @@ def install() -> None:
 # The pipeline's own names
 
 
-def stage(name: str) -> Callable[..., Any]:
-    """One of the three stages."""
-    return getattr(importlib.import_module(f"{PIPELINE}.{name}"), name)
+def stage(dag: str, name: str) -> Callable[..., Any]:
+    """The function that a task of a DAG calls; of `twitter` each has a package of its own."""
+    return getattr(importlib.import_module(f"{PIPELINE}.{name if dag == 'twitter' else dag}"), name)
 
 
-def run_of(day: str, id_: str, clock: Callable[[], datetime], buy_again: bool, accounts: str) -> Any:
+def run_of(
+    day: str, id_: str, clock: Callable[[], datetime], buy_again: bool, accounts: str, plan: str
+) -> Any:
     run = importlib.import_module(f"{PIPELINE}.run").Run
     days = importlib.import_module(f"{PIPELINE}.day")
-    return run(days.Day.parse(day), days.short_hash(id_), clock, buy_again, accounts)
+    return run(days.Day.parse(day), days.short_hash(id_), clock, buy_again, accounts, plan)
+
+
+def range_of(first: str, last: str, id_: str, clock: Callable[[], datetime]) -> Any:
+    """What a run of `twitter_plan` is for."""
+    run = importlib.import_module(f"{PIPELINE}.run")
+    short_hash = importlib.import_module(f"{PIPELINE}.day").short_hash
+    return run.Range(run.days_from(first, last), short_hash(id_), "", clock)
 
 
 def every_task() -> Mapping[str, Any]:
@@ -176,6 +185,11 @@ def is_understood(error: BaseException) -> bool:
 
 def rescheduled_to(error: BaseException) -> datetime | None:
     return error.reschedule_date if isinstance(error, AirflowRescheduleException) else None
+
+
+def is_skip(error: BaseException) -> bool:
+    """Whether a task has ended the run without a fault: there is nothing to do."""
+    return isinstance(error, AirflowSkipException)
 
 
 def set_prices(lists: Mapping[date, Mapping[str, int]]) -> None:

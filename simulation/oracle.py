@@ -193,7 +193,7 @@ class Oracle:
     ) -> None:
         """A green `load` has each account of `twitter_handles`, and each post that X has shown throughout."""
         extracts = self._extracts_before(attempt)
-        if not extracts or attempt.run.accounts:
+        if not extracts or attempt.run.accounts or attempt.run.plan:
             return
         lines = {line["id"]: line for line in receipt["accounts"] if line["id"]}
         for handle in attempt.settings["twitter_handles"].split(","):
@@ -346,6 +346,8 @@ class Oracle:
         if cap and self.billed[month] > cap:
             told = f"{served.process.name}: X has billed {self.billed[month]} of {cap:.0f} mills in {month}"
             self.s.breach("caps_hold", told)
+        if " " in day:  # no purchase
+            return
         again = sum(run.buy_again for each in self.s.deployments for run in each.runs if run.day == day)
         cap = float(settings["twitter_run_budget_usd"]) * 1000
         if cap and self.billed_of_day[day] > cap * (1 + again):
@@ -393,7 +395,8 @@ class Oracle:
         ]
         for before in self.of_day[process.day][:-1]:
             is_same = (before.endpoint, before.asked) == (served.endpoint, served.asked)
-            if not is_same or before.faults & TAMPERED or not before.stored_at or before.asked == "ids":
+            is_reread = before.asked == "ids" and " " not in process.day
+            if not is_same or before.faults & TAMPERED or not before.stored_at or is_reread:
                 continue
             if before.stored_at >= attempt.began or any(before.at <= at for at in again):
                 continue

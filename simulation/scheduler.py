@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -352,6 +352,10 @@ class ThreadPoolExecutor:
         self._waiting.append((future, lambda: work(*args, **options)))
         self._start()
         return future
+
+    def map(self, work: Callable[..., Any], *items: Iterable[Any]) -> Iterator[Any]:
+        futures = [self.submit(work, *each) for each in zip(*items, strict=False)]
+        return (future.result() for future in futures)
 
     def _start(self) -> None:
         while self._free and self._waiting:
