@@ -27,6 +27,8 @@ LATER_PRICES = PRICES | {"posts": 7, "users": 12}
 MOST_STEPS = 3_000_000
 MOST_REQUESTS = 400
 """Of one try of `extract` at X: a day has some ten accounts."""
+LATEST = ("twitter_tweet_limit", "twitter_include")
+"""The settings that say which posts of an account are wanted."""
 ROUNDS = 14
 """So often the advice of messages is followed before a run counts as one that nobody can mend."""
 STARTS = (
@@ -260,7 +262,8 @@ class Simulation:
             return
         place = STAGES.index(stage)
         stages = STAGES[place:] if downstream else (stage,)
-        if run.dag == "plan" or (place and STAGES[place - 1] not in run.results):
+        before = run.results.get(STAGES[place - 1]) if place else {}
+        if run.dag == "plan" or before is None or "skipped" in before:
             return
         run.failed = ""
         self.scheduler.spawn(lambda: self._owned(run, stages), self._airflow)
@@ -425,6 +428,8 @@ class Simulation:
             run.is_dropped = True
             return None
         if found := re.search(r"add (\S+) to Variable twitter_accept_shrink", text):
+            if not self.less_is_wanted(found[1]):  # an older table: others have bought more meanwhile
+                return "transform"
             deployment.add("twitter_accept_shrink", found[1])
             return "load"
         if "Raise twitter_" in text:
@@ -452,6 +457,12 @@ class Simulation:
         if found := re.search(r"[Cc]lear (?:the )?`(extract|transform|load)`", text):
             return found[1]
         return run.failed
+
+    def less_is_wanted(self, day: str) -> bool:
+        """Whether somebody bought the day again, changed which posts are wanted, or let accounts leave it."""
+        extracts = [each for each in self.attempts if each.run.day == day and each.stage == "extract"]
+        wanted = {tuple(each.settings[name] for name in LATEST) for each in extracts}
+        return any(each.run.buy_again for each in extracts) or len(wanted) > 1 or day in self.let_go
 
     def _mend_incomplete(self, run: Run, text: str, name: str) -> str:
         """Follow a renamed account, take out one that is gone, or ask again."""

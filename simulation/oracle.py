@@ -41,8 +41,6 @@ WANTED = (
     "twitter_accept_shrink",
 )
 """The settings that say what a day has to hold."""
-LATEST = ("twitter_tweet_limit", "twitter_include")
-"""The settings that say which are the latest N posts."""
 
 Row = dict[str, Any]
 
@@ -284,18 +282,19 @@ class Oracle:
             if (len(before[author]) - len(ids)) * 2 < len(before[author]) and not is_accepted:
                 told = f"{day}: {len(ids)} of {len(before[author])} rows of {author} went"
                 self.s.breach("landed_data_stays", told)
-            if not self._may_lose(day):
+            if not self._may_lose(day, attempt):
                 told = f"{attempt.process.name}: {ids} of {author} went, and nobody wanted less"
                 self.s.breach("landed_data_stays", told)
 
-    def _may_lose(self, day: str) -> bool:
-        """Whether somebody bought the day again, lowered the limit, or let accounts leave it.
+    def _may_lose(self, day: str, attempt: Attempt) -> bool:
+        """Whether somebody wanted less of the day, or publishes an older table again.
 
         What was bought is kept. So nothing that X does takes a landed row away.
         """
-        extracts = [each for each in self.s.attempts if each.run.day == day and each.stage == "extract"]
-        wanted = {tuple(each.settings[name] for name in LATEST) for each in extracts}
-        return any(each.run.buy_again for each in extracts) or len(wanted) > 1 or day in self.s.let_go
+        own = [e for e in self.s.attempts if e.run is attempt.run and e.stage == "transform"]
+        extracts = [e for e in self.s.attempts if e.run.day == day and e.stage == "extract"]
+        is_older = any(e.ended is None or e.ended >= own[-1].began for e in extracts)
+        return is_older or self.s.less_is_wanted(day)
 
     # Receipts
 
@@ -387,6 +386,9 @@ class Oracle:
         process = served.process
         if served.faults & TAMPERED or not served.billed:
             return
+        own = [each for each in self.of_day[process.day] if each.process is process]
+        if any(each.faults & TAMPERED for each in own if each.asked == served.asked):
+            return  # X itself leads over the same pages again
         attempt = next(each for each in reversed(self.s.attempts) if each.process is process)
         again = [
             each.began
@@ -395,8 +397,7 @@ class Oracle:
         ]
         for before in self.of_day[process.day][:-1]:
             is_same = (before.endpoint, before.asked) == (served.endpoint, served.asked)
-            is_reread = before.asked == "ids" and " " not in process.day
-            if not is_same or before.faults & TAMPERED or not before.stored_at or is_reread:
+            if not is_same or before.faults & TAMPERED or not before.stored_at or before.asked == "ids":
                 continue
             if before.stored_at >= attempt.began or any(before.at <= at for at in again):
                 continue
@@ -482,7 +483,8 @@ class Oracle:
         ]
 
     def _wanted(self, attempt: Attempt) -> Any:
-        return tuple(attempt.settings.get(name, "") for name in WANTED), attempt.run.accounts
+        wanted = tuple(attempt.settings.get(name, "") for name in WANTED)
+        return wanted, attempt.run.accounts, attempt.run.plan
 
 
 def _start_of(day: str) -> datetime:
