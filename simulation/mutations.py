@@ -87,12 +87,6 @@ MUTATIONS = (
         "if self.limit and len(self._posts) >= min(self.limit, 2):",
     ),
     Mutation(
-        "a page without a token is not the last alone",
-        ROOT + "extract/walk.py",
-        "elif self.token is None or self.token in self._tokens:",
-        "elif self.token is None or not answer.posts:",
-    ),
-    Mutation(
         "each count matches",
         ROOT + "extract/proof.py",
         "if counted == reading.arrived:",
@@ -121,6 +115,12 @@ MUTATIONS = (
         ROOT + "transform/refine.py",
         '("duplicates", latest_versions),',
         '("duplicates", lambda rows: rows),',
+    ),
+    Mutation(
+        "the first version of an edited post lands",
+        ROOT + "transform/refine.py",
+        'rows.loc[once.drop_duplicates(["owner", "original_tweet_id"], keep="last").index]',
+        'rows.loc[once.drop_duplicates(["owner", "original_tweet_id"], keep="first").index]',
     ),
     Mutation(
         "retweets and replies land",

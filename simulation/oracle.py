@@ -224,11 +224,11 @@ class Oracle:
         limit = min(filter(None, limits), default=0)
         posts = [p for p in self._posts(account, first) if p.is_own or p.kind == "thread"]
         newest: dict[int, Post] = {post.history[0]: post for post in posts}
-        there = {row["original_tweet_id"] for row in table if row["author_id"] == account.id}
+        there = {row["tweet_id"] for row in table if row["author_id"] == account.id}
         missing = []
         for place, post in enumerate(sorted(newest.values(), key=lambda post: -post.id)):
             is_sure = post.gone_at > last and (post.is_own or all(threads))
-            if is_sure and (not limit or place < limit) and str(post.history[0]) not in there:
+            if is_sure and (not limit or place < limit) and str(post.id) not in there:
                 missing.append(str(post.id))
         if not missing:
             return
