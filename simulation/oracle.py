@@ -90,6 +90,7 @@ class Oracle:
     def _published(self, day: str, receipt: dict[str, Any], by: str) -> None:
         self.checks += 1
         attempt = next(each for each in reversed(self.s.attempts) if each.process.name == by)
+        self.receipt_is_written_last(day, receipt, by)
         table = self._table(receipt)
         if table is None:  # somebody else has replaced it meanwhile: that load checks it
             return
@@ -309,6 +310,13 @@ class Oracle:
             published[line["username"]] += line["published"]
         if +published != +rows or receipt["totals"]["published"] != len(table):
             self.s.breach("receipts_balance", f"{day}: {published} are published, the table has {rows}")
+
+    def receipt_is_written_last(self, day: str, receipt: dict[str, Any], by: str) -> None:
+        """Who writes a receipt has written all of its files before."""
+        for name, item in receipt["objects"].items():
+            own = [version for version in self.bucket.versions.get(item["key"], []) if version.by == by]
+            if not any(hashlib.sha256(version.data).hexdigest() == item["sha256"] for version in own):
+                self.s.breach("receipt_is_written_last", f"{by}: {name} of {day} is not written yet")
 
     def receipt_names_the_files(self, day: str, when: str) -> None:
         """The SHA-256 of each file stands in the receipt, when no load of the day runs."""
