@@ -55,6 +55,8 @@ ARRIVES = {
     ("teardown", "STACK"): "--stack={}",
     ("deploy", "SET"): "--set={}",
     ("deploy", "REPLACE_HOST"): "--replace-host",
+    ("simulate", "SEEDS"): "--seeds={}",
+    ("simulate", "DAYS"): "--days={}",
     ("test", "ON"): "{}",
     ("test", "ARGS"): None,
     ("test-stackless", "ARGS"): None,

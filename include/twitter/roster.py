@@ -160,8 +160,9 @@ class Lines(Generic[Line]):
         self._identities = identities
         with_posts = [line for line in lines if line.has_posts]
         self._by_id = {line.id: line for line in reversed(with_posts) if line.id}
-        self._by_handle = {line.username.lower(): line for line in lines if not line.has_posts}
-        self._by_handle |= {line.username.lower(): line for line in reversed(with_posts)}
+        self._without_posts = {line.username.lower(): line for line in lines if not line.has_posts}
+        of_handle = {line.username.lower(): line for line in reversed(with_posts)}
+        self._by_handle = self._without_posts | of_handle
 
     def of(self, handle: str) -> Line | None:
         """What the day has of the account; None where it has nothing.
@@ -176,7 +177,7 @@ class Lines(Generic[Line]):
         if named is None or (of_id and is_accepted):
             return of_id
         if named.has_posts and id_ and named.id not in (None, id_):
-            return of_id or (None if is_accepted else named)
+            return of_id or (self._without_posts.get(name) if is_accepted else named)
         return named
 
 

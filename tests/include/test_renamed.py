@@ -190,3 +190,16 @@ def test_two_accounts_that_had_one_handle_on_a_day_have_each_its_own_limit(shop,
             assert " ".join(number for _, number in sorted(stages.rows())) == numbers
     whole("alpha,0", "the other one stays as it was")
     assert len(stages.rows()) == 7
+
+
+def test_a_landed_day_keeps_its_pages_when_its_handle_becomes_a_third_account(landed, shop):
+    long_ago = {"nasa": {"id": "77", "seen_at": "2026-01-01T00:00:00Z"}}  # accepted for a later day
+    landed.lake.write("twitter_accounts/accounts.json", json.dumps(long_ago).encode())
+    landed.put(accept_id="NASA=77")
+    shop.has("users NASA", users(NASA="88"))
+    with pytest.raises(Incomplete, match="NASA: the handle has become another account: 88, and it was 42"):
+        landed.whole("NASA, esa", name="cleared")
+    assert landed.rows() == ROWS
+    landed.whole("NASA_new, esa", name="followed")
+    assert landed.rows() == ROWS
+    assert [name for name in shop.asked if not name.startswith("users")] == []

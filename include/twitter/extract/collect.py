@@ -274,7 +274,8 @@ class Collection:
         if former := next((other for other in had if other not in (None, id_)), None):
             told = safe_text(f"the handle has become another account: {id_}, and it was {former}")
             if not known.accepts(handle, id_):
-                reading.belong_to((line and line.id) or former)
+                # The refusal takes the place of no line that has pages: what was bought stays the day's.
+                reading.belong_to((line and line.id) or (id_ if before else former))
                 reading.give_up(told + WHICH_ONE.format(handle=handle, id=safe_text(id_, 40)))
                 return False
             log.warning("%s: %s. Accepted by twitter_accept_id", handle, told)

@@ -92,7 +92,8 @@ def test_a_loss_of_more_than_half_publishes_nothing_and_says_what_to_do(landed, 
     assert str(refused.value) == (
         "Nothing is published: 2026-11-18 would lose rows. "
         f"NASA: {landed} rows are landed, this run has {now}. "
-        "If that is right, add 2026-11-18 to Variable twitter_accept_shrink and clear `load`."
+        "If that is right, add 2026-11-18 to Variable twitter_accept_shrink and clear `load`. "
+        "If more was bought of the day since, clear `transform`."
     )
 
 

@@ -1,0 +1,194 @@
+"""Twenty-odd promises, each broken by one replacement in a copy of the code: the simulation has to notice.
+
+A mutation that nobody notices is a gap of the oracle, or of what is simulated.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+ROOT = "include/twitter/"
+
+
+class Mutation(NamedTuple):
+    """`before` stands in the file exactly once."""
+
+    name: str
+    file: str
+    before: str
+    after: str
+
+
+MUTATIONS = (
+    Mutation(
+        "a page overwrites another one",
+        ROOT + "extract/purchase.py",
+        "self._lake.swap(key, answer.to_bytes(self._token), None)",
+        "self._lake.write(key, answer.to_bytes(self._token))",
+    ),
+    Mutation(
+        "more is used than was reserved",
+        ROOT + "extract/money.py",
+        "return max(self._usable - self.taken, 0)",
+        "return max(self._usable - self.taken, 0) + 1000",
+    ),
+    Mutation(
+        "the month's cap ignores other purchases",
+        ROOT + "extract/money.py",
+        "left = cap - sum(reserved(entry) for entry in self._others(month))",
+        "left = cap",
+    ),
+    Mutation(
+        "a purchase has no cap",
+        ROOT + "extract/money.py",
+        "at_most = (self._caps.run[1] or sys.maxsize) - in_other_months",
+        "at_most = sys.maxsize",
+    ),
+    Mutation(
+        "a lost response is not uncertain",
+        ROOT + "extract/money.py",
+        "self.is_uncertain |= not (self.is_answered or is_known)",
+        "self.is_uncertain = False",
+    ),
+    Mutation(
+        "the reservation of a killed process is forgotten",
+        ROOT + "extract/money.py",
+        "if (rest := self._known.checked_mills - self.entry.charged_mills) > 0:",
+        "if (rest := 0) > 0:",
+    ),
+    Mutation(
+        "a response that could not be stored is not booked",
+        ROOT + "extract/money.py",
+        "elif bill.number:",
+        "elif False:",
+    ),
+    Mutation(
+        "a price is that of the month's first day",
+        ROOT + "extract/money.py",
+        "self.mills[month] = self.mills_of(month) + cost(number, at)",
+        "self.mills[month] = self.mills_of(month) + cost(number, start_of(month))",
+    ),
+    Mutation(
+        "stored pages are not gone on from",
+        ROOT + "extract/purchase.py",
+        "keys += [key for pages in self._pages.values() for key in pages if key not in self._closed]",
+        "",
+    ),
+    Mutation(
+        "a walk begins anew where a token died",
+        ROOT + "extract/walk.py",
+        'return {"token": self.token} if self.token or not self._oldest else {"below": self._oldest}',
+        'return {"token": self.token}',
+    ),
+    Mutation(
+        "a walk ends before its limit",
+        ROOT + "extract/walk.py",
+        "if self.limit and len(self._posts) >= self.limit:",
+        "if self.limit and len(self._posts) >= min(self.limit, 2):",
+    ),
+    Mutation(
+        "each count matches",
+        ROOT + "extract/proof.py",
+        "if counted == reading.arrived:",
+        "if True:",
+    ),
+    Mutation(
+        "an account that was away is not asked for again",
+        ROOT + "records.py",
+        'if line is None or line.outcome == "unavailable" or (self.threads and not line.threads):',
+        "if line is None or (self.threads and not line.threads):",
+    ),
+    Mutation(
+        "another account is accepted by itself",
+        ROOT + "extract/collect.py",
+        "if not known.accepts(handle, id_):",
+        "if False:",
+    ),
+    Mutation(
+        "accounts that left leave their days",
+        ROOT + "extract/purchase.py",
+        "or (line.posts and _key(line) not in self._leaving)",
+        "",
+    ),
+    Mutation(
+        "an edited post has two rows",
+        ROOT + "transform/refine.py",
+        '("duplicates", latest_versions),',
+        '("duplicates", lambda rows: rows),',
+    ),
+    Mutation(
+        "the first version of an edited post lands",
+        ROOT + "transform/refine.py",
+        'rows.loc[once.drop_duplicates(["owner", "original_tweet_id"], keep="last").index]',
+        'rows.loc[once.drop_duplicates(["owner", "original_tweet_id"], keep="first").index]',
+    ),
+    Mutation(
+        "retweets and replies land",
+        ROOT + "transform/refine.py",
+        "return not is_unasked(post.head) and not self._tombstones.of_post(post.head)",
+        "return True",
+    ),
+    Mutation(
+        "posts of others land",
+        ROOT + "transform/contract.py",
+        "(ids == own_ids).fillna(False).astype(bool)",
+        "(ids == ids).fillna(False).astype(bool)",
+    ),
+    Mutation(
+        "a line break stays in the CSV",
+        ROOT + "transform/contract.py",
+        'if column.name == "text":',
+        "if False:",
+    ),
+    Mutation(
+        "most rows of an account may go",
+        ROOT + "load/guard.py",
+        "if losses and not accepted:",
+        "if False:",
+    ),
+    Mutation(
+        "losses are not recorded",
+        ROOT + "load/__init__.py",
+        "candidate.decreases = lost  #",
+        "candidate.decreases = []  #",
+    ),
+    Mutation(
+        "a copy takes the place of whatever is there",
+        ROOT + "lake.py",
+        """        condition = {"IfMatch": over} if over else {"IfNoneMatch": "*"}
+        with self._explained(source, target):""",
+        """        condition: dict[str, str] = {}
+        with self._explained(source, target):""",
+    ),
+    Mutation(
+        "the receipt is written before the files",
+        ROOT + "load/publish.py",
+        "    tags: dict[str, str] = {}\n",
+        "    tags: dict[str, str] = {}\n"
+        "    receipt = receipt._replace(over=lake.swap(receipt.key, receipt.data, receipt.over))\n",
+    ),
+    Mutation(
+        "a day without some accounts is green",
+        ROOT + "load/__init__.py",
+        "if missing := [account for account in missing if account in wanted]:",
+        "if missing := []:",
+    ),
+    Mutation(
+        "who buys is not heard of",
+        ROOT + "extract/purchase.py",
+        "beside.submit(self._be_heard_of)",
+        "beside.submit(lambda: None)",
+    ),
+    Mutation(
+        "two buy a day at once",
+        ROOT + "extract/purchase.py",
+        "if writer and run.now() < writer.until:",
+        "if False:",
+    ),
+    Mutation(
+        "two publish a day at once",
+        ROOT + "lease.py",
+        "if expires_at and self._run.now() < expires_at:",
+        "if False:",
+    ),
+)
