@@ -57,7 +57,7 @@ test: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Run all test
 	$(if $(ON),.ci/on-date "$$ON") $(call pytest,$(TWO_WORKERS))
 
 test-stackless:
-	@$(call pytest,$(TWO_WORKERS) --quiet -m 'not live')
+	@$(call pytest,$(TWO_WORKERS) --quiet -m 'not live' --ignore=tests/simulation)
 
 lint: $(DEV_INSTALLED) $(TOOLS_INSTALLED) ## Check style, types, shell, templates, and that no secret is in sight
 	@.ci/lint
@@ -135,6 +135,7 @@ simulate: $(DEV_INSTALLED) ## Simulate DAYS=30 days of the pipeline for each of 
 
 mutations: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Break the code in many places, and see the tests find each
 	$(BIN)/python -m rehearsals.mutations
+	$(BIN)/python -m rehearsals.mutations simulation.mutations
 
 versions: $(DEV_INSTALLED) ## Run the tests that need no stack on those of Python 3.11, 3.12 and 3.13 that .venv has not
 	@.ci/versions $(VERSIONS)

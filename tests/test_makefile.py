@@ -68,8 +68,6 @@ ARRIVES = {
     ("test-kills", "KILLS"): None,  # the tests read the environment
     ("test-kills", "RACES"): None,
     ("test-kills", "MONTHS"): None,
-    ("simulate", "SEEDS"): "--seeds={}",
-    ("simulate", "DAYS"): "--days={}",
     ("check", "ARGS"): None,  # through a second make
     ("docs", "PYTHON"): None,
     ("lock", "UPGRADE"): "--upgrade",

@@ -1,5 +1,6 @@
 """The DAGs as Airflow reads them, each for the tests of its file."""
 
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -19,4 +20,7 @@ def bag():
 @pytest.fixture(scope="module")
 def dag(bag, request):
     """The one that the tests are named after: `test_twitter_plan_dag.py` is of `twitter_plan`."""
-    return bag.dags[Path(request.path).stem.removeprefix("test_").removesuffix("_dag")]
+    dag = bag.dags[Path(request.path).stem.removeprefix("test_").removesuffix("_dag")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dag, "params", deepcopy(dag.params))  # a parameter keeps the value that it was tried with
+        yield dag
