@@ -287,7 +287,8 @@ class Simulation:
                 run.rounds = 0
             stage = self._mend(run)
             if stage:
-                self._stages(run, run.stages[run.stages.index(stage) :])
+                first = stage if stage in run.stages else run.failed
+                self._stages(run, run.stages[run.stages.index(first) :])
         run.is_busy = False
 
     def _stages(self, run: Run, stages: tuple[str, ...]) -> None:

@@ -372,13 +372,19 @@ class Oracle:
             self.s.breach("reserved_before_sent", told)
 
     def bill_is_in_the_ledger(self) -> None:
-        """In the end, what X has billed is spent or uncertain."""
+        """In the end, what X has billed is spent or uncertain: in each month, and for each day."""
         for month, billed in self.billed.items():
-            entries = [entry for entry in self.ledger.values() if entry["month"] == month]
-            known = sum(e["spent_mills"] + e.get("uncertain_mills", 0) for e in entries)
-            if known < billed and not any(e.get("writer") for e in entries):
-                told = f"{month}: X has billed {billed} mills, {known} are spent or uncertain"
-                self.s.breach("bill_is_in_the_ledger", told)
+            self._require_booked(month, billed, [e for e in self.ledger.values() if e["month"] == month])
+        for day, billed in self.billed_of_day.items():
+            own = [entry for entry in self.ledger.values() if entry["day"] == day and entry["buy"]]
+            if " " not in day:  # else it is no purchase, or one entry serves several days
+                self._require_booked(day, billed, own)
+
+    def _require_booked(self, when: str, billed: int, entries: list[dict[str, Any]]) -> None:
+        known = sum(entry["spent_mills"] + entry.get("uncertain_mills", 0) for entry in entries)
+        if known < billed and not any(entry.get("writer") for entry in entries):
+            told = f"{when}: X has billed {billed} mills, {known} are spent or uncertain"
+            self.s.breach("bill_is_in_the_ledger", told)
 
     def nothing_is_booked_twice(self) -> None:
         """What is spent is not more than what X has billed."""
