@@ -22,5 +22,6 @@ def dag(bag, request):
     """The one that the tests are named after: `test_twitter_plan_dag.py` is of `twitter_plan`."""
     dag = bag.dags[Path(request.path).stem.removeprefix("test_").removesuffix("_dag")]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dag, "params", deepcopy(dag.params))  # a parameter keeps the value that it was tried with
+        # A parameter keeps the value that it was tried with.
+        patch.setattr(dag, "params", deepcopy(dag.params))
         yield dag
