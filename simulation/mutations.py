@@ -3,21 +3,10 @@
 A mutation that nobody notices is a gap of the oracle, or of what is simulated.
 """
 
-from __future__ import annotations
+from rehearsals.mutations import Mutation
 
-from typing import NamedTuple
-
+COMMAND = ("-m", "simulation", "--seeds", "1-200", "--days", "8", "--stop")
 ROOT = "include/twitter/"
-
-
-class Mutation(NamedTuple):
-    """`before` stands in the file exactly once."""
-
-    name: str
-    file: str
-    before: str
-    after: str
-
 
 MUTATIONS = (
     Mutation(
