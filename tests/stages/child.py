@@ -87,9 +87,10 @@ class Child:
                 threading.setprofile(called)
                 sys.setprofile(called)
             self._pass("before", number)
-            answer = send(client, operation, asked)
-            self._pass("after", number)
-            return answer
+            try:
+                return send(client, operation, asked)
+            finally:  # after one that S3 refused, too
+                self._pass("after", number)
 
         def called(_frame: Any, event: str, _arg: Any) -> None:
             if event == "call":
