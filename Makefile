@@ -54,10 +54,10 @@ check: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Lint, and r
 	@$(MAKE) --no-print-directory -j2 lint test-stackless
 
 test: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Run all tests; ARGS="-k walk" narrows them, ON="2027-01-01 00:40" sets their clock
-	$(if $(ON),.ci/on-date "$$ON") $(call pytest,$(TWO_WORKERS))
+	$(if $(ON),.ci/on-date "$$ON") $(call pytest,$(WORKERS))
 
 test-stackless:
-	@$(call pytest,$(TWO_WORKERS) --quiet -m 'not live' --ignore=tests/simulation)
+	@$(call pytest,$(WORKERS) --quiet -m 'not live' --ignore=tests/simulation)
 
 lint: $(DEV_INSTALLED) $(TOOLS_INSTALLED) ## Check style, types, shell, templates, and that no secret is in sight
 	@.ci/lint
@@ -102,11 +102,11 @@ nightly: ## Run all rehearsals one after the other and list how each ended: hour
 	@.ci/nightly $(NIGHTLY)
 
 test-properties: $(DEV_INSTALLED) ## Try the properties of the stages with many more examples
-	$(call pytest,$(TWO_WORKERS) --hypothesis-profile=nightly,tests/include)
+	$(call pytest,$(WORKERS) --hypothesis-profile=nightly,tests/include)
 
 test-kills: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) ## Kill stages at each write and let them race: KILLS=40 RACES=20 MONTHS=6
 	KILLS="$${KILLS:-40}" RACES="$${RACES:-20}" MONTHS="$${MONTHS:-6}" \
-		$(call pytest,$(TWO_WORKERS),tests/stages/test_kills_and_races.py tests/stages/test_engagement.py \
+		$(call pytest,$(WORKERS),tests/stages/test_kills_and_races.py tests/stages/test_engagement.py \
 		tests/include/load/test_two_loads.py)
 
 test-datacontract: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) $(CONTRACT_INSTALLED) ## Check landed days against docs/datacontract.yaml
@@ -169,8 +169,8 @@ image: ## Build the image of the Dockerfile with what is at hand, and list the D
 	@local/image/image.sh build
 	@local/image/image.sh list
 
-# In the order of tests/conftest.py: the stacks first.
-TWO_WORKERS = --numprocesses 2 --no-loadscope-reorder
+# Three on two cores, since live tests wait much. In the order of tests/conftest.py: the stacks first.
+WORKERS = --numprocesses 3 --no-loadscope-reorder
 # pytest itself splits ARGS into words, as a shell would; they come last, so they win.
 pytest = env PYTEST_ADDOPTS="$(1) $$ARGS" $(BIN)/python -m pytest $(2)
 DEPLOY = $(BIN)/python -m deploy --stack="$${STACK:-twitter}"

@@ -176,7 +176,7 @@ def test_a_python_that_is_a_command_line_is_not_run(checkout):
     assert not (checkout / "pwned").exists()
 
 
-@pytest.mark.parametrize("name", ["HANDEL", "day", "Day", "BIN", "VENV", "VERSIONS", "TWO_WORKERS"])
+@pytest.mark.parametrize("name", ["HANDEL", "day", "Day", "BIN", "VENV", "VERSIONS", "WORKERS"])
 def test_what_is_no_setting_is_refused_before_anything_is_done(checkout, name):
     done = make(checkout, "forget", f"{name}=`touch pwned`")
     assert done.returncode != 0

@@ -19,7 +19,7 @@ from local import aws, environment
 from local.environment import PROJECT
 from local.stack import _free_ports
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 DENIED = "AccessDenied"
 
