@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 HOST = "http://127.0.0.1:9"
 UPLOADED_WITHIN, OFFERED = timedelta(minutes=15), timedelta(days=7)
-ENDS = (*["complete"] * 12, "failed", "expired", "forgotten", "lost answer", "slow")
+ENDS = (*["complete"] * 40, *["failed", "expired", "forgotten", "lost answer"] * 3, "slow")
 """How jobs end: a forgotten one is not found any more, and of a slow one there is no answer for three days."""
 REASONS = {"gone": "deleted", "protected": "protected", "suspended": "suspended"}
 
@@ -76,7 +76,7 @@ class Compliance:
         number = len(self.jobs) + 1
         calm = self._world.faults.calm
         ends = "complete" if calm else self._draw.pick(f"{number} ends", ENDS)
-        minutes = 4320 if ends == "slow" else 2 * 300 ** self._draw.number(f"{number} lasts")
+        minutes = 4320 if ends == "slow" else 2 * 25 ** self._draw.number(f"{number} lasts")
         job = Job(str(5000 + number), asked["name"], at, ends, timedelta(minutes=3 if calm else minutes))
         self.jobs[job.id] = job
         return job
