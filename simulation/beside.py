@@ -14,6 +14,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import combinations
 from typing import Any
 
 import pyarrow.parquet
@@ -126,7 +127,9 @@ class Beside:
         lost = sorted(row["tweet_id"] for row in rows if row["state"] not in NOT_LOST)
         states = Counter(row["state"] for row in rows)
         if receipt["posts"] != len(rows) or Counter(receipt["states"]) != states:
-            self.s.breach("a_reading_balances", f"{told}: {receipt['posts']} {receipt['states']} for {states}")
+            self.s.breach(
+                "a_reading_balances", f"{told}: {receipt['posts']} {receipt['states']} for {states}"
+            )
         if sorted(post["tweet_id"] for post in receipt["lost"]) != lost:
             self.s.breach("a_reading_balances", f"{told}: {receipt['lost']} are lost, and not {lost}")
         if len({row["tweet_id"] for row in rows}) != len(rows):
@@ -254,7 +257,7 @@ class Beside:
                 continue
             named = set.intersection(*before, *after) & (job.verdicts or {}).keys()
             data = self.bucket.read(f"twitter_compliance/dt={day}/gone.json")
-            listed = json.loads(data) if data else {"job": "", "gone": []}
+            listed: dict[str, Any] = json.loads(data) if data else {"job": "", "gone": []}
             newer = self.world.compliance.jobs.get(listed["job"])
             if newer and newer.made_at > job.made_at:
                 continue
@@ -304,8 +307,8 @@ class Beside:
                 lenient.add(id_)
             silent = [check.at for check in checks if id_ not in check.gone]
             made = max(silent, default=None)
-            left = [days for served, days in left if made is None or served.at > made]
-            if any(one.isdisjoint(other) for place, one in enumerate(left) for other in left[place + 1 :]):
+            days_of = [days for served, days in left if made is None or served.at > made]
+            if any(one.isdisjoint(other) for one, other in combinations(days_of, 2)):
                 strict.add(id_)
         return lenient, strict
 

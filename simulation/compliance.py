@@ -1,4 +1,4 @@
-"""X's batch compliance, as local/x_api/compliance.py has it, and the storage that its signed addresses lead to."""
+"""X's batch compliance, as local/x_api/compliance.py has it, and the storage beside X."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 HOST = "http://127.0.0.1:9"
 UPLOADED_WITHIN, OFFERED = timedelta(minutes=15), timedelta(days=7)
 ENDS = (*["complete"] * 40, *["failed", "expired", "forgotten", "lost answer"] * 3, "slow")
-"""How jobs end: a forgotten one is not found any more, and of a slow one there is no answer for three days."""
+"""How jobs end: a forgotten one is not found any more, and a slow one takes three days."""
 REASONS = {"gone": "deleted", "protected": "protected", "suspended": "suspended"}
 
 
@@ -88,7 +88,12 @@ class Compliance:
     def _stored(self, served: Served, method: str, what: str, id_: str, sent: bytes) -> bytes:
         job, at = self.jobs[id_], served.at
         if what == "upload" and method == "PUT" and job.status(at) == "created":
-            job.ids, job.uploaded_at, served.asked, served.job = sent.decode().split(), at, "ids of a job", id_
+            job.ids, job.uploaded_at, served.asked, served.job = (
+                sent.decode().split(),
+                at,
+                "ids of a job",
+                id_,
+            )
             return b""
         if what == "download" and method == "GET" and job.status(at) == "complete":
             if job.ends == "lost answer":
@@ -97,8 +102,7 @@ class Compliance:
             verdicts = job.verdicts or {}
             served.asked, served.job, served.gone = "verdicts", job.id, verdicts
             lines = [
-                {"id": id_, "action": "delete", "reason": REASONS[state]}
-                for id_, state in verdicts.items()
+                {"id": id_, "action": "delete", "reason": REASONS[state]} for id_, state in verdicts.items()
             ]
             shown = [id_ for id_ in job.ids or () if id_ not in verdicts]
             lines += [{"id": id_, "action": "delete", "reason": "scrub_geo"} for id_ in shown[:1]]

@@ -104,7 +104,9 @@ class Owner:
     def versions(self, ids: set[str]) -> set[str]:
         """The ids with those of all versions of the same posts."""
         known = self._s.world.by_id
-        return {str(each) for id_ in ids for each in (known[int(id_)].history if int(id_) in known else [id_])}
+        return {
+            str(each) for id_ in ids for each in (known[int(id_)].history if int(id_) in known else [id_])
+        }
 
     def _try(self, erasure: Erasure, *, goes_on: bool) -> BaseException | None:
         s = self._s
