@@ -50,6 +50,7 @@ class Beside:
     def __init__(self, simulation: Simulation, landed: Landed) -> None:
         self.s, self.world, self.bucket = simulation, simulation.world, simulation.bucket
         self._landed = landed
+        self.readings = 0
         self._pages: defaultdict[str, list[Served]] = defaultdict(list)
         """The stored look-ups of a day at an age."""
         self._held: dict[str, set[str]] = {}
@@ -95,6 +96,7 @@ class Beside:
         self._pages[place].append(served)
 
     def _read(self, day: str, age: int, receipt: dict[str, Any], by: str) -> None:
+        self.readings += 1
         attempt = next(each for each in reversed(self.s.attempts) if each.process.name == by)
         for name, item in receipt["objects"].items():
             own = [version for version in self.bucket.versions.get(item["key"], []) if version.by == by]
