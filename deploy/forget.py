@@ -44,6 +44,7 @@ from deploy.traces import (
 )
 from include.twitter.day import ACCOUNTS, FORGOTTEN, Day
 from include.twitter.forgotten import Tombstones
+from include.twitter.lease import Holder
 from include.twitter.records import (
     Checked,
     Forgetting,
@@ -287,7 +288,19 @@ class Forgetter:
             self._forget_day(day, versions, found)
 
     def require_quiet(self, at: datetime) -> None:
-        """Refuse while posts are bought: whoever began before the tombstones could keep one of these."""
+        """Refuse while posts are bought, read again or published.
+
+        Who began that before the tombstones were written could keep one of these.
+        """
+        for version in self.bucket.versions("staging/"):
+            if version.is_latest and not version.is_mark and version.key.endswith("/lease.json"):
+                lease = self.bucket.read(version.key)
+                expires_at = lease and _record(version.key, lease.data, Holder).expires_at
+                if expires_at and at < expires_at:
+                    raise CannotDo(
+                        f"{version.key} is held at this moment: nothing of any day is removed. "
+                        "Run this again in some minutes."
+                    )
         for version in self.bucket.versions("twitter_raw/"):
             if version.is_latest and MANIFEST.fullmatch(version.key):
                 manifest = self.bucket.read(version.key)

@@ -16,12 +16,14 @@ from typing import Any
 
 from simulation import edges
 from simulation.faults import Draw, Faults
+from simulation.owner import OWNER, Owner
 from simulation.scheduler import Killed, Lock, Process, Scheduler, Stuck, Task
 from simulation.store import Bucket, Client
 from simulation.world import Account, World
 
 STAGES = ("extract", "transform", "load")
 PLAN = ("quote", "compare")
+CHECK = ("ask", "fetch", "mark")
 PRICES = {"posts": 5, "own_posts": 1, "users": 10, "counts": 5, "archive_counts": 10, "rereads": 0}
 LATER_PRICES = PRICES | {"posts": 7, "users": 12}
 MOST_STEPS = 3_000_000
@@ -117,7 +119,7 @@ class Run:
 
     @property
     def stages(self) -> tuple[str, ...]:
-        return PLAN if self.dag == "plan" else STAGES
+        return {"plan": PLAN, "compliance": CHECK}.get(self.dag, STAGES)
 
 
 class Simulation:
@@ -153,6 +155,9 @@ class Simulation:
         """Days that somebody let lose accounts, before any message advised to."""
         self.on_load: list[Callable[[Attempt], None]] = []
         self.on_extract: list[Callable[[Attempt], None]] = []
+        self.on_other: list[Callable[[Attempt], None]] = []
+        """Who sees the end of a try of another DAG."""
+        self.owner = Owner(self)
 
     def prices(self, at: datetime) -> dict[str, int]:
         return LATER_PRICES if at.date() >= self.price_change.date() else PRICES
@@ -161,6 +166,12 @@ class Simulation:
         self.breaches.append((promise, told))
 
     def _stored(self, key: str, version: Any) -> None:
+        if version.by.startswith(OWNER):
+            return
+        if key.endswith("answer.txt.gz"):
+            own = (each for each in reversed(self.world.served) if each.process.name == version.by)
+            served = next(each for each in own if each.asked == "verdicts")
+            served.stored_at, served.key = self.clock(), key
         if key.endswith(".json.gz") and "raw" in key:
             import gzip
 
@@ -172,7 +183,7 @@ class Simulation:
             served = self.world.by_serial[int(found[1])]
             if served.stored_at:
                 self.breach("raw_is_written_once", f"response {served.serial} was stored again as {key}")
-            served.stored_at = self.clock()
+            served.stored_at, served.key = self.clock(), key
 
     def _deployments(self) -> list[Deployment]:
         draw, world = self.draw, self.world
@@ -201,6 +212,7 @@ class Simulation:
         if world.owner_id and draw.happens("own handle", 0.6):
             variables["twitter_own_handle"] = handles[0]
         self.has_engagement = draw.happens("engagement", 0.4)
+        self.has_checks = draw.happens("checks", 0.4)
         variables["twitter_engagement_days"] = draw.pick("ages", ("1", "1, 2", "1, 7"))
         both = draw.happens("two airflows", 0.35)
         return [Deployment(name, dict(variables)) for name in ("A", "B")[: 1 + both]]
@@ -214,6 +226,9 @@ class Simulation:
         for person in self._events():
             tasks.append(spawn(person, airflow))
         tasks.append(spawn(self._calm, airflow))
+        if self.has_checks:
+            tasks += [spawn(partial(self._checks, each), airflow) for each in self.deployments]
+            tasks.append(spawn(self.owner.erases_what_is_gone, airflow))
         try:
             self.scheduler.run()
         except Stuck as error:
@@ -249,6 +264,13 @@ class Simulation:
             if self.has_engagement:
                 self.start(deployment, f"engagement__{day}", f"engagement {day}")
 
+    def _checks(self, deployment: Deployment) -> None:
+        """Each morning, so that a short simulation has findings of two days."""
+        for number in range(1, self.days):
+            self._sleep_until(self.first + timedelta(days=number + 1, hours=8))
+            day = f"{self.clock():%Y-%m-%d}"
+            self.start(deployment, f"check__{day}", f"compliance {day}")
+
     def start(self, deployment: Deployment, id_: str, day: str, **more: Any) -> Run:
         run = Run(deployment, id_, day, **more)
         deployment.runs.append(run)
@@ -260,9 +282,9 @@ class Simulation:
         """Clear a stage of a run that does nothing at the moment, and run it again."""
         if run.is_busy:
             return
-        place = STAGES.index(stage)
-        stages = STAGES[place:] if downstream else (stage,)
-        before = run.results.get(STAGES[place - 1]) if place else {}
+        place = run.stages.index(stage)
+        stages = run.stages[place:] if downstream else (stage,)
+        before = run.results.get(run.stages[place - 1]) if place else {}
         if run.dag == "plan" or before is None or "skipped" in before:
             return
         run.failed = ""
@@ -384,8 +406,8 @@ class Simulation:
             self.breach("bounded", f"{name} sent {process.requests} requests to X")
         if stage != "transform":
             slot.release()
-        seeing = {"load": self.on_load, "extract": self.on_extract} if run.dag == "twitter" else {}
-        for see in seeing.get(stage, []):
+        seeing = {"load": self.on_load, "extract": self.on_extract}
+        for see in seeing.get(stage, []) if run.dag == "twitter" else self.on_other:
             see(attempt)
         return attempt
 
@@ -395,6 +417,9 @@ class Simulation:
         if run.dag == "plan":
             is_first = stage == "quote"
             return [edges.range_of(run.first, day, run.name, self.clock) if is_first else run.plan_id]
+        if run.dag == "compliance":
+            its = edges.check_of(run.name, self.clock)
+            return [its, run.results[run.stages[place - 1]]] if place else [its]
         its = edges.run_of(day, run.name, self.clock, run.buy_again, run.accounts, run.plan)
         return [its, run.results[run.stages[place - 1]]] if place else [its]
 
@@ -425,6 +450,10 @@ class Simulation:
         """Do what the message of a failed run says; the stage to clear, None where nothing is to be done."""
         text, deployment = str(run.error), run.deployment
         name = f"{run.name} {run.rounds}"
+        if run.dag == "compliance" and "Trigger another run" in text:
+            self.start(deployment, f"again__{name.replace(' ', '_')}", run.day)
+            run.is_dropped = True
+            return None
         if type(run.error).__name__ in ("BadAccounts", "BadDay"):
             run.is_dropped = True
             return None
@@ -468,6 +497,9 @@ class Simulation:
     def _mend_incomplete(self, run: Run, text: str, name: str) -> str:
         """Follow a renamed account, take out one that is gone, or ask again."""
         deployment, stage = run.deployment, "extract"
+        for handle in re.findall(r"(\w+): it was forgotten on", text):
+            for each in self.deployments:
+                self.take_out(each, handle)
         for handle in deployment.handles:
             if f"{handle}:" not in text:
                 continue
@@ -492,6 +524,13 @@ class Simulation:
     def _replace(self, deployment: Deployment, handle: str, other: str) -> None:
         handles = [other if name.lower() == handle.lower() else name for name in deployment.handles]
         deployment.set_handles([*dict.fromkeys(name for name in handles if name)])
+
+    def take_out(self, deployment: Deployment, handle: str) -> None:
+        """Take an account out of the list; another one takes the place of the last."""
+        if [name.lower() for name in deployment.handles] == [handle.lower()]:
+            other = self.world.add(f"in_{len(self.world.accounts)}", 3, datetime.min.replace(tzinfo=UTC))
+            deployment.set_handles([*deployment.handles, other.handle])
+        self._replace(deployment, handle, "")
 
     def _events(self) -> list[Callable[[], None]]:
         """What happens beside the schedule, each a task that waits for its time."""
@@ -535,7 +574,7 @@ def _short(name: str) -> str:
 
 def _clear(simulation: Simulation, name: str) -> None:
     if run := simulation.past_run(name):
-        stage = simulation.draw.pick(f"{name} stage", STAGES)
+        stage = simulation.draw.pick(f"{name} stage", run.stages)
         simulation.clear(run, stage, downstream=simulation.draw.happens(f"{name} below", 0.6))
 
 
@@ -641,6 +680,28 @@ def _outage(simulation: Simulation, name: str) -> None:
     simulation.world.outages.append((at, at + timedelta(hours=hours)))
 
 
+def _check(simulation: Simulation, name: str) -> None:
+    day = f"{simulation.clock():%Y-%m-%d}"
+    simulation.start(simulation.deployment(name), f"check__{name[6:]}", f"compliance {day}")
+
+
+def _erase_posts(simulation: Simulation, name: str) -> None:
+    """An author, or a policy, wants some posts erased: mostly those that have landed."""
+    now = simulation.clock()
+    posts = [post for post in simulation.world.by_id.values() if post.created < now]
+    number = 1 + simulation.draw.below(f"{name} posts", 3)
+    named = {str(simulation.draw.pick(f"{name} {place}", posts).id) for place in range(number) if posts}
+    simulation.owner.erase(name, posts=named)
+
+
+def _erase_account(simulation: Simulation, name: str) -> None:
+    simulation.owner.erase(name, account=simulation.account(name).id)
+
+
+def _erase_gone(simulation: Simulation, name: str) -> None:
+    simulation.owner.erase(name, is_gone=True)
+
+
 EVENTS: dict[str, Callable[[Simulation, str], None]] = {
     "clear": _clear,
     "clear_again": _clear,
@@ -666,4 +727,8 @@ EVENTS: dict[str, Callable[[Simulation, str], None]] = {
     "protected": _state("protected"),
     "unknown": _state("unknown"),
     "outage": _outage,
+    "check": _check,
+    "erase_posts": _erase_posts,
+    "erase_account": _erase_account,
+    "erase_gone": _erase_gone,
 }

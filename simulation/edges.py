@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -35,6 +35,7 @@ import urllib3.util.retry
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.sdk import Connection, RetryPolicy
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
+from botocore.exceptions import BotoCoreError, ClientError
 
 from simulation import scheduler
 from simulation.scheduler import Killed, Scheduler, current
@@ -42,6 +43,8 @@ from simulation.store import begun, ended
 from simulation.world import Lost, Refusal, World
 
 PIPELINE = "include.twitter"
+COMMAND = "deploy.forget"
+BUCKET = "acme-twitter-lake"
 OURS: dict[ModuleType, tuple[str, ...]] = {
     threading: ("Lock", "RLock", "Event", "Condition"),
     concurrent.futures: ("ThreadPoolExecutor", "Future", "wait"),
@@ -117,8 +120,12 @@ def install() -> None:
     for name in [name for name in sys.modules if name.startswith(PIPELINE)]:
         del sys.modules[name]
     sys.modules.pop("include", None)
+    for name in [name for name in sys.modules if name.split(".")[0] == "deploy"]:
+        del sys.modules[name]
     with _in_the_place_of():
         modules = _modules()
+        command = importlib.import_module(COMMAND)
+    command._show = lambda *_: None  # type: ignore[attr-defined]
     clock = _Time()
     real_now = importlib.import_module(f"{PIPELINE}.run").now
     for module in modules:
@@ -158,6 +165,34 @@ def range_of(first: str, last: str, id_: str, clock: Callable[[], datetime]) -> 
     run = importlib.import_module(f"{PIPELINE}.run")
     short_hash = importlib.import_module(f"{PIPELINE}.day").short_hash
     return run.Range(run.days_from(first, last), short_hash(id_), "", clock)
+
+
+def check_of(id_: str, clock: Callable[[], datetime]) -> Any:
+    """What a run of `twitter_compliance` is for."""
+    short_hash = importlib.import_module(f"{PIPELINE}.day").short_hash
+    return importlib.import_module(f"{PIPELINE}.run").Check(short_hash(id_), clock)
+
+
+def erase(
+    posts: Collection[str],
+    account: str | None,
+    is_gone: bool,
+    at: datetime,
+    confirm: Callable[[], bool],
+    confirm_number: Callable[[int], bool],
+) -> None:
+    """What `make forget` does, between its arguments and its exit code."""
+    forget = importlib.import_module(COMMAND)
+    bucket = forget.Bucket(current().process.store, BUCKET)
+    gone = forget.posts_gone(bucket, lambda _: None) if is_gone else ()
+    asked = forget.Asked(posts, account, gone)
+    forget.run(bucket, asked, confirm=confirm, at=at, confirm_number=confirm_number)
+
+
+def is_of_the_command(error: BaseException) -> bool:
+    """Whether `make forget` ends with a message for it."""
+    forget = importlib.import_module(COMMAND)
+    return isinstance(error, (forget.CannotDo, forget.NotReadable, ClientError, BotoCoreError))
 
 
 def every_task() -> Mapping[str, Any]:
@@ -261,7 +296,7 @@ class _Response(io.RawIOBase):
     def _exchange(self) -> bytes:
         process, active = current().process, Scheduler.active
         world: World = process.x
-        head, _, _ = bytes(self._request).partition(b"\r\n\r\n")
+        head, _, sent = bytes(self._request).partition(b"\r\n\r\n")
         line, *lines = head.decode("latin-1").split("\r\n")
         method, target, _ = line.split(" ")
         headers = {name.lower(): value for name, _, value in (each.partition(": ") for each in lines)}
@@ -272,7 +307,7 @@ class _Response(io.RawIOBase):
         if process.faults and world.faults.strikes("x.slow", where, 0.01):
             active.sleep(55 * world.latency.number(f"slow {where}"))
         try:
-            status, more, body = world.answer(process, method, target, headers)
+            status, more, body = world.answer(process, method, target, headers, sent)
         except Refusal as refusal:
             status, more, body = refusal.status, refusal.headers, refusal.body
         except Lost as lost:

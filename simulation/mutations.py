@@ -175,6 +175,30 @@ MUTATIONS = (
         "if False:",
     ),
     Mutation(
+        "old versions of erased posts stay",
+        "deploy/forget.py",
+        "            self._purge_all_but_the_newest(key)",
+        "            pass",
+    ),
+    Mutation(
+        "a response of one day proves a post gone",
+        "deploy/evidence.py",
+        "if self._is_proven(post)}",
+        "if self._findings(post)}",
+    ),
+    Mutation(
+        "much is erased without its number",
+        "deploy/forget.py",
+        "if above and not confirm_number(number):",
+        "if False:",
+    ),
+    Mutation(
+        "a post without its place on the map is gone",
+        ROOT + "compliance/said.py",
+        " and said.reason != STAYS",
+        "",
+    ),
+    Mutation(
         "two publish a day at once",
         ROOT + "lease.py",
         "if expires_at and self._run.now() < expires_at:",

@@ -20,6 +20,8 @@ from typing import Any
 import pyarrow.parquet
 
 from simulation.airflow import Attempt, Simulation
+from simulation.beside import Beside
+from simulation.owner import OWNER
 from simulation.store import Version
 from simulation.world import Account, Post, Served, unescaped
 
@@ -56,12 +58,15 @@ class Oracle:
         self.of_day: defaultdict[str, list[Served]] = defaultdict(list)
         """What X has answered for a day."""
         self.landed: dict[str, list[Row]] = {}
+        self.landed_at: defaultdict[str, list[tuple[datetime, set[str]]]] = defaultdict(list)
+        """The ids of each table that a day has had."""
         self.bytes_of: dict[Any, str] = {}
         self.greens: dict[str, Any] = {}
         """What `extract` had wanted of a day when it was green last, and since when it is."""
         self.billed: Counter[str] = Counter()
         self.billed_of_day: Counter[str] = Counter()
         self.checks = 0
+        self.beside = Beside(simulation, self.landed_at)
         self.bucket.watch.append(self._written)
         self.world.observers.append(self._served)
         simulation.on_load.append(self._loaded)
@@ -72,7 +77,9 @@ class Oracle:
     def _written(self, key: str, version: Version) -> None:
         if LEDGER.fullmatch(key):
             self.ledger[key] = json.loads(version.data)
-        elif found := RECEIPT.fullmatch(key):
+        elif (found := RECEIPT.fullmatch(key)) and version.by.startswith(OWNER):
+            self._erased(found[1], json.loads(version.data), version.by)
+        elif found:
             self._published(found[1], json.loads(version.data), version.by)
 
     def _served(self, served: Served) -> None:
@@ -97,13 +104,46 @@ class Oracle:
         self.receipts_balance(day, receipt, table)
         self.rows_are_what_x_sent(day, table)
         self.losses_are_recorded(day, receipt, table, attempt)
+        self._has_landed(day, table)
+
+    def _erased(self, day: str, receipt: dict[str, Any], by: str) -> None:
+        """A receipt of a day of which posts were erased."""
+        table = self._table(receipt)
+        if table is not None:
+            self.receipts_balance(day, receipt, table)
+            self.nothing_else_is_erased(day, table, by)
+            self._has_landed(day, table)
+
+    def _has_landed(self, day: str, table: list[Row]) -> None:
         self.landed[day] = table
+        self.landed_at[day].append((self.s.clock(), {row["tweet_id"] for row in table}))
+        if back := sorted(self.s.owner.erased() & {row["tweet_id"] for row in table}):
+            self.s.breach("erased_stays_erased", f"{day}: {back[:3]} are in the table again")
+
+    def nothing_else_is_erased(self, day: str, table: list[Row], by: str) -> None:
+        """An erasure cuts out what was named, or what X has called gone; every other row stays as it is."""
+        if day not in self.landed:
+            return
+        now = {row["tweet_id"]: row for row in table}
+        gone = [row["tweet_id"] for row in self.landed[day] if row["tweet_id"] not in now]
+        if wrong := [id_ for id_ in gone if not self.s.owner.may_be_gone(id_)]:
+            self.s.breach("nothing_else_is_erased", f"{by}: {wrong} of {day} went")
+        if any(now.get(row["tweet_id"], row) != row for row in self.landed[day]) or now.keys() - {
+            row["tweet_id"] for row in self.landed[day]
+        }:
+            self.s.breach("nothing_else_is_erased", f"{by}: other rows of {day} were changed")
+        erasure = next(e for e in self.s.owner.begun if e.process and e.process.name == by)
+        others = [each for each in self.s.owner.begun if each is not erasure]
+        new = [id_ for id_ in gone if not any(self.s.owner.is_of(each, id_) for each in others)]
+        if erasure.tries == 1 and not erasure.gave_number and len(new) * 10 > len(self.landed[day]):
+            told = f"{by}: {len(new)} of {len(self.landed[day])} rows of {day} went"
+            self.s.breach("much_takes_its_number", told)
 
     def _loaded(self, attempt: Attempt) -> None:
         day = attempt.run.day
         if not attempt.is_success:
             return
-        if self._is_alone(attempt):
+        if self._is_alone(attempt) and not self.s.owner.is_busy:
             self.receipt_names_the_files(day, attempt.process.name)
         receipt = self._receipt(day)
         if receipt is None:
@@ -124,6 +164,7 @@ class Oracle:
         for key in self.bucket.keys("twitter_receipts/"):
             if found := RECEIPT.fullmatch(key):
                 self.receipt_names_the_files(found[1], "the end")
+        self.beside.at_the_end()
         self.bill_is_in_the_ledger()
         self.nothing_is_booked_twice()
 
@@ -229,6 +270,7 @@ class Oracle:
         missing = []
         for place, post in enumerate(sorted(newest.values(), key=lambda post: -post.id)):
             is_sure = post.gone_at > last and (post.is_own or all(threads))
+            is_sure = is_sure and not self.s.owner.may_be_gone(str(post.id))
             if is_sure and (not limit or place < limit) and str(post.id) not in there:
                 missing.append(str(post.id))
         if not missing:
@@ -273,7 +315,7 @@ class Oracle:
         lost: defaultdict[str, list[str]] = defaultdict(list)
         for row in self.landed.get(day, []):
             before[row["author_id"]].append(row["tweet_id"])
-            is_there = row["tweet_id"] in there
+            is_there = row["tweet_id"] in there or self.s.owner.may_be_gone(row["tweet_id"])
             if not is_there and newest.get(row["original_tweet_id"], 0) < int(row["tweet_id"]):
                 lost[row["author_id"]].append(row["tweet_id"])
         for author, ids in lost.items():
@@ -337,7 +379,8 @@ class Oracle:
         wanted = tuple(extracts[0].settings.get(name, "") for name in WANTED)
         successes = [e for e in self.s.attempts if e.run.day == day and e.stage == "extract" and e.is_success]
         last = successes[-1]
-        name = (day, serials, wanted, last.ended)
+        acts = len(self.bucket.versions.get("twitter_forgotten/tombstones.json", ()))
+        name = (day, serials, wanted, last.ended, acts)
         found = receipt["objects"]["csv"]["sha256"]
         if self.bytes_of.setdefault(name, found) != found and last in extracts:
             self.s.breach("same_bytes", f"{attempt.process.name}: other bytes of the same answers")

@@ -43,8 +43,12 @@ class Process:
     """Requests to S3 and X so far: faults are drawn by their number."""
     requests: int = 0
     """Requests to X alone."""
+    only_writes: bool = False
+    """Only its writes are open to faults and kills: of ten thousand reads one would always fail."""
+    strikes: int = 0
+    """Requests so far that are open to faults and kills."""
     kill_at: int = 0
-    """The operation at which it is killed; 0 is none."""
+    """The one of these at which it is killed; 0 is none."""
     kill_after: bool = False
     faults: bool = True
     store: Any = None

@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -45,6 +46,8 @@ class Version:
     at: datetime
     by: str
     """The process that wrote it."""
+    id: str = ""
+    media_type: str = ""
 
 
 @dataclass
@@ -55,6 +58,8 @@ class Bucket:
     versions: dict[str, list[Version]] = field(default_factory=dict)
     watch: list[Callable[[str, Version], None]] = field(default_factory=list)
     writes: int = 0
+    deleted: dict[str, int] = field(default_factory=dict)
+    """How many versions each process has deleted."""
 
     def newest(self, key: str) -> Version | None:
         found = self.versions.get(key)
@@ -65,9 +70,18 @@ class Bucket:
         return found.data if found else None
 
     def keys(self, prefix: str = "") -> list[str]:
-        return sorted(key for key in self.versions if key.startswith(prefix))
+        return sorted(key for key, kept in self.versions.items() if kept and key.startswith(prefix))
 
-    def put(self, key: str, data: bytes, by: str, condition: dict[str, str]) -> str:
+    def version(self, key: str, id_: str) -> Version | None:
+        return next((each for each in self.versions.get(key, []) if each.id == id_), None)
+
+    def delete(self, key: str, id_: str, by: str) -> None:
+        """Delete one version for good; the one before it is then the newest."""
+        if found := self.version(key, id_):
+            self.versions[key].remove(found)
+            self.deleted[by] = self.deleted.get(by, 0) + 1
+
+    def put(self, key: str, data: bytes, by: str, condition: dict[str, str], media_type: str = "") -> str:
         """Write a version, if the condition holds; else 412."""
         found = self.newest(key)
         if (condition.get("IfNoneMatch") == "*" and found) or (
@@ -77,9 +91,9 @@ class Bucket:
                 raise _refusal("NoSuchKey", 404, "PutObject")
             raise _refusal("PreconditionFailed", 412, "PutObject")
         etag = f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
-        version = Version(data, etag, self.clock(), by)
-        self.versions.setdefault(key, []).append(version)
         self.writes += 1
+        version = Version(data, etag, self.clock(), by, f"v{self.writes}", media_type)
+        self.versions.setdefault(key, []).append(version)
         for see in self.watch:
             see(key, version)
         return etag
@@ -99,6 +113,16 @@ class _Body(io.BytesIO):
         return super().read(*size)
 
 
+class _Versions:
+    """The paginator of all versions."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def paginate(self, *, Bucket: str, Prefix: str) -> Iterator[Any]:
+        yield {"Versions": self._client.list_object_versions(Prefix)}
+
+
 class Client:
     """What `boto3.client("s3")` is to one process."""
 
@@ -109,7 +133,8 @@ class Client:
     def put_object(self, *, Bucket: str, Key: str, Body: Any, ContentType: str = "", **condition: str) -> Any:
         data = Body if isinstance(Body, bytes) else Body.read()
         by = current().process.name
-        return self._write("PutObject", lambda: self._bucket.put(Key, data, by, condition), bool(condition))
+        put = partial(self._bucket.put, Key, data, by, condition, ContentType)
+        return self._write("PutObject", put, bool(condition))
 
     def copy_object(
         self, *, Bucket: str, Key: str, CopySource: Any, CopySourceIfMatch: str, **condition: str
@@ -122,28 +147,50 @@ class Client:
                 raise _refusal("NoSuchKey", 404, "CopyObject")
             if source.etag != CopySourceIfMatch:
                 raise _refusal("PreconditionFailed", 412, "CopyObject")
-            return self._bucket.put(Key, source.data, by, condition)
+            return self._bucket.put(Key, source.data, by, condition, source.media_type)
 
         etag = self._write("CopyObject", copy, bool(condition))["ETag"]
         return {"CopyObjectResult": {"ETag": etag}}
 
-    def get_object(self, *, Bucket: str, Key: str, Range: str = "") -> Any:
+    def get_object(self, *, Bucket: str, Key: str, Range: str = "", VersionId: str = "") -> Any:
         def get() -> Any:
-            found = self._bucket.newest(Key)
+            found = self._bucket.version(Key, VersionId) if VersionId else self._bucket.newest(Key)
             if found is None:
-                raise _refusal("NoSuchKey", 404, "GetObject")
+                raise _refusal("NoSuchVersion" if VersionId else "NoSuchKey", 404, "GetObject")
             data = found.data
             if Range:
                 first, last = Range.removeprefix("bytes=").split("-")
                 data = data[int(first) : int(last) + 1]
-            return {"Body": _Body(data), "ETag": found.etag}
+            return {"Body": _Body(data), "ETag": found.etag, "ContentType": found.media_type}
 
         found, fault = self._request("GetObject", get)
         found["Body"].is_cut = fault == "s3.cut"
         return found
 
+    def delete_objects(self, *, Bucket: str, Delete: Any) -> Any:
+        by = current().process.name
+
+        def delete() -> str:
+            for each in Delete["Objects"]:
+                self._bucket.delete(each["Key"], each["VersionId"], by)
+            return ""
+
+        self._write("DeleteObjects", delete, False)
+        return {}
+
     def get_paginator(self, operation: str) -> Any:
-        return self
+        return _Versions(self) if operation == "list_object_versions" else self
+
+    def list_object_versions(self, prefix: str) -> Any:
+        def listed() -> Any:
+            kept = ((key, self._bucket.versions[key]) for key in self._bucket.keys(prefix))
+            return [
+                {"Key": key, "VersionId": each.id, "IsLatest": each is of_key[-1], "LastModified": each.at}
+                for key, of_key in kept
+                for each in reversed(of_key)
+            ]
+
+        return self._request("ListObjectVersions", listed)[0]
 
     def paginate(self, *, Bucket: str, Prefix: str, **_: Any) -> Iterator[Any]:
         def listed() -> Any:
@@ -166,9 +213,10 @@ class Client:
         is_conditional: bool = False,
     ) -> tuple[Any, str | None]:
         process, scheduler = current().process, Scheduler.active
-        where = begun(process, self._faults)
+        is_open = is_write or not process.only_writes
+        where = begun(process, self._faults, is_open)
         latency = 0.005 + 0.05 * self._latency.number(where) ** 3
-        fault = self._faults.one_of(CHANCES, where) if process.faults else None
+        fault = self._faults.one_of(CHANCES, where) if process.faults and is_open else None
         if fault == "process.pause":
             process.paused_until = scheduler.now + 20 + 200 * self._latency.number(f"pause {where}")
         if fault == "s3.slow":
@@ -195,7 +243,7 @@ class Client:
                 raise ReadTimeoutError(endpoint_url=ENDPOINT)
         result = apply()
         scheduler.sleep(latency / 2)
-        ended(process, self._faults)
+        ended(process, self._faults, is_open)
         if is_write and fault == "s3.lost_for_good":
             scheduler.sleep(60)
             raise ReadTimeoutError(endpoint_url=ENDPOINT)
@@ -213,20 +261,21 @@ def _later(seconds: float, apply: Callable[[], Any]) -> None:
         return
 
 
-def begun(process: Process, faults: Faults) -> str:
-    """Count a request of a process; it may be killed just before."""
+def begun(process: Process, faults: Faults, is_open: bool = True) -> str:
+    """Count a request of a process; it may be killed just before, where the request is open to that."""
     process.operations += 1
+    process.strikes += is_open
     where = f"{process.name}#{process.operations}"
     if not process.is_alive:
         raise Killed
-    if process.operations == process.kill_at and not process.kill_after:
+    if is_open and process.strikes == process.kill_at and not process.kill_after:
         _kill(process, faults, "process.kill_before", where)
     return where
 
 
-def ended(process: Process, faults: Faults) -> None:
+def ended(process: Process, faults: Faults, is_open: bool = True) -> None:
     """A request has had its effect; the process may be killed before it knows."""
-    if process.operations >= process.kill_at > 0 and process.kill_after:
+    if is_open and process.strikes >= process.kill_at > 0 and process.kill_after:
         _kill(process, faults, "process.kill_after", f"{process.name}#{process.kill_at}")
 
 

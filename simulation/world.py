@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from simulation.compliance import Compliance
 from simulation.faults import Draw, Faults
 from simulation.scheduler import Process
 
@@ -72,6 +73,13 @@ POST_WORDS = {
     "tweet_count": "post_count",
     "total_tweet_count": "total_post_count",
 }
+GONE_WORDS = {
+    "gone": ("Not Found Error", "resource-not-found"),
+    "suspended": ("Forbidden", "resource-not-found"),
+    "protected": ("Authorization Error", "not-authorized-for-resource"),
+}
+"""Title and type of the error that stands for a post that was asked for by id."""
+PATHS = ("/2/compliance/", "/storage/")
 REFERENCES = {"retweet": "retweeted", "reply": "replied_to", "thread": "replied_to", "quote": "quoted"}
 
 
@@ -81,6 +89,11 @@ def id_at(at: datetime) -> int:
 
 def time_of(post_id: int) -> datetime:
     return datetime.fromtimestamp(((post_id >> 22) + EPOCH_MS) / 1000, UTC)
+
+
+def marker(post_id: int) -> str:
+    """A word of a post's text that no other post has."""
+    return f"zq{post_id * 2654435761 % (1 << 48):012x}"
 
 
 def stamp(at: datetime) -> str:
@@ -187,6 +200,14 @@ class Served:
     restarts: bool = False
     """Whether X itself made the pipeline begin again: an expired token."""
     arrived: bool = True
+    key: str = ""
+    """The object that it was stored as."""
+    ids: tuple[str, ...] = ()
+    """The posts that were asked for by id."""
+    gone: dict[str, str] = field(default_factory=dict)
+    """The posts that it calls gone, with their state."""
+    job: str = ""
+    """Whose answer it is, if it is that of a check."""
 
 
 class Refusal(Exception):
@@ -244,6 +265,9 @@ class World:
         self.outages: list[tuple[datetime, datetime]] = []
         self._charged: dict[date, set[str]] = defaultdict(set)
         self.observers: list[Any] = []
+        self.by_id: dict[int, Post] = {}
+        """Every version of every post that was made up so far."""
+        self.compliance = Compliance(self, Draw(draw.number("compliance")))
 
     # Who is who
 
@@ -292,14 +316,24 @@ class World:
                 again = created + timedelta(seconds=1 + draw.below(f"{at}/edit", 3500))
                 history.append(id_at(again) + draw.below(f"{at}/id2", 1 << 22))
                 made.append(self._post(f"{at}/2", account, history, kind, again, ends))
+        self.by_id |= {post.id: post for post in made}
         return sorted((post for post in made if post.created >= account.since), key=lambda post: post.id)
 
     def _post(
         self, name: str, account: Account, history: list[int], kind: str, created: datetime, ends: datetime
     ) -> Post:
         text = self._draw.pick(f"{name}/text", TEXTS)
+        if text != "NA":
+            text = f"{text} {marker(history[-1])}"
         likes = self._draw.below(f"{name}/likes", 1000)
         return Post(history[-1], account, created, kind, history, text, likes, ends)
+
+    def state_of(self, post: Post, at: datetime) -> str:
+        """Why X does not show a post; empty where it does."""
+        if not post.is_shown(at):
+            return "gone"
+        state = [state for since, state in post.author.states if since <= at][-1]
+        return "" if state == "active" else "gone" if state == "unknown" else state
 
     def between(self, account: Account, low: int, high: int) -> list[Post]:
         """The posts with low <= id < high, newest first."""
@@ -324,7 +358,7 @@ class World:
 
     # What X answers
 
-    def answer(self, process: Process, method: str, target: str, headers: dict[str, str]) -> Any:
+    def answer(self, process: Process, method: str, target: str, headers: dict[str, str], sent: bytes) -> Any:
         """Status, headers and body of a response; Refusal or Lost where there is none like that."""
         at, url = self._clock(), urlsplit(target)
         params = {name: values[0] for name, values in parse_qs(url.query).items()}
@@ -342,6 +376,8 @@ class World:
         served = Served(len(self.served) + 1, at, process, url.path, "")
         if fault:
             served.faults.add(fault)
+        if url.path.startswith(PATHS):
+            return self._compliance(served, method, url.path, headers, sent, fault)
         is_user = headers.get("authorization", "").startswith("OAuth")
         body = self._body(served, url.path, params, at, fault, is_user)
         body["sim"] = served.serial
@@ -360,6 +396,22 @@ class World:
             raise Lost(1, data[: len(data) // 2], ConnectionResetError)
         if fault == "x.not_json":
             return 200, {}, b"<html><body>We sent it, and a proxy took it</body></html>"
+        return 200, {}, data
+
+    def _compliance(
+        self, served: Served, method: str, path: str, headers: dict[str, str], sent: bytes, fault: str | None
+    ) -> Any:
+        """What X's batch compliance answers, or the storage beside it: neither costs anything."""
+        body = self.compliance.answer(served, method, path, headers, sent)
+        self.served.append(served)
+        self.by_serial[served.serial] = served
+        for observe in self.observers:
+            observe(served)
+        if fault == "x.timeout_billed":
+            raise Lost(61)
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        if fault == "x.cut":
+            raise Lost(1, data[: len(data) // 2], ConnectionResetError)
         return 200, {}, data
 
     def _refuse(self, fault: str, at: datetime, where: str) -> None:
@@ -423,19 +475,17 @@ class World:
         return ({"data": data} if data else {}) | ({"errors": errors} if errors else {})
 
     def _by_ids(self, served: Served, ids: list[str], at: datetime, fault: str | None) -> dict[str, Any]:
-        served.asked = "ids"
-        found: dict[str, Post] = {}
-        for account in self.accounts.values():
-            if account.state == "active":
-                for id_ in ids:
-                    for post in self.between(account, int(id_), int(id_) + 1):
-                        if post.is_shown(at):
-                            found[id_] = post
-        served.posts = [found[id_].as_sent(at) for id_ in ids if id_ in found]
-        kind = {"title": "Not Found Error", "type": f"{PROBLEMS}resource-not-found", "resource_type": "tweet"}
-        errors = [
-            kind | {"value": id_, "parameter": "ids", "detail": "gone"} for id_ in ids if id_ not in found
-        ]
+        served.asked, served.ids = "ids", tuple(ids)
+        errors: list[dict[str, Any]] = []
+        for id_ in ids:
+            post = self.by_id.get(int(id_))
+            if post and not (state := self.state_of(post, at)):
+                served.posts.append(post.as_sent(at))
+                continue
+            served.gone[id_] = state if post else "gone"
+            title, kind = GONE_WORDS[served.gone[id_]]
+            error = {"title": title, "type": PROBLEMS + kind, "resource_type": "tweet", "resource_id": id_}
+            errors.append(error | {"value": id_, "parameter": "ids", "detail": "gone"})
         body = ({"data": served.posts} if served.posts else {}) | ({"errors": errors} if errors else {})
         self._charge(served, at, self._prices(at)["posts"], is_lookup=True)
         return body

@@ -260,6 +260,11 @@ class Revisit:
         """Who publishes it now."""
         return f"staging/{ENGAGEMENT}{self._at}lease.json"
 
+    @property
+    def reading_lease(self) -> str:
+        """Who asks X for it now."""
+        return f"staging/{ENGAGEMENT}{self._at}reading/lease.json"
+
 
 def plan_key(id_: str) -> str:
     """Where the plan of this id is kept: the hash of its run of `twitter_plan`."""

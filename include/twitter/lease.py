@@ -52,7 +52,7 @@ class Lease:
         expires_at = self._lake.decoded(self._key, found.data, Holder).expires_at if found else None
         if expires_at and self._run.now() < expires_at:
             raise Busy(
-                f"Another run publishes at this moment ({self._lake.url(self._key)}). "
+                f"Another run works on the same thing at this moment ({self._lake.url(self._key)}). "
                 f"If it was killed, that shows at {expires_at:%H:%M:%S} UTC.",
                 at=expires_at,
             )

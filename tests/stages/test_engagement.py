@@ -26,7 +26,7 @@ pytestmark = pytest.mark.live
 
 FIRST = Day.parse("2026-10-01")
 HANDLES = "posts_3_a, posts_2_b"
-WRITES, CALLS = 22, 250_000
+WRITES, CALLS = 26, 250_000
 """Puts to S3 of an evening of two ages, and calls of functions from the first of these on, at least."""
 
 

@@ -11,11 +11,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pyarrow
+import pyarrow.parquet
+
 from include.twitter import days, lake, settings
 from include.twitter.day import ENGAGEMENT_RECEIPTS, RECEIPTS, Day, Revisit
 from include.twitter.engagement import receipt, table
 from include.twitter.engagement.due import due
-from include.twitter.engagement.reading import Reading, landed
+from include.twitter.engagement.reading import Reading, forgotten, landed
 from include.twitter.engagement.seen import seen
 from include.twitter.errors import NothingStaged
 from include.twitter.extract.money import Caps
@@ -49,8 +52,9 @@ def extract(run: Run) -> dict[str, Any]:
         X(access, run.now, are_known=True) as x,  # what has landed was bought with them
     ):
         for each in wanted:  # one after the other: a post that was read for one age is free at the next
-            readings.append(Reading(here, each, landed(here, each.day)))
-            readings[-1].read(x, caps, run.now)
+            with held(here, each.reading_lease, run) as lease:  # another Airflow may read the same
+                readings.append(Reading(here, each, landed(here, each.day)))
+                readings[-1].read(x, caps, run.now, lease)
     return {
         "revisited": [reading.revisit.manifest for reading in readings],
         "cost_usd": dollars(sum(reading.stored.total_mills for reading in readings)),
@@ -73,6 +77,17 @@ def transform(run: Run, read: dict[str, Any] | None) -> dict[str, Any]:
     """Make a table of what X said of each post, and stage it with its receipt."""
     here = lake.deployed()
     return {"receipts": [_refined(here, run, key) for key in _named(read, "revisited", "extract")]}
+
+
+def _require_forgotten(here: Lake, revisit: Revisit, run: Run, made: EngagementReceipt) -> None:
+    """Refuse what was staged before some of its posts were forgotten."""
+    key = revisit.staging(run.id) + Path(made.objects["parquet"].key).name
+    table = pyarrow.parquet.read_table(pyarrow.BufferReader(here.required(key)), columns=["tweet_id"])
+    if not forgotten(here).isdisjoint(table["tweet_id"].to_pylist()):
+        raise NothingStaged(
+            f"Nothing is published: posts of {revisit} were forgotten since it was staged. "
+            "Clear `transform`: it is free."
+        )
 
 
 def _named(handed: dict[str, Any] | None, what: str, stage: str) -> list[str]:
@@ -112,6 +127,7 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
         made = here.decoded(key, here.required(key), EngagementReceipt)
         revisit = Revisit(Day.parse(made.day), made.age)
         with no_try_for_progress(lambda: False, run.now), held(here, revisit.lease, run) as lease:
+            _require_forgotten(here, revisit, run, made)
             receipt_of = Commit(revisit.receipt, encoded(made), here.tag(revisit.receipt))
             commit(here, lease, revisit.staging(run.id), made.objects.values(), receipt_of)
         days.keep(here, revisit.day)

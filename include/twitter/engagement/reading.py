@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, KeysView, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -12,11 +12,13 @@ import pyarrow
 import pyarrow.parquet
 
 from include.twitter.answer import Answer, problems
-from include.twitter.day import Day, Revisit
+from include.twitter.day import FORGOTTEN, Day, Revisit
 from include.twitter.errors import Outage, UnexpectedAnswer
 from include.twitter.extract.money import Caps, Money, Stored
 from include.twitter.extract.x import POSTS_A_LOOKUP, X
+from include.twitter.forgotten import Tombstones
 from include.twitter.lake import Lake
+from include.twitter.lease import Lease
 from include.twitter.pricing import cost, dollars, would_have_cost
 from include.twitter.records import Bought, Revisited, encoded, total
 
@@ -34,12 +36,23 @@ class Landed(NamedTuple):
 
 
 def landed(lake: Lake, day: Day) -> dict[str, Landed]:
-    """The posts of a landed day, in the order of its table, by id."""
+    """The posts of a landed day, in the order of its table, by id; without those that were forgotten."""
     columns = ["tweet_id", "username", "captured_at"]
     data = pyarrow.BufferReader(lake.required(day.parquet))
     with lake.parsing(day.parquet, "the day's Parquet table"):
         rows = pyarrow.parquet.read_table(data, columns=columns).to_pylist()
-    return {row["tweet_id"]: Landed(row["username"], row["captured_at"]) for row in rows}
+    known = forgotten(lake)
+    return {
+        row["tweet_id"]: Landed(row["username"], row["captured_at"])
+        for row in rows
+        if row["tweet_id"] not in known
+    }
+
+
+def forgotten(lake: Lake) -> KeysView[str]:
+    """The ids of the posts that may be in no reading."""
+    with lake.parsing(FORGOTTEN, "the list of what was forgotten"):
+        return Tombstones.of(lake.read(FORGOTTEN)).posts.keys()
 
 
 class Reading:
@@ -75,7 +88,7 @@ class Reading:
         """The landed posts that X was not asked for."""
         return [id_ for id_ in self._posts if id_ not in self._answered]
 
-    def read(self, x: X, caps: Caps, clock: Callable[[], datetime]) -> None:
+    def read(self, x: X, caps: Caps, clock: Callable[[], datetime], lease: Lease) -> None:
         """Ask for all that is missing, first for what is free, and say what there is."""
         revisit = self.revisit
         self._tell_price(clock())
@@ -84,6 +97,7 @@ class Reading:
             self._lake, (str(revisit.day), 0), caps, self.stored, clock, revisit.ledger, revisit.age
         ) as money:
             while left := self.missing:
+                lease.require()  # what X answers is kept, whoever has the lease by then
                 self._ask(x, money, left, clock)
         said = Revisited(
             day=str(self.revisit.day),
