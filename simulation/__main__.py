@@ -122,6 +122,7 @@ def main() -> int:
     given = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":  # sets of texts have an order that a seed has to determine
         os.environ["PYTHONHASHSEED"] = "0"
+        os.environ["PYTHONWARNINGS"] = "ignore::UserWarning"  # Airflow imports the test client of Starlette
         os.execv(sys.executable, [sys.executable, "-m", "simulation", *sys.argv[1:]])
     from simulation import edges
 
