@@ -112,7 +112,7 @@ test-kills: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) ## Kill stages at each write
 test-datacontract: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) $(CONTRACT_INSTALLED) ## Check landed days against docs/datacontract.yaml
 	$(call pytest,,rehearsals/datacontract)
 
-test-browser: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) ## Use the Airflow UI and the pages in each browser
+test-browser: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) ## Look at the Days pages in Chromium: widths, colour schemes, keyboard
 	$(call pytest,,rehearsals/browser)
 
 test-hands: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) ## Do to a running day what people and platforms do
