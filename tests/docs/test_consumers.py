@@ -77,7 +77,7 @@ def events(airflow, run: str) -> list[tuple[str, str | None, dict]]:
     def answer() -> dict | None:
         try:
             return airflow.call("GET", "/assets/events", params={"source_run_id": run})
-        except AirflowRefused:  # Airflow 3.3.2 answers 500 while a run that an event has made waits for its start
+        except AirflowRefused:  # 500 of Airflow 3.3.2, while a run that an event has made waits for its start
             return None
 
     found = eventually(answer, bool, 60)["asset_events"]
