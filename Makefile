@@ -19,7 +19,7 @@ PYTHON ?= python3
 export PYTHON
 VENV := .venv
 BIN := $(VENV)/bin
-# What runs the pipeline and the local stack; what tests and lints as well, beside it in the same environment.
+# What runs the pipeline and the local stack; what tests and lints is added to the same environment.
 INSTALLED := $(VENV)/.installed
 DEV_INSTALLED := $(VENV)/.dev-installed
 MINISTACK_INSTALLED := .local/ministack/.installed
@@ -66,10 +66,10 @@ format: $(DEV_INSTALLED) ## Format the code
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-docs: $(DEV_INSTALLED) ## Write the generated tables, schemas and Glue template anew
+docs: $(DEV_INSTALLED) ## Generate the tables, schemas and Glue template again
 	$(BIN)/python -m docs.tables
 
-pictures: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) ## Take the pictures of README and docs anew, in Chromium: minutes
+pictures: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) ## Renew the pictures of README and docs, in Chromium: minutes
 	.ci/on-date "2026-11-29 09:00" $(BIN)/python -m pytest rehearsals/pictures
 
 bench: $(DEV_INSTALLED) $(PEERS:%=.local/bench-%/.installed) ## Hold the pipeline against what people would use instead: minutes

@@ -54,7 +54,7 @@ def simulated(seed: int, days: int, off: Iterable[str] = ()) -> Outcome:
         writes=simulation.bucket.writes,
         races=simulation.races,
         published=oracle.checks,
-        readings=oracle.beside.readings,
+        readings=oracle.features.readings,
         checks=len(simulation.world.compliance.jobs),
         erasures=sum(each.ended_at is not None for each in simulation.owner.begun),
         erased=len(simulation.owner.erased()),
@@ -134,19 +134,19 @@ def main() -> int:
         totals += outcome.counts
         seconds += outcome.seconds
         failed += bool(outcome.breaches)
-        for promise, told in outcome.breaches[:MOST_LINES]:
-            print(f"seed {outcome.seed}: {promise}: {told}", flush=True)
+        for promise, message in outcome.breaches[:MOST_LINES]:
+            print(f"seed {outcome.seed}: {promise}: {message}", flush=True)
         for promise in sorted(outcome.promises) if given.shrink else ():
             smallest = shrunk(outcome, promise)
             print(f"  {promise} in {smallest.days} days with {smallest.struck}")
-            print(f"  {next(told for name, told in smallest.breaches if name == promise)}", flush=True)
+            print(f"  {next(message for name, message in smallest.breaches if name == promise)}", flush=True)
         if outcome.breaches and given.stop:
             break
     months = done * given.days / DAYS_OF_A_MONTH
-    told = ", ".join(f"{number:,} {name}" for name, number in totals.items())
+    message = ", ".join(f"{number:,} {name}" for name, number in totals.items())
     speed = months / max(seconds, 0.01) * 60
     print(
-        f"{done} seeds, {months:.1f} months, {speed:.1f} months a minute and core, {told}; "
+        f"{done} seeds, {months:.1f} months, {speed:.1f} months a minute and core, {message}; "
         f"{failed} seeds broke a promise"
     )
     return 1 if failed else 0

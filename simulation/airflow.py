@@ -32,7 +32,7 @@ MOST_REQUESTS = 400
 LATEST = ("twitter_tweet_limit", "twitter_include")
 """The settings that say which posts of an account are wanted."""
 ROUNDS = 14
-"""So often the advice of messages is followed before a run counts as one that nobody can mend."""
+"""So often the advice of messages is followed before a run counts as one that nobody can repair."""
 STARTS = (
     "2026-11-20", "2026-12-20", "2027-01-25", "2028-02-20", "2026-06-14", "2027-03-22", "2028-02-27",
 )  # fmt: skip
@@ -162,8 +162,8 @@ class Simulation:
     def prices(self, at: datetime) -> dict[str, int]:
         return LATER_PRICES if at.date() >= self.price_change.date() else PRICES
 
-    def breach(self, promise: str, told: str) -> None:
-        self.breaches.append((promise, told))
+    def breach(self, promise: str, message: str) -> None:
+        self.breaches.append((promise, message))
 
     def _stored(self, key: str, version: Any) -> None:
         if version.by.startswith(OWNER):
@@ -399,7 +399,7 @@ class Simulation:
             attempt.error = task.error
             attempt.result = json.loads(json.dumps(task.result)) if task.error is None else None
         else:
-            attempt.error = Killed()  # Airflow takes it for lost, and it goes on
+            attempt.error = Killed()  # Airflow takes it for lost, and it continues
         if isinstance(attempt.error, Killed):
             self.scheduler.sleep(1 + 120 * self.draw.number(f"{name} noticed"))
         if process.requests > MOST_REQUESTS:
@@ -424,7 +424,7 @@ class Simulation:
         return [its, run.results[run.stages[place - 1]]] if place else [its]
 
     def _await(self, task: Task, process: Process) -> None:
-        """Wait for a try; one that is not heard of for long is given up, and may go on all the same."""
+        """Wait for a try; one without a heartbeat for long is given up, and may continue all the same."""
         if not self.draw.happens(f"{process.name} heartbeat is lost", 0.02 * bool(process.faults)):
             task.join()
             return
@@ -533,7 +533,7 @@ class Simulation:
         self._replace(deployment, handle, "")
 
     def _events(self) -> list[Callable[[], None]]:
-        """What happens beside the schedule, each a task that waits for its time."""
+        """What happens outside the schedule, each a task that waits for its time."""
         events: list[Callable[[], None]] = []
         most = self.draw.pick("busy", (0, 1, 2, 4))
         for day in range(self.days):

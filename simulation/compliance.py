@@ -1,4 +1,4 @@
-"""X's batch compliance, as local/x_api/compliance.py has it, and the storage beside X."""
+"""X's batch compliance, as local/x_api/compliance.py has it, and the storage of its jobs."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""What goes wrong, drawn by seed: a pure function of where it happens, so that one can be left out alone.
+"""Which faults occur: pseudo-random, but determined by the seed and by the kind and place of the fault.
 
-Each fault has a name such as `s3.lost_reply@A-scheduled-2027-01-03/extract/1#17`. A run notes the names of
-those that struck. `off` names faults, or kinds of them, that do not strike: shrinking a failing seed adds to
-it.
+A fault has a name, `kind@where`, such as `s3.lost_reply@A-scheduled-2027-01-03/extract/1#17`: its place is
+the run, the stage, the try and the number of the request, and has to be unique. `struck` lists the faults
+that occurred. `off` names faults, or kinds of them, that do not occur: the search for the smallest failing
+run (`--shrink`) adds to it.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ class Draw:
         self._seed = "/".join(map(str, seed))
 
     def number(self, name: str) -> float:
-        """From 0 to 1."""
+        """From 0 to 1, the same for the same name."""
         digest = hashlib.blake2b(f"{self._seed}|{name}".encode(), digest_size=8).digest()
         return int.from_bytes(digest, "big") / 2**64
 
     def below(self, name: str, most: int) -> int:
-        """A whole number from 0 to `most`, without it."""
+        """A whole number from 0 to `most` - 1."""
         return int(self.number(name) * most)
 
     def pick(self, name: str, choices: Collection[Choice]) -> Choice:
@@ -40,31 +41,31 @@ class Draw:
 
 @dataclass
 class Faults:
-    """Which faults strike, and which have."""
+    """Decides which faults occur, and records those that did."""
 
     draw: Draw
     off: frozenset[str] = frozenset()
     struck: list[str] = field(default_factory=list)
     weather: float = 1
-    """How many times as often as usual X and S3 fail."""
+    """A factor on every chance."""
     calm: bool = False
-    """At the end nothing goes wrong any more, so that every run can become green."""
+    """Whether no fault occurs any more: so at the end, where every run has to become green."""
 
     def strikes(self, kind: str, where: str, chance: float) -> bool:
-        """Whether a fault of this kind strikes here."""
+        """Whether a fault of this kind occurs here; it is recorded."""
         if self.calm or chance <= 0 or not self.draw.happens(f"{kind}@{where}", chance * self.weather):
             return False
         return self.take(kind, where)
 
     def take(self, kind: str, where: str) -> bool:
-        """Note a fault, unless it is off."""
+        """Record a fault, unless it is off; returns whether it occurs."""
         if kind in self.off or kind.split(".")[0] in self.off or f"{kind}@{where}" in self.off:
             return False
         self.struck.append(f"{kind}@{where}")
         return True
 
     def one_of(self, chances: Mapping[str, float], where: str) -> str | None:
-        """At most one of several kinds."""
+        """The kind that occurs here, at most one of several; it is recorded. Chances sum to 1 at most."""
         if self.calm:
             return None
         number = self.draw.number(f"one@{where}")

@@ -58,13 +58,13 @@ MUTATIONS = (
         "self.mills[month] = self.mills_of(month) + cost(number, start_of(month))",
     ),
     Mutation(
-        "stored pages are not gone on from",
+        "stored pages are not resumed from",
         ROOT + "extract/purchase.py",
         "keys += [key for pages in self._pages.values() for key in pages if key not in self._closed]",
         "",
     ),
     Mutation(
-        "a walk begins anew where a token died",
+        "a walk restarts where a token expired",
         ROOT + "extract/walk.py",
         'return {"token": self.token} if self.token or not self._oldest else {"below": self._oldest}',
         'return {"token": self.token}',
@@ -82,7 +82,7 @@ MUTATIONS = (
         "if True:",
     ),
     Mutation(
-        "an account that was away is not asked for again",
+        "an account that was away is not requested again",
         ROOT + "records.py",
         'if line is None or line.outcome == "unavailable" or (self.threads and not line.threads):',
         "if line is None or (self.threads and not line.threads):",
@@ -163,7 +163,7 @@ MUTATIONS = (
         "if missing := []:",
     ),
     Mutation(
-        "who buys is not heard of",
+        "the lease of a purchase is not renewed",
         ROOT + "extract/purchase.py",
         "beside.submit(self._be_heard_of)",
         "beside.submit(lambda: None)",

@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow.parquet
 
 from simulation.airflow import Attempt, Simulation
-from simulation.beside import Beside
+from simulation.feature_oracle import FeatureOracle
 from simulation.owner import OWNER
 from simulation.store import Version
 from simulation.world import Account, Post, Served, unescaped
@@ -66,7 +66,7 @@ class Oracle:
         self.billed: Counter[str] = Counter()
         self.billed_of_day: Counter[str] = Counter()
         self.checks = 0
-        self.beside = Beside(simulation, self.landed_at)
+        self.features = FeatureOracle(simulation, self.landed_at)
         self.bucket.watch.append(self._written)
         self.world.observers.append(self._served)
         simulation.on_load.append(self._loaded)
@@ -136,8 +136,8 @@ class Oracle:
         others = [each for each in self.s.owner.begun if each is not erasure]
         new = [id_ for id_ in gone if not any(self.s.owner.is_of(each, id_) for each in others)]
         if erasure.tries == 1 and not erasure.gave_number and len(new) * 10 > len(self.landed[day]):
-            told = f"{by}: {len(new)} of {len(self.landed[day])} rows of {day} went"
-            self.s.breach("much_takes_its_number", told)
+            message = f"{by}: {len(new)} of {len(self.landed[day])} rows of {day} went"
+            self.s.breach("much_takes_its_number", message)
 
     def _loaded(self, attempt: Attempt) -> None:
         day = attempt.run.day
@@ -164,7 +164,7 @@ class Oracle:
         for key in self.bucket.keys("twitter_receipts/"):
             if found := RECEIPT.fullmatch(key):
                 self.receipt_names_the_files(found[1], "the end")
-        self.beside.at_the_end()
+        self.features.at_the_end()
         self.bill_is_in_the_ledger()
         self.nothing_is_booked_twice()
 
@@ -277,16 +277,16 @@ class Oracle:
             return
         answers = [each for each in self.of_day[day] if each.at <= last]
         faults = {fault for each in answers for fault in each.faults}
-        told = f"{attempt.process.name}: {line['username']} lacks {missing}, proof {line['proof']}"
-        told += f" {line['proof_reason'] or ''}"
+        message = f"{attempt.process.name}: {line['username']} lacks {missing}, proof {line['proof']}"
+        message += f" {line['proof_reason'] or ''}"
         deleted = any(post.gone_at <= last for post in posts)
         if not faults & TAMPERED:
-            self.s.breach("green_means_complete", told)
+            self.s.breach("green_means_complete", message)
             return
         is_proven = line["proof"] in ("matched", "surplus") and "x.count_off" not in faults
         are_own = all(self._post(account, first, id_).is_own for id_ in missing)
         if is_proven and are_own and not deleted:
-            self.s.breach("nothing_is_lost_in_silence", f"{told}, X's faults {sorted(faults)}")
+            self.s.breach("nothing_is_lost_in_silence", f"{message}, X's faults {sorted(faults)}")
 
     def _is_wanted(self, account: Account, settings: dict[str, str]) -> bool:
         """Whether a handle means the account, and not another one that took it over and was accepted."""
@@ -323,11 +323,11 @@ class Oracle:
                 self.s.breach("losses_are_recorded", f"{day}: {unrecorded} of {author} went in silence")
             is_accepted = day in attempt.settings.get("twitter_accept_shrink", "")
             if (len(before[author]) - len(ids)) * 2 < len(before[author]) and not is_accepted:
-                told = f"{day}: {len(ids)} of {len(before[author])} rows of {author} went"
-                self.s.breach("landed_data_stays", told)
+                message = f"{day}: {len(ids)} of {len(before[author])} rows of {author} went"
+                self.s.breach("landed_data_stays", message)
             if not self._may_lose(day, attempt):
-                told = f"{attempt.process.name}: {ids} of {author} went, and nobody wanted less"
-                self.s.breach("landed_data_stays", told)
+                message = f"{attempt.process.name}: {ids} of {author} went, and nobody wanted less"
+                self.s.breach("landed_data_stays", message)
 
     def _may_lose(self, day: str, attempt: Attempt) -> bool:
         """Whether somebody wanted less of the day, or publishes an older table again.
@@ -394,25 +394,27 @@ class Oracle:
         settings, day = served.process.settings, served.process.day
         cap = float(settings["twitter_month_budget_usd"]) * 1000
         if cap and self.billed[month] > cap:
-            told = f"{served.process.name}: X has billed {self.billed[month]} of {cap:.0f} mills in {month}"
-            self.s.breach("caps_hold", told)
+            message = (
+                f"{served.process.name}: X has billed {self.billed[month]} of {cap:.0f} mills in {month}"
+            )
+            self.s.breach("caps_hold", message)
         if " " in day:  # no purchase
             return
         again = sum(run.buy_again for each in self.s.deployments for run in each.runs if run.day == day)
         cap = float(settings["twitter_run_budget_usd"]) * 1000
         if cap and self.billed_of_day[day] > cap * (1 + again):
-            told = (
+            message = (
                 f"{served.process.name}: X has billed {self.billed_of_day[day]} of {cap:.0f} mills for {day}"
             )
-            self.s.breach("caps_hold", told)
+            self.s.breach("caps_hold", message)
 
     def reserved_before_sent(self, month: str) -> None:
         """At every moment the ledger has reserved, spent or as uncertain what X has billed."""
         entries = [entry for entry in self.ledger.values() if entry["month"] == month]
         known = sum(max(e["reserved_mills"], e["spent_mills"] + e.get("uncertain_mills", 0)) for e in entries)
         if known < self.billed[month]:
-            told = f"{month}: X has billed {self.billed[month]} mills, the ledger knows of {known}"
-            self.s.breach("reserved_before_sent", told)
+            message = f"{month}: X has billed {self.billed[month]} mills, the ledger knows of {known}"
+            self.s.breach("reserved_before_sent", message)
 
     def bill_is_in_the_ledger(self) -> None:
         """In the end, what X has billed is spent or uncertain: in each month, and for each day."""
@@ -426,8 +428,8 @@ class Oracle:
     def _require_booked(self, when: str, billed: int, entries: list[dict[str, Any]]) -> None:
         known = sum(entry["spent_mills"] + entry.get("uncertain_mills", 0) for entry in entries)
         if known < billed and not any(entry.get("writer") for entry in entries):
-            told = f"{when}: X has billed {billed} mills, {known} are spent or uncertain"
-            self.s.breach("bill_is_in_the_ledger", told)
+            message = f"{when}: X has billed {billed} mills, {known} are spent or uncertain"
+            self.s.breach("bill_is_in_the_ledger", message)
 
     def nothing_is_booked_twice(self) -> None:
         """What is spent is not more than what X has billed."""
@@ -460,8 +462,8 @@ class Oracle:
             if before.stored_at >= attempt.began or any(before.at <= at for at in again):
                 continue
             if both := sorted(before.billed.keys() & served.billed.keys()):
-                told = f"{process.name}: {both[:3]} of {served.asked} were bought in {before.process.name}"
-                self.s.breach("nothing_is_bought_twice", told)
+                message = f"{process.name}: {both[:3]} of {served.asked} were bought in {before.process.name}"
+                self.s.breach("nothing_is_bought_twice", message)
                 return
 
     def a_green_day_is_free(self, attempt: Attempt) -> None:
@@ -484,8 +486,8 @@ class Oracle:
             account = self.world.accounts[id_]
             named = [h for h in settings["twitter_handles"].split(",") if h.lower() in account.handles]
             if named and all(self._was_another(handle, id_, settings) for handle in named):
-                told = f"{served.process.name}: {named} became {id_}, which nobody accepted"
-                self.s.breach("nothing_of_another_account", told)
+                message = f"{served.process.name}: {named} became {id_}, which nobody accepted"
+                self.s.breach("nothing_of_another_account", message)
 
     def _was_another(self, handle: str, id_: str, settings: dict[str, str]) -> bool:
         if f"{handle.lower()}={id_}" in settings.get("twitter_accept_id", "").lower().split(","):

@@ -84,7 +84,7 @@ class Owner:
         self.begun.append(erasure)
         while erasure.tries < MOST_TRIES:
             erasure.tries += 1
-            error = self._try(erasure, goes_on=erasure.tries % 4 == 3)
+            error = self._try(erasure, continues=erasure.tries % 4 == 3)
             if error is None and erasure.tries % 4 != 3:
                 erasure.ended_at = self._s.clock()
                 for see in self.on_end:
@@ -108,7 +108,7 @@ class Owner:
             str(each) for id_ in ids for each in (known[int(id_)].history if int(id_) in known else [id_])
         }
 
-    def _try(self, erasure: Erasure, *, goes_on: bool) -> BaseException | None:
+    def _try(self, erasure: Erasure, *, continues: bool) -> BaseException | None:
         s = self._s
         name = f"{OWNER}{erasure.name}/{erasure.tries}"
         process = Process(name, {}, "erasure", "erase", only_writes=True)
@@ -129,7 +129,7 @@ class Owner:
             return gives_number
 
         posts, account, is_gone = erasure.posts, erasure.account, erasure.is_gone
-        if goes_on:  # without arguments it goes on with what was begun
+        if continues:  # without arguments it continues what was begun
             posts, account, is_gone = frozenset(), None, False
         at = s.clock().replace(microsecond=0)
         work = partial(edges.erase, posts, account, is_gone, at, lambda: not declines, number)

@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from local.x_api.pages import POST_VOCABULARY
 from simulation.compliance import Compliance
 from simulation.faults import Draw, Faults
 from simulation.scheduler import Process
@@ -65,20 +66,12 @@ CHANCES = {
     "x.new_field": 0.01,
 }
 """Of one request, in a stormy attempt."""
-POST_WORDS = {
-    "edit_history_tweet_ids": "edit_history_post_ids",
-    "note_tweet": "note_post",
-    "referenced_tweets": "referenced_posts",
-    "retweet_count": "repost_count",
-    "tweet_count": "post_count",
-    "total_tweet_count": "total_post_count",
-}
 GONE_WORDS = {
     "gone": ("Not Found Error", "resource-not-found"),
     "suspended": ("Forbidden", "resource-not-found"),
     "protected": ("Authorization Error", "not-authorized-for-resource"),
 }
-"""Title and type of the error that stands for a post that was asked for by id."""
+"""Title and type of the error that stands for a post that was requested by id."""
 PATHS = ("/2/compliance/", "/storage/")
 REFERENCES = {"retweet": "retweeted", "reply": "replied_to", "thread": "replied_to", "quote": "quoted"}
 
@@ -203,7 +196,7 @@ class Served:
     key: str = ""
     """The object that it was stored as."""
     ids: tuple[str, ...] = ()
-    """The posts that were asked for by id."""
+    """The posts that were requested by id."""
     gone: dict[str, str] = field(default_factory=dict)
     """The posts that it calls gone, with their state."""
     job: str = ""
@@ -257,7 +250,7 @@ class World:
         self.served: list[Served] = []
         self.by_serial: dict[int, Served] = {}
         self.page_cap = draw.pick("page_cap", (3, 4, 7, 100))
-        """X cuts pages shorter than it was asked for."""
+        """X cuts pages shorter than requested."""
         self.token_life = timedelta(minutes=draw.pick("token_life", (2, 60, 10**6)))
         self.bills_once_a_day = draw.happens("bills_once_a_day", 0.5)
         self.credits_until: datetime | None = None
@@ -401,7 +394,7 @@ class World:
     def _compliance(
         self, served: Served, method: str, path: str, headers: dict[str, str], sent: bytes, fault: str | None
     ) -> Any:
-        """What X's batch compliance answers, or the storage beside it: neither costs anything."""
+        """What X's batch compliance answers, or the storage of its jobs: neither costs anything."""
         body = self.compliance.answer(served, method, path, headers, sent)
         self.served.append(served)
         self.by_serial[served.serial] = served
@@ -650,7 +643,7 @@ class World:
         return f"t{below:x}z{int(at.timestamp()):x}"
 
     def _below(self, token: str, at: datetime) -> int:
-        """The id below which a page goes on; 0 for a token that has expired."""
+        """The id below which a page continues; 0 for a token that has expired."""
         below, _, made = token.removeprefix("t").partition("z")
         expires = datetime.fromtimestamp(int(made, 16), UTC) + self.token_life
         return int(below, 16) if at < expires else 0
@@ -662,7 +655,7 @@ def _moment(text: str) -> datetime:
 
 def _in_post_words(value: Any) -> Any:
     if isinstance(value, dict):
-        return {POST_WORDS.get(key, key): _in_post_words(inner) for key, inner in value.items()}
+        return {POST_VOCABULARY.get(key, key): _in_post_words(inner) for key, inner in value.items()}
     return [_in_post_words(inner) for inner in value] if isinstance(value, list) else value
 
 

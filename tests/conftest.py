@@ -23,7 +23,7 @@ ONE_WORKER = "tests/e2e/"
 # What is imported and collected stays: searching it for garbage takes a quarter of the collection.
 gc.disable()
 
-# The same examples on every machine, however slow it is. What fails is told at once: shrinking takes minutes.
+# The same examples on every machine, however slow it is. No shrinking, which takes minutes.
 settings.register_profile(
     "suite",
     max_examples=25,

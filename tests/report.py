@@ -1,4 +1,4 @@
-"""What a run of the tests reports at its end, and which skips CI accepts."""
+"""The summary line of a test run, and the rule that a skip fails in CI."""
 
 import os
 import time
@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 ACCEPTED_IN_CI = {
-    "no docker compose here": "Debian's docker-compose is not on every CI machine; the file changes rarely",
+    "no docker compose here": "docker-compose is not on every CI machine; the compose file changes rarely",
 }
-"""How the reason of a skip begins that CI accepts, and why. Any other skip there is a failure."""
+"""Prefixes of the skip reasons that CI accepts, each with its justification. Any other skip fails there."""
 
 STARTED = time.monotonic()
 
@@ -23,19 +23,19 @@ def in_ci() -> bool:
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if not hasattr(report, "wasxfail"):
-        _fail_skip(report)
+        _fail_skip_in_ci(report)
     return report
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     report = yield
-    _fail_skip(report)
+    _fail_skip_in_ci(report)
     return report
 
 
-def _fail_skip(report: Any) -> None:
-    """Make a failure of a skip that CI does not accept."""
+def _fail_skip_in_ci(report: Any) -> None:
+    """Turn a skip that CI does not accept into a failure."""
     if not (report.skipped and in_ci()):
         return
     file, line, message = report.longrepr
@@ -47,7 +47,7 @@ def _fail_skip(report: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """End with one line: what became of the tests, and what they cost."""
+    """End with one line: how many tests passed, failed and were skipped, wall time and CPU time."""
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     if terminal is None or hasattr(config, "workerinput") or config.option.collectonly:
         return

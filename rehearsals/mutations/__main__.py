@@ -97,8 +97,8 @@ def rehearse(mutations: list[Mutation], command: Sequence[str], timeout: float) 
                 file.write_text(before)
             if status == 0:
                 survivors.append(one)
-            told = "SURVIVED" if status == 0 else "did not end" if status is None else caught_by(output)
-            print(f"{one.name} | {one.file} | {told} | {time.monotonic() - began:.0f} s", flush=True)
+            message = "SURVIVED" if status == 0 else "did not end" if status is None else caught_by(output)
+            print(f"{one.name} | {one.file} | {message} | {time.monotonic() - began:.0f} s", flush=True)
     return survivors
 
 

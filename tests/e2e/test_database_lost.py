@@ -29,15 +29,15 @@ HANDLES = "acme_press, quiet_garden"
 CLEAN = PROJECT / "deploy" / "host" / "airflow-clean.service"
 
 
-class Anew(NamedTuple):
+class SecondAirflow(NamedTuple):
     stack: Stack
     airflow: Airflow
 
 
 @pytest.fixture(scope="module")
-def anew(stack, tmp_path_factory) -> Iterator[Anew]:
+def second(stack, tmp_path_factory) -> Iterator[SecondAirflow]:
     """Another Airflow over the same bucket and the same X, whose database is empty."""
-    state = tmp_path_factory.mktemp("anew")
+    state = tmp_path_factory.mktemp("second")
     keys = {
         "consumer_key": x_api.CONSUMER_KEY,
         "consumer_secret": x_api.CONSUMER_SECRET,
@@ -45,7 +45,7 @@ def anew(stack, tmp_path_factory) -> Iterator[Anew]:
         "access_token_secret": x_api.ACCESS_TOKEN_SECRET,
     }
     to_x = {"conn_type": "http", "host": "http://127.0.0.1", "port": stack.x_port, "extra": keys}
-    settings = state / "anew.env"
+    settings = state / "second.env"
     settings.write_text(
         "TWITTER_AWS=real\n"  # that is, what the environment leads to
         f"AIRFLOW_CONN_TWITTER_DEFAULT='{json.dumps(to_x)}'\n"
@@ -61,7 +61,7 @@ def anew(stack, tmp_path_factory) -> Iterator[Anew]:
         ) as running,
         closing(Airflow(running.url, running.password)) as client,
     ):
-        yield Anew(running, client)
+        yield SecondAirflow(running, client)
 
 
 def page(stack: Stack, path: str) -> str:
@@ -73,7 +73,7 @@ def page(stack: Stack, path: str) -> str:
 
 
 def test_a_landed_day_is_complete_and_free_on_an_airflow_that_knows_nothing_of_it(
-    stack, airflow, bucket, x, variables, anew
+    stack, airflow, bucket, x, variables, second
 ) -> None:
     variables(twitter_handles=HANDLES)
     assert airflow.wait(airflow.trigger(day=DAY)) == "success"
@@ -83,19 +83,19 @@ def test_a_landed_day_is_complete_and_free_on_an_airflow_that_knows_nothing_of_i
     shown = [page(stack, path) for path in pages]
     x.forget()
 
-    assert anew.airflow.runs() == []
-    assert [page(anew.stack, path) for path in pages] == shown
-    assert anew.airflow.wait(anew.airflow.trigger(day=DAY)) == "success"
+    assert second.airflow.runs() == []
+    assert [page(second.stack, path) for path in pages] == shown
+    assert second.airflow.wait(second.airflow.trigger(day=DAY)) == "success"
     assert x.requests() == []
     assert {key: bucket.stored(key) for key in objects} == objects
     assert bucket.ledger_mills() == ledger
 
 
-def test_the_weekly_clean_keeps_400_days_of_runs_and_the_newest_scheduled_one(anew) -> None:
+def test_the_weekly_clean_keeps_400_days_of_runs_and_the_newest_scheduled_one(second) -> None:
     ages = {"begun long ago": 401, "begun a year ago": 399, "scheduled": 402, "newest scheduled": 401}
-    anew.airflow.call("PATCH", "/dags/twitter", json={"is_paused": True})  # its runs stay queued
-    runs = {name: anew.airflow.trigger(day=DAY) for name in ages}
-    engine = create_engine(anew.stack.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
+    second.airflow.call("PATCH", "/dags/twitter", json={"is_paused": True})  # its runs stay queued
+    runs = {name: second.airflow.trigger(day=DAY) for name in ages}
+    engine = create_engine(second.stack.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
     change = text(
         "UPDATE dag_run SET start_date = :at, run_type = :kind, state = 'success' WHERE run_id = :run"
     )
@@ -107,7 +107,7 @@ def test_the_weekly_clean_keeps_400_days_of_runs_and_the_newest_scheduled_one(an
     command = re.search(r"(?m)^ExecStart=/bin/sh -c '(.*)'$", CLEAN.read_text())[1]
     command = command.replace("/opt/twitter/current/.venv/bin/airflow", f"{sys.executable} -m airflow")
     command = command.replace("$$", "$").replace("%%", "%")
-    environment = os.environ | anew.stack.environment
+    environment = os.environ | second.stack.environment
     subprocess.run(["sh", "-c", command], env=environment, check=True, capture_output=True, timeout=120)
 
     with engine.connect() as sql:

@@ -28,7 +28,7 @@ POSTS = ["1", "2"]
 
 
 class FakeX:
-    """X that has each post, and counts what it was asked for."""
+    """X that has each post, and counts what was requested."""
 
     asked: ClassVar[list[str]] = []
     meanwhile = staticmethod(lambda: None)

@@ -44,8 +44,8 @@ Row = dict[str, Any]
 Landed = defaultdict[str, list[tuple[datetime, set[str]]]]
 
 
-class Beside:
-    """Watches what is beside the daily tables."""
+class FeatureOracle:
+    """Checks what the features beyond the daily tables write."""
 
     def __init__(self, simulation: Simulation, landed: Landed) -> None:
         self.s, self.world, self.bucket = simulation, simulation.world, simulation.bucket
@@ -68,7 +68,7 @@ class Beside:
             if erasure.ended_at:
                 self.nothing_erased_is_left(erasure)
         if self.world.compliance.carried_keys:
-            self.s.breach("no_key_in_sight", "X's keys were sent to the storage beside it")
+            self.s.breach("no_key_in_sight", "X's keys were sent to its job storage")
 
     def _written(self, key: str, version: Version) -> None:
         if found := PAGE.fullmatch(key):
@@ -82,7 +82,7 @@ class Beside:
     # Readings of engagement
 
     def a_post_is_read_once(self, place: str, version: Version) -> None:
-        """No post is asked for again of which S3 has X's answer at that age."""
+        """No post is requested again of which S3 has X's answer at that age."""
         serial = re.search(rb'"sim": ?(\d+)', gzip.decompress(version.data))
         served = self.world.by_serial[int(serial[1])] if serial else None
         if not served:
@@ -91,8 +91,8 @@ class Beside:
         for before in self._pages[place]:
             both = sorted({*before.ids} & {*served.ids})
             if both and before.stored_at and before.stored_at < attempt.began:
-                told = f"{served.process.name}: {both[:3]} were read by {before.process.name}"
-                self.s.breach("a_post_is_read_once", f"{told} as {before.key}")
+                message = f"{served.process.name}: {both[:3]} were read by {before.process.name}"
+                self.s.breach("a_post_is_read_once", f"{message} as {before.key}")
         self._pages[place].append(served)
 
     def _read(self, day: str, age: int, receipt: dict[str, Any], by: str) -> None:
@@ -106,36 +106,36 @@ class Beside:
         if any(_sha256(data[name]) != item["sha256"] for name, item in receipt["objects"].items()):
             return
         rows = pyarrow.parquet.ParquetFile(io.BytesIO(data["parquet"])).read().to_pylist()
-        told = f"{by}: {day} at age {age}"
-        self._csv_equals_parquet(told, data["csv"], rows)
-        self.a_reading_balances(told, receipt, rows)
+        message = f"{by}: {day} at age {age}"
+        self._csv_equals_parquet(message, data["csv"], rows)
+        self.a_reading_balances(message, receipt, rows)
         place = f"twitter_raw/dt={day}/age={age}/"
         for row in rows:
             if problem := self._problem_of(row, self._pages[place]):
-                self.s.breach("a_reading_is_what_x_said", f"{told}: {row['tweet_id']} {problem}")
-        self.a_reading_is_complete(told, day, {row["tweet_id"] for row in rows}, attempt)
-        self.what_was_bought_is_told(told, receipt, place, attempt)
+                self.s.breach("a_reading_is_what_x_said", f"{message}: {row['tweet_id']} {problem}")
+        self.a_reading_is_complete(message, day, {row["tweet_id"] for row in rows}, attempt)
+        self.what_was_bought_is_recorded(message, receipt, place, attempt)
         if back := sorted(self.s.owner.erased() & {row["tweet_id"] for row in rows}):
-            self.s.breach("erased_stays_erased", f"{told}: {back[:3]} are in the table again")
+            self.s.breach("erased_stays_erased", f"{message}: {back[:3]} are in the table again")
 
-    def _csv_equals_parquet(self, told: str, data: bytes, rows: list[Row]) -> None:
+    def _csv_equals_parquet(self, message: str, data: bytes, rows: list[Row]) -> None:
         lines = [*csv.DictReader(io.StringIO(data.decode(), newline=""))]
         expected = [{name: _cell(value) for name, value in row.items()} for row in rows]
         if lines != expected:
-            self.s.breach("a_reading_is_its_twin", f"{told}: CSV and Parquet differ")
+            self.s.breach("a_reading_is_its_twin", f"{message}: CSV and Parquet differ")
 
-    def a_reading_balances(self, told: str, receipt: dict[str, Any], rows: list[Row]) -> None:
+    def a_reading_balances(self, message: str, receipt: dict[str, Any], rows: list[Row]) -> None:
         """The receipt counts the rows by their state, and names each post that is lost."""
         lost = sorted(row["tweet_id"] for row in rows if row["state"] not in NOT_LOST)
         states = Counter(row["state"] for row in rows)
         if receipt["posts"] != len(rows) or Counter(receipt["states"]) != states:
             self.s.breach(
-                "a_reading_balances", f"{told}: {receipt['posts']} {receipt['states']} for {states}"
+                "a_reading_balances", f"{message}: {receipt['posts']} {receipt['states']} for {states}"
             )
         if sorted(post["tweet_id"] for post in receipt["lost"]) != lost:
-            self.s.breach("a_reading_balances", f"{told}: {receipt['lost']} are lost, and not {lost}")
+            self.s.breach("a_reading_balances", f"{message}: {receipt['lost']} are lost, and not {lost}")
         if len({row["tweet_id"] for row in rows}) != len(rows):
-            self.s.breach("a_reading_balances", f"{told}: a post has two rows")
+            self.s.breach("a_reading_balances", f"{message}: a post has two rows")
 
     def _problem_of(self, row: Row, pages: Iterable[Served]) -> str | None:
         """How a row differs from what X said at the moment that it names, if it does."""
@@ -160,7 +160,7 @@ class Beside:
             return f"is {row['state']} for {state}, and differs in {wrong}"
         return None
 
-    def a_reading_is_complete(self, told: str, day: str, ids: set[str], attempt: Attempt) -> None:
+    def a_reading_is_complete(self, message: str, day: str, ids: set[str], attempt: Attempt) -> None:
         """It has each post that was in the day's table from the beginning of its run on, and no other."""
         own = [each for each in self.s.attempts if each.run is attempt.run]
         began = min(each.began for each in own)
@@ -169,12 +169,12 @@ class Beside:
         throughout = set.intersection(*(held for _, held in tables[first:]))
         missing = {id_ for id_ in throughout - ids if not self.s.owner.may_be_gone(id_)}
         if missing:
-            self.s.breach("a_reading_is_complete", f"{told}: {sorted(missing)} are missing")
+            self.s.breach("a_reading_is_complete", f"{message}: {sorted(missing)} are missing")
         if others := ids - set().union(*(held for _, held in tables)):
-            self.s.breach("a_reading_is_complete", f"{told}: {sorted(others)} never landed")
+            self.s.breach("a_reading_is_complete", f"{message}: {sorted(others)} never landed")
 
-    def what_was_bought_is_told(
-        self, told: str, receipt: dict[str, Any], place: str, attempt: Attempt
+    def what_was_bought_is_recorded(
+        self, message: str, receipt: dict[str, Any], place: str, attempt: Attempt
     ) -> None:
         """The receipt has as many posts as X has sent, where no other run has read them."""
         pages = self._pages[place]
@@ -184,7 +184,7 @@ class Beside:
         sent = sum(len(page.posts) for page in pages)
         bought = receipt["bought"].get("posts", 0) + receipt["bought"].get("rereads", 0)
         if bought != sent:
-            self.s.breach("what_was_bought_is_told", f"{told}: {bought} posts, X has sent {sent}")
+            self.s.breach("what_was_bought_is_recorded", f"{message}: {bought} posts, X has sent {sent}")
 
     def reading_names_its_files(self, key: str) -> None:
         receipt = json.loads(self.bucket.read(key) or b"{}")
@@ -230,8 +230,10 @@ class Beside:
         throughout, ever = self._landed_since(attempt.began, jobs[-1].uploaded_at)
         missing = {id_ for id_ in throughout - ids if not self.s.owner.may_be_gone(id_)}
         if missing or ids - ever or len(ids) != len(jobs[-1].ids):
-            told = f"{attempt.process.name}: {sorted(missing)[:3]} are missing, {sorted(ids - ever)[:3]} are"
-            self.s.breach("all_landed_posts_are_checked", f"{told} no landed posts")
+            message = (
+                f"{attempt.process.name}: {sorted(missing)[:3]} are missing, {sorted(ids - ever)[:3]} are"
+            )
+            self.s.breach("all_landed_posts_are_checked", f"{message} no landed posts")
 
     def _landed_since(self, began: datetime, ended: datetime) -> tuple[set[str], set[str]]:
         """The ids that had landed from the one moment to the other, and those that ever had."""
@@ -266,8 +268,8 @@ class Beside:
             there = {post["tweet_id"] for post in listed["gone"]}
             missing = {id_ for id_ in named - there if not self.s.owner.may_be_gone(id_)}
             if missing or (named and listed["job"] != job.id):
-                told = f"{attempt.process.name}: {sorted(missing or named)[:3]} of {day} are not listed"
-                self.s.breach("a_check_is_complete", f"{told} for job {job.id} but {listed['job']!r}")
+                message = f"{attempt.process.name}: {sorted(missing or named)[:3]} of {day} are not listed"
+                self.s.breach("a_check_is_complete", f"{message} for job {job.id} but {listed['job']!r}")
 
     # What was erased
 
@@ -322,9 +324,9 @@ class Beside:
             for version in kept:
                 if held := words.keys() & self._held_by(key, version):
                     began = next((e.began for e in self.s.attempts if e.process.name == version.by), None)
-                    told = f"{erasure.name} ended at {erasure.ended_at}: {words[min(held)]} is in {key}"
-                    told += f", written at {version.at} by {version.by}, which began at {began}"
-                    self.s.breach("erased_stays_erased", told)
+                    message = f"{erasure.name} ended at {erasure.ended_at}: {words[min(held)]} is in {key}"
+                    message += f", written at {version.at} by {version.by}, which began at {began}"
+                    self.s.breach("erased_stays_erased", message)
 
     def _held_by(self, key: str, version: Version) -> set[str]:
         if version.id not in self._held:
