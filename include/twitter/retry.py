@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.sdk import RetryPolicy
-from airflow.sdk.definitions.retry_policy import RetryAction, RetryDecision
+from airflow.sdk import RetryAction, RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowRuntimeError, ErrorType
 
 from include.twitter.errors import Busy, InDoubt, Refused, TryLater

@@ -78,8 +78,8 @@ def test_a_malformed_address_is_named(webhook, monkeypatch, caplog):
     monkeypatch.setenv("AIRFLOW_VAR_TWITTER_ALERT_EMAILS", "data at acme")
     alert.tell(failed())
     assert caplog.messages[0] == (
-        "Nobody was told by email: BadSetting: Variable twitter_alert_emails: 'data at acme': no address. "
-        "Example: data@acme.example"
+        "Nobody was told by email: BadSetting: Variable twitter_alert_emails: 'data at acme' is not an email "
+        "address. Example: data@acme.example"
     )
     assert len(webhook()) == 1
 

@@ -34,7 +34,7 @@ def test_a_rerun_that_lost_an_account_publishes_nothing_until_the_day_is_accepte
         pipeline.load(staged, **again)
     assert {key: bucket.stored(key) for key in landed} == landed
 
-    pipeline.put(accept_shrink=RECENT)
+    pipeline.put(allow_row_loss=RECENT)
     x.forget()
     pipeline.load(staged, **again)
     assert x.requests() == []

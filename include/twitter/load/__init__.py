@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
     """Publish what `transform` has staged; green means complete."""
     here = lake.deployed()
-    wanted, accepted_ids = roster.read(here).handles, settings.accept_id()
-    accepted = run.day in settings.accept_shrink()
+    wanted, accepted_ids = roster.read(here).handles, settings.confirmed_account_ids()
+    accepted = run.day in settings.allow_row_loss()
     candidate, tag = _candidate(here, staged)
     with here.parsing(FORGOTTEN, "the list of what was forgotten"):
         tombstones = Tombstones.of(here.read(FORGOTTEN))

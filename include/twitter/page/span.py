@@ -147,9 +147,9 @@ class Wanted:
         handles = accounts.handles if accounts else ()
         budgets = notices.or_none(settings.budgets) or {}
         settled = Day.latest_settled(now, notices.or_none(settings.settling) or settings.SETTLING)
-        accepted = notices.or_none(settings.accept_id) or ()
+        accepted = notices.or_none(settings.confirmed_account_ids) or ()
         identities = notices.or_none(lambda: Identities.read(here, accepted)) or Identities({}, accepted)
-        return cls(handles, budgets.get(settings.MONTH_BUDGET.name), settled, notices, identities)
+        return cls(handles, budgets.get(settings.month_budget.name), settled, notices, identities)
 
     def by_handle(self, line: DayLine) -> DayLine:
         """A landed day with the handles that its accounts have now: a renamed one is shown as one account.

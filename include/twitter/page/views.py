@@ -288,8 +288,8 @@ def _prices(
 
     def wished() -> price.Wish:
         accounts = roster.read(span.lake)
-        cap = settings.budgets()[settings.RUN_BUDGET.name]
-        accepted, own = settings.accept_id(), accounts.own_handle()
+        cap = settings.budgets()[settings.run_budget.name]
+        accepted, own = settings.confirmed_account_ids(), accounts.own_handle()
         if any(handle == own for handle, _ in accepted):
             own = ""  # it may be a stranger's by now
         identities = roster.Identities.read(span.lake, accepted)
