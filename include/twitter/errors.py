@@ -90,6 +90,10 @@ class DamagedObject(Refused):
     """An object in the bucket is not what its name says: restore its earlier version, or make it again."""
 
 
+class NewerFormat(DamagedObject):
+    """A newer version of the pipeline wrote an object that this one has to read: install that version."""
+
+
 class TooManyRejected(Refused):
     """So many posts break the contract that X or the contract must have changed: look before publishing."""
 
