@@ -177,3 +177,8 @@ class LeaseHeld(Busy):
 
 class WriteConflict(Busy):
     """Another run has written the same object meanwhile: the next try goes on from what it wrote."""
+
+
+def error_text(error: BaseException | str) -> str:
+    """An error with its kind; Airflow gives a text where the task did not raise it."""
+    return error if isinstance(error, str) else f"{type(error).__name__}: {error}"
