@@ -101,7 +101,8 @@ class Oracle:
     def _published(self, day: str, receipt: dict[str, Any], by: str) -> None:
         self.checks += 1
         self.published_by.add(by)
-        self.publishers[day] = attempt = next(each for each in reversed(self.s.attempts) if each.process.name == by)
+        attempt = next(each for each in reversed(self.s.attempts) if each.process.name == by)
+        self.publishers[day] = attempt
         self.receipt_is_written_last(day, receipt, by)
         table = self._table(receipt)
         if table is None:  # somebody else has replaced it meanwhile: that load checks it
@@ -445,8 +446,8 @@ class Oracle:
     def nothing_is_booked_twice(self) -> None:
         """What is spent is not more than what X has billed.
 
-        X bills a post once a day for look-ups by id. A look-up whose response could not be stored stays spent,
-        and is sent again: nothing says which posts were in it.
+        A look-up by id whose response could not be stored stays spent, and X does not bill its posts once
+        more on that day: nothing says which posts were in it.
         """
         both = self.s.has_engagement and len(self.s.deployments) > 1  # the second one reads for nothing
         if self.world.bills_once_a_day or self.world.owner_id or both:

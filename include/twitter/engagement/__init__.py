@@ -10,6 +10,7 @@ import logging
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import uuid4
 
 import pyarrow
 import pyarrow.parquet
@@ -79,9 +80,9 @@ def transform(run: Run, read: dict[str, Any] | None) -> dict[str, Any]:
     return {"receipts": [_refined(here, run, key) for key in _named(read, "revisited", "extract")]}
 
 
-def _require_forgotten(here: Lake, revisit: Revisit, run: Run, made: EngagementReceipt) -> None:
+def _require_forgotten(here: Lake, revisit: Revisit, staging: str, made: EngagementReceipt) -> None:
     """Refuse what was staged before some of its posts were forgotten."""
-    key = revisit.staging(run.id) + Path(made.objects["parquet"].key).name
+    key = staging + Path(made.objects["parquet"].key).name
     table = pyarrow.parquet.read_table(pyarrow.BufferReader(here.required(key)), columns=["tweet_id"])
     if not forgotten(here).isdisjoint(table["tweet_id"].to_pylist()):
         raise NothingStaged(
@@ -103,7 +104,8 @@ def _refined(here: Lake, run: Run, key: str) -> str:
     posts = landed(here, revisit.day)
     told = {each.tweet_id: each for answer in here.answers(said.pages) for each in seen(answer)}
     lines = [told[id_] for id_ in posts if id_ in told]  # what has left the day is in no table of it
-    staging = revisit.staging(run.id)
+    # Two Airflows give the runs of a day the same id, and a try that was given up may go on.
+    staging = revisit.staging(f"{run.id}-{uuid4().hex[:8]}")
     with TemporaryDirectory() as folder:
         files = table.write(Path(folder), lines)
         objects = {
@@ -126,10 +128,11 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
     for key in _named(staged, "receipts", "transform"):
         made = here.decoded(key, here.required(key), EngagementReceipt)
         revisit = Revisit(Day.parse(made.day), made.age)
+        staging = key.removesuffix("receipt.json")
         with no_try_for_progress(lambda: False, run.now), held(here, revisit.lease, run) as lease:
-            _require_forgotten(here, revisit, run, made)
+            _require_forgotten(here, revisit, staging, made)
             receipt_of = Commit(revisit.receipt, encoded(made), here.tag(revisit.receipt))
-            commit(here, lease, revisit.staging(run.id), made.objects.values(), receipt_of)
+            commit(here, lease, staging, made.objects.values(), receipt_of)
         days.keep(here, revisit.day)
         published.append(revisit.receipt)
     return {"receipts": published}

@@ -34,14 +34,18 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
     here = lake.deployed()
     wanted, accepted_ids = roster.read(here).handles, settings.accept_id()
     accepted = run.day in settings.accept_shrink()
-    candidate, tag = _candidate(here, staged)
+    if not staged:
+        raise NothingStaged(
+            "`transform` has not said what it staged: was it marked success by hand? Clear it: it is free."
+        )
+    candidate, tag = _candidate(here, staged["receipt"])
     with here.parsing(FORGOTTEN, "the list of what was forgotten"):
         tombstones = Tombstones.of(here.read(FORGOTTEN))
     _require_forgotten(tombstones, candidate, run.day)
     failed = [*candidate.missing, *candidate.all_rejected]
     if len(failed) == len(candidate.accounts) and not candidate.totals.published:
         raise Incomplete(f"Nothing is published: no account of {run.day} could be read. {_named(failed)}")
-    staging = run.day.staging(run.id)
+    staging = staged["receipt"].removesuffix("receipt.json")
     with no_try_for_progress(lambda: False, run.now), held(here, run.day.lease, run) as lease:
         found = here.look(run.day.receipt)
         landed = here.decoded(run.day.receipt, found.data, Receipt) if found else None
@@ -61,17 +65,13 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
     return essentials(candidate, here.bucket)
 
 
-def _candidate(here: Lake, staged: dict[str, Any] | None) -> tuple[Receipt, str]:
+def _candidate(here: Lake, key: str) -> tuple[Receipt, str]:
     """The staged receipt and its tag."""
-    if not staged:
+    if (found := here.look(key)) is None:
         raise NothingStaged(
-            "`transform` has not said what it staged: was it marked success by hand? Clear it: it is free."
+            f"{here.url(key)} is gone (it is kept for 14 days). Clear `transform`: it is free."
         )
-    if (found := here.look(staged["receipt"])) is None:
-        raise NothingStaged(
-            f"{here.url(staged['receipt'])} is gone (it is kept for 14 days). Clear `transform`: it is free."
-        )
-    return here.decoded(staged["receipt"], found.data, Receipt), found.tag
+    return here.decoded(key, found.data, Receipt), found.tag
 
 
 def _require_forgotten(tombstones: Tombstones, candidate: Receipt, day: Day) -> None:

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from msgspec.structs import replace
 
@@ -49,7 +50,8 @@ def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
     gc.freeze()  # all that is imported: else the garbage collector looks through it again and again
     here = lake.deployed()
     manifest = _manifest(here, bought)
-    staging = run.day.staging(run.id)
+    # Two Airflows give the runs of a day the same id, and a try that was given up may go on.
+    staging = run.day.staging(f"{run.id}-{uuid4().hex[:8]}")
     with here.parsing(FORGOTTEN, "the list of what was forgotten"):
         tombstones = Tombstones.of(here.read(FORGOTTEN))
     with TemporaryDirectory() as folder:
