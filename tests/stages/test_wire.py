@@ -138,7 +138,7 @@ def test_a_page_that_s3_refuses_stays_booked(pipeline, wire, x, bucket):
 
 def test_a_staged_file_that_was_overwritten_is_not_published(pipeline, bucket):
     staged = pipeline.transform(pipeline.extract("posts_2_wire"))
-    csv = f"{DAY.staging(pipeline.run().id)}refined_tweets.csv"
+    csv = staged["receipt"].replace("receipt.json", "refined_tweets.csv")
     bucket.client.put_object(Bucket=bucket.name, Key=csv, Body=b"tweet_id\n1\n")
 
     with pytest.raises(NothingStaged, match="is not what its receipt says: it was overwritten"):
