@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet
 
-from include.twitter import days, lake, settings
+from include.twitter import lake, settings
 from include.twitter.day import ENGAGEMENT_RECEIPTS, RECEIPTS, Day, Revisit
 from include.twitter.engagement import receipt, table
 from include.twitter.engagement.due import due
@@ -130,6 +130,5 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
             _require_forgotten(here, revisit, run, made)
             receipt_of = Commit(revisit.receipt, encoded(made), here.tag(revisit.receipt))
             commit(here, lease, revisit.staging(run.id), made.objects.values(), receipt_of)
-        days.keep(here, revisit.day)
         published.append(revisit.receipt)
     return {"receipts": published}

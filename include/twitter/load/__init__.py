@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from include.twitter import days, lake, roster, settings
+from include.twitter import lake, roster, settings
 from include.twitter.day import FORGOTTEN, Day
 from include.twitter.errors import Incomplete, NothingStaged
 from include.twitter.forgotten import Tombstones
@@ -54,7 +54,6 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
                 candidate.decreases = lost  # kept for the next try too: this one may be killed between copies
                 here.swap(f"{staging}receipt.json", encoded(candidate), tag)
         publish(here, lease, run.day, staging, candidate, found.tag if found else None)
-    days.keep(here, run.day)
     warn_of_gaps(here, run)
     lines = roster.Identities.read(here, accepted_ids).find(candidate.accounts)
     _require_complete(run, candidate, [line for handle in wanted if (line := lines.of(handle))])
