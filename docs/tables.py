@@ -1,9 +1,9 @@
 """Writes what must agree with the code: `make docs`. A test fails where they differ.
 
-Columns, settings and prices in docs/reference.md; the columns of counts at an age in docs/read.md; the SQL of the
-views in docs/athena.md; deploy/schema.json; parts of deploy/template.yaml; the records in docs/records.md and
-deploy/records.json; docs/datacontract.yaml; deploy/variables.json, for `airflow variables import`; the settings
-in the manual of dags/twitter_dag.py.
+Columns, settings and prices in docs/reference.md; the columns of counts at an age in docs/read.md; the SQL of
+the views in docs/athena.md; deploy/schema.json; parts of deploy/template.yaml; the records in docs/records.md
+and deploy/records.json; docs/datacontract.yaml; deploy/variables.json, for `airflow variables import`; the
+settings in the manual of dags/twitter_dag.py.
 """
 
 from __future__ import annotations
