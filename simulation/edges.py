@@ -8,6 +8,7 @@ the Variables of the simulated Airflow, and every sleep takes place on the virtu
 from __future__ import annotations
 
 import concurrent.futures
+import gc
 import importlib
 import io
 import json
@@ -141,6 +142,7 @@ def install() -> None:
     urllib3.util.connection.create_connection = _connect  # type: ignore[assignment]
     S3Hook.get_conn = lambda self: current().process.store  # type: ignore[method-assign]
     airflow.sdk.Variable.keys = staticmethod(lambda *_, **__: [])  # type: ignore[assignment]
+    gc.freeze = lambda: None  # what a stage freezes for its process would keep all seeds in memory
     logging.disable(logging.CRITICAL)
 
 
