@@ -501,6 +501,7 @@ class Simulation:
         """Follow a renamed account, take out one that is gone, or ask again."""
         deployment, stage = run.deployment, "extract"
         for handle in re.findall(r"(\w+): it was forgotten on", text):
+            stage = "load"
             for each in self.deployments:
                 self.take_out(each, handle)
         for handle in deployment.handles:
