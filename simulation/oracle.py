@@ -1,4 +1,4 @@
-"""The promises of the README as code, one function each.
+"""The guarantees of docs/guarantees.md as code, one function each.
 
 They compare X's truth and X's bill with what a reader of the bucket sees: tables, receipts and ledger, at the
 keys and with the fields that the README and docs/records.md name. They know nothing of how the pipeline keeps

@@ -23,7 +23,6 @@ GROUND = {
 }
 EDGES = {
     "alert",
-    "days",
     "http_limits",
     "lake",
     "lease",
@@ -38,7 +37,6 @@ EDGES = {
 BOXES = {"extract", "transform", "load"}
 ABOVE = {
     "plan": {"extract"},
-    "page": {"extract"},
     "meter": {"extract"},
     "engagement": {"extract", "transform", "load"},
     "compliance": {"extract"},
@@ -47,7 +45,7 @@ ABOVE = {
 PURE = GROUND | {
     "extract.counted", "extract.group", "extract.walk", "transform.contract", "transform.partition",
     "transform.post", "transform.receipt", "transform.refine", "transform.text", "load.guard",
-    "page.bill", "page.states", "engagement.due", "engagement.seen", "engagement.table",
+    "engagement.due", "engagement.seen", "engagement.table",
     "compliance.said",
 }  # fmt: skip
 OUTSIDE = {"airflow", "boto3", "botocore", "tweepy", "requests", "httpx", "urllib3"}

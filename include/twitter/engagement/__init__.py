@@ -15,7 +15,7 @@ from uuid import uuid4
 import pyarrow
 import pyarrow.parquet
 
-from include.twitter import days, lake, settings
+from include.twitter import lake, settings
 from include.twitter.day import ENGAGEMENT_RECEIPTS, RECEIPTS, Day, Revisit
 from include.twitter.engagement import receipt, table
 from include.twitter.engagement.due import due
@@ -122,6 +122,5 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
             _require_forgotten(here, revisit, staging, made)
             replaces = here.tag(revisit.receipt)
             publish_files(here, lease, staging, made, revisit.receipt, replaces)
-        days.keep(here, revisit.day)
         published.append(revisit.receipt)
     return {"receipts": published}

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from include.twitter import days, lake, roster, settings
+from include.twitter import lake, roster, settings
 from include.twitter.day import FORGOTTEN, Day
 from include.twitter.errors import Incomplete, NothingStaged
 from include.twitter.forgotten import Tombstones
@@ -54,7 +54,6 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
         publish_files(store, lease, staging, candidate, run.day.receipt, replaces)
     if rejected := candidate.totals.rejected:
         log.warning("%d posts broke the contract: %s", rejected, store.url(run.day.rejected))
-    days.keep(store, run.day)
     warn_of_gaps(store, run)
     identities = roster.Identities.read(store, accepted_ids).find(candidate.accounts)
     _require_complete(run.day, candidate, [entry for handle in wanted if (entry := identities.of(handle))])
