@@ -216,7 +216,10 @@ class Simulation:
         self.has_checks = draw.happens("checks", 0.4)
         variables["twitter_engagement_days"] = draw.pick("ages", ("1", "1, 2", "1, 7"))
         both = draw.happens("two airflows", 0.35)
-        return [Deployment(name, dict(variables)) for name in ("A", "B")[: 1 + both]]
+        deployments = [Deployment(name, dict(variables)) for name in ("A", "B")[: 1 + both]]
+        if draw.happens("another limit", 0.5):
+            deployments[-1].variables["twitter_tweet_limit"] = str(draw.pick("its limit", (0, 1, 3)))
+        return deployments
 
     # Airflow
 

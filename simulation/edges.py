@@ -44,6 +44,7 @@ from simulation.store import begun, ended
 from simulation.world import Lost, Refusal, World
 
 PIPELINE = "include.twitter"
+FEATURES = "include.twitter_features"
 COMMAND = "deploy.forget"
 BUCKET = "acme-twitter-lake"
 OURS: dict[ModuleType, tuple[str, ...]] = {
@@ -108,9 +109,10 @@ def _in_the_place_of() -> Iterator[None]:
 
 
 def _modules() -> list[ModuleType]:
-    package = importlib.import_module(PIPELINE)
-    names = [found.name for found in pkgutil.walk_packages(package.__path__, f"{PIPELINE}.")]
-    return [package, *map(importlib.import_module, names)]
+    packages = [importlib.import_module(name) for name in (PIPELINE, FEATURES)]
+    found = [pkgutil.walk_packages(package.__path__, f"{package.__name__}.") for package in packages]
+    names = [module.name for modules in found for module in modules]
+    return [*packages, *map(importlib.import_module, names)]
 
 
 def install() -> None:
