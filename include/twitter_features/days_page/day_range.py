@@ -71,11 +71,11 @@ class CurrentSettings:
         handles = accounts.handles if accounts else ()
         budgets = notices.or_none(settings.budgets) or {}
         settling = notices.or_none(settings.settling) or settings.SETTLING
-        accepted = notices.or_none(settings.accept_id) or ()
+        accepted = notices.or_none(settings.confirmed_account_ids) or ()
         return cls(
             handles,
             frozenset(map(str.lower, handles)),
-            budgets.get(settings.MONTH_BUDGET.name),
+            budgets.get(settings.month_budget.name),
             Day.latest_settled(now, settling),
             notices.or_none(lambda: Identities.read(store, accepted)) or Identities({}, accepted),
         )
