@@ -147,8 +147,8 @@ def main() -> int:
     message = ", ".join(f"{number:,} {name}" for name, number in totals.items())
     speed = months / max(seconds, 0.01) * 60
     print(
-        f"{done} of {len(given.seeds)} seeds, {months:.1f} months, {speed:.1f} months a minute and core, {message}"
-        f"; {failed} seeds broke a promise"
+        f"{done} of {len(given.seeds)} seeds, {months:.1f} months, {speed:.1f} months a minute and core, "
+        f"{message}; {failed} seeds broke a promise"
     )
     return 1 if failed else 0
 
