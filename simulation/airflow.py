@@ -500,9 +500,16 @@ class Simulation:
         wanted = {tuple(each.settings[name] for name in LATEST) for each in extracts}
         return any(each.run.buy_again for each in extracts) or len(wanted) > 1 or day in self.let_go
 
-    def _mend_incomplete(self, run: Run, text: str, name: str) -> str:
+    def _mend_incomplete(self, run: Run, text: str, name: str) -> str | None:
         """Follow a renamed account, take out one that is gone, or ask again."""
         deployment, stage = run.deployment, "extract"
+        left_out = [
+            handle for handle in deployment.handles if handle != run.accounts and f"{handle}:" in text
+        ]
+        if "without `accounts`" in text and left_out and self.draw.happens(f"{name} whole", 0.5):
+            self.start(deployment, f"whole__{name.replace(' ', '_')}", run.day)
+            run.is_dropped = True
+            return None
         for handle in re.findall(r"(\w+): it was forgotten on", text):
             stage = "load"
             for each in self.deployments:
