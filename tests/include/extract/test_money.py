@@ -557,6 +557,7 @@ def test_a_settled_entry_tells_what_was_bought_and_what_it_cost(lake):
             with drawn.hold(kind, 2, 1) as bill:
                 bill(came(number, kind))
     assert json.loads(lake.read(KEY)) == {
+        "format": 1,
         "day": "2026-11-18",
         "buy": 1,
         "age": 0,
