@@ -87,6 +87,7 @@ class Run:
 
     deployment: Deployment
     id: str
+    """As in Airflow, two deployments give the scheduled runs of a date the same one."""
     day: str
     """The UTC day; of another DAG than `twitter` its name stands before it."""
     buy_again: bool = False
@@ -416,11 +417,11 @@ class Simulation:
         day, place = run.day.split()[-1], run.stages.index(stage)
         if run.dag == "plan":
             is_first = stage == "quote"
-            return [edges.range_of(run.first, day, run.name, self.clock) if is_first else run.plan_id]
+            return [edges.range_of(run.first, day, run.id, self.clock) if is_first else run.plan_id]
         if run.dag == "compliance":
-            its = edges.check_of(run.name, self.clock)
+            its = edges.check_of(run.id, self.clock)
             return [its, run.results[run.stages[place - 1]]] if place else [its]
-        its = edges.run_of(day, run.name, self.clock, run.buy_again, run.accounts, run.plan)
+        its = edges.run_of(day, run.id, self.clock, run.buy_again, run.accounts, run.plan)
         return [its, run.results[run.stages[place - 1]]] if place else [its]
 
     def _await(self, task: Task, process: Process) -> None:
@@ -544,6 +545,13 @@ class Simulation:
                     at = at.replace(hour=1, minute=30, second=self.draw.below(f"{name} second", 40))
                 kind = self.draw.pick(f"{name} kind", EVENTS)
                 events.append(partial(self._event, at, kind, name))
+        erasures = self.draw.pick("erasures", (0.0, 0.1, 0.4))
+        for day in range(self.days):
+            if self.draw.happens(name := f"erasure {day}", erasures):
+                at = self.first + timedelta(days=1 + day, seconds=self.draw.below(f"{name} at", 86_400))
+                if self.draw.happens(f"{name} early", 0.3):
+                    at = at.replace(hour=1, minute=30, second=self.draw.below(f"{name} second", 40))
+                events.append(partial(self._event, at, self.draw.pick(f"{name} kind", ERASURES), name))
         return events
 
     def _event(self, at: datetime, kind: str, name: str) -> None:
@@ -702,6 +710,7 @@ def _erase_gone(simulation: Simulation, name: str) -> None:
     simulation.owner.erase(name, is_gone=True)
 
 
+ERASURES = ("erase_posts", "erase_posts", "erase_account", "erase_gone")
 EVENTS: dict[str, Callable[[Simulation, str], None]] = {
     "clear": _clear,
     "clear_again": _clear,

@@ -12,7 +12,7 @@ from werkzeug import Request, Response
 from include.twitter.day import ACCOUNTS, FORGOTTEN, Day
 from include.twitter.errors import NoPermission, NothingStaged
 from tests.include.wire import serving
-from tests.stages.conftest import ARCHIVED, NOW, RECENT
+from tests.stages.conftest import ARCHIVED, RECENT
 
 pytestmark = pytest.mark.live
 
@@ -119,7 +119,7 @@ def test_what_is_bought_is_written_on_condition(pipeline, wire):
 
 def test_a_page_that_s3_refuses_stays_booked(pipeline, wire, x, bucket):
     pipeline.put(tweet_limit=0)
-    wire.refuses = r"PUT .*/posts_120_no/0002"
+    wire.refuses = r"PUT .*/buy=1/\d+/0002"
     with pytest.raises(NoPermission, match="AWS denies s3:PutObject"):
         pipeline.extract("posts_120_no")
     assert bucket.ledger_mills() == x.served_mills() > 500
@@ -134,7 +134,7 @@ def test_a_page_that_s3_refuses_stays_booked(pipeline, wire, x, bucket):
 
 def test_a_staged_file_that_was_overwritten_is_not_published(pipeline, bucket):
     staged = pipeline.transform(pipeline.extract("posts_2_wire"))
-    csv = f"{DAY.staging(pipeline.run().id)}refined_tweets.csv"
+    csv = staged["receipt"].replace("receipt.json", "refined_tweets.csv")
     bucket.client.put_object(Bucket=bucket.name, Key=csv, Body=b"tweet_id\n1\n")
 
     with pytest.raises(NothingStaged, match="is not what its receipt says: it was overwritten"):
