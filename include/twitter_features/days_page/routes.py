@@ -10,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import Depends, FastAPI, Request, Response
@@ -20,7 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from more_itertools import run_length
 
-from include.twitter import run, settings
+from include.twitter import run
 from include.twitter.day import FIRST_POST, Day
 from include.twitter.errors import BadDay, PipelineError
 from include.twitter.pricing import format_usd
@@ -77,10 +76,7 @@ app = FastAPI(
 @app.get("/")
 def latest(request: Request) -> Response:
     """The month of the newest day that has settled."""
-    try:
-        day = Day.latest_settled(run.now(), settings.settling())
-    except PipelineError:  # the month's page shows it
-        day = Day.latest_settled(run.now())
+    day = Day.latest_settled(run.now())
     return RedirectResponse(f"{request.scope['root_path']}/month/{day.date:%Y-%m}")
 
 
@@ -125,8 +121,6 @@ def _page(request: Request, template: str, view: Callable[..., dict[str, Any]], 
     except PipelineError as error:
         day_range.drop_store()
         return _message(request, 503, str(error))
-    except msgspec.DecodeError as error:
-        return _message(request, 503, f"A record in the bucket is not of this version: {error}")
 
 
 def _parse_day(text: str) -> Day:

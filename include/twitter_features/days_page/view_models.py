@@ -18,13 +18,11 @@ from include.twitter.day import ENGAGEMENT_RECEIPTS, USAGE, Day, Revisit
 from include.twitter.lake import Lake
 from include.twitter.pricing import prices
 from include.twitter.records import (
-    AccountReceipt,
     Checked,
     EngagementReceipt,
     Manifest,
     Receipt,
     Usage,
-    latest_in_words,
 )
 from include.twitter_features.days_page import airflow_db, clear_price, month_spend, status
 from include.twitter_features.days_page.clear_price import PriceInputs
@@ -32,10 +30,7 @@ from include.twitter_features.days_page.day_range import DayRange
 from include.twitter_features.days_page.status import Status
 
 FIRST_ROWS = 5
-FIRST_BYTES = (1 << 16, 1 << 24)
-"""Of the table: the second if a row, which may hold an article, does not end in the first."""
-MAX_CELL = 1_000
-"""Characters of a cell."""
+FIRST_BYTES = 1 << 20
 ACCOUNTS_PER_PAGE = 100
 """There may be 20,000: a month of them would be a page of 66 MB."""
 
@@ -146,7 +141,6 @@ def day(day: Day, now: datetime, choice: Choice) -> dict[str, Any]:
         "engagement": _engagement(days, day) if row.landed else [],
         "checked": _record(days, day.checked, Checked) if row.landed else None,
         "accounts": AccountsPage.choose([(status.severity(a), a.username, a) for a in by_severity], choice),
-        "why": _why,
         "failed": {run: airflow_db.failed_tasks(run) for run in row.runs if run.state == "failed"},
         "triggers": {
             "plain": airflow_db.trigger(day, row.runs),
@@ -156,17 +150,6 @@ def day(day: Day, now: datetime, choice: Choice) -> dict[str, Any]:
         "first_rows": _first_rows(days.store, day) if row.landed else [],
         "differences": [difference for difference in differences if difference.day == str(day)],
     }
-
-
-def _why(account: AccountReceipt) -> str:
-    """Why an account has its status."""
-    if account.outcome != "limit" or account.reason or account.proof_reason:
-        return account.reason or account.proof_reason or ""
-    extent = latest_in_words(account)
-    if account.counted is not None or account.estimated_total is None:
-        return f"{extent}: the limit is reached"
-    oldest = str(account.first_created_at)[11:16]
-    return f"{extent}: the estimate extends the posts from {oldest} UTC to midnight to the whole day"
 
 
 def _engagement(days: DayRange, day: Day) -> list[EngagementReceipt]:
@@ -199,14 +182,7 @@ def _clear_prices(
 
 
 def _first_rows(store: Lake, day: Day) -> list[Mapping[str, str]]:
-    """The first rows of the day's table, from its first bytes: a record is one line."""
-    lines: list[str] = []
-    for size in FIRST_BYTES:
-        data = store.beginning(day.csv, size) or b""
-        lines = data.decode(errors="ignore").split("\n")[:-1]  # the last line is cut, or empty
-        if len(lines) > 1 or len(data) < size:
-            break
-    return [
-        {name: cell if len(cell) <= MAX_CELL else f"{cell[:MAX_CELL]}…" for name, cell in row.items()}
-        for row in csv_rows(lines[: FIRST_ROWS + 1])
-    ]
+    """The first rows of the day's table as far as its first bytes hold them: a record is one line."""
+    data = store.beginning(day.csv, FIRST_BYTES) or b""
+    lines = data.decode(errors="ignore").split("\n")[:-1]  # the last line is cut, or empty
+    return [*csv_rows(lines[: FIRST_ROWS + 1])]
