@@ -1,9 +1,9 @@
 """Writes what must agree with the code: `make docs`. A test fails where they differ.
 
-Columns, settings and prices in docs/reference.md; the columns of counts at an age in docs/read.md; the SQL of the
-views in docs/athena.md; deploy/schema.json; parts of deploy/template.yaml; the records in docs/records.md and
-deploy/records.json; docs/datacontract.yaml; deploy/variables.json, for `airflow variables import`; the settings
-in the manual of dags/twitter_dag.py.
+Columns, settings and prices in docs/reference.md; the columns of counts at an age in docs/read.md; the SQL of
+the views in docs/athena.md; deploy/schema.json; parts of deploy/template.yaml; the records in docs/records.md
+and deploy/records.json; docs/datacontract.yaml; deploy/variables.json, for `airflow variables import`; the
+settings in the manual of dags/twitter_dag.py.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ def settings() -> str:
         default = (
             "none: it has to be set" if s.default is None else f"`{s.default}`" if s.default else "empty"
         )
-        lines.append(f"| `{s.name}` | {s.about} | {default} | `{s.example}` |")
+        lines.append(f"| `{s.name}` | {s.description} | {default} | `{s.example}` |")
     return "\n".join(lines)
 
 
 def variables() -> str:
     """Every Variable that has a default, with its meaning, for Airflow's page of Variables."""
     listed = {
-        s.name: {"value": s.default, "description": s.description} for s in SETTINGS if s.default is not None
+        s.name: {"value": s.default, "description": s.help_text} for s in SETTINGS if s.default is not None
     }
     return json.dumps(listed, indent=2, ensure_ascii=False) + "\n"
 
@@ -69,7 +69,7 @@ def variables() -> str:
 def manual() -> str:
     """The settings as a list that fits the box in which Airflow shows the manual."""
     return "\n".join(
-        f"- `{s.name}`" + (f" ({s.default})" if s.default else "") + f": {s.about}" for s in SETTINGS
+        f"- `{s.name}`" + (f" ({s.default})" if s.default else "") + f": {s.description}" for s in SETTINGS
     )
 
 

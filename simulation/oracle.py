@@ -38,9 +38,9 @@ TAMPERED = {
 WANTED = (
     "twitter_handles",
     "twitter_tweet_limit",
-    "twitter_include",
-    "twitter_accept_id",
-    "twitter_accept_shrink",
+    "twitter_include_threads",
+    "twitter_confirmed_account_ids",
+    "twitter_allow_row_loss",
 )
 """The settings that say what a day has to hold."""
 
@@ -218,7 +218,7 @@ class Oracle:
     def own_or_wanted(self, day: str, account: Account) -> set[str]:
         """The ids of the account's own posts of a day, with its threads where somebody wanted them."""
         extracts = [each for each in self.s.attempts if each.run.day == day and each.stage == "extract"]
-        threads = any(each.settings["twitter_include"] == "threads" for each in extracts)
+        threads = any(each.settings["twitter_include_threads"] == "true" for each in extracts)
         posts = self._posts(account, _start_of(day))
         return {str(post.id) for post in posts if post.is_own or (threads and post.kind == "thread")}
 
@@ -273,7 +273,7 @@ class Oracle:
         first, last = _start_of(day), attempt.began
         if not account.was_active(first + timedelta(days=1), last):
             return
-        threads = [each.settings["twitter_include"] == "threads" for each in extracts]
+        threads = [each.settings["twitter_include_threads"] == "true" for each in extracts]
         limits = {int(each.settings["twitter_tweet_limit"]) for each in extracts}
         limit = min(filter(None, limits), default=0)
         posts = [p for p in self._posts(account, first) if p.is_own or p.kind == "thread"]
@@ -302,7 +302,7 @@ class Oracle:
 
     def _is_wanted(self, account: Account, settings: dict[str, str]) -> bool:
         """Whether a handle means the account, and not another one that took it over and was accepted."""
-        accepted = dict.fromkeys(settings.get("twitter_accept_id", "").lower().split(","))
+        accepted = dict.fromkeys(settings.get("twitter_confirmed_account_ids", "").lower().split(","))
         others = {item.split("=")[0] for item in accepted if item and item.split("=")[1] != account.id}
         named = {*settings["twitter_handles"].lower().split(",")} & {*account.handles}
         return bool({handle for handle in named if handle not in others or handle == account.handle.lower()})
@@ -333,7 +333,7 @@ class Oracle:
         for author, ids in lost.items():
             if unrecorded := sorted({*ids} - recorded):
                 self.s.breach("losses_are_recorded", f"{day}: {unrecorded} of {author} went in silence")
-            is_accepted = day in attempt.settings.get("twitter_accept_shrink", "")
+            is_accepted = day in attempt.settings.get("twitter_allow_row_loss", "")
             if (len(before[author]) - len(ids)) * 2 < len(before[author]) and not is_accepted:
                 message = f"{day}: {len(ids)} of {len(before[author])} rows of {author} went"
                 self.s.breach("landed_data_stays", message)
@@ -512,7 +512,7 @@ class Oracle:
                 self.s.breach("nothing_of_another_account", message)
 
     def _was_another(self, handle: str, id_: str, settings: dict[str, str]) -> bool:
-        if f"{handle.lower()}={id_}" in settings.get("twitter_accept_id", "").lower().split(","):
+        if f"{handle.lower()}={id_}" in settings.get("twitter_confirmed_account_ids", "").lower().split(","):
             return False
         owners = {
             row["author_id"]

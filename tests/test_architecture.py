@@ -16,12 +16,14 @@ GROUND = {
     "day",
     "errors",
     "forgotten",
+    "layout",
     "pricing",
     "records",
     "safe_text",
     "usage",
 }
 EDGES = {
+    "airflow_compat",
     "alert",
     "http_limits",
     "lake",

@@ -30,7 +30,7 @@ def meter() -> None:
 
 def compare(here: Lake, access: XAccess, budgets: dict[str, int], day: Day, at: datetime) -> None:
     """Ask X, write down what it says beside the ledger, and tell; what cannot be asked is no failure."""
-    name, cap = settings.MONTH_BUDGET.name, budgets[settings.MONTH_BUDGET.name]
+    name, cap = settings.month_budget.name, budgets[settings.month_budget.name]
     if pace := usage.pace_in_words(spent_of_month(here, at), cap, at):
         log.info("%s (%s)", pace, name)
     if not (found := _asked(access, day, at)):

@@ -34,7 +34,7 @@ def test_a_rerun_that_lost_an_account_publishes_nothing_until_the_day_is_accepte
         pipeline.load(staged, **again)
     assert {key: bucket.stored(key) for key in landed} == landed
 
-    pipeline.put(accept_shrink=RECENT)
+    pipeline.put(allow_row_loss=RECENT)
     x.forget()
     pipeline.load(staged, **again)
     assert x.requests() == []
@@ -50,6 +50,6 @@ def test_two_airflows_whose_runs_have_one_id_publish_each_its_own(pipeline, buck
 
     pipeline.load(all_of_it)
     assert len(bucket.rows(day.csv)) == 7  # one is an edited version
-    pipeline.put(accept_shrink=RECENT)
+    pipeline.put(allow_row_loss=RECENT)
     pipeline.load(two)
     assert len(bucket.rows(day.csv)) == 2

@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
     """Publish what `transform` staged; Incomplete, after publishing, if accounts are missing."""
     store = lake.deployed()
-    wanted, accepted_ids = roster.read(store).handles, settings.accept_id()
-    accepted = run.day in settings.accept_shrink()
+    wanted, accepted_ids = roster.read(store).handles, settings.confirmed_account_ids()
+    accepted = run.day in settings.allow_row_loss()
     key = require_xcom(staged, "transform")["receipt"]
     candidate, etag = _staged_receipt(store, key)
     tombstones = _tombstones(store, candidate, run.day)

@@ -96,11 +96,11 @@ def require_no_loss(decreases: list[Decrease], day: Day, *, accepted: bool) -> N
     if losses and not accepted:
         raise Shrunk(
             f"Nothing is published: {day} would lose rows. {losses}. "
-            f"If that is right, add {day} to Variable twitter_accept_shrink and clear `load`. "
+            f"If that is right, add {day} to Variable twitter_allow_row_loss and clear `load`. "
             "If more was bought of the day since, clear `transform`."
         )
     if losses:
-        log.warning("Accepted by twitter_accept_shrink: %s", losses)
+        log.warning("Accepted by twitter_allow_row_loss: %s", losses)
 
 
 def _in_words(decrease: Decrease) -> str:

@@ -7,11 +7,9 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import quote
 
-from airflow.models.dagrun import DagRun
-from airflow.models.taskinstance import TaskInstance
-from airflow.utils.session import create_session
 from sqlalchemy import or_, select
 
+from include.twitter.airflow_compat import DagRun, TaskInstance, create_session
 from include.twitter.day import Day
 
 DAG = "twitter"

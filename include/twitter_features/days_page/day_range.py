@@ -71,11 +71,11 @@ class CurrentSettings:
         handles = accounts.handles if accounts else ()
         budgets = notices.or_none(settings.budgets) or {}
         settling = notices.or_none(settings.settling) or settings.SETTLING
-        accepted = notices.or_none(settings.accept_id) or ()
+        accepted = notices.or_none(settings.confirmed_account_ids) or ()
         return cls(
             handles,
             frozenset(map(str.lower, handles)),
-            budgets.get(settings.MONTH_BUDGET.name),
+            budgets.get(settings.month_budget.name),
             Day.latest_settled(now, settling),
             notices.or_none(lambda: Identities.read(store, accepted)) or Identities({}, accepted),
         )
@@ -172,14 +172,15 @@ class DayRange:
     def accounts(self, row: DayRow, handles: Iterable[str]) -> list[tuple[Status, LandedAccount | None]]:
         """The status of accounts on a day, with their entries in the receipt."""
         entries = {a.username.lower(): a for a in row.landed.accounts} if row.landed else {}
-        found = [(name, entries.get(name)) for name in map(str.lower, handles)]
-        is_open = not row.landed
-        return [
-            (status.of_account(entry), entry)
-            if entry
-            else (row.status if is_open and name in self.settings.wanted else status.NOT_COLLECTED, None)
-            for name, entry in found
-        ]
+        found: list[tuple[Status, LandedAccount | None]] = []
+        for name in map(str.lower, handles):
+            if entry := entries.get(name):
+                found.append((status.of_account(entry), entry))
+            elif row.landed or name not in self.settings.wanted:
+                found.append((status.NOT_COLLECTED, None))
+            else:
+                found.append((row.status, None))
+        return found
 
     @property
     def summary(self) -> str:

@@ -10,8 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
-from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import HTTPException
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -20,6 +18,7 @@ from markupsafe import Markup
 from more_itertools import run_length
 
 from include.twitter import run
+from include.twitter.airflow_compat import DagAccessEntity, requires_access_dag
 from include.twitter.day import FIRST_POST, Day
 from include.twitter.errors import BadDay, PipelineError
 from include.twitter.pricing import format_usd

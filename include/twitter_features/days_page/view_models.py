@@ -167,11 +167,11 @@ def _record(days: DayRange, key: str, kind: type[Any]) -> Any:
 def _clear_prices(
     store: Lake, manifest: Manifest | None, receipt: Receipt | None, now: datetime
 ) -> dict[str, str]:
-    accounts, accepted = roster.read(store), settings.accept_id()
+    accounts, accepted = roster.read(store), settings.confirmed_account_ids()
     own = accounts.own_handle()
     if any(handle == own for handle, _ in accepted):
         own = ""  # it may belong to a stranger by now
-    run_cap = settings.budgets()[settings.RUN_BUDGET.name]
+    run_cap = settings.budgets()[settings.run_budget.name]
     identities = roster.Identities.read(store, accepted)
     inputs = PriceInputs(accounts.asked(), own, run_cap, prices(now), identities)
     spent = round(receipt.cost_usd * 1000) if receipt else 0

@@ -34,7 +34,7 @@ class Landing:
         self.lake, self._patch = lake, monkeypatch
         self.now = RECEIVED
         self._patch.setattr(lakes, "deployed", lambda: self.lake)
-        self.put(bucket="acme-twitter-lake", handles="NASA, esa, isro", accept_shrink="")
+        self.put(bucket="acme-twitter-lake", handles="NASA, esa, isro", allow_row_loss="")
 
     def put(self, **values: Any) -> None:
         for name, value in values.items():

@@ -92,7 +92,7 @@ def test_a_loss_of_more_than_half_publishes_nothing_and_says_what_to_do(landed, 
     assert str(refused.value) == (
         "Nothing is published: 2026-11-18 would lose rows. "
         f"NASA: {landed} rows are landed, this run has {now}. "
-        "If that is right, add 2026-11-18 to Variable twitter_accept_shrink and clear `load`. "
+        "If that is right, add 2026-11-18 to Variable twitter_allow_row_loss and clear `load`. "
         "If more was bought of the day since, clear `transform`."
     )
 
@@ -116,5 +116,5 @@ def test_an_accepted_loss_is_told_and_so_is_who_accepted_it(caplog):
     require_no_loss([Decrease("NASA", 10, 0)], DAY, accepted=True)
     assert caplog.messages == [
         "NASA: 10 rows are landed, this run has 0",
-        "Accepted by twitter_accept_shrink: NASA: 10 rows are landed, this run has 0",
+        "Accepted by twitter_allow_row_loss: NASA: 10 rows are landed, this run has 0",
     ]
