@@ -85,8 +85,8 @@ class CurrentSettings:
 
         An account whose handle belongs to another account now is shown with its id.
         """
-        found = self.identities.find(landed.accounts)
-        names = {id(account): handle for handle in self.handles if (account := found.of(handle))}
+        entries = self.identities.find(landed.accounts)
+        names = {id(account): handle for handle in self.handles if (account := entries.of(handle))}
         for account in landed.accounts:
             if account.has_posts and account.username.lower() in self.wanted:
                 names.setdefault(id(account), f"{account.username} ({account.id})")
@@ -172,15 +172,15 @@ class DayRange:
     def accounts(self, row: DayRow, handles: Iterable[str]) -> list[tuple[Status, LandedAccount | None]]:
         """The status of accounts on a day, with their entries in the receipt."""
         entries = {a.username.lower(): a for a in row.landed.accounts} if row.landed else {}
-        found: list[tuple[Status, LandedAccount | None]] = []
+        shown: list[tuple[Status, LandedAccount | None]] = []
         for name in map(str.lower, handles):
             if entry := entries.get(name):
-                found.append((status.of_account(entry), entry))
+                shown.append((status.of_account(entry), entry))
             elif row.landed or name not in self.settings.wanted:
-                found.append((status.NOT_COLLECTED, None))
+                shown.append((status.NOT_COLLECTED, None))
             else:
-                found.append((row.status, None))
-        return found
+                shown.append((row.status, None))
+        return shown
 
     @property
     def summary(self) -> str:

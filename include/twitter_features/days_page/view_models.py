@@ -17,17 +17,10 @@ from include.twitter.csv_rows import csv_rows
 from include.twitter.day import ENGAGEMENT_RECEIPTS, USAGE, Day, Revisit
 from include.twitter.lake import Lake
 from include.twitter.pricing import prices
-from include.twitter.records import (
-    Checked,
-    EngagementReceipt,
-    Manifest,
-    Receipt,
-    Usage,
-)
+from include.twitter.records import Checked, EngagementReceipt, Manifest, Receipt, Usage
 from include.twitter_features.days_page import airflow_db, clear_price, month_spend, status
 from include.twitter_features.days_page.clear_price import PriceInputs
 from include.twitter_features.days_page.day_range import DayRange
-from include.twitter_features.days_page.status import Status
 
 FIRST_ROWS = 5
 FIRST_BYTES = 1 << 20
@@ -106,11 +99,7 @@ def year(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
     months = [(name, [*rows]) for name, rows in groupby(begun, lambda row: f"{row.day.date:%Y-%m}")][::-1]
     accounts = _accounts(days, choice)
     spends = [month_spend.of_month(name, days.landed, days.ledger) for name, _ in months]
-    strips: dict[str, list[list[Status]]] = {handle: [] for handle in accounts.shown}
-    for _, rows in months:
-        of_days = [[shown for shown, _ in days.accounts(row, accounts.shown)] for row in rows]
-        for handle, statuses in zip(accounts.shown, zip(*of_days, strict=True), strict=True):
-            strips[handle].append([*statuses])
+    cells = [[days.accounts(row, accounts.shown) for row in rows] for _, rows in months]
     return {
         "title": str(first.date.year),
         "before": first.date.year - 1,
@@ -120,7 +109,10 @@ def year(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
         "spends": spends,
         "differences": sorted({difference for spend in spends for difference in spend.differences}),
         "accounts": accounts,
-        "strips": strips,
+        "strips": {
+            handle: [[of_day[number][0] for of_day in of_month] for of_month in cells]
+            for number, handle in enumerate(accounts.shown)
+        },
     }
 
 
