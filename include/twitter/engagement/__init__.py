@@ -102,7 +102,7 @@ def _refined(here: Lake, run: Run, key: str) -> str:
     staging = revisit.staging(f"{run.id}-{uuid4().hex[:8]}")
     with TemporaryDirectory() as folder:
         files = table.write(Path(folder), lines)
-        objects = stage_files(here, staging, files, revisit)
+        objects = stage_files(here, staging, files, revisit.tables)
     made = receipt.of(revisit, said, lines, posts, objects)
     for line in receipt.readable(made):
         log.info(line)
