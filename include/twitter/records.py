@@ -586,9 +586,9 @@ class Receipt(Struct, kw_only=True):
         return [account for account in self.accounts if account.outcome == "unavailable"]
 
     @property
-    def all_rejected(self) -> list[AccountReceipt]:
-        """The accounts that land no row since the contract refused the posts that X returned of them."""
-        return [a for a in self.accounts if a.is_incomplete and a.outcome != "unavailable"]
+    def incomplete(self) -> list[AccountReceipt]:
+        """The accounts of which rows are missing: those, and the ones whose posts were all rejected."""
+        return [account for account in self.accounts if account.is_incomplete]
 
 
 class AccountLine(Struct, frozen=True, gc=False):  # a year has tens of thousands, and none holds another

@@ -136,7 +136,7 @@ MUTATIONS = [
     Mutation(
         "accepted loss is not written down",
         f"{LOAD}/__init__.py",
-        '                here.swap(f"{staging}receipt.json", encoded(candidate), tag)\n',
+        '                store.swap(f"{staging}receipt.json", encoded(candidate), etag)\n',
         "",
         ("tests/include/load/test_two_loads.py",),
     ),

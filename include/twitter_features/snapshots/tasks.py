@@ -25,12 +25,12 @@ from include.twitter.extract.money import Caps
 from include.twitter.extract.x import X
 from include.twitter.lake import Lake
 from include.twitter.lease import held
-from include.twitter.load.publish import Commit, commit
+from include.twitter.load.publish import publish_files
 from include.twitter.pricing import dollars, would_have_cost
-from include.twitter.records import EngagementReceipt, PublishedObject, Revisited, encoded
+from include.twitter.records import EngagementReceipt, Revisited, encoded
 from include.twitter.retry import no_try_for_progress
-from include.twitter.run import Run, skip, wait_until
-from include.twitter.transform.partition import fingerprint
+from include.twitter.run import Run, require_xcom, skip, wait_until
+from include.twitter.transform import stage_files
 
 __all__ = ["extract", "load", "transform"]
 
@@ -76,7 +76,7 @@ def _due(here: Lake, day: Day, ages: list[int]) -> list[Revisit]:
 def transform(run: Run, read: dict[str, Any] | None) -> dict[str, Any]:
     """Make a table of what X said of each post, and stage it with its receipt."""
     here = lake.deployed()
-    return {"receipts": [_refined(here, run, key) for key in _named(read, "revisited", "extract")]}
+    return {"receipts": [_refined(here, run, key) for key in require_xcom(read, "extract")["revisited"]]}
 
 
 def _require_forgotten(here: Lake, revisit: Revisit, run: Run, made: EngagementReceipt) -> None:
@@ -90,12 +90,6 @@ def _require_forgotten(here: Lake, revisit: Revisit, run: Run, made: EngagementR
         )
 
 
-def _named(handed: dict[str, Any] | None, what: str, stage: str) -> list[str]:
-    if not handed:
-        raise NothingStaged(f"`{stage}` has handed nothing on: was it marked success by hand? Clear it.")
-    return handed[what]
-
-
 def _refined(here: Lake, run: Run, key: str) -> str:
     """The key of the staged receipt of one day at one age."""
     said = here.decoded(key, here.required(key), Revisited)
@@ -106,12 +100,7 @@ def _refined(here: Lake, run: Run, key: str) -> str:
     staging = revisit.staging(run.id)
     with TemporaryDirectory() as folder:
         files = table.write(Path(folder), lines)
-        objects = {
-            name: PublishedObject(
-                key=getattr(revisit, name), **fingerprint(file), etag=here.upload(staging + file.name, file)
-            )
-            for name, file in files.items()
-        }
+        objects = stage_files(here, staging, files, revisit)
     made = receipt.of(revisit, said, lines, posts, objects)
     for line in receipt.readable(made):
         log.info(line)
@@ -123,13 +112,13 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
     """Publish what is staged, each receipt after its files; ages never take each other's place."""
     here = lake.deployed()
     published = []
-    for key in _named(staged, "receipts", "transform"):
+    for key in require_xcom(staged, "transform")["receipts"]:
         made = here.decoded(key, here.required(key), EngagementReceipt)
         revisit = Revisit(Day.parse(made.day), made.age)
         with no_try_for_progress(lambda: False, run.now), held(here, revisit.lease, run) as lease:
             _require_forgotten(here, revisit, run, made)
-            receipt_of = Commit(revisit.receipt, encoded(made), here.tag(revisit.receipt))
-            commit(here, lease, revisit.staging(run.id), made.objects.values(), receipt_of)
+            replaces = here.tag(revisit.receipt)
+            publish_files(here, lease, revisit.staging(run.id), made, revisit.receipt, replaces)
         days.keep(here, revisit.day)
         published.append(revisit.receipt)
     return {"receipts": published}
