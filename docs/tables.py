@@ -17,7 +17,7 @@ from textwrap import indent
 from deploy import athena
 from docs import datacontract, records
 from include.twitter import pricing
-from include.twitter.engagement import table as engagement
+from include.twitter_features.snapshots import contract as engagement
 from include.twitter.settings import SETTINGS
 from include.twitter.transform import contract
 

@@ -153,8 +153,7 @@ MUTATIONS = (
         "the receipt is written before the files",
         ROOT + "load/publish.py",
         "    etags: dict[str, str] = {}\n",
-        "    etags: dict[str, str] = {}\n"
-        "    replaces = store.swap(key, encoded(receipt), replaces)\n",
+        "    etags: dict[str, str] = {}\n    replaces = store.swap(key, encoded(receipt), replaces)\n",
     ),
     Mutation(
         "a day without some accounts is green",
@@ -194,8 +193,8 @@ MUTATIONS = (
     ),
     Mutation(
         "a post without its place on the map is gone",
-        ROOT + "compliance/said.py",
-        " and said.reason != STAYS",
+        "include/twitter_features/compliance/responses.py",
+        " and line.reason != GEO_SCRUBBED",
         "",
     ),
     Mutation(

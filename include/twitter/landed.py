@@ -18,7 +18,7 @@ def landed_days(store: Lake) -> list[Day]:
 
 
 def missing_days(store: Lake, latest: Day, days: int) -> list[Day]:
-    """Return those of the `days` days up to `latest` that have not landed; none before the first landed one."""
+    """Return the unlanded of the `days` days up to `latest`, from the first landed day on."""
     landed = landed_days(store)
     first = min((day.date for day in landed), default=latest.date)
     recent = [latest.plus(-back) for back in reversed(range(days))]

@@ -4,8 +4,7 @@ import logging
 
 import pytest
 
-from include.twitter import days, watch
-from include.twitter.compliance import jobs
+from include.twitter import days
 from include.twitter.day import (
     Day,
     Revisit,
@@ -17,15 +16,17 @@ from include.twitter.day import (
     parse_purchase_key,
     plan_key,
 )
-from include.twitter.engagement.reading import Reading
 from include.twitter.errors import DamagedObject
 from include.twitter.extract.money import Caps, Money, Stored, entries, spent_of_month
 from include.twitter.extract.purchase import Purchase
+from include.twitter.landed import landed_days, missing_days
 from include.twitter.page import runs, span, views
 from include.twitter.plan.counting import booked
 from include.twitter.plan.survey import bought_usd
 from include.twitter.records import Asked, ComplianceJob, LedgerEntry, Receipt, encoded
 from include.twitter.run import Check, Run
+from include.twitter_features.compliance.job import latest_job
+from include.twitter_features.snapshots.fetch import SnapshotFetch
 from tests.include.invented import DAY, RECEIVED, MemoryLake, a_receipt, account_receipt
 
 PLAN = "c0ffee123456"
@@ -147,10 +148,10 @@ def test_what_others_left_stops_nobody(littered):
         pass
     assert purchase(littered)._is_behind is False
     assert bought_usd(littered, DAY) == 0
-    assert watch.not_landed(littered, DAY, 31) == []
-    assert jobs.landed(littered) == [DAY]
-    assert jobs.latest(littered, CHECK).id == "7"
-    assert Reading(littered, REVISIT, {}).pages == []
+    assert missing_days(littered, DAY, 31) == []
+    assert landed_days(littered) == [DAY]
+    assert latest_job(littered, CHECK).id == "7"
+    assert SnapshotFetch(littered, REVISIT, {}).stored.total_mills == 0
     assert booked(littered, f"twitter_plans/{PLAN}/").total_mills == 0
     landed, ledger = days.read(littered, {"2026-11", "2026-12"})
     assert (list(landed), [each.spent_mills for each in ledger.values()]) == ([str(DAY)], [1525, 0])

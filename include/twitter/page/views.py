@@ -9,7 +9,7 @@ from datetime import date, datetime
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
-from include.twitter import days, roster, settings, usage
+from include.twitter import days, roster, settings
 from include.twitter.csv_rows import csv_rows
 from include.twitter.day import ENGAGEMENT_RECEIPTS, Day, Revisit
 from include.twitter.errors import PipelineError
@@ -103,7 +103,6 @@ def month(first: Day, now: datetime, choice: Choice = Choice()) -> dict[str, Any
     span = Span.look(first, last, now)
     name = f"{first.date:%Y-%m}"
     month_bill = bill.of_month(name, span.landed, span.ledger)
-    pace = usage.pace_in_words(month_bill.spent, span.cap or 0, now) if name == f"{now:%Y-%m}" else ""
     rows = list(reversed([row for row in span.rows if row.day.date <= now.date()] or span.rows))
     return {
         "title": f"{first.date:%B %Y}",
@@ -114,7 +113,7 @@ def month(first: Day, now: datetime, choice: Choice = Choice()) -> dict[str, Any
         "rows": rows,
         "accounts": _of_span(span, choice),
         "told": _summary(rows),
-        "bill": [*bill.in_words(month_bill, span.cap), *([pace] if pace else [])],
+        "bill": bill.in_words(month_bill, span.cap),
         "meter": _meter(span, name),
         "differing": [bill.difference_in_words(*found) for found in month_bill.differing],
         "incomplete": _incomplete(rows),
@@ -127,7 +126,7 @@ def month(first: Day, now: datetime, choice: Choice = Choice()) -> dict[str, Any
 def _meter(span: Span, month: str) -> list[str]:
     """X's own count of the month beside the ledger, as it was compared last."""
     told = span.notices.or_none(lambda: days.usage(span.lake, month))
-    return [usage.in_words(told), usage.cap_in_words(told)] if told else []
+    return [told.summary] if told else []
 
 
 def _summary(rows: list[Row]) -> str:

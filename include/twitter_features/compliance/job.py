@@ -78,12 +78,12 @@ class JobRunner:
                 return job, x_job
 
     def _advance(self, job: ComplianceJob | None) -> XJob | None:
-        """Take the step that the job's state asks for; returns the job as X describes it once it is complete."""
+        """Take the step that the job's state requires; returns the job at X once it is complete."""
         if not job:
             self._submit(None, 1)
             return None
         x_job = self._fetch(job)
-        state = job_state(job, x_job and x_job.status, self._run.now() - job.made_at)
+        state = job_state(job, x_job.status if x_job else None, self._run.now() - job.made_at)
         match state:
             case JobState.COMPLETE:
                 return x_job
@@ -153,6 +153,11 @@ class JobRunner:
 
     def _record(self, job: ComplianceJob) -> None:
         self._store.write(job_key(self._run.id, job.number), encoded(job))
+
+
+def result_key(run: Check, number: int) -> str:
+    """Where the result of a job is stored, as it came: ids and reasons, and nothing else of a post."""
+    return f"{compliance_of(run.id)}result={number}.txt.gz"
 
 
 def latest_job(store: Lake, run: Check) -> ComplianceJob | None:

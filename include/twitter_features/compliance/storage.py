@@ -1,4 +1,4 @@
-"""X's storage for ids and results: whoever has a signed address may use it, so no error or log contains one."""
+"""X's storage for ids and results: a signed address is a password, so no error and no log contains one."""
 
 from __future__ import annotations
 
@@ -49,9 +49,7 @@ def _response(method: str, address: str, **options: Any) -> Iterator[requests.Re
     try:
         with (
             limited_session(MAX_ERROR_BYTES, MAX_SECONDS) as session,
-            session.request(
-                method, address, timeout=TIMEOUT, allow_redirects=False, **options
-            ) as response,
+            session.request(method, address, timeout=TIMEOUT, allow_redirects=False, **options) as response,
         ):
             message = f"X's storage, {host}, answered {response.status_code} to {method}"
             if method == "GET" and response.status_code in (404, 410):

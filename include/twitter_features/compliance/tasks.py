@@ -11,14 +11,14 @@ from tempfile import NamedTemporaryFile
 from typing import IO, Any, cast
 
 from include.twitter import lake, settings
-from include.twitter.day import Day, compliance_of
+from include.twitter.day import Day, compliance_of, job_key
 from include.twitter.errors import DamagedObject, JobGone, NothingStaged
 from include.twitter.extract.x import X
 from include.twitter.lake import Lake
 from include.twitter.landed import landed_days
-from include.twitter.records import Checked, LostPost, encoded
+from include.twitter.records import Checked, ComplianceJob, LostPost, encoded
 from include.twitter.run import Check, require_xcom, skip
-from include.twitter_features.compliance.job import JobRunner, JobState, latest_job, read_tables
+from include.twitter_features.compliance.job import JobRunner, latest_job, read_tables, result_key
 from include.twitter_features.compliance.responses import MAX_LINE_BYTES, parse_deleted
 from include.twitter_features.compliance.storage import download
 
@@ -39,12 +39,12 @@ def upload(run: Check) -> dict[str, Any]:
 
 
 def wait_for_result(run: Check, uploaded: dict[str, Any] | None) -> dict[str, Any]:
-    """Wait until X offers the result, and store it as it came."""
+    """Wait until X offers the result of a job, and store it as it came."""
     store, access = lake.deployed(), settings.x_access()
-    key = require_xcom(uploaded, "upload")["run"] + "answer.txt.gz"  # ids and reasons, and nothing else of a post
-    if key in store.keys(key):
-        log.info("X's result is stored")
-        return {"result": key}
+    require_xcom(uploaded, "upload")
+    if (job := latest_job(store, run)) and store.tag(result_key(run, job.number)):
+        log.info("The result of job %s is stored", job.id)
+        return {"job": job.number}
     with X(access, run.now, are_known=True) as x, NamedTemporaryFile() as file:
         runner = JobRunner(store, x, run)
         while True:
@@ -56,14 +56,14 @@ def wait_for_result(run: Check, uploaded: dict[str, Any] | None) -> dict[str, An
                 break
             except JobGone:
                 runner.replace(job, "its result is gone")
-        store.upload(key, Path(file.name))
-    return {"result": key}
+        store.upload(result_key(run, job.number), Path(file.name))
+    return {"job": job.number}
 
 
 def publish_deletions(run: Check, fetched: dict[str, Any] | None) -> dict[str, Any]:
     """Write for each day which of its posts X wants deleted; days that landed since are left out."""
-    store = lake.deployed()
-    key = require_xcom(fetched, "wait_for_result")["result"]
+    store, number = lake.deployed(), require_xcom(fetched, "wait_for_result")["job"]
+    key, job = result_key(run, number), store.record(job_key(run.id, number), ComplianceJob)
     try:
         with gzip.open(io.BytesIO(store.required(key))) as lines:
             verdicts = parse_deleted(iter(lambda: lines.readline(MAX_LINE_BYTES), b""))
@@ -71,17 +71,15 @@ def publish_deletions(run: Check, fetched: dict[str, Any] | None) -> dict[str, A
         raise DamagedObject(
             f"{store.url(key)} is no whole gzip file: {error}. Trigger another run."
         ) from error
-    if not (job := latest_job(store, run)) or job.days is None:
-        raise NothingStaged("No ids were uploaded: clear `upload`.")
+    if not job or job.days is None:
+        raise NothingStaged(f"The record of job {number} is gone. Trigger another run.")
     days = [day for day in landed_days(store) if str(day) in job.days]
     posts = gone = 0
     for day, table in read_tables(store, days, "tweet_id", "username"):
         rows = zip(table["tweet_id"].to_pylist(), table["username"].to_pylist(), strict=True)
         deleted = [LostPost(id_, name, *verdicts[id_], job.made_at) for id_, name in rows if id_ in verdicts]
         number = job.days[str(day)]
-        _publish(
-            store, Checked(day=str(day), asked_at=job.made_at, job=job.id, posts=number, gone=deleted)
-        )
+        _publish(store, Checked(day=str(day), asked_at=job.made_at, job=job.id, posts=number, gone=deleted))
         posts, gone = posts + number, gone + len(deleted)
     log.info("%d of %d posts are gone", gone, posts)
     return {"days": len(days), "gone": gone}

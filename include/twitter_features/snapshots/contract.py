@@ -1,4 +1,4 @@
-"""The promise to readers of the counts at an age: the columns, what is checked of them, and the files."""
+"""The columns of a snapshot, their checks, and the files."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import get_args
 import pandas as pd
 import pandera.pandas as pa
 
-from include.twitter.engagement.seen import Seen
 from include.twitter.records import PostState
 from include.twitter.transform.contract import INTEGER, METRICS, MOMENT, STRING, Column
 from include.twitter.transform.partition import table_files
+from include.twitter_features.snapshots.post_status import PostStatus
 
 VERSION = "1"
 """Raised when a column is added, dropped, renamed or changes its meaning."""
@@ -25,14 +25,16 @@ COLUMNS = (
         "state", STRING, "`there`, `gone`, `protected`, `suspended`, `withheld`, `edited` or `unanswered`"
     ),
 )
+CHECKS = {
+    "tweet_id": pa.Check.str_matches(r"^[0-9]{1,19}\Z"),
+    "state": pa.Check.isin(get_args(PostState)),
+    **dict.fromkeys(METRICS, pa.Check.ge(0)),
+}
 SCHEMA = pa.DataFrameSchema(
     {
         column.name: pa.Column(
             column.kind.pandas,
-            {
-                "tweet_id": [pa.Check.str_matches(r"^[0-9]{1,19}\Z")],
-                "state": [pa.Check.isin(get_args(PostState))],
-            }.get(column.name, [pa.Check.ge(0)] if column.name in METRICS else None),
+            CHECKS.get(column.name),
             nullable=column.optional,
             unique=column.name == "tweet_id",
         )
@@ -43,17 +45,12 @@ SCHEMA = pa.DataFrameSchema(
 )
 
 
-def rows(lines: Iterable[Seen]) -> pd.DataFrame:
-    """What was seen, with the types of the table, checked."""
-    values = [(line.tweet_id, *line.counts, line.captured_at, line.state) for line in lines]
-    frame = pd.DataFrame(values, columns=[column.name for column in COLUMNS], dtype="object")
+def write_files(folder: Path, statuses: Iterable[PostStatus]) -> dict[str, Path]:
+    """Write CSV and Parquet; SchemaError, and no file, for rows that violate the contract."""
+    rows = [(status.tweet_id, *status.counts, status.captured_at, status.state) for status in statuses]
+    frame = pd.DataFrame(rows, columns=[column.name for column in COLUMNS], dtype="object")
     frame["captured_at"] = pd.to_datetime(frame["captured_at"], utc=True)
-    return SCHEMA.validate(frame.astype({column.name: column.kind.pandas for column in COLUMNS}))
-
-
-def write(folder: Path, lines: Iterable[Seen]) -> dict[str, Path]:
-    """CSV and Parquet of what was seen; nothing at all is a header."""
-    frame = rows(lines)
+    frame = SCHEMA.validate(frame.astype({column.name: column.kind.pandas for column in COLUMNS}))
     files = {"csv": folder / "engagement.csv", "parquet": folder / "engagement.parquet"}
     with table_files(files["csv"], files["parquet"], COLUMNS) as append:
         append(frame)

@@ -1,4 +1,4 @@
-"""One day's landed posts at one age: what X has answered of them is kept, and is not asked for again."""
+"""The posts of a snapshot: what X has answered of them is stored, and is not requested again."""
 
 from __future__ import annotations
 
@@ -24,10 +24,8 @@ from include.twitter.records import Bought, Revisited, encoded, total
 
 log = logging.getLogger(__name__)
 
-HOUR = timedelta(hours=1)
 
-
-class Landed(NamedTuple):
+class LandedPost(NamedTuple):
     """What the day's table has of a post."""
 
     username: str
@@ -35,132 +33,117 @@ class Landed(NamedTuple):
     """When it was bought."""
 
 
-def landed(lake: Lake, day: Day) -> dict[str, Landed]:
-    """The posts of a landed day, in the order of its table, by id; without those that were forgotten."""
+def landed_posts(store: Lake, day: Day) -> dict[str, LandedPost]:
+    """Return the posts of a landed day by id, in the order of its table; without those that were erased."""
     columns = ["tweet_id", "username", "captured_at"]
-    data = pyarrow.BufferReader(lake.required(day.parquet))
-    with lake.parsing(day.parquet, "the day's Parquet table"):
+    data = pyarrow.BufferReader(store.required(day.parquet))
+    with store.parsing(day.parquet, "the day's Parquet table"):
         rows = pyarrow.parquet.read_table(data, columns=columns).to_pylist()
-    known = forgotten(lake)
-    return {
-        row["tweet_id"]: Landed(row["username"], row["captured_at"])
-        for row in rows
-        if row["tweet_id"] not in known
-    }
+    erased = erased_ids(store)
+    posts = {row["tweet_id"]: LandedPost(row["username"], row["captured_at"]) for row in rows}
+    return {id_: post for id_, post in posts.items() if id_ not in erased}
 
 
-def forgotten(lake: Lake) -> KeysView[str]:
-    """The ids of the posts that may be in no reading."""
-    with lake.parsing(FORGOTTEN, "the list of what was forgotten"):
-        return Tombstones.of(lake.read(FORGOTTEN)).posts.keys()
+def erased_ids(store: Lake) -> KeysView[str]:
+    """Return the ids of the posts that no snapshot may contain."""
+    with store.parsing(FORGOTTEN, "the list of what was forgotten"):
+        return Tombstones.of(store.read(FORGOTTEN)).posts.keys()
 
 
-class Reading:
-    """S3 is the cursor: every answer is written once, and tells which posts it was asked for."""
+class SnapshotFetch:
+    """The responses of a snapshot: each is stored once, and names the posts that were requested."""
 
-    def __init__(self, lake: Lake, revisit: Revisit, posts: Mapping[str, Landed]) -> None:
-        self._lake, self.revisit, self._posts = lake, revisit, posts
+    def __init__(self, store: Lake, snapshot: Revisit, posts: Mapping[str, LandedPost]) -> None:
+        self._store, self.snapshot, self._posts = store, snapshot, posts
         self._answered: set[str] = set()
         self._charged: dict[Day, set[str]] = defaultdict(set)
-        """The posts that X has returned on a UTC day: it charges each once in it."""
-        self.pages: list[str] = []
+        """The posts that X has returned on a UTC day: it charges a post once in it."""
+        self._pages: list[str] = []
         self.stored = Stored()
-        self.got_further = False
-        """Whether something was staged that was not there."""
+        self.made_progress = False
         for id_, post in posts.items():
             self._charged[Day.of(post.captured_at)].add(id_)
-        listed = lake.parsed(lake.keys(f"{revisit.day.raw}age="), Revisit.is_page)
-        keys = [key for key, is_page in listed.items() if is_page]
-        for key, answer in zip(keys, lake.answers(keys), strict=True):
-            self._take(key, answer)
+        # Also those of other ages: what X has charged today is free at each of them.
+        pages = store.parsed(store.keys(f"{snapshot.day.raw}age="), Revisit.is_page)
+        keys = [key for key, is_page in pages.items() if is_page]
+        for key, response in zip(keys, store.answers(keys), strict=True):
+            self._add(key, response)
 
-    def _take(self, key: str, answer: Answer) -> None:
-        """Note what was answered, also at other ages: what X has charged today is free at each of them."""
-        sent_at = answer.sent_at or answer.received_at
-        self._charged[Day.of(sent_at)] |= {post["id"] for post in answer.posts}
-        if key.startswith(self.revisit.raw):
-            self.pages.append(key)
-            self._answered |= {*answer.params["ids"].split(",")}
-            self.stored.add(answer)
+    def _add(self, key: str, response: Answer) -> None:
+        sent_at = response.sent_at or response.received_at
+        self._charged[Day.of(sent_at)] |= {post["id"] for post in response.posts}
+        if key.startswith(self.snapshot.raw):
+            self._pages.append(key)
+            self._answered |= {*response.params["ids"].split(",")}
+            self.stored.add(response)
 
     @property
-    def missing(self) -> list[str]:
-        """The landed posts that X was not asked for."""
+    def _missing(self) -> list[str]:
+        """The landed posts that were not requested."""
         return [id_ for id_ in self._posts if id_ not in self._answered]
 
-    def read(self, x: X, caps: Caps, clock: Callable[[], datetime], lease: Lease) -> None:
-        """Ask for all that is missing, first for what is free, and say what there is."""
-        revisit = self.revisit
-        self._tell_price(clock())
-        # Also where nothing is missing: a try that was killed has left its entry unsettled.
-        with Money(
-            self._lake, (str(revisit.day), 0), caps, self.stored, clock, revisit.ledger, revisit.age
-        ) as money:
-            while left := self.missing:
-                lease.require()  # what X answers is kept, whoever has the lease by then
-                self._ask(x, money, left, clock)
-        said = Revisited(
-            day=str(self.revisit.day),
-            age=self.revisit.age,
+    def fetch(self, x: X, caps: Caps, clock: Callable[[], datetime], lease: Lease) -> None:
+        """Request all missing posts, first those that are free, and write the manifest."""
+        snapshot, now, missing = self.snapshot, clock(), self._missing
+        if missing:
+            price = cost(Bought(posts=len(missing) - len(self._free(missing, now))), now)
+            log.info("%s: %d posts, for at most $%.3f", snapshot, len(missing), dollars(price))
+        if missing and (hours := (now - snapshot.due_at) // timedelta(hours=1)):
+            due = f"{snapshot.due_at:%Y-%m-%d %H:%M}"
+            log.warning("%s was due at %s UTC: it is read %d hours late", snapshot, due, hours)
+        entry = (str(snapshot.day), 0)
+        # Also if nothing is missing: a killed task has left its ledger entry unsettled.
+        with Money(self._store, entry, caps, self.stored, clock, snapshot.ledger, snapshot.age) as money:
+            while missing := self._missing:
+                lease.require()  # a response is stored even if the lease is lost meanwhile
+                self._request(x, money, missing, clock())
+        manifest = Revisited(
+            day=str(snapshot.day),
+            age=snapshot.age,
             bought=self.stored.bought,
             mills=self.stored.mills,
             uncertain_usd=dollars(money.uncertain_mills),
-            pages=self.pages,
+            pages=self._pages,
         )
-        self._lake.write(self.revisit.manifest, encoded(said))
-        self._tell_cost()
+        self._store.write(snapshot.manifest, encoded(manifest))
+        bought, spent = total(self.stored.bought.values()), dollars(self.stored.total_mills)
+        log.info("%s: %d posts were bought for $%.3f", snapshot, bought.posts, spent)
+        if bought.rereads:
+            log.info(
+                "%s: %d posts were free, since X had charged them on the same UTC day (it calls that a soft "
+                "guarantee); on another day they would have cost $%.3f",
+                snapshot,
+                bought.rereads,
+                dollars(would_have_cost(self.stored.bought)),
+            )
 
-    def _ask(self, x: X, money: Money, left: list[str], clock: Callable[[], datetime]) -> None:
-        free = self._free(left, clock())
-        ids = (free or left)[:POSTS_A_LOOKUP]
+    def _request(self, x: X, money: Money, missing: list[str], now: datetime) -> None:
+        free = self._free(missing, now)
+        ids = (free or missing)[:POSTS_A_LOOKUP]
         with money.hold("rereads" if free else "posts", len(ids), 1) as bill:
             ids = ids[: bill.size]
-            answer = bill(x.posts(ids, free=bool(free)))
-            _require_usable(answer, ids)
-            number = int(self.pages[-1][-12:-8]) + 1 if self.pages else 1
-            key = f"{self.revisit.raw}{number:04}.json.gz"
-            self._lake.swap(key, answer.to_bytes(), None)
-        self._take(key, answer)
-        self.got_further = True
+            response = bill(x.posts(ids, free=bool(free)))
+            _require_usable(response, ids)
+            number = int(self._pages[-1][-12:-8]) + 1 if self._pages else 1
+            key = f"{self.snapshot.raw}{number:04}.json.gz"
+            self._store.swap(key, response.to_bytes(), None)
+        self._add(key, response)
+        self.made_progress = True
 
     def _free(self, ids: list[str], now: datetime) -> list[str]:
         charged = self._charged[Day.of(now)]
         return [id_ for id_ in ids if id_ in charged]
 
-    def _tell_price(self, now: datetime) -> None:
-        if not (left := self.missing):
-            return
-        paid = Bought(posts=len(left) - len(self._free(left, now)))
-        log.info("%s: %d posts, for at most $%.3f", self.revisit, len(left), dollars(cost(paid, now)))
-        if late := (now - self.revisit.due_at) // HOUR:
-            log.warning("%s was due at %s UTC: it is read %d hours late", self.revisit, self._due, late)
 
-    @property
-    def _due(self) -> str:
-        return f"{self.revisit.due_at:%Y-%m-%d %H:%M}"
-
-    def _tell_cost(self) -> None:
-        bought, spent = total(self.stored.bought.values()), dollars(self.stored.total_mills)
-        log.info("%s: %d posts were bought for $%.3f", self.revisit, bought.posts, spent)
-        if bought.rereads:
-            log.info(
-                "%s: %d posts were free, since X had charged them on the same UTC day (it calls that a soft "
-                "guarantee); on another day they would have cost $%.3f",
-                self.revisit,
-                bought.rereads,
-                dollars(would_have_cost(self.stored.bought)),
-            )
-
-
-def _require_usable(answer: Answer, ids: list[str]) -> None:
-    """Raise for an answer that tells nothing, or of which a part failed: it is not kept."""
-    if answer.failure or not (answer.posts or problems(answer.body)):
-        raise Outage(f"X could not look up all posts: {answer.failure or repr(answer.content[:200])}")
-    posts = [post if isinstance(post, dict) else {} for post in answer.posts]
+def _require_usable(response: Answer, ids: list[str]) -> None:
+    """Raise for a response that says nothing, or of which a part failed: it is not stored."""
+    if response.failure or not (response.posts or problems(response.body)):
+        raise Outage(f"X could not look up all posts: {response.failure or repr(response.content[:200])}")
+    posts = [post if isinstance(post, dict) else {} for post in response.posts]
     if strange := [post.get("id") for post in posts if post.get("id") not in ids]:
         raise UnexpectedAnswer(f"X was asked for {len(ids)} posts by id, and sent others: {strange[:3]}.")
     if posts and not any(post.get("public_metrics") for post in posts):
         raise UnexpectedAnswer(
-            f"X sent {len(answer.posts)} posts, none with `public_metrics`. Look before reading more: they "
-            "are what is read for."
+            f"X sent {len(posts)} posts, none with `public_metrics`. Look before reading more: they are what "
+            "is read for."
         )

@@ -1,4 +1,4 @@
-"""What an answer of X tells of each post that it was asked for."""
+"""What a response of X says of each post that was requested by its id."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from include.twitter.safe_text import safe_text
 from include.twitter.transform.post import Malformed, Metrics, parsed
 
 PROTECTED = "not-authorized-for-resource"
-HIDDEN = {"resource-unavailable", "disallowed-resource"}
-SILENCE = "X sends neither the post nor a word on it"
+WITHHELD = {"resource-unavailable", "disallowed-resource"}
+NO_ANSWER = "X sends neither the post nor a word on it"
+SHOWN = {"there", "edited", "unanswered"}
+"""States in which a post does not count as lost."""
 
 
-class Seen(NamedTuple):
-    """One post, as X gives it now; without counts where it does not."""
+class PostStatus(NamedTuple):
+    """A post as X shows it now; without counts if X does not show it."""
 
     tweet_id: str
     counts: tuple[int | None, ...]
@@ -27,21 +29,21 @@ class Seen(NamedTuple):
     reason: str = ""
 
 
-def seen(answer: Answer) -> Iterator[Seen]:
-    """Every post that was asked for, in that order: none is left out."""
-    posts = {post["id"]: post for post in answer.posts if isinstance(post, dict)}
-    errors = {str(error.get("resource_id") or error.get("value")): error for error in problems(answer.body)}
-    for id_ in answer.params["ids"].split(","):
-        post, error = posts.get(id_), errors.get(id_)
-        state, reason = _shown(post) if post else _refused(error)
-        yield Seen(id_, _counts(post), answer.received_at, state, reason)
+def post_statuses(response: Answer) -> Iterator[PostStatus]:
+    """Yield the status of every post that was requested, in that order."""
+    posts = {post["id"]: post for post in response.posts if isinstance(post, dict)}
+    errors = {str(error.get("resource_id") or error.get("value")): error for error in problems(response.body)}
+    for id_ in response.params["ids"].split(","):
+        post = posts.get(id_)
+        state, reason = _state_of_post(post) if post else _state_of_error(errors.get(id_))
+        yield PostStatus(id_, _counts(post), response.received_at, state, reason)
 
 
-def _shown(post: Mapping[str, Any]) -> tuple[PostState, str]:
+def _state_of_post(post: Mapping[str, Any]) -> tuple[PostState, str]:
     if withheld := post.get("withheld"):
         codes = withheld.get("country_codes") if isinstance(withheld, dict) else None
-        where = ", ".join(map(str, codes)) if isinstance(codes, list) else ""
-        return "withheld", f"withheld in {safe_text(where)}" if where else "withheld"
+        countries = ", ".join(map(str, codes)) if isinstance(codes, list) else ""
+        return "withheld", f"withheld in {safe_text(countries)}" if countries else "withheld"
     history = post.get("edit_history_tweet_ids") or post.get("edit_history_post_ids")
     versions = history if isinstance(history, list) else [post["id"]]
     latest = max(map(str, versions), key=lambda id_: (len(id_), id_))
@@ -50,23 +52,23 @@ def _shown(post: Mapping[str, Any]) -> tuple[PostState, str]:
     )
 
 
-def _refused(error: Mapping[str, Any] | None) -> tuple[PostState, str]:
-    """By the type first; a suspended account's has that of what is not found, and another title.
+def _state_of_error(error: Mapping[str, Any] | None) -> tuple[PostState, str]:
+    """Return the state by the error's type; by its title if the account is suspended, which has no own type.
 
-    Posts that are gone can be erased for good. So neither silence nor an unknown type makes one gone.
+    Posts that are gone can be erased for good. So neither silence nor an unknown type makes a post gone.
     """
     if error is None:
-        return "unanswered", SILENCE
+        return "unanswered", NO_ANSWER
     kind, reason = kind_of(error), reason_of(error)
     if kind == NOT_FOUND:
         return ("suspended" if error.get("title") == SUSPENDED else "gone"), reason
-    if kind in HIDDEN:
+    if kind in WITHHELD:
         return "withheld", reason
     return ("protected" if kind == PROTECTED else "unanswered"), reason
 
 
 def _counts(post: dict[str, Any] | None) -> tuple[int | None, ...]:
-    """Missing is not 0, nor is a 0 that X never measured; what is no count is missing."""
+    """Return the counts; one that is missing, malformed, or a 0 that X never measured is None."""
     try:
         return parsed(dict(post)).counts if post else Metrics().counts
     except Malformed:

@@ -1,4 +1,4 @@
-"""Which days are read again at which age: those of today, and what was missed."""
+"""Which snapshots a run makes: those that are due, and those that were missed."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Collection, Iterable
 
 from include.twitter.day import Day, Revisit
 
-DAYS_BACK = 14
-"""What was missed longer ago than that is read only by a run that is triggered for it."""
+MAX_DAYS_LATE = 14
+"""A snapshot that was missed longer ago is made only by a run that is triggered for it."""
 
 
-def due(day: Day, ages: Iterable[int], done: Collection[Revisit]) -> list[Revisit]:
-    """What the run for `day` reads on the evening after it: of each age one day, then what was missed.
+def snapshots_due(day: Day, ages: Iterable[int], done: Collection[Revisit]) -> list[Revisit]:
+    """Return what the run for `day` makes on the evening after it: one snapshot an age, then missed ones.
 
-    An age is missed from the first day on that was ever read at it: an age that is new in the Variable, and
-    a lake that is older than this DAG, do not bring a purchase of the weeks before.
+    Catch-up starts at the first day that ever had a snapshot of this age. So a new age, or this DAG enabled
+    on an existing bucket, never buys past weeks.
     """
-    own = [Revisit(day.plus(1 - age), age) for age in ages]
-    return own + [missed for each in own for missed in _missed(each, done)]
+    due = [Revisit(day.plus(1 - age), age) for age in ages]
+    return due + [missed for snapshot in due for missed in _missed(snapshot, done)]
 
 
-def _missed(own: Revisit, done: Collection[Revisit]) -> list[Revisit]:
-    before = [Revisit(own.day.plus(-back), own.age) for back in range(DAYS_BACK, 0, -1)]
-    first = min((each.day.date for each in done if each.age == own.age), default=own.day.date)
-    return [each for each in before if each not in done and each.day.date >= first]
+def _missed(due: Revisit, done: Collection[Revisit]) -> list[Revisit]:
+    first = min((snapshot.day.date for snapshot in done if snapshot.age == due.age), default=due.day.date)
+    earlier = [Revisit(due.day.plus(-back), due.age) for back in range(MAX_DAYS_LATE, 0, -1)]
+    return [snapshot for snapshot in earlier if snapshot not in done and snapshot.day.date >= first]

@@ -1,124 +1,160 @@
-"""Above the boxes: landed posts are read again when they are so many days old, and what became of them.
-
-`due` says which days at which age, `reading` asks X for what it has not answered yet, `seen` says what an
-answer tells of each post, `table` is the promise to readers.
-"""
+"""The tasks of `twitter_engagement`: fetch the posts of due snapshots, make tables, publish them."""
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import uuid4
 
 import pyarrow
 import pyarrow.parquet
 
-from include.twitter import days, lake, settings
-from include.twitter.day import ENGAGEMENT_RECEIPTS, RECEIPTS, Day, Revisit
-from include.twitter.engagement import receipt, table
-from include.twitter.engagement.due import due
-from include.twitter.engagement.reading import Reading, forgotten, landed
-from include.twitter.engagement.seen import seen
+from include.twitter import lake, settings
+from include.twitter.day import ENGAGEMENT_RECEIPTS, Day, Revisit
 from include.twitter.errors import NothingStaged
-from include.twitter.extract.money import Caps
+from include.twitter.extract.money import Caps, Stored
 from include.twitter.extract.x import X
 from include.twitter.lake import Lake
+from include.twitter.landed import landed_days
 from include.twitter.lease import held
 from include.twitter.load.publish import publish_files
 from include.twitter.pricing import dollars, would_have_cost
-from include.twitter.records import EngagementReceipt, Revisited, encoded
+from include.twitter.records import (
+    EngagementReceipt,
+    LostPost,
+    PublishedObject,
+    Revisited,
+    encoded,
+    total,
+)
 from include.twitter.retry import no_try_for_progress
 from include.twitter.run import Run, require_xcom, skip, wait_until
 from include.twitter.transform import stage_files
-
-__all__ = ["extract", "load", "transform"]
+from include.twitter_features.snapshots import contract
+from include.twitter_features.snapshots.fetch import LandedPost, SnapshotFetch, erased_ids, landed_posts
+from include.twitter_features.snapshots.post_status import SHOWN, PostStatus, post_statuses
+from include.twitter_features.snapshots.schedule import snapshots_due
 
 log = logging.getLogger(__name__)
 
 
 def extract(run: Run) -> dict[str, Any]:
-    """Ask X for the posts of each day that is due, and stage every answer as it arrives."""
+    """Request the posts of each snapshot that is due, and store every response as it arrives."""
     run.day.require_collectable(run.now())
     ages, caps, access = settings.engagement_days(), Caps(*settings.budgets().items()), settings.x_access()
-    here = lake.deployed()
+    store = lake.deployed()
     wait_until(Revisit(run.day, 1).due_at, run.now(), "Late in the day of a purchase its posts are free")
-    wanted, readings = _due(here, run.day, ages), list[Reading]()
-    if not wanted:
+    done = {*store.parsed(store.keys(ENGAGEMENT_RECEIPTS), Revisit.of_receipt).values()}
+    days, snapshots, fetches = {*landed_days(store)}, list[Revisit](), list[SnapshotFetch]()
+    for snapshot in snapshots_due(run.day, ages, done):
+        if snapshot.day in days:
+            snapshots.append(snapshot)
+        else:
+            log.info("%s is not read: the day has not landed", snapshot)
+    if not snapshots:
         skip("No landed day is due to be read again")
-    lake.require_conditional_writes(here)
+    lake.require_conditional_writes(store)
     with (
-        no_try_for_progress(lambda: any(each.got_further for each in readings), run.now),
-        X(access, run.now, are_known=True) as x,  # what has landed was bought with them
+        no_try_for_progress(lambda: any(fetch.made_progress for fetch in fetches), run.now),
+        X(access, run.now, are_known=True) as x,  # these keys have bought what has landed
     ):
-        for each in wanted:  # one after the other: a post that was read for one age is free at the next
-            with held(here, each.reading_lease, run) as lease:  # another Airflow may read the same
-                readings.append(Reading(here, each, landed(here, each.day)))
-                readings[-1].read(x, caps, run.now, lease)
+        for snapshot in snapshots:  # one after the other: a post that was read at one age is free at the next
+            with held(store, snapshot.reading_lease, run) as lease:  # another Airflow may fetch the same
+                fetches.append(SnapshotFetch(store, snapshot, landed_posts(store, snapshot.day)))
+                fetches[-1].fetch(x, caps, run.now, lease)
     return {
-        "revisited": [reading.revisit.manifest for reading in readings],
-        "cost_usd": dollars(sum(reading.stored.total_mills for reading in readings)),
-        "would_have_cost_usd": dollars(sum(would_have_cost(reading.stored.bought) for reading in readings)),
+        "manifests": [snapshot.manifest for snapshot in snapshots],
+        "cost_usd": dollars(sum(fetch.stored.total_mills for fetch in fetches)),
+        "would_have_cost_usd": dollars(sum(would_have_cost(fetch.stored.bought) for fetch in fetches)),
     }
 
 
-def _due(here: Lake, day: Day, ages: list[int]) -> list[Revisit]:
-    """What is due by the run for the day, of what has landed."""
-    done = {*here.parsed(here.keys(ENGAGEMENT_RECEIPTS), Revisit.of_receipt).values()}
-    is_there = here.parsed(here.keys(RECEIPTS), Day.of_receipt)
-    wanted = due(day, ages, done)
-    for each in wanted:
-        if each.day.receipt not in is_there:
-            log.info("%s is not read: the day has not landed", each)
-    return [each for each in wanted if each.day.receipt in is_there]
+def transform(run: Run, fetched: dict[str, Any] | None) -> dict[str, Any]:
+    """Make a table of each snapshot's responses, and stage it with its receipt."""
+    store = lake.deployed()
+    return {"receipts": [_stage(store, run, key) for key in require_xcom(fetched, "extract")["manifests"]]}
 
 
-def transform(run: Run, read: dict[str, Any] | None) -> dict[str, Any]:
-    """Make a table of what X said of each post, and stage it with its receipt."""
-    here = lake.deployed()
-    return {"receipts": [_refined(here, run, key) for key in require_xcom(read, "extract")["revisited"]]}
-
-
-def _require_forgotten(here: Lake, revisit: Revisit, run: Run, made: EngagementReceipt) -> None:
-    """Refuse what was staged before some of its posts were forgotten."""
-    key = revisit.staging(run.id) + Path(made.objects["parquet"].key).name
-    table = pyarrow.parquet.read_table(pyarrow.BufferReader(here.required(key)), columns=["tweet_id"])
-    if not forgotten(here).isdisjoint(table["tweet_id"].to_pylist()):
-        raise NothingStaged(
-            f"Nothing is published: posts of {revisit} were forgotten since it was staged. "
-            "Clear `transform`: it is free."
-        )
-
-
-def _refined(here: Lake, run: Run, key: str) -> str:
-    """The key of the staged receipt of one day at one age."""
-    said = here.decoded(key, here.required(key), Revisited)
-    revisit = Revisit(Day.parse(said.day), said.age)
-    posts = landed(here, revisit.day)
-    told = {each.tweet_id: each for answer in here.answers(said.pages) for each in seen(answer)}
-    lines = [told[id_] for id_ in posts if id_ in told]  # what has left the day is in no table of it
-    staging = revisit.staging(run.id)
+def _stage(store: Lake, run: Run, key: str) -> str:
+    """Stage the files and the receipt of the snapshot with this manifest; returns the key of the receipt."""
+    manifest = store.decoded(key, store.required(key), Revisited)
+    snapshot = Revisit(Day.parse(manifest.day), manifest.age)
+    posts = landed_posts(store, snapshot.day)
+    latest = {
+        status.tweet_id: status
+        for response in store.answers(manifest.pages)
+        for status in post_statuses(response)
+    }
+    statuses = [latest[id_] for id_ in posts if id_ in latest]  # not those that have left the day's table
+    # Two Airflows give the runs of a day the same id, and a try that was given up may continue.
+    staging = snapshot.staging(f"{run.id}-{uuid4().hex[:8]}")
     with TemporaryDirectory() as folder:
-        files = table.write(Path(folder), lines)
-        objects = stage_files(here, staging, files, revisit)
-    made = receipt.of(revisit, said, lines, posts, objects)
-    for line in receipt.readable(made):
-        log.info(line)
-    here.write(f"{staging}receipt.json", encoded(made))
+        files = stage_files(store, staging, contract.write_files(Path(folder), statuses), snapshot)
+    receipt = _receipt(snapshot, manifest, statuses, posts, files)
+    states = ", ".join(f"{number} {state}" for state, number in receipt.states.items())
+    log.info("%s: %d posts (%s)", snapshot, receipt.posts, states or "none")
+    for post in receipt.lost:
+        log.info("%s: %s is %s. %s", post.username, post.tweet_id, post.state, post.reason)
+    store.write(f"{staging}receipt.json", encoded(receipt))
     return f"{staging}receipt.json"
 
 
+def _receipt(
+    snapshot: Revisit,
+    manifest: Revisited,
+    statuses: Sequence[PostStatus],
+    posts: Mapping[str, LandedPost],
+    files: dict[str, PublishedObject],
+) -> EngagementReceipt:
+    read_at = max((status.captured_at for status in statuses), default=None)
+    late = max(read_at - snapshot.due_at, timedelta()) if read_at else timedelta()
+    return EngagementReceipt(
+        day=manifest.day,
+        age=manifest.age,
+        due_at=snapshot.due_at,
+        read_at=read_at,
+        hours_late=late // timedelta(hours=1),
+        contract=contract.VERSION,
+        bought=total(manifest.bought.values()),
+        cost_usd=dollars(Stored(manifest.bought, manifest.mills).total_mills),
+        uncertain_usd=manifest.uncertain_usd,
+        would_have_cost_usd=dollars(would_have_cost(manifest.bought)),
+        posts=len(statuses),
+        states=dict(Counter(status.state for status in statuses)),
+        lost=[
+            LostPost(s.tweet_id, posts[s.tweet_id].username, s.state, s.reason, s.captured_at)
+            for s in statuses
+            if s.state not in SHOWN
+        ],
+        objects=files,
+    )
+
+
 def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
-    """Publish what is staged, each receipt after its files; ages never take each other's place."""
-    here = lake.deployed()
-    published = []
+    """Publish what is staged, each receipt after its files."""
+    store, published = lake.deployed(), []
     for key in require_xcom(staged, "transform")["receipts"]:
-        made = here.decoded(key, here.required(key), EngagementReceipt)
-        revisit = Revisit(Day.parse(made.day), made.age)
-        with no_try_for_progress(lambda: False, run.now), held(here, revisit.lease, run) as lease:
-            _require_forgotten(here, revisit, run, made)
-            replaces = here.tag(revisit.receipt)
-            publish_files(here, lease, revisit.staging(run.id), made, revisit.receipt, replaces)
-        days.keep(here, revisit.day)
-        published.append(revisit.receipt)
+        receipt = store.decoded(key, store.required(key), EngagementReceipt)
+        snapshot = Revisit(Day.parse(receipt.day), receipt.age)
+        staging = key.removesuffix("receipt.json")
+        with no_try_for_progress(lambda: False, run.now), held(store, snapshot.lease, run) as lease:
+            _require_not_erased(store, staging, snapshot)
+            publish_files(store, lease, staging, receipt, snapshot.receipt, store.tag(snapshot.receipt))
+        published.append(snapshot.receipt)
     return {"receipts": published}
+
+
+def _require_not_erased(store: Lake, staging: str, snapshot: Revisit) -> None:
+    """Refuse what was staged before some of its posts were erased."""
+    data = pyarrow.BufferReader(store.required(staging + Path(snapshot.parquet).name))
+    ids = pyarrow.parquet.read_table(data, columns=["tweet_id"])["tweet_id"].to_pylist()
+    if not erased_ids(store).isdisjoint(ids):
+        raise NothingStaged(
+            f"Nothing is published: posts of {snapshot} were forgotten since it was staged. "
+            "Clear `transform`: it is free."
+        )

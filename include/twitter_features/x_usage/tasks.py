@@ -1,67 +1,65 @@
-"""Holds X's own count of the posts that were read against the ledger, and says how long the caps last."""
+"""The task `meter`: asks X for its count of the month's posts and compares it with the ledger."""
 
 from __future__ import annotations
 
 import logging
 from datetime import datetime
 
-from include.twitter import days, lake, run, settings, usage
-from include.twitter.day import LEDGER, Day
+from include.twitter import lake, settings
+from include.twitter.day import LEDGER, USAGE, Day
 from include.twitter.errors import MeterDiffers, NoAccess
-from include.twitter.extract.money import entries, spent_of_month
+from include.twitter.extract.money import entries
 from include.twitter.extract.x import X
 from include.twitter.lake import Lake
-from include.twitter.records import encoded
+from include.twitter.landed import wait_until_deadline
+from include.twitter.records import Usage, encoded
+from include.twitter.run import now
 from include.twitter.settings import XAccess
-from include.twitter.usage import Counted
-from include.twitter.watch import wait_until_due
+from include.twitter_features.x_usage.compare import XUsage, compare, is_new, parse_usage
 
 log = logging.getLogger(__name__)
 
-MOST_DAYS = 90
-"""That X tells of."""
+MAX_DAYS = 90
+"""For which X has counts."""
 
 
 def meter() -> None:
-    """Wait for the deadline of the run's day; MeterDiffers where X has counted other posts by then."""
-    day, _ = wait_until_due()
-    compare(lake.deployed(), settings.x_access(), settings.budgets(), day, run.now())
+    """Wait for the deadline of the run's day; MeterDiffers if X has counted other posts by then."""
+    day, _ = wait_until_deadline()
+    check_usage(lake.deployed(), settings.x_access(), day, now())
 
 
-def compare(here: Lake, access: XAccess, budgets: dict[str, int], day: Day, at: datetime) -> None:
-    """Ask X, write down what it says beside the ledger, and tell; what cannot be asked is no failure."""
-    name, cap = settings.MONTH_BUDGET.name, budgets[settings.MONTH_BUDGET.name]
-    if pace := usage.pace_in_words(spent_of_month(here, at), cap, at):
-        log.info("%s (%s)", pace, name)
-    if not (found := _asked(access, day, at)):
+def check_usage(store: Lake, access: XAccess, day: Day, at: datetime) -> None:
+    """Compare X's count with the ledger and store the result; without access there is nothing to compare."""
+    if not (x_usage := _fetch(access, day, at)):
         return
-    ledger = entries(here, f"{day.date:%Y-%m}")
-    told = usage.compared(found, day, ledger, days.usage(here, str(day)[:7], before=day), at)
-    is_news = usage.is_news(told)
-    if is_news:
-        told.told = told.apart
-    here.write(day.usage, encoded(told))
-    for said in filter(None, (usage.in_words(told), usage.cap_in_words(told))):
-        log.info(said)
-    if is_news:
+    month = f"{USAGE}month={day.date:%Y-%m}/"
+    earlier = [key for key in store.parsed(store.keys(month), Day.of_usage) if key < day.usage]
+    previous = store.record(earlier[-1], Usage) if earlier else None
+    usage = compare(x_usage, day, entries(store, f"{day.date:%Y-%m}"), previous, at)
+    is_alert = is_new(usage)
+    if is_alert:
+        usage.alerted = usage.discrepancy
+    store.write(day.usage, encoded(usage))
+    log.info(usage.summary)
+    if is_alert:
         raise MeterDiffers(
-            f"{usage.in_words(told)} Look in X's developer console which apps of the project have read, and "
-            f"whether {here.url(LEDGER)} lacks entries. What is told here is not told again this month, "
-            "unless they part further."
+            f"{usage.summary} Look in X's developer console which apps of the project have read, and whether "
+            f"{store.url(LEDGER)} lacks entries. This discrepancy is reported once a month, unless it grows."
         )
 
 
-def _asked(access: XAccess, day: Day, at: datetime) -> Counted | None:
-    number = max((at.date() - day.date.replace(day=1)).days, usage.WEEK) + 2
-    if number > MOST_DAYS:
-        log.warning("X tells of the last %d days alone: %s is not compared", MOST_DAYS, str(day)[:7])
+def _fetch(access: XAccess, day: Day, at: datetime) -> XUsage | None:
+    days = (at.date() - day.date.replace(day=1)).days + 2
+    if days > MAX_DAYS:
+        log.warning("X counts the last %d days alone: %s is not compared", MAX_DAYS, str(day)[:7])
         return None
     try:
         with X(access, lambda: at, are_known=True) as x:
-            found = usage.counted(x.usage(number))
+            x_usage = parse_usage(x.usage(days))
     except NoAccess as error:
         log.warning("%s So the ledger is all that is known.", error)
         return None
-    if not found:
-        log.warning("X's meter tells no days, or not as X describes them: nothing is compared")
-    return found
+    if not x_usage:
+        log.warning("X sends no counts, or not as it documents them: nothing is compared")
+    return x_usage

@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 
-from include.twitter import engagement
 from include.twitter.day import Day, Revisit, short_hash
 from include.twitter.errors import OverBudget, PipelineError
 from include.twitter.run import Run
 from include.twitter.transform.contract import METRICS
+from include.twitter_features.snapshots import tasks
 from tests.stages.child import Child, Moment
 from tests.stages.child import evening as in_a_child
 from tests.stages.test_kills_and_races import CONTEXT
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.live
 
 FIRST = Day.parse("2026-10-01")
 HANDLES = "posts_3_a, posts_2_b"
-WRITES, CALLS = 26, 250_000
+WRITES, CALLS = 24, 250_000
 """Puts to S3 of an evening of two ages, and calls of functions from the first of these on, at least."""
 
 
@@ -52,7 +52,7 @@ class Evening:
 
     def read(self, day: Day, moment: datetime | None = None) -> list[str]:
         run = self.at(day, moment)
-        return engagement.load(run, engagement.transform(run, engagement.extract(run)))["receipts"]
+        return tasks.load(run, tasks.transform(run, tasks.extract(run)))["receipts"]
 
     def receipt(self, day: Day, age: int) -> dict[str, Any]:
         return self.bucket.json(Revisit(day, age).receipt)
@@ -107,13 +107,13 @@ def test_the_twin_has_the_rows_and_likes_have_grown(evening, bucket):
 def test_it_waits_for_the_evening_without_a_worker(evening):
     evening.land(FIRST)
     with pytest.raises(AirflowRescheduleException) as waits:
-        engagement.extract(evening.at(FIRST, FIRST.end))
+        tasks.extract(evening.at(FIRST, FIRST.end))
     assert waits.value.reschedule_date == datetime(2026, 10, 2, 22, 30, tzinfo=UTC)
 
 
 def test_where_no_day_has_landed_it_is_skipped(evening, caplog):
     with caplog.at_level("INFO"), pytest.raises(AirflowSkipException):
-        engagement.extract(evening.at(FIRST))
+        tasks.extract(evening.at(FIRST))
     assert "2026-10-01 at age 1 is not read: the day has not landed" in caplog.text
 
 
@@ -186,7 +186,7 @@ def test_what_is_asked_for_after_midnight_is_paid(evening, bucket, x):
         return midnight
 
     late = replace(run, now=clock)
-    engagement.load(late, engagement.transform(late, engagement.extract(late)))
+    tasks.load(late, tasks.transform(late, tasks.extract(late)))
 
     bought = evening.receipt(FIRST, 1)["bought"]
     assert (bought["rereads"], bought["posts"]) == (100, len(ids) - 100)

@@ -13,13 +13,13 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 
 from deploy import forget
 from deploy.__main__ import CannotDo
-from include.twitter import engagement
 from include.twitter.answer import Answer
 from include.twitter.day import FORGOTTEN, Day, Revisit, ledger_key
 from include.twitter.errors import NothingStaged, Outage
 from include.twitter.lease import LIFETIME, held
 from include.twitter.records import Forgetting, Forgotten, encoded
 from include.twitter.run import Run
+from include.twitter_features.snapshots import tasks
 from tests.include.invented import MemoryLake
 
 DAY = Day.parse("2026-11-18")
@@ -59,13 +59,12 @@ def lake(monkeypatch):
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), data)
     lake.write(DAY.parquet, data.getvalue())
     lake.write(DAY.receipt, b"{}")
-    monkeypatch.setattr(engagement.lake, "deployed", lambda: lake)
-    monkeypatch.setattr(engagement.lake, "require_conditional_writes", lambda _: None)
-    monkeypatch.setattr(engagement.days, "keep", lambda *_: None)
+    monkeypatch.setattr(tasks.lake, "deployed", lambda: lake)
+    monkeypatch.setattr(tasks.lake, "require_conditional_writes", lambda _: None)
     budgets = {"twitter_run_budget_usd": 0, "twitter_month_budget_usd": 0}
     settings = SimpleNamespace(engagement_days=lambda: [1], budgets=lambda: budgets, x_access=lambda: None)
-    monkeypatch.setattr(engagement, "settings", settings)
-    monkeypatch.setattr(engagement, "X", FakeX)
+    monkeypatch.setattr(tasks, "settings", settings)
+    monkeypatch.setattr(tasks, "X", FakeX)
     monkeypatch.setattr(FakeX, "asked", [])
     return lake
 
@@ -83,11 +82,11 @@ def test_two_at_once_do_not_ask_for_the_same_posts(lake, monkeypatch):
     def other():
         monkeypatch.setattr(FakeX, "meanwhile", lambda: None)
         with pytest.raises(AirflowRescheduleException):
-            engagement.extract(run("other"))
+            tasks.extract(run("other"))
 
     monkeypatch.setattr(FakeX, "meanwhile", other)
-    engagement.extract(run())
-    engagement.extract(run("other"))
+    tasks.extract(run())
+    tasks.extract(run("other"))
     assert FakeX.asked == POSTS
 
 
@@ -95,24 +94,24 @@ def test_one_that_was_killed_is_waited_for_a_minute(lake):
     killed = held(lake, REVISIT.reading_lease, run("killed"))
     killed.__enter__()  # and never exits
     with pytest.raises(AirflowRescheduleException):
-        engagement.extract(run())
-    engagement.extract(run(at=NOW + LIFETIME))
+        tasks.extract(run())
+    tasks.extract(run(at=NOW + LIFETIME))
     assert FakeX.asked == POSTS
 
 
 def test_a_forgotten_post_is_not_asked_for(lake):
     erase(lake, "1")
-    engagement.extract(run())
+    tasks.extract(run())
     assert FakeX.asked == ["2"]
 
 
 def test_what_was_staged_before_a_post_was_forgotten_is_not_published(lake):
-    staged = engagement.transform(run(), engagement.extract(run()))
+    staged = tasks.transform(run(), tasks.extract(run()))
     erase(lake, "1")
     with pytest.raises(NothingStaged, match="Clear `transform`"):
-        engagement.load(run(), staged)
+        tasks.load(run(), staged)
     assert REVISIT.csv not in lake.objects
-    engagement.load(run(), engagement.transform(run(), {"revisited": [REVISIT.manifest]}))
+    tasks.load(run(), tasks.transform(run(), {"manifests": [REVISIT.manifest]}))
     _, *rows = lake.objects[REVISIT.csv].decode().splitlines()
     assert [row.partition(",")[0] for row in rows] == ["2"]
 
@@ -123,7 +122,7 @@ def test_the_ledger_is_never_below_the_bill_of_a_response_whose_write_failed(
 ):
     """X charges both posts once. Nothing names the posts of a response that S3 lost, so it stays spent."""
     week = Revisit(DAY, 7)
-    monkeypatch.setattr(engagement.settings, "engagement_days", lambda: [7])
+    monkeypatch.setattr(tasks.settings, "engagement_days", lambda: [7])
     swap = lake.swap
 
     def lost(key, data, tag):
@@ -136,9 +135,9 @@ def test_the_ledger_is_never_below_the_bill_of_a_response_whose_write_failed(
     later = Run(DAY.plus(6), "one", lambda: week.due_at)
     monkeypatch.setattr(lake, "swap", lost)
     with pytest.raises(Outage):
-        engagement.extract(later)
+        tasks.extract(later)
     monkeypatch.setattr(lake, "swap", swap)
-    engagement.extract(later)
+    tasks.extract(later)
     entry = json.loads(lake.objects[ledger_key("2026-11", week.ledger)])
     assert (entry["spent_mills"], entry["unstaged_mills"]) == (spent, spent - 10)
     assert FakeX.asked == POSTS * (1 if is_stored else 2)
