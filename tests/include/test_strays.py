@@ -17,7 +17,7 @@ from include.twitter.day import (
     plan_key,
 )
 from include.twitter.errors import DamagedObject
-from include.twitter.extract.money import Caps, Money, Stored, entries, spent_of_month
+from include.twitter.extract.money import Budget, Caps, Stored, entries, spent_of_month
 from include.twitter.extract.purchase import Purchase
 from include.twitter.landed import landed_days, missing_days
 from include.twitter.page import runs, span, views
@@ -35,7 +35,7 @@ PARSERS = {
     DAY.receipt: Day.of_receipt,
     DAY.usage: Day.of_usage,
     DAY.manifest(2): parse_purchase_key,
-    f"{DAY.raw}buy=1/thread-nasa/0001.json.gz": parse_purchase_key,
+    f"{DAY.raw}buy=1/thread-11/0001.json.gz": parse_purchase_key,
     REVISIT.receipt: Revisit.of_receipt,
     REVISIT.manifest: Revisit.is_page,
     f"{REVISIT.raw}0001.json.gz": Revisit.is_page,
@@ -139,10 +139,10 @@ def test_what_others_left_stops_nobody(littered):
     assert spent_of_month(littered, NOW) == 1525
     caps = Caps(("run", 0), ("month", 10_000))
     with (
-        Money(littered, ("2026-12-01", 1), caps, Stored(), lambda: NOW) as money,
-        money.hold("posts", 10, smallest=5) as bill,
+        Budget(littered, ("2026-12-01", 1), caps, Stored(), lambda: NOW) as budget,
+        budget.reserve("posts", 10, smallest=5) as reservation,
     ):
-        assert bill.size == 10
+        assert reservation.size == 10
     assert purchase(littered).manifest.buy == 1
     with purchase(littered).turn():
         pass
@@ -197,8 +197,10 @@ def test_no_cap_is_checked_without_an_entry_that_cannot_be_read(data):
     for asks in (
         lambda: spent_of_month(lake, NOW),
         lambda: entries(lake, "2026-12"),
-        lambda: Money(lake, (str(DAY), 1), caps, Stored(), lambda: NOW),
-        lambda: Money(lake, ("2026-12-01", 1), caps, Stored(), lambda: NOW).hold("posts", 5, 5).__enter__(),
+        lambda: Budget(lake, (str(DAY), 1), caps, Stored(), lambda: NOW),
+        lambda: (
+            Budget(lake, ("2026-12-01", 1), caps, Stored(), lambda: NOW).reserve("posts", 5, 5).__enter__()
+        ),
     ):
         with pytest.raises(DamagedObject, match=key):
             asks()

@@ -14,7 +14,8 @@ import pyarrow.parquet
 from include.twitter.answer import Answer, problems
 from include.twitter.day import FORGOTTEN, Day, Revisit
 from include.twitter.errors import Outage, UnexpectedAnswer
-from include.twitter.extract.money import Caps, Money, Stored
+from include.twitter.extract.money import Budget, Caps, Stored
+from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
 from include.twitter.extract.x import POSTS_A_LOOKUP, X
 from include.twitter.forgotten import Tombstones
 from include.twitter.lake import Lake
@@ -60,7 +61,7 @@ class SnapshotFetch:
         """The posts that X has returned on a UTC day: it charges a post once in it."""
         self._pages: list[str] = []
         self.stored = Stored()
-        self.made_progress = False
+        self._responses = NamedResponses(store, snapshot.raw, self.stored)
         for id_, post in posts.items():
             self._charged[Day.of(post.captured_at)].add(id_)
         # Also those of other ages: what X has charged today is free at each of them.
@@ -75,7 +76,12 @@ class SnapshotFetch:
         if key.startswith(self.snapshot.raw):
             self._pages.append(key)
             self._answered |= {*response.params["ids"].split(",")}
-            self.stored.add(response)
+            if response.id not in self.stored.ids:
+                self.stored.add(response)
+
+    @property
+    def made_progress(self) -> bool:
+        return self._responses.made_progress
 
     @property
     def _missing(self) -> list[str]:
@@ -93,16 +99,16 @@ class SnapshotFetch:
             log.warning("%s was due at %s UTC: it is read %d hours late", snapshot, due, hours)
         entry = (str(snapshot.day), 0)
         # Also if nothing is missing: a killed task has left its ledger entry unsettled.
-        with Money(self._store, entry, caps, self.stored, clock, snapshot.ledger, snapshot.age) as money:
+        with Budget(self._store, entry, caps, self.stored, clock, snapshot.ledger, snapshot.age) as budget:
+            requests = PaidRequests(budget, self._responses, lease.require)
             while missing := self._missing:
-                lease.require()  # a response is stored even if the lease is lost meanwhile
-                self._request(x, money, missing, clock())
+                self._request(x, requests, missing, clock())
         manifest = Revisited(
             day=str(snapshot.day),
             age=snapshot.age,
             bought=self.stored.bought,
             mills=self.stored.mills,
-            uncertain_usd=dollars(money.uncertain_mills),
+            uncertain_usd=dollars(budget.uncertain_mills),
             pages=self._pages,
         )
         self._store.write(snapshot.manifest, encoded(manifest))
@@ -117,26 +123,28 @@ class SnapshotFetch:
                 dollars(would_have_cost(self.stored.bought)),
             )
 
-    def _request(self, x: X, money: Money, missing: list[str], now: datetime) -> None:
+    def _request(self, x: X, requests: PaidRequests, missing: list[str], now: datetime) -> None:
         free = self._free(missing, now)
         ids = (free or missing)[:POSTS_A_LOOKUP]
-        with money.hold("rereads" if free else "posts", len(ids), 1) as bill:
-            ids = ids[: bill.size]
-            response = bill(x.posts(ids, free=bool(free)))
-            _require_usable(response, ids)
-            number = int(self._pages[-1][-12:-8]) + 1 if self._pages else 1
-            key = f"{self.snapshot.raw}{number:04}.json.gz"
-            self._store.swap(key, response.to_bytes(), None)
-        self._add(key, response)
-        self.made_progress = True
+        number = int(self._pages[-1][-12:-8]) + 1 if self._pages else 1
+        page = requests.ask(
+            name=f"{number:04}",
+            kind="rereads" if free else "posts",
+            wanted=len(ids),
+            smallest=1,
+            send=lambda size: x.posts(ids[:size], free=bool(free)),
+            problem=_require_usable,
+        )
+        self._add(*page)
 
     def _free(self, ids: list[str], now: datetime) -> list[str]:
         charged = self._charged[Day.of(now)]
         return [id_ for id_ in ids if id_ in charged]
 
 
-def _require_usable(response: Answer, ids: list[str]) -> None:
+def _require_usable(response: Answer) -> None:
     """Raise for a response that says nothing, or of which a part failed: it is not stored."""
+    ids = response.params["ids"].split(",")
     if response.failure or not (response.posts or problems(response.body)):
         raise Outage(f"X could not look up all posts: {response.failure or repr(response.content[:200])}")
     posts = [post if isinstance(post, dict) else {} for post in response.posts]
