@@ -23,7 +23,7 @@ from simulation.world import Account, World
 
 STAGES = ("extract", "transform", "load")
 PLAN = ("quote", "compare")
-CHECK = ("ask", "fetch", "mark")
+CHECK = ("upload", "wait_for_result", "publish_deletions")
 PRICES = {"posts": 5, "own_posts": 1, "users": 10, "counts": 5, "archive_counts": 10, "rereads": 0}
 LATER_PRICES = PRICES | {"posts": 7, "users": 12}
 MOST_STEPS = 3_000_000
@@ -169,7 +169,7 @@ class Simulation:
     def _stored(self, key: str, version: Any) -> None:
         if version.by.startswith(OWNER):
             return
-        if key.endswith("answer.txt.gz"):
+        if "/result=" in key:
             own = (each for each in reversed(self.world.served) if each.process.name == version.by)
             served = next(each for each in own if each.asked == "verdicts")
             served.stored_at, served.key = self.clock(), key

@@ -43,6 +43,7 @@ from simulation.store import begun, ended
 from simulation.world import Lost, Refusal, World
 
 PIPELINE = "include.twitter"
+FEATURES = "include.twitter_features"
 COMMAND = "deploy.forget"
 BUCKET = "acme-twitter-lake"
 OURS: dict[ModuleType, tuple[str, ...]] = {
@@ -107,9 +108,10 @@ def _in_the_place_of() -> Iterator[None]:
 
 
 def _modules() -> list[ModuleType]:
-    package = importlib.import_module(PIPELINE)
-    names = [found.name for found in pkgutil.walk_packages(package.__path__, f"{PIPELINE}.")]
-    return [package, *map(importlib.import_module, names)]
+    packages = [importlib.import_module(name) for name in (PIPELINE, FEATURES)]
+    found = [pkgutil.walk_packages(package.__path__, f"{package.__name__}.") for package in packages]
+    names = [module.name for modules in found for module in modules]
+    return [*packages, *map(importlib.import_module, names)]
 
 
 def install() -> None:
@@ -149,7 +151,9 @@ def install() -> None:
 
 def stage(dag: str, name: str) -> Callable[..., Any]:
     """The function that a task of a DAG calls; of `twitter` each has a package of its own."""
-    return getattr(importlib.import_module(f"{PIPELINE}.{name if dag == 'twitter' else dag}"), name)
+    features = {"engagement": f"{FEATURES}.snapshots.tasks", "compliance": f"{FEATURES}.compliance.tasks"}
+    package = features.get(dag) or f"{PIPELINE}.{name if dag == 'twitter' else dag}"
+    return getattr(importlib.import_module(package), name)
 
 
 def run_of(

@@ -592,31 +592,25 @@ class Receipt(Struct, kw_only=True):
 
 
 class Usage(Struct, kw_only=True):
-    """X's own meter beside the ledger, from the first of the month to the end of a day."""
+    """X's own count of posts compared with the ledger, from the first of the month to the end of a day."""
 
     day: str
     """The UTC day, `YYYY-MM-DD`."""
     asked_at: Moment
     counted: int
-    """Posts that X has counted for the project."""
-    apps: dict[str, int]
-    """The same of each of its apps, by X's id of it."""
-    least: int
-    """Posts that the ledger had before the day's last purchases: X has counted them for sure."""
-    most: int
+    """Posts that X has counted for the project, or for the app of it that is nearest to the ledger."""
+    lower_bound: int
+    """Posts that the ledger had before the day's last purchases: X has counted them."""
+    upper_bound: int
     """Posts that the ledger had when X was asked, with what was billed and lost, and what is uncertain."""
-    sure: int
-    """Of these: staged, and not of one's own account. X's next count has them for sure."""
-    apart: int = 0
-    """How many posts X counts above `most`, or below `least` (less than 0); 0 between them."""
-    told: int = 0
-    """How many of these an alert of the month has told."""
-    a_day: float
-    """Posts of a day, over the last seven, as X counts them."""
-    cap: int | None
-    """X's own, in posts."""
-    used: int | None
-    """Of it; X alone knows since when."""
+    confirmed: int
+    """Of these: stored, and not of one's own account. They are the next comparison's lower bound."""
+    discrepancy: int
+    """How many posts X counts above the upper bound, or below the lower one (less than 0); 0 between them."""
+    alerted: int = 0
+    """The discrepancy that an alert of the month has reported."""
+    summary: str
+    """All of this in a sentence."""
 
 
 class StoreProbe(Struct, frozen=True):

@@ -4,8 +4,6 @@ import logging
 
 import pytest
 
-from include.twitter import meter, watch
-from include.twitter.compliance import jobs
 from include.twitter.day import (
     Day,
     Revisit,
@@ -17,14 +15,16 @@ from include.twitter.day import (
     parse_purchase_key,
     plan_key,
 )
-from include.twitter.engagement.reading import Reading
 from include.twitter.errors import DamagedObject
-from include.twitter.extract.money import Caps, Money, Stored, entries, spent_of_month
+from include.twitter.extract.money import Budget, Caps, Stored, entries, spent_of_month
 from include.twitter.extract.purchase import Purchase
+from include.twitter.landed import landed_days, missing_days
 from include.twitter.plan.counting import booked
 from include.twitter.plan.survey import bought_usd
 from include.twitter.records import Asked, ComplianceJob, LedgerEntry, Receipt, encoded
 from include.twitter.run import Check, Run
+from include.twitter_features.compliance.job import latest_job
+from include.twitter_features.snapshots.fetch import SnapshotFetch
 from tests.include.invented import DAY, RECEIVED, MemoryLake, a_receipt, account_receipt
 
 PLAN = "c0ffee123456"
@@ -137,21 +137,20 @@ def test_what_others_left_stops_nobody(littered):
     assert spent_of_month(littered, NOW) == 1525
     caps = Caps(("run", 0), ("month", 10_000))
     with (
-        Money(littered, ("2026-12-01", 1), caps, Stored(), lambda: NOW) as money,
-        money.hold("posts", 10, smallest=5) as bill,
+        Budget(littered, ("2026-12-01", 1), caps, Stored(), lambda: NOW) as budget,
+        budget.reserve("posts", 10, smallest=5) as reservation,
     ):
-        assert bill.size == 10
+        assert reservation.size == 10
     assert purchase(littered).manifest.buy == 1
     with purchase(littered).turn():
         pass
     assert purchase(littered)._is_behind is False
     assert bought_usd(littered, DAY) == 0
-    assert watch.not_landed(littered, DAY, 31) == []
-    assert jobs.landed(littered) == [DAY]
-    assert jobs.latest(littered, CHECK).id == "7"
-    assert Reading(littered, REVISIT, {}).pages == []
+    assert missing_days(littered, DAY, 31) == []
+    assert landed_days(littered) == [DAY]
+    assert latest_job(littered, CHECK).id == "7"
+    assert SnapshotFetch(littered, REVISIT, {}).stored.total_mills == 0
     assert booked(littered, f"twitter_plans/{PLAN}/").total_mills == 0
-    assert meter.latest(littered, "2026-11") is None
 
 
 # Damaged records
@@ -191,8 +190,10 @@ def test_no_cap_is_checked_without_an_entry_that_cannot_be_read(data):
     for asks in (
         lambda: spent_of_month(lake, NOW),
         lambda: entries(lake, "2026-12"),
-        lambda: Money(lake, (str(DAY), 1), caps, Stored(), lambda: NOW),
-        lambda: Money(lake, ("2026-12-01", 1), caps, Stored(), lambda: NOW).hold("posts", 5, 5).__enter__(),
+        lambda: Budget(lake, (str(DAY), 1), caps, Stored(), lambda: NOW),
+        lambda: (
+            Budget(lake, ("2026-12-01", 1), caps, Stored(), lambda: NOW).reserve("posts", 5, 5).__enter__()
+        ),
     ):
         with pytest.raises(DamagedObject, match=key):
             asks()

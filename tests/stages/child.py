@@ -14,11 +14,11 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowRescheduleException
 from botocore.client import BaseClient
 
-from include.twitter import engagement
 from include.twitter.day import Day
 from include.twitter.errors import Busy, OverBudget
 from include.twitter.extract import extract
 from include.twitter.run import Run
+from include.twitter_features.snapshots import tasks as snapshots
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Moment:
 
 def evening(run: Run) -> None:
     """The three stages of `twitter_engagement`."""
-    engagement.load(run, engagement.transform(run, engagement.extract(run)))
+    snapshots.load(run, snapshots.transform(run, snapshots.extract(run)))
 
 
 @dataclass

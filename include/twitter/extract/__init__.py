@@ -15,7 +15,7 @@ from include.twitter import lake, roster, settings
 from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.buyer import Buyer
 from include.twitter.extract.collect import Collection
-from include.twitter.extract.money import Caps, Money
+from include.twitter.extract.money import Budget, Caps
 from include.twitter.extract.planned import Planned, planned
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.x import X
@@ -62,12 +62,12 @@ def extract(run: Run) -> dict[str, Any]:
         collection = Collection(purchase, old, plan)
         collection.resume()
         read: list[AccountRead] = []
-        with Money(here, purchase.name, caps, purchase.stored, run.now) as money:
+        with Budget(here, purchase.name, caps, purchase.stored, run.now) as budget:
             if purchase.missing:
                 with X(access, run.now, are_known=bool(purchase.bought)) as x:
-                    buyer = Buyer(x, purchase, money, run.day, old, own)
+                    buyer = Buyer(x, purchase, budget, run.day, old, own)
                     read = collection.collect(buyer, Accounts(here, accepted), run.now())
-        purchase.close(read, money.uncertain_mills)
+        purchase.close(read, budget.uncertain_mills)
     if uncertain := purchase.manifest.uncertain_usd:
         log.warning(
             "X may have billed up to $%.3f more, for requests without a response: caps count it",

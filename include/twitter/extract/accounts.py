@@ -52,7 +52,7 @@ class Accounts:
         seen = {
             name: KnownAccount(user["id"], at)
             for name, user in users_of(answer).items()
-            if name not in but and (name not in self._known or self._known[name].seen_at < at)
+            if name not in but and (name not in self._known or self._known[name].seen_at <= at)
         }
         if seen:
             self._known |= seen

@@ -18,9 +18,10 @@ from include.twitter.errors import BadRequest, OtherAuthors, Refused, TryLater
 from include.twitter.extract.accounts import PROTECTED, Accounts, reasons, users_of
 from include.twitter.extract.buyer import Buyer, Stopped
 from include.twitter.extract.group import TOGETHER, Group
+from include.twitter.extract.paid_requests import REFUSED
 from include.twitter.extract.planned import Planned
 from include.twitter.extract.proof import Proving, groups
-from include.twitter.extract.purchase import COUNTS, KINDS, LOOKUPS, REFUSED, Purchase
+from include.twitter.extract.purchase import COUNTS, KINDS, LOOKUPS, Purchase
 from include.twitter.extract.walk import REREADS, SEARCHED, THREADS, Reading, Walk
 from include.twitter.extract.x import (
     ARCHIVE_PAGES,

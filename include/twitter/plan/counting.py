@@ -14,7 +14,8 @@ from include.twitter.answer import Answer
 from include.twitter.day import PLANS, Day, is_plan_answer, short_hash
 from include.twitter.errors import Outage
 from include.twitter.extract.counted import Counted, count_of, of_day
-from include.twitter.extract.money import Caps, Money, Stored
+from include.twitter.extract.money import Budget, Caps, Stored
+from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
 from include.twitter.extract.proof import groups
 from include.twitter.extract.x import (
     DAYS_A_COUNT,
@@ -24,7 +25,7 @@ from include.twitter.extract.x import (
     query,
     thread_query,
 )
-from include.twitter.lake import Lake, answer_in
+from include.twitter.lake import Lake
 from include.twitter.records import PlannedCount
 from include.twitter.retry import no_try_for_progress
 from include.twitter.run import Range
@@ -86,12 +87,8 @@ def _spans(days: tuple[Day, ...]) -> Iterator[tuple[Day, ...]]:
 class Counting:
     """What one run of `twitter_plan` asks X for."""
 
-    lake: Lake
-    prefix: str
     x: X
-    money: Money
-    got_further: bool = False
-    """Whether something was asked for that was not there."""
+    requests: PaidRequests
     users: list[str] = field(default_factory=list)
     """Keys of X's answers."""
     counts: list[PlannedCount] = field(default_factory=list)
@@ -127,16 +124,8 @@ class Counting:
 
     def _asked(self, what: str, kind: str, most: int, ask: Callable[[], Answer]) -> tuple[str, Answer]:
         """What X answers, or has answered before: an earlier try paid for it."""
-        key = f"{self.prefix}{short_hash(what)}.json.gz"
-        if found := self.lake.read(key):
-            return key, answer_in(found, self.lake.url(key))
-        with self.money.hold(kind, most, most) as bill:
-            answer = bill(ask())
-            if kind == "archive_counts":
-                count_of(answer)  # what is no count is not kept as one
-            self.lake.swap(key, answer.to_bytes(), None)
-        self.got_further = True
-        return key, answer
+        problem = _require_count if kind == "archive_counts" else lambda _: None
+        return self.requests.ask(short_hash(what), kind, most, most, lambda _: ask(), problem)
 
     def of(self, day: Day) -> list[Tally]:
         """What was counted of a day."""
@@ -152,6 +141,10 @@ class Counting:
         return bool(limit) and any(count.total > limit for count in counts)
 
 
+def _require_count(answer: Answer) -> None:
+    count_of(answer)  # raises if it is none: it is not stored as one
+
+
 @contextmanager
 def counting(lake: Lake, range_: Range, caps: Caps, access: XAccess) -> Iterator[Counting]:
     """A connection to X whose requests are booked as the plan's."""
@@ -159,12 +152,12 @@ def counting(lake: Lake, range_: Range, caps: Caps, access: XAccess) -> Iterator
     stored = booked(lake, prefix)
     name = str(range_.days[0]), 0
     with (
-        Money(lake, name, caps, stored, range_.now, entry=f"plan-{range_.id}") as money,
+        Budget(lake, name, caps, stored, range_.now, entry=f"plan-{range_.id}") as budget,
         X(access, range_.now, are_known=bool(stored.bought)) as x,
     ):
-        asking = Counting(lake, prefix, x, money)
-        with no_try_for_progress(lambda: asking.got_further, range_.now):
-            yield asking
+        responses = NamedResponses(lake, prefix, stored)
+        with no_try_for_progress(lambda: responses.made_progress, range_.now):
+            yield Counting(x, PaidRequests(budget, responses))
 
 
 def booked(lake: Lake, prefix: str) -> Stored:
