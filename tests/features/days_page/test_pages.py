@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from include.twitter.day import LEDGER, USAGE, Day, Revisit, ledger_key
 from include.twitter.records import Checked, LedgerEntry, LostPost, encoded
 from include.twitter_features.days_page.airflow_db import DayRun, Trigger, trigger
-from tests.days_app import NOW, PREFIX, days_app, land_hostile_day
+from tests.features.days_page.days_app import NOW, PREFIX, days_app, land_hostile_day
 from tests.include.invented import DAY, MemoryLake, a_receipt, account_receipt
 
 MONTH, YEAR, PAGE_OF_DAY = "month/2026-11", "year/2026", "day/2026-11-18"
