@@ -36,7 +36,7 @@ class Pages:
 
     def run(self, state: str, id_: str = "scheduled__2026-11-18") -> DayRun:
         """Make a run the only one of the day."""
-        run = DayRun(id_, state, id_.partition("_")[0], NOW - timedelta(hours=1))
+        run = DayRun(id_, state, NOW - timedelta(hours=1))
         self.runs[str(DAY)] = [run]
         return run
 
