@@ -43,23 +43,23 @@ def twitter_compliance():
     @task(execution_timeout=timedelta(hours=1))
     def ask() -> dict:
         """Make a job at X and upload the ids of all landed posts."""
-        from include.twitter import compliance, run
+        from include.twitter import airflow_context, compliance
 
-        return compliance.ask(run.checking())
+        return compliance.ask(airflow_context.checking())
 
     @task(execution_timeout=timedelta(hours=1))
     def fetch(asked: dict) -> dict:
         """Wait for X's answer without a worker, and keep it."""
-        from include.twitter import compliance, run
+        from include.twitter import airflow_context, compliance
 
-        return compliance.fetch(run.checking(), asked)
+        return compliance.fetch(airflow_context.checking(), asked)
 
     @task(execution_timeout=timedelta(hours=1))
     def mark(fetched: dict) -> dict:
         """Write down which posts of each day are gone; no call to X."""
-        from include.twitter import compliance, run
+        from include.twitter import airflow_context, compliance
 
-        return compliance.mark(run.checking(), fetched)
+        return compliance.mark(airflow_context.checking(), fetched)
 
     mark(fetch(ask()))
 

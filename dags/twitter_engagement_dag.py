@@ -69,23 +69,23 @@ def twitter_engagement():
     @task(max_active_tis_per_dag=1, execution_timeout=timedelta(hours=3))
     def extract() -> dict:
         """Ask X for the posts that are due; stage every answer as it came."""
-        from include.twitter import engagement, run
+        from include.twitter import airflow_context, engagement
 
-        return engagement.extract(run.current())
+        return engagement.extract(airflow_context.run_from_context())
 
     @task(execution_timeout=timedelta(hours=1))
     def transform(read: dict) -> dict:
         """Make tables of the answers; no call to X."""
-        from include.twitter import engagement, run
+        from include.twitter import airflow_context, engagement
 
-        return engagement.transform(run.current(), read)
+        return engagement.transform(airflow_context.run_from_context(), read)
 
     @task(max_active_tis_per_dag=1, execution_timeout=timedelta(hours=1))
     def load(staged: dict) -> dict:
         """Publish the tables, each receipt after its files."""
-        from include.twitter import engagement, run
+        from include.twitter import airflow_context, engagement
 
-        return engagement.load(run.current(), staged)
+        return engagement.load(airflow_context.run_from_context(), staged)
 
     load(transform(extract()))
 

@@ -74,24 +74,24 @@ def twitter_plan():
     @task(max_active_tis_per_dag=1, execution_timeout=timedelta(hours=3))
     def quote() -> dict:
         """Count what the days would bring and cost, and what has landed."""
-        from include.twitter import plan, run
+        from include.twitter_features.backfill_plan import plan, tasks
 
-        return plan.quote(run.planned())
+        return tasks.quote(plan.plan_request_from_context())
 
     @task(execution_timeout=timedelta(minutes=10))
     def runs(quoted: dict) -> list[dict]:
         """Name a run for each day of which something is missing."""
-        from include.twitter import plan
+        from include.twitter_features.backfill_plan import tasks
 
-        return plan.runs(quoted["plan"])
+        return tasks.runs(quoted["plan"])
 
     @task(trigger_rule="none_failed_min_one_success", execution_timeout=timedelta(minutes=10))
     def compare(quoted: dict) -> dict:
         """Hold the quote against what was bought, once the runs have ended."""
-        from include.twitter import plan, run
+        from include.twitter_features.backfill_plan import tasks
 
-        run.wait_until_ended("twitter", [each["trigger_run_id"] for each in plan.runs(quoted["plan"])])
-        return plan.compare(quoted["plan"])
+        tasks.wait_for_runs(quoted["plan"])
+        return tasks.compare(quoted["plan"])
 
     quoted = quote()
     approve = ApprovalOperator(

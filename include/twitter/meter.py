@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 
-from include.twitter import days, lake, run, settings, usage
+from include.twitter import days, lake, settings, usage
+from include.twitter.airflow_context import now
 from include.twitter.day import LEDGER, Day
 from include.twitter.errors import MeterDiffers, NoAccess
 from include.twitter.extract.money import entries, spent_of_month
@@ -25,7 +26,7 @@ MOST_DAYS = 90
 def meter() -> None:
     """Wait for the deadline of the run's day; MeterDiffers where X has counted other posts by then."""
     day, _ = wait_until_due()
-    compare(lake.deployed(), settings.x_access(), settings.budgets(), day, run.now())
+    compare(lake.deployed(), settings.x_access(), settings.budgets(), day, now())
 
 
 def compare(here: Lake, access: XAccess, budgets: dict[str, int], day: Day, at: datetime) -> None:

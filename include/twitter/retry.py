@@ -12,8 +12,8 @@ from airflow.sdk import RetryPolicy
 from airflow.sdk.definitions.retry_policy import RetryAction, RetryDecision
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowRuntimeError, ErrorType
 
+from include.twitter.airflow_context import now
 from include.twitter.errors import Busy, InDoubt, Refused, TryLater
-from include.twitter.run import now
 from include.twitter.safe_text import LONGEST_MESSAGE, safe_text
 
 log = logging.getLogger(__name__)

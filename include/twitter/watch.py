@@ -6,9 +6,9 @@ import logging
 from datetime import datetime
 
 from airflow.sdk import get_current_context
-from airflow.sdk.exceptions import AirflowRescheduleException
 
-from include.twitter import lake, run, settings
+from include.twitter import lake, settings
+from include.twitter.airflow_context import wait_until
 from include.twitter.day import RECEIPTS, Day
 from include.twitter.errors import NotLanded
 from include.twitter.lake import Lake
@@ -25,14 +25,12 @@ def watch() -> None:
 
 
 def wait_until_due() -> tuple[Day, datetime]:
-    """The run's day and its deadline; until then the task is handed back, without a worker."""
+    """Return the run's day and its deadline, once that has passed."""
     context = get_current_context()
     start = context.get("data_interval_start")  # none of a run by hand: it is for the day before
     day = Day.of(start) if start else Day.of(context["dag_run"].run_after).plus(-1)
     due = day.end + settings.deadline()
-    if run.now() < due:
-        log.info("%s is due at %s UTC: the task comes back then", day, f"{due:%Y-%m-%d %H:%M}")
-        raise AirflowRescheduleException(due)
+    wait_until(due, f"{day} is not due yet")
     return day, due
 
 

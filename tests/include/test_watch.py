@@ -6,7 +6,7 @@ from include.twitter.day import Day
 from include.twitter.errors import NotLanded
 from include.twitter.watch import not_landed, require_landed
 from tests.include.invented import MemoryLake
-from tests.include.test_run import utc
+from tests.include.test_airflow_context import utc
 
 DAY = Day.parse("2026-11-18")
 

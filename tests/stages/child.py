@@ -15,10 +15,10 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 from botocore.client import BaseClient
 
 from include.twitter import engagement
+from include.twitter.airflow_context import Run
 from include.twitter.day import Day
 from include.twitter.errors import Busy, OverBudget
 from include.twitter.extract import extract
-from include.twitter.run import Run
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,6 @@ class Child:
     clock: Any
     """A number that all share: seconds since `now`."""
     parent: Connection
-    plan: str = ""
     job: Callable[[Run], Any] = extract
     writes: Any = field(default_factory=lambda: count(1))
     reads: Any = field(default_factory=lambda: count(1))
@@ -62,7 +61,7 @@ class Child:
         self.parent.send("ready")
         self.parent.recv()
         try:
-            self.job(Run(Day.parse(self.day), self.run, self._now, plan=self.plan))
+            self.job(Run(Day.parse(self.day), self.run, self._now))
             ended = "done"
         except (Busy, OverBudget) as error:
             ended = type(error).__name__

@@ -14,10 +14,10 @@ from airflow.sdk._shared.secrets_masker import redact
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 
 from include.twitter import compliance
+from include.twitter.airflow_context import Check
 from include.twitter.compliance.jobs import BETWEEN_LOOKS
 from include.twitter.day import Day, short_hash
 from include.twitter.errors import NoAccess, NotChecked, NothingStaged, Outage, UnexpectedAnswer
-from include.twitter.run import Check
 from local.x_api import posts
 from tests.stages.conftest import NOW
 

@@ -14,9 +14,9 @@ import pytest
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 
 from include.twitter import engagement
+from include.twitter.airflow_context import Run
 from include.twitter.day import Day, Revisit, short_hash
 from include.twitter.errors import OverBudget, PipelineError
-from include.twitter.run import Run
 from include.twitter.transform.contract import METRICS
 from tests.stages.child import Child, Moment
 from tests.stages.child import evening as in_a_child

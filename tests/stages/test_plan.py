@@ -9,9 +9,9 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.twitter import plan
+from include.twitter.airflow_context import Range, days_from
 from include.twitter.day import plan_key, short_hash
 from include.twitter.errors import BadAccounts, BadDay, Incomplete, NoCredits, OverBudget
-from include.twitter.run import Range, days_from
 from local.x_api import posts
 from tests.hands import said
 from tests.stages.child import Moment

@@ -16,6 +16,7 @@ from typing import IO, Any, cast
 import pyarrow
 
 from include.twitter import lake, settings
+from include.twitter.airflow_context import Check, skip
 from include.twitter.compliance import said
 from include.twitter.compliance.jobs import Jobs, landed, latest, tables
 from include.twitter.compliance.said import Verdict
@@ -25,7 +26,6 @@ from include.twitter.extract.signed import download
 from include.twitter.extract.x import X
 from include.twitter.lake import Lake
 from include.twitter.records import Checked, ComplianceJob, LostPost, decoded, encoded
-from include.twitter.run import Check, skip
 
 __all__ = ["ask", "decoded", "fetch", "mark"]
 

@@ -11,6 +11,7 @@ from typing import IO, NoReturn
 import pyarrow
 import pyarrow.parquet
 
+from include.twitter.airflow_context import Check, poll, skip
 from include.twitter.compliance import said
 from include.twitter.compliance.said import ENDED, OPEN, Job
 from include.twitter.day import RECEIPTS, Day, compliance_of, job_key, parse_job_key
@@ -19,7 +20,6 @@ from include.twitter.extract.signed import upload
 from include.twitter.extract.x import X
 from include.twitter.lake import Lake
 from include.twitter.records import ComplianceJob, encoded
-from include.twitter.run import Check, reschedule, skip
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ class Jobs:
             raise Outage(f"{error} X opened it before: it is tried again.") from error
 
     def wait(self, why: str) -> NoReturn:
-        reschedule(self._check.now() + BETWEEN_LOOKS, why)
+        poll(BETWEEN_LOOKS, why, self._check.now)
 
     def _keep(self, job: ComplianceJob) -> None:
         self._lake.write(job_key(self._check.id, job.number), encoded(job))

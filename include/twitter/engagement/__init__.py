@@ -15,6 +15,7 @@ import pyarrow
 import pyarrow.parquet
 
 from include.twitter import days, lake, settings
+from include.twitter.airflow_context import Run, skip, wait_until
 from include.twitter.day import ENGAGEMENT_RECEIPTS, RECEIPTS, Day, Revisit
 from include.twitter.engagement import receipt, table
 from include.twitter.engagement.due import due
@@ -29,7 +30,6 @@ from include.twitter.load.publish import Commit, commit
 from include.twitter.pricing import dollars, would_have_cost
 from include.twitter.records import EngagementReceipt, PublishedObject, Revisited, encoded
 from include.twitter.retry import no_try_for_progress
-from include.twitter.run import Run, skip, wait_until
 from include.twitter.transform.partition import fingerprint
 
 __all__ = ["extract", "load", "transform"]
@@ -42,7 +42,7 @@ def extract(run: Run) -> dict[str, Any]:
     run.day.require_collectable(run.now())
     ages, caps, access = settings.engagement_days(), Caps(*settings.budgets().items()), settings.x_access()
     here = lake.deployed()
-    wait_until(Revisit(run.day, 1).due_at, run.now(), "Late in the day of a purchase its posts are free")
+    wait_until(Revisit(run.day, 1).due_at, "Late in the day of a purchase its posts are free", run.now)
     wanted, readings = _due(here, run.day, ages), list[Reading]()
     if not wanted:
         skip("No landed day is due to be read again")

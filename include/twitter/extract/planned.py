@@ -6,12 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from include.twitter.day import Day, plan_key
-from include.twitter.errors import BadDay, NothingStaged
-from include.twitter.extract.accounts import users_of
-from include.twitter.extract.counted import Counted, of_day, of_queries
-from include.twitter.lake import Lake
-from include.twitter.records import Plan
+from include.twitter.extract.counted import Counted
 
 
 @dataclass(frozen=True)
@@ -50,25 +45,3 @@ class Planned:
             if not lowest[ids] or count.total <= lowest[ids]
             for id_ in ids
         }
-
-
-def planned(lake: Lake, id_: str, day: Day) -> Planned:
-    """What a plan has for the day."""
-    plan = plan_of(lake, id_)
-    its = next((each for each in plan.days if each.day == str(day)), None)
-    if its is None:
-        raise BadDay(f"The plan {id_} is not for {day}, but for {plan.days[0].day} to {plan.days[-1].day}.")
-    users = {name: user for answer in lake.answers(plan.users) for name, user in users_of(answer).items()}
-    keys = [count.key for count in plan.counts if count.first <= str(day) <= count.last and not count.threads]
-    answers = list(lake.answers(keys))
-    ids = {answer.params["query"]: answer.asked_ids for answer in answers}
-    counts = {ids[asked]: of_day(hours, day) for asked, hours in of_queries(answers).items()}
-    return Planned(its.accounts, users, counts)
-
-
-def plan_of(lake: Lake, id_: str) -> Plan:
-    """The plan of this id, as it was shown for approval."""
-    key = plan_key(id_)
-    if not (plan := lake.record(key, Plan)):
-        raise NothingStaged(f"{lake.url(key)} is gone: trigger `twitter_plan` again.")
-    return plan

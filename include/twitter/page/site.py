@@ -19,7 +19,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from include.twitter import run, settings
+from include.twitter import airflow_context as run
+from include.twitter import settings
 from include.twitter.day import FIRST_POST, Day
 from include.twitter.errors import BadDay, PipelineError
 from include.twitter.page import bill, span, views

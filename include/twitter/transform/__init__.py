@@ -34,8 +34,8 @@ from include.twitter.transform import receipt, refine
 from include.twitter.transform.partition import Partition, fingerprint
 
 if TYPE_CHECKING:
+    from include.twitter.airflow_context import Run
     from include.twitter.lake import Lake
-    from include.twitter.run import Run
 
 __all__ = ["decoded", "transform"]
 

@@ -13,12 +13,12 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 from deploy import forget
 from deploy.__main__ import CannotDo
 from include.twitter import engagement
+from include.twitter.airflow_context import Run
 from include.twitter.answer import Answer
 from include.twitter.day import FORGOTTEN, Day, Revisit
 from include.twitter.errors import NothingStaged
 from include.twitter.lease import LIFETIME, held
 from include.twitter.records import Forgetting, Forgotten, encoded
-from include.twitter.run import Run
 from tests.include.invented import MemoryLake
 
 DAY = Day.parse("2026-11-18")

@@ -8,10 +8,10 @@ from threading import Barrier, BrokenBarrierError, Semaphore, Thread
 
 import pytest
 
+from include.twitter.airflow_context import Run
 from include.twitter.errors import Busy, NothingStaged
 from include.twitter.extract.purchase import COUNTS, LOOKUPS, REFUSED, SEARCHED, Purchase
 from include.twitter.records import Asked, Bought, Manifest, decoded, encoded
-from include.twitter.run import Run
 from include.twitter.settings import HANDLE
 from tests.include.invented import (
     DAY,
@@ -214,13 +214,6 @@ def test_some_accounts_are_bought_again_and_the_others_are_taken_along(lake):
     again = purchase(lake, "NASA", "esa", only=("NASA",), buy_again=True, name="again")
     assert (again.manifest.buy, again.missing) == (2, ["NASA"])
     assert again.line("esa").posts == 1
-
-
-def test_a_purchase_names_the_plan_that_served_it(lake):
-    bought = purchase(lake, plan="0a1b2c3d4e5f")
-    with bought.turn():
-        bought.close([account_read("NASA")])
-    assert manifest(lake).plan == "0a1b2c3d4e5f"
 
 
 def test_buying_again_opens_the_next_purchase_once_a_run(lake):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from include.twitter import lake as lakes
+from include.twitter.airflow_context import Run
 from include.twitter.day import FORGOTTEN
 from include.twitter.forgotten import NOTHING, Tombstones
 from include.twitter.load import load
@@ -22,7 +23,6 @@ from include.twitter.records import (
     decoded,
     encoded,
 )
-from include.twitter.run import Run
 from include.twitter.transform import receipt, refine
 from include.twitter.transform.partition import Partition, fingerprint
 from tests.include.invented import DAY, RECEIVED, MemoryLake, account_read, answer

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from include.twitter.airflow_context import Run
 from include.twitter.lease import held
 from include.twitter.load.publish import essentials, publish, warn_of_gaps
 from include.twitter.records import PublishedObject
-from include.twitter.run import Run
 from tests.include.invented import DAY, RECEIVED, MemoryLake, a_receipt, account_receipt
 
 

@@ -1,0 +1,155 @@
+"""The tasks of `twitter_plan`: quote, name the runs, wait for them, compare."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import get_current_context
+from more_itertools import chunked
+
+from include.twitter import lake, roster, settings
+from include.twitter.airflow_context import poll, skip
+from include.twitter.day import Day
+from include.twitter.errors import BadDay, Incomplete
+from include.twitter.extract.accounts import Accounts
+from include.twitter.extract.money import Caps, spent_of_month
+from include.twitter.lake import Lake
+from include.twitter.pricing import dollars, prices
+from include.twitter.records import encoded
+from include.twitter.roster import Identities
+from include.twitter_features.backfill_plan import approval_text
+from include.twitter_features.backfill_plan.approval_text import plural
+from include.twitter_features.backfill_plan.estimate import estimate
+from include.twitter_features.backfill_plan.fetch_counts import plan_requests, stored_responses, windows
+from include.twitter_features.backfill_plan.inventory import (
+    DayInventory,
+    landed_handles,
+    spent_usd,
+    take_inventory,
+)
+from include.twitter_features.backfill_plan.plan import Plan, PlanRequest, load_plan, plan_key
+
+log = logging.getLogger(__name__)
+
+RUNS_A_REQUEST = 100
+"""Run ids of one request to Airflow's API server: they stand in its URL."""
+POLL_INTERVAL = timedelta(seconds=30)
+
+
+def quote(request: PlanRequest) -> dict[str, Any]:
+    """Make the plan, and return its id with the text for approval.
+
+    A run has one plan, also where the task is cleared: Airflow 3.3.2 would show the text of the first again.
+    """
+    caps, store = Caps(*settings.budgets().items()), lake.deployed()
+    if not store.read(plan_key(request.id)):
+        store.swap(plan_key(request.id), encoded(_make_plan(store, request, caps)), None)
+    plan = load_plan(store, request.id)
+    for day in plan.incomplete_days:
+        log.info("%s: %d accounts, %d posts, $%.3f", day.day, len(day.accounts), day.posts, day.cost_usd)
+    log.info("Planned %s: %s", store.url(plan_key(plan.id)), approval_text.subject(plan))
+    if not plan.incomplete_days:
+        skip("X shows none of the accounts that are missing: nothing can be bought")
+    left_usd = dollars(caps.month[1] - spent_of_month(store, request.now()))
+    return {
+        "plan": plan.id,
+        "subject": approval_text.subject(plan),
+        "body": approval_text.body(plan, caps, left_usd),
+    }
+
+
+def _make_plan(store: Lake, request: PlanRequest, caps: Caps) -> Plan:
+    accounts = roster.read(store)
+    spec, handles = accounts.asked(), accounts.among(request.accounts)
+    access, accepted = settings.x_access(), settings.accept_id()
+    _require_settled(request)
+    identities = Identities.read(store, accepted)
+    days = _require_missing(take_inventory(store, request, spec, handles, identities))
+    lake.require_conditional_writes(store)
+    with plan_requests(store, request, caps, access) as x:
+        missing = [handle for handle in handles if any(handle in day.missing for day in days)]
+        resolved = x.look_up(missing, Accounts(store, accepted))
+        ids = {handle.lower(): id_ for handle, id_ in resolved.ids.items()}
+        if ids.items() - identities.ids.items():
+            # A renamed account may be in the days already, under the handle that it had.
+            identities.ids |= ids
+            days = _require_missing(take_inventory(store, request, spec, handles, identities))
+        lacking = defaultdict[str, list[Day]](list)
+        for day in days:
+            for id_ in dict.fromkeys(resolved.ids[name] for name in day.missing if name in resolved.ids):
+                lacking[id_].append(day.day)
+        counts = [x.count(window) for window in windows(lacking, threads=spec.threads)]
+    planned = [estimate(day, resolved.ids, counts, spec, request.now()) for day in days]
+    days_usd = round(sum(day.cost_usd for day in planned), 3)
+    look_ups_usd = dollars(len(lacking) * prices(request.now())["users"])
+    return Plan(
+        id=request.id,
+        made_at=request.now(),
+        accounts=handles,
+        days=planned,
+        unavailable=resolved.unavailable,
+        own_cost_usd=dollars(stored_responses(store, request.id).total_mills),
+        cost_usd=round(days_usd + look_ups_usd, 3),
+        likely_usd=days_usd if all(day.is_exact for day in planned) else None,
+    )
+
+
+def _require_settled(request: PlanRequest) -> None:
+    request.days[0].require_collectable(request.now())
+    last, latest = request.days[-1], Day.latest_settled(request.now(), settings.settling())
+    if last.date > latest.date:
+        raise BadDay(f"{last} may still change: the latest day to plan is {latest}. Trigger again with that.")
+
+
+def _require_missing(days: list[DayInventory]) -> list[DayInventory]:
+    if not any(day.not_landed for day in days):
+        skip(f"All {len(days)} days have landed with all accounts: nothing is missing")
+    return days
+
+
+def runs(plan_id: str) -> list[dict[str, Any]]:
+    """Return the run to start for each day: its name says the day, its conf the accounts."""
+    plan = load_plan(lake.deployed(), plan_id)
+    return [
+        {
+            "trigger_run_id": f"manual__{day.day}__plan_{plan.id}",
+            "conf": {"day": day.day, "accounts": ", ".join(day.accounts)},
+        }
+        for day in plan.incomplete_days
+    ]
+
+
+def wait_for_runs(plan_id: str) -> None:
+    """Release the worker slot until the runs of the plan have ended."""
+    names, ti = [run["trigger_run_id"] for run in runs(plan_id)], get_current_context()["ti"]
+    states = ["queued", "running"]
+    open_ = sum(
+        ti.get_dr_count("twitter", run_ids=ids, states=states) for ids in chunked(names, RUNS_A_REQUEST)
+    )
+    if open_:
+        poll(POLL_INTERVAL, f"{open_} of {len(names)} runs have not ended")
+
+
+def compare(plan_id: str) -> dict[str, Any]:
+    """Compare the approved price with what was bought; Incomplete if days have not landed completely."""
+    store = lake.deployed()
+    plan = load_plan(store, plan_id)
+    identities = Identities.read(store, settings.accept_id())
+    days = {Day.parse(day.day): day for day in plan.incomplete_days}
+    bought = sum(spent_usd(store, day) - planned.spent_usd for day, planned in days.items())
+    summary = f"Of the approved ${plan.cost_usd:.3f}, ${bought:.3f} were spent"
+    late = [
+        str(day)
+        for day, planned in days.items()
+        if not {*planned.accounts} <= landed_handles(store, day, planned.accounts, identities)
+    ]
+    if late:
+        raise Incomplete(
+            f"{len(late)} of {plural(len(days), 'day')} have not landed completely: {', '.join(late)}. "
+            f"{summary}. Clear what failed in their runs, then clear `compare`."
+        )
+    log.log(logging.WARNING if bought > plan.cost_usd else logging.INFO, summary)
+    return {"approved_usd": plan.cost_usd, "bought_usd": round(bought, 3), "days": len(days)}
