@@ -12,14 +12,17 @@ from datetime import timedelta
 from typing import Any
 
 from include.twitter import lake, roster, settings
+from include.twitter.day import plan_key
+from include.twitter.errors import BadDay, NothingStaged
 from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.buyer import Buyer
 from include.twitter.extract.collect import Collection
+from include.twitter.extract.counts import counts_of_day
 from include.twitter.extract.money import Caps, Money
-from include.twitter.extract.planned import Planned, planned
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.x import X
-from include.twitter.records import AccountRead
+from include.twitter.lake import Lake
+from include.twitter.records import AccountRead, Plan
 from include.twitter.retry import no_try_for_progress
 from include.twitter.run import Run, wait_until_settled
 
@@ -45,8 +48,8 @@ def extract(run: Run) -> dict[str, Any]:
     access, own = settings.x_access(), accounts.own_handle()
     may_leave, accepted = run.day in settings.accept_shrink(), settings.accept_id()
     wait_until_settled(run.day, settings.settling(), run.now())
-    plan = planned(here, run.plan, run.day) if run.plan else Planned()
-    only = only or (accounts.among(", ".join(plan.accounts)) if plan.accounts else ())
+    if run.plan and (planned := _planned_accounts(here, run)):
+        only = only or accounts.among(", ".join(planned))
     if only:
         log.info("Only %s; other accounts of the day stay as they are", ", ".join(only))
     identities = roster.Identities.read(here, accepted)
@@ -59,7 +62,9 @@ def extract(run: Run) -> dict[str, Any]:
     lake.require_conditional_writes(here)
     old = run.day.start < run.now() - TIMELINE_DAYS
     with no_try_for_progress(lambda: purchase.got_further, run.now), purchase.turn():
-        collection = Collection(purchase, old, plan)
+        since = purchase.manifest.opened_at if purchase.manifest.buy > 1 else run.day.end
+        stored = counts_of_day(here, run.day, since, run.now())
+        collection = Collection(purchase, old, stored=stored)
         collection.resume()
         read: list[AccountRead] = []
         with Money(here, purchase.name, caps, purchase.stored, run.now) as money:
@@ -76,3 +81,14 @@ def extract(run: Run) -> dict[str, Any]:
     summary = purchase.summary()
     log.info("Bought %s", ", ".join(f"{name} {value}" for name, value in summary.items() if value))
     return summary
+
+
+def _planned_accounts(store: Lake, run: Run) -> tuple[str, ...]:
+    """The accounts that the run's plan names for its day; none where the day lacks nothing."""
+    plan = store.record(plan_key(run.plan), Plan)
+    if plan is None:
+        raise NothingStaged(f"{store.url(plan_key(run.plan))} is gone: trigger `twitter_plan` again.")
+    days = {day.day: day.accounts for day in plan.days}
+    if str(run.day) not in days:
+        raise BadDay(f"The plan {run.plan} is not for {run.day}, but for {min(days)} to {max(days)}.")
+    return days[str(run.day)]
