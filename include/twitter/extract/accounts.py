@@ -52,13 +52,15 @@ class Accounts:
         return (handle.lower(), id_) in self._accepted
 
     def learn(self, answer: Answer, but: Collection[str] = ()) -> None:
-        """Remember the users of a look-up, `but` not those, beside what others learn meanwhile."""
+        """Remember the users of a look-up, `but` not those, beside what others learn meanwhile.
+
+        One that was staged by an earlier try takes the place of nothing that was seen since.
+        """
+        at = answer.received_at.replace(microsecond=0)
         seen = {
-            name: KnownAccount(
-                user["id"], answer.received_at.replace(microsecond=0), user.get("protected") is True
-            )
+            name: KnownAccount(user["id"], at, user.get("protected") is True)
             for name, user in users_of(answer).items()
-            if name not in but
+            if name not in but and (name not in self._known or self._known[name].seen_at <= at)
         }
         if seen:
             self._known |= seen

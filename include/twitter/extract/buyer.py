@@ -66,7 +66,7 @@ class Buyer:
         ask: Callable[..., Answer] = partial(self.x.timeline, id_, self.day, own=own)
         if searched:
             ask = partial(self.x.search, id_, self.day, archive=self.old, threads=walk.of_threads)
-        page = self._page("own_posts" if own else "posts", walk, kind + reading.username, ask, walk.problem)
+        page = self._page("own_posts" if own else "posts", walk, kind + id_, ask, walk.problem)
         if page:
             reading.take(*page, kind)
 
@@ -114,7 +114,7 @@ class Buyer:
                 (post.get("id"), post.get("author_id")) for post in answer.posts if isinstance(post, dict)
             ]
             is_usable = all(id_ in ids and author in (None, reading.id) for id_, author in found)
-            folder = REREADS + reading.username
+            folder = f"{REREADS}{reading.id}"
             key = self.purchase.stage(folder if is_usable else f"{REFUSED}{folder}", answer)
         if not is_usable:
             raise UnexpectedAnswer(f"X was asked for {len(ids)} posts by their ids and sent others.")

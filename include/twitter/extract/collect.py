@@ -51,6 +51,8 @@ class Collection:
     """By lower-case handle, as `twitter_handles` names it."""
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
     """That a look-up of this purchase found, by lower-case handle."""
+    look_ups: list[Answer] = field(default_factory=list)
+    """Those that were staged before."""
     counts: list[Answer] = field(default_factory=list)
     stored: Mapping[tuple[str, ...], Count] = field(default_factory=dict)
     """X's counts of the day that others have paid for, by the ids that were counted together."""
@@ -62,6 +64,7 @@ class Collection:
         self.readings = {handle.lower(): self._begun(handle) for handle in self.purchase.missing}
         for folder, key, answer in self.purchase.staged():
             if folder == LOOKUPS:
+                self.look_ups.append(answer)
                 self._found(answer)
             elif folder == COUNTS:
                 self.counts.append(answer)
@@ -93,15 +96,17 @@ class Collection:
             return
         kind = next((kind for kind in (SEARCHED, THREADS) if folder.startswith(kind)), "")
         for reading in readings:
-            line = self.purchase.line(reading.handle)
-            is_its = not (line and line.has_posts) or None in (line.id, answer.asked_id)
-            if reading.username.lower() == folder.removeprefix(kind) and (
-                is_its or (line and line.id == answer.asked_id)
-            ):
+            if folder == f"{kind}{reading.id or self._presumed_id(reading.handle)}":
                 reading.resume(key, answer, kind)
+
+    def _presumed_id(self, handle: str) -> str | None:
+        """Which account the handle is, as far as it is known before the look-ups of this try."""
+        return self.users.get(handle.lower(), {}).get("id") or self.purchase.id_of(handle)
 
     def collect(self, buyer: Buyer, known: Accounts, at: datetime) -> list[AccountRead]:
         """Buy what is missing; an account that X no longer finds by its id is looked up by its handle."""
+        for answer in self.look_ups:
+            self._learn(answer, known)
         self._look_up(buyer, known, self._unknown(known, at))
         self._read(buyer)
         if lost := [reading for name, reading in self.readings.items() if self._is_lost(name)]:
@@ -186,40 +191,49 @@ class Collection:
             answer = buyer.users([reading.handle for reading in some])
             self._found(answer)
             gone = reasons(answer, [reading.handle for reading in some])
-            refused = []
             for reading in some:
-                name = reading.handle.lower()
                 if reading.handle not in gone:
-                    if not self._recognise(reading, self.users[name]["id"], known):
-                        refused.append(name)
+                    self._recognise(reading, self.users[reading.handle.lower()]["id"], known)
                 elif not reading.is_unavailable:
                     reading.give_up(gone[reading.handle])
-            known.learn(answer, but=refused)
+            self._learn(answer, known)
 
     def _found(self, answer: Answer) -> None:
         self.users |= users_of(answer)
 
-    def _recognise(self, reading: Reading, id_: str, known: Accounts) -> bool:
-        """Read this account for the handle; False where it was another one's, and that was not accepted."""
-        handle = reading.handle
-        line = self.purchase.line(handle)
-        before = line or self.purchase.former(handle)
+    def _learn(self, answer: Answer, known: Accounts) -> None:
+        """Remember which accounts the handles are, but for those that nobody has accepted as another one."""
+        ids = {name: user["id"] for name, user in users_of(answer).items()}
+        known.learn(answer, but=[name for name, id_ in ids.items() if self._is_refused(name, id_, known)])
+
+    def _is_refused(self, handle: str, id_: str, known: Accounts) -> bool:
+        return bool(self._former(handle, id_, known)) and not known.accepts(handle, id_)
+
+    def _former(self, handle: str, id_: str, known: Accounts) -> str | None:
+        """The other account that the handle was, in the day or when it was looked up last."""
+        before = self.purchase.line(handle) or self.purchase.former(handle)
         # Without a look-up, the day itself says which account it is, whatever the handle became later.
         remembered = known.last_id_of(handle) if handle.lower() in self.users else None
         had = [before.id if before else None, remembered]
-        if former := next((other for other in had if other not in (None, id_)), None):
+        return next((other for other in had if other not in (None, id_)), None)
+
+    def _recognise(self, reading: Reading, id_: str, known: Accounts) -> None:
+        """Read this account for the handle, unless it was another one's, and that was not accepted."""
+        handle = reading.handle
+        if former := self._former(handle, id_, known):
             told = safe_text(f"the handle has become another account: {id_}, and it was {former}")
             if not known.accepts(handle, id_):
                 # The refusal takes the place of no line that has pages: what was bought stays the day's.
-                reading.belong_to((line and line.id) or (id_ if before else former))
+                line = self.purchase.line(handle)
+                self._bind(reading, (line and line.id) or (id_ if self.purchase.former(handle) else former))
                 reading.give_up(told + WHICH_ONE.format(handle=handle, id=safe_text(id_, 40)))
-                return False
+                return
             log.warning("%s: %s. Accepted by twitter_accept_id", handle, told)
         self.purchase.confirm(handle, id_)
         if other := self._twin(reading, id_):
             log.warning("%s and %s are one account, %s: it is collected once", handle, other, id_)
             del self.readings[handle.lower()]
-            return True
+            return
         if self.purchase.has(handle):
             log.info(
                 "%s is %s in this day, and nothing of it is missing",
@@ -227,34 +241,29 @@ class Collection:
                 self.purchase.username_of(handle),
             )
             del self.readings[handle.lower()]
-            return True
-        reading = self._moved(reading)
+            return
         reading.was_another = known.accepts(handle, id_)
-        reading.belong_to(id_)
+        self._bind(reading, id_)
         if not reading.walk.outcome:
             self._refuse_the_unreadable(reading, known)
         if not reading.is_unavailable:
             self._read_as[id_] = reading
-        return True
 
     def _twin(self, reading: Reading, id_: str) -> str | None:
         """Another handle of the same account, whose reading goes on in this one's place."""
         other = self._read_as.get(id_)
         return other.handle if other and other is not reading else None
 
-    def _moved(self, reading: Reading) -> Reading:
-        """The reading by the account's handle of the day, gone on from what the day has of it.
-
-        A look-up may have said only now which account it is.
-        """
-        if reading.username.lower() == self.purchase.username_of(reading.handle).lower():
-            return reading
-        moved = self.readings[reading.handle.lower()] = self._begun(reading.handle)
-        for folder, key, answer in self.purchase.staged_of(reading.handle):
-            self._take(folder, key, answer, [moved])
+    def _bind(self, reading: Reading, id_: str) -> None:
+        """Read this account, going on from what the purchase has of it, whatever its handle was then."""
+        reading.username = self.purchase.username_of(reading.handle)
+        if reading.id == id_:
+            return
+        reading.belong_to(id_)
+        for folder, key, answer in self.purchase.staged_of(id_):
+            self._take(folder, key, answer, [reading])
         for kind in KINDS:
-            moved.of(kind).leave_token()
-        return moved
+            reading.of(kind).leave_token()
 
     def _is_protected(self, name: str, known: Accounts) -> bool:
         user = self.users.get(name)
