@@ -19,6 +19,7 @@ GROUND = {
     "pricing",
     "records",
     "safe_text",
+    "sources",
     "usage",
 }
 EDGES = {
@@ -45,7 +46,7 @@ ABOVE = {
 }
 """What stands above the boxes, and those that it knows."""
 PURE = GROUND | {
-    "extract.counted", "extract.group", "extract.walk", "transform.contract", "transform.partition",
+    "extract.walk", "transform.contract", "transform.partition",
     "transform.post", "transform.receipt", "transform.refine", "transform.text", "load.guard",
     "page.bill", "page.states", "engagement.due", "engagement.seen", "engagement.table",
     "compliance.said",

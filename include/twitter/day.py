@@ -22,6 +22,7 @@ FIRST_POST = date(2006, 3, 21)
 LEDGER = "twitter_ledger/"
 RECEIPTS = "twitter_receipts/"
 ACCOUNTS = "twitter_accounts/accounts.json"
+COUNTS = "twitter_accounts/counts/"
 USAGE = "twitter_usage/"
 ENGAGEMENT = "twitter_engagement/"
 ENGAGEMENT_RECEIPTS = "twitter_engagement_receipts/"
@@ -42,6 +43,7 @@ _OF_PURCHASE = re.compile(rf"twitter_raw/dt={_DATE}/buy={_NUMBER}/(?:manifest\.j
 _ENGAGEMENT_RECEIPT = re.compile(rf"{ENGAGEMENT_RECEIPTS}dt={_DATE}/age={_NUMBER}/receipt\.json")
 _OF_REVISIT = re.compile(rf"twitter_raw/dt={_DATE}/age={_NUMBER}/(?:revisited\.json|{_PAGE})")
 _LEDGER = re.compile(rf"{LEDGER}month={_MONTH}/((?:{_DATE}-(?:age-)?{_NUMBER})|plan-{_HASH})\.json")
+_COUNT = re.compile(rf"{COUNTS}month={_MONTH}/{_DATE}_{_DATE}-{_HASH}\.json\.gz")
 _JOB = re.compile(rf"{COMPLIANCE}run=[^/]+/job={_NUMBER}\.json")
 
 
@@ -262,6 +264,30 @@ class Revisit:
     def reading_lease(self) -> str:
         """Who asks X for it now."""
         return f"staging/{ENGAGEMENT}{self._at}reading/lease.json"
+
+
+class CountWindow(NamedTuple):
+    """The days that a stored count covers, both included."""
+
+    first: Day
+    last: Day
+
+
+def counts_prefix(first: Day) -> str:
+    """Prefix of the stored counts whose window begins in the month of this day."""
+    return f"{COUNTS}month={first.date:%Y-%m}/"
+
+
+def count_key(query: str, first: Day, last: Day, token: str = "") -> str:
+    """Where X's count of a query and window is stored; a long window comes in parts, each with its token."""
+    return f"{counts_prefix(first)}{first}_{last}-{short_hash(f'{query} {token}')}.json.gz"
+
+
+def parse_count_key(key: str) -> CountWindow | None:
+    """The window of a stored count; None where it is the key of something else."""
+    found = _COUNT.fullmatch(key)
+    first, last = _day_in(found, 2), _day_in(found, 3)
+    return CountWindow(first, last) if first and last else None
 
 
 class LedgerKey(NamedTuple):

@@ -30,7 +30,7 @@ PARSERS = {
     DAY.receipt: Day.of_receipt,
     DAY.usage: Day.of_usage,
     DAY.manifest(2): parse_purchase_key,
-    f"{DAY.raw}buy=1/thread-nasa/0001.json.gz": parse_purchase_key,
+    f"{DAY.raw}buy=1/thread-11/0001.json.gz": parse_purchase_key,
     REVISIT.receipt: Revisit.of_receipt,
     REVISIT.manifest: Revisit.is_page,
     f"{REVISIT.raw}0001.json.gz": Revisit.is_page,

@@ -16,6 +16,7 @@ from include.twitter.airflow_context import Run, wait_until
 from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.buyer import Buyer
 from include.twitter.extract.collect import Collection
+from include.twitter.extract.counts import counts_of_day
 from include.twitter.extract.money import Caps, Money
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.x import X
@@ -57,7 +58,9 @@ def extract(run: Run) -> dict[str, Any]:
     lake.require_conditional_writes(here)
     old = run.day.start < run.now() - TIMELINE_DAYS
     with no_try_for_progress(lambda: purchase.got_further, run.now), purchase.turn():
-        collection = Collection(purchase, old)
+        since = purchase.manifest.opened_at if purchase.manifest.buy > 1 else run.day.end
+        stored = counts_of_day(here, run.day, since, run.now())
+        collection = Collection(purchase, old, stored=stored)
         collection.resume()
         read: list[AccountRead] = []
         with Money(here, purchase.name, caps, purchase.stored, run.now) as money:

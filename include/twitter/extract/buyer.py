@@ -11,7 +11,6 @@ from threading import Event
 from include.twitter.answer import Answer, problems
 from include.twitter.day import Day
 from include.twitter.errors import BadRequest, Busy, Outage, PipelineError, UnexpectedAnswer
-from include.twitter.extract.group import Group
 from include.twitter.extract.money import Money
 from include.twitter.extract.purchase import COUNTS, LOOKUPS, REFUSED, Purchase
 from include.twitter.extract.walk import REREADS, Reading, Walk
@@ -66,8 +65,8 @@ class Buyer:
         own = not searched and self._is_own(reading)
         ask: Callable[..., Answer] = partial(self.x.timeline, id_, self.day, own=own)
         if searched:
-            ask = partial(self.x.search, [id_], self.day, archive=self.old, threads=walk.of_threads)
-        page = self._page("own_posts" if own else "posts", walk, kind + reading.username, ask, walk.problem)
+            ask = partial(self.x.search, id_, self.day, archive=self.old, threads=walk.of_threads)
+        page = self._page("own_posts" if own else "posts", walk, kind + id_, ask, walk.problem)
         if page:
             reading.take(*page, kind)
 
@@ -82,12 +81,6 @@ class Buyer:
         if self.x.owner_id:
             return reading.id == self.x.owner_id
         return reading.handle.lower() == self.own_handle and not reading.was_another
-
-    def page_of(self, group: Group) -> None:
-        """Take the walk of a group one page further, through the archive."""
-        ask = partial(self.x.search, group.reading, self.day, archive=True)
-        if page := self._page("posts", group.walk, group.folder, ask, group.problem):
-            group.take(*page)
 
     def read_again(self, reading: Reading) -> None:
         """Read posts once more of which X could not fill a field, while X charges nothing for it.
@@ -121,7 +114,7 @@ class Buyer:
                 (post.get("id"), post.get("author_id")) for post in answer.posts if isinstance(post, dict)
             ]
             is_usable = all(id_ in ids and author in (None, reading.id) for id_, author in found)
-            folder = REREADS + reading.username
+            folder = f"{REREADS}{reading.id}"
             key = self.purchase.stage(folder if is_usable else f"{REFUSED}{folder}", answer)
         if not is_usable:
             raise UnexpectedAnswer(f"X was asked for {len(ids)} posts by their ids and sent others.")

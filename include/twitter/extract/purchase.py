@@ -35,7 +35,7 @@ from include.twitter.roster import Identities
 TURN = timedelta(minutes=1)
 """How long a writer that is not heard of keeps others away; it is heard of each third of that."""
 
-# Folders beside those of the accounts: the hyphen keeps them apart from every handle.
+# Folders beside those of the accounts, which are named by the accounts' ids.
 LOOKUPS = "users-by"
 COUNTS = "counts-of"
 KINDS = ("", SEARCHED, THREADS)
@@ -183,6 +183,11 @@ class Purchase:
         """Handles that a look-up may find to be an account which the day has under another one."""
         return self._identities.unsure(self._wanted.handles, self.manifest.accounts)
 
+    def id_of(self, handle: str) -> str | None:
+        """The account that the handle was on this day, else the one that a look-up has found last."""
+        line = self.line(handle)
+        return (line and line.id) or self._identities.ids.get(handle.lower())
+
     def username_of(self, handle: str) -> str:
         """The handle of the account on this day: the one under which it was first bought."""
         line = self.line(handle)
@@ -272,28 +277,24 @@ class Purchase:
 
     def staged(self) -> Iterator[tuple[str, str, Answer]]:
         """Folder, key and answer of all that is gone on from, in order: what was never closed, and all of the
-        accounts of which something is missing."""
-        keys = [key for handle in self.missing for key in self._pages_of(handle)]
+        accounts of which something is missing. Look-ups come first: they tell whose the pages are."""
+        ids = [id_ for handle in self.missing if (id_ := self.id_of(handle))]
+        keys = [key for key in self._pages[LOOKUPS] if key not in self._closed]
+        keys += [key for id_ in ids for key in self._pages_of(id_)]
         keys += [key for pages in self._pages.values() for key in pages if key not in self._closed]
         for folder, key, answer in self._read(keys):
             if key not in self._closed:
                 self.stored.add(answer)
             yield folder, key, answer
 
-    def staged_of(self, handle: str) -> Iterator[tuple[str, str, Answer]]:
+    def staged_of(self, id_: str) -> Iterator[tuple[str, str, Answer]]:
         """The same of one account, which is booked already."""
-        return self._read(self._pages_of(handle))
+        return self._read(self._pages_of(id_))
 
-    def _pages_of(self, handle: str) -> list[str]:
-        """The pages that an account's reading goes on from: its own, and what nobody has of its folders."""
-        line, name = self.line(handle), self.username_of(handle).lower()
-        lines = self.manifest.accounts
-        others = {
-            page for other in lines if line is None or _key(other) != _key(line) for page in other.pages
-        }
-        folders = [kind + name for kind in (*KINDS, REREADS)]
-        in_folders = [key for folder in folders for key in self._pages[folder] if key not in others]
-        return [*(line.pages if line else ()), *in_folders]
+    def _pages_of(self, id_: str) -> list[str]:
+        """The pages that an account's reading goes on from, whatever its handle was when they were bought."""
+        named = [page for line in self.manifest.accounts if line.id == id_ for page in line.pages]
+        return [*named, *(key for kind in (*KINDS, REREADS) for key in self._pages[kind + id_])]
 
     def _read(self, keys: Iterable[str]) -> Iterator[tuple[str, str, Answer]]:
         # What was read again by id comes last: the other pages tell whose post it is.
@@ -304,7 +305,6 @@ class Purchase:
 
     def stage(self, folder: str, answer: Answer) -> str:
         """Keep an answer as the next page of its folder, which nobody has written before; returns its key."""
-        folder = folder.lower()
         answer = dataclasses.replace(answer, content=self.forgotten.without(answer.content, answer.kind))
         with self._writing:
             pages = self._pages[folder]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 
-from include.twitter.extract.proof import groups
+from include.twitter.extract.counts import Count
 from include.twitter.extract.x import ARCHIVE_PAGES
 from include.twitter.pricing import dollars, prices
 from include.twitter.records import Asked
-from include.twitter_features.backfill_plan.fetch_counts import CountResult
+from include.twitter.sources import batches
+from include.twitter_features.backfill_plan.fetch_counts import Window
 from include.twitter_features.backfill_plan.inventory import DayInventory
 from include.twitter_features.backfill_plan.plan import PlannedDay
 
@@ -18,7 +19,7 @@ SMALLEST_PAGE = ARCHIVE_PAGES[0]
 
 
 def estimate(
-    day: DayInventory, ids: Mapping[str, str], counts: Iterable[CountResult], spec: Asked, at: datetime
+    day: DayInventory, ids: Mapping[str, str], counts: Mapping[Window, Count], spec: Asked, at: datetime
 ) -> PlannedDay:
     """Estimate one day; `ids` are those of the accounts that X shows, by handle.
 
@@ -27,17 +28,16 @@ def estimate(
     """
     handles = {ids[handle]: handle for handle in day.missing if handle in ids}
     counted, posts, count_requests = 0, 0, 0
-    for count in counts:
-        window = count.window
+    for window, count in counts.items():
         if day.day not in window.days:
             continue
-        total, limits = count.posts(day.day), [spec.limit_of(handles[id_]) for id_ in window.ids]
+        total, limits = count.of_day(day.day).total, [spec.limit_of(handles[id_]) for id_ in window.ids]
         capped = sum(max(limit, SMALLEST_PAGE) for limit in limits) if all(limits) else total
         stored = sum(day.stored_posts.get(handles[id_], 0) for id_ in window.ids if not window.of_threads)
         counted += total
         posts += max(min(total, capped) - stored, 0)
         if len(limits) > 1 and total > min(filter(None, limits), default=total):
-            count_requests += sum(1 for _ in groups(window.ids))
+            count_requests += sum(1 for _ in batches(window.ids))
     listed = prices(at)
     return PlannedDay(
         day=str(day.day),

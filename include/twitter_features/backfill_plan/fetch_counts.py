@@ -1,4 +1,7 @@
-"""The paid requests of a plan: look-ups of its accounts, and X's counts of their posts."""
+"""The paid requests of a plan: look-ups of its accounts, and X's counts of their posts.
+
+Both are stored where all runs find them: who buys the days later pays for neither.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 
@@ -16,25 +19,18 @@ from include.twitter.answer import Answer
 from include.twitter.day import Day, short_hash
 from include.twitter.errors import Outage
 from include.twitter.extract.accounts import PROTECTED, Accounts, reasons, users_of
-from include.twitter.extract.counted import count_of, of_day
+from include.twitter.extract.counts import DAYS_A_COUNT, Count, count_of, store_count, stored_count
 from include.twitter.extract.money import Caps, Money, Stored
-from include.twitter.extract.proof import groups
-from include.twitter.extract.x import (
-    DAYS_A_COUNT,
-    HANDLES_A_LOOKUP,
-    LONGEST_ARCHIVE_QUERY,
-    X,
-    query,
-    thread_query,
-)
+from include.twitter.extract.x import HANDLES_A_LOOKUP, X
 from include.twitter.lake import Lake, answer_in
 from include.twitter.retry import no_try_for_progress
 from include.twitter.settings import XAccess
+from include.twitter.sources import LONGEST_ARCHIVE_QUERY, author_query, batches, self_reply_query
 from include.twitter_features.backfill_plan.plan import PlanRequest, is_response_key, plan_prefix
 
 log = logging.getLogger(__name__)
 
-MAX_ACCOUNTS = 100
+ACCOUNTS_A_WINDOW = 100
 
 
 @dataclass(frozen=True)
@@ -48,26 +44,7 @@ class Window:
 
     @property
     def query(self) -> str:
-        return thread_query(*self.ids) if self.of_threads else query(self.ids)
-
-
-@dataclass(frozen=True)
-class CountResult:
-    """X's count of a window, by hour."""
-
-    window: Window
-    hours: Counter[str]
-
-    def posts(self, day: Day) -> int:
-        return of_day(self.hours, day).total
-
-
-@dataclass
-class ResolvedAccounts:
-    """The ids of the accounts that X shows, and why it does not show the others, by handle."""
-
-    ids: dict[str, str] = field(default_factory=dict)
-    unavailable: dict[str, str] = field(default_factory=dict)
+        return self_reply_query(*self.ids) if self.of_threads else author_query(self.ids)
 
 
 def windows(lacking: Mapping[str, Sequence[Day]], *, threads: bool = False) -> list[Window]:
@@ -76,15 +53,13 @@ def windows(lacking: Mapping[str, Sequence[Day]], *, threads: bool = False) -> l
     for id_, days in lacking.items():
         alike[tuple(days)].append(id_)
     result = []
-    for days, all_ids in alike.items():
-        for _, span in groupby(
-            days, key=lambda day, first=days[0]: (day.date - first.date).days // DAYS_A_COUNT
-        ):
-            within = tuple(span)
-            result += [
-                Window(tuple(ids), within) for ids in groups(all_ids, MAX_ACCOUNTS, LONGEST_ARCHIVE_QUERY)
-            ]
-            result += [Window((id_,), within, of_threads=True) for id_ in all_ids if threads]
+    for days, ids in alike.items():
+        first = days[0].date
+        for _, span in groupby(days, key=lambda day, first=first: (day.date - first).days // DAYS_A_COUNT):
+            window_days = tuple(span)
+            together = batches(ids, ACCOUNTS_A_WINDOW, LONGEST_ARCHIVE_QUERY)
+            result += [Window(tuple(batch), window_days) for batch in together]
+            result += [Window((id_,), window_days, of_threads=True) for id_ in ids if threads]
     return result
 
 
@@ -93,33 +68,32 @@ class PlanRequests:
     """Each request is sent once: its response is stored under the plan, and booked under the caps."""
 
     store: Lake
-    prefix: str
+    request: PlanRequest
     x: X
     money: Money
     made_progress: bool = False
 
-    def look_up(self, handles: Sequence[str], known: Accounts) -> ResolvedAccounts:
-        """Look up which accounts the handles are, and which of them X does not show."""
-        resolved = ResolvedAccounts()
-        for part in chunked(handles, HANDLES_A_LOOKUP):
+    def look_up(self, handles: Sequence[str], known: Accounts) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the ids of the accounts that X shows, and why it does not show the others, by handle."""
+        now, ids, unavailable = self.request.now(), dict[str, str](), dict[str, str]()
+        for handle in handles:
+            if id_ := known.id_of(handle, now, for_archive=True):
+                ids[handle] = id_
+        for part in chunked((handle for handle in handles if handle not in ids), HANDLES_A_LOOKUP):
             response = self._fetch(f"users {part}", "users", len(part), partial(self._users, part))
-            resolved.unavailable |= reasons(response, part)
+            unavailable |= reasons(response, part)
             users = users_of(response)
-            for handle in part:
-                if user := users.get(handle.lower()):
-                    former, id_ = known.last_id_of(handle), user["id"]
-                    if user.get("protected"):
-                        resolved.unavailable[handle] = PROTECTED
-                    elif former in (None, id_) or known.accepts(handle, id_):
-                        resolved.ids[handle] = id_
-                    else:
-                        resolved.unavailable[handle] = (
-                            f"the handle has become another account: {id_}, and it was {former}"
-                        )
-            known.learn(response, but=[handle.lower() for handle in resolved.unavailable])
-        for handle, why in resolved.unavailable.items():
+            for handle in (handle for handle in part if handle.lower() in users):
+                former, id_ = known.last_id_of(handle), users[handle.lower()]["id"]
+                if former in (None, id_) or known.accepts(handle, id_):
+                    ids[handle] = id_
+                else:
+                    unavailable[handle] = f"the handle has become another account: {id_}, and it was {former}"
+            known.learn(response, but=[handle.lower() for handle in unavailable])
+        unavailable |= {handle: PROTECTED for handle in ids if known.is_protected(handle)}
+        for handle, why in unavailable.items():
             log.warning("%s is not planned. %s", handle, why)
-        return resolved
+        return {handle: id_ for handle, id_ in ids.items() if handle not in unavailable}, unavailable
 
     def _users(self, handles: list[str]) -> Answer:
         response = self.x.users(handles)
@@ -127,21 +101,23 @@ class PlanRequests:
             raise Outage(f"X could not look up all users: {response.failure}")
         return response
 
-    def count(self, window: Window) -> CountResult:
+    def count(self, window: Window) -> Count:
         """Count the posts of a window, in as many parts as X makes of it."""
-        first, last = window.days[0], window.days[-1]
+        first, last, query = window.days[0], window.days[-1], window.query
         hours, token = Counter[str](), None
         while True:
-            send = partial(self.x.count_days, window.query, first, last, token)
-            what = f"counts {window.query} {first} {last} {token}"
-            response = self._fetch(what, "archive_counts", 1, send)
+            response = stored_count(self.store, query, first, last, token, self.request.now())
+            if not response:
+                send = partial(self.x.count_days, query, first, last, token)
+                response = self._fetch(f"counts {query} {first} {last} {token}", "archive_counts", 1, send)
+                store_count(self.store, first, last, response)
             hours |= count_of(response).hours
             if not (token := response.next_token):
-                return CountResult(window, hours)
+                return Count(hours.total(), hours)
 
     def _fetch(self, what: str, kind: str, units: int, send: Callable[[], Answer]) -> Answer:
         """Return the stored response, else send the request, which `what` names."""
-        key = f"{self.prefix}{short_hash(what)}.json.gz"
+        key = f"{plan_prefix(self.request.id)}{short_hash(what)}.json.gz"
         if data := self.store.read(key):
             return answer_in(data, self.store.url(key))
         with self.money.hold(kind, units, units) as bill:
@@ -156,14 +132,13 @@ class PlanRequests:
 @contextmanager
 def plan_requests(store: Lake, request: PlanRequest, caps: Caps, access: XAccess) -> Iterator[PlanRequests]:
     """Connect to X; what is spent is booked in a ledger entry of the plan's own."""
-    prefix = plan_prefix(request.id)
     stored = stored_responses(store, request.id)
     subject, entry = (str(request.days[0]), 0), f"plan-{request.id}"
     with (
         Money(store, subject, caps, stored, request.now, entry=entry) as money,
         X(access, request.now, are_known=bool(stored.bought)) as x,
     ):
-        requests = PlanRequests(store, prefix, x, money)
+        requests = PlanRequests(store, request, x, money)
         with no_try_for_progress(lambda: requests.made_progress, request.now):
             yield requests
 

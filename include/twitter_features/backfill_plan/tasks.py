@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -18,12 +18,17 @@ from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.money import Caps, spent_of_month
 from include.twitter.lake import Lake
 from include.twitter.pricing import dollars, prices
-from include.twitter.records import encoded
+from include.twitter.records import Asked, encoded
 from include.twitter.roster import Identities
 from include.twitter_features.backfill_plan import approval_text
 from include.twitter_features.backfill_plan.approval_text import plural
 from include.twitter_features.backfill_plan.estimate import estimate
-from include.twitter_features.backfill_plan.fetch_counts import plan_requests, stored_responses, windows
+from include.twitter_features.backfill_plan.fetch_counts import (
+    Window,
+    plan_requests,
+    stored_responses,
+    windows,
+)
 from include.twitter_features.backfill_plan.inventory import (
     DayInventory,
     landed_handles,
@@ -71,30 +76,38 @@ def _make_plan(store: Lake, request: PlanRequest, caps: Caps) -> Plan:
     lake.require_conditional_writes(store)
     with plan_requests(store, request, caps, access) as x:
         missing = [handle for handle in handles if any(handle in day.missing for day in days)]
-        resolved = x.look_up(missing, Accounts(store, accepted))
-        ids = {handle.lower(): id_ for handle, id_ in resolved.ids.items()}
-        if ids.items() - identities.ids.items():
+        ids, unavailable = x.look_up(missing, Accounts(store, accepted))
+        found = {handle.lower(): id_ for handle, id_ in ids.items()}
+        if found.items() - identities.ids.items():
             # A renamed account may be in the days already, under the handle that it had.
-            identities.ids |= ids
+            identities.ids |= found
             days = _require_missing(take_inventory(store, request, spec, handles, identities))
-        lacking = defaultdict[str, list[Day]](list)
-        for day in days:
-            for id_ in dict.fromkeys(resolved.ids[name] for name in day.missing if name in resolved.ids):
-                lacking[id_].append(day.day)
-        counts = [x.count(window) for window in windows(lacking, threads=spec.threads)]
-    planned = [estimate(day, resolved.ids, counts, spec, request.now()) for day in days]
+        lacking = {handle: [day.day for day in days if handle in day.missing] for handle in ids}
+        counts = {window: x.count(window) for window in _windows(lacking, ids, spec)}
+    planned = [estimate(day, ids, counts, spec, request.now()) for day in days]
     days_usd = round(sum(day.cost_usd for day in planned), 3)
-    look_ups_usd = dollars(len(lacking) * prices(request.now())["users"])
+    look_ups_usd = dollars(sum(map(bool, lacking.values())) * prices(request.now())["users"])
     return Plan(
         id=request.id,
         made_at=request.now(),
         accounts=handles,
         days=planned,
-        unavailable=resolved.unavailable,
+        unavailable=unavailable,
         own_cost_usd=dollars(stored_responses(store, request.id).total_mills),
         cost_usd=round(days_usd + look_ups_usd, 3),
         likely_usd=days_usd if all(day.is_exact for day in planned) else None,
     )
+
+
+def _windows(lacking: Mapping[str, list[Day]], ids: Mapping[str, str], spec: Asked) -> Iterator[Window]:
+    """Limited accounts are counted apart from the others: together they would have no upper bound."""
+    for is_limited in (True, False):
+        part = {
+            ids[handle]: days
+            for handle, days in lacking.items()
+            if days and bool(spec.limit_of(handle)) == is_limited
+        }
+        yield from windows(part, threads=spec.threads)
 
 
 def _require_settled(request: PlanRequest) -> None:

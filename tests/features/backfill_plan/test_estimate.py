@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from include.twitter.extract.counts import Count
 from include.twitter.records import Asked
 from include.twitter_features.backfill_plan.estimate import estimate
-from include.twitter_features.backfill_plan.fetch_counts import CountResult, Window
+from include.twitter_features.backfill_plan.fetch_counts import Window
 from include.twitter_features.backfill_plan.inventory import DayInventory
 from tests.include.invented import DAY, RECEIVED
 
@@ -15,12 +16,12 @@ IDS = {"NASA": "1", "esa": "2", "JAXA": "3"}
 
 
 def counted(total, *ids, days=(DAY,), of_threads=False):
-    return CountResult(Window(ids, days, of_threads), Counter({f"{day}T09": total for day in days}))
+    return Window(ids, days, of_threads), Count(total, Counter({f"{day}T09": total for day in days}))
 
 
 def planned(*counts, missing=tuple(IDS), stored=None, limit=100, limits=None):
     day = DayInventory(DAY, missing, missing, stored or {}, 0.0)
-    return estimate(day, IDS, counts, Asked(tuple(IDS), limit, limits=limits or {}), RECEIVED)
+    return estimate(day, IDS, dict(counts), Asked(tuple(IDS), limit, limits=limits or {}), RECEIVED)
 
 
 @pytest.mark.parametrize(

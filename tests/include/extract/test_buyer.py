@@ -74,7 +74,7 @@ def test_a_token_that_died_in_mid_walk_leads_on_below_the_oldest_post(shop, lake
     assert shop.wire.heard[-1].query["until_id"] == "1990000000000000002"
     assert "end_time" not in shop.wire.heard[-1].query
     assert (going.arrived, going.walk.outcome) == (3, "complete")
-    assert going.pages == [f"{ROOT}nasa/0001.json.gz", f"{ROOT}nasa/0002.json.gz"]
+    assert going.pages == [f"{ROOT}42/0001.json.gz", f"{ROOT}42/0002.json.gz"]
 
 
 def test_tokens_that_die_one_after_another_with_an_empty_page_between_do_not_end_a_walk(shop, lake):
@@ -143,7 +143,7 @@ def test_a_stored_page_has_the_month_and_the_id_of_its_request(shop, lake):
     with going.buying() as buyer:
         going.now = moment
         buyer.page(reading())
-        [key] = lake.keys(f"{ROOT}nasa/")
+        [key] = lake.keys(f"{ROOT}42/")
     [answer] = lake.answers([key])
     assert (answer.sent_at, bool(answer.id)) == (moment, True)
     assert going.purchase.bought == {"2026-11": Bought(posts=1)}
@@ -164,7 +164,7 @@ class Lossy(MemoryLake):
 
     def swap(self, key, data, tag):
         stored = super().swap(key, data, tag)
-        if key == f"{ROOT}nasa/0001.json.gz":
+        if key == f"{ROOT}42/0001.json.gz":
             raise PlatformOutage("no reply")
         return stored
 

@@ -9,8 +9,7 @@ import pytest
 
 from include.twitter.errors import BadKeys, NoAccess, Outage
 from include.twitter.extract.accounts import Accounts
-from include.twitter.extract.counted import Counted
-from include.twitter.extract.planned import Planned
+from include.twitter.extract.counts import Count
 from include.twitter.extract.x import POST_FIELDS
 from include.twitter.transform import receipt, refine
 from tests.include.invented import DAY, RECEIVED, SUSPENDED, MemoryLake, about, post
@@ -191,49 +190,56 @@ def test_an_account_that_went_in_mid_walk_and_is_back_under_a_new_handle_is_gone
     assert {name: (line.outcome, line.posts) for name, line in lines.items()} == {"NASA": ("complete", 3)}
 
 
+@pytest.mark.parametrize("handles", [["NASA_new"], ["NASA_new", "NASA"]], ids=["renamed", "named by both"])
+@pytest.mark.parametrize("is_known", [True, False])
+def test_pages_of_a_try_that_was_killed_are_read_again_under_no_other_handle(shop, lake, is_known, handles):
+    remember(lake, NASA="11", **({"NASA_new": "11"} if is_known else {}))
+    shop.has("timeline 11", page(post(3), post(2), token="t1"), page(post(1)))
+    lake.dies_at = "/11/0002.json.gz"
+    shop.has("timeline 11 t1", page(post(1)))
+    with pytest.raises(ConnectionError):
+        Try(shop, lake, "NASA").collect()
+    shop.asked.clear()
+    shop.has("users NASA_new", users(NASA_new="11"))
+    shop.has("count 11", total(3))
+    [line] = Try(shop, lake, *handles).collect().values()
+    assert (line.id, line.outcome, line.posts, line.proof) == ("11", "complete", 3, "matched")
+    assert shop.asked == [*["users NASA_new"] * (not is_known), "timeline 11", "count 11"]
+    assert shop.wire.heard[-2].query["until_id"] == "1990000000000000002"
+    for name in ("NASA", "NASA_new"):
+        assert Try(shop, lake, name).purchase.missing == []
+
+
+def test_a_look_up_of_a_try_that_was_killed_before_it_was_remembered_is_asked_for_once(shop, lake):
+    before = bought_as_nasa(shop, lake)
+    shop.has("users NASA_new", users(NASA_new="11"))
+    lake.dies_at = "accounts.json"
+    with pytest.raises(ConnectionError):
+        Try(shop, lake, "NASA_new").collect()
+    assert Try(shop, lake, "NASA_new").collect() == {"NASA": before}
+    assert Try(shop, lake, "NASA_new").purchase.is_complete
+    assert remembered(lake) == {"nasa": "11", "nasa_new": "11"}
+    assert shop.asked == ["users NASA_new"]
+
+
+def test_a_staged_look_up_takes_the_place_of_nothing_that_was_seen_since(shop, lake):
+    shop.has("users NASA", users(NASA="11"))
+    lake.dies_at = "accounts.json"
+    with pytest.raises(ConnectionError):
+        Try(shop, lake, "NASA").collect()
+    seen = {"nasa": {"id": "11", "seen_at": "2026-11-19T02:30:00Z"}}
+    lake.write("twitter_accounts/accounts.json", json.dumps(seen).encode())
+    shop.has("timeline 11", page())
+    shop.has("count 11", total(0))
+    Try(shop, lake, "NASA").collect()
+    assert json.loads(lake.read("twitter_accounts/accounts.json")) == seen
+
+
 def test_a_new_day_of_a_renamed_account_has_the_handle_that_is_named_now(shop, lake):
     remember(lake, NASA="11", NASA_new="11")
     shop.has("timeline 11", page(post(1)))
     shop.has("count 11", total(1))
     assert list(Try(shop, lake, "NASA_new").collect()) == ["NASA_new"]
-
-
-def test_an_archive_group_that_a_renamed_account_was_read_in_is_gone_on_from(shop, lake):
-    shop.has("users NASA,esa", users(NASA="11", esa="22"))
-    shop.has("search-all 11,22", page(post(9, author_id="11"), post(8, author_id="22"), token="g1"))
-    shop.has("search-all 11,22 g1", FORBIDDEN)
-    with pytest.raises(NoAccess):
-        Try(shop, lake, "NASA", "esa", old=True).collect()
-    shop.asked.clear()
-    shop.has("users NASA_new", users(NASA_new="11"))
-    shop.has("search-all 11,22", page(post(7, author_id="11")))
-    shop.has("count-all 11,22", total(3, hour=9))
-    lines = Try(shop, lake, "NASA_new", "esa", old=True).collect()
-    assert {name: (line.posts, line.proof) for name, line in lines.items()} == {
-        "NASA_new": (2, "matched"), "esa": (1, "matched")
-    }  # fmt: skip
-    assert shop.asked == ["users NASA_new", "search-all 11,22", "count-all 11,22"]
-
-
-def test_an_account_that_left_is_not_bought_any_more_in_the_group_that_was_begun_with_it(shop, lake):
-    shop.has("users NASA,esa,jaxa", users(NASA="11", esa="22", jaxa="33"))
-    first = page(post(9, author_id="11"), post(8, author_id="33"), post(7, author_id="22"), token="g1")
-    shop.has("search-all 11,22,33", first)
-    shop.has("search-all 11,22,33 g1", FORBIDDEN)
-    with pytest.raises(NoAccess):
-        Try(shop, lake, "NASA", "esa", "jaxa", old=True).collect()
-    shop.asked.clear()
-    shop.has("search-all 11,22", page(post(6, author_id="22"), token="g2"))
-    shop.has("search-all 11,22 g2", FORBIDDEN)
-    with pytest.raises(NoAccess):
-        Try(shop, lake, "NASA", "esa", old=True).collect()
-    shop.has("search-all 11,22", page(post(5, author_id="11")))
-    shop.has("count-all 11,22", total(4, hour=9))
-    lines = Try(shop, lake, "NASA", "esa", old=True).collect()
-    assert {name: (line.posts, line.proof) for name, line in lines.items()} == {
-        "NASA": (2, "matched"), "esa": (2, "matched")
-    }  # fmt: skip
-    assert [name for name in shop.asked if "33" in name] == []
 
 
 def test_an_accepted_account_is_read_beside_the_one_that_had_its_handle_and_nothing_is_bought_twice(
@@ -368,7 +374,7 @@ def test_an_id_that_is_gone_and_whose_handle_was_accepted_is_read_as_the_new_one
     shop.has("count 777", total(2))
     line = Try(shop, lake, "NASA", accepted=[("nasa", "777")]).collect()["NASA"]
     assert (line.outcome, line.proof, line.id, line.posts) == ("complete", "matched", "777", 2)
-    assert line.pages == [f"{ROOT}nasa/0003.json.gz"], "what was bought of 11 is kept, and none of its pages"
+    assert line.pages == [f"{ROOT}777/0001.json.gz"], "what was bought of 11 is kept, and none of its pages"
 
 
 def test_pages_of_the_account_that_a_handle_was_are_none_of_the_new_ones_when_the_day_goes_on(shop, lake):
@@ -453,12 +459,12 @@ def test_a_page_that_is_all_another_accounts_ends_the_walk_and_is_not_published(
     shop.has("count 22", total(1))
     lines = Try(shop, lake, "NASA", "esa").collect()
     assert outcomes(lines) == {"NASA": "unavailable", "esa": "complete"}
-    assert (lines["NASA"].posts, lines["NASA"].pages) == (1, [f"{ROOT}nasa/0001.json.gz"])
+    assert (lines["NASA"].posts, lines["NASA"].pages) == (1, [f"{ROOT}11/0001.json.gz"])
     assert lines["NASA"].reason == (
         "X was asked for the posts of 11 and sent those of 777, 778: they are kept as they came, and not "
         "published"
     )
-    assert f"{ROOT}refused-nasa/0001.json.gz" in lake.objects
+    assert f"{ROOT}refused-11/0001.json.gz" in lake.objects
 
 
 def test_a_search_that_brings_another_accounts_posts_leaves_the_account_short(shop, lake):
@@ -608,11 +614,11 @@ def test_an_account_that_reached_its_limit_is_not_counted(shop, lake):
     assert proofs(lines) == {"NASA": "limited", "esa": "matched"}
 
 
-def test_an_account_that_reached_its_limit_has_the_count_that_a_plan_has_paid_for(shop, lake):
+def test_an_account_that_reached_its_limit_has_the_count_that_another_run_has_paid_for(shop, lake):
     remember(lake, NASA="11")
     shop.has("timeline 11", page(post(3), post(2), token="t1"))
     run = Try(shop, lake, "NASA", limit=2)
-    run.collection.planned = Planned(counts={("11",): Counted(323, Counter())})
+    run.collection.stored = {("11",): Count(323, Counter())}
     nasa = run.collect()["NASA"]
     assert (nasa.proof, nasa.counted, shop.asked) == ("limited", 323, ["timeline 11"])
 
@@ -737,7 +743,7 @@ def test_a_second_try_goes_on_with_a_search_that_was_cut_off_below_its_oldest_po
     shop.has("count 11", total(3))
     shop.has("search 11", page(post(3), token="s1"), page(post(2)))
     shop.has("search 11 s1", page(post(2)))
-    lake.dies_at = "search-nasa/0002.json.gz"
+    lake.dies_at = "search-11/0002.json.gz"
     with pytest.raises(ConnectionError):
         Try(shop, lake, "NASA").collect()
     shop.asked.clear()
@@ -796,7 +802,7 @@ def test_the_first_failure_keeps_the_other_readers_from_buying_more(shop, lake, 
     with pytest.raises(kind):
         first.collect()
     assert sorted(shop.asked) == ["timeline 11", "timeline 22", "timeline 33"]
-    assert staged(lake) == ["esa/0001.json.gz", "manifest.json", "nasa/0001.json.gz"], "it was on its way"
+    assert staged(lake) == ["11/0001.json.gz", "22/0001.json.gz", "manifest.json"], "it was on its way"
 
 
 def test_of_several_failures_the_one_that_needs_a_person_is_raised_whoever_was_first(shop, lake):
@@ -865,6 +871,49 @@ def test_an_old_day_that_came_short_is_not_searched_for_again(shop, lake):
     assert shop.asked == ["users NASA", "search-all 11", "count-all 11"]
 
 
+def test_of_an_old_day_no_page_is_asked_for_of_accounts_that_have_no_post_by_a_stored_count(shop, lake):
+    shop.has("users NASA,esa,jaxa", users(NASA="11", esa="22", jaxa="33"))
+    shop.has("search-all 33", page(post(1)))
+    going = Try(shop, lake, "NASA", "esa", "jaxa", old=True)
+    going.collection.stored = {("11", "22"): Count(0, Counter()), ("33",): Count(1, Counter())}
+    lines = going.collect()
+    assert proofs(lines) == {"NASA": "matched", "esa": "matched", "jaxa": "matched"}
+    assert (lines["NASA"].outcome, lines["NASA"].posts, lines["NASA"].pages) == ("complete", 0, [])
+    assert shop.asked == ["users NASA,esa,jaxa", "search-all 33"]
+
+
+def test_of_a_recent_day_the_timeline_is_read_although_nothing_was_counted_since_it_says_who_is_gone(
+    shop, lake
+):
+    remember(lake, NASA="11")
+    shop.has("timeline 11", {"errors": [SUSPENDED]})
+    going = Try(shop, lake, "NASA")
+    going.collection.stored = {("11",): Count(0, Counter())}
+    assert outcomes(going.collect()) == {"NASA": "unavailable"}
+
+
+@pytest.mark.parametrize(("hours", "asked"), [(23, []), (25, ["users NASA"])])
+def test_of_an_old_day_an_account_that_was_looked_up_on_the_last_day_is_not_looked_up(
+    shop, lake, hours, asked
+):
+    seen_at = (RECEIVED - timedelta(hours=hours)).isoformat()
+    lake.write(
+        "twitter_accounts/accounts.json", json.dumps({"nasa": {"id": "11", "seen_at": seen_at}}).encode()
+    )
+    shop.has("users NASA", users(NASA="11"))
+    shop.has("search-all 11", page())
+    shop.has("count-all 11", total(0))
+    Try(shop, lake, "NASA", old=True).collect()
+    assert shop.asked == [*asked, "search-all 11", "count-all 11"]
+
+
+def test_that_an_account_is_protected_is_remembered_for_other_old_days(shop, lake):
+    hidden = {"id": "11", "seen_at": (RECEIVED - timedelta(hours=1)).isoformat(), "protected": True}
+    lake.write("twitter_accounts/accounts.json", json.dumps({"nasa": hidden}).encode())
+    line = Try(shop, lake, "NASA", old=True).collect()["NASA"]
+    assert (line.outcome, line.id, shop.asked) == ("unavailable", "11", [])
+
+
 # Counts that are there
 
 
@@ -920,7 +969,7 @@ def test_a_post_of_which_x_could_not_fill_a_field_is_read_once_more_with_all_fie
     attempt = Try(shop, lake, "NASA")
     line = attempt.collect()["NASA"]
     assert (line.outcome, line.proof, line.posts) == ("complete", "matched", 3)
-    assert line.pages == [f"{ROOT}nasa/0001.json.gz", f"{ROOT}reread-nasa/0001.json.gz"]
+    assert line.pages == [f"{ROOT}11/0001.json.gz", f"{ROOT}reread-11/0001.json.gz"]
     assert (bought(attempt).posts, bought(attempt).rereads) == (2, 1)
     (asked,) = [heard for heard in shop.wire.heard if heard.path == "/2/tweets"]
     assert set(asked.query["tweet.fields"].split(",")) == set(POST_FIELDS)
@@ -987,7 +1036,7 @@ def test_a_try_that_goes_on_reads_nothing_again_that_was_read_again(shop, lake):
     assert shop.asked.count(f"posts {ONE}") == 1
     assert (line.posts, sorted(line.pages)) == (
         3,
-        [f"{ROOT}nasa/0001.json.gz", f"{ROOT}reread-nasa/0001.json.gz"],
+        [f"{ROOT}11/0001.json.gz", f"{ROOT}reread-11/0001.json.gz"],
     )
     assert bought(second).rereads == 1
 

@@ -9,10 +9,10 @@ from threading import Barrier, BrokenBarrierError, Semaphore, Thread
 import pytest
 
 from include.twitter.airflow_context import Run
+from include.twitter.day import ACCOUNTS
 from include.twitter.errors import Busy, NothingStaged
 from include.twitter.extract.purchase import COUNTS, LOOKUPS, REFUSED, SEARCHED, Purchase
-from include.twitter.records import Asked, Bought, Manifest, decoded, encoded
-from include.twitter.settings import HANDLE
+from include.twitter.records import Asked, Bought, KnownAccount, Manifest, decoded, encoded
 from tests.include.invented import (
     DAY,
     RECEIVED,
@@ -26,7 +26,8 @@ from tests.include.invented import (
 from tests.include.shop import ROOT
 
 KEY = f"{ROOT}manifest.json"
-OLD = "twitter_raw/dt=2026-11-18/buy=1/nasa/0001.json.gz"
+IDS = {"nasa": "11", "esa": "22"}
+OLD = "twitter_raw/dt=2026-11-18/buy=1/11/0001.json.gz"
 
 
 @pytest.fixture
@@ -50,7 +51,8 @@ def close(lake, *lines, limit=0, **about):
     bought = purchase(lake, *(line.username for line in lines), limit=limit, **about)
     with bought.turn():
         for line in lines:
-            line.pages = [bought.stage(line.username, answer(post(1)))]
+            line.id = IDS.get(line.username.lower(), line.id)
+            line.pages = [bought.stage(line.id, answer(post(1)))]
             line.posts = 1
         bought.close(lines)
     return bought
@@ -131,7 +133,7 @@ def test_a_purchase_that_was_begun_again_and_not_closed_is_not_complete(lake):
 def test_a_page_that_was_staged_after_it_was_closed_is_gone_over_and_booked(lake):
     overtaken = purchase(lake, "NASA")
     close(lake, account_read("NASA"))
-    overtaken.stage("esa", answer(post(1), post(2)))
+    overtaken.stage("22", answer(post(1), post(2)))
     again = purchase(lake, "NASA")
     assert (again.missing, again.is_complete) == ([], False)
     with again.turn():
@@ -177,6 +179,7 @@ def test_an_account_that_comes_back_is_gone_on_with_from_its_pages_without_booki
     leaving = purchase(lake, "esa", may_leave=True)
     with leaving.turn():
         leaving.close([])
+    lake.write(ACCOUNTS, encoded({"nasa": KnownAccount("11", RECEIVED)}))
     back = purchase(lake, "esa", "NASA")
     assert back.missing == ["NASA"]
     with back.turn():
@@ -354,41 +357,36 @@ def test_a_manifest_that_was_closed_by_another_is_not_closed_again(lake):
 # Staging
 
 
-def test_an_answer_is_staged_below_day_purchase_and_handle(lake):
+def test_an_answer_is_staged_below_day_purchase_and_account(lake):
     bought = purchase(lake, "NASA", "esa")
     with bought.turn():
-        bought.stage("NASA", answer(post(1), token="t1"))
-        bought.stage("NASA", answer(post(2)))
-        bought.stage("esa", answer(post(3)))
+        bought.stage("11", answer(post(1), token="t1"))
+        bought.stage("11", answer(post(2)))
+        bought.stage("22", answer(post(3)))
         bought.stage(LOOKUPS, answer({"id": "1", "username": "NASA"}, kind="users"))
         bought.stage(COUNTS, counted(3))
-        bought.stage(SEARCHED + "NASA", answer(post(3)))
-        bought.stage(REFUSED + "NASA", answer(post(4, text=None)))
+        bought.stage(SEARCHED + "11", answer(post(3)))
+        bought.stage(REFUSED + "11", answer(post(4, text=None)))
     assert [key.removeprefix(ROOT) for key in lake.keys(ROOT)] == [
+        "11/0001.json.gz",
+        "11/0002.json.gz",
+        "22/0001.json.gz",
         "counts-of/0001.json.gz",
-        "esa/0001.json.gz",
         "manifest.json",
-        "nasa/0001.json.gz",
-        "nasa/0002.json.gz",
-        "refused-nasa/0001.json.gz",
-        "search-nasa/0001.json.gz",
+        "refused-11/0001.json.gz",
+        "search-11/0001.json.gz",
         "users-by/0001.json.gz",
     ]
-
-
-@pytest.mark.parametrize("folder", [LOOKUPS, COUNTS, f"{SEARCHED}a", f"{REFUSED}a", f"{REFUSED}search-a"])
-def test_a_folder_beside_those_of_the_accounts_is_no_handle(folder):
-    assert not HANDLE.fullmatch(folder)
 
 
 def test_a_page_that_another_writer_has_staged_is_not_overwritten_and_its_own_is_not_booked(lake):
     bought = purchase(lake)
     with bought.turn():
-        lake.write(f"{ROOT}nasa/0001.json.gz", answer(post(1)).to_bytes())
+        lake.write(f"{ROOT}11/0001.json.gz", answer(post(1)).to_bytes())
         with pytest.raises(Busy):
-            bought.stage("NASA", answer(post(2)))
+            bought.stage("11", answer(post(2)))
         assert bought.bought == {}
-    assert [page.posts for page in lake.answers([f"{ROOT}nasa/0001.json.gz"])] == [[post(1)]]
+    assert [page.posts for page in lake.answers([f"{ROOT}11/0001.json.gz"])] == [[post(1)]]
 
 
 class MeetingLake(MemoryLake):
@@ -407,9 +405,9 @@ class MeetingLake(MemoryLake):
 
 def test_an_equal_page_of_another_writer_is_not_taken_for_ones_own(lake):
     late, quicker = purchase(lake), purchase(lake)
-    quicker.stage("NASA", answer(post(1)))
+    quicker.stage("11", answer(post(1)))
     with pytest.raises(Busy, match="was written by somebody else"):
-        late.stage("NASA", answer(post(1)))
+        late.stage("11", answer(post(1)))
     assert (quicker.bought, late.bought) == ({"2026-11": Bought(posts=1)}, {})
 
 
@@ -450,17 +448,17 @@ def killed(lake, *pages, **about):
 
 
 def test_what_was_never_closed_is_gone_on_from_in_the_order_in_which_it_was_staged(lake):
-    killed(lake, *(("NASA", answer(post(number))) for number in range(1, 12)), ("esa", answer(post(20))))
+    killed(lake, *(("11", answer(post(number))) for number in range(1, 12)), ("22", answer(post(20))))
     assert staged(purchase(lake, "nasa")) == [
-        *((f"nasa/{number:04}", f"{number:02}") for number in range(1, 12)),
-        ("esa/0001", "20"),
+        *((f"11/{number:04}", f"{number:02}") for number in range(1, 12)),
+        ("22/0001", "20"),
     ]
 
 
 def test_a_try_stages_after_the_last_page_of_the_one_before(lake):
-    killed(lake, ("NASA", answer(post(1), token="t1")))
-    killed(lake, ("NASA", answer(post(2))))
-    assert lake.keys(f"{ROOT}nasa/") == [f"{ROOT}nasa/0001.json.gz", f"{ROOT}nasa/0002.json.gz"]
+    killed(lake, ("11", answer(post(1), token="t1")))
+    killed(lake, ("11", answer(post(2))))
+    assert lake.keys(f"{ROOT}11/") == [f"{ROOT}11/0001.json.gz", f"{ROOT}11/0002.json.gz"]
 
 
 def test_a_try_stages_after_the_last_page_also_where_one_before_it_was_never_written(lake):
@@ -477,12 +475,12 @@ def test_a_try_stages_after_the_last_page_also_where_one_before_it_was_never_wri
 
 def test_of_what_was_closed_only_the_accounts_of_which_something_is_missing_are_gone_on_from(lake):
     close(lake, account_read("NASA", outcome="limit", limit=1), account_read("esa"), limit=1)
-    killed(lake, (SEARCHED + "NASA", answer(post(3))), limit=1)
+    killed(lake, (SEARCHED + "11", answer(post(3))), limit=1)
     assert staged(purchase(lake, "NASA", "esa", limit=9)) == [
-        ("nasa/0001", "01"),
-        ("search-nasa/0001", "03"),
+        ("11/0001", "01"),
+        ("search-11/0001", "03"),
     ]
-    assert staged(purchase(lake, "NASA", "esa", limit=1)) == [("search-nasa/0001", "03")]
+    assert staged(purchase(lake, "NASA", "esa", limit=1)) == [("search-11/0001", "03")]
 
 
 def test_what_is_staged_and_not_closed_is_booked_once_over_two_resumes_and_a_close(lake):
@@ -491,14 +489,14 @@ def test_what_is_staged_and_not_closed_is_booked_once_over_two_resumes_and_a_clo
     killed(
         lake,
         (LOOKUPS, answer(*users, kind="users")),
-        ("esa", answer(post(1), post(2), token="t1")),
-        ("esa", answer()),
-        ("gone", answer(errors=[SUSPENDED])),
+        ("22", answer(post(1), post(2), token="t1")),
+        ("22", answer()),
+        ("33", answer(errors=[SUSPENDED])),
         (COUNTS, counted(700)),
         (COUNTS, replace(counted(0), kind="archive_counts")),
-        (SEARCHED + "esa", answer(post(1), post(2), post(3))),
-        (REFUSED + "esa", answer(post(4, text=None))),
-        ("own", answer(post(5), kind="own_posts")),
+        (SEARCHED + "22", answer(post(1), post(2), post(3))),
+        (REFUSED + "22", answer(post(4, text=None))),
+        ("44", answer(post(5), kind="own_posts")),
     )
     whole = Bought(posts=7, own_posts=1, users=2, counts=1, archive_counts=1)
     for _ in range(2):
@@ -525,14 +523,14 @@ def test_what_was_bought_is_told_by_the_utc_month_of_the_request(lake):
     bought = purchase(lake)
     with bought.turn():
         for page in pages:
-            bought.stage("NASA", page)
+            bought.stage("11", page)
     again = purchase(lake)
     staged(again)
     assert bought.bought == again.bought == {"2026-11": Bought(posts=2), "2026-12": Bought(posts=1)}
 
 
 def test_a_staged_answer_that_is_gone_says_what_to_do(lake):
-    killed(lake, ("NASA", answer(post(1))))
+    killed(lake, ("11", answer(post(1))))
     again = purchase(lake)
     with again.turn():
         del lake.objects[OLD]
@@ -547,7 +545,7 @@ def test_the_manifest_tells_what_was_asked_and_what_is_there_account_by_account(
     bought = purchase(lake, "NASA", "esa", limit=7)
     with bought.turn():
         request = bought.stage(LOOKUPS, answer({"id": "1", "username": "NASA"}, kind="users"))
-        pages = [bought.stage("NASA", answer(post(1), token="t1")), bought.stage("NASA", answer(post(2)))]
+        pages = [bought.stage("11", answer(post(1), token="t1")), bought.stage("11", answer(post(2)))]
         bought.close([account_read("esa"), account_read("NASA", 2, pages=pages, limit=7)])
     closed = manifest(lake)
     assert (closed.day, closed.buy, closed.opened_by) == ("2026-11-18", 1, "c0ffee123456")
