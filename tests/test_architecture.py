@@ -23,6 +23,7 @@ GROUND = {
     "usage",
 }
 EDGES = {
+    "airflow_context",
     "alert",
     "days",
     "http_limits",
@@ -31,14 +32,12 @@ EDGES = {
     "priority",
     "retry",
     "roster",
-    "run",
     "settings",
     "timetable",
     "watch",
 }
 BOXES = {"extract", "transform", "load"}
 ABOVE = {
-    "plan": {"extract"},
     "page": {"extract"},
     "meter": {"extract"},
     "engagement": {"extract", "transform", "load"},

@@ -119,11 +119,13 @@ def test_threads_are_counted_and_bought_too(pipeline, x):
     assert f"most likely ${spent_mills(x, quoted) / 1000:.3f}." in quoted["body"]
 
 
-def test_another_try_and_another_plan_ask_for_nothing_again(pipeline, x, bucket):
+def test_another_try_and_another_plan_ask_for_nothing_again(pipeline, x, bucket, caplog):
     pipeline.put(handles=", ".join(SMALL))
     x.order({"match": COUNT, "status": 402, "body": {"title": "CreditsDepleted"}, "skip": 1})
     with pytest.raises(NoCredits):
         quote(pipeline, "2026-08-01", "2026-09-20")
+    for price in ("18 accounts are looked up, at $0.010 each", "2 counts are requested, at $0.010 each"):
+        assert price in caplog.text, "its own price, before X is asked"
     first = quote(pipeline, "2026-08-01", "2026-09-20")
     quote(pipeline, "2026-08-01", "2026-09-20", name="another")
     answered = [said(r) for r in x.requests() if r["status"] == 200 and r["path"] != TOKEN]

@@ -23,6 +23,7 @@ from include.twitter.extract.counts import DAYS_A_COUNT, Count, count_of, store_
 from include.twitter.extract.money import Caps, Money, Stored
 from include.twitter.extract.x import HANDLES_A_LOOKUP, X
 from include.twitter.lake import Lake, answer_in
+from include.twitter.pricing import in_words
 from include.twitter.retry import no_try_for_progress
 from include.twitter.settings import XAccess
 from include.twitter.sources import LONGEST_ARCHIVE_QUERY, author_query, batches, self_reply_query
@@ -54,8 +55,11 @@ def windows(lacking: Mapping[str, Sequence[Day]], *, threads: bool = False) -> l
         alike[tuple(days)].append(id_)
     result = []
     for days, ids in alike.items():
-        first = days[0].date
-        for _, span in groupby(days, key=lambda day, first=first: (day.date - first).days // DAYS_A_COUNT):
+
+        def place(day: Day, first: Day = days[0]) -> int:
+            return (day.date - first.date).days // DAYS_A_COUNT
+
+        for _, span in groupby(days, key=place):
             window_days = tuple(span)
             together = batches(ids, ACCOUNTS_A_WINDOW, LONGEST_ARCHIVE_QUERY)
             result += [Window(tuple(batch), window_days) for batch in together]
@@ -79,7 +83,9 @@ class PlanRequests:
         for handle in handles:
             if id_ := known.id_of(handle, now, for_archive=True):
                 ids[handle] = id_
-        for part in chunked((handle for handle in handles if handle not in ids), HANDLES_A_LOOKUP):
+        unknown = [handle for handle in handles if handle not in ids]
+        log.info("%d accounts are looked up, at %s each", len(unknown), in_words("users"))
+        for part in chunked(unknown, HANDLES_A_LOOKUP):
             response = self._fetch(f"users {part}", "users", len(part), partial(self._users, part))
             unavailable |= reasons(response, part)
             users = users_of(response)
@@ -101,7 +107,12 @@ class PlanRequests:
             raise Outage(f"X could not look up all users: {response.failure}")
         return response
 
-    def count(self, window: Window) -> Count:
+    def count(self, requested: Sequence[Window]) -> dict[Window, Count]:
+        """Count the posts of all windows."""
+        log.info("%d counts are requested, at %s each", len(requested), in_words("archive_counts"))
+        return {window: self._count(window) for window in requested}
+
+    def _count(self, window: Window) -> Count:
         """Count the posts of a window, in as many parts as X makes of it."""
         first, last, query = window.days[0], window.days[-1], window.query
         hours, token = Counter[str](), None

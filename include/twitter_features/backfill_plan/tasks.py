@@ -83,7 +83,7 @@ def _make_plan(store: Lake, request: PlanRequest, caps: Caps) -> Plan:
             identities.ids |= found
             days = _require_missing(take_inventory(store, request, spec, handles, identities))
         lacking = {handle: [day.day for day in days if handle in day.missing] for handle in ids}
-        counts = {window: x.count(window) for window in _windows(lacking, ids, spec)}
+        counts = x.count([*_windows(lacking, ids, spec)])
     planned = [estimate(day, ids, counts, spec, request.now()) for day in days]
     days_usd = round(sum(day.cost_usd for day in planned), 3)
     look_ups_usd = dollars(sum(map(bool, lacking.values())) * prices(request.now())["users"])
