@@ -17,7 +17,7 @@ from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.buyer import Buyer
 from include.twitter.extract.collect import Collection
 from include.twitter.extract.counts import counts_of_day
-from include.twitter.extract.money import Caps, Money
+from include.twitter.extract.money import Budget, Caps
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.x import X
 from include.twitter.records import AccountRead
@@ -63,12 +63,12 @@ def extract(run: Run) -> dict[str, Any]:
         collection = Collection(purchase, old, stored=stored)
         collection.resume()
         read: list[AccountRead] = []
-        with Money(here, purchase.name, caps, purchase.stored, run.now) as money:
+        with Budget(here, purchase.name, caps, purchase.stored, run.now) as budget:
             if purchase.missing:
                 with X(access, run.now, are_known=bool(purchase.bought)) as x:
-                    buyer = Buyer(x, purchase, money, run.day, old, own)
+                    buyer = Buyer(x, purchase, budget, run.day, old, own)
                     read = collection.collect(buyer, Accounts(here, accepted), run.now())
-        purchase.close(read, money.uncertain_mills)
+        purchase.close(read, budget.uncertain_mills)
     if uncertain := purchase.manifest.uncertain_usd:
         log.warning(
             "X may have billed up to $%.3f more, for requests without a response: caps count it",

@@ -40,8 +40,6 @@ LOOKUPS = "users-by"
 COUNTS = "counts-of"
 KINDS = ("", SEARCHED, THREADS)
 """Prefixes of the folders of an account's pages."""
-REFUSED = "refused-"
-"""Prefix: an account's answers that were paid for and could not be used."""
 
 
 class Purchase:
@@ -303,7 +301,10 @@ class Purchase:
             self.keep_turn()
             yield key.split("/")[-2], key, answer
 
-    def stage(self, folder: str, answer: Answer) -> str:
+    def find(self, folder: str) -> None:
+        """Nothing: what is stored is gone over first, by `staged`."""
+
+    def store(self, folder: str, answer: Answer) -> str:
         """Keep an answer as the next page of its folder, which nobody has written before; returns its key."""
         answer = dataclasses.replace(answer, content=self.forgotten.without(answer.content, answer.kind))
         with self._writing:

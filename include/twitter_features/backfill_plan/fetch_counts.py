@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from itertools import groupby
 
@@ -20,9 +21,10 @@ from include.twitter.day import Day, short_hash
 from include.twitter.errors import Outage
 from include.twitter.extract.accounts import PROTECTED, Accounts, reasons, users_of
 from include.twitter.extract.counts import DAYS_A_COUNT, Count, count_of, store_count, stored_count
-from include.twitter.extract.money import Caps, Money, Stored
+from include.twitter.extract.money import Budget, Caps, Stored
+from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
 from include.twitter.extract.x import HANDLES_A_LOOKUP, X
-from include.twitter.lake import Lake, answer_in
+from include.twitter.lake import Lake
 from include.twitter.pricing import in_words
 from include.twitter.retry import no_try_for_progress
 from include.twitter.settings import XAccess
@@ -48,13 +50,19 @@ class Window:
         return self_reply_query(*self.ids) if self.of_threads else author_query(self.ids)
 
 
-def windows(lacking: Mapping[str, Sequence[Day]], *, threads: bool = False) -> list[Window]:
-    """Return the fewest requests that count each account, by its id, on the days that it lacks."""
-    alike: dict[tuple[Day, ...], list[str]] = defaultdict(list)
+def windows(
+    lacking: Mapping[str, Sequence[Day]], limited: Collection[str] = (), *, threads: bool = False
+) -> list[Window]:
+    """Return the fewest requests that count each account, by its id, on the days that it lacks.
+
+    The `limited` accounts are counted apart: together with others they would have no upper bound.
+    """
+    alike: dict[tuple[bool, tuple[Day, ...]], list[str]] = defaultdict(list)
     for id_, days in lacking.items():
-        alike[tuple(days)].append(id_)
+        if days:
+            alike[id_ in limited, tuple(days)].append(id_)
     result = []
-    for days, ids in alike.items():
+    for (_, days), ids in alike.items():
 
         def place(day: Day, first: Day = days[0]) -> int:
             return (day.date - first.date).days // DAYS_A_COUNT
@@ -68,25 +76,24 @@ def windows(lacking: Mapping[str, Sequence[Day]], *, threads: bool = False) -> l
 
 
 @dataclass
-class PlanRequests:
-    """Each request is sent once: its response is stored under the plan, and booked under the caps."""
+class CountRequests:
+    """The requests of one plan: look-ups of accounts, and counts of their posts."""
 
     store: Lake
-    request: PlanRequest
     x: X
-    money: Money
-    made_progress: bool = False
+    paid: PaidRequests
+    clock: Callable[[], datetime]
 
     def look_up(self, handles: Sequence[str], known: Accounts) -> tuple[dict[str, str], dict[str, str]]:
         """Return the ids of the accounts that X shows, and why it does not show the others, by handle."""
-        now, ids, unavailable = self.request.now(), dict[str, str](), dict[str, str]()
-        for handle in handles:
-            if id_ := known.id_of(handle, now, for_archive=True):
-                ids[handle] = id_
+        seen = {handle: known.id_of(handle, self.clock(), for_archive=True) for handle in handles}
+        ids = {handle: id_ for handle, id_ in seen.items() if id_}
+        unavailable = dict[str, str]()
         unknown = [handle for handle in handles if handle not in ids]
         log.info("%d accounts are looked up, at %s each", len(unknown), in_words("users"))
         for part in chunked(unknown, HANDLES_A_LOOKUP):
-            response = self._fetch(f"users {part}", "users", len(part), partial(self._users, part))
+            send = partial(self.x.users, part)
+            response = self._ask(f"users {part}", "users", len(part), send, _require_users)
             unavailable |= reasons(response, part)
             users = users_of(response)
             for handle in (handle for handle in part if handle.lower() in users):
@@ -101,12 +108,6 @@ class PlanRequests:
             log.warning("%s is not planned. %s", handle, why)
         return {handle: id_ for handle, id_ in ids.items() if handle not in unavailable}, unavailable
 
-    def _users(self, handles: list[str]) -> Answer:
-        response = self.x.users(handles)
-        if response.failure:
-            raise Outage(f"X could not look up all users: {response.failure}")
-        return response
-
     def count(self, requested: Sequence[Window]) -> dict[Window, Count]:
         """Count the posts of all windows."""
         log.info("%d counts are requested, at %s each", len(requested), in_words("archive_counts"))
@@ -117,41 +118,48 @@ class PlanRequests:
         first, last, query = window.days[0], window.days[-1], window.query
         hours, token = Counter[str](), None
         while True:
-            response = stored_count(self.store, query, first, last, token, self.request.now())
+            response = stored_count(self.store, query, first, last, token, self.clock())
             if not response:
                 send = partial(self.x.count_days, query, first, last, token)
-                response = self._fetch(f"counts {query} {first} {last} {token}", "archive_counts", 1, send)
+                request = f"counts {query} {first} {last} {token}"
+                response = self._ask(request, "archive_counts", 1, send, _require_count)
                 store_count(self.store, first, last, response)
             hours |= count_of(response).hours
             if not (token := response.next_token):
                 return Count(hours.total(), hours)
 
-    def _fetch(self, what: str, kind: str, units: int, send: Callable[[], Answer]) -> Answer:
-        """Return the stored response, else send the request, which `what` names."""
-        key = f"{plan_prefix(self.request.id)}{short_hash(what)}.json.gz"
-        if data := self.store.read(key):
-            return answer_in(data, self.store.url(key))
-        with self.money.hold(kind, units, units) as bill:
-            response = bill(send())
-            if kind == "archive_counts":
-                count_of(response)  # what is no count is not kept as one
-            self.store.swap(key, response.to_bytes(), None)
-        self.made_progress = True
-        return response
+    def _ask(
+        self,
+        request: str,
+        kind: str,
+        units: int,
+        send: Callable[[], Answer],
+        require: Callable[[Answer], None],
+    ) -> Answer:
+        return self.paid.ask(short_hash(request), kind, units, units, lambda _: send(), require)[1]
+
+
+def _require_users(response: Answer) -> None:
+    if response.failure:
+        raise Outage(f"X could not look up all users: {response.failure}")
+
+
+def _require_count(response: Answer) -> None:
+    count_of(response)  # raises if it is none
 
 
 @contextmanager
-def plan_requests(store: Lake, request: PlanRequest, caps: Caps, access: XAccess) -> Iterator[PlanRequests]:
+def count_requests(store: Lake, request: PlanRequest, caps: Caps, access: XAccess) -> Iterator[CountRequests]:
     """Connect to X; what is spent is booked in a ledger entry of the plan's own."""
     stored = stored_responses(store, request.id)
     subject, entry = (str(request.days[0]), 0), f"plan-{request.id}"
+    responses = NamedResponses(store, plan_prefix(request.id), stored)
     with (
-        Money(store, subject, caps, stored, request.now, entry=entry) as money,
+        Budget(store, subject, caps, stored, request.now, entry=entry) as budget,
         X(access, request.now, are_known=bool(stored.bought)) as x,
+        no_try_for_progress(lambda: responses.made_progress, request.now),
     ):
-        requests = PlanRequests(store, request, x, money)
-        with no_try_for_progress(lambda: requests.made_progress, request.now):
-            yield requests
+        yield CountRequests(store, x, PaidRequests(budget, responses), request.now)
 
 
 def stored_responses(store: Lake, plan_id: str) -> Stored:

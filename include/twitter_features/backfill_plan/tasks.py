@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -18,14 +17,13 @@ from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.money import Caps, spent_of_month
 from include.twitter.lake import Lake
 from include.twitter.pricing import dollars, prices
-from include.twitter.records import Asked, encoded
+from include.twitter.records import encoded
 from include.twitter.roster import Identities
 from include.twitter_features.backfill_plan import approval_text
 from include.twitter_features.backfill_plan.approval_text import plural
 from include.twitter_features.backfill_plan.estimate import estimate
 from include.twitter_features.backfill_plan.fetch_counts import (
-    Window,
-    plan_requests,
+    count_requests,
     stored_responses,
     windows,
 )
@@ -74,7 +72,7 @@ def _make_plan(store: Lake, request: PlanRequest, caps: Caps) -> Plan:
     identities = Identities.read(store, accepted)
     days = _require_missing(take_inventory(store, request, spec, handles, identities))
     lake.require_conditional_writes(store)
-    with plan_requests(store, request, caps, access) as x:
+    with count_requests(store, request, caps, access) as x:
         missing = [handle for handle in handles if any(handle in day.missing for day in days)]
         ids, unavailable = x.look_up(missing, Accounts(store, accepted))
         found = {handle.lower(): id_ for handle, id_ in ids.items()}
@@ -82,8 +80,9 @@ def _make_plan(store: Lake, request: PlanRequest, caps: Caps) -> Plan:
             # A renamed account may be in the days already, under the handle that it had.
             identities.ids |= found
             days = _require_missing(take_inventory(store, request, spec, handles, identities))
-        lacking = {handle: [day.day for day in days if handle in day.missing] for handle in ids}
-        counts = x.count([*_windows(lacking, ids, spec)])
+        lacking = {id_: [day.day for day in days if handle in day.missing] for handle, id_ in ids.items()}
+        limited = {id_ for handle, id_ in ids.items() if spec.limit_of(handle)}
+        counts = x.count(windows(lacking, limited, threads=spec.threads))
     planned = [estimate(day, ids, counts, spec, request.now()) for day in days]
     days_usd = round(sum(day.cost_usd for day in planned), 3)
     look_ups_usd = dollars(sum(map(bool, lacking.values())) * prices(request.now())["users"])
@@ -97,17 +96,6 @@ def _make_plan(store: Lake, request: PlanRequest, caps: Caps) -> Plan:
         cost_usd=round(days_usd + look_ups_usd, 3),
         likely_usd=days_usd if all(day.is_exact for day in planned) else None,
     )
-
-
-def _windows(lacking: Mapping[str, list[Day]], ids: Mapping[str, str], spec: Asked) -> Iterator[Window]:
-    """Limited accounts are counted apart from the others: together they would have no upper bound."""
-    for is_limited in (True, False):
-        part = {
-            ids[handle]: days
-            for handle, days in lacking.items()
-            if days and bool(spec.limit_of(handle)) == is_limited
-        }
-        yield from windows(part, threads=spec.threads)
 
 
 def _require_settled(request: PlanRequest) -> None:

@@ -31,6 +31,11 @@ def test_accounts_that_lack_other_days_are_counted_apart():
     ]
 
 
+def test_accounts_with_a_limit_are_counted_apart():
+    made = windows(dict.fromkeys(["1", "2", "3"], OCTOBER), limited={"1", "3"})
+    assert [window.ids for window in made] == [("1", "3"), ("2",)]
+
+
 def test_a_window_is_of_31_days_and_begins_where_something_is_missing():
     days = days_between("2026-09-01", "2026-10-31")
     assert spans({"1": days[:2] + days[40:]}) == [

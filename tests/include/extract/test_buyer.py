@@ -214,8 +214,8 @@ def test_a_reader_that_was_stopped_buys_no_more_and_holds_nothing(shop, lake):
         for request in (lambda: buyer.page(reading()), lambda: buyer.count(["NASA"])):
             with pytest.raises(Stopped):
                 request()
-        with buyer.money.hold("posts", 100, 100) as bill:
-            assert bill.size == 100
+        with buyer.budget.reserve("posts", 100, 100) as reservation:
+            assert reservation.size == 100
     assert shop.asked == []
 
 
