@@ -261,5 +261,5 @@ def test_a_plan_is_the_same_by_any_clock(pipeline, x, bucket, zone, monkeypatch)
     finally:
         monkeypatch.undo()
         time.tzset()
-    assert bucket.json(plan_key(quoted["plan"]))["days"] == here["days"]
+    assert bucket.json(plan_key(quoted["plan"]))["runs"] == here["runs"]
     assert {*paths(x)} <= {SEARCH, COUNT}

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from itertools import groupby
 
 from include.twitter.extract.money import Caps
 from include.twitter.pricing import dollars
-from include.twitter_features.backfill_plan.plan import Plan, PlannedDay
-
-HEAD = [
-    "| month (UTC) | days to fill | posts X counts | posts to buy | cost |",
-    "|---|--:|--:|--:|--:|",
-]
+from include.twitter_features.backfill_plan.plan import Plan
 
 
 def subject(plan: Plan) -> str:
     """The question in one line."""
-    posts = sum(day.posts for day in plan.days)
-    days = plural(len(plan.incomplete_days), "day")
+    posts, days = sum(run.posts for run in plan.runs), plural(len(plan.runs), "day")
     return f"Buy up to {plural(posts, 'post')} of {days} for at most ${plan.cost_usd:.3f}?"
 
 
@@ -29,51 +22,45 @@ def plural(number: int, noun: str) -> str:
 
 def body(plan: Plan, caps: Caps, left_usd: float) -> str:
     """What is missing, what it costs, and which cap would stop it; `left_usd` is left of the month's cap."""
-    incomplete, accounts = plan.incomplete_days, plural(len(plan.accounts), "account")
-    counted, posts = sum(day.counted for day in incomplete), sum(day.posts for day in incomplete)
+    counted, posts = sum(run.counted for run in plan.runs), sum(run.posts for run in plan.runs)
+    days = plural(plan.complete_days + len(plan.runs), "day")
     likely = "" if plan.likely_usd is None else f", most likely ${plan.likely_usd:.3f}"
     return "\n".join(
         [
-            f"**{plan.days[0].day} to {plan.days[-1].day}, {accounts}.** Complete already: "
-            f"{len(plan.days) - len(incomplete)} of {plural(len(plan.days), 'day')}. Of the others X counts "
-            f"{plural(counted, 'post')}; up to {posts} would be bought, for at most "
-            f"**${plan.cost_usd:.3f}** with look-ups and counts{likely}. "
-            f"To find that out has cost ${plan.own_cost_usd:.3f}.",
+            f"**{plan.first} to {plan.last}, {plural(len(plan.accounts), 'account')}.** Complete already: "
+            f"{plan.complete_days} of {days}. Of the others X counts {plural(counted, 'post')}; up to "
+            f"{posts} would be bought, for at most **${plan.cost_usd:.3f}** with look-ups and counts{likely}."
+            f" To find that out has cost ${plan.own_cost_usd:.3f}.",
             *_caps(plan, caps, left_usd),
             *(f"\nNot bought: {escaped(name)}, {escaped(why)}" for name, why in plan.unavailable.items()),
-            "",
-            *table(plan.days),
+            "\n| month (UTC) | days to fill | posts X counts | posts to buy | cost |\n|---|--:|--:|--:|--:|",
+            *_months(plan),
         ]
     )
 
 
-def table(days: Sequence[PlannedDay]) -> list[str]:
-    """A row for each month."""
+def _months(plan: Plan) -> list[str]:
     rows = []
-    for month, group in groupby(days, key=lambda day: day.day[:7]):
-        of_month = list(group)
-        to_fill, counted = sum(bool(day.accounts) for day in of_month), sum(day.counted for day in of_month)
-        posts, cost = sum(day.posts for day in of_month), sum(day.cost_usd for day in of_month)
-        rows.append(f"| {month} | {to_fill} | {counted} | {posts} | ${cost:.3f} |")
-    return [*HEAD, *rows]
+    for month, group in groupby(plan.runs, key=lambda run: run.day[:7]):
+        runs = list(group)
+        counted, posts = sum(run.counted for run in runs), sum(run.posts for run in runs)
+        cost_usd = sum(run.cost_usd for run in runs)
+        rows.append(f"| {month} | {len(runs)} | {counted} | {posts} | ${cost_usd:.3f} |")
+    return rows
 
 
 def _caps(plan: Plan, caps: Caps, left_usd: float) -> list[str]:
     """What is left of the month's cap, and in bold: which cap could end the purchases early."""
-    (run, run_cap), (month, month_cap) = caps.run, caps.month
+    (run_name, run_cap), (month_name, month_cap) = caps.run, caps.month
     lines = []
     if month_cap:
-        left = f"Of `{month}`, ${dollars(month_cap):.3f}, are ${left_usd:.3f} left"
+        left = f"Of `{month_name}`, ${dollars(month_cap):.3f}, are ${left_usd:.3f} left"
         too_little = plan.cost_usd > left_usd
         lines.append(f"\n**{left}: raise it before you say yes**" if too_little else f"\n{left}.")
-    over = [
-        day.day for day in plan.days if run_cap and round(1000 * (day.cost_usd + day.spent_usd)) > run_cap
-    ]
-    if over:
-        days = plural(len(over), "day")
-        lines.append(
-            f"\n**{days} could cost more than `{run}`, first {over[0]}: raise it before you say yes**"
-        )
+    over = [run.day for run in plan.runs if round(1000 * (run.cost_usd + run.spent_usd)) > run_cap]
+    if run_cap and over:
+        days = f"{plural(len(over), 'day')} could cost more than `{run_name}`, first {over[0]}"
+        lines.append(f"\n**{days}: raise it before you say yes**")
     return lines
 
 

@@ -29,11 +29,9 @@ from include.twitter.pricing import in_words
 from include.twitter.retry import no_try_for_progress
 from include.twitter.settings import XAccess
 from include.twitter.sources import LONGEST_ARCHIVE_QUERY, author_query, batches, self_reply_query
-from include.twitter_features.backfill_plan.plan import PlanRequest, is_response_key, plan_prefix
+from include.twitter_features.backfill_plan.plan import RESPONSE_KEY, PlanRequest, plan_prefix
 
 log = logging.getLogger(__name__)
-
-ACCOUNTS_A_WINDOW = 100
 
 
 @dataclass(frozen=True)
@@ -63,16 +61,17 @@ def windows(
             alike[id_ in limited, tuple(days)].append(id_)
     result = []
     for (_, days), ids in alike.items():
-
-        def place(day: Day, first: Day = days[0]) -> int:
-            return (day.date - first.date).days // DAYS_A_COUNT
-
-        for _, span in groupby(days, key=place):
-            window_days = tuple(span)
-            together = batches(ids, ACCOUNTS_A_WINDOW, LONGEST_ARCHIVE_QUERY)
-            result += [Window(tuple(batch), window_days) for batch in together]
-            result += [Window((id_,), window_days, of_threads=True) for id_ in ids if threads]
+        for span in _spans(days):
+            together = batches(ids, len(ids), LONGEST_ARCHIVE_QUERY)
+            result += [Window(tuple(batch), span) for batch in together]
+            result += [Window((id_,), span, of_threads=True) for id_ in ids if threads]
     return result
+
+
+def _spans(days: Sequence[Day]) -> list[tuple[Day, ...]]:
+    """Split the days into parts that one response holds."""
+    blocks = groupby(days, key=lambda day: (day.date - days[0].date).days // DAYS_A_COUNT)
+    return [tuple(block) for _, block in blocks]
 
 
 @dataclass
@@ -82,6 +81,8 @@ class CountRequests:
     store: Lake
     x: X
     paid: PaidRequests
+    stored: Stored
+    """What X has billed for them, in all tries."""
     clock: Callable[[], datetime]
 
     def look_up(self, handles: Sequence[str], known: Accounts) -> tuple[dict[str, str], dict[str, str]]:
@@ -92,8 +93,7 @@ class CountRequests:
         unknown = [handle for handle in handles if handle not in ids]
         log.info("%d accounts are looked up, at %s each", len(unknown), in_words("users"))
         for part in chunked(unknown, HANDLES_A_LOOKUP):
-            send = partial(self.x.users, part)
-            response = self._ask(f"users {part}", "users", len(part), send, _require_users)
+            response = self._users(part)
             unavailable |= reasons(response, part)
             users = users_of(response)
             for handle in (handle for handle in part if handle.lower() in users):
@@ -119,52 +119,44 @@ class CountRequests:
         hours, token = Counter[str](), None
         while True:
             response = stored_count(self.store, query, first, last, token, self.clock())
-            if not response:
-                send = partial(self.x.count_days, query, first, last, token)
-                request = f"counts {query} {first} {last} {token}"
-                response = self._ask(request, "archive_counts", 1, send, _require_count)
-                store_count(self.store, first, last, response)
+            response = response or self._fetch_count(query, first, last, token)
             hours |= count_of(response).hours
             if not (token := response.next_token):
                 return Count(hours.total(), hours)
 
-    def _ask(
-        self,
-        request: str,
-        kind: str,
-        units: int,
-        send: Callable[[], Answer],
-        require: Callable[[Answer], None],
-    ) -> Answer:
-        return self.paid.ask(short_hash(request), kind, units, units, lambda _: send(), require)[1]
+    def _users(self, handles: list[str]) -> Answer:
+        name, send = short_hash(f"users {handles}"), partial(self.x.users, handles)
+        return self._ask(name, "users", len(handles), send)
+
+    def _fetch_count(self, query: str, first: Day, last: Day, token: str | None) -> Answer:
+        name = short_hash(f"counts {query} {first} {last} {token}")
+        response = self._ask(name, "archive_counts", 1, partial(self.x.count_days, query, first, last, token))
+        store_count(self.store, first, last, response)
+        return response
+
+    def _ask(self, name: str, kind: str, units: int, send: Callable[[], Answer]) -> Answer:
+        return self.paid.ask(name, kind, units, units, lambda _: send(), _require_usable)[1]
 
 
-def _require_users(response: Answer) -> None:
+def _require_usable(response: Answer) -> None:
+    """Raise for a response that is not to be stored."""
     if response.failure:
         raise Outage(f"X could not look up all users: {response.failure}")
-
-
-def _require_count(response: Answer) -> None:
-    count_of(response)  # raises if it is none
+    if response.kind == "archive_counts":
+        count_of(response)  # raises if it is none
 
 
 @contextmanager
 def count_requests(store: Lake, request: PlanRequest, caps: Caps, access: XAccess) -> Iterator[CountRequests]:
-    """Connect to X; what is spent is booked in a ledger entry of the plan's own."""
-    stored = stored_responses(store, request.id)
+    """Connect to X; the requests are booked in a ledger entry of the plan's own."""
+    prefix, stored = plan_prefix(request.id), Stored()
+    for earlier in store.answers(store.parsed(store.keys(prefix), RESPONSE_KEY.fullmatch)):
+        stored.add(earlier)
+    responses = NamedResponses(store, prefix, stored)
     subject, entry = (str(request.days[0]), 0), f"plan-{request.id}"
-    responses = NamedResponses(store, plan_prefix(request.id), stored)
     with (
         Budget(store, subject, caps, stored, request.now, entry=entry) as budget,
         X(access, request.now, are_known=bool(stored.bought)) as x,
         no_try_for_progress(lambda: responses.made_progress, request.now),
     ):
-        yield CountRequests(store, x, PaidRequests(budget, responses), request.now)
-
-
-def stored_responses(store: Lake, plan_id: str) -> Stored:
-    """Return what X has billed for the plan's stored responses, of all tries."""
-    stored = Stored()
-    for response in store.answers(store.parsed(store.keys(plan_prefix(plan_id)), is_response_key)):
-        stored.add(response)
-    return stored
+        yield CountRequests(store, x, PaidRequests(budget, responses), stored, request.now)

@@ -1,18 +1,27 @@
-"""What each day of a plan lacks, as `extract` and `load` would see it."""
+"""What each day of a plan lacks, as `extract` and `load` would see it, and what that can cost at most."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 
 from include.twitter.airflow_context import Run
 from include.twitter.day import Day, parse_purchase_key
+from include.twitter.extract.counts import Count
 from include.twitter.extract.purchase import Purchase
+from include.twitter.extract.x import ARCHIVE_PAGES
 from include.twitter.lake import SIDE_BY_SIDE, Lake
+from include.twitter.pricing import dollars, prices
 from include.twitter.records import Asked, Manifest, Receipt
 from include.twitter.roster import Identities
-from include.twitter_features.backfill_plan.plan import PlanRequest
+from include.twitter.sources import batches
+from include.twitter_features.backfill_plan.fetch_counts import Window
+from include.twitter_features.backfill_plan.plan import PlannedRun, PlanRequest
+
+SMALLEST_PAGE = ARCHIVE_PAGES[0]
+"""A lower limit still buys so many posts."""
 
 
 @dataclass(frozen=True)
@@ -63,3 +72,39 @@ def spent_usd(store: Lake, day: Day) -> float:
     keys = store.parsed(store.keys(f"{day.raw}buy="), parse_purchase_key).items()
     manifests = [key for key, parts in keys if parts.is_manifest]
     return sum(store.decoded(key, store.required(key), Manifest).cost_usd for key in manifests)
+
+
+def estimate(
+    day: DayInventory, ids: Mapping[str, str], counts: Mapping[Window, Count], spec: Asked, at: datetime
+) -> PlannedRun | None:
+    """Return the run that fills a day and what it costs at most; None if there is none to start.
+
+    `ids` are those of the accounts that X shows, by handle.
+
+    Of accounts that were counted together, each may have as many posts as its limit, and all no more than X
+    counts. Where that leaves open which of them are over it, `extract` counts the others once more.
+    """
+    handles = {ids[handle]: handle for handle in day.missing if handle in ids}
+    counted, posts, count_requests = 0, 0, 0
+    for window in (window for window in counts if day.day in window.days):
+        total = counts[window].of_day(day.day).total
+        limits = [spec.limit_of(handles[id_]) for id_ in window.ids]
+        capped = sum(max(limit, SMALLEST_PAGE) for limit in limits) if all(limits) else total
+        stored = sum(day.stored_posts.get(handles[id_], 0) for id_ in window.ids if not window.of_threads)
+        counted += total
+        posts += max(min(total, capped) - stored, 0)
+        if len(limits) > 1 and total > min(filter(None, limits), default=total):
+            count_requests += sum(1 for _ in batches(window.ids))
+    accounts = tuple(handle for handle in day.not_landed if handle in ids or handle not in day.missing)
+    if not accounts:
+        return None
+    listed = prices(at)
+    return PlannedRun(
+        day=str(day.day),
+        accounts=accounts,
+        counted=counted,
+        posts=posts,
+        is_exact=not count_requests,
+        cost_usd=dollars(posts * listed["posts"] + count_requests * listed["archive_counts"]),
+        spent_usd=day.spent_usd,
+    )

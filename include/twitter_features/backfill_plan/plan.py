@@ -1,4 +1,4 @@
-"""What a plan was requested for, what it stores in the bucket, and where."""
+"""What a plan is requested for, and its record: the approved price and the runs that it starts."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ from include.twitter.records import Moment
 
 log = logging.getLogger(__name__)
 
-PLANS = "twitter_plans/"
-_HASH = "[0-9a-f]{12}"
-_RESPONSE = re.compile(rf"{PLANS}{_HASH}/{_HASH}\.json\.gz")
 MAX_DAYS = 366
 """Days of one plan: a run is started for each."""
+ID = re.compile("[0-9a-f]{12}")
+RESPONSE_KEY = re.compile(rf"twitter_plans/{ID.pattern}/{ID.pattern}\.json\.gz")
 
 
 @dataclass(frozen=True)
@@ -59,13 +58,13 @@ def days_between(first: str, last: str) -> list[Day]:
     return [start.plus(offset) for offset in range(number)]
 
 
-class PlannedDay(Struct, kw_only=True):
-    """One day of a plan: what is missing, and what it would cost."""
+class PlannedRun(Struct, kw_only=True):
+    """A run of `twitter` that a plan starts, and what it costs."""
 
     day: str
     """The UTC day, `YYYY-MM-DD`."""
     accounts: tuple[str, ...]
-    """Those that the day lacks: empty where the day is complete, and no run is started."""
+    """Those that the day lacks."""
     counted: int
     """X's own number of their posts."""
     posts: int
@@ -84,39 +83,34 @@ class Plan(Struct, kw_only=True):
     id: str
     """It stands in the names of the runs that the plan starts."""
     made_at: Moment
+    first: str
+    """The days that were requested, `YYYY-MM-DD`."""
+    last: str
+    complete_days: int
+    """How many of them lack nothing."""
     accounts: tuple[str, ...]
     """The handles that it is for."""
-    days: list[PlannedDay]
-    """From the first to the last that was requested."""
+    runs: list[PlannedRun]
+    """One for each of the other days."""
     unavailable: dict[str, str]
     """Accounts that X does not show, and why: they are not purchased."""
     own_cost_usd: float
     """The price of the plan itself: look-ups and counts."""
     cost_usd: float
-    """What the days would cost at most, also if all accounts have to be looked up again."""
+    """What the runs cost at most, also if all accounts have to be looked up again."""
     likely_usd: float | None
-    """What they would cost without that; null where X's counts leave it in doubt."""
-
-    @property
-    def incomplete_days(self) -> list[PlannedDay]:
-        """The days that a run is started for."""
-        return [day for day in self.days if day.accounts]
+    """What they cost without that; null where X's counts leave it in doubt."""
 
 
 def plan_prefix(id_: str) -> str:
-    """Where a plan and X's responses to it are kept; `id_` is the hash of its run."""
-    if not re.fullmatch(_HASH, id_):
+    """Where a plan and the responses to its requests are stored; `id_` is the hash of its run."""
+    if not ID.fullmatch(id_):
         raise BadDay(f"plan={id_!r} is no plan.")
-    return f"{PLANS}{id_}/"
+    return f"twitter_plans/{id_}/"
 
 
 def plan_key(id_: str) -> str:
     return f"{plan_prefix(id_)}plan.json"
-
-
-def is_response_key(key: str) -> bool | None:
-    """True for the key of a response; None for any other."""
-    return True if _RESPONSE.fullmatch(key) else None
 
 
 def load_plan(store: Lake, id_: str) -> Plan:

@@ -21,14 +21,10 @@ from include.twitter.records import encoded
 from include.twitter.roster import Identities
 from include.twitter_features.backfill_plan import approval_text
 from include.twitter_features.backfill_plan.approval_text import plural
-from include.twitter_features.backfill_plan.estimate import estimate
-from include.twitter_features.backfill_plan.fetch_counts import (
-    count_requests,
-    stored_responses,
-    windows,
-)
+from include.twitter_features.backfill_plan.fetch_counts import count_requests, windows
 from include.twitter_features.backfill_plan.inventory import (
     DayInventory,
+    estimate,
     landed_handles,
     spent_usd,
     take_inventory,
@@ -51,17 +47,14 @@ def quote(request: PlanRequest) -> dict[str, Any]:
     if not store.read(plan_key(request.id)):
         store.swap(plan_key(request.id), encoded(_make_plan(store, request, caps)), None)
     plan = load_plan(store, request.id)
-    for day in plan.incomplete_days:
-        log.info("%s: %d accounts, %d posts, $%.3f", day.day, len(day.accounts), day.posts, day.cost_usd)
-    log.info("Planned %s: %s", store.url(plan_key(plan.id)), approval_text.subject(plan))
-    if not plan.incomplete_days:
+    subject = approval_text.subject(plan)
+    for run in plan.runs:
+        log.info("%s: %d accounts, %d posts, $%.3f", run.day, len(run.accounts), run.posts, run.cost_usd)
+    log.info("Planned %s: %s", store.url(plan_key(plan.id)), subject)
+    if not plan.runs:
         skip("X shows none of the accounts that are missing: nothing can be bought")
     left_usd = dollars(caps.month[1] - spent_of_month(store, request.now()))
-    return {
-        "plan": plan.id,
-        "subject": approval_text.subject(plan),
-        "body": approval_text.body(plan, caps, left_usd),
-    }
+    return {"plan": plan.id, "subject": subject, "body": approval_text.body(plan, caps, left_usd)}
 
 
 def _make_plan(store: Lake, request: PlanRequest, caps: Caps) -> Plan:
@@ -83,18 +76,21 @@ def _make_plan(store: Lake, request: PlanRequest, caps: Caps) -> Plan:
         lacking = {id_: [day.day for day in days if handle in day.missing] for handle, id_ in ids.items()}
         limited = {id_ for handle, id_ in ids.items() if spec.limit_of(handle)}
         counts = x.count(windows(lacking, limited, threads=spec.threads))
-    planned = [estimate(day, ids, counts, spec, request.now()) for day in days]
-    days_usd = round(sum(day.cost_usd for day in planned), 3)
+    runs = [run for day in days if (run := estimate(day, ids, counts, spec, request.now()))]
+    runs_usd = sum(run.cost_usd for run in runs)
     look_ups_usd = dollars(sum(map(bool, lacking.values())) * prices(request.now())["users"])
     return Plan(
         id=request.id,
         made_at=request.now(),
+        first=str(request.days[0]),
+        last=str(request.days[-1]),
+        complete_days=sum(not day.not_landed for day in days),
         accounts=handles,
-        days=planned,
+        runs=runs,
         unavailable=unavailable,
-        own_cost_usd=dollars(stored_responses(store, request.id).total_mills),
-        cost_usd=round(days_usd + look_ups_usd, 3),
-        likely_usd=days_usd if all(day.is_exact for day in planned) else None,
+        own_cost_usd=dollars(x.stored.total_mills),
+        cost_usd=round(runs_usd + look_ups_usd, 3),
+        likely_usd=round(runs_usd, 3) if all(run.is_exact for run in runs) else None,
     )
 
 
@@ -112,45 +108,42 @@ def _require_missing(days: list[DayInventory]) -> list[DayInventory]:
 
 
 def runs(plan_id: str) -> list[dict[str, Any]]:
-    """Return the run to start for each day: its name says the day, its conf the accounts."""
-    plan = load_plan(lake.deployed(), plan_id)
+    """Return the runs to start: the name of each says the day, its conf the accounts."""
     return [
         {
-            "trigger_run_id": f"manual__{day.day}__plan_{plan.id}",
-            "conf": {"day": day.day, "accounts": ", ".join(day.accounts)},
+            "trigger_run_id": f"manual__{run.day}__plan_{plan_id}",
+            "conf": {"day": run.day, "accounts": ", ".join(run.accounts)},
         }
-        for day in plan.incomplete_days
+        for run in load_plan(lake.deployed(), plan_id).runs
     ]
 
 
 def wait_for_runs(plan_id: str) -> None:
     """Release the worker slot until the runs of the plan have ended."""
     names, ti = [run["trigger_run_id"] for run in runs(plan_id)], get_current_context()["ti"]
-    states = ["queued", "running"]
-    open_ = sum(
-        ti.get_dr_count("twitter", run_ids=ids, states=states) for ids in chunked(names, RUNS_A_REQUEST)
+    open_runs = sum(
+        ti.get_dr_count("twitter", run_ids=part, states=["queued", "running"])
+        for part in chunked(names, RUNS_A_REQUEST)
     )
-    if open_:
-        poll(POLL_INTERVAL, f"{open_} of {len(names)} runs have not ended")
+    if open_runs:
+        poll(POLL_INTERVAL, f"{open_runs} of {len(names)} runs have not ended")
 
 
 def compare(plan_id: str) -> dict[str, Any]:
     """Compare the approved price with what was bought; Incomplete if days have not landed completely."""
     store = lake.deployed()
-    plan = load_plan(store, plan_id)
-    identities = Identities.read(store, settings.accept_id())
-    days = {Day.parse(day.day): day for day in plan.incomplete_days}
-    bought = sum(spent_usd(store, day) - planned.spent_usd for day, planned in days.items())
+    plan, identities = load_plan(store, plan_id), Identities.read(store, settings.accept_id())
+    bought, late = 0.0, list[str]()
+    for run in plan.runs:
+        day = Day.parse(run.day)
+        bought += spent_usd(store, day) - run.spent_usd
+        if {*run.accounts} - landed_handles(store, day, run.accounts, identities):
+            late.append(run.day)
     summary = f"Of the approved ${plan.cost_usd:.3f}, ${bought:.3f} were spent"
-    late = [
-        str(day)
-        for day, planned in days.items()
-        if not {*planned.accounts} <= landed_handles(store, day, planned.accounts, identities)
-    ]
     if late:
         raise Incomplete(
-            f"{len(late)} of {plural(len(days), 'day')} have not landed completely: {', '.join(late)}. "
+            f"{len(late)} of {plural(len(plan.runs), 'day')} have not landed completely: {', '.join(late)}. "
             f"{summary}. Clear what failed in their runs, then clear `compare`."
         )
     log.log(logging.WARNING if bought > plan.cost_usd else logging.INFO, summary)
-    return {"approved_usd": plan.cost_usd, "bought_usd": round(bought, 3), "days": len(days)}
+    return {"approved_usd": plan.cost_usd, "bought_usd": round(bought, 3), "days": len(plan.runs)}

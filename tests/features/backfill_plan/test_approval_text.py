@@ -4,7 +4,7 @@ import pytest
 
 from include.twitter.extract.money import Caps
 from include.twitter_features.backfill_plan import approval_text
-from include.twitter_features.backfill_plan.plan import Plan, PlannedDay, days_between
+from include.twitter_features.backfill_plan.plan import Plan, PlannedRun, days_between
 from tests.include.invented import RECEIVED
 
 MONTH_CAP = "twitter_month_budget_usd"
@@ -12,24 +12,22 @@ MONTH_CAP = "twitter_month_budget_usd"
 
 def plan(first="2026-10-01", last="2026-10-03", gone=None):
     """The first day is complete; of each other one X counts 7 posts, and 5 would be bought."""
-    days = [
-        PlannedDay(
-            day=str(day),
-            accounts=("NASA",) if number else (),
-            counted=7 * bool(number),
-            posts=5 * bool(number),
-            is_exact=True,
-            cost_usd=0.025 * bool(number),
-            spent_usd=0,
+    days = days_between(first, last)
+    runs = [
+        PlannedRun(
+            day=str(day), accounts=("NASA",), counted=7, posts=5, is_exact=True, cost_usd=0.025, spent_usd=0
         )
-        for number, day in enumerate(days_between(first, last))
+        for day in days[1:]
     ]
-    cost = sum(day.cost_usd for day in days)
+    cost = 0.025 * len(runs)
     return Plan(
         id="0a1b2c3d4e5f",
         made_at=RECEIVED,
+        first=first,
+        last=last,
+        complete_days=1,
         accounts=("NASA", "esa"),
-        days=days,
+        runs=runs,
         unavailable=gone or {},
         own_cost_usd=0.04,
         cost_usd=cost + 0.01,

@@ -3,8 +3,8 @@
 import pytest
 
 from include.twitter.errors import DamagedObject
-from include.twitter_features.backfill_plan.fetch_counts import stored_responses
 from include.twitter_features.backfill_plan.inventory import spent_usd
+from include.twitter_features.backfill_plan.plan import RESPONSE_KEY
 from tests.include.invented import DAY, MemoryLake
 
 ID = "c0ffee123456"
@@ -17,7 +17,8 @@ ID = "c0ffee123456"
 def test_objects_of_others_are_neither_responses_nor_purchases(key):
     store = MemoryLake()
     store.write(key, b"")
-    assert (stored_responses(store, ID).total_mills, spent_usd(store, DAY)) == (0, 0)
+    assert store.parsed(store.keys("twitter_plans/"), RESPONSE_KEY.fullmatch) == {}
+    assert spent_usd(store, DAY) == 0
 
 
 def test_a_damaged_manifest_is_no_missing_one():
