@@ -1,5 +1,6 @@
 """A backfill that is planned, priced and approved: it costs what was approved, and nothing is paid twice."""
 
+import json
 import time
 from collections import Counter
 from types import SimpleNamespace
@@ -7,10 +8,12 @@ from types import SimpleNamespace
 import pytest
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 
-from include.twitter.day import short_hash
+from include.twitter.day import FORGOTTEN, short_hash
 from include.twitter.errors import BadAccounts, BadDay, Incomplete, NoCredits, OverBudget
+from include.twitter.records import Forgetting, Forgotten, encoded
 from include.twitter_features.backfill_plan import tasks
 from include.twitter_features.backfill_plan.plan import PlanRequest, days_between, plan_key
+from local.x_api import posts
 from tests.hands import said
 from tests.stages.conftest import NOW, TOKEN
 
@@ -208,6 +211,21 @@ def test_accounts_that_x_does_not_show_are_named_and_not_bought(pipeline, x):
     pipeline.put(handles="suspended_1")
     with pytest.raises(AirflowSkipException, match="X shows none"):
         quote(pipeline, name="of nobody")
+
+
+def test_an_account_that_was_erased_or_is_no_longer_collected_does_not_keep_a_plan_red(pipeline, bucket):
+    pipeline.put(handles="reader_00, reader_01, reader_02")
+    act = Forgetting(at=NOW, why="account", account=posts.user_id("reader_02"), posts=[], days=[])
+    bucket.write(FORGOTTEN, json.loads(encoded(Forgotten(acts=[act]))))
+    quoted = quote(pipeline)
+    assert r"Not bought: reader\_02, the account was erased" in quoted["body"]
+    (run,) = tasks.runs(quoted["plan"])
+    assert run["conf"]["accounts"] == "reader_00, reader_01"
+    land(pipeline, DAY, accounts="reader_00")
+    with pytest.raises(Incomplete):
+        tasks.compare(quoted["plan"])
+    pipeline.put(handles="reader_00, reader_02")
+    assert tasks.compare(quoted["plan"])["days"] == 1
 
 
 def test_a_day_that_may_still_change_is_refused(pipeline):

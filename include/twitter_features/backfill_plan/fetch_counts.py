@@ -85,8 +85,10 @@ class CountRequests:
     """What X has billed for them, in all tries."""
     clock: Callable[[], datetime]
 
-    def look_up(self, handles: Sequence[str], known: Accounts) -> tuple[dict[str, str], dict[str, str]]:
-        """Return the ids of the accounts that X shows, and why it does not show the others, by handle."""
+    def look_up(
+        self, handles: Sequence[str], known: Accounts, erased: Collection[str]
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the ids of the accounts that can be read, and why the others cannot, by handle."""
         seen = {handle: known.id_of(handle, self.clock(), for_archive=True) for handle in handles}
         ids = {handle: id_ for handle, id_ in seen.items() if id_}
         unavailable = dict[str, str]()
@@ -104,6 +106,7 @@ class CountRequests:
                     unavailable[handle] = f"the handle has become another account: {id_}, and it was {former}"
             known.learn(response, but=[handle.lower() for handle in unavailable])
         unavailable |= {handle: PROTECTED for handle in ids if known.is_protected(handle)}
+        unavailable |= {handle: "the account was erased" for handle, id_ in ids.items() if id_ in erased}
         for handle, why in unavailable.items():
             log.warning("%s is not planned. %s", handle, why)
         return {handle: id_ for handle, id_ in ids.items() if handle not in unavailable}, unavailable

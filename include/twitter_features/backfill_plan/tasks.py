@@ -11,10 +11,11 @@ from more_itertools import chunked
 
 from include.twitter import lake, roster, settings
 from include.twitter.airflow_context import poll, skip
-from include.twitter.day import Day
+from include.twitter.day import FORGOTTEN, Day
 from include.twitter.errors import BadDay, Incomplete
 from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.money import Caps, spent_of_month
+from include.twitter.forgotten import Tombstones
 from include.twitter.lake import Lake
 from include.twitter.pricing import dollars, prices
 from include.twitter.records import encoded
@@ -67,7 +68,9 @@ def _make_plan(store: Lake, request: PlanRequest, caps: Caps) -> Plan:
     lake.require_conditional_writes(store)
     with count_requests(store, request, caps, access) as x:
         missing = [handle for handle in handles if any(handle in day.missing for day in days)]
-        ids, unavailable = x.look_up(missing, Accounts(store, accepted))
+        with store.parsing(FORGOTTEN, "the list of erased posts and accounts"):
+            erased = Tombstones.of(store.read(FORGOTTEN)).accounts
+        ids, unavailable = x.look_up(missing, Accounts(store, accepted), erased)
         found = {handle.lower(): id_ for handle, id_ in ids.items()}
         if found.items() - identities.ids.items():
             # A renamed account may be in the days already, under the handle that it had.
@@ -133,11 +136,13 @@ def compare(plan_id: str) -> dict[str, Any]:
     """Compare the approved price with what was bought; Incomplete if days have not landed completely."""
     store = lake.deployed()
     plan, identities = load_plan(store, plan_id), Identities.read(store, settings.accept_id())
+    collected = {handle.lower() for handle in roster.read(store).handles}
     bought, late = 0.0, list[str]()
     for run in plan.runs:
         day = Day.parse(run.day)
         bought += spent_usd(store, day) - run.spent_usd
-        if {*run.accounts} - landed_handles(store, day, run.accounts, identities):
+        wanted = {handle for handle in run.accounts if handle.lower() in collected}
+        if wanted - landed_handles(store, day, wanted, identities):
             late.append(run.day)
     summary = f"Of the approved ${plan.cost_usd:.3f}, ${bought:.3f} were spent"
     if late:
