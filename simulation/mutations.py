@@ -152,14 +152,13 @@ MUTATIONS = (
     Mutation(
         "the receipt is written before the files",
         ROOT + "load/publish.py",
-        "    tags: dict[str, str] = {}\n",
-        "    tags: dict[str, str] = {}\n"
-        "    receipt = receipt._replace(over=lake.swap(receipt.key, receipt.data, receipt.over))\n",
+        "    etags: dict[str, str] = {}\n",
+        "    etags: dict[str, str] = {}\n    replaces = store.swap(key, encoded(receipt), replaces)\n",
     ),
     Mutation(
         "a day without some accounts is green",
         ROOT + "load/__init__.py",
-        "if missing := [account for account in missing if account in wanted]:",
+        "if missing := [account for account in candidate.incomplete if account in wanted]:",
         "if missing := []:",
     ),
     Mutation(

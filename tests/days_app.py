@@ -1,4 +1,4 @@
-"""The page Days without Airflow's server: over a bucket in memory, with no run in Airflow's database."""
+"""The page Days without Airflow's server: over a bucket in memory, with invented runs."""
 
 import csv
 import io
@@ -11,7 +11,8 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from include.twitter.page import site, span
+from include.twitter_features.days_page import airflow_db, day_range, routes
+from include.twitter_features.days_page.airflow_db import DayRun
 from tests.include.invented import MemoryLake
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -26,15 +27,16 @@ POSTS = [
 
 
 @contextmanager
-def days_app(lake: MemoryLake) -> Iterator[Starlette]:
+def days_app(store: MemoryLake, runs: dict[str, list[DayRun]] | None = None) -> Iterator[Starlette]:
     """The page, mounted as Airflow mounts it, open to everybody. Variables come from the environment."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(span, "lake", lambda: lake)
-        patch.setattr(span.runs, "by_day", lambda first, last: {})
-        patch.setattr(site.run, "now", lambda: NOW)
-        for dependency in site.app.router.dependencies:
-            patch.setitem(site.app.dependency_overrides, dependency.dependency, lambda: None)
-        yield Starlette(routes=[Mount(PREFIX, site.app)])
+        patch.setattr(day_range, "current_store", lambda: store)
+        patch.setattr(airflow_db, "runs_by_day", lambda first, last: runs or {})
+        patch.setattr(airflow_db, "failed_tasks", lambda run: ["load"])
+        patch.setattr(routes.run, "now", lambda: NOW)
+        for dependency in routes.app.router.dependencies:
+            patch.setitem(routes.app.dependency_overrides, dependency.dependency, lambda: None)
+        yield Starlette(routes=[Mount(PREFIX, routes.app)])
 
 
 def land_hostile_day(lake: MemoryLake) -> str:

@@ -16,6 +16,7 @@ GROUND = {
     "day",
     "errors",
     "forgotten",
+    "layout",
     "pricing",
     "records",
     "safe_text",
@@ -23,9 +24,9 @@ GROUND = {
     "usage",
 }
 EDGES = {
+    "airflow_compat",
     "airflow_context",
     "alert",
-    "days",
     "http_limits",
     "lake",
     "lease",
@@ -38,7 +39,6 @@ EDGES = {
 }
 BOXES = {"extract", "transform", "load"}
 ABOVE = {
-    "page": {"extract"},
     "meter": {"extract"},
     "engagement": {"extract", "transform", "load"},
     "compliance": {"extract"},
@@ -47,7 +47,7 @@ ABOVE = {
 PURE = GROUND | {
     "extract.walk", "transform.contract", "transform.partition",
     "transform.post", "transform.receipt", "transform.refine", "transform.text", "load.guard",
-    "page.bill", "page.states", "engagement.due", "engagement.seen", "engagement.table",
+    "engagement.due", "engagement.seen", "engagement.table",
     "compliance.said",
 }  # fmt: skip
 OUTSIDE = {"airflow", "boto3", "botocore", "tweepy", "requests", "httpx", "urllib3"}

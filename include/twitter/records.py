@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from operator import add
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -525,61 +525,9 @@ class Receipt(Struct, kw_only=True):
         return [account for account in self.accounts if account.outcome == "unavailable"]
 
     @property
-    def all_rejected(self) -> list[AccountReceipt]:
-        """The accounts that land no row since the contract refused the posts that X returned of them."""
-        return [a for a in self.accounts if a.is_incomplete and a.outcome != "unavailable"]
-
-
-class AccountLine(Struct, frozen=True, gc=False):  # a year has tens of thousands, and none holds another
-    """What an index tells of one account of a day."""
-
-    username: str
-    outcome: Outcome
-    proof: Proof
-    published: int
-    """Rows of the table."""
-    id: str | None = None
-    """The account's at X; null where X has never told it."""
-    estimated_total: int | None = None
-    """About how many posts the day of a limited account has: X's own count if there is one, else an estimate
-    from the rate of the landed posts. Null for other accounts, or if unknown."""
-    rejected: int = 0
-    """Posts that broke the contract."""
-
-    @property
-    def is_incomplete(self) -> bool:
-        """Whether rows are missing: X does not show the account, or all of its posts were rejected."""
-        return self.outcome == "unavailable" or (self.rejected > 0 and not self.published)
-
-    @property
-    def has_posts(self) -> bool:
-        """Whether posts of it may be there: else it only says why there are none."""
-        return self.published > 0 or self.outcome != "unavailable"
-
-
-class DayLine(Struct, kw_only=True):
-    """What an index tells of a landed day, from its receipt and the ledger."""
-
-    etag: str
-    """Of the receipt: where it has another one by now, the line is not to be believed."""
-    buy: int
-    """The number of the purchase that it was refined from."""
-    cost_usd: float
-    """The price of that purchase."""
-    published: int
-    """Rows of the table."""
-    rejected: int
-    """Posts that broke the contract."""
-    accounts: list[AccountLine]
-    ledger: dict[str, LedgerEntry]
-    """The entries of all the day's purchases, by their own etags: others are not to be believed either."""
-
-
-class DaysIndex(Struct, kw_only=True):
-    """The landed days of a month, for who shows many at once: a copy of what receipts and ledger say."""
-
-    days: dict[str, DayLine] = field(default_factory=dict)
-    """By the UTC day, `YYYY-MM-DD`."""
+    def incomplete(self) -> list[AccountReceipt]:
+        """The accounts of which rows are missing: those, and the ones whose posts were all rejected."""
+        return [account for account in self.accounts if account.is_incomplete]
 
 
 class Usage(Struct, kw_only=True):
@@ -622,7 +570,14 @@ class StoreProbe(Struct, frozen=True):
     """Random while it is tried: no two writes are equal."""
 
 
-def latest_in_words(account: AccountReceipt | AccountLine) -> str:
+class _Extent(Protocol):
+    @property
+    def published(self) -> int: ...
+    @property
+    def estimated_total(self) -> int | None: ...
+
+
+def latest_in_words(account: _Extent) -> str:
     """`latest 100 of about 323`: how much of a limited account's day has landed."""
     total = account.estimated_total
     extent = ", more may exist" if total is None else f" of about {total:,}"
@@ -634,7 +589,6 @@ RECORDS = (
     LedgerEntry,
     KnownAccount,
     Receipt,
-    DaysIndex,
     Revisited,
     EngagementReceipt,
     ComplianceJob,

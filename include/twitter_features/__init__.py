@@ -1,1 +1,1 @@
-"""Features beyond the three stages: each folder can be deleted with its DAG file and its docs page."""
+"""Features beside the pipeline's core: each folder can be deleted, since the core imports none of them."""

@@ -1,6 +1,6 @@
 """The page Days in the live Airflow: over HTTP, in a browser, and refused to who may not see the DAG.
 
-What it says of a bucket is tested without Airflow in tests/include/page, how it looks in rehearsals/browser.
+What it shows of a bucket is tested in tests/features/days_page, how it looks in rehearsals/browser.
 """
 
 import csv
@@ -61,7 +61,7 @@ def test_a_red_day_names_the_log_that_says_why(red, variables, days):
 @pytest.fixture(scope="module")
 def routes() -> list[str]:
     """A path of each route that the page has."""
-    from include.twitter.page.site import app
+    from include.twitter_features.days_page.routes import app
 
     return [f"/twitter_days{route.path.format(**SAMPLES)}" for route in app.routes]
 

@@ -114,7 +114,7 @@ def test_the_counts_and_look_ups_of_a_plan_serve_its_runs(pipeline, x, bucket, f
 
 
 def test_threads_are_counted_and_bought_too(pipeline, x):
-    pipeline.put(handles="reader_00, posts_50_b", include="threads")
+    pipeline.put(handles="reader_00, posts_50_b", include_threads="true")
     quoted = quote(pipeline)
     assert paths(x) == {LOOKUP: 1, COUNT: 1 + 2}
     x.forget()

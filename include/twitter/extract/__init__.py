@@ -43,7 +43,7 @@ def extract(run: Run) -> dict[str, Any]:
     only = accounts.among(run.accounts) if run.accounts else ()
     caps = Caps(*settings.budgets().items())
     access, own = settings.x_access(), accounts.own_handle()
-    may_leave, accepted = run.day in settings.accept_shrink(), settings.accept_id()
+    may_leave, accepted = run.day in settings.allow_row_loss(), settings.confirmed_account_ids()
     settled_at = run.day.settled_at(settings.settling())
     wait_until(settled_at, f"{run.day} has ended but may still change", run.now)
     if only:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
+from include.twitter import layout
 from include.twitter.airflow_context import Run
-from include.twitter.day import Day, parse_purchase_key
+from include.twitter.day import Day
 from include.twitter.extract.counts import Count
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.x import ARCHIVE_PAGES
-from include.twitter.lake import SIDE_BY_SIDE, Lake
+from include.twitter.lake import Lake, map_concurrently
 from include.twitter.pricing import dollars, prices
 from include.twitter.records import Asked, Manifest, Receipt
 from include.twitter.roster import Identities
@@ -56,20 +56,19 @@ def take_inventory(
             spent_usd=spent_usd(store, day),
         )
 
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        return list(pool.map(of_day, request.days))
+    return list(map_concurrently(of_day, request.days))
 
 
 def landed_handles(store: Lake, day: Day, handles: Collection[str], identities: Identities) -> set[str]:
     """Return the handles whose accounts have landed with what X shows of them."""
-    receipt = store.record(day.receipt, Receipt)
+    receipt = store.record(layout.receipt(day), Receipt)
     lines = identities.find(receipt.accounts if receipt else ())
     return {handle for handle in handles if (line := lines.of(handle)) and line.outcome != "unavailable"}
 
 
 def spent_usd(store: Lake, day: Day) -> float:
     """Return what all purchases of a day have cost."""
-    keys = store.parsed(store.keys(f"{day.raw}buy="), parse_purchase_key).items()
+    keys = store.parsed(store.keys(f"{layout.raw(day)}buy="), layout.parse_purchase_key).items()
     manifests = [key for key, parts in keys if parts.is_manifest]
     return sum(store.decoded(key, store.required(key), Manifest).cost_usd for key in manifests)
 

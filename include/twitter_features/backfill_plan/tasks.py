@@ -11,12 +11,13 @@ from more_itertools import chunked
 
 from include.twitter import lake, roster, settings
 from include.twitter.airflow_context import poll, skip
-from include.twitter.day import FORGOTTEN, Day
+from include.twitter.day import Day
 from include.twitter.errors import BadDay, Incomplete
 from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.money import Caps, spent_of_month
 from include.twitter.forgotten import Tombstones
 from include.twitter.lake import Lake
+from include.twitter.layout import FORGOTTEN
 from include.twitter.pricing import dollars, prices
 from include.twitter.records import encoded
 from include.twitter.roster import Identities
@@ -61,7 +62,7 @@ def quote(request: PlanRequest) -> dict[str, Any]:
 def _make_plan(store: Lake, request: PlanRequest, caps: Caps) -> Plan:
     accounts = roster.read(store)
     spec, handles = accounts.asked(), accounts.among(request.accounts)
-    access, accepted = settings.x_access(), settings.accept_id()
+    access, accepted = settings.x_access(), settings.confirmed_account_ids()
     _require_settled(request)
     identities = Identities.read(store, accepted)
     days = _require_missing(take_inventory(store, request, spec, handles, identities))
@@ -135,7 +136,7 @@ def wait_for_runs(plan_id: str) -> None:
 def compare(plan_id: str) -> dict[str, Any]:
     """Compare the approved price with what was bought; Incomplete if days have not landed completely."""
     store = lake.deployed()
-    plan, identities = load_plan(store, plan_id), Identities.read(store, settings.accept_id())
+    plan, identities = load_plan(store, plan_id), Identities.read(store, settings.confirmed_account_ids())
     collected = {handle.lower() for handle in roster.read(store).handles}
     bought, late = 0.0, list[str]()
     for run in plan.runs:

@@ -50,7 +50,7 @@ def test_a_rerun_that_would_replace_most_rows_of_an_account_publishes_nothing(la
 
 def test_an_accepted_loss_is_published_and_every_id_of_it_is_in_the_receipt(landing, caplog):
     landing.land("first", {"NASA": posts(*range(1, 31))})
-    landing.put(accept_shrink=str(DAY))
+    landing.put(allow_row_loss=str(DAY))
     receipt = landing.land("again", {"NASA": posts(*range(30, 60))})
     assert receipt.decreases == [Decrease("NASA", 30, 30, NASA, ids(*range(1, 30)))]
     assert landing.published == landing.staged("again")
@@ -62,7 +62,7 @@ def test_a_handle_that_is_another_account_by_now_loses_the_rows_of_the_old_one(l
     landing.stage("again", {"NASA:2": posts(11, 12, 13, 14, 15, 16, 17)})
     with pytest.raises(Shrunk, match="6 rows are landed, this run has 0"):
         landing.load("again")
-    landing.put(accept_shrink=str(DAY))
+    landing.put(allow_row_loss=str(DAY))
     landing.load("again")
     assert landing.receipt.decreases == [Decrease("NASA", 6, 0, "1", ids(*range(1, 7)))]
 
