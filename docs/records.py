@@ -46,11 +46,16 @@ def parts() -> dict[str, str]:
 
 def definitions() -> dict[str, Any]:
     """The records' JSON Schemas by name, each field with its meaning."""
-    _, found = msgspec.json.schema_components([*records.RECORDS, plan.Plan])
+    kinds = [*records.RECORDS, plan.Plan]
+    _, found = msgspec.json.schema_components(kinds)
     said = _meanings()
+    version = {"type": "integer", "description": "The version of the stored format."}
+    for kind in kinds:
+        if kind is not records.KnownAccount:  # one of several in an object
+            found[kind.__name__]["properties"] = {"format": version} | found[kind.__name__]["properties"]
     for name, definition in found.items():
         for field, kind in definition["properties"].items():
-            if meaning := said[name][field]:
+            if meaning := said[name].get(field):
                 kind["description"] = meaning
     return found
 

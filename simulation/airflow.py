@@ -215,7 +215,10 @@ class Simulation:
         self.has_checks = draw.happens("checks", 0.4)
         variables["twitter_engagement_days"] = draw.pick("ages", ("1", "1, 2", "1, 7"))
         both = draw.happens("two airflows", 0.35)
-        return [Deployment(name, dict(variables)) for name in ("A", "B")[: 1 + both]]
+        deployments = [Deployment(name, dict(variables)) for name in ("A", "B")[: 1 + both]]
+        if draw.happens("another limit", 0.5):
+            deployments[-1].variables["twitter_tweet_limit"] = str(draw.pick("its limit", (0, 1, 3)))
+        return deployments
 
     # Airflow
 
@@ -484,7 +487,9 @@ class Simulation:
             return "extract"
         if type(run.error).__name__ == "Incomplete":
             return self._mend_incomplete(run, text, name)
-        if found := re.search(r"[Cc]lear (?:the )?`(extract|transform|load)`", text):
+        if "clear the stage that made it" in text:
+            return run.stages[max(run.stages.index(run.failed) - 1, 0)]
+        if (found := re.search(r"[Cc]lear (?:the )?`(\w+)`", text)) and found[1] in run.stages:
             return found[1]
         return run.failed
 
@@ -494,10 +499,18 @@ class Simulation:
         wanted = {tuple(each.settings[name] for name in LATEST) for each in extracts}
         return any(each.run.buy_again for each in extracts) or len(wanted) > 1 or day in self.let_go
 
-    def _mend_incomplete(self, run: Run, text: str, name: str) -> str:
+    def _mend_incomplete(self, run: Run, text: str, name: str) -> str | None:
         """Follow a renamed account, take out one that is gone, or ask again."""
         deployment, stage = run.deployment, "extract"
+        left_out = [
+            handle for handle in deployment.handles if handle != run.accounts and f"{handle}:" in text
+        ]
+        if "without `accounts`" in text and left_out and self.draw.happens(f"{name} whole", 0.5):
+            self.start(deployment, f"whole__{name.replace(' ', '_')}", run.day)
+            run.is_dropped = True
+            return None
         for handle in re.findall(r"(\w+): it was forgotten on", text):
+            stage = "load"
             for each in self.deployments:
                 self.take_out(each, handle)
         for handle in deployment.handles:

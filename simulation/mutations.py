@@ -198,6 +198,23 @@ MUTATIONS = (
         "",
     ),
     Mutation(
+        "an answered post is read again by the next try",
+        ROOT + "engagement/reading.py",
+        """            self._take(key, answer)
+
+    def _take(""",
+        """            self._take(key, answer)
+        self._answered.clear()
+
+    def _take(""",
+    ),
+    Mutation(
+        "two Airflows stage in one place",
+        ROOT + "transform/__init__.py",
+        'run.day.staging(f"{run.id}-{uuid4().hex[:8]}")',
+        "run.day.staging(run.id)",
+    ),
+    Mutation(
         "two publish a day at once",
         ROOT + "lease.py",
         "if expires_at and self._run.now() < expires_at:",

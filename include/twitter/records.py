@@ -14,7 +14,9 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct, field
-from msgspec.structs import astuple
+from msgspec.structs import asdict, astuple
+
+from include.twitter.errors import NewerFormat
 
 Moment = Annotated[datetime, Meta(tz=True)]
 Outcome = Literal["complete", "limit", "unavailable"]
@@ -599,13 +601,28 @@ RECORDS = (
 )
 
 
+FORMAT = 1
+"""The version of the stored format: a reader refuses a record of a newer one."""
+
+
+class Versioned(Struct):
+    """What every stored record has beside its own fields."""
+
+    format: int = FORMAT
+
+
 def encoded(record: Any) -> bytes:
-    """A record as the JSON that is written, for people too."""
-    return msgspec.json.format(msgspec.json.encode(record), indent=2)
+    """A record as the JSON that is written, for people too. The map of known accounts has no version yet."""
+    fields = {"format": FORMAT} | asdict(record) if isinstance(record, Struct) else record
+    return msgspec.json.format(msgspec.json.encode(fields), indent=2)
 
 
 def decoded(data: bytes, kind: type[Record]) -> Record:
+    """The record; a DecodeError where it is none, NewerFormat where a newer version has written it."""
     try:
+        version = msgspec.json.decode(data, type=Versioned).format
+        if version > FORMAT:
+            raise NewerFormat(f"has format {version}, and this version of the pipeline knows up to {FORMAT}")
         return msgspec.json.decode(data, type=kind)
     except RecursionError:  # brackets without end, in a field that the record does not have
         raise msgspec.DecodeError("it is nested too deeply") from None

@@ -17,7 +17,7 @@ from include.twitter.day import (
     parse_purchase_key,
 )
 from include.twitter.engagement.reading import Reading
-from include.twitter.errors import DamagedObject
+from include.twitter.errors import DamagedObject, NewerFormat
 from include.twitter.extract.money import Budget, Caps, Stored, entries, spent_of_month
 from include.twitter.extract.purchase import Purchase
 from include.twitter.records import Asked, ComplianceJob, LedgerEntry, Receipt, encoded
@@ -167,6 +167,15 @@ def test_a_command_of_a_remedy_quotes_the_key():
     lake.write("a b; rm *.json", b"")
     with pytest.raises(DamagedObject, match=r"--key 'a b; rm \*\.json'"):
         lake.record("a b; rm *.json", Receipt)
+
+
+def test_a_record_of_a_newer_format_is_refused_and_one_of_this_format_says_so():
+    lake = MemoryLake()
+    data = encoded(entry(5))
+    assert data.startswith(b'{\n  "format": 1,')
+    lake.write("ledger.json", data.replace(b'"format": 1', b'"format": 2'))
+    with pytest.raises(NewerFormat, match=r"s3://acme-twitter-lake/ledger\.json has format 2"):
+        lake.record("ledger.json", LedgerEntry)
 
 
 @pytest.mark.parametrize("data", DAMAGES)

@@ -56,7 +56,7 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
         log.warning("%d posts broke the contract: %s", rejected, store.url(run.day.rejected))
     warn_of_gaps(store, run)
     identities = roster.Identities.read(store, accepted_ids).find(candidate.accounts)
-    _require_complete(run.day, candidate, [entry for handle in wanted if (entry := identities.of(handle))])
+    _require_complete(run, candidate, [entry for handle in wanted if (entry := identities.of(handle))])
     return asset_event(candidate, store.bucket)
 
 
@@ -112,7 +112,7 @@ def _lost_rows(
     return guard.lower_counts(landed, candidate)
 
 
-def _require_complete(day: Day, candidate: Receipt, wanted: list[AccountReceipt]) -> None:
+def _require_complete(run: Run, candidate: Receipt, wanted: list[AccountReceipt]) -> None:
     if waived := [account for account in candidate.incomplete if account not in wanted]:
         log.warning("Waived, since they left twitter_handles: %s", _reasons(waived))
     if missing := [account for account in candidate.incomplete if account in wanted]:
@@ -120,18 +120,19 @@ def _require_complete(day: Day, candidate: Receipt, wanted: list[AccountReceipt]
         numbers = [("without", len(missing) - partial), ("with a part of", partial)]
         extent = ", ".join(f"{how} {number}" for how, number in numbers if number)
         raise Incomplete(
-            f"{day} is published {extent} of {len(candidate.accounts)} accounts. {_reasons(missing)} "
-            f"{_remedy(day, missing)}, or take them out of twitter_handles and clear `load`."
+            f"{run.day} is published {extent} of {len(candidate.accounts)} accounts. {_reasons(missing)} "
+            f"{_remedy(run, missing)}, or take them out of twitter_handles and clear `load`."
         )
 
 
-def _remedy(day: Day, missing: list[AccountReceipt]) -> str:
+def _remedy(run: Run, missing: list[AccountReceipt]) -> str:
     remedies = []
     if any(account.outcome == "unavailable" for account in missing):
-        remedies.append("Clear `extract` to ask for them again")
+        others = f" (those that this run is not for: trigger {run.day} without `accounts`)"
+        remedies.append(f"Clear `extract` to ask for them again{others if run.accounts else ''}")
     if any(account.outcome != "unavailable" for account in missing):  # buying them again changes nothing
         remedies.append(
-            f"Look at {day.rejected}, mend the contract or the reading of X and clear `transform`"
+            f"Look at {run.day.rejected}, mend the contract or the reading of X and clear `transform`"
         )
     return ". ".join(remedies)
 

@@ -61,7 +61,6 @@ def lake(monkeypatch):
     lake.write(DAY.receipt, b"{}")
     monkeypatch.setattr(engagement.lake, "deployed", lambda: lake)
     monkeypatch.setattr(engagement.lake, "require_conditional_writes", lambda _: None)
-    monkeypatch.setattr(engagement.days, "keep", lambda *_: None)
     budgets = {"twitter_run_budget_usd": 0, "twitter_month_budget_usd": 0}
     settings = SimpleNamespace(engagement_days=lambda: [1], budgets=lambda: budgets, x_access=lambda: None)
     monkeypatch.setattr(engagement, "settings", settings)

@@ -1,9 +1,12 @@
 """Which rows a load may remove, and which accounts make it red."""
 
+from dataclasses import replace
+
 import pytest
 
 from include.twitter.day import FORGOTTEN
 from include.twitter.errors import Incomplete, NothingStaged, Shrunk
+from include.twitter.load import load
 from include.twitter.records import Decrease
 from tests.include.invented import DAY, post
 
@@ -181,6 +184,13 @@ def test_unavailable_and_rejected_accounts_are_named_together(landing):
     assert "isro: Forbidden: suspended." in str(red.value)
     assert "`extract`" in str(red.value)
     assert "`transform`" in str(red.value)
+
+
+def test_a_run_for_some_accounts_says_how_the_others_are_bought(landing):
+    gone = {"outcome": "unavailable", "reason": "Forbidden: suspended"}
+    staged = landing.stage("first", {"NASA": posts(1), "isro": []}, isro=gone)
+    with pytest.raises(Incomplete, match=f"trigger {DAY} without `accounts`"):
+        load(replace(landing.run("first"), accounts="NASA"), staged)
 
 
 def test_a_rejected_account_that_left_twitter_handles_is_waived(landing):
