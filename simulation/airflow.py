@@ -92,7 +92,6 @@ class Run:
     """The UTC day; of another DAG than `twitter` its name stands before it."""
     buy_again: bool = False
     accounts: str = ""
-    plan: str = ""
     first: str = ""
     """Of a plan: the first of its days, of which `day` is the last."""
     results: dict[str, Any] = field(default_factory=dict)
@@ -340,8 +339,8 @@ class Simulation:
         if task.error:
             raise task.error
         known = {each.id: each for each in run.deployment.runs}
-        named = [(each["trigger_run_id"], each["conf"]["day"]) for each in task.result]
-        runs = [known.get(name) or self.start(run.deployment, name, day, plan=id_) for name, day in named]
+        named = [(each["trigger_run_id"], each["conf"]) for each in task.result]
+        runs = [known.get(name) or self.start(run.deployment, name, **conf) for name, conf in named]
         while any((each.failed or not each.results) and not each.is_dropped for each in runs):
             self.scheduler.sleep(1800)
         return True
@@ -424,7 +423,7 @@ class Simulation:
         if run.dag == "compliance":
             its = edges.check_of(run.id, self.clock)
             return [its, run.results[run.stages[place - 1]]] if place else [its]
-        its = edges.run_of(day, run.id, self.clock, run.buy_again, run.accounts, run.plan)
+        its = edges.run_of(day, run.id, self.clock, run.buy_again, run.accounts)
         return [its, run.results[run.stages[place - 1]]] if place else [its]
 
     def _await(self, task: Task, process: Process) -> None:

@@ -7,9 +7,9 @@ from datetime import datetime
 from airflow.sdk import get_current_context
 
 from include.twitter import settings
+from include.twitter.airflow_context import wait_until
 from include.twitter.day import RECEIPTS, Day
 from include.twitter.lake import Lake
-from include.twitter.run import now, wait_until
 
 
 def landed_days(store: Lake) -> list[Day]:
@@ -31,5 +31,5 @@ def wait_until_deadline() -> tuple[Day, datetime]:
     start = context.get("data_interval_start")  # a run by hand has none: it checks the day before
     day = Day.of(start) if start else Day.of(context["dag_run"].run_after).plus(-1)
     deadline = day.end + settings.deadline()
-    wait_until(deadline, now(), f"{day} is not due yet")
+    wait_until(deadline, f"{day} is not due yet")
     return day, deadline

@@ -13,10 +13,10 @@ import pytest
 from airflow.sdk._shared.secrets_masker import redact
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 
+from include.twitter.airflow_context import Check
 from include.twitter.day import Day, job_key, short_hash
 from include.twitter.errors import NoAccess, NotChecked, NothingStaged, Outage, UnexpectedAnswer
 from include.twitter.records import ComplianceJob, encoded
-from include.twitter.run import Check
 from include.twitter_features.compliance import tasks
 from include.twitter_features.compliance.job import POLL_INTERVAL
 from local.x_api import posts

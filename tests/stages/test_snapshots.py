@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 
+from include.twitter.airflow_context import Run
 from include.twitter.day import Day, Revisit, short_hash
 from include.twitter.errors import OverBudget, PipelineError
-from include.twitter.run import Run
 from include.twitter.transform.contract import METRICS
 from include.twitter_features.snapshots import tasks
 from tests.stages.child import Child, Moment

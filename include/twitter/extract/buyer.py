@@ -11,7 +11,6 @@ from threading import Event
 from include.twitter.answer import Answer, problems
 from include.twitter.day import Day
 from include.twitter.errors import BadRequest, Busy, Outage, PipelineError, UnexpectedAnswer
-from include.twitter.extract.group import Group
 from include.twitter.extract.money import Budget
 from include.twitter.extract.paid_requests import PaidRequests
 from include.twitter.extract.purchase import COUNTS, LOOKUPS, Purchase
@@ -78,7 +77,7 @@ class Buyer:
         own = not searched and self._is_own(reading)
         ask: Callable[..., Answer] = partial(self.x.timeline, id_, self.day, own=own)
         if searched:
-            ask = partial(self.x.search, [id_], self.day, archive=self.old, threads=walk.of_threads)
+            ask = partial(self.x.search, id_, self.day, archive=self.old, threads=walk.of_threads)
         page = self._page("own_posts" if own else "posts", walk, kind + id_, ask, walk.problem)
         if page:
             reading.take(*page, kind)
@@ -94,12 +93,6 @@ class Buyer:
         if self.x.owner_id:
             return reading.id == self.x.owner_id
         return reading.handle.lower() == self.own_handle and not reading.was_another
-
-    def page_of(self, group: Group) -> None:
-        """Take the walk of a group one page further, through the archive."""
-        ask = partial(self.x.search, group.reading, self.day, archive=True)
-        if page := self._page("posts", group.walk, group.folder, ask, group.problem):
-            group.take(*page)
 
     def read_again(self, reading: Reading) -> None:
         """Read posts once more of which X could not fill a field, while X charges nothing for it.

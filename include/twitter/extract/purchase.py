@@ -20,6 +20,7 @@ from uuid import uuid4
 
 from msgspec.structs import asdict, replace
 
+from include.twitter.airflow_context import Run
 from include.twitter.answer import Answer
 from include.twitter.day import FORGOTTEN, Day, parse_purchase_key
 from include.twitter.errors import Busy, TryLater
@@ -30,7 +31,6 @@ from include.twitter.lake import Lake
 from include.twitter.pricing import dollars
 from include.twitter.records import AccountRead, Asked, Bought, Manifest, Writer, encoded, limit_key, total
 from include.twitter.roster import Identities
-from include.twitter.run import Run
 
 TURN = timedelta(minutes=1)
 """How long a writer that is not heard of keeps others away; it is heard of each third of that."""
@@ -345,7 +345,6 @@ class Purchase:
             manifest.uncertain_usd = dollars(uncertain_mills)
             self._match()  # two accounts of the day may have one handle by now
             manifest.asked, manifest.closed_at = self._asked, self._run.now()
-            manifest.plan = self._run.plan or None
             manifest.is_open, manifest.writer = False, None
             self._write_manifest()
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from include.twitter import settings
+from include.twitter.airflow_context import Run
 from include.twitter.day import Day
 from include.twitter.errors import Busy
 from include.twitter.lake import Lake
 from include.twitter.landed import missing_days
 from include.twitter.lease import Lease
 from include.twitter.records import AccountReceipt, PublishedObject, Receipt, encoded
-from include.twitter.run import Run
 
 log = logging.getLogger(__name__)
 

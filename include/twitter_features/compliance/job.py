@@ -16,13 +16,13 @@ from typing import IO, NoReturn
 import pyarrow
 import pyarrow.parquet
 
+from include.twitter.airflow_context import Check, poll, skip
 from include.twitter.day import Day, compliance_of, job_key, parse_job_key
 from include.twitter.errors import JobGone, NoAccess, NotChecked, Outage
 from include.twitter.extract.x import X
 from include.twitter.lake import Lake
 from include.twitter.landed import landed_days
 from include.twitter.records import ComplianceJob, encoded
-from include.twitter.run import Check, reschedule, skip
 from include.twitter_features.compliance.responses import JobStatus, XJob, parse_job
 from include.twitter_features.compliance.storage import upload
 
@@ -149,7 +149,7 @@ class JobRunner:
             return None
 
     def _poll(self, why: str) -> NoReturn:
-        reschedule(self._run.now() + POLL_INTERVAL, why)
+        poll(POLL_INTERVAL, why, self._run.now)
 
     def _record(self, job: ComplianceJob) -> None:
         self._store.write(job_key(self._run.id, job.number), encoded(job))

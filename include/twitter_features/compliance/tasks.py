@@ -11,13 +11,13 @@ from tempfile import NamedTemporaryFile
 from typing import IO, Any, cast
 
 from include.twitter import lake, settings
+from include.twitter.airflow_context import Check, require_xcom, skip
 from include.twitter.day import Day, compliance_of, job_key
 from include.twitter.errors import DamagedObject, JobGone, NothingStaged
 from include.twitter.extract.x import X
 from include.twitter.lake import Lake
 from include.twitter.landed import landed_days
 from include.twitter.records import Checked, ComplianceJob, LostPost, encoded
-from include.twitter.run import Check, require_xcom, skip
 from include.twitter_features.compliance.job import JobRunner, latest_job, read_tables, result_key
 from include.twitter_features.compliance.responses import MAX_LINE_BYTES, parse_deleted
 from include.twitter_features.compliance.storage import download

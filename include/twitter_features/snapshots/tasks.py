@@ -15,6 +15,7 @@ import pyarrow
 import pyarrow.parquet
 
 from include.twitter import lake, settings
+from include.twitter.airflow_context import Run, require_xcom, skip, wait_until
 from include.twitter.day import ENGAGEMENT_RECEIPTS, Day, Revisit
 from include.twitter.errors import NothingStaged
 from include.twitter.extract.money import Caps, Stored
@@ -33,7 +34,6 @@ from include.twitter.records import (
     total,
 )
 from include.twitter.retry import no_try_for_progress
-from include.twitter.run import Run, require_xcom, skip, wait_until
 from include.twitter.transform import stage_files
 from include.twitter_features.snapshots import contract
 from include.twitter_features.snapshots.fetch import LandedPost, SnapshotFetch, erased_ids, landed_posts
@@ -48,7 +48,7 @@ def extract(run: Run) -> dict[str, Any]:
     run.day.require_collectable(run.now())
     ages, caps, access = settings.engagement_days(), Caps(*settings.budgets().items()), settings.x_access()
     store = lake.deployed()
-    wait_until(Revisit(run.day, 1).due_at, run.now(), "Late in the day of a purchase its posts are free")
+    wait_until(Revisit(run.day, 1).due_at, "Late in the day of a purchase its posts are free", run.now)
     done = {*store.parsed(store.keys(ENGAGEMENT_RECEIPTS), Revisit.of_receipt).values()}
     days, snapshots, fetches = {*landed_days(store)}, list[Revisit](), list[SnapshotFetch]()
     for snapshot in snapshots_due(run.day, ages, done):

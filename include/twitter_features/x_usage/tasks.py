@@ -6,6 +6,7 @@ import logging
 from datetime import datetime
 
 from include.twitter import lake, settings
+from include.twitter.airflow_context import now
 from include.twitter.day import LEDGER, USAGE, Day
 from include.twitter.errors import MeterDiffers, NoAccess
 from include.twitter.extract.money import entries
@@ -13,7 +14,6 @@ from include.twitter.extract.x import X
 from include.twitter.lake import Lake
 from include.twitter.landed import wait_until_deadline
 from include.twitter.records import Usage, encoded
-from include.twitter.run import now
 from include.twitter.settings import XAccess
 from include.twitter_features.x_usage.compare import XUsage, compare, is_new, parse_usage
 

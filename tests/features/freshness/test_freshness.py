@@ -1,12 +1,12 @@
 """The alert for days that have not landed by their deadline."""
 
 import pytest
+from tests.include.test_run import utc
 
 from include.twitter.day import Day
 from include.twitter.errors import NotLanded
 from include.twitter_features.freshness.tasks import require_landed
 from tests.include.test_landed import store_with
-from tests.include.test_run import utc
 
 DAY = Day.parse("2026-11-18")
 DEADLINE = utc(2026, 11, 19, 6)

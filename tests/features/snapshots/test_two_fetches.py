@@ -13,12 +13,12 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 
 from deploy import forget
 from deploy.__main__ import CannotDo
+from include.twitter.airflow_context import Run
 from include.twitter.answer import Answer
 from include.twitter.day import FORGOTTEN, Day, Revisit, ledger_key
 from include.twitter.errors import NothingStaged, Outage
 from include.twitter.lease import LIFETIME, held
 from include.twitter.records import Forgetting, Forgotten, encoded
-from include.twitter.run import Run
 from include.twitter_features.snapshots import tasks
 from tests.include.invented import MemoryLake
 

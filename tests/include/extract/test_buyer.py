@@ -5,13 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from include.twitter.airflow_context import Run
 from include.twitter.errors import BadRequest, Busy, Outage, OverBudget, PlatformOutage
 from include.twitter.extract.buyer import Stopped
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.walk import DEAD_TOKENS, SEARCHED, Reading, Walk
 from include.twitter.extract.x import owner_id
 from include.twitter.records import Asked, Bought, LedgerEntry, decoded
-from include.twitter.run import Run
 from include.twitter.settings import XAccess
 from tests.include.invented import DAY, RECEIVED, MemoryLake, answer, post
 from tests.include.shop import MALFORMED, OUTAGE, ROOT, Try, open_shop, page, users

@@ -8,12 +8,12 @@ from threading import Barrier, BrokenBarrierError, Semaphore, Thread
 
 import pytest
 
+from include.twitter.airflow_context import Run
 from include.twitter.day import ACCOUNTS
 from include.twitter.errors import Busy, NothingStaged
 from include.twitter.extract.paid_requests import REFUSED
 from include.twitter.extract.purchase import COUNTS, LOOKUPS, SEARCHED, Purchase
 from include.twitter.records import Asked, Bought, KnownAccount, Manifest, decoded, encoded
-from include.twitter.run import Run
 from tests.include.invented import (
     DAY,
     RECEIVED,
@@ -218,13 +218,6 @@ def test_some_accounts_are_bought_again_and_the_others_are_taken_along(lake):
     again = purchase(lake, "NASA", "esa", only=("NASA",), buy_again=True, name="again")
     assert (again.manifest.buy, again.missing) == (2, ["NASA"])
     assert again.line("esa").posts == 1
-
-
-def test_a_purchase_names_the_plan_that_served_it(lake):
-    bought = purchase(lake, plan="0a1b2c3d4e5f")
-    with bought.turn():
-        bought.close([account_read("NASA")])
-    assert manifest(lake).plan == "0a1b2c3d4e5f"
 
 
 def test_buying_again_opens_the_next_purchase_once_a_run(lake):

@@ -1,14 +1,15 @@
 """Which day a run collects."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 from airflow.sdk.exceptions import AirflowRescheduleException
 
+from include.twitter.airflow_context import day_of, poll, run_from_context, wait_until
 from include.twitter.day import Day
 from include.twitter.errors import BadDay
-from include.twitter.run import current, day_of, days_from, wait_until_ended, wait_until_settled
 from tests.include.test_settings import DAYS
 
 
@@ -86,10 +87,10 @@ def test_day_is_refused_on_a_run_that_already_names_its_day(run_type):
         day_of(asked)
 
 
-@pytest.mark.parametrize("day", ["18.11.2026", "2026-11-31", "20261118", "2026-11-18T00:00:00Z"])
-def test_a_malformed_day_is_refused_with_an_example(day):
+@pytest.mark.parametrize("text", [*DAYS, " 2026-11-18", "2026-11-18\u00a0", "2026-11-18,"])
+def test_a_day_in_another_notation_is_refused_with_an_example(text):
     with pytest.raises(BadDay, match=r"is no date\. Example: 2026-11-18"):
-        day_of(context("manual", day=day))
+        day_of(context("manual", day=text))
 
 
 def test_a_day_that_has_not_ended_is_refused_naming_the_latest_that_has():
@@ -108,81 +109,28 @@ def test_a_day_before_the_first_post_is_refused():
         Day.parse("2006-03-20").require_collectable(utc(2026, 11, 22))
 
 
-def test_a_day_that_has_not_settled_comes_back_when_it_has():
-    with pytest.raises(AirflowRescheduleException) as rescheduled:
-        wait_until_settled(Day.parse("2026-11-21"), timedelta(minutes=90), utc(2026, 11, 22, 1, 29, 59))
-    assert rescheduled.value.reschedule_date == utc(2026, 11, 22, 1, 30)
-
-
-def test_a_settled_day_goes_on():
-    wait_until_settled(Day.parse("2026-11-21"), timedelta(minutes=90), utc(2026, 11, 22, 1, 30))
-
-
-def test_a_plan_is_for_the_first_day_to_the_last():
-    assert [str(day) for day in days_from("2026-02-27", "2026-03-01")] == [
-        "2026-02-27",
-        "2026-02-28",
-        "2026-03-01",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("first", "last", "told"),
-    [
-        ("2026-10-02", "2026-10-01", "are 0 days"),
-        ("2025-10-01", "2026-10-02", "are 367 days, and a plan is for 1 to 366"),
-        ("2026-10-1", "2026-10-02", "day='2026-10-1' is no date"),
-    ],
-)
-def test_a_range_of_no_days_or_too_many_is_refused(first, last, told):
-    with pytest.raises(BadDay, match=told):
-        days_from(first, last)
-    assert len(days_from("2025-10-01", "2026-10-01")) == 366
-
-
-@pytest.mark.parametrize(
-    ("conf", "plan"),
-    [(None, ""), ({}, ""), ({"day": "2026-11-18", "plan": None}, ""), ({"plan": "p1"}, "p1")],
-)
-def test_the_plan_of_a_run_comes_from_what_started_it(monkeypatch, conf, plan):
+def test_the_run_of_a_task_has_what_it_was_triggered_with(monkeypatch):
     by_hand = context("manual", day="2026-11-18")
-    by_hand["dag_run"].conf, by_hand["dag_run"].run_id = conf, "manual__2026-11-18"
+    by_hand["params"] |= {"accounts": "NASA, esa", "buy_again": True}
+    by_hand["dag_run"].run_id = "manual__2026-11-18"
     by_hand["ti"] = SimpleNamespace(try_number=1)
-    monkeypatch.setattr("include.twitter.run.get_current_context", lambda: by_hand)
-    assert current().plan == plan
+    monkeypatch.setattr("include.twitter.airflow_context.get_current_context", lambda: by_hand)
+    run = run_from_context()
+    assert (str(run.day), run.accounts, run.buy_again) == ("2026-11-18", "NASA, esa", True)
+    assert re.fullmatch("[0-9a-f]{12}", run.id)
 
 
-class Airflow:
-    """A task that asks how many runs have not ended."""
-
-    def __init__(self, *left):
-        self.left, self.asked = list(left), []
-
-    def get_dr_count(self, dag_id, *, run_ids, states):
-        assert (dag_id, states) == ("twitter", ["queued", "running"])
-        self.asked.append(len(run_ids))
-        return self.left.pop(0)
+NOON = utc(2026, 11, 22, 12)
 
 
-def test_runs_are_waited_for_without_a_worker(monkeypatch):
-    ti = Airflow(0, 2, 1)
-    monkeypatch.setattr("include.twitter.run.get_current_context", lambda: {"ti": ti})
-    with pytest.raises(AirflowRescheduleException):
-        wait_until_ended("twitter", [f"run {number}" for number in range(250)])
-    assert ti.asked == [100, 100, 50]
+def test_a_moment_that_lies_ahead_is_waited_for_without_a_worker_and_one_that_has_passed_is_not():
+    wait_until(NOON, "", lambda: NOON)
+    with pytest.raises(AirflowRescheduleException) as rescheduled:
+        wait_until(NOON, "the day may still change", lambda: NOON - timedelta(seconds=1))
+    assert rescheduled.value.reschedule_date == NOON
 
 
-def test_runs_that_have_ended_are_not_waited_for(monkeypatch):
-    monkeypatch.setattr("include.twitter.run.get_current_context", lambda: {"ti": Airflow(0)})
-    wait_until_ended("twitter", ["one"])
-
-
-@pytest.mark.parametrize("text", [*DAYS, " 2026-11-18", "2026-11-18\u00a0", "2026-11-18,"])
-def test_a_day_in_another_notation_is_refused_with_an_example(text):
-    for read in (
-        lambda: day_of(context("manual", day=text)),
-        lambda: days_from(text, "2026-11-20"),
-        lambda: days_from("2026-11-01", text),
-    ):
-        with pytest.raises(BadDay, match=r"is no date\. Example: 2026-11-18"):
-            read()
+def test_a_task_that_polls_runs_again_after_the_pause():
+    with pytest.raises(AirflowRescheduleException) as rescheduled:
+        poll(timedelta(minutes=5), "X checks the posts", lambda: NOON)
+    assert rescheduled.value.reschedule_date == NOON + timedelta(minutes=5)
