@@ -10,6 +10,7 @@ import pytest
 
 from include.twitter import lake as lakes
 from include.twitter import layout
+from include.twitter.airflow_context import Run
 from include.twitter.day import FORGOTTEN
 from include.twitter.forgotten import NOTHING, Tombstones
 from include.twitter.load import load
@@ -22,7 +23,6 @@ from include.twitter.records import (
     decoded,
     encoded,
 )
-from include.twitter.run import Run
 from include.twitter.transform import receipt, refine, stage_files
 from include.twitter.transform.partition import Partition
 from tests.include.invented import DAY, RECEIVED, MemoryLake, account_read, answer
