@@ -36,7 +36,7 @@ MUTATIONS = (
     Mutation(
         "a lost response is not uncertain",
         ROOT + "extract/money.py",
-        "self.is_uncertain |= not (self.is_answered or is_known)",
+        "self.is_uncertain |= not (self.response or is_known)",
         "self.is_uncertain = False",
     ),
     Mutation(
@@ -48,14 +48,14 @@ MUTATIONS = (
     Mutation(
         "a response that could not be stored is not booked",
         ROOT + "extract/money.py",
-        "elif bill.number:",
+        "elif response and response.billed:",
         "elif False:",
     ),
     Mutation(
         "a price is that of the month's first day",
         ROOT + "extract/money.py",
-        "self.mills[month] = self.mills_of(month) + cost(number, at)",
-        "self.mills[month] = self.mills_of(month) + cost(number, start_of(month))",
+        "self.mills[month] = self.mills.get(month, 0) + cost(number, at)",
+        "self.mills[month] = self.mills.get(month, 0) + cost(number, start_of(month))",
     ),
     Mutation(
         "stored pages are not resumed from",
@@ -193,8 +193,8 @@ MUTATIONS = (
     ),
     Mutation(
         "a post without its place on the map is gone",
-        ROOT + "compliance/said.py",
-        " and said.reason != STAYS",
+        "include/twitter_features/compliance/responses.py",
+        " and line.reason != GEO_SCRUBBED",
         "",
     ),
     Mutation(

@@ -45,12 +45,15 @@ FAILED = {"internal-error", "about:blank"}
 """The same when a part of X failed."""
 NOT_OF_POSTS = {"user", "media", "place", "poll", "list", "space", "topic"}
 """What an error object's `resource_type` is where the field that was left out is no field of a post."""
-OLDER_NAMES = {
-    "note_post": "note_tweet",
-    "referenced_posts": "referenced_tweets",
-    "edit_history_post_ids": "edit_history_tweet_ids",
+ALIASES = {
+    "note_tweet": "note_post",
+    "referenced_tweets": "referenced_posts",
+    "edit_history_tweet_ids": "edit_history_post_ids",
+    "tweet_count": "post_count",
+    "total_tweet_count": "total_post_count",
 }
-"""Fields of a post in X's vocabulary of August 2026, and what they were called before."""
+"""Names of X that the pipeline asks for, and what they are called in X's vocabulary of August 2026."""
+OLDER_NAMES = {newer: older for older, newer in ALIASES.items()}
 DEEPEST = 100
 """Levels of JSON that are read; X's posts have some ten. Below it a value counts as null."""
 MOST_DIGITS = 400
@@ -276,9 +279,14 @@ class _Page(msgspec.Struct):
 _PAGES = msgspec.json.Decoder(_Page)
 
 
+def either_name(values: Mapping[str, Any], name: str) -> Any:
+    """A field of X in whichever vocabulary it came."""
+    return values.get(name) or values.get(ALIASES[name])
+
+
 def _references(post: Any) -> list[Any]:
     """In which ways a post refers to others."""
-    named = isinstance(post, dict) and (post.get("referenced_tweets") or post.get("referenced_posts"))
+    named = isinstance(post, dict) and either_name(post, "referenced_tweets")
     return [each.get("type") for each in named if isinstance(each, dict)] if isinstance(named, list) else []
 
 

@@ -90,6 +90,10 @@ class DamagedObject(Refused):
     """An object in the bucket is not what its name says: restore its earlier version, or make it again."""
 
 
+class NewerFormat(DamagedObject):
+    """A newer version of the pipeline wrote an object that this one has to read: install that version."""
+
+
 class TooManyRejected(Refused):
     """So many posts break the contract that X or the contract must have changed: look before publishing."""
 
@@ -173,3 +177,8 @@ class LeaseHeld(Busy):
 
 class WriteConflict(Busy):
     """Another run has written the same object meanwhile: the next try goes on from what it wrote."""
+
+
+def error_text(error: BaseException | str) -> str:
+    """An error with its kind; Airflow gives a text where the task did not raise it."""
+    return error if isinstance(error, str) else f"{type(error).__name__}: {error}"

@@ -34,6 +34,7 @@ from include.twitter.errors import (
     BadStore,
     Busy,
     DamagedObject,
+    NewerFormat,
     NoCredentials,
     NothingStaged,
     PlatformOutage,
@@ -196,6 +197,8 @@ class Lake:
         """Turn what a parser raises into a DamagedObject, which names the object and the remedy."""
         try:
             yield
+        except NewerFormat as error:
+            raise NewerFormat(f"{self.url(key)} {error}: install the version that wrote it.") from None
         except (ValueError, KeyError, OSError, EOFError, RecursionError, zlib.error) as error:
             of, at = f"--bucket {self.bucket}", f"--key {quote(key)}"
             version = quote(f"{self.bucket}/{key}?versionId=ID")

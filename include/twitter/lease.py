@@ -15,9 +15,9 @@ from uuid import uuid4
 
 import msgspec
 
+from include.twitter.airflow_context import Run
 from include.twitter.errors import Busy, PipelineError
 from include.twitter.lake import Lake
-from include.twitter.run import Run
 
 LIFETIME = timedelta(minutes=1)
 RENEWED_BELOW = LIFETIME * 2 / 3

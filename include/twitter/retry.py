@@ -11,8 +11,8 @@ from typing import Any
 from airflow.sdk import RetryAction, RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowRuntimeError, ErrorType
 
-from include.twitter.errors import Busy, InDoubt, Refused, TryLater
-from include.twitter.run import now
+from include.twitter.airflow_context import now
+from include.twitter.errors import Busy, InDoubt, Refused, TryLater, error_text
 from include.twitter.safe_text import LONGEST_MESSAGE, safe_text
 
 log = logging.getLogger(__name__)
@@ -63,11 +63,6 @@ def last_word(context: Mapping[str, Any]) -> None:
         summary = "The worker was lost: it was killed, or sent no heartbeat. Airflow has no error of this try"
     log.info("::endgroup::")  # Airflow calls in a folded group, Post Execute
     log.error("%s. %s", summary, _next_try(error, context))
-
-
-def error_text(error: BaseException | str) -> str:
-    """Airflow gives a text where the task did not raise the error."""
-    return error if isinstance(error, str) else f"{type(error).__name__}: {error}"
 
 
 def _next_try(error: BaseException | str | None, context: Mapping[str, Any]) -> str:

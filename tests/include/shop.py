@@ -8,15 +8,15 @@ from itertools import pairwise
 from threading import Event, Lock
 from typing import Any
 
+from include.twitter.airflow_context import Run
 from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.buyer import Buyer
 from include.twitter.extract.collect import Collection
-from include.twitter.extract.money import Caps, Money
+from include.twitter.extract.money import Budget, Caps
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.x import X
 from include.twitter.records import AccountRead, Asked
 from include.twitter.roster import Identities
-from include.twitter.run import Run
 from include.twitter.settings import XAccess
 from tests.include.invented import DAY, RECEIVED, MemoryLake
 from tests.include.wire import Heard, Wire, listening
@@ -145,10 +145,10 @@ class Try:
         with purchase.turn():
             self.collection.resume()
             with (
-                Money(self._lake, purchase.name, self._caps, purchase.stored, lambda: self.now) as money,
+                Budget(self._lake, purchase.name, self._caps, purchase.stored, lambda: self.now) as budget,
                 X(self._access, lambda: self.now) as x,
             ):
-                yield Buyer(x, purchase, money, DAY, self.old, self._own_handle, self.stopped)
+                yield Buyer(x, purchase, budget, DAY, self.old, self._own_handle, self.stopped)
 
     def collect(self) -> dict[str, AccountRead]:
         """Buy what is missing and close; the lines of the manifest by their handles."""

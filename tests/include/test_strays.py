@@ -4,27 +4,23 @@ import logging
 
 import pytest
 
-from include.twitter import meter, watch
-from include.twitter.compliance import jobs
+from include.twitter.airflow_context import Check, Run
 from include.twitter.day import (
     Day,
     Revisit,
-    is_plan_answer,
     job_key,
     ledger_key,
     parse_job_key,
     parse_ledger_key,
     parse_purchase_key,
-    plan_key,
 )
-from include.twitter.engagement.reading import Reading
-from include.twitter.errors import DamagedObject
-from include.twitter.extract.money import Caps, Money, Stored, entries, spent_of_month
+from include.twitter.errors import DamagedObject, NewerFormat
+from include.twitter.extract.money import Budget, Caps, Stored, entries, spent_of_month
 from include.twitter.extract.purchase import Purchase
-from include.twitter.plan.counting import booked
-from include.twitter.plan.survey import bought_usd
+from include.twitter.landed import landed_days, missing_days
 from include.twitter.records import Asked, ComplianceJob, LedgerEntry, Receipt, encoded
-from include.twitter.run import Check, Run
+from include.twitter_features.compliance.job import latest_job
+from include.twitter_features.snapshots.fetch import SnapshotFetch
 from tests.include.invented import DAY, RECEIVED, MemoryLake, a_receipt, account_receipt
 
 PLAN = "c0ffee123456"
@@ -40,8 +36,6 @@ PARSERS = {
     ledger_key("2026-12", f"{DAY}-1"): parse_ledger_key,
     ledger_key("2026-12", REVISIT.ledger): parse_ledger_key,
     ledger_key("2026-12", f"plan-{PLAN}"): parse_ledger_key,
-    plan_key(PLAN): is_plan_answer,
-    f"twitter_plans/{PLAN}/{PLAN}.json.gz": is_plan_answer,
     job_key(PLAN, 2): parse_job_key,
 }
 
@@ -90,10 +84,6 @@ def test_a_parsed_key_says_what_it_is_of():
     ):
         assert parse_ledger_key(ledger_key("2026-12", name)) == ("2026-12", name, subject)
     assert parse_job_key(job_key(PLAN, 3)) == 3
-    assert (is_plan_answer(plan_key(PLAN)), is_plan_answer(f"twitter_plans/{PLAN}/{PLAN}.json.gz")) == (
-        False,
-        True,
-    )
 
 
 def test_other_objects_are_reported_once_and_some_of_them_are_named(caplog):
@@ -137,21 +127,18 @@ def test_what_others_left_stops_nobody(littered):
     assert spent_of_month(littered, NOW) == 1525
     caps = Caps(("run", 0), ("month", 10_000))
     with (
-        Money(littered, ("2026-12-01", 1), caps, Stored(), lambda: NOW) as money,
-        money.hold("posts", 10, smallest=5) as bill,
+        Budget(littered, ("2026-12-01", 1), caps, Stored(), lambda: NOW) as budget,
+        budget.reserve("posts", 10, smallest=5) as reservation,
     ):
-        assert bill.size == 10
+        assert reservation.size == 10
     assert purchase(littered).manifest.buy == 1
     with purchase(littered).turn():
         pass
     assert purchase(littered)._is_behind is False
-    assert bought_usd(littered, DAY) == 0
-    assert watch.not_landed(littered, DAY, 31) == []
-    assert jobs.landed(littered) == [DAY]
-    assert jobs.latest(littered, CHECK).id == "7"
-    assert Reading(littered, REVISIT, {}).pages == []
-    assert booked(littered, f"twitter_plans/{PLAN}/").total_mills == 0
-    assert meter.latest(littered, "2026-11") is None
+    assert missing_days(littered, DAY, 31) == []
+    assert landed_days(littered) == [DAY]
+    assert latest_job(littered, CHECK).id == "7"
+    assert SnapshotFetch(littered, REVISIT, {}).stored.total_mills == 0
 
 
 # Damaged records
@@ -181,6 +168,15 @@ def test_a_command_of_a_remedy_quotes_the_key():
         lake.record("a b; rm *.json", Receipt)
 
 
+def test_a_record_of_a_newer_format_is_refused_and_one_of_this_format_says_so():
+    lake = MemoryLake()
+    data = encoded(entry(5))
+    assert data.startswith(b'{\n  "format": 1,')
+    lake.write("ledger.json", data.replace(b'"format": 1', b'"format": 2'))
+    with pytest.raises(NewerFormat, match=r"s3://acme-twitter-lake/ledger\.json has format 2"):
+        lake.record("ledger.json", LedgerEntry)
+
+
 @pytest.mark.parametrize("data", DAMAGES)
 def test_no_cap_is_checked_without_an_entry_that_cannot_be_read(data):
     lake = MemoryLake()
@@ -191,8 +187,10 @@ def test_no_cap_is_checked_without_an_entry_that_cannot_be_read(data):
     for asks in (
         lambda: spent_of_month(lake, NOW),
         lambda: entries(lake, "2026-12"),
-        lambda: Money(lake, (str(DAY), 1), caps, Stored(), lambda: NOW),
-        lambda: Money(lake, ("2026-12-01", 1), caps, Stored(), lambda: NOW).hold("posts", 5, 5).__enter__(),
+        lambda: Budget(lake, (str(DAY), 1), caps, Stored(), lambda: NOW),
+        lambda: (
+            Budget(lake, ("2026-12-01", 1), caps, Stored(), lambda: NOW).reserve("posts", 5, 5).__enter__()
+        ),
     ):
         with pytest.raises(DamagedObject, match=key):
             asks()
@@ -202,6 +200,5 @@ def test_no_cap_is_checked_without_an_entry_that_cannot_be_read(data):
 def test_a_damaged_manifest_is_no_missing_one():
     lake = MemoryLake()
     lake.write(DAY.manifest(1), b"")
-    for asks in (lambda: purchase(lake), lambda: bought_usd(lake, DAY)):
-        with pytest.raises(DamagedObject, match=DAY.manifest(1)):
-            asks()
+    with pytest.raises(DamagedObject, match=DAY.manifest(1)):
+        purchase(lake)

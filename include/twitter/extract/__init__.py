@@ -12,16 +12,16 @@ from datetime import timedelta
 from typing import Any
 
 from include.twitter import lake, roster, settings
+from include.twitter.airflow_context import Run, wait_until
 from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.buyer import Buyer
 from include.twitter.extract.collect import Collection
-from include.twitter.extract.money import Caps, Money
-from include.twitter.extract.planned import Planned, planned
+from include.twitter.extract.counts import counts_of_day
+from include.twitter.extract.money import Budget, Caps
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.x import X
 from include.twitter.records import AccountRead
 from include.twitter.retry import no_try_for_progress
-from include.twitter.run import Run, wait_until_settled
 
 __all__ = ["extract"]
 
@@ -44,9 +44,8 @@ def extract(run: Run) -> dict[str, Any]:
     caps = Caps(*settings.budgets().items())
     access, own = settings.x_access(), accounts.own_handle()
     may_leave, accepted = run.day in settings.allow_row_loss(), settings.confirmed_account_ids()
-    wait_until_settled(run.day, settings.settling(), run.now())
-    plan = planned(here, run.plan, run.day) if run.plan else Planned()
-    only = only or (accounts.among(", ".join(plan.accounts)) if plan.accounts else ())
+    settled_at = run.day.settled_at(settings.settling())
+    wait_until(settled_at, f"{run.day} has ended but may still change", run.now)
     if only:
         log.info("Only %s; other accounts of the day stay as they are", ", ".join(only))
     identities = roster.Identities.read(here, accepted)
@@ -59,15 +58,17 @@ def extract(run: Run) -> dict[str, Any]:
     lake.require_conditional_writes(here)
     old = run.day.start < run.now() - TIMELINE_DAYS
     with no_try_for_progress(lambda: purchase.got_further, run.now), purchase.turn():
-        collection = Collection(purchase, old, plan)
+        since = purchase.manifest.opened_at if purchase.manifest.buy > 1 else run.day.end
+        stored = counts_of_day(here, run.day, since, run.now())
+        collection = Collection(purchase, old, stored=stored)
         collection.resume()
         read: list[AccountRead] = []
-        with Money(here, purchase.name, caps, purchase.stored, run.now) as money:
+        with Budget(here, purchase.name, caps, purchase.stored, run.now) as budget:
             if purchase.missing:
                 with X(access, run.now, are_known=bool(purchase.bought)) as x:
-                    buyer = Buyer(x, purchase, money, run.day, old, own)
+                    buyer = Buyer(x, purchase, budget, run.day, old, own)
                     read = collection.collect(buyer, Accounts(here, accepted), run.now())
-        purchase.close(read, money.uncertain_mills)
+        purchase.close(read, budget.uncertain_mills)
     if uncertain := purchase.manifest.uncertain_usd:
         log.warning(
             "X may have billed up to $%.3f more, for requests without a response: caps count it",

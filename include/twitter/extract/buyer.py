@@ -1,4 +1,4 @@
-"""Every request that X bills: its worst case is held, then it is sent, booked and staged."""
+"""What a purchase asks X for."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from threading import Event
 from include.twitter.answer import Answer, problems
 from include.twitter.day import Day
 from include.twitter.errors import BadRequest, Busy, Outage, PipelineError, UnexpectedAnswer
-from include.twitter.extract.group import Group
-from include.twitter.extract.money import Money
-from include.twitter.extract.purchase import COUNTS, LOOKUPS, REFUSED, Purchase
+from include.twitter.extract.money import Budget
+from include.twitter.extract.paid_requests import PaidRequests
+from include.twitter.extract.purchase import COUNTS, LOOKUPS, Purchase
 from include.twitter.extract.walk import REREADS, Reading, Walk
 from include.twitter.extract.x import POSTS_A_LOOKUP, X
 
@@ -33,31 +33,42 @@ class Buyer:
 
     x: X
     purchase: Purchase
-    money: Money
+    budget: Budget
     day: Day
     old: bool
     own_handle: str = ""
     stopped: Event = field(default_factory=Event)
 
+    def ask(
+        self,
+        folder: str,
+        kind: str,
+        wanted: int,
+        smallest: int,
+        send: Callable[[int], Answer],
+        problem: Callable[[Answer], PipelineError | None] = lambda _: None,
+    ) -> tuple[str, Answer]:
+        """The response to a new request, stored in a folder of the purchase: see PaidRequests.ask."""
+        requests = PaidRequests(self.budget, self.purchase, self._require_lease)
+        return requests.ask(folder, kind, wanted, smallest, send, problem)
+
     def users(self, handles: list[str]) -> Answer:
         """Look up at most 100 handles."""
-        with self.money.hold("users", len(handles), len(handles)) as bill:
-            self._go_on()
-            answer = bill(self.x.users(handles))
+
+        def problem(answer: Answer) -> None:
             if not (answer.posts or problems(answer.body)):
                 raise Outage(f"X was asked for users and sent none, but {answer.content[:200]!r}")
-            self.purchase.stage(LOOKUPS, answer)
+
+        number = len(handles)
+        _, answer = self.ask(LOOKUPS, "users", number, number, lambda _: self.x.users(handles), problem)
         if answer.failure:
             raise Outage(f"X could not look up all users: {answer.failure}")
         return answer
 
     def count(self, ids: Iterable[str]) -> Answer:
         """X's own count of the accounts' posts."""
-        with self.money.hold("archive_counts" if self.old else "counts", 1, 1) as bill:
-            self._go_on()
-            answer = bill(self.x.count(ids, self.day, archive=self.old))
-            self.purchase.stage(COUNTS, answer)
-        return answer
+        kind = "archive_counts" if self.old else "counts"
+        return self.ask(COUNTS, kind, 1, 1, lambda _: self.x.count(ids, self.day, archive=self.old))[1]
 
     def page(self, reading: Reading, kind: str = "") -> None:
         """Take one of an account's walks one page further; without a kind, that through its timeline."""
@@ -66,7 +77,7 @@ class Buyer:
         own = not searched and self._is_own(reading)
         ask: Callable[..., Answer] = partial(self.x.timeline, id_, self.day, own=own)
         if searched:
-            ask = partial(self.x.search, [id_], self.day, archive=self.old, threads=walk.of_threads)
+            ask = partial(self.x.search, id_, self.day, archive=self.old, threads=walk.of_threads)
         page = self._page("own_posts" if own else "posts", walk, kind + id_, ask, walk.problem)
         if page:
             reading.take(*page, kind)
@@ -82,12 +93,6 @@ class Buyer:
         if self.x.owner_id:
             return reading.id == self.x.owner_id
         return reading.handle.lower() == self.own_handle and not reading.was_another
-
-    def page_of(self, group: Group) -> None:
-        """Take the walk of a group one page further, through the archive."""
-        ask = partial(self.x.search, group.reading, self.day, archive=True)
-        if page := self._page("posts", group.walk, group.folder, ask, group.problem):
-            group.take(*page)
 
     def read_again(self, reading: Reading) -> None:
         """Read posts once more of which X could not fill a field, while X charges nothing for it.
@@ -112,20 +117,17 @@ class Buyer:
                 return
 
     def _read_some_again(self, reading: Reading, ids: list[str]) -> None:
-        with self.money.hold("rereads", len(ids), len(ids)) as bill:
-            self._go_on()
-            answer = bill(self.x.posts(ids, free=True, whole=True))
+        def problem(answer: Answer) -> UnexpectedAnswer | None:
             if answer.failure or not (answer.posts or problems(answer.body)):
                 raise Outage(f"X could not send the posts: {answer.failure or repr(answer.content[:200])}")
-            found = [
-                (post.get("id"), post.get("author_id")) for post in answer.posts if isinstance(post, dict)
-            ]
-            is_usable = all(id_ in ids and author in (None, reading.id) for id_, author in found)
-            folder = f"{REREADS}{reading.id}"
-            key = self.purchase.stage(folder if is_usable else f"{REFUSED}{folder}", answer)
-        if not is_usable:
-            raise UnexpectedAnswer(f"X was asked for {len(ids)} posts by their ids and sent others.")
-        reading.take_again(key, answer)
+            posts = [post for post in answer.posts if isinstance(post, dict)]
+            if all(post.get("id") in ids and post.get("author_id") in (None, reading.id) for post in posts):
+                return None
+            return UnexpectedAnswer(f"X was asked for {len(ids)} posts by their ids and sent others.")
+
+        send = partial(self.x.posts, ids, free=True, whole=True)
+        folder = f"{REREADS}{reading.id}"
+        reading.take_again(*self.ask(folder, "rereads", len(ids), len(ids), lambda _: send(), problem))
         log.info(
             "%s: %d posts, of which X could not fill a field, were read again", reading.username, len(ids)
         )
@@ -139,31 +141,29 @@ class Buyer:
         problem_of: Callable[[Answer], UnexpectedAnswer | None],
     ) -> tuple[str, Answer] | None:
         """Ask for the next page of a walk, and stage it; None where it has to be asked for in another way."""
-        with self.money.hold(price, walk.page_size, walk.smallest) as bill:
-            self._go_on()
-            try:
-                answer = ask(size=bill.size, **walk.where)
-            except BadRequest:
-                if not walk.leave_token():
-                    raise
-                return None
-            except Outage as error:
-                bill.fail(error)
-                if not walk.ask_for_less():
-                    raise
-                return None
-            answer = bill(answer)
-            problem = problem_of(answer)
-            key = self.purchase.stage(f"{REFUSED}{folder}" if problem else folder, answer)
-        if problem:
-            raise problem
-        return key, answer
+        was_sent = False
+
+        def send(size: int) -> Answer:
+            nonlocal was_sent
+            answer = ask(size=size, **walk.where)
+            was_sent = True
+            return answer
+
+        try:
+            return self.ask(folder, price, walk.page_size, walk.smallest, send, problem_of)
+        except BadRequest:
+            if was_sent or not walk.leave_token():
+                raise
+        except Outage:
+            if was_sent or not walk.ask_for_less():
+                raise
+        return None
 
     def pause(self, seconds: float) -> None:
         """Wait, unless another reader fails meanwhile."""
         self.stopped.wait(seconds)
 
-    def _go_on(self) -> None:
+    def _require_lease(self) -> None:
         if self.stopped.is_set():
             raise Stopped
         self.purchase.keep_turn()

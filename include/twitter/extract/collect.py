@@ -6,7 +6,7 @@ Accounts are isolated and read side by side.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,18 +14,16 @@ from functools import partial
 from typing import Any
 
 from include.twitter.answer import Answer
-from include.twitter.errors import BadRequest, OtherAuthors, Refused, TryLater
+from include.twitter.errors import OtherAuthors, Refused, TryLater
 from include.twitter.extract.accounts import PROTECTED, Accounts, reasons, users_of
 from include.twitter.extract.buyer import Buyer, Stopped
-from include.twitter.extract.group import TOGETHER, Group
-from include.twitter.extract.planned import Planned
-from include.twitter.extract.proof import Proving, groups
-from include.twitter.extract.purchase import COUNTS, KINDS, LOOKUPS, REFUSED, Purchase
+from include.twitter.extract.counts import Count
+from include.twitter.extract.proof import Proving
+from include.twitter.extract.purchase import COUNTS, KINDS, LOOKUPS, Purchase
 from include.twitter.extract.walk import REREADS, SEARCHED, THREADS, Reading, Walk
 from include.twitter.extract.x import (
     ARCHIVE_PAGES,
     HANDLES_A_LOOKUP,
-    LONGEST_ARCHIVE_QUERY,
     READERS,
     RECENT_PAGES,
     TIMELINE_PAGES,
@@ -50,7 +48,6 @@ class Collection:
 
     purchase: Purchase
     old: bool
-    planned: Planned = field(default_factory=Planned)
     readings: dict[str, Reading] = field(default_factory=dict)
     """By lower-case handle, as `twitter_handles` names it."""
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -58,15 +55,14 @@ class Collection:
     look_ups: list[Answer] = field(default_factory=list)
     """Those that were staged before."""
     counts: list[Answer] = field(default_factory=list)
-    groups: dict[tuple[str, ...], Group] = field(default_factory=dict)
-    """Accounts that are read together, by their ids."""
+    stored: Mapping[tuple[str, ...], Count] = field(default_factory=dict)
+    """X's counts of the day that others have paid for, by the ids that were counted together."""
     _read_as: dict[str, Reading] = field(default_factory=dict)
     """The accounts that are being read, by id."""
 
     def resume(self) -> None:
         """Take every walk to where its staged pages end."""
         self.readings = {handle.lower(): self._begun(handle) for handle in self.purchase.missing}
-        self.users |= {n: u for n, u in self.planned.users.items() if not self.purchase.line(n)}
         for folder, key, answer in self.purchase.staged():
             if folder == LOOKUPS:
                 self.look_ups.append(answer)
@@ -78,8 +74,6 @@ class Collection:
         for reading in self.readings.values():
             for kind in KINDS:
                 reading.of(kind).leave_token()
-        for group in self.groups.values():
-            group.walk.leave_token()
 
     def _begun(self, handle: str) -> Reading:
         """The reading of an account, by the handle that it has on this day."""
@@ -94,14 +88,7 @@ class Collection:
         )
 
     def _take(self, folder: str, key: str, answer: Answer, readings: Iterable[Reading]) -> None:
-        """Go over a staged page of posts: of a group, or of each of these readings that it is one of."""
-        if folder.removeprefix(REFUSED).startswith(TOGETHER):
-            group = self._group_in(folder.removeprefix(REFUSED), answer.asked_ids)
-            if folder.startswith(REFUSED):
-                group.give_up("X sent posts of others")
-            elif key not in group.pages:
-                group.take(key, answer)
-            return
+        """Go over a staged page of posts: of each of these readings that it is one of."""
         if folder.startswith(REREADS):
             asked = {*str(answer.params["ids"]).split(",")}
             for reading in readings:
@@ -127,7 +114,7 @@ class Collection:
             self._find_again(buyer, known, lost)
             self._read(buyer)
         self._read_again(buyer)
-        _side_by_side(buyer, Proving(buyer, self.counts, self.planned).jobs(self._available))
+        _side_by_side(buyer, Proving(buyer, self.counts, self.stored).jobs(self._available))
         self._read_again(buyer)
         return [reading.record() for reading in self.readings.values()]
 
@@ -144,12 +131,10 @@ class Collection:
             )
 
     def _is_lost(self, name: str) -> bool:
-        told_before = name in self.users and not self.planned.knows(name)
-        return self.readings[name].walk.is_lost and not told_before
+        return self.readings[name].walk.is_lost and name not in self.users
 
     def _read(self, buyer: Buyer) -> None:
-        self._group_the_small()
-        _side_by_side(buyer, [partial(self._walk_together, buyer, group) for group in self.groups.values()])
+        self._skip_the_empty()
         _side_by_side(buyer, [partial(self._walk, buyer, reading) for reading in self._available])
 
     def _read_again(self, buyer: Buyer) -> None:
@@ -166,67 +151,17 @@ class Collection:
                     buyer.page(reading, kind)
             except OtherAuthors as error:
                 reading.give_up(str(error))
-            if walk.pages or not reading.share:
-                said = f"{kind}{reading.username}: {walk.reason or walk.outcome}"
-                log.info("%s; posts %d, pages %d", said, walk.returned, walk.pages)
+            said = f"{kind}{reading.username}: {walk.reason or walk.outcome}"
+            log.info("%s; posts %d, pages %d", said, walk.returned, walk.pages)
             if reading.is_unavailable:  # neither has it threads to be read
                 return
 
-    def _group_in(self, folder: str, ids: tuple[str, ...]) -> Group:
-        """The group whose pages are in a folder: later ones may have been asked for fewer of its accounts."""
-        begun = (group for group in self.groups.values() if group.folder == folder)
-        return next(begun, None) or self._group(ids)
-
-    def _group(self, ids: tuple[str, ...]) -> Group:
-        return self.groups.setdefault(ids, Group.of(ids, self.purchase.day, *ARCHIVE_PAGES))
-
-    def _group_the_small(self) -> None:
-        """Read together, from the archive, what was not begun and has no limit, or holds no more."""
-        limits = {str(reading.id): reading.walk.limit for reading in self._available}
-        unlimited = {id_ for id_, limit in limits.items() if not limit}
-        few = unlimited | self.planned.few(limits) if self.old else set()
-        small = [str(r.id) for r in self._available if r.id in few and self._is_new(r)]
-        for ids in groups(small, len(small), LONGEST_ARCHIVE_QUERY):
-            if len(ids) > 1:
-                self._group(tuple(ids))
-        for reading in self._available:
-            self._join(reading)
-
-    def _join(self, reading: Reading) -> None:
-        """Let an account have what comes of it in a group."""
-        for group in self.groups.values():
-            if reading.id in group.shares:
-                reading.share_in(group.pages, group.shares[str(reading.id)])
-
-    def _is_new(self, reading: Reading) -> bool:
-        begun = reading.walk.pages or reading.walk.outcome or reading.share
-        return not (
-            begun or self.purchase.line(reading.handle) or self.purchase.wants_threads(reading.handle)
-        )
-
-    def _walk_together(self, buyer: Buyer, group: Group) -> None:
-        """Read a group to the end of the day; where X does not let that be, they are read one by one."""
-        readings = [reading for reading in self._available if reading.shared is group.pages]
-        ids = {reading.id for reading in readings}
-        group.reading = tuple(id_ for id_ in group.ids if id_ in ids)
-        try:
-            while readings and not group.walk.outcome:
-                buyer.page_of(group)
-        except (OtherAuthors, BadRequest) as error:
-            group.give_up(str(error))
-        walk = group.walk
-        log.info(
-            "%d accounts together: %s; posts %d, pages %d",
-            len(group.ids),
-            walk.reason or walk.outcome,
-            walk.returned,
-            walk.pages,
-        )
-        for reading in readings:
-            line = self.purchase.line(reading.handle)
-            if walk.outcome == "complete" and not (line and line.outcome == "unavailable"):
-                reading.walk.outcome = reading.walk.outcome or walk.outcome
-                reading.walk.reason = reading.walk.reason or walk.reason
+    def _skip_the_empty(self) -> None:
+        """Of an old day, ask for no page of accounts of which X is known to count no post."""
+        reading = {str(r.id): r for r in self._available if self.old and not r.walk.pages}
+        for ids, count in self.stored.items():
+            for id_ in reading.keys() & {*ids} if not count.total else ():
+                reading[id_].walk.outcome = reading[id_].walk.outcome or "complete"
 
     def _unknown(self, known: Accounts, at: datetime) -> list[Reading]:
         """The accounts to look up; of those still to be read, the archive wants all seen anew.
@@ -237,7 +172,8 @@ class Collection:
         for name, reading in [*self.readings.items()]:
             id_ = self._id_of(name) or known.id_of(name, at)
             is_read = reading.walk.outcome and reading.id == id_
-            anew = self.old and not is_read and id_ not in self.purchase.forgotten.accounts
+            is_fresh = id_ == known.id_of(name, at, for_archive=True) and not self._is_red(name)
+            anew = self.old and not (is_read or is_fresh or id_ in self.purchase.forgotten.accounts)
             if name not in self.users and (not id_ or anew):
                 unknown.append(reading)
             elif id_:
@@ -309,9 +245,8 @@ class Collection:
             return
         reading.was_another = known.accepts(handle, id_)
         self._bind(reading, id_)
-        self._join(reading)
         if not reading.walk.outcome:
-            self._refuse_the_unreadable(reading)
+            self._refuse_the_unreadable(reading, known)
         if not reading.is_unavailable:
             self._read_as[id_] = reading
 
@@ -331,10 +266,19 @@ class Collection:
         for kind in KINDS:
             reading.of(kind).leave_token()
 
-    def _refuse_the_unreadable(self, reading: Reading) -> None:
+    def _is_protected(self, name: str, known: Accounts) -> bool:
+        user = self.users.get(name)
+        return bool(user.get("protected")) if user else known.is_protected(name)
+
+    def _is_red(self, name: str) -> bool:
+        """Whether the account was unavailable when the day was closed: then a clear looks again."""
+        line = self.purchase.line(name)
+        return line is not None and line.outcome == "unavailable"
+
+    def _refuse_the_unreadable(self, reading: Reading, known: Accounts) -> None:
         if tombstone := self.purchase.forgotten.accounts.get(str(reading.id)):
             reading.give_up(FORGOTTEN.format(tombstone.at))
-        elif self.old and self.users.get(reading.handle.lower(), {}).get("protected"):
+        elif self.old and self._is_protected(reading.handle.lower(), known):
             reading.give_up(PROTECTED)
 
 

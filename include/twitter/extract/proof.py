@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -28,12 +28,10 @@ from include.twitter.errors import (
     RateLimited,
     UnexpectedAnswer,
 )
-from include.twitter.extract.accounts import PROTECTED, reasons, users_of
 from include.twitter.extract.buyer import Buyer
-from include.twitter.extract.counted import Counted, count_of
-from include.twitter.extract.planned import Planned
+from include.twitter.extract.counts import Count, count_of
 from include.twitter.extract.walk import SEARCHED, THREADS, Reading
-from include.twitter.extract.x import HANDLES_A_COUNT, LONGEST_QUERY, query
+from include.twitter.sources import author_query, batches
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +40,6 @@ PAUSES = (1, 5, 25)
 """Seconds after which a failure that passes by itself is tried again: half a minute in all."""
 FOR_ALL = (BadKeys, KeysInDoubt, ClockWrong, NoAccess, NoCredits, OverBudget, *PASSING)
 """What keeps X's count, or the search, away from every account alike."""
-FEW_MISSING = 0.05
-"""X counts posts that it does not show: so small a share of them is no reason to ask again for money."""
 NO_PROOF = (*FOR_ALL, BadRequest, UnexpectedAnswer)
 """What may keep them away: then the day lands without."""
 
@@ -56,7 +52,8 @@ class Proving:
 
     buyer: Buyer
     counts: list[Answer]
-    planned: Planned = field(default_factory=Planned)
+    stored: Mapping[tuple[str, ...], Count] = field(default_factory=dict)
+    """X's counts that others have paid for, by the ids of the accounts that were counted together."""
     _closed: dict[str, PipelineError] = field(default_factory=dict)
     """What is not asked for any more, and why."""
 
@@ -66,16 +63,14 @@ class Proving:
         for reading in readings:
             if reading.outcome == "limit":
                 reading.proof = "limited"
-                if counted := self.planned.counted([str(reading.id)]):
-                    reading.counted = (
-                        counted.total
-                    )  # the plan has paid for it: how many posts there are in all
+                if count := self.stored.get((str(reading.id),)):
+                    reading.counted = count.total
             else:
                 complete[str(reading.id)] = reading
-        together = [*self.planned.groups(complete)]
+        together = [*self._counted_already(complete)]
         rest = complete.keys() - {id_ for ids in together for id_ in ids}
         rest = {id_ for id_ in rest if not self._is_proven(complete[id_])}
-        together += groups(id_ for id_ in complete if id_ in rest)
+        together += batches(id_ for id_ in complete if id_ in rest)
         return [partial(self._check, [complete[id_] for id_ in ids]) for ids in together]
 
     def _is_proven(self, reading: Reading) -> bool:
@@ -83,7 +78,7 @@ class Proving:
         line = self.buyer.purchase.line(reading.handle)
         if line is None or line.outcome != "complete" or line.proof == "unchecked" or line.id != reading.id:
             return False
-        own = [page for page in (*reading.shared, *reading.pages) if f"/{THREADS}" not in page]
+        own = [page for page in reading.pages if f"/{THREADS}" not in page]
         if not {*own} <= {*line.pages}:
             return False
         reading.proof, reading.proof_reason, reading.counted = line.proof, line.proof_reason, line.counted
@@ -99,24 +94,21 @@ class Proving:
         if len(group) == 1:
             group[0].counted = counted.total
             self._compare(group[0], counted.total)
-        elif counted.total == _arrived(group) and counted.hours == _hours(group):
+        elif counted.total == _arrived(group) and +counted.hours == _hours(group):
             told = f"X counts {counted.total} posts of {len(group)} accounts together, and as many arrived"
             for reading in group:
                 reading.proof, reading.proof_reason = "matched", told
-        elif self._is_little(group, counted):
-            told = f"X counts {counted.total} posts of {len(group)} accounts, {_arrived(group)} arrived"
-            self._leave_unchecked([reading for reading in group if reading.arrived], told)
-            for reading in group:
-                if not reading.arrived:
-                    self._check([reading])
         else:
             for reading in group:
                 self._check([reading])
 
-    def _is_little(self, group: list[Reading], counted: Counted) -> bool:
-        """Whether a plan's group differs by less than single counts are worth: they cost two posts each."""
-        of_plan = self.planned.counted([str(reading.id) for reading in group]) is not None
-        return of_plan and 0 < abs(counted.total - _arrived(group)) <= FEW_MISSING * counted.total
+    def _counted_already(self, ids: Iterable[str]) -> Iterator[list[str]]:
+        """Those of the accounts that were counted for others, one by one where it can be, else together."""
+        left = {*ids}
+        for group in sorted(self.stored, key=len):
+            if left.issuperset(group):
+                left -= {*group}
+                yield [*group]
 
     def _leave_unchecked(self, group: list[Reading], reason: str) -> None:
         """Nothing says that an empty account is one: it is read once more."""
@@ -128,8 +120,8 @@ class Proving:
 
     def _compare(self, reading: Reading, counted: int) -> None:
         """Read a short account once more; what does not match after that lands as it is, and is told."""
-        if counted > reading.arrived and self._is_there(reading, counted):
-            self._read_again(reading, counted)
+        if counted > reading.arrived:
+            self._read_again(reading)
         if reading.outcome in ("limit", "unavailable"):
             return
         if counted == reading.arrived:
@@ -140,40 +132,19 @@ class Proving:
         reading.proof_reason = ". ".join(filter(None, [told, reading.proof_reason]))
         log.warning("%s: %s", reading.username, reading.proof_reason)
 
-    def _counted(self, ids: list[str]) -> Counted:
-        """X's own count of the accounts' posts, asked for once: by the plan, or by this purchase."""
-        if had_already := self.planned.counted(ids):
-            return had_already
-        asked = query(ids)
+    def _counted(self, ids: list[str]) -> Count:
+        """X's own count of the accounts' posts, asked for once: by others, or by this purchase."""
+        if stored := self.stored.get(tuple(ids)):
+            return stored
+        asked = author_query(ids)
         had = (answer for answer in self.counts if answer.params["query"] == asked)
         answer = next(had, None) or self._ask("count", partial(self.buyer.count, ids))
         return count_of(answer)
 
-    def _is_there(self, reading: Reading, counted: int) -> bool:
-        """Whether X still shows the account: the archive does not say so, and a plan may be days old."""
-        is_seen = not (self.buyer.old and self.planned.knows(reading.handle))
-        if is_seen or not _is_much(reading, counted):
-            return True
+    def _read_again(self, reading: Reading) -> None:
+        """Read an account once more, through the search, as far as the limit; the archive brings the same."""
         try:
-            answer = self._ask("users", partial(self.buyer.users, [reading.handle]))
-        except NO_PROOF as error:
-            log.warning("%s is not looked up. %s", reading.username, _in_words(error))
-            return True
-        gone = reasons(answer, [reading.handle]).get(reading.handle)
-        if gone or users_of(answer)[reading.handle.lower()].get("protected"):
-            reading.give_up(gone or PROTECTED)
-        return not reading.is_unavailable
-
-    def _helps(self, reading: Reading, counted: int) -> bool:
-        """Whether a second reading may bring what is missing: the archive's own brings the same again."""
-        if not self.buyer.old:
-            return True
-        return reading.share is not None and _is_much(reading, counted)
-
-    def _read_again(self, reading: Reading, counted: int = 1) -> None:
-        """Read an account once more, through the search, as far as the limit."""
-        try:
-            while self._helps(reading, counted) and not reading.second.outcome:
+            while not (self.buyer.old or reading.second.outcome):
                 self._ask("search", partial(self.buyer.page, reading, SEARCHED))
         except NO_PROOF as error:
             reading.second.reason = _in_words(error)
@@ -205,28 +176,9 @@ def _in_words(error: PipelineError) -> str:
     return f"{error} That was done {len(PAUSES)} times." if isinstance(error, PASSING) else str(error)
 
 
-def _is_much(reading: Reading, counted: int) -> bool:
-    """Whether more is missing than the posts that X counts and does not show."""
-    return counted - reading.arrived > FEW_MISSING * counted
-
-
 def _arrived(group: list[Reading]) -> int:
     return sum(reading.arrived for reading in group)
 
 
 def _hours(group: list[Reading]) -> Counter[str]:
     return sum((reading.hours for reading in group), Counter())
-
-
-def groups(
-    ids: Iterable[str], most: int = HANDLES_A_COUNT, longest: int = LONGEST_QUERY
-) -> Iterator[list[str]]:
-    """The accounts in as few counts as X's limits allow."""
-    group: list[str] = []
-    for id_ in ids:
-        if group and (len(group) == most or len(query([*group, id_])) > longest):
-            yield group
-            group = []
-        group.append(id_)
-    if group:
-        yield group

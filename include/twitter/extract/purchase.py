@@ -20,6 +20,7 @@ from uuid import uuid4
 
 from msgspec.structs import asdict, replace
 
+from include.twitter.airflow_context import Run
 from include.twitter.answer import Answer
 from include.twitter.day import FORGOTTEN, Day, parse_purchase_key
 from include.twitter.errors import Busy, TryLater
@@ -30,7 +31,6 @@ from include.twitter.lake import Lake
 from include.twitter.pricing import dollars
 from include.twitter.records import AccountRead, Asked, Bought, Manifest, Writer, encoded, limit_key, total
 from include.twitter.roster import Identities
-from include.twitter.run import Run
 
 TURN = timedelta(minutes=1)
 """How long a writer that is not heard of keeps others away; it is heard of each third of that."""
@@ -40,8 +40,6 @@ LOOKUPS = "users-by"
 COUNTS = "counts-of"
 KINDS = ("", SEARCHED, THREADS)
 """Prefixes of the folders of an account's pages."""
-REFUSED = "refused-"
-"""Prefix: an account's answers that were paid for and could not be used."""
 
 
 class Purchase:
@@ -303,7 +301,10 @@ class Purchase:
             self.keep_turn()
             yield key.split("/")[-2], key, answer
 
-    def stage(self, folder: str, answer: Answer) -> str:
+    def find(self, folder: str) -> None:
+        """Nothing: what is stored is gone over first, by `staged`."""
+
+    def store(self, folder: str, answer: Answer) -> str:
         """Keep an answer as the next page of its folder, which nobody has written before; returns its key."""
         answer = dataclasses.replace(answer, content=self.forgotten.without(answer.content, answer.kind))
         with self._writing:
@@ -344,7 +345,6 @@ class Purchase:
             manifest.uncertain_usd = dollars(uncertain_mills)
             self._match()  # two accounts of the day may have one handle by now
             manifest.asked, manifest.closed_at = self._asked, self._run.now()
-            manifest.plan = self._run.plan or None
             manifest.is_open, manifest.writer = False, None
             self._write_manifest()
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from include.twitter.answer import Answer, is_reply_to_self, is_unasked
+from include.twitter.answer import Answer, either_name, is_reply_to_self, is_unasked
 from include.twitter.day import Day
 from include.twitter.errors import OtherAuthors, Outage, UnexpectedAnswer
 from include.twitter.records import AccountRead, Outcome, Proof
@@ -235,10 +235,6 @@ class Reading:
     counted: int | None = None
     """X's own count, where it was asked for alone."""
     pages: list[str] = field(default_factory=list)
-    shared: list[str] = field(default_factory=list)
-    """Pages that it was read in together with others."""
-    share: Walk | None = None
-    """What those brought of it."""
     again: Walk | None = None
     """What came of it when it was read once more by its ids: a walk that is never taken."""
     read_again: set[str] = field(default_factory=set)
@@ -271,10 +267,6 @@ class Reading:
         if kind or not answer.unavailable:
             self.of(kind).take(answer)
 
-    def share_in(self, pages: list[str], share: Walk) -> None:
-        """Have what came of it in the pages of a group."""
-        self.shared, self.share = pages, share
-
     def take_again(self, key: str, answer: Answer) -> None:
         """Have what was read once more; `key` is where it is staged."""
         self.again = self.again or self.walk.anew()
@@ -291,7 +283,7 @@ class Reading:
     @property
     def _walks(self) -> list[Walk]:
         """All that have brought own posts of it, but for its threads."""
-        return [self.walk, self.second, *(walk for walk in (self.share, self.again) if walk)]
+        return [self.walk, self.second, *(walk for walk in (self.again,) if walk)]
 
     @property
     def is_unavailable(self) -> bool:
@@ -317,8 +309,7 @@ class Reading:
         """Be the reading of this account: what was bought of another one is none of its pages."""
         if self.id not in (None, id_):
             self.walk, self.second, self.thread = self.walk.anew(), self.second.anew(), self.thread.anew()
-            self.pages, self.shared, self.share = [], [], None
-            self.again, self.read_again = None, set()
+            self.pages, self.again, self.read_again = [], None, set()
         self.id = id_
 
     def give_up(self, reason: str) -> None:
@@ -338,7 +329,7 @@ class Reading:
             posts=sum(walk.returned for walk in (*self._walks, self.thread)),
             limit=self.walk.limit,
             threads=self.thread.outcome is not None,
-            pages=[*self.shared, *self.pages],
+            pages=[*self.pages],
         )
 
 
@@ -399,6 +390,6 @@ def _is_by(post: Mapping[str, Any], id_: str | None) -> bool:
 
 
 def _first_version(post: Mapping[str, Any]) -> str:
-    versions = post.get("edit_history_tweet_ids") or post.get("edit_history_post_ids")
+    versions = either_name(post, "edit_history_tweet_ids")
     first = versions[0] if isinstance(versions, list) else None
     return first if isinstance(first, str) and first else post["id"]

@@ -43,6 +43,7 @@ from include.twitter.errors import (
 from include.twitter.http_limits import LimitedAdapter, TooLarge, is_overdue, no_netrc, sending
 from include.twitter.safe_text import safe_text
 from include.twitter.settings import X_CONNECTION, XAccess
+from include.twitter.sources import author_query, self_reply_query
 
 TIMEOUT = (10, 60)
 """Seconds to connect, and to wait for the next bytes."""
@@ -60,12 +61,6 @@ HANDLES_A_LOOKUP = 100
 """X's own limit."""
 POSTS_A_LOOKUP = 100
 """X's own limit too."""
-HANDLES_A_COUNT, LONGEST_QUERY = 20, 512
-"""Accounts of a count, and characters that X takes in a query of recent posts."""
-LONGEST_ARCHIVE_QUERY = 1024
-"""Characters that X takes in a query of its full archive: 35 accounts."""
-DAYS_A_COUNT = 31
-"""Days that one answer of the archive's counts holds, by the hour too."""
 
 USAGE = "/2/usage/tweets"
 JOBS = "/2/compliance/jobs"
@@ -205,7 +200,7 @@ class X:
 
     def search(
         self,
-        user_ids: Sequence[str],
+        user_id: str,
         day: Day,
         size: int,
         *,
@@ -213,13 +208,13 @@ class X:
         threads: bool = False,
         **where: Any,
     ) -> Answer:
-        """One page of the accounts' same posts from the search, newest first; or of one's `threads`.
+        """One page of the account's same posts from the search, newest first; or of its `threads`.
 
         `archive` takes them from the full archive (`size` 10 to 500, one request a second, app-only), else
         from the last seven days (10 to 100).
         """
         asked = _page(day, size, "next_token", end=day.end, **where)
-        wanted = thread_query(user_ids[0]) if threads else query(user_ids)
+        wanted = self_reply_query(user_id) if threads else author_query([user_id])
         if archive:
             self._wait_for_the_archive()
             asked["tweet_fields"] = ARCHIVE_FIELDS
@@ -229,12 +224,13 @@ class X:
 
     def count(self, user_ids: Iterable[str], day: Day, *, archive: bool) -> Answer:
         """X's own count of the accounts' posts of a day, hour by hour: app-only, billed per request."""
+        query = author_query(user_ids)
         asked: dict[str, Any] = {"start_time": day.start, "end_time": day.end, "granularity": "hour"}
         client = self._app_only()
         if archive:
             self._wait_for_the_archive()
-            return self._answer("archive_counts", client.get_all_tweets_count, query(user_ids), **asked)
-        return self._answer("counts", client.get_recent_tweets_count, query(user_ids), **asked)
+            return self._answer("archive_counts", client.get_all_tweets_count, query, **asked)
+        return self._answer("counts", client.get_recent_tweets_count, query, **asked)
 
     def count_days(self, asked: str, first: Day, last: Day, token: str | None = None) -> Answer:
         """The archive's count for a query, by the hour; beyond 31 days there is a `token` to the rest."""
@@ -316,19 +312,6 @@ def _mask_addresses(job: Any) -> None:
         if address := str(job.get(name) or ""):
             mask_secret(address)
             mask_secret(urlsplit(address).query or address)
-
-
-def query(user_ids: Iterable[str]) -> str:
-    """The accounts' own posts, neither retweets nor replies: what a walk through a timeline returns.
-
-    An account is its id: a handle may have become another's.
-    """
-    return f"({' OR '.join(f'from:{user_id}' for user_id in user_ids)}) -is:retweet -is:reply"
-
-
-def thread_query(user_id: str) -> str:
-    """The account's replies to itself: the later posts of its threads, which a timeline leaves out."""
-    return f"(from:{user_id}) to:{user_id} is:reply -is:retweet"
 
 
 def _page(

@@ -85,8 +85,8 @@ class CurrentSettings:
 
         An account whose handle belongs to another account now is shown with its id.
         """
-        found = self.identities.find(landed.accounts)
-        names = {id(account): handle for handle in self.handles if (account := found.of(handle))}
+        entries = self.identities.find(landed.accounts)
+        names = {id(account): handle for handle in self.handles if (account := entries.of(handle))}
         for account in landed.accounts:
             if account.has_posts and account.username.lower() in self.wanted:
                 names.setdefault(id(account), f"{account.username} ({account.id})")
@@ -172,14 +172,15 @@ class DayRange:
     def accounts(self, row: DayRow, handles: Iterable[str]) -> list[tuple[Status, LandedAccount | None]]:
         """The status of accounts on a day, with their entries in the receipt."""
         entries = {a.username.lower(): a for a in row.landed.accounts} if row.landed else {}
-        found = [(name, entries.get(name)) for name in map(str.lower, handles)]
-        is_open = not row.landed
-        return [
-            (status.of_account(entry), entry)
-            if entry
-            else (row.status if is_open and name in self.settings.wanted else status.NOT_COLLECTED, None)
-            for name, entry in found
-        ]
+        shown: list[tuple[Status, LandedAccount | None]] = []
+        for name in map(str.lower, handles):
+            if entry := entries.get(name):
+                shown.append((status.of_account(entry), entry))
+            elif row.landed or name not in self.settings.wanted:
+                shown.append((status.NOT_COLLECTED, None))
+            else:
+                shown.append((row.status, None))
+        return shown
 
     @property
     def summary(self) -> str:

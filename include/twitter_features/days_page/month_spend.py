@@ -80,7 +80,7 @@ def _part(entry: LedgerEntry, landed: LandedDay | None) -> str:
 
 def differences(landed: Mapping[str, LandedDay], ledger: Collection[LedgerEntry]) -> list[Difference]:
     stored: Counter[tuple[str, int]] = Counter()
-    for entry in ledger:  # plans and engagement have no purchase's number
+    for entry in ledger:  # plans and engagement have number 0
         stored[entry.day, entry.buy] += entry.spent_mills - entry.unstaged_mills
     costs = [Difference(day, stored[day, of.buy], round(of.cost_usd * 1000)) for day, of in landed.items()]
     return sorted(cost for cost in costs if cost.ledger != cost.receipt)

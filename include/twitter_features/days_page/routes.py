@@ -10,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import HTTPException
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -18,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from more_itertools import run_length
 
-from include.twitter import run, settings
+from include.twitter import airflow_context
 from include.twitter.airflow_compat import DagAccessEntity, requires_access_dag
 from include.twitter.day import FIRST_POST, Day
 from include.twitter.errors import BadDay, PipelineError
@@ -76,10 +75,7 @@ app = FastAPI(
 @app.get("/")
 def latest(request: Request) -> Response:
     """The month of the newest day that has settled."""
-    try:
-        day = Day.latest_settled(run.now(), settings.settling())
-    except PipelineError:  # the month's page shows it
-        day = Day.latest_settled(run.now())
+    day = Day.latest_settled(airflow_context.now())
     return RedirectResponse(f"{request.scope['root_path']}/month/{day.date:%Y-%m}")
 
 
@@ -120,12 +116,10 @@ def refused(request: Request, error: HTTPException) -> Response:
 def _page(request: Request, template: str, view: Callable[..., dict[str, Any]], first: str) -> Response:
     day = _parse_day(first)
     try:
-        return _render(request, template, 200, **view(day, run.now(), _choice(request)))
+        return _render(request, template, 200, **view(day, airflow_context.now(), _choice(request)))
     except PipelineError as error:
         day_range.drop_store()
         return _message(request, 503, str(error))
-    except msgspec.DecodeError as error:
-        return _message(request, 503, f"A record in the bucket is not of this version: {error}")
 
 
 def _parse_day(text: str) -> Day:

@@ -12,30 +12,18 @@ from typing import Any, NamedTuple
 
 from more_itertools import batched
 
-from include.twitter import roster, settings, usage
+from include.twitter import roster, settings
 from include.twitter.csv_rows import csv_rows
 from include.twitter.day import ENGAGEMENT_RECEIPTS, USAGE, Day, Revisit
 from include.twitter.lake import Lake
 from include.twitter.pricing import prices
-from include.twitter.records import (
-    AccountReceipt,
-    Checked,
-    EngagementReceipt,
-    Manifest,
-    Receipt,
-    Usage,
-    latest_in_words,
-)
+from include.twitter.records import Checked, EngagementReceipt, Manifest, Receipt, Usage
 from include.twitter_features.days_page import airflow_db, clear_price, month_spend, status
 from include.twitter_features.days_page.clear_price import PriceInputs
 from include.twitter_features.days_page.day_range import DayRange
-from include.twitter_features.days_page.status import Status
 
 FIRST_ROWS = 5
-FIRST_BYTES = (1 << 16, 1 << 24)
-"""Of the table: the second if a row, which may hold an article, does not end in the first."""
-MAX_CELL = 1_000
-"""Characters of a cell."""
+FIRST_BYTES = 1 << 20
 ACCOUNTS_PER_PAGE = 100
 """There may be 20,000: a month of them would be a page of 66 MB."""
 
@@ -82,7 +70,8 @@ def _accounts(days: DayRange, choice: Choice) -> AccountsPage:
 def month(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
     last = first.plus(calendar.monthrange(first.date.year, first.date.month)[1] - 1)
     days, name = DayRange.load(first, last, now), f"{first.date:%Y-%m}"
-    spend, cap = month_spend.of_month(name, days.landed, days.ledger), days.settings.month_cap
+    spend = month_spend.of_month(name, days.landed, days.ledger)
+    usage_keys = days.store.parsed(days.store.keys(f"{USAGE}month={name}/"), Day.of_usage)
     return {
         "title": f"{first.date:%B %Y}",
         "before": f"{first.plus(-1).date:%Y-%m}",
@@ -92,17 +81,9 @@ def month(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
         "rows": [row for row in reversed(days.rows) if row.day.date <= now.date()] or days.rows[::-1],
         "accounts": _accounts(days, choice),
         "spend": spend,
-        "pace": usage.pace_in_words(spend.spent, cap or 0, now) if name == f"{now:%Y-%m}" else "",
-        "usage": _usage_in_words(days, name),
+        "usage": _record(days, max(usage_keys), Usage) if usage_keys else None,
         "differences": spend.differences,
     }
-
-
-def _usage_in_words(days: DayRange, month: str) -> str:
-    """X's own count of the month beside the ledger, as it was compared last."""
-    keys = days.store.parsed(days.store.keys(f"{USAGE}month={month}/"), Day.of_usage)
-    compared = _record(days, max(keys), Usage) if keys else None
-    return f"{usage.in_words(compared)} {usage.cap_in_words(compared)}" if compared else ""
 
 
 def year(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
@@ -111,11 +92,7 @@ def year(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
     months = [(name, [*rows]) for name, rows in groupby(begun, lambda row: f"{row.day.date:%Y-%m}")][::-1]
     accounts = _accounts(days, choice)
     spends = [month_spend.of_month(name, days.landed, days.ledger) for name, _ in months]
-    strips: dict[str, list[list[Status]]] = {handle: [] for handle in accounts.shown}
-    for _, rows in months:
-        of_days = [[shown for shown, _ in days.accounts(row, accounts.shown)] for row in rows]
-        for handle, statuses in zip(accounts.shown, zip(*of_days, strict=True), strict=True):
-            strips[handle].append([*statuses])
+    cells = [[days.accounts(row, accounts.shown) for row in rows] for _, rows in months]
     return {
         "title": str(first.date.year),
         "before": first.date.year - 1,
@@ -125,7 +102,10 @@ def year(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
         "spends": spends,
         "differences": sorted({difference for spend in spends for difference in spend.differences}),
         "accounts": accounts,
-        "strips": strips,
+        "strips": {
+            handle: [[of_day[number][0] for of_day in of_month] for of_month in cells]
+            for number, handle in enumerate(accounts.shown)
+        },
     }
 
 
@@ -146,7 +126,6 @@ def day(day: Day, now: datetime, choice: Choice) -> dict[str, Any]:
         "engagement": _engagement(days, day) if row.landed else [],
         "checked": _record(days, day.checked, Checked) if row.landed else None,
         "accounts": AccountsPage.choose([(status.severity(a), a.username, a) for a in by_severity], choice),
-        "why": _why,
         "failed": {run: airflow_db.failed_tasks(run) for run in row.runs if run.state == "failed"},
         "triggers": {
             "plain": airflow_db.trigger(day, row.runs),
@@ -156,17 +135,6 @@ def day(day: Day, now: datetime, choice: Choice) -> dict[str, Any]:
         "first_rows": _first_rows(days.store, day) if row.landed else [],
         "differences": [difference for difference in differences if difference.day == str(day)],
     }
-
-
-def _why(account: AccountReceipt) -> str:
-    """Why an account has its status."""
-    if account.outcome != "limit" or account.reason or account.proof_reason:
-        return account.reason or account.proof_reason or ""
-    extent = latest_in_words(account)
-    if account.counted is not None or account.estimated_total is None:
-        return f"{extent}: the limit is reached"
-    oldest = str(account.first_created_at)[11:16]
-    return f"{extent}: the estimate extends the posts from {oldest} UTC to midnight to the whole day"
 
 
 def _engagement(days: DayRange, day: Day) -> list[EngagementReceipt]:
@@ -199,14 +167,7 @@ def _clear_prices(
 
 
 def _first_rows(store: Lake, day: Day) -> list[Mapping[str, str]]:
-    """The first rows of the day's table, from its first bytes: a record is one line."""
-    lines: list[str] = []
-    for size in FIRST_BYTES:
-        data = store.beginning(day.csv, size) or b""
-        lines = data.decode(errors="ignore").split("\n")[:-1]  # the last line is cut, or empty
-        if len(lines) > 1 or len(data) < size:
-            break
-    return [
-        {name: cell if len(cell) <= MAX_CELL else f"{cell[:MAX_CELL]}…" for name, cell in row.items()}
-        for row in csv_rows(lines[: FIRST_ROWS + 1])
-    ]
+    """The first rows of the day's table as far as its first bytes hold them: a record is one line."""
+    data = store.beginning(day.csv, FIRST_BYTES) or b""
+    lines = data.decode(errors="ignore").split("\n")[:-1]  # the last line is cut, or empty
+    return [*csv_rows(lines[: FIRST_ROWS + 1])]

@@ -5,13 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from include.twitter.airflow_context import Run
 from include.twitter.errors import BadRequest, Busy, Outage, OverBudget, PlatformOutage
 from include.twitter.extract.buyer import Stopped
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.walk import DEAD_TOKENS, SEARCHED, Reading, Walk
 from include.twitter.extract.x import owner_id
 from include.twitter.records import Asked, Bought, LedgerEntry, decoded
-from include.twitter.run import Run
 from include.twitter.settings import XAccess
 from tests.include.invented import DAY, RECEIVED, MemoryLake, answer, post
 from tests.include.shop import MALFORMED, OUTAGE, ROOT, Try, open_shop, page, users
@@ -214,8 +214,8 @@ def test_a_reader_that_was_stopped_buys_no_more_and_holds_nothing(shop, lake):
         for request in (lambda: buyer.page(reading()), lambda: buyer.count(["NASA"])):
             with pytest.raises(Stopped):
                 request()
-        with buyer.money.hold("posts", 100, 100) as bill:
-            assert bill.size == 100
+        with buyer.budget.reserve("posts", 100, 100) as reservation:
+            assert reservation.size == 100
     assert shop.asked == []
 
 

@@ -9,8 +9,7 @@ import pytest
 
 from include.twitter.errors import BadKeys, NoAccess, Outage
 from include.twitter.extract.accounts import Accounts
-from include.twitter.extract.counted import Counted
-from include.twitter.extract.planned import Planned
+from include.twitter.extract.counts import Count
 from include.twitter.extract.x import POST_FIELDS
 from include.twitter.transform import receipt, refine
 from tests.include.invented import DAY, RECEIVED, SUSPENDED, MemoryLake, about, post
@@ -241,44 +240,6 @@ def test_a_new_day_of_a_renamed_account_has_the_handle_that_is_named_now(shop, l
     shop.has("timeline 11", page(post(1)))
     shop.has("count 11", total(1))
     assert list(Try(shop, lake, "NASA_new").collect()) == ["NASA_new"]
-
-
-def test_an_archive_group_that_a_renamed_account_was_read_in_is_gone_on_from(shop, lake):
-    shop.has("users NASA,esa", users(NASA="11", esa="22"))
-    shop.has("search-all 11,22", page(post(9, author_id="11"), post(8, author_id="22"), token="g1"))
-    shop.has("search-all 11,22 g1", FORBIDDEN)
-    with pytest.raises(NoAccess):
-        Try(shop, lake, "NASA", "esa", old=True).collect()
-    shop.asked.clear()
-    shop.has("users NASA_new", users(NASA_new="11"))
-    shop.has("search-all 11,22", page(post(7, author_id="11")))
-    shop.has("count-all 11,22", total(3, hour=9))
-    lines = Try(shop, lake, "NASA_new", "esa", old=True).collect()
-    assert {name: (line.posts, line.proof) for name, line in lines.items()} == {
-        "NASA_new": (2, "matched"), "esa": (1, "matched")
-    }  # fmt: skip
-    assert shop.asked == ["users NASA_new", "search-all 11,22", "count-all 11,22"]
-
-
-def test_an_account_that_left_is_not_bought_any_more_in_the_group_that_was_begun_with_it(shop, lake):
-    shop.has("users NASA,esa,jaxa", users(NASA="11", esa="22", jaxa="33"))
-    first = page(post(9, author_id="11"), post(8, author_id="33"), post(7, author_id="22"), token="g1")
-    shop.has("search-all 11,22,33", first)
-    shop.has("search-all 11,22,33 g1", FORBIDDEN)
-    with pytest.raises(NoAccess):
-        Try(shop, lake, "NASA", "esa", "jaxa", old=True).collect()
-    shop.asked.clear()
-    shop.has("search-all 11,22", page(post(6, author_id="22"), token="g2"))
-    shop.has("search-all 11,22 g2", FORBIDDEN)
-    with pytest.raises(NoAccess):
-        Try(shop, lake, "NASA", "esa", old=True).collect()
-    shop.has("search-all 11,22", page(post(5, author_id="11")))
-    shop.has("count-all 11,22", total(4, hour=9))
-    lines = Try(shop, lake, "NASA", "esa", old=True).collect()
-    assert {name: (line.posts, line.proof) for name, line in lines.items()} == {
-        "NASA": (2, "matched"), "esa": (2, "matched")
-    }  # fmt: skip
-    assert [name for name in shop.asked if "33" in name] == []
 
 
 def test_an_accepted_account_is_read_beside_the_one_that_had_its_handle_and_nothing_is_bought_twice(
@@ -654,11 +615,11 @@ def test_an_account_that_reached_its_limit_is_not_counted(shop, lake):
     assert proofs(lines) == {"NASA": "limited", "esa": "matched"}
 
 
-def test_an_account_that_reached_its_limit_has_the_count_that_a_plan_has_paid_for(shop, lake):
+def test_an_account_that_reached_its_limit_has_the_count_that_another_run_has_paid_for(shop, lake):
     remember(lake, NASA="11")
     shop.has("timeline 11", page(post(3), post(2), token="t1"))
     run = Try(shop, lake, "NASA", limit=2)
-    run.collection.planned = Planned(counts={("11",): Counted(323, Counter())})
+    run.collection.stored = {("11",): Count(323, Counter())}
     nasa = run.collect()["NASA"]
     assert (nasa.proof, nasa.counted, shop.asked) == ("limited", 323, ["timeline 11"])
 
@@ -909,6 +870,49 @@ def test_an_old_day_that_came_short_is_not_searched_for_again(shop, lake):
     lines = Try(shop, lake, "NASA", old=True).collect()
     assert (lines["NASA"].proof, lines["NASA"].counted) == ("short", 2)
     assert shop.asked == ["users NASA", "search-all 11", "count-all 11"]
+
+
+def test_of_an_old_day_no_page_is_asked_for_of_accounts_that_have_no_post_by_a_stored_count(shop, lake):
+    shop.has("users NASA,esa,jaxa", users(NASA="11", esa="22", jaxa="33"))
+    shop.has("search-all 33", page(post(1)))
+    going = Try(shop, lake, "NASA", "esa", "jaxa", old=True)
+    going.collection.stored = {("11", "22"): Count(0, Counter()), ("33",): Count(1, Counter())}
+    lines = going.collect()
+    assert proofs(lines) == {"NASA": "matched", "esa": "matched", "jaxa": "matched"}
+    assert (lines["NASA"].outcome, lines["NASA"].posts, lines["NASA"].pages) == ("complete", 0, [])
+    assert shop.asked == ["users NASA,esa,jaxa", "search-all 33"]
+
+
+def test_of_a_recent_day_the_timeline_is_read_although_nothing_was_counted_since_it_says_who_is_gone(
+    shop, lake
+):
+    remember(lake, NASA="11")
+    shop.has("timeline 11", {"errors": [SUSPENDED]})
+    going = Try(shop, lake, "NASA")
+    going.collection.stored = {("11",): Count(0, Counter())}
+    assert outcomes(going.collect()) == {"NASA": "unavailable"}
+
+
+@pytest.mark.parametrize(("hours", "asked"), [(23, []), (25, ["users NASA"])])
+def test_of_an_old_day_an_account_that_was_looked_up_on_the_last_day_is_not_looked_up(
+    shop, lake, hours, asked
+):
+    seen_at = (RECEIVED - timedelta(hours=hours)).isoformat()
+    lake.write(
+        "twitter_accounts/accounts.json", json.dumps({"nasa": {"id": "11", "seen_at": seen_at}}).encode()
+    )
+    shop.has("users NASA", users(NASA="11"))
+    shop.has("search-all 11", page())
+    shop.has("count-all 11", total(0))
+    Try(shop, lake, "NASA", old=True).collect()
+    assert shop.asked == [*asked, "search-all 11", "count-all 11"]
+
+
+def test_that_an_account_is_protected_is_remembered_for_other_old_days(shop, lake):
+    hidden = {"id": "11", "seen_at": (RECEIVED - timedelta(hours=1)).isoformat(), "protected": True}
+    lake.write("twitter_accounts/accounts.json", json.dumps({"nasa": hidden}).encode())
+    line = Try(shop, lake, "NASA", old=True).collect()["NASA"]
+    assert (line.outcome, line.id, shop.asked) == ("unavailable", "11", [])
 
 
 # Counts that are there

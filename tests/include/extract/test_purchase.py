@@ -8,11 +8,12 @@ from threading import Barrier, BrokenBarrierError, Semaphore, Thread
 
 import pytest
 
+from include.twitter.airflow_context import Run
 from include.twitter.day import ACCOUNTS
 from include.twitter.errors import Busy, NothingStaged
-from include.twitter.extract.purchase import COUNTS, LOOKUPS, REFUSED, SEARCHED, Purchase
+from include.twitter.extract.paid_requests import REFUSED
+from include.twitter.extract.purchase import COUNTS, LOOKUPS, SEARCHED, Purchase
 from include.twitter.records import Asked, Bought, KnownAccount, Manifest, decoded, encoded
-from include.twitter.run import Run
 from tests.include.invented import (
     DAY,
     RECEIVED,
@@ -52,7 +53,7 @@ def close(lake, *lines, limit=0, **about):
     with bought.turn():
         for line in lines:
             line.id = IDS.get(line.username.lower(), line.id)
-            line.pages = [bought.stage(line.id, answer(post(1)))]
+            line.pages = [bought.store(line.id, answer(post(1)))]
             line.posts = 1
         bought.close(lines)
     return bought
@@ -133,7 +134,7 @@ def test_a_purchase_that_was_begun_again_and_not_closed_is_not_complete(lake):
 def test_a_page_that_was_staged_after_it_was_closed_is_gone_over_and_booked(lake):
     overtaken = purchase(lake, "NASA")
     close(lake, account_read("NASA"))
-    overtaken.stage("22", answer(post(1), post(2)))
+    overtaken.store("22", answer(post(1), post(2)))
     again = purchase(lake, "NASA")
     assert (again.missing, again.is_complete) == ([], False)
     with again.turn():
@@ -217,13 +218,6 @@ def test_some_accounts_are_bought_again_and_the_others_are_taken_along(lake):
     again = purchase(lake, "NASA", "esa", only=("NASA",), buy_again=True, name="again")
     assert (again.manifest.buy, again.missing) == (2, ["NASA"])
     assert again.line("esa").posts == 1
-
-
-def test_a_purchase_names_the_plan_that_served_it(lake):
-    bought = purchase(lake, plan="0a1b2c3d4e5f")
-    with bought.turn():
-        bought.close([account_read("NASA")])
-    assert manifest(lake).plan == "0a1b2c3d4e5f"
 
 
 def test_buying_again_opens_the_next_purchase_once_a_run(lake):
@@ -367,13 +361,13 @@ def test_a_manifest_that_was_closed_by_another_is_not_closed_again(lake):
 def test_an_answer_is_staged_below_day_purchase_and_account(lake):
     bought = purchase(lake, "NASA", "esa")
     with bought.turn():
-        bought.stage("11", answer(post(1), token="t1"))
-        bought.stage("11", answer(post(2)))
-        bought.stage("22", answer(post(3)))
-        bought.stage(LOOKUPS, answer({"id": "1", "username": "NASA"}, kind="users"))
-        bought.stage(COUNTS, counted(3))
-        bought.stage(SEARCHED + "11", answer(post(3)))
-        bought.stage(REFUSED + "11", answer(post(4, text=None)))
+        bought.store("11", answer(post(1), token="t1"))
+        bought.store("11", answer(post(2)))
+        bought.store("22", answer(post(3)))
+        bought.store(LOOKUPS, answer({"id": "1", "username": "NASA"}, kind="users"))
+        bought.store(COUNTS, counted(3))
+        bought.store(SEARCHED + "11", answer(post(3)))
+        bought.store(REFUSED + "11", answer(post(4, text=None)))
     assert [key.removeprefix(ROOT) for key in lake.keys(ROOT)] == [
         "11/0001.json.gz",
         "11/0002.json.gz",
@@ -391,7 +385,7 @@ def test_a_page_that_another_writer_has_staged_is_not_overwritten_and_its_own_is
     with bought.turn():
         lake.write(f"{ROOT}11/0001.json.gz", answer(post(1)).to_bytes())
         with pytest.raises(Busy):
-            bought.stage("11", answer(post(2)))
+            bought.store("11", answer(post(2)))
         assert bought.bought == {}
     assert [page.posts for page in lake.answers([f"{ROOT}11/0001.json.gz"])] == [[post(1)]]
 
@@ -412,9 +406,9 @@ class MeetingLake(MemoryLake):
 
 def test_an_equal_page_of_another_writer_is_not_taken_for_ones_own(lake):
     late, quicker = purchase(lake), purchase(lake)
-    quicker.stage("11", answer(post(1)))
+    quicker.store("11", answer(post(1)))
     with pytest.raises(Busy, match="was written by somebody else"):
-        late.stage("11", answer(post(1)))
+        late.store("11", answer(post(1)))
     assert (quicker.bought, late.bought) == ({"2026-11": Bought(posts=1)}, {})
 
 
@@ -422,7 +416,7 @@ def test_two_readers_that_stage_in_one_folder_at_once_never_write_the_same_key()
     lake = MeetingLake()
     bought = purchase(lake)
     with bought.turn():
-        readers = [Thread(target=bought.stage, args=(COUNTS, counted(n)), daemon=True) for n in (1, 2)]
+        readers = [Thread(target=bought.store, args=(COUNTS, counted(n)), daemon=True) for n in (1, 2)]
         for reader in readers:
             reader.start()
         for reader in readers:
@@ -450,7 +444,7 @@ def killed(lake, *pages, **about):
     bought = purchase(lake, **about)
     with suppress(OSError), bought.turn():
         for folder, page in pages:
-            bought.stage(folder, page)
+            bought.store(folder, page)
         raise OSError("killed")
 
 
@@ -530,7 +524,7 @@ def test_what_was_bought_is_told_by_the_utc_month_of_the_request(lake):
     bought = purchase(lake)
     with bought.turn():
         for page in pages:
-            bought.stage("11", page)
+            bought.store("11", page)
     again = purchase(lake)
     staged(again)
     assert bought.bought == again.bought == {"2026-11": Bought(posts=2), "2026-12": Bought(posts=1)}
@@ -551,8 +545,8 @@ def test_a_staged_answer_that_is_gone_says_what_to_do(lake):
 def test_the_manifest_tells_what_was_asked_and_what_is_there_account_by_account(lake):
     bought = purchase(lake, "NASA", "esa", limit=7)
     with bought.turn():
-        request = bought.stage(LOOKUPS, answer({"id": "1", "username": "NASA"}, kind="users"))
-        pages = [bought.stage("11", answer(post(1), token="t1")), bought.stage("11", answer(post(2)))]
+        request = bought.store(LOOKUPS, answer({"id": "1", "username": "NASA"}, kind="users"))
+        pages = [bought.store("11", answer(post(1), token="t1")), bought.store("11", answer(post(2)))]
         bought.close([account_read("esa"), account_read("NASA", 2, pages=pages, limit=7)])
     closed = manifest(lake)
     assert (closed.day, closed.buy, closed.opened_by) == ("2026-11-18", 1, "c0ffee123456")

@@ -33,10 +33,11 @@ from include.twitter.errors import (
     UnexpectedAnswer,
 )
 from include.twitter.extract import x as x_module
-from include.twitter.extract.x import POST_FIELDS, X, _Session, error_of, query
+from include.twitter.extract.x import POST_FIELDS, X, _Session, error_of
 from include.twitter.http_limits import sending
 from include.twitter.safe_text import UNSAFE
 from include.twitter.settings import XAccess
+from include.twitter.sources import author_query
 from include.twitter.transform.post import FIELDS
 from tests.include.invented import DAY, POST_WORDS, RECEIVED, SUSPENDED, post
 from tests.include.recorded import x_components
@@ -260,7 +261,7 @@ def test_a_page_below_a_post_is_asked_for_by_its_id_instead_of_the_end_of_the_da
     if kind == "timeline":
         x(wire).timeline("42", DAY, size=100, below=1990000000000000001)
     else:
-        x(wire).search(["42"], DAY, size=100, archive=False, below=1990000000000000001)
+        x(wire).search("42", DAY, size=100, archive=False, below=1990000000000000001)
     query = wire.heard[0].query
     assert (query["until_id"], query["start_time"]) == ("1990000000000000001", "2026-11-18T00:00:00Z")
     assert {"end_time", "pagination_token", "next_token"} & query.keys() == set()
@@ -274,7 +275,7 @@ def test_an_answer_says_what_x_bills_it_as(wire):
         opened.users(["NASA"]),
         opened.timeline("42", DAY, size=5),
         opened.timeline("42", DAY, size=5, own=True),
-        opened.search(["42"], DAY, size=10, archive=False),
+        opened.search("42", DAY, size=10, archive=False),
         opened.count(["11"], DAY, archive=False),
         opened.count(["11"], DAY, archive=True),
     ]
@@ -330,7 +331,7 @@ def test_all_that_x_describes_is_asked_for_and_known_to_the_refining(version, pa
 )
 def test_a_search_asks_for_the_same_posts_and_fields_as_a_timeline(wire, archive, path, without):
     wire.say(200, page(post()))
-    x(wire).search(["42"], DAY, size=10, token="t1", archive=archive)
+    x(wire).search("42", DAY, size=10, token="t1", archive=archive)
     (heard,) = wire.heard
     assert (heard.method, heard.path) == ("GET", path)
     assert set(POST_FIELDS) - set(heard.query.pop("tweet.fields").split(",")) == without
@@ -363,14 +364,14 @@ def test_two_requests_to_the_archive_are_a_second_apart(wire):
     opened, begun = x(wire), time.monotonic()
     wire.say(200, page(post()))
     wire.say(200, {"data": [], "meta": {"total_tweet_count": 3}})
-    opened.search(["42"], DAY, size=10, archive=True)
+    opened.search("42", DAY, size=10, archive=True)
     opened.count(["42"], DAY, archive=True)
     assert time.monotonic() - begun >= 1
 
 
 def test_a_month_of_accounts_is_counted_in_one_request(wire):
     wire.say(200, {"data": [], "meta": {"total_tweet_count": 3}})
-    answer = x(wire).count_days(query(["11", "22"]), DAY.plus(-30), DAY, token="t1")
+    answer = x(wire).count_days(author_query(["11", "22"]), DAY.plus(-30), DAY, token="t1")
     (heard,) = wire.heard
     assert (heard.path, answer.kind, answer.billed) == ("/2/tweets/counts/all", "archive_counts", 1)
     assert heard.query == {
