@@ -73,11 +73,11 @@ class Collection:
                 self._found(answer)
             elif folder == COUNTS:
                 self.counts.append(answer)
-            else:
-                self._take(folder, key, answer, self.readings.values())
+            elif folder.removeprefix(REFUSED).startswith(TOGETHER):
+                self._take(folder, key, answer, ())
         for reading in self.readings.values():
-            for kind in KINDS:
-                reading.of(kind).leave_token()
+            if id_ := self._presumed_id(reading.handle):
+                self._bind(reading, id_)
         for group in self.groups.values():
             group.walk.leave_token()
 
@@ -110,7 +110,7 @@ class Collection:
             return
         kind = next((kind for kind in (SEARCHED, THREADS) if folder.startswith(kind)), "")
         for reading in readings:
-            if folder == f"{kind}{reading.id or self._presumed_id(reading.handle)}":
+            if folder == f"{kind}{reading.id}":
                 reading.resume(key, answer, kind)
 
     def _presumed_id(self, handle: str) -> str | None:

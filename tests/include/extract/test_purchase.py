@@ -264,9 +264,9 @@ def test_the_newest_purchase_is_the_one_with_the_highest_number(lake):
 def test_while_it_is_bought_for_the_manifest_names_the_writer_and_after_that_nobody(lake):
     bought = purchase(lake)
     with bought.turn():
-        writer = manifest(lake).writer
-        assert (writer.run, writer.until) == ("c0ffee123456", RECEIVED + timedelta(minutes=1))
-    assert (manifest(lake).writer, manifest(lake).is_open) == (None, True)
+        writer = manifest(lake).lease
+        assert (writer.owner, writer.expires_at) == ("c0ffee123456", RECEIVED + timedelta(minutes=1))
+    assert (manifest(lake).lease, manifest(lake).is_open) == (None, True)
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_while_a_writer_may_be_alive_nobody_takes_over(lake, other, may):
         late = purchase(lake, **other)
         if may:
             with late.turn():
-                assert manifest(lake).writer.run == other.get("name", "c0ffee123456")
+                assert manifest(lake).lease.owner == other.get("name", "c0ffee123456")
         else:
             with pytest.raises(Busy, match="2026-11-18 is being bought") as refused, late.turn():
                 pass
@@ -308,15 +308,15 @@ class HeardLake(MemoryLake):
 
 
 def test_a_writer_is_heard_of_while_it_waits_for_an_answer(monkeypatch):
-    monkeypatch.setattr("include.twitter.extract.purchase.TURN", timedelta(milliseconds=30))
+    monkeypatch.setattr("include.twitter.lease.LIFETIME", timedelta(milliseconds=30))
     moments = count()
     lake = HeardLake()
     with purchase(lake, now=lambda: after(next(moments))()).turn():
-        first = manifest(lake).writer.until
+        first = manifest(lake).lease.expires_at
         for _ in range(3):
             assert lake.heard.acquire(timeout=10)
-        assert manifest(lake).writer.until > first
-    assert manifest(lake).writer is None
+        assert manifest(lake).lease.expires_at > first
+    assert manifest(lake).lease is None
 
 
 def test_a_writer_is_heard_of_before_a_third_of_its_time_is_over(lake):
@@ -326,7 +326,7 @@ def test_a_writer_is_heard_of_before_a_third_of_its_time_is_over(lake):
         for passed, until in [(20, "01:31:07"), (21, "01:31:28"), (41, "01:31:28"), (42, "01:31:49")]:
             seconds = passed
             bought.keep_turn()
-            assert f"{manifest(lake).writer.until:%T}" == until
+            assert f"{manifest(lake).lease.expires_at:%T}" == until
 
 
 def test_a_writer_that_was_taken_over_stops_and_leaves_the_manifest_to_the_other(lake):
@@ -337,7 +337,7 @@ def test_a_writer_that_was_taken_over_stops_and_leaves_the_manifest_to_the_other
             seconds = 180
             other.enter_context(purchase(lake, name="another run", now=after(180)).turn())
             stale.keep_turn()
-        assert manifest(lake).writer.run == "another run"
+        assert manifest(lake).lease.owner == "another run"
 
 
 @pytest.mark.parametrize("other", [{"name": "another run"}, {}], ids=["another run", "the same try"])
@@ -351,7 +351,7 @@ def test_of_two_that_begin_at_once_one_has_the_turn(opened, other):
         lake.meanwhile = lambda: first.enter_context(quicker.turn())
         with pytest.raises(Busy), one.turn():
             pass
-        assert manifest(lake).writer.run == other.get("name", "c0ffee123456")
+        assert manifest(lake).lease.owner == other.get("name", "c0ffee123456")
 
 
 def test_a_manifest_that_was_closed_by_another_is_not_closed_again(lake):
