@@ -12,8 +12,8 @@ MUTATIONS = (
     Mutation(
         "a page overwrites another one",
         ROOT + "extract/purchase.py",
-        "self._lake.swap(key, answer.to_bytes(self._token), None)",
-        "self._lake.write(key, answer.to_bytes(self._token))",
+        "self._lake.swap(key, answer.to_bytes(self._lease.token), None)",
+        "self._lake.write(key, answer.to_bytes(self._lease.token))",
     ),
     Mutation(
         "more is used than was reserved",
@@ -60,8 +60,8 @@ MUTATIONS = (
     Mutation(
         "stored pages are not resumed from",
         ROOT + "extract/purchase.py",
-        "keys += [key for pages in self._pages.values() for key in pages if key not in self._closed]",
-        "",
+        "[*named, *(key for kind in (*KINDS, REREADS) for key in self._pages[kind + id_])]",
+        "named",
     ),
     Mutation(
         "a walk restarts where a token expired",
@@ -96,7 +96,7 @@ MUTATIONS = (
     Mutation(
         "accounts that left leave their days",
         ROOT + "extract/purchase.py",
-        "or (line.posts and _key(line) not in self._leaving)",
+        "or (line.posts and not self._may_leave)",
         "",
     ),
     Mutation(
@@ -164,14 +164,14 @@ MUTATIONS = (
     ),
     Mutation(
         "the lease of a purchase is not renewed",
-        ROOT + "extract/purchase.py",
-        "beside.submit(self._be_heard_of)",
-        "beside.submit(lambda: None)",
+        ROOT + "lease.py",
+        "pool.submit(beat)",
+        "pool.submit(lambda: None)",
     ),
     Mutation(
         "two buy a day at once",
-        ROOT + "extract/purchase.py",
-        "if writer and run.now() < writer.until:",
+        ROOT + "lease.py",
+        "if holder and holder.expires_at and self._run.now() < holder.expires_at:",
         "if False:",
     ),
     Mutation(

@@ -31,7 +31,7 @@ MUTATIONS = [
     Mutation(
         "response is not stored",
         f"{EXTRACT}/purchase.py",
-        "        self._lake.swap(key, answer.to_bytes(self._token), None)\n",
+        "        self._lake.swap(key, answer.to_bytes(self._lease.token), None)\n",
         "",
         ("tests/include/extract/test_purchase.py",),
     ),
@@ -60,26 +60,22 @@ MUTATIONS = [
     Mutation(
         "reservation after the request",
         f"{EXTRACT}/money.py",
-        """        bill = Bill(self._granted(month, kind, most, wanted, smallest), at)
-        is_kept = False
+        """        reservation = Reservation(self._granted(month, kind, worst, wanted, smallest), at)
         try:
-            yield bill
-            is_kept = True
+            yield reservation
 """,
-        """        bill = Bill(wanted, at)
-        is_kept = False
+        """        reservation = Reservation(wanted, at)
         try:
-            yield bill
-            is_kept = True
-            bill.size = self._granted(month, kind, most, wanted, smallest)
+            yield reservation
+            reservation.size = self._granted(month, kind, worst, wanted, smallest)
 """,
         ("tests/include/extract/test_money.py",),
     ),
     Mutation(
         "request without a response costs nothing",
         f"{EXTRACT}/money.py",
-        "                if bill.is_uncertain:\n",
-        "                if bill.is_uncertain and bill.number:\n",
+        "        if reservation.is_uncertain:\n",
+        "        if reservation.is_uncertain and response:\n",
         ("tests/include/extract/test_money.py",),
     ),
     Mutation(
