@@ -204,7 +204,7 @@ class Month:
 
 def posts_of(key: str, data: bytes | None) -> list[dict[str, Any]]:
     """The posts of a raw answer."""
-    if not data or not re.match(r"twitter_raw/.*/[^/]*[a-z]_[^/-]*/\d+\.json\.gz", key):
+    if not data or not re.match(r"twitter_raw/.*/(?:[a-z]+-)?\d+/\d+\.json\.gz", key):
         return []
     return json.loads(gzip.decompress(data))["body"].get("data", [])
 
