@@ -43,7 +43,7 @@ def extract(run: Run) -> dict[str, Any]:
     only = accounts.among(run.accounts) if run.accounts else ()
     caps = Caps(*settings.budgets().items())
     access, own = settings.x_access(), accounts.own_handle()
-    may_leave, accepted = run.day in settings.accept_shrink(), settings.accept_id()
+    may_leave, accepted = run.day in settings.allow_row_loss(), settings.confirmed_account_ids()
     wait_until_settled(run.day, settings.settling(), run.now())
     plan = planned(here, run.plan, run.day) if run.plan else Planned()
     only = only or (accounts.among(", ".join(plan.accounts)) if plan.accounts else ())

@@ -38,7 +38,8 @@ log = logging.getLogger(__name__)
 
 WHICH_ONE = (
     ". Nothing is bought of {id}: if it is the account you want, add {handle}={id} to Variable "
-    "twitter_accept_id and clear `extract`; if not, put the new handle of the old one into twitter_handles"
+    "twitter_confirmed_account_ids and clear `extract`; if not, put the new handle of the old one into "
+    "twitter_handles"
 )
 
 FORGOTTEN = "it was forgotten on {:%Y-%m-%d}, and nothing is bought of it: take it out of twitter_handles"
@@ -293,7 +294,7 @@ class Collection:
                 self._bind(reading, (line and line.id) or (id_ if self.purchase.former(handle) else former))
                 reading.give_up(told + WHICH_ONE.format(handle=handle, id=safe_text(id_, 40)))
                 return
-            log.warning("%s: %s. Accepted by twitter_accept_id", handle, told)
+            log.warning("%s: %s. Accepted by twitter_confirmed_account_ids", handle, told)
         self.purchase.confirm(handle, id_)
         if other := self._twin(reading, id_):
             log.warning("%s and %s are one account, %s: it is collected once", handle, other, id_)
