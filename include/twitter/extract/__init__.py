@@ -15,7 +15,6 @@ from include.twitter import lake, roster, settings
 from include.twitter.day import plan_key
 from include.twitter.errors import BadDay, NothingStaged
 from include.twitter.extract.accounts import Accounts
-from include.twitter.extract.buyer import Buyer
 from include.twitter.extract.collect import Collection
 from include.twitter.extract.counts import counts_of_day
 from include.twitter.extract.money import Caps, Money
@@ -64,14 +63,13 @@ def extract(run: Run) -> dict[str, Any]:
     with no_try_for_progress(lambda: purchase.got_further, run.now), purchase.turn():
         since = purchase.manifest.opened_at if purchase.manifest.buy > 1 else run.day.end
         stored = counts_of_day(here, run.day, since, run.now())
-        collection = Collection(purchase, old, stored=stored)
+        collection = Collection(purchase, old, stored, own)
         collection.resume()
         read: list[AccountRead] = []
         with Money(here, purchase.name, caps, purchase.stored, run.now) as money:
             if purchase.missing:
                 with X(access, run.now, are_known=bool(purchase.bought)) as x:
-                    buyer = Buyer(x, purchase, money, run.day, old, own)
-                    read = collection.collect(buyer, Accounts(here, accepted), run.now())
+                    read = collection.collect(x, money, Accounts(here, accepted))
         purchase.close(read, money.uncertain_mills)
     if uncertain := purchase.manifest.uncertain_usd:
         log.warning(

@@ -2,161 +2,38 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from functools import partial
-from threading import Event
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from include.twitter.answer import Answer, problems
-from include.twitter.day import Day
-from include.twitter.errors import BadRequest, Busy, Outage, PipelineError, UnexpectedAnswer
+from include.twitter.answer import Answer
+from include.twitter.errors import PipelineError
 from include.twitter.extract.money import Money
-from include.twitter.extract.purchase import COUNTS, LOOKUPS, REFUSED, Purchase
-from include.twitter.extract.walk import REREADS, Reading, Walk
-from include.twitter.extract.x import POSTS_A_LOOKUP, X
-
-log = logging.getLogger(__name__)
-
-
-class Stopped(PipelineError):
-    """Another reader failed, so this one buys no more."""
+from include.twitter.extract.purchase import REFUSED, Purchase
 
 
 @dataclass
-class Buyer:
-    """Buys for one purchase; several readers may use it at once.
+class PaidRequests:
+    """Asks X for what costs money, for one purchase; several readers may use it at once."""
 
-    Of an `old` day only X's full archive counts and finds anything.
-    """
-
-    x: X
-    purchase: Purchase
     money: Money
-    day: Day
-    old: bool
-    own_handle: str = ""
-    stopped: Event = field(default_factory=Event)
+    purchase: Purchase
+    before_sending: Callable[[], object] = lambda: None
+    """Raises if nothing may be sent any more: the lease was lost, or another reader failed."""
 
-    def users(self, handles: list[str]) -> Answer:
-        """Look up at most 100 handles."""
-        with self.money.hold("users", len(handles), len(handles)) as bill:
-            self._go_on()
-            answer = bill(self.x.users(handles))
-            if not (answer.posts or problems(answer.body)):
-                raise Outage(f"X was asked for users and sent none, but {answer.content[:200]!r}")
-            self.purchase.stage(LOOKUPS, answer)
-        if answer.failure:
-            raise Outage(f"X could not look up all users: {answer.failure}")
-        return answer
-
-    def count(self, ids: Iterable[str]) -> Answer:
-        """X's own count of the accounts' posts."""
-        with self.money.hold("archive_counts" if self.old else "counts", 1, 1) as bill:
-            self._go_on()
-            answer = bill(self.x.count(ids, self.day, archive=self.old))
-            self.purchase.stage(COUNTS, answer)
-        return answer
-
-    def page(self, reading: Reading, kind: str = "") -> None:
-        """Take one of an account's walks one page further; without a kind, that through its timeline."""
-        walk, id_ = reading.of(kind), str(reading.id)
-        searched = bool(kind) or self.old
-        own = not searched and self._is_own(reading)
-        ask: Callable[..., Answer] = partial(self.x.timeline, id_, self.day, own=own)
-        if searched:
-            ask = partial(self.x.search, id_, self.day, archive=self.old, threads=walk.of_threads)
-        page = self._page("own_posts" if own else "posts", walk, kind + id_, ask, walk.problem)
-        if page:
-            reading.take(*page, kind)
-
-    def _is_own(self, reading: Reading) -> bool:
-        """Whether X charges an own post's price: the account owns the access token.
-
-        X's tokens begin with the owner's id. Where one does not, a handle that another account took over is
-        not one's own, so that no amount is booked too low.
-        """
-        if not (self.x.is_user and self.own_handle):
-            return False
-        if self.x.owner_id:
-            return reading.id == self.x.owner_id
-        return reading.handle.lower() == self.own_handle and not reading.was_another
-
-    def read_again(self, reading: Reading) -> None:
-        """Read posts once more of which X could not fill a field, while X charges nothing for it.
-
-        Nothing else depends on it: what fails is logged, and the posts stay as they came.
-        """
-        today = Day.of(self.purchase.now())
-        ids = [id_ for id_, at in sorted(reading.unfilled.items()) if Day.of(at) == today]
-        for some in (ids[at : at + POSTS_A_LOOKUP] for at in range(0, len(ids), POSTS_A_LOOKUP)):
-            try:
-                self._read_some_again(reading, some)
-            except Busy:  # another run has the lease now
-                raise
-            except PipelineError as error:
-                reading.read_again |= {*ids}  # this try of the task asks once
-                log.warning(
-                    "%s: X could not fill fields of %d posts, and they are not read again. %s",
-                    reading.username,
-                    len(some),
-                    error,
-                )
-                return
-
-    def _read_some_again(self, reading: Reading, ids: list[str]) -> None:
-        with self.money.hold("rereads", len(ids), len(ids)) as bill:
-            self._go_on()
-            answer = bill(self.x.posts(ids, free=True, whole=True))
-            if answer.failure or not (answer.posts or problems(answer.body)):
-                raise Outage(f"X could not send the posts: {answer.failure or repr(answer.content[:200])}")
-            found = [
-                (post.get("id"), post.get("author_id")) for post in answer.posts if isinstance(post, dict)
-            ]
-            is_usable = all(id_ in ids and author in (None, reading.id) for id_, author in found)
-            folder = f"{REREADS}{reading.id}"
-            key = self.purchase.stage(folder if is_usable else f"{REFUSED}{folder}", answer)
-        if not is_usable:
-            raise UnexpectedAnswer(f"X was asked for {len(ids)} posts by their ids and sent others.")
-        reading.take_again(key, answer)
-        log.info(
-            "%s: %d posts, of which X could not fill a field, were read again", reading.username, len(ids)
-        )
-
-    def _page(
+    def ask(
         self,
-        price: str,
-        walk: Walk,
-        folder: str,
-        ask: Callable[..., Answer],
-        problem_of: Callable[[Answer], UnexpectedAnswer | None],
-    ) -> tuple[str, Answer] | None:
-        """Ask for the next page of a walk, and stage it; None where it has to be asked for in another way."""
-        with self.money.hold(price, walk.page_size, walk.smallest) as bill:
-            self._go_on()
-            try:
-                answer = ask(size=bill.size, **walk.where)
-            except BadRequest:
-                if not walk.leave_token():
-                    raise
-                return None
-            except Outage as error:
-                bill.fail(error)
-                if not walk.ask_for_less():
-                    raise
-                return None
-            answer = bill(answer)
-            problem = problem_of(answer)
-            key = self.purchase.stage(f"{REFUSED}{folder}" if problem else folder, answer)
-        if problem:
-            raise problem
-        return key, answer
-
-    def pause(self, seconds: float) -> None:
-        """Wait, unless another reader fails meanwhile."""
-        self.stopped.wait(seconds)
-
-    def _go_on(self) -> None:
-        if self.stopped.is_set():
-            raise Stopped
-        self.purchase.keep_turn()
+        name: str,
+        kind: str,
+        wanted: int,
+        smallest: int,
+        send: Callable[[int], Answer],
+        problem: Callable[[Answer], PipelineError | None] = lambda _: None,
+    ) -> tuple[str, Answer]:
+        with self.money.hold(kind, wanted, smallest) as bill:
+            self.before_sending()
+            response = bill(send(bill.size))
+            error = problem(response)
+            key = self.purchase.stage(f"{REFUSED}{name}" if error else name, response)
+        if error:
+            raise error
+        return key, response

@@ -24,7 +24,6 @@ from include.twitter.answer import Answer
 from include.twitter.day import FORGOTTEN, Day, parse_purchase_key
 from include.twitter.errors import Busy, TryLater
 from include.twitter.extract.money import Stored
-from include.twitter.extract.walk import REREADS, SEARCHED, THREADS
 from include.twitter.forgotten import Tombstones
 from include.twitter.lake import Lake
 from include.twitter.pricing import dollars
@@ -38,8 +37,6 @@ TURN = timedelta(minutes=1)
 # Folders beside those of the accounts, which are named by the accounts' ids.
 LOOKUPS = "users-by"
 COUNTS = "counts-of"
-KINDS = ("", SEARCHED, THREADS)
-"""Prefixes of the folders of an account's pages."""
 REFUSED = "refused-"
 """Prefix: an account's answers that were paid for and could not be used."""
 
@@ -276,29 +273,20 @@ class Purchase:
             raise
 
     def staged(self) -> Iterator[tuple[str, str, Answer]]:
-        """Folder, key and answer of all that is gone on from, in order: what was never closed, and all of the
-        accounts of which something is missing. Look-ups come first: they tell whose the pages are."""
-        ids = [id_ for handle in self.missing if (id_ := self.id_of(handle))]
-        keys = [key for key in self._pages[LOOKUPS] if key not in self._closed]
-        keys += [key for id_ in ids for key in self._pages_of(id_)]
-        keys += [key for pages in self._pages.values() for key in pages if key not in self._closed]
+        """Folder, key and answer of all that was never closed; it is booked."""
+        keys = [key for pages in self._pages.values() for key in pages if key not in self._closed]
         for folder, key, answer in self._read(keys):
-            if key not in self._closed:
-                self.stored.add(answer)
+            self.stored.add(answer)
             yield folder, key, answer
 
-    def staged_of(self, id_: str) -> Iterator[tuple[str, str, Answer]]:
-        """The same of one account, which is booked already."""
-        return self._read(self._pages_of(id_))
-
-    def _pages_of(self, id_: str) -> list[str]:
-        """The pages that an account's reading goes on from, whatever its handle was when they were bought."""
-        named = [page for line in self.manifest.accounts if line.id == id_ for page in line.pages]
-        return [*named, *(key for kind in (*KINDS, REREADS) for key in self._pages[kind + id_])]
+    def stored_pages(self, folder: str) -> Iterator[tuple[str, Answer]]:
+        """The pages of a source that are there, in order, also those of an earlier purchase that stay."""
+        named = (page for line in self.manifest.accounts for page in line.pages)
+        keys = [page for page in named if page.split("/")[-2] == folder] + self._pages.get(folder, [])
+        return ((key, answer) for _, key, answer in self._read(dict.fromkeys(keys)))
 
     def _read(self, keys: Iterable[str]) -> Iterator[tuple[str, str, Answer]]:
-        # What was read again by id comes last: the other pages tell whose post it is.
-        keys = sorted(dict.fromkeys(keys), key=lambda key: f"/{REREADS}" in key)
+        keys = list(keys)
         for key, answer in zip(keys, self._lake.answers(keys), strict=True):
             self.keep_turn()
             yield key.split("/")[-2], key, answer

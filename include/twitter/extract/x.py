@@ -43,7 +43,7 @@ from include.twitter.errors import (
 from include.twitter.http_limits import LimitedAdapter, TooLarge, is_overdue, no_netrc, sending
 from include.twitter.safe_text import safe_text
 from include.twitter.settings import X_CONNECTION, XAccess
-from include.twitter.sources import author_query, self_reply_query
+from include.twitter.sources import Endpoint, PageRequest
 
 TIMEOUT = (10, 60)
 """Seconds to connect, and to wait for the next bytes."""
@@ -53,8 +53,6 @@ ARCHIVE_SECONDS = 1.0
 """X's limit between two requests to its full archive."""
 READERS = 8
 """Accounts read side by side."""
-TIMELINE_PAGES, RECENT_PAGES, ARCHIVE_PAGES = (5, 100), (10, 100), (10, 500)
-"""The smallest and the largest page of posts that X serves."""
 LONGEST_WORDS = 1000
 """Characters of X's words for one error."""
 HANDLES_A_LOOKUP = 100
@@ -183,54 +181,41 @@ class X:
             user_auth=self.is_user,
         )
 
-    def timeline(self, user_id: str, day: Day, size: int, *, own: bool = False, **where: Any) -> Answer:
-        """One page of an account's posts of a day, newest first; `size` is 5 to 100.
-
-        `own` posts have a lower price. `where` is the page's `token`, or the post to go on `below`.
-        Its `end_time` is inclusive, other than that of searches and counts: the day's last second.
-        """
-        return self._answer(
-            "own_posts" if own else "posts",
-            self._client.get_users_tweets,
-            user_id,
-            exclude=["retweets", "replies"],
-            user_auth=self.is_user,
-            **_page(day, size, "pagination_token", end=day.end - timedelta(seconds=1), **where),
-        )
-
-    def search(
-        self,
-        user_id: str,
-        day: Day,
-        size: int,
-        *,
-        archive: bool,
-        threads: bool = False,
-        **where: Any,
+    def page(
+        self, request: PageRequest, day: Day, size: int, token: str | None = None, until_id: int | None = None
     ) -> Answer:
-        """One page of the account's same posts from the search, newest first; or of its `threads`.
+        """One page of a source's posts of a day, newest first: the one of a token, or that below an id.
 
-        `archive` takes them from the full archive (`size` 10 to 500, one request a second, app-only), else
-        from the last seven days (10 to 100).
+        The full archive takes one request a second, app-only. The `end_time` of a timeline is inclusive,
+        other than that of searches and counts: the day's last second.
         """
-        asked = _page(day, size, "next_token", end=day.end, **where)
-        wanted = self_reply_query(user_id) if threads else author_query([user_id])
-        if archive:
-            self._wait_for_the_archive()
-            asked["tweet_fields"] = ARCHIVE_FIELDS
-            return self._answer("posts", self._app_only().search_all_tweets, wanted, **asked)
-        asked["user_auth"] = self.is_user
-        return self._answer("posts", self._client.search_recent_tweets, wanted, **asked)
+        is_timeline = request.endpoint is Endpoint.TIMELINE
+        end = day.end - timedelta(seconds=1) if is_timeline else day.end
+        params: dict[str, Any] = {
+            "start_time": day.start,
+            "max_results": size,
+            "tweet_fields": POST_FIELDS,
+            "pagination_token" if is_timeline else "next_token": token,
+            **({"until_id": until_id} if until_id else {"end_time": end}),
+        }
+        match request.endpoint:
+            case Endpoint.TIMELINE:
+                ask, params["exclude"] = self._client.get_users_tweets, ["retweets", "replies"]
+                params["user_auth"] = self.is_user
+            case Endpoint.RECENT_SEARCH:
+                ask, params["user_auth"] = self._client.search_recent_tweets, self.is_user
+            case Endpoint.FULL_ARCHIVE_SEARCH:
+                ask, params["tweet_fields"] = self._app_only().search_all_tweets, ARCHIVE_FIELDS
+                self._wait_for_the_archive()
+        return self._answer(request.kind, ask, request.target, **params)
 
-    def count(self, user_ids: Iterable[str], day: Day, *, archive: bool) -> Answer:
-        """X's own count of the accounts' posts of a day, hour by hour: app-only, billed per request."""
-        query = author_query(user_ids)
-        asked: dict[str, Any] = {"start_time": day.start, "end_time": day.end, "granularity": "hour"}
-        client = self._app_only()
+    def count(self, query: str, day: Day, *, archive: bool) -> Answer:
+        """X's own count of a query's posts of a day, hour by hour: app-only, billed per request."""
         if archive:
-            self._wait_for_the_archive()
-            return self._answer("archive_counts", client.get_all_tweets_count, query, **asked)
-        return self._answer("counts", client.get_recent_tweets_count, query, **asked)
+            return self.count_days(query, day, day)
+        client = self._app_only()
+        window = {"start_time": day.start, "end_time": day.end, "granularity": "hour"}
+        return self._answer("counts", client.get_recent_tweets_count, query, **window)
 
     def count_days(self, asked: str, first: Day, last: Day, token: str | None = None) -> Answer:
         """The archive's count for a query, by the hour; beyond 31 days there is a `token` to the rest."""
@@ -312,14 +297,6 @@ def _mask_addresses(job: Any) -> None:
         if address := str(job.get(name) or ""):
             mask_secret(address)
             mask_secret(urlsplit(address).query or address)
-
-
-def _page(
-    day: Day, size: int, name: str, end: datetime, token: str | None = None, below: int | None = None
-) -> dict[str, Any]:
-    """The parameters of a page; `name` is that of its token's."""
-    until = {"until_id": below} if below else {"end_time": end}
-    return {"start_time": day.start, **until, "max_results": size, name: token, "tweet_fields": POST_FIELDS}
 
 
 class _Session(requests.Session):

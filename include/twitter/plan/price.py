@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil
 
-from include.twitter.extract.x import ARCHIVE_PAGES, TIMELINE_PAGES
 from include.twitter.plan.counting import Tally
 from include.twitter.plan.survey import Found, Habits
 from include.twitter.pricing import NEWEST, dollars
 from include.twitter.records import Asked, PlannedDay
+from include.twitter.sources import Endpoint
 
 UNKNOWN = 5
 """Posts beyond the limit while no habit is known: none are bought for it, or the smallest page, of 10."""
@@ -44,7 +44,8 @@ def priced(
     prices: Mapping[str, int] = NEWEST,
 ) -> PlannedDay:
     """One day of a plan; `ids` are those of the accounts that X shows, `own` is one's own, in lower case."""
-    smallest, largest = ARCHIVE_PAGES if old else TIMELINE_PAGES
+    endpoint = Endpoint.FULL_ARCHIVE_SEARCH if old else Endpoint.TIMELINE
+    smallest, largest = endpoint.smallest_page, endpoint.largest_page
     names = {ids[handle]: handle for handle in found.missing if handle in ids}
     parts = [_part(tally, names, found, asked, habits, smallest) for tally in _once(tallies, names)]
     posts = sum(part.wanted for part in parts)
