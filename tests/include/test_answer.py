@@ -315,20 +315,20 @@ def test_an_answer_tells_the_id_of_the_one_account_that_was_asked_for(path, quer
 
 
 @pytest.mark.parametrize(
-    ("title", "kind", "is_lost"),
+    ("title", "kind", "id_not_found"),
     [
         ("Not Found Error", "resource-not-found", True),
         ("Forbidden", "resource-not-found", False),
         ("Authorization Error", "not-authorized-for-resource", False),
     ],
 )
-def test_only_an_account_that_x_does_not_find_by_its_id_is_lost(title, kind, is_lost):
+def test_only_an_account_that_x_does_not_find_by_its_id_is_lost(title, kind, id_not_found):
     error = about("42", title, "No.", type=f"https://api.x.com/2/problems/{kind}")
-    assert answer(errors=[error]).is_lost is is_lost
+    assert answer(errors=[error]).id_not_found is id_not_found
 
 
 def test_a_page_with_posts_is_of_no_lost_account():
-    assert not answer(post(1), errors=[about("42", "Not Found Error", "No.")]).is_lost
+    assert not answer(post(1), errors=[about("42", "Not Found Error", "No.")]).id_not_found
 
 
 RETWEETED, REPLIED, QUOTED = ({"type": kind, "id": "7"} for kind in ("retweeted", "replied_to", "quoted"))
