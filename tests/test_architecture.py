@@ -46,7 +46,7 @@ ABOVE = {
 }
 """What stands above the boxes, and those that it knows."""
 PURE = GROUND | {
-    "extract.walk", "transform.contract", "transform.partition",
+    "extract.account_state", "extract.cursor", "transform.contract", "transform.partition",
     "transform.post", "transform.receipt", "transform.refine", "transform.text", "load.guard",
     "page.bill", "page.states", "engagement.due", "engagement.seen", "engagement.table",
     "compliance.said",

@@ -10,7 +10,7 @@ from typing import Any
 
 from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.collect import Collection
-from include.twitter.extract.money import Caps, Money
+from include.twitter.extract.money import Budget, Caps
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.x import X
 from include.twitter.records import AccountRead, Asked
@@ -138,21 +138,21 @@ class Try:
         self.stopped = self.collection.stopped
 
     @contextmanager
-    def buying(self) -> Iterator[tuple[X, Money]]:
+    def buying(self) -> Iterator[tuple[X, Budget]]:
         """What buys in the turn of the purchase, after what an earlier try has stored was taken over."""
         purchase = self.purchase
         with purchase.turn():
             self.collection.resume()
             with (
-                Money(self._lake, purchase.name, self._caps, purchase.stored, lambda: self.now) as money,
+                Budget(self._lake, purchase.name, self._caps, purchase.stored, lambda: self.now) as budget,
                 X(self._access, lambda: self.now) as x,
             ):
-                yield x, money
+                yield x, budget
 
     def collect(self) -> dict[str, AccountRead]:
         """Buy what is missing and close; the lines of the manifest by their handles."""
-        with self.buying() as (x, money):
-            read = self.collection.collect(x, money, Accounts(self._lake, self._accepted))
+        with self.buying() as (x, budget):
+            read = self.collection.collect(x, budget, Accounts(self._lake, self._accepted))
             self.purchase.close(read)
         return {line.username: line for line in self.purchase.manifest.accounts}
 

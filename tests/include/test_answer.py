@@ -300,21 +300,6 @@ def test_of_the_recorded_errors_only_those_about_a_user_who_was_asked_for_make_i
 
 
 @pytest.mark.parametrize(
-    ("path", "query", "id_"),
-    [
-        ("/2/users/11348282/tweets", None, "11348282"),
-        ("/2/tweets/search/recent", "(from:11348282) -is:retweet -is:reply", "11348282"),
-        ("/2/tweets/search/all", "(from:11348282) -is:retweet -is:reply", "11348282"),
-        ("/2/tweets/search/all", "(from:NASA) -is:retweet -is:reply", None),
-        ("/2/tweets/counts/recent", "(from:1 OR from:2) -is:retweet -is:reply", None),
-        ("/2/users/by", None, None),
-    ],
-)
-def test_an_answer_tells_the_id_of_the_one_account_that_was_asked_for(path, query, id_):
-    assert answer(path=path, asked={"query": query} if query else {}).asked_id == id_
-
-
-@pytest.mark.parametrize(
     ("title", "kind", "id_not_found"),
     [
         ("Not Found Error", "resource-not-found", True),

@@ -19,7 +19,7 @@ from include.twitter.day import (
 )
 from include.twitter.engagement.reading import Reading
 from include.twitter.errors import DamagedObject
-from include.twitter.extract.money import Caps, Money, Stored, entries, spent_of_month
+from include.twitter.extract.money import Budget, Caps, Stored, entries, spent_of_month
 from include.twitter.extract.purchase import Purchase
 from include.twitter.page import runs, span, views
 from include.twitter.plan.counting import booked
@@ -138,10 +138,10 @@ def test_what_others_left_stops_nobody(littered):
     assert spent_of_month(littered, NOW) == 1525
     caps = Caps(("run", 0), ("month", 10_000))
     with (
-        Money(littered, ("2026-12-01", 1), caps, Stored(), lambda: NOW) as money,
-        money.hold("posts", 10, smallest=5) as bill,
+        Budget(littered, ("2026-12-01", 1), caps, Stored(), lambda: NOW) as budget,
+        budget.reserve("posts", 10, smallest=5) as reservation,
     ):
-        assert bill.size == 10
+        assert reservation.size == 10
     assert purchase(littered).manifest.buy == 1
     with purchase(littered).turn():
         pass
@@ -196,8 +196,10 @@ def test_no_cap_is_checked_without_an_entry_that_cannot_be_read(data):
     for asks in (
         lambda: spent_of_month(lake, NOW),
         lambda: entries(lake, "2026-12"),
-        lambda: Money(lake, (str(DAY), 1), caps, Stored(), lambda: NOW),
-        lambda: Money(lake, ("2026-12-01", 1), caps, Stored(), lambda: NOW).hold("posts", 5, 5).__enter__(),
+        lambda: Budget(lake, (str(DAY), 1), caps, Stored(), lambda: NOW),
+        lambda: (
+            Budget(lake, ("2026-12-01", 1), caps, Stored(), lambda: NOW).reserve("posts", 5, 5).__enter__()
+        ),
     ):
         with pytest.raises(DamagedObject, match=key):
             asks()

@@ -166,8 +166,8 @@ def test_while_another_run_buys_a_day_nothing_is_bought(pipeline, x, bucket):
         pipeline.extract("posts_5_a")
     key = "twitter_raw/dt=2026-11-20/buy=1/manifest.json"
     until = datetime(2026, 11, 22, 12, 1, tzinfo=UTC)
-    writer = {"run": "somebody else", "token": "t", "until": until.isoformat()}
-    bucket.write(key, bucket.json(key) | {"writer": writer})
+    lease = {"owner": "somebody else", "token": "t", "expires_at": until.isoformat()}
+    bucket.write(key, bucket.json(key) | {"lease": lease})
     x.forget()
 
     with pytest.raises(AirflowRescheduleException) as back:

@@ -12,7 +12,7 @@ from werkzeug import Request, Response
 from include.twitter.day import ACCOUNTS, FORGOTTEN, Day
 from include.twitter.errors import NoPermission, NothingStaged
 from tests.include.wire import serving
-from tests.stages.conftest import ARCHIVED, NOW, RECENT
+from tests.stages.conftest import NOW, RECENT
 
 pytestmark = pytest.mark.live
 

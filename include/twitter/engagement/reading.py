@@ -14,7 +14,8 @@ import pyarrow.parquet
 from include.twitter.answer import Answer, problems
 from include.twitter.day import FORGOTTEN, Day, Revisit
 from include.twitter.errors import Outage, UnexpectedAnswer
-from include.twitter.extract.money import Caps, Money, Stored
+from include.twitter.extract.money import Budget, Caps, Stored
+from include.twitter.extract.paid_requests import PaidRequests
 from include.twitter.extract.x import POSTS_A_LOOKUP, X
 from include.twitter.forgotten import Tombstones
 from include.twitter.lake import Lake
@@ -93,35 +94,47 @@ class Reading:
         revisit = self.revisit
         self._tell_price(clock())
         # Also where nothing is missing: a try that was killed has left its entry unsettled.
-        with Money(
+        with Budget(
             self._lake, (str(revisit.day), 0), caps, self.stored, clock, revisit.ledger, revisit.age
-        ) as money:
+        ) as budget:
+            requests = PaidRequests(budget, self)
             while left := self.missing:
                 lease.require()  # what X answers is kept, whoever has the lease by then
-                self._ask(x, money, left, clock)
+                self._ask(x, requests, left, clock)
         said = Revisited(
             day=str(self.revisit.day),
             age=self.revisit.age,
             bought=self.stored.bought,
             mills=self.stored.mills,
-            uncertain_usd=dollars(money.uncertain_mills),
+            uncertain_usd=dollars(budget.uncertain_mills),
             pages=self.pages,
         )
         self._lake.write(self.revisit.manifest, encoded(said))
         self._tell_cost()
 
-    def _ask(self, x: X, money: Money, left: list[str], clock: Callable[[], datetime]) -> None:
+    def _ask(self, x: X, requests: PaidRequests, left: list[str], clock: Callable[[], datetime]) -> None:
         free = self._free(left, clock())
         ids = (free or left)[:POSTS_A_LOOKUP]
-        with money.hold("rereads" if free else "posts", len(ids), 1) as bill:
-            ids = ids[: bill.size]
-            answer = bill(x.posts(ids, free=bool(free)))
-            _require_usable(answer, ids)
-            number = int(self.pages[-1][-12:-8]) + 1 if self.pages else 1
-            key = f"{self.revisit.raw}{number:04}.json.gz"
-            self._lake.swap(key, answer.to_bytes(), None)
+        number = int(self.pages[-1][-12:-8]) + 1 if self.pages else 1
+        requests.ask(
+            f"{number:04}",
+            "rereads" if free else "posts",
+            len(ids),
+            1,
+            lambda size: x.posts(ids[:size], free=bool(free)),
+            lambda answer: _require_usable(answer, answer.params["ids"].split(",")),
+        )
+
+    def find(self, name: str) -> None:
+        """Nothing: what is stored was gone over at first."""
+
+    def store(self, name: str, answer: Answer) -> str:
+        """Keep what X has answered, unless another process has."""
+        key = f"{self.revisit.raw}{name}.json.gz"
+        self._lake.swap(key, answer.to_bytes(), None)
         self._take(key, answer)
         self.got_further = True
+        return key
 
     def _free(self, ids: list[str], now: datetime) -> list[str]:
         charged = self._charged[Day.of(now)]

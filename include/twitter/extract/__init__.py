@@ -1,6 +1,6 @@
 """The first box of the graph: buys what is missing of a day from X, and keeps every answer as it came.
 
-`purchase` says what is there and what is missing, `money` what may be spent. `collect` reads the accounts
+`purchase` says what is there and what is missing, `budget` what may be spent. `collect` reads the accounts
 side by side, each along its `walk`, and holds X's own count against what arrived (`proof`); `accounts`
 remembers who they are. `buyer` sends the requests that cost something, `x` speaks to X.
 """
@@ -17,7 +17,7 @@ from include.twitter.errors import BadDay, NothingStaged
 from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.collect import Collection
 from include.twitter.extract.counts import counts_of_day
-from include.twitter.extract.money import Caps, Money
+from include.twitter.extract.money import Budget, Caps
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.x import X
 from include.twitter.lake import Lake
@@ -66,11 +66,11 @@ def extract(run: Run) -> dict[str, Any]:
         collection = Collection(purchase, old, stored, own)
         collection.resume()
         read: list[AccountRead] = []
-        with Money(here, purchase.name, caps, purchase.stored, run.now) as money:
+        with Budget(here, purchase.name, caps, purchase.stored, run.now) as budget:
             if purchase.missing:
                 with X(access, run.now, are_known=bool(purchase.bought)) as x:
-                    read = collection.collect(x, money, Accounts(here, accepted))
-        purchase.close(read, money.uncertain_mills)
+                    read = collection.collect(x, budget, Accounts(here, accepted))
+        purchase.close(read, budget.uncertain_mills)
     if uncertain := purchase.manifest.uncertain_usd:
         log.warning(
             "X may have billed up to $%.3f more, for requests without a response: caps count it",

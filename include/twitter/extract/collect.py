@@ -29,11 +29,11 @@ from include.twitter.errors import (
 )
 from include.twitter.extract.account_state import Event, State
 from include.twitter.extract.accounts import Accounts
-from include.twitter.extract.buyer import PaidRequests
 from include.twitter.extract.counts import Count
 from include.twitter.extract.cursor import Cursor
 from include.twitter.extract.identity import Resolver
-from include.twitter.extract.money import Money
+from include.twitter.extract.money import Budget
+from include.twitter.extract.paid_requests import PaidRequests
 from include.twitter.extract.progress import AccountProgress
 from include.twitter.extract.purchase import COUNTS, LOOKUPS, Purchase
 from include.twitter.extract.reconcile import Reconciler
@@ -72,11 +72,11 @@ class Collection:
             elif folder == COUNTS:
                 self.counts.append(response)
 
-    def collect(self, x: X, money: Money, known: Accounts) -> list[AccountRead]:
+    def collect(self, x: X, budget: Budget, known: Accounts) -> list[AccountRead]:
         """Buy what is missing; an account that X no longer finds by its id is looked up by its handle."""
         purchase, now = self.purchase, self.purchase.now()
         self.x = x
-        self.requests = PaidRequests(money, purchase, self._go_on)
+        self.requests = PaidRequests(budget, purchase, self._go_on)
         resolver = Resolver(purchase, known, self._look_up, self._is_own, self.old, now)
         accounts = [self._begun(handle) for handle in purchase.missing]
         for response in self.look_ups:

@@ -1,14 +1,14 @@
-"""The caps that no request may cross, and the ledger of what was spent.
+"""The budget: the caps that no request may exceed, and the ledger of what was spent.
 
 Amounts are whole mills, thousandths of a US dollar, so that sums are exact. The ledger has one entry a
 purchase and UTC month. A reservation is written before the entries are added up, and only what was checked
-against that sum is used: of two who reserve at once, none spends what the other may.
+against that sum is used: of two that reserve at once, neither spends what the other may.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -24,118 +24,112 @@ from include.twitter.lake import Lake, Object, is_busy, retried
 from include.twitter.pricing import cost, dollars, month_of, prices, start_of, worst_case, would_have_cost
 from include.twitter.records import Billed, Bought, LedgerEntry, decoded, encoded
 
-AT_ONCE = 1000
-"""Mills reserved at a time: an entry is not written for each page, and a kill leaves little reserved."""
+RESERVATION_CHUNK = 1000
+"""Mills reserved at a time: the entry is not written for each page, and a kill leaves little reserved."""
+NOTHING = Billed(Bought(), 0)
 
 
 @dataclass
 class Stored:
-    """What is stored of X's responses, by the UTC month of the request, and at which price it was booked."""
+    """What X has billed for stored responses, by the UTC month of the request, and the price then."""
 
     bought: dict[str, Bought] = field(default_factory=dict)
     mills: dict[str, int] = field(default_factory=dict)
     ids: set[str] = field(default_factory=set)
-    """Of the responses: the ledger may have some as unstaged, where S3's reply to their writer was lost."""
+    """Of the responses: a response that is stored is not lost, although S3's reply to its writer was."""
 
     def add(self, answer: Answer) -> None:
         at = answer.sent_at or answer.received_at
-        month = month_of(at)
-        number = Bought(**{answer.kind: answer.billed})
-        self.mills[month] = self.mills_of(month) + cost(number, at)
+        month, number = month_of(at), Bought(**{answer.kind: answer.billed})
+        self.mills[month] = self.mills.get(month, 0) + cost(number, at)
         self.bought[month] = self.bought.get(month, Bought()) + number
         self.ids.add(answer.id)
 
-    def mills_of(self, month: str) -> int:
-        """The booked price; what a record has no price for costs what it did on the month's first day."""
-        if month in self.mills:
-            return self.mills[month]
-        return cost(self.bought.get(month, Bought()), start_of(month))
-
     @property
     def total_mills(self) -> int:
-        return sum(map(self.mills_of, self.bought))
+        return sum(self.mills.values())
 
 
 @dataclass(frozen=True)
 class Caps:
-    """Mills that one purchase, and all of a month, may cost, with the Variables that say so; 0 is no cap."""
+    """Mills that one purchase, and all of a month, may cost, with their Variables; 0 is no cap."""
 
     run: tuple[str, int]
     month: tuple[str, int]
 
 
 @dataclass
-class Bill:
-    """Room for one request: it may ask for `size` things, and is called with the response."""
+class Reservation:
+    """The worst case of one request, which may ask for `size` things."""
 
     size: int
     at: datetime
-    """When it was held: the month that it is booked in, and the day of its price."""
-    id: str = field(default_factory=lambda: uuid4().hex)
-    number: int = 0
-    is_answered: bool = False
+    """When it was reserved: the month that the request is booked in, and the day of its price."""
+    response: Answer | None = None
     is_uncertain: bool = False
 
-    def __call__(self, answer: Answer) -> Answer:
-        answer = replace(answer, sent_at=self.at, id=self.id)
-        self.number = answer.billed
-        self.is_answered = True
-        return answer
+    def settle(self, response: Answer) -> Answer:
+        """Book what X has billed for the response, which is lost unless it is stored then; returns it."""
+        self.response = replace(response, sent_at=self.at, id=uuid4().hex)
+        return self.response
 
     def fail(self, error: BaseException) -> None:
-        """Note whether X may have billed a request that ended so.
+        """Note whether X may have billed a request that ended with this error.
 
-        X bills no error answer, and no request that was not sent: the other errors mean one of these.
+        X bills no error response, and no request that was not sent: the other errors mean one of these.
         """
         is_known = isinstance(error, PipelineError) and not isinstance(error, NoResponse)
-        self.is_uncertain |= not (self.is_answered or is_known)
+        self.is_uncertain |= not (self.response or is_known)
 
 
 class _Month:
-    """A month of the purchase: its ledger entry as it is to be written next, and what is in flight."""
+    """The ledger entry of one month, as this process writes it next, and the requests in flight."""
 
-    def __init__(
-        self, lake: Lake, key: str, entry: LedgerEntry, staged_mills: int, stored: Collection[str]
-    ) -> None:
-        self._lake, self.key, self.entry = lake, key, entry
-        self._staged_mills, self._stored = staged_mills, stored
+    def __init__(self, lake: Lake, key: str, entry: LedgerEntry, stored: Stored) -> None:
+        self._lake, self.key, self._stored = lake, key, stored
         self._token = uuid4().hex
-        self._mine = Billed(Bought(), 0)
-        """What is uncertain of its own requests."""
-        self._written: bytes = b""
+        self._written = b""
         self._tag: str | None = None
-        self._known = LedgerEntry(day="", buy=0, month="", reserved_mills=0, spent_mills=0)
-        """The entry as it stands in the lake."""
-        self.in_flight = 0
-        self._usable = 0
-        """Mills that are written as reserved and were checked."""
+        self._known = entry
+        """As it is in the bucket."""
+        self._lost: dict[str, Billed] = {}
+        self._uncertain: dict[str, Billed] = {}
+        """Both that the entry does not have yet."""
+        self.in_flight = self._usable = 0
+        """Mills; usable are those that are written as reserved, and were checked."""
         self.is_overtaken = False
         self._look()
-        self._take_up_abandoned()
+        # A process that was killed may have had requests in flight for all that it had checked and not
+        # spent. If it is alive, and only its lease was lost, it corrects that when it settles.
+        if (rest := self._known.checked_mills - self.entry.charged_mills) > 0:
+            price = prices(start_of(entry.month))["posts"]
+            self._add_uncertain(self._known.writer, Billed(Bought(posts=rest // price), rest))
 
     def _look(self) -> None:
-        """Take up what others have lost: an earlier try, or a writer that was overtaken."""
+        before = self._known.uncertain
         if found := self._lake.look(self.key):
             self._written, self._tag = found
             self._known = self._lake.decoded(self.key, found.data, LedgerEntry)
-            unstaged = self._known.unstaged | self.entry.unstaged
-            self.entry.unstaged = {id_: lost for id_, lost in unstaged.items() if id_ not in self._stored}
-            mine = {self._token: self._mine} if self._mine.mills else {}
-            self.entry.uncertain = self.entry.uncertain | self._known.uncertain | mine
-        self._add_up()
+        known = self._known.uncertain
+        self._uncertain = {
+            writer: billed
+            for writer, billed in self._uncertain.items()
+            if writer == self._token or known.get(writer) == before.get(writer)
+        }
 
-    def _take_up_abandoned(self) -> None:
-        """Who was killed may have had requests in flight, for all that it had checked and not spent.
-
-        Where it lives, and was only overtaken, it corrects that when it settles.
-        """
-        if (rest := self._known.checked_mills - self.entry.charged_mills) > 0:
-            price = prices(start_of(self.entry.month))["posts"]
-            writer = self._known.writer
-            its = self.entry.uncertain.get(writer, Billed(Bought(), 0))  # it may have settled in part
-            abandoned = Billed(its.bought + Bought(posts=rest // price), its.mills + rest)
-            self.entry.uncertain = self.entry.uncertain | {writer: abandoned}
-            self._add_up()
+    @property
+    def entry(self) -> LedgerEntry:
+        known, month = self._known, self._known.month
+        lost = {id_: it for id_, it in (known.unstaged | self._lost).items() if id_ not in self._stored.ids}
+        return _summed(
+            structs.replace(
+                known,
+                bought=self._stored.bought.get(month, Bought()),
+                unstaged=lost,
+                uncertain=known.uncertain | self._uncertain,
+            ),
+            self._stored.mills.get(month, 0),
+        )
 
     @property
     def taken(self) -> int:
@@ -143,112 +137,100 @@ class _Month:
 
     @property
     def free(self) -> int:
-        """Mills of the reserved that may be used, and are neither spent nor held."""
+        """Mills of the reserved that may be used, and are neither spent nor in flight."""
         return max(self._usable - self.taken, 0)
 
-    def book(self, bought: Bought, mills: int) -> None:
-        self.entry.bought += bought
-        self._staged_mills += mills
-        self._add_up()
+    def add_lost(self, response: Answer, price: int) -> None:
+        billed = Billed(Bought(**{response.kind: response.billed}), price * response.billed)
+        self._lost[response.id] = billed
 
-    def add_unstaged(self, id_: str, billed: Billed) -> None:
-        self.entry.unstaged = self.entry.unstaged | {id_: billed}
-        self._add_up()
+    def add_uncertain(self, kind: str, number: int, price: int) -> None:
+        self._add_uncertain(self._token, Billed(Bought(**{kind: number}), price * number))
 
-    def add_uncertain(self, billed: Billed) -> None:
-        self._mine = Billed(self._mine.bought + billed.bought, self._mine.mills + billed.mills)
-        self.entry.uncertain = self.entry.uncertain | {self._token: self._mine}
-        self._add_up()
-
-    def _add_up(self) -> None:
-        entry = self.entry
-        entry.unstaged_mills, entry.uncertain_mills = _mills(entry.unstaged), _mills(entry.uncertain)
-        entry.spent_mills = self._staged_mills + entry.unstaged_mills
-        entry.spent_usd = dollars(entry.spent_mills)
-        entry.would_have_cost_usd = dollars(would_have_cost({entry.month: entry.bought}))
+    def _add_uncertain(self, writer: str, more: Billed) -> None:
+        before = self.entry.uncertain.get(writer, NOTHING)
+        self._uncertain[writer] = Billed(before.bought + more.bought, before.mills + more.mills)
 
     def reserve(self, more: int, at_most: int = 0, *, is_checked: bool = True) -> None:
-        """Write the entry with so much reserved beyond what is taken; Busy where another has taken over.
+        """Write the entry with so much reserved beyond what is taken; Busy if another process has bought.
 
-        It can be used once it is written and `is_checked`.
+        The reservation is usable once it is written and `is_checked`.
         """
         retried(is_busy)(self._write, more, at_most, is_checked)
         if self.is_overtaken:
-            raise Busy(f"{self._lake.url(self.key)} is kept by another process by now.")
+            raise Busy(f"{self._lake.url(self.key)} was written by another process that buys the same.")
         if is_checked:
-            self._usable = self.entry.checked_mills
+            self._usable = self._known.checked_mills
 
     def _write(self, more: int, at_most: int, is_checked: bool) -> None:
-        """Write the entry, unless another has taken over; Busy where others have added to it meanwhile."""
+        """Write the entry; Busy if another process has added what it lost meanwhile."""
         if self.is_overtaken:
             return
-        entry = self.entry
+        entry, before = self.entry, self._known
         entry.reserved_mills = max(self.taken, min(self.taken + more, at_most))
         entry.checked_mills = entry.reserved_mills if is_checked else min(self._usable, entry.reserved_mills)
         entry.writer = self._token if more else ""
         if (data := encoded(entry)) == self._written:
             return
-        before = self._known
         try:
             self._tag = self._lake.swap(self.key, data, self._tag)
-            self._written, self._known = data, decoded(data, LedgerEntry)
         except Busy:
             self._look()
-            added = _with_lost(before, self._known.unstaged, self._known.uncertain)
-            self.is_overtaken = self._known != added
+            now, is_own = self._known, self._known.writer == self._token
+            self.is_overtaken = not is_own and (now.writer, now.bought) != (before.writer, before.bought)
             if not self.is_overtaken:
                 raise
+        else:
+            self._written, self._known = data, decoded(data, LedgerEntry)
 
-    def settle(self) -> None:
-        """Give back what is reserved and not spent; who was taken over only adds what was lost with it."""
+    def close(self) -> None:
+        """Give back what is reserved and not spent; a process that was overtaken adds only what it lost."""
         with suppress(Busy):
             if not self.is_overtaken and (self._tag or self.entry.charged_mills):
                 self.reserve(0)
         if self.is_overtaken:
-            mine = {self._token: self._mine}
-            self._lake.change(
-                self.key,
-                lambda data: encoded(
-                    _with_lost(
-                        self._lake.decoded(self.key, data or b"", LedgerEntry), self.entry.unstaged, mine
-                    )
-                ),
-            )
+            self._lake.change(self.key, lambda data: encoded(self._with_own(data or b"")))
+
+    def _with_own(self, data: bytes) -> LedgerEntry:
+        """The entry of the other process with what this one lost, and with what is uncertain of it."""
+        entry = self._lake.decoded(self.key, data, LedgerEntry)
+        own = self._uncertain.get(self._token, NOTHING)
+        both = structs.replace(
+            entry,
+            unstaged=entry.unstaged | self._lost,
+            uncertain=entry.uncertain | {self._token: own},
+        )
+        return _summed(both, entry.spent_mills - entry.unstaged_mills)
 
 
-def _mills(lost: Mapping[str, Billed]) -> int:
-    return sum(each.mills for each in lost.values())
-
-
-def _with_lost(
-    entry: LedgerEntry, unstaged: Mapping[str, Billed], uncertain: Mapping[str, Billed]
-) -> LedgerEntry:
-    """The entry with something more that was billed and could not be staged, or that may be billed."""
-    unstaged, uncertain = {**entry.unstaged, **unstaged}, {**entry.uncertain, **uncertain}
-    lost = _mills(unstaged) - entry.unstaged_mills
-    both = lost + _mills(uncertain) - entry.uncertain_mills
-    spent = entry.spent_mills + lost
+def _summed(entry: LedgerEntry, stored_mills: int) -> LedgerEntry:
+    """The entry with the sums of what is stored, lost and uncertain; what is reserved beyond stays."""
+    unstaged, uncertain = (
+        sum(billed.mills for billed in part.values()) for part in (entry.unstaged, entry.uncertain)
+    )
+    spent = stored_mills + unstaged
+    more = spent + uncertain - entry.charged_mills
     return structs.replace(
         entry,
-        unstaged=unstaged,
-        uncertain=uncertain,
-        unstaged_mills=_mills(unstaged),
-        uncertain_mills=_mills(uncertain),
-        reserved_mills=entry.reserved_mills + both,
-        checked_mills=entry.checked_mills + both,
+        unstaged_mills=unstaged,
+        uncertain_mills=uncertain,
         spent_mills=spent,
         spent_usd=dollars(spent),
+        would_have_cost_usd=dollars(would_have_cost({entry.month: entry.bought})),
+        reserved_mills=entry.reserved_mills + more,
+        checked_mills=entry.checked_mills + more,
     )
 
 
-class Money:
+class Budget:
     """What one purchase may spend, drawn on by several readers at once; a context that ends with it settled.
 
-        with money.hold("posts", 100, smallest=5) as bill:
-            answer = bill(x.timeline(…, size=bill.size))
+        with budget.reserve("posts", 100, smallest=5) as reservation:
+            response = reservation.settle(x.timeline(…, size=reservation.size))
 
-    `purchase` is its day and number; `stored` what it has staged before; `entry` the name of its ledger
-    entries, where that is not the purchase's; `age` that of landed posts which are read again.
+    `purchase` is its day and number; `stored` what its stored responses have cost, to which each response is
+    added once it is stored; `entry` the name of its ledger entries, if that is not the purchase's; `age` that
+    of the posts of a snapshot.
     """
 
     def __init__(
@@ -261,13 +243,12 @@ class Money:
         entry: str = "",
         age: int = 0,
     ) -> None:
-        self._age = age
+        self._lake, self._purchase, self._caps, self._clock, self._age = lake, purchase, caps, clock, age
         self._entry = entry or "-".join(map(str, purchase))
-        self._lake, self._purchase, self._caps, self._clock = lake, purchase, caps, clock
         self._changed = Condition()
         self._months: dict[str, _Month] = {}
-        self._seen: dict[str, Object] = {}
-        """The entries of others, by key."""
+        self._others_seen: dict[str, Object] = {}
+        self._is_stored = stored.ids
         self._stored = Stored(dict(stored.bought), dict(stored.mills), set(stored.ids))
         kept = lake.parsed(lake.keys(LEDGER), parse_ledger_key).values()
         before = {key.month for key in kept if key.entry == self._entry}
@@ -276,45 +257,46 @@ class Money:
 
     @property
     def uncertain_mills(self) -> int:
-        """What X may have billed beside what is spent, in all months."""
+        """What X may have billed in addition to what is spent, in all months."""
         return sum(month.entry.uncertain_mills for month in self._months.values())
 
-    def __enter__(self) -> Money:
+    def __enter__(self) -> Budget:
         return self
 
     def __exit__(self, *_: object) -> None:
         for month in self._months.values():
-            month.settle()
+            month.close()
 
     @contextmanager
-    def hold(self, kind: str, wanted: int, smallest: int) -> Iterator[Bill]:
-        """Reserve the worst case of a request, `wanted` things or fewer, and book what X bills for it.
+    def reserve(self, kind: str, wanted: int, smallest: int) -> Iterator[Reservation]:
+        """Reserve the worst case of a request for `wanted` things or fewer, and book what X bills for it.
 
-        What does not fit waits for the requests in flight, then asks for less, down to `smallest`, then is
-        refused: OverBudget. What was billed stays booked, also when its answer could not be kept.
+        If the budget cannot cover it, wait until the requests in flight are settled, then ask for fewer, down
+        to `smallest`, then raise OverBudget.
         """
         at = self._clock()
         month = self._month(month_of(at))
-        price, most = prices(at)[kind], worst_case(at)[kind]
-        bill = Bill(self._granted(month, kind, most, wanted, smallest), at)
-        is_kept = False
+        worst = worst_case(at)[kind]
+        reservation = Reservation(self._granted(month, kind, worst, wanted, smallest), at)
         try:
-            yield bill
-            is_kept = True
+            yield reservation
         except BaseException as error:
-            bill.fail(error)
+            reservation.fail(error)
             raise
         finally:
-            number = Bought(**{kind: bill.number})
             with self._changed:
-                month.in_flight -= most * bill.size
-                if bill.is_uncertain:
-                    month.add_uncertain(Billed(Bought(**{kind: bill.size}), most * bill.size))
-                elif is_kept:
-                    month.book(number, price * bill.number)
-                elif bill.number:
-                    month.add_unstaged(bill.id, Billed(number, price * bill.number))
+                self._book(month, kind, worst, reservation)
                 self._changed.notify_all()
+
+    def _book(self, month: _Month, kind: str, worst: int, reservation: Reservation) -> None:
+        month.in_flight -= worst * reservation.size
+        response = reservation.response
+        if reservation.is_uncertain:
+            month.add_uncertain(kind, reservation.size, worst)
+        elif response and response.id in self._is_stored:
+            self._stored.add(response)
+        elif response and response.billed:
+            month.add_lost(response, prices(reservation.at)[kind])
 
     def _granted(self, month: _Month, kind: str, price: int, wanted: int, smallest: int) -> int:
         with self._changed:
@@ -335,17 +317,9 @@ class Money:
             if name not in self._months:
                 day, buy = self._purchase
                 entry = LedgerEntry(
-                    day=day,
-                    buy=buy,
-                    age=self._age,
-                    month=name,
-                    reserved_mills=0,
-                    spent_mills=0,
-                    bought=self._stored.bought.get(name, Bought()),
+                    day=day, buy=buy, age=self._age, month=name, reserved_mills=0, spent_mills=0
                 )
-                key = ledger_key(name, self._entry)
-                mills = self._stored.mills_of(name)
-                self._months[name] = _Month(self._lake, key, entry, mills, self._stored.ids)
+                self._months[name] = _Month(self._lake, ledger_key(name, self._entry), entry, self._stored)
             return self._months[name]
 
     def _reserve(self, month: _Month, needed: int) -> None:
@@ -353,7 +327,7 @@ class Money:
 
         Where that fails in between, nothing of it is used, and it is given back in the end.
         """
-        more = max(needed, AT_ONCE)
+        more = max(needed, RESERVATION_CHUNK)
         in_other_months = sum(each.taken for each in self._months.values() if each is not month)
         at_most = (self._caps.run[1] or sys.maxsize) - in_other_months
         cap = self._caps.month[1]
@@ -367,10 +341,14 @@ class Money:
         tags = self._lake.tags(f"{LEDGER}month={month.entry.month}/")
         tags.pop(month.key, None)
         tags = {key: tags[key] for key in self._lake.parsed(tags, parse_ledger_key)}
-        changed = [key for key, tag in tags.items() if key not in self._seen or self._seen[key].tag != tag]
+        changed = [
+            key
+            for key, tag in tags.items()
+            if key not in self._others_seen or self._others_seen[key].tag != tag
+        ]
         found = zip(changed, self._lake.look_each(changed), strict=True)
-        self._seen |= {key: entry for key, entry in found if entry}
-        there = [(key, self._seen[key].data) for key in tags if key in self._seen]
+        self._others_seen |= {key: entry for key, entry in found if entry}
+        there = [(key, self._others_seen[key].data) for key in tags if key in self._others_seen]
         return [self._lake.decoded(key, data, LedgerEntry) for key, data in there]
 
     def _refusal(self, month: _Month, planned: str, price: int) -> str:

@@ -83,7 +83,8 @@ def reconcile(group: Sequence[Arrived], count: Count, *, is_shared: bool = False
     posts = sum(account.posts for account in group)
     if len(group) == 1:
         return [Action(group[0].id, *_compared(count.total, posts))]
-    if count.total == posts and +count.hours == sum((Counter(account.hours) for account in group), Counter()):
+    hours: Counter[str] = sum((Counter(account.hours) for account in group), Counter())
+    if count.total == posts and +count.hours == hours:
         reason = f"X counts {count.total} posts of {len(group)} accounts together, and as many arrived"
         return [Action(account.id, Event.COUNT_EQUAL, reason) for account in group]
     if is_shared and posts != count.total and not _exceeds_tolerance(count.total, posts):

@@ -13,10 +13,11 @@ from functools import partial
 from include.twitter.answer import Answer
 from include.twitter.day import PLANS, Day, is_plan_answer, short_hash
 from include.twitter.errors import Outage
-from include.twitter.extract.counts import DAYS_A_COUNT, Count, count_of, store_count
-from include.twitter.extract.money import Caps, Money, Stored
+from include.twitter.extract.counts import DAYS_A_COUNT, Count, count_of
+from include.twitter.extract.money import Budget, Caps, Stored
+from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
 from include.twitter.extract.x import HANDLES_A_LOOKUP, X
-from include.twitter.lake import Lake, answer_in
+from include.twitter.lake import Lake
 from include.twitter.records import PlannedCount
 from include.twitter.retry import no_try_for_progress
 from include.twitter.run import Range
@@ -79,12 +80,8 @@ def _spans(days: tuple[Day, ...]) -> Iterator[tuple[Day, ...]]:
 class Counting:
     """What one run of `twitter_plan` asks X for."""
 
-    lake: Lake
-    prefix: str
     x: X
-    money: Money
-    got_further: bool = False
-    """Whether something was asked for that was not there."""
+    requests: PaidRequests
     users: list[str] = field(default_factory=list)
     """Keys of X's answers."""
     counts: list[PlannedCount] = field(default_factory=list)
@@ -113,7 +110,6 @@ class Counting:
         while True:
             ask = partial(self.x.count_days, asked, first, last, token)
             key, answer = self._asked(f"counts {asked} {first} {last} {token}", "archive_counts", 1, ask)
-            store_count(self.lake, first, last, answer)
             self.counts.append(PlannedCount(key, str(first), str(last), threads))
             self._hours.append((window, threads, count_of(answer).hours))
             if not (token := answer.next_token):
@@ -121,16 +117,8 @@ class Counting:
 
     def _asked(self, what: str, kind: str, most: int, ask: Callable[[], Answer]) -> tuple[str, Answer]:
         """What X answers, or has answered before: an earlier try paid for it."""
-        key = f"{self.prefix}{short_hash(what)}.json.gz"
-        if found := self.lake.read(key):
-            return key, answer_in(found, self.lake.url(key))
-        with self.money.hold(kind, most, most) as bill:
-            answer = bill(ask())
-            if kind == "archive_counts":
-                count_of(answer)  # what is no count is not kept as one
-            self.lake.swap(key, answer.to_bytes(), None)
-        self.got_further = True
-        return key, answer
+        problem = _require_count if kind == "archive_counts" else lambda _: None
+        return self.requests.ask(short_hash(what), kind, most, most, lambda _: ask(), problem)
 
     def of(self, day: Day) -> list[Tally]:
         """What was counted of a day."""
@@ -138,15 +126,17 @@ class Counting:
         for window, threads, hours in self._hours:
             if day in window.days:
                 found[window.ids, threads] |= hours  # one that is long may come in several answers
-        return [
-            Tally(ids, Count(hours.total(), hours).of_day(day), threads)
-            for (ids, threads), hours in found.items()
-        ]
+        counts = {key: Count(hours.total(), hours).of_day(day) for key, hours in found.items()}
+        return [Tally(ids, count, threads) for (ids, threads), count in counts.items()]
 
     def over(self, window: Window, limit: int) -> bool:
         """Whether some account of a group may have more posts than the limit on a day."""
         counts = (tally.count for day in window.days for tally in self.of(day) if tally.ids == window.ids)
         return bool(limit) and any(count.total > limit for count in counts)
+
+
+def _require_count(answer: Answer) -> None:
+    count_of(answer)  # raises if it is none: it is not stored as one
 
 
 @contextmanager
@@ -156,12 +146,12 @@ def counting(lake: Lake, range_: Range, caps: Caps, access: XAccess) -> Iterator
     stored = booked(lake, prefix)
     name = str(range_.days[0]), 0
     with (
-        Money(lake, name, caps, stored, range_.now, entry=f"plan-{range_.id}") as money,
+        Budget(lake, name, caps, stored, range_.now, entry=f"plan-{range_.id}") as budget,
         X(access, range_.now, are_known=bool(stored.bought)) as x,
     ):
-        asking = Counting(lake, prefix, x, money)
-        with no_try_for_progress(lambda: asking.got_further, range_.now):
-            yield asking
+        responses = NamedResponses(lake, prefix, stored)
+        with no_try_for_progress(lambda: responses.made_progress, range_.now):
+            yield Counting(x, PaidRequests(budget, responses))
 
 
 def booked(lake: Lake, prefix: str) -> Stored:

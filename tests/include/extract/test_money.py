@@ -5,7 +5,6 @@ import random
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from threading import Barrier, Lock, Thread
 
@@ -14,9 +13,9 @@ import pytest
 from include.twitter import pricing
 from include.twitter.answer import Answer
 from include.twitter.errors import BadRequest, Busy, NoResponse, Outage, OverBudget, RateLimited
-from include.twitter.extract.buyer import Stopped
-from include.twitter.extract.money import Bill, Caps, Money, Stored, spent_of_month
-from include.twitter.pricing import NEWEST, cost, dollars
+from include.twitter.extract.collect import Stopped
+from include.twitter.extract.money import Budget, Caps, Reservation, Stored, spent_of_month
+from include.twitter.pricing import NEWEST
 from include.twitter.records import Bought, LedgerEntry, decoded, encoded
 from tests.include.invented import RECEIVED, MemoryLake, OvertakenLake
 
@@ -29,10 +28,12 @@ def lake():
     return MemoryLake()
 
 
-def money(lake, *, run=0, month=0, posts=0, buy=1, day="2026-11-18", clock=lambda: RECEIVED):
+def budget(lake, *, run=0, month=0, posts=0, buy=1, day="2026-11-18", clock=lambda: RECEIVED):
     """What a purchase of the day may spend; `posts` are those that it has staged before."""
-    stored = Stored({"2026-11": Bought(posts=posts)} if posts else {})
-    return Money(lake, (day, buy), Caps((RUN, run), (MONTH, month)), stored, clock)
+    stored = Stored({"2026-11": Bought(posts=posts)}, {"2026-11": 5 * posts}) if posts else Stored()
+    made = Budget(lake, (day, buy), Caps((RUN, run), (MONTH, month)), stored, clock)
+    made.stored = stored
+    return made
 
 
 def came(number, kind="posts"):
@@ -40,11 +41,11 @@ def came(number, kind="posts"):
     return Answer("/2", {}, RECEIVED, json.dumps({"data": [0] * number}).encode(), kind=kind)
 
 
-def spend(drawn, number, wanted=100, smallest=5):
-    """Ask for a page, of which that many posts come; returns how many were asked for."""
-    with drawn.hold("posts", wanted, smallest) as bill:
-        bill(came(number))
-    return bill.size
+def spend(drawn, number, wanted=100, smallest=5, kind="posts"):
+    """Ask for a page, of which that many posts come and are stored; returns how many were asked for."""
+    with drawn.reserve(kind, wanted, smallest) as reserved:
+        drawn.stored.add(reserved.settle(came(number, kind)))
+    return reserved.size
 
 
 def entry(lake, key=KEY):
@@ -57,28 +58,9 @@ def booked(lake, *, reserved, spent, day="2026-11-17", buy=1, month="2026-11"):
     lake.write(f"twitter_ledger/month={month}/{day}-{buy}.json", encoded(booked))
 
 
-# Prices
-
-
-def test_each_thing_has_the_price_of_x():
-    assert {kind: cost(Bought(**{kind: 1}), RECEIVED) for kind in Bought.__struct_fields__} == {
-        "posts": 5,
-        "own_posts": 1,
-        "users": 10,
-        "counts": 5,
-        "archive_counts": 10,
-        "rereads": 0,
-    }
-
-
-def test_a_sum_of_many_reads_has_no_binary_dust():
-    assert cost(Bought(posts=2_407, users=3, counts=6), RECEIVED) == 12_095
-    assert dollars(12_095) == 12.095
-
-
 def test_a_count_costs_the_same_whatever_it_counts(lake):
-    with money(lake) as drawn, drawn.hold("archive_counts", 1, 1) as bill:
-        bill(came(24, "archive_counts"))
+    with budget(lake) as drawn:
+        spend(drawn, 24, 1, 1, "archive_counts")
     assert entry(lake).spent_mills == 10
 
 
@@ -86,12 +68,11 @@ def test_a_count_costs_the_same_whatever_it_counts(lake):
 
 
 def test_a_post_that_x_has_charged_today_is_held_at_its_price_and_booked_as_nothing(lake):
-    with money(lake, run=500) as drawn:
-        with drawn.hold("rereads", 100, 100) as bill:
+    with budget(lake, run=500) as drawn:
+        with drawn.reserve("rereads", 100, 100) as reserved:
             held = entry(lake)
-            bill(came(100, "rereads"))
-        with drawn.hold("rereads", 100, 100) as bill:
-            bill(came(40, "rereads"))
+            drawn.stored.add(reserved.settle(came(100, "rereads")))
+        spend(drawn, 40, kind="rereads")
     assert (held.reserved_mills, held.spent_mills) == (500, 0)
     assert (entry(lake).reserved_mills, entry(lake).spent_mills) == (0, 0)
     assert entry(lake).would_have_cost_usd == 0.7
@@ -99,16 +80,18 @@ def test_a_post_that_x_has_charged_today_is_held_at_its_price_and_booked_as_noth
 
 def test_what_is_free_is_refused_where_its_price_would_cross_a_cap(lake):
     with (
-        money(lake, run=499) as drawn,
+        budget(lake, run=499) as drawn,
         pytest.raises(OverBudget, match="at least 100 rereads"),
-        drawn.hold("rereads", 100, 100),
+        drawn.reserve("rereads", 100, 100),
     ):
         pass
 
 
 def test_the_entry_of_what_is_read_again_has_its_age_and_a_name_of_its_own(lake):
     caps, name = Caps((RUN, 0), (MONTH, 0)), "2026-11-18-age-7"
-    with Money(lake, ("2026-11-18", 0), caps, Stored(), lambda: RECEIVED, name, 7) as drawn:
+    stored = Stored()
+    with Budget(lake, ("2026-11-18", 0), caps, stored, lambda: RECEIVED, name, 7) as drawn:
+        drawn.stored = stored
         spend(drawn, 3)
     (key,) = lake.keys("twitter_ledger/")
     assert key == "twitter_ledger/month=2026-11/2026-11-18-age-7.json"
@@ -121,32 +104,27 @@ def test_the_entry_of_what_is_read_again_has_its_age_and_a_name_of_its_own(lake)
 
 
 def test_what_x_did_not_bill_is_given_back(lake):
-    with money(lake, run=1_000) as drawn:
+    with budget(lake, run=1_000) as drawn:
         assert spend(drawn, 3) == 100
         assert spend(drawn, 0, wanted=500) == 197
         assert spend(drawn, 0, wanted=500) == 197
 
 
 def test_what_was_staged_before_counts_against_the_cap(lake):
-    with money(lake, run=1_000, posts=160) as drawn:
+    with budget(lake, run=1_000, posts=160) as drawn:
         assert spend(drawn, 0) == 40
 
 
 def test_a_page_may_take_the_last_mill(lake):
-    with money(lake, run=525) as drawn:
+    with budget(lake, run=525) as drawn:
         assert spend(drawn, 100) == 100
         assert spend(drawn, 5) == 5
         with pytest.raises(OverBudget, match=r"\$0\.525 of \$0\.53 are spent"):
             spend(drawn, 0)
 
 
-def test_a_rest_that_buys_no_whole_post_is_left(lake):
-    with money(lake, run=39) as drawn:
-        assert spend(drawn, 0) == 7
-
-
 def test_less_than_the_smallest_page_is_refused_naming_the_setting_what_was_spent_and_what_was_planned(lake):
-    with money(lake, run=5_000, posts=996) as drawn, pytest.raises(OverBudget) as refused:
+    with budget(lake, run=5_000, posts=996) as drawn, pytest.raises(OverBudget) as refused:
         spend(drawn, 0)
     assert str(refused.value) == (
         "$4.980 of $5.00 are spent (Variable twitter_run_budget_usd); the next request is for at least "
@@ -155,39 +133,31 @@ def test_less_than_the_smallest_page_is_refused_naming_the_setting_what_was_spen
     )
 
 
-def test_a_refusal_holds_nothing(lake):
-    with money(lake, run=24) as drawn:
-        with pytest.raises(OverBudget):
-            spend(drawn, 0)
-        with drawn.hold("users", 2, 2) as bill:
-            assert bill.size == 2
-
-
 def test_a_look_up_is_bought_whole_or_not_at_all(lake):
-    with money(lake, run=290) as drawn, pytest.raises(OverBudget, match="at least 30 users, up to "):
-        drawn.hold("users", 30, 30).__enter__()
+    with budget(lake, run=290) as drawn, pytest.raises(OverBudget, match="at least 30 users, up to "):
+        drawn.reserve("users", 30, 30).__enter__()
 
 
 def test_a_cap_that_was_lowered_below_what_is_spent_refuses_and_does_not_stumble(lake):
     refused = pytest.raises(OverBudget, match=r"\$4\.000 of \$1\.00 are spent")
-    with money(lake, run=1_000, posts=800) as drawn, refused:
+    with budget(lake, run=1_000, posts=800) as drawn, refused:
         spend(drawn, 0)
 
 
 def test_a_request_that_fails_costs_nothing(lake):
-    with money(lake, run=500) as drawn:
-        with pytest.raises(Outage), drawn.hold("posts", 100, 5):
+    with budget(lake, run=500) as drawn:
+        with pytest.raises(Outage), drawn.reserve("posts", 100, 5):
             raise Outage("X sends nothing")
         assert spend(drawn, 0) == 100
     assert lake.read(KEY) is None or entry(lake).spent_mills == 0
 
 
 def test_what_x_has_billed_stays_booked_when_its_answer_cannot_be_kept(lake):
-    with pytest.raises(OSError), money(lake, run=500) as drawn, drawn.hold("posts", 100, 5) as bill:
-        bill(came(90))
+    with pytest.raises(OSError), budget(lake, run=500) as drawn, drawn.reserve("posts", 100, 5) as reserved:
+        reserved.settle(came(90))
         raise OSError("S3 refuses")
     assert (entry(lake).spent_mills, entry(lake).unstaged_mills, entry(lake).bought) == (450, 450, Bought())
-    with money(lake, run=500) as drawn:
+    with budget(lake, run=500) as drawn:
         assert spend(drawn, 2) == 10
     assert (entry(lake).spent_mills, entry(lake).bought) == (460, Bought(posts=2))
 
@@ -196,41 +166,32 @@ def test_what_x_has_billed_stays_booked_when_its_answer_cannot_be_kept(lake):
 
 
 def test_a_request_without_a_response_is_uncertain_and_counts_against_the_cap(lake):
-    with money(lake, run=1_000) as drawn:
-        with pytest.raises(NoResponse), drawn.hold("posts", 100, 5):
+    with budget(lake, run=1_000) as drawn:
+        with pytest.raises(NoResponse), drawn.reserve("posts", 100, 5):
             raise NoResponse("a read timeout")
-        with pytest.raises(NoResponse), drawn.hold("users", 7, 7):
+        with pytest.raises(NoResponse), drawn.reserve("users", 7, 7):
             raise NoResponse("a read timeout")
         assert spend(drawn, 0) == 86
     found = entry(lake)
     assert (found.spent_mills, found.uncertain_mills, found.reserved_mills) == (0, 570, 570)
     assert [each.bought for each in found.uncertain.values()] == [Bought(posts=100, users=7)]
     with (
-        money(lake, run=1_000) as drawn,
+        budget(lake, run=1_000) as drawn,
         pytest.raises(OverBudget, match=r"\$0\.570 of requests without a response"),
     ):
         spend(drawn, 0, smallest=87)
 
 
 def test_what_is_uncertain_counts_against_the_month_of_other_purchases(lake):
-    with money(lake, day="2026-11-17") as drawn, pytest.raises(NoResponse), drawn.hold("posts", 100, 5):
+    with budget(lake, day="2026-11-17") as drawn, pytest.raises(NoResponse), drawn.reserve("posts", 100, 5):
         raise NoResponse("a read timeout")
-    with money(lake, month=1_000) as drawn:
+    with budget(lake, month=1_000) as drawn:
         assert spend(drawn, 0, wanted=200) == 100
     assert spent_of_month(lake, RECEIVED) == 500
 
 
-def test_what_is_uncertain_in_a_month_in_which_nothing_came_counts_in_the_next_one_too(lake):
-    moment = TURNING[0]
-    with money(lake, clock=lambda: moment) as drawn, pytest.raises(NoResponse), drawn.hold("posts", 100, 5):
-        raise NoResponse("a read timeout")
-    moment = TURNING[1]
-    with money(lake, run=600, clock=lambda: moment) as drawn:
-        assert spend(drawn, 0) == 20
-
-
 def test_the_worst_case_of_what_should_be_free_is_its_price(lake):
-    with money(lake) as drawn, pytest.raises(NoResponse), drawn.hold("rereads", 100, 1):
+    with budget(lake) as drawn, pytest.raises(NoResponse), drawn.reserve("rereads", 100, 1):
         raise NoResponse("a read timeout")
     assert entry(lake).uncertain_mills == 500
 
@@ -249,41 +210,35 @@ def test_the_worst_case_of_what_should_be_free_is_its_price(lake):
     ],
 )
 def test_only_what_x_may_have_processed_is_uncertain(lake, error, mills):
-    with money(lake) as drawn, pytest.raises(type(error)), drawn.hold("posts", 100, 5):
+    with budget(lake) as drawn, pytest.raises(type(error)), drawn.reserve("posts", 100, 5):
         raise error
     assert spent_of_month(lake, RECEIVED) == mills
-
-
-def test_a_failure_that_the_buyer_goes_on_from_is_uncertain_too(lake):
-    with money(lake) as drawn, drawn.hold("posts", 100, 5) as bill:
-        bill.fail(NoResponse("a read timeout"))
-    assert entry(lake).uncertain_mills == 500
 
 
 # A process that was killed
 
 
 def test_who_was_killed_may_have_had_in_flight_what_it_had_checked_and_not_spent(lake):
-    killed = money(lake)
+    killed = budget(lake)
     spend(killed, 100)
-    with money(lake, posts=100):
+    with budget(lake, posts=100):
         pass
     found = entry(lake)
     assert (found.spent_mills, found.uncertain_mills, found.reserved_mills) == (500, 500, 1_000)
-    with money(lake, posts=100) as drawn:
+    with budget(lake, posts=100) as drawn:
         spend(drawn, 1)
     assert entry(lake).uncertain_mills == 500, "it is taken up once"
 
 
 def test_what_was_in_flight_of_a_killed_process_comes_in_addition_to_its_requests_without_a_response(lake):
-    killed = money(lake)
-    with pytest.raises(NoResponse), killed.hold("posts", 100, 5):
+    killed = budget(lake)
+    with pytest.raises(NoResponse), killed.reserve("posts", 100, 5):
         raise NoResponse("a read timeout")
     spend(killed, 100)
     spend(killed, 100)
     written = entry(lake)
     assert (written.spent_mills, written.uncertain_mills, written.checked_mills) == (500, 500, 2_000)
-    with money(lake, posts=200):
+    with budget(lake, posts=200):
         pass
     found = entry(lake)
     assert (found.spent_mills, found.uncertain_mills) == (1_000, 1_000)
@@ -291,9 +246,9 @@ def test_what_was_in_flight_of_a_killed_process_comes_in_addition_to_its_request
 
 
 def test_who_was_killed_after_it_had_settled_had_nothing_in_flight(lake):
-    with money(lake) as drawn:
+    with budget(lake) as drawn:
         spend(drawn, 100)
-    with money(lake, posts=100):
+    with budget(lake, posts=100):
         pass
     assert entry(lake).uncertain_mills == 0
 
@@ -301,9 +256,9 @@ def test_who_was_killed_after_it_had_settled_had_nothing_in_flight(lake):
 def test_a_reservation_that_was_never_checked_is_not_taken_for_requests(lake):
     killed = BrokenLake(lake)
     with pytest.raises(OSError):
-        spend(money(killed, month=60), 0)
+        spend(budget(killed, month=60), 0)
     assert entry(lake).reserved_mills > 60
-    with money(lake, month=60) as drawn:
+    with budget(lake, month=60) as drawn:
         assert spend(drawn, 0) == 12
     assert entry(lake).uncertain_mills == 0
 
@@ -313,26 +268,19 @@ def test_a_reservation_that_was_never_checked_is_not_taken_for_requests(lake):
 
 def test_a_response_that_was_stored_although_its_writer_never_heard_of_it_is_booked_once(lake):
     stored = Stored()
-    with money(lake) as drawn, pytest.raises(OSError), drawn.hold("posts", 100, 5) as bill:
-        stored.add(bill(came(90)))
+    with budget(lake) as drawn, pytest.raises(OSError), drawn.reserve("posts", 100, 5) as reserved:
+        stored.add(reserved.settle(came(90)))
         raise OSError("S3 has it, and its reply is lost")
     assert entry(lake).unstaged_mills == 450
-    with Money(lake, ("2026-11-18", 1), Caps((RUN, 0), (MONTH, 0)), stored, lambda: RECEIVED):
+    with Budget(lake, ("2026-11-18", 1), Caps((RUN, 0), (MONTH, 0)), stored, lambda: RECEIVED):
         pass
     found = entry(lake)
     assert (found.spent_mills, found.unstaged_mills, found.bought) == (450, 0, Bought(posts=90))
 
 
 def test_a_response_is_known_by_its_id_when_it_is_read_again():
-    bill = Bill(100, RECEIVED)
-    assert Answer.from_bytes(bill(came(1)).to_bytes("token")).id == bill.id != ""
-
-
-def test_what_was_lost_is_told_by_kind(lake):
-    with money(lake) as drawn, pytest.raises(OSError), drawn.hold("users", 100, 100) as bill:
-        bill(came(100, "users"))
-        raise OSError("S3 refuses")
-    assert [each.bought for each in entry(lake).unstaged.values()] == [Bought(users=100)]
+    response = Reservation(100, RECEIVED).settle(came(1))
+    assert Answer.from_bytes(response.to_bytes("token")).id == response.id != ""
 
 
 # A price that changes
@@ -351,24 +299,12 @@ JANUARY = datetime(2027, 1, 2, tzinfo=UTC)
 def test_a_booked_amount_stays_what_it_was_when_the_price_changes(lake, dearer):
     stored = Stored()
     stored.add(came(100))
-    with Money(lake, ("2026-11-18", 1), Caps((RUN, 1_000), (MONTH, 0)), stored, lambda: JANUARY) as drawn:
+    with Budget(lake, ("2026-11-18", 1), Caps((RUN, 1_000), (MONTH, 0)), stored, lambda: JANUARY) as drawn:
+        drawn.stored = stored
         assert spend(drawn, 10, wanted=100) == 83
     later = entry(lake, KEY.replace("2026-11/", "2027-01/"))
     assert (entry(lake).spent_mills, later.spent_mills) == (500, 60)
-    assert stored.mills == {"2026-11": 500}
-
-
-def test_a_price_that_changes_within_a_month_is_that_of_the_day_of_the_request(monkeypatch):
-    monkeypatch.setitem(pricing.PRICE_LISTS, date(2026, 11, 19), dict(NEWEST) | {"posts": 7})
-    stored = Stored()
-    for moment in (datetime(2026, 11, 18, 23, 59, tzinfo=UTC), datetime(2026, 11, 19, tzinfo=UTC)):
-        stored.add(replace(came(10), sent_at=moment))
-    assert stored.mills == {"2026-11": 120}
-
-
-def test_a_recorded_price_is_believed_and_a_missing_one_is_that_of_its_month(dearer):
-    bought = {"2026-11": Bought(posts=10), "2026-12": Bought(posts=10), "2027-01": Bought(posts=10)}
-    assert Stored(bought, {"2026-11": 40}).total_mills == 40 + 50 + 60
+    assert stored.mills == {"2026-11": 500, "2027-01": 60}
 
 
 # Caps
@@ -392,7 +328,7 @@ class BrokenLake:
 
 def test_what_was_reserved_and_not_checked_is_not_used_by_others_and_is_given_back(lake):
     booked(lake, reserved=40, spent=40)
-    with money(BrokenLake(lake, times=2), month=60) as drawn:
+    with budget(BrokenLake(lake, times=2), month=60) as drawn:
         for _ in range(2):
             with pytest.raises(OSError):
                 spend(drawn, 0)
@@ -409,18 +345,12 @@ def test_a_reservation_whose_write_failed_is_not_used(lake):
             return self._lake.swap(*about)
 
     broken = Away(lake)
-    with money(broken) as drawn:
+    with budget(broken) as drawn:
         with pytest.raises(OSError):
             spend(drawn, 0)
         broken.times = 1
         with pytest.raises(OSError):
             spend(drawn, 0)
-
-
-def test_zero_is_no_cap(lake):
-    booked(lake, reserved=9_999, spent=9_999)
-    with money(lake, posts=9_999) as drawn:
-        assert spend(drawn, 0, wanted=500) == 500
 
 
 @pytest.mark.parametrize(
@@ -434,7 +364,7 @@ def test_zero_is_no_cap(lake):
 )
 def test_the_tighter_of_two_caps_is_the_one_that_is_named(lake, run, posts, month, others, named, said):
     booked(lake, reserved=others, spent=others)
-    with money(lake, run=run, month=month, posts=posts) as drawn, pytest.raises(OverBudget) as refused:
+    with budget(lake, run=run, month=month, posts=posts) as drawn, pytest.raises(OverBudget) as refused:
         spend(drawn, 0)
     other = ({RUN, MONTH} - {named}).pop()
     assert str(refused.value).startswith(f"{said} (Variable {named});")
@@ -459,30 +389,23 @@ def test_the_tighter_of_two_caps_is_the_one_that_is_named(lake, run, posts, mont
 )  # fmt: skip
 def test_a_month_is_what_its_other_purchases_may_cost_and_this_one(lake, other, size):
     booked(lake, **other)
-    with money(lake, month=1_000) as drawn:
+    with budget(lake, month=1_000) as drawn:
         assert spend(drawn, 0, wanted=200) == size
-
-
-def test_other_purchases_are_summed(lake):
-    for number in range(1, 10):
-        booked(lake, reserved=100, spent=10 * number, buy=number)
-    with money(lake, month=1_000) as drawn:
-        assert spend(drawn, 0) == 20
 
 
 def test_days_that_are_not_settled_are_named_in_the_refusal(lake):
     booked(lake, reserved=1_000, spent=0)
     refused = pytest.raises(OverBudget, match="with what is reserved for 2026-11-17: not settled;")
-    with money(lake, month=1_000) as drawn, refused:
+    with budget(lake, month=1_000) as drawn, refused:
         spend(drawn, 0)
 
 
 def test_of_two_that_reserve_at_once_none_spends_what_the_other_may():
     lake = OvertakenLake()
     with ExitStack() as other:
-        drawn = other.enter_context(money(lake, month=600, day="2026-11-17"))
-        lake.meanwhile = lambda: other.enter_context(drawn.hold("posts", 100, 5))
-        with money(lake, month=600) as late, pytest.raises(OverBudget, match="2026-11-17: not settled"):
+        drawn = other.enter_context(budget(lake, month=600, day="2026-11-17"))
+        lake.meanwhile = lambda: other.enter_context(drawn.reserve("posts", 100, 5))
+        with budget(lake, month=600) as late, pytest.raises(OverBudget, match="2026-11-17: not settled"):
             spend(late, 0)
 
 
@@ -494,7 +417,7 @@ TURNING = [datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC), datetime(2026, 12, 1,
 def test_each_month_has_an_entry_and_a_cap_and_both_are_in_the_cap_of_the_purchase(lake):
     moment = TURNING[0]
     booked(lake, reserved=200, spent=200, month="2026-12")
-    with money(lake, run=1_000, month=600, clock=lambda: moment) as drawn:
+    with budget(lake, run=1_000, month=600, clock=lambda: moment) as drawn:
         assert spend(drawn, 110, wanted=500) == 120
         moment = TURNING[1]
         assert spend(drawn, 70, wanted=500) == 80
@@ -507,55 +430,45 @@ def test_each_month_has_an_entry_and_a_cap_and_both_are_in_the_cap_of_the_purcha
 
 def test_a_request_is_booked_in_the_month_in_which_it_was_held_whenever_its_answer_comes(lake):
     moment = TURNING[0]
-    with money(lake, clock=lambda: moment) as drawn, drawn.hold("posts", 100, 5) as bill:
+    with budget(lake, clock=lambda: moment) as drawn, drawn.reserve("posts", 100, 5) as reserved:
         moment = TURNING[1]
-        assert bill(came(2)).sent_at == TURNING[0]
+        drawn.stored.add(response := reserved.settle(came(2)))
+        assert response.sent_at == TURNING[0]
     assert (entry(lake).month, entry(lake).bought) == ("2026-11", Bought(posts=2))
-
-
-def test_what_was_spent_in_another_month_counts_against_the_cap_of_the_purchase(lake):
-    with money(lake, run=1_000, posts=160, clock=lambda: TURNING[1]) as drawn:
-        assert spend(drawn, 0) == 40
 
 
 # The ledger
 
 
 def test_who_buys_nothing_books_nothing(lake):
-    with money(lake, run=1_000):
+    with budget(lake, run=1_000):
         pass
     assert lake.written == []
 
 
 def test_a_reservation_is_written_before_the_request_and_is_a_dollar_at_a_time(lake):
-    with money(lake) as drawn:
-        with drawn.hold("posts", 100, 5) as bill:
+    with budget(lake) as drawn:
+        with drawn.reserve("posts", 100, 5) as reserved:
             assert (entry(lake).reserved_mills, entry(lake).spent_mills) == (1_000, 0)
-            bill(came(100))
+            drawn.stored.add(reserved.settle(came(100)))
         spend(drawn, 100)
         assert lake.written == [KEY]
-        with drawn.hold("posts", 100, 5):
+        with drawn.reserve("posts", 100, 5):
             assert (entry(lake).reserved_mills, entry(lake).spent_mills) == (2_000, 1_000)
     assert (entry(lake).reserved_mills, entry(lake).spent_mills) == (1_000, 1_000)
 
 
-def test_a_request_that_may_cost_more_than_a_dollar_is_reserved_whole(lake):
-    with money(lake) as drawn, drawn.hold("posts", 500, 10):
-        assert entry(lake).reserved_mills == 2_500
-
-
 @pytest.mark.parametrize(("caps", "reserved"), [({"run": 700}, 700), ({"month": 700}, 700)])
 def test_no_more_is_reserved_than_the_caps_let_be_spent(lake, caps, reserved):
-    with money(lake, **caps) as drawn, drawn.hold("posts", 100, 5):
+    with budget(lake, **caps) as drawn, drawn.reserve("posts", 100, 5):
         assert entry(lake).reserved_mills == reserved
 
 
 def test_a_settled_entry_tells_what_was_bought_and_what_it_cost(lake):
-    with money(lake, posts=100) as drawn:
+    with budget(lake, posts=100) as drawn:
         spend(drawn, 100)
         for kind, number in [("users", 2), ("counts", 24), ("own_posts", 3)]:
-            with drawn.hold(kind, 2, 1) as bill:
-                bill(came(number, kind))
+            spend(drawn, number, 2, 1, kind)
     assert json.loads(lake.read(KEY)) == {
         "day": "2026-11-18",
         "buy": 1,
@@ -577,15 +490,15 @@ def test_a_settled_entry_tells_what_was_bought_and_what_it_cost(lake):
 
 def test_what_was_staged_and_never_booked_is_booked_by_the_next_try(lake):
     booked(lake, reserved=1_000, spent=0, day="2026-11-18")
-    with money(lake, posts=160):
+    with budget(lake, posts=160):
         pass
     assert (entry(lake).reserved_mills, entry(lake).spent_mills) == (800, 800)
 
 
 def test_who_was_taken_over_reserves_no_more(lake):
-    with money(lake) as late:
+    with budget(lake) as late:
         spend(late, 100)
-        with money(lake, posts=100) as drawn:
+        with budget(lake, posts=100) as drawn:
             spend(drawn, 1)
         with pytest.raises(Busy):
             spend(late, 0, wanted=200)
@@ -593,11 +506,11 @@ def test_who_was_taken_over_reserves_no_more(lake):
 
 
 def test_what_was_lost_after_a_takeover_is_added_to_the_entry_of_who_took_over(lake):
-    with money(lake) as late:
-        with pytest.raises(OSError), late.hold("posts", 100, 5) as bill:
-            bill(came(10))
+    with budget(lake) as late:
+        with pytest.raises(OSError), late.reserve("posts", 100, 5) as reserved:
+            reserved.settle(came(10))
             raise OSError("the page is another's")
-        with money(lake, posts=2) as drawn:
+        with budget(lake, posts=2) as drawn:
             spend(drawn, 3)
     assert (entry(lake).spent_mills, entry(lake).reserved_mills, entry(lake).unstaged_mills) == (75, 75, 50)
     assert entry(lake).bought == Bought(posts=5)
@@ -605,11 +518,11 @@ def test_what_was_lost_after_a_takeover_is_added_to_the_entry_of_who_took_over(l
 
 def test_who_took_over_goes_on_when_nothing_but_a_loss_was_added_to_its_entry(lake):
     with ExitStack() as late:
-        stale = late.enter_context(money(lake))
-        with pytest.raises(OSError), stale.hold("posts", 100, 5) as bill:
-            bill(came(10))
+        stale = late.enter_context(budget(lake))
+        with pytest.raises(OSError), stale.reserve("posts", 100, 5) as reserved:
+            reserved.settle(came(10))
             raise OSError("the page is another's")
-        with money(lake, posts=2) as drawn:
+        with budget(lake, posts=2) as drawn:
             spend(drawn, 3)
             late.close()
             assert entry(lake).unstaged_mills == 50
@@ -621,11 +534,11 @@ def test_who_took_over_goes_on_when_nothing_but_a_loss_was_added_to_its_entry(la
 def test_a_loss_that_is_added_while_more_is_reserved_takes_nothing_of_it_but_for_the_cap(cap, size):
     lake = OvertakenLake()
     with ExitStack() as late:
-        stale = late.enter_context(money(lake))
-        with pytest.raises(OSError), stale.hold("posts", 100, 5) as bill:
-            bill(came(10))
+        stale = late.enter_context(budget(lake))
+        with pytest.raises(OSError), stale.reserve("posts", 100, 5) as reserved:
+            reserved.settle(came(10))
             raise OSError("the page is another's")
-        with money(lake, run=cap, posts=2) as drawn:
+        with budget(lake, run=cap, posts=2) as drawn:
             spend(drawn, 3)
             lake.meanwhile = late.close
             assert spend(drawn, 0, wanted=200) == size
@@ -648,7 +561,7 @@ def test_of_others_only_the_entries_that_have_changed_are_read_again():
     lake = WatchedLake()
     for day in (14, 15, 16):
         booked(lake, reserved=0, spent=0, day=f"2026-11-{day}")
-    with money(lake, month=2_000) as drawn:
+    with budget(lake, month=2_000) as drawn:
         spend(drawn, 0)
         lake.read_so_far.clear()
         assert spend(drawn, 0, wanted=300) == 300
@@ -681,34 +594,23 @@ def side_by_side(job):
     ids=["takes what is given back", "takes a smaller page", "takes the whole page that fits now"],
 )
 def test_what_does_not_fit_waits_for_the_request_in_flight(lake, cap, wanted, came_first, then):
-    with money(lake, run=cap) as drawn:
-        with drawn.hold("posts", 100, 5) as bill:
+    with budget(lake, run=cap) as drawn:
+        with drawn.reserve("posts", 100, 5) as reserved:
             waiting, ended = side_by_side(lambda: spend(drawn, 0, wanted=wanted))
             waiting.join(0.1)
             assert waiting.is_alive()
-            bill(came(came_first))
+            drawn.stored.add(reserved.settle(came(came_first)))
         waiting.join(5)
     assert ended == [then]
 
 
-def test_a_reader_that_waits_takes_a_whole_page_as_soon_as_one_fits(lake):
-    with money(lake, run=1_000) as drawn, drawn.hold("posts", 100, 5):
-        with drawn.hold("posts", 100, 5) as bill:
-            waiting, ended = side_by_side(lambda: spend(drawn, 0, wanted=50))
-            waiting.join(0.1)
-            assert waiting.is_alive()
-            bill(came(50))
-        waiting.join(5)
-        assert ended == [50]
-
-
 def test_readers_that_wait_are_refused_once_nothing_is_in_flight_and_nothing_fits(lake):
-    with money(lake, run=500) as drawn:
-        with drawn.hold("posts", 100, 5) as bill:
+    with budget(lake, run=500) as drawn:
+        with drawn.reserve("posts", 100, 5) as reserved:
             readers = [side_by_side(lambda: spend(drawn, 0)) for _ in range(8)]
             readers[0][0].join(0.1)
             assert all(waiting.is_alive() for waiting, _ in readers)
-            bill(came(100))
+            drawn.stored.add(reserved.settle(came(100)))
         for waiting, _ in readers:
             waiting.join(5)
     assert [str(ended[0])[:25] for _, ended in readers] == ["$0.500 of $0.50 are spent"] * 8
@@ -739,21 +641,23 @@ def test_eight_readers_that_draw_at_random_never_pass_the_cap_and_the_sum_is_exa
                 [("posts", chance.randint(5, 100), 5), ("users", 20, 20), ("counts", 1, 1)]
             )
             try:
-                with drawn.hold(kind, wanted, smallest) as bill:
-                    assert smallest <= bill.size <= wanted
-                    answer = came(chance.randint(0, bill.size), kind)
+                with drawn.reserve(kind, wanted, smallest) as reserved:
+                    assert smallest <= reserved.size <= wanted
+                    answer = came(chance.randint(0, reserved.size), kind)
                     with counting:
-                        known["held"] += NEWEST[kind] * bill.size
+                        known["held"] += NEWEST[kind] * reserved.size
                         known["most"] = max(known["most"], known["held"] + known["spent"])
                     with counting:
-                        known["held"] -= NEWEST[kind] * bill.size
+                        known["held"] -= NEWEST[kind] * reserved.size
                         known["spent"] += NEWEST[kind] * answer.billed
-                    bill(answer)
+                    response = reserved.settle(answer)
+                    with counting:
+                        drawn.stored.add(response)
             except OverBudget:
                 return True
         return False
 
-    with money(lake, run=limit, month=100_000) as drawn, ThreadPoolExecutor(8) as pool:
+    with budget(lake, run=limit, month=100_000) as drawn, ThreadPoolExecutor(8) as pool:
         readers = [pool.submit(reader, number) for number in range(8)]
         ended = [each.result(timeout=30) for each in readers]
     assert ended == [True] * 8

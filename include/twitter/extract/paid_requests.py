@@ -1,0 +1,89 @@
+"""The only function that can cost money: each request to X is paid for once, under the caps, and kept.
+
+Purchases, plans and snapshots send all their requests through it. What differs is where their responses are
+stored, and when a request may no longer be sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from include.twitter.answer import Answer
+from include.twitter.errors import PipelineError
+from include.twitter.extract.money import Budget, Stored
+from include.twitter.lake import Lake, answer_in
+
+REFUSED = "refused-"
+"""Prefix of the names of responses that were paid for and cannot be used."""
+
+
+class Responses(Protocol):
+    """Where the responses to a set of requests are stored."""
+
+    def find(self, name: str) -> tuple[str, Answer] | None:
+        """The stored response to the request of this name, with its key.
+
+        Always None where names are those of folders: who resumes goes over their pages first.
+        """
+
+    def store(self, name: str, response: Answer) -> str:
+        """Write a response, on condition that nobody else has, and count it as stored; returns its key."""
+
+
+@dataclass
+class PaidRequests:
+    """Asks X for what costs money."""
+
+    budget: Budget
+    responses: Responses
+    before_sending: Callable[[], object] = lambda: None
+    """Raises if nothing may be sent any more: the lease was lost, or another reader failed."""
+
+    def ask(
+        self,
+        name: str,
+        kind: str,
+        wanted: int,
+        smallest: int,
+        send: Callable[[int], Answer],
+        problem: Callable[[Answer], PipelineError | None] = lambda _: None,
+    ) -> tuple[str, Answer]:
+        """The stored response, else that of X to a request for `wanted` things of this kind, or fewer.
+
+        `send` gets the number that the budget covers. `problem` raises for a response that is not to be
+        stored, and returns an error for one that was paid for and cannot be used: it is stored as refused,
+        then the error is raised.
+        """
+        if found := self.responses.find(name):
+            return found
+        with self.budget.reserve(kind, wanted, smallest) as reservation:
+            self.before_sending()
+            response = reservation.settle(send(reservation.size))
+            error = problem(response)
+            key = self.responses.store(f"{REFUSED}{name}" if error else name, response)
+        if error:
+            raise error
+        return key, response
+
+
+class NamedResponses:
+    """Responses below a prefix, each by the name of its request: `<prefix><name>.json.gz`."""
+
+    def __init__(self, lake: Lake, prefix: str, stored: Stored) -> None:
+        self._lake, self._prefix, self._stored = lake, prefix, stored
+        self.made_progress = False
+        """Whether a response was stored that was not there."""
+
+    def find(self, name: str) -> tuple[str, Answer] | None:
+        key = f"{self._prefix}{name}.json.gz"
+        data = self._lake.read(key)
+        return (key, answer_in(data, self._lake.url(key))) if data is not None else None
+
+    def store(self, name: str, response: Answer) -> str:
+        key = f"{self._prefix}{name}.json.gz"
+        self._lake.swap(key, response.to_bytes(), None)
+        self._stored.add(response)
+        self.made_progress = True
+        return key
