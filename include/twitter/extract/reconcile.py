@@ -160,6 +160,13 @@ class Reconciler:
             for account in group:
                 self._leave_unchecked(account, _in_words(error))
             return
+        if shared and count.total > sum(account.arrived for account in group):
+            # Counted when X still showed all of them; the archive has nothing of an account that is gone.
+            visible = [account for account in group if account.arrived or not self._is_gone(account)]
+            if len(visible) < len(group):
+                for account in visible:
+                    self.check([account])
+                return
         arrived = [Arrived(str(account.id), account.arrived, account.hours) for account in group]
         actions = reconcile(arrived, count, is_shared=shared is not None)
         for account, action in zip(group, actions, strict=True):

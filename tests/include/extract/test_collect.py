@@ -907,6 +907,25 @@ def test_of_an_old_day_an_account_that_was_looked_up_on_the_last_day_is_not_look
     assert shop.asked == [*asked, "search-all 11", "count-all 11"]
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_of_an_old_day_an_account_that_is_gone_since_it_was_counted_is_unavailable(shop, lake, together):
+    ids = {"nasa": "11", "esa": "22"}
+    seen_at = (RECEIVED - timedelta(hours=1)).isoformat()
+    seen = {name: {"id": id_, "seen_at": seen_at} for name, id_ in ids.items()}
+    lake.write("twitter_accounts/accounts.json", json.dumps(seen).encode())
+    shop.has("search-all 11", page(post(1)))
+    shop.has("search-all 22", page())
+    shop.has("count-all 11", total(1))
+    gone = about("esa", "Forbidden", "User has been suspended: [esa].", parameter="usernames")
+    shop.has("users esa", {"errors": [gone]})
+    going = Try(shop, lake, "NASA", "esa", old=True)
+    counts = {("11",): Count(1, Counter()), ("22",): Count(5, Counter())}
+    going.collection.stored_counts = {("11", "22"): Count(6, Counter())} if together else counts
+    lines = going.collect()
+    assert outcomes(lines) == {"NASA": "complete", "esa": "unavailable"}
+    assert proofs(lines)["NASA"] == "matched"
+
+
 def test_that_an_account_is_protected_is_remembered_for_other_old_days(shop, lake):
     hidden = {"id": "11", "seen_at": (RECEIVED - timedelta(hours=1)).isoformat(), "protected": True}
     lake.write("twitter_accounts/accounts.json", json.dumps({"nasa": hidden}).encode())
