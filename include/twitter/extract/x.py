@@ -82,13 +82,14 @@ SIGNED_AT = re.compile(r'oauth_timestamp="(\d{1,12})"')
 # X bills posts, not fields: all that X's descriptions name is asked for, since what is wanted later has to be
 # bought again. Left out are the counts that only a post's own author may ask for, and `article_title`, which
 # 2.166 does not know: `article` has the title.
-POST_FIELDS = """
-    article attachments author_id card_uri community_id context_annotations conversation_id created_at
-    display_text_range edit_controls edit_history_tweet_ids entities geo id in_reply_to_user_id lang
-    matched_media_notes media_metadata note_request_suggestions note_tweet paid_partnership
-    possibly_sensitive public_metrics referenced_tweets reply_settings scopes source
-    suggested_source_links suggested_source_links_with_counts text withheld
-""".split()
+POST_FIELDS = [
+    "article", "attachments", "author_id", "card_uri", "community_id", "context_annotations",
+    "conversation_id", "created_at", "display_text_range", "edit_controls", "edit_history_tweet_ids",
+    "entities", "geo", "id", "in_reply_to_user_id", "lang", "matched_media_notes", "media_metadata",
+    "note_request_suggestions", "note_tweet", "paid_partnership", "possibly_sensitive", "public_metrics",
+    "referenced_tweets", "reply_settings", "scopes", "source", "suggested_source_links",
+    "suggested_source_links_with_counts", "text", "withheld",
+]  # fmt: skip
 COUNTED_FIELDS = ["author_id", "created_at", "edit_history_tweet_ids", "public_metrics", "withheld"]
 """What is asked for of posts that have landed."""
 ARCHIVE_FIELDS = [name for name in POST_FIELDS if name != "context_annotations"]
