@@ -66,6 +66,7 @@ class Month:
         self.asked_for_nothing = 0
         """Requests to X where nothing was missing."""
         self._bought: dict[int, dict[str, Any]] = {}
+        self._staged: dict[int, dict[str, Any]] = {}
         self._now = datetime.min.replace(tzinfo=UTC)
 
     def day(self, number: int) -> None:
@@ -91,7 +92,7 @@ class Month:
             from include.twitter.load import load
 
             run = self._run(number, name)
-            load(run, {"receipt": f"{run.day.staging(run.id)}receipt.json"})
+            load(run, self._staged[number])
         else:
             if what != "clear of transform":
                 self._extract(number, name)
@@ -118,7 +119,8 @@ class Month:
         from include.twitter.transform import transform
 
         run = self._run(number, name)
-        load(run, transform(run, self._bought[number]))
+        self._staged[number] = transform(run, self._bought[number])
+        load(run, self._staged[number])
 
     def _kill(self, number: int) -> None:
         """Kill a day's `extract` with pages in flight."""

@@ -7,8 +7,8 @@ again by itself.
 - `extract`, failed: keys, credits, a budget or a setting. Mend it, clear `extract`: it goes on where it stopped.
 - `load`, *published without …*: the others are landed. Mend the account, or take it out of `twitter_handles`; clear
   `extract`, or `load`.
-- `load`, *would lose rows*: nothing was published. If it is right, add the day to `twitter_accept_shrink`, clear `load`.
-- *The handle has become another account*: nothing of it is bought. Add `handle=id` to `twitter_accept_id` and clear
+- `load`, *would lose rows*: nothing was published. If it is right, add the day to `twitter_allow_row_loss`, clear `load`.
+- *The handle has become another account*: nothing of it is bought. Add `handle=id` to `twitter_confirmed_account_ids` and clear
   `extract`, or put the account's new handle into `twitter_handles`.
 - *It was forgotten*: its owner has had the account removed. Take it out of `twitter_handles`, clear `load`.
 
@@ -33,7 +33,7 @@ again by itself.
 - `extract` buys a UTC day's posts and keeps every answer as it came; `transform` refines them into one table; `load`
   publishes it as `twitter/dt=D/refined_tweets.csv`, with a Parquet twin and a receipt.
 - Runs are named by their day. A day that has just ended waits until 01:30 UTC, without a worker.
-- An account keeps its rows in a landed day after it has left `twitter_handles`; `twitter_accept_shrink` and a clear
+- An account keeps its rows in a landed day after it has left `twitter_handles`; `twitter_allow_row_loss` and a clear
   of `extract` let it go.
 - *Proof* in the receipt: whether X's own count is equal to what arrived, account by account.
 - A green `load` tells the assets `twitter_refined_tweets`, and `twitter_days` with the day as partition.
@@ -53,12 +53,12 @@ again by itself.
 - `twitter_run_budget_usd` (5): hard cap in US dollars on what one purchase of a day may cost, over all its runs; 0 is no cap
 - `twitter_month_budget_usd` (100): hard cap in US dollars on what is spent in a UTC month, over all days; 0 is no cap
 - `twitter_settle_minutes` (90): how long after midnight UTC a day may still change, in minutes; X lets authors edit for an hour
-- `twitter_include` (own posts): what of an account is landed: `own posts`, or `threads`: its replies to itself too, one request more
-- `twitter_accept_shrink`: days that may lose rows: of an account that has fewer by now, or that left `twitter_handles`
-- `twitter_accept_id`: handles that have become another account, each with the new one's id: else nothing of it is bought
+- `twitter_include_threads` (false): whether an account's replies to itself are landed too, the later posts of its threads: one request more
+- `twitter_allow_row_loss`: days that may lose rows: of an account that has fewer by now, or that left `twitter_handles`
+- `twitter_confirmed_account_ids`: handles that have become another account, each with the new one's id: else nothing of it is bought
 - `twitter_own_handle`: the account that owns the X app and whose access token is used: X charges $0.001 for each of its own posts
 - `twitter_deadline` (06:00): when a day has to be landed: a time of the next day, UTC; after it `twitter_watch` is red
-- `twitter_alert_emails`: who is told by email of a failed stage or a late day, through Connection `smtp_default`; empty: nobody
+- `twitter_alert_emails`: who gets an email about a failed stage or a late day, through Connection `smtp_default`; empty: nobody
 - `twitter_engagement_days` (1): at which ages in days `twitter_engagement` reads posts again: 1 is free, others cost $0.005 a post
 """
 

@@ -47,9 +47,13 @@ def definitions() -> dict[str, Any]:
     """The records' JSON Schemas by name, each field with its meaning."""
     _, found = msgspec.json.schema_components(records.RECORDS)
     said = _meanings()
+    version = {"type": "integer", "description": "The version of the stored format."}
+    for kind in records.RECORDS:
+        if kind is not records.KnownAccount:  # one of several in an object
+            found[kind.__name__]["properties"] = {"format": version} | found[kind.__name__]["properties"]
     for name, definition in found.items():
         for field, kind in definition["properties"].items():
-            if meaning := said[name][field]:
+            if meaning := said[name].get(field):
                 kind["description"] = meaning
     return found
 

@@ -1,9 +1,9 @@
-"""Writes from the code what must agree with it: `make docs`. A test fails where the two part.
+"""Writes what must agree with the code: `make docs`. A test fails where they differ.
 
-The README's tables and prices; the columns in docs/read.md; the views' SQL in docs/athena.md;
-deploy/schema.json; parts of deploy/template.yaml; the records in docs/records.md and deploy/records.json;
-docs/datacontract.yaml; deploy/variables.json, for `airflow variables import`; the settings in the manual of
-dags/twitter_dag.py.
+Columns, settings and prices in docs/reference.md; the columns of counts at an age in docs/read.md; the SQL of
+the views in docs/athena.md; deploy/schema.json; parts of deploy/template.yaml; the records in docs/records.md
+and deploy/records.json; docs/datacontract.yaml; deploy/variables.json, for `airflow variables import`; the
+settings in the manual of dags/twitter_dag.py.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from include.twitter.settings import SETTINGS
 from include.twitter.transform import contract
 
 PROJECT = Path(__file__).parents[1]
-README = PROJECT / "README.md"
+REFERENCE = PROJECT / "docs" / "reference.md"
 READ = PROJECT / "docs" / "read.md"
 ATHENA = PROJECT / "docs" / "athena.md"
 TEMPLATE = PROJECT / "deploy" / "template.yaml"
@@ -54,14 +54,14 @@ def settings() -> str:
         default = (
             "none: it has to be set" if s.default is None else f"`{s.default}`" if s.default else "empty"
         )
-        lines.append(f"| `{s.name}` | {s.about} | {default} | `{s.example}` |")
+        lines.append(f"| `{s.name}` | {s.description} | {default} | `{s.example}` |")
     return "\n".join(lines)
 
 
 def variables() -> str:
     """Every Variable that has a default, with its meaning, for Airflow's page of Variables."""
     listed = {
-        s.name: {"value": s.default, "description": s.description} for s in SETTINGS if s.default is not None
+        s.name: {"value": s.default, "description": s.help_text} for s in SETTINGS if s.default is not None
     }
     return json.dumps(listed, indent=2, ensure_ascii=False) + "\n"
 
@@ -69,7 +69,7 @@ def variables() -> str:
 def manual() -> str:
     """The settings as a list that fits the box in which Airflow shows the manual."""
     return "\n".join(
-        f"- `{s.name}`" + (f" ({s.default})" if s.default else "") + f": {s.about}" for s in SETTINGS
+        f"- `{s.name}`" + (f" ({s.default})" if s.default else "") + f": {s.description}" for s in SETTINGS
     )
 
 
@@ -99,7 +99,7 @@ def prices() -> str:
 
 
 def with_tables(text: str) -> str:
-    """The README's text with each table between its markers made anew."""
+    """The text of docs/reference.md with each table between its markers made anew."""
     return _filled(text, {"columns": columns(), "settings": settings(), "prices": prices()})
 
 
@@ -144,7 +144,7 @@ def _filled(text: str, parts: dict[str, str], mark: str = "<!-- {} -->") -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(with_tables(README.read_text()))
+    REFERENCE.write_text(with_tables(REFERENCE.read_text()))
     ATHENA.write_text(with_view(ATHENA.read_text()))
     READ.write_text(with_engagement(READ.read_text()))
     athena.SCHEMA.write_text(athena.schema())

@@ -22,7 +22,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from include.twitter.csv_rows import csv_rows
 from include.twitter.day import Day
 from include.twitter.errors import BadDay
-from include.twitter.page.bill import dollars
+from include.twitter.pricing import format_usd
 from include.twitter.records import Receipt, decoded, latest_in_words
 from include.twitter.safe_text import safe_lines, safe_text
 from local import aws
@@ -37,7 +37,7 @@ ENDED = ("success", "failed")
 SAMPLE_COLUMNS = ("created_at", "username", "likes", "text")
 SAMPLE_ROWS = 3
 READ_PARQUET = 'pd.read_parquet({path!r}, dtype_backend="numpy_nullable")'
-"""As in the README: likes are numbers."""
+"""As on docs/read.md: likes are numbers."""
 MONEY = {False: "pretend money: X is a stand-in here", True: "billed by X"}
 MOST_NAMED = 10
 """Accounts that the summary names: the receipt has all."""
@@ -306,7 +306,7 @@ def summary(receipt: Receipt, *, real_x: bool) -> str:
     totals = receipt.totals
     of_accounts = sum(a.published > 0 or a.outcome != "unavailable" for a in receipt.accounts)
     posts, accounts = _many(totals.published, "post"), _many(of_accounts, "account")
-    lines = [f"{posts} of {accounts} for {dollars(round(receipt.cost_usd * 1000))} ({MONEY[real_x]})."]
+    lines = [f"{posts} of {accounts} for {format_usd(round(receipt.cost_usd * 1000))} ({MONEY[real_x]})."]
     if totals.rejected:
         lines.append(f"{_many(totals.rejected, 'post')} rejected: see the rejected file.")
     named = [

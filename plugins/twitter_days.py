@@ -1,4 +1,4 @@
-"""The page "Days" in Airflow's UI, over include/twitter/page.
+"""The page "Days" in Airflow's UI, of include/twitter_features/days_page.
 
 Every component of Airflow imports its plugins; what this one serves is imported when it is first asked for.
 """
@@ -14,7 +14,7 @@ from airflow.plugins_manager import AirflowPlugin
 
 PREFIX = "/twitter_days"
 HREF = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/") + PREFIX + "/"
-SITE = "include.twitter.page.site"
+ROUTES = "include.twitter_features.days_page.routes"
 LOADING = (
     b'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
     b'<meta http-equiv="refresh" content="0"><title>Days</title>'
@@ -39,11 +39,11 @@ async def site(scope: Any, receive: Any, send: Any) -> None:
     is_first = not is_requested.is_set()
     is_requested.set()
     if is_first and _is_from_a_browser(scope):
-        Thread(target=import_module, args=(SITE,), daemon=True).start()
+        Thread(target=import_module, args=(ROUTES,), daemon=True).start()
         await send({"type": "http.response.start", "status": 202, "headers": LOADING_HEADERS})
         await send({"type": "http.response.body", "body": LOADING})
         return
-    app = (await asyncio.to_thread(import_module, SITE)).app
+    app = (await asyncio.to_thread(import_module, ROUTES)).app
     await app(scope, receive, send)
 
 

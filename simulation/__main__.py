@@ -118,6 +118,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes side by side")
     parser.add_argument("--off", action="append", default=[], help="a fault, or a kind of it, left out")
     parser.add_argument("--shrink", action="store_true", help="find the smallest run of each broken promise")
+    parser.add_argument("--minutes", type=float, default=600, help="begin no seed after that")
     parser.add_argument("--stop", action="store_true", help="stop at the first breach")
     given = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":  # sets of texts have an order that a seed has to determine
@@ -128,7 +129,7 @@ def main() -> int:
 
     edges.install()
     totals: Counter[str] = Counter()
-    seconds, done, failed = 0.0, 0, 0
+    seconds, done, failed, began = 0.0, 0, 0, time.monotonic()
     for outcome in _outcomes(given.seeds, given.days, given.off, given.jobs):
         done += 1
         totals += outcome.counts
@@ -140,14 +141,14 @@ def main() -> int:
             smallest = shrunk(outcome, promise)
             print(f"  {promise} in {smallest.days} days with {smallest.struck}")
             print(f"  {next(message for name, message in smallest.breaches if name == promise)}", flush=True)
-        if outcome.breaches and given.stop:
+        if (outcome.breaches and given.stop) or time.monotonic() - began > given.minutes * 60:
             break
     months = done * given.days / DAYS_OF_A_MONTH
     message = ", ".join(f"{number:,} {name}" for name, number in totals.items())
     speed = months / max(seconds, 0.01) * 60
     print(
-        f"{done} seeds, {months:.1f} months, {speed:.1f} months a minute and core, {message}; "
-        f"{failed} seeds broke a promise"
+        f"{done} of {len(given.seeds)} seeds, {months:.1f} months, {speed:.1f} months a minute and core, "
+        f"{message}; {failed} seeds broke a promise"
     )
     return 1 if failed else 0
 

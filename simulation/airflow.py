@@ -29,7 +29,7 @@ LATER_PRICES = PRICES | {"posts": 7, "users": 12}
 MOST_STEPS = 3_000_000
 MOST_REQUESTS = 400
 """Of one try of `extract` at X: a day has some ten accounts."""
-LATEST = ("twitter_tweet_limit", "twitter_include")
+LATEST = ("twitter_tweet_limit", "twitter_include_threads")
 """The settings that say which posts of an account are wanted."""
 ROUNDS = 14
 """So often the advice of messages is followed before a run counts as one that nobody can repair."""
@@ -87,6 +87,7 @@ class Run:
 
     deployment: Deployment
     id: str
+    """As in Airflow, two deployments give the scheduled runs of a date the same one."""
     day: str
     """The UTC day; of another DAG than `twitter` its name stands before it."""
     buy_again: bool = False
@@ -206,7 +207,7 @@ class Simulation:
             "twitter_tweet_limit": str(draw.pick("limit", (0, 0, 1, 3, 100))),
             "twitter_run_budget_usd": draw.pick("run budget", ("0", "0.12", "0.5", "5")),
             "twitter_month_budget_usd": draw.pick("month budget", ("0", "0.4", "2", "100")),
-            "twitter_include": draw.pick("include", ("own posts", "own posts", "threads")),
+            "twitter_include_threads": draw.pick("include", ("false", "false", "true")),
             "x": json.dumps(keys),
         }
         if world.owner_id and draw.happens("own handle", 0.6):
@@ -215,7 +216,10 @@ class Simulation:
         self.has_checks = draw.happens("checks", 0.4)
         variables["twitter_engagement_days"] = draw.pick("ages", ("1", "1, 2", "1, 7"))
         both = draw.happens("two airflows", 0.35)
-        return [Deployment(name, dict(variables)) for name in ("A", "B")[: 1 + both]]
+        deployments = [Deployment(name, dict(variables)) for name in ("A", "B")[: 1 + both]]
+        if draw.happens("another limit", 0.5):
+            deployments[-1].variables["twitter_tweet_limit"] = str(draw.pick("its limit", (0, 1, 3)))
+        return deployments
 
     # Airflow
 
@@ -416,11 +420,11 @@ class Simulation:
         day, place = run.day.split()[-1], run.stages.index(stage)
         if run.dag == "plan":
             is_first = stage == "quote"
-            return [edges.range_of(run.first, day, run.name, self.clock) if is_first else run.plan_id]
+            return [edges.range_of(run.first, day, run.id, self.clock) if is_first else run.plan_id]
         if run.dag == "compliance":
-            its = edges.check_of(run.name, self.clock)
+            its = edges.check_of(run.id, self.clock)
             return [its, run.results[run.stages[place - 1]]] if place else [its]
-        its = edges.run_of(day, run.name, self.clock, run.buy_again, run.accounts, run.plan)
+        its = edges.run_of(day, run.id, self.clock, run.buy_again, run.accounts, run.plan)
         return [its, run.results[run.stages[place - 1]]] if place else [its]
 
     def _await(self, task: Task, process: Process) -> None:
@@ -457,10 +461,10 @@ class Simulation:
         if type(run.error).__name__ in ("BadAccounts", "BadDay"):
             run.is_dropped = True
             return None
-        if found := re.search(r"add (\S+) to Variable twitter_accept_shrink", text):
+        if found := re.search(r"add (\S+) to Variable twitter_allow_row_loss", text):
             if not self.less_is_wanted(found[1]):  # an older table: others have bought more meanwhile
                 return "transform"
-            deployment.add("twitter_accept_shrink", found[1])
+            deployment.add("twitter_allow_row_loss", found[1])
             return "load"
         if "Raise twitter_" in text:
             variable = re.search(r"Raise (twitter_\w+)", text)[1]  # type: ignore[index]
@@ -470,7 +474,7 @@ class Simulation:
         if "Buy credits" in text or "credits" in text.lower():
             self.world.credits_until = None
             return "extract"
-        accepts = re.findall(r"add (\w+)=(\d+) to Variable twitter_accept_id", text)
+        accepts = re.findall(r"add (\w+)=(\d+) to Variable twitter_confirmed_account_ids", text)
         for handle, id_ in accepts:
             old = self._old_account(handle, id_)
             if old and old.handle.lower() != handle.lower() and self.draw.happens(f"{name} follow", 0.5):
@@ -479,12 +483,14 @@ class Simulation:
             else:
                 self.accepted.setdefault(handle.lower(), set()).add(id_)
                 for each in self.deployments:
-                    each.add("twitter_accept_id", f"{handle}={id_}")
+                    each.add("twitter_confirmed_account_ids", f"{handle}={id_}")
         if accepts:
             return "extract"
         if type(run.error).__name__ == "Incomplete":
             return self._mend_incomplete(run, text, name)
-        if found := re.search(r"[Cc]lear (?:the )?`(extract|transform|load)`", text):
+        if "clear the stage that made it" in text:
+            return run.stages[max(run.stages.index(run.failed) - 1, 0)]
+        if (found := re.search(r"[Cc]lear (?:the )?`(\w+)`", text)) and found[1] in run.stages:
             return found[1]
         return run.failed
 
@@ -494,10 +500,18 @@ class Simulation:
         wanted = {tuple(each.settings[name] for name in LATEST) for each in extracts}
         return any(each.run.buy_again for each in extracts) or len(wanted) > 1 or day in self.let_go
 
-    def _mend_incomplete(self, run: Run, text: str, name: str) -> str:
+    def _mend_incomplete(self, run: Run, text: str, name: str) -> str | None:
         """Follow a renamed account, take out one that is gone, or ask again."""
         deployment, stage = run.deployment, "extract"
+        left_out = [
+            handle for handle in deployment.handles if handle != run.accounts and f"{handle}:" in text
+        ]
+        if "without `accounts`" in text and left_out and self.draw.happens(f"{name} whole", 0.5):
+            self.start(deployment, f"whole__{name.replace(' ', '_')}", run.day)
+            run.is_dropped = True
+            return None
         for handle in re.findall(r"(\w+): it was forgotten on", text):
+            stage = "load"
             for each in self.deployments:
                 self.take_out(each, handle)
         for handle in deployment.handles:
@@ -544,6 +558,13 @@ class Simulation:
                     at = at.replace(hour=1, minute=30, second=self.draw.below(f"{name} second", 40))
                 kind = self.draw.pick(f"{name} kind", EVENTS)
                 events.append(partial(self._event, at, kind, name))
+        erasures = self.draw.pick("erasures", (0.0, 0.1, 0.4))
+        for day in range(self.days):
+            if self.draw.happens(name := f"erasure {day}", erasures):
+                at = self.first + timedelta(days=1 + day, seconds=self.draw.below(f"{name} at", 86_400))
+                if self.draw.happens(f"{name} early", 0.3):
+                    at = at.replace(hour=1, minute=30, second=self.draw.below(f"{name} second", 40))
+                events.append(partial(self._event, at, self.draw.pick(f"{name} kind", ERASURES), name))
         return events
 
     def _event(self, at: datetime, kind: str, name: str) -> None:
@@ -638,7 +659,7 @@ def _leaves(simulation: Simulation, name: str) -> None:
         simulation._replace(deployment, leaving, "")
         if simulation.draw.happens(f"{name} accept", 0.4):
             day = simulation.past_day(name)
-            deployment.add("twitter_accept_shrink", day)
+            deployment.add("twitter_allow_row_loss", day)
             simulation.let_go.add(day)
 
 
@@ -702,6 +723,7 @@ def _erase_gone(simulation: Simulation, name: str) -> None:
     simulation.owner.erase(name, is_gone=True)
 
 
+ERASURES = ("erase_posts", "erase_posts", "erase_account", "erase_gone")
 EVENTS: dict[str, Callable[[Simulation, str], None]] = {
     "clear": _clear,
     "clear_again": _clear,
@@ -714,7 +736,7 @@ EVENTS: dict[str, Callable[[Simulation, str], None]] = {
     "backfill": _backfill,
     "plan": _plan,
     "limit": _variable("twitter_tweet_limit", ("0", "1", "2", "5", "100")),
-    "threads": _variable("twitter_include", ("own posts", "threads")),
+    "threads": _variable("twitter_include_threads", ("false", "true")),
     "run_budget": _variable("twitter_run_budget_usd", ("0", "0.1", "1", "5")),
     "month_budget": _variable("twitter_month_budget_usd", ("0", "0.5", "3", "100")),
     "ages": _variable("twitter_engagement_days", ("1", "1, 2", "3", "")),

@@ -8,6 +8,7 @@ the Variables of the simulated Airflow, and every sleep takes place on the virtu
 from __future__ import annotations
 
 import concurrent.futures
+import gc
 import importlib
 import io
 import json
@@ -43,6 +44,7 @@ from simulation.store import begun, ended
 from simulation.world import Lost, Refusal, World
 
 PIPELINE = "include.twitter"
+FEATURES = "include.twitter_features"
 COMMAND = "deploy.forget"
 BUCKET = "acme-twitter-lake"
 OURS: dict[ModuleType, tuple[str, ...]] = {
@@ -90,12 +92,9 @@ def _uuid4() -> uuid.UUID:
 
 @contextmanager
 def _in_the_place_of() -> Iterator[None]:
-    """Ours in the place of the standard library's and Airflow's, while the pipeline is imported."""
+    """Ours in the place of the standard library's, while the pipeline is imported."""
     places = [(module, name, getattr(scheduler, name)) for module, names in OURS.items() for name in names]
     places.append((uuid, "uuid4", _uuid4))
-    places.append((airflow.sdk.log, "mask_secret", lambda *_: None))
-    supervisor = airflow.sdk.execution_time.supervisor
-    places.append((supervisor, "ensure_secrets_backend_loaded", lambda *_, **__: [_Backend()]))
     before = [(module, name, getattr(module, name)) for module, name, _ in places]
     for module, name, ours in places:
         setattr(module, name, ours)
@@ -107,9 +106,10 @@ def _in_the_place_of() -> Iterator[None]:
 
 
 def _modules() -> list[ModuleType]:
-    package = importlib.import_module(PIPELINE)
-    names = [found.name for found in pkgutil.walk_packages(package.__path__, f"{PIPELINE}.")]
-    return [package, *map(importlib.import_module, names)]
+    packages = [importlib.import_module(name) for name in (PIPELINE, FEATURES)]
+    found = [pkgutil.walk_packages(package.__path__, f"{package.__name__}.") for package in packages]
+    names = [module.name for modules in found for module in modules]
+    return [*packages, *map(importlib.import_module, names)]
 
 
 def install() -> None:
@@ -122,6 +122,9 @@ def install() -> None:
     sys.modules.pop("include", None)
     for name in [name for name in sys.modules if name.split(".")[0] == "deploy"]:
         del sys.modules[name]
+    airflow.sdk.log.mask_secret = lambda *_: None
+    supervisor = airflow.sdk.execution_time.supervisor
+    supervisor.ensure_secrets_backend_loaded = lambda *_, **__: [_Backend()]  # type: ignore[assignment]
     with _in_the_place_of():
         modules = _modules()
         command = importlib.import_module(COMMAND)
@@ -141,6 +144,7 @@ def install() -> None:
     urllib3.util.connection.create_connection = _connect  # type: ignore[assignment]
     S3Hook.get_conn = lambda self: current().process.store  # type: ignore[method-assign]
     airflow.sdk.Variable.keys = staticmethod(lambda *_, **__: [])  # type: ignore[assignment]
+    gc.freeze = lambda: None  # what a stage freezes for its process would keep all seeds in memory
     logging.disable(logging.CRITICAL)
 
 

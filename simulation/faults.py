@@ -24,9 +24,9 @@ class Draw:
         self._seed = "/".join(map(str, seed))
 
     def number(self, name: str) -> float:
-        """From 0 to 1, the same for the same name."""
+        """From 0 to 1, without 1; the same for the same name."""
         digest = hashlib.blake2b(f"{self._seed}|{name}".encode(), digest_size=8).digest()
-        return int.from_bytes(digest, "big") / 2**64
+        return (int.from_bytes(digest, "big") >> 11) / 2**53  # more bits would round to 1
 
     def below(self, name: str, most: int) -> int:
         """A whole number from 0 to `most` - 1."""

@@ -56,6 +56,7 @@ class FeatureOracle:
         self._held: dict[str, set[str]] = {}
         """Ids and markers of posts in a version of an object, by the version's id."""
         self.bucket.watch.append(self._written)
+        self.world.observers.append(self.only_landed_posts_are_read)
         simulation.on_other.append(self._tried)
         simulation.owner.on_try.append(self._begins_to_erase)
         simulation.owner.on_end.append(self.nothing_erased_is_left)
@@ -80,6 +81,14 @@ class FeatureOracle:
             self.only_what_x_named_is_listed(found[1], json.loads(version.data))
 
     # Readings of engagement
+
+    def only_landed_posts_are_read(self, served: Served) -> None:
+        """`twitter_engagement` pays for no post that never landed."""
+        if served.process.day.startswith("engagement"):
+            landed = set().union(*(ids for tables in self._landed.values() for _, ids in tables))
+            if others := sorted({*served.ids} - landed):
+                message = f"{served.process.name}: {others[:3]} never landed"
+                self.s.breach("only_landed_posts_are_read", message)
 
     def a_post_is_read_once(self, place: str, version: Version) -> None:
         """No post is requested again of which S3 has X's answer at that age."""
@@ -210,8 +219,9 @@ class FeatureOracle:
                 self.a_check_is_complete(attempt)
 
     def _jobs_of(self, attempt: Attempt) -> list[Any]:
-        """The jobs whose making or ids the run has sent."""
-        own = {e.process.name for e in self.s.attempts if e.run is attempt.run}
+        """The jobs whose making or ids were sent by the run, or by the other Airflow's run of the same id."""
+        runs = [(e.process.name, e.run) for e in self.s.attempts]
+        own = {name for name, run in runs if (run.dag, run.id) == (attempt.run.dag, attempt.run.id)}
         made = [served for served in self.world.served if served.process.name in own]
         names = {served.job for served in made if served.job}
         return [job for job in self.world.compliance.jobs.values() if job.id in names]

@@ -152,14 +152,13 @@ MUTATIONS = (
     Mutation(
         "the receipt is written before the files",
         ROOT + "load/publish.py",
-        "    tags: dict[str, str] = {}\n",
-        "    tags: dict[str, str] = {}\n"
-        "    receipt = receipt._replace(over=lake.swap(receipt.key, receipt.data, receipt.over))\n",
+        "    etags: dict[str, str] = {}\n",
+        "    etags: dict[str, str] = {}\n    replaces = store.swap(key, encoded(receipt), replaces)\n",
     ),
     Mutation(
         "a day without some accounts is green",
         ROOT + "load/__init__.py",
-        "if missing := [account for account in missing if account in wanted]:",
+        "if missing := [account for account in candidate.incomplete if account in wanted]:",
         "if missing := []:",
     ),
     Mutation(
@@ -197,6 +196,23 @@ MUTATIONS = (
         ROOT + "compliance/said.py",
         " and said.reason != STAYS",
         "",
+    ),
+    Mutation(
+        "an answered post is read again by the next try",
+        ROOT + "engagement/reading.py",
+        """            self._take(key, answer)
+
+    def _take(""",
+        """            self._take(key, answer)
+        self._answered.clear()
+
+    def _take(""",
+    ),
+    Mutation(
+        "two Airflows stage in one place",
+        ROOT + "transform/__init__.py",
+        'run.day.staging(f"{run.id}-{uuid4().hex[:8]}")',
+        "run.day.staging(run.id)",
     ),
     Mutation(
         "two publish a day at once",

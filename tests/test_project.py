@@ -154,10 +154,10 @@ def test_a_make_command_that_a_text_names_exists():
         assert set(named) <= targets, file
 
 
-def test_the_readmes_tables_are_those_of_the_code():
-    from docs.tables import README, with_tables
+def test_the_tables_of_the_reference_are_those_of_the_code():
+    from docs.tables import REFERENCE, with_tables
 
-    assert README.read_text() == with_tables(README.read_text())
+    assert REFERENCE.read_text() == with_tables(REFERENCE.read_text()), "make docs"
 
 
 def test_the_manual_and_the_variables_are_those_of_the_settings():

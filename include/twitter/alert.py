@@ -1,4 +1,4 @@
-"""Who is told of a run that failed, where somebody is to be told: by email, by a webhook, or both."""
+"""Alerts for a failed run: by email, by a webhook, or both, where they are set up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 from requests.auth import HTTPBasicAuth
 
 from include.twitter import settings
-from include.twitter.errors import BadDay, Outage, PipelineError
+from include.twitter.errors import BadDay, Outage, PipelineError, error_text
 from include.twitter.http_limits import LimitedAdapter, no_netrc
 from include.twitter.run import day_of
 from include.twitter.safe_text import LONGEST_MESSAGE, safe_text
@@ -25,13 +25,13 @@ WEBHOOK_SECONDS, WEBHOOK_BYTES = 60, 1 << 20
 """Of the whole request, and of the response."""
 
 
-def tell(context: Any) -> None:
-    """Send a task's failure to all who are to be told; one that cannot be reached keeps it from no other."""
-    for how, send in {"email": _by_email, "webhook": _by_webhook}.items():
+def notify_failure(context: Any) -> None:
+    """Send a task's failure by every way that is set up; one that fails does not keep it from the other."""
+    for channel, send in {"email": _by_email, "webhook": _by_webhook}.items():
         try:
             send(context, *message(context))
-        except Exception as error:  # each has its own, and the failure stays the one that it was
-            log.warning("Nobody was told by %s: %s: %s", how, type(error).__name__, safe_text(error))
+        except Exception as error:  # each has its own, and the task's error stays the one that is logged
+            log.warning("No alert was sent by %s: %s: %s", channel, type(error).__name__, safe_text(error))
 
 
 # `notify` and not a call of the notifier: that would render what X has written as a template.
@@ -42,7 +42,7 @@ def _by_email(context: Any, subject: str, lines: list[str]) -> None:
     if to := settings.alert_emails():
         html = "<br>\n".join(map(escape, lines))
         SmtpNotifier(to=to, subject=subject, html_content=html).notify(context)
-        log.info("Told by email: %s", ", ".join(to))
+        log.info("Alerted by email: %s", ", ".join(to))
 
 
 def _by_webhook(context: Any, subject: str, lines: list[str]) -> None:
@@ -59,13 +59,13 @@ def _by_webhook(context: Any, subject: str, lines: list[str]) -> None:
         if not 200 <= response.status_code < 300:
             words = safe_text(response.content[:200].decode(errors="replace"))
             raise Outage(f"the webhook answered {response.status_code}: {words}")
-        log.info("Told by Connection %s", settings.WEBHOOK_CONNECTION)
+        log.info("Alerted by Connection %s", settings.WEBHOOK_CONNECTION)
 
 
 def message(context: Mapping[str, Any]) -> tuple[str, list[str]]:
     """What a person reads first, and the lines below it: what happened, what to do, where.
 
-    Of a worker that was lost, Airflow's context may hold less: whatever is missing is left out.
+    If a worker was lost, Airflow's context may have less: what is missing is left out.
     """
     ti, error = context.get("ti"), context.get("exception")
     task, dag = (getattr(ti, name, None) or "unknown" for name in ("task_id", "dag_id"))
@@ -73,10 +73,9 @@ def message(context: Mapping[str, Any]) -> tuple[str, list[str]]:
     if isinstance(error, PipelineError):
         lines = [str(error), str(type(error).__doc__)]
     elif error:
-        text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
-        lines = [text, "A defect or a fault of the platform: its log has more."]
+        lines = [error_text(error), "A defect or a fault of the platform: its log has more."]
     else:
-        lines = ["Its worker was lost.", "Clear the task: it goes on from what is there."]
+        lines = ["Its worker was lost.", "Clear the task: it continues from what is stored."]
     return safe_text(subject), [safe_text(line, LONGEST_MESSAGE) for line in [*lines, *_link(ti)]]
 
 
@@ -85,8 +84,8 @@ def _day(context: Mapping[str, Any]) -> str:
     try:
         return str(day_of(context))
     except (BadDay, KeyError, AttributeError, TypeError):
-        found = (getattr(context.get(name), "run_id", None) for name in ("dag_run", "ti"))
-        return str(next(filter(None, found), None) or context.get("run_id") or "A run")
+        ids = [getattr(context.get(name), "run_id", None) for name in ("dag_run", "ti")]
+        return str(next(filter(None, [*ids, context.get("run_id")]), "A run"))
 
 
 def _link(ti: Any) -> list[str]:

@@ -1,12 +1,12 @@
-"""One UTC day: its window, when it is over for good, and every key that it owns in the lake."""
+"""One UTC day: its window, and when it is over for good."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import NamedTuple
+from importlib import import_module
+from typing import Any
 
 from include.twitter.errors import BadDay
 
@@ -18,35 +18,6 @@ SOON = timedelta(minutes=1)
 
 FIRST_POST = date(2006, 3, 21)
 """X refuses to be asked for what was before."""
-
-LEDGER = "twitter_ledger/"
-RECEIPTS = "twitter_receipts/"
-ACCOUNTS = "twitter_accounts/accounts.json"
-COUNTS = "twitter_accounts/counts/"
-PLANS = "twitter_plans/"
-USAGE = "twitter_usage/"
-ENGAGEMENT = "twitter_engagement/"
-ENGAGEMENT_RECEIPTS = "twitter_engagement_receipts/"
-COMPLIANCE = "twitter_compliance/"
-PROBE = "twitter_accounts/conditional_writes.json"
-FORGOTTEN = "twitter_forgotten/tombstones.json"
-
-# Other programs and people leave objects below the prefixes too: folder markers, copies, inventories. So
-# each kind of key that is listed has a pattern of the whole key, and a parser next to its builder.
-_DATE = "([0-9]{4}-[0-9]{2}-[0-9]{2})"
-_MONTH = "([0-9]{4}-(?:0[1-9]|1[0-2]))"
-_NUMBER = "([1-9][0-9]{0,8})"
-_PAGE = r"([0-9]{4,9})\.json\.gz"
-_HASH = "[0-9a-f]{12}"
-_RECEIPT = re.compile(rf"{RECEIPTS}dt={_DATE}/receipt\.json")
-_USAGE = re.compile(rf"{USAGE}month={_MONTH}/{_DATE}\.json")
-_OF_PURCHASE = re.compile(rf"twitter_raw/dt={_DATE}/buy={_NUMBER}/(?:manifest\.json|([a-z0-9_-]+)/{_PAGE})")
-_ENGAGEMENT_RECEIPT = re.compile(rf"{ENGAGEMENT_RECEIPTS}dt={_DATE}/age={_NUMBER}/receipt\.json")
-_OF_REVISIT = re.compile(rf"twitter_raw/dt={_DATE}/age={_NUMBER}/(?:revisited\.json|{_PAGE})")
-_LEDGER = re.compile(rf"{LEDGER}month={_MONTH}/((?:{_DATE}-(?:age-)?{_NUMBER})|plan-{_HASH})\.json")
-_OF_PLAN = re.compile(rf"{PLANS}{_HASH}/(?:plan\.json|({_HASH}\.json\.gz))")
-_COUNT = re.compile(rf"{COUNTS}month={_MONTH}/{_DATE}_{_DATE}-{_HASH}\.json\.gz")
-_JOB = re.compile(rf"{COMPLIANCE}run=[^/]+/job={_NUMBER}\.json")
 
 
 @dataclass(frozen=True)
@@ -108,240 +79,61 @@ class Day:
     def settled_at(self, settling: timedelta = SETTLING) -> datetime:
         return self.end + settling
 
-    # What readers see
+    # Until the other modules call `layout` themselves.
 
     @property
     def csv(self) -> str:
-        return f"twitter/dt={self}/refined_tweets.csv"
+        return _layout().csv(self)
 
     @property
     def parquet(self) -> str:
-        return f"twitter_parquet/dt={self}/refined_tweets.parquet"
+        return _layout().parquet(self)
 
     @property
     def rejected(self) -> str:
-        return f"twitter_rejected/dt={self}/rejected_tweets.jsonl.gz"
+        return _layout().rejected(self)
 
     @property
     def receipt(self) -> str:
-        return f"{RECEIPTS}dt={self}/receipt.json"
+        return _layout().receipt(self)
 
     @classmethod
     def of_receipt(cls, key: str) -> Day | None:
-        """The day whose receipt has this key; None where it is the key of something else."""
-        return _day_in(_RECEIPT.fullmatch(key), 1)
+        return _layout().parse_receipt(key)
 
     @property
     def usage(self) -> str:
-        return f"{USAGE}month={self.date:%Y-%m}/{self}.json"
+        return _layout().usage(self)
 
     @classmethod
     def of_usage(cls, key: str) -> Day | None:
-        """The day of `usage`; None where it is the key of something else."""
-        day = _day_in(_USAGE.fullmatch(key), 2)
-        return day if day and day.usage == key else None
+        return _layout().parse_usage(key)
 
     @property
     def checked(self) -> str:
-        """What X's batch compliance said last of its posts."""
-        return f"{COMPLIANCE}dt={self}/gone.json"
-
-    # What it is made from
+        return _layout().checked(self)
 
     @property
     def raw(self) -> str:
-        """Prefix of everything that was bought for this day."""
-        return f"twitter_raw/dt={self}/"
+        return _layout().raw(self)
 
     def manifest(self, buy: int) -> str:
-        return f"{self.raw}buy={buy}/manifest.json"
+        return _layout().manifest(self, buy)
 
     def staging(self, run: str) -> str:
-        """Prefix of the run's candidates for publishing."""
-        return f"staging/twitter/dt={self}/run={run}/"
+        return _layout().staging(self, run)
 
     @property
     def lease(self) -> str:
-        """Who publishes the day now."""
-        return f"staging/twitter/dt={self}/lease.json"
+        return _layout().publish_lease(self)
 
 
-def _day_in(found: re.Match[str] | None, group: int) -> Day | None:
-    """The day that a key names; None for a date that no calendar has, like 2026-13-45."""
-    try:
-        return Day.parse(found[group]) if found else None
-    except ValueError:
-        return None
+def _layout() -> Any:
+    return import_module("include.twitter.layout")
 
 
-class PurchaseKey(NamedTuple):
-    """What a key of a purchase is of: its manifest, or a page of a folder."""
-
-    buy: int
-    folder: str = ""
-    """Empty for the manifest."""
-
-    @property
-    def is_manifest(self) -> bool:
-        return not self.folder
-
-
-def parse_purchase_key(key: str) -> PurchaseKey | None:
-    """None where it is the key of something else."""
-    found = _OF_PURCHASE.fullmatch(key)
-    return PurchaseKey(int(found[2]), found[3] or "") if found and _day_in(found, 1) else None
-
-
-READ_AT = timedelta(hours=22, minutes=30)
-"""When the posts of a day are read again: late on the day on which most were bought, so that it is free."""
-
-
-@dataclass(frozen=True)
-class Revisit:
-    """The landed posts of `day`, asked for again when they are `age` days old, and the keys of what comes."""
-
-    day: Day
-    age: int
-
-    def __str__(self) -> str:
-        return f"{self.day} at age {self.age}"
-
-    @property
-    def due_at(self) -> datetime:
-        return self.day.plus(self.age).start + READ_AT
-
-    @property
-    def _at(self) -> str:
-        return f"dt={self.day}/age={self.age}/"
-
-    @property
-    def csv(self) -> str:
-        return f"{ENGAGEMENT}{self._at}engagement.csv"
-
-    @property
-    def parquet(self) -> str:
-        return f"twitter_engagement_parquet/{self._at}engagement.parquet"
-
-    @property
-    def receipt(self) -> str:
-        return f"{ENGAGEMENT_RECEIPTS}{self._at}receipt.json"
-
-    @property
-    def raw(self) -> str:
-        """Prefix of what X answered."""
-        return f"{self.day.raw}age={self.age}/"
-
-    @classmethod
-    def of_receipt(cls, key: str) -> Revisit | None:
-        """What a receipt is of; None where it is the key of something else."""
-        found = _ENGAGEMENT_RECEIPT.fullmatch(key)
-        day = _day_in(found, 1)
-        return cls(day, int(found[2])) if found and day else None
-
-    @property
-    def manifest(self) -> str:
-        return f"{self.raw}revisited.json"
-
-    @staticmethod
-    def is_page(key: str) -> bool | None:
-        """Whether it is what X answered, and not the manifest; None where it is the key of something else."""
-        found = _OF_REVISIT.fullmatch(key)
-        return found[3] is not None if found and _day_in(found, 1) else None
-
-    @property
-    def ledger(self) -> str:
-        """The name of its ledger entries."""
-        return f"{self.day}-age-{self.age}"
-
-    def staging(self, run: str) -> str:
-        """Prefix of the run's candidates for publishing."""
-        return f"staging/{ENGAGEMENT}{self._at}run={run}/"
-
-    @property
-    def lease(self) -> str:
-        """Who publishes it now."""
-        return f"staging/{ENGAGEMENT}{self._at}lease.json"
-
-    @property
-    def reading_lease(self) -> str:
-        """Who asks X for it now."""
-        return f"staging/{ENGAGEMENT}{self._at}reading/lease.json"
-
-
-def plan_key(id_: str) -> str:
-    """Where the plan of this id is kept: the hash of its run of `twitter_plan`."""
-    if not re.fullmatch(r"[0-9a-f]{12}", id_):
-        raise BadDay(f"plan={id_!r} is no plan: leave it out, `twitter_plan` sets it.")
-    return f"{PLANS}{id_}/plan.json"
-
-
-def is_plan_answer(key: str) -> bool | None:
-    """Whether it is what X answered, and not the plan; None where it is the key of something else."""
-    found = _OF_PLAN.fullmatch(key)
-    return found[1] is not None if found else None
-
-
-class CountWindow(NamedTuple):
-    """The days that a stored count covers, both included."""
-
-    first: Day
-    last: Day
-
-
-def counts_prefix(first: Day) -> str:
-    """Prefix of the stored counts whose window begins in the month of this day."""
-    return f"{COUNTS}month={first.date:%Y-%m}/"
-
-
-def count_key(query: str, first: Day, last: Day, token: str = "") -> str:
-    """Where X's count of a query and window is stored; a long window comes in parts, each with its token."""
-    return f"{counts_prefix(first)}{first}_{last}-{short_hash(f'{query} {token}')}.json.gz"
-
-
-def parse_count_key(key: str) -> CountWindow | None:
-    """The window of a stored count; None where it is the key of something else."""
-    found = _COUNT.fullmatch(key)
-    first, last = _day_in(found, 2), _day_in(found, 3)
-    return CountWindow(first, last) if first and last else None
-
-
-class LedgerKey(NamedTuple):
-    """What a key of the ledger is of."""
-
-    month: str
-    """`YYYY-MM`, of the request."""
-    entry: str
-    """The name of the entry."""
-    subject: str
-    """The day of its purchase, `YYYY-MM-DD`; the entry's name for a plan."""
-
-
-def ledger_key(month: str, entry: str) -> str:
-    return f"{LEDGER}month={month}/{entry}.json"
-
-
-def parse_ledger_key(key: str) -> LedgerKey | None:
-    """None where it is the key of something else."""
-    found = _LEDGER.fullmatch(key)
-    if not found or (found[3] and not _day_in(found, 3)):
-        return None
-    return LedgerKey(found[1], found[2], found[3] or found[2])
-
-
-def compliance_of(run: str) -> str:
-    """Prefix of what a run of `twitter_compliance` has asked X, and of what X said."""
-    return f"{COMPLIANCE}run={run}/"
-
-
-def job_key(run: str, number: int) -> str:
-    """Where a job of a run of `twitter_compliance` is kept."""
-    return f"{compliance_of(run)}job={number}.json"
-
-
-def parse_job_key(key: str) -> int | None:
-    """The number of the job; None where it is the key of something else."""
-    found = _JOB.fullmatch(key)
-    return int(found[1]) if found else None
+def __getattr__(name: str) -> Any:
+    return getattr(_layout(), name)
 
 
 def short_hash(run_id: str) -> str:

@@ -1,7 +1,7 @@
 """Every failure that the pipeline understands, named by what to do next.
 
-Two kinds decide whether Airflow tries again (see `retry`): a `Refused` waits for a person, a `TryLater`
-passes by itself. Any other exception is a defect or a fault of the platform.
+Two kinds decide whether Airflow tries again (see `retry`): a `Refused` waits for a person, a `TryLater` is
+transient. Any other exception is a defect or a fault of the platform.
 """
 
 from __future__ import annotations
@@ -90,6 +90,10 @@ class DamagedObject(Refused):
     """An object in the bucket is not what its name says: restore its earlier version, or make it again."""
 
 
+class NewerFormat(DamagedObject):
+    """A newer version of the pipeline wrote an object that this one has to read: install that version."""
+
+
 class TooManyRejected(Refused):
     """So many posts break the contract that X or the contract must have changed: look before publishing."""
 
@@ -164,4 +168,17 @@ class NoCredentials(InDoubt):
 
 
 class Busy(TryLater):
-    """Another writer works on the same thing: it is gone on with from what that one leaves."""
+    """Another run works on the same thing: the next try goes on from what it leaves."""
+
+
+class LeaseHeld(Busy):
+    """Another run holds the lease: the task comes back when it may have expired."""
+
+
+class WriteConflict(Busy):
+    """Another run has written the same object meanwhile: the next try goes on from what it wrote."""
+
+
+def error_text(error: BaseException | str) -> str:
+    """An error with its kind; Airflow gives a text where the task did not raise it."""
+    return error if isinstance(error, str) else f"{type(error).__name__}: {error}"

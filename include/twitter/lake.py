@@ -19,36 +19,8 @@ from typing import IO, Any, NamedTuple, TypeVar
 from uuid import uuid4
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+from botocore import exceptions as boto
 from botocore.config import Config
-from botocore.exceptions import (
-    ClientError,
-    ConfigNotFound,
-    ConfigParseError,
-    ConnectionError,
-    CredentialRetrievalError,
-    FlexibleChecksumError,
-    HTTPClientError,
-    IncompleteReadError,
-    InvalidConfigError,
-    InvalidDefaultsMode,
-    InvalidRegionError,
-    InvalidRetryConfigurationError,
-    InvalidS3AddressingStyleError,
-    LoginError,
-    MetadataRetrievalError,
-    MissingDependencyException,
-    NoAuthTokenError,
-    NoCredentialsError,
-    NoRegionError,
-    ParamValidationError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    RefreshWithMFAUnsupportedError,
-    SSOError,
-    TokenRetrievalError,
-    UnknownCredentialError,
-    UnknownRegionError,
-)
 from botocore.parsers import ResponseParserError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
@@ -62,59 +34,47 @@ from include.twitter.errors import (
     BadStore,
     Busy,
     DamagedObject,
+    NewerFormat,
     NoCredentials,
     NothingStaged,
     PlatformOutage,
+    WriteConflict,
 )
 from include.twitter.records import Record, StoreProbe, decoded, encoded
 
 log = logging.getLogger(__name__)
 
-# What they tell of each connection stands between the lines of the stage.
+# They log each connection, between the lines of the stage.
 for chatty in ("airflow.providers.amazon.aws", "botocore"):
     logging.getLogger(chatty).setLevel(logging.WARNING)
 
 SIDE_BY_SIDE = 16
 """Objects read at once, and at most so many ahead of who uses them."""
-TAKEN = {"PreconditionFailed", "412"}
-"""How S3 says that the condition of a write does not hold."""
+CONDITION_FAILED = {"PreconditionFailed", "412"}
 CONFLICTS = {"ConditionalRequestConflict", "OperationAborted", "409"}
-"""How S3 says that another write of the key is under way; it may be an earlier try of the same one."""
+"""Another write of the key is under way; it may be an earlier attempt of the same one."""
 UNKNOWN_CONDITION = {"NotImplemented", "InvalidArgument", "InvalidRequest"}
 """How a store says that it knows no conditional writes."""
 TRIES = 8
-"""Of what others may disturb, with random pauses between: some five seconds together."""
+"""After a conflict, with random pauses between: some five seconds together."""
 UNREACHABLE = (
-    ConnectionError,
-    FlexibleChecksumError,  # bytes changed on their way
-    HTTPClientError,
-    IncompleteReadError,
-    MetadataRetrievalError,
+    boto.ConnectionError,
+    boto.FlexibleChecksumError,  # bytes changed on their way
+    boto.HTTPClientError,
+    boto.IncompleteReadError,
+    boto.MetadataRetrievalError,
     ResponseParserError,
 )
-OF_THE_PLATFORM = {"iam-role", "container-role"}
-"""Whose credentials are away only while the platform is."""
+ROLE_PROVIDERS = {"iam-role", "container-role"}
+"""Their credentials are missing only while the platform is unreachable."""
 UNUSABLE_CREDENTIALS = (
-    LoginError,
-    NoAuthTokenError,
-    PartialCredentialsError,
-    RefreshWithMFAUnsupportedError,
-    SSOError,
-    TokenRetrievalError,
-    UnknownCredentialError,
-)
-BAD_CONFIGURATION = (
-    ConfigNotFound,
-    ConfigParseError,
-    InvalidConfigError,
-    InvalidDefaultsMode,
-    InvalidRegionError,
-    InvalidRetryConfigurationError,
-    InvalidS3AddressingStyleError,
-    MissingDependencyException,
-    NoRegionError,
-    ProfileNotFound,
-    UnknownRegionError,
+    boto.LoginError,
+    boto.NoAuthTokenError,
+    boto.PartialCredentialsError,
+    boto.RefreshWithMFAUnsupportedError,
+    boto.SSOError,
+    boto.TokenRetrievalError,
+    boto.UnknownCredentialError,
 )
 
 # The instance's metadata may be slow: botocore would ask for the role's credentials once, for one second.
@@ -129,18 +89,18 @@ MEDIA_TYPES = {
 }
 
 
-Each = TypeVar("Each")
-Parsed = TypeVar("Parsed")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 NAMED = 5
 """So many strays are named in a warning."""
 LONGEST_PROBLEM = 200
 """Characters of what a parser says about an object."""
 
 
-def retried(when: Callable[[BaseException], bool]) -> Retrying:
-    """Calls again what others may disturb, after a pause, where it failed so; in the end that is raised."""
+def retried(should_retry: Callable[[BaseException], bool]) -> Retrying:
+    """Retry a call after random pauses while it fails with such an error; at last that error is raised."""
     return Retrying(
-        retry=retry_if_exception(when),
+        retry=retry_if_exception(should_retry),
         stop=stop_after_attempt(TRIES),
         wait=wait_random_exponential(multiplier=0.05, max=2),
         reraise=True,
@@ -152,7 +112,12 @@ def is_busy(error: BaseException) -> bool:
 
 
 def _is_conflict(error: BaseException) -> bool:
-    return isinstance(error, ClientError) and error.response["Error"]["Code"] in CONFLICTS
+    return _code(error) in CONFLICTS
+
+
+def _code(error: BaseException) -> str:
+    """The error code of S3."""
+    return error.response["Error"]["Code"] if isinstance(error, boto.ClientError) else ""
 
 
 class Object(NamedTuple):
@@ -171,7 +136,8 @@ class Lake:
     def __init__(self, bucket: str, aws_conn_id: str | None) -> None:
         self.bucket = bucket
         self.strays: set[str] = set()
-        self._hook = S3Hook(aws_conn_id=aws_conn_id, config=Config(max_pool_connections=SIDE_BY_SIDE))
+        config = Config(max_pool_connections=SIDE_BY_SIDE, retries={"mode": "standard"})
+        self._hook = S3Hook(aws_conn_id=aws_conn_id, config=config)
 
     def url(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"
@@ -186,8 +152,8 @@ class Lake:
         """Every key below a prefix, sorted."""
         return sorted(self.tags(prefix))
 
-    def parsed(self, keys: Iterable[str], parse: Callable[[str], Parsed | None]) -> dict[str, Parsed]:
-        """What each key is of. Keys that `parse` does not know are skipped, and reported once."""
+    def parsed(self, keys: Iterable[str], parse: Callable[[str], Result | None]) -> dict[str, Result]:
+        """What `parse` makes of each key. Keys that it does not know are skipped, and reported once."""
         found = {key: parse(key) for key in keys}
         strays = sorted({key for key, value in found.items() if value is None} - self.strays)
         if strays:
@@ -202,13 +168,13 @@ class Lake:
         return {key: value for key, value in found.items() if value is not None}
 
     def tags(self, prefix: str) -> dict[str, str]:
-        """The tag of every object below a prefix, by key: it tells whether one has changed."""
+        """The ETag of every object below a prefix, by key: an object that changes gets another."""
         with self._explained(prefix):
             listed = self._hook.iter_file_metadata(prefix, self.bucket)
             return {item["Key"]: item["ETag"] for item in listed}
 
     def tag(self, key: str) -> str | None:
-        """The tag of one object; None where there is no such object."""
+        """The ETag of one object; None where there is no such object."""
         return self.tags(key).get(key)
 
     def read(self, key: str) -> bytes | None:
@@ -231,6 +197,8 @@ class Lake:
         """Turn what a parser raises into a DamagedObject, which names the object and the remedy."""
         try:
             yield
+        except NewerFormat as error:
+            raise NewerFormat(f"{self.url(key)} {error}: install the version that wrote it.") from None
         except (ValueError, KeyError, OSError, EOFError, RecursionError, zlib.error) as error:
             of, at = f"--bucket {self.bucket}", f"--key {quote(key)}"
             version = quote(f"{self.bucket}/{key}?versionId=ID")
@@ -251,29 +219,29 @@ class Lake:
         """The first `size` bytes of an object; None where there is none."""
         try:
             found = self.look(key, Range=f"bytes=0-{size - 1}")
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "InvalidRange":  # of an empty object there is none
+        except boto.ClientError as error:
+            if _code(error) != "InvalidRange":  # of an empty object there is none
                 raise
             return b""
         return found.data if found else None
 
     def look(self, key: str, **part: str) -> Object | None:
-        """An object with the tag that a condition of a later write names; None where there is none."""
+        """An object with its ETag, for the condition of a later write; None where there is none."""
         with self._explained(key):
             try:
                 found = self._hook.get_conn().get_object(Bucket=self.bucket, Key=key, **part)
-            except ClientError as error:
-                if error.response["Error"]["Code"] == "NoSuchKey":
+            except boto.ClientError as error:
+                if _code(error) == "NoSuchKey":
                     return None
                 raise
             return Object(found["Body"].read(), found["ETag"])
 
     def look_each(self, keys: Iterable[str]) -> Iterator[Object | None]:
         """The objects in the order of their keys, several read at once."""
-        return _side_by_side(self.look, keys)
+        return map_concurrently(self.look, keys)
 
     def answers(self, keys: Iterable[str]) -> Iterator[Answer]:
-        """The staged answers of X, in the order of their keys: unpacked while others are worked on."""
+        """The stored responses of X, in the order of their keys: parsed while others are used."""
 
         def answer(key: str) -> Answer:
             if (data := self.read(key)) is None:
@@ -282,30 +250,30 @@ class Lake:
                 )
             return answer_in(data, self.url(key))
 
-        return _side_by_side(answer, keys)
+        return map_concurrently(answer, keys)
 
     def write(self, key: str, data: bytes) -> None:
         """Put an object, in the place of an older one."""
         self._put(key, data)
 
     def swap(self, key: str, data: bytes, tag: str | None) -> str:
-        """Put an object in the place of the one with this tag, None for none at all; returns the new tag.
+        """Put an object if the one there has this ETag, None for none at all; returns the new ETag.
 
-        Raises Busy where another writer came first.
+        Raises WriteConflict where another writer was faster.
         """
         condition = {"IfMatch": tag} if tag else {"IfNoneMatch": "*"}
         try:
             return retried(_is_conflict)(self._put, key, data, **condition)
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in TAKEN | CONFLICTS:
+        except boto.ClientError as error:
+            if _code(error) not in CONDITION_FAILED | CONFLICTS:
                 raise
             found = self.look(key)
-            if found and found.data == data:  # our own: S3 had written it, and its answer was lost
+            if found and found.data == data:  # our own write: its response was lost
                 return found.tag
-            raise Busy(f"{self.url(key)} was written by somebody else meanwhile.") from error
+            raise WriteConflict(f"{self.url(key)} was written by somebody else meanwhile.") from error
 
     def change(self, key: str, changed: Callable[[bytes | None], bytes]) -> None:
-        """Put what becomes of an object; Busy where others have changed it meanwhile at every attempt."""
+        """Replace an object by what `changed` makes of it; WriteConflict if others were always faster."""
 
         def attempt() -> None:
             found = self.look(key)
@@ -319,10 +287,10 @@ class Lake:
             return self._put(key, opened)
 
     def copy(self, source: str, target: str, tag: str, over: str | None = None) -> str:
-        """Copy the object with this tag inside the bucket, on the server; returns the tag of the target.
+        """Copy the object with this ETag inside the bucket, on the server; returns the ETag of the target.
 
-        The target changes whole, and takes the place of the one with the tag `over`, None for none at all:
-        Busy where another writer came first. A store that knows no condition for the target of a copy copies.
+        The target is replaced whole if it has the ETag `over`, None for none at all: WriteConflict where
+        another writer was faster. A store that knows no condition for the target of a copy ignores it.
         """
         condition = {"IfMatch": over} if over else {"IfNoneMatch": "*"}
         with self._explained(source, target):
@@ -335,17 +303,17 @@ class Lake:
                     CopySourceIfMatch=tag,
                     **condition,
                 )["CopyObjectResult"]["ETag"]
-            except ClientError as error:
-                if error.response["Error"]["Code"] not in TAKEN | CONFLICTS | {"NoSuchKey"}:
+            except boto.ClientError as error:
+                if _code(error) not in CONDITION_FAILED | CONFLICTS | {"NoSuchKey"}:
                     raise
                 if self.tag(source) != tag:
                     raise NothingStaged(
                         f"{self.url(source)} is not what its receipt says: it was overwritten or is gone. "
                         "Clear `transform`."
                     ) from error
-                if self.tag(target) == tag:  # our own: S3 had copied it, and its answer was lost
+                if self.tag(target) == tag:  # our own copy: its response was lost
                     return tag
-                raise Busy(f"{self.url(target)} was written by somebody else meanwhile.") from error
+                raise WriteConflict(f"{self.url(target)} was written by somebody else meanwhile.") from error
 
     def _put(self, key: str, body: bytes | IO[bytes], **condition: Any) -> str:
         with self._explained(key):
@@ -359,39 +327,39 @@ class Lake:
         url = f"{self.url(key)} → {target}" if target else self.url(key)
         try:
             yield
-        except NoCredentialsError as error:
+        except boto.NoCredentialsError as error:
             raise NoCredentials(
                 "There are no AWS credentials here. On EC2, attach the instance role; "
                 "elsewhere, set Connection aws_default."
             ) from error
-        except CredentialRetrievalError as error:
-            if error.kwargs.get("provider") in OF_THE_PLATFORM:
+        except boto.CredentialRetrievalError as error:
+            if error.kwargs.get("provider") in ROLE_PROVIDERS:
                 raise PlatformOutage(f"{url} cannot be reached: {error}") from error
             raise NoCredentials(f"There are no AWS credentials for {url}: {error}. {USE_VALID}") from error
         except UNREACHABLE as error:
             raise PlatformOutage(f"{url} cannot be reached: {error}") from error
         except UNUSABLE_CREDENTIALS as error:
-            raise BadCredentials(f"{url} was not asked for: {str(error).rstrip('.')}. {USE_VALID}") from error
-        except BAD_CONFIGURATION as error:
+            raise BadCredentials(f"{url} was not requested: {str(error).rstrip('.')}. {USE_VALID}") from error
+        except boto.ClientError as error:
+            response, code = error.response["Error"], _code(error)
+            if code == "NoSuchKey":
+                raise NothingStaged(f"{key} is gone: clear the stage that made it.") from error
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            call = Call(error.operation_name, url, self.bucket, key)
+            if explanation := explained(code, response.get("Message", ""), status, call):
+                raise explanation from error
+            error.args = (f"{error} ({url})",)  # its code decides what is done, so it stays what it is
+            raise
+        except boto.ParamValidationError as error:
+            if "bucket name" not in str(error):
+                raise
+            raise other_bucket(self.bucket, str(error).replace("\n", " ")) from error
+        except boto.BotoCoreError as error:
             raise BadSetting(
                 "Connection aws_default, the environment or ~/.aws/config",
                 str(error).rstrip("."),
                 "AWS_DEFAULT_REGION=eu-central-1",  # pragma: allowlist secret
             ) from error
-        except ParamValidationError as error:
-            if "bucket name" not in str(error):
-                raise
-            raise other_bucket(self.bucket, str(error).replace("\n", " ")) from error
-        except ClientError as error:
-            said = error.response["Error"]
-            if said["Code"] == "NoSuchKey":
-                raise NothingStaged(f"{key} is gone: clear the stage that made it.") from error
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            call = Call(error.operation_name, url, self.bucket, key)
-            if explanation := explained(said["Code"], said.get("Message", ""), status, call):
-                raise explanation from error
-            error.args = (f"{error} ({url})",)  # its code decides what is done, so it stays what it is
-            raise
 
 
 def answer_in(data: bytes, url: str) -> Answer:
@@ -408,70 +376,69 @@ def answer_in(data: bytes, url: str) -> Answer:
 def require_conditional_writes(lake: Lake) -> None:
     """Refuse a store that ignores the conditions of writes: there, several runs would buy a day at once.
 
-    A store that was tried is not tried again: the probe names bucket and endpoint, since a bucket may be
-    copied. Several may try at once, and one may be killed: the next one begins with what it finds.
+    A store that passed is not probed again: the record names bucket and endpoint, since a bucket may be
+    copied. Several runs may probe at once, and one may be killed: the next begins with what it left.
     """
-    where = {"bucket": lake.url(""), "endpoint": getattr(lake, "endpoint", "")}  # one in memory has none
-    passed = encoded(StoreProbe(**where, keeps_conditions=True))
+    store = {"bucket": lake.url(""), "endpoint": getattr(lake, "endpoint", "")}  # one in memory has none
     try:
-        retried(is_busy)(_probe, lake, where, passed)
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code not in UNKNOWN_CONDITION:
+        retried(is_busy)(_probe, lake, store)
+    except boto.ClientError as error:
+        if _code(error) not in UNKNOWN_CONDITION:
             raise
-        raise _bad_store(where, f"it answers {code} to a conditional write") from error
+        raise _bad_store(store, f"it answers {_code(error)} to a conditional write") from error
 
 
-def _probe(lake: Lake, where: Mapping[str, str], passed: bytes) -> None:
-    """Try each condition once; Busy where another run tries at the same time."""
+def _probe(lake: Lake, store: Mapping[str, str]) -> None:
+    """Try each condition once; WriteConflict where another run probes at the same time."""
 
-    def data() -> bytes:
-        return encoded(StoreProbe(**where, keeps_conditions=False, token=uuid4().hex))
+    def probe(*, has_passed: bool = False) -> bytes:
+        return encoded(
+            StoreProbe(**store, keeps_conditions=has_passed, token="" if has_passed else uuid4().hex)
+        )
 
-    def accepted(data: bytes, tag: str | None) -> str:
+    def write(data: bytes, tag: str | None) -> str:
         try:
             return lake.swap(PROBE, data, tag)
         except Busy:
-            found = lake.look(PROBE)
-            if (found and found.tag) == tag:
-                raise _bad_store(where, "it answers 412 where the condition of a write holds") from None
+            if lake.tag(PROBE) == tag:
+                raise _bad_store(store, "it answers 412 where the condition of a write holds") from None
             raise
 
-    def refused(tag: str | None, condition: str) -> None:
+    def require_refusal(tag: str | None, condition: str) -> None:
         with suppress(Busy):
-            lake.swap(PROBE, data(), tag)
-            raise _bad_store(where, f"it accepts {condition}")
+            lake.swap(PROBE, probe(), tag)
+            raise _bad_store(store, f"it accepts {condition}")
 
     found = lake.look(PROBE)
-    if found and found.data == passed:
+    if found and found.data == probe(has_passed=True):
         return
-    stale = found.tag if found else accepted(data(), None)
-    refused(None, "If-None-Match for a key that is there")
-    tag = accepted(data(), stale)
-    refused(stale, "If-Match with the ETag of an older version")
-    accepted(passed, tag)
-    log.info("%s keeps the conditions of writes", where["endpoint"])
+    stale = found.tag if found else write(probe(), None)
+    require_refusal(None, "If-None-Match for an existing key")
+    tag = write(probe(), stale)
+    require_refusal(stale, "If-Match with the ETag of an older version")
+    write(probe(has_passed=True), tag)
+    log.info("%s keeps the conditions of writes", store["endpoint"])
 
 
-def _bad_store(where: Mapping[str, str], found: str) -> BadStore:
+def _bad_store(store: Mapping[str, str], problem: str) -> BadStore:
     return BadStore(
-        f"{where['bucket']} at {where['endpoint']} does not keep the conditions of writes: {found}. Two runs "
-        "could buy one day twice, so nothing is bought. Use a bucket of Amazon S3, or of a store that "
+        f"{store['bucket']} at {store['endpoint']} does not keep the conditions of writes: {problem}. Two "
+        "runs could buy one day twice, so nothing is bought. Use a bucket of Amazon S3, or of a store that "
         "supports If-None-Match and If-Match in PutObject, for example: twitter_bucket = acme-twitter-lake."
     )
 
 
-def _side_by_side(work: Callable[[str], Each], keys: Iterable[str]) -> Iterator[Each]:
-    """What becomes of each key, in their order, several at once; one that comes again soon is read once.
+def map_concurrently(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Map `work` over the items concurrently, yielding results in their order.
 
-    Accounts that were read together share their pages.
+    An item that is repeated while it is worked on is worked on once: accounts may share their pages.
     """
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        begun: deque[tuple[str, Future[Each]]] = deque()
-        for key in keys:
-            under_way = next((future for other, future in begun if other == key), None)
-            begun.append((key, under_way or pool.submit(work, key)))
-            if len(begun) > SIDE_BY_SIDE:
-                yield begun.popleft()[1].result()
-        while begun:
-            yield begun.popleft()[1].result()
+        running: deque[tuple[Item, Future[Result]]] = deque()
+        for item in items:
+            same = next((future for other, future in running if other == item), None)
+            running.append((item, same or pool.submit(work, item)))
+            if len(running) > SIDE_BY_SIDE:
+                yield running.popleft()[1].result()
+        while running:
+            yield running.popleft()[1].result()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 
-from include.twitter import days, lake, run, settings, usage
-from include.twitter.day import LEDGER, Day
+from include.twitter import lake, run, settings, usage
+from include.twitter.day import LEDGER, USAGE, Day
 from include.twitter.errors import MeterDiffers, NoAccess
 from include.twitter.extract.money import entries, spent_of_month
 from include.twitter.extract.x import X
 from include.twitter.lake import Lake
-from include.twitter.records import encoded
+from include.twitter.records import Usage, encoded
 from include.twitter.settings import XAccess
 from include.twitter.usage import Counted
 from include.twitter.watch import wait_until_due
@@ -30,13 +30,13 @@ def meter() -> None:
 
 def compare(here: Lake, access: XAccess, budgets: dict[str, int], day: Day, at: datetime) -> None:
     """Ask X, write down what it says beside the ledger, and tell; what cannot be asked is no failure."""
-    name, cap = settings.MONTH_BUDGET.name, budgets[settings.MONTH_BUDGET.name]
+    name, cap = settings.month_budget.name, budgets[settings.month_budget.name]
     if pace := usage.pace_in_words(spent_of_month(here, at), cap, at):
         log.info("%s (%s)", pace, name)
     if not (found := _asked(access, day, at)):
         return
     ledger = entries(here, f"{day.date:%Y-%m}")
-    told = usage.compared(found, day, ledger, days.usage(here, str(day)[:7], before=day), at)
+    told = usage.compared(found, day, ledger, latest(here, str(day)[:7], before=day), at)
     is_news = usage.is_news(told)
     if is_news:
         told.told = told.apart
@@ -49,6 +49,13 @@ def compare(here: Lake, access: XAccess, budgets: dict[str, int], day: Day, at: 
             f"whether {here.url(LEDGER)} lacks entries. What is told here is not told again this month, "
             "unless they part further."
         )
+
+
+def latest(here: Lake, month: str, before: Day | None = None) -> Usage | None:
+    """The newest comparison of a month; `before`: of a day before that one."""
+    keys = here.parsed(here.keys(f"{USAGE}month={month}/"), Day.of_usage)
+    earlier = [key for key in keys if not before or key < before.usage]
+    return here.record(earlier[-1], Usage) if earlier else None
 
 
 def _asked(access: XAccess, day: Day, at: datetime) -> Counted | None:

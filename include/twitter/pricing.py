@@ -50,6 +50,12 @@ def dollars(mills: int) -> float:
     return mills / 1000
 
 
+def format_usd(mills: int) -> str:
+    """`$12.34`; with thousandths if there are any."""
+    text = f"${mills / 1000:,.3f}"
+    return text[:-1] if text.endswith("0") else text
+
+
 def month_of(moment: datetime) -> str:
     """The UTC month that X bills."""
     return f"{moment:%Y-%m}"

@@ -11,11 +11,13 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
 from operator import add
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct, field
-from msgspec.structs import astuple
+from msgspec.structs import asdict, astuple
+
+from include.twitter.errors import NewerFormat
 
 Moment = Annotated[datetime, Meta(tz=True)]
 Outcome = Literal["complete", "limit", "unavailable"]
@@ -616,61 +618,9 @@ class Receipt(Struct, kw_only=True):
         return [account for account in self.accounts if account.outcome == "unavailable"]
 
     @property
-    def all_rejected(self) -> list[AccountReceipt]:
-        """The accounts that land no row since the contract refused the posts that X returned of them."""
-        return [a for a in self.accounts if a.is_incomplete and a.outcome != "unavailable"]
-
-
-class AccountLine(Struct, frozen=True, gc=False):  # a year has tens of thousands, and none holds another
-    """What an index tells of one account of a day."""
-
-    username: str
-    outcome: Outcome
-    proof: Proof
-    published: int
-    """Rows of the table."""
-    id: str | None = None
-    """The account's at X; null where X has never told it."""
-    estimated_total: int | None = None
-    """About how many posts the day of a limited account has: X's own count if there is one, else an estimate
-    from the rate of the landed posts. Null for other accounts, or if unknown."""
-    rejected: int = 0
-    """Posts that broke the contract."""
-
-    @property
-    def is_incomplete(self) -> bool:
-        """Whether rows are missing: X does not show the account, or all of its posts were rejected."""
-        return self.outcome == "unavailable" or (self.rejected > 0 and not self.published)
-
-    @property
-    def has_posts(self) -> bool:
-        """Whether posts of it may be there: else it only says why there are none."""
-        return self.published > 0 or self.outcome != "unavailable"
-
-
-class DayLine(Struct, kw_only=True):
-    """What an index tells of a landed day, from its receipt and the ledger."""
-
-    etag: str
-    """Of the receipt: where it has another one by now, the line is not to be believed."""
-    buy: int
-    """The number of the purchase that it was refined from."""
-    cost_usd: float
-    """The price of that purchase."""
-    published: int
-    """Rows of the table."""
-    rejected: int
-    """Posts that broke the contract."""
-    accounts: list[AccountLine]
-    ledger: dict[str, LedgerEntry]
-    """The entries of all the day's purchases, by their own etags: others are not to be believed either."""
-
-
-class DaysIndex(Struct, kw_only=True):
-    """The landed days of a month, for who shows many at once: a copy of what receipts and ledger say."""
-
-    days: dict[str, DayLine] = field(default_factory=dict)
-    """By the UTC day, `YYYY-MM-DD`."""
+    def incomplete(self) -> list[AccountReceipt]:
+        """The accounts of which rows are missing: those, and the ones whose posts were all rejected."""
+        return [account for account in self.accounts if account.is_incomplete]
 
 
 class Usage(Struct, kw_only=True):
@@ -713,7 +663,14 @@ class StoreProbe(Struct, frozen=True):
     """Random while it is tried: no two writes are equal."""
 
 
-def latest_in_words(account: AccountReceipt | AccountLine) -> str:
+class _Extent(Protocol):
+    @property
+    def published(self) -> int: ...
+    @property
+    def estimated_total(self) -> int | None: ...
+
+
+def latest_in_words(account: _Extent) -> str:
     """`latest 100 of about 323`: how much of a limited account's day has landed."""
     total = account.estimated_total
     extent = ", more may exist" if total is None else f" of about {total:,}"
@@ -725,7 +682,6 @@ RECORDS = (
     LedgerEntry,
     KnownAccount,
     Receipt,
-    DaysIndex,
     Plan,
     Revisited,
     EngagementReceipt,
@@ -737,13 +693,28 @@ RECORDS = (
 )
 
 
+FORMAT = 1
+"""The version of the stored format: a reader refuses a record of a newer one."""
+
+
+class Versioned(Struct):
+    """What every stored record has beside its own fields."""
+
+    format: int = FORMAT
+
+
 def encoded(record: Any) -> bytes:
-    """A record as the JSON that is written, for people too."""
-    return msgspec.json.format(msgspec.json.encode(record), indent=2)
+    """A record as the JSON that is written, for people too. The map of known accounts has no version yet."""
+    fields = {"format": FORMAT} | asdict(record) if isinstance(record, Struct) else record
+    return msgspec.json.format(msgspec.json.encode(fields), indent=2)
 
 
 def decoded(data: bytes, kind: type[Record]) -> Record:
+    """The record; a DecodeError where it is none, NewerFormat where a newer version has written it."""
     try:
+        version = msgspec.json.decode(data, type=Versioned).format
+        if version > FORMAT:
+            raise NewerFormat(f"has format {version}, and this version of the pipeline knows up to {FORMAT}")
         return msgspec.json.decode(data, type=kind)
     except RecursionError:  # brackets without end, in a field that the record does not have
         raise msgspec.DecodeError("it is nested too deeply") from None

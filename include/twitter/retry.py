@@ -1,4 +1,4 @@
-"""When Airflow tries a failed stage again: as the failure itself says; and the last word of its log."""
+"""When Airflow retries a failed stage: the error decides. And what the log of a failed try ends with."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.sdk import RetryPolicy
-from airflow.sdk.definitions.retry_policy import RetryAction, RetryDecision
+from airflow.sdk import RetryAction, RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowRuntimeError, ErrorType
 
-from include.twitter.errors import Busy, InDoubt, Refused, TryLater
+from include.twitter.errors import Busy, InDoubt, Refused, TryLater, error_text
 from include.twitter.run import now
 from include.twitter.safe_text import LONGEST_MESSAGE, safe_text
 
@@ -22,20 +21,19 @@ FIRST_DELAY = timedelta(seconds=15)
 LONGEST_DELAY = timedelta(minutes=30)
 RETRIES = 24
 """15, 30, 60 seconds, and so on up to every half hour: nine hours. X's longest outage seen lasted eight."""
-
-TRIES_FOR_SURPRISES = 3
-"""Tries for a failure that the pipeline does not understand."""
+TRIES_IF_UNKNOWN = 3
+"""For an error that the pipeline does not know."""
 TRIES_IN_DOUBT = 5
-"""Tries, four minutes, before keys or credentials are blamed for what may be an outage."""
+"""Four minutes, before keys or credentials are blamed for what may be an outage."""
 
 
 class AsTheErrorSays(RetryPolicy):
-    """A refusal fails at once; a rate window waits for its reset; an outage and another writer back off."""
+    """A permanent error fails at once, a rate limit waits for its reset, other transient errors back off."""
 
     def evaluate(self, exception, try_number, max_tries, context=None) -> RetryDecision:
         if isinstance(exception, Refused):
             return RetryDecision.fail(type(exception).__doc__)
-        # Tries count on over clears; what matters is how many this clear has used.
+        # Airflow does not reset the number of tries at a clear: count those since the last one.
         task = (context or {}).get("task")
         used = try_number - max(max_tries - task.retries, 0) if task else try_number
         if isinstance(exception, InDoubt) and used >= TRIES_IN_DOUBT:
@@ -48,30 +46,26 @@ class AsTheErrorSays(RetryPolicy):
                 return RetryDecision.retry(backoff(used), type(exception).__doc__)
             wait = min(wait, LONGEST_DELAY)
             return RetryDecision.retry(wait, f"It is tried again at {now() + wait:%H:%M:%S} UTC")
-        if used >= TRIES_FOR_SURPRISES:
-            return RetryDecision.fail(f"{TRIES_FOR_SURPRISES} tries failed alike")
+        if used >= TRIES_IF_UNKNOWN:
+            return RetryDecision.fail(f"{TRIES_IF_UNKNOWN} tries failed")
         return RetryDecision.default()
 
 
 def last_word(context: Mapping[str, Any]) -> None:
-    """Say below Airflow's traceback what happened and what comes next: a log opens at its end.
+    """Log the error and the next try below Airflow's traceback: the UI opens a log at its end.
 
     Where a worker was lost, Airflow calls this in the DAG processor, with a context without `exception`.
     """
     error = context.get("exception")
+    if error:
+        summary = safe_text(error_text(error), LONGEST_MESSAGE).rstrip(". ")
+    else:
+        summary = "The worker was lost: it was killed, or sent no heartbeat. Airflow has no error of this try"
     log.info("::endgroup::")  # Airflow calls in a folded group, Post Execute
-    log.error("%s %s", what_happened(error), _what_comes_next(error, context))
+    log.error("%s. %s", summary, _next_try(error, context))
 
 
-def what_happened(error: BaseException | str | None) -> str:
-    """An error in one line; Airflow gives none, or a text, where the task did not raise it."""
-    if not error:
-        return "The worker was lost: it was killed, or sent no heartbeat. Airflow has no error of this try."
-    text = f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else error
-    return f"{safe_text(text, LONGEST_MESSAGE).rstrip('. ')}."
-
-
-def _what_comes_next(error: BaseException | str | None, context: Mapping[str, Any]) -> str:
+def _next_try(error: BaseException | str | None, context: Mapping[str, Any]) -> str:
     ti, task = context.get("ti"), context.get("task")
     tries, most = getattr(ti, "try_number", None), getattr(ti, "max_tries", None)
     if tries is None or most is None or task is None:
@@ -85,11 +79,11 @@ def _what_comes_next(error: BaseException | str | None, context: Mapping[str, An
     return f"It is tried again at {at:%H:%M:%S} UTC, try {tries + 1}."
 
 
-def tell(context: Mapping[str, Any]) -> None:
-    """Alert those who are to be told; what it takes for that is loaded when a task has failed."""
+def notify_failure(context: Mapping[str, Any]) -> None:
+    """Alert people; the libraries for it are imported only when a task has failed."""
     from include.twitter import alert
 
-    alert.tell(context)
+    alert.notify_failure(context)
 
 
 EVERY_TASK = {
@@ -97,26 +91,26 @@ EVERY_TASK = {
     "retry_delay": FIRST_DELAY,  # a worker that was lost never asks the policy
     "retry_policy": AsTheErrorSays(),
     "on_retry_callback": last_word,
-    "on_failure_callback": [last_word, tell],
+    "on_failure_callback": [last_word, notify_failure],
 }
-"""What all DAGs give their tasks: `default_args`."""
+"""The `default_args` of all DAGs."""
 
 
 @contextmanager
 def no_try_for_progress(has_progress: Callable[[], bool], clock: Callable[[], datetime]) -> Iterator[None]:
-    """Let a try that got further and has to wait, or that finds another at work, come back uncounted.
+    """Reschedule the task after a transient error if it made progress, or if another run holds the lease.
 
-    With one request a rate window, a day of many accounts has more windows than Airflow has tries; and who
-    buys the day beside it takes as long as it takes, or is found to be gone at the end of a turn.
+    That counts as no try: a day of many accounts may have more rate windows than Airflow has tries, and the
+    holder of a lease takes as long as it takes, or loses the lease when it expires.
     """
     try:
         yield
     except TryLater as error:
-        is_anothers_turn = isinstance(error, Busy) and error.at is not None
-        if isinstance(error, InDoubt) or not (is_anothers_turn or has_progress()):
+        is_held = isinstance(error, Busy) and error.at is not None
+        if isinstance(error, InDoubt) or not (is_held or has_progress()):
             raise
         wait = min(max((error.at or clock()) - clock(), FIRST_DELAY), LONGEST_DELAY)
-        why = "It is looked at again" if is_anothers_turn else "Something was bought: it goes on"
+        why = "The lease is checked again" if is_held else "Something was bought: the task continues"
         log.warning("%s %s at %s UTC", error, why, f"{clock() + wait:%H:%M:%S}")
         raise AirflowRescheduleException(clock() + wait) from error
 

@@ -14,9 +14,10 @@ import csv
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Annotated, Generic, Protocol, TypeVar
 
 import msgspec
+import pydantic.dataclasses
 
 from include.twitter import settings
 from include.twitter.day import ACCOUNTS
@@ -27,19 +28,19 @@ from include.twitter.records import Asked, KnownAccount
 COLUMNS = ("handle", "group", "limit", "own")
 EXAMPLE = "the first line handle,group,limit,own and then acme_press,press,50,yes"
 GROUP = "group:"
-YES, NO = ("yes", "true", "1"), ("", "no", "false", "0")
-LINES = re.compile("\r\n|\n|\r")
+Group = Annotated[str, settings.matching("[^,:]*", "a group: a name without commas and colons")]
+YesOrNo = Annotated[bool, settings.matching("(?i)yes|true|1|no|false|0", "yes or no")]
 
 
-@dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True)
 class Account:
     """One that is collected."""
 
-    handle: str
-    group: str = ""
-    limit: int | None = None
+    handle: settings.Handle
+    group: Group = ""
+    limit: settings.WholeNumber | None = None
     """The latest N posts of its day, 0 for all; None where it has that of all accounts."""
-    own: bool = False
+    own: YesOrNo = False
     """Whether it owns the X app, and its access token is used."""
 
 
@@ -56,8 +57,11 @@ class Roster:
     def asked(self) -> Asked:
         """What is wanted of a day, by these accounts and the settings."""
         limit = settings.tweet_limit()
-        own = {account.handle.lower(): account.limit for account in self.accounts}
-        limits = {name: its for name, its in own.items() if its is not None and its != limit}
+        limits = {
+            account.handle.lower(): account.limit
+            for account in self.accounts
+            if account.limit is not None and account.limit != limit
+        }
         return Asked(self.handles, limit, settings.threads(), limits)
 
     def among(self, text: str) -> tuple[str, ...]:
@@ -68,42 +72,41 @@ class Roster:
         if not text.strip():
             return self.handles
         try:
-            items = [item.strip() for item in settings.listed(text.strip())]
-            names = settings.as_handles(item for item in items if not item.startswith(GROUP))
+            items = settings.listed(text.strip())
+            handles = settings.parse(settings.Handles, [item for item in items if not item.startswith(GROUP)])
         except ValueError as error:
             raise BadAccounts(f"accounts={text!r}: {error}. Example: NASA, esa") from None
-        wanted = {name.lower() for name in names}
-        self._require_known(wanted, text)
-        for item in items:
-            if item.startswith(GROUP):
-                wanted |= self._of_group(item.removeprefix(GROUP).strip(), text)
+        wanted = {handle.lower() for handle in handles}
+        if unknown := sorted(wanted - {handle.lower() for handle in self.handles}):
+            raise BadAccounts(
+                f"accounts={text!r}: Variable twitter_handles does not name {', '.join(unknown)}. Add them "
+                "there first, so that the daily run keeps them; then trigger again."
+            )
+        groups = {account.group for account in self.accounts} - {""}
+        for group in [item.removeprefix(GROUP).strip() for item in items if item.startswith(GROUP)]:
+            if group not in groups:
+                known = (
+                    f"The groups of its file are {', '.join(sorted(groups))}"
+                    if groups
+                    else "It names no groups"
+                )
+                raise BadAccounts(
+                    f"accounts={text!r}: Variable twitter_handles has no group {group!r}. {known}."
+                )
+            wanted |= {account.handle.lower() for account in self.accounts if account.group == group}
         if not wanted:
             raise BadAccounts(f"accounts={text!r} names no account. Example: NASA, esa")
         return tuple(handle for handle in self.handles if handle.lower() in wanted)
 
-    def _require_known(self, names: set[str], text: str) -> None:
-        if strange := sorted(names - {handle.lower() for handle in self.handles}):
-            raise BadAccounts(
-                f"accounts={text!r}: Variable twitter_handles does not name {', '.join(strange)}. Add them "
-                "there first, so that the daily run keeps them; then trigger again."
-            )
-
-    def _of_group(self, group: str, text: str) -> set[str]:
-        there = sorted({account.group for account in self.accounts} - {""})
-        if group not in there:
-            known = f"The groups of its file are {', '.join(there)}" if there else "It names no groups"
-            raise BadAccounts(f"accounts={text!r}: Variable twitter_handles has no group {group!r}. {known}.")
-        return {account.handle.lower() for account in self.accounts if account.group == group}
-
     def own_handle(self) -> str:
         """The account whose posts are one's own, in lower case: by the file or by twitter_own_handle."""
-        named = {account.handle.lower() for account in self.accounts if account.own}
-        named |= {settings.own_handle()} - {""}
-        if len(named) > 1:
-            both = " and ".join(sorted(named))
-            said = f"it and the file of accounts name {both}, and an access token is one account's"
-            raise BadSetting(f"Variable {settings.OWN_HANDLE.name}", said, settings.OWN_HANDLE.example)
-        return next(iter(named), "")
+        owners = {account.handle.lower() for account in self.accounts if account.own}
+        owners |= {settings.own_handle()} - {""}
+        if len(owners) > 1:
+            both = " and ".join(sorted(owners))
+            problem = f"it and the file of accounts name {both}, and an access token is one account's"
+            raise BadSetting(f"Variable {settings.own_handle.name}", problem, settings.own_handle.example)
+        return next(iter(owners), "")
 
 
 class _Line(Protocol):
@@ -203,7 +206,7 @@ def read(here: Lake) -> Roster:
 
 
 def _bad(problem: str, example: str) -> BadSetting:
-    return BadSetting(f"Variable {settings.HANDLES.name}", problem, example)
+    return BadSetting(f"Variable {settings.accounts.name}", problem, example)
 
 
 def parsed(data: bytes) -> list[Account]:
@@ -212,35 +215,43 @@ def parsed(data: bytes) -> list[Account]:
     if not (first := next(rows, None)):
         raise ValueError("line 1: the file is empty")
     columns = _columns(*first)
-    accounts: dict[str, Account] = {}
     lines: dict[str, int] = {}
+    accounts: list[Account] = []
     for number, cells in rows:
-        account = _account(number, columns, cells)
-        name = account.handle.lower()
-        if name in lines:
-            raise ValueError(f"line {number}: {account.handle} stands in line {lines[name]} already")
-        if account.own and (other := next((each.handle for each in accounts.values() if each.own), None)):
-            raise ValueError(f"line {number}: {other} is `own` already, and an access token is one account's")
-        accounts[name], lines[name] = account, number
+        try:
+            if len(cells) > len(columns):
+                raise ValueError(f"{','.join(cells)!r} has more cells than there are columns")
+            given = {
+                name: cell for name, cell in zip(columns, cells, strict=False) if cell or name == "handle"
+            }
+            account = settings.parse(Account, {"handle": "", **given})
+            if line := lines.get(account.handle.lower()):
+                raise ValueError(f"{account.handle} is in line {line} already")
+            if account.own and (owner := next((other.handle for other in accounts if other.own), None)):
+                raise ValueError(f"{owner} is `own` already, and an access token is one account's")
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from None
+        lines[account.handle.lower()] = number
+        accounts.append(account)
     if not accounts:
-        raise ValueError(f"line {first[0]}: no account stands below it")
-    return list(accounts.values())
+        raise ValueError(f"line {first[0]}: no account is below it")
+    return accounts
 
 
 def _rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
-    """The cells of each line that says something, with its number."""
+    """The number and the cells of each line, without comments and empty lines."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         number = data[: error.start].count(b"\n") + 1
         raise ValueError(f"line {number}: it is not written in UTF-8") from None
-    for number, line in enumerate(LINES.split(text), 1):
+    for number, line in enumerate(re.split("\r\n|\n|\r", text), 1):
         if line.lstrip().startswith("#"):
             continue
         try:
             cells = [cell.strip() for row in csv.reader([line], strict=True) for cell in row]
         except csv.Error as error:
-            raise ValueError(f"line {number}: {line!r} is no CSV ({error})") from None
+            raise ValueError(f"line {number}: {line!r} is not CSV ({error})") from None
         if any(cells):
             yield number, cells
 
@@ -248,27 +259,9 @@ def _rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
 def _columns(number: int, cells: list[str]) -> list[str]:
     names = [cell.lower() for cell in cells]
     if "handle" not in names:
-        raise ValueError(f"line {number}: {','.join(cells)!r} names no column `handle`")
-    if odd := [name for name in names if name not in COLUMNS or names.count(name) > 1]:
+        raise ValueError(f"line {number}: {','.join(cells)!r} has no column `handle`")
+    if unknown := [name for name in names if name not in COLUMNS or names.count(name) > 1]:
         raise ValueError(
-            f"line {number}: {odd[0]!r} is no column, or stands there twice: they are {', '.join(COLUMNS)}"
+            f"line {number}: {unknown[0]!r} is no column, or is there twice: they are {', '.join(COLUMNS)}"
         )
     return names
-
-
-def _account(number: int, columns: list[str], cells: list[str]) -> Account:
-    if len(cells) > len(columns):
-        raise ValueError(f"line {number}: {','.join(cells)!r} has more cells than there are columns")
-    given = dict.fromkeys(COLUMNS, "") | dict(zip(columns, cells, strict=False))
-    handle, own = given["handle"].removeprefix("@"), given["own"].lower()
-    if not settings.HANDLE.fullmatch(handle):
-        raise ValueError(f"line {number}: {handle!r}: {settings.NO_HANDLE}")
-    if own not in YES + NO:
-        raise ValueError(f"line {number}: own is {given['own']!r}, and neither yes nor no")
-    if re.search("[,:]", given["group"]):
-        raise ValueError(f"line {number}: a group has neither commas nor colons (found: {given['group']!r})")
-    try:
-        limit = settings.whole_number(given["limit"]) if given["limit"] else None
-    except ValueError as error:
-        raise ValueError(f"line {number}: limit {error}") from None
-    return Account(handle, given["group"], limit, own in YES)

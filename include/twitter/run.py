@@ -6,13 +6,13 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 
 from include.twitter.day import Day, short_hash
-from include.twitter.errors import BadDay
+from include.twitter.errors import BadDay, NothingStaged
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +21,8 @@ MOST_DAYS = 366
 RUNS_AT_ONCE = 100
 """Run ids of one question to Airflow's API server: they stand in its URL."""
 BETWEEN_LOOKS = timedelta(seconds=30)
+
+Returned = TypeVar("Returned")
 
 
 def now() -> datetime:
@@ -133,6 +135,15 @@ def day_of(context: Mapping[str, Any]) -> Day:
             "Use Trigger with `day`, or Backfill for a range of days."
         )
     return day
+
+
+def require_xcom(value: Returned | None, task: str) -> Returned:
+    """What the task before returned; NothingStaged if it was marked success by hand and returned nothing."""
+    if not value:
+        raise NothingStaged(
+            f"`{task}` returned nothing: was it marked success by hand? Clear it: nothing is paid for twice."
+        )
+    return value
 
 
 def skip(why: str) -> NoReturn:

@@ -24,7 +24,6 @@ OWN = [
     "twitter_ledger/month=2026-11/r-1.json",
     "twitter_accounts/accounts.json",
     "twitter_accounts/conditional_writes.json",
-    "twitter_days/month=2026-11/index.json",
     "twitter_plans/0a1b2c3d4e5f/plan.json",
     "twitter_usage/month=2026-11/2026-11-18.json",
     "twitter_engagement/dt=2026-11-18/age=7/engagement.csv",

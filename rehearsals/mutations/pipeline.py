@@ -3,7 +3,7 @@
 from rehearsals.mutations import Mutation
 
 EXTRACT, TRANSFORM = "include/twitter/extract", "include/twitter/transform"
-LOAD, PAGE = "include/twitter/load", "include/twitter/page"
+LOAD, PAGE = "include/twitter/load", "include/twitter_features/days_page"
 
 MUTATIONS = [
     # extract
@@ -132,30 +132,30 @@ MUTATIONS = [
     Mutation(
         "accepted loss is not written down",
         f"{LOAD}/__init__.py",
-        '                here.swap(f"{staging}receipt.json", encoded(candidate), tag)\n',
+        '                store.swap(f"{staging}receipt.json", encoded(candidate), etag)\n',
         "",
         ("tests/include/load/test_two_loads.py",),
     ),
     # page
     Mutation(
         "values are not escaped",
-        f"{PAGE}/site.py",
+        f"{PAGE}/routes.py",
         "autoescape=True,",
         "autoescape=False,",
-        ("tests/include/page/test_pages.py",),
+        ("tests/features/days_page/test_pages.py",),
     ),
     Mutation(
         "landed purchase is billed as not landed",
-        f"{PAGE}/bill.py",
-        "elif line is None or entry.buy > line.buy:",
-        "elif line is None or entry.buy >= line.buy:",
-        ("tests/include/page/test_bill.py",),
+        f"{PAGE}/month_spend.py",
+        "if landed is None or entry.buy > landed.buy:",
+        "if landed is None or entry.buy >= landed.buy:",
+        ("tests/features/days_page/test_month_spend.py",),
     ),
     Mutation(
         "prices of own and other posts are swapped",
-        f"{PAGE}/price.py",
-        '"own_posts" if handle.lower() == wish.own_handle else "posts"',
-        '"posts" if handle.lower() == wish.own_handle else "own_posts"',
-        ("tests/include/page/test_price.py",),
+        f"{PAGE}/clear_price.py",
+        '"own_posts" if handle.lower() == inputs.own_handle else "posts"',
+        '"posts" if handle.lower() == inputs.own_handle else "own_posts"',
+        ("tests/features/days_page/test_clear_price.py",),
     ),
 ]

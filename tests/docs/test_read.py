@@ -1,4 +1,4 @@
-"""The lines that readers are told to use are run as they stand, in the README and on docs/read.md."""
+"""The lines that readers are told to use are run as they stand, on docs/read.md."""
 
 import csv
 import re
@@ -125,7 +125,7 @@ def types(tweets):
 
 
 def test_pandas_reads_the_rows_with_their_types(day):
-    tweets = run(fenced("python", README, "read_csv"))
+    tweets = run(fenced("python", PAGE, "pd.read_csv"))
     kinds = {column.name: column.kind.pandas for column in contract.COLUMNS}
     assert types(tweets) == {name: "str" if kind == "string" else kind for name, kind in kinds.items()}
     read = pyarrow.Table.from_pandas(tweets, contract.PARQUET_SCHEMA, preserve_index=False)
@@ -134,7 +134,7 @@ def test_pandas_reads_the_rows_with_their_types(day):
 
 def test_what_people_write_is_this_to_who_reads_the_csv(tmp_path, monkeypatch):
     monkeypatch.chdir(land(tmp_path, HARD))
-    tweets = run(fenced("python", README, "read_csv"))
+    tweets = run(fenced("python", PAGE, "pd.read_csv"))
     assert tweets["text"].tolist()[:-2] == list(TEXTS.values())
     assert tweets["tweet_id"].tolist()[0] == "1990000000000000001"
     assert tweets["is_quote"].tolist()[:3] == [False, True, False]
@@ -144,18 +144,23 @@ def test_what_people_write_is_this_to_who_reads_the_csv(tmp_path, monkeypatch):
 
 def test_the_line_of_pandas_is_the_one_that_a_run_shows():
     shown = contract.READ_CSV.replace("path", '"refined_tweets.csv"')
-    assert shown in fenced("python", README, "read_csv")
+    assert shown in fenced("python", PAGE, "pd.read_csv")
 
 
 def test_pandas_reads_parquet_with_its_types(day):
-    (line,) = re.findall(r"`(pd\.read_parquet\(.*?\))`", README.read_text())
+    (line,) = re.findall(r"`(pd\.read_parquet\(.*?\))`", PAGE.read_text())
     tweets = eval(line, {"pd": pd, "path": "refined_tweets.parquet"})  # noqa: S307
     assert types(tweets) == {column.name: column.kind.pandas for column in contract.COLUMNS}
 
 
+def test_the_readmes_line_reads_parquet_with_its_types(day):
+    tweets = run(fenced("python", README, "read_parquet"))
+    assert types(tweets) == {column.name: column.kind.pandas for column in contract.COLUMNS}
+
+
 def by_duckdb(containing):
-    """The rows that the README's line with these words gives."""
-    (line,) = [line for line in fenced("sql", README, "FROM").split("\n") if containing in line]
+    """The rows that the page's line with these words gives."""
+    (line,) = [line for line in fenced("sql", PAGE, "refined_tweets.csv").split("\n") if containing in line]
     with duckdb.connect() as database:
         database.execute("SET TimeZone = 'UTC'")
         read = database.sql(line)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from include.twitter.answer import Answer
 from include.twitter.day import Day
-from include.twitter.errors import Busy, NothingStaged
+from include.twitter.errors import NothingStaged, WriteConflict
 from include.twitter.lake import Lake, Object
 from include.twitter.records import (
     AccountRead,
@@ -152,7 +152,7 @@ class MemoryLake:
         with self._door:
             found = self.look(key)
             if (found and found.tag) != tag and (found and found.data) != data:
-                raise Busy(f"{self.url(key)} was written by somebody else meanwhile.")
+                raise WriteConflict(f"{self.url(key)} was written by somebody else meanwhile.")
             self.write(key, data)
             return self.look(key).tag
 
@@ -165,7 +165,7 @@ class MemoryLake:
         if not found or found.tag != tag:
             raise NothingStaged(f"{self.url(source)} is not what its receipt says.")
         if there not in (over, tag):
-            raise Busy(f"{self.url(target)} was written by somebody else meanwhile.")
+            raise WriteConflict(f"{self.url(target)} was written by somebody else meanwhile.")
         self.write(target, found.data)
         return tag
 

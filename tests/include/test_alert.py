@@ -42,12 +42,12 @@ def failed(error=None):
 
 
 def test_nobody_is_told_where_nobody_is_to_be_told(caplog):
-    alert.tell(failed())
+    alert.notify_failure(failed())
     assert caplog.messages == []
 
 
 def test_a_message_has_day_stage_reason_what_to_do_and_a_link(inbox, webhook):
-    alert.tell(failed())
+    alert.notify_failure(failed())
     lines = ["2026-11-18 is published without 1 account.", Incomplete.__doc__, LINK]
     ((to, mail),) = inbox
     assert to == ["data@acme.example", "night@acme.example"]
@@ -60,7 +60,7 @@ def test_a_message_has_day_stage_reason_what_to_do_and_a_link(inbox, webhook):
 
 
 def test_what_x_has_written_is_neither_markup_nor_a_template(inbox, webhook):
-    alert.tell(failed(Incomplete("X says <!channel> <script>{{ 7 * 7 }} & so on.")))
+    alert.notify_failure(failed(Incomplete("X says <!channel> <script>{{ 7 * 7 }} & so on.")))
     told = "X says &lt;!channel&gt; &lt;script&gt;{{ 7 * 7 }} &amp; so on."
     assert told in inbox[0][1].get_body().get_content()
     assert told in webhook()[0]
@@ -69,17 +69,17 @@ def test_what_x_has_written_is_neither_markup_nor_a_template(inbox, webhook):
 def test_a_mail_server_that_is_away_keeps_nothing_from_the_webhook(inbox, webhook, monkeypatch, caplog):
     gone = {"conn_type": "smtp", "host": "127.0.0.1", "port": 1, "extra": {"from_email": "a@acme.example"}}
     monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(gone))
-    alert.tell(failed())
+    alert.notify_failure(failed())
     assert len(webhook()) == 1
-    assert any(message.startswith("Nobody was told by email: ") for message in caplog.messages)
+    assert any(message.startswith("No alert was sent by email: ") for message in caplog.messages)
 
 
 def test_a_malformed_address_is_named(webhook, monkeypatch, caplog):
     monkeypatch.setenv("AIRFLOW_VAR_TWITTER_ALERT_EMAILS", "data at acme")
-    alert.tell(failed())
+    alert.notify_failure(failed())
     assert caplog.messages[0] == (
-        "Nobody was told by email: BadSetting: Variable twitter_alert_emails: 'data at acme': no address. "
-        "Example: data@acme.example"
+        "No alert was sent by email: BadSetting: Variable twitter_alert_emails: 'data at acme' is not an "
+        "email address. Example: data@acme.example"
     )
     assert len(webhook()) == 1
 
@@ -89,7 +89,7 @@ def test_a_surprise_and_a_lost_worker_are_told_too():
     assert surprise[1][0] == "ZeroDivisionError: division by zero"
     lost = failed() | {"exception": None}
     assert alert.message(lost)[1] == [
-        "Its worker was lost.", "Clear the task: it goes on from what is there.", LINK,
+        "Its worker was lost.", "Clear the task: it continues from what is stored.", LINK,
     ]  # fmt: skip
     by_hand = (
         failed()
@@ -103,10 +103,10 @@ def test_a_failure_is_told_whatever_the_context_lacks(webhook):
     whole = failed() | {"dag_run": SimpleNamespace(run_type="manual", run_id="manual__1", run_after=None)}
     cases = [set(names) for number in range(4) for names in combinations(whole, number)] + [set(whole)]
     for missing in cases:
-        alert.tell({name: value for name, value in whole.items() if name not in missing})
-        alert.tell(whole | dict.fromkeys(missing))
-        alert.tell(whole | dict.fromkeys(missing, SimpleNamespace()) | {"exception": None})
-        alert.tell(
+        alert.notify_failure({name: value for name, value in whole.items() if name not in missing})
+        alert.notify_failure(whole | dict.fromkeys(missing))
+        alert.notify_failure(whole | dict.fromkeys(missing, SimpleNamespace()) | {"exception": None})
+        alert.notify_failure(
             whole
             | dict.fromkeys(missing)
             | {"ti": SimpleNamespace(task_id="load", dag_id="twitter", log_url=None)}
@@ -133,23 +133,23 @@ def test_what_x_has_written_is_one_bounded_and_safe_line(kind, error):
 def test_a_netrc_gives_the_webhook_no_credentials(webhook, httpserver, tmp_path, monkeypatch):
     (tmp_path / "netrc").write_text("default login stranger password stranger-s3cret\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    alert.tell(failed())
+    alert.notify_failure(failed())
     assert ["Authorization" in request.headers for request, _ in httpserver.log] == [False]
 
 
 def test_the_login_of_the_webhooks_connection_is_sent(webhook, httpserver, monkeypatch):
     connection = {"conn_type": "http", "host": httpserver.url_for("/").rstrip("/"), "login": "me"}
     monkeypatch.setenv("AIRFLOW_CONN_TWITTER_ALERT_WEBHOOK", json.dumps(connection | {"password": PATH}))
-    alert.tell(failed())
+    alert.notify_failure(failed())
     assert [request.authorization.username for request, _ in httpserver.log] == ["me"]
 
 
 def test_what_a_webhook_answers_to_a_refusal_is_one_short_and_safe_line(webhook, httpserver, caplog):
     httpserver.clear()
     httpserver.expect_request(f"/{PATH}").respond_with_data("\x1b[2J\n" + "A" * 500_000, status=403)
-    alert.tell(failed())
-    (said,) = [message for message in caplog.messages if message.startswith("Nobody")]
-    assert said.startswith("Nobody was told by webhook: Outage: the webhook answered 403: [U+001B]")
+    alert.notify_failure(failed())
+    (said,) = [message for message in caplog.messages if message.startswith("No alert")]
+    assert said.startswith("No alert was sent by webhook: Outage: the webhook answered 403: [U+001B]")
     assert len(said) < 500
 
 
@@ -159,9 +159,9 @@ def test_an_endless_answer_of_a_webhook_is_cut(webhook, monkeypatch, caplog):
     with dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b" ") as host:
         connection = {"conn_type": "http", "host": host, "password": PATH}
         monkeypatch.setenv("AIRFLOW_CONN_TWITTER_ALERT_WEBHOOK", json.dumps(connection))
-        alert.tell(failed())
+        alert.notify_failure(failed())
     assert any(
-        message.startswith("Nobody was told by webhook: ConnectionError") for message in caplog.messages
+        message.startswith("No alert was sent by webhook: ConnectionError") for message in caplog.messages
     )
 
 
@@ -169,6 +169,6 @@ def test_a_redirect_of_the_webhook_is_not_followed_and_not_taken_for_success(web
     httpserver.clear()
     elsewhere = {"Location": httpserver.url_for("/elsewhere")}
     httpserver.expect_request(f"/{PATH}").respond_with_data("", status=307, headers=elsewhere)
-    alert.tell(failed())
+    alert.notify_failure(failed())
     assert [request.path for request, _ in httpserver.log] == [f"/{PATH}"]
-    assert "Nobody was told by webhook: Outage: the webhook answered 307: " in caplog.messages
+    assert "No alert was sent by webhook: Outage: the webhook answered 307: " in caplog.messages

@@ -7,7 +7,6 @@ import pytest
 from deploy import traces
 from include.twitter.csv_rows import csv_rows
 from include.twitter.forgotten import Tombstones
-from include.twitter.page import views
 from include.twitter.records import Forgetting
 from include.twitter.transform.partition import Partition
 from local import cli
@@ -65,28 +64,3 @@ def test_posts_are_forgotten_also_beside_a_long_cell(day_with_an_article):
 
 def test_the_sample_of_a_local_run_shows_a_day_with_a_long_cell(day_with_an_article):
     assert cli._sample(day_with_an_article(200_000).decode()).caption == "1 of 3 rows"
-
-
-class Beginning:
-    """The first bytes of one object, and how often they were read."""
-
-    def __init__(self, data):
-        self.data, self.reads = data, []
-
-    def beginning(self, key, size):
-        self.reads.append(size)
-        return self.data[:size]
-
-
-@pytest.mark.parametrize(("characters", "reads"), [(600, 1), (70_000, 2), (2_000_000, 3)])
-def test_the_page_of_a_day_shows_its_first_rows_however_long_they_are(day_with_an_article, characters, reads):
-    lake = Beginning(day_with_an_article(characters))
-    rows = views._first_rows(lake, DAY)
-    assert rows[0]["tweet_id"] == post(1)["id"]
-    assert len(rows[0]["text"]) == min(characters, views.CELL_SHOWN + 1)
-    assert lake.reads == list(views.FIRST_BYTES[:reads])
-
-
-def test_the_page_of_an_empty_day_has_no_row_and_reads_once():
-    lake = Beginning(b"tweet_id,text\n")
-    assert (views._first_rows(lake, DAY), len(lake.reads)) == ([], 1)

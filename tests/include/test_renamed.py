@@ -85,7 +85,7 @@ def test_threads_of_a_renamed_account_land_beside_its_rows_and_each_post_once(la
     reply = post(3, referenced_tweets=[{"type": "replied_to", "id": post(2)["id"]}], in_reply_to_user_id="42")
     shop.has("search 42", page(reply))
     shop.has("search 11", page())
-    landed.put(include="threads")
+    landed.put(include_threads="true")
     landed.whole("NASA_new, esa", name="threads")
     assert sorted(shop.asked) == ["search 11", "search 42", "users NASA_new"]
     assert landed.rows() == [("NASA", "01"), ("NASA", "02"), ("NASA", "03"), ("esa", "07")]
@@ -132,7 +132,7 @@ def test_more_is_bought_of_the_account_of_the_day_after_its_handle_became_anothe
         "nasa": {"id": "77", "seen_at": f"{RECEIVED:%Y-%m-%dT%H:%M:%SZ}"}
     }  # a later day accepted it
     stages.lake.write("twitter_accounts/accounts.json", json.dumps(remembered).encode())
-    stages.put(tweet_limit=5, accept_id=accepted)
+    stages.put(tweet_limit=5, confirmed_account_ids=accepted)
     of_day = ["timeline 42", "count 42"]
     shop.has("timeline 42", page(post(0)))
     shop.has("count 42", total(4, 9))
@@ -178,7 +178,7 @@ def test_two_accounts_that_had_one_handle_on_a_day_have_each_its_own_limit(shop,
     seen_at = f"{RECEIVED:%Y-%m-%dT%H:%M:%SZ}"
     renamed = {"alpha": {"id": "77", "seen_at": seen_at}, "alpha2": {"id": "42", "seen_at": seen_at}}
     stages.lake.write("twitter_accounts/accounts.json", json.dumps(renamed).encode())
-    stages.put(accept_id="alpha=77")
+    stages.put(confirmed_account_ids="alpha=77")
     shop.has("timeline 77", page(*(post(number, author_id="77") for number in (14, 13, 12, 11))))
     shop.has("count 77", total(4, 9))
     for accounts, numbers in (
@@ -195,7 +195,7 @@ def test_two_accounts_that_had_one_handle_on_a_day_have_each_its_own_limit(shop,
 def test_a_landed_day_keeps_its_pages_when_its_handle_becomes_a_third_account(landed, shop):
     long_ago = {"nasa": {"id": "77", "seen_at": "2026-01-01T00:00:00Z"}}  # accepted for a later day
     landed.lake.write("twitter_accounts/accounts.json", json.dumps(long_ago).encode())
-    landed.put(accept_id="NASA=77")
+    landed.put(confirmed_account_ids="NASA=77")
     shop.has("users NASA", users(NASA="88"))
     with pytest.raises(Incomplete, match="NASA: the handle has become another account: 88, and it was 42"):
         landed.whole("NASA, esa", name="cleared")

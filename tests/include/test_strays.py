@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from include.twitter import days, watch
+from include.twitter import meter, watch
 from include.twitter.compliance import jobs
 from include.twitter.day import (
     Day,
@@ -18,10 +18,10 @@ from include.twitter.day import (
     plan_key,
 )
 from include.twitter.engagement.reading import Reading
-from include.twitter.errors import DamagedObject
+from include.twitter.errors import DamagedObject, NewerFormat
 from include.twitter.extract.money import Budget, Caps, Stored, entries, spent_of_month
 from include.twitter.extract.purchase import Purchase
-from include.twitter.page import runs, span, views
+from include.twitter.layout import count_key, parse_count_key
 from include.twitter.plan.counting import booked
 from include.twitter.plan.survey import bought_usd
 from include.twitter.records import Asked, ComplianceJob, LedgerEntry, Receipt, encoded
@@ -44,6 +44,7 @@ PARSERS = {
     plan_key(PLAN): is_plan_answer,
     f"twitter_plans/{PLAN}/{PLAN}.json.gz": is_plan_answer,
     job_key(PLAN, 2): parse_job_key,
+    count_key("(from:1)", DAY, DAY.plus(3)): parse_count_key,
 }
 
 
@@ -152,11 +153,7 @@ def test_what_others_left_stops_nobody(littered):
     assert jobs.latest(littered, CHECK).id == "7"
     assert Reading(littered, REVISIT, {}).pages == []
     assert booked(littered, f"twitter_plans/{PLAN}/").total_mills == 0
-    landed, ledger = days.read(littered, {"2026-11", "2026-12"})
-    assert (list(landed), [each.spent_mills for each in ledger.values()]) == ([str(DAY)], [1525, 0])
-    assert days.usage(littered, "2026-11") is None
-    days.keep(littered, DAY)
-    assert days.index_key("2026-11") in littered.written
+    assert meter.latest(littered, "2026-11") is None
 
 
 # Damaged records
@@ -186,6 +183,15 @@ def test_a_command_of_a_remedy_quotes_the_key():
         lake.record("a b; rm *.json", Receipt)
 
 
+def test_a_record_of_a_newer_format_is_refused_and_one_of_this_format_says_so():
+    lake = MemoryLake()
+    data = encoded(entry(5))
+    assert data.startswith(b'{\n  "format": 1,')
+    lake.write("ledger.json", data.replace(b'"format": 1', b'"format": 2'))
+    with pytest.raises(NewerFormat, match=r"s3://acme-twitter-lake/ledger\.json has format 2"):
+        lake.record("ledger.json", LedgerEntry)
+
+
 @pytest.mark.parametrize("data", DAMAGES)
 def test_no_cap_is_checked_without_an_entry_that_cannot_be_read(data):
     lake = MemoryLake()
@@ -212,72 +218,3 @@ def test_a_damaged_manifest_is_no_missing_one():
     for asks in (lambda: purchase(lake), lambda: bought_usd(lake, DAY)):
         with pytest.raises(DamagedObject, match=DAY.manifest(1)):
             asks()
-
-
-@pytest.fixture
-def shown(monkeypatch, littered):
-    """The page's views of a lake, without runs."""
-    monkeypatch.setattr(span, "lake", lambda: littered)
-    monkeypatch.setattr(runs, "by_day", lambda *_: {})
-    for name, value in {"HANDLES": "NASA", "BUCKET": littered.bucket}.items():
-        monkeypatch.setenv(f"AIRFLOW_VAR_TWITTER_{name}", value)
-    return littered
-
-
-def test_days_shows_what_lies_among_objects_of_others(shown):
-    month = views.month(DAY.plus(-17), NOW)
-    assert month["span"].notices == []
-    assert {str(row.day): row.state.word for row in month["rows"]}[str(DAY)] == "landed"
-    assert views.day(DAY, NOW)["receipt"].buy == 2
-
-
-@pytest.mark.parametrize("data", DAMAGES)
-def test_a_damaged_receipt_costs_its_line_of_days_and_not_the_page(shown, data):
-    other = DAY.plus(1)
-    shown.write(other.receipt, encoded(a_receipt(account_receipt("NASA", 3))))
-    shown.write(DAY.receipt, data)
-    month = views.month(DAY.plus(-17), NOW)
-    states = {row.day: row.state.word for row in month["rows"]}
-    assert (states[DAY], states[other]) == ("unreadable", "landed")
-    [notice] = month["span"].notices
-    assert DAY.receipt in notice
-    assert views.year(Day.parse("2026-01-01"), NOW)["span"].notices == [notice]
-    day = views.day(DAY, NOW)
-    assert (day["row"].state.word, day["receipt"], day["span"].notices) == ("unreadable", None, [notice])
-
-
-@pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette.testclient`")
-def test_the_pages_of_a_damaged_receipt_say_what_restores_it(shown):
-    from include.twitter.page import site  # here: Airflow's API server is slow to import
-
-    shown.write(DAY.receipt, b"")
-    for template, values in (
-        ("month.html", views.month(DAY.plus(-17), NOW)),
-        ("day.html", views.day(DAY, NOW)),
-    ):
-        page = site.pages.get_template(template).render(here="", airflow="", dag="twitter", **values)
-        assert page.count("list-object-versions") == 1
-        assert "s-unreadable" in page
-        assert "has not landed." not in page
-
-
-def test_every_other_damaged_record_is_a_notice_too(shown):
-    damaged = {
-        "month": [ledger_key("2026-11", f"{DAY}-3"), DAY.usage, "twitter_accounts/accounts.json"],
-        "day": [REVISIT.receipt, DAY.checked, DAY.manifest(2)],
-    }
-    for key in (*damaged["month"], *damaged["day"]):
-        shown.write(key, b"{")
-    shown.write(DAY.csv, b"")
-    notices = views.month(DAY.plus(-17), NOW)["span"].notices
-    assert [sum(key in each for each in notices) for key in damaged["month"]] == [1, 1, 1]
-    notices = views.day(DAY, NOW)["span"].notices
-    assert [sum(key in each for each in notices) for key in damaged["day"]] == [1, 1, 1]
-
-
-def test_of_many_damaged_records_some_are_named(shown):
-    for number in range(1, 21):
-        shown.write(ledger_key("2026-11", f"2026-11-{number:02}-9"), b"%d" % number)
-    notices = views.month(DAY.plus(-17), NOW)["span"].notices
-    assert len(notices) == span.MOST_NOTICES + 1
-    assert "15 more records" in notices[-1]

@@ -21,7 +21,7 @@ from local.running import LocalStackError
 from local.stack import Stack
 from tests.include.invented import a_receipt, account_receipt
 
-README = PROJECT / "README.md"
+PAGE = PROJECT / "docs" / "read.md"
 REAL = "TWITTER_AWS=real\nAIRFLOW_VAR_TWITTER_BUCKET=acme-lake\n"
 TABLE = "twitter_parquet/dt=2026-11-18/refined_tweets.parquet"
 
@@ -37,7 +37,7 @@ def test_the_next_steps_are_the_file_the_readmes_line_that_reads_it_and_the_ui(
     stack = Stack(state=tmp_path, env_file=tmp_path / "env", caller={}, with_airflow=False)
     file, read, look = next_steps(stack, "manual__2026-11-18", Day.parse("2026-11-18"))
     assert file == path.format(state=tmp_path)
-    (documented,) = re.findall(r"`(pd\.read_parquet\(.*?\))`", README.read_text())
+    (documented,) = re.findall(r"`(pd\.read_parquet\(.*?\))`", PAGE.read_text())
     assert read == documented.replace("path", repr(file))
     assert look.startswith("make up ")
 

@@ -65,9 +65,9 @@ class Child:
             self.job(Run(Day.parse(self.day), self.run, self._now, plan=self.plan))
             ended = "done"
         except (Busy, OverBudget) as error:
-            ended = type(error).__name__
+            ended = _kind(error)
         except AirflowRescheduleException as error:  # something was bought first
-            ended = type(error.__cause__).__name__
+            ended = _kind(error.__cause__)
         sys.setprofile(None)
         self.parent.send((ended, next(self.writes) - 1, next(self.calls) - 1))
 
@@ -108,3 +108,7 @@ class Child:
             os.kill(os.getpid(), signal.SIGSTOP)
         if self.moment.what == "met":
             self.parent.recv()
+
+
+def _kind(error: BaseException | None) -> str:
+    return "Busy" if isinstance(error, Busy) else type(error).__name__

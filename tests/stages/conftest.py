@@ -132,6 +132,7 @@ class Pipeline:
 
     def __init__(self, name: str, bucket: Bucket, setenv) -> None:
         self.name, self.bucket, self._setenv = name, bucket, setenv
+        self.staged: dict[tuple[str, str], str] = {}
 
     def put(self, **values: Any) -> None:
         for name, value in values.items():
@@ -155,7 +156,9 @@ class Pipeline:
         return extract(self.run(day, **more))
 
     def transform(self, bought: dict[str, Any], day: str = RECENT, **more: Any) -> dict[str, Any]:
-        return transform(self.run(day, **more), bought)
+        staged = transform(self.run(day, **more), bought)
+        self.staged[day, self.run(day, **more).id] = staged["receipt"]
+        return staged
 
     def load(self, staged: dict[str, Any], day: str = RECENT, **more: Any) -> dict[str, Any]:
         return load(self.run(day, **more), staged)
@@ -168,8 +171,9 @@ class Pipeline:
         return {line["username"]: line for line in accounts}
 
     def rows(self, day: str = RECENT, **more: Any) -> list[dict[str, str]]:
-        """The rows that transform has staged."""
-        return self.bucket.rows(f"{self.run(day, **more).day.staging(self.run(**more).id)}refined_tweets.csv")
+        """The rows that transform has staged last."""
+        receipt = self.staged[day, self.run(day, **more).id]
+        return self.bucket.rows(receipt.replace("receipt.json", "refined_tweets.csv"))
 
     def accounts(self, bought: dict[str, Any]) -> dict[str, Any]:
         """The manifest's accounts by handle."""

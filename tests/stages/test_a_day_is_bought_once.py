@@ -77,7 +77,7 @@ def test_accounts_that_are_not_asked_for_any_more_stay_in_the_day(pipeline, x):
 def test_accounts_leave_a_day_that_may_shrink(pipeline, x, bucket):
     pipeline.load(pipeline.transform(pipeline.extract("posts_5_a, posts_6_b")))
     before = bucket.rows("twitter/dt=2026-11-20/refined_tweets.csv")
-    pipeline.put(accept_shrink="2026-11-20")
+    pipeline.put(allow_row_loss="2026-11-20")
     x.forget()
 
     staged = pipeline.transform(pipeline.extract("posts_6_b", name="rerun"), name="rerun")
@@ -98,9 +98,9 @@ def test_accounts_leave_a_day_that_may_shrink(pipeline, x, bucket):
 
 def test_an_account_that_left_and_comes_back_is_not_bought_again(pipeline, x):
     pipeline.extract("posts_5_a, posts_6_b")
-    pipeline.put(accept_shrink="2026-11-20")
+    pipeline.put(allow_row_loss="2026-11-20")
     pipeline.extract("posts_6_b")
-    pipeline.put(accept_shrink="")
+    pipeline.put(allow_row_loss="")
     x.forget()
 
     bought = pipeline.extract("posts_6_b, posts_5_a")

@@ -45,12 +45,12 @@ def test_a_handle_that_has_a_new_owner_lands_only_after_a_word_and_refuses_nobod
         pipeline.load(staged)
 
     assert f"posts_4_old: the handle has become another account: {new}, and it was {old}." in str(red.value)
-    assert f"add posts_4_old={new} to Variable twitter_accept_id and clear `extract`" in str(red.value)
+    assert f"add posts_4_old={new} to Variable twitter_confirmed_account_ids and" in str(red.value)
     assert "the handle has become another account" in caplog.text
     assert {row["username"] for row in bucket.rows(PUBLISHED)} == {"posts_3_b"}
     assert remembered(bucket)["posts_4_old"] == old
 
-    pipeline.put(accept_id=f"posts_4_old={new}")
+    pipeline.put(confirmed_account_ids=f"posts_4_old={new}")
     landed = pipeline.load(pipeline.transform(pipeline.extract()))
 
     assert landed["proof"] == {"matched": 2}
@@ -84,7 +84,7 @@ def test_an_id_that_x_no_longer_finds_is_looked_up_in_the_same_try(pipeline, x, 
     line = pipeline.accounts(bought)["posts_4_old"]
     assert line["reason"].startswith("the handle has become another account")
 
-    pipeline.put(accept_id=f"posts_4_old={posts.user_id('posts_5_new')}")
+    pipeline.put(confirmed_account_ids=f"posts_4_old={posts.user_id('posts_5_new')}")
     landed = pipeline.load(pipeline.transform(pipeline.extract()))
 
     assert (landed["rows"], landed["proof"]) == (5, {"matched": 1})

@@ -28,13 +28,13 @@ def refusal(pipeline, x):
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("twitter_handles", "@bad handle!", "'bad handle!': a handle is 1 to 15 letters"),
-        ("twitter_tweet_limit", "ten", "'ten' is no whole number from 0 up. Example: 250"),
-        ("twitter_run_budget_usd", "five", "'five' is no amount in dollars"),
-        ("twitter_month_budget_usd", "five", "'five' is no amount in dollars"),
-        ("twitter_settle_minutes", "soon", "'soon' is no number of minutes"),
-        ("twitter_accept_shrink", "yes", "'yes' is no list of days"),
-        ("twitter_bucket", "s3://lake", "'s3://lake' is no bucket name"),
+        ("twitter_handles", "@bad handle!", "'@bad handle!' is not a handle: 1 to 15 letters"),
+        ("twitter_tweet_limit", "ten", "'ten' is not a whole number from 0 up. Example: 250"),
+        ("twitter_run_budget_usd", "five", "'five' is not an amount in dollars"),
+        ("twitter_month_budget_usd", "five", "'five' is not an amount in dollars"),
+        ("twitter_settle_minutes", "soon", "'soon' is not a whole number of minutes"),
+        ("twitter_allow_row_loss", "yes", "'yes' is not a day"),
+        ("twitter_bucket", "s3://lake", "'s3://lake' is not a bucket name"),
     ],
 )
 def test_a_bad_variable_is_named_with_what_was_found_and_an_example(
@@ -54,7 +54,7 @@ def test_a_bucket_that_the_role_does_not_own_is_refused(refusal, pipeline):
 @pytest.mark.parametrize(
     ("spoiled", "said"),
     [
-        ({"password": ""}, "it holds no usable keys (found: login, access_token, access_token_secret)"),
+        ({"password": ""}, "it has no usable keys (found: login, access_token, access_token_secret)"),
         ({"host": "http://x.example"}, "would send the keys in clear text"),
     ],
 )

@@ -389,7 +389,7 @@ def test_forgetting_once_more_finds_and_changes_nothing(month, capsys):
 
 
 def test_a_candidate_that_held_some_of_it_is_gone_and_says_to_clear_transform(month, pipe):
-    staged = {"receipt": f"{Day.parse(DAYS[0]).staging(pipe.run(DAYS[0]).id)}receipt.json"}
+    staged = {"receipt": pipe.staged[DAYS[0], pipe.run(DAYS[0]).id]}
     with pytest.raises(NothingStaged, match="Clear `transform`"):
         pipe.load(staged, DAYS[0], now=noon(DAYS[0]))
 

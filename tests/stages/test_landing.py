@@ -34,8 +34,22 @@ def test_a_rerun_that_lost_an_account_publishes_nothing_until_the_day_is_accepte
         pipeline.load(staged, **again)
     assert {key: bucket.stored(key) for key in landed} == landed
 
-    pipeline.put(accept_shrink=RECENT)
+    pipeline.put(allow_row_loss=RECENT)
     x.forget()
     pipeline.load(staged, **again)
     assert x.requests() == []
     assert {row["username"] for row in bucket.rows(day.csv)} == {"posts_8_keep", "posts_9_keep"}
+
+
+def test_two_airflows_whose_runs_have_one_id_publish_each_its_own(pipeline, bucket):
+    day = Day.parse(RECENT)
+    pipeline.put(tweet_limit=0)
+    all_of_it = pipeline.transform(pipeline.extract("posts_8_keep"))
+    pipeline.put(tweet_limit=2)
+    two = pipeline.transform(pipeline.extract())
+
+    pipeline.load(all_of_it)
+    assert len(bucket.rows(day.csv)) == 7  # one is an edited version
+    pipeline.put(allow_row_loss=RECENT)
+    pipeline.load(two)
+    assert len(bucket.rows(day.csv)) == 2

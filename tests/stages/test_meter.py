@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from include.twitter import days, lake, meter, settings
+from include.twitter import lake, meter, settings
 from include.twitter.day import Day
 from include.twitter.errors import MeterDiffers, Outage
 from local import x_api
@@ -34,7 +34,7 @@ def asked(pipeline, x, bucket, caplog):
 
 
 def of(day):
-    return days.usage(lake.deployed(), str(day)[:7])
+    return meter.latest(lake.deployed(), str(day)[:7])
 
 
 def test_what_x_has_served_is_what_the_ledger_has(pipeline, asked, bucket):

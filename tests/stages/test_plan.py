@@ -302,7 +302,7 @@ def test_ones_own_account_is_counted_alone_and_quoted_at_a_fifth(pipeline, x):
 
 
 def test_threads_are_counted_and_quoted_too(pipeline, x, bucket):
-    pipeline.put(handles="reader_00, posts_50_b", include="threads")
+    pipeline.put(handles="reader_00, posts_50_b", include_threads="true")
     quoted = quote(pipeline)
     assert paths(x) == {LOOKUP: 1, COUNT: 4}
     x.forget()

@@ -59,7 +59,7 @@ def test_an_account_that_has_left_the_file_before_load_is_waived(pipeline, filed
 def test_a_bad_line_is_refused_before_x_is_asked_for_anything(pipeline, bucket, filed, x):
     filed("posts_5_fine,", "", "posts 9,")
     with pytest.raises(
-        BadSetting, match=rf"s3://{bucket.name}/{KEY}, line 4: 'posts 9': a handle is 1 to 15"
+        BadSetting, match=rf"s3://{bucket.name}/{KEY}, line 4: handle: 'posts 9' is not a handle"
     ):
         pipeline.extract()
     assert x.requests() == []

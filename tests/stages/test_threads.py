@@ -20,7 +20,7 @@ def test_threads_that_are_wanted_later_cost_themselves_alone(pipeline, x, bucket
     before = pipeline.refine(pipeline.extract(ACCOUNT))[ACCOUNT]
     x.forget()
 
-    pipeline.put(include="threads")
+    pipeline.put(include_threads="true")
     bought = pipeline.extract(name="threads")
 
     assert x.asked() == ["search"], "the count of its own posts is there already"
@@ -34,16 +34,16 @@ def test_threads_that_are_wanted_later_cost_themselves_alone(pipeline, x, bucket
 
 
 def test_threads_stay_in_a_day_that_was_bought_with_them(pipeline, x):
-    pipeline.put(tweet_limit=0, include="threads")
+    pipeline.put(tweet_limit=0, include_threads="true")
     whole = pipeline.refine(pipeline.extract(ACCOUNT))[ACCOUNT]
     x.forget()
-    pipeline.put(include="own posts")
+    pipeline.put(include_threads="false")
     assert pipeline.refine(pipeline.extract(name="own"), name="own")[ACCOUNT] == whole
     assert x.requests() == []
 
 
 def test_threads_of_an_old_day_come_from_the_archive(pipeline, x):
-    pipeline.put(tweet_limit=0, include="threads")
+    pipeline.put(tweet_limit=0, include_threads="true")
     account = pipeline.refine(pipeline.extract(ACCOUNT, "2026-10-20"), "2026-10-20")[ACCOUNT]
     assert x.asked() == ["users", "token", "search", "search", "count"]
     landed = {row["tweet_id"] for row in pipeline.rows("2026-10-20")}

@@ -10,11 +10,12 @@ import logging
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import uuid4
 
 import pyarrow
 import pyarrow.parquet
 
-from include.twitter import days, lake, settings
+from include.twitter import lake, settings
 from include.twitter.day import ENGAGEMENT_RECEIPTS, RECEIPTS, Day, Revisit
 from include.twitter.engagement import receipt, table
 from include.twitter.engagement.due import due
@@ -25,12 +26,12 @@ from include.twitter.extract.money import Caps
 from include.twitter.extract.x import X
 from include.twitter.lake import Lake
 from include.twitter.lease import held
-from include.twitter.load.publish import Commit, commit
+from include.twitter.load.publish import publish_files
 from include.twitter.pricing import dollars, would_have_cost
-from include.twitter.records import EngagementReceipt, PublishedObject, Revisited, encoded
+from include.twitter.records import EngagementReceipt, Revisited, encoded
 from include.twitter.retry import no_try_for_progress
-from include.twitter.run import Run, skip, wait_until
-from include.twitter.transform.partition import fingerprint
+from include.twitter.run import Run, require_xcom, skip, wait_until
+from include.twitter.transform import stage_files
 
 __all__ = ["extract", "load", "transform"]
 
@@ -76,24 +77,18 @@ def _due(here: Lake, day: Day, ages: list[int]) -> list[Revisit]:
 def transform(run: Run, read: dict[str, Any] | None) -> dict[str, Any]:
     """Make a table of what X said of each post, and stage it with its receipt."""
     here = lake.deployed()
-    return {"receipts": [_refined(here, run, key) for key in _named(read, "revisited", "extract")]}
+    return {"receipts": [_refined(here, run, key) for key in require_xcom(read, "extract")["revisited"]]}
 
 
-def _require_forgotten(here: Lake, revisit: Revisit, run: Run, made: EngagementReceipt) -> None:
+def _require_forgotten(here: Lake, revisit: Revisit, staging: str, made: EngagementReceipt) -> None:
     """Refuse what was staged before some of its posts were forgotten."""
-    key = revisit.staging(run.id) + Path(made.objects["parquet"].key).name
+    key = staging + Path(made.objects["parquet"].key).name
     table = pyarrow.parquet.read_table(pyarrow.BufferReader(here.required(key)), columns=["tweet_id"])
     if not forgotten(here).isdisjoint(table["tweet_id"].to_pylist()):
         raise NothingStaged(
             f"Nothing is published: posts of {revisit} were forgotten since it was staged. "
             "Clear `transform`: it is free."
         )
-
-
-def _named(handed: dict[str, Any] | None, what: str, stage: str) -> list[str]:
-    if not handed:
-        raise NothingStaged(f"`{stage}` has handed nothing on: was it marked success by hand? Clear it.")
-    return handed[what]
 
 
 def _refined(here: Lake, run: Run, key: str) -> str:
@@ -103,15 +98,11 @@ def _refined(here: Lake, run: Run, key: str) -> str:
     posts = landed(here, revisit.day)
     told = {each.tweet_id: each for answer in here.answers(said.pages) for each in seen(answer)}
     lines = [told[id_] for id_ in posts if id_ in told]  # what has left the day is in no table of it
-    staging = revisit.staging(run.id)
+    # Two Airflows give the runs of a day the same id, and a try that was given up may continue.
+    staging = revisit.staging(f"{run.id}-{uuid4().hex[:8]}")
     with TemporaryDirectory() as folder:
         files = table.write(Path(folder), lines)
-        objects = {
-            name: PublishedObject(
-                key=getattr(revisit, name), **fingerprint(file), etag=here.upload(staging + file.name, file)
-            )
-            for name, file in files.items()
-        }
+        objects = stage_files(here, staging, files, revisit)
     made = receipt.of(revisit, said, lines, posts, objects)
     for line in receipt.readable(made):
         log.info(line)
@@ -123,13 +114,13 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
     """Publish what is staged, each receipt after its files; ages never take each other's place."""
     here = lake.deployed()
     published = []
-    for key in _named(staged, "receipts", "transform"):
+    for key in require_xcom(staged, "transform")["receipts"]:
         made = here.decoded(key, here.required(key), EngagementReceipt)
         revisit = Revisit(Day.parse(made.day), made.age)
+        staging = key.removesuffix("receipt.json")
         with no_try_for_progress(lambda: False, run.now), held(here, revisit.lease, run) as lease:
-            _require_forgotten(here, revisit, run, made)
-            receipt_of = Commit(revisit.receipt, encoded(made), here.tag(revisit.receipt))
-            commit(here, lease, revisit.staging(run.id), made.objects.values(), receipt_of)
-        days.keep(here, revisit.day)
+            _require_forgotten(here, revisit, staging, made)
+            replaces = here.tag(revisit.receipt)
+            publish_files(here, lease, staging, made, revisit.receipt, replaces)
         published.append(revisit.receipt)
     return {"receipts": published}

@@ -8,12 +8,11 @@ from typing import get_args
 
 import pandas as pd
 import pandera.pandas as pa
-import pyarrow.parquet
 
 from include.twitter.engagement.seen import Seen
 from include.twitter.records import PostState
-from include.twitter.transform import contract
 from include.twitter.transform.contract import INTEGER, METRICS, MOMENT, STRING, Column
+from include.twitter.transform.partition import table_files
 
 VERSION = "1"
 """Raised when a column is added, dropped, renamed or changes its meaning."""
@@ -26,7 +25,6 @@ COLUMNS = (
         "state", STRING, "`there`, `gone`, `protected`, `suspended`, `withheld`, `edited` or `unanswered`"
     ),
 )
-PARQUET_SCHEMA = contract.parquet_schema(COLUMNS)
 SCHEMA = pa.DataFrameSchema(
     {
         column.name: pa.Column(
@@ -57,10 +55,6 @@ def write(folder: Path, lines: Iterable[Seen]) -> dict[str, Path]:
     """CSV and Parquet of what was seen; nothing at all is a header."""
     frame = rows(lines)
     files = {"csv": folder / "engagement.csv", "parquet": folder / "engagement.parquet"}
-    header = ",".join(column.name for column in COLUMNS)
-    text = contract.csv_text(frame, COLUMNS) if len(frame) else ""
-    files["csv"].write_text(f"{header}\n{text}", encoding="utf-8", newline="")
-    pyarrow.parquet.write_table(
-        contract.arrow_table(frame, PARQUET_SCHEMA), files["parquet"], compression="zstd"
-    )
+    with table_files(files["csv"], files["parquet"], COLUMNS) as append:
+        append(frame)
     return files

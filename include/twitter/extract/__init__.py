@@ -45,7 +45,7 @@ def extract(run: Run) -> dict[str, Any]:
     only = accounts.among(run.accounts) if run.accounts else ()
     caps = Caps(*settings.budgets().items())
     access, own = settings.x_access(), accounts.own_handle()
-    may_leave, accepted = run.day in settings.accept_shrink(), settings.accept_id()
+    may_leave, accepted = run.day in settings.allow_row_loss(), settings.confirmed_account_ids()
     wait_until_settled(run.day, settings.settling(), run.now())
     if run.plan and (planned := _planned_accounts(here, run)):
         only = only or accounts.among(", ".join(planned))

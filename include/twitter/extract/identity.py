@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 
 WHICH_ONE = (
     ". Nothing is bought of {id}: if it is the account you want, add {handle}={id} to Variable "
-    "twitter_accept_id and clear `extract`; if not, put the new handle of the old one into twitter_handles"
+    "twitter_confirmed_account_ids and clear `extract`; if not, put the new handle of the old one into "
+    "twitter_handles"
 )
 FORGOTTEN = "it was forgotten on {:%Y-%m-%d}, and nothing is bought of it: take it out of twitter_handles"
 
@@ -146,7 +147,7 @@ class Resolver:
                 message += WHICH_ONE.format(handle=handle, id=safe_text(id_, 40))
                 account.mark_unavailable(message, Event.OTHER_ID)
                 return
-            log.warning("%s: %s. Accepted by twitter_accept_id", handle, message)
+            log.warning("%s: %s. Accepted by twitter_confirmed_account_ids", handle, message)
         if account.id == id_:  # X still names the account that it does not find
             account.mark_unavailable(account.reason or "")
             return

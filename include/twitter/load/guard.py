@@ -1,7 +1,7 @@
-"""What publishing would take from a landed day.
+"""Compares the rows that would be published with the landed ones, account by account.
 
-Rows are compared by id, account by account: a rerun may replace rows one for one. An account is its id, so a
-handle that has changed is no loss.
+Rows are compared by id, since a rerun may replace rows one for one. An account is its id, so a renamed handle
+loses nothing.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from include.twitter.records import Decrease, Receipt
 
 log = logging.getLogger(__name__)
 
-NAMED = 10
-"""So many lost rows of an account are named in the log; the receipt names all."""
+MAX_IDS = 10
+"""Ids of lost rows that the log names per account; the receipt names all."""
 
 
 class Row(NamedTuple):
-    """What identifies a row of the table; the names are those of its columns."""
+    """What identifies a row: columns of the table."""
 
     tweet_id: str
     original_tweet_id: str
@@ -34,75 +34,79 @@ class Row(NamedTuple):
 
 def rows(parquet: bytes) -> list[Row]:
     """The rows of a day's Parquet file."""
-    import pyarrow.parquet  # here: it takes long to import, and most days are published once
+    import pyarrow.parquet  # here: the import is slow, and most days are published once
 
     table = pyarrow.parquet.ParquetFile(io.BytesIO(parquet)).read([*Row._fields])
     return [Row(*values) for values in zip(*(table[name].to_pylist() for name in Row._fields), strict=True)]
 
 
 def lost_rows(landed: Iterable[Row], candidate: Iterable[Row], tombstones: Tombstones) -> list[Decrease]:
-    """The accounts of which landed rows would be gone, with the ids of these.
+    """The accounts that would lose landed rows, with the ids of these.
 
-    A later version of the same post takes the place of an earlier one, and what was forgotten is no loss.
+    A later version of a post replaces an earlier one, and an erased post is no loss.
     """
-    newest: dict[str, int] = {}
-    there, now = set[str](), Counter[str]()
+    ids, published, newest = set[str](), Counter[str](), dict[str, int]()
     for row in candidate:
-        there.add(row.tweet_id)
-        now[row.author_id] += 1
+        ids.add(row.tweet_id)
+        published[row.author_id] += 1
         newest[row.original_tweet_id] = max(int(row.tweet_id), newest.get(row.original_tweet_id, 0))
-    before: defaultdict[str, list[Row]] = defaultdict(list)
+    by_author: defaultdict[str, list[Row]] = defaultdict(list)
     for row in landed:
         if not tombstones.of_ids((row.tweet_id, row.original_tweet_id), row.author_id):
-            before[row.author_id].append(row)
-    lost = []
-    for id_, its in before.items():
-        gone = [
+            by_author[row.author_id].append(row)
+    decreases = []
+    for author_id, rows in by_author.items():
+        lost = [
             row.tweet_id
-            for row in its
-            if row.tweet_id not in there and newest.get(row.original_tweet_id, 0) < int(row.tweet_id)
+            for row in rows
+            if row.tweet_id not in ids and newest.get(row.original_tweet_id, 0) < int(row.tweet_id)
         ]
-        if gone:
-            ids = tuple(sorted(gone, key=int))
-            lost.append(Decrease(its[-1].username, len(its), now[id_], id_, ids))
-    return sorted(lost, key=lambda decrease: decrease.username.lower())
+        if lost:
+            lost_ids = tuple(sorted(lost, key=int))
+            decreases.append(
+                Decrease(rows[-1].username, len(rows), published[author_id], author_id, lost_ids)
+            )
+    return sorted(decreases, key=lambda decrease: decrease.username.lower())
 
 
-def decreases(landed: Receipt, candidate: Receipt) -> list[Decrease]:
-    """The same by the numbers in the receipts, for a landed table that cannot be read: it sees no row that
-    another one has replaced."""
+def lower_counts(landed: Receipt, candidate: Receipt) -> list[Decrease]:
+    """The accounts with fewer rows than before, by the two receipts: if the landed table is unreadable.
+
+    This cannot see a row that was replaced by another one.
+    """
     by_id = {account.id: account for account in candidate.accounts}
     by_handle = {account.username.lower(): account for account in candidate.accounts}
-    lost = []
-    for account in landed.accounts:
-        same = by_id.get(account.id) if account.id else None
-        if same is None and (named := by_handle.get(account.username.lower())):
-            same = named if None in (account.id, named.id) else None  # else the handle is another account's
-        left, forgotten = (same.published, same.forgotten) if same else (0, 0)
-        if left + max(forgotten - account.forgotten, 0) < account.published:
-            lost.append(Decrease(account.username, account.published, left, account.id))
-    return lost
+    decreases = []
+    for before in landed.accounts:
+        now = by_id.get(before.id) if before.id else None
+        if now is None and (namesake := by_handle.get(before.username.lower())):
+            # If both ids are known and differ, the handle belongs to another account today.
+            now = namesake if None in (before.id, namesake.id) else None
+        published, erased = (now.published, now.forgotten) if now else (0, 0)
+        if published + max(erased - before.forgotten, 0) < before.published:
+            decreases.append(Decrease(before.username, before.published, published, before.id))
+    return decreases
 
 
-def require_no_loss(lost: list[Decrease], day: Day, *, accepted: bool) -> None:
-    """Log every loss; Shrunk where most of an account's rows would go, unless that is accepted."""
-    for decrease in lost:
+def require_no_loss(decreases: list[Decrease], day: Day, *, accepted: bool) -> None:
+    """Log every loss; raise Shrunk if most rows of an account would go, unless that is accepted."""
+    for decrease in decreases:
         log.warning(_in_words(decrease))
-    losses = "; ".join(_in_words(decrease) for decrease in lost if decrease.kept * 2 < decrease.landed)
+    losses = "; ".join(_in_words(decrease) for decrease in decreases if decrease.kept * 2 < decrease.landed)
     if losses and not accepted:
         raise Shrunk(
             f"Nothing is published: {day} would lose rows. {losses}. "
-            f"If that is right, add {day} to Variable twitter_accept_shrink and clear `load`. "
+            f"If that is right, add {day} to Variable twitter_allow_row_loss and clear `load`. "
             "If more was bought of the day since, clear `transform`."
         )
     if losses:
-        log.warning("Accepted by twitter_accept_shrink: %s", losses)
+        log.warning("Accepted by twitter_allow_row_loss: %s", losses)
 
 
 def _in_words(decrease: Decrease) -> str:
     numbers = f"{decrease.username}: {decrease.landed} rows are landed, this run has {decrease.published}"
     if not decrease.lost:
         return numbers
-    named, more = ", ".join(decrease.lost[:NAMED]), len(decrease.lost) - NAMED
-    named += f" and {more} more" if more > 0 else ""
-    return f"{numbers}, without {len(decrease.lost)} of those: {named}"
+    ids, more = ", ".join(decrease.lost[:MAX_IDS]), len(decrease.lost) - MAX_IDS
+    ids += f" and {more} more" if more > 0 else ""
+    return f"{numbers}, without {len(decrease.lost)} of those: {ids}"

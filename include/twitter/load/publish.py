@@ -1,8 +1,8 @@
-"""The copies to what readers see, the receipt last, and what is told about them.
+"""Copies staged files to the published keys, the receipt last.
 
-Of two that publish the same at once, one publishes all of it. Each holds a lease meanwhile. A process can
-pause past the end of its lease: so each object is written on the condition that nobody else has written it,
-and the files are compared with what was copied, before and after the receipt is written.
+If two processes publish the same day at once, exactly one result is published completely. Each holds a lease,
+but a process can pause until its lease has expired. So every object is written on the condition that nobody
+else has written it, and the files are compared with what was copied, before and after the receipt is written.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 
 from include.twitter import settings
 from include.twitter.day import Day
@@ -24,80 +24,74 @@ from include.twitter.watch import not_landed
 
 log = logging.getLogger(__name__)
 
-DAYS_LOOKED_BACK = 7
-NAMED = 50
-"""So many accounts of a kind are named in the asset event; the receipt names all."""
+DAYS_CHECKED = 7
+MAX_NAMES = 50
+"""Accounts of a kind that the asset event names; the receipt names all."""
 
 
-class Commit(NamedTuple):
-    """The receipt that says that the files are there; `over` is the tag of the one that it replaces."""
+class ListsFiles(Protocol):
+    """A receipt, of whatever table."""
 
-    key: str
-    data: bytes
-    over: str | None
+    objects: dict[str, PublishedObject]
 
 
-def publish(lake: Lake, lease: Lease, day: Day, staging: str, receipt: Receipt, over: str | None) -> None:
-    """Copy the staged objects that the receipt names; then write the receipt in the place of `over`."""
-    commit(lake, lease, staging, receipt.objects.values(), Commit(day.receipt, encoded(receipt), over))
-    if rejected := receipt.totals.rejected:
-        log.warning("%d posts broke the contract: %s", rejected, lake.url(day.rejected))
-
-
-def commit(
-    lake: Lake, lease: Lease, staging: str, objects: Iterable[PublishedObject], receipt: Commit
+def publish_files(
+    store: Lake, lease: Lease, staging: str, receipt: ListsFiles, key: str, replaces: str | None
 ) -> None:
-    """Copy staged objects, each if it is the one; then write the receipt. Busy where another writes too."""
-    items = list(objects)
-    replaced = {item.key: lake.tag(item.key) for item in items}
-    tags: dict[str, str] = {}
-    for item in items:
+    """Copy the staged files that the receipt lists, then write the receipt to `key`.
+
+    `replaces` is the ETag of the receipt that is replaced, None if there is none. Raises Busy if another
+    process writes the same objects.
+    """
+    files = receipt.objects.values()
+    published = {file.key: store.tag(file.key) for file in files}
+    etags: dict[str, str] = {}
+    for file in files:
         lease.require()
-        tags[item.key] = lake.copy(staging + Path(item.key).name, item.key, item.etag, replaced[item.key])
-        log.info("Published %s", lake.url(item.key))
-    _require_unchanged(lake, tags)
+        etags[file.key] = store.copy(staging + Path(file.key).name, file.key, file.etag, published[file.key])
+        log.info("Published %s", store.url(file.key))
+    _require_unchanged(store, etags)
     lease.require()
-    tags[receipt.key] = lake.swap(receipt.key, receipt.data, receipt.over)
-    _require_unchanged(lake, tags)
-    log.info("Published %s", lake.url(receipt.key))
+    etags[key] = store.swap(key, encoded(receipt), replaces)
+    _require_unchanged(store, etags)
+    log.info("Published %s", store.url(key))
 
 
-def _require_unchanged(lake: Lake, tags: Mapping[str, str]) -> None:
-    """Busy where an object is not the one that was written: another process wrote it after this one."""
-    if changed := [key for key, tag in tags.items() if lake.tag(key) != tag]:
+def _require_unchanged(store: Lake, etags: Mapping[str, str]) -> None:
+    if changed := [key for key, etag in etags.items() if store.tag(key) != etag]:
         raise Busy(
-            f"{', '.join(map(lake.url, changed))} was written by another process while this one published. "
-            "All of it is published again."
+            f"{', '.join(map(store.url, changed))} was written by another process during publishing. "
+            "All files are published again."
         )
 
 
-def warn_of_gaps(lake: Lake, run: Run) -> None:
-    """Name the recent days that are not landed."""
+def warn_of_gaps(store: Lake, run: Run) -> None:
+    """Log the recent days that have not landed."""
     latest = Day.latest_settled(run.now(), settings.settling())
-    if gaps := not_landed(lake, latest, DAYS_LOOKED_BACK):
+    if gaps := not_landed(store, latest, DAYS_CHECKED):
         log.warning(
             "Not landed among the last %d days: %s. Trigger `twitter_plan` to fill them.",
-            DAYS_LOOKED_BACK,
+            DAYS_CHECKED,
             ", ".join(map(str, gaps)),
         )
 
 
-def essentials(receipt: Receipt, bucket: str) -> dict[str, Any]:
-    """What travels with the asset events of a complete day: below 4 KB, however many accounts it has."""
-    keys = {name: item.key for name, item in receipt.objects.items()}
+def asset_event(receipt: Receipt, bucket: str) -> dict[str, Any]:
+    """What a complete day hands to consumers: less than 4 KB, however many accounts it has."""
+    keys = {name: file.key for name, file in receipt.objects.items()}
     return {
         "day": receipt.day,
         "bucket": bucket,
         "keys": keys | {"receipt": Day.parse(receipt.day).receipt},
-        "sha256": {name: item.sha256 for name, item in receipt.objects.items()},
+        "sha256": {name: file.sha256 for name, file in receipt.objects.items()},
         "rows": receipt.totals.published,
         "cost_usd": receipt.cost_usd,
         "accounts": receipt.totals.accounts,
         "proof": receipt.totals.proof,
-        "differing": _named(line for line in receipt.accounts if line.proof in ("short", "surplus")),
-        "unavailable": _named(receipt.missing),
+        "differing": _names(account for account in receipt.accounts if account.proof in ("short", "surplus")),
+        "unavailable": _names(receipt.missing),
     }
 
 
-def _named(accounts: Iterable[AccountReceipt]) -> list[str]:
-    return [account.username for account in islice(accounts, NAMED)]
+def _names(accounts: Iterable[AccountReceipt]) -> list[str]:
+    return [account.username for account in islice(accounts, MAX_NAMES)]

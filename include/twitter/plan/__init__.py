@@ -74,7 +74,7 @@ def _made(here: Lake, range_: Range, caps: Caps) -> Plan:
     accounts = roster.read(here)
     everybody = accounts.asked()
     asked = replace(everybody, handles=accounts.among(range_.accounts))
-    access, accepted = settings.x_access(), settings.accept_id()
+    access, accepted = settings.x_access(), settings.confirmed_account_ids()
     own = accounts.own_handle() if access.user else ""
     _require_settled(range_, Day.latest_settled(range_.now(), settings.settling()))
     identities = roster.Identities.read(here, accepted)

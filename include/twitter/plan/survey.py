@@ -123,7 +123,7 @@ def bought_usd(lake: Lake, day: Day) -> float:
 
 def unlanded(lake: Lake, days: Iterable[tuple[Day, Collection[str]]]) -> list[Day]:
     """The days that have not landed with all of these accounts."""
-    known = Identities.read(lake, settings.accept_id())
+    known = Identities.read(lake, settings.confirmed_account_ids())
     return [day for day, names in days if not {*names} <= _landed(lake, day, names, known)]
 
 

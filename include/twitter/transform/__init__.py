@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from msgspec.structs import replace
 
@@ -43,23 +44,20 @@ log = logging.getLogger(__name__)
 
 def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
     """Refine what `extract` says was bought, account by account, and stage the candidates."""
-    from include.twitter import lake  # here: whoever wants the pure modules alone needs no Airflow
+    from include.twitter import lake  # here: the pure modules of the package need no Airflow
+    from include.twitter.run import require_xcom
 
     gc.freeze()  # all that is imported: else the garbage collector looks through it again and again
     here = lake.deployed()
-    manifest = _manifest(here, bought)
-    staging = run.day.staging(run.id)
+    manifest = _manifest(here, require_xcom(bought, "extract")["manifest"])
+    # Two Airflows give the runs of a day the same id, and a try that was given up may continue.
+    staging = run.day.staging(f"{run.id}-{uuid4().hex[:8]}")
     with here.parsing(FORGOTTEN, "the list of what was forgotten"):
         tombstones = Tombstones.of(here.read(FORGOTTEN))
     with TemporaryDirectory() as folder:
         with Partition(Path(folder)) as partition:
             entries, forgotten = _refined(here, run, manifest, partition, tombstones)
-        objects = {
-            name: PublishedObject(
-                key=getattr(run.day, name), **fingerprint(file), etag=here.upload(staging + file.name, file)
-            )
-            for name, file in partition.files.items()
-        }
+        objects = stage_files(here, staging, partition.files, run.day)
     candidate = receipt.of(manifest, entries, objects, forgotten, len(tombstones.acts))
     here.write(f"{staging}receipt.json", encoded(candidate))
     if drift := candidate.totals.drift:
@@ -78,15 +76,25 @@ def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
     return {"receipt": f"{staging}receipt.json", "rows": candidate.totals.published}
 
 
-def _manifest(here: Lake, bought: dict[str, Any] | None) -> Manifest:
-    if not bought:
-        raise NothingStaged(
-            "`extract` has not said what it bought: was it marked success by hand? Clear it: what "
-            "is there is not bought again."
+def stage_files(
+    store: Lake, staging: str, files: Mapping[str, Path], keys: object
+) -> dict[str, PublishedObject]:
+    """Upload the files to the run's staging prefix; returns what a receipt says of them, by name.
+
+    Each is published later under the key that `keys` has under its name: `Day.csv`, `Day.parquet`.
+    """
+    return {
+        name: PublishedObject(
+            key=getattr(keys, name), **fingerprint(file), etag=store.upload(staging + file.name, file)
         )
-    manifest = here.record(bought["manifest"], Manifest)
+        for name, file in files.items()
+    }
+
+
+def _manifest(store: Lake, key: str) -> Manifest:
+    manifest = store.record(key, Manifest)
     if not manifest or not manifest.closed_at:
-        raise NothingStaged(f"{here.url(bought['manifest'])} is gone or was never closed: clear `extract`.")
+        raise NothingStaged(f"{store.url(key)} is gone or was never closed: clear `extract`.")
     return manifest
 
 

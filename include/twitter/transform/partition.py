@@ -1,23 +1,49 @@
-"""The files of one day's partition, written account by account: memory holds one account at a time."""
+"""The files of one day, written batch by batch: memory holds one batch."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import msgspec
+import pandas as pd
 import pyarrow.parquet
 
 from include.twitter.transform import contract
+from include.twitter.transform.contract import Column
 from include.twitter.transform.refine import Refined
 
 
+@contextmanager
+def table_files(
+    csv: Path, parquet: Path, columns: Sequence[Column] = contract.COLUMNS
+) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """Write a table as CSV and Parquet: the function that is yielded appends rows to both.
+
+    A table without rows is a header in both.
+    """
+    schema = contract.parquet_schema(columns)
+    with (
+        csv.open("wb") as lines,
+        pyarrow.parquet.ParquetWriter(parquet, schema, compression="zstd") as writer,
+    ):
+        lines.write((",".join(column.name for column in columns) + "\n").encode())
+
+        def append(rows: pd.DataFrame) -> None:
+            if not rows.empty:
+                lines.write(contract.csv_text(rows, columns).encode())
+                writer.write_table(contract.arrow_table(rows, schema))
+
+        yield append
+
+
 class Partition:
-    """CSV, Parquet and the rejected posts, in a folder on the local disk; no account at all is a header."""
+    """CSV, Parquet and the rejected posts, in a local folder."""
 
     def __init__(self, folder: Path) -> None:
         self.csv = folder / "refined_tweets.csv"
@@ -31,20 +57,14 @@ class Partition:
 
     def __enter__(self) -> Partition:
         enter = self._open.enter_context
-        self._csv = enter(self.csv.open("wb"))
-        self._csv.write((",".join(contract.NAMES) + "\n").encode())
-        self._parquet = enter(
-            pyarrow.parquet.ParquetWriter(self.parquet, contract.PARQUET_SCHEMA, compression="zstd")
-        )
+        self._append = enter(table_files(self.csv, self.parquet))
         # No file name and no time in the gzip header: the same posts give the same bytes.
         self._rejected = enter(gzip.GzipFile("", "wb", fileobj=enter(self.rejected.open("wb")), mtime=0))
         return self
 
     def append(self, refined: Refined) -> None:
-        """Add an account's rows below those of the accounts before it."""
-        if not refined.rows.empty:
-            self._csv.write(contract.csv_text(refined.rows).encode())
-            self._parquet.write_table(contract.arrow_table(refined.rows))
+        """Add a batch below those before it."""
+        self._append(refined.rows)
         for post in refined.rejected:
             self._rejected.write(msgspec.json.encode(post) + b"\n")
 

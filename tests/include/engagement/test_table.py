@@ -8,6 +8,7 @@ import pytest
 
 from include.twitter.engagement import table
 from include.twitter.engagement.seen import Seen
+from include.twitter.transform.contract import parquet_schema
 from tests.include.invented import RECEIVED
 
 LARGE = 9_007_199_254_740_993
@@ -26,7 +27,7 @@ def test_both_files_hold_every_digit_and_missing_is_empty(tmp_path):
         "1990000000000000002,,,,,,,2026-11-19T01:30:07Z,gone\n"
     )
     twin = pyarrow.parquet.read_table(files["parquet"])
-    assert twin.schema == table.PARQUET_SCHEMA
+    assert twin.schema == parquet_schema(table.COLUMNS)
     assert twin.to_pylist()[0]["likes"] == LARGE
     assert [row["likes"] for row in twin.to_pylist()] == [LARGE, None]
     assert twin.to_pylist()[1]["captured_at"] == RECEIVED

@@ -1,6 +1,7 @@
 """Two that read the same posts again, and one that is overtaken by an erasure: over a lake in memory."""
 
 import io
+import json
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import ClassVar
@@ -14,8 +15,8 @@ from deploy import forget
 from deploy.__main__ import CannotDo
 from include.twitter import engagement
 from include.twitter.answer import Answer
-from include.twitter.day import FORGOTTEN, Day, Revisit
-from include.twitter.errors import NothingStaged
+from include.twitter.day import FORGOTTEN, Day, Revisit, ledger_key
+from include.twitter.errors import NothingStaged, Outage
 from include.twitter.lease import LIFETIME, held
 from include.twitter.records import Forgetting, Forgotten, encoded
 from include.twitter.run import Run
@@ -60,7 +61,6 @@ def lake(monkeypatch):
     lake.write(DAY.receipt, b"{}")
     monkeypatch.setattr(engagement.lake, "deployed", lambda: lake)
     monkeypatch.setattr(engagement.lake, "require_conditional_writes", lambda _: None)
-    monkeypatch.setattr(engagement.days, "keep", lambda *_: None)
     budgets = {"twitter_run_budget_usd": 0, "twitter_month_budget_usd": 0}
     settings = SimpleNamespace(engagement_days=lambda: [1], budgets=lambda: budgets, x_access=lambda: None)
     monkeypatch.setattr(engagement, "settings", settings)
@@ -114,6 +114,33 @@ def test_what_was_staged_before_a_post_was_forgotten_is_not_published(lake):
     engagement.load(run(), engagement.transform(run(), {"revisited": [REVISIT.manifest]}))
     _, *rows = lake.objects[REVISIT.csv].decode().splitlines()
     assert [row.partition(",")[0] for row in rows] == ["2"]
+
+
+@pytest.mark.parametrize(("is_stored", "spent"), [(True, 10), (False, 20)])
+def test_the_ledger_is_never_below_the_bill_of_a_response_whose_write_failed(
+    lake, monkeypatch, is_stored, spent
+):
+    """X charges both posts once. Nothing names the posts of a response that S3 lost, so it stays spent."""
+    week = Revisit(DAY, 7)
+    monkeypatch.setattr(engagement.settings, "engagement_days", lambda: [7])
+    swap = lake.swap
+
+    def lost(key, data, tag):
+        if key.startswith(week.raw):
+            if is_stored:
+                swap(key, data, tag)
+            raise Outage("S3 did not reply.")
+        return swap(key, data, tag)
+
+    later = Run(DAY.plus(6), "one", lambda: week.due_at)
+    monkeypatch.setattr(lake, "swap", lost)
+    with pytest.raises(Outage):
+        engagement.extract(later)
+    monkeypatch.setattr(lake, "swap", swap)
+    engagement.extract(later)
+    entry = json.loads(lake.objects[ledger_key("2026-11", week.ledger)])
+    assert (entry["spent_mills"], entry["unstaged_mills"]) == (spent, spent - 10)
+    assert FakeX.asked == POSTS * (1 if is_stored else 2)
 
 
 @pytest.mark.parametrize("key", [REVISIT.reading_lease, REVISIT.lease, DAY.lease])

@@ -245,8 +245,8 @@ def test_a_handle_that_another_day_has_accepted_is_looked_up_where_its_former_ac
 NOT_FOUND = about("11", "Not Found Error", "Could not find user with id: [11].")
 ANOTHER = (
     "the handle has become another account: 777, and it was 11. Nothing is bought of 777: if it is the "
-    "account you want, add NASA=777 to Variable twitter_accept_id and clear `extract`; if not, put the new "
-    "handle of the old one into twitter_handles"
+    "account you want, add NASA=777 to Variable twitter_confirmed_account_ids and clear `extract`; if not, "
+    "put the new handle of the old one into twitter_handles"
 )
 
 
@@ -291,7 +291,8 @@ def test_it_is_refused_again_and_again_until_it_is_accepted(shop, lake, caplog):
     assert (line.outcome, line.proof, line.id) == ("complete", "matched", "777")
     assert remembered(lake) == {"nasa": "777"}
     assert caplog.messages[0] == (
-        "NASA: the handle has become another account: 777, and it was 11. Accepted by twitter_accept_id"
+        "NASA: the handle has become another account: 777, and it was 11. Accepted by "
+        "twitter_confirmed_account_ids"
     )
 
 

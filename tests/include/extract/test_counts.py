@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from include.twitter.day import Day, count_key, parse_count_key
+from include.twitter.day import Day
 from include.twitter.errors import UnexpectedAnswer
 from include.twitter.extract.counts import Count, count_of, counts_of_day, store_count, stored_count
+from include.twitter.layout import count_key, parse_count_key
 from include.twitter.sources import author_query, self_reply_query
 from tests.include.invented import DAY, RECEIVED, MemoryLake, answer
 

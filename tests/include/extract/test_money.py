@@ -470,6 +470,7 @@ def test_a_settled_entry_tells_what_was_bought_and_what_it_cost(lake):
         for kind, number in [("users", 2), ("counts", 24), ("own_posts", 3)]:
             spend(drawn, number, 2, 1, kind)
     assert json.loads(lake.read(KEY)) == {
+        "format": 1,
         "day": "2026-11-18",
         "buy": 1,
         "age": 0,

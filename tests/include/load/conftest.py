@@ -17,14 +17,13 @@ from include.twitter.records import (
     Forgetting,
     Forgotten,
     Manifest,
-    PublishedObject,
     Receipt,
     decoded,
     encoded,
 )
 from include.twitter.run import Run
-from include.twitter.transform import receipt, refine
-from include.twitter.transform.partition import Partition, fingerprint
+from include.twitter.transform import receipt, refine, stage_files
+from include.twitter.transform.partition import Partition
 from tests.include.invented import DAY, RECEIVED, MemoryLake, account_read, answer
 
 
@@ -35,7 +34,7 @@ class Landing:
         self.lake, self._patch = lake, monkeypatch
         self.now = RECEIVED
         self._patch.setattr(lakes, "deployed", lambda: self.lake)
-        self.put(bucket="acme-twitter-lake", handles="NASA, esa, isro", accept_shrink="")
+        self.put(bucket="acme-twitter-lake", handles="NASA, esa, isro", allow_row_loss="")
 
     def put(self, **values: Any) -> None:
         for name, value in values.items():
@@ -67,14 +66,7 @@ class Landing:
                     for tally in batch.tallies:
                         entries.append(receipt.entry(read[len(entries)], tally))
                         forgotten |= tally.forgotten
-            objects = {
-                kind: PublishedObject(
-                    key=getattr(DAY, kind),
-                    **fingerprint(file),
-                    etag=self.lake.upload(folder_of + file.name, file),
-                )
-                for kind, file in partition.files.items()
-            }
+            objects = stage_files(self.lake, folder_of, partition.files, DAY)
         manifest = Manifest(
             day=str(DAY),
             buy=1,

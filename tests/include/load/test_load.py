@@ -1,9 +1,12 @@
 """Which rows a load may remove, and which accounts make it red."""
 
+from dataclasses import replace
+
 import pytest
 
 from include.twitter.day import FORGOTTEN
 from include.twitter.errors import Incomplete, NothingStaged, Shrunk
+from include.twitter.load import load
 from include.twitter.records import Decrease
 from tests.include.invented import DAY, post
 
@@ -50,7 +53,7 @@ def test_a_rerun_that_would_replace_most_rows_of_an_account_publishes_nothing(la
 
 def test_an_accepted_loss_is_published_and_every_id_of_it_is_in_the_receipt(landing, caplog):
     landing.land("first", {"NASA": posts(*range(1, 31))})
-    landing.put(accept_shrink=str(DAY))
+    landing.put(allow_row_loss=str(DAY))
     receipt = landing.land("again", {"NASA": posts(*range(30, 60))})
     assert receipt.decreases == [Decrease("NASA", 30, 30, NASA, ids(*range(1, 30)))]
     assert landing.published == landing.staged("again")
@@ -62,7 +65,7 @@ def test_a_handle_that_is_another_account_by_now_loses_the_rows_of_the_old_one(l
     landing.stage("again", {"NASA:2": posts(11, 12, 13, 14, 15, 16, 17)})
     with pytest.raises(Shrunk, match="6 rows are landed, this run has 0"):
         landing.load("again")
-    landing.put(accept_shrink=str(DAY))
+    landing.put(allow_row_loss=str(DAY))
     landing.load("again")
     assert landing.receipt.decreases == [Decrease("NASA", 6, 0, "1", ids(*range(1, 7)))]
 
@@ -181,6 +184,13 @@ def test_unavailable_and_rejected_accounts_are_named_together(landing):
     assert "isro: Forbidden: suspended." in str(red.value)
     assert "`extract`" in str(red.value)
     assert "`transform`" in str(red.value)
+
+
+def test_a_run_for_some_accounts_says_how_the_others_are_bought(landing):
+    gone = {"outcome": "unavailable", "reason": "Forbidden: suspended"}
+    staged = landing.stage("first", {"NASA": posts(1), "isro": []}, isro=gone)
+    with pytest.raises(Incomplete, match=f"trigger {DAY} without `accounts`"):
+        load(replace(landing.run("first"), accounts="NASA"), staged)
 
 
 def test_a_rejected_account_that_left_twitter_handles_is_waived(landing):

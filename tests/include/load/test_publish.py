@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from include.twitter.lease import held
-from include.twitter.load.publish import essentials, publish, warn_of_gaps
+from include.twitter.load.publish import asset_event, warn_of_gaps
 from include.twitter.records import PublishedObject
 from include.twitter.run import Run
 from tests.include.invented import DAY, RECEIVED, MemoryLake, a_receipt, account_receipt
@@ -14,16 +13,6 @@ from tests.include.invented import DAY, RECEIVED, MemoryLake, a_receipt, account
 @pytest.fixture
 def lake():
     return MemoryLake()
-
-
-def test_posts_that_broke_the_contract_are_told_with_where_they_are(lake, caplog):
-    receipt = a_receipt(account_receipt("NASA", 2))
-    receipt.objects.clear()
-    receipt.totals.rejected = 2
-    run = Run(DAY, "c0ffee123456", now=lambda: RECEIVED)
-    with held(lake, DAY.lease, run) as lease:
-        publish(lake, lease, DAY, DAY.staging(run.id), receipt, None)
-    assert caplog.messages[-1] == f"2 posts broke the contract: s3://acme-twitter-lake/{DAY.rejected}"
 
 
 def test_days_of_the_last_week_that_are_not_landed_are_told_from_the_first_landed_day_on(lake, caplog):
@@ -43,7 +32,7 @@ def test_the_asset_event_carries_day_keys_rows_cost_and_proof():
         account_receipt("isro", 100, proof="limited"),
         account_receipt("gone", 0, outcome="unavailable", proof="unchecked"),
     )
-    assert essentials(receipt, "acme-twitter-lake") == {
+    assert asset_event(receipt, "acme-twitter-lake") == {
         "day": "2026-11-18",
         "bucket": "acme-twitter-lake",
         "keys": {
@@ -66,6 +55,6 @@ def test_the_asset_event_of_a_thousand_accounts_stays_below_4_kb():
     receipt = a_receipt(*accounts)
     for name, key in (("csv", DAY.csv), ("parquet", DAY.parquet), ("rejected", DAY.rejected)):
         receipt.objects[name] = PublishedObject(key=key, bytes=10**9, sha256="a" * 64, etag='"cd"')
-    told = essentials(receipt, "b" * 63)
+    told = asset_event(receipt, "b" * 63)
     assert told["proof"] == {"short": 1000}
     assert len(json.dumps(told)) < 4096

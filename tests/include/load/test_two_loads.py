@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include.twitter.errors import Busy
 from include.twitter.lease import held
-from include.twitter.load.publish import publish
+from include.twitter.load.publish import publish_files
 from include.twitter.records import Decrease, Receipt, decoded
 from include.twitter.run import Run
 from tests.include.invented import DAY, MemoryLake, post
@@ -129,7 +129,7 @@ def publish_once(landing, lake, name):
     try:
         with held(lake, DAY.lease, run) as lease:
             over = lake.tag(DAY.receipt)
-            publish(lake, lease, DAY, DAY.staging(name), candidate, over)
+            publish_files(lake, lease, DAY.staging(name), candidate, DAY.receipt, over)
     except Busy:
         return "Busy"
     return "done"

@@ -1,0 +1,1 @@
+"""Features beside the pipeline's core: each folder can be deleted, since the core imports none of them."""

@@ -1,0 +1,180 @@
+"""The values that the template of each page shows: a month, a year, a day."""
+
+from __future__ import annotations
+
+import calendar
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+from itertools import groupby
+from operator import attrgetter, itemgetter
+from typing import Any, NamedTuple
+
+from more_itertools import batched
+
+from include.twitter import roster, settings, usage
+from include.twitter.csv_rows import csv_rows
+from include.twitter.day import ENGAGEMENT_RECEIPTS, USAGE, Day, Revisit
+from include.twitter.lake import Lake
+from include.twitter.pricing import prices
+from include.twitter.records import Checked, EngagementReceipt, Manifest, Receipt, Usage
+from include.twitter_features.days_page import airflow_db, clear_price, month_spend, status
+from include.twitter_features.days_page.clear_price import PriceInputs
+from include.twitter_features.days_page.day_range import DayRange
+
+FIRST_ROWS = 5
+FIRST_BYTES = 1 << 20
+ACCOUNTS_PER_PAGE = 100
+"""There may be 20,000: a month of them would be a page of 66 MB."""
+
+
+class Choice(NamedTuple):
+    """Which accounts a reader wants to see."""
+
+    page: int = 1
+    find: str = ""
+    """A part of the handle."""
+
+
+class AccountsPage(NamedTuple):
+    """The accounts of one page: if they do not fit on one page, those with problems come first."""
+
+    shown: list[Any]
+    page: int
+    pages: int
+    found: int
+    total: int
+    find: str
+
+    @classmethod
+    def choose(cls, accounts: list[tuple[int, str, Any]], choice: Choice) -> AccountsPage:
+        """Of accounts as (severity, handle, value), the values of the chosen page."""
+        found = [account for account in accounts if choice.find.lower() in account[1].lower()]
+        if len(found) > ACCOUNTS_PER_PAGE:
+            found.sort(key=itemgetter(0), reverse=True)
+        pages = [*batched(found, ACCOUNTS_PER_PAGE)] or [()]
+        page = min(max(choice.page, 1), len(pages))
+        shown = [value for _, _, value in pages[page - 1]]
+        return cls(shown, page, len(pages), len(found), len(accounts), choice.find)
+
+
+def _accounts(days: DayRange, choice: Choice) -> AccountsPage:
+    worst: Counter[str] = Counter()
+    for row in days.rows:
+        for account in row.landed.accounts if row.landed else ():
+            name = account.username.lower()
+            worst[name] = max(worst[name], status.severity(account))
+    return AccountsPage.choose([(worst[handle.lower()], handle, handle) for handle in days.handles], choice)
+
+
+def month(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
+    last = first.plus(calendar.monthrange(first.date.year, first.date.month)[1] - 1)
+    days, name = DayRange.load(first, last, now), f"{first.date:%Y-%m}"
+    spend, cap = month_spend.of_month(name, days.landed, days.ledger), days.settings.month_cap
+    return {
+        "title": f"{first.date:%B %Y}",
+        "before": f"{first.plus(-1).date:%Y-%m}",
+        "after": f"{last.plus(1).date:%Y-%m}",
+        "year": first.date.year,
+        "days": days,
+        "rows": [row for row in reversed(days.rows) if row.day.date <= now.date()] or days.rows[::-1],
+        "accounts": _accounts(days, choice),
+        "spend": spend,
+        "pace": usage.pace_in_words(spend.spent, cap or 0, now) if name == f"{now:%Y-%m}" else "",
+        "usage": _usage_in_words(days, name),
+        "differences": spend.differences,
+    }
+
+
+def _usage_in_words(days: DayRange, month: str) -> str:
+    """X's own count of the month beside the ledger, as it was compared last."""
+    keys = days.store.parsed(days.store.keys(f"{USAGE}month={month}/"), Day.of_usage)
+    compared = _record(days, max(keys), Usage) if keys else None
+    return f"{usage.in_words(compared)} {usage.cap_in_words(compared)}" if compared else ""
+
+
+def year(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
+    days = DayRange.load(first, Day(first.date.replace(month=12, day=31)), now)
+    begun = [row for row in days.rows if f"{row.day.date:%Y-%m}" <= f"{now:%Y-%m}"] or days.rows[:31]
+    months = [(name, [*rows]) for name, rows in groupby(begun, lambda row: f"{row.day.date:%Y-%m}")][::-1]
+    accounts = _accounts(days, choice)
+    spends = [month_spend.of_month(name, days.landed, days.ledger) for name, _ in months]
+    cells = [[days.accounts(row, accounts.shown) for row in rows] for _, rows in months]
+    return {
+        "title": str(first.date.year),
+        "before": first.date.year - 1,
+        "after": first.date.year + 1,
+        "days": days,
+        "months": months,
+        "spends": spends,
+        "differences": sorted({difference for spend in spends for difference in spend.differences}),
+        "accounts": accounts,
+        "strips": {
+            handle: [[of_day[number][0] for of_day in of_month] for of_month in cells]
+            for number, handle in enumerate(accounts.shown)
+        },
+    }
+
+
+def day(day: Day, now: datetime, choice: Choice) -> dict[str, Any]:
+    days = DayRange.load(day, day, now)
+    [row] = days.rows
+    receipt = _record(days, day.receipt, Receipt) if row.landed else None
+    buys = [entry.buy for entry in days.ledger if entry.day == str(day) and entry.is_of_purchase]
+    manifest = _record(days, day.manifest(max(buys)), Manifest) if buys else None
+    by_severity = sorted(receipt.accounts, key=status.severity, reverse=True) if receipt else []
+    differences = month_spend.differences(days.landed, days.ledger)
+    return {
+        "title": f"{day.date:%A}, {day.date.day} {day.date:%B %Y}",
+        "row": row,
+        "days": days,
+        "uncertain": month_spend.by_day(days.ledger, "uncertain_mills")[str(day)],
+        "receipt": receipt,
+        "engagement": _engagement(days, day) if row.landed else [],
+        "checked": _record(days, day.checked, Checked) if row.landed else None,
+        "accounts": AccountsPage.choose([(status.severity(a), a.username, a) for a in by_severity], choice),
+        "failed": {run: airflow_db.failed_tasks(run) for run in row.runs if run.state == "failed"},
+        "triggers": {
+            "plain": airflow_db.trigger(day, row.runs),
+            "buy_again": airflow_db.trigger(day, row.runs, buy_again=True),
+        },
+        "prices": days.notices.or_none(lambda: _clear_prices(days.store, manifest, receipt, now)),
+        "first_rows": _first_rows(days.store, day) if row.landed else [],
+        "differences": [difference for difference in differences if difference.day == str(day)],
+    }
+
+
+def _engagement(days: DayRange, day: Day) -> list[EngagementReceipt]:
+    """What became of the day's posts, the youngest age first."""
+    keys = days.store.parsed(days.store.keys(f"{ENGAGEMENT_RECEIPTS}dt={day}/"), Revisit.of_receipt)
+    records = (_record(days, key, EngagementReceipt) for key in keys)
+    return sorted(filter(None, records), key=attrgetter("age"))
+
+
+def _record(days: DayRange, key: str, kind: type[Any]) -> Any:
+    """A record; None, with a notice, if it cannot be read."""
+    return days.notices.or_none(lambda: days.store.record(key, kind))
+
+
+def _clear_prices(
+    store: Lake, manifest: Manifest | None, receipt: Receipt | None, now: datetime
+) -> dict[str, str]:
+    accounts, accepted = roster.read(store), settings.confirmed_account_ids()
+    own = accounts.own_handle()
+    if any(handle == own for handle, _ in accepted):
+        own = ""  # it may belong to a stranger by now
+    run_cap = settings.budgets()[settings.run_budget.name]
+    identities = roster.Identities.read(store, accepted)
+    inputs = PriceInputs(accounts.asked(), own, run_cap, prices(now), identities)
+    spent = round(receipt.cost_usd * 1000) if receipt else 0
+    return {
+        "extract": clear_price.of_extract(manifest, inputs),
+        "buy_again": clear_price.of_buying_again(spent, inputs),
+    }
+
+
+def _first_rows(store: Lake, day: Day) -> list[Mapping[str, str]]:
+    """The first rows of the day's table as far as its first bytes hold them: a record is one line."""
+    data = store.beginning(day.csv, FIRST_BYTES) or b""
+    lines = data.decode(errors="ignore").split("\n")[:-1]  # the last line is cut, or empty
+    return [*csv_rows(lines[: FIRST_ROWS + 1])]
