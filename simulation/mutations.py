@@ -60,25 +60,25 @@ MUTATIONS = (
     Mutation(
         "stored pages are not resumed from",
         ROOT + "extract/purchase.py",
-        "[*named, *(key for kind in (*KINDS, REREADS) for key in self._pages[kind + id_])]",
-        "named",
+        "[*keys, *self._pages.get(label, ())]",
+        "keys",
     ),
     Mutation(
         "a walk restarts where a token expired",
-        ROOT + "extract/walk.py",
-        'return {"token": self.token} if self.token or not self._oldest else {"below": self._oldest}',
+        ROOT + "extract/cursor.py",
+        'return {"token": self.token} if self.token or not self._oldest else {"until_id": self._oldest}',
         'return {"token": self.token}',
     ),
     Mutation(
         "a walk ends before its limit",
-        ROOT + "extract/walk.py",
+        ROOT + "extract/cursor.py",
         "if self.limit and len(self._posts) >= self.limit:",
         "if self.limit and len(self._posts) >= min(self.limit, 2):",
     ),
     Mutation(
         "each count matches",
-        ROOT + "extract/proof.py",
-        "if counted == reading.arrived:",
+        ROOT + "extract/reconcile.py",
+        "if counted == arrived:",
         "if True:",
     ),
     Mutation(
@@ -89,8 +89,8 @@ MUTATIONS = (
     ),
     Mutation(
         "another account is accepted by itself",
-        ROOT + "extract/collect.py",
-        "if not known.accepts(handle, id_):",
+        ROOT + "extract/identity.py",
+        "if not is_accepted:",
         "if False:",
     ),
     Mutation(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from include.twitter.day import Day
+from include.twitter.day import Day, short_hash
 from include.twitter.errors import BadDay
 
 LEDGER = "twitter_ledger/"
@@ -22,6 +22,7 @@ USAGE = "twitter_usage/"
 ENGAGEMENT = "twitter_engagement/"
 ENGAGEMENT_RECEIPTS = "twitter_engagement_receipts/"
 COMPLIANCE = "twitter_compliance/"
+COUNTS = "twitter_accounts/counts/"
 PROBE = "twitter_accounts/conditional_writes.json"
 FORGOTTEN = "twitter_forgotten/tombstones.json"
 
@@ -40,6 +41,7 @@ _ENGAGEMENT_RECEIPT = re.compile(rf"{ENGAGEMENT_RECEIPTS}dt={_DATE}/age={_NUMBER
 _OF_REVISIT = re.compile(rf"twitter_raw/dt={_DATE}/age={_NUMBER}/(?:revisited\.json|{_PAGE})")
 _LEDGER = re.compile(rf"{LEDGER}month={_MONTH}/((?:{_DATE}-(?:age-)?{_NUMBER})|plan-{_HASH})\.json")
 _OF_PLAN = re.compile(rf"{PLANS}{_HASH}/(?:plan\.json|({_HASH}\.json\.gz))")
+_COUNT = re.compile(rf"{COUNTS}month={_MONTH}/{_DATE}_{_DATE}-{_HASH}\.json\.gz")
 _JOB = re.compile(rf"{COMPLIANCE}run=[^/]+/job={_NUMBER}\.json")
 
 
@@ -223,6 +225,30 @@ def is_plan_answer(key: str) -> bool | None:
     """Whether it is what X answered, and not the plan; None where it is the key of something else."""
     found = _OF_PLAN.fullmatch(key)
     return found[1] is not None if found else None
+
+
+class CountWindow(NamedTuple):
+    """The days that a stored count covers, both included."""
+
+    first: Day
+    last: Day
+
+
+def counts_prefix(first: Day) -> str:
+    """Prefix of the stored counts whose window begins in the month of this day."""
+    return f"{COUNTS}month={first.date:%Y-%m}/"
+
+
+def count_key(query: str, first: Day, last: Day, token: str = "") -> str:
+    """Where X's count of a query and window is stored; a long window comes in parts, each with its token."""
+    return f"{counts_prefix(first)}{first}_{last}-{short_hash(f'{query} {token}')}.json.gz"
+
+
+def parse_count_key(key: str) -> CountWindow | None:
+    """The window of a stored count; None where it is the key of something else."""
+    found = _COUNT.fullmatch(key)
+    first, last = _day_in(found, 2), _day_in(found, 3)
+    return CountWindow(first, last) if first and last else None
 
 
 class LedgerKey(NamedTuple):

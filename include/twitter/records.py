@@ -352,7 +352,9 @@ class KnownAccount(Struct, frozen=True):
     id: str
     """The account's at X."""
     seen_at: Moment
-    """When X said so: after 30 days it is asked again."""
+    """When X said so: it is asked again after 30 days, and for a day older than a week after 24 hours."""
+    protected: bool = False
+    """Whether X shows its posts to nobody but its followers."""
 
 
 class PlannedCount(Struct, frozen=True):

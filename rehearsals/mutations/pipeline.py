@@ -9,24 +9,24 @@ MUTATIONS = [
     # extract
     Mutation(
         "next day's first second is counted",
-        f"{EXTRACT}/walk.py",
+        f"{EXTRACT}/cursor.py",
         "day.start <= created_at < day.end",
         "day.start <= created_at <= day.end",
-        ("tests/include/extract/test_walk.py",),
+        ("tests/include/extract/test_cursor.py",),
     ),
     Mutation(
         "remembered id is not compared",
-        f"{EXTRACT}/collect.py",
-        "had = [before.id if before else None, remembered]",
-        "had = [before.id if before else None]",
+        f"{EXTRACT}/identity.py",
+        "former_ids = [before.id if before else None, remembered]",
+        "former_ids = [before.id if before else None]",
         ("tests/include/extract/test_collect.py",),
     ),
     Mutation(
         "wrong author is accepted",
-        f"{EXTRACT}/walk.py",
-        "if not asked or not authors or asked in authors:",
-        "if not asked or not authors or authors:",
-        ("tests/include/extract/test_walk.py",),
+        f"{EXTRACT}/cursor.py",
+        "if not author_id or not authors or author_id in authors:",
+        "if not author_id or not authors or authors:",
+        ("tests/include/extract/test_cursor.py",),
     ),
     Mutation(
         "response is not stored",
@@ -37,10 +37,10 @@ MUTATIONS = [
     ),
     Mutation(
         "hours of a count are ignored",
-        f"{EXTRACT}/proof.py",
-        "elif counted.total == _arrived(group) and counted.hours == _hours(group):",
-        "elif counted.total == _arrived(group):",
-        ("tests/include/extract/test_collect.py",),
+        f"{EXTRACT}/reconcile.py",
+        "if count.total == posts and +count.hours == hours:",
+        "if count.total == posts:",
+        ("tests/include/extract/test_reconcile.py",),
     ),
     # budget
     Mutation(

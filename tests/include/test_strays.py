@@ -21,6 +21,7 @@ from include.twitter.engagement.reading import Reading
 from include.twitter.errors import DamagedObject, NewerFormat
 from include.twitter.extract.money import Budget, Caps, Stored, entries, spent_of_month
 from include.twitter.extract.purchase import Purchase
+from include.twitter.layout import count_key, parse_count_key
 from include.twitter.plan.counting import booked
 from include.twitter.plan.survey import bought_usd
 from include.twitter.records import Asked, ComplianceJob, LedgerEntry, Receipt, encoded
@@ -43,6 +44,7 @@ PARSERS = {
     plan_key(PLAN): is_plan_answer,
     f"twitter_plans/{PLAN}/{PLAN}.json.gz": is_plan_answer,
     job_key(PLAN, 2): parse_job_key,
+    count_key("(from:1)", DAY, DAY.plus(3)): parse_count_key,
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include.twitter.errors import Incomplete, Outage
-from include.twitter.extract import proof
+from include.twitter.extract import reconcile
 from tests.hands import said
 from tests.stages.conftest import TOKEN
 
@@ -31,7 +31,7 @@ def undisturbed() -> dict:
 
 @pytest.mark.parametrize("k", range(1, 10))
 def test_a_failure_at_any_request_costs_nothing_twice(pipeline, x, bucket, undisturbed, monkeypatch, k):
-    monkeypatch.setattr(proof, "PAUSES", (0, 0, 0))
+    monkeypatch.setattr(reconcile, "PAUSES", (0, 0, 0))
     pipeline.put(tweet_limit=0)
     if not undisturbed:
         pipeline.transform(pipeline.extract(THREE, name="good"), name="good")
@@ -162,7 +162,7 @@ def test_a_count_that_failed_for_the_moment_is_asked_for_again_and_no_other_is(
     pipeline, x, bucket, monkeypatch
 ):
     handles = ",".join(f"posts_1_n{number}" for number in range(60))
-    monkeypatch.setattr(proof, "PAUSES", (0, 0, 0))
+    monkeypatch.setattr(reconcile, "PAUSES", (0, 0, 0))
     x.order({"match": "/counts/", "status": 503, "skip": 2})
 
     bought = pipeline.extract(handles)

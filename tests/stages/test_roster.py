@@ -7,7 +7,7 @@ import pytest
 from include.twitter import lake, plan
 from include.twitter.day import short_hash
 from include.twitter.errors import BadSetting, Incomplete
-from include.twitter.extract.planned import plan_of
+from include.twitter.plan import plan_of
 from include.twitter.run import Range, days_from
 from tests.stages.conftest import ARCHIVED, NOW
 

@@ -1,6 +1,6 @@
 """The first box of the graph: buys what is missing of a day from X, and keeps every answer as it came.
 
-`purchase` says what is there and what is missing, `money` what may be spent. `collect` reads the accounts
+`purchase` says what is there and what is missing, `budget` what may be spent. `collect` reads the accounts
 side by side, each along its `walk`, and holds X's own count against what arrived (`proof`); `accounts`
 remembers who they are. `buyer` sends the requests that cost something, `x` speaks to X.
 """
@@ -12,14 +12,16 @@ from datetime import timedelta
 from typing import Any
 
 from include.twitter import lake, roster, settings
+from include.twitter.day import plan_key
+from include.twitter.errors import BadDay, NothingStaged
 from include.twitter.extract.accounts import Accounts
-from include.twitter.extract.buyer import Buyer
 from include.twitter.extract.collect import Collection
+from include.twitter.extract.counts import counts_of_day
 from include.twitter.extract.money import Budget, Caps
-from include.twitter.extract.planned import Planned, planned
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.x import X
-from include.twitter.records import AccountRead
+from include.twitter.lake import Lake
+from include.twitter.records import AccountRead, Plan
 from include.twitter.retry import no_try_for_progress
 from include.twitter.run import Run, wait_until_settled
 
@@ -45,8 +47,8 @@ def extract(run: Run) -> dict[str, Any]:
     access, own = settings.x_access(), accounts.own_handle()
     may_leave, accepted = run.day in settings.allow_row_loss(), settings.confirmed_account_ids()
     wait_until_settled(run.day, settings.settling(), run.now())
-    plan = planned(here, run.plan, run.day) if run.plan else Planned()
-    only = only or (accounts.among(", ".join(plan.accounts)) if plan.accounts else ())
+    if run.plan and (planned := _planned_accounts(here, run)):
+        only = only or accounts.among(", ".join(planned))
     if only:
         log.info("Only %s; other accounts of the day stay as they are", ", ".join(only))
     identities = roster.Identities.read(here, accepted)
@@ -59,14 +61,15 @@ def extract(run: Run) -> dict[str, Any]:
     lake.require_conditional_writes(here)
     old = run.day.start < run.now() - TIMELINE_DAYS
     with no_try_for_progress(lambda: purchase.got_further, run.now), purchase.turn():
-        collection = Collection(purchase, old, plan)
+        since = purchase.manifest.opened_at if purchase.manifest.buy > 1 else run.day.end
+        stored = counts_of_day(here, run.day, since, run.now())
+        collection = Collection(purchase, old, stored, own)
         collection.resume()
         read: list[AccountRead] = []
         with Budget(here, purchase.name, caps, purchase.stored, run.now) as budget:
             if purchase.missing:
                 with X(access, run.now, are_known=bool(purchase.bought)) as x:
-                    buyer = Buyer(x, purchase, budget, run.day, old, own)
-                    read = collection.collect(buyer, Accounts(here, accepted), run.now())
+                    read = collection.collect(x, budget, Accounts(here, accepted))
         purchase.close(read, budget.uncertain_mills)
     if uncertain := purchase.manifest.uncertain_usd:
         log.warning(
@@ -76,3 +79,14 @@ def extract(run: Run) -> dict[str, Any]:
     summary = purchase.summary()
     log.info("Bought %s", ", ".join(f"{name} {value}" for name, value in summary.items() if value))
     return summary
+
+
+def _planned_accounts(store: Lake, run: Run) -> tuple[str, ...]:
+    """The accounts that the run's plan names for its day; none where the day lacks nothing."""
+    plan = store.record(plan_key(run.plan), Plan)
+    if plan is None:
+        raise NothingStaged(f"{store.url(plan_key(run.plan))} is gone: trigger `twitter_plan` again.")
+    days = {day.day: day.accounts for day in plan.days}
+    if str(run.day) not in days:
+        raise BadDay(f"The plan {run.plan} is not for {run.day}, but for {min(days)} to {max(days)}.")
+    return days[str(run.day)]

@@ -16,6 +16,8 @@ from include.twitter.roster import known_accounts
 ID = re.compile("[0-9]{1,19}")
 """What an account's id looks like at X."""
 REMEMBERED_FOR = timedelta(days=30)
+REMEMBERED_FOR_ARCHIVE = timedelta(hours=24)
+"""The archive finds nothing of an account that is gone, and does not say so; a timeline does."""
 PROTECTED = "Authorization Error: the account is protected, and the archive shows nothing of it"
 
 
@@ -29,10 +31,16 @@ class Accounts:
         self._lake, self._accepted = lake, accepted
         self._known = dict(known_accounts(lake.read(ACCOUNTS)))
 
-    def id_of(self, handle: str, at: datetime) -> str | None:
+    def id_of(self, handle: str, at: datetime, *, for_archive: bool = False) -> str | None:
         """The id that the handle had, if that was seen lately."""
         known = self._known.get(handle.lower())
-        return known.id if known and at - known.seen_at < REMEMBERED_FOR else None
+        longest = REMEMBERED_FOR_ARCHIVE if for_archive else REMEMBERED_FOR
+        return known.id if known and at - known.seen_at < longest else None
+
+    def is_protected(self, handle: str) -> bool:
+        """Whether X said so when the handle was looked up last."""
+        known = self._known.get(handle.lower())
+        return known is not None and known.protected
 
     def last_id_of(self, handle: str) -> str | None:
         """The id that the handle had when it was seen last, however long ago."""
@@ -50,7 +58,7 @@ class Accounts:
         """
         at = answer.received_at.replace(microsecond=0)
         seen = {
-            name: KnownAccount(user["id"], at)
+            name: KnownAccount(user["id"], at, user.get("protected") is True)
             for name, user in users_of(answer).items()
             if name not in but and (name not in self._known or self._known[name].seen_at <= at)
         }

@@ -22,7 +22,6 @@ from include.twitter.answer import Answer
 from include.twitter.day import FORGOTTEN, Day, parse_purchase_key
 from include.twitter.errors import TryLater
 from include.twitter.extract.money import Stored
-from include.twitter.extract.walk import REREADS, SEARCHED, THREADS
 from include.twitter.forgotten import Tombstones
 from include.twitter.lake import Lake
 from include.twitter.lease import Lease
@@ -43,8 +42,6 @@ from include.twitter.run import Run
 # Folders beside those of the accounts, which are named by the accounts' ids.
 LOOKUPS = "users-by"
 COUNTS = "counts-of"
-KINDS = ("", SEARCHED, THREADS)
-"""Prefixes of the folders of an account's pages."""
 
 
 class Purchase:
@@ -247,14 +244,14 @@ class Purchase:
             self.stored.add(answer)
             yield folder, key, answer
 
-    def staged_of(self, id_: str) -> Iterator[tuple[str, str, Answer]]:
-        """The same of all pages of an account, whatever its handle was when they were bought."""
-        named = [page for line in self.manifest.accounts if line.id == id_ for page in line.pages]
-        return self._read([*named, *(key for kind in (*KINDS, REREADS) for key in self._pages[kind + id_])])
+    def stored_pages(self, label: str) -> Iterator[tuple[str, Answer]]:
+        """The pages of a source that are there, in order, also those of an earlier purchase that stay."""
+        named = (page for line in self.manifest.accounts for page in line.pages)
+        keys = [page for page in named if page.split("/")[-2] == label]
+        return ((key, answer) for _, key, answer in self._read([*keys, *self._pages.get(label, ())]))
 
     def _read(self, keys: Iterable[str]) -> Iterator[tuple[str, str, Answer]]:
-        # What was read again by id comes last: the other pages tell whose post it is.
-        keys = sorted(dict.fromkeys(keys), key=lambda key: f"/{REREADS}" in key)
+        keys = list(dict.fromkeys(keys))
         for key, answer in zip(keys, self._lake.answers(keys), strict=True):
             self.keep_turn()
             yield key.split("/")[-2], key, answer

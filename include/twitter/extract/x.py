@@ -43,6 +43,7 @@ from include.twitter.errors import (
 from include.twitter.http_limits import LimitedAdapter, TooLarge, is_overdue, no_netrc, sending
 from include.twitter.safe_text import safe_text
 from include.twitter.settings import X_CONNECTION, XAccess
+from include.twitter.sources import Endpoint, PageRequest
 
 TIMEOUT = (10, 60)
 """Seconds to connect, and to wait for the next bytes."""
@@ -52,20 +53,12 @@ ARCHIVE_SECONDS = 1.0
 """X's limit between two requests to its full archive."""
 READERS = 8
 """Accounts read side by side."""
-TIMELINE_PAGES, RECENT_PAGES, ARCHIVE_PAGES = (5, 100), (10, 100), (10, 500)
-"""The smallest and the largest page of posts that X serves."""
 LONGEST_WORDS = 1000
 """Characters of X's words for one error."""
 HANDLES_A_LOOKUP = 100
 """X's own limit."""
 POSTS_A_LOOKUP = 100
 """X's own limit too."""
-HANDLES_A_COUNT, LONGEST_QUERY = 20, 512
-"""Accounts of a count, and characters that X takes in a query of recent posts."""
-LONGEST_ARCHIVE_QUERY = 1024
-"""Characters that X takes in a query of its full archive: 35 accounts."""
-DAYS_A_COUNT = 31
-"""Days that one answer of the archive's counts holds, by the hour too."""
 
 USAGE = "/2/usage/tweets"
 JOBS = "/2/compliance/jobs"
@@ -90,38 +83,13 @@ SIGNED_AT = re.compile(r'oauth_timestamp="(\d{1,12})"')
 # bought again. Left out are the counts that only a post's own author may ask for, and `article_title`, which
 # 2.166 does not know: `article` has the title.
 POST_FIELDS = [
-    "article",
-    "attachments",
-    "author_id",
-    "card_uri",
-    "community_id",
-    "context_annotations",
-    "conversation_id",
-    "created_at",
-    "display_text_range",
-    "edit_controls",
-    "edit_history_tweet_ids",
-    "entities",
-    "geo",
-    "id",
-    "in_reply_to_user_id",
-    "lang",
-    "matched_media_notes",
-    "media_metadata",
-    "note_request_suggestions",
-    "note_tweet",
-    "paid_partnership",
-    "possibly_sensitive",
-    "public_metrics",
-    "referenced_tweets",
-    "reply_settings",
-    "scopes",
-    "source",
-    "suggested_source_links",
-    "suggested_source_links_with_counts",
-    "text",
-    "withheld",
-]
+    "article", "attachments", "author_id", "card_uri", "community_id", "context_annotations",
+    "conversation_id", "created_at", "display_text_range", "edit_controls", "edit_history_tweet_ids",
+    "entities", "geo", "id", "in_reply_to_user_id", "lang", "matched_media_notes", "media_metadata",
+    "note_request_suggestions", "note_tweet", "paid_partnership", "possibly_sensitive", "public_metrics",
+    "referenced_tweets", "reply_settings", "scopes", "source", "suggested_source_links",
+    "suggested_source_links_with_counts", "text", "withheld",
+]  # fmt: skip
 COUNTED_FIELDS = ["author_id", "created_at", "edit_history_tweet_ids", "public_metrics", "withheld"]
 """What is asked for of posts that have landed."""
 ARCHIVE_FIELDS = [name for name in POST_FIELDS if name != "context_annotations"]
@@ -162,7 +130,6 @@ class X:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go of the open connections."""
         self._session.close()
 
     def users(self, handles: Iterable[str]) -> Answer:
@@ -188,53 +155,41 @@ class X:
             user_auth=self.is_user,
         )
 
-    def timeline(self, user_id: str, day: Day, size: int, *, own: bool = False, **where: Any) -> Answer:
-        """One page of an account's posts of a day, newest first; `size` is 5 to 100.
-
-        `own` posts have a lower price. `where` is the page's `token`, or the post to go on `below`.
-        Its `end_time` is inclusive, other than that of searches and counts: the day's last second.
-        """
-        return self._answer(
-            "own_posts" if own else "posts",
-            self._client.get_users_tweets,
-            user_id,
-            exclude=["retweets", "replies"],
-            user_auth=self.is_user,
-            **_page(day, size, "pagination_token", end=day.end - timedelta(seconds=1), **where),
-        )
-
-    def search(
-        self,
-        user_ids: Sequence[str],
-        day: Day,
-        size: int,
-        *,
-        archive: bool,
-        threads: bool = False,
-        **where: Any,
+    def page(
+        self, request: PageRequest, day: Day, size: int, token: str | None = None, until_id: int | None = None
     ) -> Answer:
-        """One page of the accounts' same posts from the search, newest first; or of one's `threads`.
+        """One page of a source's posts of a day, newest first: the one of a token, or that below an id.
 
-        `archive` takes them from the full archive (`size` 10 to 500, one request a second, app-only), else
-        from the last seven days (10 to 100).
+        The full archive takes one request a second, app-only. The `end_time` of a timeline is inclusive,
+        other than that of searches and counts: the day's last second.
         """
-        asked = _page(day, size, "next_token", end=day.end, **where)
-        wanted = thread_query(user_ids[0]) if threads else query(user_ids)
-        if archive:
-            self._wait_for_the_archive()
-            asked["tweet_fields"] = ARCHIVE_FIELDS
-            return self._answer("posts", self._app_only().search_all_tweets, wanted, **asked)
-        asked["user_auth"] = self.is_user
-        return self._answer("posts", self._client.search_recent_tweets, wanted, **asked)
+        is_timeline = request.endpoint is Endpoint.TIMELINE
+        end = day.end - timedelta(seconds=1) if is_timeline else day.end
+        params: dict[str, Any] = {
+            "start_time": day.start,
+            "max_results": size,
+            "tweet_fields": POST_FIELDS,
+            "pagination_token" if is_timeline else "next_token": token,
+            **({"until_id": until_id} if until_id else {"end_time": end}),
+        }
+        match request.endpoint:
+            case Endpoint.TIMELINE:
+                ask, params["exclude"] = self._client.get_users_tweets, ["retweets", "replies"]
+                params["user_auth"] = self.is_user
+            case Endpoint.RECENT_SEARCH:
+                ask, params["user_auth"] = self._client.search_recent_tweets, self.is_user
+            case Endpoint.FULL_ARCHIVE_SEARCH:
+                ask, params["tweet_fields"] = self._app_only().search_all_tweets, ARCHIVE_FIELDS
+                self._wait_for_the_archive()
+        return self._answer(request.kind, ask, request.target, **params)
 
-    def count(self, user_ids: Iterable[str], day: Day, *, archive: bool) -> Answer:
-        """X's own count of the accounts' posts of a day, hour by hour: app-only, billed per request."""
-        asked: dict[str, Any] = {"start_time": day.start, "end_time": day.end, "granularity": "hour"}
-        client = self._app_only()
+    def count(self, query: str, day: Day, *, archive: bool) -> Answer:
+        """X's own count of a query's posts of a day, hour by hour: app-only, billed per request."""
         if archive:
-            self._wait_for_the_archive()
-            return self._answer("archive_counts", client.get_all_tweets_count, query(user_ids), **asked)
-        return self._answer("counts", client.get_recent_tweets_count, query(user_ids), **asked)
+            return self.count_days(query, day, day)
+        client = self._app_only()
+        window = {"start_time": day.start, "end_time": day.end, "granularity": "hour"}
+        return self._answer("counts", client.get_recent_tweets_count, query, **window)
 
     def count_days(self, asked: str, first: Day, last: Day, token: str | None = None) -> Answer:
         """The archive's count for a query, by the hour; beyond 31 days there is a `token` to the rest."""
@@ -316,27 +271,6 @@ def _mask_addresses(job: Any) -> None:
         if address := str(job.get(name) or ""):
             mask_secret(address)
             mask_secret(urlsplit(address).query or address)
-
-
-def query(user_ids: Iterable[str]) -> str:
-    """The accounts' own posts, neither retweets nor replies: what a walk through a timeline returns.
-
-    An account is its id: a handle may have become another's.
-    """
-    return f"({' OR '.join(f'from:{user_id}' for user_id in user_ids)}) -is:retweet -is:reply"
-
-
-def thread_query(user_id: str) -> str:
-    """The account's replies to itself: the later posts of its threads, which a timeline leaves out."""
-    return f"(from:{user_id}) to:{user_id} is:reply -is:retweet"
-
-
-def _page(
-    day: Day, size: int, name: str, end: datetime, token: str | None = None, below: int | None = None
-) -> dict[str, Any]:
-    """The parameters of a page; `name` is that of its token's."""
-    until = {"until_id": below} if below else {"end_time": end}
-    return {"start_time": day.start, **until, "max_results": size, name: token, "tweet_fields": POST_FIELDS}
 
 
 class _Session(requests.Session):

@@ -14,11 +14,10 @@ from msgspec.structs import replace
 
 from include.twitter import lake, roster, settings
 from include.twitter.day import PLANS, Day, Revisit, plan_key
-from include.twitter.errors import BadDay, Incomplete
+from include.twitter.errors import BadDay, Incomplete, NothingStaged
 from include.twitter.extract import TIMELINE_DAYS
 from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.money import Caps, spent_of_month
-from include.twitter.extract.planned import plan_of
 from include.twitter.extract.x import owner_id
 from include.twitter.lake import Lake
 from include.twitter.plan import told
@@ -60,6 +59,14 @@ def quote(range_: Range) -> dict[str, Any]:
         "subject": told.subject(plan),
         "body": told.body(plan, _caps(plan, caps, left), _later(range_, plan), _month_cap(plan, caps, left)),
     }
+
+
+def plan_of(lake: Lake, id_: str) -> Plan:
+    """The plan of this id, as it was shown for approval."""
+    key = plan_key(id_)
+    if not (plan := lake.record(key, Plan)):
+        raise NothingStaged(f"{lake.url(key)} is gone: trigger `twitter_plan` again.")
+    return plan
 
 
 def _made(here: Lake, range_: Range, caps: Caps) -> Plan:

@@ -13,23 +13,16 @@ from functools import partial
 from include.twitter.answer import Answer
 from include.twitter.day import PLANS, Day, is_plan_answer, short_hash
 from include.twitter.errors import Outage
-from include.twitter.extract.counted import Counted, count_of, of_day
+from include.twitter.extract.counts import DAYS_A_COUNT, Count, count_of
 from include.twitter.extract.money import Budget, Caps, Stored
 from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
-from include.twitter.extract.proof import groups
-from include.twitter.extract.x import (
-    DAYS_A_COUNT,
-    HANDLES_A_LOOKUP,
-    LONGEST_ARCHIVE_QUERY,
-    X,
-    query,
-    thread_query,
-)
+from include.twitter.extract.x import HANDLES_A_LOOKUP, X
 from include.twitter.lake import Lake
 from include.twitter.records import PlannedCount
 from include.twitter.retry import no_try_for_progress
 from include.twitter.run import Range
 from include.twitter.settings import XAccess
+from include.twitter.sources import LONGEST_ARCHIVE_QUERY, author_query, batches, self_reply_query
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +46,7 @@ class Tally:
     """What X counts of a day, of accounts together or of one alone."""
 
     ids: tuple[str, ...]
-    count: Counted
+    count: Count
     of_threads: bool = False
 
 
@@ -66,7 +59,7 @@ def windows(lacking: Mapping[str, tuple[Day, ...]]) -> list[Window]:
     return [
         Window(tuple(ids), span)
         for days, all_ids in alike.items()
-        for ids in groups(all_ids, MOST_IN_A_GROUP, LONGEST_ARCHIVE_QUERY)
+        for ids in batches(all_ids, MOST_IN_A_GROUP, LONGEST_ARCHIVE_QUERY)
         for span in _spans(days)
     ]
 
@@ -111,7 +104,7 @@ class Counting:
 
     def count(self, window: Window, *, threads: bool = False) -> None:
         """X's count of a window, hour by hour."""
-        asked = thread_query(window.ids[0]) if threads else query(window.ids)
+        asked = self_reply_query(window.ids[0]) if threads else author_query(window.ids)
         first, last = window.days[0], window.days[-1]
         token = None
         while True:
@@ -133,7 +126,8 @@ class Counting:
         for window, threads, hours in self._hours:
             if day in window.days:
                 found[window.ids, threads] |= hours  # one that is long may come in several answers
-        return [Tally(ids, of_day(hours, day), threads) for (ids, threads), hours in found.items()]
+        counts = {key: Count(hours.total(), hours).of_day(day) for key, hours in found.items()}
+        return [Tally(ids, count, threads) for (ids, threads), count in counts.items()]
 
     def over(self, window: Window, limit: int) -> bool:
         """Whether some account of a group may have more posts than the limit on a day."""

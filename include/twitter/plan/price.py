@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil
 
-from include.twitter.extract.proof import groups
-from include.twitter.extract.x import ARCHIVE_PAGES, LONGEST_ARCHIVE_QUERY, TIMELINE_PAGES
 from include.twitter.plan.counting import Tally
 from include.twitter.plan.survey import Found, Habits
 from include.twitter.pricing import NEWEST, dollars
 from include.twitter.records import Asked, PlannedDay
+from include.twitter.sources import Endpoint
 
 UNKNOWN = 5
 """Posts beyond the limit while no habit is known: none are bought for it, or the smallest page, of 10."""
@@ -45,12 +44,11 @@ def priced(
     prices: Mapping[str, int] = NEWEST,
 ) -> PlannedDay:
     """One day of a plan; `ids` are those of the accounts that X shows, `own` is one's own, in lower case."""
-    smallest, largest = ARCHIVE_PAGES if old else TIMELINE_PAGES
+    endpoint = Endpoint.FULL_ARCHIVE_SEARCH if old else Endpoint.TIMELINE
+    smallest, largest = endpoint.smallest_page, endpoint.largest_page
     names = {ids[handle]: handle for handle in found.missing if handle in ids}
     parts = [_part(tally, names, found, asked, habits, smallest) for tally in _once(tallies, names)]
     posts = sum(part.wanted for part in parts)
-    # The archive wants an account seen anew, but for those that the plan has seen first.
-    again = sum(name.lower() in found.lines for name in names.values()) if old else 0
     return PlannedDay(
         day=str(found.day),
         landed=0,
@@ -60,11 +58,8 @@ def priced(
         over_limit=sum(part.over_limit for part in parts),
         had=sum(part.had for part in parts),
         alone=_alone(parts),
-        requests=_requests(parts, largest, together=old and not asked.threads) + bool(again),
-        cost_usd=dollars(
-            sum(part.wanted * prices[_kind(part, "" if old else own)] for part in parts)
-            + again * prices["users"]
-        ),
+        requests=_requests(parts, largest),
+        cost_usd=dollars(sum(part.wanted * prices[_kind(part, "" if old else own)] for part in parts)),
         had_usd=found.had_usd,
     )
 
@@ -113,13 +108,6 @@ def _alone(parts: list[Part]) -> dict[str, int]:
     return alone
 
 
-def _requests(parts: list[Part], largest: int, *, together: bool) -> int:
-    """How many pages X is asked for: an old day's small accounts share theirs."""
-    small = [part for part in parts if together and part.is_small]
-    longest = [f"{number:019}" for number in range(sum(len(part.handles) for part in small))]
-    shared = max(
-        ceil(sum(part.wanted for part in small) / largest),
-        sum(1 for _ in groups(longest, len(longest), LONGEST_ARCHIVE_QUERY)),
-    )
-    alone = [part for part in parts if part not in small]
-    return shared + sum(max(ceil(part.wanted / largest), len(part.handles)) for part in alone)
+def _requests(parts: list[Part], largest: int) -> int:
+    """How many pages X is asked for: none of accounts without a post."""
+    return sum(max(ceil(part.wanted / largest), len(part.handles)) for part in parts if part.counted)

@@ -121,15 +121,12 @@ class _Batch:
         self._limits.append(source.limit)
         for answer in source.answers:
             about = (owner, source.author_id, source.username, answer.received_at)
-            is_shared = len(answer.asked_ids) > 1
             first = len(self._owners)
             posts = answer.sent if answer.has_unfilled else all_of(answer.content) or answer.sent
             self._pages.append((first, answer))
             self._owners += [owner] * len(posts)
             for number, post in enumerate(posts, first):
                 known = post if self._is_plain(post) else decoded(self._sent(number))
-                if is_shared and _author(known) != source.author_id:
-                    continue  # a page of several accounts: it is another's
                 tally.counts["fetched"] += 1
                 if isinstance(known, Post):
                     self._keep(number, about, known)
@@ -294,10 +291,6 @@ class _Batch:
     def _rejected(self, number: int) -> dict[str, Any]:
         username = self.tallies[self._owners[number]].username
         return {"username": username, "reason": self._reasons[number], "post": decoded(self._sent(number))}
-
-
-def _author(post: Any) -> Any:
-    return post.author_id if isinstance(post, Post) else post.get("author_id")
 
 
 # One post

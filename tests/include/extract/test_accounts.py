@@ -73,8 +73,8 @@ def test_the_memory_is_kept_as_sorted_readable_json(lake):
     Accounts(lake).learn(looked_up(NASA, ESA))
     kept = json.loads(lake.read(KEY))
     assert list(kept.items()) == [
-        ("esa", {"id": "5", "seen_at": "2026-11-19T01:30:07Z"}),
-        ("nasa", {"id": "11348282", "seen_at": "2026-11-19T01:30:07Z"}),
+        ("esa", {"id": "5", "seen_at": "2026-11-19T01:30:07Z", "protected": False}),
+        ("nasa", {"id": "11348282", "seen_at": "2026-11-19T01:30:07Z", "protected": False}),
     ]
 
 

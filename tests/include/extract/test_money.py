@@ -13,7 +13,7 @@ import pytest
 from include.twitter import pricing
 from include.twitter.answer import Answer
 from include.twitter.errors import BadRequest, Busy, NoResponse, Outage, OverBudget, RateLimited
-from include.twitter.extract.buyer import Stopped
+from include.twitter.extract.collect import Stopped
 from include.twitter.extract.money import Budget, Caps, Stored, spent_of_month
 from include.twitter.pricing import NEWEST
 from include.twitter.records import Bought, LedgerEntry, decoded, encoded

@@ -6,7 +6,7 @@ import pytest
 
 from include.twitter.answer import Answer
 from include.twitter.errors import Busy, NoResponse, Outage, OverBudget, UnexpectedAnswer
-from include.twitter.extract.buyer import Stopped
+from include.twitter.extract.collect import Stopped
 from include.twitter.extract.money import Budget, Caps, Stored
 from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
 from include.twitter.records import Bought, LedgerEntry, decoded

@@ -11,9 +11,10 @@ from msgspec.structs import replace as with_fields
 
 from include.twitter.errors import Busy, NothingStaged
 from include.twitter.extract.paid_requests import REFUSED
-from include.twitter.extract.purchase import COUNTS, LOOKUPS, SEARCHED, Purchase
+from include.twitter.extract.purchase import COUNTS, LOOKUPS, Purchase
 from include.twitter.records import Asked, Bought, LeaseHolder, Manifest, PurchaseState, decoded, encoded
 from include.twitter.run import Run
+from include.twitter.sources import SEARCHED
 from tests.include.invented import (
     DAY,
     RECEIVED,
@@ -230,7 +231,7 @@ def test_accounts_leave_where_they_may_and_come_back_with_their_pages_which_are_
     assert back.missing == ["NASA"]
     with back.turn():
         assert list(back.staged()) == []
-        assert [key for _, key, _ in back.staged_of("11")] == [OLD]
+        assert [key for key, _ in back.stored_pages("11")] == [OLD]
     assert back.bought == {"2026-11": Bought(posts=2)}
 
 
@@ -446,7 +447,7 @@ def killed(lake, *pages):
 def stored(pages):
     return [
         (key.removeprefix(ROOT)[: -len(".json.gz")], *(each.get("id", "")[-2:] for each in page.posts))
-        for _, key, page in pages
+        for *_, key, page in pages
     ]
 
 
@@ -456,7 +457,7 @@ def test_what_was_never_closed_is_gone_on_from_in_the_order_in_which_it_was_stor
     with again.turn():
         of_nasa = [(f"11/{number:04}", f"{number:02}") for number in range(1, 12)]
         assert stored(again.staged()) == [*of_nasa, ("22/0001", "20")]
-        assert stored(again.staged_of("11")) == of_nasa
+        assert stored(again.stored_pages("11")) == of_nasa
         again.store("11", answer(post(12)))
     assert lake.keys(f"{ROOT}11/")[-1] == f"{ROOT}11/0012.json.gz"
 
@@ -468,13 +469,14 @@ def test_a_page_is_stored_after_the_last_one_also_where_one_before_it_was_never_
     assert lake.keys(f"{ROOT}counts-of/") == [f"{ROOT}counts-of/000{number}.json.gz" for number in (2, 3)]
 
 
-def test_pages_of_an_account_are_those_of_its_entry_and_of_all_its_folders(lake):
+def test_pages_of_a_source_are_those_of_the_accounts_entry_and_of_its_folder(lake):
     close(purchase(lake, "NASA", "esa"), line(outcome="limit", limit=1), line("esa"))
     killed(lake, (f"{SEARCHED}11", answer(post(3))))
     again = purchase(lake, "NASA", "esa")
     with again.turn():
         assert stored(again.staged()) == [("search-11/0001", "03")]
-        assert stored(again.staged_of("11")) == [("11/0001", "01"), ("search-11/0001", "03")]
+        assert stored(again.stored_pages("11")) == [("11/0001", "01")]
+        assert stored(again.stored_pages("search-11")) == [("search-11/0001", "03")]
 
 
 def test_what_is_stored_and_not_closed_is_booked_once_over_two_resumes_and_a_close(lake):

@@ -1,8 +1,8 @@
 """As few counts as X's limits allow."""
 
-from include.twitter.extract.x import query
 from include.twitter.plan.counting import windows
 from include.twitter.run import days_from
+from include.twitter.sources import author_query as query
 
 
 def spans(lacking):

@@ -45,15 +45,6 @@ def ids(came):
     return [id_[-2:] for id_ in came.rows["tweet_id"]]
 
 
-def test_of_a_page_that_accounts_share_each_has_what_it_wrote():
-    asked = {"query": "(from:42 OR from:7) -is:retweet -is:reply"}
-    shared = answer(post(1), post(2, author_id="7"), post(3), path="/2/tweets/search/all", asked=asked)
-    assert ids(refined(answers=[shared])) == ["01", "03"]
-    assert ids(refined(answers=[shared], author_id="7")) == ["02"]
-    tally = refined(answers=[shared], author_id="7").tallies[0]
-    assert (tally.counts["fetched"], tally.counts["published"]) == (1, 1)
-
-
 def test_a_post_becomes_a_row():
     assert row().to_dict() == {
         "tweet_id": "1990000000000000001",
