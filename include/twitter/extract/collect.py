@@ -6,7 +6,7 @@ Accounts are isolated and read side by side, each from its stored pages on.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
@@ -105,36 +105,44 @@ class Collection:
 
     def _read(self, account: AccountProgress) -> None:
         """Read an account to the end of its day or to the limit, and its threads where they are wanted."""
-        is_new, account.is_begun = not account.is_begun, True
         wants_threads = self.purchase.wants_threads(account.handle)
         for cursor, is_wanted in (
             (account.posts, True),
             (account.self_replies, wants_threads),
             (account.verification, False),
         ):
-            if is_new:
-                self._take_stored(account, cursor)
-            if cursor is account.posts and not cursor.pages and self._is_empty(account):
-                cursor.ended = cursor.ended or Event.END
+            try:
+                for key, response in self._pages(account, cursor, is_wanted=is_wanted):
+                    account.pages.append(key)
+                    cursor.advance(response)
+            except OtherAuthors as error:
+                cursor.ended, cursor.reason = Event.GONE, str(error)
             if is_wanted and account.can_be_read:
-                self._take_new(account, cursor)
                 account.finish(cursor)
-        for key, response in self.purchase.stored_pages(f"{REREADS}{account.id}") if is_new else ():
-            account.take_reread(key, response)
+        if not account.is_begun:
+            account.is_begun = True
+            for key, response in self.purchase.stored_pages(f"{REREADS}{account.id}"):
+                account.take_reread(key, response)
 
-    def _take_stored(self, account: AccountProgress, cursor: Cursor) -> None:
-        for key, response in self.purchase.stored_pages(cursor.source.label):
-            account.pages.append(key)
-            if not response.unavailable:  # it may be back
-                cursor.advance(response)
-        cursor.fall_back_to_until_id()
-
-    def _take_new(self, account: AccountProgress, cursor: Cursor) -> None:
-        try:
-            while not cursor.ended:
-                self._take_next(account, cursor)
-        except OtherAuthors as error:
-            cursor.ended, cursor.reason = Event.GONE, str(error)
+    def _pages(
+        self, account: AccountProgress, cursor: Cursor, *, is_wanted: bool
+    ) -> Iterator[tuple[str, Answer]]:
+        """The pages of a source: the stored ones first, then X's, as far as the cursor leads."""
+        if not account.is_begun:
+            for key, response in self.purchase.stored_pages(cursor.source.label):
+                if response.unavailable:
+                    account.pages.append(key)  # it may be back
+                else:
+                    yield key, response
+            cursor.fall_back_to_until_id()
+        if cursor is account.posts and not cursor.ended:
+            if account.refusal and account.can_be_read:
+                account.mark_unavailable(account.refusal)
+            elif not cursor.pages and self._is_empty(account):
+                cursor.ended = Event.END
+        while is_wanted and account.can_be_read and not cursor.ended:
+            if page := self._next_page(cursor):
+                yield page
 
     def _is_empty(self, account: AccountProgress) -> bool:
         """Whether X is known to count no post of the account: of an old day a page would tell no more."""
@@ -142,12 +150,12 @@ class Collection:
             account.id in ids and not count.total for ids, count in self.stored_counts.items()
         )
 
-    def _take_next(self, account: AccountProgress, cursor: Cursor) -> None:
-        """Buy the next page, or have the cursor ask for it in another way next time."""
+    def _next_page(self, cursor: Cursor) -> tuple[str, Answer] | None:
+        """X's next page; None where it has to be asked for in another way."""
         source, position = cursor.source, cursor.request_params
         request = source.page_request()
         try:
-            key, response = self.requests.ask(
+            return self.requests.ask(
                 source.label,
                 request.kind,
                 cursor.page_size,
@@ -161,9 +169,7 @@ class Collection:
         except Outage:
             if not cursor.shrink_page_size():
                 raise
-        else:
-            cursor.advance(response)
-            account.pages.append(key)
+        return None
 
     def _reread(self, account: AccountProgress) -> None:
         """Read posts once more of which X could not fill a field, while X charges nothing for it.
@@ -186,10 +192,8 @@ class Collection:
                 raise
             except PipelineError as error:
                 account.reread |= {*ids}  # this try of the task asks once
-                log.warning(
-                    "%s: X could not fill fields of %d posts, and they are not read again. %s",
-                    account.username, len(some), error,
-                )  # fmt: skip
+                message = "%s: X could not fill fields of %d posts, and they are not read again. %s"
+                log.warning(message, account.username, len(some), error)
                 return
             account.take_reread(key, response)
             log.info("%s: %d posts with unfilled fields were read again", account.username, len(some))
@@ -208,18 +212,19 @@ class Collection:
     def _count(self, query: str) -> Answer:
         kind = "archive_counts" if self.old else "counts"
         stored = (response for response in self.counts if response.params["query"] == query)
-        return (
-            next(stored, None)
-            or self.requests.ask(
-                COUNTS, kind, 1, 1, lambda _: self.x.count(query, self.purchase.day, archive=self.old)
-            )[1]
-        )
+        if response := next(stored, None):
+            return response
+        day = self.purchase.day
+        return self.requests.ask(COUNTS, kind, 1, 1, lambda _: self.x.count(query, day, archive=self.old))[1]
 
     def _verify(self, account: AccountProgress) -> bool:
         """Take the search of an account one page further; False where that is of no use any more."""
-        if self.old or account.verification.ended:  # the archive brings the same again
+        cursor = account.verification
+        if self.old or cursor.ended:  # the archive brings the same again
             return False
-        self._take_next(account, account.verification)
+        if page := self._next_page(cursor):
+            account.pages.append(page[0])
+            cursor.advance(page[1])
         return True
 
     def _is_own(self, handle: str, id_: str, was_another: bool) -> bool:
@@ -230,11 +235,9 @@ class Collection:
         """
         if not (self.x.is_user and self.own_handle):
             return False
-        return (
-            id_ == self.x.owner_id
-            if self.x.owner_id
-            else handle.lower() == self.own_handle and not was_another
-        )
+        if self.x.owner_id:
+            return id_ == self.x.owner_id
+        return handle.lower() == self.own_handle and not was_another
 
     # Several at once
 

@@ -159,13 +159,14 @@ class Resolver:
         elif self.purchase.has(handle):
             log.info("%s is %s in this day, and nothing of it is missing", handle, account.username)
             account.is_skipped = True
-        elif tombstone := self.purchase.forgotten.accounts.get(id_):
-            account.mark_unavailable(FORGOTTEN.format(tombstone.at))
-        elif self.old and self._is_protected(handle):
-            account.mark_unavailable(PROTECTED)
         else:
             account.apply(Event.RESOLVED)
-            self._by_id[id_] = account
+            if tombstone := self.purchase.forgotten.accounts.get(id_):
+                account.refusal = FORGOTTEN.format(tombstone.at)
+            elif self.old and self._is_protected(handle):
+                account.refusal = PROTECTED
+            else:
+                self._by_id[id_] = account
 
     def _be(self, account: AccountProgress, id_: str, *, own: bool = False) -> None:
         account.username = self.purchase.username_of(account.handle)

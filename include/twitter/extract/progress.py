@@ -40,6 +40,8 @@ class AccountProgress:
     """Ids of posts that were asked for once more."""
     is_begun: bool = False
     """Whether its stored pages were read."""
+    refusal: str | None = None
+    """Why nothing more may be bought of it."""
     is_skipped: bool = False
     """Whether nothing is to be read for the handle: another one reads the account, or all of it is there."""
 
@@ -58,7 +60,7 @@ class AccountProgress:
         self.self_replies = Cursor(SelfReplies(self.username, id_, self.old), self.day, self.limit)
         self.rereads = Cursor(posts, self.day, self.limit)
         """What came when posts were read once more by their ids: it only counts."""
-        self.pages, self.reread, self.reason, self.is_begun = [], set(), None, False
+        self.pages, self.reread, self.reason, self.refusal, self.is_begun = [], set(), None, None, False
 
     def apply(self, event: Event) -> None:
         self.state = after(self.state, event)
