@@ -37,8 +37,8 @@ def asked(x: StandIns) -> str:
 
 
 def run(name: str) -> Any:
+    from include.twitter.airflow_context import Run
     from include.twitter.day import Day
-    from include.twitter.run import Run
 
     return Run(Day.parse("2026-11-20"), name, lambda: NOW)
 

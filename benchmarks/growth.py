@@ -117,8 +117,8 @@ def run_stage(name: str, given: Any) -> None:
 
     from botocore.httpsession import URLLib3Session
 
+    from include.twitter.airflow_context import Run
     from include.twitter.day import Day
-    from include.twitter.run import Run
 
     logging.disable(logging.WARNING)
     work, sent, send = getattr(import_module(f"include.twitter.{name}"), name), [], URLLib3Session.send

@@ -150,7 +150,7 @@ def _day(number: int) -> Any:
 
 
 def _run(number: int, name: str, now: datetime) -> Any:
-    from include.twitter.run import Run
+    from include.twitter.airflow_context import Run
 
     return Run(_day(number), f"day{number:02}{name}".replace(" ", ""), lambda: now)
 

@@ -7,11 +7,11 @@ table of every landed day. To know it sooner, Trigger.
 
 **What it does**
 
-- `ask` makes a job at X and uploads the ids of all landed posts, and nothing else of them.
-- `fetch` waits without a worker until X has an answer, for two days at most, and keeps it below `twitter_compliance/`. A
-  job that has failed, has expired or is no longer there is made again, twice.
-- `mark` writes for each day which of its posts are gone, and why: `twitter_compliance/dt=D/gone.json`. **Days**, in the
-  menu, shows them.
+- `upload` creates a job at X and uploads the ids of all landed posts, and nothing else of them.
+- `wait_for_result` waits without a worker until X offers the result, for two days at most, and stores it below
+  `twitter_compliance/`. A job that has failed, has expired or is no longer there is replaced, twice.
+- `publish_deletions` writes for each day which of its posts are gone, and why: `twitter_compliance/dt=D/gone.json`.
+  **Days**, in the menu, shows them.
 
 Nothing is deleted by it: `make forget GONE=yes` does that, with what X called gone on two days.
 
@@ -41,27 +41,30 @@ from include.twitter.retry import EVERY_TASK
 )
 def twitter_compliance():
     @task(execution_timeout=timedelta(hours=1))
-    def ask() -> dict:
-        """Make a job at X and upload the ids of all landed posts."""
-        from include.twitter import compliance, run
+    def upload() -> dict:
+        """Create a job at X and upload the ids of all landed posts."""
+        from include.twitter import airflow_context
+        from include.twitter_features.compliance import tasks
 
-        return compliance.ask(run.checking())
-
-    @task(execution_timeout=timedelta(hours=1))
-    def fetch(asked: dict) -> dict:
-        """Wait for X's answer without a worker, and keep it."""
-        from include.twitter import compliance, run
-
-        return compliance.fetch(run.checking(), asked)
+        return tasks.upload(airflow_context.checking())
 
     @task(execution_timeout=timedelta(hours=1))
-    def mark(fetched: dict) -> dict:
-        """Write down which posts of each day are gone; no call to X."""
-        from include.twitter import compliance, run
+    def wait_for_result(uploaded: dict) -> dict:
+        """Wait for X's result without a worker, and store it."""
+        from include.twitter import airflow_context
+        from include.twitter_features.compliance import tasks
 
-        return compliance.mark(run.checking(), fetched)
+        return tasks.wait_for_result(airflow_context.checking(), uploaded)
 
-    mark(fetch(ask()))
+    @task(execution_timeout=timedelta(hours=1))
+    def publish_deletions(fetched: dict) -> dict:
+        """Write which posts of each day are gone; no request to X."""
+        from include.twitter import airflow_context
+        from include.twitter_features.compliance import tasks
+
+        return tasks.publish_deletions(airflow_context.checking(), fetched)
+
+    publish_deletions(wait_for_result(upload()))
 
 
 twitter_compliance()

@@ -112,26 +112,26 @@ def twitter():
     @task(max_active_tis_per_dag=1, execution_timeout=timedelta(hours=3))
     def extract() -> dict:
         """Buy the day's posts from X; stage every answer as it came."""
-        from include.twitter import run
+        from include.twitter import airflow_context
         from include.twitter.extract import extract
 
-        return extract(run.current())
+        return extract(airflow_context.run_from_context())
 
     @task(execution_timeout=timedelta(hours=1))
     def transform(bought: dict) -> dict:
         """Refine what was bought into one table; no call to X."""
-        from include.twitter import run
+        from include.twitter import airflow_context
         from include.twitter.transform import transform
 
-        return transform(run.current(), bought)
+        return transform(airflow_context.run_from_context(), bought)
 
     @task(max_active_tis_per_dag=1, execution_timeout=timedelta(hours=1), outlets=[LANDED, DAYS])
     def load(staged: dict, *, outlet_events=None) -> dict:
         """Publish the staged files, the receipt last."""
-        from include.twitter import run
+        from include.twitter import airflow_context
         from include.twitter.load import load
 
-        landed = load(run.current(), staged)
+        landed = load(airflow_context.run_from_context(), staged)
         outlet_events[LANDED].extra = outlet_events[DAYS].extra = landed
         outlet_events[DAYS].add_partitions(landed["day"])
         return landed["keys"]

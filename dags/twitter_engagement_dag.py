@@ -69,23 +69,26 @@ def twitter_engagement():
     @task(max_active_tis_per_dag=1, execution_timeout=timedelta(hours=3))
     def extract() -> dict:
         """Ask X for the posts that are due; stage every answer as it came."""
-        from include.twitter import engagement, run
+        from include.twitter import airflow_context
+        from include.twitter_features.snapshots import tasks
 
-        return engagement.extract(run.current())
+        return tasks.extract(airflow_context.run_from_context())
 
     @task(execution_timeout=timedelta(hours=1))
-    def transform(read: dict) -> dict:
+    def transform(fetched: dict) -> dict:
         """Make tables of the answers; no call to X."""
-        from include.twitter import engagement, run
+        from include.twitter import airflow_context
+        from include.twitter_features.snapshots import tasks
 
-        return engagement.transform(run.current(), read)
+        return tasks.transform(airflow_context.run_from_context(), fetched)
 
     @task(max_active_tis_per_dag=1, execution_timeout=timedelta(hours=1))
     def load(staged: dict) -> dict:
         """Publish the tables, each receipt after its files."""
-        from include.twitter import engagement, run
+        from include.twitter import airflow_context
+        from include.twitter_features.snapshots import tasks
 
-        return engagement.load(run.current(), staged)
+        return tasks.load(airflow_context.run_from_context(), staged)
 
     load(transform(extract()))
 

@@ -1,30 +1,31 @@
 """
 ### A backfill that is planned, priced and approved
 
-*Trigger* with `first` and `last`. **quote** counts what the days would bring and cost, **approve** shows that as a
-table and waits for your yes, **start** starts a run of `twitter` for each day of which something is missing, and
-**compare** holds the quote against what was bought.
+*Trigger* with `first` and `last`. **quote** says what the days lack and cost at most, **approve** shows that and waits
+for your yes, **start** starts a run of `twitter` for each day that lacks something, and **compare** compares the
+approved price with what was bought.
 
 **Before you say yes** nothing is bought but the plan itself, and its log says its price first: {users} for each
-account that is looked up, and {archive_counts} for each count. One count is for 31 days of up to 35 accounts; where a group has
-more posts on a day than `twitter_tweet_limit`, each of its accounts is counted alone. So 20 accounts × 30 days are
-20 look-ups and one count, or 21 with the single counts; they count as the month's spending, and the caps hold for them too.
+account that is looked up, and {archive_counts} for each count, of up to 35 accounts and 31 days. So 20 accounts × 30 days are
+20 look-ups and one count. They count as the month's spending, and the caps hold for them too. The runs use both, and send
+neither again.
+
+**The price is an upper bound:** the lower of X's count and the limits of the accounts, with look-ups and counts. Where
+that leaves nothing open, the most likely price is shown too.
 
 **Approve** waits under *Required Actions*, for a week, without a worker. *Reject* ends the run, green; nothing was
-bought. What is landed already is not bought again. The counts of the plan are the proof of its days: no day is counted
-twice.
+bought. What is landed already is not bought again.
 
 **The runs** are named after their days, `manual__2026-11-18__plan_…`. They buy just the accounts that were missing:
-what else the day has stays. One buys at a time, and the daily run waits its turn among them. Old days are read for
-many accounts at once, 60 requests for 50 accounts × 30 days; an account that is over the limit is read alone.
+what else the day has stays. One buys at a time, and the daily run goes first.
 
 | clear | what happens | cost |
 |---|---|---|
-| `compare` | the quote is held against what is bought by now | none |
+| `compare` | the approved price is compared with what is bought by now | none |
 | `start` + downstream | days whose run was started are skipped, the others are started | none |
 | `quote` + downstream | the same plan is shown again; for another one, *Trigger* | none |
 
-**Red `compare`:** days that have not landed whole, by name. Look at their runs in `twitter` and clear what failed
+**Red `compare`:** days that have not landed completely, by name. Look at their runs in `twitter` and clear what failed
 there; then clear `compare`.
 
 **Needs** what `twitter` needs; `twitter` must not be paused. Days are UTC, whatever clock the browser shows.
@@ -42,7 +43,7 @@ from include.twitter.retry import EVERY_TASK
 
 @dag(
     dag_display_name="Twitter → S3: plan a backfill",
-    description="What a range of days would bring and cost: as a table, for a yes, before anything is bought.",
+    description="What a range of days lacks and costs at most: for a yes, before anything is bought.",
     schedule=None,
     is_paused_upon_creation=False,  # it has no schedule: nothing begins by itself
     doc_md=pricing.filled(__doc__),
@@ -73,25 +74,25 @@ from include.twitter.retry import EVERY_TASK
 def twitter_plan():
     @task(max_active_tis_per_dag=1, execution_timeout=timedelta(hours=3))
     def quote() -> dict:
-        """Count what the days would bring and cost, and what has landed."""
-        from include.twitter import plan, run
+        """Say what the days lack and cost at most."""
+        from include.twitter_features.backfill_plan import plan, tasks
 
-        return plan.quote(run.planned())
+        return tasks.quote(plan.plan_request_from_context())
 
     @task(execution_timeout=timedelta(minutes=10))
     def runs(quoted: dict) -> list[dict]:
-        """Name a run for each day of which something is missing."""
-        from include.twitter import plan
+        """Name a run for each day that lacks something."""
+        from include.twitter_features.backfill_plan import tasks
 
-        return plan.runs(quoted["plan"])
+        return tasks.runs(quoted["plan"])
 
     @task(trigger_rule="none_failed_min_one_success", execution_timeout=timedelta(minutes=10))
     def compare(quoted: dict) -> dict:
-        """Hold the quote against what was bought, once the runs have ended."""
-        from include.twitter import plan, run
+        """Compare the approved price with what was bought, once the runs have ended."""
+        from include.twitter_features.backfill_plan import tasks
 
-        run.wait_until_ended("twitter", [each["trigger_run_id"] for each in plan.runs(quoted["plan"])])
-        return plan.compare(quoted["plan"])
+        tasks.wait_for_runs(quoted["plan"])
+        return tasks.compare(quoted["plan"])
 
     quoted = quote()
     approve = ApprovalOperator(

@@ -9,12 +9,12 @@ because the host was down or the DAG paused. Neither waits for the other, and bo
 - **Green:** the day is landed, and so are the 30 days before it.
 - **Red:** the last line of the log names the days that are not. Fill them, then clear `watch`.
 
-**meter** asks X how many posts it has counted this month, and holds that against the ledger.
+**meter** asks X how many posts it has counted this month, and compares that with the ledger.
 
-- **Green:** they part by no more than 2 %, or by no more than was told before, or X does not open its meter to these
-  keys: the log says which, and how long the caps last at this pace.
-- **Red:** another app of the project reads too, or the ledger lacks entries, or counts too many. It is told once, and
-  again where they part further.
+- **Green:** they differ by no more than 2 %, or by no more than was reported before, or X does not show its count to
+  these keys: the log says which.
+- **Red:** another program reads with the same app, or the ledger lacks entries, or counts too many. It is reported once
+  a month, and again if the difference grows.
 
 **Who is told:** `twitter_alert_emails` and Connection `twitter_alert_webhook`, as of every failed stage.
 """
@@ -40,14 +40,14 @@ def twitter_watch():
     @task(execution_timeout=timedelta(minutes=10))
     def watch() -> None:
         """Compare the receipts with the calendar."""
-        from include.twitter.watch import watch
+        from include.twitter_features.freshness.tasks import watch
 
         watch()
 
     @task(execution_timeout=timedelta(minutes=10))
     def meter() -> None:
-        """Hold X's own count of the month's posts against the ledger."""
-        from include.twitter.meter import meter
+        """Compare X's own count of the month's posts with the ledger."""
+        from include.twitter_features.x_usage.tasks import meter
 
         meter()
 

@@ -18,9 +18,9 @@ from typing import Any
 import yaml
 
 from include.twitter.day import Day, Revisit
-from include.twitter.engagement import table as engagement
 from include.twitter.transform import contract
 from include.twitter.transform.contract import Column
+from include.twitter_features.snapshots import contract as engagement
 
 FOLDER = Path(__file__).parent
 SCHEMA = FOLDER / "schema.json"

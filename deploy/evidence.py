@@ -13,7 +13,7 @@ import io
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -21,12 +21,12 @@ from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 from include.twitter.answer import Answer
-from include.twitter.compliance import LONGEST_LINE, said
 from include.twitter.csv_rows import csv_rows
 from include.twitter.day import COMPLIANCE, ENGAGEMENT
-from include.twitter.engagement.seen import seen
 from include.twitter.errors import UnexpectedAnswer
 from include.twitter.records import Checked, ComplianceJob, PostState, decoded
+from include.twitter_features.compliance.responses import MAX_LINE_BYTES, parse_deleted
+from include.twitter_features.snapshots.post_status import post_statuses
 
 if TYPE_CHECKING:
     from deploy.forget import Bucket, Version
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 # Narrow, since these keys are printed.
 LOOKUP = re.compile(r"twitter_raw/dt=\d{4}-\d\d-\d\d/age=\d+/\d+\.json\.gz")
 JOB = re.compile(rf"({COMPLIANCE}run=[0-9a-f]+/)job=(\d+)\.json")
-JOB_RESPONSE = re.compile(rf"({COMPLIANCE}run=[0-9a-f]+/)answer\.txt\.gz")
+JOB_RESPONSE = re.compile(rf"({COMPLIANCE}run=[0-9a-f]+/)result=(\d+)\.txt\.gz")
 CHECKED = re.compile(rf"{COMPLIANCE}dt=\d{{4}}-\d\d-\d\d/gone\.json")
 TABLE = re.compile(rf"{ENGAGEMENT}dt=\d{{4}}-\d\d-\d\d/age=\d+/engagement\.csv")
 GONE = {"gone", "protected", "suspended"}
@@ -104,21 +104,16 @@ def read(bucket: Bucket) -> Evidence:
     evidence = Evidence()
     stored = [v for place in ("twitter_raw/", COMPLIANCE) for v in bucket.versions(place)]
     stored = [version for version in stored if version.is_latest and not version.is_mark]
-    jobs = {found[1]: version for version in _in_order(stored) if (found := JOB.fullmatch(version.key))}
+    jobs = {found.groups(): version for version in stored if (found := JOB.fullmatch(version.key))}
     for version in stored:
         if LOOKUP.fullmatch(version.key):
             _count(evidence, version, partial(_of_lookup, bucket, version))
         elif (found := JOB_RESPONSE.fullmatch(version.key)) and (
-            at := _count(evidence, version, partial(_of_job, bucket, version, jobs.get(found[1])))
+            at := _count(evidence, version, partial(_of_job, bucket, version, jobs.get(found.groups())))
         ):
             evidence.checks[version.key] = at
     _report_claims(bucket, evidence)
     return evidence
-
-
-def _in_order(versions: Iterable[Version]) -> list[Version]:
-    """Jobs by their number, the newest of a run last."""
-    return sorted(versions, key=lambda v: int(found[2]) if (found := JOB.fullmatch(v.key)) else 0)
 
 
 def _count(evidence: Evidence, version: Version, made: Callable[[], States]) -> datetime | None:
@@ -149,7 +144,7 @@ def _of_lookup(bucket: Bucket, version: Version) -> States:
     if (answer.path, answer.status, answer.failure) != ("/2/tweets", 200, None):
         raise ValueError("no look-up of posts")
     states: list[tuple[str, PostState]] = [
-        (each.tweet_id, each.state) for each in seen(answer) if each.state != "unanswered"
+        (each.tweet_id, each.state) for each in post_statuses(answer) if each.state != "unanswered"
     ]
     return answer.received_at, states
 
@@ -159,7 +154,7 @@ def _of_job(bucket: Bucket, version: Version, job: Version | None) -> States:
     found, made = bucket.read(version.key, version.id), job and bucket.read(job.key, job.id)
     at = decoded(made.data if made else b"", ComplianceJob).made_at
     with gzip.open(io.BytesIO(found.data if found else b"")) as lines:
-        verdicts = said.gone(iter(lambda: lines.readline(LONGEST_LINE), b""))
+        verdicts = parse_deleted(iter(lambda: lines.readline(MAX_LINE_BYTES), b""))
     return at, [(post, verdict.state) for post, verdict in verdicts.items()]
 
 

@@ -1,4 +1,4 @@
-"""The records of include/twitter/records.py, told to people and programs: a page and a JSON Schema.
+"""The records of the pipeline and its features, told to people and programs: a page and a JSON Schema.
 
 msgspec tells the types; the meanings are the docstrings below the fields, which only the source has.
 """
@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from include.twitter import records
+from include.twitter_features.backfill_plan import plan
 
 FOLDER = Path(__file__).parent
 PAGE = FOLDER / "records.md"
@@ -45,10 +46,11 @@ def parts() -> dict[str, str]:
 
 def definitions() -> dict[str, Any]:
     """The records' JSON Schemas by name, each field with its meaning."""
-    _, found = msgspec.json.schema_components(records.RECORDS)
+    kinds = [*records.RECORDS, plan.Plan]
+    _, found = msgspec.json.schema_components(kinds)
     said = _meanings()
     version = {"type": "integer", "description": "The version of the stored format."}
-    for kind in records.RECORDS:
+    for kind in kinds:
         if kind is not records.KnownAccount:  # one of several in an object
             found[kind.__name__]["properties"] = {"format": version} | found[kind.__name__]["properties"]
     for name, definition in found.items():
@@ -60,7 +62,7 @@ def definitions() -> dict[str, Any]:
 
 def _meanings() -> dict[str, dict[str, str]]:
     """What is said below each field of each record, else below the name of its type."""
-    body = ast.parse(Path(records.__file__).read_text()).body
+    body = [node for module in (records, plan) for node in ast.parse(Path(module.__file__).read_text()).body]
     types = _said(body)
     meanings = {}
     for record in body:

@@ -17,9 +17,9 @@ from textwrap import indent
 from deploy import athena
 from docs import datacontract, records
 from include.twitter import pricing
-from include.twitter.engagement import table as engagement
 from include.twitter.settings import SETTINGS
 from include.twitter.transform import contract
+from include.twitter_features.snapshots import contract as engagement
 
 PROJECT = Path(__file__).parents[1]
 REFERENCE = PROJECT / "docs" / "reference.md"

@@ -181,7 +181,7 @@ class Airflow:
         events = self.log_of(run, stage)
         if stage.state == "up_for_retry":
             return _error(events)
-        tells = ("include.twitter.run", "include.twitter.retry")
+        tells = ("include.twitter.airflow_context", "include.twitter.retry")
         said = [event["event"] for event in events if event.get("logger") in tells]
         return said[-1] if said else None
 

@@ -23,7 +23,7 @@ from simulation.world import Account, World
 
 STAGES = ("extract", "transform", "load")
 PLAN = ("quote", "compare")
-CHECK = ("ask", "fetch", "mark")
+CHECK = ("upload", "wait_for_result", "publish_deletions")
 PRICES = {"posts": 5, "own_posts": 1, "users": 10, "counts": 5, "archive_counts": 10, "rereads": 0}
 LATER_PRICES = PRICES | {"posts": 7, "users": 12}
 MOST_STEPS = 3_000_000
@@ -92,7 +92,6 @@ class Run:
     """The UTC day; of another DAG than `twitter` its name stands before it."""
     buy_again: bool = False
     accounts: str = ""
-    plan: str = ""
     first: str = ""
     """Of a plan: the first of its days, of which `day` is the last."""
     results: dict[str, Any] = field(default_factory=dict)
@@ -169,7 +168,7 @@ class Simulation:
     def _stored(self, key: str, version: Any) -> None:
         if version.by.startswith(OWNER):
             return
-        if key.endswith("answer.txt.gz"):
+        if "/result=" in key:
             own = (each for each in reversed(self.world.served) if each.process.name == version.by)
             served = next(each for each in own if each.asked == "verdicts")
             served.stored_at, served.key = self.clock(), key
@@ -340,8 +339,8 @@ class Simulation:
         if task.error:
             raise task.error
         known = {each.id: each for each in run.deployment.runs}
-        named = [(each["trigger_run_id"], each["conf"]["day"]) for each in task.result]
-        runs = [known.get(name) or self.start(run.deployment, name, day, plan=id_) for name, day in named]
+        named = [(each["trigger_run_id"], each["conf"]) for each in task.result]
+        runs = [known.get(name) or self.start(run.deployment, name, **conf) for name, conf in named]
         while any((each.failed or not each.results) and not each.is_dropped for each in runs):
             self.scheduler.sleep(1800)
         return True
@@ -424,7 +423,7 @@ class Simulation:
         if run.dag == "compliance":
             its = edges.check_of(run.id, self.clock)
             return [its, run.results[run.stages[place - 1]]] if place else [its]
-        its = edges.run_of(day, run.id, self.clock, run.buy_again, run.accounts, run.plan)
+        its = edges.run_of(day, run.id, self.clock, run.buy_again, run.accounts)
         return [its, run.results[run.stages[place - 1]]] if place else [its]
 
     def _await(self, task: Task, process: Process) -> None:

@@ -130,7 +130,7 @@ def install() -> None:
         command = importlib.import_module(COMMAND)
     command._show = lambda *_: None  # type: ignore[attr-defined]
     clock = _Time()
-    real_now = importlib.import_module(f"{PIPELINE}.run").now
+    real_now = importlib.import_module(f"{PIPELINE}.airflow_context").now
     for module in modules:
         for name, value in [*vars(module).items()]:
             if value is time:
@@ -153,28 +153,32 @@ def install() -> None:
 
 def stage(dag: str, name: str) -> Callable[..., Any]:
     """The function that a task of a DAG calls; of `twitter` each has a package of its own."""
-    return getattr(importlib.import_module(f"{PIPELINE}.{name if dag == 'twitter' else dag}"), name)
+    features = {
+        "engagement": f"{FEATURES}.snapshots.tasks",
+        "compliance": f"{FEATURES}.compliance.tasks",
+        "plan": f"{FEATURES}.backfill_plan.tasks",
+    }
+    package = features.get(dag) or f"{PIPELINE}.{name if dag == 'twitter' else dag}"
+    return getattr(importlib.import_module(package), name)
 
 
-def run_of(
-    day: str, id_: str, clock: Callable[[], datetime], buy_again: bool, accounts: str, plan: str
-) -> Any:
-    run = importlib.import_module(f"{PIPELINE}.run").Run
+def run_of(day: str, id_: str, clock: Callable[[], datetime], buy_again: bool, accounts: str) -> Any:
+    run = importlib.import_module(f"{PIPELINE}.airflow_context").Run
     days = importlib.import_module(f"{PIPELINE}.day")
-    return run(days.Day.parse(day), days.short_hash(id_), clock, buy_again, accounts, plan)
+    return run(days.Day.parse(day), days.short_hash(id_), clock, buy_again, accounts)
 
 
 def range_of(first: str, last: str, id_: str, clock: Callable[[], datetime]) -> Any:
     """What a run of `twitter_plan` is for."""
-    run = importlib.import_module(f"{PIPELINE}.run")
+    plan = importlib.import_module(f"{FEATURES}.backfill_plan.plan")
     short_hash = importlib.import_module(f"{PIPELINE}.day").short_hash
-    return run.Range(run.days_from(first, last), short_hash(id_), "", clock)
+    return plan.PlanRequest(plan.days_between(first, last), short_hash(id_), "", clock)
 
 
 def check_of(id_: str, clock: Callable[[], datetime]) -> Any:
     """What a run of `twitter_compliance` is for."""
     short_hash = importlib.import_module(f"{PIPELINE}.day").short_hash
-    return importlib.import_module(f"{PIPELINE}.run").Check(short_hash(id_), clock)
+    return importlib.import_module(f"{PIPELINE}.airflow_context").Check(short_hash(id_), clock)
 
 
 def erase(

@@ -213,9 +213,9 @@ class FeatureOracle:
 
     def _tried(self, attempt: Attempt) -> None:
         if attempt.run.dag == "compliance" and attempt.is_success and "skipped" not in (attempt.result or {}):
-            if attempt.stage == "ask":
+            if attempt.stage == "upload":
                 self.all_landed_posts_are_checked(attempt)
-            if attempt.stage == "mark":
+            if attempt.stage == "publish_deletions":
                 self.a_check_is_complete(attempt)
 
     def _jobs_of(self, attempt: Attempt) -> list[Any]:
@@ -258,7 +258,7 @@ class FeatureOracle:
         return throughout, ever
 
     def a_check_is_complete(self, attempt: Attempt) -> None:
-        """After `mark`, each landed post that X named is listed, or a later check's list stands there."""
+        """In the end each landed post that X named is listed, or a later check's list stands there."""
         fetched = [job for job in self._jobs_of(attempt) if job.verdicts is not None]
         if not fetched:
             self.s.breach("a_check_is_complete", f"{attempt.process.name}: X was never asked for its answer")

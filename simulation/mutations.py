@@ -193,8 +193,8 @@ MUTATIONS = (
     ),
     Mutation(
         "a post without its place on the map is gone",
-        ROOT + "compliance/said.py",
-        " and said.reason != STAYS",
+        "include/twitter_features/compliance/responses.py",
+        " and line.reason != GEO_SCRUBBED",
         "",
     ),
     Mutation(

@@ -12,9 +12,9 @@ from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 from requests.auth import HTTPBasicAuth
 
 from include.twitter import settings
+from include.twitter.airflow_context import day_of
 from include.twitter.errors import BadDay, Outage, PipelineError, error_text
 from include.twitter.http_limits import LimitedAdapter, no_netrc
-from include.twitter.run import day_of
 from include.twitter.safe_text import LONGEST_MESSAGE, safe_text
 
 log = logging.getLogger(__name__)

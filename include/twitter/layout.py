@@ -12,12 +12,11 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from include.twitter.day import Day, short_hash
-from include.twitter.errors import BadDay
 
 LEDGER = "twitter_ledger/"
 RECEIPTS = "twitter_receipts/"
 ACCOUNTS = "twitter_accounts/accounts.json"
-PLANS = "twitter_plans/"
+COUNTS = "twitter_accounts/counts/"
 USAGE = "twitter_usage/"
 ENGAGEMENT = "twitter_engagement/"
 ENGAGEMENT_RECEIPTS = "twitter_engagement_receipts/"
@@ -40,7 +39,6 @@ _PAGE_AT_END = re.compile(rf".+/{_PAGE}")
 _ENGAGEMENT_RECEIPT = re.compile(rf"{ENGAGEMENT_RECEIPTS}dt={_DATE}/age={_NUMBER}/receipt\.json")
 _OF_REVISIT = re.compile(rf"twitter_raw/dt={_DATE}/age={_NUMBER}/(?:revisited\.json|{_PAGE})")
 _LEDGER = re.compile(rf"{LEDGER}month={_MONTH}/((?:{_DATE}-(?:age-)?{_NUMBER})|plan-{_HASH})\.json")
-_OF_PLAN = re.compile(rf"{PLANS}{_HASH}/(?:plan\.json|({_HASH}\.json\.gz))")
 _COUNT = re.compile(rf"{COUNTS}month={_MONTH}/{_DATE}_{_DATE}-{_HASH}\.json\.gz")
 _JOB = re.compile(rf"{COMPLIANCE}run=[^/]+/job={_NUMBER}\.json")
 
@@ -212,19 +210,6 @@ class Revisit:
     def reading_lease(self) -> str:
         """Who asks X for it now."""
         return f"staging/{ENGAGEMENT}{self._at}reading/lease.json"
-
-
-def plan_key(id_: str) -> str:
-    """Where the plan of this id is kept: the hash of its run of `twitter_plan`."""
-    if not re.fullmatch(r"[0-9a-f]{12}", id_):
-        raise BadDay(f"plan={id_!r} is no plan: leave it out, `twitter_plan` sets it.")
-    return f"{PLANS}{id_}/plan.json"
-
-
-def is_plan_answer(key: str) -> bool | None:
-    """Whether it is what X answered, and not the plan; None where it is the key of something else."""
-    found = _OF_PLAN.fullmatch(key)
-    return found[1] is not None if found else None
 
 
 class CountWindow(NamedTuple):

@@ -15,10 +15,10 @@ from datetime import datetime, timedelta
 from threading import Event, RLock
 from uuid import uuid4
 
+from include.twitter.airflow_context import Run
 from include.twitter.errors import Busy, PipelineError
 from include.twitter.lake import Lake
 from include.twitter.records import LeaseHolder, encoded
-from include.twitter.run import Run
 
 LIFETIME = timedelta(minutes=1)
 RENEWED_BELOW = LIFETIME * 2 / 3

@@ -183,8 +183,6 @@ class Manifest(Struct, kw_only=True):
     """Of the process that buys; null once it is closed."""
     is_open: bool = True
     """Whether something may have been bought that stands neither below nor in the ledger."""
-    plan: str | None = None
-    """Of `twitter_plan`, whose look-up and counts served it last; null where it was bought without one."""
     closed_at: Moment | None = None
     """When what stands below was written; null before the first time."""
     asked: Asked = Asked((), 0)
@@ -355,67 +353,6 @@ class KnownAccount(Struct, frozen=True):
     """When X said so: it is asked again after 30 days, and for a day older than a week after 24 hours."""
     protected: bool = False
     """Whether X shows its posts to nobody but its followers."""
-
-
-class PlannedCount(Struct, frozen=True):
-    """One answer of X that counts a plan's accounts, hour by hour."""
-
-    key: str
-    """Of the answer, as X sent it."""
-    first: str
-    """The days that it counts, `YYYY-MM-DD`."""
-    last: str
-    threads: bool = False
-    """Whether it counts an account's replies to itself alone."""
-
-
-class PlannedDay(Struct, kw_only=True):
-    """One day of a plan: what is there, what would be bought, and at which price."""
-
-    day: str
-    """The UTC day, `YYYY-MM-DD`."""
-    landed: int
-    """Accounts of the plan that have landed."""
-    accounts: tuple[str, ...]
-    """Those to be bought or landed: empty where the day is whole, and no run is started."""
-    counted: int
-    """X's own number of their posts."""
-    posts: int
-    """How many of them would be bought: not more than the limit of each, without what is there."""
-    over_limit: int = 0
-    """Of the counted: older than the latest N of their account, and not bought."""
-    had: int = 0
-    """Of the counted: bought before, and not bought again."""
-    alone: dict[str, int] = field(default_factory=dict)
-    """The same of each account that was counted alone; the others were counted together."""
-    requests: int
-    """For them, at X."""
-    cost_usd: float
-    """Their price."""
-    had_usd: float
-    """What was bought of the day before."""
-
-
-class Plan(Struct, kw_only=True):
-    """What a backfill would bring and cost, as it was shown for approval."""
-
-    id: str
-    """It stands in the names of the runs that the plan starts."""
-    made_at: Moment
-    asked: Asked
-    days: list[PlannedDay]
-    """From the first to the last that was asked for."""
-    unavailable: dict[str, str]
-    """Accounts that X does not show, and why: they are not bought."""
-    users: list[str]
-    """Keys of X's answers to the look-ups."""
-    counts: list[PlannedCount]
-    bought: Bought
-    """For the plan itself."""
-    own_cost_usd: float
-    """The price of that."""
-    cost_usd: float
-    """What the days would cost."""
 
 
 class Tombstone(Struct, frozen=True, order=True):
@@ -624,31 +561,25 @@ class Receipt(Struct, kw_only=True):
 
 
 class Usage(Struct, kw_only=True):
-    """X's own meter beside the ledger, from the first of the month to the end of a day."""
+    """X's own count of posts compared with the ledger, from the first of the month to the end of a day."""
 
     day: str
     """The UTC day, `YYYY-MM-DD`."""
     asked_at: Moment
     counted: int
-    """Posts that X has counted for the project."""
-    apps: dict[str, int]
-    """The same of each of its apps, by X's id of it."""
-    least: int
-    """Posts that the ledger had before the day's last purchases: X has counted them for sure."""
-    most: int
+    """Posts that X has counted for the project, or for the app of it that is nearest to the ledger."""
+    lower_bound: int
+    """Posts that the ledger had before the day's last purchases: X has counted them."""
+    upper_bound: int
     """Posts that the ledger had when X was asked, with what was billed and lost, and what is uncertain."""
-    sure: int
-    """Of these: staged, and not of one's own account. X's next count has them for sure."""
-    apart: int = 0
-    """How many posts X counts above `most`, or below `least` (less than 0); 0 between them."""
-    told: int = 0
-    """How many of these an alert of the month has told."""
-    a_day: float
-    """Posts of a day, over the last seven, as X counts them."""
-    cap: int | None
-    """X's own, in posts."""
-    used: int | None
-    """Of it; X alone knows since when."""
+    confirmed: int
+    """Of these: stored, and not of one's own account. They are the next comparison's lower bound."""
+    discrepancy: int
+    """How many posts X counts above the upper bound, or below the lower one (less than 0); 0 between them."""
+    alerted: int = 0
+    """The discrepancy that an alert of the month has reported."""
+    summary: str
+    """All of this in a sentence."""
 
 
 class StoreProbe(Struct, frozen=True):
@@ -682,7 +613,6 @@ RECORDS = (
     LedgerEntry,
     KnownAccount,
     Receipt,
-    Plan,
     Revisited,
     EngagementReceipt,
     ComplianceJob,

@@ -11,8 +11,8 @@ from typing import Any
 from airflow.sdk import RetryAction, RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowRuntimeError, ErrorType
 
+from include.twitter.airflow_context import now
 from include.twitter.errors import Busy, InDoubt, Refused, TryLater, error_text
-from include.twitter.run import now
 from include.twitter.safe_text import LONGEST_MESSAGE, safe_text
 
 log = logging.getLogger(__name__)

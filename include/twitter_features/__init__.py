@@ -1,1 +1,1 @@
-"""Features beside the pipeline's core: each folder can be deleted, since the core imports none of them."""
+"""Features beyond the three stages: each folder can be deleted with its DAG file and its docs page."""

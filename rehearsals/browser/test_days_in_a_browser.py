@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from include.twitter.day import LEDGER, Day
 from include.twitter.records import LedgerEntry, encoded
 from tests.browser import SHOTS, chromium
-from tests.days_app import HOSTILE, PREFIX, days_app, land_hostile_day
+from tests.features.days_page.days_app import HOSTILE, PREFIX, days_app, land_hostile_day
 from tests.hands import eventually
 from tests.include.invented import MemoryLake, a_receipt, account_receipt
 

@@ -5,11 +5,11 @@ import re
 from tests.dags.test_twitter_dag import as_the_scheduler_has_it
 
 
-def test_it_asks_fetches_and_marks(dag):
+def test_the_graph(dag):
     assert {task.task_id: task.downstream_task_ids for task in dag.tasks} == {
-        "ask": {"fetch"},
-        "fetch": {"mark"},
-        "mark": set(),
+        "upload": {"wait_for_result"},
+        "wait_for_result": {"publish_deletions"},
+        "publish_deletions": set(),
     }
 
 
@@ -23,5 +23,6 @@ def test_it_runs_on_mondays_and_makes_up_for_none(dag):
 
 
 def test_its_manual_says_what_each_task_does_and_that_nothing_is_deleted(dag):
-    assert re.findall(r"^- `(\w+)` ", dag.doc_md, re.MULTILINE) == ["ask", "fetch", "mark"]
+    tasks = re.findall(r"^- `(\w+)` ", dag.doc_md, re.MULTILINE)
+    assert tasks == ["upload", "wait_for_result", "publish_deletions"]
     assert "Nothing is deleted by it" in dag.doc_md

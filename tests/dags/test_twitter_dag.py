@@ -6,8 +6,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from include.twitter.plan import run_name
-
 
 def test_the_graph_is_extract_transform_load(dag):
     assert {task.task_id: task.downstream_task_ids for task in dag.tasks} == {
@@ -103,7 +101,7 @@ def test_a_run_of_its_own_passes_the_days_of_a_backfill_that_wait(dag, run):
         tasks = as_the_scheduler_has_it(dag).tasks
         return [task.weight_rule.get_weight(SimpleNamespace(task=task, run_id=run_id)) for task in tasks]
 
-    planned = run_name("20261126T090000", "2026-11-01")
+    planned = "manual__2026-11-01__plan_0a1b2c3d4e5f"
     assert min(weights(run)) > max(weights("backfill__2026-11-01T23:59:59+00:00") + weights(planned))
 
 

@@ -13,10 +13,10 @@ import yaml
 from deploy import athena
 from docs import tables
 from include.twitter.day import Revisit
-from include.twitter.engagement import table as engagement
-from include.twitter.engagement.seen import Seen
 from include.twitter.transform import contract
 from include.twitter.transform.partition import Partition
+from include.twitter_features.snapshots import contract as engagement
+from include.twitter_features.snapshots.post_status import PostStatus
 from tests.include.invented import DAY, a_day, account, answer, link, post
 
 TYPED = {
@@ -229,9 +229,9 @@ def test_the_view_gives_likes_after_a_week_of_posts_that_are_gone_too(day, tmp_p
     rows = pyarrow.parquet.read_table(day.parquet).to_pylist()
     at = datetime(2026, 11, 25, 22, 30, tzinfo=UTC)
     counts = (1000, 2, 3, 4, 5, 6)
-    lines = [Seen(row["tweet_id"], counts, at, "there") for row in rows[:-1]]
-    lines.append(Seen(rows[-1]["tweet_id"], (None,) * 6, at, "gone", "deleted"))
-    again = engagement.write(tmp_path, lines)["parquet"]
+    lines = [PostStatus(row["tweet_id"], counts, at, "there") for row in rows[:-1]]
+    lines.append(PostStatus(rows[-1]["tweet_id"], (None,) * 6, at, "gone", "deleted"))
+    again = engagement.write_files(tmp_path, lines)["parquet"]
     with duckdb.connect() as sql:
         sql.execute("SET TimeZone = 'UTC'")
         sql.execute(f"CREATE VIEW tweets AS SELECT *, '2026-11-18' AS dt FROM '{day.parquet}'")

@@ -69,7 +69,7 @@ class Bucket:
         if stored:
             self.put(f"{folder}job=1.json", json.dumps(job).encode(), at)
         lines = [json.dumps({"id": id_, "action": action, "reason": reason}) + "\n" for id_ in named]
-        self.put(f"{folder}answer.txt.gz", gzip.compress("".join(lines).encode()), at + timedelta(hours=1))
+        self.put(f"{folder}result=1.txt.gz", gzip.compress("".join(lines).encode()), at + timedelta(hours=1))
 
     def claim(self, *posts: str) -> None:
         """What `mark` derives from the response, or whoever can write its key."""
@@ -219,7 +219,7 @@ def test_what_the_pipeline_derived_counts_for_nothing_and_is_named_where_no_resp
 )  # fmt: skip
 def test_what_is_no_response_of_x_does_not_count_and_stops_nothing(bucket, data):
     bucket.check(MONDAY, P)
-    bucket.put(f"twitter_compliance/run={RUNS[MONDAY]}/answer.txt.gz", data, MONDAY)
+    bucket.put(f"twitter_compliance/run={RUNS[MONDAY]}/result=1.txt.gz", data, MONDAY)
     bucket.put("twitter_raw/dt=2026-11-15/age=1/0001.json.gz", data, TUESDAY)
     bucket.put("twitter_compliance/dt=2026-11-15/gone.json", data, TUESDAY)
     found = evidence.read(bucket)
@@ -238,20 +238,20 @@ def test_a_job_that_is_nested_without_end_stops_nothing(bucket):
     bucket.check(MONDAY, P)
     bucket.put(f"twitter_compliance/run={RUNS[MONDAY]}/job=1.json", b'{"x": ' + b"[" * 100_000, MONDAY)
     (line,) = evidence.read(bucket).ignored
-    assert "answer.txt.gz is no response of X" in line
+    assert "result=1.txt.gz is no response of X" in line
 
 
 def test_a_check_that_is_one_line_without_end_is_not_held_in_memory(bucket):
     bucket.check(MONDAY, P)
     bomb = gzip.compress(b" " * (64 << 20))
-    bucket.put(f"twitter_compliance/run={RUNS[MONDAY]}/answer.txt.gz", bomb + gzip.compress(b"x"), MONDAY)
+    bucket.put(f"twitter_compliance/run={RUNS[MONDAY]}/result=1.txt.gz", bomb + gzip.compress(b"x"), MONDAY)
     tracemalloc.start()
     try:
         (line,) = evidence.read(bucket).ignored
         assert tracemalloc.get_traced_memory()[1] < 8 << 20
     finally:
         tracemalloc.stop()
-    assert "answer.txt.gz is no response of X" in line
+    assert "result=1.txt.gz is no response of X" in line
 
 
 def test_a_check_without_its_job_does_not_count(bucket):
@@ -266,7 +266,7 @@ def test_a_check_without_its_job_does_not_count(bucket):
         "twitter_raw/dt=2026-11-15/age=1/\x1b[2J.json.gz",
         "twitter_raw/dt=2026-11-15/buy=1/acme/0001.json.gz",
         "twitter_raw/dt=2026-11-15/age=1/more/0001.json.gz",
-        "twitter_compliance/run=../answer.txt.gz",
+        "twitter_compliance/run=../result=1.txt.gz",
     ],
 )
 def test_a_response_where_the_pipeline_stores_none_does_not_count(bucket, key):

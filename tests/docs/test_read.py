@@ -12,10 +12,10 @@ import pytest
 
 from docs import tables
 from include.twitter.day import Revisit
-from include.twitter.engagement import table as engagement
-from include.twitter.engagement.seen import Seen
 from include.twitter.transform import contract, refine
 from include.twitter.transform.partition import Partition
+from include.twitter_features.snapshots import contract as engagement
+from include.twitter_features.snapshots.post_status import PostStatus
 from tests.include.invented import DAY, METRICS, answer, post
 
 ROOT = Path(__file__).parents[2]
@@ -252,8 +252,9 @@ def a_week_later(tmp_path, monkeypatch):
         folder.mkdir(parents=True)
     land(folders[0], [post(number) for number in (1, 2, 3)])
     at = revisit.due_at
-    lines = [Seen(post(number)["id"], (10 * number, *[0] * 5), at, "there") for number in (1, 2)]
-    engagement.write(folders[1], [*lines, Seen(post(3)["id"], (None,) * 6, at, "gone", "deleted")])
+    lines = [PostStatus(post(number)["id"], (10 * number, *[0] * 5), at, "there") for number in (1, 2)]
+    lines.append(PostStatus(post(3)["id"], (None,) * 6, at, "gone", "deleted"))
+    engagement.write_files(folders[1], lines)
     return folders
 
 

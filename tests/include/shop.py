@@ -8,6 +8,7 @@ from itertools import pairwise
 from threading import Event, Lock
 from typing import Any
 
+from include.twitter.airflow_context import Run
 from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.collect import Collection
 from include.twitter.extract.money import Budget, Caps
@@ -15,7 +16,6 @@ from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.x import X
 from include.twitter.records import AccountRead, Asked
 from include.twitter.roster import Identities
-from include.twitter.run import Run
 from include.twitter.settings import XAccess
 from tests.include.invented import DAY, RECEIVED, MemoryLake
 from tests.include.wire import Heard, Wire, listening

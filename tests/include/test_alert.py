@@ -10,7 +10,7 @@ from include.twitter import alert
 from include.twitter.errors import Incomplete
 from include.twitter.safe_text import UNSAFE
 from tests.inbox import mail_server
-from tests.include.test_run import context, utc
+from tests.include.test_airflow_context import context, utc
 from tests.include.wire import dripping
 
 LINK = "http://localhost:8080/dags/twitter/runs/scheduled__2026-11-19/tasks/load"

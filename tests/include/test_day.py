@@ -4,8 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from include.twitter.day import ACCOUNTS, LEDGER, Day, plan_key, short_hash
-from include.twitter.errors import BadDay
+from include.twitter.day import ACCOUNTS, LEDGER, Day, short_hash
 
 DAY = Day.parse("2026-11-18")
 
@@ -73,16 +72,6 @@ def test_what_is_bought_belongs_to_the_day_and_what_is_staged_to_the_run():
 
 def test_what_x_has_counted_lies_by_its_month():
     assert DAY.usage == "twitter_usage/month=2026-11/2026-11-18.json"
-
-
-def test_a_plan_lies_beside_what_its_run_was_told():
-    assert plan_key("450239e2d3b8") == "twitter_plans/450239e2d3b8/plan.json"
-
-
-@pytest.mark.parametrize("typed", ["", "plan", "plan-1", "../../twitter_raw/x", "NOT A PLAN"])
-def test_what_is_no_plan_leads_to_no_key(typed):
-    with pytest.raises(BadDay, match="is no plan: leave it out"):
-        plan_key(typed)
 
 
 def test_a_run_id_has_a_key_safe_name_that_never_changes():

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from include.twitter.airflow_context import Run
 from include.twitter.errors import Busy
 from include.twitter.lease import LIFETIME, held
-from include.twitter.run import Run
 from tests.include.invented import DAY, RECEIVED, MemoryLake
 
 SECOND = timedelta(seconds=1)

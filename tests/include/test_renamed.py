@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from include.twitter import lake as lakes
+from include.twitter.airflow_context import Run
 from include.twitter.day import short_hash
 from include.twitter.errors import Incomplete
 from include.twitter.extract import extract
 from include.twitter.load import load
 from include.twitter.records import Manifest, Receipt, decoded, encoded
-from include.twitter.run import Run
 from include.twitter.transform import transform
 from tests.include.invented import DAY, RECEIVED, SUSPENDED, MemoryLake, post
 from tests.include.shop import ROOT, open_shop, page, total, users

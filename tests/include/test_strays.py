@@ -4,28 +4,24 @@ import logging
 
 import pytest
 
-from include.twitter import meter, watch
-from include.twitter.compliance import jobs
+from include.twitter.airflow_context import Check, Run
 from include.twitter.day import (
     Day,
     Revisit,
-    is_plan_answer,
     job_key,
     ledger_key,
     parse_job_key,
     parse_ledger_key,
     parse_purchase_key,
-    plan_key,
 )
-from include.twitter.engagement.reading import Reading
 from include.twitter.errors import DamagedObject, NewerFormat
 from include.twitter.extract.money import Budget, Caps, Stored, entries, spent_of_month
 from include.twitter.extract.purchase import Purchase
+from include.twitter.landed import landed_days, missing_days
 from include.twitter.layout import count_key, parse_count_key
-from include.twitter.plan.counting import booked
-from include.twitter.plan.survey import bought_usd
 from include.twitter.records import Asked, ComplianceJob, LedgerEntry, Receipt, encoded
-from include.twitter.run import Check, Run
+from include.twitter_features.compliance.job import latest_job
+from include.twitter_features.snapshots.fetch import SnapshotFetch
 from tests.include.invented import DAY, RECEIVED, MemoryLake, a_receipt, account_receipt
 
 PLAN = "c0ffee123456"
@@ -41,8 +37,6 @@ PARSERS = {
     ledger_key("2026-12", f"{DAY}-1"): parse_ledger_key,
     ledger_key("2026-12", REVISIT.ledger): parse_ledger_key,
     ledger_key("2026-12", f"plan-{PLAN}"): parse_ledger_key,
-    plan_key(PLAN): is_plan_answer,
-    f"twitter_plans/{PLAN}/{PLAN}.json.gz": is_plan_answer,
     job_key(PLAN, 2): parse_job_key,
     count_key("(from:1)", DAY, DAY.plus(3)): parse_count_key,
 }
@@ -92,10 +86,6 @@ def test_a_parsed_key_says_what_it_is_of():
     ):
         assert parse_ledger_key(ledger_key("2026-12", name)) == ("2026-12", name, subject)
     assert parse_job_key(job_key(PLAN, 3)) == 3
-    assert (is_plan_answer(plan_key(PLAN)), is_plan_answer(f"twitter_plans/{PLAN}/{PLAN}.json.gz")) == (
-        False,
-        True,
-    )
 
 
 def test_other_objects_are_reported_once_and_some_of_them_are_named(caplog):
@@ -147,13 +137,10 @@ def test_what_others_left_stops_nobody(littered):
     with purchase(littered).turn():
         pass
     assert purchase(littered)._is_behind is False
-    assert bought_usd(littered, DAY) == 0
-    assert watch.not_landed(littered, DAY, 31) == []
-    assert jobs.landed(littered) == [DAY]
-    assert jobs.latest(littered, CHECK).id == "7"
-    assert Reading(littered, REVISIT, {}).pages == []
-    assert booked(littered, f"twitter_plans/{PLAN}/").total_mills == 0
-    assert meter.latest(littered, "2026-11") is None
+    assert missing_days(littered, DAY, 31) == []
+    assert landed_days(littered) == [DAY]
+    assert latest_job(littered, CHECK).id == "7"
+    assert SnapshotFetch(littered, REVISIT, {}).stored.total_mills == 0
 
 
 # Damaged records
@@ -215,6 +202,5 @@ def test_no_cap_is_checked_without_an_entry_that_cannot_be_read(data):
 def test_a_damaged_manifest_is_no_missing_one():
     lake = MemoryLake()
     lake.write(DAY.manifest(1), b"")
-    for asks in (lambda: purchase(lake), lambda: bought_usd(lake, DAY)):
-        with pytest.raises(DamagedObject, match=DAY.manifest(1)):
-            asks()
+    with pytest.raises(DamagedObject, match=DAY.manifest(1)):
+        purchase(lake)

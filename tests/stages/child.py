@@ -14,11 +14,11 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowRescheduleException
 from botocore.client import BaseClient
 
-from include.twitter import engagement
+from include.twitter.airflow_context import Run
 from include.twitter.day import Day
 from include.twitter.errors import Busy, OverBudget
 from include.twitter.extract import extract
-from include.twitter.run import Run
+from include.twitter_features.snapshots import tasks as snapshots
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Moment:
 
 def evening(run: Run) -> None:
     """The three stages of `twitter_engagement`."""
-    engagement.load(run, engagement.transform(run, engagement.extract(run)))
+    snapshots.load(run, snapshots.transform(run, snapshots.extract(run)))
 
 
 @dataclass
@@ -49,7 +49,6 @@ class Child:
     clock: Any
     """A number that all share: seconds since `now`."""
     parent: Connection
-    plan: str = ""
     job: Callable[[Run], Any] = extract
     writes: Any = field(default_factory=lambda: count(1))
     reads: Any = field(default_factory=lambda: count(1))
@@ -62,7 +61,7 @@ class Child:
         self.parent.send("ready")
         self.parent.recv()
         try:
-            self.job(Run(Day.parse(self.day), self.run, self._now, plan=self.plan))
+            self.job(Run(Day.parse(self.day), self.run, self._now))
             ended = "done"
         except (Busy, OverBudget) as error:
             ended = _kind(error)

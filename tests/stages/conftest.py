@@ -14,11 +14,11 @@ import botocore.session
 import pytest
 from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 
+from include.twitter.airflow_context import Run
 from include.twitter.day import PROBE, Day, short_hash
 from include.twitter.extract import extract
 from include.twitter.load import load
 from include.twitter.records import StoreProbe, encoded
-from include.twitter.run import Run
 from include.twitter.transform import transform
 from local import aws, x_api
 from local.stack import Stack
@@ -146,9 +146,8 @@ class Pipeline:
         now: datetime = NOW,
         buy_again: bool = False,
         accounts: str = "",
-        plan: str = "",
     ) -> Run:
-        return Run(Day.parse(day), short_hash(self.name + name), lambda: now, buy_again, accounts, plan)
+        return Run(Day.parse(day), short_hash(self.name + name), lambda: now, buy_again, accounts)
 
     def extract(self, handles: str | None = None, day: str = RECENT, **more: Any) -> dict[str, Any]:
         if handles:

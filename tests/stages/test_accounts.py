@@ -5,10 +5,10 @@ import logging
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.twitter import plan
 from include.twitter.day import short_hash
 from include.twitter.errors import Incomplete
-from include.twitter.run import Range, days_from
+from include.twitter_features.backfill_plan import tasks
+from include.twitter_features.backfill_plan.plan import PlanRequest, days_between
 from local.x_api import posts
 from tests.stages.conftest import NOW, RECENT
 
@@ -101,7 +101,7 @@ def test_a_landed_day_of_a_renamed_account_stays_and_a_plan_quotes_nothing_for_i
     pipeline.put(handles="posts_new, posts_3_b")
 
     with pytest.raises(AirflowSkipException, match="have landed with all accounts"):
-        plan.quote(Range(days_from(RECENT, RECENT), short_hash(pipeline.name), "", lambda: NOW))
+        tasks.quote(PlanRequest(days_between(RECENT, RECENT), short_hash(pipeline.name), "", lambda: NOW))
     assert x.asked() == ["users"], "the look-up that says who the new handle is"
     landed = pipeline.load(pipeline.transform(pipeline.extract(name="rerun"), name="rerun"), name="rerun")
 

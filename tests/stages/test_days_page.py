@@ -40,13 +40,6 @@ def test_a_landed_day_is_shown_from_its_receipt_its_ledger_and_its_table(days, p
     assert "Ledger and receipts agree." in month and 'class="notice"' not in month
 
 
-def test_a_day_that_is_published_again_is_shown_as_it_is_now(days, pipeline):
-    pipeline.load(pipeline.transform(pipeline.extract("posts_5_fine")))
-    assert 'class="number">5' in days.get("/month/2026-11").text
-    pipeline.load(pipeline.transform(pipeline.extract("posts_5_fine, posts_2_wire")))
-    assert 'class="number">7' in days.get("/month/2026-11").text
-
-
 def test_the_beginning_of_a_large_object_is_read_alone(deployment, bucket):
     key = "staging/twitter/large.csv"
     bucket.client.put_object(Bucket=bucket.name, Key=key, Body=b"ab" * 1000)

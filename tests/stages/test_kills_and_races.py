@@ -46,10 +46,10 @@ CONTEXT.set_forkserver_preload(["tests.stages.forked"])
 class Process:
     """A child, as its parent sees it."""
 
-    def __init__(self, pipeline, clock, moment: Moment, name: str, day: str, plan: str = "") -> None:
+    def __init__(self, pipeline, clock, moment: Moment, name: str, day: str) -> None:
         self._told, told = CONTEXT.Pipe()
         run = pipeline.run(day, name=name).id
-        child = Child(day, run, NOW, dict(os.environ), moment, clock, told, plan)
+        child = Child(day, run, NOW, dict(os.environ), moment, clock, told)
         self._process = CONTEXT.Process(target=child.work, daemon=True)
         self._process.start()
         told.close()

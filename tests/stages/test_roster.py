@@ -4,11 +4,11 @@ import logging
 
 import pytest
 
-from include.twitter import lake, plan
+from include.twitter import lake
 from include.twitter.day import short_hash
 from include.twitter.errors import BadSetting, Incomplete
-from include.twitter.plan import plan_of
-from include.twitter.run import Range, days_from
+from include.twitter_features.backfill_plan import tasks
+from include.twitter_features.backfill_plan.plan import PlanRequest, days_between, load_plan
 from tests.stages.conftest import ARCHIVED, NOW
 
 pytestmark = pytest.mark.live
@@ -96,10 +96,10 @@ def test_an_account_that_has_left_the_file_keeps_the_rows_that_its_limit_let_it_
 def test_a_plan_quotes_each_account_by_its_own_limit(pipeline, filed):
     pipeline.put(tweet_limit=20, run_budget_usd=0, month_budget_usd=0)
     filed("posts_120_a,,,", "posts_90_b,,40,", "posts_30_c,,0,")
-    first = days_from(ARCHIVED, ARCHIVED)
-    quoted = plan.quote(Range(first, short_hash("limits"), now=lambda: NOW))
-    (conf,) = (run["conf"] for run in plan.runs(quoted["plan"]))
-    bought = pipeline.extract(day=ARCHIVED, plan=conf["plan"], name="limits")
+    day = days_between(ARCHIVED, ARCHIVED)
+    quoted = tasks.quote(PlanRequest(day, short_hash("limits"), now=lambda: NOW))
+    (conf,) = (run["conf"] for run in tasks.runs(quoted["plan"]))
+    bought = pipeline.extract(**conf, name="limits")
     rows = {name: line["published"] for name, line in pipeline.refine(bought, ARCHIVED).items()}
     assert (rows["posts_120_a"], rows["posts_90_b"]) == (20, 40)
-    assert plan_of(lake.deployed(), conf["plan"]).days[0].alone["posts_90_b"] < 60
+    assert load_plan(lake.deployed(), quoted["plan"]).runs[0].posts < 20 + 40 + 35

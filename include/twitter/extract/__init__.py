@@ -1,8 +1,8 @@
-"""The first box of the graph: buys what is missing of a day from X, and keeps every answer as it came.
+"""The first stage: buys what is missing of a day from X, and keeps every response as it came.
 
-`purchase` says what is there and what is missing, `budget` what may be spent. `collect` reads the accounts
-side by side, each along its `walk`, and holds X's own count against what arrived (`proof`); `accounts`
-remembers who they are. `buyer` sends the requests that cost something, `x` speaks to X.
+`purchase` says what is there and what is missing, `paid_requests` asks X within the budget, `x` speaks to X.
+`identity` finds out which accounts the handles are; `collect` reads them side by side, each with the cursors
+of its sources, and has `reconcile` compare what arrived with X's own counts.
 """
 
 from __future__ import annotations
@@ -12,18 +12,15 @@ from datetime import timedelta
 from typing import Any
 
 from include.twitter import lake, roster, settings
-from include.twitter.day import plan_key
-from include.twitter.errors import BadDay, NothingStaged
+from include.twitter.airflow_context import Run, wait_until
 from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.collect import Collection
 from include.twitter.extract.counts import counts_of_day
 from include.twitter.extract.money import Budget, Caps
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.x import X
-from include.twitter.lake import Lake
-from include.twitter.records import AccountRead, Plan
+from include.twitter.records import AccountRead
 from include.twitter.retry import no_try_for_progress
-from include.twitter.run import Run, wait_until_settled
 
 __all__ = ["extract"]
 
@@ -46,9 +43,8 @@ def extract(run: Run) -> dict[str, Any]:
     caps = Caps(*settings.budgets().items())
     access, own = settings.x_access(), accounts.own_handle()
     may_leave, accepted = run.day in settings.allow_row_loss(), settings.confirmed_account_ids()
-    wait_until_settled(run.day, settings.settling(), run.now())
-    if run.plan and (planned := _planned_accounts(here, run)):
-        only = only or accounts.among(", ".join(planned))
+    settled_at = run.day.settled_at(settings.settling())
+    wait_until(settled_at, f"{run.day} has ended but may still change", run.now)
     if only:
         log.info("Only %s; other accounts of the day stay as they are", ", ".join(only))
     identities = roster.Identities.read(here, accepted)
@@ -79,14 +75,3 @@ def extract(run: Run) -> dict[str, Any]:
     summary = purchase.summary()
     log.info("Bought %s", ", ".join(f"{name} {value}" for name, value in summary.items() if value))
     return summary
-
-
-def _planned_accounts(store: Lake, run: Run) -> tuple[str, ...]:
-    """The accounts that the run's plan names for its day; none where the day lacks nothing."""
-    plan = store.record(plan_key(run.plan), Plan)
-    if plan is None:
-        raise NothingStaged(f"{store.url(plan_key(run.plan))} is gone: trigger `twitter_plan` again.")
-    days = {day.day: day.accounts for day in plan.days}
-    if str(run.day) not in days:
-        raise BadDay(f"The plan {run.plan} is not for {run.day}, but for {min(days)} to {max(days)}.")
-    return days[str(run.day)]

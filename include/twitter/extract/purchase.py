@@ -18,6 +18,7 @@ from typing import Any
 
 from msgspec.structs import asdict, replace
 
+from include.twitter.airflow_context import Run
 from include.twitter.answer import Answer
 from include.twitter.day import FORGOTTEN, Day, parse_purchase_key
 from include.twitter.errors import TryLater
@@ -37,7 +38,6 @@ from include.twitter.records import (
     total,
 )
 from include.twitter.roster import Identities
-from include.twitter.run import Run
 
 # Folders beside those of the accounts, which are named by the accounts' ids.
 LOOKUPS = "users-by"
@@ -298,7 +298,6 @@ class Purchase:
             handle for handle in self._wanted.handles if handle.lower() in self._only or self.line(handle)
         ]
         manifest.asked, manifest.closed_at = replace(self._wanted, handles=tuple(mine)), self._run.now()
-        manifest.plan = self._run.plan or None
         manifest.is_open = False
         self._write_manifest(None)
         self.state = self.state.after("close")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from include.twitter import lake, roster, settings
+from include.twitter.airflow_context import Run, require_xcom
 from include.twitter.day import FORGOTTEN, Day
 from include.twitter.errors import Incomplete, NothingStaged
 from include.twitter.forgotten import Tombstones
@@ -22,7 +23,6 @@ from include.twitter.load import guard
 from include.twitter.load.publish import asset_event, publish_files, warn_of_gaps
 from include.twitter.records import AccountReceipt, Decrease, Receipt, encoded
 from include.twitter.retry import no_try_for_progress
-from include.twitter.run import Run, require_xcom
 
 log = logging.getLogger(__name__)
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from include.twitter import settings
+from include.twitter.airflow_context import Run
 from include.twitter.day import Day
 from include.twitter.errors import Busy
 from include.twitter.lake import Lake
+from include.twitter.landed import missing_days
 from include.twitter.lease import Lease
 from include.twitter.records import AccountReceipt, PublishedObject, Receipt, encoded
-from include.twitter.run import Run
-from include.twitter.watch import not_landed
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def _require_unchanged(store: Lake, etags: Mapping[str, str]) -> None:
 def warn_of_gaps(store: Lake, run: Run) -> None:
     """Log the recent days that have not landed."""
     latest = Day.latest_settled(run.now(), settings.settling())
-    if gaps := not_landed(store, latest, DAYS_CHECKED):
+    if gaps := missing_days(store, latest, DAYS_CHECKED):
         log.warning(
             "Not landed among the last %d days: %s. Trigger `twitter_plan` to fill them.",
             DAYS_CHECKED,

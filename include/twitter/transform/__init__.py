@@ -34,8 +34,8 @@ from include.twitter.transform import receipt, refine
 from include.twitter.transform.partition import Partition, fingerprint
 
 if TYPE_CHECKING:
+    from include.twitter.airflow_context import Run
     from include.twitter.lake import Lake
-    from include.twitter.run import Run
 
 __all__ = ["decoded", "transform"]
 
@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
     """Refine what `extract` says was bought, account by account, and stage the candidates."""
     from include.twitter import lake  # here: the pure modules of the package need no Airflow
-    from include.twitter.run import require_xcom
+    from include.twitter.airflow_context import require_xcom
 
     gc.freeze()  # all that is imported: else the garbage collector looks through it again and again
     here = lake.deployed()

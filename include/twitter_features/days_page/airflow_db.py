@@ -21,7 +21,6 @@ ACTIVE = {"queued", "running"}
 class DayRun(NamedTuple):
     id: str
     state: str
-    type: str
     queued_at: datetime
     """A run that is cleared is queued again, so it is newer than one that was started after it."""
     is_plain: bool = True
@@ -49,7 +48,7 @@ def runs_by_day(first: Day, last: Day) -> dict[str, list[DayRun]]:
                 day = f"{row.logical_date.astimezone(UTC):%Y-%m-%d}"
             if str(first) <= day <= str(last):
                 queued_at = row.queued_at or row.run_after
-                runs[day].append(DayRun(row.run_id, str(row.state), str(row.run_type), queued_at, is_plain))
+                runs[day].append(DayRun(row.run_id, str(row.state), queued_at, is_plain))
     return {day: sorted(of_day, key=lambda run: run.queued_at, reverse=True) for day, of_day in runs.items()}
 
 

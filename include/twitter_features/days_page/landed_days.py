@@ -20,7 +20,7 @@ from include.twitter.lake import Lake
 from include.twitter.records import LedgerEntry, Outcome, Proof, Receipt, Totals
 
 MAX_CACHED = 700_000
-"""Accounts of a day, some 200 bytes each: a month of 20,000 accounts fits, or 19 years of 100."""
+"""Accounts of a day, some 250 bytes each: a month of 20,000 accounts fits, or 19 years of 100."""
 
 
 class LandedAccount(Struct, frozen=True, gc=False):  # there may be very many; none refers to another object

@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from more_itertools import run_length
 
-from include.twitter import run
+from include.twitter import airflow_context
 from include.twitter.airflow_compat import DagAccessEntity, requires_access_dag
 from include.twitter.day import FIRST_POST, Day
 from include.twitter.errors import BadDay, PipelineError
@@ -75,7 +75,7 @@ app = FastAPI(
 @app.get("/")
 def latest(request: Request) -> Response:
     """The month of the newest day that has settled."""
-    day = Day.latest_settled(run.now())
+    day = Day.latest_settled(airflow_context.now())
     return RedirectResponse(f"{request.scope['root_path']}/month/{day.date:%Y-%m}")
 
 
@@ -116,7 +116,7 @@ def refused(request: Request, error: HTTPException) -> Response:
 def _page(request: Request, template: str, view: Callable[..., dict[str, Any]], first: str) -> Response:
     day = _parse_day(first)
     try:
-        return _render(request, template, 200, **view(day, run.now(), _choice(request)))
+        return _render(request, template, 200, **view(day, airflow_context.now(), _choice(request)))
     except PipelineError as error:
         day_range.drop_store()
         return _message(request, 503, str(error))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from more_itertools import batched
 
-from include.twitter import roster, settings, usage
+from include.twitter import roster, settings
 from include.twitter.csv_rows import csv_rows
 from include.twitter.day import ENGAGEMENT_RECEIPTS, USAGE, Day, Revisit
 from include.twitter.lake import Lake
@@ -70,7 +70,8 @@ def _accounts(days: DayRange, choice: Choice) -> AccountsPage:
 def month(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
     last = first.plus(calendar.monthrange(first.date.year, first.date.month)[1] - 1)
     days, name = DayRange.load(first, last, now), f"{first.date:%Y-%m}"
-    spend, cap = month_spend.of_month(name, days.landed, days.ledger), days.settings.month_cap
+    spend = month_spend.of_month(name, days.landed, days.ledger)
+    usage_keys = days.store.parsed(days.store.keys(f"{USAGE}month={name}/"), Day.of_usage)
     return {
         "title": f"{first.date:%B %Y}",
         "before": f"{first.plus(-1).date:%Y-%m}",
@@ -80,17 +81,9 @@ def month(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
         "rows": [row for row in reversed(days.rows) if row.day.date <= now.date()] or days.rows[::-1],
         "accounts": _accounts(days, choice),
         "spend": spend,
-        "pace": usage.pace_in_words(spend.spent, cap or 0, now) if name == f"{now:%Y-%m}" else "",
-        "usage": _usage_in_words(days, name),
+        "usage": _record(days, max(usage_keys), Usage) if usage_keys else None,
         "differences": spend.differences,
     }
-
-
-def _usage_in_words(days: DayRange, month: str) -> str:
-    """X's own count of the month beside the ledger, as it was compared last."""
-    keys = days.store.parsed(days.store.keys(f"{USAGE}month={month}/"), Day.of_usage)
-    compared = _record(days, max(keys), Usage) if keys else None
-    return f"{usage.in_words(compared)} {usage.cap_in_words(compared)}" if compared else ""
 
 
 def year(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:

@@ -31,7 +31,6 @@ GONE = account_read("esa", outcome="unavailable")
     [
         (WHOLE, inputs("nasa", "ESA"), "free: nothing is missing"),
         (WHOLE, inputs(limit=50), "free: nothing is missing"),
-        (WHOLE, inputs("NASA"), "free: nothing is missing"),
         (manifest(account_read("NASA"), GONE), inputs(cap=0),
          "1 account is missing (esa): up to 100 posts each, $0.51 at most"),
         (None, inputs(),
@@ -39,7 +38,7 @@ GONE = account_read("esa", outcome="unavailable")
          "the day's purchase may cost $5.00 in all"),
         (WHOLE, inputs(limit=250, cap=0),
          "1 account is missing (esa): up to 150 posts each, $0.76 at most"),
-        (WHOLE, inputs(limit=0, cap=0),
+        (WHOLE, PriceInputs(Asked(("NASA", "esa"), 100, limits={"esa": 0}), "", 0),
          "1 account is missing (esa): $0.005 a post, without a limit"),
         (WHOLE, inputs("NASA", threads=True, cap=0),
          "1 account is missing (NASA): up to 100 posts each, $0.51 at most"),
@@ -49,8 +48,6 @@ GONE = account_read("esa", outcome="unavailable")
          "7 accounts are missing (a, b, c, d, e and 2 more): up to 100 posts each, $3.57 at most"),
         (WHOLE, PriceInputs(Asked(("NASA", "esa"), 100, limits={"esa": 120, "nasa": 9}), "", 0),
          "1 account is missing (esa): up to 20 posts each, $0.11 at most"),
-        (None, PriceInputs(Asked(("NASA", "esa"), 100, limits={"esa": 0}), "", 0),
-         "2 accounts are missing (NASA, esa): $0.005 a post, without a limit"),
     ],
 )  # fmt: skip
 def test_a_clear_of_extract_costs_what_is_missing(bought, wanted, price):

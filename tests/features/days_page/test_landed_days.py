@@ -9,13 +9,20 @@ from include.twitter.records import LedgerEntry, encoded
 from include.twitter_features.days_page import landed_days
 from tests.include.invented import MemoryLake, a_receipt, account_receipt
 
+RECEIPT, ENTRY = (
+    "twitter_receipts/dt=2026-11-18/receipt.json",
+    "twitter_ledger/month=2026-12/2026-11-30-2.json",
+)
 
-class RecordingStore(MemoryLake):
-    """Remembers which prefixes were listed and which objects were read."""
+
+class Store(MemoryLake):
+    """Two landed days, of which one was billed in December; remembers what was listed and read."""
 
     def __init__(self) -> None:
         super().__init__()
         self.listed, self.read_keys = [], []
+        self.land("2026-11-18", "2026-11")
+        self.land("2026-11-30", "2026-12")
 
     def tags(self, prefix):
         self.listed.append(prefix)
@@ -25,12 +32,9 @@ class RecordingStore(MemoryLake):
         self.read_keys += keys
         return super().look_each(keys)
 
-    def land(self, day: str, rows: int = 3) -> None:
-        self.write(
-            Day.parse(day).receipt, encoded(replace(a_receipt(account_receipt("NASA", rows)), day=day))
-        )
-
-    def spend(self, day: str, month: str, mills: int = 1525) -> None:
+    def land(self, day: str, month: str, rows: int = 3, mills: int = 1525) -> None:
+        receipt = replace(a_receipt(account_receipt("NASA", rows)), day=day)
+        self.write(Day.parse(day).receipt, encoded(receipt))
         entry = LedgerEntry(day=day, buy=2, month=month, reserved_mills=mills, spent_mills=mills)
         self.write(f"twitter_ledger/month={month}/{day}-2.json", encoded(entry))
 
@@ -40,63 +44,44 @@ class RecordingStore(MemoryLake):
         return {day: of.totals.published for day, of in landed_days.read(self, months).landed.items()}
 
 
-@pytest.fixture
-def store() -> RecordingStore:
-    """Two landed days and what they cost; one was billed in December."""
-    store = RecordingStore()
-    for day, month in (("2026-11-18", "2026-11"), ("2026-11-30", "2026-12")):
-        store.land(day)
-        store.spend(day, month)
-    return store
-
-
 @pytest.fixture(autouse=True)
 def cache(monkeypatch) -> LRUCache:
-    """An empty cache, as large as the real one."""
-    cache = LRUCache(landed_days.MAX_CACHED, landed_days._cache.getsizeof)
+    """An empty cache for a few accounts."""
+    cache = LRUCache(40, landed_days._cache.getsizeof)
     monkeypatch.setattr(landed_days, "_cache", cache)
     return cache
 
 
-def test_an_object_is_read_again_only_if_it_has_changed(store):
+def test_an_object_is_read_again_only_if_it_has_changed():
+    store = Store()
     assert store.published("2026-11") == {"2026-11-18": 3, "2026-11-30": 3}
     assert len(store.read_keys) == 4
-    store.land("2026-11-18", rows=9)
-    store.spend("2026-11-30", "2026-12", mills=2000)
+    assert (store.published("2026-11"), store.read_keys) == ({"2026-11-18": 3, "2026-11-30": 3}, [])
+    store.land("2026-11-18", "2026-11", rows=9)
+    store.land("2026-11-30", "2026-12", mills=2000)
     assert store.published("2026-11") == {"2026-11-18": 9, "2026-11-30": 3}
-    assert store.read_keys == [
-        "twitter_ledger/month=2026-12/2026-11-30-2.json",
-        "twitter_receipts/dt=2026-11-18/receipt.json",
-    ]
-    entries = landed_days.read(store, {"2026-11"}).ledger
-    assert sorted(entry.spent_mills for entry in entries) == [1525, 2000]
-
-
-def test_a_day_whose_receipt_is_gone_has_not_landed(store):
-    store.published("2026-11")
-    del store.objects["twitter_receipts/dt=2026-11-18/receipt.json"]
+    assert store.read_keys == [ENTRY, RECEIPT]
+    ledger = landed_days.read(store, {"2026-11"}).ledger
+    assert sorted(entry.spent_mills for entry in ledger) == [1525, 2000]
+    del store.objects[RECEIPT]
     assert store.published("2026-11") == {"2026-11-30": 3}
 
 
-def test_a_month_has_its_days_and_those_that_were_bought_in_it_and_lists_no_other(store):
-    store.land("2026-12-01")
-    store.land("2024-05-05")
-    store.spend("2024-05-05", "2024-05")
-    assert store.published("2026-12") == {"2026-11-30": 3, "2026-12-01": 3}
+def test_a_month_has_its_days_and_those_that_were_bought_in_it_and_lists_no_other():
+    store = Store()
+    store.land("2024-05-05", "2024-05")
+    assert store.published("2026-12") == {"2026-11-30": 3}
     assert store.listed == ["twitter_ledger/", "twitter_receipts/dt=2026-1"]
     assert store.published("2024-05") == {"2024-05-05": 3}
     assert store.listed[1] == "twitter_receipts/dt=2024-05"
     assert len(store.read_keys) == 2
 
 
-def test_the_cache_is_bounded_by_accounts(store, monkeypatch):
-    cache = LRUCache(8, landed_days._cache.getsizeof)
-    monkeypatch.setattr(landed_days, "_cache", cache)
+def test_the_cache_is_bounded_by_accounts(cache):
+    store = Store()
+    for month in range(1, 11):
+        store.land(f"2025-{month:02}-01", f"2025-{month:02}")
     for _ in range(2):
-        assert store.published("2026-11") == {"2026-11-18": 3, "2026-11-30": 3}
-        assert cache.currsize <= 8
+        assert len(store.published(*(f"2025-{month:02}" for month in range(1, 11)))) == 10
+        assert cache.currsize <= 40
     assert store.read_keys
-
-
-def test_an_empty_bucket_has_no_days():
-    assert landed_days.read(MemoryLake(), {"2026-11"}) == ({}, [], {})

@@ -36,32 +36,16 @@ def test_each_entry_counts_as_one_part(entries, buy, parts):
     assert spend.spent == sum(parts.values())
 
 
-def test_what_is_not_spent_is_counted_apart():
+def test_the_cost_of_a_day_is_that_of_its_purchases_over_all_months():
     ledger = [
-        entry("2026-11-18", 500, reserved_mills=530, uncertain_mills=30),
-        entry("2026-11-18", 0, buy=0, age=7, reserved_mills=5, uncertain_mills=5),
-        entry("2026-11-20", 40, reserved_mills=1000),
-        entry("2026-11-18", 0, buy=0, age=1, would_have_cost_usd=0.04),
+        entry("2026-11-30", 200, uncertain_mills=30),
+        entry("2026-11-30", 300, month="2026-12"),
+        entry("2026-11-30", 210, buy=0),
+        entry("2026-11-30", 35, buy=0, age=7, uncertain_mills=5),
     ]
-    spend = month_spend.of_month(NOVEMBER, {"2026-11-18": landed()}, ledger)
-    assert (spend.spent, spend.uncertain, spend.reserved, spend.would_have_cost) == (540, 35, 960, 40)
-    assert month_spend.by_day(ledger) == {"2026-11-18": 500, "2026-11-20": 40}
-    assert month_spend.by_day(ledger, "uncertain_mills")["2026-11-18"] == 30
-    assert spend.differences == []
-
-
-def test_a_day_that_was_billed_in_two_months_agrees_with_its_receipt():
-    ledger = [entry("2026-11-30", 200), entry("2026-11-30", 300, month="2026-12")]
-    november, december = (
-        month_spend.of_month(month, {"2026-11-30": landed()}, ledger) for month in (NOVEMBER, "2026-12")
-    )
-    assert (november.spent, november.own_days, november.other_days) == (
-        200,
-        {NOVEMBER: 200, "2026-12": 300},
-        {},
-    )
-    assert (december.spent, december.own_days, december.other_days) == (300, {}, {NOVEMBER: 300})
-    assert november.differences == december.differences == []
+    assert month_spend.by_day(ledger) == {"2026-11-30": 500}
+    assert month_spend.by_day(ledger, "uncertain_mills") == {"2026-11-30": 30}
+    assert month_spend.differences({"2026-11-30": landed()}, ledger) == []
 
 
 def test_receipts_with_another_cost_than_the_ledger_are_named_in_each_month_they_concern():

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from include.twitter.airflow_context import Run
 from include.twitter.errors import BadRequest, Busy, Outage, OverBudget, PlatformOutage
 from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.collect import Stopped
@@ -12,7 +13,6 @@ from include.twitter.extract.cursor import MAX_DEAD_TOKENS
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.x import owner_id
 from include.twitter.records import Asked, Bought, LedgerEntry, decoded
-from include.twitter.run import Run
 from include.twitter.settings import XAccess
 from tests.include.invented import DAY, RECEIVED, MemoryLake, post
 from tests.include.shop import MALFORMED, OUTAGE, ROOT, Try, open_shop, page, total, users

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from include.twitter import lake as lakes
+from include.twitter.airflow_context import Run
 from include.twitter.day import FORGOTTEN
 from include.twitter.forgotten import NOTHING, Tombstones
 from include.twitter.load import load
@@ -21,7 +22,6 @@ from include.twitter.records import (
     decoded,
     encoded,
 )
-from include.twitter.run import Run
 from include.twitter.transform import receipt, refine, stage_files
 from include.twitter.transform.partition import Partition
 from tests.include.invented import DAY, RECEIVED, MemoryLake, account_read, answer

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from include.twitter.airflow_context import Run
 from include.twitter.load.publish import asset_event, warn_of_gaps
 from include.twitter.records import PublishedObject
-from include.twitter.run import Run
 from tests.include.invented import DAY, RECEIVED, MemoryLake, a_receipt, account_receipt
 
 

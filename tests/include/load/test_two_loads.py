@@ -8,11 +8,11 @@ from threading import Condition, Thread
 import pytest
 from airflow.sdk.exceptions import AirflowRescheduleException
 
+from include.twitter.airflow_context import Run
 from include.twitter.errors import Busy
 from include.twitter.lease import held
 from include.twitter.load.publish import publish_files
 from include.twitter.records import Decrease, Receipt, decoded
-from include.twitter.run import Run
 from tests.include.invented import DAY, MemoryLake, post
 
 STEPS = 6

@@ -1,0 +1,69 @@
+"""The Markdown that a person reads before the plan is approved; X's words are escaped in it."""
+
+from __future__ import annotations
+
+import re
+from itertools import groupby
+
+from include.twitter.extract.money import Caps
+from include.twitter.pricing import dollars
+from include.twitter_features.backfill_plan.plan import Plan
+
+
+def subject(plan: Plan) -> str:
+    """The question in one line."""
+    posts, days = sum(run.posts for run in plan.runs), plural(len(plan.runs), "day")
+    return f"Buy up to {plural(posts, 'post')} of {days} for at most ${plan.cost_usd:.3f}?"
+
+
+def plural(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def body(plan: Plan, caps: Caps, left_usd: float) -> str:
+    """What is missing, what it costs, and which cap would stop it; `left_usd` is left of the month's cap."""
+    counted, posts = sum(run.counted for run in plan.runs), sum(run.posts for run in plan.runs)
+    days = plural(plan.complete_days + len(plan.runs), "day")
+    likely = "" if plan.likely_usd is None else f", most likely ${plan.likely_usd:.3f}"
+    return "\n".join(
+        [
+            f"**{plan.first} to {plan.last}, {plural(len(plan.accounts), 'account')}.** Complete already: "
+            f"{plan.complete_days} of {days}. Of the others X counts {plural(counted, 'post')}; up to "
+            f"{posts} would be bought, for at most **${plan.cost_usd:.3f}** with look-ups and counts{likely}."
+            f" To find that out has cost ${plan.own_cost_usd:.3f}.",
+            *_caps(plan, caps, left_usd),
+            *(f"\nNot bought: {escaped(name)}, {escaped(why)}" for name, why in plan.unavailable.items()),
+            "\n| month (UTC) | days to fill | posts X counts | posts to buy | cost |\n|---|--:|--:|--:|--:|",
+            *_months(plan),
+        ]
+    )
+
+
+def _months(plan: Plan) -> list[str]:
+    rows = []
+    for month, group in groupby(plan.runs, key=lambda run: run.day[:7]):
+        runs = list(group)
+        counted, posts = sum(run.counted for run in runs), sum(run.posts for run in runs)
+        cost_usd = sum(run.cost_usd for run in runs)
+        rows.append(f"| {month} | {len(runs)} | {counted} | {posts} | ${cost_usd:.3f} |")
+    return rows
+
+
+def _caps(plan: Plan, caps: Caps, left_usd: float) -> list[str]:
+    """What is left of the month's cap, and in bold: which cap could end the purchases early."""
+    (run_name, run_cap), (month_name, month_cap) = caps.run, caps.month
+    lines = []
+    if month_cap:
+        left = f"Of `{month_name}`, ${dollars(month_cap):.3f}, are ${left_usd:.3f} left"
+        too_little = plan.cost_usd > left_usd
+        lines.append(f"\n**{left}: raise it before you say yes**" if too_little else f"\n{left}.")
+    over = [run.day for run in plan.runs if round(1000 * (run.cost_usd + run.spent_usd)) > run_cap]
+    if run_cap and over:
+        days = f"{plural(len(over), 'day')} could cost more than `{run_name}`, first {over[0]}"
+        lines.append(f"\n**{days}: raise it before you say yes**")
+    return lines
+
+
+def escaped(text: str) -> str:
+    """Return foreign words with everything escaped that Markdown has a use for."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+.!|~&-])", r"\\\1", " ".join(text.split()))

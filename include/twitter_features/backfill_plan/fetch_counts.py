@@ -1,0 +1,165 @@
+"""The paid requests of a plan: look-ups of its accounts, and X's counts of their posts.
+
+Both are stored where all runs find them: who buys the days later pays for neither.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from itertools import groupby
+
+from more_itertools import chunked
+
+from include.twitter.answer import Answer
+from include.twitter.day import Day, short_hash
+from include.twitter.errors import Outage
+from include.twitter.extract.accounts import PROTECTED, Accounts, reasons, users_of
+from include.twitter.extract.counts import DAYS_A_COUNT, Count, count_of, store_count, stored_count
+from include.twitter.extract.money import Budget, Caps, Stored
+from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
+from include.twitter.extract.x import HANDLES_A_LOOKUP, X
+from include.twitter.lake import Lake
+from include.twitter.pricing import in_words
+from include.twitter.retry import no_try_for_progress
+from include.twitter.settings import XAccess
+from include.twitter.sources import LONGEST_ARCHIVE_QUERY, author_query, batches, self_reply_query
+from include.twitter_features.backfill_plan.plan import RESPONSE_KEY, PlanRequest, plan_prefix
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Accounts that lack the same days, at most 31 from the first to the last: one request counts them."""
+
+    ids: tuple[str, ...]
+    days: tuple[Day, ...]
+    of_threads: bool = False
+    """Whether an account's replies to itself are counted, not its other posts."""
+
+    @property
+    def query(self) -> str:
+        return self_reply_query(*self.ids) if self.of_threads else author_query(self.ids)
+
+
+def windows(
+    lacking: Mapping[str, Sequence[Day]], limited: Collection[str] = (), *, threads: bool = False
+) -> list[Window]:
+    """Return the fewest requests that count each account, by its id, on the days that it lacks.
+
+    The `limited` accounts are counted apart: together with others they would have no upper bound.
+    """
+    alike: dict[tuple[bool, tuple[Day, ...]], list[str]] = defaultdict(list)
+    for id_, days in lacking.items():
+        if days:
+            alike[id_ in limited, tuple(days)].append(id_)
+    result = []
+    for (_, days), ids in alike.items():
+        for span in _spans(days):
+            together = batches(ids, len(ids), LONGEST_ARCHIVE_QUERY)
+            result += [Window(tuple(batch), span) for batch in together]
+            result += [Window((id_,), span, of_threads=True) for id_ in ids if threads]
+    return result
+
+
+def _spans(days: Sequence[Day]) -> list[tuple[Day, ...]]:
+    """Split the days into parts that one response holds."""
+    blocks = groupby(days, key=lambda day: (day.date - days[0].date).days // DAYS_A_COUNT)
+    return [tuple(block) for _, block in blocks]
+
+
+@dataclass
+class CountRequests:
+    """The requests of one plan: look-ups of accounts, and counts of their posts."""
+
+    store: Lake
+    x: X
+    paid: PaidRequests
+    stored: Stored
+    """What X has billed for them, in all tries."""
+    clock: Callable[[], datetime]
+
+    def look_up(
+        self, handles: Sequence[str], known: Accounts, erased: Collection[str]
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the ids of the accounts that can be read, and why the others cannot, by handle."""
+        seen = {handle: known.id_of(handle, self.clock(), for_archive=True) for handle in handles}
+        ids = {handle: id_ for handle, id_ in seen.items() if id_}
+        unavailable = dict[str, str]()
+        unknown = [handle for handle in handles if handle not in ids]
+        log.info("%d accounts are looked up, at %s each", len(unknown), in_words("users"))
+        for part in chunked(unknown, HANDLES_A_LOOKUP):
+            response = self._users(part)
+            unavailable |= reasons(response, part)
+            users = users_of(response)
+            for handle in (handle for handle in part if handle.lower() in users):
+                former, id_ = known.last_id_of(handle), users[handle.lower()]["id"]
+                if former in (None, id_) or known.accepts(handle, id_):
+                    ids[handle] = id_
+                else:
+                    unavailable[handle] = f"the handle has become another account: {id_}, and it was {former}"
+            known.learn(response, but=[handle.lower() for handle in unavailable])
+        unavailable |= {handle: PROTECTED for handle in ids if known.is_protected(handle)}
+        unavailable |= {handle: "the account was erased" for handle, id_ in ids.items() if id_ in erased}
+        for handle, why in unavailable.items():
+            log.warning("%s is not planned. %s", handle, why)
+        return {handle: id_ for handle, id_ in ids.items() if handle not in unavailable}, unavailable
+
+    def count(self, requested: Sequence[Window]) -> dict[Window, Count]:
+        """Count the posts of all windows."""
+        log.info("%d counts are requested, at %s each", len(requested), in_words("archive_counts"))
+        return {window: self._count(window) for window in requested}
+
+    def _count(self, window: Window) -> Count:
+        """Count the posts of a window, in as many parts as X makes of it."""
+        first, last, query = window.days[0], window.days[-1], window.query
+        hours, token = Counter[str](), None
+        while True:
+            response = stored_count(self.store, query, first, last, token, self.clock())
+            response = response or self._fetch_count(query, first, last, token)
+            hours |= count_of(response).hours
+            if not (token := response.next_token):
+                return Count(hours.total(), hours)
+
+    def _users(self, handles: list[str]) -> Answer:
+        name, send = short_hash(f"users {handles}"), partial(self.x.users, handles)
+        return self._ask(name, "users", len(handles), send)
+
+    def _fetch_count(self, query: str, first: Day, last: Day, token: str | None) -> Answer:
+        name = short_hash(f"counts {query} {first} {last} {token}")
+        response = self._ask(name, "archive_counts", 1, partial(self.x.count_days, query, first, last, token))
+        store_count(self.store, first, last, response)
+        return response
+
+    def _ask(self, name: str, kind: str, units: int, send: Callable[[], Answer]) -> Answer:
+        return self.paid.ask(name, kind, units, units, lambda _: send(), _require_usable)[1]
+
+
+def _require_usable(response: Answer) -> None:
+    """Raise for a response that is not to be stored."""
+    if response.failure:
+        raise Outage(f"X could not look up all users: {response.failure}")
+    if response.kind == "archive_counts":
+        count_of(response)  # raises if it is none
+
+
+@contextmanager
+def count_requests(store: Lake, request: PlanRequest, caps: Caps, access: XAccess) -> Iterator[CountRequests]:
+    """Connect to X; the requests are booked in a ledger entry of the plan's own."""
+    prefix, stored = plan_prefix(request.id), Stored()
+    for earlier in store.answers(store.parsed(store.keys(prefix), RESPONSE_KEY.fullmatch)):
+        stored.add(earlier)
+    responses = NamedResponses(store, prefix, stored)
+    subject, entry = (str(request.days[0]), 0), f"plan-{request.id}"
+    with (
+        Budget(store, subject, caps, stored, request.now, entry=entry) as budget,
+        X(access, request.now, are_known=bool(stored.bought)) as x,
+        no_try_for_progress(lambda: responses.made_progress, request.now),
+    ):
+        yield CountRequests(store, x, PaidRequests(budget, responses), stored, request.now)

@@ -1,0 +1,108 @@
+"""What each day of a plan lacks, as `extract` and `load` would see it, and what that can cost at most."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from include.twitter import layout
+from include.twitter.airflow_context import Run
+from include.twitter.day import Day
+from include.twitter.extract.counts import Count
+from include.twitter.extract.purchase import Purchase
+from include.twitter.lake import Lake, map_concurrently
+from include.twitter.pricing import dollars, prices
+from include.twitter.records import Asked, Manifest, Receipt
+from include.twitter.roster import Identities
+from include.twitter.sources import Endpoint, batches
+from include.twitter_features.backfill_plan.fetch_counts import Window
+from include.twitter_features.backfill_plan.plan import PlannedRun, PlanRequest
+
+SMALLEST_PAGE = Endpoint.FULL_ARCHIVE_SEARCH.smallest_page
+"""A lower limit still buys so many posts."""
+
+
+@dataclass(frozen=True)
+class DayInventory:
+    """What a day lacks of the plan's accounts."""
+
+    day: Day
+    missing: tuple[str, ...]
+    """Handles of which posts are to be purchased."""
+    not_landed: tuple[str, ...]
+    """Those, and the ones that were purchased and have not landed."""
+    stored_posts: dict[str, int]
+    """Posts of the missing accounts that were purchased so far, by handle."""
+    spent_usd: float
+
+
+def take_inventory(
+    store: Lake, request: PlanRequest, spec: Asked, handles: Collection[str], identities: Identities
+) -> list[DayInventory]:
+    """Look at all days, several at once."""
+
+    def of_day(day: Day) -> DayInventory:
+        run = Run(day, request.id, request.now)
+        purchase = Purchase(store, run, spec, may_leave=False, only=handles, identities=identities)
+        missing = tuple(purchase.missing)
+        landed = landed_handles(store, day, handles, identities)
+        return DayInventory(
+            day,
+            missing,
+            not_landed=tuple(handle for handle in handles if handle in missing or handle not in landed),
+            stored_posts={handle: line.posts for handle in missing if (line := purchase.line(handle))},
+            spent_usd=spent_usd(store, day),
+        )
+
+    return list(map_concurrently(of_day, request.days))
+
+
+def landed_handles(store: Lake, day: Day, handles: Collection[str], identities: Identities) -> set[str]:
+    """Return the handles whose accounts have landed with what X shows of them."""
+    receipt = store.record(layout.receipt(day), Receipt)
+    lines = identities.find(receipt.accounts if receipt else ())
+    return {handle for handle in handles if (line := lines.of(handle)) and line.outcome != "unavailable"}
+
+
+def spent_usd(store: Lake, day: Day) -> float:
+    """Return what all purchases of a day have cost."""
+    keys = store.parsed(store.keys(f"{layout.raw(day)}buy="), layout.parse_purchase_key).items()
+    manifests = [key for key, parts in keys if parts.is_manifest]
+    return sum(store.decoded(key, store.required(key), Manifest).cost_usd for key in manifests)
+
+
+def estimate(
+    day: DayInventory, ids: Mapping[str, str], counts: Mapping[Window, Count], spec: Asked, at: datetime
+) -> PlannedRun | None:
+    """Return the run that fills a day and what it costs at most; None if there is none to start.
+
+    `ids` are those of the accounts that X shows, by handle.
+
+    Of accounts that were counted together, each may have as many posts as its limit, and all no more than X
+    counts. Where that leaves open which of them are over it, `extract` counts the others once more.
+    """
+    handles = {ids[handle]: handle for handle in day.missing if handle in ids}
+    counted, posts, count_requests = 0, 0, 0
+    for window in (window for window in counts if day.day in window.days):
+        total = counts[window].of_day(day.day).total
+        limits = [spec.limit_of(handles[id_]) for id_ in window.ids]
+        capped = sum(max(limit, SMALLEST_PAGE) for limit in limits) if all(limits) else total
+        stored = sum(day.stored_posts.get(handles[id_], 0) for id_ in window.ids if not window.of_threads)
+        counted += total
+        posts += max(min(total, capped) - stored, 0)
+        if len(limits) > 1 and total > min(filter(None, limits), default=total):
+            count_requests += sum(1 for _ in batches(window.ids))
+    accounts = tuple(handle for handle in day.not_landed if handle in ids or handle not in day.missing)
+    if not accounts:
+        return None
+    listed = prices(at)
+    return PlannedRun(
+        day=str(day.day),
+        accounts=accounts,
+        counted=counted,
+        posts=posts,
+        is_exact=not count_requests,
+        cost_usd=dollars(posts * listed["posts"] + count_requests * listed["archive_counts"]),
+        spent_usd=day.spent_usd,
+    )

@@ -1,0 +1,184 @@
+"""The compliance job of a run: its states, and the steps that lead to a result.
+
+A run has one job at a time, recorded in S3 before and after its ids are uploaded. A killed task finds the
+job there, or by its name in X's list, and continues.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import timedelta
+from enum import Enum
+from tempfile import TemporaryFile
+from typing import IO, NoReturn
+
+import pyarrow
+import pyarrow.parquet
+
+from include.twitter.airflow_context import Check, poll, skip
+from include.twitter.day import Day, compliance_of, job_key, parse_job_key
+from include.twitter.errors import JobGone, NoAccess, NotChecked, Outage
+from include.twitter.extract.x import X
+from include.twitter.lake import Lake
+from include.twitter.landed import landed_days
+from include.twitter.records import ComplianceJob, encoded
+from include.twitter_features.compliance.responses import JobStatus, XJob, parse_job
+from include.twitter_features.compliance.storage import upload
+
+log = logging.getLogger(__name__)
+
+POLL_INTERVAL = timedelta(minutes=5)
+PATIENCE = timedelta(days=2)
+"""How long X may take for a job."""
+RESULT_KEPT = timedelta(days=7)
+"""How long X offers a result, from the creation of its job on."""
+MAX_JOBS = 3
+"""Jobs of a run."""
+
+
+class JobState(Enum):
+    """The state of a job that was created."""
+
+    CREATED = "X waits for the ids"
+    CHECKING = "X checks the posts"
+    COMPLETE = "X offers the result"
+    LOST = "there is no result and there will be none"
+    OVERDUE = "X has not finished in time"
+
+
+def job_state(job: ComplianceJob, status: JobStatus | None, age: timedelta) -> JobState:
+    """Return the state of a job, by its status at X (None: X no longer has it) and its age."""
+    is_open = status in ("created", "in_progress")
+    if is_open and age > PATIENCE:
+        return JobState.OVERDUE
+    if not is_open and (status != "complete" or age > RESULT_KEPT):
+        return JobState.LOST
+    if job.days is None:
+        return JobState.CREATED
+    return JobState.CHECKING if is_open else JobState.COMPLETE
+
+
+class JobRunner:
+    """Takes the job of a run from one state to the next."""
+
+    def __init__(self, store: Lake, x: X, run: Check) -> None:
+        self._store, self._x, self._run = store, x, run
+
+    def upload_ids(self) -> None:
+        """Create a job and upload the ids of all landed posts, unless that was done."""
+        while not (job := latest_job(self._store, self._run)) or job.days is None:
+            self._advance(job)
+
+    def wait_for_result(self) -> tuple[ComplianceJob, XJob]:
+        """Return the job once X offers its result; until then, wait without a worker."""
+        while True:
+            job = latest_job(self._store, self._run)
+            if (x_job := self._advance(job)) and job:
+                return job, x_job
+
+    def _advance(self, job: ComplianceJob | None) -> XJob | None:
+        """Take the step that the job's state requires; returns the job at X once it is complete."""
+        if not job:
+            self._submit(None, 1)
+            return None
+        x_job = self._fetch(job)
+        state = job_state(job, x_job.status if x_job else None, self._run.now() - job.made_at)
+        match state:
+            case JobState.COMPLETE:
+                return x_job
+            case JobState.CREATED:
+                self._submit(job, job.number)
+            case JobState.CHECKING:
+                self._poll(state.value)
+            case JobState.LOST:
+                self.replace(job, x_job.status if x_job else "not found")
+            case JobState.OVERDUE:
+                raise NotChecked(
+                    f"X has not ended job {job.id} in {PATIENCE.days} days. Trigger another run."
+                )
+        return None
+
+    def replace(self, job: ComplianceJob, reason: str) -> None:
+        """Create another job in the place of one that is lost; NotChecked if it was the last one."""
+        if job.number >= MAX_JOBS:
+            raise NotChecked(
+                f"X has ended {MAX_JOBS} jobs without an answer, the last, {job.id}, as {reason}. "
+                "Trigger another run when X is well again."
+            )
+        log.warning("Job %s is lost (%s): another one is made", job.id, reason)
+        try:
+            self._submit(None, job.number + 1)
+        except NoAccess as error:  # X gave access before: it may have an outage
+            raise Outage(f"{error} X opened it before: it is tried again.") from error
+
+    def _submit(self, job: ComplianceJob | None, number: int) -> None:
+        """Create the job unless it was created, upload the ids of all landed posts, and record that."""
+        with TemporaryFile() as ids:  # written first: X waits 15 minutes for them
+            days = _write_ids(self._store, ids)
+            if not any(days.values()):
+                skip("No landed day has a post")
+            job = job or self._create(number)
+            if not (x_job := self._fetch(job)):
+                return
+            if x_job.status == "created":
+                upload(x_job.upload_url, ids)
+        job.days = days
+        self._record(job)
+        log.info("Job %s checks %d posts of %d days", job.id, sum(days.values()), len(days))
+
+    def _create(self, number: int) -> ComplianceJob:
+        """Find the job of this name at X, which a killed task has created, or create it."""
+        name = f"twitter {self._run.id} {number}"
+        jobs = [parse_job(data) for data in self._x.jobs()]
+        x_job = next((job for job in jobs if job.name == name), None)
+        if not x_job:
+            if others := [job.id for job in jobs if job.status in ("created", "in_progress")]:
+                self._poll(f"X works on job {others[0]} of the same app, on one at a time")
+            x_job = parse_job(self._x.make_job(name))
+        job = ComplianceJob(id=x_job.id, number=number, made_at=self._run.now())
+        self._record(job)
+        return job
+
+    def _fetch(self, job: ComplianceJob) -> XJob | None:
+        """Return what X says of a job; None if X no longer has it."""
+        try:
+            return parse_job(self._x.job(job.id))
+        except JobGone as error:
+            log.warning("%s", error)
+            return None
+
+    def _poll(self, why: str) -> NoReturn:
+        poll(POLL_INTERVAL, why, self._run.now)
+
+    def _record(self, job: ComplianceJob) -> None:
+        self._store.write(job_key(self._run.id, job.number), encoded(job))
+
+
+def result_key(run: Check, number: int) -> str:
+    """Where the result of a job is stored, as it came: ids and reasons, and nothing else of a post."""
+    return f"{compliance_of(run.id)}result={number}.txt.gz"
+
+
+def latest_job(store: Lake, run: Check) -> ComplianceJob | None:
+    """Return the newest job of the run."""
+    numbers = store.parsed(store.keys(f"{compliance_of(run.id)}job="), parse_job_key).values()
+    return store.record(job_key(run.id, max(numbers)), ComplianceJob) if numbers else None
+
+
+def read_tables(store: Lake, days: list[Day], *columns: str) -> Iterator[tuple[Day, pyarrow.Table]]:
+    """Yield columns of the days' tables, one day after the other."""
+    for day, item in zip(days, store.look_each(day.parquet for day in days), strict=True):
+        if item:
+            with store.parsing(day.parquet, "the day's Parquet table"):
+                table = pyarrow.parquet.read_table(pyarrow.BufferReader(item.data), columns=[*columns])
+            yield day, table
+
+
+def _write_ids(store: Lake, file: IO[bytes]) -> dict[str, int]:
+    """Write the ids of all landed posts, one a line; returns their number by day."""
+    days = {}
+    for day, table in read_tables(store, landed_days(store), "tweet_id"):
+        days[str(day)] = table.num_rows
+        file.writelines(f"{id_}\n".encode() for id_ in table["tweet_id"].to_pylist())
+    return days

@@ -1,0 +1,63 @@
+"""X's storage for ids and results: a signed address is a password, so no error and no log contains one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+import requests
+
+from include.twitter.errors import JobGone, Outage, UnexpectedAnswer
+from include.twitter.extract.x import TIMEOUT, TRANSPORT_ERRORS
+from include.twitter.http_limits import is_overdue, limited_session
+
+CHUNK_BYTES = 1 << 16
+MAX_SECONDS = 1800
+"""For one file: half a gigabyte at 300 kB a second."""
+MAX_ERROR_BYTES = 1 << 20
+"""Of a response that is not streamed."""
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+def upload(address: str, file: IO[bytes]) -> None:
+    """Put a file of ids, one a line."""
+    file.seek(0)
+    with _response("PUT", address, data=file, headers={"Content-Type": "text/plain"}):
+        pass
+
+
+def download(address: str, file: IO[bytes], max_bytes: int) -> None:
+    """Write the result into a file; UnexpectedAnswer if it is larger than `max_bytes`."""
+    with _response("GET", address, stream=True) as response:
+        for chunk in response.iter_content(CHUNK_BYTES):
+            file.write(chunk)
+            if file.tell() > max_bytes:
+                raise UnexpectedAnswer(f"X's result has more than {max_bytes} bytes: it cannot be that long.")
+
+
+@contextmanager
+def _response(method: str, address: str, **options: Any) -> Iterator[requests.Response]:
+    """Send a request without X's keys, follow no redirect, and require status 200."""
+    scheme, host = urlsplit(address).scheme, urlsplit(address).hostname or ""
+    if not host or not (scheme == "https" or (scheme == "http" and host in LOOPBACK)):
+        raise UnexpectedAnswer(
+            f"X names an address of {scheme or 'no scheme'} at {host or 'no host'}, where https is expected. "
+            "Look into X's developer console before ids are sent."
+        )
+    try:
+        with (
+            limited_session(MAX_ERROR_BYTES, MAX_SECONDS) as session,
+            session.request(method, address, timeout=TIMEOUT, allow_redirects=False, **options) as response,
+        ):
+            message = f"X's storage, {host}, answered {response.status_code} to {method}"
+            if method == "GET" and response.status_code in (404, 410):
+                raise JobGone(f"{message}: the result of the job is gone.")
+            if response.status_code != 200:
+                raise Outage(f"{message}: it is tried again.")
+            yield response
+    except TRANSPORT_ERRORS as error:
+        if is_overdue():
+            raise Outage(f"X's storage took more than {MAX_SECONDS} s for {method}: it was cut.") from None
+        raise Outage(f"X's storage, {host}, failed: {type(error).__name__} on {method}.") from None

@@ -1,0 +1,97 @@
+"""The tasks of `twitter_compliance`: upload ids, wait for X's result, publish what it says by day."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import logging
+import zlib
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO, Any, cast
+
+from include.twitter import lake, settings
+from include.twitter.airflow_context import Check, require_xcom, skip
+from include.twitter.day import Day, compliance_of, job_key
+from include.twitter.errors import DamagedObject, JobGone, NothingStaged
+from include.twitter.extract.x import X
+from include.twitter.lake import Lake
+from include.twitter.landed import landed_days
+from include.twitter.records import Checked, ComplianceJob, LostPost, encoded
+from include.twitter_features.compliance.job import JobRunner, latest_job, read_tables, result_key
+from include.twitter_features.compliance.responses import MAX_LINE_BYTES, parse_deleted
+from include.twitter_features.compliance.storage import download
+
+log = logging.getLogger(__name__)
+
+MAX_BYTES_A_POST, MIN_BYTES_LIMIT = 512, 1 << 20
+"""Limits on the size of X's result."""
+
+
+def upload(run: Check) -> dict[str, Any]:
+    """Create a job at X and upload the ids of all landed posts."""
+    store, access = lake.deployed(), settings.x_access()
+    if not landed_days(store):
+        skip("No day has landed")
+    with X(access, run.now, are_known=True) as x:  # these keys have bought what has landed
+        JobRunner(store, x, run).upload_ids()
+    return {"run": compliance_of(run.id)}
+
+
+def wait_for_result(run: Check, uploaded: dict[str, Any] | None) -> dict[str, Any]:
+    """Wait until X offers the result of a job, and store it as it came."""
+    store, access = lake.deployed(), settings.x_access()
+    require_xcom(uploaded, "upload")
+    if (job := latest_job(store, run)) and store.tag(result_key(run, job.number)):
+        log.info("The result of job %s is stored", job.id)
+        return {"job": job.number}
+    with X(access, run.now, are_known=True) as x, NamedTemporaryFile() as file:
+        runner = JobRunner(store, x, run)
+        while True:
+            job, x_job = runner.wait_for_result()
+            max_bytes = MAX_BYTES_A_POST * sum((job.days or {}).values()) + MIN_BYTES_LIMIT
+            try:
+                with gzip.open(file.name, "wb") as zipped:
+                    download(x_job.download_url, cast(IO[bytes], zipped), max_bytes)
+                break
+            except JobGone:
+                runner.replace(job, "its result is gone")
+        store.upload(result_key(run, job.number), Path(file.name))
+    return {"job": job.number}
+
+
+def publish_deletions(run: Check, fetched: dict[str, Any] | None) -> dict[str, Any]:
+    """Write for each day which of its posts X wants deleted; days that landed since are left out."""
+    store, number = lake.deployed(), require_xcom(fetched, "wait_for_result")["job"]
+    key, job = result_key(run, number), store.record(job_key(run.id, number), ComplianceJob)
+    try:
+        with gzip.open(io.BytesIO(store.required(key))) as lines:
+            verdicts = parse_deleted(iter(lambda: lines.readline(MAX_LINE_BYTES), b""))
+    except (OSError, EOFError, zlib.error) as error:
+        raise DamagedObject(
+            f"{store.url(key)} is no whole gzip file: {error}. Trigger another run."
+        ) from error
+    if not job or job.days is None:
+        raise NothingStaged(f"The record of job {number} is gone. Trigger another run.")
+    days = [day for day in landed_days(store) if str(day) in job.days]
+    posts = gone = 0
+    for day, table in read_tables(store, days, "tweet_id", "username"):
+        rows = zip(table["tweet_id"].to_pylist(), table["username"].to_pylist(), strict=True)
+        deleted = [LostPost(id_, name, *verdicts[id_], job.made_at) for id_, name in rows if id_ in verdicts]
+        number = job.days[str(day)]
+        _publish(store, Checked(day=str(day), asked_at=job.made_at, job=job.id, posts=number, gone=deleted))
+        posts, gone = posts + number, gone + len(deleted)
+    log.info("%d of %d posts are gone", gone, posts)
+    return {"days": len(days), "gone": gone}
+
+
+def _publish(store: Lake, report: Checked) -> None:
+    """Replace an older report: a run that is cleared late replaces no newer one."""
+    key = Day.parse(report.day).checked
+    published = store.record(key, Checked)
+    if published and published.asked_at > report.asked_at:
+        log.info("%s was checked later: that stays", report.day)
+        return
+    for post in report.gone:
+        log.info("%s: %s of %s is %s. %s", post.username, post.tweet_id, report.day, post.state, post.reason)
+    store.write(key, encoded(report))

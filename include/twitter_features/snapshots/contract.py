@@ -1,0 +1,57 @@
+"""The columns of a snapshot, their checks, and the files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import get_args
+
+import pandas as pd
+import pandera.pandas as pa
+
+from include.twitter.records import PostState
+from include.twitter.transform.contract import INTEGER, METRICS, MOMENT, STRING, Column
+from include.twitter.transform.partition import table_files
+from include.twitter_features.snapshots.post_status import PostStatus
+
+VERSION = "1"
+"""Raised when a column is added, dropped, renamed or changes its meaning."""
+
+COLUMNS = (
+    Column("tweet_id", STRING, "the post's id, as in the day's table; unique in the file"),
+    *(Column(name, INTEGER, "by then; empty where X no longer gives the post", True) for name in METRICS),
+    Column("captured_at", MOMENT, "when X answered: the moment that the counts are of"),
+    Column(
+        "state", STRING, "`there`, `gone`, `protected`, `suspended`, `withheld`, `edited` or `unanswered`"
+    ),
+)
+CHECKS = {
+    "tweet_id": pa.Check.str_matches(r"^[0-9]{1,19}\Z"),
+    "state": pa.Check.isin(get_args(PostState)),
+    **dict.fromkeys(METRICS, pa.Check.ge(0)),
+}
+SCHEMA = pa.DataFrameSchema(
+    {
+        column.name: pa.Column(
+            column.kind.pandas,
+            CHECKS.get(column.name),
+            nullable=column.optional,
+            unique=column.name == "tweet_id",
+        )
+        for column in COLUMNS
+    },
+    strict=True,
+    ordered=True,
+)
+
+
+def write_files(folder: Path, statuses: Iterable[PostStatus]) -> dict[str, Path]:
+    """Write CSV and Parquet; SchemaError, and no file, for rows that violate the contract."""
+    rows = [(status.tweet_id, *status.counts, status.captured_at, status.state) for status in statuses]
+    frame = pd.DataFrame(rows, columns=[column.name for column in COLUMNS], dtype="object")
+    frame["captured_at"] = pd.to_datetime(frame["captured_at"], utc=True)
+    frame = SCHEMA.validate(frame.astype({column.name: column.kind.pandas for column in COLUMNS}))
+    files = {"csv": folder / "engagement.csv", "parquet": folder / "engagement.parquet"}
+    with table_files(files["csv"], files["parquet"], COLUMNS) as append:
+        append(frame)
+    return files

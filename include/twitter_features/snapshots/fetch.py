@@ -1,0 +1,157 @@
+"""The posts of a snapshot: what X has answered of them is stored, and is not requested again."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, KeysView, Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import pyarrow
+import pyarrow.parquet
+
+from include.twitter.answer import Answer, problems
+from include.twitter.day import FORGOTTEN, Day, Revisit
+from include.twitter.errors import Outage, UnexpectedAnswer
+from include.twitter.extract.money import Budget, Caps, Stored
+from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
+from include.twitter.extract.x import POSTS_A_LOOKUP, X
+from include.twitter.forgotten import Tombstones
+from include.twitter.lake import Lake
+from include.twitter.lease import Lease
+from include.twitter.pricing import cost, dollars, would_have_cost
+from include.twitter.records import Bought, Revisited, encoded, total
+
+log = logging.getLogger(__name__)
+
+
+class LandedPost(NamedTuple):
+    """What the day's table has of a post."""
+
+    username: str
+    captured_at: datetime
+    """When it was bought."""
+
+
+def landed_posts(store: Lake, day: Day) -> dict[str, LandedPost]:
+    """Return the posts of a landed day by id, in the order of its table; without those that were erased."""
+    columns = ["tweet_id", "username", "captured_at"]
+    data = pyarrow.BufferReader(store.required(day.parquet))
+    with store.parsing(day.parquet, "the day's Parquet table"):
+        rows = pyarrow.parquet.read_table(data, columns=columns).to_pylist()
+    erased = erased_ids(store)
+    posts = {row["tweet_id"]: LandedPost(row["username"], row["captured_at"]) for row in rows}
+    return {id_: post for id_, post in posts.items() if id_ not in erased}
+
+
+def erased_ids(store: Lake) -> KeysView[str]:
+    """Return the ids of the posts that no snapshot may contain."""
+    with store.parsing(FORGOTTEN, "the list of what was forgotten"):
+        return Tombstones.of(store.read(FORGOTTEN)).posts.keys()
+
+
+class SnapshotFetch:
+    """The responses of a snapshot: each is stored once, and names the posts that were requested."""
+
+    def __init__(self, store: Lake, snapshot: Revisit, posts: Mapping[str, LandedPost]) -> None:
+        self._store, self.snapshot, self._posts = store, snapshot, posts
+        self._answered: set[str] = set()
+        self._charged: dict[Day, set[str]] = defaultdict(set)
+        """The posts that X has returned on a UTC day: it charges a post once in it."""
+        self._pages: list[str] = []
+        self.stored = Stored()
+        self._responses = NamedResponses(store, snapshot.raw, self.stored)
+        for id_, post in posts.items():
+            self._charged[Day.of(post.captured_at)].add(id_)
+        # Also those of other ages: what X has charged today is free at each of them.
+        pages = store.parsed(store.keys(f"{snapshot.day.raw}age="), Revisit.is_page)
+        keys = [key for key, is_page in pages.items() if is_page]
+        for key, response in zip(keys, store.answers(keys), strict=True):
+            self._add(key, response)
+
+    def _add(self, key: str, response: Answer) -> None:
+        sent_at = response.sent_at or response.received_at
+        self._charged[Day.of(sent_at)] |= {post["id"] for post in response.posts}
+        if key.startswith(self.snapshot.raw):
+            self._pages.append(key)
+            self._answered |= {*response.params["ids"].split(",")}
+            if response.id not in self.stored.ids:
+                self.stored.add(response)
+
+    @property
+    def made_progress(self) -> bool:
+        return self._responses.made_progress
+
+    @property
+    def _missing(self) -> list[str]:
+        """The landed posts that were not requested."""
+        return [id_ for id_ in self._posts if id_ not in self._answered]
+
+    def fetch(self, x: X, caps: Caps, clock: Callable[[], datetime], lease: Lease) -> None:
+        """Request all missing posts, first those that are free, and write the manifest."""
+        snapshot, now, missing = self.snapshot, clock(), self._missing
+        if missing:
+            price = cost(Bought(posts=len(missing) - len(self._free(missing, now))), now)
+            log.info("%s: %d posts, for at most $%.3f", snapshot, len(missing), dollars(price))
+        if missing and (hours := (now - snapshot.due_at) // timedelta(hours=1)):
+            due = f"{snapshot.due_at:%Y-%m-%d %H:%M}"
+            log.warning("%s was due at %s UTC: it is read %d hours late", snapshot, due, hours)
+        entry = (str(snapshot.day), 0)
+        # Also if nothing is missing: a killed task has left its ledger entry unsettled.
+        with Budget(self._store, entry, caps, self.stored, clock, snapshot.ledger, snapshot.age) as budget:
+            requests = PaidRequests(budget, self._responses, lease.require)
+            while missing := self._missing:
+                self._request(x, requests, missing, clock())
+        manifest = Revisited(
+            day=str(snapshot.day),
+            age=snapshot.age,
+            bought=self.stored.bought,
+            mills=self.stored.mills,
+            uncertain_usd=dollars(budget.uncertain_mills),
+            pages=self._pages,
+        )
+        self._store.write(snapshot.manifest, encoded(manifest))
+        bought, spent = total(self.stored.bought.values()), dollars(self.stored.total_mills)
+        log.info("%s: %d posts were bought for $%.3f", snapshot, bought.posts, spent)
+        if bought.rereads:
+            log.info(
+                "%s: %d posts were free, since X had charged them on the same UTC day (it calls that a soft "
+                "guarantee); on another day they would have cost $%.3f",
+                snapshot,
+                bought.rereads,
+                dollars(would_have_cost(self.stored.bought)),
+            )
+
+    def _request(self, x: X, requests: PaidRequests, missing: list[str], now: datetime) -> None:
+        free = self._free(missing, now)
+        ids = (free or missing)[:POSTS_A_LOOKUP]
+        number = int(self._pages[-1][-12:-8]) + 1 if self._pages else 1
+        page = requests.ask(
+            name=f"{number:04}",
+            kind="rereads" if free else "posts",
+            wanted=len(ids),
+            smallest=1,
+            send=lambda size: x.posts(ids[:size], free=bool(free)),
+            problem=_require_usable,
+        )
+        self._add(*page)
+
+    def _free(self, ids: list[str], now: datetime) -> list[str]:
+        charged = self._charged[Day.of(now)]
+        return [id_ for id_ in ids if id_ in charged]
+
+
+def _require_usable(response: Answer) -> None:
+    """Raise for a response that says nothing, or of which a part failed: it is not stored."""
+    ids = response.params["ids"].split(",")
+    if response.failure or not (response.posts or problems(response.body)):
+        raise Outage(f"X could not look up all posts: {response.failure or repr(response.content[:200])}")
+    posts = [post if isinstance(post, dict) else {} for post in response.posts]
+    if strange := [post.get("id") for post in posts if post.get("id") not in ids]:
+        raise UnexpectedAnswer(f"X was asked for {len(ids)} posts by id, and sent others: {strange[:3]}.")
+    if posts and not any(post.get("public_metrics") for post in posts):
+        raise UnexpectedAnswer(
+            f"X sent {len(posts)} posts, none with `public_metrics`. Look before reading more: they are what "
+            "is read for."
+        )

@@ -1,0 +1,75 @@
+"""What a response of X says of each post that was requested by its id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from include.twitter.answer import NOT_FOUND, SUSPENDED, Answer, kind_of, problems, reason_of
+from include.twitter.records import PostState
+from include.twitter.safe_text import safe_text
+from include.twitter.transform.post import Malformed, Metrics, parsed
+
+PROTECTED = "not-authorized-for-resource"
+WITHHELD = {"resource-unavailable", "disallowed-resource"}
+NO_ANSWER = "X sends neither the post nor a word on it"
+SHOWN = {"there", "edited", "unanswered"}
+"""States in which a post does not count as lost."""
+
+
+class PostStatus(NamedTuple):
+    """A post as X shows it now; without counts if X does not show it."""
+
+    tweet_id: str
+    counts: tuple[int | None, ...]
+    """In the order of the table's columns."""
+    captured_at: datetime
+    state: PostState
+    reason: str = ""
+
+
+def post_statuses(response: Answer) -> Iterator[PostStatus]:
+    """Yield the status of every post that was requested, in that order."""
+    posts = {post["id"]: post for post in response.posts if isinstance(post, dict)}
+    errors = {str(error.get("resource_id") or error.get("value")): error for error in problems(response.body)}
+    for id_ in response.params["ids"].split(","):
+        post = posts.get(id_)
+        state, reason = _state_of_post(post) if post else _state_of_error(errors.get(id_))
+        yield PostStatus(id_, _counts(post), response.received_at, state, reason)
+
+
+def _state_of_post(post: Mapping[str, Any]) -> tuple[PostState, str]:
+    if withheld := post.get("withheld"):
+        codes = withheld.get("country_codes") if isinstance(withheld, dict) else None
+        countries = ", ".join(map(str, codes)) if isinstance(codes, list) else ""
+        return "withheld", f"withheld in {safe_text(countries)}" if countries else "withheld"
+    history = post.get("edit_history_tweet_ids") or post.get("edit_history_post_ids")
+    versions = history if isinstance(history, list) else [post["id"]]
+    latest = max(map(str, versions), key=lambda id_: (len(id_), id_))
+    return (
+        ("there", "") if latest == post["id"] else ("edited", f"{safe_text(latest, 40)} is a later version")
+    )
+
+
+def _state_of_error(error: Mapping[str, Any] | None) -> tuple[PostState, str]:
+    """Return the state by the error's type; by its title if the account is suspended, which has no own type.
+
+    Posts that are gone can be erased for good. So neither silence nor an unknown type makes a post gone.
+    """
+    if error is None:
+        return "unanswered", NO_ANSWER
+    kind, reason = kind_of(error), reason_of(error)
+    if kind == NOT_FOUND:
+        return ("suspended" if error.get("title") == SUSPENDED else "gone"), reason
+    if kind in WITHHELD:
+        return "withheld", reason
+    return ("protected" if kind == PROTECTED else "unanswered"), reason
+
+
+def _counts(post: dict[str, Any] | None) -> tuple[int | None, ...]:
+    """Return the counts; one that is missing, malformed, or a 0 that X never measured is None."""
+    try:
+        return parsed(dict(post)).counts if post else Metrics().counts
+    except Malformed:
+        return Metrics().counts

@@ -1,0 +1,123 @@
+"""X's own count of the posts that were read, compared with the ledger.
+
+X counts, by UTC day, the posts that a project and each of its apps have read, a post that is read twice in a
+day once. The ledger knows months. So X's count has to lie between two ledger totals: the one before the day's
+last purchases (lower bound), and the one when X was asked, with what was lost or is uncertain (upper bound).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
+
+import msgspec
+
+from include.twitter.answer import decoded
+from include.twitter.day import Day
+from include.twitter.records import Bought, LedgerEntry, Usage
+
+TOLERANCE = 0.02
+"""The share of a bound by which X's count may lie beyond it."""
+MIN_TOLERANCE = 20
+"""Posts that are tolerated, whatever their share: a page that is read again has some."""
+
+
+class _Day(msgspec.Struct):
+    date: str
+    usage: int = 0
+
+
+class _Daily(msgspec.Struct):
+    usage: list[_Day] = []
+
+    def posts(self, day: Day) -> int:
+        """Posts from the first of the day's month to the day."""
+        return sum(each.usage for each in self.usage if str(day)[:7] <= each.date[:10] <= str(day))
+
+
+class XUsage(msgspec.Struct):
+    """X's response; its numbers come as numbers or as texts."""
+
+    daily_project_usage: _Daily
+    daily_client_app_usage: list[_Daily] = []
+    project_cap: int | None = None
+    project_usage: int | None = None
+
+
+class _Body(msgspec.Struct):
+    data: XUsage
+
+
+def parse_usage(content: bytes) -> XUsage | None:
+    """Return X's counts; None if there are none, or not as X documents them."""
+    try:
+        return msgspec.convert(decoded(content), _Body, strict=False).data
+    except ValueError:
+        return None
+
+
+def compare(
+    x_usage: XUsage, day: Day, ledger: Collection[LedgerEntry], previous: Usage | None, at: datetime
+) -> Usage:
+    """Compare the month up to the end of the day; `previous` is the month's comparison before this one."""
+    lost = [item for entry in ledger for item in (*entry.unstaged.values(), *entry.uncertain.values())]
+    # X documents nowhere whether it counts one's own posts: they are in the upper bound alone.
+    confirmed = sum(entry.bought.posts for entry in ledger)
+    upper = _posts(entry.bought for entry in ledger) + _posts(item.bought for item in lost)
+    lower = previous.confirmed if previous and previous.asked_at <= day.end else 0
+    if at >= _end_of_month(day):
+        lower = confirmed
+    # Other apps of the project may read too: it is enough that one of them agrees.
+    counts = [each.posts(day) for each in (x_usage.daily_project_usage, *x_usage.daily_client_app_usage)]
+    discrepancy, counted = min(
+        ((max(count - upper, 0) + min(count - lower, 0), count) for count in counts),
+        key=lambda pair: abs(pair[0]),
+    )
+    usage = Usage(
+        day=str(day),
+        asked_at=at,
+        counted=counted,
+        lower_bound=lower,
+        upper_bound=upper,
+        confirmed=confirmed,
+        discrepancy=discrepancy,
+        alerted=previous.alerted if previous else 0,
+        summary="",
+    )
+    usage.summary = _summary(usage, x_usage)
+    return usage
+
+
+def _posts(bought: Iterable[Bought]) -> int:
+    return sum(each.posts + each.own_posts for each in bought)
+
+
+def _end_of_month(day: Day) -> datetime:
+    return ((day.start.replace(day=28)) + timedelta(days=4)).replace(day=1)
+
+
+def exceeds_tolerance(usage: Usage) -> bool:
+    return abs(usage.discrepancy) > _tolerance(usage)
+
+
+def is_new(usage: Usage) -> bool:
+    """Whether it exceeds the tolerance, and has grown since the month's last alert."""
+    return exceeds_tolerance(usage) and abs(usage.discrepancy - usage.alerted) > _tolerance(usage)
+
+
+def _tolerance(usage: Usage) -> float:
+    return max(MIN_TOLERANCE, TOLERANCE * (usage.upper_bound if usage.discrepancy > 0 else usage.lower_bound))
+
+
+def _summary(usage: Usage, x_usage: XUsage) -> str:
+    ledger = f"{usage.lower_bound:,} to {usage.upper_bound:,}"
+    verdict = "they agree"
+    if exceeds_tolerance(usage):
+        verdict = f"X counts {abs(usage.discrepancy):,} {'more' if usage.discrepancy > 0 else 'fewer'}"
+    message = (
+        f"X has counted {usage.counted:,} posts from {usage.day[:7]}-01 to {usage.day}, the ledger explains "
+        f"{ledger}: {verdict}."
+    )
+    if x_usage.project_cap is None or x_usage.project_usage is None:
+        return message
+    return f"{message} {x_usage.project_usage:,} posts of X's own cap of {x_usage.project_cap:,} are used."

@@ -1,0 +1,65 @@
+"""The task `meter`: asks X for its count of the month's posts and compares it with the ledger."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from include.twitter import lake, settings
+from include.twitter.airflow_context import now
+from include.twitter.day import LEDGER, USAGE, Day
+from include.twitter.errors import MeterDiffers, NoAccess
+from include.twitter.extract.money import entries
+from include.twitter.extract.x import X
+from include.twitter.lake import Lake
+from include.twitter.landed import wait_until_deadline
+from include.twitter.records import Usage, encoded
+from include.twitter.settings import XAccess
+from include.twitter_features.x_usage.compare import XUsage, compare, is_new, parse_usage
+
+log = logging.getLogger(__name__)
+
+MAX_DAYS = 90
+"""For which X has counts."""
+
+
+def meter() -> None:
+    """Wait for the deadline of the run's day; MeterDiffers if X has counted other posts by then."""
+    day, _ = wait_until_deadline()
+    check_usage(lake.deployed(), settings.x_access(), day, now())
+
+
+def check_usage(store: Lake, access: XAccess, day: Day, at: datetime) -> None:
+    """Compare X's count with the ledger and store the result; without access there is nothing to compare."""
+    if not (x_usage := _fetch(access, day, at)):
+        return
+    month = f"{USAGE}month={day.date:%Y-%m}/"
+    earlier = [key for key in store.parsed(store.keys(month), Day.of_usage) if key < day.usage]
+    previous = store.record(earlier[-1], Usage) if earlier else None
+    usage = compare(x_usage, day, entries(store, f"{day.date:%Y-%m}"), previous, at)
+    is_alert = is_new(usage)
+    if is_alert:
+        usage.alerted = usage.discrepancy
+    store.write(day.usage, encoded(usage))
+    log.info(usage.summary)
+    if is_alert:
+        raise MeterDiffers(
+            f"{usage.summary} Look in X's developer console which apps of the project have read, and whether "
+            f"{store.url(LEDGER)} lacks entries. This discrepancy is reported once a month, unless it grows."
+        )
+
+
+def _fetch(access: XAccess, day: Day, at: datetime) -> XUsage | None:
+    days = (at.date() - day.date.replace(day=1)).days + 2
+    if days > MAX_DAYS:
+        log.warning("X counts the last %d days alone: %s is not compared", MAX_DAYS, str(day)[:7])
+        return None
+    try:
+        with X(access, lambda: at, are_known=True) as x:
+            x_usage = parse_usage(x.usage(days))
+    except NoAccess as error:
+        log.warning("%s So the ledger is all that is known.", error)
+        return None
+    if not x_usage:
+        log.warning("X sends no counts, or not as it documents them: nothing is compared")
+    return x_usage

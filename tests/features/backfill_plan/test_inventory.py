@@ -1,0 +1,28 @@
+"""What a plan reads from the bucket."""
+
+import pytest
+
+from include.twitter.errors import DamagedObject
+from include.twitter_features.backfill_plan.inventory import spent_usd
+from include.twitter_features.backfill_plan.plan import RESPONSE_KEY
+from tests.include.invented import DAY, MemoryLake
+
+ID = "c0ffee123456"
+
+
+@pytest.mark.parametrize(
+    "key", [f"twitter_plans/{ID}/", f"twitter_plans/{ID}/note.txt", f"twitter_plans/{ID}/copy/{ID}.json.gz",
+            f"{DAY.raw}buy=1/", f"{DAY.raw}buy=1/manifest.json.bak", f"{DAY.raw}buy=1/old/manifest.json"],
+)  # fmt: skip
+def test_objects_of_others_are_neither_responses_nor_purchases(key):
+    store = MemoryLake()
+    store.write(key, b"")
+    assert store.parsed(store.keys("twitter_plans/"), RESPONSE_KEY.fullmatch) == {}
+    assert spent_usd(store, DAY) == 0
+
+
+def test_a_damaged_manifest_is_no_missing_one():
+    store = MemoryLake()
+    store.write(DAY.manifest(1), b"")
+    with pytest.raises(DamagedObject, match=DAY.manifest(1)):
+        spent_usd(store, DAY)

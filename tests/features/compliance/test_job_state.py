@@ -1,0 +1,41 @@
+"""The states of a compliance job."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from include.twitter.records import ComplianceJob
+from include.twitter_features.compliance.job import PATIENCE, RESULT_KEPT, job_state
+
+NEW, LATE, OLD = timedelta(), PATIENCE + timedelta(seconds=1), RESULT_KEPT + timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("has_ids", "status", "age", "state"),
+    [
+        (False, "created", NEW, "CREATED"),
+        (False, "in_progress", NEW, "CREATED"),  # killed between the upload and its record
+        (False, "complete", NEW, "CREATED"),
+        (True, "created", NEW, "CHECKING"),
+        (True, "in_progress", PATIENCE, "CHECKING"),
+        (True, "complete", NEW, "COMPLETE"),
+        (True, "complete", RESULT_KEPT, "COMPLETE"),
+        (True, "complete", OLD, "LOST"),
+        (False, "complete", OLD, "LOST"),
+        *(
+            (has_ids, status, NEW, "LOST")
+            for has_ids in (True, False)
+            for status in ("failed", "expired", None)
+        ),
+        (True, None, OLD, "LOST"),
+        *(
+            (has_ids, status, LATE, "OVERDUE")
+            for has_ids in (True, False)
+            for status in ("created", "in_progress")
+        ),
+    ],
+)
+def test_the_state_of_a_job_follows_from_its_record_its_status_and_its_age(has_ids, status, age, state):
+    days = {"2026-11-18": 5} if has_ids else None
+    job = ComplianceJob(id="7", number=1, made_at=datetime(2026, 11, 22, tzinfo=UTC), days=days)
+    assert job_state(job, status, age).name == state

@@ -1,0 +1,71 @@
+"""X's storage, over real HTTP on loopback."""
+
+import gzip
+import io
+
+import pytest
+
+from include.twitter.errors import Outage, UnexpectedAnswer
+from include.twitter_features.compliance import storage
+from tests.include.wire import dripping, listening
+
+
+@pytest.fixture
+def wire(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "*")
+    with listening() as server:
+        yield server
+
+
+def test_a_file_is_transferred_whole_and_without_credentials_of_a_netrc(wire, tmp_path, monkeypatch):
+    (tmp_path / "netrc").write_text("default login stranger password stranger-s3cret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    wire.say(200, b"result")
+    wire.say(200, b"")
+    file = io.BytesIO()
+    storage.download(f"{wire.host}/result?signature=s3cret", file, 100)
+    storage.upload(f"{wire.host}/ids?signature=s3cret", io.BytesIO(b"1\n2\n"))
+    assert (file.getvalue(), wire.heard[1].body) == (b"result", "1\n2\n")
+    assert [request.headers.get("authorization") for request in wire.heard] == [None, None]
+
+
+def test_a_redirect_is_not_followed(wire):
+    wire.say(302, b"", location=f"{wire.host}/elsewhere")
+    with pytest.raises(Outage, match="302 to PUT"):
+        storage.upload(f"{wire.host}/ids", io.BytesIO(b"1\n"))
+    assert len(wire.heard) == 1
+
+
+def test_a_result_is_decompressed_only_up_to_its_limit(wire):
+    wire.say(200, gzip.compress(bytes(10_000_000)), content_encoding="gzip")
+    file = io.BytesIO()
+    with pytest.raises(UnexpectedAnswer, match="more than 1000 bytes"):
+        storage.download(f"{wire.host}/result?signature=s3cret", file, 1000)
+    assert file.tell() <= 1000 + storage.CHUNK_BYTES
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_a_response_that_arrives_byte_by_byte_is_cut(monkeypatch, method):
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr(storage, "MAX_SECONDS", 0.2)
+    response = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+    with dripping(response, b" ") as host, pytest.raises(Outage, match=r"more than 0\.2 s") as raised:
+        if method == "GET":
+            storage.download(f"{host}/result?signature=s3cret", io.BytesIO(), 1 << 20)
+        else:
+            storage.upload(f"{host}/ids?signature=s3cret", io.BytesIO(b"1\n"))
+    assert "s3cret" not in str(raised.value)
+
+
+def test_an_upload_that_is_accepted_slowly_is_cut(wire, monkeypatch):
+    monkeypatch.setattr(storage, "MAX_SECONDS", 0)
+    with pytest.raises(Outage, match="more than 0 s"):
+        storage.upload(f"{wire.host}/ids", io.BytesIO(b"1\n"))
+    assert wire.heard == []
+
+
+@pytest.mark.parametrize("address", ["http://storage.example/x?signature=s3cret", "file:///etc/passwd", ""])
+def test_ids_are_sent_to_no_address_in_the_clear(address):
+    with pytest.raises(UnexpectedAnswer, match="where https is expected") as raised:
+        storage.upload(address, io.BytesIO(b"1\n"))
+    assert "s3cret" not in str(raised.value)

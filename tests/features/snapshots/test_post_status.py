@@ -1,0 +1,118 @@
+"""What a response says of each post; X's words for lost posts are recorded, but for suspended authors."""
+
+import json
+
+import pytest
+
+from include.twitter.answer import Answer
+from include.twitter.safe_text import UNSAFE
+from include.twitter_features.snapshots.post_status import NO_ANSWER, post_statuses
+from tests.include.invented import METRICS, POST_WORDS, RECEIVED, post
+
+PROBLEMS = "https://api.twitter.com/2/problems/"
+COUNTS = (1, 2, 3, 4, 5, 6)
+NONE = (None,) * 6
+
+
+def statuses(*posts, errors=(), missing=()):
+    """What X says when these posts, and the missing ones, were requested."""
+    ids = [*(each["id"] for each in posts), *missing]
+    body = {"data": [*posts]} | ({"errors": [*errors]} if errors else {})
+    response = Answer("/2/tweets", {"ids": ",".join(ids)}, RECEIVED, json.dumps(body).encode())
+    return {status.tweet_id: status for status in post_statuses(response)}
+
+
+def status_of(given):
+    (status,) = statuses(given).values()
+    return status.state, status.reason, status.counts
+
+
+def error(id_, title, kind, detail):
+    about = {"value": id_, "resource_id": id_, "resource_type": "tweet", "parameter": "ids"}
+    return about | {"title": title, "type": PROBLEMS + kind, "detail": detail}
+
+
+RENAMED = {name: count for name, count in METRICS.items() if name != "retweet_count"} | {"repost_count": 2}
+UNMEASURED = {"created_at": "2020-01-01T00:00:00.000Z", "public_metrics": dict.fromkeys(METRICS, 0)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "counts"),
+    [
+        ({"public_metrics": METRICS}, COUNTS),
+        ({"public_metrics": RENAMED}, COUNTS),
+        *(
+            ({"public_metrics": METRICS | {"like_count": odd}}, (None, 2, 3, 4, 5, 6))
+            for odd in (None, "many", -1, 1.5, 2**63)
+        ),
+        (UNMEASURED, (0, 0, 0, 0, None, None)),
+        ({"created_at": None}, NONE),
+    ],
+)
+def test_a_post_that_is_there_has_its_counts_and_what_x_did_not_measure_is_missing(changes, counts):
+    assert status_of(post(**changes)) == ("there", "", counts)
+
+
+@pytest.mark.parametrize("word", ["edit_history_tweet_ids", POST_WORDS["edit_history_tweet_ids"]])
+def test_a_post_with_a_later_version_is_edited_and_the_last_version_is_not(word):
+    first, last = post(id="999", edit_history_tweet_ids=None), post(id="1000", edit_history_tweet_ids=None)
+    history = {word: ["999", "1000"]}
+    assert status_of(first | history)[:2] == ("edited", "1000 is a later version")
+    assert status_of(last | history)[:2] == ("there", "")
+
+
+@pytest.mark.parametrize(
+    ("withheld", "reason"),
+    [
+        ({"country_codes": ["DE", "FR"]}, "withheld in DE, FR"),
+        ({"copyright": True}, "withheld"),
+        ({"country_codes": 5}, "withheld"),
+        ("odd", "withheld"),
+    ],
+)
+def test_a_post_that_is_withheld_says_where_and_keeps_its_counts(withheld, reason):
+    assert status_of(post(withheld=withheld)) == ("withheld", reason, COUNTS)
+
+
+@pytest.mark.parametrize("history", [5, {"a": 1}])
+def test_a_history_of_an_unknown_form_is_ignored(history):
+    assert status_of(post(edit_history_tweet_ids=history))[0] == "there"
+
+
+@pytest.mark.parametrize(
+    ("title", "kind", "detail", "state"),
+    [
+        ("Not Found Error", "resource-not-found", "Could not find tweet with ids: [7].", "gone"),
+        ("Forbidden", "resource-not-found", "User has been suspended: [7].", "suspended"),
+        ("Authorization Error", "not-authorized-for-resource", "You are not authorized.", "protected"),
+        ("Resource Unavailable", "resource-unavailable", "It is withheld.", "withheld"),
+        ("Disallowed Resource", "disallowed-resource", "It is withheld.", "withheld"),
+        ("Something New", "never-heard-of", "It is away.", "unanswered"),
+        ("Usage Capped", "usage-capped", "Not this month.", "unanswered"),
+    ],
+)
+def test_a_post_that_x_does_not_send_has_xs_reason_and_no_counts(title, kind, detail, state):
+    status = statuses(post(), errors=[error("7", title, kind, detail)], missing=["7"])["7"]
+    assert (status.state, status.reason, status.counts) == (state, f"{title}: {detail}", NONE)
+
+
+def test_a_post_of_which_x_says_nothing_is_unanswered_and_not_gone():
+    gone = error("8", "Not Found Error", "resource-not-found", "Could not find tweet with ids: [8].")
+    answered = statuses(post(), errors=[gone], missing=["7", "8"])
+    assert (answered["7"].state, answered["7"].reason) == ("unanswered", NO_ANSWER)
+    assert answered["8"].state == "gone"
+
+
+def test_every_requested_post_has_a_status_in_the_order_of_the_request():
+    posts = [post(number) for number in (3, 1, 2)]
+    assert [*statuses(*posts, missing=["7"])] == [*(each["id"] for each in posts), "7"]
+
+
+def test_what_x_writes_into_a_reason_is_short_and_safe():
+    evil = "\x1b[2J\n" + "A" * 1000
+    posts = [post(1, withheld={"country_codes": [evil]}), post(2, edit_history_tweet_ids=["2", evil])]
+    refused = error("7", evil, "resource-not-found", evil)
+    for status in statuses(*posts, errors=[refused], missing=["7"]).values():
+        assert "[U+001B][2J" in status.reason
+        assert len(status.reason) < 700
+        assert not UNSAFE.search(status.reason)

@@ -1,0 +1,145 @@
+"""X's own count of posts, compared with the ledger."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from include.twitter.day import Day
+from include.twitter.records import Billed, Bought, LedgerEntry, Usage
+from include.twitter_features.x_usage.compare import compare, exceeds_tolerance, is_new, parse_usage
+
+DAY = Day.parse("2026-11-18")
+ASKED = datetime(2026, 11, 19, 6, tzinfo=UTC)
+
+
+def body(days, apps=(), **more):
+    def daily(posts):
+        return {"usage": [{"date": f"{day}T00:00:00.000Z", "usage": number} for day, number in posts.items()]}
+
+    usage = {"daily_project_usage": daily(days), "daily_client_app_usage": [*map(daily, apps)], **more}
+    return json.dumps({"data": usage}).encode()
+
+
+def billed(**number):
+    return {f"of {number}": Billed(Bought(**number), 5)}
+
+
+def entry(posts, own=0, unstaged=None, uncertain=None):
+    return LedgerEntry(
+        day="2026-11-04",
+        buy=1,
+        month="2026-11",
+        reserved_mills=0,
+        spent_mills=0,
+        bought=Bought(posts=posts, own_posts=own, users=7),
+        unstaged=unstaged or {},
+        uncertain=uncertain or {},
+    )
+
+
+def compared(posts, *ledger, previous=None, apps=(), day=DAY, at=ASKED):
+    x_usage = parse_usage(body({"2026-11-05": posts}, [{"2026-11-05": number} for number in apps]))
+    return compare(x_usage, day, ledger, previous, at)
+
+
+def earlier(confirmed=0, at=datetime(2026, 11, 18, 6, tzinfo=UTC), alerted=0):
+    return Usage(
+        day="2026-11-17", asked_at=at, counted=0, lower_bound=0, upper_bound=0, confirmed=confirmed,
+        discrepancy=0, alerted=alerted, summary="",
+    )  # fmt: skip
+
+
+def test_numbers_may_be_texts_and_a_day_may_lack_its_number():
+    usage = parse_usage(body({"2026-11-05": "70", "2026-11-06": 1}, project_cap="2000000"))
+    assert (usage.daily_project_usage.posts(DAY), usage.project_cap) == (71, 2_000_000)
+    assert parse_usage(b'{"data":{"daily_project_usage":{"usage":[{"date":"2026-11-05"}]}}}')
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"{}",
+        b"[]",
+        b'{"data": {}}',
+        b'{"data": {"daily_project_usage": []}}',
+        b'{"data": {"project_cap": 1}}',
+        b'{"data":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+    ],
+)
+def test_a_response_without_days_as_x_documents_them_is_none(data):
+    assert parse_usage(data) is None
+
+
+def test_only_the_days_of_the_month_up_to_the_day_are_counted():
+    days = {"2026-10-31": 1000, "2026-11-01": 1, "2026-11-18": 20, "2026-11-19": 5000}
+    assert compare(parse_usage(body(days)), DAY, [], None, ASKED).counted == 21
+
+
+@pytest.mark.parametrize(
+    ("posts", "discrepancy"),
+    [(899, -1), (900, 0), (1000, 0), (1150, 0), (1151, 1), (0, -900), (5000, 3850)],
+)
+def test_they_agree_between_what_x_has_certainly_counted_and_what_it_may_have(posts, discrepancy):
+    ledger = [
+        entry(600),
+        entry(400, own=50, unstaged=billed(posts=50), uncertain=billed(posts=20, own_posts=30)),
+    ]
+    usage = compared(posts, *ledger, previous=earlier(900))
+    assert (usage.discrepancy, usage.confirmed) == (discrepancy, 1000)
+
+
+@pytest.mark.parametrize("kind", ["unstaged", "uncertain"])
+def test_a_lost_look_up_of_users_explains_no_posts(kind):
+    assert compared(0, entry(1000, **{kind: billed(users=100)})).upper_bound == 1000
+
+
+def test_a_total_that_was_known_after_the_day_ended_is_no_lower_bound():
+    late = earlier(900, at=datetime(2026, 11, 19, 1, tzinfo=UTC))
+    assert compared(0, entry(1000), previous=late).lower_bound == 0
+
+
+@pytest.mark.parametrize(("day", "at"), [("2026-11-30", (2026, 12, 1, 6)), ("2026-12-31", (2027, 1, 1, 6))])
+def test_a_month_that_has_ended_is_compared_exactly(day, at):
+    usage = compared(0, entry(1000), day=Day.parse(day), at=datetime(*at, tzinfo=UTC))
+    assert (usage.lower_bound, usage.upper_bound, usage.discrepancy) == (1000, 1000, -1000)
+
+
+def test_another_app_of_the_project_is_no_discrepancy():
+    usage = compared(3000, entry(1000), previous=earlier(1000), apps=[1000, 2000])
+    assert (usage.counted, usage.discrepancy) == (1000, 0)
+
+
+@pytest.mark.parametrize(
+    ("posts", "ledger", "exceeds"),
+    [(1020, 1000, False), (1021, 1000, True), (120, 100, False), (121, 100, True), (10_201, 10_000, True)],
+)
+def test_two_per_cent_and_twenty_posts_are_tolerated(posts, ledger, exceeds):
+    assert exceeds_tolerance(compared(posts, entry(ledger))) is exceeds
+
+
+@pytest.mark.parametrize(("alerted", "new"), [(0, True), (100, False), (80, False), (70, True), (-100, True)])
+def test_a_discrepancy_is_new_until_it_was_alerted_and_if_it_grows(alerted, new):
+    assert is_new(compared(1100, entry(1000), previous=earlier(alerted=alerted))) is new
+
+
+def test_a_discrepancy_that_grows_slowly_is_alerted_once_it_exceeds_the_tolerance():
+    first = compared(1015, entry(1000))
+    assert (is_new(first), is_new(compared(1025, entry(1000), previous=first))) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("usage", "facts"),
+    [
+        (compared(1000, entry(1000)), ["1,000 posts", "0 to 1,000", "they agree"]),
+        (compared(1100, entry(1000)), ["X counts 100 more"]),
+        (compared(950, entry(1000), previous=earlier(1000)), ["1,000 to 1,000", "X counts 50 fewer"]),
+    ],
+)
+def test_the_summary_has_both_numbers_and_the_verdict(usage, facts):
+    assert [fact for fact in facts if fact not in usage.summary] == []
+
+
+def test_the_summary_tells_how_much_of_xs_own_cap_is_used():
+    usage = parse_usage(body({"2026-11-18": 700}, project_cap=10_000, project_usage=9_500))
+    assert "9,500 posts of X's own cap of 10,000" in compare(usage, DAY, [], None, ASKED).summary

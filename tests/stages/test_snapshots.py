@@ -1,0 +1,342 @@
+"""Landed posts, read again at equal ages: over two weeks, on the real protocols, the clock moved by hand."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+import pytest
+from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
+
+from include.twitter.airflow_context import Run
+from include.twitter.day import Day, Revisit, short_hash
+from include.twitter.errors import OverBudget, PipelineError
+from include.twitter.transform.contract import METRICS
+from include.twitter_features.snapshots import tasks
+from tests.stages.child import Child, Moment
+from tests.stages.child import evening as in_a_child
+from tests.stages.test_kills_and_races import CONTEXT
+
+pytestmark = pytest.mark.live
+
+FIRST = Day.parse("2026-10-01")
+HANDLES = "posts_3_a, posts_2_b"
+WRITES, CALLS = 24, 250_000
+"""Puts to S3 of an evening of two ages, and calls of functions from the first of these on, at least."""
+
+
+class Evening:
+    """The pipeline and what reads again what it landed."""
+
+    def __init__(self, pipeline, x, bucket) -> None:
+        self.pipeline, self.x, self.bucket = pipeline, x, bucket
+
+    def land(self, day: Day, handles: str = HANDLES) -> list[str]:
+        """The ids of the posts that land at 01:30 of the next day."""
+        now = day.end + timedelta(hours=1, minutes=30)
+        self.x.clock(now)
+        how = {"day": str(day), "name": str(day), "now": now}
+        self.pipeline.load(self.pipeline.transform(self.pipeline.extract(handles, **how), **how), **how)
+        return [row["tweet_id"] for row in self.bucket.rows(day.csv)]
+
+    def at(self, day: Day, moment: datetime | None = None) -> Run:
+        """The run for a day, at 22:30 of the next unless it is later."""
+        now = moment or Revisit(day, 1).due_at
+        self.x.clock(now)
+        return Run(day, short_hash(f"{self.pipeline.name} {day}"), lambda: now)
+
+    def read(self, day: Day, moment: datetime | None = None) -> list[str]:
+        run = self.at(day, moment)
+        return tasks.load(run, tasks.transform(run, tasks.extract(run)))["receipts"]
+
+    def receipt(self, day: Day, age: int) -> dict[str, Any]:
+        return self.bucket.json(Revisit(day, age).receipt)
+
+    def rows(self, day: Day, age: int) -> dict[str, dict[str, str]]:
+        return {row["tweet_id"]: row for row in self.bucket.rows(Revisit(day, age).csv)}
+
+    def charged_mills(self) -> int:
+        """X's bill: a post once in a UTC day; look-ups and counts as they were served."""
+        served = self.x.served_mills() - 5 * sum(r["posts"] for r in self.x.requests() if r["status"] == 200)
+        return served + 5 * sum(self.x.bill().values())
+
+
+@pytest.fixture
+def evening(pipeline, x, bucket) -> Evening:
+    pipeline.put(tweet_limit=0, run_budget_usd=0, month_budget_usd=0)
+    return Evening(pipeline, x, bucket)
+
+
+def test_age_1_is_free_by_xs_own_bill_and_told_with_what_it_would_have_cost(evening, bucket, x):
+    ids = evening.land(FIRST)
+    before = evening.charged_mills()
+
+    assert evening.read(FIRST) == [Revisit(FIRST, 1).receipt]
+
+    assert evening.charged_mills() == before == bucket.ledger_mills()
+    (entry,) = [entry for entry in bucket.ledger() if entry["age"]]
+    told = [entry[name] for name in ("spent_mills", "reserved_mills", "would_have_cost_usd")]
+    assert told == [0, 0, 0.005 * len(ids)]
+    said = evening.receipt(FIRST, 1)
+    assert (said["posts"], said["hours_late"], said["cost_usd"]) == (len(ids), 0, 0)
+    assert said["would_have_cost_usd"] == 0.005 * len(ids)
+    rows = evening.rows(FIRST, 1)
+    assert list(rows) == ids
+    first = next(iter(rows.values()))
+    assert list(first) == ["tweet_id", *METRICS, "captured_at", "state"]
+    assert (first["captured_at"], first["state"]) == ("2026-10-02T22:30:00Z", "there")
+
+
+def test_the_twin_has_the_rows_and_likes_have_grown(evening, bucket):
+    evening.land(FIRST)
+    evening.read(FIRST)
+    twin = pd.read_parquet(io.BytesIO(bucket.read(Revisit(FIRST, 1).parquet)))
+    rows = evening.rows(FIRST, 1)
+    assert {row.tweet_id: str(row.likes) for row in twin.itertuples()} == {
+        id_: row["likes"] for id_, row in rows.items()
+    }
+    before = {row["tweet_id"]: int(row["likes"]) for row in bucket.rows(FIRST.csv)}
+    assert sum(int(row["likes"]) for row in rows.values()) > sum(before.values())
+
+
+def test_it_waits_for_the_evening_without_a_worker(evening):
+    evening.land(FIRST)
+    with pytest.raises(AirflowRescheduleException) as waits:
+        tasks.extract(evening.at(FIRST, FIRST.end))
+    assert waits.value.reschedule_date == datetime(2026, 10, 2, 22, 30, tzinfo=UTC)
+
+
+def test_where_no_day_has_landed_it_is_skipped(evening, caplog):
+    with caplog.at_level("INFO"), pytest.raises(AirflowSkipException):
+        tasks.extract(evening.at(FIRST))
+    assert "2026-10-01 at age 1 is not read: the day has not landed" in caplog.text
+
+
+def test_a_clear_asks_for_nothing_and_publishes_the_same(evening, bucket, x):
+    evening.land(FIRST)
+    evening.read(FIRST)
+    before = [bucket.read(getattr(Revisit(FIRST, 1), name)) for name in ("csv", "parquet", "receipt")]
+    x.forget()
+
+    evening.read(FIRST, Revisit(FIRST, 5).due_at)
+
+    assert x.requests() == []
+    assert before == [bucket.read(getattr(Revisit(FIRST, 1), name)) for name in ("csv", "parquet", "receipt")]
+
+
+def test_posts_that_x_no_longer_gives_are_named_with_its_reason_and_the_day_stays(evening, bucket, x):
+    evening.pipeline.put(engagement_days="1, 2")
+    ids = evening.land(FIRST)
+    day = bucket.read(FIRST.csv)
+    evening.read(FIRST)
+    x.posts(**dict(zip(ids, ["deleted", "protected", "suspended", "withheld"], strict=False)))
+
+    evening.read(FIRST.plus(1))
+
+    said = evening.receipt(FIRST, 2)
+    assert {lost["tweet_id"]: (lost["state"], lost["reason"]) for lost in said["lost"]} == {
+        ids[0]: ("gone", f"Not Found Error: Could not find tweet with ids: [{ids[0]}]."),
+        ids[1]: (
+            "protected",
+            f"Authorization Error: Sorry, you are not authorized to see the Tweet with ids: [{ids[1]}].",
+        ),
+        ids[2]: ("suspended", f"Forbidden: User has been suspended: [{ids[2]}]."),
+        ids[3]: ("withheld", "withheld in DE, FR"),
+    }
+    assert {lost["seen_at"] for lost in said["lost"]} == {"2026-10-03T22:30:00Z"}
+    assert said["states"] == {"gone": 1, "protected": 1, "suspended": 1, "withheld": 1, "there": len(ids) - 4}
+    assert said["cost_usd"] == 0.005 * (len(ids) - 3), "X charges what it returns"
+    rows = evening.rows(FIRST, 2)
+    assert (rows[ids[0]]["likes"], rows[ids[0]]["captured_at"]) == ("", "2026-10-03T22:30:00Z")
+    assert rows[ids[3]]["likes"] != ""
+    assert evening.receipt(FIRST, 1)["states"] == {"there": len(ids)}
+    assert bucket.read(FIRST.csv) == day
+    assert evening.charged_mills() == bucket.ledger_mills()
+
+
+def test_what_would_cross_a_cap_is_refused_and_gone_on_with(evening, bucket, x):
+    evening.pipeline.put(engagement_days="3")
+    ids = evening.land(FIRST, "posts_250_many")
+    evening.pipeline.put(run_budget_usd="0.6")
+    with pytest.raises(OverBudget, match=r"of \$0.60"):
+        evening.read(FIRST.plus(2))
+    assert bucket.ledger_mills() == evening.charged_mills()
+    evening.pipeline.put(run_budget_usd="5")
+
+    evening.read(FIRST.plus(2))
+
+    assert len(evening.rows(FIRST, 3)) == len(ids)
+    assert evening.receipt(FIRST, 3)["cost_usd"] == round(0.005 * len(ids), 3)
+    assert bucket.ledger_mills() == evening.charged_mills()
+
+
+def test_what_is_asked_for_after_midnight_is_paid(evening, bucket, x):
+    ids = evening.land(FIRST, "posts_250_many")
+    run, midnight = evening.at(FIRST), FIRST.plus(2).start
+
+    def clock() -> datetime:
+        if "posts" not in x.asked():
+            return run.now()
+        x.clock(midnight)
+        return midnight
+
+    late = replace(run, now=clock)
+    tasks.load(late, tasks.transform(late, tasks.extract(late)))
+
+    bought = evening.receipt(FIRST, 1)["bought"]
+    assert (bought["rereads"], bought["posts"]) == (100, len(ids) - 100)
+    assert evening.charged_mills() == bucket.ledger_mills()
+
+
+def test_posts_that_have_landed_since_are_asked_for_alone_by_a_clear(evening, bucket, x):
+    evening.land(FIRST, "posts_3_a")
+    evening.read(FIRST)
+    ids = evening.land(FIRST)
+    x.forget()
+
+    evening.read(FIRST, Revisit(FIRST, 1).due_at + timedelta(minutes=5))
+
+    (request,) = x.requests()
+    assert len(request["query"]["ids"].split(",")) == len(ids) - 3
+    assert list(evening.rows(FIRST, 1)) == ids
+    assert [entry["spent_mills"] for entry in bucket.ledger() if entry["age"]] == [0]
+
+
+def test_of_two_ages_that_are_read_on_one_day_the_second_is_free(evening, bucket):
+    evening.pipeline.put(engagement_days="1, 2")
+    evening.land(FIRST.plus(-1))
+    evening.read(FIRST.plus(-1))
+    ids = evening.land(FIRST)  # its age 1 is missed
+
+    evening.read(FIRST.plus(1))
+
+    assert evening.receipt(FIRST, 2)["cost_usd"] == 0.005 * len(ids)
+    late = evening.receipt(FIRST, 1)
+    assert (late["hours_late"], late["cost_usd"], late["would_have_cost_usd"]) == (24, 0, 0.005 * len(ids))
+    assert evening.charged_mills() == bucket.ledger_mills()
+
+
+def test_a_day_without_a_post_is_read_for_nothing(evening, bucket, x):
+    assert evening.land(FIRST, "posts_0_silent") == []
+    x.forget()
+    evening.read(FIRST)
+    assert x.requests() == [] == [entry for entry in bucket.ledger() if entry["age"]]
+    assert evening.rows(FIRST, 1) == {}
+    said = evening.receipt(FIRST, 1)
+    assert (said["posts"], said["read_at"], said["lost"]) == (0, None, [])
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({}, "X could not look up all posts"),
+        (
+            {"data": [{"id": "7", "text": "…", "public_metrics": {}}]},
+            "was asked for 5 posts by id, and sent others",
+        ),
+    ],
+)
+def test_an_answer_that_tells_nothing_or_of_other_posts_is_not_kept(evening, bucket, x, body, told):
+    evening.land(FIRST)
+    x.order({"match": r"GET /2/tweets\?", "status": 200, "body": body})
+    with pytest.raises(PipelineError, match=told):
+        evening.read(FIRST)
+    assert bucket.keys(Revisit(FIRST, 1).raw) == []
+    assert evening.read(FIRST) == [Revisit(FIRST, 1).receipt]
+
+
+def test_an_age_that_is_new_does_not_buy_the_weeks_before(evening, x):
+    for back in range(10):
+        evening.land(FIRST.plus(back))
+    evening.pipeline.put(engagement_days="1, 7")
+    assert sorted(evening.read(FIRST.plus(9))) == sorted(
+        [Revisit(FIRST.plus(9), 1).receipt, Revisit(FIRST.plus(3), 7).receipt]
+    )
+
+
+def test_a_process_that_comes_to_its_end_writes_and_calls_as_often_as_others_are_killed(evening):
+    evening.pipeline.put(engagement_days="1, 7")
+    evening.land(FIRST)
+    evening.land(FIRST.plus(6))
+
+    ended, writes, calls = _ended(evening, FIRST.plus(6), Moment("killed", "call", 10_000_000))
+
+    assert (ended, writes) == ("done", WRITES)
+    assert 1 < calls / CALLS < 2
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("MONTHS", "1"))))
+def test_a_fortnight_with_ages_1_and_7_killed_three_times_and_one_run_missed(evening, bucket, seed, caplog):
+    chance = random.Random(seed)  # noqa: S311 - moments, no secrets
+    evening.pipeline.put(engagement_days="1, 7")
+    days = [FIRST.plus(number) for number in range(14)]
+    missed = days[12]
+    others = [day for day in days[6:] if day not in (missed, missed.plus(1))]
+    killed = chance.sample(others, 3)  # from then on there are two ages
+    posts = {}
+    for day in [*days, *(days[-1].plus(number) for number in range(1, 8))]:
+        if day in days:
+            posts[day] = len(evening.land(day))
+        if day == missed:
+            continue
+        if day in killed:
+            assert _ended(evening, day, _moment(chance)) is None
+        with caplog.at_level("INFO"):
+            try:
+                # The lease of a load that was killed has expired by then.
+                evening.read(day, Revisit(day, 1).due_at + timedelta(minutes=2 * (day in killed)))
+            except AirflowSkipException:
+                assert day.date > days[-1].date
+
+    for day in days:
+        for age in (1, 7):
+            said = evening.receipt(day, age)
+            assert said["posts"] == posts[day] == len(evening.rows(day, age)), (day, age)
+            late = (day, age) in {(missed, 1), (missed.plus(-6), 7)}
+            assert said["hours_late"] == (24 if late else 0), (day, age)
+            free = age == 1 and not late
+            assert (said["cost_usd"], said["would_have_cost_usd"]) == (
+                (0, round(0.005 * posts[day], 3)) if free else (round(0.005 * posts[day], 3), 0)
+            ), (day, age)
+    paid = sum(posts.values()) + posts[missed]
+    again = sum(entry["spent_mills"] for entry in bucket.ledger() if entry["age"])
+    assert again == 5 * paid
+    assert bucket.ledger_mills() == evening.charged_mills()
+    charged = [entry["spent_mills"] + entry["uncertain_mills"] for entry in bucket.ledger()]
+    assert [entry["reserved_mills"] for entry in bucket.ledger()] == charged
+    assert "2026-10-13 at age 1 was due at 2026-10-14 22:30 UTC: it is read 24 hours late" in caplog.text
+    assert "were free, since X had charged them on the same UTC day" in caplog.text
+
+
+def _moment(chance: random.Random) -> Moment:
+    at = chance.choice(["before", "after", "call"])
+    return Moment("killed", at, chance.randint(1, CALLS if at == "call" else WRITES))
+
+
+def _ended(evening: Evening, day: Day, moment: Moment) -> Any:
+    """Run in a process of its own, and be killed at a moment; how it ended, None where it was killed."""
+    run = evening.at(day)
+    told, tells = CONTEXT.Pipe()
+    clock, environ = CONTEXT.Value("d", 0), dict(os.environ)
+    child = Child(str(day), run.id, run.now(), environ, moment, clock, tells, job=in_a_child)
+    process = CONTEXT.Process(target=child.work, daemon=True)
+    process.start()
+    tells.close()
+    try:
+        assert told.poll(120) and told.recv() == "ready"
+        told.send("go")
+        assert told.poll(120), "nothing is heard"
+        ended = told.recv()
+    except EOFError:
+        ended = None
+    finally:
+        process.kill()
+        process.join(120)
+        told.close()
+    evening.x.answered()
+    return ended

@@ -1,0 +1,104 @@
+"""X's own count, over HTTP, compared with the ledger that `extract` has written."""
+
+import json
+import logging
+from datetime import timedelta
+
+import pytest
+
+from include.twitter import lake, settings
+from include.twitter.day import Day
+from include.twitter.errors import MeterDiffers, Outage
+from include.twitter_features.x_usage.tasks import check_usage
+from local import x_api
+from tests.stages.conftest import NOW
+
+pytestmark = pytest.mark.live
+
+TODAY = Day.of(NOW)
+TOMORROW = NOW + timedelta(days=1)
+USAGE = "/2/usage/tweets"
+
+
+@pytest.fixture
+def log_of(pipeline, x, bucket, caplog):
+    """What the task logs once its deadline has come: by default a day later."""
+    caplog.set_level(logging.INFO)
+
+    def log_of(day=TODAY, at=TOMORROW):
+        x.clock(at)
+        caplog.clear()
+        check_usage(lake.deployed(), settings.x_access(), day, at)
+        return caplog.text
+
+    return log_of
+
+
+def test_what_x_has_served_is_what_the_ledger_has(pipeline, log_of, bucket):
+    pipeline.put(tweet_limit=0)
+    pipeline.extract("posts_250_a, posts_120_b")
+    assert "370 posts from 2026-11-01 to 2026-11-22, the ledger explains 0 to 370: they agree" in log_of()
+    (key,) = bucket.keys("twitter_usage/")
+    assert key == "twitter_usage/month=2026-11/2026-11-22.json"
+    assert (bucket.json(key)["counted"], bucket.json(key)["upper_bound"]) == (370, 370)
+
+
+def test_a_post_that_is_bought_twice_in_a_day_is_counted_once_by_x(pipeline, log_of, bucket):
+    pipeline.put(tweet_limit=0)
+    pipeline.extract("posts_120_a")
+    pipeline.extract("posts_120_a", buy_again=True, name="again")
+    log_of()
+    usage = bucket.json(TODAY.usage)
+    assert (usage["counted"], usage["upper_bound"]) == (120, 240)
+
+
+def test_what_another_program_has_read_is_alerted_once(log_of, x):
+    x.put("usage", {"2026-11-20": 500})
+    for _ in range(2):  # the second time it is cleared, and nothing was mended
+        with pytest.raises(MeterDiffers, match=r"500 posts .* X counts 500 more"):
+            log_of()
+    assert "X counts 500 more" in log_of(TODAY.plus(1), TOMORROW + timedelta(days=1))
+    x.put("usage", {"2026-11-20": 500, "2026-11-23": 30})
+    with pytest.raises(MeterDiffers, match="X counts 530 more"):
+        log_of(TODAY.plus(2), TOMORROW + timedelta(days=2))
+
+
+def test_what_the_ledger_had_a_day_before_x_has_counted(pipeline, log_of, x):
+    pipeline.put(tweet_limit=0)
+    pipeline.extract("posts_120_a")
+    log_of(TODAY.plus(-1), NOW)
+    x.put("usage", {"2026-11-22": 90})
+    with pytest.raises(MeterDiffers, match="explains 120 to 120: X counts 30 fewer"):
+        log_of()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "message"),
+    [
+        (403, {"title": "Forbidden", "type": "about:blank"}, "So the ledger is all that is known"),
+        (404, "", "So the ledger is all that is known"),
+        (200, {"data": {"project_usage": "7"}}, "nothing is compared"),
+    ],
+)
+def test_what_x_does_not_say_is_logged_and_no_failure(log_of, x, bucket, status, body, message):
+    x.order({"match": USAGE, "status": status, "body": body})
+    assert message in log_of()
+    assert bucket.keys("twitter_usage/") == []
+
+
+def test_an_outage_of_x_is_tried_again(log_of, x):
+    x.order({"match": USAGE, "status": 503, "body": {"title": "Service Unavailable"}})
+    with pytest.raises(Outage):
+        log_of()
+
+
+def test_a_month_that_x_no_longer_counts_is_not_compared(log_of, x):
+    assert "2026-07 is not compared" in log_of(Day.parse("2026-07-31"))
+    assert x.requests() == []
+
+
+def test_a_bearer_token_alone_is_enough(log_of, deployment, monkeypatch, x):
+    alone = {"conn_type": "http", "host": deployment["host"], "extra": {"bearer_token": x_api.BEARER_TOKEN}}
+    monkeypatch.setenv("AIRFLOW_CONN_TWITTER_DEFAULT", json.dumps(alone))
+    assert "they agree" in log_of()
+    assert [request["path"] for request in x.requests()] == [USAGE]
