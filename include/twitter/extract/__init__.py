@@ -1,8 +1,8 @@
-"""The first box of the graph: buys what is missing of a day from X, and keeps every answer as it came.
+"""The first stage: buys what is missing of a day from X, and keeps every response as it came.
 
-`purchase` says what is there and what is missing, `budget` what may be spent. `collect` reads the accounts
-side by side, each along its `walk`, and holds X's own count against what arrived (`proof`); `accounts`
-remembers who they are. `buyer` sends the requests that cost something, `x` speaks to X.
+`purchase` says what is there and what is missing, `paid_requests` asks X within the budget, `x` speaks to X.
+`identity` finds out which accounts the handles are; `collect` reads them side by side, each with the cursors
+of its sources, and has `reconcile` compare what arrived with X's own counts.
 """
 
 from __future__ import annotations
