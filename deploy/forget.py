@@ -44,12 +44,13 @@ from deploy.traces import (
 )
 from include.twitter.day import ACCOUNTS, FORGOTTEN, Day
 from include.twitter.forgotten import Tombstones
-from include.twitter.lease import Holder
 from include.twitter.records import (
     Checked,
     Forgetting,
     Forgotten,
+    LeaseHolder,
     Manifest,
+    PurchaseState,
     Record,
     Tombstone,
     Why,
@@ -295,7 +296,7 @@ class Forgetter:
         for version in self.bucket.versions("staging/"):
             if version.is_latest and not version.is_mark and version.key.endswith("/lease.json"):
                 lease = self.bucket.read(version.key)
-                expires_at = lease and _record(version.key, lease.data, Holder).expires_at
+                expires_at = lease and _record(version.key, lease.data, LeaseHolder).expires_at
                 if expires_at and at < expires_at:
                     raise CannotDo(
                         f"{version.key} is held at this moment: nothing of any day is removed. "
@@ -304,8 +305,8 @@ class Forgetter:
         for version in self.bucket.versions("twitter_raw/"):
             if version.is_latest and MANIFEST.fullmatch(version.key):
                 manifest = self.bucket.read(version.key)
-                writer = manifest and _record(version.key, manifest.data, Manifest).writer
-                if writer and at < writer.until:
+                purchase = manifest and _record(version.key, manifest.data, Manifest)
+                if purchase and purchase.state(at) is PurchaseState.LEASED:
                     raise CannotDo(
                         f"{version.key} is being bought at this moment: nothing of any day is removed. "
                         "Run this again when `extract` has ended."

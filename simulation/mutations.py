@@ -12,8 +12,8 @@ MUTATIONS = (
     Mutation(
         "a page overwrites another one",
         ROOT + "extract/purchase.py",
-        "self._lake.swap(key, answer.to_bytes(self._token), None)",
-        "self._lake.write(key, answer.to_bytes(self._token))",
+        "self._lake.swap(key, answer.to_bytes(self._lease.token), None)",
+        "self._lake.write(key, answer.to_bytes(self._lease.token))",
     ),
     Mutation(
         "more is used than was reserved",
@@ -60,25 +60,25 @@ MUTATIONS = (
     Mutation(
         "stored pages are not resumed from",
         ROOT + "extract/purchase.py",
-        "keys += [key for pages in self._pages.values() for key in pages if key not in self._closed]",
-        "",
+        "[*keys, *self._pages.get(label, ())]",
+        "keys",
     ),
     Mutation(
         "a walk restarts where a token expired",
-        ROOT + "extract/walk.py",
-        'return {"token": self.token} if self.token or not self._oldest else {"below": self._oldest}',
+        ROOT + "extract/cursor.py",
+        'return {"token": self.token} if self.token or not self._oldest else {"until_id": self._oldest}',
         'return {"token": self.token}',
     ),
     Mutation(
         "a walk ends before its limit",
-        ROOT + "extract/walk.py",
+        ROOT + "extract/cursor.py",
         "if self.limit and len(self._posts) >= self.limit:",
         "if self.limit and len(self._posts) >= min(self.limit, 2):",
     ),
     Mutation(
         "each count matches",
-        ROOT + "extract/proof.py",
-        "if counted == reading.arrived:",
+        ROOT + "extract/reconcile.py",
+        "if counted == arrived:",
         "if True:",
     ),
     Mutation(
@@ -89,14 +89,14 @@ MUTATIONS = (
     ),
     Mutation(
         "another account is accepted by itself",
-        ROOT + "extract/collect.py",
-        "if not known.accepts(handle, id_):",
+        ROOT + "extract/identity.py",
+        "if not is_accepted:",
         "if False:",
     ),
     Mutation(
         "accounts that left leave their days",
         ROOT + "extract/purchase.py",
-        "or (line.posts and _key(line) not in self._leaving)",
+        "or (line.posts and not self._may_leave)",
         "",
     ),
     Mutation(
@@ -163,14 +163,14 @@ MUTATIONS = (
     ),
     Mutation(
         "the lease of a purchase is not renewed",
-        ROOT + "extract/purchase.py",
-        "beside.submit(self._be_heard_of)",
-        "beside.submit(lambda: None)",
+        ROOT + "lease.py",
+        "pool.submit(beat)",
+        "pool.submit(lambda: None)",
     ),
     Mutation(
         "two buy a day at once",
-        ROOT + "extract/purchase.py",
-        "if writer and run.now() < writer.until:",
+        ROOT + "lease.py",
+        "if holder and holder.expires_at and self._run.now() < holder.expires_at:",
         "if False:",
     ),
     Mutation(

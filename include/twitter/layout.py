@@ -16,11 +16,11 @@ from include.twitter.day import Day, short_hash
 LEDGER = "twitter_ledger/"
 RECEIPTS = "twitter_receipts/"
 ACCOUNTS = "twitter_accounts/accounts.json"
-COUNTS = "twitter_accounts/counts/"
 USAGE = "twitter_usage/"
 ENGAGEMENT = "twitter_engagement/"
 ENGAGEMENT_RECEIPTS = "twitter_engagement_receipts/"
 COMPLIANCE = "twitter_compliance/"
+COUNTS = "twitter_accounts/counts/"
 PROBE = "twitter_accounts/conditional_writes.json"
 FORGOTTEN = "twitter_forgotten/tombstones.json"
 

@@ -204,7 +204,7 @@ class Month:
 
 def posts_of(key: str, data: bytes | None) -> list[dict[str, Any]]:
     """The posts of a raw answer."""
-    if not data or not re.match(r"twitter_raw/.*/[^/]*[a-z]_[^/-]*/\d+\.json\.gz", key):
+    if not data or not re.match(r"twitter_raw/.*/(?:[a-z]+-)?\d+/\d+\.json\.gz", key):
         return []
     return json.loads(gzip.decompress(data))["body"].get("data", [])
 
@@ -620,7 +620,8 @@ def test_a_day_that_is_being_bought_is_waited_for(month, stand_ins):
     lake = Old(month, [DAYS[0]]).lake("forget-busy")
     key = next(key for key in lake.keys("twitter_raw/") if key.endswith("manifest.json"))
     until = (NOW + timedelta(seconds=30)).isoformat()
-    lake.write(key, lake.json(key) | {"writer": {"run": "r", "token": "t", "until": until}})
+    lease = {"owner": "r", "token": "t", "expires_at": until}
+    lake.write(key, lake.json(key) | {"is_open": True, "lease": lease})
     before = lake.now()
     with pytest.raises(forget.CannotDo, match="is being bought at this moment"):
         lake.forget(posts=month.posts)

@@ -12,7 +12,7 @@ from werkzeug import Request, Response
 from include.twitter.day import ACCOUNTS, FORGOTTEN, Day
 from include.twitter.errors import NoPermission, NothingStaged
 from tests.include.wire import serving
-from tests.stages.conftest import ARCHIVED, RECENT
+from tests.stages.conftest import RECENT
 
 pytestmark = pytest.mark.live
 
@@ -156,19 +156,6 @@ def test_pages_are_read_side_by_side(pipeline, wire):
     assert len(reads) == len(set(reads)) == 20
     assert wire.at_once > 1, "the accounts have a page each"
     assert staged["rows"] == 40
-
-
-def test_accounts_without_a_limit_share_the_pages_of_an_old_day_which_are_asked_for_and_read_once(
-    pipeline, wire, x
-):
-    pipeline.put(tweet_limit=0)
-    bought = pipeline.extract("posts_400_a, posts_300_b, posts_2_c", day=ARCHIVED)
-    assert x.asked().count("search") == 2
-    wire.clear()
-    refined = pipeline.refine(bought, day=ARCHIVED)
-    assert [refined[name]["fetched"] for name in ("posts_2_c", "posts_300_b")] == [2, 300]
-    pages = [seen.key for seen in wire if seen.method == "GET" and "/group-" in seen.key]
-    assert len(pages) == len(set(pages)) == 2
 
 
 def test_a_page_that_was_never_written_leaves_a_gap_and_no_dead_end(pipeline, wire, x):

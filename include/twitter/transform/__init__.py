@@ -23,7 +23,6 @@ from include.twitter.errors import NothingStaged
 from include.twitter.forgotten import Tombstones
 from include.twitter.records import (
     AccountRead,
-    Asked,
     Manifest,
     PublishedObject,
     Tombstone,
@@ -105,11 +104,10 @@ def _refined(
 ) -> tuple[list[receipt.AccountReceipt], set[Tombstone]]:
     """The accounts' receipts, and what is left of forgotten posts; their rows are in the partition."""
     accounts = sorted(_each_once(manifest.accounts), key=lambda account: account.username)
-    asked = manifest.asked
     entries: list[receipt.AccountReceipt] = []
     forgotten: set[Tombstone] = set()
-    sources = _sources(here, accounts, asked)
-    for batch in refine.batches(sources, day=run.day, limit=asked.tweet_limit, forgotten=tombstones):
+    sources = _sources(here, accounts)
+    for batch in refine.batches(sources, day=run.day, limit=manifest.asked.tweet_limit, forgotten=tombstones):
         partition.append(batch)
         for tally in batch.tallies:
             entries.append(receipt.entry(accounts[len(entries)], tally))
@@ -158,10 +156,9 @@ def _tell(tally: refine.Tally) -> None:
         log.warning("%s: %s", tally.username, alarm)
 
 
-def _sources(here: Lake, accounts: list[AccountRead], asked: Asked) -> Iterator[refine.Source]:
+def _sources(here: Lake, accounts: list[AccountRead]) -> Iterator[refine.Source]:
     """The accounts with their answers: those of the next ones are read ahead."""
     answers = here.answers(page for account in accounts for page in account.pages)
     for account in accounts:
         pages = islice(answers, len(account.pages))
-        limit = asked.limit_on_day(account)
-        yield refine.Source(account.username, account.id, pages, account.threads, limit)
+        yield refine.Source(account.username, account.id, pages, account.threads, account.publish_limit)

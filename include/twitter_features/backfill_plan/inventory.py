@@ -15,12 +15,12 @@ from include.twitter.lake import Lake, map_concurrently
 from include.twitter.pricing import dollars, prices
 from include.twitter.records import Asked, Manifest, Receipt
 from include.twitter.roster import Identities
-from include.twitter.sources import batches
+from include.twitter.sources import Endpoint, batches
 from include.twitter_features.backfill_plan.fetch_counts import Window
 from include.twitter_features.backfill_plan.plan import PlannedRun, PlanRequest
 
-SMALLEST_PAGE = 10
-"""Posts of the smallest page that X serves from the archive: a lower limit still buys so many."""
+SMALLEST_PAGE = Endpoint.FULL_ARCHIVE_SEARCH.smallest_page
+"""A lower limit still buys so many posts."""
 
 
 @dataclass(frozen=True)
