@@ -510,7 +510,7 @@ class Simulation:
             run.is_dropped = True
             return None
         for handle in re.findall(r"(\w+): it was forgotten on", text):
-            stage = "load"
+            stage = "extract" if "Nothing is published" in text else "load"
             for each in self.deployments:
                 self.take_out(each, handle)
         for handle in deployment.handles:

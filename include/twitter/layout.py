@@ -58,6 +58,11 @@ def rejected(day: Day) -> str:
     return f"twitter_rejected/dt={day}/rejected_tweets.jsonl.gz"
 
 
+def tables(day: Day) -> dict[str, str]:
+    """The keys of the day's files, by their names in its receipt."""
+    return {"csv": csv(day), "parquet": parquet(day), "rejected": rejected(day)}
+
+
 def receipt(day: Day) -> str:
     return f"{RECEIPTS}dt={day}/receipt.json"
 
@@ -165,6 +170,11 @@ class Revisit:
     @property
     def parquet(self) -> str:
         return f"twitter_engagement_parquet/{self._at}engagement.parquet"
+
+    @property
+    def tables(self) -> dict[str, str]:
+        """The keys of its files, by their names in its receipt."""
+        return {"csv": self.csv, "parquet": self.parquet}
 
     @property
     def receipt(self) -> str:

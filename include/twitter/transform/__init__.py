@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from msgspec.structs import replace
 
+from include.twitter import layout
 from include.twitter.day import FORGOTTEN
 from include.twitter.errors import NothingStaged
 from include.twitter.forgotten import Tombstones
@@ -57,7 +58,7 @@ def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
     with TemporaryDirectory() as folder:
         with Partition(Path(folder)) as partition:
             entries, forgotten = _refined(here, run, manifest, partition, tombstones)
-        objects = stage_files(here, staging, partition.files, run.day)
+        objects = stage_files(here, staging, partition.files, layout.tables(run.day))
     candidate = receipt.of(manifest, entries, objects, forgotten, len(tombstones.acts))
     here.write(f"{staging}receipt.json", encoded(candidate))
     if drift := candidate.totals.drift:
@@ -77,15 +78,15 @@ def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def stage_files(
-    store: Lake, staging: str, files: Mapping[str, Path], keys: object
+    store: Lake, staging: str, files: Mapping[str, Path], keys: Mapping[str, str]
 ) -> dict[str, PublishedObject]:
     """Upload the files to the run's staging prefix; returns what a receipt says of them, by name.
 
-    Each is published later under the key that `keys` has under its name: `Day.csv`, `Day.parquet`.
+    `keys` are those under which they are published later.
     """
     return {
         name: PublishedObject(
-            key=getattr(keys, name), **fingerprint(file), etag=store.upload(staging + file.name, file)
+            key=keys[name], **fingerprint(file), etag=store.upload(staging + file.name, file)
         )
         for name, file in files.items()
     }

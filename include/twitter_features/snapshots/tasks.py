@@ -94,7 +94,7 @@ def _stage(store: Lake, run: Run, key: str) -> str:
     # Two Airflows give the runs of a day the same id, and a try that was given up may continue.
     staging = snapshot.staging(f"{run.id}-{uuid4().hex[:8]}")
     with TemporaryDirectory() as folder:
-        files = stage_files(store, staging, contract.write_files(Path(folder), statuses), snapshot)
+        files = stage_files(store, staging, contract.write_files(Path(folder), statuses), snapshot.tables)
     receipt = _receipt(snapshot, manifest, statuses, posts, files)
     states = ", ".join(f"{number} {state}" for state, number in receipt.states.items())
     log.info("%s: %d posts (%s)", snapshot, receipt.posts, states or "none")

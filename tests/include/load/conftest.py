@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from include.twitter import lake as lakes
+from include.twitter import layout
 from include.twitter.airflow_context import Run
 from include.twitter.day import FORGOTTEN
 from include.twitter.forgotten import NOTHING, Tombstones
@@ -66,7 +67,7 @@ class Landing:
                     for tally in batch.tallies:
                         entries.append(receipt.entry(read[len(entries)], tally))
                         forgotten |= tally.forgotten
-            objects = stage_files(self.lake, folder_of, partition.files, DAY)
+            objects = stage_files(self.lake, folder_of, partition.files, layout.tables(DAY))
         manifest = Manifest(
             day=str(DAY),
             buy=1,
