@@ -1,7 +1,11 @@
 """How X is asked for what is collected, and which posts belong to it."""
 
+from dataclasses import dataclass
+
 import pytest
 
+from include.twitter.extract.account_state import Event
+from include.twitter.extract.cursor import Cursor
 from include.twitter.sources import (
     AccountPosts,
     Endpoint,
@@ -11,7 +15,7 @@ from include.twitter.sources import (
     author_query,
     batches,
 )
-from tests.include.invented import post
+from tests.include.invented import DAY, answer, post
 
 OWN, REPLIES = "(from:42) -is:retweet -is:reply", "(from:42) to:42 is:reply -is:retweet"
 ARCHIVE = Endpoint.FULL_ARCHIVE_SEARCH
@@ -57,3 +61,41 @@ def test_accounts_are_counted_in_as_few_queries_as_x_allows(number, most, longes
     made = [*batches([f"{1_990_000_000_000_000_000 + n}" for n in range(number)], most, longest)]
     assert [len(ids) for ids in made] == sizes
     assert all(len(author_query(ids)) <= longest for ids in made)
+
+
+@dataclass(frozen=True)
+class Hashtag:
+    """A source that is no account: one class is all that it takes."""
+
+    tag: str
+    author_id = None
+
+    @property
+    def label(self):
+        return f"tag-{self.tag}"
+
+    def resolve(self, id_):
+        return self
+
+    def page_request(self):
+        return PageRequest(Endpoint.RECENT_SEARCH, f"#{self.tag} -is:retweet")
+
+    def count_query(self):
+        return self.page_request().target
+
+    def owns(self, post, unfilled=()):
+        return any(tag["tag"] == self.tag for tag in post.get("entities", {}).get("hashtags", ()))
+
+    def username(self, post):
+        return post["author_id"]
+
+
+def test_a_cursor_goes_through_the_posts_of_anybody():
+    tagged = {"entities": {"hashtags": [{"tag": "mars"}]}}
+    cursor = Cursor(Hashtag("mars"), DAY, limit=3)
+    page = answer(post(4, author_id="7", **tagged), post(3), post(2, author_id="8", **tagged), token="t1")
+    assert cursor.problem(page) is None
+    cursor.advance(page)
+    assert (len(cursor.hours), cursor.ended, cursor.page_size) == (2, None, 34)
+    cursor.advance(answer(post(1, author_id="9", **tagged)))
+    assert cursor.ended is Event.LIMIT

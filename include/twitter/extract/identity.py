@@ -83,6 +83,7 @@ class Resolver:
             return False
         response = self.look_up([account.handle])
         self.looked_up |= users_of(response)
+        self._remember(response)
         if gone := reasons(response, [account.handle]).get(account.handle):
             account.mark_unavailable(gone)
         elif self.looked_up[name].get("protected"):
