@@ -102,26 +102,26 @@ MUTATIONS = (
     Mutation(
         "an edited post has two rows",
         ROOT + "transform/refine.py",
-        '("duplicates", latest_versions),',
-        '("duplicates", lambda rows: rows),',
+        'once.drop_duplicates(["owner", "original_tweet_id"], keep="last")',
+        "once",
     ),
     Mutation(
         "the first version of an edited post lands",
         ROOT + "transform/refine.py",
-        'rows.loc[once.drop_duplicates(["owner", "original_tweet_id"], keep="last").index]',
-        'rows.loc[once.drop_duplicates(["owner", "original_tweet_id"], keep="first").index]',
+        'once.drop_duplicates(["owner", "original_tweet_id"], keep="last")',
+        'once.drop_duplicates(["owner", "original_tweet_id"], keep="first")',
     ),
     Mutation(
         "retweets and replies land",
         ROOT + "transform/refine.py",
-        "return not is_unasked(post.head) and not self._tombstones.of_post(post.head)",
-        "return True",
+        "or post.refers_otherwise:",
+        "or False:",
     ),
     Mutation(
         "posts of others land",
-        ROOT + "transform/contract.py",
-        "(ids == own_ids).fillna(False).astype(bool)",
-        "(ids == ids).fillna(False).astype(bool)",
+        ROOT + "transform/refine.py",
+        "author_id is not None and author_id == self.author_id",
+        "author_id is not None",
     ),
     Mutation(
         "a line break stays in the CSV",
@@ -153,8 +153,7 @@ MUTATIONS = (
         "the receipt is written before the files",
         ROOT + "load/publish.py",
         "    etags: dict[str, str] = {}\n",
-        "    etags: dict[str, str] = {}\n"
-        "    replaces = store.swap(key, encoded(receipt), replaces)\n",
+        "    etags: dict[str, str] = {}\n    replaces = store.swap(key, encoded(receipt), replaces)\n",
     ),
     Mutation(
         "a day without some accounts is green",

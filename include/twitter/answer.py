@@ -49,8 +49,9 @@ OLDER_NAMES = {
     "note_post": "note_tweet",
     "referenced_posts": "referenced_tweets",
     "edit_history_post_ids": "edit_history_tweet_ids",
+    "repost_count": "retweet_count",
 }
-"""Fields of a post in X's vocabulary of August 2026, and what they were called before."""
+"""Fields of a post and of its metrics in X's vocabulary of August 2026, and what they were called before."""
 DEEPEST = 100
 """Levels of JSON that are read; X's posts have some ten. Below it a value counts as null."""
 MOST_DIGITS = 400

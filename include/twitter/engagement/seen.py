@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from include.twitter.answer import NOT_FOUND, SUSPENDED, Answer, kind_of, problems, reason_of
 from include.twitter.records import PostState
 from include.twitter.safe_text import safe_text
-from include.twitter.transform.post import Malformed, Metrics, parsed
+from include.twitter.transform.decode import counts
 
 PROTECTED = "not-authorized-for-resource"
 HIDDEN = {"resource-unavailable", "disallowed-resource"}
@@ -34,7 +34,7 @@ def seen(answer: Answer) -> Iterator[Seen]:
     for id_ in answer.params["ids"].split(","):
         post, error = posts.get(id_), errors.get(id_)
         state, reason = _shown(post) if post else _refused(error)
-        yield Seen(id_, _counts(post), answer.received_at, state, reason)
+        yield Seen(id_, counts(post and dict(post)), answer.received_at, state, reason)
 
 
 def _shown(post: Mapping[str, Any]) -> tuple[PostState, str]:
@@ -63,11 +63,3 @@ def _refused(error: Mapping[str, Any] | None) -> tuple[PostState, str]:
     if kind in HIDDEN:
         return "withheld", reason
     return ("protected" if kind == PROTECTED else "unanswered"), reason
-
-
-def _counts(post: dict[str, Any] | None) -> tuple[int | None, ...]:
-    """Missing is not 0, nor is a 0 that X never measured; what is no count is missing."""
-    try:
-        return parsed(dict(post)).counts if post else Metrics().counts
-    except Malformed:
-        return Metrics().counts

@@ -18,13 +18,12 @@ from include.twitter.records import (
     total,
 )
 from include.twitter.transform import contract
-from include.twitter.transform.refine import Tally
+from include.twitter.transform.refine import NOT_OWN, Tally
 
 COUNTS = ("fetched", "published", "rejected", "duplicates", "outside", "over_limit", "unasked", "forgotten")
 
 FEW_REJECTED, SHARE_REJECTED = 3, 0.05
 """More rejected posts than both, and a day is not published."""
-BY_OTHERS = f"author_id: {contract.NOT_OWN}"
 
 
 def entry(bought: AccountRead, tally: Tally) -> AccountReceipt:
@@ -98,14 +97,14 @@ def require_few_rejected(candidate: Receipt, kept: str) -> None:
     `kept` is where they are. Posts of another author tell of one account, not of X or the contract, and
     refuse nobody's day.
     """
-    others = sum(account.rejected_by_reason.get(BY_OTHERS, 0) for account in candidate.accounts)
+    others = sum(account.rejected_by_reason.get(NOT_OWN, 0) for account in candidate.accounts)
     rejected, fetched = candidate.totals.rejected - others, candidate.totals.fetched
     are_many = rejected > FEW_REJECTED and rejected > SHARE_REJECTED * fetched
     if are_many or (rejected and not candidate.totals.published):
         reasons: Counter[str] = Counter()
         for account in candidate.accounts:
             reasons.update(account.rejected_by_reason)
-        del reasons[BY_OTHERS]
+        del reasons[NOT_OWN]
         reason, number = reasons.most_common(1)[0]
         raise TooManyRejected(
             f"Nothing is published: {rejected} of {fetched} posts break the contract, {number} of them for "

@@ -37,7 +37,7 @@ from include.twitter.extract.x import POST_FIELDS, X, _Session, error_of, query
 from include.twitter.http_limits import sending
 from include.twitter.safe_text import UNSAFE
 from include.twitter.settings import XAccess
-from include.twitter.transform.post import FIELDS
+from include.twitter.transform.decode import FIELDS
 from tests.include.invented import DAY, POST_WORDS, RECEIVED, SUSPENDED, post
 from tests.include.recorded import x_components
 from tests.include.wire import dripping, listening

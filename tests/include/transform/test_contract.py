@@ -269,35 +269,37 @@ def test_csv_and_parquet_hold_the_same_rows_but_for_the_line_breaks_of_the_text(
 # The checks
 
 
-def test_rows_that_keep_the_contract_have_no_breach():
-    rows = account([answer(post(1), post(2))], username="o", author_id="42", day=DAY, limit=0).rows
-    assert contract.breaches(rows, DAY, "42") == []
+@pytest.mark.parametrize(
+    ("column", "cell", "complaint"),
+    [
+        ("tweet_id", "x", "is no id"),
+        ("original_tweet_id", "12345678901234567890", "is no id"),
+        ("conversation_id", "", "is no id"),
+        ("lang", "zh_TW", "is no language"),
+    ],
+)
+def test_a_cell_that_breaks_its_columns_check_is_found(column, cell, complaint):
+    rows = account([answer(post(1), post(2, lang=None))], username="o", author_id="42", day=DAY, limit=0).rows
+    assert [where.any() for *_, where in contract.breaches(rows)] == [False] * 4
+    rows.loc[rows.index[0], column] = cell
+    found = {complaint: [*where] for _, complaint, where in contract.breaches(rows)}
+    assert found[f"{column}: {complaint}"] == [True, False]
 
 
-def test_each_row_that_breaks_the_contract_is_named_with_its_reason():
-    rows = account([answer(*map(post, range(1, 5)))], username="o", author_id="42", day=DAY, limit=0).rows
-    rows.iloc[0, rows.columns.get_loc("tweet_id")] = "x"
-    rows.iloc[1, rows.columns.get_loc("likes")] = -1
-    rows.iloc[2, rows.columns.get_loc("author_id")] = "43"
-    rows.iloc[3, rows.columns.get_loc("created_at")] = pd.Timestamp("2026-11-19T00:00:00Z")
-    assert sorted(contract.breaches(rows, DAY, "42")) == [
-        (0, "tweet_id", "is no id"),
-        (1, "likes", "is negative"),
-        (2, "author_id", "is another author's, not the account's own"),
-        (3, "created_at", "is not on 2026-11-18"),
-    ]
-
-
-def test_a_column_that_is_missing_or_misplaced_is_a_defect_and_not_a_rejected_post():
-    from pandera.errors import SchemaErrors
-
-    rows = account([answer(post(1))], username="o", author_id="42", day=DAY, limit=0).rows
-    with pytest.raises(SchemaErrors):
-        contract.breaches(rows.drop(columns="lang"), DAY, "42")
-    with pytest.raises(SchemaErrors):
-        contract.breaches(rows[COLUMNS[::-1]], DAY, "42")
-    with pytest.raises(SchemaErrors):
-        contract.breaches(rows.astype({"likes": "float64"}), DAY, "42")
+@pytest.mark.parametrize(
+    "defect",
+    [
+        lambda rows: rows.drop(columns="lang"),
+        lambda rows: rows.assign(likes=rows["likes"].astype("string") + "x"),
+        lambda rows: rows.assign(text=None),
+    ],
+    ids=["without a column", "of another type", "empty where nothing may be"],
+)
+def test_rows_that_do_not_fit_the_columns_are_a_defect_and_are_not_written(defect, tmp_path):
+    came = account([answer(post(1))], username="o", author_id="42", day=DAY, limit=0)
+    came.rows = defect(came.rows)
+    with pytest.raises((KeyError, ValueError)), Partition(tmp_path) as partition:
+        partition.append(came)
 
 
 def test_every_column_is_explained_or_explains_itself():

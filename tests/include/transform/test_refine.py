@@ -475,7 +475,6 @@ def test_fetched_is_published_and_rejected_and_duplicates_and_outside_and_over_t
         "duplicates": 1,
         "outside": 1,
         "over_limit": 1,
-        "forgotten": 0,
     }
     # A rejected post takes no place of a good one.
     assert ids(came) == ["06", "07"]
