@@ -45,7 +45,8 @@ ABOVE = {
 }
 """What stands above the boxes, and those that it knows."""
 PURE = GROUND | {
-    "extract.counted", "extract.group", "extract.walk", "transform.contract", "transform.decode", "transform.partition",
+    "extract.counted", "extract.group", "extract.walk", "transform.contract", "transform.decode",
+    "transform.partition",
     "transform.post", "transform.receipt", "transform.refine", "transform.text", "load.guard",
     "page.bill", "page.states", "engagement.due", "engagement.seen", "engagement.table",
     "compliance.said",

@@ -42,6 +42,8 @@ UNFILLED = "X reports that it could not fill it"
 FUNCTIONS = [column.source for column in COLUMNS if callable(column.source)]
 READ = [*PATHS, *(column for column in COLUMNS if callable(column.source))]
 """The columns in the order in which they are read."""
+KEYS = ["owner", "created_at", "tweet_id", "original_tweet_id"]
+"""What posts are ordered and compared by."""
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)"
 """What X sends; pandas would also accept `now`, and read a day without a time as its midnight."""
 
@@ -177,58 +179,53 @@ class _Batch:
 
     def refined(self, day: Day, limit: int) -> Refined:
         """Give each post its one fate, by work on whole columns."""
-        rows = typed(self._rows)
-
-        def settle(fate: str, where: Any, reason: str | None = None) -> None:
-            """The fate of these posts, unless they have one."""
-            rows.loc[rows["fate"].isna() & where, ["fate", "reason"]] = fate, reason
-
-        rows.loc[self._superseded(rows), ["fate", "reason"]] = "duplicates", None
-        settle("rejected", rows["created_at"].isna(), "created_at: is no time")
-        settle("outside", ~within(rows, day))
+        rows, fates = typed(self._rows)
+        fates.change("duplicates", self._superseded(rows, fates))
+        fates.settle("rejected", rows["created_at"].isna(), "created_at: is no time")
+        fates.settle("outside", ~within(rows, day))
         breaches = list(contract.breaches(rows))
         for column, complaint, where in breaches:
             if not _can_be_mended(column):
-                settle("rejected", where, complaint)
-        settle("rejected", ~rows["is_own"], NOT_OWN)
+                fates.settle("rejected", where, complaint)
+        fates.settle("rejected", ~rows["is_own"], NOT_OWN)
         for column, complaint, where in breaches:
             if _can_be_mended(column):
-                self._mend(rows, rows.index[where & rows["fate"].isna()], column, complaint)
-        latest = latest_versions(rows[rows["fate"].isna()])
-        settle("duplicates", ~rows.index.isin(latest.index))
+                self._mend(rows, rows.index[where & fates.are_open], column, complaint)
+        latest = latest_versions(rows[KEYS][fates.are_open])
+        fates.settle("duplicates", ~rows.index.isin(latest.index))
         newest = latest_posts(latest, [limit if own is None else own for own in self._limits])
-        settle("over_limit", ~rows.index.isin(newest.index))
-        is_erased = rows.index.isin(self._tombstones.keys())
-        erased = rows.index[is_erased & (rows["fate"].isna() | (rows["fate"] == "rejected"))]
-        rows.loc[erased, ["fate", "reason"]] = "forgotten", None
-        settle("published", True)
-        rejected = rows[rows["fate"] == "rejected"]
-        is_repeated = rejected["tweet_id"].notna() & rejected.duplicated(["owner", "tweet_id"])
-        rows.loc[rejected.index[is_repeated], ["fate", "reason"]] = "duplicates", None
+        fates.settle("over_limit", ~rows.index.isin(newest.index))
+        erased = [n for n in self._tombstones if fates.of[n] is None or fates.of[n] == "rejected"]
+        fates.change("forgotten", erased)
+        fates.settle("published", True)
+        rejected = rows[["owner", "tweet_id"]][fates.of == "rejected"]
+        is_repeated = rejected["tweet_id"].notna() & rejected.duplicated()
+        fates.change("duplicates", rejected.index[is_repeated])
 
-        published = rows.loc[newest.index.difference(erased, sort=False)]
-        self._tally(rows, published, erased)
-        rejected = rows[rows["fate"] == "rejected"]
+        published = rows.loc[newest.index[~newest.index.isin(erased)]]
+        self._tally(rows["owner"].tolist(), fates, published)
+        for number in erased:
+            self.tallies[rows.loc[number, "owner"]].forgotten.add(self._tombstones[number])
         return Refined(
             published[contract.NAMES],
             [
                 {
-                    "username": self.tallies[owner].username,
-                    "reason": reason,
+                    "username": self.tallies[rows.loc[number, "owner"]].username,
+                    "reason": fates.reasons[number],
                     "post": decoded(self.posts[number]),
                 }
-                for number, owner, reason in rejected[["owner", "reason"]].itertuples()
+                for number in rejected.index[~is_repeated]
             ],
             self.tallies,
         )
 
-    def _superseded(self, rows: pd.DataFrame) -> list[int]:
+    def _superseded(self, rows: pd.DataFrame, fates: Fates) -> list[int]:
         """The posts that lack fields which X could not fill, if they also came with all of them."""
         posts = list(zip(rows["owner"], rows["tweet_id"], strict=True)) if self._unfilled else []
         whole = {
             post
-            for number, (post, fate) in enumerate(zip(posts, rows["fate"], strict=False))
-            if number not in self._unfilled and fate != "rejected"
+            for number, post in enumerate(posts)
+            if number not in self._unfilled and fates.of[number] != "rejected"
         }
         superseded = [number for number in self._unfilled if posts[number] in whole]
         for number in superseded:
@@ -245,22 +242,40 @@ class _Batch:
             rows.loc[numbers, column.name] = rows.loc[numbers, "tweet_id"]
             rows.loc[numbers, "is_edited"] = False
 
-    def _tally(self, rows: pd.DataFrame, published: pd.DataFrame, erased: pd.Index) -> None:
-        for (owner, fate), number in rows.groupby(["owner", "fate"]).size().items():
-            self.tallies[owner].counts.update({"fetched": number, fate: number})
-        rejected = rows[rows["fate"] == "rejected"]
-        for (owner, reason), number in rejected.groupby(["owner", "reason"]).size().items():
-            self.tallies[owner].reasons[reason] = number
-        tallies = [self.tallies[owner] for owner in rows["owner"]]
+    def _tally(self, owners: list[int], fates: Fates, published: pd.DataFrame) -> None:
+        for (owner, fate, reason), number in Counter(
+            zip(owners, fates.of, fates.reasons, strict=True)
+        ).items():
+            tally = self.tallies[owner]
+            tally.counts.update({"fetched": number, fate: number})
+            if fate == "rejected":
+                tally.reasons[reason] += number
         for number, fields in self._unfilled.items():
-            tallies[number].oddities.update(f"{name}: {UNFILLED}" for name in sorted(fields))
-        for number in erased:
-            tallies[number].forgotten.add(self._tombstones[number])
+            self.tallies[owners[number]].oddities.update(f"{name}: {UNFILLED}" for name in sorted(fields))
         for number in sorted(self._alarms.keys() & {*published.index}):
-            tallies[number].alarms.append(self._alarms[number])
+            self.tallies[owners[number]].alarms.append(self._alarms[number])
         for owner, first, last in published.groupby("owner")["created_at"].agg(["min", "max"]).itertuples():
             tally = self.tallies[owner]
             tally.first, tally.last = first.strftime(contract.MOMENTS), last.strftime(contract.MOMENTS)
+
+
+class Fates:
+    """What becomes of each post, by its number."""
+
+    def __init__(self, fates: Sequence[str | None], reasons: Sequence[str | None]) -> None:
+        self.of = np.array(fates, dtype="object")
+        self.reasons = np.array(reasons, dtype="object")
+
+    @property
+    def are_open(self) -> Any:
+        return pd.isna(self.of)
+
+    def settle(self, fate: str, where: Any, reason: str | None = None) -> None:
+        """The fate of these posts, unless they have one."""
+        self.change(fate, self.are_open & np.asarray(where), reason)
+
+    def change(self, fate: str, where: Any, reason: str | None = None) -> None:
+        self.of[where], self.reasons[where] = fate, reason
 
 
 def record(
@@ -298,19 +313,13 @@ def _with_dependent(unfilled: Collection[str], post: Post) -> set[str]:
 # Whole columns
 
 
-def typed(rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
+def typed(rows: Sequence[tuple[Any, ...]]) -> tuple[pd.DataFrame, Fates]:
     """The rows with the contract's types; a creation time that is none is missing."""
     owner, is_own, fate, reason, *cells = zip(*rows, strict=True) if rows else [()] * (4 + len(COLUMNS))
-    columns = {}
+    columns = {"owner": np.array(owner, "int64"), "is_own": np.array(is_own, "bool")}
     for column, values in zip(READ, cells, strict=True):
         columns[column.name] = column.kind.array(values) if column.name != "created_at" else _moments(values)
-    about = {
-        "owner": np.array(owner, "int64"),
-        "is_own": np.array(is_own, "bool"),
-        "fate": pd.Series(fate, dtype="object"),
-        "reason": pd.Series(reason, dtype="object"),
-    }
-    return pd.DataFrame(about | columns)
+    return pd.DataFrame(columns), Fates(fate, reason)
 
 
 def _moments(values: Sequence[Any]) -> pd.Series:
@@ -327,8 +336,7 @@ def within(rows: pd.DataFrame, day: Day) -> pd.Series:
 
 def latest_versions(rows: pd.DataFrame) -> pd.DataFrame:
     """Each post once, as its latest edit, in order: X sends every version as a post of its own."""
-    keys = rows[["owner", "created_at", "tweet_id", "original_tweet_id"]]
-    ordered = keys.sort_values(["owner", "created_at", "tweet_id"], kind="stable")
+    ordered = rows.sort_values(["owner", "created_at", "tweet_id"], kind="stable")
     once = ordered.drop_duplicates(["owner", "tweet_id"], keep="last")
     return once.drop_duplicates(["owner", "original_tweet_id"], keep="last")
 
