@@ -68,7 +68,7 @@ def _types() -> tuple[Any, Any]:
             nested[name][inner] = column.kind.sent | None
         elif name not in Post.__struct_fields__:
             fields[name] = column.kind.sent | None
-    strict = {name: msgspec.Raw for name in STORED if name not in fields}
+    strict = {name: msgspec.Raw for name in STORED if name not in fields and name not in nested}
     for name, inner_fields in nested.items():
         fields[name] = _struct(name, inner_fields)
         if name == "public_metrics":
