@@ -6,7 +6,6 @@ The fields that every post needs are in test_refine.py and test_properties.py; h
 from collections import Counter
 
 import pandas as pd
-import pytest
 
 from include.twitter.transform import receipt, refine
 from include.twitter.transform.decode import METRIC_FIELDS, READ_FIELDS
@@ -146,17 +145,6 @@ def test_every_field_that_is_read_is_mutilated_once():
     assert {f"entities.urls[].{name}" for name in Link.__struct_fields__} <= said
 
 
-@pytest.mark.parametrize("name", ["id", "text", "created_at", "author_id"])
-def test_a_field_that_is_needed_is_told_apart_from_one_that_is_null(name):
-    absent, null = post(2, **{name: None}), post(3) | {name: None}
-    batch = batch_of(source(post(1), absent, null, post(4)))
-    assert ids(batch) == ["01", "04"]
-    assert [item["reason"] for item in batch.rejected] == [
-        f"{name}: is missing",
-        f"{name}: expected str, got null",
-    ]
-
-
 def test_null_in_any_field_that_may_be_empty_loses_nothing():
     needed = ("id", "text", "created_at", "author_id")
     bare = {name: post(2)[name] for name in needed}
@@ -165,55 +153,6 @@ def test_null_in_any_field_that_may_be_empty_loses_nothing():
     assert ids(with_nulls) == ["01", "02"]
     assert with_nulls.tallies[0].drift == {}
     pd.testing.assert_frame_equal(with_nulls.rows, without.rows)
-
-
-@pytest.mark.parametrize(
-    "things", [[None], ["1990000000000000001"], [[]], [["id", "text"]], [5], [True], [{}]]
-)
-def test_what_is_no_post_takes_no_place_and_no_other_with_it(things):
-    batch = batch_of(source(post(1), *things, post(3)), limit=2)
-    assert ids(batch) == ["01", "03"]
-    assert [item["post"] for item in batch.rejected] == things
-    assert balanced(batch.tallies[0]) == {"fetched": 3, "published": 2, "rejected": 1}
-
-
-def test_posts_that_come_twice_within_and_across_the_accounts_are_each_in_one_count():
-    rowan = {"author_id": "7"}
-    batch = batch_of(
-        source(post(1), post(2), post(1), post(2, author_id="7"), post(5, text=None), post(5, text=None)),
-        source(post(1), post(3, **rowan), post(3, **rowan), post(2), username="rowan_sky", author_id="7"),
-    )
-    assert batch.rows[["username", "tweet_id"]].values.tolist() == [
-        ["ObservatoryHill", "1990000000000000001"],
-        ["ObservatoryHill", "1990000000000000002"],
-        ["rowan_sky", "1990000000000000003"],
-    ]
-    assert [(item["username"], item["reason"]) for item in batch.rejected] == [
-        ("ObservatoryHill", "author_id: is another author's, not the account's own"),
-        ("ObservatoryHill", "text: is missing"),
-        ("rowan_sky", "author_id: is another author's, not the account's own"),
-        ("rowan_sky", "author_id: is another author's, not the account's own"),
-    ]
-    assert [balanced(tally) for tally in batch.tallies] == [
-        {"fetched": 6, "published": 2, "rejected": 2, "duplicates": 2},
-        {"fetched": 4, "published": 1, "rejected": 2, "duplicates": 1},
-    ]
-
-
-def test_a_post_of_another_day_is_outside_and_not_rejected_unless_it_cannot_be_read():
-    yesterday = {"created_at": "2026-11-17T23:59:59.000Z"}
-    batch = batch_of(
-        source(
-            post(1, **yesterday),
-            post(2, **yesterday, author_id="43"),
-            post(3, **yesterday, public_metrics={"like_count": -1}),
-            post(4, **yesterday, lang=[]) | {"text": None},
-            post(5),
-        )
-    )
-    assert ids(batch) == ["05"]
-    assert [item["reason"] for item in batch.rejected] == ["text: expected str, got null"]
-    assert balanced(batch.tallies[0]) == {"fetched": 5, "published": 1, "outside": 3, "rejected": 1}
 
 
 PLAIN = {
