@@ -87,132 +87,51 @@ class Column:
         return self.source if isinstance(self.source, str) else ""
 
 
-NONE: list[str] = []
-"""One list for all posts that have none: the garbage collector would look through each."""
+# fmt: off
 COLUMNS = (
     Column("tweet_id", STRING, "the post's id; unique in the table", source="id", check=ID),
     Column("created_at", MOMENT, "when it was posted, inside the day", source="created_at"),
-    Column(
-        "username",
-        STRING,
-        "the account's handle, as `twitter_handles` wrote it when the account's day was first bought; a "
-        "rename changes no landed day, and `author_id` joins across it",
-        source=attrgetter("username"),
-    ),
-    Column(
-        "text",
-        STRING,
-        "the whole text, also of long posts and articles; links whole, HTML entities resolved, NUL as "
-        "U+FFFD; empty where a post is a picture alone",
-        source=attrgetter("text"),
-    ),
+    Column("username", STRING, "the account's handle, as `twitter_handles` wrote it when the account's day "
+           "was first bought; a rename changes no landed day, and `author_id` joins across it",
+           source=attrgetter("username")),
+    Column("text", STRING, "the whole text, also of long posts and articles; links whole, HTML entities "
+           "resolved, NUL as U+FFFD; empty where a post is a picture alone", source=attrgetter("text")),
     Column("likes", INTEGER, "", True, "public_metrics.like_count"),
     Column("retweets", INTEGER, "", True, "public_metrics.retweet_count"),
     Column("replies", INTEGER, "", True, "public_metrics.reply_count"),
     Column("quotes", INTEGER, "", True, "public_metrics.quote_count"),
-    Column(
-        "bookmarks",
-        INTEGER,
-        "empty, not 0, for posts from before X showed it (2023-03-16)",
-        True,
-        "public_metrics.bookmark_count",
-        measured_since="2023-03-16",
-    ),
-    Column(
-        "impressions",
-        INTEGER,
-        "how often it was seen; empty, not 0, for posts from before X showed it (2022-12-22)",
-        True,
-        "public_metrics.impression_count",
-        measured_since="2022-12-22",
-    ),
-    Column(
-        "lang",
-        STRING,
-        "X's guess at the language (BCP 47; `und`, `zxx`, `qme` and others for none)",
-        True,
-        "lang",
-        check=LANGUAGE,
-    ),
-    Column(
-        "is_quote",
-        BOOLEAN,
-        "it quotes another post",
-        True,
-        attrgetter("post.is_quote"),
-        made_of="referenced_tweets",
-    ),
-    Column(
-        "hashtags",
-        TEXTS,
-        "without `#`, in order; `[]` is none",
-        True,
-        lambda written: (
-            [hashtag.tag for hashtag in written.entities.hashtags] if written.entities.hashtags else NONE
-        ),
-        made_of="entities.hashtags",
-    ),
-    Column(
-        "mentions",
-        TEXTS,
-        "user names without `@`, in order; `[]` is none",
-        True,
-        lambda written: (
-            [mention.username for mention in written.entities.mentions] if written.entities.mentions else NONE
-        ),
-        made_of="entities.mentions",
-    ),
-    Column(
-        "cashtags",
-        TEXTS,
-        "stock symbols without `$`, in order; `[]` is none",
-        True,
-        lambda written: (
-            [cashtag.tag for cashtag in written.entities.cashtags] if written.entities.cashtags else NONE
-        ),
-        made_of="entities.cashtags",
-    ),
-    Column(
-        "urls",
-        TEXTS,
-        "the links of its author, expanded, in order; none to attached media or to itself; `[]` is none",
-        True,
-        attrgetter("urls"),
-        made_of="entities.urls",
-    ),
-    Column(
-        "url",
-        STRING,
-        "permalink",
-        source=lambda written: f"https://x.com/{written.username}/status/{written.post.id}",
-    ),
+    Column("bookmarks", INTEGER, "empty, not 0, for posts from before X showed it (2023-03-16)", True,
+           "public_metrics.bookmark_count", measured_since="2023-03-16"),
+    Column("impressions", INTEGER, "how often it was seen; empty, not 0, for posts from before X showed it "
+           "(2022-12-22)", True, "public_metrics.impression_count", measured_since="2022-12-22"),
+    Column("lang", STRING, "X's guess at the language (BCP 47; `und`, `zxx`, `qme` and others for none)",
+           True, "lang", LANGUAGE),
+    Column("is_quote", BOOLEAN, "it quotes another post", True, attrgetter("post.is_quote"),
+           made_of="referenced_tweets"),
+    Column("hashtags", TEXTS, "without `#`, in order; `[]` is none", True,
+           lambda written: [hashtag.tag for hashtag in written.entities.hashtags or ()],
+           made_of="entities.hashtags"),
+    Column("mentions", TEXTS, "user names without `@`, in order; `[]` is none", True,
+           lambda written: [mention.username for mention in written.entities.mentions or ()],
+           made_of="entities.mentions"),
+    Column("cashtags", TEXTS, "stock symbols without `$`, in order; `[]` is none", True,
+           lambda written: [cashtag.tag for cashtag in written.entities.cashtags or ()],
+           made_of="entities.cashtags"),
+    Column("urls", TEXTS, "the links of its author, expanded, in order; none to attached media or to itself; "
+           "`[]` is none", True, attrgetter("urls"), made_of="entities.urls"),
+    Column("url", STRING, "permalink",
+           source=lambda written: f"https://x.com/{written.username}/status/{written.post.id}"),
     Column("author_id", STRING, "the account's id", source="author_id"),
-    Column(
-        "conversation_id", STRING, "id of the post that began the thread", True, "conversation_id", check=ID
-    ),
-    Column(
-        "original_tweet_id",
-        STRING,
-        "id of the first version of an edited post, else `tweet_id`",
-        source=lambda written: written.post.versions[0],
-        check=ID,
-    ),
-    Column(
-        "is_edited",
-        BOOLEAN,
-        "the post was edited: this is a later version, or there is a later one, also on the next day",
-        True,
-        attrgetter("post.is_edited"),
-        made_of="edit_history_tweet_ids",
-    ),
+    Column("conversation_id", STRING, "id of the post that began the thread", True, "conversation_id", ID),
+    Column("original_tweet_id", STRING, "id of the first version of an edited post, else `tweet_id`",
+           source=lambda written: written.post.versions[0], check=ID),
+    Column("is_edited", BOOLEAN, "the post was edited: this is a later version, or there is a later one, "
+           "also on the next day", True, attrgetter("post.is_edited"), made_of="edit_history_tweet_ids"),
     Column("possibly_sensitive", BOOLEAN, "", True, "possibly_sensitive"),
-    Column(
-        "captured_at",
-        MOMENT,
-        "when X answered: the moment that the counts are of",
-        source=attrgetter("captured_at"),
-    ),
+    Column("captured_at", MOMENT, "when X answered: the moment that the counts are of",
+           source=attrgetter("captured_at")),
 )
+# fmt: on
 NAMES = [column.name for column in COLUMNS]
 METRICS = [column.name for column in COLUMNS if column.path.startswith("public_metrics.")]
 PATTERNS = {column.name: column.check.pattern for column in COLUMNS if column.check}

@@ -1,9 +1,10 @@
-"""The day's account, made from what was bought and what became of it."""
+"""The day's receipt: what was bought, and what became of each post."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from include.twitter import __version__
 from include.twitter.errors import TooManyRejected, Unbalanced
@@ -22,6 +23,8 @@ from include.twitter.transform.refine import NOT_OWN, Tally
 
 COUNTS = ("fetched", "published", "rejected", "duplicates", "outside", "over_limit", "unasked", "forgotten")
 
+AS_BOUGHT = ("username", "id", "reason", "proof", "proof_reason", "counted")
+
 FEW_REJECTED, SHARE_REJECTED = 3, 0.05
 """More rejected posts than both, and a day is not published."""
 
@@ -36,15 +39,11 @@ def entry(bought: AccountRead, tally: Tally) -> AccountReceipt:
         raise Unbalanced(
             f"{bought.username}: {bought.posts} posts were bought, and this became of them: {counts}"
         )
+    as_bought: dict[str, Any] = {name: getattr(bought, name) for name in AS_BOUGHT}
     return AccountReceipt(
-        username=bought.username,
-        id=bought.id,
+        **as_bought,
         # One that was read to the end of its day, and of which the limit of now lands a part.
         outcome="limit" if bought.outcome == "complete" and counts["over_limit"] else bought.outcome,
-        reason=bought.reason,
-        proof=bought.proof,
-        proof_reason=bought.proof_reason,
-        counted=bought.counted,
         rejected_by_reason=dict(tally.reasons),
         alarms=tally.alarms,
         oddities=dict(tally.oddities),
