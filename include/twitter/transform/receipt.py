@@ -34,7 +34,7 @@ def entry(bought: AccountRead, tally: Tally) -> AccountReceipt:
 
     Raises Unbalanced where a post is neither published nor accounted for.
     """
-    counts = {name: tally.counts[name] for name in COUNTS}
+    counts: dict[str, Any] = {name: tally.counts[name] for name in COUNTS}
     if not bought.posts == counts["fetched"] == sum(counts[name] for name in COUNTS[1:]):
         raise Unbalanced(
             f"{bought.username}: {bought.posts} posts were bought, and this became of them: {counts}"
