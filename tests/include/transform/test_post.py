@@ -73,7 +73,6 @@ def test_a_post_that_links_to_itself_and_has_no_note_is_cut_where_it_is_as_long_
 
 
 NOTICE = "unavailable: its text is X's notice, not the author's"
-NULL = {"scope": None}
 LEARN = {"start": 8, "end": 18, "url": "https://support.twitter.com/articles/1", "display_url": "Learn more"}
 
 

@@ -19,15 +19,6 @@ from tests.include.transform.test_oddities import ODDITIES
 
 pytestmark = pytest.mark.slow
 
-METRICS = {
-    "like_count": "likes",
-    "retweet_count": "retweets",
-    "reply_count": "replies",
-    "quote_count": "quotes",
-    "bookmark_count": "bookmarks",
-    "impression_count": "impressions",
-}
-
 
 @dataclass
 class Case:
