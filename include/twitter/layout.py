@@ -16,7 +16,6 @@ from include.twitter.day import Day, short_hash
 LEDGER = "twitter_ledger/"
 RECEIPTS = "twitter_receipts/"
 ACCOUNTS = "twitter_accounts/accounts.json"
-COUNTS = "twitter_accounts/counts/"
 USAGE = "twitter_usage/"
 ENGAGEMENT = "twitter_engagement/"
 ENGAGEMENT_RECEIPTS = "twitter_engagement_receipts/"

@@ -58,23 +58,6 @@ def test_a_failure_at_any_request_costs_nothing_twice(pipeline, x, bucket, undis
     assert {line["proof"] for line in account.values()} == {"matched"}
 
 
-def test_many_failures_in_a_row_cost_nothing_twice(pipeline, x, bucket):
-    pipeline.put(tweet_limit=0)
-    x.order(*[{"match": TIMELINE, "status": 503, "skip": 1} for _ in range(4)])
-    tries = 0
-    while True:
-        tries += 1
-        try:
-            bought = pipeline.extract("posts_250_three")
-        except (Outage, AirflowRescheduleException):
-            continue
-        break
-
-    assert tries > 2
-    assert max(billed(x.requests()).values()) == 1
-    assert bucket.ledger_mills() == x.served_mills() == round(1000 * bought["cost_usd"])
-
-
 def test_a_clear_of_a_red_run_asks_only_for_the_missing_account(pipeline, x):
     gone = {"match": TIMELINE, "status": 200, "body": {"errors": [suspended()]}}
     x.order(gone)
