@@ -51,6 +51,7 @@ ALIASES = {
     "edit_history_tweet_ids": "edit_history_post_ids",
     "tweet_count": "post_count",
     "total_tweet_count": "total_post_count",
+    "retweet_count": "repost_count",
 }
 """Names of X that the pipeline asks for, and what they are called in X's vocabulary of August 2026."""
 OLDER_NAMES = {newer: older for older, newer in ALIASES.items()}

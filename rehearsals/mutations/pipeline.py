@@ -88,9 +88,9 @@ MUTATIONS = [
     # transform
     Mutation(
         "swapped columns",
-        f"{TRANSFORM}/refine.py",
-        "        post.conversation_id,\n        post.original_id,\n",
-        "        post.original_id,\n        post.conversation_id,\n",
+        f"{TRANSFORM}/contract.py",
+        'True, "public_metrics.reply_count")',
+        'True, "public_metrics.quote_count")',
         ("tests/include/transform/test_refine.py",),
     ),
     Mutation(

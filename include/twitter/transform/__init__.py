@@ -1,7 +1,7 @@
-"""The second box of the graph: refines what was bought into the day's candidates, without a call to X.
+"""The stage `transform`: refines the stored responses into the day's table, and stages its files.
 
-`post` is a post as X sends it, `text` what people read of it, `refine` makes rows of posts, `contract` is the
-promise to readers, `partition` the files of a day, `receipt` the account of it.
+`post` is a post as X sends it, `decode` decodes it, `text` is what people read of it, `contract` has the
+columns, `refine` makes rows of posts, `partition` the files of a day, `receipt` the account of it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from include.twitter.records import (
     Manifest,
     PublishedObject,
     Tombstone,
-    decoded,
     encoded,
     latest_in_words,
 )
@@ -37,8 +36,6 @@ from include.twitter.transform.partition import Partition, fingerprint
 if TYPE_CHECKING:
     from include.twitter.airflow_context import Run
     from include.twitter.lake import Lake
-
-__all__ = ["decoded", "transform"]
 
 log = logging.getLogger(__name__)
 
@@ -117,27 +114,21 @@ def _refined(
 
 
 def _each_once(accounts: list[AccountRead]) -> list[AccountRead]:
-    """The accounts, those that were bought under two handles as one: a post has one row on its day."""
-    first: dict[str, AccountRead] = {}
-    once = []
-    for account in accounts:
-        if account.id is None or not account.posts or account.id not in first:
-            if account.id and account.posts:
-                first[account.id] = account
-            once.append(account)
-            continue
-        other = first[account.id]
-        log.warning(
-            "%s and %s are one account, %s: its posts land once", other.username, account.username, other.id
-        )
-        first[account.id] = merged = replace(
-            other,
-            posts=other.posts + account.posts,
-            pages=[*other.pages, *account.pages],
-            threads=other.threads or account.threads,
-        )
-        once[once.index(other)] = merged
-    return once
+    """The accounts, with one that was bought under two handles once: a post has one row on its day."""
+    once: dict[str | int, AccountRead] = {}
+    for number, account in enumerate(accounts):
+        key = account.id if account.id and account.posts else number
+        if other := once.get(key):
+            names = other.username, account.username, other.id
+            log.warning("%s and %s are one account, %s: its posts land once", *names)
+            account = replace(
+                other,
+                posts=other.posts + account.posts,
+                pages=[*other.pages, *account.pages],
+                threads=other.threads or account.threads,
+            )
+        once[key] = account
+    return [*once.values()]
 
 
 def _tell(tally: refine.Tally) -> None:

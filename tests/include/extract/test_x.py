@@ -38,7 +38,7 @@ from include.twitter.http_limits import sending
 from include.twitter.safe_text import UNSAFE
 from include.twitter.settings import XAccess
 from include.twitter.sources import Endpoint, PageRequest
-from include.twitter.transform.post import FIELDS
+from include.twitter.transform.decode import FIELDS
 from tests.include.invented import DAY, POST_WORDS, RECEIVED, post
 from tests.include.recorded import x_components
 from tests.include.wire import dripping, listening
