@@ -331,56 +331,58 @@ def _may_have_arrived(error: requests.RequestException) -> bool:
 
 
 def error_of(response: requests.Response) -> PipelineError:
-    """What an answer that is no success means for us, by status, title and the last part of its `type`."""
+    """What a response that is no success means for us, with X's words and what to do."""
     body = _json(response)
     problem = body if isinstance(body, dict) else {}
-    title = str(problem.get("title", ""))
-    kind = str(problem.get("type", "")).rsplit("/", 1)[-1]
-    message = _description(response, problem)
-    keys = f"Connection {X_CONNECTION}"
+    kind, advice = _meaning(response, body, problem)
+    message = f"{_description(response, problem)} {advice}"
+    return RateLimited(message, at=_reset(response)) if kind is RateLimited else kind(message)
+
+
+def _meaning(
+    response: requests.Response, body: Any, problem: dict[str, Any]
+) -> tuple[type[PipelineError], str]:
+    """Told by status, title and the last part of the problem's `type`."""
+    title, kind = str(problem.get("title", "")), str(problem.get("type", "")).rsplit("/", 1)[-1]
+    path, keys = urlsplit(response.request.url or "").path, f"Connection {X_CONNECTION}"
     match response.status_code:
-        case 404 if urlsplit(response.request.url or "").path == USAGE:
-            return NoAccess(f"{message} X does not open its meter to the app of {keys}.")
-        case 404 if urlsplit(response.request.url or "").path == JOBS:
-            return NoAccess(f"{message} X does not open its batch compliance to the app of {keys}.")
-        case 404 if urlsplit(response.request.url or "").path.startswith(f"{JOBS}/"):
-            return JobGone(f"{message} X no longer has this job.")
+        case 404 if path == USAGE:
+            return NoAccess, f"X does not open its meter to the app of {keys}."
+        case 404 if path == JOBS:
+            return NoAccess, f"X does not open its batch compliance to the app of {keys}."
+        case 404 if path.startswith(f"{JOBS}/"):
+            return JobGone, "X no longer has this job."
         case status if status in (404, 408) or status >= 500:
             # X has answered 404 for hours in an outage of its own; an account that is gone is a 200.
-            return Outage(f"{message} X has a problem of its own; it is tried again.")
+            return Outage, "X has a problem of its own; it is tried again."
         case status if status != 429 and response.content.strip() and not isinstance(body, dict):
-            return Outage(f"{message} That is no word of X, but of something before it; it is tried again.")
+            return Outage, "That is no word of X, but of something before it; it is tried again."
         case 401 | 403 if clock := _clock_error(response, problem):
-            return ClockWrong(f"{message} {clock}")
+            return ClockWrong, clock
         case 400:
-            return BadRequest(f"{message} X calls the request malformed: a defect here or a change at X.")
+            return BadRequest, "X calls the request malformed: a defect here or a change at X."
         case 401:
-            return BadKeys(
-                f"{message} Put valid keys into {keys}: X does not know these, or they are for another host."
+            return (
+                BadKeys,
+                f"Put valid keys into {keys}: X does not know these, or they belong to another host.",
             )
         case 402:
-            return NoCredits(f"{message} Buy credits in X's developer console, then clear `extract`.")
+            return NoCredits, "Buy credits in X's developer console, then clear `extract`."
         case 403 if WRONG_CONSUMER_KEYS in _codes(problem):
-            return BadKeys(
-                f"{message} Put valid keys into {keys}: consumer_key and consumer_secret (or login and "
-                "password) are not the consumer keys of an X app."
-            )
+            names = "consumer_key and consumer_secret (or login and password)"
+            return BadKeys, f"Put valid keys into {keys}: {names} are not the consumer keys of an X app."
         case 403 if title == "SpendCapReached" or kind == "credits":
             until = safe_text(problem.get("reset_date", "the cap is raised"))
-            return NoCredits(f"{message} The spend cap set in X's developer console holds until {until}.")
+            return NoCredits, f"The spend cap set in X's developer console holds until {until}."
         case 403 if kind == "client-forbidden":
-            return NoAccess(f"{message} Attach the app of {keys} to a project in X's developer console.")
+            return NoAccess, f"Attach the app of {keys} to a project in X's developer console."
         case 403:
-            return NoAccess(
-                f"{message} The app of {keys} has no access to this: change it in X's developer console."
-            )
+            return NoAccess, f"The app of {keys} has no access to this: change it in X's developer console."
         case 429 if title == "UsageCapExceeded" or kind == "usage-capped":
-            return NoCredits(
-                f"{message} The monthly cap of the X account is used up: raise it, or wait for next month."
-            )
+            return NoCredits, "The monthly cap of the X account is used up: raise it, or wait for next month."
         case 429:
-            return RateLimited(f"{message} The rate window is used up.", at=_reset(response))
-    return UnexpectedAnswer(f"{message} The pipeline does not know this answer.")
+            return RateLimited, "The rate window is used up."
+    return UnexpectedAnswer, "The pipeline does not know this answer."
 
 
 def _scheme(response: requests.Response) -> str:
