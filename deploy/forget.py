@@ -42,8 +42,10 @@ from deploy.traces import (
     traces,
     without,
 )
-from include.twitter.day import ACCOUNTS, FORGOTTEN, Day
+from include.twitter import layout
+from include.twitter.day import Day
 from include.twitter.forgotten import Tombstones
+from include.twitter.layout import ACCOUNTS, FORGOTTEN
 from include.twitter.records import (
     Checked,
     Forgetting,
@@ -329,8 +331,8 @@ class Forgetter:
         for receipt in receipts:
             self._renew(receipt, lambda data, files: reading_of(data, files, self.tombstones))
         if day:
-            self._unlist(Day.parse(day).checked)
-            receipts += [Day.parse(day).checked, Day.parse(day).receipt]
+            self._unlist(layout.checked(Day.parse(day)))
+            receipts += [layout.checked(Day.parse(day)), layout.receipt(Day.parse(day))]
             gone = _gone(Day.parse(day), versions, found)
             self._renew(receipts[-1], lambda data, files: receipt_of(data, files, gone, self.tombstones))
         for key in [*receipts, *sorted(keys)]:  # what a receipt is of tells that it is to be renewed
@@ -383,7 +385,7 @@ class Forgetter:
 
 def _gone(day: Day, versions: Iterable[Version], found: Search) -> set[Tombstone]:
     """What is left of the posts that any version of the day's table held, or of its rejected posts."""
-    held = (version for version in versions if version.key in (day.csv, day.rejected))
+    held = (version for version in versions if version.key in (layout.csv(day), layout.rejected(day)))
     return {trace.tombstone for version in held for trace in found.traces[version]}
 
 

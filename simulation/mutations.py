@@ -211,8 +211,8 @@ MUTATIONS = (
     Mutation(
         "two Airflows stage in one place",
         ROOT + "transform/__init__.py",
-        'run.day.staging(f"{run.id}-{uuid4().hex[:8]}")',
-        "run.day.staging(run.id)",
+        'layout.staging(run.day, f"{run.id}-{uuid4().hex[:8]}")',
+        "layout.staging(run.day, run.id)",
     ),
     Mutation(
         "two publish a day at once",

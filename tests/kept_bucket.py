@@ -14,8 +14,8 @@ import pytest
 
 from include.twitter import lake as lakes
 from include.twitter.airflow_context import Run
-from include.twitter.day import short_hash
 from include.twitter.extract import extract
+from include.twitter.layout import short_hash
 from include.twitter.load import load
 from include.twitter.transform import transform
 from tests.include.invented import DAY, RECEIVED, MemoryLake, a_day, post

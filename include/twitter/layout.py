@@ -5,13 +5,14 @@ Each kind of file that readers use has a prefix of its own; `staging/` is for on
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from include.twitter.day import Day, short_hash
+from include.twitter.day import Day
 
 LEDGER = "twitter_ledger/"
 RECEIPTS = "twitter_receipts/"
@@ -282,3 +283,8 @@ def parse_job_key(key: str) -> int | None:
     """The number of the job; None where it is the key of something else."""
     found = _JOB.fullmatch(key)
     return int(found[1]) if found else None
+
+
+def short_hash(run_id: str) -> str:
+    """A key-safe name for a run id (which holds `:` and `+`): 12 hex digits, always the same."""
+    return hashlib.sha256(run_id.encode()).hexdigest()[:12]

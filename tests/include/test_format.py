@@ -7,8 +7,8 @@ import json
 import pyarrow.parquet
 import pytest
 
+from include.twitter import layout
 from include.twitter.answer import Answer
-from include.twitter.day import Day
 from include.twitter.records import LedgerEntry, Manifest, Receipt
 from include.twitter.roster import known_accounts
 from tests.include.invented import DAY
@@ -30,7 +30,10 @@ def test_every_record_names_its_format(store):
 
 
 def test_the_records_of_a_landed_day_are_read(store):
-    manifest, receipt = store.record(DAY.manifest(1), Manifest), store.record(DAY.receipt, Receipt)
+    manifest, receipt = (
+        store.record(layout.manifest(DAY, 1), Manifest),
+        store.record(layout.receipt(DAY), Receipt),
+    )
     [ledger] = [store.record(key, LedgerEntry) for key in store.keys("twitter_ledger/")]
     assert [(account.username, account.id) for account in manifest.accounts] == [
         ("ObservatoryHill", "42"),
@@ -46,17 +49,17 @@ def test_the_records_of_a_landed_day_are_read(store):
 
 
 def test_the_stored_responses_and_tables_are_read(store):
-    pages = [key for key in store.keys(DAY.raw) if key.endswith(".json.gz")]
+    pages = [key for key in store.keys(layout.raw(DAY)) if key.endswith(".json.gz")]
     responses = [Answer.from_bytes(store.read(key)) for key in pages]
     assert sum(len(response.posts) for response in responses if response.kind == "posts") == 10
-    rows = list(csv.DictReader(io.StringIO(store.read(DAY.csv).decode(), newline="")))
-    table = pyarrow.parquet.read_table(io.BytesIO(store.read(DAY.parquet)), partitioning=None)
+    rows = list(csv.DictReader(io.StringIO(store.read(layout.csv(DAY)).decode(), newline="")))
+    table = pyarrow.parquet.read_table(io.BytesIO(store.read(layout.parquet(DAY))), partitioning=None)
     assert [row["tweet_id"] for row in rows] == table["tweet_id"].to_pylist()
-    assert {Day.of_receipt(key) for key in store.keys("twitter_receipts/")} == {DAY}
+    assert {layout.parse_receipt(key) for key in store.keys("twitter_receipts/")} == {DAY}
 
 
 def test_a_clear_of_all_stages_requests_nothing_and_publishes_the_same_table(store):
-    table = store.read(DAY.csv)
+    table = store.read(layout.csv(DAY))
     with deployment(store, UNREACHABLE, "ObservatoryHill, rowan_sky"):
         assert land("scheduled__2026-11-18")["rows"] == 8
-    assert store.read(DAY.csv) == table
+    assert store.read(layout.csv(DAY)) == table

@@ -12,7 +12,6 @@ from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
 from include.twitter import answer
-from include.twitter.day import PROBE
 from include.twitter.errors import (
     AwsRefused,
     BadCredentials,
@@ -27,6 +26,7 @@ from include.twitter.errors import (
     WriteConflict,
 )
 from include.twitter.lake import TRIES, Lake, require_conditional_writes
+from include.twitter.layout import PROBE
 from include.twitter.records import StoreProbe, decoded
 from tests.include.invented import MemoryLake
 from tests.include.wire import listening

@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from include.twitter import layout
 from include.twitter.airflow_context import Check, Run
 from include.twitter.errors import DamagedObject, NewerFormat
 from include.twitter.extract.money import Budget, Caps, Stored, entries, spent_of_month
@@ -22,10 +23,10 @@ REVISIT = Revisit(DAY, 7)
 
 def test_other_objects_are_reported_once_and_some_of_them_are_named(caplog):
     lake = MemoryLake()
-    keys = [DAY.receipt, *(f"twitter_receipts/{number}\x1b[2J" for number in range(1_000))]
+    keys = [layout.receipt(DAY), *(f"twitter_receipts/{number}\x1b[2J" for number in range(1_000))]
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
-            assert lake.parsed(keys, parse_receipt) == {DAY.receipt: DAY}
+            assert lake.parsed(keys, parse_receipt) == {layout.receipt(DAY): DAY}
     [message] = caplog.messages
     assert message.startswith("1000 objects")
     assert (len(message) < 1_000, "\x1b" in message) == (True, False)
@@ -35,7 +36,7 @@ def test_other_objects_are_reported_once_and_some_of_them_are_named(caplog):
 def littered():
     """A lake with a landed day, its purchase in December, and objects of others everywhere."""
     lake = MemoryLake()
-    lake.write(DAY.receipt, encoded(a_receipt(account_receipt("NASA", 3))))
+    lake.write(layout.receipt(DAY), encoded(a_receipt(account_receipt("NASA", 3))))
     lake.write(ledger_key("2026-12", f"{DAY}-2"), encoded(entry(1525)))
     lake.write(job_key(PLAN, 1), encoded(ComplianceJob(id="7", number=1, made_at=RECEIVED)))
     for key in KEYS:
@@ -86,12 +87,12 @@ DAMAGES = [
 @pytest.mark.parametrize("data", DAMAGES)
 def test_a_damaged_record_is_named_with_what_restores_it(data):
     lake = MemoryLake()
-    lake.write(DAY.receipt, data)
+    lake.write(layout.receipt(DAY), data)
     with pytest.raises(DamagedObject) as raised:
-        lake.record(DAY.receipt, Receipt)
+        lake.record(layout.receipt(DAY), Receipt)
     said = str(raised.value)
-    assert said.startswith(f"s3://acme-twitter-lake/{DAY.receipt} is not a Receipt")
-    assert f"list-object-versions --bucket acme-twitter-lake --prefix {DAY.receipt}`" in said
+    assert said.startswith(f"s3://acme-twitter-lake/{layout.receipt(DAY)} is not a Receipt")
+    assert f"list-object-versions --bucket acme-twitter-lake --prefix {layout.receipt(DAY)}`" in said
     assert len(said) < 1_000
 
 
@@ -133,6 +134,6 @@ def test_no_cap_is_checked_without_an_entry_that_cannot_be_read(data):
 
 def test_a_damaged_manifest_is_no_missing_one():
     lake = MemoryLake()
-    lake.write(DAY.manifest(1), b"")
-    with pytest.raises(DamagedObject, match=DAY.manifest(1)):
+    lake.write(layout.manifest(DAY, 1), b"")
+    with pytest.raises(DamagedObject, match=layout.manifest(DAY, 1)):
         purchase(lake)

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from include.twitter import layout
 from include.twitter.day import Day
 from include.twitter.extract.account_state import Event
 from include.twitter.extract.accounts import reasons
@@ -99,5 +100,5 @@ def test_recorded_pages_go_through_the_stages_without_loss(pipeline, x):
     assert x.asked().count("timeline") == len(bodies) > 5
     assert account["fetched"] == account["unasked"] + account["rejected"] + account["outside"] == sent
     [raw] = [key for key in pipeline.raw() if re.fullmatch(r"buy=1/\d+/0001\.json\.gz", key)]
-    root = Day.parse("2026-11-20").raw
+    root = layout.raw(Day.parse("2026-11-20"))
     assert json.loads(pipeline.bucket.read(root + raw))["body"] == chain[0]

@@ -9,8 +9,10 @@ import httpx
 import pytest
 from werkzeug import Request, Response
 
-from include.twitter.day import ACCOUNTS, FORGOTTEN, Day
+from include.twitter import layout
+from include.twitter.day import Day
 from include.twitter.errors import NoPermission, NothingStaged
+from include.twitter.layout import ACCOUNTS, FORGOTTEN
 from tests.include.wire import serving
 from tests.stages.conftest import RECENT
 
@@ -80,19 +82,19 @@ def test_the_stages_send_no_acl_delete_nothing_and_publish_by_copies_with_the_re
     loading = wire[extracted:]
     written = [seen for seen in loading if seen.method == "PUT"]
     assert [(seen.key, seen.headers.get("x-amz-copy-source", "").split("/")[-1]) for seen in written] == [
-        (DAY.lease, ""),
-        (DAY.csv, "refined_tweets.csv"),
-        (DAY.parquet, "refined_tweets.parquet"),
-        (DAY.rejected, "rejected_tweets.jsonl.gz"),
-        (DAY.receipt, ""),
-        (DAY.lease, ""),
+        (layout.publish_lease(DAY), ""),
+        (layout.csv(DAY), "refined_tweets.csv"),
+        (layout.parquet(DAY), "refined_tweets.parquet"),
+        (layout.rejected(DAY), "rejected_tweets.jsonl.gz"),
+        (layout.receipt(DAY), ""),
+        (layout.publish_lease(DAY), ""),
     ]
     assert all("x-amz-copy-source-if-match" in seen.headers for seen in written[1:4])
     assert all({"if-match", "if-none-match"} & seen.headers.keys() for seen in written), "no write is blind"
     assert {seen.key for seen in loading if seen.method == "GET" and seen.key} == {
         staged["receipt"],
-        DAY.lease,
-        DAY.receipt,
+        layout.publish_lease(DAY),
+        layout.receipt(DAY),
         FORGOTTEN,
         ACCOUNTS,
     }
@@ -102,7 +104,7 @@ def test_a_published_object_keeps_its_media_type(pipeline, bucket):
     pipeline.load(pipeline.transform(pipeline.extract("posts_2_wire")))
     types = [
         bucket.client.head_object(Bucket=bucket.name, Key=key)["ContentType"]
-        for key in (DAY.csv, DAY.receipt)
+        for key in (layout.csv(DAY), layout.receipt(DAY))
     ]
     assert types == ["text/csv; charset=utf-8", "application/json"]
 

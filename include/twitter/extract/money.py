@@ -18,9 +18,9 @@ from uuid import uuid4
 from msgspec import structs
 
 from include.twitter.answer import Answer
-from include.twitter.day import LEDGER, ledger_key, parse_ledger_key
 from include.twitter.errors import Busy, NoResponse, OverBudget, PipelineError
 from include.twitter.lake import Lake, Object, is_busy, retried
+from include.twitter.layout import LEDGER, ledger_key, parse_ledger_key
 from include.twitter.pricing import cost, dollars, month_of, prices, start_of, worst_case, would_have_cost
 from include.twitter.records import Billed, Bought, LedgerEntry, decoded, encoded
 

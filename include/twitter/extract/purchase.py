@@ -18,13 +18,15 @@ from typing import Any
 
 from msgspec.structs import asdict, replace
 
+from include.twitter import layout
 from include.twitter.airflow_context import Run
 from include.twitter.answer import Answer
-from include.twitter.day import FORGOTTEN, Day, parse_purchase_key
+from include.twitter.day import Day
 from include.twitter.errors import TryLater
 from include.twitter.extract.money import Stored
 from include.twitter.forgotten import Tombstones
 from include.twitter.lake import Lake
+from include.twitter.layout import FORGOTTEN, parse_purchase_key
 from include.twitter.lease import Lease
 from include.twitter.pricing import dollars
 from include.twitter.records import (
@@ -69,11 +71,11 @@ class Purchase:
         self._wanted, self._may_leave = asked, may_leave and not only
         self._only = {handle.lower() for handle in only or asked.handles}
         self._tag: str | None = None
-        keys = lake.parsed(lake.keys(f"{run.day.raw}buy="), parse_purchase_key)
+        keys = lake.parsed(lake.keys(f"{layout.raw(run.day)}buy="), parse_purchase_key)
         self.manifest = self._newest([key for key, its in keys.items() if its.is_manifest])
         self.state = self.manifest.state(run.now()) if self._tag else PurchaseState.ABSENT
         self._lines = self._identities.find(self.manifest.accounts)
-        self._prefix = f"{run.day.raw}buy={self.manifest.buy}/"
+        self._prefix = f"{layout.raw(run.day)}buy={self.manifest.buy}/"
         self._closed = {
             self.key,
             *self.manifest.requests,
@@ -129,7 +131,7 @@ class Purchase:
 
     @property
     def key(self) -> str:
-        return self.day.manifest(self.manifest.buy)
+        return layout.manifest(self.day, self.manifest.buy)
 
     # Which account a handle is
 

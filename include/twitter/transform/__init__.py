@@ -18,9 +18,9 @@ from uuid import uuid4
 from msgspec.structs import replace
 
 from include.twitter import layout
-from include.twitter.day import FORGOTTEN
 from include.twitter.errors import NothingStaged
 from include.twitter.forgotten import Tombstones
+from include.twitter.layout import FORGOTTEN
 from include.twitter.records import (
     AccountRead,
     Manifest,
@@ -49,7 +49,7 @@ def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
     here = lake.deployed()
     manifest = _manifest(here, require_xcom(bought, "extract")["manifest"])
     # Two Airflows give the runs of a day the same id, and a try that was given up may continue.
-    staging = run.day.staging(f"{run.id}-{uuid4().hex[:8]}")
+    staging = layout.staging(run.day, f"{run.id}-{uuid4().hex[:8]}")
     with here.parsing(FORGOTTEN, "the list of what was forgotten"):
         tombstones = Tombstones.of(here.read(FORGOTTEN))
     with TemporaryDirectory() as folder:
@@ -70,7 +70,7 @@ def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
     for account in candidate.accounts:
         if account.outcome == "limit":
             log.info("%s: %s posts of the day", account.username, latest_in_words(account))
-    receipt.require_few_rejected(candidate, here.url(f"{staging}{Path(run.day.rejected).name}"))
+    receipt.require_few_rejected(candidate, here.url(f"{staging}{Path(layout.rejected(run.day)).name}"))
     return {"receipt": f"{staging}receipt.json", "rows": candidate.totals.published}
 
 

@@ -16,12 +16,13 @@ import pyarrow.parquet
 
 from include.twitter import lake, settings
 from include.twitter.airflow_context import Run, require_xcom, skip, wait_until
-from include.twitter.day import ENGAGEMENT_RECEIPTS, Day, Revisit
+from include.twitter.day import Day
 from include.twitter.errors import NothingStaged
 from include.twitter.extract.money import Caps, Stored
 from include.twitter.extract.x import X
 from include.twitter.lake import Lake
 from include.twitter.landed import landed_days
+from include.twitter.layout import ENGAGEMENT_RECEIPTS, Revisit
 from include.twitter.lease import held
 from include.twitter.load.publish import publish_files
 from include.twitter.pricing import dollars, would_have_cost

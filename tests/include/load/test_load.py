@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from include.twitter.day import FORGOTTEN
+from include.twitter import layout
 from include.twitter.errors import Incomplete, NothingStaged, Shrunk
+from include.twitter.layout import FORGOTTEN
 from include.twitter.load import load
 from include.twitter.records import Decrease
 from tests.include.invented import DAY, post
@@ -110,10 +111,10 @@ def test_the_day_that_is_published_for_the_first_time_reads_no_table(landing, mo
 # A landed table that cannot be read
 
 UNREADABLE = {
-    "gone": lambda lake: lake.objects.pop(DAY.parquet),
-    "another": lambda lake: lake.write(DAY.parquet, b"PAR1"),
+    "gone": lambda lake: lake.objects.pop(layout.parquet(DAY)),
+    "another": lambda lake: lake.write(layout.parquet(DAY), b"PAR1"),
     "sound, and of another run": lambda lake: lake.write(
-        DAY.parquet, lake.required(f"{DAY.staging('other')}refined_tweets.parquet")
+        layout.parquet(DAY), lake.required(f"{layout.staging(DAY, 'other')}refined_tweets.parquet")
     ),
 }
 
@@ -157,10 +158,10 @@ def test_an_account_whose_posts_were_all_rejected_is_named_and_the_others_are_pu
     with pytest.raises(Incomplete, match="published without 1 of 2 accounts") as red:
         landing.load("first")
     assert "esa: all of its posts were rejected, 1 for `text: is missing`" in str(red.value)
-    assert DAY.rejected in str(red.value)
+    assert layout.rejected(DAY) in str(red.value)
     assert "clear `transform`" in str(red.value)
     assert "`extract`" not in str(red.value)
-    assert f"1 posts broke the contract: {landing.lake.url(DAY.rejected)}" in caplog.text
+    assert f"1 posts broke the contract: {landing.lake.url(layout.rejected(DAY))}" in caplog.text
     assert landing.published == landing.staged("first")
 
 
@@ -191,7 +192,7 @@ def test_a_day_that_lands_no_row_of_any_account_is_not_published(landing):
     landing.stage("first", {"NASA": [foreign], "esa": [foreign]})
     with pytest.raises(Incomplete, match="Nothing is published"):
         landing.load("first")
-    assert landing.lake.read(DAY.receipt) is None
+    assert landing.lake.read(layout.receipt(DAY)) is None
 
 
 def test_an_account_with_posts_outside_the_day_excluded_twice_or_erased_is_green(landing):
@@ -211,4 +212,4 @@ def test_what_was_staged_before_something_was_forgotten_is_not_published(landing
     with pytest.raises(NothingStaged, match="were forgotten since it was staged"):
         landing.load("first")
     assert FORGOTTEN in landing.lake.objects
-    assert landing.lake.read(DAY.receipt) is None
+    assert landing.lake.read(layout.receipt(DAY)) is None
