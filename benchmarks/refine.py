@@ -110,7 +110,7 @@ def refine(folder: Path, out: Path) -> None:
 
     from include.twitter.answer import Answer
     from include.twitter.day import Day
-    from include.twitter.records import AccountRead, Manifest, PublishedObject, encoded
+    from include.twitter.records import AccountOutcome, Manifest, PublishedObject, encoded
     from include.twitter.transform import receipt
     from include.twitter.transform.partition import Partition, fingerprint
     from include.twitter.transform.refine import Source, batches
@@ -127,7 +127,7 @@ def refine(folder: Path, out: Path) -> None:
         for batch in batches(sources, day=Day.parse(DAY), limit=0):
             partition.append(batch)
             for tally in batch.tallies:
-                read = AccountRead(
+                read = AccountOutcome(
                     username=tally.username, id=None, outcome="complete", reason=None, proof="unchecked",
                     counted=None, posts=tally.counts["fetched"], limit=0, pages=[],
                 )  # fmt: skip

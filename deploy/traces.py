@@ -226,7 +226,7 @@ class _WithObjects(Struct):
 def _account(
     line: AccountReceipt, rows: list[str], rejected: Counter[str], tombstones: Tombstones
 ) -> AccountReceipt:
-    others = line.duplicates + line.outside + line.over_limit + line.unasked
+    others = line.duplicates + line.outside + line.over_limit + line.unrequested
     if (forgotten := line.fetched - others - len(rows) - rejected.total()) < line.forgotten:
         raise NotReadable(
             f"{line.username} has more rows than its receipt says: its day was left half published. "

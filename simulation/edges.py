@@ -205,7 +205,7 @@ def is_of_the_command(error: BaseException) -> bool:
 
 def every_task() -> Mapping[str, Any]:
     """What the DAG gives its tasks: retries and their policy."""
-    return importlib.import_module(f"{PIPELINE}.retry").EVERY_TASK
+    return importlib.import_module(f"{PIPELINE}.retry").DEFAULT_ARGS
 
 
 def delay_after(error: BaseException, tries: int) -> timedelta | None:

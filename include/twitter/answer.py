@@ -75,7 +75,7 @@ class Answer:
     content: bytes
     status: int = 200
     kind: str = "posts"
-    """What X bills it as: a field of `records.Bought`."""
+    """What X bills it as: a field of `records.BilledUnits`."""
     sent_at: datetime | None = None
     """When it was asked for: the month that it is billed in."""
     id: str = ""

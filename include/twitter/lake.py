@@ -33,9 +33,9 @@ from include.twitter.errors import (
     BadStore,
     Busy,
     DamagedObject,
+    MissingInput,
     NewerFormat,
     NoCredentials,
-    NothingStaged,
     PlatformOutage,
     WriteConflict,
 )
@@ -107,7 +107,7 @@ def retried(should_retry: Callable[[BaseException], bool]) -> Retrying:
     )
 
 
-def is_busy(error: BaseException) -> bool:
+def is_write_conflict(error: BaseException) -> bool:
     return isinstance(error, Busy)
 
 
@@ -210,9 +210,9 @@ class Lake:
             ) from error
 
     def required(self, key: str) -> bytes:
-        """An object's bytes; NothingStaged where there is no such object."""
+        """An object's bytes; MissingInput where there is no such object."""
         if (data := self.read(key)) is None:
-            raise NothingStaged(f"{self.url(key)} is gone: clear the stage that made it.")
+            raise MissingInput(f"{self.url(key)} is gone: clear the stage that made it.")
         return data
 
     def beginning(self, key: str, size: int) -> bytes | None:
@@ -236,7 +236,7 @@ class Lake:
                 raise
             return Object(found["Body"].read(), found["ETag"])
 
-    def look_each(self, keys: Iterable[str]) -> Iterator[Object | None]:
+    def get_many(self, keys: Iterable[str]) -> Iterator[Object | None]:
         """The objects in the order of their keys, several read at once."""
         return map_concurrently(self.look, keys)
 
@@ -245,10 +245,10 @@ class Lake:
 
         def answer(key: str) -> Answer:
             if (data := self.read(key)) is None:
-                raise NothingStaged(
+                raise MissingInput(
                     f"{self.url(key)} is gone. It was paid for: restore it, or Trigger with `buy_again`."
                 )
-            return answer_in(data, self.url(key))
+            return response_in(data, self.url(key))
 
         return map_concurrently(answer, keys)
 
@@ -279,7 +279,7 @@ class Lake:
             found = self.look(key)
             self.swap(key, changed(found and found.data), found and found.tag)
 
-        retried(is_busy)(attempt)
+        retried(is_write_conflict)(attempt)
 
     def upload(self, key: str, file: Path) -> str:
         """Put a file's bytes; returns the object's tag."""
@@ -307,7 +307,7 @@ class Lake:
                 if _code(error) not in CONDITION_FAILED | CONFLICTS | {"NoSuchKey"}:
                     raise
                 if self.tag(source) != tag:
-                    raise NothingStaged(
+                    raise MissingInput(
                         f"{self.url(source)} is not what its receipt says: it was overwritten or is gone. "
                         "Clear `transform`."
                     ) from error
@@ -343,7 +343,7 @@ class Lake:
         except boto.ClientError as error:
             response, code = error.response["Error"], _code(error)
             if code == "NoSuchKey":
-                raise NothingStaged(f"{key} is gone: clear the stage that made it.") from error
+                raise MissingInput(f"{key} is gone: clear the stage that made it.") from error
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             call = Call(error.operation_name, url, self.bucket, key)
             if explanation := explained(code, response.get("Message", ""), status, call):
@@ -362,7 +362,7 @@ class Lake:
             ) from error
 
 
-def answer_in(data: bytes, url: str) -> Answer:
+def response_in(data: bytes, url: str) -> Answer:
     """The staged answer that an object holds; DamagedObject where it holds none."""
     try:
         return Answer.from_bytes(data)
@@ -381,7 +381,7 @@ def require_conditional_writes(lake: Lake) -> None:
     """
     store = {"bucket": lake.url(""), "endpoint": getattr(lake, "endpoint", "")}  # one in memory has none
     try:
-        retried(is_busy)(_probe, lake, store)
+        retried(is_write_conflict)(_probe, lake, store)
     except boto.ClientError as error:
         if _code(error) not in UNKNOWN_CONDITION:
             raise

@@ -49,7 +49,7 @@ class PageRequest:
     target: str
     """The id of the account whose timeline it is, else the query."""
     kind: str = "posts"
-    """What X bills: a field of `records.Bought`."""
+    """What X bills: a field of `records.BilledUnits`."""
 
 
 class Source(Protocol):

@@ -55,7 +55,7 @@ MUTATIONS = [
         f"{EXTRACT}/money.py",
         "left = cap - sum(reserved(entry) for entry in self._others(month))",
         "left = cap - sum(entry.spent_mills for entry in self._others(month))",
-        ("tests/include/extract/test_money.py",),
+        ("tests/include/extract/test_budget.py",),
     ),
     Mutation(
         "reservation after the request",
@@ -69,21 +69,21 @@ MUTATIONS = [
             yield reservation
             reservation.size = self._granted(month, kind, worst, wanted, smallest)
 """,
-        ("tests/include/extract/test_money.py",),
+        ("tests/include/extract/test_budget.py",),
     ),
     Mutation(
         "request without a response costs nothing",
         f"{EXTRACT}/money.py",
         "        if reservation.is_uncertain:\n",
         "        if reservation.is_uncertain and response:\n",
-        ("tests/include/extract/test_money.py",),
+        ("tests/include/extract/test_budget.py",),
     ),
     Mutation(
         "ledger entry of another writer is overwritten",
         f"{EXTRACT}/money.py",
         "self._tag = self._lake.swap(self.key, data, self._tag)",
         "self._tag = self._lake.swap(self.key, data, getattr(self._lake.look(self.key), 'tag', None))",
-        ("tests/include/extract/test_money.py",),
+        ("tests/include/extract/test_budget.py",),
     ),
     # transform
     Mutation(

@@ -15,13 +15,13 @@ from msgspec.structs import replace
 from include.twitter import layout
 from include.twitter.answer import Answer
 from include.twitter.day import Day
-from include.twitter.errors import NothingStaged, WriteConflict
+from include.twitter.errors import MissingInput, WriteConflict
 from include.twitter.lake import Lake, Object
 from include.twitter.records import (
-    AccountRead,
+    AccountOutcome,
     AccountReceipt,
     Asked,
-    Bought,
+    BilledUnits,
     Manifest,
     PublishedObject,
     Receipt,
@@ -117,7 +117,7 @@ def about(handle_or_id: str, title: str, detail: str, **more: Any) -> dict[str, 
 SUSPENDED = about("42", "Forbidden", "User has been suspended: [42].")
 
 
-class MemoryLake:
+class MemoryStore:
     """Whole objects by key, on the conditions of `lake.Lake`: tests/stages/test_lake.py holds it to them."""
 
     keys, tag, read, answers, change = Lake.keys, Lake.tag, Lake.read, Lake.answers, Lake.change
@@ -138,7 +138,7 @@ class MemoryLake:
         data = self.objects.get(key)
         return None if data is None else Object(data, hashlib.sha256(data).hexdigest())
 
-    def look_each(self, keys: Iterable[str]) -> Iterator[Object | None]:
+    def get_many(self, keys: Iterable[str]) -> Iterator[Object | None]:
         return map(self.look, keys)
 
     def beginning(self, key: str, size: int) -> bytes | None:
@@ -164,14 +164,14 @@ class MemoryLake:
     def copy(self, source: str, target: str, tag: str, over: str | None = None) -> str:
         found, there = self.look(source), self.tag(target)
         if not found or found.tag != tag:
-            raise NothingStaged(f"{self.url(source)} is not what its receipt says.")
+            raise MissingInput(f"{self.url(source)} is not what its receipt says.")
         if there not in (over, tag):
             raise WriteConflict(f"{self.url(target)} was written by somebody else meanwhile.")
         self.write(target, found.data)
         return tag
 
 
-class OvertakenLake(MemoryLake):
+class OvertakenStore(MemoryStore):
     """A lake in which somebody else is quicker, once: `meanwhile` comes before the next conditional write."""
 
     meanwhile: Callable[[], object] | None = None
@@ -183,7 +183,7 @@ class OvertakenLake(MemoryLake):
         return super().swap(key, data, tag)
 
 
-def account_read(username: str = "NASA", posts: int = 0, **changes: Any) -> AccountRead:
+def account_read(username: str = "NASA", posts: int = 0, **changes: Any) -> AccountOutcome:
     """An account's line in the manifest, read to its end."""
     whole = {
         "id": "42",
@@ -194,7 +194,7 @@ def account_read(username: str = "NASA", posts: int = 0, **changes: Any) -> Acco
         "limit": 0,
         "pages": [],
     }
-    return AccountRead(username=username, posts=posts, **whole | changes)
+    return AccountOutcome(username=username, posts=posts, **whole | changes)
 
 
 def account_receipt(username: str, published: int, **changes: Any) -> AccountReceipt:
@@ -212,7 +212,7 @@ def a_receipt(*accounts: AccountReceipt) -> Receipt:
         opened_at=RECEIVED,
         closed_at=datetime(2026, 11, 19, 1, 31, tzinfo=UTC),
         asked=Asked(("NASA", "esa"), 100),
-        bought={"2026-11": Bought(posts=300, users=2), "2026-12": Bought(counts=1)},
+        bought={"2026-11": BilledUnits(posts=300, users=2), "2026-12": BilledUnits(counts=1)},
         cost_usd=1.525,
         uncertain_usd=0.25,
     )

@@ -249,7 +249,7 @@ RETWEETED, REPLIED, QUOTED = ({"type": kind, "id": "7"} for kind in ("retweeted"
 
 
 @pytest.mark.parametrize(
-    ("sent", "unasked"),
+    ("sent", "unrequested"),
     [
         (post(referenced_tweets=[RETWEETED]), True),
         (post(referenced_posts=[QUOTED, REPLIED]), True),
@@ -262,8 +262,8 @@ RETWEETED, REPLIED, QUOTED = ({"type": kind, "id": "7"} for kind in ("retweeted"
         (None, False),
     ],
 )
-def test_a_retweet_or_a_reply_is_told_by_its_references(sent, unasked):
-    assert is_unasked(sent) == unasked
+def test_a_retweet_or_a_reply_is_told_by_its_references(sent, unrequested):
+    assert is_unasked(sent) == unrequested
 
 
 ENVELOPE = {

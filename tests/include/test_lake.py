@@ -19,16 +19,16 @@ from include.twitter.errors import (
     BadStore,
     Busy,
     DamagedObject,
+    MissingInput,
     NoCredentials,
     NoPermission,
-    NothingStaged,
     PlatformOutage,
     WriteConflict,
 )
 from include.twitter.lake import TRIES, Lake, require_conditional_writes
 from include.twitter.layout import PROBE
 from include.twitter.records import StoreProbe, decoded
-from tests.include.invented import MemoryLake
+from tests.include.invented import MemoryStore
 from tests.include.wire import listening
 
 CREDENTIALS = {
@@ -197,8 +197,8 @@ def test_a_copy_names_the_object_that_it_replaces_and_returns_its_etag(wire, lak
     ("source", "target", "result"),
     [
         ({"staged": '"2"'}, {"target": '"other"'}, WriteConflict),
-        ({}, {}, NothingStaged),
-        ({"staged": '"other"'}, {}, NothingStaged),
+        ({}, {}, MissingInput),
+        ({"staged": '"other"'}, {}, MissingInput),
         ({"staged": '"2"'}, {"target": '"2"'}, '"2"'),
     ],
     ids=["another writer", "source gone", "source overwritten", "response lost"],
@@ -262,7 +262,7 @@ def test_a_copy_that_meets_another_write_is_retried(wire, lake, paused):
     assert len(paused) == 1
 
 
-class OvertakingLake(MemoryLake):
+class OvertakingLake(MemoryStore):
     """Another writer is quicker, so many times."""
 
     def __init__(self, times):
@@ -289,7 +289,7 @@ def test_a_change_is_tried_again_with_pauses_and_has_an_end(paused):
 # Stores
 
 
-class Gateway(MemoryLake):
+class Gateway(MemoryStore):
     """A store that does not keep the conditions that it `ignores`."""
 
     endpoint = "https://gateway.example"
@@ -305,7 +305,7 @@ class Gateway(MemoryLake):
         return super().swap(key, data, tag)
 
 
-class Ceph(MemoryLake):
+class Ceph(MemoryStore):
     """Answers 412 to an If-Match that holds."""
 
     def swap(self, key, data, tag):
@@ -421,7 +421,7 @@ def test_a_probe_that_others_disturb_all_the_time_comes_back_later(paused):
 @pytest.mark.parametrize("data", [b"", gzip.compress(bytes(10_000), mtime=0)], ids=["empty", "bomb"])
 def test_a_stored_response_that_cannot_be_read_is_named_with_the_remedy(data, monkeypatch):
     monkeypatch.setattr(answer, "STORED_BYTES", 1000)
-    lake = MemoryLake()
+    lake = MemoryStore()
     lake.write("twitter_raw/dt=2026-11-18/NASA/0001.json.gz", data)
     with pytest.raises(DamagedObject) as raised:
         list(lake.answers(lake.keys("")))

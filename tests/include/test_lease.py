@@ -8,7 +8,7 @@ from include.twitter import layout
 from include.twitter.airflow_context import Run
 from include.twitter.errors import Busy
 from include.twitter.lease import LIFETIME, held
-from tests.include.invented import DAY, RECEIVED, MemoryLake
+from tests.include.invented import DAY, RECEIVED, MemoryStore
 
 SECOND = timedelta(seconds=1)
 
@@ -28,7 +28,7 @@ def clock():
 
 @pytest.fixture
 def lake():
-    return MemoryLake()
+    return MemoryStore()
 
 
 @pytest.fixture

@@ -16,11 +16,11 @@ from include.twitter.layout import short_hash
 from include.twitter.load import load
 from include.twitter.records import Manifest, Receipt, decoded, encoded
 from include.twitter.transform import transform
-from tests.include.invented import DAY, RECEIVED, SUSPENDED, MemoryLake, post
+from tests.include.invented import DAY, RECEIVED, SUSPENDED, MemoryStore, post
 from tests.include.shop import ROOT, open_shop, page, total, users
 
 
-class PlainLake(MemoryLake):
+class PlainStore(MemoryStore):
     bucket = "acme-twitter-lake"
 
 
@@ -34,7 +34,7 @@ def shop(monkeypatch):
 @pytest.fixture
 def stages(shop, monkeypatch):
     """The three stages for a run of the day; `put` sets Variables."""
-    here = PlainLake()
+    here = PlainStore()
 
     def put(**values):
         for name, value in values.items():

@@ -24,7 +24,7 @@ from deploy.traces import NotReadable, receipt_of, traces
 from include.twitter import layout
 from include.twitter.answer import Answer
 from include.twitter.day import Day
-from include.twitter.errors import Incomplete, NothingStaged
+from include.twitter.errors import Incomplete, MissingInput
 from include.twitter.forgotten import Tombstones
 from include.twitter.layout import ACCOUNTS, FORGOTTEN
 from include.twitter.records import Manifest
@@ -392,7 +392,7 @@ def test_forgetting_once_more_finds_and_changes_nothing(month, capsys):
 
 def test_a_candidate_that_held_some_of_it_is_gone_and_says_to_clear_transform(month, pipe):
     staged = {"receipt": pipe.staged[DAYS[0], pipe.run(DAYS[0]).id]}
-    with pytest.raises(NothingStaged, match="Clear `transform`"):
+    with pytest.raises(MissingInput, match="Clear `transform`"):
         pipe.load(staged, DAYS[0], now=noon(DAYS[0]))
 
 
@@ -462,7 +462,7 @@ def test_what_was_staged_before_is_not_published_after(month, pipe, clock):
     month.lake.forget(posts=[id_], at=NOW + timedelta(days=9))
     for key, data in kept.items():  # a `transform` that ran meanwhile
         month.lake.client.put_object(Bucket=month.lake.name, Key=key, Body=data)
-    with pytest.raises(NothingStaged, match=f"posts of {day} were forgotten since it was staged"):
+    with pytest.raises(MissingInput, match=f"posts of {day} were forgotten since it was staged"):
         pipe.load(staged, day, now=noon(day))
 
 

@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from include.twitter.errors import Busy, NothingStaged
+from include.twitter.errors import Busy, MissingInput
 from include.twitter.lake import Lake
-from tests.include.invented import MemoryLake, answer, post
+from tests.include.invented import MemoryStore, answer, post
 
 pytestmark = pytest.mark.live
 
@@ -16,7 +16,7 @@ KEY = "staging/twitter/test_lake/1.json"
 @pytest.fixture(params=["S3", "memory"])
 def lake(request):
     if request.param == "memory":
-        return MemoryLake()
+        return MemoryStore()
     request.getfixturevalue("deployment")
     return Lake(request.getfixturevalue("bucket").name, None)
 
@@ -66,7 +66,7 @@ def test_objects_are_read_in_the_order_of_their_keys_those_that_are_not_there_to
     keys = [KEY.replace(".json", f"-{number}.json") for number in range(40)]
     for number in range(0, 40, 2):
         lake.write(keys[number], b"%d" % number)
-    read = [found and found.data for found in lake.look_each(keys)]
+    read = [found and found.data for found in lake.get_many(keys)]
     assert read == [None if n % 2 else b"%d" % n for n in range(40)]
     assert "Connection pool is full" not in caplog.text, "a connection is thrown away and made anew"
 
@@ -76,7 +76,7 @@ def test_an_answer_that_is_gone_is_no_empty_page(lake):
     lake.write(there, answer(post(1)).to_bytes())
     answers = lake.answers([there, "staging/twitter/gone.json.gz"])
     assert next(answers).posts == [post(1)]
-    with pytest.raises(NothingStaged, match=r"gone\.json\.gz is gone\. It was paid for: restore it"):
+    with pytest.raises(MissingInput, match=r"gone\.json\.gz is gone\. It was paid for: restore it"):
         next(answers)
 
 
@@ -95,6 +95,6 @@ def test_an_object_that_was_overwritten_or_is_gone_is_not_copied(lake):
     lake.write(KEY, b"2")
     target = KEY.replace(".json", "-copy.json")
     for source in (KEY, "staging/twitter/gone.json"):
-        with pytest.raises(NothingStaged):
+        with pytest.raises(MissingInput):
             lake.copy(source, target, tag, None)
     assert lake.read(target) is None

@@ -14,13 +14,13 @@ from typing import Any
 from include.twitter import lake, roster, settings
 from include.twitter.airflow_context import Run, wait_until
 from include.twitter.extract.accounts import Accounts
+from include.twitter.extract.budget import Budget, Caps
 from include.twitter.extract.collect import Collection
 from include.twitter.extract.counts import counts_of_day
-from include.twitter.extract.money import Budget, Caps
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.x import X
-from include.twitter.records import AccountRead
-from include.twitter.retry import no_try_for_progress
+from include.twitter.records import AccountOutcome
+from include.twitter.retry import reschedule_after_progress
 
 __all__ = ["extract"]
 
@@ -56,12 +56,12 @@ def extract(run: Run) -> dict[str, Any]:
         return purchase.summary()
     lake.require_conditional_writes(here)
     old = run.day.start < run.now() - TIMELINE_DAYS
-    with no_try_for_progress(lambda: purchase.got_further, run.now), purchase.turn():
+    with reschedule_after_progress(lambda: purchase.made_progress, run.now), purchase.turn():
         since = purchase.manifest.opened_at if purchase.manifest.buy > 1 else run.day.end
         stored = counts_of_day(here, run.day, since, run.now())
         collection = Collection(purchase, old, stored, own)
         collection.resume()
-        read: list[AccountRead] = []
+        read: list[AccountOutcome] = []
         with Budget(here, purchase.name, caps, purchase.stored, run.now) as budget:
             if purchase.missing:
                 with X(access, run.now, are_known=bool(purchase.bought)) as x:

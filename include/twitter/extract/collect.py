@@ -22,23 +22,23 @@ from include.twitter.errors import (
     Busy,
     OtherAuthors,
     Outage,
+    PermanentError,
     PipelineError,
-    Refused,
-    TryLater,
+    TransientError,
     UnexpectedAnswer,
 )
 from include.twitter.extract.account_state import Event, State
 from include.twitter.extract.accounts import Accounts
+from include.twitter.extract.budget import Budget
 from include.twitter.extract.counts import Count
 from include.twitter.extract.cursor import Cursor
 from include.twitter.extract.identity import Resolver
-from include.twitter.extract.money import Budget
 from include.twitter.extract.paid_requests import PaidRequests
 from include.twitter.extract.progress import AccountProgress
 from include.twitter.extract.purchase import COUNTS, LOOKUPS, Purchase
 from include.twitter.extract.reconcile import Reconciler
 from include.twitter.extract.x import POSTS_A_LOOKUP, READERS, X
-from include.twitter.records import AccountRead
+from include.twitter.records import AccountOutcome
 from include.twitter.sources import REREADS
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class Collection:
             elif folder == COUNTS:
                 self.counts.append(response)
 
-    def collect(self, x: X, budget: Budget, known: Accounts) -> list[AccountRead]:
+    def collect(self, x: X, budget: Budget, known: Accounts) -> list[AccountOutcome]:
         """Buy what is missing; an account that X no longer finds by its id is looked up by its handle."""
         purchase, now = self.purchase, self.purchase.now()
         self.x = x
@@ -248,7 +248,7 @@ class Collection:
     def _go_on(self) -> None:
         if self.stopped.is_set():
             raise Stopped
-        self.purchase.keep_turn()
+        self.purchase.renew_lease()
 
     def _for_each(self, items: Iterable[Item], work: Callable[[Item], None]) -> None:
         """Work on several at once; the first failure keeps the others from buying more.
@@ -270,7 +270,10 @@ class Collection:
         errors = [error for job in running if not job.cancelled() and (error := job.exception())]
         errors = [error for error in errors if not isinstance(error, Stopped)]
         if errors:
-            raise min(errors, key=lambda error: isinstance(error, TryLater) - isinstance(error, Refused))
+            raise min(
+                errors,
+                key=lambda error: isinstance(error, TransientError) - isinstance(error, PermanentError),
+            )
 
 
 def _look_up_problem(response: Answer) -> None:

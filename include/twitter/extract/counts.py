@@ -15,7 +15,7 @@ from typing import Any
 from include.twitter.answer import ALIASES, Answer
 from include.twitter.day import Day
 from include.twitter.errors import UnexpectedAnswer
-from include.twitter.lake import Lake, answer_in
+from include.twitter.lake import Lake, response_in
 from include.twitter.layout import count_key, counts_prefix, parse_count_key
 from include.twitter.sources import author_query
 
@@ -76,7 +76,7 @@ def stored_count(
     """X's count of exactly this query and window, or of its part behind `token`; None where there is none."""
     key = count_key(query, first, last, token or "")
     data = store.read(key)
-    response = answer_in(data, store.url(key)) if data else None
+    response = response_in(data, store.url(key)) if data else None
     return response if response and _is_fresh(response, last.end, now) else None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from more_itertools import chunked
 
 from include.twitter.answer import Answer
-from include.twitter.errors import Refused
+from include.twitter.errors import PermanentError
 from include.twitter.extract.account_state import Event, State
 from include.twitter.extract.accounts import PROTECTED, Accounts, reasons, users_of
 from include.twitter.extract.progress import AccountProgress
@@ -65,7 +65,7 @@ class Resolver:
         lost = [account for account in accounts if account.handle.lower() not in self.looked_up]
         try:
             self._look_up(lost)
-        except Refused as error:
+        except PermanentError as error:
             log.warning(
                 "%d accounts that X does not find by their ids are not looked up. %s", len(lost), error
             )

@@ -12,8 +12,8 @@ from typing import Protocol
 
 from include.twitter.answer import Answer
 from include.twitter.errors import PipelineError
-from include.twitter.extract.money import Budget, Stored
-from include.twitter.lake import Lake, answer_in
+from include.twitter.extract.budget import Budget, Stored
+from include.twitter.lake import Lake, response_in
 
 REFUSED = "refused-"
 """Prefix of the names of responses that were paid for and cannot be used."""
@@ -79,7 +79,7 @@ class NamedResponses:
     def find(self, name: str) -> tuple[str, Answer] | None:
         key = f"{self._prefix}{name}.json.gz"
         data = self._lake.read(key)
-        return (key, answer_in(data, self._lake.url(key))) if data is not None else None
+        return (key, response_in(data, self._lake.url(key))) if data is not None else None
 
     def store(self, name: str, response: Answer) -> str:
         key = f"{self._prefix}{name}.json.gz"

@@ -11,7 +11,7 @@ from include.twitter.answer import Answer
 from include.twitter.day import Day
 from include.twitter.extract.account_state import Event, State, after, outcome_of, proof_of
 from include.twitter.extract.cursor import Cursor
-from include.twitter.records import AccountRead
+from include.twitter.records import AccountOutcome
 from include.twitter.sources import AccountPosts, SelfReplies, Verification
 
 log = logging.getLogger(__name__)
@@ -115,9 +115,9 @@ class AccountProgress:
         """How many of them were posted in which hour."""
         return Counter(filter(None, self._arrived.values()))
 
-    def record(self) -> AccountRead:
+    def record(self) -> AccountOutcome:
         cursors = (self.posts, self.verification, self.rereads, self.self_replies)
-        return AccountRead(
+        return AccountOutcome(
             username=self.username,
             id=self.id,
             outcome=outcome_of(self.state),

@@ -39,7 +39,7 @@ from include.twitter.errors import (
 from include.twitter.extract.account_state import PROVEN, Event, State
 from include.twitter.extract.counts import Count, count_of
 from include.twitter.extract.progress import AccountProgress
-from include.twitter.records import AccountRead
+from include.twitter.records import AccountOutcome
 from include.twitter.sources import THREADS, author_query, batches
 
 log = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ class Reconciler:
     _closed: dict[str, PipelineError] = field(default_factory=dict)
     """What is not asked for any more, and why."""
 
-    def restore(self, account: AccountProgress, line: AccountRead | None) -> None:
+    def restore(self, account: AccountProgress, line: AccountOutcome | None) -> None:
         """Keep the proof of an account whose own posts were compared before: later threads change none."""
         if account.state is State.LIMITED and (count := self.stored.get((str(account.id),))):
             account.counted = count.total

@@ -15,7 +15,7 @@ from typing import Any
 from include.twitter import lake, layout, roster, settings
 from include.twitter.airflow_context import Run, require_xcom
 from include.twitter.day import Day
-from include.twitter.errors import Incomplete, NothingStaged
+from include.twitter.errors import Incomplete, MissingInput
 from include.twitter.forgotten import Tombstones
 from include.twitter.lake import Lake
 from include.twitter.layout import FORGOTTEN
@@ -23,7 +23,7 @@ from include.twitter.lease import held
 from include.twitter.load import guard
 from include.twitter.load.publish import asset_event, publish_files, warn_of_gaps
 from include.twitter.records import AccountReceipt, Decrease, Receipt, encoded
-from include.twitter.retry import no_try_for_progress
+from include.twitter.retry import reschedule_after_progress
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
         raise Incomplete(f"Nothing is published: no account of {run.day} could be read. {reasons}")
     staging = key.removesuffix("receipt.json")
     with (
-        no_try_for_progress(lambda: False, run.now),
+        reschedule_after_progress(lambda: False, run.now),
         held(store, layout.publish_lease(run.day), run) as lease,
     ):
         stored = store.look(layout.receipt(run.day))
@@ -67,18 +67,18 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
 def _staged_receipt(store: Lake, key: str) -> tuple[Receipt, str]:
     """The receipt and its ETag."""
     if (stored := store.look(key)) is None:
-        raise NothingStaged(
+        raise MissingInput(
             f"{store.url(key)} is gone (it is kept for 14 days). Clear `transform`: it is free."
         )
     return store.decoded(key, stored.data, Receipt), stored.tag
 
 
 def _tombstones(store: Lake, candidate: Receipt, day: Day) -> Tombstones:
-    """All tombstones; NothingStaged if posts of the day were erased after they were staged."""
+    """All tombstones; MissingInput if posts of the day were erased after they were staged."""
     with store.parsing(FORGOTTEN, "the list of what was forgotten"):
         tombstones = Tombstones.of(store.read(FORGOTTEN))
     if tombstones.concern(day, since=candidate.acts):
-        raise NothingStaged(
+        raise MissingInput(
             f"Nothing is published: posts of {day} were forgotten since it was staged. "
             "Clear `transform`: it is free."
         )

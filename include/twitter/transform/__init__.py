@@ -18,11 +18,11 @@ from uuid import uuid4
 from msgspec.structs import replace
 
 from include.twitter import layout
-from include.twitter.errors import NothingStaged
+from include.twitter.errors import MissingInput
 from include.twitter.forgotten import Tombstones
 from include.twitter.layout import FORGOTTEN
 from include.twitter.records import (
-    AccountRead,
+    AccountOutcome,
     Manifest,
     PublishedObject,
     Tombstone,
@@ -92,7 +92,7 @@ def stage_files(
 def _manifest(store: Lake, key: str) -> Manifest:
     manifest = store.record(key, Manifest)
     if not manifest or not manifest.closed_at:
-        raise NothingStaged(f"{store.url(key)} is gone or was never closed: clear `extract`.")
+        raise MissingInput(f"{store.url(key)} is gone or was never closed: clear `extract`.")
     return manifest
 
 
@@ -113,9 +113,9 @@ def _refined(
     return entries, forgotten
 
 
-def _each_once(accounts: list[AccountRead]) -> list[AccountRead]:
+def _each_once(accounts: list[AccountOutcome]) -> list[AccountOutcome]:
     """The accounts, with one that was bought under two handles once: a post has one row on its day."""
-    once: dict[str | int, AccountRead] = {}
+    once: dict[str | int, AccountOutcome] = {}
     for number, account in enumerate(accounts):
         key = account.id if account.id and account.posts else number
         if other := once.get(key):
@@ -133,11 +133,11 @@ def _each_once(accounts: list[AccountRead]) -> list[AccountRead]:
 
 def _tell(tally: refine.Tally) -> None:
     """What people should know of an account beside its rows."""
-    if unasked := tally.counts["unasked"]:
+    if unrequested := tally.counts["unrequested"]:
         log.warning(
             "%s: %d retweets and replies came although they were excluded; none is published",
             tally.username,
-            unasked,
+            unrequested,
         )
     if forgotten := tally.counts["forgotten"]:
         log.info("%s: %d posts are left out, since they were forgotten", tally.username, forgotten)
@@ -147,7 +147,7 @@ def _tell(tally: refine.Tally) -> None:
         log.warning("%s: %s", tally.username, alarm)
 
 
-def _sources(here: Lake, accounts: list[AccountRead]) -> Iterator[refine.Source]:
+def _sources(here: Lake, accounts: list[AccountOutcome]) -> Iterator[refine.Source]:
     """The accounts with their answers: those of the next ones are read ahead."""
     answers = here.answers(page for account in accounts for page in account.pages)
     for account in accounts:

@@ -72,7 +72,7 @@ class Tally:
 
     username: str
     counts: Counter[str]
-    """fetched = published + rejected + duplicates + outside + over_limit + unasked + forgotten"""
+    """fetched = published + rejected + duplicates + outside + over_limit + unrequested + forgotten"""
     alarms: list[str] = field(default_factory=list)
     """Published posts that are not what they should be."""
     reasons: Counter[str] = field(default_factory=Counter)
@@ -165,7 +165,7 @@ class _Batch:
             self._unfilled[number] = unfilled
         is_thread = source.threads and isinstance(sent, dict) and is_reply_to_self(sent)
         if is_unasked(sent, self._unfilled.get(number, ())) and not is_thread:
-            return None, "unasked", None
+            return None, "unrequested", None
         unknown = unknown_fields(sent) if isinstance(sent, dict) and not tombstone else []
         try:
             post = repaired_post(sent, self.tallies[-1].oddities)

@@ -20,14 +20,14 @@ from include.twitter.answer import Answer
 from include.twitter.day import Day
 from include.twitter.errors import Outage
 from include.twitter.extract.accounts import PROTECTED, Accounts, reasons, users_of
+from include.twitter.extract.budget import Budget, Caps, Stored
 from include.twitter.extract.counts import DAYS_A_COUNT, Count, count_of, store_count, stored_count
-from include.twitter.extract.money import Budget, Caps, Stored
 from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
 from include.twitter.extract.x import HANDLES_A_LOOKUP, X
 from include.twitter.lake import Lake
 from include.twitter.layout import short_hash
 from include.twitter.pricing import in_words
-from include.twitter.retry import no_try_for_progress
+from include.twitter.retry import reschedule_after_progress
 from include.twitter.settings import XAccess
 from include.twitter.sources import LONGEST_ARCHIVE_QUERY, author_query, batches, self_reply_query
 from include.twitter_features.backfill_plan.plan import RESPONSE_KEY, PlanRequest, plan_prefix
@@ -161,6 +161,6 @@ def count_requests(store: Lake, request: PlanRequest, caps: Caps, access: XAcces
     with (
         Budget(store, subject, caps, stored, request.now, entry=entry) as budget,
         X(access, request.now, are_known=bool(stored.bought)) as x,
-        no_try_for_progress(lambda: responses.made_progress, request.now),
+        reschedule_after_progress(lambda: responses.made_progress, request.now),
     ):
         yield CountRequests(store, x, PaidRequests(budget, responses), stored, request.now)

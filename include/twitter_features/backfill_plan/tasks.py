@@ -14,7 +14,7 @@ from include.twitter.airflow_context import poll, skip
 from include.twitter.day import Day
 from include.twitter.errors import BadDay, Incomplete
 from include.twitter.extract.accounts import Accounts
-from include.twitter.extract.money import Caps, spent_of_month
+from include.twitter.extract.budget import Caps, spent_of_month
 from include.twitter.forgotten import Tombstones
 from include.twitter.lake import Lake
 from include.twitter.layout import FORGOTTEN

@@ -19,7 +19,7 @@ import pyarrow.parquet
 from include.twitter import layout
 from include.twitter.airflow_context import Check, poll, skip
 from include.twitter.day import Day
-from include.twitter.errors import JobGone, NoAccess, NotChecked, Outage
+from include.twitter.errors import ComplianceJobFailed, JobGone, NoAccess, Outage
 from include.twitter.extract.x import X
 from include.twitter.lake import Lake
 from include.twitter.landed import landed_days
@@ -96,15 +96,15 @@ class JobRunner:
             case JobState.LOST:
                 self.replace(job, x_job.status if x_job else "not found")
             case JobState.OVERDUE:
-                raise NotChecked(
+                raise ComplianceJobFailed(
                     f"X has not ended job {job.id} in {PATIENCE.days} days. Trigger another run."
                 )
         return None
 
     def replace(self, job: ComplianceJob, reason: str) -> None:
-        """Create another job in the place of one that is lost; NotChecked if it was the last one."""
+        """Create another job in the place of one that is lost; ComplianceJobFailed if it was the last one."""
         if job.number >= MAX_JOBS:
-            raise NotChecked(
+            raise ComplianceJobFailed(
                 f"X has ended {MAX_JOBS} jobs without an answer, the last, {job.id}, as {reason}. "
                 "Trigger another run when X is well again."
             )
@@ -170,7 +170,7 @@ def latest_job(store: Lake, run: Check) -> ComplianceJob | None:
 
 def read_tables(store: Lake, days: list[Day], *columns: str) -> Iterator[tuple[Day, pyarrow.Table]]:
     """Yield columns of the days' tables, one day after the other."""
-    for day, item in zip(days, store.look_each(layout.parquet(day) for day in days), strict=True):
+    for day, item in zip(days, store.get_many(layout.parquet(day) for day in days), strict=True):
         if item:
             with store.parsing(layout.parquet(day), "the day's Parquet table"):
                 table = pyarrow.parquet.read_table(pyarrow.BufferReader(item.data), columns=[*columns])

@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 from include.twitter import lake, layout, settings
 from include.twitter.airflow_context import Check, require_xcom, skip
 from include.twitter.day import Day
-from include.twitter.errors import DamagedObject, JobGone, NothingStaged
+from include.twitter.errors import DamagedObject, JobGone, MissingInput
 from include.twitter.extract.x import X
 from include.twitter.lake import Lake
 from include.twitter.landed import landed_days
@@ -73,7 +73,7 @@ def publish_deletions(run: Check, fetched: dict[str, Any] | None) -> dict[str, A
             f"{store.url(key)} is no whole gzip file: {error}. Trigger another run."
         ) from error
     if not job or job.days is None:
-        raise NothingStaged(f"The record of job {number} is gone. Trigger another run.")
+        raise MissingInput(f"The record of job {number} is gone. Trigger another run.")
     days = [day for day in landed_days(store) if str(day) in job.days]
     posts = gone = 0
     for day, table in read_tables(store, days, "tweet_id", "username"):

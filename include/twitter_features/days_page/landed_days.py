@@ -87,7 +87,7 @@ def _read(
     with _cache_lock:
         records = {key: _cache.get((store.url(key), tag)) for key, tag in tags.items()}
     missing = [key for key, record in records.items() if record is None]
-    for key, found in zip(missing, store.look_each(missing), strict=True):
+    for key, found in zip(missing, store.get_many(missing), strict=True):
         if found is None:
             continue  # deleted since it was listed
         try:

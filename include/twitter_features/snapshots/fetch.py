@@ -15,15 +15,15 @@ from include.twitter import layout
 from include.twitter.answer import Answer, problems
 from include.twitter.day import Day
 from include.twitter.errors import Outage, UnexpectedAnswer
-from include.twitter.extract.money import Budget, Caps, Stored
+from include.twitter.extract.budget import Budget, Caps, Stored
 from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
 from include.twitter.extract.x import POSTS_A_LOOKUP, X
 from include.twitter.forgotten import Tombstones
 from include.twitter.lake import Lake
-from include.twitter.layout import FORGOTTEN, Revisit
+from include.twitter.layout import FORGOTTEN, Snapshot
 from include.twitter.lease import Lease
 from include.twitter.pricing import cost, dollars, would_have_cost
-from include.twitter.records import Bought, Revisited, encoded, total
+from include.twitter.records import BilledUnits, Revisited, encoded, total
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def erased_ids(store: Lake) -> KeysView[str]:
 class SnapshotFetch:
     """The responses of a snapshot: each is stored once, and names the posts that were requested."""
 
-    def __init__(self, store: Lake, snapshot: Revisit, posts: Mapping[str, LandedPost]) -> None:
+    def __init__(self, store: Lake, snapshot: Snapshot, posts: Mapping[str, LandedPost]) -> None:
         self._store, self.snapshot, self._posts = store, snapshot, posts
         self._answered: set[str] = set()
         self._charged: dict[Day, set[str]] = defaultdict(set)
@@ -67,7 +67,7 @@ class SnapshotFetch:
         for id_, post in posts.items():
             self._charged[Day.of(post.captured_at)].add(id_)
         # Also those of other ages: what X has charged today is free at each of them.
-        pages = store.parsed(store.keys(f"{layout.raw(snapshot.day)}age="), Revisit.is_page)
+        pages = store.parsed(store.keys(f"{layout.raw(snapshot.day)}age="), Snapshot.is_page)
         keys = [key for key, is_page in pages.items() if is_page]
         for key, response in zip(keys, store.answers(keys), strict=True):
             self._add(key, response)
@@ -94,7 +94,7 @@ class SnapshotFetch:
         """Request all missing posts, first those that are free, and write the manifest."""
         snapshot, now, missing = self.snapshot, clock(), self._missing
         if missing:
-            price = cost(Bought(posts=len(missing) - len(self._free(missing, now))), now)
+            price = cost(BilledUnits(posts=len(missing) - len(self._free(missing, now))), now)
             log.info("%s: %d posts, for at most $%.3f", snapshot, len(missing), dollars(price))
         if missing and (hours := (now - snapshot.due_at) // timedelta(hours=1)):
             due = f"{snapshot.due_at:%Y-%m-%d %H:%M}"

@@ -8,8 +8,8 @@ from datetime import datetime
 from include.twitter import lake, layout, settings
 from include.twitter.airflow_context import now
 from include.twitter.day import Day
-from include.twitter.errors import MeterDiffers, NoAccess
-from include.twitter.extract.money import entries
+from include.twitter.errors import NoAccess, UsageMismatch
+from include.twitter.extract.budget import entries
 from include.twitter.extract.x import X
 from include.twitter.lake import Lake
 from include.twitter.landed import wait_until_deadline
@@ -25,7 +25,7 @@ MAX_DAYS = 90
 
 
 def meter() -> None:
-    """Wait for the deadline of the run's day; MeterDiffers if X has counted other posts by then."""
+    """Wait for the deadline of the run's day; UsageMismatch if X has counted other posts by then."""
     day, _ = wait_until_deadline()
     check_usage(lake.deployed(), settings.x_access(), day, now())
 
@@ -44,7 +44,7 @@ def check_usage(store: Lake, access: XAccess, day: Day, at: datetime) -> None:
     store.write(layout.usage(day), encoded(usage))
     log.info(usage.summary)
     if is_alert:
-        raise MeterDiffers(
+        raise UsageMismatch(
             f"{usage.summary} Look in X's developer console which apps of the project have read, and whether "
             f"{store.url(LEDGER)} lacks entries. This discrepancy is reported once a month, unless it grows."
         )

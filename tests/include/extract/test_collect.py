@@ -11,7 +11,7 @@ from include.twitter.errors import BadKeys, NoAccess, Outage
 from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.counts import Count
 from include.twitter.extract.x import POST_FIELDS
-from tests.include.invented import RECEIVED, SUSPENDED, MemoryLake, about, post
+from tests.include.invented import RECEIVED, SUSPENDED, MemoryStore, about, post
 from tests.include.shop import (
     FORBIDDEN,
     LIMIT,
@@ -42,7 +42,7 @@ def lake():
     return MortalLake()
 
 
-class MortalLake(MemoryLake):
+class MortalLake(MemoryStore):
     """A lake whose writer is killed before it has written an object."""
 
     dies_at = "none"

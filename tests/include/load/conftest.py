@@ -25,13 +25,13 @@ from include.twitter.records import (
 )
 from include.twitter.transform import receipt, refine, stage_files
 from include.twitter.transform.partition import Partition
-from tests.include.invented import DAY, RECEIVED, MemoryLake, account_read, answer
+from tests.include.invented import DAY, RECEIVED, MemoryStore, account_read, answer
 
 
 class Landing:
     """One day that runs load; every post is by number and account."""
 
-    def __init__(self, lake: MemoryLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, lake: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
         self.lake, self._patch = lake, monkeypatch
         self.now = RECEIVED
         self._patch.setattr(lakes, "deployed", lambda: self.lake)
@@ -122,4 +122,4 @@ class Landing:
 
 @pytest.fixture
 def landing(monkeypatch) -> Landing:
-    return Landing(MemoryLake(), monkeypatch)
+    return Landing(MemoryStore(), monkeypatch)

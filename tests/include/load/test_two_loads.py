@@ -14,7 +14,7 @@ from include.twitter.errors import Busy
 from include.twitter.lease import held
 from include.twitter.load.publish import publish_files
 from include.twitter.records import Decrease, Receipt, decoded
-from tests.include.invented import DAY, MemoryLake, post
+from tests.include.invented import DAY, MemoryStore, post
 
 STEPS = 6
 """Of a load that is alone: it looks for the lease, writes it, three files, and the receipt."""
@@ -24,7 +24,7 @@ class Killed(BaseException):
     """Of a process: it reaches nothing from then on."""
 
 
-class Process(MemoryLake):
+class Process(MemoryStore):
     """The bucket as one process sees it; `before` is called before each of its writes, `after` after it."""
 
     copies_on_condition = True

@@ -68,7 +68,7 @@ def test_an_odd_post_becomes_the_row_that_is_written_beside_it(case):
     assert dict(tally.drift) == case.get("drift", {})
     assert {name: number for name, number in tally.counts.items() if number} == {
         "fetched": 1,
-        "published" if "row" in case else "unasked" if "unasked" in case else "rejected": 1,
+        "published" if "row" in case else "unrequested" if "unrequested" in case else "rejected": 1,
     }
 
 

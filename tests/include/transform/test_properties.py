@@ -386,7 +386,7 @@ def test_a_mutilated_post_is_rejected_or_lands_without_what_is_odd_and_takes_no_
             "duplicates": 0,
             "outside": said[tally.username].count("outside"),
             "over_limit": 0,
-            "unasked": 0,
+            "unrequested": 0,
             "forgotten": 0,
         }
 

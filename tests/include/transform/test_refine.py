@@ -411,7 +411,7 @@ def test_retweets_and_replies_that_came_all_the_same_are_counted_and_not_publish
     assert {name: number for name, number in came.counts.items() if number} == {
         "fetched": 6,
         "published": 2,
-        "unasked": 4,
+        "unrequested": 4,
     }
     assert came.rejected == []
 
@@ -435,7 +435,7 @@ def test_recorded_timelines_are_refined_without_a_rejection():
     came = refined(answers=[answer(*map(of_the_day, posts)) for posts in timelines])
     assert came.rejected == []
     assert came.counts["fetched"] == 368
-    assert came.counts["published"] + came.counts["duplicates"] + came.counts["unasked"] == 368
+    assert came.counts["published"] + came.counts["duplicates"] + came.counts["unrequested"] == 368
     contract.arrow_table(came.rows).validate(full=True)
 
 
