@@ -12,7 +12,7 @@ MUTATIONS = (
     Mutation(
         "a page overwrites another one",
         ROOT + "extract/purchase.py",
-        "self._lake.swap(key, answer.to_bytes(self._lease.token), None)",
+        "self._lake.put_if_match(key, answer.to_bytes(self._lease.token), None)",
         "self._lake.write(key, answer.to_bytes(self._lease.token))",
     ),
     Mutation(
@@ -153,7 +153,7 @@ MUTATIONS = (
         "the receipt is written before the files",
         ROOT + "load/publish.py",
         "    etags: dict[str, str] = {}\n",
-        "    etags: dict[str, str] = {}\n    replaces = store.swap(key, encoded(receipt), replaces)\n",
+        "    etags: dict[str, str] = {}\n    replaces = store.put_if_match(key, encoded(receipt), replaces)\n",
     ),
     Mutation(
         "a day without some accounts is green",

@@ -12,7 +12,7 @@ from shutil import rmtree
 
 import pytest
 
-from include.twitter import lake as lakes
+from include.twitter import object_store
 from include.twitter.airflow_context import Run
 from include.twitter.extract import extract
 from include.twitter.layout import short_hash
@@ -48,7 +48,7 @@ def deployment(store: MemoryStore, x_host: str, handles: str) -> Iterator[None]:
         patch.setenv("AIRFLOW_VAR_TWITTER_BUCKET", store.bucket)
         patch.setenv("AIRFLOW_VAR_TWITTER_HANDLES", handles)
         patch.setenv("NO_PROXY", "*")
-        patch.setattr(lakes, "deployed", lambda: store)
+        patch.setattr(object_store, "from_settings", lambda: store)
         yield
 
 

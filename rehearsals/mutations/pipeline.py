@@ -31,7 +31,7 @@ MUTATIONS = [
     Mutation(
         "response is not stored",
         f"{EXTRACT}/purchase.py",
-        "        self._lake.swap(key, answer.to_bytes(self._lease.token), None)\n",
+        "        self._lake.put_if_match(key, answer.to_bytes(self._lease.token), None)\n",
         "",
         ("tests/include/extract/test_purchase.py",),
     ),
@@ -81,8 +81,8 @@ MUTATIONS = [
     Mutation(
         "ledger entry of another writer is overwritten",
         f"{EXTRACT}/money.py",
-        "self._tag = self._lake.swap(self.key, data, self._tag)",
-        "self._tag = self._lake.swap(self.key, data, getattr(self._lake.look(self.key), 'tag', None))",
+        "self._tag = self._lake.put_if_match(self.key, data, self._tag)",
+        "self._tag = self._lake.put_if_match(self.key, data, getattr(self._lake.get(self.key), 'tag', None))",
         ("tests/include/extract/test_budget.py",),
     ),
     # transform
@@ -132,7 +132,7 @@ MUTATIONS = [
     Mutation(
         "accepted loss is not written down",
         f"{LOAD}/__init__.py",
-        '                store.swap(f"{staging}receipt.json", encoded(candidate), etag)\n',
+        '                store.put_if_match(f"{staging}receipt.json", encoded(candidate), etag)\n',
         "",
         ("tests/include/load/test_two_loads.py",),
     ),

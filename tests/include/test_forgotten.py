@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from include.twitter.answer import decoded
 from include.twitter.day import Day
 from include.twitter.forgotten import Tombstones
 from include.twitter.records import Forgetting, Forgotten, Tombstone, encoded
+from include.twitter.response import decoded
 from include.twitter.transform import refine
 from tests.include.invented import DAY, answer, post
 

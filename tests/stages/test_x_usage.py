@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from include.twitter import lake, layout, settings
+from include.twitter import layout, object_store, settings
 from include.twitter.day import Day
 from include.twitter.errors import Outage, UsageMismatch
 from include.twitter_features.x_usage.tasks import check_usage
@@ -28,7 +28,7 @@ def log_of(pipeline, x, bucket, caplog):
     def log_of(day=TODAY, at=TOMORROW):
         x.clock(at)
         caplog.clear()
-        check_usage(lake.deployed(), settings.x_access(), day, at)
+        check_usage(object_store.from_settings(), settings.x_access(), day, at)
         return caplog.text
 
     return log_of

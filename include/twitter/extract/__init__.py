@@ -11,7 +11,7 @@ import logging
 from datetime import timedelta
 from typing import Any
 
-from include.twitter import lake, roster, settings
+from include.twitter import object_store, roster, settings
 from include.twitter.airflow_context import Run, wait_until
 from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.budget import Budget, Caps
@@ -36,7 +36,7 @@ def extract(run: Run) -> dict[str, Any]:
     Every setting is checked before the first call to X, also those that only `load` needs.
     """
     run.day.require_collectable(run.now())
-    here = lake.deployed()
+    here = object_store.from_settings()
     accounts = roster.read(here)
     asked = accounts.asked()
     only = accounts.among(run.accounts) if run.accounts else ()
@@ -54,7 +54,7 @@ def extract(run: Run) -> dict[str, Any]:
     if purchase.is_complete:
         log.info("Nothing is missing, nothing is bought: %s", here.url(purchase.key))
         return purchase.summary()
-    lake.require_conditional_writes(here)
+    object_store.require_conditional_writes(here)
     old = run.day.start < run.now() - TIMELINE_DAYS
     with reschedule_after_progress(lambda: purchase.made_progress, run.now), purchase.turn():
         since = purchase.manifest.opened_at if purchase.manifest.buy > 1 else run.day.end

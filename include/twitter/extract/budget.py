@@ -17,12 +17,12 @@ from uuid import uuid4
 
 from msgspec import structs
 
-from include.twitter.answer import Answer
 from include.twitter.errors import Busy, NoResponse, OverBudget, PipelineError
-from include.twitter.lake import Lake, Object, is_write_conflict, retried
 from include.twitter.layout import LEDGER, ledger_key, parse_ledger_key
+from include.twitter.object_store import Object, ObjectStore, is_write_conflict, retried
 from include.twitter.pricing import cost, dollars, month_of, prices, start_of, worst_case, would_have_cost
 from include.twitter.records import Billed, BilledUnits, LedgerEntry, decoded, encoded
+from include.twitter.response import Response
 
 RESERVATION_CHUNK = 1000
 """Mills reserved at a time: the entry is not written for each page, and a kill leaves little reserved."""
@@ -38,7 +38,7 @@ class Stored:
     ids: set[str] = field(default_factory=set)
     """Of the responses: a response that is stored is not lost, although S3's reply to its writer was."""
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: Response) -> None:
         at = answer.sent_at or answer.received_at
         month, number = month_of(at), BilledUnits(**{answer.kind: answer.billed})
         self.mills[month] = self.mills.get(month, 0) + cost(number, at)
@@ -65,10 +65,10 @@ class Reservation:
     size: int
     at: datetime
     """When it was reserved: the month that the request is booked in, and the day of its price."""
-    response: Answer | None = None
+    response: Response | None = None
     is_uncertain: bool = False
 
-    def settle(self, response: Answer) -> Answer:
+    def settle(self, response: Response) -> Response:
         """Book what X has billed for the response, which is lost unless it is stored then; returns it."""
         self.response = replace(response, sent_at=self.at, id=uuid4().hex)
         return self.response
@@ -85,7 +85,7 @@ class Reservation:
 class _Month:
     """The ledger entry of one month, as this process writes it next, and the requests in flight."""
 
-    def __init__(self, lake: Lake, key: str, entry: LedgerEntry, stored: Stored) -> None:
+    def __init__(self, lake: ObjectStore, key: str, entry: LedgerEntry, stored: Stored) -> None:
         self._lake, self.key, self._stored = lake, key, stored
         self._token = uuid4().hex
         self._written = b""
@@ -107,7 +107,7 @@ class _Month:
 
     def _look(self) -> None:
         before = self._known.uncertain
-        if found := self._lake.look(self.key):
+        if found := self._lake.get(self.key):
             self._written, self._tag = found
             self._known = self._lake.decoded(self.key, found.data, LedgerEntry)
         known = self._known.uncertain
@@ -170,7 +170,7 @@ class _Month:
         if (data := encoded(entry)) == self._written:
             return
         try:
-            self._tag = self._lake.swap(self.key, data, self._tag)
+            self._tag = self._lake.put_if_match(self.key, data, self._tag)
         except Busy:
             self._look()
             now, is_own = self._known, self._known.writer == self._token
@@ -186,7 +186,7 @@ class _Month:
             if not self.lease_lost and (self._tag or self.entry.charged_mills):
                 self.reserve(0)
         if self.lease_lost:
-            self._lake.change(self.key, lambda data: encoded(self._with_own(data or b"")))
+            self._lake.update(self.key, lambda data: encoded(self._with_own(data or b"")))
 
     def _with_own(self, data: bytes) -> LedgerEntry:
         """The entry of the other process with what this one lost, and with what is uncertain of it."""
@@ -236,7 +236,7 @@ class Budget:
 
     def __init__(
         self,
-        lake: Lake,
+        lake: ObjectStore,
         purchase: tuple[str, int],
         caps: Caps,
         stored: Stored,
@@ -339,7 +339,7 @@ class Budget:
 
     def _others(self, month: _Month) -> list[LedgerEntry]:
         """The entries of the month's other purchases: listed each time, read where they have changed."""
-        tags = self._lake.tags(f"{LEDGER}month={month.entry.month}/")
+        tags = self._lake.etags(f"{LEDGER}month={month.entry.month}/")
         tags.pop(month.key, None)
         tags = {key: tags[key] for key in self._lake.parsed(tags, parse_ledger_key)}
         changed = [
@@ -372,12 +372,12 @@ class Budget:
         )
 
 
-def spent_of_month(lake: Lake, at: datetime) -> int:
+def spent_of_month(lake: ObjectStore, at: datetime) -> int:
     """Mills that all entries take of the cap of the month."""
     return sum(map(reserved, entries(lake, month_of(at))))
 
 
-def entries(lake: Lake, month: str) -> list[LedgerEntry]:
+def entries(lake: ObjectStore, month: str) -> list[LedgerEntry]:
     """All entries of a month; DamagedObject where one cannot be read: without it the sum is too small."""
     keys = [*lake.parsed(lake.keys(f"{LEDGER}month={month}/"), parse_ledger_key)]
     found = zip(keys, lake.get_many(keys), strict=True)

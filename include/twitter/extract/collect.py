@@ -15,7 +15,6 @@ from typing import TypeVar
 
 from more_itertools import chunked
 
-from include.twitter.answer import Answer, author_of, problems
 from include.twitter.day import Day
 from include.twitter.errors import (
     BadRequest,
@@ -39,6 +38,7 @@ from include.twitter.extract.purchase import COUNTS, LOOKUPS, Purchase
 from include.twitter.extract.reconcile import Reconciler
 from include.twitter.extract.x import POSTS_A_LOOKUP, READERS, X
 from include.twitter.records import AccountOutcome
+from include.twitter.response import Response, author_of, problems
 from include.twitter.sources import REREADS
 
 log = logging.getLogger(__name__)
@@ -60,9 +60,9 @@ class Collection:
     """X's counts of the day that others have paid for, by the ids that were counted together."""
     own_handle: str = ""
     stopped: Flag = field(default_factory=Flag)
-    look_ups: list[Answer] = field(default_factory=list)
+    look_ups: list[Response] = field(default_factory=list)
     """Responses that an earlier try has stored."""
-    counts: list[Answer] = field(default_factory=list)
+    counts: list[Response] = field(default_factory=list)
 
     def resume(self) -> None:
         """Take over what an earlier try has stored, and book it; accounts go on from their pages later."""
@@ -126,7 +126,7 @@ class Collection:
 
     def _pages(
         self, account: AccountProgress, cursor: Cursor, *, is_wanted: bool
-    ) -> Iterator[tuple[str, Answer]]:
+    ) -> Iterator[tuple[str, Response]]:
         """The pages of a source: the stored ones first, then X's, as far as the cursor leads."""
         if not account.is_begun:
             for key, response in self.purchase.stored_pages(cursor.source.label):
@@ -150,7 +150,7 @@ class Collection:
             account.id in ids and not count.total for ids, count in self.stored_counts.items()
         )
 
-    def _next_page(self, cursor: Cursor) -> tuple[str, Answer] | None:
+    def _next_page(self, cursor: Cursor) -> tuple[str, Response] | None:
         """X's next page; None where it has to be asked for in another way."""
         source, position = cursor.source, cursor.request_params
         request = source.page_request()
@@ -200,7 +200,7 @@ class Collection:
 
     # What identity and reconciliation ask X for
 
-    def _look_up(self, handles: list[str]) -> Answer:
+    def _look_up(self, handles: list[str]) -> Response:
         number = len(handles)
         _, response = self.requests.ask(
             LOOKUPS, "users", number, number, lambda _: self.x.users(handles), _look_up_problem
@@ -209,7 +209,7 @@ class Collection:
             raise Outage(f"X could not look up all users: {response.failure}")
         return response
 
-    def _count(self, query: str) -> Answer:
+    def _count(self, query: str) -> Response:
         kind = "archive_counts" if self.old else "counts"
         stored = (response for response in self.counts if response.params["query"] == query)
         if response := next(stored, None):
@@ -276,12 +276,12 @@ class Collection:
             )
 
 
-def _look_up_problem(response: Answer) -> None:
+def _look_up_problem(response: Response) -> None:
     if not (response.posts or problems(response.body)):
         raise Outage(f"X was asked for users and sent none, but {response.content[:200]!r}")
 
 
-def _reread_problem(ids: list[str], author_id: str | None, response: Answer) -> UnexpectedAnswer | None:
+def _reread_problem(ids: list[str], author_id: str | None, response: Response) -> UnexpectedAnswer | None:
     if response.failure or not (response.posts or problems(response.body)):
         raise Outage(f"X could not send the posts: {response.failure or repr(response.content[:200])}")
     posts = (post for post in response.posts if isinstance(post, dict))

@@ -7,11 +7,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from include.twitter.answer import Answer
 from include.twitter.day import Day
 from include.twitter.extract.account_state import Event, State, after, outcome_of, proof_of
 from include.twitter.extract.cursor import Cursor
 from include.twitter.records import AccountOutcome
+from include.twitter.response import Response
 from include.twitter.sources import AccountPosts, SelfReplies, Verification
 
 log = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ class AccountProgress:
             self.apply(cursor.ended)
             self.reason = self.reason or cursor.reason
 
-    def take_reread(self, key: str, response: Answer) -> None:
+    def take_reread(self, key: str, response: Response) -> None:
         self.rereads.count(response)
         self.reread |= {*str(response.params["ids"]).split(",")}
         self.pages.append(key)

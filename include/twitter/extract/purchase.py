@@ -20,14 +20,13 @@ from msgspec.structs import asdict, replace
 
 from include.twitter import layout
 from include.twitter.airflow_context import Run
-from include.twitter.answer import Answer
 from include.twitter.day import Day
 from include.twitter.errors import TransientError
 from include.twitter.extract.budget import Stored
 from include.twitter.forgotten import Tombstones
-from include.twitter.lake import Lake
 from include.twitter.layout import FORGOTTEN, parse_purchase_key
 from include.twitter.lease import Lease
+from include.twitter.object_store import ObjectStore
 from include.twitter.pricing import dollars
 from include.twitter.records import (
     AccountOutcome,
@@ -39,6 +38,7 @@ from include.twitter.records import (
     encoded,
     total,
 )
+from include.twitter.response import Response
 from include.twitter.roster import Identities
 
 # Folders beside those of the accounts, which are named by the accounts' ids.
@@ -58,7 +58,7 @@ class Purchase:
 
     def __init__(
         self,
-        lake: Lake,
+        lake: ObjectStore,
         run: Run,
         asked: Asked,
         *,
@@ -94,7 +94,7 @@ class Purchase:
         self._lease = Lease(run, f"{run.day} is being bought ({lake.url(self.key)})", self._write_manifest)
 
     def _newest(self, keys: list[str]) -> Manifest:
-        opened = [(key, found) for key in keys if (found := self._lake.look(key))]
+        opened = [(key, found) for key in keys if (found := self._lake.get(key))]
         manifests = [(self._lake.decoded(key, found.data, Manifest), found.tag) for key, found in opened]
         newest, tag = max(manifests, key=lambda each: each[0].buy, default=(None, None))
         was_opened = self._run.id in {manifest.opened_by for manifest, _ in manifests}
@@ -237,22 +237,22 @@ class Purchase:
 
     def _write_manifest(self, lease: LeaseHolder | None) -> None:
         self.manifest.lease = lease
-        self._tag = self._lake.swap(self.key, encoded(self.manifest), self._tag)
+        self._tag = self._lake.put_if_match(self.key, encoded(self.manifest), self._tag)
 
-    def staged(self) -> Iterator[tuple[str, str, Answer]]:
+    def staged(self) -> Iterator[tuple[str, str, Response]]:
         """Folder, key and response of all that was stored and never closed, in order: it is booked now."""
         keys = [key for pages in self._pages.values() for key in pages if key not in self._closed]
         for folder, key, answer in self._read(keys):
             self.stored.add(answer)
             yield folder, key, answer
 
-    def stored_pages(self, label: str) -> Iterator[tuple[str, Answer]]:
+    def stored_pages(self, label: str) -> Iterator[tuple[str, Response]]:
         """The pages of a source that are there, in order, also those of an earlier purchase that stay."""
         named = (page for line in self.manifest.accounts for page in line.pages)
         keys = [page for page in named if page.split("/")[-2] == label]
         return ((key, answer) for _, key, answer in self._read([*keys, *self._pages.get(label, ())]))
 
-    def _read(self, keys: Iterable[str]) -> Iterator[tuple[str, str, Answer]]:
+    def _read(self, keys: Iterable[str]) -> Iterator[tuple[str, str, Response]]:
         keys = list(dict.fromkeys(keys))
         for key, answer in zip(keys, self._lake.answers(keys), strict=True):
             self.renew_lease()
@@ -261,7 +261,7 @@ class Purchase:
     def find(self, folder: str) -> None:
         """Nothing: what is stored is gone over first, by `staged`."""
 
-    def store(self, folder: str, answer: Answer) -> str:
+    def store(self, folder: str, answer: Response) -> str:
         """Keep a response as the next page of its folder, on condition that nobody has; returns its key."""
         answer = dataclasses.replace(answer, content=self.forgotten.without(answer.content, answer.kind))
         with self._storing:
@@ -270,7 +270,7 @@ class Purchase:
             key = f"{self._prefix}{folder}/{number:04}.json.gz"
             pages.append(key)
         # With the lease's token: equal responses to two processes are two responses, and both were billed.
-        self._lake.swap(key, answer.to_bytes(self._lease.token), None)
+        self._lake.put_if_match(key, answer.to_bytes(self._lease.token), None)
         with self._storing:
             self.stored.add(answer)
             self.made_progress |= not answer.unavailable

@@ -35,18 +35,18 @@ from include.twitter.transform.partition import Partition, fingerprint
 
 if TYPE_CHECKING:
     from include.twitter.airflow_context import Run
-    from include.twitter.lake import Lake
+    from include.twitter.object_store import ObjectStore
 
 log = logging.getLogger(__name__)
 
 
 def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
     """Refine what `extract` says was bought, account by account, and stage the candidates."""
-    from include.twitter import lake  # here: the pure modules of the package need no Airflow
+    from include.twitter import object_store  # here: the pure modules of the package need no Airflow
     from include.twitter.airflow_context import require_xcom
 
     gc.freeze()  # all that is imported: else the garbage collector looks through it again and again
-    here = lake.deployed()
+    here = object_store.from_settings()
     manifest = _manifest(here, require_xcom(bought, "extract")["manifest"])
     # Two Airflows give the runs of a day the same id, and a try that was given up may continue.
     staging = layout.staging(run.day, f"{run.id}-{uuid4().hex[:8]}")
@@ -75,7 +75,7 @@ def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def stage_files(
-    store: Lake, staging: str, files: Mapping[str, Path], keys: Mapping[str, str]
+    store: ObjectStore, staging: str, files: Mapping[str, Path], keys: Mapping[str, str]
 ) -> dict[str, PublishedObject]:
     """Upload the files to the run's staging prefix; returns what a receipt says of them, by name.
 
@@ -89,7 +89,7 @@ def stage_files(
     }
 
 
-def _manifest(store: Lake, key: str) -> Manifest:
+def _manifest(store: ObjectStore, key: str) -> Manifest:
     manifest = store.record(key, Manifest)
     if not manifest or not manifest.closed_at:
         raise MissingInput(f"{store.url(key)} is gone or was never closed: clear `extract`.")
@@ -97,7 +97,7 @@ def _manifest(store: Lake, key: str) -> Manifest:
 
 
 def _refined(
-    here: Lake, run: Run, manifest: Manifest, partition: Partition, tombstones: Tombstones
+    here: ObjectStore, run: Run, manifest: Manifest, partition: Partition, tombstones: Tombstones
 ) -> tuple[list[receipt.AccountReceipt], set[Tombstone]]:
     """The accounts' receipts, and what is left of forgotten posts; their rows are in the partition."""
     accounts = sorted(_each_once(manifest.accounts), key=lambda account: account.username)
@@ -147,7 +147,7 @@ def _tell(tally: refine.Tally) -> None:
         log.warning("%s: %s", tally.username, alarm)
 
 
-def _sources(here: Lake, accounts: list[AccountOutcome]) -> Iterator[refine.Source]:
+def _sources(here: ObjectStore, accounts: list[AccountOutcome]) -> Iterator[refine.Source]:
     """The accounts with their answers: those of the next ones are read ahead."""
     answers = here.answers(page for account in accounts for page in account.pages)
     for account in accounts:

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from include.twitter.answer import OLDER_NAMES
+from include.twitter.response import OLDER_NAMES
 from include.twitter.safe_text import safe_text
 from include.twitter.transform.contract import COLUMNS, METRICS
 from include.twitter.transform.post import Post

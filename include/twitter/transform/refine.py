@@ -16,10 +16,10 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from include.twitter.answer import Answer, decoded, is_reply_to_self, is_unasked
 from include.twitter.day import Day
 from include.twitter.forgotten import NOTHING, Tombstones, buried
 from include.twitter.records import Tombstone
+from include.twitter.response import Response, decoded, is_reply_to_self, is_unasked
 from include.twitter.safe_text import safe_text
 from include.twitter.transform import contract
 from include.twitter.transform.contract import COLUMNS, MOMENT, STRING, Column
@@ -54,7 +54,7 @@ class Source:
 
     username: str
     author_id: str | None
-    answers: Iterable[Answer]
+    answers: Iterable[Response]
     threads: bool = False
     """Whether its replies to itself are wanted too."""
     limit: int | None = None
@@ -137,7 +137,7 @@ class _Batch:
             for raw in answer.sent:
                 self._add(raw, decoded_post(raw), source, answer)
 
-    def _add(self, raw: msgspec.Raw, post: Post | None, source: Source, answer: Answer) -> None:
+    def _add(self, raw: msgspec.Raw, post: Post | None, source: Source, answer: Response) -> None:
         number, owner = len(self.posts), len(self.tallies) - 1
         self.posts.append(raw)
         sent, fate, reason = None, None, None
@@ -155,7 +155,7 @@ class _Batch:
         self._rows.append((owner, source.owns(post or sent), fate, reason, *cells))
 
     def _examined(
-        self, number: int, sent: Any, source: Source, answer: Answer
+        self, number: int, sent: Any, source: Source, answer: Response
     ) -> tuple[Post | None, str | None, str | None]:
         """A post that is not as expected, or may be erased or unrequested; else its fate and the reason."""
         if tombstone := self._erased.of_post(sent):

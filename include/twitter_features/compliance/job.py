@@ -21,9 +21,9 @@ from include.twitter.airflow_context import Check, poll, skip
 from include.twitter.day import Day
 from include.twitter.errors import ComplianceJobFailed, JobGone, NoAccess, Outage
 from include.twitter.extract.x import X
-from include.twitter.lake import Lake
 from include.twitter.landed import landed_days
 from include.twitter.layout import compliance_of, job_key, parse_job_key
+from include.twitter.object_store import ObjectStore
 from include.twitter.records import ComplianceJob, encoded
 from include.twitter_features.compliance.responses import JobStatus, XJob, parse_job
 from include.twitter_features.compliance.storage import upload
@@ -64,7 +64,7 @@ def job_state(job: ComplianceJob, status: JobStatus | None, age: timedelta) -> J
 class JobRunner:
     """Takes the job of a run from one state to the next."""
 
-    def __init__(self, store: Lake, x: X, run: Check) -> None:
+    def __init__(self, store: ObjectStore, x: X, run: Check) -> None:
         self._store, self._x, self._run = store, x, run
 
     def upload_ids(self) -> None:
@@ -162,13 +162,13 @@ def result_key(run: Check, number: int) -> str:
     return f"{compliance_of(run.id)}result={number}.txt.gz"
 
 
-def latest_job(store: Lake, run: Check) -> ComplianceJob | None:
+def latest_job(store: ObjectStore, run: Check) -> ComplianceJob | None:
     """Return the newest job of the run."""
     numbers = store.parsed(store.keys(f"{compliance_of(run.id)}job="), parse_job_key).values()
     return store.record(job_key(run.id, max(numbers)), ComplianceJob) if numbers else None
 
 
-def read_tables(store: Lake, days: list[Day], *columns: str) -> Iterator[tuple[Day, pyarrow.Table]]:
+def read_tables(store: ObjectStore, days: list[Day], *columns: str) -> Iterator[tuple[Day, pyarrow.Table]]:
     """Yield columns of the days' tables, one day after the other."""
     for day, item in zip(days, store.get_many(layout.parquet(day) for day in days), strict=True):
         if item:
@@ -177,7 +177,7 @@ def read_tables(store: Lake, days: list[Day], *columns: str) -> Iterator[tuple[D
             yield day, table
 
 
-def _write_ids(store: Lake, file: IO[bytes]) -> dict[str, int]:
+def _write_ids(store: ObjectStore, file: IO[bytes]) -> dict[str, int]:
     """Write the ids of all landed posts, one a line; returns their number by day."""
     days = {}
     for day, table in read_tables(store, landed_days(store), "tweet_id"):

@@ -9,9 +9,9 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from include.twitter.answer import decoded
 from include.twitter.errors import UnexpectedAnswer
 from include.twitter.records import PostState
+from include.twitter.response import decoded
 from include.twitter.safe_text import safe_text
 
 MAX_LINE_BYTES = 1 << 16

@@ -14,17 +14,17 @@ from uuid import uuid4
 import pyarrow
 import pyarrow.parquet
 
-from include.twitter import lake, settings
+from include.twitter import object_store, settings
 from include.twitter.airflow_context import Run, require_xcom, skip, wait_until
 from include.twitter.day import Day
 from include.twitter.errors import MissingInput
 from include.twitter.extract.budget import Caps, Stored
 from include.twitter.extract.x import X
-from include.twitter.lake import Lake
 from include.twitter.landed import landed_days
 from include.twitter.layout import ENGAGEMENT_RECEIPTS, Snapshot
 from include.twitter.lease import held
 from include.twitter.load.publish import publish_files
+from include.twitter.object_store import ObjectStore
 from include.twitter.pricing import dollars, would_have_cost
 from include.twitter.records import (
     LostPost,
@@ -48,7 +48,7 @@ def extract(run: Run) -> dict[str, Any]:
     """Request the posts of each snapshot that is due, and store every response as it arrives."""
     run.day.require_collectable(run.now())
     ages, caps, access = settings.engagement_days(), Caps(*settings.budgets().items()), settings.x_access()
-    store = lake.deployed()
+    store = object_store.from_settings()
     wait_until(Snapshot(run.day, 1).due_at, "Late in the day of a purchase its posts are free", run.now)
     done = {*store.parsed(store.keys(ENGAGEMENT_RECEIPTS), Snapshot.of_receipt).values()}
     days, snapshots, fetches = {*landed_days(store)}, list[Snapshot](), list[SnapshotFetch]()
@@ -59,7 +59,7 @@ def extract(run: Run) -> dict[str, Any]:
             log.info("%s is not read: the day has not landed", snapshot)
     if not snapshots:
         skip("No landed day is due to be read again")
-    lake.require_conditional_writes(store)
+    object_store.require_conditional_writes(store)
     with (
         reschedule_after_progress(lambda: any(fetch.made_progress for fetch in fetches), run.now),
         X(access, run.now, are_known=True) as x,  # these keys have bought what has landed
@@ -77,11 +77,11 @@ def extract(run: Run) -> dict[str, Any]:
 
 def transform(run: Run, fetched: dict[str, Any] | None) -> dict[str, Any]:
     """Make a table of each snapshot's responses, and stage it with its receipt."""
-    store = lake.deployed()
+    store = object_store.from_settings()
     return {"receipts": [_stage(store, run, key) for key in require_xcom(fetched, "extract")["manifests"]]}
 
 
-def _stage(store: Lake, run: Run, key: str) -> str:
+def _stage(store: ObjectStore, run: Run, key: str) -> str:
     """Stage the files and the receipt of the snapshot with this manifest; returns the key of the receipt."""
     manifest = store.decoded(key, store.required(key), Revisited)
     snapshot = Snapshot(Day.parse(manifest.day), manifest.age)
@@ -138,19 +138,19 @@ def _receipt(
 
 def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
     """Publish what is staged, each receipt after its files."""
-    store, published = lake.deployed(), []
+    store, published = object_store.from_settings(), []
     for key in require_xcom(staged, "transform")["receipts"]:
         receipt = store.decoded(key, store.required(key), SnapshotReceipt)
         snapshot = Snapshot(Day.parse(receipt.day), receipt.age)
         staging = key.removesuffix("receipt.json")
         with reschedule_after_progress(lambda: False, run.now), held(store, snapshot.lease, run) as lease:
             _require_not_erased(store, staging, snapshot)
-            publish_files(store, lease, staging, receipt, snapshot.receipt, store.tag(snapshot.receipt))
+            publish_files(store, lease, staging, receipt, snapshot.receipt, store.etag(snapshot.receipt))
         published.append(snapshot.receipt)
     return {"receipts": published}
 
 
-def _require_not_erased(store: Lake, staging: str, snapshot: Snapshot) -> None:
+def _require_not_erased(store: ObjectStore, staging: str, snapshot: Snapshot) -> None:
     """Refuse what was staged before some of its posts were erased."""
     data = pyarrow.BufferReader(store.required(staging + Path(snapshot.parquet).name))
     ids = pyarrow.parquet.read_table(data, columns=["tweet_id"])["tweet_id"].to_pylist()

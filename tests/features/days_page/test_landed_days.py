@@ -25,7 +25,7 @@ class Store(MemoryStore):
         self.land("2026-11-18", "2026-11")
         self.land("2026-11-30", "2026-12")
 
-    def tags(self, prefix):
+    def etags(self, prefix):
         self.listed.append(prefix)
         return super().tags(prefix)
 

@@ -15,12 +15,12 @@ from deploy import forget
 from deploy.__main__ import CannotDo
 from include.twitter import layout
 from include.twitter.airflow_context import Run
-from include.twitter.answer import Answer
 from include.twitter.day import Day
 from include.twitter.errors import MissingInput, Outage
 from include.twitter.layout import FORGOTTEN, Snapshot, ledger_key
 from include.twitter.lease import LIFETIME, held
 from include.twitter.records import Forgetting, Forgotten, encoded
+from include.twitter.response import Response
 from include.twitter_features.snapshots import tasks
 from tests.include.invented import MemoryStore
 
@@ -51,7 +51,7 @@ class FakeX:
         posts = ",".join(f'{{"id":"{id_}","public_metrics":{{"like_count":3}}}}' for id_ in ids)
         body = f'{{"data":[{posts}]}}'.encode()
         kind = "rereads" if free else "posts"
-        return Answer("/2/tweets", {"ids": ",".join(ids)}, NOW, body, kind=kind)
+        return Response("/2/tweets", {"ids": ",".join(ids)}, NOW, body, kind=kind)
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_the_ledger_is_never_below_the_bill_of_a_response_whose_write_failed(
     """X charges both posts once. Nothing names the posts of a response that S3 lost, so it stays spent."""
     week = Snapshot(DAY, 7)
     monkeypatch.setattr(tasks.settings, "engagement_days", lambda: [7])
-    swap = lake.swap
+    swap = lake.put_if_match
 
     def lost(key, data, tag):
         if key.startswith(week.raw):

@@ -11,12 +11,12 @@ from threading import Barrier, Lock, Thread
 import pytest
 
 from include.twitter import pricing
-from include.twitter.answer import Answer
 from include.twitter.errors import BadRequest, Busy, NoResponse, Outage, OverBudget, RateLimited
 from include.twitter.extract.budget import Budget, Caps, Stored, spent_of_month
 from include.twitter.extract.collect import Stopped
 from include.twitter.pricing import NEWEST
 from include.twitter.records import BilledUnits, LedgerEntry, decoded, encoded
+from include.twitter.response import Response
 from tests.include.invented import RECEIVED, MemoryStore, OvertakenStore
 
 RUN, MONTH = "twitter_run_budget_usd", "twitter_month_budget_usd"
@@ -38,7 +38,7 @@ def budget(lake, *, run=0, month=0, posts=0, buy=1, day="2026-11-18", clock=lamb
 
 def came(number, kind="posts"):
     """An answer with so many things."""
-    return Answer("/2", {}, RECEIVED, json.dumps({"data": [0] * number}).encode(), kind=kind)
+    return Response("/2", {}, RECEIVED, json.dumps({"data": [0] * number}).encode(), kind=kind)
 
 
 def spend(drawn, number, wanted=100, smallest=5, kind="posts"):
@@ -266,11 +266,11 @@ class BrokenLake:
     def __getattr__(self, name):
         return getattr(self._lake, name)
 
-    def tags(self, prefix):
+    def etags(self, prefix):
         if self.times:
             self.times -= 1
             raise OSError("S3 is away")
-        return self._lake.tags(prefix)
+        return self._lake.etags(prefix)
 
 
 def test_what_was_reserved_and_not_checked_is_not_used_by_others_and_is_given_back(lake):
@@ -285,11 +285,11 @@ def test_what_was_reserved_and_not_checked_is_not_used_by_others_and_is_given_ba
 
 def test_a_reservation_whose_write_failed_is_not_used(lake):
     class Away(BrokenLake):
-        def swap(self, *about):
+        def put_if_match(self, *about):
             if self.times:
                 self.times -= 1
                 raise OSError("S3 is away")
-            return self._lake.swap(*about)
+            return self._lake.put_if_match(*about)
 
     broken = Away(lake)
     with budget(broken) as drawn:
@@ -491,8 +491,8 @@ def test_a_loss_that_is_added_while_more_is_reserved_takes_nothing_of_it_but_for
 
 def test_a_write_of_ones_own_that_arrives_late_is_not_taken_for_that_of_another_process(lake):
     class Late(BrokenLake):
-        def swap(self, *about):
-            tag = self._lake.swap(*about)
+        def put_if_match(self, *about):
+            tag = self._lake.put_if_match(*about)
             if self.times:
                 self.times -= 1
                 raise OSError("S3 has written it, and answers too late")

@@ -47,11 +47,11 @@ class MortalLake(MemoryStore):
 
     dies_at = "none"
 
-    def swap(self, key, data, tag):
+    def put_if_match(self, key, data, tag):
         if key.endswith(self.dies_at):
             self.dies_at = "none"
             raise ConnectionError
-        return super().swap(key, data, tag)
+        return super().put_if_match(key, data, tag)
 
 
 def remember(lake, **ids):

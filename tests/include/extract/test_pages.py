@@ -142,8 +142,8 @@ def test_a_smaller_page_is_asked_for_after_a_timeout_and_the_first_one_is_uncert
 class Lossy(MemoryStore):
     """Has stored a page, and its reply is lost for good."""
 
-    def swap(self, key, data, tag):
-        stored = super().swap(key, data, tag)
+    def put_if_match(self, key, data, tag):
+        stored = super().put_if_match(key, data, tag)
         if key == f"{ROOT}42/0001.json.gz":
             raise PlatformOutage("no reply")
         return stored

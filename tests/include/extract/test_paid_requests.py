@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from include.twitter.answer import Answer
 from include.twitter.errors import Busy, NoResponse, Outage, OverBudget, UnexpectedAnswer
 from include.twitter.extract.budget import Budget, Caps, Stored
 from include.twitter.extract.collect import Stopped
 from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
 from include.twitter.records import BilledUnits, LedgerEntry, decoded
+from include.twitter.response import Response
 from tests.include.invented import RECEIVED, MemoryStore
 
 PREFIX = "twitter_plans/0a1b2c3d4e5f/"
@@ -27,7 +27,7 @@ class FakeX:
         if self.error:
             raise self.error
         content = json.dumps({"data": [{"id": str(number)} for number in range(min(size, self.posts))]})
-        return Answer("/2/tweets", {}, RECEIVED, content.encode())
+        return Response("/2/tweets", {}, RECEIVED, content.encode())
 
 
 class Asking:

@@ -325,9 +325,9 @@ class HeardLake(MemoryStore):
         super().__init__()
         self.heard = Semaphore(0)
 
-    def swap(self, key, data, tag):
+    def put_if_match(self, key, data, tag):
         try:
-            return super().swap(key, data, tag)
+            return super().put_if_match(key, data, tag)
         finally:
             self.heard.release()
 
@@ -412,11 +412,11 @@ class MeetingLake(MemoryStore):
         super().__init__()
         self.meeting = Barrier(2)
 
-    def swap(self, key, data, tag):
+    def put_if_match(self, key, data, tag):
         if "counts-of" in key:
             with suppress(BrokenBarrierError):
                 self.meeting.wait(0.2)
-        return super().swap(key, data, tag)
+        return super().put_if_match(key, data, tag)
 
 
 def test_two_readers_that_store_in_one_folder_at_once_never_write_the_same_key():

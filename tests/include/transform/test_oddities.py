@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from include.twitter.answer import Answer
+from include.twitter.response import Response
 from include.twitter.transform import refine
 from include.twitter.transform.contract import MOMENTS
 from tests.include.invented import DAY, RECEIVED, answer, link, post
@@ -39,7 +39,7 @@ ABOUT_THE_ACCOUNT = {
 
 def refined(*posts):
     """The one batch of one account."""
-    source = refine.Source("ObservatoryHill", "42", [Answer.from_bytes(answer(*posts).to_bytes())])
+    source = refine.Source("ObservatoryHill", "42", [Response.from_bytes(answer(*posts).to_bytes())])
     (batch,) = refine.batches([source], day=DAY, limit=0)
     return batch
 

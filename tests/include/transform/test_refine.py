@@ -8,7 +8,7 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from include.twitter.answer import Answer
+from include.twitter.response import Response
 from include.twitter.transform import contract, refine
 from include.twitter.transform.partition import Partition
 from tests.include.invented import (
@@ -593,8 +593,8 @@ def test_what_cannot_be_held_of_a_post_costs_that_alone(hostile):
     sent = answer(post(1), post(2)).content
     spoilt = sent.replace(b'"id": "1990000000000000002"', b'"id": "1990000000000000002", ' + hostile)
     assert spoilt != sent
-    page = Answer("/2/users/42/tweets", {"max_results": "100"}, RECEIVED, spoilt)
-    came = refined(answers=[Answer.from_bytes(page.to_bytes())])
+    page = Response("/2/users/42/tweets", {"max_results": "100"}, RECEIVED, spoilt)
+    came = refined(answers=[Response.from_bytes(page.to_bytes())])
     assert ids(came) == ["01", "02"]
     assert came.rejected == []
 
@@ -602,7 +602,7 @@ def test_what_cannot_be_held_of_a_post_costs_that_alone(hostile):
 def test_a_rejected_post_that_cannot_be_held_is_kept_without_that(tmp_path):
     sent = answer(post(1), post(2)).content
     spoilt = sent.replace(b'"id": "1990000000000000002"', b'"id": 5, "new": ' + DEEP)
-    came = refined(answers=[Answer("/2/users/42/tweets", {}, RECEIVED, spoilt)])
+    came = refined(answers=[Response("/2/users/42/tweets", {}, RECEIVED, spoilt)])
     assert ids(came) == ["01"]
     assert [item["reason"] for item in came.rejected] == ["id: expected str, got int"]
     with Partition(tmp_path) as partition:
