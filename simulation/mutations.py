@@ -153,7 +153,8 @@ MUTATIONS = (
         "the receipt is written before the files",
         ROOT + "load/publish.py",
         "    etags: dict[str, str] = {}\n",
-        "    etags: dict[str, str] = {}\n    replaces = store.put_if_match(key, encoded(receipt), replaces)\n",
+        "    etags: dict[str, str] = {}\n"
+        "    replaces = store.put_if_match(key, encoded(receipt), replaces)\n",
     ),
     Mutation(
         "a day without some accounts is green",

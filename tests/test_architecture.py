@@ -17,8 +17,8 @@ PURE = next(contract for contract in CONTRACTS if contract["name"].startswith("A
 ]
 ONLY_IN = {
     "amazon": "include.twitter.object_store",
-    "http": "include.twitter.alert",
-    "smtp": "include.twitter.alert",
+    "http": "include.twitter.alerts",
+    "smtp": "include.twitter.alerts",
 }
 """By provider of Airflow's; import-linter knows packages outside the project by their first name alone."""
 CLOCKS = {"now", "utcnow", "today", "time", "monotonic"}

@@ -387,8 +387,10 @@ class Forgotten(Struct, kw_only=True):
 
 
 class AccountReceipt(Struct, kw_only=True):
-    """One account of a day: fetched = published + rejected + duplicates + outside + over_limit + unrequested +
-    forgotten."""
+    """One account of a day.
+
+    fetched = published + rejected + duplicates + outside + over_limit + unrequested + forgotten.
+    """
 
     username: str
     """The handle, as it stands in the table: the one under which the account's day was first bought."""

@@ -81,9 +81,9 @@ def _next_try(error: BaseException | str | None, context: Mapping[str, Any]) -> 
 
 def notify_failure(context: Mapping[str, Any]) -> None:
     """Alert people; the libraries for it are imported only when a task has failed."""
-    from include.twitter import alert
+    from include.twitter import alerts
 
-    alert.notify_failure(context)
+    alerts.notify_failure(context)
 
 
 DEFAULT_ARGS = {

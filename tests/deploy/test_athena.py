@@ -15,7 +15,7 @@ from docs import tables
 from include.twitter import layout
 from include.twitter.layout import Snapshot
 from include.twitter.transform import contract
-from include.twitter.transform.partition import Partition
+from include.twitter.transform.files import Partition
 from include.twitter_features.snapshots import contract as engagement
 from include.twitter_features.snapshots.post_status import PostStatus
 from tests.include.invented import DAY, a_day, account, answer, link, post

@@ -11,12 +11,12 @@ from typing import Any
 from include.twitter.airflow_context import Run
 from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.budget import Budget, Caps
-from include.twitter.extract.collect import Collection
 from include.twitter.extract.purchase import Purchase
-from include.twitter.extract.x import X
+from include.twitter.extract.reader import Collection
 from include.twitter.records import AccountOutcome, Asked
 from include.twitter.roster import Identities
 from include.twitter.settings import XAccess
+from include.twitter.x.client import X
 from tests.include.invented import DAY, RECEIVED, MemoryStore
 from tests.include.wire import Heard, Wire, listening
 

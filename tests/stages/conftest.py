@@ -51,7 +51,7 @@ def no_time_is_lost() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(AwsGenericHook, "get_client_type", shared)
         patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
-        patch.setattr("include.twitter.extract.x.ARCHIVE_SECONDS", 0)
+        patch.setattr("include.twitter.x.client.ARCHIVE_SECONDS", 0)
         yield
 
 

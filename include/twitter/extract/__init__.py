@@ -15,12 +15,12 @@ from include.twitter import object_store, roster, settings
 from include.twitter.airflow_context import Run, wait_until
 from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.budget import Budget, Caps
-from include.twitter.extract.collect import Collection
 from include.twitter.extract.counts import counts_of_day
 from include.twitter.extract.purchase import Purchase
-from include.twitter.extract.x import X
+from include.twitter.extract.reader import Collection
 from include.twitter.records import AccountOutcome
 from include.twitter.retry import reschedule_after_progress
+from include.twitter.x.client import X
 
 __all__ = ["extract"]
 

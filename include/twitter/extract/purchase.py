@@ -23,7 +23,6 @@ from include.twitter.airflow_context import Run
 from include.twitter.day import Day
 from include.twitter.errors import TransientError
 from include.twitter.extract.budget import Stored
-from include.twitter.forgotten import Tombstones
 from include.twitter.layout import FORGOTTEN, parse_purchase_key
 from include.twitter.lease import Lease
 from include.twitter.object_store import ObjectStore
@@ -38,8 +37,9 @@ from include.twitter.records import (
     encoded,
     total,
 )
-from include.twitter.response import Response
 from include.twitter.roster import Identities
+from include.twitter.tombstones import Tombstones
+from include.twitter.x.response import Response
 
 # Folders beside those of the accounts, which are named by the accounts' ids.
 LOOKUPS = "users-by"

@@ -16,7 +16,6 @@ from include.twitter import layout, object_store, roster, settings
 from include.twitter.airflow_context import Run, require_xcom
 from include.twitter.day import Day
 from include.twitter.errors import Incomplete, MissingInput
-from include.twitter.forgotten import Tombstones
 from include.twitter.layout import FORGOTTEN
 from include.twitter.lease import held
 from include.twitter.load import guard
@@ -24,6 +23,7 @@ from include.twitter.load.publish import asset_event, publish_files, warn_of_gap
 from include.twitter.object_store import ObjectStore
 from include.twitter.records import AccountReceipt, Decrease, Receipt, encoded
 from include.twitter.retry import reschedule_after_progress
+from include.twitter.tombstones import Tombstones
 
 log = logging.getLogger(__name__)
 

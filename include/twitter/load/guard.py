@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from include.twitter.day import Day
 from include.twitter.errors import RowLossBlocked
-from include.twitter.forgotten import Tombstones
 from include.twitter.records import Decrease, Receipt
+from include.twitter.tombstones import Tombstones
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,6 @@ from msgspec.structs import replace
 
 from include.twitter import layout
 from include.twitter.errors import MissingInput
-from include.twitter.forgotten import Tombstones
 from include.twitter.layout import FORGOTTEN
 from include.twitter.records import (
     AccountOutcome,
@@ -30,8 +29,9 @@ from include.twitter.records import (
     latest_in_words,
 )
 from include.twitter.safe_text import LONGEST_MESSAGE, safe_text
+from include.twitter.tombstones import Tombstones
 from include.twitter.transform import receipt, refine
-from include.twitter.transform.partition import Partition, fingerprint
+from include.twitter.transform.files import Partition, fingerprint
 
 if TYPE_CHECKING:
     from include.twitter.airflow_context import Run

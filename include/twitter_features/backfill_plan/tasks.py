@@ -15,12 +15,12 @@ from include.twitter.day import Day
 from include.twitter.errors import BadDay, Incomplete
 from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.budget import Caps, spent_of_month
-from include.twitter.forgotten import Tombstones
 from include.twitter.layout import FORGOTTEN
 from include.twitter.object_store import ObjectStore
 from include.twitter.pricing import dollars, prices
 from include.twitter.records import encoded
 from include.twitter.roster import Identities
+from include.twitter.tombstones import Tombstones
 from include.twitter_features.backfill_plan import approval_text
 from include.twitter_features.backfill_plan.approval_text import plural
 from include.twitter_features.backfill_plan.fetch_counts import count_requests, windows

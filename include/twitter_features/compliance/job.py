@@ -20,11 +20,11 @@ from include.twitter import layout
 from include.twitter.airflow_context import Check, poll, skip
 from include.twitter.day import Day
 from include.twitter.errors import ComplianceJobFailed, JobGone, NoAccess, Outage
-from include.twitter.extract.x import X
 from include.twitter.landed import landed_days
 from include.twitter.layout import compliance_of, job_key, parse_job_key
 from include.twitter.object_store import ObjectStore
 from include.twitter.records import ComplianceJob, encoded
+from include.twitter.x.client import X
 from include.twitter_features.compliance.responses import JobStatus, XJob, parse_job
 from include.twitter_features.compliance.storage import upload
 

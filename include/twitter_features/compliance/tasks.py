@@ -14,11 +14,11 @@ from include.twitter import layout, object_store, settings
 from include.twitter.airflow_context import Check, require_xcom, skip
 from include.twitter.day import Day
 from include.twitter.errors import DamagedObject, JobGone, MissingInput
-from include.twitter.extract.x import X
 from include.twitter.landed import landed_days
 from include.twitter.layout import compliance_of, job_key
 from include.twitter.object_store import ObjectStore
 from include.twitter.records import Checked, ComplianceJob, LostPost, encoded
+from include.twitter.x.client import X
 from include.twitter_features.compliance.job import JobRunner, latest_job, read_tables, result_key
 from include.twitter_features.compliance.responses import MAX_LINE_BYTES, parse_deleted
 from include.twitter_features.compliance.storage import download

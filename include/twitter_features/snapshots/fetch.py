@@ -16,14 +16,14 @@ from include.twitter.day import Day
 from include.twitter.errors import Outage, UnexpectedAnswer
 from include.twitter.extract.budget import Budget, Caps, Stored
 from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
-from include.twitter.extract.x import POSTS_A_LOOKUP, X
-from include.twitter.forgotten import Tombstones
 from include.twitter.layout import FORGOTTEN, Snapshot
 from include.twitter.lease import Lease
 from include.twitter.object_store import ObjectStore
 from include.twitter.pricing import cost, dollars, would_have_cost
 from include.twitter.records import BilledUnits, Revisited, encoded, total
-from include.twitter.response import Response, problems
+from include.twitter.tombstones import Tombstones
+from include.twitter.x.client import POSTS_A_LOOKUP, X
+from include.twitter.x.response import Response, problems
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,6 @@ from include.twitter.airflow_context import Run, require_xcom, skip, wait_until
 from include.twitter.day import Day
 from include.twitter.errors import MissingInput
 from include.twitter.extract.budget import Caps, Stored
-from include.twitter.extract.x import X
 from include.twitter.landed import landed_days
 from include.twitter.layout import ENGAGEMENT_RECEIPTS, Snapshot
 from include.twitter.lease import held
@@ -36,6 +35,7 @@ from include.twitter.records import (
 )
 from include.twitter.retry import reschedule_after_progress
 from include.twitter.transform import stage_files
+from include.twitter.x.client import X
 from include.twitter_features.snapshots import contract
 from include.twitter_features.snapshots.fetch import LandedPost, SnapshotFetch, erased_ids, landed_posts
 from include.twitter_features.snapshots.post_status import SHOWN, PostStatus, post_statuses

@@ -10,12 +10,12 @@ from include.twitter.airflow_context import now
 from include.twitter.day import Day
 from include.twitter.errors import NoAccess, UsageMismatch
 from include.twitter.extract.budget import entries
-from include.twitter.extract.x import X
 from include.twitter.landed import wait_until_deadline
 from include.twitter.layout import LEDGER, USAGE
 from include.twitter.object_store import ObjectStore
 from include.twitter.records import Usage, encoded
 from include.twitter.settings import XAccess
+from include.twitter.x.client import X
 from include.twitter_features.x_usage.compare import XUsage, compare, is_new, parse_usage
 
 log = logging.getLogger(__name__)

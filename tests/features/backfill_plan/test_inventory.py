@@ -12,9 +12,16 @@ ID = "c0ffee123456"
 
 
 @pytest.mark.parametrize(
-    "key", [f"twitter_plans/{ID}/", f"twitter_plans/{ID}/note.txt", f"twitter_plans/{ID}/copy/{ID}.json.gz",
-            f"{layout.raw(DAY)}buy=1/", f"{layout.raw(DAY)}buy=1/manifest.json.bak", f"{layout.raw(DAY)}buy=1/old/manifest.json"],
-)  # fmt: skip
+    "key",
+    [
+        f"twitter_plans/{ID}/",
+        f"twitter_plans/{ID}/note.txt",
+        f"twitter_plans/{ID}/copy/{ID}.json.gz",
+        f"{layout.raw(DAY)}buy=1/",
+        f"{layout.raw(DAY)}buy=1/manifest.json.bak",
+        f"{layout.raw(DAY)}buy=1/old/manifest.json",
+    ],
+)
 def test_objects_of_others_are_neither_responses_nor_purchases(key):
     store = MemoryStore()
     store.write(key, b"")

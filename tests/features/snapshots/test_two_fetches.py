@@ -20,7 +20,7 @@ from include.twitter.errors import MissingInput, Outage
 from include.twitter.layout import FORGOTTEN, Snapshot, ledger_key
 from include.twitter.lease import LIFETIME, held
 from include.twitter.records import Forgetting, Forgotten, encoded
-from include.twitter.response import Response
+from include.twitter.x.response import Response
 from include.twitter_features.snapshots import tasks
 from tests.include.invented import MemoryStore
 

@@ -13,10 +13,10 @@ import pytest
 from include.twitter import pricing
 from include.twitter.errors import BadRequest, Busy, NoResponse, Outage, OverBudget, RateLimited
 from include.twitter.extract.budget import Budget, Caps, Stored, spent_of_month
-from include.twitter.extract.collect import Stopped
+from include.twitter.extract.reader import Stopped
 from include.twitter.pricing import NEWEST
 from include.twitter.records import BilledUnits, LedgerEntry, decoded, encoded
-from include.twitter.response import Response
+from include.twitter.x.response import Response
 from tests.include.invented import RECEIVED, MemoryStore, OvertakenStore
 
 RUN, MONTH = "twitter_run_budget_usd", "twitter_month_budget_usd"

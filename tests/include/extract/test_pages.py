@@ -8,12 +8,12 @@ import pytest
 from include.twitter.airflow_context import Run
 from include.twitter.errors import BadRequest, Busy, Outage, OverBudget, PlatformOutage
 from include.twitter.extract.accounts import Accounts
-from include.twitter.extract.collect import Stopped
 from include.twitter.extract.cursor import MAX_DEAD_TOKENS
 from include.twitter.extract.purchase import Purchase
-from include.twitter.extract.x import owner_id
+from include.twitter.extract.reader import Stopped
 from include.twitter.records import Asked, BilledUnits, LedgerEntry, decoded
 from include.twitter.settings import XAccess
+from include.twitter.x.client import owner_id
 from tests.include.invented import DAY, RECEIVED, MemoryStore, post
 from tests.include.shop import MALFORMED, OUTAGE, ROOT, Try, open_shop, page, total, users
 
@@ -23,7 +23,7 @@ PROBLEMS = "https://api.x.com/2/problems"
 @pytest.fixture
 def shop(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr("include.twitter.extract.x.ARCHIVE_SECONDS", 0)
+    monkeypatch.setattr("include.twitter.x.client.ARCHIVE_SECONDS", 0)
     with open_shop() as opened:
         opened.has("users NASA", users(NASA="42"))
         yield opened

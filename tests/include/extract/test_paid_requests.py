@@ -6,10 +6,10 @@ import pytest
 
 from include.twitter.errors import Busy, NoResponse, Outage, OverBudget, UnexpectedAnswer
 from include.twitter.extract.budget import Budget, Caps, Stored
-from include.twitter.extract.collect import Stopped
 from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
+from include.twitter.extract.reader import Stopped
 from include.twitter.records import BilledUnits, LedgerEntry, decoded
-from include.twitter.response import Response
+from include.twitter.x.response import Response
 from tests.include.invented import RECEIVED, MemoryStore
 
 PREFIX = "twitter_plans/0a1b2c3d4e5f/"

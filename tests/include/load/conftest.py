@@ -10,7 +10,6 @@ import pytest
 
 from include.twitter import layout, object_store
 from include.twitter.airflow_context import Run
-from include.twitter.forgotten import NOTHING, Tombstones
 from include.twitter.layout import FORGOTTEN
 from include.twitter.load import load
 from include.twitter.records import (
@@ -22,8 +21,9 @@ from include.twitter.records import (
     decoded,
     encoded,
 )
+from include.twitter.tombstones import NOTHING, Tombstones
 from include.twitter.transform import receipt, refine, stage_files
-from include.twitter.transform.partition import Partition
+from include.twitter.transform.files import Partition
 from tests.include.invented import DAY, RECEIVED, MemoryStore, account_read, answer
 
 

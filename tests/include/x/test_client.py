@@ -33,12 +33,12 @@ from include.twitter.errors import (
     UnexpectedAnswer,
 )
 from include.twitter.extract import x as x_module
-from include.twitter.extract.x import POST_FIELDS, X, _Session, error_of
-from include.twitter.http_limits import sending
 from include.twitter.safe_text import UNSAFE
 from include.twitter.settings import XAccess
 from include.twitter.sources import Endpoint, PageRequest
 from include.twitter.transform.decode import FIELDS
+from include.twitter.x.client import POST_FIELDS, X, _Session, error_of
+from include.twitter.x.http_limits import sending
 from tests.include.invented import DAY, POST_WORDS, RECEIVED, post
 from tests.include.recorded import x_components
 from tests.include.wire import dripping, listening

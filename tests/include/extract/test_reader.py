@@ -10,7 +10,7 @@ import pytest
 from include.twitter.errors import BadKeys, NoAccess, Outage
 from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.counts import Count
-from include.twitter.extract.x import POST_FIELDS
+from include.twitter.x.client import POST_FIELDS
 from tests.include.invented import RECEIVED, SUSPENDED, MemoryStore, about, post
 from tests.include.shop import (
     FORBIDDEN,
@@ -32,7 +32,7 @@ UNAUTHORIZED = (401, {"title": "Unauthorized", "type": "about:blank", "status": 
 @pytest.fixture
 def shop(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr("include.twitter.extract.x.ARCHIVE_SECONDS", 0)
+    monkeypatch.setattr("include.twitter.x.client.ARCHIVE_SECONDS", 0)
     with open_shop() as opened:
         yield opened
 
