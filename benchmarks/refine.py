@@ -37,8 +37,8 @@ def stage(folder: Path, accounts: int, posts_each: int) -> None:
     from starlette.testclient import TestClient
 
     from include.twitter.day import Day
+    from include.twitter.response import Response
     from include.twitter.x.client import POST_FIELDS
-    from include.twitter.x.response import Response
     from local.x_api import BEARER_TOKEN, posts
     from local.x_api.app import StandIn, create_app
 
@@ -110,10 +110,10 @@ def refine(folder: Path, out: Path) -> None:
 
     from include.twitter.day import Day
     from include.twitter.records import AccountOutcome, Manifest, PublishedObject, encoded
+    from include.twitter.response import Response
     from include.twitter.transform import receipt
     from include.twitter.transform.files import Partition, fingerprint
     from include.twitter.transform.refine import Source, batches
-    from include.twitter.x.response import Response
 
     gc.freeze()
     out.mkdir(exist_ok=True)

@@ -24,8 +24,8 @@ from msgspec.structs import replace
 from include.twitter.csv_rows import csv_rows
 from include.twitter.records import AccountReceipt, PublishedObject, Receipt, Tombstone, encoded
 from include.twitter.records import decoded as decoded_record
+from include.twitter.response import STORED_BYTES, decoded, unzipped
 from include.twitter.tombstones import MARK, Tombstones, ids_of
-from include.twitter.x.response import STORED_BYTES, decoded, unzipped
 
 ANSWER, LINES, CSV, PARQUET = ".json.gz", ".jsonl.gz", ".csv", ".parquet"
 BODY = b',"body":'

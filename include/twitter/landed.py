@@ -6,16 +6,16 @@ from datetime import datetime
 
 from airflow.sdk import get_current_context
 
-from include.twitter import layout, settings
+from include.twitter import settings
 from include.twitter.airflow_context import wait_until
 from include.twitter.day import Day
-from include.twitter.layout import RECEIPTS
+from include.twitter.layout import RECEIPTS, parse_receipt
 from include.twitter.object_store import ObjectStore
 
 
 def landed_days(store: ObjectStore) -> list[Day]:
     """Return the days that have a receipt, the oldest first."""
-    return [*store.parsed(store.keys(RECEIPTS), layout.parse_receipt).values()]
+    return [*store.parsed(store.keys(RECEIPTS), parse_receipt).values()]
 
 
 def missing_days(store: ObjectStore, latest: Day, days: int) -> list[Day]:

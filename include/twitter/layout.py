@@ -37,7 +37,7 @@ _USAGE = re.compile(rf"{USAGE}month={_MONTH}/{_DATE}\.json")
 _OF_PURCHASE = re.compile(rf"twitter_raw/dt={_DATE}/buy={_NUMBER}/(?:manifest\.json|([a-z0-9_-]+)/{_PAGE})")
 _PAGE_AT_END = re.compile(rf".+/{_PAGE}")
 _ENGAGEMENT_RECEIPT = re.compile(rf"{ENGAGEMENT_RECEIPTS}dt={_DATE}/age={_NUMBER}/receipt\.json")
-_OF_REVISIT = re.compile(rf"twitter_raw/dt={_DATE}/age={_NUMBER}/(?:revisited\.json|{_PAGE})")
+_OF_REVISIT = re.compile(rf"twitter_raw/dt={_DATE}/age={_NUMBER}/{_PAGE}")
 _LEDGER = re.compile(rf"{LEDGER}month={_MONTH}/((?:{_DATE}-(?:age-)?{_NUMBER})|plan-{_HASH})\.json")
 _COUNT = re.compile(rf"{COUNTS}month={_MONTH}/{_DATE}_{_DATE}-{_HASH}\.json\.gz")
 _JOB = re.compile(rf"{COMPLIANCE}run=[^/]+/job={_NUMBER}\.json")
@@ -192,15 +192,10 @@ class Snapshot:
         day = _day_in(found, 1)
         return cls(day, int(found[2])) if found and day else None
 
-    @property
-    def manifest(self) -> str:
-        return f"{self.raw}revisited.json"
-
     @staticmethod
     def is_page(key: str) -> bool | None:
-        """Whether it is what X answered, and not the manifest; None where it is the key of something else."""
-        found = _OF_REVISIT.fullmatch(key)
-        return found[3] is not None if found and _day_in(found, 1) else None
+        """True for the key of a response; None for another one."""
+        return True if _day_in(_OF_REVISIT.fullmatch(key), 1) else None
 
     @property
     def ledger(self) -> str:
@@ -277,6 +272,11 @@ def compliance_of(run: str) -> str:
 def job_key(run: str, number: int) -> str:
     """Where a job of a run of `twitter_compliance` is kept."""
     return f"{compliance_of(run)}job={number}.json"
+
+
+def result_key(run: str, number: int) -> str:
+    """The result of a job, as X sent it: ids and reasons, and nothing else of a post."""
+    return f"{compliance_of(run)}result={number}.txt.gz"
 
 
 def parse_job_key(key: str) -> int | None:

@@ -40,7 +40,7 @@ from include.twitter.errors import (
 )
 from include.twitter.layout import PROBE
 from include.twitter.records import Record, StoreProbe, decoded, encoded
-from include.twitter.x.response import Response
+from include.twitter.response import Response
 
 log = logging.getLogger(__name__)
 

@@ -255,23 +255,6 @@ class LedgerEntry(Struct, kw_only=True):
         return self.buy > 0
 
 
-class Revisited(Struct, kw_only=True):
-    """What X was asked of a day's landed posts when they had an age: what `extract` hands on."""
-
-    day: str
-    """The UTC day of the posts, `YYYY-MM-DD`."""
-    age: int
-    """In days: it is due at 22:30 UTC of the day so many days later."""
-    bought: dict[str, BilledUnits]
-    """By the UTC month of the request, `YYYY-MM`."""
-    mills: dict[str, int] = field(default_factory=dict)
-    """The price of that when it was requested, by the same month: it is not computed again."""
-    uncertain_usd: float = 0
-    """What X may have billed in addition: the worst case of requests without a response."""
-    pages: list[str]
-    """Keys of the raw answers, in the order in which they came."""
-
-
 class LostPost(Struct, frozen=True):
     """A landed post that X no longer gives, or no longer as it was."""
 
@@ -286,7 +269,7 @@ class LostPost(Struct, frozen=True):
 
 
 class SnapshotReceipt(Struct, kw_only=True):
-    """What became of a day's landed posts at an age; the commit mark, written last."""
+    """The receipt of a snapshot: a day's landed posts at an age; written last."""
 
     day: str
     """The UTC day of the posts, `YYYY-MM-DD`."""
@@ -295,9 +278,9 @@ class SnapshotReceipt(Struct, kw_only=True):
     due_at: Moment
     """22:30 UTC of the day so many days later."""
     read_at: Moment | None
-    """When X was asked last; null where the day has no post."""
+    """When X answered last; null if the day has no post."""
     hours_late: int
-    """Whole hours from then to when X was asked last."""
+    """Whole hours from `due_at` to `read_at`."""
     contract: str
     """The version of the table's columns."""
     bought: BilledUnits
@@ -308,40 +291,40 @@ class SnapshotReceipt(Struct, kw_only=True):
     would_have_cost_usd: float
     """The price of what was free: X charges a post once in a UTC day, which it calls a soft guarantee."""
     posts: int
-    """Rows of the table: landed posts that were asked for."""
+    """Rows of the table: landed posts that were requested."""
     states: dict[str, int]
     """How many posts are in which state."""
     lost: list[LostPost]
-    """Each post that is not there as it was, but for edited ones and those that are `unanswered`."""
+    """Each post that X does not show, or not everywhere."""
     objects: dict[str, PublishedObject]
     """The files by name: `csv` and `parquet`."""
 
 
 class ComplianceJob(Struct, kw_only=True):
-    """A job at X that checks landed posts. `ask` writes it when it is made, and once its ids are uploaded."""
+    """A job at X that checks landed posts: written when it is created, and when its ids are uploaded."""
 
     id: str
     """The job's at X."""
     number: int
-    """Among those of its run, from 1: one that has failed or expired is made anew."""
+    """Among those of its run, from 1: one that is lost is replaced by the next."""
     made_at: Moment
     days: dict[str, int] | None = None
     """How many ids of which day were uploaded; null until they were."""
 
 
 class Checked(Struct, kw_only=True):
-    """What X's batch compliance said last of a day's landed posts; what it said before is not kept."""
+    """What X's batch compliance last reported about a day's landed posts."""
 
     day: str
     """The UTC day of the posts, `YYYY-MM-DD`."""
     asked_at: Moment
-    """When the job was made."""
+    """When the job was created."""
     job: str
     """Its id at X."""
     posts: int
-    """Landed posts that were asked for."""
+    """Landed posts that were checked."""
     gone: list[LostPost]
-    """Each post that X names, but for those that lost only their place on the map."""
+    """Each post that X wants deleted; not those that lost only their place on the map."""
 
 
 class KnownAccount(Struct, frozen=True):
@@ -615,7 +598,6 @@ RECORDS = (
     LedgerEntry,
     KnownAccount,
     Receipt,
-    Revisited,
     SnapshotReceipt,
     ComplianceJob,
     Checked,

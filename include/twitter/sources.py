@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, ClassVar, Protocol, Self
 
-from include.twitter.x.response import author_of, is_reply_to_self, is_unasked
+from include.twitter.response import author_of, is_reply_to_self, is_unasked
 
 LONGEST_QUERY, LONGEST_ARCHIVE_QUERY = 512, 1024
 """Characters that X takes in a query of recent posts, and of its full archive: 35 accounts."""

@@ -16,7 +16,7 @@ import msgspec
 from include.twitter.day import Day
 from include.twitter.records import Forgetting, Forgotten, Tombstone
 from include.twitter.records import decoded as record
-from include.twitter.x.response import decoded, leniently_decoded
+from include.twitter.response import decoded, leniently_decoded
 
 MARK = "forgotten"
 """The field of a post, or of a user, that is a tombstone."""

@@ -9,7 +9,7 @@ import pytest
 
 from deploy import evidence
 from deploy.forget import Object, Version
-from include.twitter.x.response import Response
+from include.twitter.response import Response
 from tests.include.invented import post
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (datetime(2026, 11, day, 8, tzinfo=UTC) for day in (16, 17, 18, 19))

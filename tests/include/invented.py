@@ -25,8 +25,8 @@ from include.twitter.records import (
     PublishedObject,
     Receipt,
 )
+from include.twitter.response import Response
 from include.twitter.transform import receipt, refine
-from include.twitter.x.response import Response
 
 DAY = Day.parse("2026-11-18")
 RECEIVED = datetime(2026, 11, 19, 1, 30, 7, tzinfo=UTC)

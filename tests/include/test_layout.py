@@ -28,7 +28,6 @@ KEYS = {
         f"{layout.raw(DAY)}buy=1/thread-11/0001.json.gz", layout.parse_purchase_key, (1, "thread-11")),
     "twitter_engagement_receipts/dt=2026-11-18/age=7/receipt.json": (
         SNAPSHOT.receipt, Snapshot.of_receipt, SNAPSHOT),
-    "twitter_raw/dt=2026-11-18/age=7/revisited.json": (SNAPSHOT.manifest, Snapshot.is_page, False),
     "twitter_raw/dt=2026-11-18/age=7/0001.json.gz": (f"{SNAPSHOT.raw}0001.json.gz", Snapshot.is_page, True),
     "twitter_ledger/month=2026-12/2026-11-18-2.json": (
         layout.ledger_key("2026-12", f"{DAY}-2"), layout.parse_ledger_key, ("2026-12", f"{DAY}-2", str(DAY))),

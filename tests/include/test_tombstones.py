@@ -8,9 +8,9 @@ import pytest
 
 from include.twitter.day import Day
 from include.twitter.records import Forgetting, Forgotten, Tombstone, encoded
+from include.twitter.response import decoded
 from include.twitter.tombstones import Tombstones
 from include.twitter.transform import refine
-from include.twitter.x.response import decoded
 from tests.include.invented import DAY, answer, post
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)

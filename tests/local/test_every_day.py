@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from include.twitter.day import Day
+from include.twitter.response import Response
 from include.twitter.transform import contract, refine
 from include.twitter.transform.decode import repaired_post
-from include.twitter.x.response import Response
 from local.x_api import posts
 from tests import demo
 

@@ -26,8 +26,8 @@ from include.twitter.day import Day
 from include.twitter.errors import Incomplete, MissingInput
 from include.twitter.layout import ACCOUNTS, FORGOTTEN
 from include.twitter.records import Manifest
+from include.twitter.response import Response
 from include.twitter.tombstones import Tombstones
-from include.twitter.x.response import Response
 from local import aws, x_api
 from local.x_api.posts import user_id
 from tests.hands import Bucket, X

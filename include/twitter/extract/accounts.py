@@ -10,8 +10,8 @@ from typing import Any
 from include.twitter.layout import ACCOUNTS
 from include.twitter.object_store import ObjectStore
 from include.twitter.records import KnownAccount, encoded
+from include.twitter.response import Response, reason_of
 from include.twitter.roster import known_accounts
-from include.twitter.x.response import Response, reason_of
 
 ID = re.compile("[0-9]{1,19}")
 """What an account's id looks like at X."""

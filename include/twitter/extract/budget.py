@@ -22,7 +22,7 @@ from include.twitter.layout import LEDGER, ledger_key, parse_ledger_key
 from include.twitter.object_store import Object, ObjectStore, is_write_conflict, retried
 from include.twitter.pricing import cost, dollars, month_of, prices, start_of, worst_case, would_have_cost
 from include.twitter.records import Billed, BilledUnits, LedgerEntry, decoded, encoded
-from include.twitter.x.response import Response
+from include.twitter.response import Response
 
 RESERVATION_CHUNK = 1000
 """Mills reserved at a time: the entry is not written for each page, and a kill leaves little reserved."""

@@ -16,8 +16,8 @@ from include.twitter.day import Day
 from include.twitter.errors import UnexpectedAnswer
 from include.twitter.layout import count_key, counts_prefix, parse_count_key
 from include.twitter.object_store import ObjectStore, response_in
+from include.twitter.response import ALIASES, Response
 from include.twitter.sources import author_query
-from include.twitter.x.response import ALIASES, Response
 
 MAX_AGE = timedelta(days=7)
 """Older counts are not used: posts that were deleted since are in them."""

@@ -15,8 +15,8 @@ from typing import Any
 from include.twitter.day import Day
 from include.twitter.errors import OtherAuthors, Outage, UnexpectedAnswer
 from include.twitter.extract.account_state import Event
+from include.twitter.response import Response, author_of, either_name
 from include.twitter.sources import Endpoint, Source
-from include.twitter.x.response import Response, author_of, either_name
 
 MUST_HAVE = ("id", "text", "created_at", "public_metrics")
 """X ignores a field name that it does not know, answers 200, and bills: only looking shows it."""

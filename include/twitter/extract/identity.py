@@ -15,9 +15,9 @@ from include.twitter.extract.account_state import Event, State
 from include.twitter.extract.accounts import PROTECTED, Accounts, reasons, users_of
 from include.twitter.extract.progress import AccountProgress
 from include.twitter.extract.purchase import Purchase
+from include.twitter.response import Response
 from include.twitter.safe_text import safe_text
 from include.twitter.x.client import HANDLES_A_LOOKUP
-from include.twitter.x.response import Response
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from typing import Protocol
 from include.twitter.errors import PipelineError
 from include.twitter.extract.budget import Budget, Stored
 from include.twitter.object_store import ObjectStore, response_in
-from include.twitter.x.response import Response
+from include.twitter.response import Response
 
 REFUSED = "refused-"
 """Prefix of the names of responses that were paid for and cannot be used."""

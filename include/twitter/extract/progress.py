@@ -11,8 +11,8 @@ from include.twitter.day import Day
 from include.twitter.extract.account_state import Event, State, after, outcome_of, proof_of
 from include.twitter.extract.cursor import Cursor
 from include.twitter.records import AccountOutcome
+from include.twitter.response import Response
 from include.twitter.sources import AccountPosts, SelfReplies, Verification
-from include.twitter.x.response import Response
 
 log = logging.getLogger(__name__)
 

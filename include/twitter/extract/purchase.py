@@ -37,9 +37,9 @@ from include.twitter.records import (
     encoded,
     total,
 )
+from include.twitter.response import Response
 from include.twitter.roster import Identities
 from include.twitter.tombstones import Tombstones
-from include.twitter.x.response import Response
 
 # Folders beside those of the accounts, which are named by the accounts' ids.
 LOOKUPS = "users-by"

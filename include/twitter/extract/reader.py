@@ -37,9 +37,9 @@ from include.twitter.extract.progress import AccountProgress
 from include.twitter.extract.purchase import COUNTS, LOOKUPS, Purchase
 from include.twitter.extract.reconcile import Reconciler
 from include.twitter.records import AccountOutcome
+from include.twitter.response import Response, author_of, problems
 from include.twitter.sources import REREADS
 from include.twitter.x.client import POSTS_A_LOOKUP, READERS, X
-from include.twitter.x.response import Response, author_of, problems
 
 log = logging.getLogger(__name__)
 

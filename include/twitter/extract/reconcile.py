@@ -39,8 +39,8 @@ from include.twitter.extract.account_state import PROVEN, Event, State
 from include.twitter.extract.counts import Count, count_of
 from include.twitter.extract.progress import AccountProgress
 from include.twitter.records import AccountOutcome
+from include.twitter.response import Response
 from include.twitter.sources import THREADS, author_query, batches
-from include.twitter.x.response import Response
 
 log = logging.getLogger(__name__)
 

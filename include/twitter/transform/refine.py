@@ -18,6 +18,7 @@ import pandas as pd
 
 from include.twitter.day import Day
 from include.twitter.records import Tombstone
+from include.twitter.response import Response, decoded, is_reply_to_self, is_unasked
 from include.twitter.safe_text import safe_text
 from include.twitter.tombstones import NOTHING, Tombstones, buried
 from include.twitter.transform import contract
@@ -33,7 +34,6 @@ from include.twitter.transform.decode import (
 )
 from include.twitter.transform.post import ENTITY_KINDS, Post
 from include.twitter.transform.text import written_post
-from include.twitter.x.response import Response, decoded, is_reply_to_self, is_unasked
 
 BATCH = 5_000
 """Posts after which a batch is closed."""

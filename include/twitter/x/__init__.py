@@ -1,1 +1,1 @@
-"""X as a service: the client that signs and sends, its limits, and the responses as X sent them."""
+"""X: the client that signs and sends requests, and the limits of what comes back."""

@@ -39,11 +39,11 @@ from include.twitter.errors import (
     RateLimited,
     UnexpectedAnswer,
 )
+from include.twitter.response import MOST_BYTES, Response, decoded, problems
 from include.twitter.safe_text import safe_text
 from include.twitter.settings import X_CONNECTION, XAccess
 from include.twitter.sources import Endpoint, PageRequest
 from include.twitter.x.http_limits import LimitedAdapter, TooLarge, is_overdue, no_netrc, sending
-from include.twitter.x.response import MOST_BYTES, Response, decoded, problems
 
 TIMEOUT = (10, 60)
 """Seconds to connect, and to wait for the next bytes."""

@@ -25,11 +25,11 @@ from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
 from include.twitter.layout import short_hash
 from include.twitter.object_store import ObjectStore
 from include.twitter.pricing import in_words
+from include.twitter.response import Response
 from include.twitter.retry import reschedule_after_progress
 from include.twitter.settings import XAccess
 from include.twitter.sources import LONGEST_ARCHIVE_QUERY, author_query, batches, self_reply_query
 from include.twitter.x.client import HANDLES_A_LOOKUP, X
-from include.twitter.x.response import Response
 from include.twitter_features.backfill_plan.plan import RESPONSE_KEY, PlanRequest, plan_prefix
 
 log = logging.getLogger(__name__)

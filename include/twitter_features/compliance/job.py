@@ -157,11 +157,6 @@ class JobRunner:
         self._store.write(job_key(self._run.id, job.number), encoded(job))
 
 
-def result_key(run: Check, number: int) -> str:
-    """Where the result of a job is stored, as it came: ids and reasons, and nothing else of a post."""
-    return f"{compliance_of(run.id)}result={number}.txt.gz"
-
-
 def latest_job(store: ObjectStore, run: Check) -> ComplianceJob | None:
     """Return the newest job of the run."""
     numbers = store.parsed(store.keys(f"{compliance_of(run.id)}job="), parse_job_key).values()
@@ -170,9 +165,10 @@ def latest_job(store: ObjectStore, run: Check) -> ComplianceJob | None:
 
 def read_tables(store: ObjectStore, days: list[Day], *columns: str) -> Iterator[tuple[Day, pyarrow.Table]]:
     """Yield columns of the days' tables, one day after the other."""
-    for day, item in zip(days, store.get_many(layout.parquet(day) for day in days), strict=True):
+    keys = [*map(layout.parquet, days)]
+    for day, key, item in zip(days, keys, store.get_many(keys), strict=True):
         if item:
-            with store.parsing(layout.parquet(day), "the day's Parquet table"):
+            with store.parsing(key, "the day's Parquet table"):
                 table = pyarrow.parquet.read_table(pyarrow.BufferReader(item.data), columns=[*columns])
             yield day, table
 

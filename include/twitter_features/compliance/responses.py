@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from include.twitter.errors import UnexpectedAnswer
 from include.twitter.records import PostState
+from include.twitter.response import decoded
 from include.twitter.safe_text import safe_text
-from include.twitter.x.response import decoded
 
 MAX_LINE_BYTES = 1 << 16
 """Bytes that are read as one line: a longer one is no line of a result."""

@@ -10,16 +10,16 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, Any, cast
 
-from include.twitter import layout, object_store, settings
+from include.twitter import object_store, settings
 from include.twitter.airflow_context import Check, require_xcom, skip
 from include.twitter.day import Day
 from include.twitter.errors import DamagedObject, JobGone, MissingInput
 from include.twitter.landed import landed_days
-from include.twitter.layout import compliance_of, job_key
+from include.twitter.layout import checked, compliance_of, job_key, result_key
 from include.twitter.object_store import ObjectStore
 from include.twitter.records import Checked, ComplianceJob, LostPost, encoded
 from include.twitter.x.client import X
-from include.twitter_features.compliance.job import JobRunner, latest_job, read_tables, result_key
+from include.twitter_features.compliance.job import JobRunner, latest_job, read_tables
 from include.twitter_features.compliance.responses import MAX_LINE_BYTES, parse_deleted
 from include.twitter_features.compliance.storage import download
 
@@ -43,7 +43,7 @@ def wait_for_result(run: Check, uploaded: dict[str, Any] | None) -> dict[str, An
     """Wait until X offers the result of a job, and store it as it came."""
     store, access = object_store.from_settings(), settings.x_access()
     require_xcom(uploaded, "upload")
-    if (job := latest_job(store, run)) and store.etag(result_key(run, job.number)):
+    if (job := latest_job(store, run)) and store.etag(result_key(run.id, job.number)):
         log.info("The result of job %s is stored", job.id)
         return {"job": job.number}
     with X(access, run.now, are_known=True) as x, NamedTemporaryFile() as file:
@@ -57,14 +57,14 @@ def wait_for_result(run: Check, uploaded: dict[str, Any] | None) -> dict[str, An
                 break
             except JobGone:
                 runner.replace(job, "its result is gone")
-        store.upload(result_key(run, job.number), Path(file.name))
+        store.upload(result_key(run.id, job.number), Path(file.name))
     return {"job": job.number}
 
 
 def publish_deletions(run: Check, fetched: dict[str, Any] | None) -> dict[str, Any]:
     """Write for each day which of its posts X wants deleted; days that landed since are left out."""
     store, number = object_store.from_settings(), require_xcom(fetched, "wait_for_result")["job"]
-    key, job = result_key(run, number), store.record(job_key(run.id, number), ComplianceJob)
+    key, job = result_key(run.id, number), store.record(job_key(run.id, number), ComplianceJob)
     try:
         with gzip.open(io.BytesIO(store.required(key))) as lines:
             verdicts = parse_deleted(iter(lambda: lines.readline(MAX_LINE_BYTES), b""))
@@ -88,7 +88,7 @@ def publish_deletions(run: Check, fetched: dict[str, Any] | None) -> dict[str, A
 
 def _publish(store: ObjectStore, report: Checked) -> None:
     """Replace an older report: a run that is cleared late replaces no newer one."""
-    key = layout.checked(Day.parse(report.day))
+    key = checked(Day.parse(report.day))
     published = store.record(key, Checked)
     if published and published.asked_at > report.asked_at:
         log.info("%s was checked later: that stays", report.day)

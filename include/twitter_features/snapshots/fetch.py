@@ -19,11 +19,12 @@ from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
 from include.twitter.layout import FORGOTTEN, Snapshot
 from include.twitter.lease import Lease
 from include.twitter.object_store import ObjectStore
-from include.twitter.pricing import cost, dollars, would_have_cost
-from include.twitter.records import BilledUnits, Revisited, encoded, total
+from include.twitter.pricing import cost, dollars
+from include.twitter.records import BilledUnits, total
+from include.twitter.response import Response, problems
 from include.twitter.tombstones import Tombstones
 from include.twitter.x.client import POSTS_A_LOOKUP, X
-from include.twitter.x.response import Response, problems
+from include.twitter_features.snapshots.post_status import PostStatus, post_statuses
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +40,9 @@ class LandedPost(NamedTuple):
 def landed_posts(store: ObjectStore, day: Day) -> dict[str, LandedPost]:
     """Return the posts of a landed day by id, in the order of its table; without those that were erased."""
     columns = ["tweet_id", "username", "captured_at"]
-    data = pyarrow.BufferReader(store.required(layout.parquet(day)))
-    with store.parsing(layout.parquet(day), "the day's Parquet table"):
+    key = layout.parquet(day)
+    data = pyarrow.BufferReader(store.required(key))
+    with store.parsing(key, "the day's Parquet table"):
         rows = pyarrow.parquet.read_table(data, columns=columns).to_pylist()
     erased = erased_ids(store)
     posts = {row["tweet_id"]: LandedPost(row["username"], row["captured_at"]) for row in rows}
@@ -54,21 +56,21 @@ def erased_ids(store: ObjectStore) -> KeysView[str]:
 
 
 class SnapshotFetch:
-    """The responses of a snapshot: each is stored once, and names the posts that were requested."""
+    """The stored responses of a snapshot, and requests for the posts that they do not name."""
 
     def __init__(self, store: ObjectStore, snapshot: Snapshot, posts: Mapping[str, LandedPost]) -> None:
-        self._store, self.snapshot, self._posts = store, snapshot, posts
-        self._answered: set[str] = set()
+        self._store, self.snapshot, self.posts = store, snapshot, posts
+        self.statuses: dict[str, PostStatus] = {}
+        """By id, of all posts that were requested."""
         self._charged: dict[Day, set[str]] = defaultdict(set)
         """The posts that X has returned on a UTC day: it charges a post once in it."""
         self._pages: list[str] = []
         self.stored = Stored()
-        self._responses = NamedResponses(store, snapshot.raw, self.stored)
+        self.responses = NamedResponses(store, snapshot.raw, self.stored)
         for id_, post in posts.items():
             self._charged[Day.of(post.captured_at)].add(id_)
         # Also those of other ages: what X has charged today is free at each of them.
-        pages = store.parsed(store.keys(f"{layout.raw(snapshot.day)}age="), Snapshot.is_page)
-        keys = [key for key, is_page in pages.items() if is_page]
+        keys = [*store.parsed(store.keys(f"{layout.raw(snapshot.day)}age="), Snapshot.is_page)]
         for key, response in zip(keys, store.answers(keys), strict=True):
             self._add(key, response)
 
@@ -77,21 +79,17 @@ class SnapshotFetch:
         self._charged[Day.of(sent_at)] |= {post["id"] for post in response.posts}
         if key.startswith(self.snapshot.raw):
             self._pages.append(key)
-            self._answered |= {*response.params["ids"].split(",")}
+            self.statuses |= {status.tweet_id: status for status in post_statuses(response)}
             if response.id not in self.stored.ids:
                 self.stored.add(response)
 
     @property
-    def made_progress(self) -> bool:
-        return self._responses.made_progress
-
-    @property
     def _missing(self) -> list[str]:
         """The landed posts that were not requested."""
-        return [id_ for id_ in self._posts if id_ not in self._answered]
+        return [id_ for id_ in self.posts if id_ not in self.statuses]
 
-    def fetch(self, x: X, caps: Caps, clock: Callable[[], datetime], lease: Lease) -> None:
-        """Request all missing posts, first those that are free, and write the manifest."""
+    def fetch(self, x: X, caps: Caps, clock: Callable[[], datetime], lease: Lease) -> int:
+        """Request all missing posts, first those that are free; returns the mills that are uncertain."""
         snapshot, now, missing = self.snapshot, clock(), self._missing
         if missing:
             price = cost(BilledUnits(posts=len(missing) - len(self._free(missing, now))), now)
@@ -102,35 +100,24 @@ class SnapshotFetch:
         entry = (str(snapshot.day), 0)
         # Also if nothing is missing: a killed task has left its ledger entry unsettled.
         with Budget(self._store, entry, caps, self.stored, clock, snapshot.ledger, snapshot.age) as budget:
-            requests = PaidRequests(budget, self._responses, lease.require)
+            requests = PaidRequests(budget, self.responses, lease.require)
             while missing := self._missing:
                 self._request(x, requests, missing, clock())
-        manifest = Revisited(
-            day=str(snapshot.day),
-            age=snapshot.age,
-            bought=self.stored.bought,
-            mills=self.stored.mills,
-            uncertain_usd=dollars(budget.uncertain_mills),
-            pages=self._pages,
-        )
-        self._store.write(snapshot.manifest, encoded(manifest))
         bought, spent = total(self.stored.bought.values()), dollars(self.stored.total_mills)
         log.info("%s: %d posts were bought for $%.3f", snapshot, bought.posts, spent)
         if bought.rereads:
             log.info(
-                "%s: %d posts were free, since X had charged them on the same UTC day (it calls that a soft "
-                "guarantee); on another day they would have cost $%.3f",
+                "%s: %d posts were free, since X had charged them on the same UTC day",
                 snapshot,
                 bought.rereads,
-                dollars(would_have_cost(self.stored.bought)),
             )
+        return budget.uncertain_mills
 
     def _request(self, x: X, requests: PaidRequests, missing: list[str], now: datetime) -> None:
         free = self._free(missing, now)
         ids = (free or missing)[:POSTS_A_LOOKUP]
-        number = int(self._pages[-1][-12:-8]) + 1 if self._pages else 1
         page = requests.ask(
-            name=f"{number:04}",
+            name=layout.next_page("", self._pages).removesuffix(".json.gz"),
             kind="rereads" if free else "posts",
             wanted=len(ids),
             smallest=1,

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from include.twitter.records import PostState
+from include.twitter.response import NOT_FOUND, SUSPENDED, Response, kind_of, problems, reason_of
 from include.twitter.safe_text import safe_text
 from include.twitter.transform.decode import counts
-from include.twitter.x.response import NOT_FOUND, SUSPENDED, Response, kind_of, problems, reason_of
 
 PROTECTED = "not-authorized-for-resource"
 WITHHELD = {"resource-unavailable", "disallowed-resource"}

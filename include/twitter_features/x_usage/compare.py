@@ -14,7 +14,7 @@ import msgspec
 
 from include.twitter.day import Day
 from include.twitter.records import BilledUnits, LedgerEntry, Usage
-from include.twitter.x.response import decoded
+from include.twitter.response import decoded
 
 TOLERANCE = 0.02
 """The share of a bound by which X's count may lie beyond it."""

@@ -11,7 +11,6 @@ from include.twitter.day import Day
 from include.twitter.errors import NoAccess, UsageMismatch
 from include.twitter.extract.budget import entries
 from include.twitter.landed import wait_until_deadline
-from include.twitter.layout import LEDGER, USAGE
 from include.twitter.object_store import ObjectStore
 from include.twitter.records import Usage, encoded
 from include.twitter.settings import XAccess
@@ -34,19 +33,19 @@ def check_usage(store: ObjectStore, access: XAccess, day: Day, at: datetime) -> 
     """Compare X's count with the ledger and store the result; without access there is nothing to compare."""
     if not (x_usage := _fetch(access, day, at)):
         return
-    month = f"{USAGE}month={day.date:%Y-%m}/"
-    earlier = [key for key in store.parsed(store.keys(month), layout.parse_usage) if key < layout.usage(day)]
+    key, month = layout.usage(day), f"{layout.USAGE}month={day.date:%Y-%m}/"
+    earlier = [other for other in store.parsed(store.keys(month), layout.parse_usage) if other < key]
     previous = store.record(earlier[-1], Usage) if earlier else None
     usage = compare(x_usage, day, entries(store, f"{day.date:%Y-%m}"), previous, at)
     is_alert = is_new(usage)
     if is_alert:
         usage.alerted = usage.discrepancy
-    store.write(layout.usage(day), encoded(usage))
+    store.write(key, encoded(usage))
     log.info(usage.summary)
     if is_alert:
         raise UsageMismatch(
             f"{usage.summary} Look in X's developer console which apps of the project have read, and whether "
-            f"{store.url(LEDGER)} lacks entries. This discrepancy is reported once a month, unless it grows."
+            f"{store.url(layout.LEDGER)} lacks entries. It is reported once a month, unless it grows."
         )
 
 

@@ -4,9 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.twitter.records import ComplianceJob
-from include.twitter_features.compliance.job import PATIENCE, RESULT_KEPT, job_state
+from include.twitter.airflow_context import Check
+from include.twitter.layout import job_key
+from include.twitter.records import ComplianceJob, encoded
+from include.twitter_features.compliance.job import PATIENCE, RESULT_KEPT, job_state, latest_job
+from tests.include.invented import MemoryStore
+from tests.include.test_strays import strays
 
+MADE = datetime(2026, 11, 22, tzinfo=UTC)
 NEW, LATE, OLD = timedelta(), PATIENCE + timedelta(seconds=1), RESULT_KEPT + timedelta(seconds=1)
 
 
@@ -37,5 +42,16 @@ NEW, LATE, OLD = timedelta(), PATIENCE + timedelta(seconds=1), RESULT_KEPT + tim
 )
 def test_the_state_of_a_job_follows_from_its_record_its_status_and_its_age(has_ids, status, age, state):
     days = {"2026-11-18": 5} if has_ids else None
-    job = ComplianceJob(id="7", number=1, made_at=datetime(2026, 11, 22, tzinfo=UTC), days=days)
+    job = ComplianceJob(id="7", number=1, made_at=MADE, days=days)
     assert job_state(job, status, age).name == state
+
+
+def test_objects_of_others_among_the_jobs_are_skipped():
+    store, run = MemoryStore(), Check("c0ffee123456", lambda: MADE)
+    for stray in strays(job_key(run.id, 2)):
+        store.write(stray, b"")
+    assert latest_job(store, run) is None
+    for number in (2, 10):
+        job = ComplianceJob(id=f"of {number}", number=number, made_at=MADE)
+        store.write(job_key(run.id, number), encoded(job))
+    assert latest_job(store, run).number == 10

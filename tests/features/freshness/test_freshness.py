@@ -1,15 +1,16 @@
 """The alert for days that have not landed by their deadline."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from include.twitter.day import Day
 from include.twitter.errors import NotLanded
 from include.twitter_features.freshness.tasks import require_landed
-from tests.include.test_airflow_context import utc
 from tests.include.test_landed import store_with
 
 DAY = Day.parse("2026-11-18")
-DEADLINE = utc(2026, 11, 19, 6)
+DEADLINE = datetime(2026, 11, 19, 6, tzinfo=UTC)
 
 
 def test_a_month_that_has_landed_is_not_late():

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from include.twitter.response import Response
 from include.twitter.safe_text import UNSAFE
-from include.twitter.x.response import Response
 from include.twitter_features.snapshots.post_status import NO_ANSWER, post_statuses
 from tests.include.invented import METRICS, POST_WORDS, RECEIVED, post
 

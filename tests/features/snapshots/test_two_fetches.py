@@ -20,9 +20,10 @@ from include.twitter.errors import MissingInput, Outage
 from include.twitter.layout import FORGOTTEN, Snapshot, ledger_key
 from include.twitter.lease import LIFETIME, held
 from include.twitter.records import Forgetting, Forgotten, encoded
-from include.twitter.x.response import Response
+from include.twitter.response import Response
 from include.twitter_features.snapshots import tasks
 from tests.include.invented import MemoryStore
+from tests.include.test_strays import strays
 
 DAY = Day.parse("2026-11-18")
 SNAPSHOT = Snapshot(DAY, 1)
@@ -108,12 +109,13 @@ def test_a_forgotten_post_is_not_asked_for(lake):
 
 
 def test_what_was_staged_before_a_post_was_forgotten_is_not_published(lake):
-    staged = tasks.transform(run(), tasks.extract(run()))
+    fetched = tasks.extract(run())
+    staged = tasks.transform(run(), fetched)
     erase(lake, "1")
     with pytest.raises(MissingInput, match="Clear `transform`"):
         tasks.load(run(), staged)
     assert SNAPSHOT.csv not in lake.objects
-    tasks.load(run(), tasks.transform(run(), {"manifests": [SNAPSHOT.manifest]}))
+    tasks.load(run(), tasks.transform(run(), fetched))
     _, *rows = lake.objects[SNAPSHOT.csv].decode().splitlines()
     assert [row.partition(",")[0] for row in rows] == ["2"]
 
@@ -160,3 +162,10 @@ def test_nothing_is_erased_while_somebody_reads_or_publishes(lake, key):
             forgetter.require_quiet(datetime(2026, 11, 19, 22, 30, tzinfo=UTC))
         forgetter.require_quiet(NOW + LIFETIME)
     forgetter.require_quiet(NOW)
+
+
+def test_objects_of_others_among_the_responses_are_skipped(lake):
+    for stray in strays(f"{SNAPSHOT.raw}0001.json.gz"):
+        lake.write(stray, b"")
+    tasks.extract(run())
+    assert FakeX.asked == POSTS

@@ -16,7 +16,7 @@ from include.twitter.extract.budget import Budget, Caps, Stored, spent_of_month
 from include.twitter.extract.reader import Stopped
 from include.twitter.pricing import NEWEST
 from include.twitter.records import BilledUnits, LedgerEntry, decoded, encoded
-from include.twitter.x.response import Response
+from include.twitter.response import Response
 from tests.include.invented import RECEIVED, MemoryStore, OvertakenStore
 
 RUN, MONTH = "twitter_run_budget_usd", "twitter_month_budget_usd"

@@ -5,8 +5,8 @@ import pytest
 from include.twitter.errors import OtherAuthors, Outage, UnexpectedAnswer
 from include.twitter.extract.account_state import Event
 from include.twitter.extract.cursor import MAX_DEAD_TOKENS, Cursor
+from include.twitter.response import Response
 from include.twitter.sources import AccountPosts, SelfReplies, Verification
-from include.twitter.x.response import Response
 from tests.include.invented import DAY, RECEIVED, SUSPENDED, about, answer, in_post_words, post
 
 TIMELINE, ARCHIVE = AccountPosts("NASA", "42"), AccountPosts("NASA", "42", old=True)

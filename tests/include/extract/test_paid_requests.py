@@ -9,7 +9,7 @@ from include.twitter.extract.budget import Budget, Caps, Stored
 from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
 from include.twitter.extract.reader import Stopped
 from include.twitter.records import BilledUnits, LedgerEntry, decoded
-from include.twitter.x.response import Response
+from include.twitter.response import Response
 from tests.include.invented import RECEIVED, MemoryStore
 
 PREFIX = "twitter_plans/0a1b2c3d4e5f/"

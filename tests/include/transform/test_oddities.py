@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from include.twitter.response import Response
 from include.twitter.transform import refine
 from include.twitter.transform.contract import MOMENTS
-from include.twitter.x.response import Response
 from tests.include.invented import DAY, RECEIVED, answer, link, post
 from tests.include.transform.test_contract import (
     COLUMNS,

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from include.twitter.response import Response
 from include.twitter.transform import refine
 from include.twitter.transform.decode import FIELDS
 from include.twitter.transform.files import Partition
 from include.twitter.transform.receipt import COUNTS
-from include.twitter.x.response import Response
 from tests.include.invented import DAY, RECEIVED, answer, in_post_words, post
 from tests.include.transform.test_contract import CSV_READERS, PARQUET_READERS
 

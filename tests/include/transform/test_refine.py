@@ -8,9 +8,9 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
+from include.twitter.response import Response
 from include.twitter.transform import contract, refine
 from include.twitter.transform.files import Partition
-from include.twitter.x.response import Response
 from tests.include.invented import (
     DAY,
     METRICS,
