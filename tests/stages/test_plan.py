@@ -91,7 +91,9 @@ def test_ten_days_of_twenty_accounts_with_three_landed_cost_no_more_than_was_app
     assert len(names) == 7
     assert names[0] == f"manual__2026-10-01__plan_{quoted['plan']}"
     assert spent_mills(x, quoted) > 0
-    assert max(Counter(said(r) for r in x.requests() if r["path"] != TOKEN).values()) == 1
+    assert max(Counter(said(r) for r in x.requests() if r["path"] not in (TOKEN, LOOKUP)).values()) == 1
+    look_ups = [request["handles"] for request in x.requests() if request["path"] == LOOKUP]
+    assert look_ups == [["posts_0_silent"]] * 7, "no stored count says of it alone that it has no post"
     assert proofs(bucket, "2026-10-02") == {"matched": 19, "limited": 1}
     assert kept == {day: receipt(bucket, day) for day in landed}
 
@@ -211,6 +213,26 @@ def test_accounts_that_x_does_not_show_are_named_and_not_bought(pipeline, x):
     pipeline.put(handles="suspended_1")
     with pytest.raises(AirflowSkipException, match="X shows none"):
         quote(pipeline, name="of nobody")
+
+
+@pytest.mark.parametrize("gone", ["suspended", "protected"])
+def test_an_account_that_is_gone_since_the_plan_is_unavailable(pipeline, x, bucket, gone):
+    pipeline.put(handles="reader_00, reader_01, reader_02", tweet_limit=30)
+    quoted = quote(pipeline)
+    user = {"id": posts.user_id("reader_01"), "username": "reader_01", "protected": True}
+    bodies = {user["id"]: {"meta": {"result_count": 0}}} | (
+        {LOOKUP: {"data": [user]}} if gone == "protected" else {}
+    )
+    x.order(*({"match": match, "status": 200, "body": body, "times": 9} for match, body in bodies.items()))
+    if gone == "suspended":
+        x.owners(reader_01="suspended_1")
+    with pytest.raises(Incomplete, match=rf"reader_01: .*{gone}"):
+        start(pipeline, quoted)
+    assert {name: account["outcome"] for name, account in receipt(bucket).items()} == {
+        "reader_00": "complete",
+        "reader_01": "unavailable",
+        "reader_02": "complete",
+    }
 
 
 def test_an_account_that_was_erased_or_is_no_longer_collected_does_not_keep_a_plan_red(pipeline, bucket):

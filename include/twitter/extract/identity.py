@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -21,11 +21,13 @@ from include.twitter.x.client import HANDLES_A_LOOKUP
 
 log = logging.getLogger(__name__)
 
+OTHER_ID = "the handle has become another account: {}, and it was {}"
 WHICH_ONE = (
     ". Nothing is bought of {id}: if it is the account you want, add {handle}={id} to Variable "
     "twitter_confirmed_account_ids and clear `extract`; if not, put the new handle of the old one into "
     "twitter_handles"
 )
+UNSEEN = "nothing of it arrived, and whether X still shows it could not be looked up: clear `extract`. {}"
 FORGOTTEN = "it was forgotten on {:%Y-%m-%d}, and nothing is bought of it: take it out of twitter_handles"
 
 
@@ -74,21 +76,39 @@ class Resolver:
                 account.mark_unavailable(account.reason or "")
 
     def is_gone(self, account: AccountProgress) -> bool:
-        """Whether X no longer shows an account of which the archive has less than X counts.
-
-        The archive finds nothing of an account that is gone, and does not say so.
-        """
-        name = account.handle.lower()
-        if not self.old or name in self.looked_up:
-            return False
-        response = self.look_up([account.handle])
-        self.looked_up |= users_of(response)
-        self._remember(response)
-        if gone := reasons(response, [account.handle]).get(account.handle):
-            account.mark_unavailable(gone)
-        elif self.looked_up[name].get("protected"):
-            account.mark_unavailable(PROTECTED)
+        """Look up whether X still shows an account of which the archive has less than X counts."""
+        self.look_up_gone([account])
         return account.is_unavailable
+
+    def look_up_empty(self, accounts: Collection[AccountProgress]) -> None:
+        """Make sure that X still shows accounts of which nothing arrived."""
+        try:
+            self.look_up_gone(accounts)
+        except PermanentError as error:
+            for account in accounts:
+                if self.old and account.can_be_read and account.handle.lower() not in self.looked_up:
+                    account.mark_unavailable(UNSEEN.format(error))
+
+    def look_up_gone(self, accounts: Iterable[AccountProgress]) -> None:
+        """Mark accounts unavailable that X no longer shows; this purchase looks each account up once.
+
+        The archive returns no posts of an account that is suspended or protected, and no error either.
+        """
+        unseen = [account for account in accounts if account.handle.lower() not in self.looked_up]
+        for some in chunked(unseen if self.old else (), HANDLES_A_LOOKUP):
+            handles = [account.handle for account in some]
+            response = self.look_up(handles)
+            self.looked_up |= users_of(response)
+            gone = reasons(response, handles)
+            for account in some:
+                user = self.looked_up.get(account.handle.lower(), {})
+                if account.handle in gone:
+                    account.mark_unavailable(gone[account.handle])
+                elif user["id"] != account.id and not account.arrived:
+                    account.mark_unavailable(_which_one(account.handle, user["id"], account.id))
+                elif user.get("protected"):
+                    account.mark_unavailable(PROTECTED)
+            self._remember(response)
 
     def _known_id(self, handle: str) -> str | None:
         """The account's id, if X need not be asked: of an old day X has to have shown it lately."""
@@ -140,14 +160,13 @@ class Resolver:
         handle = account.handle
         is_accepted = self.known.accepts(handle, id_)
         if former := self._former_id(handle, id_):
-            message = safe_text(f"the handle has become another account: {id_}, and it was {former}")
             if not is_accepted:
                 # The refusal takes the place of no line that has pages: what was bought stays the day's.
                 line = self.purchase.line(handle)
                 self._be(account, (line and line.id) or (id_ if self.purchase.former(handle) else former))
-                message += WHICH_ONE.format(handle=handle, id=safe_text(id_, 40))
-                account.mark_unavailable(message, Event.OTHER_ID)
+                account.mark_unavailable(_which_one(handle, id_, former), Event.OTHER_ID)
                 return
+            message = safe_text(OTHER_ID.format(id_, former))
             log.warning("%s: %s. Accepted by twitter_confirmed_account_ids", handle, message)
         if account.id == id_:  # X still names the account that it does not find
             account.mark_unavailable(account.reason or "")
@@ -176,3 +195,9 @@ class Resolver:
     def _is_protected(self, handle: str) -> bool:
         user = self.looked_up.get(handle.lower())
         return bool(user.get("protected")) if user else self.known.is_protected(handle)
+
+
+def _which_one(handle: str, id_: str, former: str | None) -> str:
+    """The reason why an account is blocked whose handle has another id now, and what to do about it."""
+    advice = WHICH_ONE.format(handle=handle, id=safe_text(id_, 40))
+    return safe_text(OTHER_ID.format(id_, former)) + advice

@@ -92,6 +92,7 @@ class Collection:
         reconciler = Reconciler(self._count, self._verify, resolver.is_gone, self._pause, self.stored_counts)
         for account in accounts:
             reconciler.restore(account, purchase.line(account.handle))
+        resolver.look_up_empty(reconciler.unproven_empty(accounts))
         self._for_each(reconciler.groups(accounts), reconciler.check)
         self._for_each(accounts, self._reread)
         return [account.record() for account in accounts]

@@ -94,6 +94,10 @@ def reconcile(group: Sequence[Arrived], count: Count, *, is_shared: bool = False
     return [Action(account.id, None) for account in group]
 
 
+def _arrived(group: Iterable[AccountProgress]) -> list[Arrived]:
+    return [Arrived(str(account.id), account.arrived, account.hours) for account in group]
+
+
 def _compared(counted: int, arrived: int) -> tuple[Event, str | None]:
     if counted == arrived:
         return Event.COUNT_EQUAL, None
@@ -160,15 +164,7 @@ class Reconciler:
             for account in group:
                 self._leave_unchecked(account, _in_words(error))
             return
-        if shared and count.total > sum(account.arrived for account in group):
-            # Counted when X still showed all of them; the archive has nothing of an account that is gone.
-            visible = [account for account in group if account.arrived or not self._is_gone(account)]
-            if len(visible) < len(group):
-                for account in visible:
-                    self.check([account])
-                return
-        arrived = [Arrived(str(account.id), account.arrived, account.hours) for account in group]
-        actions = reconcile(arrived, count, is_shared=shared is not None)
+        actions = reconcile(_arrived(group), count, is_shared=shared is not None)
         for account, action in zip(group, actions, strict=True):
             if len(group) == 1:
                 self._settle(account, count.total)
@@ -205,6 +201,18 @@ class Reconciler:
         else:
             account.proof_reason = ". ".join(filter(None, [reason, account.proof_reason]))
             log.warning("%s: %s", account.username, account.proof_reason)
+
+    def unproven_empty(self, accounts: Iterable[AccountProgress]) -> list[AccountProgress]:
+        """Empty accounts, but for those of which a stored count says that they had no post.
+
+        A stored count was made after a look-up of its accounts, so X showed them when it counted none.
+        """
+        read = {str(account.id): account for account in accounts if account.state is State.READ}
+        proven: set[str] = set()
+        for ids in self._counted_already(read):
+            actions = reconcile(_arrived(read[id_] for id_ in ids), self.stored[tuple(ids)])
+            proven |= {action.id for action in actions if action.event is Event.COUNT_EQUAL}
+        return [account for id_, account in read.items() if not account.arrived and id_ not in proven]
 
     def _is_gone(self, account: AccountProgress) -> bool:
         try:

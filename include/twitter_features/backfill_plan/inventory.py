@@ -82,10 +82,11 @@ def estimate(
     `ids` are those of the accounts that X shows, by handle.
 
     Of accounts that were counted together, each may have as many posts as its limit, and all no more than X
-    counts. Where that leaves open which of them are over it, `extract` counts the others once more.
+    counts. Where that leaves open which of them are over it, `extract` counts the others once more, and looks
+    up those of which nothing arrives.
     """
     handles = {ids[handle]: handle for handle in day.missing if handle in ids}
-    counted, posts, count_requests = 0, 0, 0
+    counted, posts, count_requests, look_ups = 0, 0, 0, 0
     for window in (window for window in counts if day.day in window.days):
         total = counts[window].of_day(day.day).total
         limits = [spec.limit_of(handles[id_]) for id_ in window.ids]
@@ -95,16 +96,18 @@ def estimate(
         posts += max(min(total, capped) - stored, 0)
         if len(limits) > 1 and total > min(filter(None, limits), default=total):
             count_requests += sum(1 for _ in batches(window.ids))
+            look_ups += len(window.ids) - 1
     accounts = tuple(handle for handle in day.not_landed if handle in ids or handle not in day.missing)
     if not accounts:
         return None
     listed = prices(at)
+    mills = posts * listed["posts"] + count_requests * listed["archive_counts"] + look_ups * listed["users"]
     return PlannedRun(
         day=str(day.day),
         accounts=accounts,
         counted=counted,
         posts=posts,
         is_exact=not count_requests,
-        cost_usd=dollars(posts * listed["posts"] + count_requests * listed["archive_counts"]),
+        cost_usd=dollars(mills),
         spent_usd=day.spent_usd,
     )

@@ -708,8 +708,8 @@ def test_of_an_old_day_an_account_that_was_looked_up_on_the_last_day_is_not_look
         "twitter_accounts/accounts.json", json.dumps({"nasa": {"id": "11", "seen_at": seen_at}}).encode()
     )
     shop.has("users NASA", users(NASA="11"))
-    shop.has("search-all 11", page())
-    shop.has("count-all 11", total(0))
+    shop.has("search-all 11", page(post(1)))
+    shop.has("count-all 11", total(1))
     Try(shop, lake, "NASA", old=True).collect()
     assert shop.asked == [*asked, "search-all 11", "count-all 11"]
 
@@ -731,6 +731,70 @@ def test_of_an_old_day_an_account_that_is_gone_since_it_was_counted_is_unavailab
     lines = going.collect()
     assert outcomes(lines) == {"NASA": "complete", "esa": "unavailable"}
     assert proofs(lines)["NASA"] == "matched"
+
+
+EMPTY_GONE = {
+    "suspended": {
+        "errors": [about("esa", "Forbidden", "User has been suspended: [esa].", parameter="usernames")]
+    },
+    "protected": {"data": [{"id": "22", "username": "esa", "protected": True}]},
+    "become another account": users(esa="99"),
+}
+
+
+def seen_an_hour_ago(lake, **ids):
+    seen_at = (RECEIVED - timedelta(hours=1)).isoformat()
+    seen = {name.lower(): {"id": id_, "seen_at": seen_at} for name, id_ in ids.items()}
+    lake.write("twitter_accounts/accounts.json", json.dumps(seen).encode())
+
+
+@pytest.mark.parametrize("reason", [*EMPTY_GONE])
+def test_of_an_old_day_an_account_that_is_gone_since_its_look_up_is_unavailable(shop, lake, reason):
+    seen_an_hour_ago(lake, NASA="11", esa="22", jaxa="33")
+    shop.has("search-all 11", page(post(1)))
+    shop.has("search-all 22", page())
+    shop.has("search-all 33", page())
+    answer = EMPTY_GONE[reason]
+    shop.has(
+        "users esa,jaxa",
+        {"data": [*answer.get("data", []), *users(jaxa="33")["data"]], "errors": answer.get("errors", [])},
+    )
+    shop.has("count-all 11,33", total(1, hour=9))
+    lines = Try(shop, lake, "NASA", "esa", "jaxa", old=True).collect()
+    assert outcomes(lines) == {"NASA": "complete", "esa": "unavailable", "jaxa": "complete"}
+    assert reason in lines["esa"].reason
+    assert lines["esa"].id == "22"
+
+
+@pytest.mark.parametrize(("number", "look_ups"), [(1, []), (2, ["users esa"])])
+def test_an_empty_account_is_not_looked_up_where_a_stored_count_says_that_it_has_no_post(
+    shop, lake, number, look_ups
+):
+    seen_an_hour_ago(lake, NASA="11", esa="22")
+    shop.has("search-all 11", page(post(1)))
+    shop.has("search-all 22", page())
+    shop.has("users esa", users(esa="22"))
+    shop.has("count-all 11", total(1))
+    shop.has("count-all 22", total(0))
+    going = Try(shop, lake, "NASA", "esa", old=True)
+    counts = Counter({"2026-11-18T09": number})
+    going.collection.stored_counts = {("11", "22"): Count(number, counts)}
+    assert proofs(going.collect()) == {"NASA": "matched", "esa": "matched"}
+    assert [name for name in shop.asked if name.startswith("users")] == look_ups
+
+
+def test_an_empty_account_that_cannot_be_looked_up_is_not_green(shop, lake):
+    seen_an_hour_ago(lake, NASA="11", esa="22")
+    shop.has("search-all 11", page(post(1)))
+    shop.has("search-all 22", page())
+    shop.has("users esa", FORBIDDEN)
+    shop.has("count-all 11", total(1))
+    lines = Try(shop, lake, "NASA", "esa", old=True).collect()
+    assert outcomes(lines) == {"NASA": "complete", "esa": "unavailable"}
+    shop.has("users esa", users(esa="22"))
+    shop.has("search-all 22", page())
+    shop.has("count-all 22", total(0))
+    assert outcomes(Try(shop, lake, "NASA", "esa", old=True).collect())["esa"] == "complete"
 
 
 def test_that_an_account_is_protected_is_remembered_for_other_old_days(shop, lake):
