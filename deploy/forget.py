@@ -44,6 +44,7 @@ from deploy.traces import (
 )
 from include.twitter import layout
 from include.twitter.day import Day
+from include.twitter.identities import known_accounts
 from include.twitter.layout import ACCOUNTS, FORGOTTEN
 from include.twitter.records import (
     Checked,
@@ -58,7 +59,6 @@ from include.twitter.records import (
     decoded,
     encoded,
 )
-from include.twitter.roster import known_accounts
 from include.twitter.safe_text import LONGEST_MESSAGE, safe_text
 from include.twitter.tombstones import Tombstones
 

@@ -89,7 +89,7 @@ MUTATIONS = (
     ),
     Mutation(
         "another account is accepted by itself",
-        ROOT + "extract/identity.py",
+        ROOT + "extract/resolver.py",
         "if not is_accepted:",
         "if False:",
     ),

@@ -196,7 +196,7 @@ accounts = Setting[tuple[str, ...] | str](
     "the accounts: handles with commas between, or a JSON list; or a file of them, `s3://<bucket>/…/accounts.csv`",
     "NASA, esa",
 )
-"""Each account once, whatever its case; or the address of their file, which `roster.read` reads."""
+"""Each account once, whatever its case; or the address of their file, which `accounts.read` reads."""
 tweet_limit = Setting[int](
     "twitter_tweet_limit",
     WholeNumber,

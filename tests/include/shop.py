@@ -9,12 +9,11 @@ from threading import Event, Lock
 from typing import Any
 
 from include.twitter.airflow_context import Run
-from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.budget import Budget, Caps
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.reader import Collection
+from include.twitter.identities import Identities
 from include.twitter.records import AccountOutcome, Asked
-from include.twitter.roster import Identities
 from include.twitter.settings import XAccess
 from include.twitter.x.client import X
 from tests.include.invented import DAY, RECEIVED, MemoryStore
@@ -152,7 +151,7 @@ class Try:
     def collect(self) -> dict[str, AccountOutcome]:
         """Buy what is missing and close; the lines of the manifest by their handles."""
         with self.buying() as (x, budget):
-            read = self.collection.collect(x, budget, Accounts(self._lake, self._accepted))
+            read = self.collection.collect(x, budget)
             self.purchase.close(read)
         return {line.username: line for line in self.purchase.manifest.accounts}
 

@@ -8,9 +8,9 @@ import pyarrow.parquet
 import pytest
 
 from include.twitter import layout
+from include.twitter.identities import known_accounts
 from include.twitter.records import LedgerEntry, Manifest, Receipt
 from include.twitter.response import Response
-from include.twitter.roster import known_accounts
 from tests.include.invented import DAY
 from tests.kept_bucket import deployment, kept, land
 

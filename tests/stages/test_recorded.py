@@ -8,8 +8,8 @@ import pytest
 from include.twitter import layout
 from include.twitter.day import Day
 from include.twitter.extract.account_state import Event
-from include.twitter.extract.accounts import reasons
 from include.twitter.extract.cursor import MUST_HAVE, Cursor
+from include.twitter.identities import unavailable_reasons
 from include.twitter.sources import AccountPosts
 from local.x_api.posts import user_id
 from tests.include.invented import DAY, answer
@@ -72,7 +72,7 @@ def test_every_recorded_error_about_a_look_up_names_its_handle():
     lookups = [error for error in recorded_errors() if error.get("parameter") in ("usernames", "username")]
     for error in lookups:
         handle = error["value"]
-        assert reasons(answer(errors=[error]), [handle])[handle].startswith(error["title"])
+        assert unavailable_reasons(answer(errors=[error]), [handle])[handle].startswith(error["title"])
     assert lookups
 
 

@@ -11,13 +11,13 @@ import logging
 from datetime import timedelta
 from typing import Any
 
-from include.twitter import object_store, roster, settings
+from include.twitter import accounts, object_store, settings
 from include.twitter.airflow_context import Run, wait_until
-from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.budget import Budget, Caps
 from include.twitter.extract.counts import counts_of_day
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.reader import Collection
+from include.twitter.identities import Identities
 from include.twitter.records import AccountOutcome
 from include.twitter.retry import reschedule_after_progress
 from include.twitter.x.client import X
@@ -37,17 +37,17 @@ def extract(run: Run) -> dict[str, Any]:
     """
     run.day.require_collectable(run.now())
     here = object_store.from_settings()
-    accounts = roster.read(here)
-    asked = accounts.asked()
-    only = accounts.among(run.accounts) if run.accounts else ()
+    roster = accounts.read(here)
+    asked = roster.asked()
+    only = roster.among(run.accounts) if run.accounts else ()
     caps = Caps(*settings.budgets().items())
-    access, own = settings.x_access(), accounts.own_handle()
+    access, own = settings.x_access(), roster.own_handle()
     may_leave, accepted = run.day in settings.allow_row_loss(), settings.confirmed_account_ids()
     settled_at = run.day.settled_at(settings.settling())
     wait_until(settled_at, f"{run.day} has ended but may still change", run.now)
     if only:
         log.info("Only %s; other accounts of the day stay as they are", ", ".join(only))
-    identities = roster.Identities.read(here, accepted)
+    identities = Identities.read(here, accepted)
     purchase = Purchase(here, run, asked, may_leave=may_leave, only=only, identities=identities)
     for handle, other in purchase.doubles:
         log.warning("%s and %s are one account: it is collected once", other, handle)
@@ -65,7 +65,7 @@ def extract(run: Run) -> dict[str, Any]:
         with Budget(here, purchase.name, caps, purchase.stored, run.now) as budget:
             if purchase.missing:
                 with X(access, run.now, are_known=bool(purchase.bought)) as x:
-                    read = collection.collect(x, budget, Accounts(here, accepted))
+                    read = collection.collect(x, budget)
         purchase.close(read, budget.uncertain_mills)
     if uncertain := purchase.manifest.uncertain_usd:
         log.warning(

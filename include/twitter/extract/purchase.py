@@ -23,6 +23,7 @@ from include.twitter.airflow_context import Run
 from include.twitter.day import Day
 from include.twitter.errors import TransientError
 from include.twitter.extract.budget import Stored
+from include.twitter.identities import Identities
 from include.twitter.layout import FORGOTTEN, parse_purchase_key
 from include.twitter.lease import Lease
 from include.twitter.object_store import ObjectStore
@@ -38,7 +39,6 @@ from include.twitter.records import (
     total,
 )
 from include.twitter.response import Response
-from include.twitter.roster import Identities
 from include.twitter.tombstones import Tombstones
 
 # Folders beside those of the accounts, which are named by the accounts' ids.
@@ -67,14 +67,14 @@ class Purchase:
         identities: Identities | None = None,
     ) -> None:
         self._lake, self._run = lake, run
-        self._identities = identities or Identities.read(lake)
+        self.identities = identities or Identities.read(lake)
         self._wanted, self._may_leave = asked, may_leave and not only
         self._only = {handle.lower() for handle in only or asked.handles}
         self._tag: str | None = None
         keys = lake.parsed(lake.keys(f"{layout.raw(run.day)}buy="), parse_purchase_key)
         self.manifest = self._newest([key for key, its in keys.items() if its.is_manifest])
         self.state = self.manifest.state(run.now()) if self._tag else PurchaseState.ABSENT
-        self._lines = self._identities.find(self.manifest.accounts)
+        self._lines = self.identities.index(self.manifest.accounts)
         self._prefix = f"{layout.raw(run.day)}buy={self.manifest.buy}/"
         self._closed = {
             self.key,
@@ -102,7 +102,7 @@ class Purchase:
             self._tag = tag
             return newest
         before = newest.accounts if newest else []
-        lines = self._identities.find(before)
+        lines = self.identities.index(before)
         again = [lines.of(handle) for handle in self._only]
         return Manifest(
             day=str(self._run.day),
@@ -147,7 +147,7 @@ class Purchase:
     def id_of(self, handle: str) -> str | None:
         """The account that the handle was on this day, else the one that a look-up has found last."""
         line = self.line(handle)
-        return (line and line.id) or self._identities.ids.get(handle.lower())
+        return (line and line.id) or self.identities.ids.get(handle.lower())
 
     def username_of(self, handle: str) -> str:
         """The handle of the account on this day: the one under which it was first bought."""
@@ -156,8 +156,8 @@ class Purchase:
 
     def confirm(self, handle: str, id_: str) -> None:
         """A look-up has found which account the handle is."""
-        self._identities.confirm(handle, id_)
-        self._lines = self._identities.find(self.manifest.accounts)
+        self.identities.confirm(handle, id_)
+        self._lines = self.identities.index(self.manifest.accounts)
 
     @property
     def doubles(self) -> list[tuple[str, str]]:
@@ -169,7 +169,7 @@ class Purchase:
     @property
     def unsure(self) -> list[str]:
         """Handles that a look-up may find to be an account which the day has under another one."""
-        return self._identities.unsure(self._wanted.handles, self.manifest.accounts)
+        return self.identities.unresolved(self._wanted.handles, self.manifest.accounts)
 
     # What is missing
 
@@ -290,7 +290,7 @@ class Purchase:
         self._lease.end()
         manifest = self.manifest
         manifest.accounts = sorted(accounts, key=lambda line: (line.username, line.id or ""))
-        self._lines = self._identities.find(manifest.accounts)
+        self._lines = self.identities.index(manifest.accounts)
         manifest.accounts = self._with_limits(manifest.accounts)
         manifest.requests = sorted(key for keys in self._pages.values() for key in keys if key not in named)
         manifest.bought, manifest.mills = self.bought, self.stored.mills

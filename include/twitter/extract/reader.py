@@ -27,15 +27,14 @@ from include.twitter.errors import (
     UnexpectedAnswer,
 )
 from include.twitter.extract.account_state import Event, State
-from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.budget import Budget
 from include.twitter.extract.counts import Count
 from include.twitter.extract.cursor import Cursor
-from include.twitter.extract.identity import Resolver
 from include.twitter.extract.paid_requests import PaidRequests
 from include.twitter.extract.progress import AccountProgress
 from include.twitter.extract.purchase import COUNTS, LOOKUPS, Purchase
 from include.twitter.extract.reconcile import Reconciler
+from include.twitter.extract.resolver import Resolver
 from include.twitter.records import AccountOutcome
 from include.twitter.response import Response, author_of, problems
 from include.twitter.sources import REREADS
@@ -72,12 +71,12 @@ class Collection:
             elif folder == COUNTS:
                 self.counts.append(response)
 
-    def collect(self, x: X, budget: Budget, known: Accounts) -> list[AccountOutcome]:
+    def collect(self, x: X, budget: Budget) -> list[AccountOutcome]:
         """Buy what is missing; an account that X no longer finds by its id is looked up by its handle."""
         purchase, now = self.purchase, self.purchase.now()
         self.x = x
         self.requests = PaidRequests(budget, purchase, self._go_on)
-        resolver = Resolver(purchase, known, self._look_up, self._is_own, self.old, now)
+        resolver = Resolver(purchase, purchase.identities, self._look_up, self._is_own, self.old, now)
         accounts = [self._begun(handle) for handle in purchase.missing]
         for response in self.look_ups:
             resolver.recall(response)

@@ -12,10 +12,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from include.twitter import layout, object_store, roster, settings
+from include.twitter import accounts, layout, object_store, settings
 from include.twitter.airflow_context import Run, require_xcom
 from include.twitter.day import Day
 from include.twitter.errors import Incomplete, MissingInput
+from include.twitter.identities import Identities
 from include.twitter.layout import FORGOTTEN
 from include.twitter.lease import held
 from include.twitter.load import guard
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
     """Publish what `transform` staged; Incomplete, after publishing, if accounts are missing."""
     store = object_store.from_settings()
-    wanted, accepted_ids = roster.read(store).handles, settings.confirmed_account_ids()
+    wanted, accepted_ids = accounts.read(store).handles, settings.confirmed_account_ids()
     accepted = run.day in settings.allow_row_loss()
     key = require_xcom(staged, "transform")["receipt"]
     candidate, etag = _staged_receipt(store, key)
@@ -59,8 +60,8 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
     if rejected := candidate.totals.rejected:
         log.warning("%d posts broke the contract: %s", rejected, store.url(layout.rejected(run.day)))
     warn_of_gaps(store, run)
-    identities = roster.Identities.read(store, accepted_ids).find(candidate.accounts)
-    _require_complete(run, candidate, [entry for handle in wanted if (entry := identities.of(handle))])
+    entries = Identities.read(store, accepted_ids).index(candidate.accounts)
+    _require_complete(run, candidate, [entry for handle in wanted if (entry := entries.of(handle))])
     return asset_event(candidate, store.bucket)
 
 

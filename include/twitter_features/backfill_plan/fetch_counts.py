@@ -18,10 +18,10 @@ from more_itertools import chunked
 
 from include.twitter.day import Day
 from include.twitter.errors import Outage
-from include.twitter.extract.accounts import PROTECTED, Accounts, reasons, users_of
 from include.twitter.extract.budget import Budget, Caps, Stored
 from include.twitter.extract.counts import DAYS_A_COUNT, Count, count_of, store_count, stored_count
 from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
+from include.twitter.identities import PROTECTED_REASON, Identities, unavailable_reasons, users_of
 from include.twitter.layout import short_hash
 from include.twitter.object_store import ObjectStore
 from include.twitter.pricing import in_words
@@ -87,7 +87,7 @@ class CountRequests:
     clock: Callable[[], datetime]
 
     def look_up(
-        self, handles: Sequence[str], known: Accounts, erased: Collection[str]
+        self, handles: Sequence[str], known: Identities, erased: Collection[str]
     ) -> tuple[dict[str, str], dict[str, str]]:
         """Return the ids of the accounts that can be read, and why the others cannot, by handle."""
         seen = {handle: known.id_of(handle, self.clock(), for_archive=True) for handle in handles}
@@ -97,7 +97,7 @@ class CountRequests:
         log.info("%d accounts are looked up, at %s each", len(unknown), in_words("users"))
         for part in chunked(unknown, HANDLES_A_LOOKUP):
             response = self._users(part)
-            unavailable |= reasons(response, part)
+            unavailable |= unavailable_reasons(response, part)
             users = users_of(response)
             for handle in (handle for handle in part if handle.lower() in users):
                 former, id_ = known.last_id_of(handle), users[handle.lower()]["id"]
@@ -106,7 +106,7 @@ class CountRequests:
                 else:
                     unavailable[handle] = f"the handle has become another account: {id_}, and it was {former}"
             known.learn(response, but=[handle.lower() for handle in unavailable])
-        unavailable |= {handle: PROTECTED for handle in ids if known.is_protected(handle)}
+        unavailable |= {handle: PROTECTED_REASON for handle in ids if known.is_protected(handle)}
         unavailable |= {handle: "the account was erased" for handle, id_ in ids.items() if id_ in erased}
         for handle, why in unavailable.items():
             log.warning("%s is not planned. %s", handle, why)

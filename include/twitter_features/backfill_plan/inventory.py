@@ -11,10 +11,10 @@ from include.twitter.airflow_context import Run
 from include.twitter.day import Day
 from include.twitter.extract.counts import Count
 from include.twitter.extract.purchase import Purchase
+from include.twitter.identities import Identities
 from include.twitter.object_store import ObjectStore, map_concurrently
 from include.twitter.pricing import dollars, prices
 from include.twitter.records import Asked, Manifest, Receipt
-from include.twitter.roster import Identities
 from include.twitter.sources import Endpoint, batches
 from include.twitter_features.backfill_plan.fetch_counts import Window
 from include.twitter_features.backfill_plan.plan import PlannedRun, PlanRequest
@@ -63,7 +63,7 @@ def landed_handles(
 ) -> set[str]:
     """Return the handles whose accounts have landed with what X shows of them."""
     receipt = store.record(layout.receipt(day), Receipt)
-    lines = identities.find(receipt.accounts if receipt else ())
+    lines = identities.index(receipt.accounts if receipt else ())
     return {handle for handle in handles if (line := lines.of(handle)) and line.outcome != "unavailable"}
 
 

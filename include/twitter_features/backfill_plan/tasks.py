@@ -9,17 +9,16 @@ from typing import Any
 from airflow.sdk import get_current_context
 from more_itertools import chunked
 
-from include.twitter import object_store, roster, settings
+from include.twitter import accounts, object_store, settings
 from include.twitter.airflow_context import poll, skip
 from include.twitter.day import Day
 from include.twitter.errors import BadDay, Incomplete
-from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.budget import Caps, spent_of_month
+from include.twitter.identities import Identities
 from include.twitter.layout import FORGOTTEN
 from include.twitter.object_store import ObjectStore
 from include.twitter.pricing import dollars, prices
 from include.twitter.records import encoded
-from include.twitter.roster import Identities
 from include.twitter.tombstones import Tombstones
 from include.twitter_features.backfill_plan import approval_text
 from include.twitter_features.backfill_plan.approval_text import plural
@@ -60,8 +59,8 @@ def quote(request: PlanRequest) -> dict[str, Any]:
 
 
 def _make_plan(store: ObjectStore, request: PlanRequest, caps: Caps) -> Plan:
-    accounts = roster.read(store)
-    spec, handles = accounts.asked(), accounts.among(request.accounts)
+    roster = accounts.read(store)
+    spec, handles = roster.asked(), roster.among(request.accounts)
     access, accepted = settings.x_access(), settings.confirmed_account_ids()
     _require_settled(request)
     identities = Identities.read(store, accepted)
@@ -71,7 +70,7 @@ def _make_plan(store: ObjectStore, request: PlanRequest, caps: Caps) -> Plan:
         missing = [handle for handle in handles if any(handle in day.missing for day in days)]
         with store.parsing(FORGOTTEN, "the list of erased posts and accounts"):
             erased = Tombstones.of(store.read(FORGOTTEN)).accounts
-        ids, unavailable = x.look_up(missing, Accounts(store, accepted), erased)
+        ids, unavailable = x.look_up(missing, identities, erased)
         found = {handle.lower(): id_ for handle, id_ in ids.items()}
         if found.items() - identities.ids.items():
             # A renamed account may be in the days already, under the handle that it had.
@@ -137,7 +136,7 @@ def compare(plan_id: str) -> dict[str, Any]:
     """Compare the approved price with what was bought; Incomplete if days have not landed completely."""
     store = object_store.from_settings()
     plan, identities = load_plan(store, plan_id), Identities.read(store, settings.confirmed_account_ids())
-    collected = {handle.lower() for handle in roster.read(store).handles}
+    collected = {handle.lower() for handle in accounts.read(store).handles}
     bought, late = 0.0, list[str]()
     for run in plan.runs:
         day = Day.parse(run.day)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from include.twitter.identities import Identities
 from include.twitter.pricing import NEWEST, format_usd
 from include.twitter.records import AccountOutcome, Asked, Manifest
-from include.twitter.roster import Identities
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class PriceInputs:
 def of_extract(manifest: Manifest | None, inputs: PriceInputs) -> str:
     """What a clear of `extract` would buy, and the most that costs."""
     bought = manifest.accounts if manifest else ()
-    lines = inputs.identities.find(bought)
+    lines = inputs.identities.index(bought)
     most = {
         handle: _most_posts(handle, lines.of(handle), inputs.asked)
         for handle in inputs.asked.handles
         if not inputs.asked.is_satisfied_by(lines.of(handle), handle)
     }
-    if unknown := inputs.identities.unsure(inputs.asked.handles, bought):
+    if unknown := inputs.identities.unresolved(inputs.asked.handles, bought):
         known = {handle: posts for handle, posts in most.items() if handle not in unknown}
         return (
             f"{format_usd(inputs.prices['users'] * len(unknown))} to look up {_names(unknown)}; if that is a "

@@ -10,12 +10,12 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from include.twitter import layout, roster, settings
+from include.twitter import accounts, layout, settings
 from include.twitter.day import Day
 from include.twitter.errors import PipelineError
+from include.twitter.identities import Identities
 from include.twitter.object_store import ObjectStore
 from include.twitter.records import LedgerEntry, latest_in_words
-from include.twitter.roster import Identities
 from include.twitter_features.days_page import airflow_db, landed_days, month_spend, status
 from include.twitter_features.days_page.airflow_db import DayRun
 from include.twitter_features.days_page.landed_days import LandedAccount, LandedDay
@@ -67,8 +67,8 @@ class CurrentSettings:
 
     @classmethod
     def read(cls, store: ObjectStore, now: datetime, notices: Notices) -> CurrentSettings:
-        accounts = notices.or_none(lambda: roster.read(store))
-        handles = accounts.handles if accounts else ()
+        roster = notices.or_none(lambda: accounts.read(store))
+        handles = roster.handles if roster else ()
         budgets = notices.or_none(settings.budgets) or {}
         settling = notices.or_none(settings.settling) or settings.SETTLING
         accepted = notices.or_none(settings.confirmed_account_ids) or ()
@@ -85,14 +85,14 @@ class CurrentSettings:
 
         An account whose handle belongs to another account now is shown with its id.
         """
-        entries = self.identities.find(landed.accounts)
+        entries = self.identities.index(landed.accounts)
         names = {id(account): handle for handle in self.handles if (account := entries.of(handle))}
         for account in landed.accounts:
             if account.has_posts and account.username.lower() in self.wanted:
                 names.setdefault(id(account), f"{account.username} ({account.id})")
         renamed = [(account, names.get(id(account), account.username)) for account in landed.accounts]
-        accounts = [a if a.username == name else replace(a, username=name) for a, name in renamed]
-        return replace(landed, accounts=accounts)
+        shown = [a if a.username == name else replace(a, username=name) for a, name in renamed]
+        return replace(landed, accounts=shown)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 from more_itertools import batched
 
-from include.twitter import layout, roster, settings
+from include.twitter import accounts, layout, settings
 from include.twitter.csv_rows import csv_rows
 from include.twitter.day import Day
+from include.twitter.identities import Identities
 from include.twitter.layout import ENGAGEMENT_RECEIPTS, USAGE, Snapshot
 from include.twitter.object_store import ObjectStore
 from include.twitter.pricing import prices
@@ -153,13 +154,13 @@ def _record(days: DayRange, key: str, kind: type[Any]) -> Any:
 def _clear_prices(
     store: ObjectStore, manifest: Manifest | None, receipt: Receipt | None, now: datetime
 ) -> dict[str, str]:
-    accounts, accepted = roster.read(store), settings.confirmed_account_ids()
-    own = accounts.own_handle()
+    roster, accepted = accounts.read(store), settings.confirmed_account_ids()
+    own = roster.own_handle()
     if any(handle == own for handle, _ in accepted):
         own = ""  # it may belong to a stranger by now
     run_cap = settings.budgets()[settings.run_budget.name]
-    identities = roster.Identities.read(store, accepted)
-    inputs = PriceInputs(accounts.asked(), own, run_cap, prices(now), identities)
+    identities = Identities.read(store, accepted)
+    inputs = PriceInputs(roster.asked(), own, run_cap, prices(now), identities)
     spent = round(receipt.cost_usd * 1000) if receipt else 0
     return {
         "extract": clear_price.of_extract(manifest, inputs),

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from include.twitter.identities import Identities
 from include.twitter.records import Asked, Manifest
-from include.twitter.roster import Identities
 from include.twitter_features.days_page import clear_price
 from include.twitter_features.days_page.clear_price import PriceInputs
 from tests.include.invented import account_read

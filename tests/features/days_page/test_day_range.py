@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from include.twitter.roster import Identities
+from include.twitter.identities import Identities
 from include.twitter_features.days_page.day_range import CurrentSettings
 from include.twitter_features.days_page.landed_days import LandedDay
 from tests.include.invented import DAY, a_receipt, account_receipt

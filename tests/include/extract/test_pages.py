@@ -7,7 +7,6 @@ import pytest
 
 from include.twitter.airflow_context import Run
 from include.twitter.errors import BadRequest, Busy, Outage, OverBudget, PlatformOutage
-from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.cursor import MAX_DEAD_TOKENS
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.reader import Stopped
@@ -199,7 +198,7 @@ def test_a_reader_whose_lease_was_taken_asks_x_for_nothing_more(shop, lake):
     with pytest.raises(Busy), stale.buying() as (x, money):
         stale.now += timedelta(minutes=3)
         with Purchase(lake, late, Asked(("NASA",), 0), may_leave=False).turn():
-            stale.collection.collect(x, money, Accounts(lake))
+            stale.collection.collect(x, money)
     assert shop.asked == []
 
 

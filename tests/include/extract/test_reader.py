@@ -8,7 +8,6 @@ from threading import Barrier
 import pytest
 
 from include.twitter.errors import BadKeys, NoAccess, Outage
-from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.counts import Count
 from include.twitter.x.client import POST_FIELDS
 from tests.include.invented import RECEIVED, SUSPENDED, MemoryStore, about, post
@@ -890,7 +889,7 @@ def test_a_try_that_goes_on_reads_nothing_again_that_was_read_again(shop, lake):
     shop.has(f"posts {ONE}", {"data": [WHOLE]})
     first = Try(shop, lake, "NASA")
     with first.buying() as (x, money):
-        first.collection.collect(x, money, Accounts(lake))  # and killed before it is closed
+        first.collection.collect(x, money)  # and killed before it is closed
     second = Try(shop, lake, "NASA")
     line = second.collect()["NASA"]
     assert shop.asked.count(f"posts {ONE}") == 1

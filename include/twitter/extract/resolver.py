@@ -12,9 +12,9 @@ from more_itertools import chunked
 
 from include.twitter.errors import PermanentError
 from include.twitter.extract.account_state import Event, State
-from include.twitter.extract.accounts import PROTECTED, Accounts, reasons, users_of
 from include.twitter.extract.progress import AccountProgress
 from include.twitter.extract.purchase import Purchase
+from include.twitter.identities import PROTECTED_REASON, Identities, unavailable_reasons, users_of
 from include.twitter.response import Response
 from include.twitter.safe_text import safe_text
 from include.twitter.x.client import HANDLES_A_LOOKUP
@@ -36,7 +36,7 @@ class Resolver:
     """Finds out for one run of `extract` which accounts the handles are."""
 
     purchase: Purchase
-    known: Accounts
+    known: Identities
     look_up: Callable[[list[str]], Response]
     """Asks X for at most 100 handles."""
     is_own: Callable[[str, str, bool], bool]
@@ -99,7 +99,7 @@ class Resolver:
             handles = [account.handle for account in some]
             response = self.look_up(handles)
             self.looked_up |= users_of(response)
-            gone = reasons(response, handles)
+            gone = unavailable_reasons(response, handles)
             for account in some:
                 user = self.looked_up.get(account.handle.lower(), {})
                 if account.handle in gone:
@@ -107,7 +107,7 @@ class Resolver:
                 elif user["id"] != account.id and not account.arrived:
                     account.mark_unavailable(_which_one(account.handle, user["id"], account.id))
                 elif user.get("protected"):
-                    account.mark_unavailable(PROTECTED)
+                    account.mark_unavailable(PROTECTED_REASON)
             self._remember(response)
 
     def _known_id(self, handle: str) -> str | None:
@@ -127,7 +127,7 @@ class Resolver:
             handles = [account.handle for account in some]
             response = self.look_up(handles)
             self.looked_up |= users_of(response)
-            gone = reasons(response, handles)
+            gone = unavailable_reasons(response, handles)
             for account in some:
                 if account.handle in gone:
                     if not account.id and (id_ := self.purchase.id_of(account.handle)):
@@ -184,7 +184,7 @@ class Resolver:
             if tombstone := self.purchase.forgotten.accounts.get(id_):
                 account.refusal = FORGOTTEN.format(tombstone.at)
             elif self.old and self._is_protected(handle):
-                account.refusal = PROTECTED
+                account.refusal = PROTECTED_REASON
             else:
                 self._by_id[id_] = account
 

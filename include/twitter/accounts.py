@@ -1,6 +1,6 @@
-"""Whose posts are collected: the handles in `twitter_handles`, or the file in the bucket that it names.
+"""The configured accounts: the handles in `twitter_handles`, or the file in the bucket that it names.
 
-Read once a task, so that all of it sees the same accounts. A file is one line an account:
+A task reads them once, so that all its steps see the same accounts. A file has one line for each account:
 
     handle,group,limit,own
     # who buys it, and why, may stand here
@@ -12,18 +12,16 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Generic, Protocol, TypeVar
+from typing import Annotated
 
-import msgspec
 import pydantic.dataclasses
 
 from include.twitter import settings
 from include.twitter.errors import BadAccounts, BadSetting
-from include.twitter.layout import ACCOUNTS
 from include.twitter.object_store import ObjectStore
-from include.twitter.records import Asked, KnownAccount
+from include.twitter.records import Asked
 
 COLUMNS = ("handle", "group", "limit", "own")
 EXAMPLE = "the first line handle,group,limit,own and then acme_press,press,50,yes"
@@ -34,19 +32,19 @@ YesOrNo = Annotated[bool, settings.matching("(?i)yes|true|1|no|false|0", "yes or
 
 @pydantic.dataclasses.dataclass(frozen=True)
 class Account:
-    """One that is collected."""
+    """An account whose posts are collected."""
 
     handle: settings.Handle
     group: Group = ""
     limit: settings.WholeNumber | None = None
-    """The latest N posts of its day, 0 for all; None where it has that of all accounts."""
+    """The latest N posts of a day, 0 for all; None for `twitter_tweet_limit`."""
     own: YesOrNo = False
-    """Whether it owns the X app, and its access token is used."""
+    """Whether the access token in use is this account's."""
 
 
 @dataclass(frozen=True)
 class Roster:
-    """All accounts that are collected, in the order and the spelling in which they are named."""
+    """All configured accounts, in the order and spelling of the configuration."""
 
     accounts: tuple[Account, ...]
 
@@ -55,7 +53,7 @@ class Roster:
         return tuple(account.handle for account in self.accounts)
 
     def asked(self) -> Asked:
-        """What is wanted of a day, by these accounts and the settings."""
+        """Return what is to be collected of a day."""
         limit = settings.tweet_limit()
         limits = {
             account.handle.lower(): account.limit
@@ -65,9 +63,9 @@ class Roster:
         return Asked(self.handles, limit, settings.threads(), limits)
 
     def among(self, text: str) -> tuple[str, ...]:
-        """The handles that a person names, one by one or as `group:press`; all where none is named.
+        """Return the handles that a text names, one by one or as `group:press`; all for an empty text.
 
-        One that is not collected is refused: the daily run would not keep it.
+        Raise BadAccounts for a handle that is not configured: the daily run would not keep it.
         """
         if not text.strip():
             return self.handles
@@ -99,7 +97,7 @@ class Roster:
         return tuple(handle for handle in self.handles if handle.lower() in wanted)
 
     def own_handle(self) -> str:
-        """The account whose posts are one's own, in lower case: by the file or by twitter_own_handle."""
+        """Return the handle of the access token's owner in lower case, by the file or twitter_own_handle."""
         owners = {account.handle.lower() for account in self.accounts if account.own}
         owners |= {settings.own_handle()} - {""}
         if len(owners) > 1:
@@ -109,98 +107,18 @@ class Roster:
         return next(iter(owners), "")
 
 
-class _Line(Protocol):
-    """What a day has of an account: in its manifest, in its receipt or in an index."""
-
-    @property
-    def username(self) -> str: ...
-    @property
-    def id(self) -> str | None: ...
-    @property
-    def has_posts(self) -> bool: ...
-
-
-Line = TypeVar("Line", bound=_Line)
-
-
-@dataclass
-class Identities:
-    """Which account each handle is, as far as look-ups have said."""
-
-    ids: dict[str, str]
-    """Remembered, by lower-case handle: also those that were seen long ago."""
-    accepted: Collection[tuple[str, str]] = ()
-    """Handles in lower case that may be another account than before, with its id."""
-
-    @classmethod
-    def read(cls, lake: ObjectStore, accepted: Collection[tuple[str, str]] = ()) -> Identities:
-        with lake.parsing(ACCOUNTS, "the list of known accounts"):
-            known = known_accounts(lake.read(ACCOUNTS))
-        return cls({name: its.id for name, its in known.items()}, {*accepted})
-
-    def confirm(self, handle: str, id_: str) -> None:
-        """A look-up has found that the handle is this account, and it may be read."""
-        self.ids[handle.lower()] = id_
-        self.accepted = {*self.accepted, (handle.lower(), id_)}
-
-    def unsure(self, handles: Iterable[str], lines: Iterable[Line]) -> list[str]:
-        """Handles that nobody has looked up, and that may be an account of the day under another handle."""
-        of_day, handles = [*lines], [*handles]
-        found = self.find(of_day)
-        matched = [line for handle in handles if (line := found.of(handle))]
-        if all(any(line is other for other in matched) for line in of_day if line.has_posts):
-            return []
-        return [handle for handle in handles if handle.lower() not in self.ids and found.of(handle) is None]
-
-    def find(self, lines: Iterable[Line]) -> Lines[Line]:
-        return Lines([*lines], self)
-
-
-class Lines(Generic[Line]):
-    """The lines of one day, found by today's handle: an account is its id, whatever its handle was then."""
-
-    def __init__(self, lines: list[Line], identities: Identities) -> None:
-        self._identities = identities
-        with_posts = [line for line in lines if line.has_posts]
-        self._by_id = {line.id: line for line in reversed(with_posts) if line.id}
-        self._without_posts = {line.username.lower(): line for line in lines if not line.has_posts}
-        of_handle = {line.username.lower(): line for line in reversed(with_posts)}
-        self._by_handle = self._without_posts | of_handle
-
-    def of(self, handle: str) -> Line | None:
-        """What the day has of the account; None where it has nothing.
-
-        A handle that became another account means the account that it was on that day, until the other one
-        is accepted.
-        """
-        name = handle.lower()
-        id_, named = self._identities.ids.get(name), self._by_handle.get(name)
-        of_id = self._by_id.get(id_) if id_ else None
-        is_accepted = (name, id_) in self._identities.accepted
-        if named is None or (of_id and is_accepted):
-            return of_id
-        if named.has_posts and id_ and named.id not in (None, id_):
-            return of_id or (self._without_posts.get(name) if is_accepted else named)
-        return named
-
-
-def known_accounts(data: bytes | None) -> Mapping[str, KnownAccount]:
-    """The accounts that look-ups have found, by lower-case handle, as they are kept in the bucket."""
-    return msgspec.json.decode(data, type=dict[str, KnownAccount]) if data else {}
-
-
-def read(here: ObjectStore) -> Roster:
-    """The accounts as the settings name them now."""
+def read(store: ObjectStore) -> Roster:
+    """Read the configured accounts."""
     named = settings.accounts()
     if not isinstance(named, str):
         return Roster(tuple(map(Account, named)))
-    prefix = here.url("")
+    prefix = store.url("")
     if not named.startswith(prefix):
         raise _bad(f"{named} is not in the pipeline's own bucket", f"{prefix}twitter_accounts/accounts.csv")
-    if (data := here.read(named.removeprefix(prefix))) is None:
+    if (data := store.read(named.removeprefix(prefix))) is None:
         raise _bad(f"there is no {named}", f"{prefix}twitter_accounts/accounts.csv")
     try:
-        return Roster(tuple(parsed(data)))
+        return Roster(tuple(parse(data)))
     except ValueError as error:
         raise _bad(f"{named}, {error}", EXAMPLE) from None
 
@@ -209,8 +127,8 @@ def _bad(problem: str, example: str) -> BadSetting:
     return BadSetting(f"Variable {settings.accounts.name}", problem, example)
 
 
-def parsed(data: bytes) -> list[Account]:
-    """The accounts of a file; a ValueError says which line is bad, and why."""
+def parse(data: bytes) -> list[Account]:
+    """Parse a file of accounts; a ValueError names the bad line and the reason."""
     rows = _rows(data)
     if not (first := next(rows, None)):
         raise ValueError("line 1: the file is empty")

@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from include.twitter import roster
+from include.twitter import accounts
+from include.twitter.accounts import Account, parse
 from include.twitter.errors import BadAccounts, BadSetting
 from include.twitter.records import Asked
-from include.twitter.roster import Account, Identities, parsed
-from tests.include.invented import MemoryStore, account_read
+from tests.include.invented import MemoryStore
 
 KEY = "twitter_accounts/accounts.csv"
 FILE = b"handle,group,own\nNASA,space,\nesa,space,no\nacme_press,press,yes\n"
@@ -28,7 +28,7 @@ def named(lake, monkeypatch):
         monkeypatch.setenv("AIRFLOW_VAR_TWITTER_OWN_HANDLE", own)
         if file is not None:
             lake.write(KEY, file)
-        return roster.read(lake)
+        return accounts.read(lake)
 
     return read
 
@@ -54,11 +54,11 @@ def test_a_variable_and_a_file_with_the_same_accounts_are_the_same(named, filed)
     ],
 )
 def test_a_file_comes_as_editors_and_spreadsheets_save_it(data):
-    assert [account.handle for account in parsed(data)] == ["NASA", "esa"]
+    assert [account.handle for account in parse(data)] == ["NASA", "esa"]
 
 
 def test_a_file_tells_groups_and_whose_access_token_is_used():
-    assert parsed(FILE) == [
+    assert parse(FILE) == [
         Account("NASA", "space"),
         Account("esa", "space"),
         Account("acme_press", "press", own=True),
@@ -91,12 +91,12 @@ def test_a_bad_line_is_named_by_its_number(filed, lake, data, said):
     with pytest.raises(BadSetting) as refused:
         filed(data)
     assert str(refused.value).startswith(f"Variable twitter_handles: {lake.url(KEY)}, {said}")
-    assert str(refused.value).endswith(f". Example: {roster.EXAMPLE}")
+    assert str(refused.value).endswith(f". Example: {accounts.EXAMPLE}")
 
 
 def test_the_example_is_a_file_that_is_taken():
-    first, then = re.findall(r"\S*,\S*", roster.EXAMPLE)
-    assert parsed(f"{first}\n{then}".encode()) == [Account("acme_press", "press", 50, own=True)]
+    first, then = re.findall(r"\S*,\S*", accounts.EXAMPLE)
+    assert parse(f"{first}\n{then}".encode()) == [Account("acme_press", "press", 50, own=True)]
 
 
 def test_a_limit_of_an_account_is_another_than_that_of_all(filed, monkeypatch):
@@ -197,42 +197,3 @@ def test_own_in_another_notation_is_refused(filed, text):
 def test_a_file_in_another_notation_is_refused(filed, data):
     with pytest.raises(BadSetting, match=r"accounts.csv, line [12]: "):
         filed(data)
-
-
-# Which account a handle is on a day
-
-A, GONE = account_read("a", id="42"), account_read("a", id=None, outcome="unavailable")
-OTHER, RENAMED = account_read("a", id="77"), account_read("b", id="42")
-
-
-@pytest.mark.parametrize(
-    ("ids", "accepted", "lines", "found"),
-    [
-        ({}, [], [A], A),
-        ({"a": "42"}, [], [A], A),
-        ({"a": "42"}, [], [RENAMED], RENAMED),
-        ({"a": "42"}, [], [OTHER, RENAMED], RENAMED),
-        ({"a": "42"}, [], [A, OTHER], A),
-        ({"a": "77"}, [], [A, OTHER], OTHER),
-        ({"a": "77"}, [], [A], A),
-        ({"a": "77"}, [("a", "77")], [A], None),
-        ({"a": "77"}, [("a", "78")], [A], A),
-        ({"a": "42"}, [], [GONE], GONE),
-        ({"a": "42"}, [], [GONE, RENAMED], GONE),
-        ({"a": "42"}, [("a", "42")], [GONE, RENAMED], RENAMED),
-        ({}, [], [RENAMED], None),
-    ],
-    ids=["by handle", "both", "renamed", "renamed, its handle another's", "two of a handle",
-         "the other of them",
-         "another account's, not accepted", "accepted", "another id accepted", "no posts", "refused",
-         "found by a look-up", "nobody has looked it up"],
-)  # fmt: skip
-def test_a_line_is_found_by_its_account(ids, accepted, lines, found):
-    assert Identities(ids, accepted).find(lines).of("A") is found
-
-
-def test_a_handle_that_nobody_has_looked_up_may_be_an_account_of_the_day_that_no_other_handle_is():
-    known = Identities({"c": "1"})
-    assert known.unsure(["new", "c"], [RENAMED]) == ["new"]
-    assert known.unsure(["new", "b"], [RENAMED]) == []
-    assert known.unsure(["new"], [GONE]) == []

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.twitter.extract.accounts import REMEMBERED_FOR, Accounts, reasons, users_of
-from tests.include.invented import RECEIVED, MemoryStore, OvertakenStore, about, answer
+from include.twitter.identities import LOOKUP_MAX_AGE, Identities, unavailable_reasons, users_of
+from tests.include.invented import RECEIVED, MemoryStore, OvertakenStore, about, account_read, answer
 
 NASA = {"id": "11348282", "username": "NASA", "name": "NASA"}
 ESA = {"id": "5", "username": "esa"}
@@ -23,54 +23,54 @@ def looked_up(*users, **more):
 
 
 def test_an_empty_memory_knows_nobody(lake):
-    assert Accounts(lake).id_of("NASA", RECEIVED) is None
+    assert Identities.read(lake).id_of("NASA", RECEIVED) is None
 
 
 @pytest.mark.parametrize("handle", ["NASA", "nasa", "NaSa"])
 def test_a_handle_that_was_looked_up_is_known_at_once_and_in_the_next_run_whatever_its_case(lake, handle):
-    known = Accounts(lake)
+    known = Identities.read(lake)
     known.learn(looked_up(NASA))
-    assert known.id_of(handle, RECEIVED) == Accounts(lake).id_of(handle, RECEIVED) == "11348282"
+    assert known.id_of(handle, RECEIVED) == Identities.read(lake).id_of(handle, RECEIVED) == "11348282"
 
 
 def test_an_account_is_asked_for_again_after_thirty_days(lake):
-    known = Accounts(lake)
+    known = Identities.read(lake)
     known.learn(looked_up(NASA))
-    assert timedelta(days=30) == REMEMBERED_FOR
+    assert timedelta(days=30) == LOOKUP_MAX_AGE
     assert known.id_of("NASA", datetime(2026, 12, 19, 1, 30, 6, tzinfo=UTC)) == "11348282"
     assert known.id_of("NASA", datetime(2026, 12, 19, 1, 30, 7, tzinfo=UTC)) is None
 
 
 def test_a_handle_that_has_a_new_owner_is_learnt_anew(lake):
-    known = Accounts(lake)
+    known = Identities.read(lake)
     known.learn(looked_up(NASA))
     known.learn(looked_up(NASA | {"id": "77"}))
     assert known.id_of("NASA", RECEIVED) == "77"
 
 
 def test_the_last_id_of_a_handle_is_known_however_long_ago_it_was_seen(lake):
-    known = Accounts(lake)
+    known = Identities.read(lake)
     assert known.last_id_of("NASA") is None
     known.learn(looked_up(NASA, received_at=datetime(2020, 1, 1, tzinfo=UTC)))
     assert (known.last_id_of("Nasa"), known.id_of("NASA", RECEIVED)) == ("11348282", None)
 
 
 def test_what_was_not_accepted_is_not_learnt(lake):
-    Accounts(lake).learn(looked_up(NASA, ESA))
-    Accounts(lake).learn(looked_up(NASA | {"id": "77"}, ESA | {"id": "6"}), but=["nasa"])
-    known = Accounts(lake)
+    Identities.read(lake).learn(looked_up(NASA, ESA))
+    Identities.read(lake).learn(looked_up(NASA | {"id": "77"}, ESA | {"id": "6"}), but=["nasa"])
+    known = Identities.read(lake)
     assert (known.id_of("NASA", RECEIVED), known.id_of("esa", RECEIVED)) == ("11348282", "6")
 
 
 def test_a_handle_is_accepted_with_one_id_and_in_any_case(lake):
-    known = Accounts(lake, {("nasa", "77")})
+    known = Identities.read(lake, {("nasa", "77")})
     assert known.accepts("NASA", "77")
     assert not known.accepts("NASA", "78")
     assert not known.accepts("esa", "77")
 
 
 def test_the_memory_is_kept_as_sorted_readable_json(lake):
-    Accounts(lake).learn(looked_up(NASA, ESA))
+    Identities.read(lake).learn(looked_up(NASA, ESA))
     kept = json.loads(lake.read(KEY))
     assert list(kept.items()) == [
         ("esa", {"id": "5", "seen_at": "2026-11-19T01:30:07Z", "protected": False}),
@@ -79,14 +79,14 @@ def test_the_memory_is_kept_as_sorted_readable_json(lake):
 
 
 def test_a_look_up_that_found_nobody_writes_nothing(lake):
-    Accounts(lake).learn(looked_up())
+    Identities.read(lake).learn(looked_up())
     assert lake.written == []
 
 
 def test_of_two_runs_that_learn_at_once_neither_forgets_what_the_other_has_learnt():
     lake = OvertakenStore()
-    lake.meanwhile = lambda: Accounts(lake).learn(looked_up(ESA))
-    Accounts(lake).learn(looked_up(NASA))
+    lake.meanwhile = lambda: Identities.read(lake).learn(looked_up(ESA))
+    Identities.read(lake).learn(looked_up(NASA))
     assert list(json.loads(lake.read(KEY))) == ["esa", "nasa"]
 
 
@@ -94,7 +94,7 @@ def test_every_handle_that_was_not_found_has_a_reason():
     gone = about("gone_one", "Not Found Error", "Could not find user with usernames: [gone_one].")
     out = about("Out_One", "Forbidden", "User has been suspended: [Out_One].")
     found = looked_up(NASA, errors=[error | {"parameter": "usernames"} for error in (gone, out)])
-    assert reasons(found, ["Nasa", "gone_one", "out_one", "silent"]) == {
+    assert unavailable_reasons(found, ["Nasa", "gone_one", "out_one", "silent"]) == {
         "gone_one": "Not Found Error: Could not find user with usernames: [gone_one].",
         "out_one": "Forbidden: User has been suspended: [Out_One].",
         "silent": "X does not mention it",
@@ -102,7 +102,10 @@ def test_every_handle_that_was_not_found_has_a_reason():
 
 
 def test_when_nobody_is_found_everybody_has_a_reason():
-    assert reasons(looked_up(), ["a", "b"]) == {"a": "X does not mention it", "b": "X does not mention it"}
+    assert unavailable_reasons(looked_up(), ["a", "b"]) == {
+        "a": "X does not mention it",
+        "b": "X does not mention it",
+    }
 
 
 @pytest.mark.parametrize(
@@ -111,8 +114,47 @@ def test_when_nobody_is_found_everybody_has_a_reason():
 def test_what_is_no_id_of_an_account_is_neither_used_nor_remembered(lake, id_):
     found = looked_up(NASA, {"id": id_, "username": "esa"}, None, {"id": "7"})
     assert list(users_of(found)) == ["nasa"]
-    Accounts(lake).learn(found)
+    Identities.read(lake).learn(found)
     assert list(json.loads(lake.read(KEY))) == ["nasa"]
-    (reason,) = reasons(found, ["NASA", "esa"]).values()
+    (reason,) = unavailable_reasons(found, ["NASA", "esa"]).values()
     assert repr(str(id_)) in reason
     assert "1 to 19 digits" in reason
+
+
+# Which account a handle is on a day
+
+A, GONE = account_read("a", id="42"), account_read("a", id=None, outcome="unavailable")
+OTHER, RENAMED = account_read("a", id="77"), account_read("b", id="42")
+
+
+@pytest.mark.parametrize(
+    ("ids", "accepted", "entries", "entry"),
+    [
+        ({}, [], [A], A),
+        ({"a": "42"}, [], [A], A),
+        ({"a": "42"}, [], [RENAMED], RENAMED),
+        ({"a": "42"}, [], [OTHER, RENAMED], RENAMED),
+        ({"a": "42"}, [], [A, OTHER], A),
+        ({"a": "77"}, [], [A, OTHER], OTHER),
+        ({"a": "77"}, [], [A], A),
+        ({"a": "77"}, [("a", "77")], [A], None),
+        ({"a": "77"}, [("a", "78")], [A], A),
+        ({"a": "42"}, [], [GONE], GONE),
+        ({"a": "42"}, [], [GONE, RENAMED], GONE),
+        ({"a": "42"}, [("a", "42")], [GONE, RENAMED], RENAMED),
+        ({}, [], [RENAMED], None),
+    ],
+    ids=["by handle", "both", "renamed", "renamed, its handle another's", "two of a handle",
+         "the other of them",
+         "another account's, not accepted", "accepted", "another id accepted", "no posts", "refused",
+         "found by a look-up", "nobody has looked it up"],
+)  # fmt: skip
+def test_an_entry_is_found_by_the_id_of_its_account(ids, accepted, entries, entry):
+    assert Identities(ids, accepted).index(entries).of("A") is entry
+
+
+def test_a_handle_that_nobody_has_looked_up_may_be_an_account_of_the_day_that_no_other_handle_is():
+    known = Identities({"c": "1"})
+    assert known.unresolved(["new", "c"], [RENAMED]) == ["new"]
+    assert known.unresolved(["new", "b"], [RENAMED]) == []
+    assert known.unresolved(["new"], [GONE]) == []
