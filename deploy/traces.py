@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from include.twitter.csv_rows import csv_rows
 from include.twitter.records import AccountReceipt, PublishedObject, Receipt, Tombstone, encoded
 from include.twitter.records import decoded as decoded_record
-from include.twitter.response import STORED_BYTES, decoded, unzipped
+from include.twitter.response import MAX_STORED_BYTES, decode_json, unzipped
 from include.twitter.tombstones import MARK, Tombstones, ids_of
 
 ANSWER, LINES, CSV, PARQUET = ".json.gz", ".jsonl.gz", ".csv", ".parquet"
@@ -91,7 +91,7 @@ def _rows(key: str, data: bytes) -> Iterator[tuple[list[str], str | None]]:
     """Ids and author of each row of a file, in order."""
     if key.endswith(LINES):
         for line in io.BytesIO(unzipped(data, LINES_BYTES)):
-            yield _of_line(decoded(line))
+            yield _of_line(decode_json(line))
     elif key.endswith(CSV):
         for row in csv_rows(data.decode().split("\n")):
             yield [row[name] for name in IDS if row.get(name)], row.get(AUTHOR)
@@ -147,7 +147,7 @@ def _schema(file: Any) -> pyarrow.Schema:
 
 def _in_answer(data: bytes, tombstones: Tombstones) -> Iterator[Trace]:
     _, kind, body = _parts(data)
-    answer = decoded(body)
+    answer = decode_json(body)
     includes = answer.get("includes") or {}
     for name, values in {"data": answer.get("data"), **includes}.items():
         are_users = name == "users" or (name == "data" and kind == "users")
@@ -172,7 +172,7 @@ def _answer_without(data: bytes, tombstones: Tombstones) -> bytes:
 
 def _parts(data: bytes) -> tuple[bytes, str, bytes]:
     """What stands before the body, what X bills the answer as, and the body."""
-    head, _, rest = unzipped(data, STORED_BYTES).partition(BODY)
+    head, _, rest = unzipped(data, MAX_STORED_BYTES).partition(BODY)
     return head, next(iter(json.loads(head + b"}")["billed"])), rest[:-1]
 
 
@@ -255,7 +255,7 @@ def _rows_by_account(data: bytes) -> dict[str, list[str]]:
 def _rejected_by_account(data: bytes) -> dict[str, Counter[str]]:
     """How many were rejected for which reason, by account."""
     found: dict[str, Counter[str]] = defaultdict(Counter)
-    for line in map(decoded, io.BytesIO(unzipped(data, LINES_BYTES))):
+    for line in map(decode_json, io.BytesIO(unzipped(data, LINES_BYTES))):
         found[line["username"]][line["reason"]] += 1
     return found
 

@@ -23,7 +23,7 @@ from include.twitter.errors import BadAccounts, BadSetting
 from include.twitter.object_store import ObjectStore
 from include.twitter.records import Asked
 
-COLUMNS = ("handle", "group", "limit", "own")
+CSV_COLUMNS = ("handle", "group", "limit", "own")
 EXAMPLE = "the first line handle,group,limit,own and then acme_press,press,50,yes"
 GROUP = "group:"
 Group = Annotated[str, settings.matching("[^,:]*", "a group: a name without commas and colons")]
@@ -109,18 +109,19 @@ class Roster:
 
 def read(store: ObjectStore) -> Roster:
     """Read the configured accounts."""
-    named = settings.accounts()
-    if not isinstance(named, str):
-        return Roster(tuple(map(Account, named)))
+    configured = settings.accounts()
+    if not isinstance(configured, str):
+        return Roster(tuple(map(Account, configured)))
     prefix = store.url("")
-    if not named.startswith(prefix):
-        raise _bad(f"{named} is not in the pipeline's own bucket", f"{prefix}twitter_accounts/accounts.csv")
-    if (data := store.read(named.removeprefix(prefix))) is None:
-        raise _bad(f"there is no {named}", f"{prefix}twitter_accounts/accounts.csv")
+    example = f"{prefix}twitter_accounts/accounts.csv"
+    if not configured.startswith(prefix):
+        raise _bad(f"{configured} is not in the pipeline's own bucket", example)
+    if (data := store.read(configured.removeprefix(prefix))) is None:
+        raise _bad(f"there is no {configured}", example)
     try:
         return Roster(tuple(parse(data)))
     except ValueError as error:
-        raise _bad(f"{named}, {error}", EXAMPLE) from None
+        raise _bad(f"{configured}, {error}", EXAMPLE) from None
 
 
 def _bad(problem: str, example: str) -> BadSetting:
@@ -129,10 +130,10 @@ def _bad(problem: str, example: str) -> BadSetting:
 
 def parse(data: bytes) -> list[Account]:
     """Parse a file of accounts; a ValueError names the bad line and the reason."""
-    rows = _rows(data)
+    rows = _file_rows(data)
     if not (first := next(rows, None)):
         raise ValueError("line 1: the file is empty")
-    columns = _columns(*first)
+    columns = _file_columns(*first)
     lines: dict[str, int] = {}
     accounts: list[Account] = []
     for number, cells in rows:
@@ -156,7 +157,7 @@ def parse(data: bytes) -> list[Account]:
     return accounts
 
 
-def _rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
+def _file_rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
     """The number and the cells of each line, without comments and empty lines."""
     try:
         text = data.decode("utf-8-sig")
@@ -174,12 +175,11 @@ def _rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
             yield number, cells
 
 
-def _columns(number: int, cells: list[str]) -> list[str]:
+def _file_columns(number: int, cells: list[str]) -> list[str]:
     names = [cell.lower() for cell in cells]
     if "handle" not in names:
         raise ValueError(f"line {number}: {','.join(cells)!r} has no column `handle`")
-    if unknown := [name for name in names if name not in COLUMNS or names.count(name) > 1]:
-        raise ValueError(
-            f"line {number}: {unknown[0]!r} is no column, or is there twice: they are {', '.join(COLUMNS)}"
-        )
+    if unknown := [name for name in names if name not in CSV_COLUMNS or names.count(name) > 1]:
+        columns = ", ".join(CSV_COLUMNS)
+        raise ValueError(f"line {number}: {unknown[0]!r} is no column, or is there twice: they are {columns}")
     return names

@@ -20,28 +20,28 @@ import msgspec
 
 from include.twitter.safe_text import safe_text
 
-MOST_BYTES = 64 << 20
+MAX_BYTES = 64 << 20
 """Of one response after decompression.
 
 X's largest page has 500 posts. Each may be an article of 100,000 characters, which makes 50 MB; a page of
 short posts has some 2 MB. A page that is larger is asked for again with fewer posts.
 """
-STORED_BYTES = MOST_BYTES + (1 << 20)
+MAX_STORED_BYTES = MAX_BYTES + (1 << 20)
 """Of a staged answer after decompression: its request and its body."""
 ABOUT_THE_ACCOUNT = {"id", "username", "usernames"}
 """What an error object's `parameter` names when it is about the account, not about a post referred to."""
 NOT_FOUND, SUSPENDED = "resource-not-found", "Forbidden"
 """The last segment of an error object's `type`, and the title that tells the second one from the first."""
-UNAVAILABLE = {
+UNAVAILABLE_TYPES = {
     NOT_FOUND,
     "not-authorized-for-resource",
     "resource-unavailable",
     "disallowed-resource",
 }
 """What an error object's `type` ends with when something cannot be seen, by anybody or by us."""
-UNFILLED = {"field-hydration-failure", "field-unauthorized", "not-authorized-for-field"}
+UNFILLED_TYPES = {"field-hydration-failure", "field-unauthorized", "not-authorized-for-field"}
 """The same when a field was left out."""
-FAILED = {"internal-error", "about:blank"}
+FAILED_TYPES = {"internal-error", "about:blank"}
 """The same when a part of X failed."""
 NOT_OF_POSTS = {"user", "media", "place", "poll", "list", "space", "topic"}
 """What an error object's `resource_type` is where the field that was left out is no field of a post."""
@@ -55,12 +55,12 @@ ALIASES = {
 }
 """Names of X that the pipeline asks for, and what they are called in X's vocabulary of August 2026."""
 OLDER_NAMES = {newer: older for older, newer in ALIASES.items()}
-DEEPEST = 100
+MAX_DEPTH = 100
 """Levels of JSON that are read; X's posts have some ten. Below it a value counts as null."""
-MOST_DIGITS = 400
+MAX_DIGITS = 400
 """Of a number; one that is longer counts as null. Python refuses 4,300, at a cost for fewer."""
 JSON_TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
-BODY = b',"body":'
+BODY_MARK = b',"body":'
 """What stands before the body of a staged answer."""
 FROM = re.compile(r"\bfrom:(\d+)\b")
 
@@ -83,7 +83,7 @@ class Response:
 
     @cached_property
     def body(self) -> dict[str, Any]:
-        return decoded(self.content)
+        return decode_json(self.content)
 
     @property
     def _meta(self) -> Mapping[str, Any]:
@@ -101,14 +101,14 @@ class Response:
         return 1 if self.kind in ("counts", "archive_counts") else len(self.posts)
 
     @cached_property
-    def sent(self) -> list[msgspec.Raw]:
+    def raw_posts(self) -> list[msgspec.Raw]:
         """Each post as the JSON that came, for who reads them one at a time, and keeps few.
 
         A page of dicts, with all that is in them, gives the garbage collector as much work as the decoder.
         """
         try:
-            return _PAGES.decode(self.content).data or []
-        except (ValueError, RecursionError):  # half an emoji, or endless brackets: `decoded` mends it
+            return _PAGE_DECODER.decode(self.content).data or []
+        except (ValueError, RecursionError):  # half an emoji, or endless brackets: `decode_json` mends it
             return [msgspec.Raw(json.dumps(post).encode()) for post in self.posts]
 
     @property
@@ -117,7 +117,7 @@ class Response:
         return self._meta.get("next_token") or None
 
     @property
-    def asked_token(self) -> str | None:
+    def request_token(self) -> str | None:
         """The token that it was asked for with."""
         return self.params.get("pagination_token") or self.params.get("next_token")
 
@@ -140,21 +140,23 @@ class Response:
         """Those that say why an account cannot be seen: by their type first, then by what they name."""
         for error in problems(self.body):
             kind, names = kind_of(error), error.get("parameter")
-            if kind in FAILED | UNFILLED:
+            if kind in FAILED_TYPES | UNFILLED_TYPES:
                 continue
-            of_a_user = kind in UNAVAILABLE and error.get("resource_type", "user") == "user"
+            of_a_user = kind in UNAVAILABLE_TYPES and error.get("resource_type", "user") == "user"
             if str(names) in ABOUT_THE_ACCOUNT if names else of_a_user:
                 yield error
 
     @property
-    def asked_ids(self) -> tuple[str, ...]:
+    def author_ids(self) -> tuple[str, ...]:
         """The ids of the accounts whose posts one query asked for."""
         return tuple(FROM.findall(str(self.params.get("query", ""))))
 
     @property
     def failure(self) -> str | None:
         """What X says of a part of it that failed behind a status 200, or None."""
-        return next((reason_of(error) for error in problems(self.body) if kind_of(error) in FAILED), None)
+        return next(
+            (reason_of(error) for error in problems(self.body) if kind_of(error) in FAILED_TYPES), None
+        )
 
     @property
     def unfilled(self) -> set[str]:
@@ -172,7 +174,7 @@ class Response:
         return [
             (str(error.get("field", "")), str(error.get("resource_id") or error.get("value") or ""))
             for error in problems(self.body)
-            if kind_of(error) in UNFILLED and str(error.get("resource_type")) not in NOT_OF_POSTS
+            if kind_of(error) in UNFILLED_TYPES and str(error.get("resource_type")) not in NOT_OF_POSTS
         ]
 
     @cached_property
@@ -198,7 +200,7 @@ class Response:
         return bool(self._unfilled)
 
     @property
-    def is_nothing(self) -> bool:
+    def has_no_content(self) -> bool:
         """Whether X sent neither data nor the count of it: a part of X failed behind a status 200."""
         return not self.posts and "meta" not in self.body
 
@@ -212,13 +214,13 @@ class Response:
                 "method": "GET",
                 "path": self.path,
                 "params": self.params,
-                "sent_at": _written(self.sent_at or self.received_at),
+                "sent_at": _timestamp(self.sent_at or self.received_at),
             },
             "billed": {self.kind: self.billed},
             **({"id": self.id} if self.id else {}),
             **({"writer": writer} if writer else {}),
             "status": self.status,
-            "received_at": _written(self.received_at),
+            "received_at": _timestamp(self.received_at),
             "body": msgspec.Raw(self.content),
         }
         return gzip.compress(msgspec.json.encode(envelope), compresslevel=6, mtime=0)
@@ -230,8 +232,8 @@ class Response:
         No text before it can hold the mark: its quotes would be escaped. A ValueError says what is wrong with
         data that `to_bytes` did not make.
         """
-        whole = unzipped(data, STORED_BYTES)
-        if (at := whole.find(BODY)) < 0:
+        whole = unzipped(data, MAX_STORED_BYTES)
+        if (at := whole.find(BODY_MARK)) < 0:
             raise ValueError("it has no body of an answer")
         try:
             envelope = msgspec.json.decode(whole[:at] + b"}")
@@ -242,7 +244,7 @@ class Response:
                 sent_at=datetime.fromisoformat(request["sent_at"]),
                 kind=next(iter(envelope["billed"])),
                 received_at=datetime.fromisoformat(envelope["received_at"]),
-                content=whole[at + len(BODY) : -1],
+                content=whole[at + len(BODY_MARK) : -1],
                 status=envelope["status"],
                 id=envelope.get("id", ""),
             )
@@ -262,7 +264,7 @@ def unzipped(data: bytes, most: int) -> bytes:
     return whole
 
 
-def _written(moment: datetime) -> str:
+def _timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
@@ -270,10 +272,10 @@ class _Page(msgspec.Struct):
     data: list[msgspec.Raw] | None = None
 
 
-_PAGES = msgspec.json.Decoder(_Page)
+_PAGE_DECODER = msgspec.json.Decoder(_Page)
 
 
-def either_name(values: Mapping[str, Any], name: str) -> Any:
+def field_by_either_name(values: Mapping[str, Any], name: str) -> Any:
     """A field of X in whichever vocabulary it came."""
     return values.get(name) or values.get(ALIASES[name])
 
@@ -283,19 +285,19 @@ def author_of(post: Mapping[str, Any], default: str | None = None) -> str | None
     return post.get("author_id") or default
 
 
-def _references(post: Any) -> list[Any]:
+def _reference_types(post: Any) -> list[Any]:
     """In which ways a post refers to others."""
-    named = isinstance(post, dict) and either_name(post, "referenced_tweets")
+    named = isinstance(post, dict) and field_by_either_name(post, "referenced_tweets")
     return [each.get("type") for each in named if isinstance(each, dict)] if isinstance(named, list) else []
 
 
-def is_unasked(post: Any, unfilled: Collection[str] = ()) -> bool:
+def is_unrequested(post: Any, unfilled: Collection[str] = ()) -> bool:
     """Whether it is a retweet or a reply, also to oneself: X is asked for neither, and may send them.
 
     Its references alone tell: some that X took for replies have none, and some begin with `RT @`. Where X
     reports these as `unfilled`, a post that names whom it replies to counts as a reply.
     """
-    kinds = _references(post)
+    kinds = _reference_types(post)
     presumed = "referenced_tweets" in unfilled and bool(post.get("in_reply_to_user_id"))
     return "retweeted" in kinds or "replied_to" in kinds or presumed
 
@@ -320,7 +322,9 @@ def _lacks(post: Mapping[str, Any], path: str) -> bool:
 
 def is_reply_to_self(post: Mapping[str, Any]) -> bool:
     """Whether it goes on with a thread of its author's; some of those refer to no post."""
-    return post.get("in_reply_to_user_id") == post.get("author_id") and "retweeted" not in _references(post)
+    return post.get("in_reply_to_user_id") == post.get("author_id") and "retweeted" not in _reference_types(
+        post
+    )
 
 
 def problems(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -340,7 +344,7 @@ def reason_of(error: Mapping[str, Any]) -> str:
     return ": ".join(safe_text(word) for word in words if word) or "X gives no reason"
 
 
-def decoded(content: bytes | msgspec.Raw) -> Any:
+def decode_json(content: bytes | msgspec.Raw) -> Any:
     """Decode JSON; a ValueError says that it is none.
 
     What is legal JSON and cannot be held costs itself alone: half an emoji, written as an escape of its own,
@@ -349,32 +353,32 @@ def decoded(content: bytes | msgspec.Raw) -> Any:
     try:
         return msgspec.json.decode(content)
     except (ValueError, RecursionError):
-        text = json.dumps(leniently_decoded(content), ensure_ascii=False)
+        text = json.dumps(decode_json_leniently(content), ensure_ascii=False)
         return json.loads(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
 
 
-def leniently_decoded(content: bytes | msgspec.Raw) -> Any:
+def decode_json_leniently(content: bytes | msgspec.Raw) -> Any:
     """The same, with half emojis as they came."""
-    text = _cut_below(bytes(content)).decode("utf-8-sig", "replace")
+    text = _without_deep_values(bytes(content)).decode("utf-8-sig", "replace")
     return json.loads(text, parse_int=_integer)
 
 
 def _integer(digits: str) -> int | None:
-    return int(digits) if len(digits) <= MOST_DIGITS else None
+    return int(digits) if len(digits) <= MAX_DIGITS else None
 
 
-def _cut_below(content: bytes) -> bytes:
+def _without_deep_values(content: bytes) -> bytes:
     """The JSON with null in the place of what is nested deeper than any reader can follow."""
     pieces: list[bytes] = []
     depth = kept = 0
     for token in JSON_TOKENS.finditer(content):
         if token[0] in b"[{":
             depth += 1
-            if depth == DEEPEST + 1:
+            if depth == MAX_DEPTH + 1:
                 pieces += content[kept : token.start()], b"null"
                 kept = len(content)
         elif token[0] in b"]}":
-            if depth == DEEPEST + 1:
+            if depth == MAX_DEPTH + 1:
                 kept = token.end()
             depth -= 1
     return b"".join([*pieces, content[kept:]])

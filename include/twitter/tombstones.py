@@ -16,7 +16,7 @@ import msgspec
 from include.twitter.day import Day
 from include.twitter.records import Forgetting, Forgotten, Tombstone
 from include.twitter.records import decoded as record
-from include.twitter.response import decoded, leniently_decoded
+from include.twitter.response import decode_json, decode_json_leniently
 
 MARK = "forgotten"
 """The field of a post, or of a user, that is a tombstone."""
@@ -127,7 +127,7 @@ def _left(
     bury: Callable[..., dict[str, Any]],
 ) -> list[Any] | None:
     """Each as it came, or its tombstone; None where there is nothing to bury."""
-    values = [decoded(each) for each in sent]
+    values = [decode_json(each) for each in sent]
     stones = [None if isinstance(value, dict) and MARK in value else of(value) for value in values]
     if not any(stones):
         return None
@@ -148,7 +148,7 @@ def _parts(content: bytes) -> dict[str, msgspec.Raw]:
     try:
         return msgspec.json.decode(content, type=dict[str, msgspec.Raw])
     except (ValueError, RecursionError):  # half an emoji, or what else msgspec does not take
-        return {name: _escaped(value) for name, value in leniently_decoded(content).items()}
+        return {name: _escaped(value) for name, value in decode_json_leniently(content).items()}
 
 
 def _object(raw: msgspec.Raw | None) -> dict[str, msgspec.Raw]:
@@ -161,7 +161,7 @@ def _list(raw: msgspec.Raw | None) -> list[msgspec.Raw]:
     try:
         return msgspec.json.decode(raw, type=list[msgspec.Raw])
     except (ValueError, RecursionError):
-        return list(map(_escaped, leniently_decoded(raw)))
+        return list(map(_escaped, decode_json_leniently(raw)))
 
 
 def _escaped(value: Any) -> msgspec.Raw:

@@ -140,7 +140,7 @@ class Try:
     def buying(self) -> Iterator[tuple[X, Budget]]:
         """What buys in the turn of the purchase, after what an earlier try has stored was taken over."""
         purchase = self.purchase
-        with purchase.turn():
+        with purchase.hold_lease():
             self.collection.resume()
             with (
                 Budget(self._lake, purchase.name, self._caps, purchase.stored, lambda: self.now) as budget,

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from include.twitter import response as answer_module
-from include.twitter.response import DEEPEST, Response, decoded, is_unasked, reason_of
+from include.twitter.response import MAX_DEPTH, Response, decode_json, is_unrequested, reason_of
 from tests.include.invented import RECEIVED, SUSPENDED, about, answer, post
 from tests.include.recorded import recorded_errors, recorded_pages
 
@@ -72,13 +72,13 @@ def test_half_an_emoji_is_kept_as_the_escape_that_came_and_read_as_a_replacement
     ],
 )
 def test_only_the_half_of_an_emoji_is_replaced(sent, read):
-    assert decoded(b'{"text":"' + sent + b'"}') == {"text": read}
+    assert decode_json(b'{"text":"' + sent + b'"}') == {"text": read}
 
 
 @pytest.mark.parametrize("text", ["caf\u00e9", "half \ud83d", "one\u2028two"])
 def test_each_post_as_it_was_sent_reads_as_the_post(text):
     came = Response.from_bytes(answer(post(1, text=text), None, post(2, huge=2**70)).to_bytes())
-    assert [decoded(each) for each in came.sent] == came.posts
+    assert [decode_json(each) for each in came.raw_posts] == came.posts
     assert len(came.posts) == 3
 
 
@@ -105,7 +105,7 @@ DEEP = b"[" * 200_000 + b"]" * 200_000
     ids=["long-number", "large-number", "negative", "no-utf-8", "brackets-in-text", "quote-in-text"],
 )
 def test_what_json_allows_and_nobody_can_hold_costs_itself_alone(value, read):
-    assert decoded(b'{"new":' + value + b',"deep":' + DEEP + b',"id":"1"}') | {"deep": None} == {
+    assert decode_json(b'{"new":' + value + b',"deep":' + DEEP + b',"id":"1"}') | {"deep": None} == {
         "new": read,
         "deep": None,
         "id": "1",
@@ -113,15 +113,15 @@ def test_what_json_allows_and_nobody_can_hold_costs_itself_alone(value, read):
 
 
 def test_what_is_nested_without_end_is_cut_at_a_depth_that_every_reader_follows():
-    assert json.dumps(decoded(DEEP)) == "[" * DEEPEST + "null" + "]" * DEEPEST
-    many = decoded(b'{"a":' + DEEP + b',"b":{"c":' + DEEP + b'},"d":1}')
+    assert json.dumps(decode_json(DEEP)) == "[" * MAX_DEPTH + "null" + "]" * MAX_DEPTH
+    many = decode_json(b'{"a":' + DEEP + b',"b":{"c":' + DEEP + b'},"d":1}')
     assert (many.keys(), many["d"]) == ({"a", "b", "d"}, 1)
 
 
 def test_a_page_with_a_post_that_is_nested_without_end_has_its_posts():
     content = b'{"data":[{"id":"1"},{"id":"2","new":' + DEEP + b'}],"meta":{"next_token":"t"}}'
     came = Response.from_bytes(Response("/2/users/42/tweets", {}, RECEIVED, content).to_bytes())
-    assert ([each["id"] for each in came.posts], came.next_token, len(came.sent)) == (["1", "2"], "t", 2)
+    assert ([each["id"] for each in came.posts], came.next_token, len(came.raw_posts)) == (["1", "2"], "t", 2)
     assert came.content == content
 
 
@@ -130,7 +130,7 @@ def test_a_page_with_a_post_that_is_nested_without_end_has_its_posts():
 )
 def test_what_is_no_json_is_a_value_error(content):
     with pytest.raises(ValueError):
-        decoded(content)
+        decode_json(content)
 
 
 def test_an_empty_answer_has_no_posts_no_token_and_no_complaint():
@@ -194,7 +194,7 @@ def test_the_fields_that_x_could_not_fill_are_named():
 
 
 @pytest.mark.parametrize(
-    ("content", "is_nothing"),
+    ("content", "has_no_content"),
     [
         (b"{}", True),
         (b'{"errors":[{"title":"Service Unavailable"}]}', True),
@@ -203,8 +203,8 @@ def test_the_fields_that_x_could_not_fill_are_named():
         (b'{"data":[{"id":"1"}]}', False),
     ],
 )
-def test_a_response_with_neither_data_nor_meta_is_nothing(content, is_nothing):
-    assert Response("/2/users/42/tweets", {}, RECEIVED, content).is_nothing is is_nothing
+def test_a_response_with_neither_data_nor_meta_is_nothing(content, has_no_content):
+    assert Response("/2/users/42/tweets", {}, RECEIVED, content).has_no_content is has_no_content
 
 
 @pytest.mark.parametrize("errors", [["odd", None, 5, []], "odd", {"a": 1}, 5, None])
@@ -263,7 +263,7 @@ RETWEETED, REPLIED, QUOTED = ({"type": kind, "id": "7"} for kind in ("retweeted"
     ],
 )
 def test_a_retweet_or_a_reply_is_told_by_its_references(sent, unrequested):
-    assert is_unasked(sent) == unrequested
+    assert is_unrequested(sent) == unrequested
 
 
 ENVELOPE = {
@@ -303,7 +303,7 @@ def test_a_stored_answer_that_is_no_whole_gzip_file_is_a_value_error():
 
 
 def test_a_stored_answer_is_decompressed_only_up_to_its_limit(monkeypatch):
-    monkeypatch.setattr(answer_module, "STORED_BYTES", 1000)
+    monkeypatch.setattr(answer_module, "MAX_STORED_BYTES", 1000)
     bomb = gzip.compress(bytes(50_000_000), 1)
     tracemalloc.start()
     try:

@@ -13,7 +13,7 @@ from include.twitter.sources import (
     SelfReplies,
     Verification,
     author_query,
-    batches,
+    id_batches,
 )
 from tests.include.invented import DAY, answer, post
 
@@ -58,7 +58,7 @@ def test_a_source_owns_what_was_asked_for(sent, unfilled, is_own, is_self_reply)
     [(0, 20, 512, []), (1, 20, 512, [1]), (45, 20, 5000, [20, 20, 5]), (36, 100, 1024, [35, 1])],
 )
 def test_accounts_are_counted_in_as_few_queries_as_x_allows(number, most, longest, sizes):
-    made = [*batches([f"{1_990_000_000_000_000_000 + n}" for n in range(number)], most, longest)]
+    made = [*id_batches([f"{1_990_000_000_000_000_000 + n}" for n in range(number)], most, longest)]
     assert [len(ids) for ids in made] == sizes
     assert all(len(author_query(ids)) <= longest for ids in made)
 

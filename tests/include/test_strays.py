@@ -64,7 +64,7 @@ def test_what_others_left_stops_nobody(littered):
     ):
         assert reservation.size == 10
     assert purchase(littered).manifest.buy == 1
-    with purchase(littered).turn():
+    with purchase(littered).hold_lease():
         pass
     assert purchase(littered)._is_behind is False
     assert missing_days(littered, DAY, 31) == []

@@ -8,7 +8,7 @@ import pytest
 
 from include.twitter.day import Day
 from include.twitter.records import Forgetting, Forgotten, Tombstone, encoded
-from include.twitter.response import decoded
+from include.twitter.response import decode_json
 from include.twitter.tombstones import Tombstones
 from include.twitter.transform import refine
 from tests.include.invented import DAY, answer, post
@@ -178,7 +178,7 @@ DEEP = "[" * 200_000 + "]" * 200_000
 
 def test_a_post_is_forgotten_beside_one_that_is_nested_without_end():
     page = answer(post(1, new="deep"), post(2, text="Taken back")).content.replace(b'"deep"', DEEP.encode())
-    kept = decoded(forgotten(2).without(page, "posts"))["data"]
+    kept = decode_json(forgotten(2).without(page, "posts"))["data"]
     assert (kept[0]["text"], kept[1]["forgotten"]) == ("Clear skies tonight", MARK)
     assert b"Taken back" not in forgotten(2).without(page, "posts")
 

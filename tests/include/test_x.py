@@ -545,7 +545,7 @@ BOMB = gzip.compress(b'{"data":[' + b" " * 4_000_000 + b"]}")
 
 @pytest.mark.parametrize(("status", "kind"), [(200, NoResponse), (503, Outage), (401, Outage)])
 def test_a_response_is_decompressed_only_up_to_its_limit(wire, monkeypatch, status, kind):
-    monkeypatch.setattr(x_module, "MOST_BYTES", 1_000_000)
+    monkeypatch.setattr(x_module, "MAX_BYTES", 1_000_000)
     wire.say(status, BOMB, content_encoding="gzip")
     with pytest.raises(Outage, match="more than 1,000,000 bytes") as raised:
         x(wire).page(TIMELINE, DAY, 500)
@@ -554,7 +554,7 @@ def test_a_response_is_decompressed_only_up_to_its_limit(wire, monkeypatch, stat
 
 def test_no_more_of_a_bomb_is_held_than_the_limit(wire, monkeypatch):
     bomb = gzip.compress(bytes(100_000_000), 1)
-    monkeypatch.setattr(x_module, "MOST_BYTES", 1_000_000)
+    monkeypatch.setattr(x_module, "MAX_BYTES", 1_000_000)
     wire.say(200, bomb, content_encoding="gzip")
     opened = x(wire)
     tracemalloc.start()

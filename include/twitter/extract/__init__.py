@@ -56,7 +56,7 @@ def extract(run: Run) -> dict[str, Any]:
         return purchase.summary()
     object_store.require_conditional_writes(here)
     old = run.day.start < run.now() - TIMELINE_DAYS
-    with reschedule_after_progress(lambda: purchase.made_progress, run.now), purchase.turn():
+    with reschedule_after_progress(lambda: purchase.made_progress, run.now), purchase.hold_lease():
         since = purchase.manifest.opened_at if purchase.manifest.buy > 1 else run.day.end
         stored = counts_of_day(here, run.day, since, run.now())
         collection = Collection(purchase, old, stored, own)

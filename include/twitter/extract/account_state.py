@@ -96,16 +96,16 @@ def outcome_of(state: State) -> Outcome:
 
 def proof_of(state: State) -> Proof:
     """What manifest and receipt say about X's count."""
-    return PROOFS.get(state, "unchecked")
+    return PROOF_OF_STATE.get(state, "unchecked")
 
 
-PROOFS: dict[State, Proof] = {
+PROOF_OF_STATE: dict[State, Proof] = {
     State.MATCHED: "matched",
     State.SHORT: "short",
     State.SURPLUS: "surplus",
     State.LIMITED: "limited",
 }
-PROVEN: dict[Proof, tuple[Event, ...]] = {
+EVENTS_OF_PROOF: dict[Proof, tuple[Event, ...]] = {
     "matched": (Event.COUNT_EQUAL,),
     "short": (Event.COUNT_HIGHER, Event.COUNT_HIGHER),
     "surplus": (Event.COUNT_LOWER,),

@@ -26,7 +26,7 @@ from include.twitter.response import Response
 
 RESERVATION_CHUNK = 1000
 """Mills reserved at a time: the entry is not written for each page, and a kill leaves little reserved."""
-NOTHING = Billed(BilledUnits(), 0)
+NO_BILL = Billed(BilledUnits(), 0)
 
 
 @dataclass
@@ -145,7 +145,7 @@ class _Month:
 
     def add_uncertain(self, more: Billed, writer: str = "") -> None:
         writer = writer or self._token
-        before = self.entry.uncertain.get(writer, NOTHING)
+        before = self.entry.uncertain.get(writer, NO_BILL)
         self._uncertain[writer] = Billed(before.bought + more.bought, before.mills + more.mills)
 
     def reserve(self, more: int, at_most: int = 0, *, is_checked: bool = True) -> None:
@@ -191,7 +191,7 @@ class _Month:
     def _with_own(self, data: bytes) -> LedgerEntry:
         """The entry of the other process with what this one lost, and with what is uncertain of it."""
         entry = self._lake.decoded(self.key, data, LedgerEntry)
-        own = self._uncertain.get(self._token, NOTHING)
+        own = self._uncertain.get(self._token, NO_BILL)
         both = structs.replace(
             entry,
             unstaged=entry.unstaged | self._lost,

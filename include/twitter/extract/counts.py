@@ -65,7 +65,7 @@ def _number(value: Any, name: str) -> int | None:
 
 def store_count(store: ObjectStore, first: Day, last: Day, response: Response) -> str:
     """Store X's count of a window, in the place of an older one; returns its key."""
-    query, token = response.params["query"], response.asked_token or ""
+    query, token = response.params["query"], response.request_token or ""
     store.write(key := count_key(query, first, last, token), response.to_bytes())
     return key
 
@@ -90,7 +90,7 @@ def counts_of_day(
     inside = [key for key, (first, last) in windows.items() if first.date <= day.date <= last.date]
     parts: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
     for response in store.answers(inside):
-        authors = response.asked_ids
+        authors = response.author_ids
         is_of_posts = authors and response.params["query"] == author_query(authors)
         if is_of_posts and _is_fresh(response, max(since, day.end), now):
             hours = parts[authors]

@@ -15,7 +15,7 @@ from typing import Any
 from include.twitter.day import Day
 from include.twitter.errors import OtherAuthors, Outage, UnexpectedAnswer
 from include.twitter.extract.account_state import Event
-from include.twitter.response import Response, author_of, either_name
+from include.twitter.response import Response, author_of, field_by_either_name
 from include.twitter.sources import Endpoint, Source
 
 MUST_HAVE = ("id", "text", "created_at", "public_metrics")
@@ -68,7 +68,7 @@ class Cursor:
 
     def problem(self, response: Response) -> UnexpectedAnswer | None:
         """Why a response cannot be the next page, if it cannot; Outage where it is no response at all."""
-        if not response.unavailable and response.is_nothing:
+        if not response.unavailable and response.has_no_content:
             raise Outage(f"X sent neither posts nor a count of them, but {response.content[:200]!r}")
         if not response.posts and response.failure:
             raise Outage(f"X sent no posts, since a part of it failed: {response.failure}")
@@ -81,7 +81,7 @@ class Cursor:
             self.ended = Event.ID_UNKNOWN if response.id_not_found else Event.GONE
             self.reason = reason
             return
-        if not response.asked_token:
+        if not response.request_token:
             self._tokens.clear()  # begun anew: X may lead over the same pages again
         self.pages += 1
         self.requested += int(response.params["max_results"])
@@ -249,6 +249,6 @@ def _is_before(posts: list[dict[str, Any]], day: Day) -> bool:
 
 
 def _first_version(post: Mapping[str, Any]) -> str:
-    versions = either_name(post, "edit_history_tweet_ids")
+    versions = field_by_either_name(post, "edit_history_tweet_ids")
     first = versions[0] if isinstance(versions, list) and versions else None
     return first if isinstance(first, str) and first else post["id"]

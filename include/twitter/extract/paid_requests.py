@@ -15,7 +15,7 @@ from include.twitter.extract.budget import Budget, Stored
 from include.twitter.object_store import ObjectStore, response_in
 from include.twitter.response import Response
 
-REFUSED = "refused-"
+REFUSED_PREFIX = "refused-"
 """Prefix of the names of responses that were paid for and cannot be used."""
 
 
@@ -62,7 +62,7 @@ class PaidRequests:
             self.before_sending()
             response = reservation.settle(send(reservation.size))
             error = problem(response)
-            key = self.responses.store(f"{REFUSED}{name}" if error else name, response)
+            key = self.responses.store(f"{REFUSED_PREFIX}{name}" if error else name, response)
         if error:
             raise error
         return key, response

@@ -42,8 +42,8 @@ from include.twitter.response import Response
 from include.twitter.tombstones import Tombstones
 
 # Folders beside those of the accounts, which are named by the accounts' ids.
-LOOKUPS = "users-by"
-COUNTS = "counts-of"
+LOOKUPS_FOLDER = "users-by"
+COUNTS_FOLDER = "counts-of"
 
 
 class Purchase:
@@ -139,7 +139,7 @@ class Purchase:
         """The account's entry in the manifest."""
         return self._lines.of(handle)
 
-    def former(self, handle: str) -> AccountOutcome | None:
+    def former_entry(self, handle: str) -> AccountOutcome | None:
         """The entry under just this handle, also of an account that has another one by now."""
         named = [line for line in self.manifest.accounts if line.username.lower() == handle.lower()]
         return next((line for line in named if line.has_posts), None)
@@ -165,11 +165,6 @@ class Purchase:
         named = [(handle, line) for handle in self._wanted.handles if (line := self.line(handle))]
         first = {_key(line): handle for handle, line in reversed(named)}
         return [(handle, first[_key(line)]) for handle, line in named if first[_key(line)] != handle]
-
-    @property
-    def unsure(self) -> list[str]:
-        """Handles that a look-up may find to be an account which the day has under another one."""
-        return self.identities.unresolved(self._wanted.handles, self.manifest.accounts)
 
     # What is missing
 
@@ -213,7 +208,7 @@ class Purchase:
     # Buying
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def hold_lease(self) -> Iterator[None]:
         """Be the only process that buys for it; Busy while another does, or may do."""
         self.manifest.is_open = True
         self._lease.acquire(self.manifest.lease)
@@ -239,7 +234,7 @@ class Purchase:
         self.manifest.lease = lease
         self._tag = self._lake.put_if_match(self.key, encoded(self.manifest), self._tag)
 
-    def staged(self) -> Iterator[tuple[str, str, Response]]:
+    def stored_responses(self) -> Iterator[tuple[str, str, Response]]:
         """Folder, key and response of all that was stored and never closed, in order: it is booked now."""
         keys = [key for pages in self._pages.values() for key in pages if key not in self._closed]
         for folder, key, answer in self._read(keys):
@@ -259,7 +254,7 @@ class Purchase:
             yield key.split("/")[-2], key, answer
 
     def find(self, folder: str) -> None:
-        """Nothing: what is stored is gone over first, by `staged`."""
+        """Nothing: what is stored is gone over first, by `stored_responses`."""
 
     def store(self, folder: str, answer: Response) -> str:
         """Keep a response as the next page of its folder, on condition that nobody has; returns its key."""

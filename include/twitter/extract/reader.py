@@ -32,7 +32,7 @@ from include.twitter.extract.counts import Count
 from include.twitter.extract.cursor import Cursor
 from include.twitter.extract.paid_requests import PaidRequests
 from include.twitter.extract.progress import AccountProgress
-from include.twitter.extract.purchase import COUNTS, LOOKUPS, Purchase
+from include.twitter.extract.purchase import COUNTS_FOLDER, LOOKUPS_FOLDER, Purchase
 from include.twitter.extract.reconcile import Reconciler
 from include.twitter.extract.resolver import Resolver
 from include.twitter.records import AccountOutcome
@@ -42,7 +42,7 @@ from include.twitter.x.client import POSTS_A_LOOKUP, READERS, X
 
 log = logging.getLogger(__name__)
 
-Item = TypeVar("Item")
+WorkItem = TypeVar("WorkItem")
 
 
 class Stopped(PipelineError):
@@ -65,10 +65,10 @@ class Collection:
 
     def resume(self) -> None:
         """Take over what an earlier try has stored, and book it; accounts go on from their pages later."""
-        for folder, _, response in self.purchase.staged():
-            if folder == LOOKUPS:
+        for folder, _, response in self.purchase.stored_responses():
+            if folder == LOOKUPS_FOLDER:
                 self.look_ups.append(response)
-            elif folder == COUNTS:
+            elif folder == COUNTS_FOLDER:
                 self.counts.append(response)
 
     def collect(self, x: X, budget: Budget) -> list[AccountOutcome]:
@@ -203,7 +203,7 @@ class Collection:
     def _look_up(self, handles: list[str]) -> Response:
         number = len(handles)
         _, response = self.requests.ask(
-            LOOKUPS, "users", number, number, lambda _: self.x.users(handles), _look_up_problem
+            LOOKUPS_FOLDER, "users", number, number, lambda _: self.x.users(handles), _look_up_problem
         )
         if response.failure:
             raise Outage(f"X could not look up all users: {response.failure}")
@@ -215,7 +215,9 @@ class Collection:
         if response := next(stored, None):
             return response
         day = self.purchase.day
-        return self.requests.ask(COUNTS, kind, 1, 1, lambda _: self.x.count(query, day, archive=self.old))[1]
+        return self.requests.ask(
+            COUNTS_FOLDER, kind, 1, 1, lambda _: self.x.count(query, day, archive=self.old)
+        )[1]
 
     def _verify(self, account: AccountProgress) -> bool:
         """Take the search of an account one page further; False where that is of no use any more."""
@@ -250,7 +252,7 @@ class Collection:
             raise Stopped
         self.purchase.renew_lease()
 
-    def _for_each(self, items: Iterable[Item], work: Callable[[Item], None]) -> None:
+    def _for_each(self, items: Iterable[WorkItem], work: Callable[[WorkItem], None]) -> None:
         """Work on several at once; the first failure keeps the others from buying more.
 
         Of several failures the one that needs a person is raised, and one that passes by itself last.

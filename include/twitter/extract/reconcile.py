@@ -35,26 +35,26 @@ from include.twitter.errors import (
     RateLimited,
     UnexpectedAnswer,
 )
-from include.twitter.extract.account_state import PROVEN, Event, State
+from include.twitter.extract.account_state import EVENTS_OF_PROOF, Event, State
 from include.twitter.extract.counts import Count, count_of
 from include.twitter.extract.progress import AccountProgress
 from include.twitter.records import AccountOutcome
 from include.twitter.response import Response
-from include.twitter.sources import THREADS, author_query, batches
+from include.twitter.sources import THREADS, author_query, id_batches
 
 log = logging.getLogger(__name__)
 
-PASSING = (Outage, RateLimited)
+TRANSIENT = (Outage, RateLimited)
 PAUSES = (1, 5, 25)
 """Seconds after which a transient failure is tried again: half a minute in all."""
-FOR_ALL = (BadKeys, KeysInDoubt, ClockWrong, NoAccess, NoCredits, OverBudget, *PASSING)
+FOR_ALL = (BadKeys, KeysInDoubt, ClockWrong, NoAccess, NoCredits, OverBudget, *TRANSIENT)
 """What keeps X's count, or the search, away from every account alike."""
 NO_COUNT = (*FOR_ALL, BadRequest, UnexpectedAnswer)
 """What may keep them away: then the day lands without."""
-TOLERANCE = 0.05
+COUNT_TOLERANCE = 0.05
 """X counts posts that it does not show: so small a share of them is no reason to ask again for money."""
 
-Result = TypeVar("Result")
+ResultT = TypeVar("ResultT")
 
 
 class Arrived(NamedTuple):
@@ -106,7 +106,7 @@ def _compared(counted: int, arrived: int) -> tuple[Event, str | None]:
 
 
 def _exceeds_tolerance(counted: int, arrived: int) -> bool:
-    return abs(counted - arrived) > TOLERANCE * counted
+    return abs(counted - arrived) > COUNT_TOLERANCE * counted
 
 
 @dataclass
@@ -122,7 +122,7 @@ class Reconciler:
     pause: Callable[[float], None]
     stored: Mapping[tuple[str, ...], Count] = field(default_factory=dict)
     """X's counts that others have paid for, by the ids of the accounts that were counted together."""
-    _closed: dict[str, PipelineError] = field(default_factory=dict)
+    _failed: dict[str, PipelineError] = field(default_factory=dict)
     """What is not asked for any more, and why."""
 
     def restore(self, account: AccountProgress, line: AccountOutcome | None) -> None:
@@ -132,8 +132,8 @@ class Reconciler:
         if account.state is not State.READ or line is None or line.id != account.id:
             return
         own_pages = {page for page in account.pages if f"/{THREADS}" not in page}
-        if line.outcome == "complete" and line.proof in PROVEN and own_pages <= {*line.pages}:
-            for event in PROVEN[line.proof]:
+        if line.outcome == "complete" and line.proof in EVENTS_OF_PROOF and own_pages <= {*line.pages}:
+            for event in EVENTS_OF_PROOF[line.proof]:
                 account.apply(event)
             account.proof_reason, account.counted = line.proof_reason, line.counted
 
@@ -142,7 +142,7 @@ class Reconciler:
         read = {str(account.id): account for account in accounts if account.state is State.READ}
         ids_of_groups = [*self._counted_already(read)]
         counted = {id_ for ids in ids_of_groups for id_ in ids}
-        ids_of_groups += batches(id_ for id_ in read if id_ not in counted)
+        ids_of_groups += id_batches(id_ for id_ in read if id_ not in counted)
         return [[read[id_] for id_ in ids] for ids in ids_of_groups]
 
     def _counted_already(self, ids: Collection[str]) -> Iterator[list[str]]:
@@ -160,9 +160,9 @@ class Reconciler:
             query = author_query(ids) if len(ids) > 1 else group[0].posts.source.count_query() or ""
             count = shared or count_of(self._ask("count", lambda: self.count(query)))
         except NO_COUNT as error:
-            log.warning("X's own count is not held against %d accounts. %s", len(group), _in_words(error))
+            log.warning("X's own count is not held against %d accounts. %s", len(group), _failure_text(error))
             for account in group:
-                self._leave_unchecked(account, _in_words(error))
+                self._leave_unchecked(account, _failure_text(error))
             return
         actions = reconcile(_arrived(group), count, is_shared=shared is not None)
         for account, action in zip(group, actions, strict=True):
@@ -218,7 +218,7 @@ class Reconciler:
         try:
             return self._ask("users", lambda: self.is_gone(account))
         except NO_COUNT as error:
-            log.warning("%s is not looked up. %s", account.username, _in_words(error))
+            log.warning("%s is not looked up. %s", account.username, _failure_text(error))
             return False
 
     def _read_again(self, account: AccountProgress) -> None:
@@ -227,20 +227,20 @@ class Reconciler:
             while self._ask("search", lambda: self.verify(account)):
                 pass
         except NO_COUNT as error:
-            reason = f"It could not be read once more: {_in_words(error)}"
+            reason = f"It could not be read once more: {_failure_text(error)}"
             account.proof_reason = " ".join(filter(None, [account.proof_reason, reason]))
             log.warning("%s: %s", account.username, reason)
         if account.verification.ended is Event.LIMIT:
             account.apply(Event.LIMIT)
             account.proof_reason = None
 
-    def _ask(self, what: str, ask: Callable[[], Result]) -> Result:
+    def _ask(self, what: str, ask: Callable[[], ResultT]) -> ResultT:
         """Ask X, some times where it fails for the moment; what failed for all is not asked for again."""
-        if what in self._closed:
-            raise self._closed[what]
+        if what in self._failed:
+            raise self._failed[what]
         try:
             return Retrying(
-                retry=retry_if_exception_type(PASSING),
+                retry=retry_if_exception_type(TRANSIENT),
                 wait=wait_chain(*map(wait_fixed, PAUSES)),
                 stop=stop_after_attempt(len(PAUSES) + 1),
                 sleep=self.pause,
@@ -248,9 +248,9 @@ class Reconciler:
                 reraise=True,
             )(ask)
         except FOR_ALL as error:
-            self._closed[what] = error
+            self._failed[what] = error
             raise
 
 
-def _in_words(error: PipelineError) -> str:
-    return f"{error} That was done {len(PAUSES)} times." if isinstance(error, PASSING) else str(error)
+def _failure_text(error: PipelineError) -> str:
+    return f"{error} That was done {len(PAUSES)} times." if isinstance(error, TRANSIENT) else str(error)

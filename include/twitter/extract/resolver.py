@@ -28,7 +28,7 @@ WHICH_ONE = (
     "twitter_handles"
 )
 UNSEEN = "nothing of it arrived, and whether X still shows it could not be looked up: clear `extract`. {}"
-FORGOTTEN = "it was forgotten on {:%Y-%m-%d}, and nothing is bought of it: take it out of twitter_handles"
+ERASED = "it was forgotten on {:%Y-%m-%d}, and nothing is bought of it: take it out of twitter_handles"
 
 
 @dataclass
@@ -149,7 +149,7 @@ class Resolver:
 
     def _former_id(self, handle: str, id_: str) -> str | None:
         """The other account that the handle was, in the day or when it was looked up last."""
-        before = self.purchase.line(handle) or self.purchase.former(handle)
+        before = self.purchase.line(handle) or self.purchase.former_entry(handle)
         # Without a look-up, the day itself says which account it is, whatever the handle became later.
         remembered = self.known.last_id_of(handle) if handle.lower() in self.looked_up else None
         former_ids = [before.id if before else None, remembered]
@@ -163,7 +163,9 @@ class Resolver:
             if not is_accepted:
                 # The refusal takes the place of no line that has pages: what was bought stays the day's.
                 line = self.purchase.line(handle)
-                self._be(account, (line and line.id) or (id_ if self.purchase.former(handle) else former))
+                self._be(
+                    account, (line and line.id) or (id_ if self.purchase.former_entry(handle) else former)
+                )
                 account.mark_unavailable(_which_one(handle, id_, former), Event.OTHER_ID)
                 return
             message = safe_text(OTHER_ID.format(id_, former))
@@ -182,7 +184,7 @@ class Resolver:
         else:
             account.apply(Event.RESOLVED)
             if tombstone := self.purchase.forgotten.accounts.get(id_):
-                account.refusal = FORGOTTEN.format(tombstone.at)
+                account.refusal = ERASED.format(tombstone.at)
             elif self.old and self._is_protected(handle):
                 account.refusal = PROTECTED_REASON
             else:

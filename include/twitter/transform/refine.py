@@ -18,7 +18,7 @@ import pandas as pd
 
 from include.twitter.day import Day
 from include.twitter.records import Tombstone
-from include.twitter.response import Response, decoded, is_reply_to_self, is_unasked
+from include.twitter.response import Response, decode_json, is_reply_to_self, is_unrequested
 from include.twitter.safe_text import safe_text
 from include.twitter.tombstones import NOTHING, Tombstones, buried
 from include.twitter.transform import contract
@@ -134,7 +134,7 @@ class _Batch:
         self.tallies.append(Tally(source.username, Counter()))
         self._limits.append(source.limit)
         for answer in source.answers:
-            for raw in answer.sent:
+            for raw in answer.raw_posts:
                 self._add(raw, decoded_post(raw), source, answer)
 
     def _add(self, raw: msgspec.Raw, post: Post | None, source: Source, answer: Response) -> None:
@@ -142,7 +142,7 @@ class _Batch:
         self.posts.append(raw)
         sent, fate, reason = None, None, None
         if post is None or self._erased.acts or answer.has_unfilled or post.refers_otherwise:
-            sent = decoded(raw)
+            sent = decode_json(raw)
             post, fate, reason = self._examined(number, sent, source, answer)
         if post:
             unfilled = self._unfilled.get(number, ())
@@ -164,7 +164,7 @@ class _Batch:
         elif unfilled := answer.unfilled_of(sent):
             self._unfilled[number] = unfilled
         is_thread = source.threads and isinstance(sent, dict) and is_reply_to_self(sent)
-        if is_unasked(sent, self._unfilled.get(number, ())) and not is_thread:
+        if is_unrequested(sent, self._unfilled.get(number, ())) and not is_thread:
             return None, "unrequested", None
         unknown = unknown_fields(sent) if isinstance(sent, dict) and not tombstone else []
         try:
@@ -209,7 +209,7 @@ class _Batch:
                 {
                     "username": self.tallies[rows.loc[number, "owner"]].username,
                     "reason": fates.reasons[number],
-                    "post": decoded(self.posts[number]),
+                    "post": decode_json(self.posts[number]),
                 }
                 for number in rejected.index[~is_repeated]
             ],

@@ -39,7 +39,7 @@ from include.twitter.errors import (
     RateLimited,
     UnexpectedAnswer,
 )
-from include.twitter.response import MOST_BYTES, Response, decoded, problems
+from include.twitter.response import MAX_BYTES, Response, decode_json, problems
 from include.twitter.safe_text import safe_text
 from include.twitter.settings import X_CONNECTION, XAccess
 from include.twitter.sources import Endpoint, PageRequest
@@ -60,8 +60,8 @@ HANDLES_A_LOOKUP = 100
 POSTS_A_LOOKUP = 100
 """X's own limit too."""
 
-USAGE = "/2/usage/tweets"
-JOBS = "/2/compliance/jobs"
+USAGE_PATH = "/2/usage/tweets"
+JOBS_PATH = "/2/compliance/jobs"
 USAGE_FIELDS = ("daily_client_app_usage", "daily_project_usage", "project_cap", "project_usage")
 
 TRANSPORT_ERRORS = (
@@ -134,7 +134,7 @@ class X:
 
     def users(self, handles: Iterable[str]) -> Response:
         """Look up at most 100 handles in one request, billed for each user returned."""
-        return self._answer(
+        return self._respond(
             "users",
             self._client.get_users,
             usernames=list(handles),
@@ -147,7 +147,7 @@ class X:
 
         `free` where X has charged them on this day already.
         """
-        return self._answer(
+        return self._respond(
             "rereads" if free else "posts",
             self._client.get_tweets,
             list(ids),
@@ -181,7 +181,7 @@ class X:
             case Endpoint.FULL_ARCHIVE_SEARCH:
                 ask, params["tweet_fields"] = self._app_only().search_all_tweets, ARCHIVE_FIELDS
                 self._wait_for_the_archive()
-        return self._answer(request.kind, ask, request.target, **params)
+        return self._respond(request.kind, ask, request.target, **params)
 
     def count(self, query: str, day: Day, *, archive: bool) -> Response:
         """X's own count of a query's posts of a day, hour by hour: app-only, billed per request."""
@@ -189,37 +189,37 @@ class X:
             return self.count_days(query, day, day)
         client = self._app_only()
         window = {"start_time": day.start, "end_time": day.end, "granularity": "hour"}
-        return self._answer("counts", client.get_recent_tweets_count, query, **window)
+        return self._respond("counts", client.get_recent_tweets_count, query, **window)
 
     def count_days(self, query: str, first: Day, last: Day, token: str | None = None) -> Response:
         """The archive's count for a query, by the hour; beyond 31 days there is a `token` to the rest."""
         client = self._app_only()
         self._wait_for_the_archive()
         window = {"start_time": first.start, "end_time": last.end, "granularity": "hour"}
-        return self._answer("archive_counts", client.get_all_tweets_count, query, next_token=token, **window)
+        return self._respond("archive_counts", client.get_all_tweets_count, query, next_token=token, **window)
 
     def usage(self, days: int) -> bytes:
         """X's own count of the posts that were read on each of the last days, 1 to 90: free, app-only."""
         params = {"days": days, "usage.fields": ",".join(USAGE_FIELDS)}
-        response = self._app_only().request("GET", USAGE, params=params)
-        _object(response)
+        response = self._app_only().request("GET", USAGE_PATH, params=params)
+        _json_object(response)
         return response.content
 
     def jobs(self) -> list[Any]:
         """The app's jobs that check posts, app-only."""
-        return self._job_request("GET", JOBS, params={"type": "tweets"}) or []
+        return self._job_request("GET", JOBS_PATH, params={"type": "tweets"}) or []
 
     def make_job(self, name: str) -> Any:
         """A new one, which waits for its ids."""
-        return self._job_request("POST", JOBS, json={"type": "tweets", "name": name})
+        return self._job_request("POST", JOBS_PATH, json={"type": "tweets", "name": name})
 
     def job(self, id_: str) -> Any:
         """How far one is."""
-        return self._job_request("GET", f"{JOBS}/{id_}")
+        return self._job_request("GET", f"{JOBS_PATH}/{id_}")
 
     def _job_request(self, method: str, path: str, **options: Any) -> Any:
         """X's data on jobs; their signed addresses, which open the storage to anybody, are masked in logs."""
-        data = _object(self._app_only().request(method, path, **options)).get("data")
+        data = _json_object(self._app_only().request(method, path, **options)).get("data")
         for job in data if isinstance(data, list) else [data]:
             _mask_addresses(job)
         return data
@@ -236,12 +236,12 @@ class X:
             time.sleep(max(0, self._next_archive_request - time.monotonic()))
             self._next_archive_request = time.monotonic() + ARCHIVE_SECONDS
 
-    def _answer(
+    def _respond(
         self, kind: str, ask: Callable[..., requests.Response], *args: Any, **options: Any
     ) -> Response:
         response = ask(*args, **options)
         url = urlsplit(response.request.url or "")
-        _object(response)
+        _json_object(response)
         return Response(url.path, dict(parse_qsl(url.query)), self._clock(), response.content, kind=kind)
 
     def _derived_bearer(self) -> str:
@@ -253,7 +253,7 @@ class X:
                 data={"grant_type": "client_credentials"},
                 auth=(self._access.consumer_key, self._access.consumer_secret),
             )
-            token = _object(response).get("access_token")
+            token = _json_object(response).get("access_token")
         except NoResponse as error:
             raise Outage(str(error)) from None  # X bills no token, and what needs it was not sent
         if not token:
@@ -287,7 +287,7 @@ class _Session(requests.Session):
         """Schemes of authorization, `OAuth` and `Bearer`, whose keys X has accepted."""
         # Only connecting is tried again here: a request that X may have read may have been billed.
         retry = Retry(total=None, connect=2, read=0, redirect=0, status=0, other=0, backoff_factor=0.5)
-        limits = (MOST_BYTES, RESPONSE_SECONDS)
+        limits = (MAX_BYTES, RESPONSE_SECONDS)
         self.mount(host, LimitedAdapter(*limits, pool_maxsize=READERS, max_retries=retry))
         self.auth = no_netrc
 
@@ -348,11 +348,11 @@ def _meaning(
     title, kind = str(problem.get("title", "")), str(problem.get("type", "")).rsplit("/", 1)[-1]
     path, keys = urlsplit(response.request.url or "").path, f"Connection {X_CONNECTION}"
     match response.status_code:
-        case 404 if path == USAGE:
+        case 404 if path == USAGE_PATH:
             return NoAccess, f"X does not open its meter to the app of {keys}."
-        case 404 if path == JOBS:
+        case 404 if path == JOBS_PATH:
             return NoAccess, f"X does not open its batch compliance to the app of {keys}."
-        case 404 if path.startswith(f"{JOBS}/"):
+        case 404 if path.startswith(f"{JOBS_PATH}/"):
             return JobGone, "X no longer has this job."
         case status if status in (404, 408) or status >= 500:
             # X has answered 404 for hours in an outage of its own; an account that is gone is a 200.
@@ -454,7 +454,7 @@ def _reset(response: requests.Response) -> datetime | None:
         return None
 
 
-def _object(response: requests.Response) -> dict[str, Any]:
+def _json_object(response: requests.Response) -> dict[str, Any]:
     """The JSON object that every success of X is; anything else comes from something in front of X."""
     body = _json(response)
     if not isinstance(body, dict):
@@ -466,6 +466,6 @@ def _object(response: requests.Response) -> dict[str, Any]:
 
 def _json(response: requests.Response) -> Any:
     try:
-        return decoded(response.content)
+        return decode_json(response.content)
     except ValueError:
         return None

@@ -28,7 +28,7 @@ from include.twitter.pricing import in_words
 from include.twitter.response import Response
 from include.twitter.retry import reschedule_after_progress
 from include.twitter.settings import XAccess
-from include.twitter.sources import LONGEST_ARCHIVE_QUERY, author_query, batches, self_reply_query
+from include.twitter.sources import LONGEST_ARCHIVE_QUERY, author_query, id_batches, self_reply_query
 from include.twitter.x.client import HANDLES_A_LOOKUP, X
 from include.twitter_features.backfill_plan.plan import RESPONSE_KEY, PlanRequest, plan_prefix
 
@@ -63,7 +63,7 @@ def windows(
     result = []
     for (_, days), ids in alike.items():
         for span in _spans(days):
-            together = batches(ids, len(ids), LONGEST_ARCHIVE_QUERY)
+            together = id_batches(ids, len(ids), LONGEST_ARCHIVE_QUERY)
             result += [Window(tuple(batch), span) for batch in together]
             result += [Window((id_,), span, of_threads=True) for id_ in ids if threads]
     return result

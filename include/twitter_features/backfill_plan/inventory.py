@@ -15,7 +15,7 @@ from include.twitter.identities import Identities
 from include.twitter.object_store import ObjectStore, map_concurrently
 from include.twitter.pricing import dollars, prices
 from include.twitter.records import Asked, Manifest, Receipt
-from include.twitter.sources import Endpoint, batches
+from include.twitter.sources import Endpoint, id_batches
 from include.twitter_features.backfill_plan.fetch_counts import Window
 from include.twitter_features.backfill_plan.plan import PlannedRun, PlanRequest
 
@@ -95,7 +95,7 @@ def estimate(
         counted += total
         posts += max(min(total, capped) - stored, 0)
         if len(limits) > 1 and total > min(filter(None, limits), default=total):
-            count_requests += sum(1 for _ in batches(window.ids))
+            count_requests += sum(1 for _ in id_batches(window.ids))
             look_ups += len(window.ids) - 1
     accounts = tuple(handle for handle in day.not_landed if handle in ids or handle not in day.missing)
     if not accounts:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from include.twitter.errors import UnexpectedAnswer
 from include.twitter.records import PostState
-from include.twitter.response import decoded
+from include.twitter.response import decode_json
 from include.twitter.safe_text import safe_text
 
 MAX_LINE_BYTES = 1 << 16
@@ -66,7 +66,7 @@ def parse_deleted(lines: Iterable[bytes]) -> dict[str, Verdict]:
         if not text.strip():
             continue
         try:
-            line = msgspec.convert(decoded(text), _Line)
+            line = msgspec.convert(decode_json(text), _Line)
         except ValueError as error:
             raise UnexpectedAnswer(f"Line {number} of X's answer names no post: {error}.") from None
         if line.action == "delete" and line.reason != GEO_SCRUBBED:

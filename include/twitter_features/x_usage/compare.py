@@ -14,7 +14,7 @@ import msgspec
 
 from include.twitter.day import Day
 from include.twitter.records import BilledUnits, LedgerEntry, Usage
-from include.twitter.response import decoded
+from include.twitter.response import decode_json
 
 TOLERANCE = 0.02
 """The share of a bound by which X's count may lie beyond it."""
@@ -51,7 +51,7 @@ class _Body(msgspec.Struct):
 def parse_usage(content: bytes) -> XUsage | None:
     """Return X's counts; None if there are none, or not as X documents them."""
     try:
-        return msgspec.convert(decoded(content), _Body, strict=False).data
+        return msgspec.convert(decode_json(content), _Body, strict=False).data
     except ValueError:
         return None
 

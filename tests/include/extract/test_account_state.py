@@ -3,7 +3,7 @@
 import pytest
 
 from include.twitter.extract.account_state import (
-    PROVEN,
+    EVENTS_OF_PROOF,
     TRANSITIONS,
     Event,
     State,
@@ -80,6 +80,6 @@ def test_readers_know_the_state_as_outcome_and_proof(state, outcome, proof):
     assert (outcome_of(state), proof_of(state)) == (outcome, proof)
 
 
-@pytest.mark.parametrize("proof", PROVEN)
+@pytest.mark.parametrize("proof", EVENTS_OF_PROOF)
 def test_a_proof_of_before_is_restored(proof):
-    assert proof_of(through(*READ, *PROVEN[proof])) == proof
+    assert proof_of(through(*READ, *EVENTS_OF_PROOF[proof])) == proof

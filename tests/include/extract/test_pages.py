@@ -197,7 +197,7 @@ def test_a_reader_whose_lease_was_taken_asks_x_for_nothing_more(shop, lake):
     stale = Try(shop, lake, "NASA")
     with pytest.raises(Busy), stale.buying() as (x, money):
         stale.now += timedelta(minutes=3)
-        with Purchase(lake, late, Asked(("NASA",), 0), may_leave=False).turn():
+        with Purchase(lake, late, Asked(("NASA",), 0), may_leave=False).hold_lease():
             stale.collection.collect(x, money)
     assert shop.asked == []
 

@@ -11,8 +11,8 @@ from msgspec.structs import replace as with_fields
 
 from include.twitter.airflow_context import Run
 from include.twitter.errors import Busy, MissingInput
-from include.twitter.extract.paid_requests import REFUSED
-from include.twitter.extract.purchase import COUNTS, LOOKUPS, Purchase
+from include.twitter.extract.paid_requests import REFUSED_PREFIX
+from include.twitter.extract.purchase import COUNTS_FOLDER, LOOKUPS_FOLDER, Purchase
 from include.twitter.records import Asked, BilledUnits, LeaseHolder, Manifest, PurchaseState, decoded, encoded
 from include.twitter.sources import SEARCHED
 from tests.include.invented import (
@@ -56,8 +56,8 @@ def line(username="NASA", posts=1, **changes):
 
 def close(bought, *lines):
     """Buy for the purchase: each account with posts has one page."""
-    with bought.turn():
-        list(bought.staged())
+    with bought.hold_lease():
+        list(bought.stored_responses())
         pages = {each.id: [bought.store(each.id, answer(post(1)))] for each in lines if each.posts}
         bought.close(with_fields(each, pages=pages.get(each.id, [])) for each in lines)
     return bought
@@ -120,7 +120,7 @@ def test_the_manifest_says_which_state_it_is_in(is_open, expires_at, state):
 
 def test_a_purchase_goes_through_all_of_them(lake):
     assert purchase(lake).state is ABSENT
-    killed = purchase(lake).turn()
+    killed = purchase(lake).hold_lease()
     killed.__enter__()
     assert [purchase(lake, now=after(seconds)).state for seconds in (0, 59, 60)] == [
         LEASED,
@@ -130,7 +130,7 @@ def test_a_purchase_goes_through_all_of_them(lake):
     early = purchase(lake)
     early._run = replace(early._run, now=after(60))
     early._lease._run = early._run  # its clock: the lease expires after the manifest was read
-    with suppress(OSError), early.turn():
+    with suppress(OSError), early.hold_lease():
         raise OSError("X is away")
     assert purchase(lake).state is ABANDONED
     assert close(purchase(lake, now=after(60)), line()).state is CLOSED
@@ -229,8 +229,8 @@ def test_accounts_leave_where_they_may_and_come_back_with_their_pages_which_are_
     assert purchase(lake, "ESA", may_leave=True).is_complete
     back = purchase(lake, "esa", "NASA")
     assert back.missing == ["NASA"]
-    with back.turn():
-        assert list(back.staged()) == []
+    with back.hold_lease():
+        assert list(back.stored_responses()) == []
         assert [key for key, _ in back.stored_pages("11")] == [OLD]
     assert back.bought == {"2026-11": BilledUnits(posts=2)}
 
@@ -302,17 +302,17 @@ def test_the_newest_purchase_is_the_one_with_the_highest_number(lake):
     ids=["the same run once more", "another run", "after a minute"],
 )
 def test_while_its_lease_is_held_no_other_process_takes_over(lake, other, may):
-    with purchase(lake).turn():
+    with purchase(lake).hold_lease():
         held = manifest(lake).lease
         assert (held.owner, held.expires_at) == ("c0ffee123456", RECEIVED + MINUTE)
         late = purchase(lake, **other)
         if may:
-            with late.turn():
+            with late.hold_lease():
                 assert manifest(lake).lease.token != held.token
         else:
             with (
                 pytest.raises(Busy, match=r"2026-11-18 is being bought .* 01:31:07 UTC") as busy,
-                late.turn(),
+                late.hold_lease(),
             ):
                 pass
             assert busy.value.at == RECEIVED + MINUTE
@@ -336,7 +336,7 @@ def test_the_lease_is_renewed_while_its_owner_waits_for_a_response(monkeypatch):
     monkeypatch.setattr("include.twitter.lease.LIFETIME", timedelta(milliseconds=30))
     moments = count()
     lake = HeardLake()
-    with purchase(lake, now=lambda: after(next(moments))()).turn():
+    with purchase(lake, now=lambda: after(next(moments))()).hold_lease():
         first = manifest(lake).lease.expires_at
         for _ in range(3):
             assert lake.heard.acquire(timeout=10)
@@ -348,9 +348,9 @@ def test_a_process_whose_lease_was_taken_over_stops_and_leaves_the_manifest_to_t
     seconds = 0
     stale = purchase(lake, now=lambda: after(seconds)())
     with ExitStack() as other:
-        with pytest.raises(Busy, match="by another process"), stale.turn():
+        with pytest.raises(Busy, match="by another process"), stale.hold_lease():
             seconds = 180
-            other.enter_context(purchase(lake, name="another run", now=after(180)).turn())
+            other.enter_context(purchase(lake, name="another run", now=after(180)).hold_lease())
             stale.renew_lease()
         assert manifest(lake).lease.owner == "another run"
 
@@ -362,15 +362,15 @@ def test_of_two_that_begin_at_once_one_has_the_lease(is_new):
         close(purchase(lake), line())
     one, quicker = purchase(lake, "esa"), purchase(lake, "esa")
     with ExitStack() as first:
-        lake.meanwhile = lambda: first.enter_context(quicker.turn())
-        with pytest.raises(Busy), one.turn():
+        lake.meanwhile = lambda: first.enter_context(quicker.hold_lease())
+        with pytest.raises(Busy), one.hold_lease():
             pass
         assert manifest(lake).lease.token == quicker._lease.token
 
 
 def test_a_manifest_that_another_process_has_written_is_not_closed(lake):
     stale = purchase(lake)
-    with pytest.raises(Busy), stale.turn():
+    with pytest.raises(Busy), stale.hold_lease():
         lake.write(KEY, encoded(manifest(lake)) + b" ")
         stale.close([line()])
     assert manifest(lake).accounts == []
@@ -381,8 +381,16 @@ def test_a_manifest_that_another_process_has_written_is_not_closed(lake):
 
 def test_a_response_is_stored_below_day_purchase_and_account(lake):
     bought = purchase(lake)
-    with bought.turn():
-        for folder in ("11", "11", "22", LOOKUPS, COUNTS, f"{SEARCHED}11", f"{REFUSED}11"):
+    with bought.hold_lease():
+        for folder in (
+            "11",
+            "11",
+            "22",
+            LOOKUPS_FOLDER,
+            COUNTS_FOLDER,
+            f"{SEARCHED}11",
+            f"{REFUSED_PREFIX}11",
+        ):
             bought.store(folder, answer(post(1)))
     assert [key.removeprefix(ROOT) for key in lake.keys(ROOT)] == [
         "11/0001.json.gz",
@@ -422,8 +430,8 @@ class MeetingLake(MemoryStore):
 def test_two_readers_that_store_in_one_folder_at_once_never_write_the_same_key():
     lake = MeetingLake()
     bought = purchase(lake)
-    with bought.turn():
-        readers = [Thread(target=bought.store, args=(COUNTS, counted(n)), daemon=True) for n in (1, 2)]
+    with bought.hold_lease():
+        readers = [Thread(target=bought.store, args=(COUNTS_FOLDER, counted(n)), daemon=True) for n in (1, 2)]
         for reader in readers:
             reader.start()
         for reader in readers:
@@ -438,7 +446,7 @@ def test_two_readers_that_store_in_one_folder_at_once_never_write_the_same_key()
 def killed(lake, *pages):
     """A try that stored these responses, each with its folder, and then ended."""
     bought = purchase(lake)
-    with suppress(OSError), bought.turn():
+    with suppress(OSError), bought.hold_lease():
         for folder, page in pages:
             bought.store(folder, page)
         raise OSError("killed")
@@ -454,18 +462,18 @@ def stored(pages):
 def test_what_was_never_closed_is_gone_on_from_in_the_order_in_which_it_was_stored(lake):
     killed(lake, *(("11", answer(post(number))) for number in range(1, 12)), ("22", answer(post(20))))
     again = purchase(lake, "nasa")
-    with again.turn():
+    with again.hold_lease():
         of_nasa = [(f"11/{number:04}", f"{number:02}") for number in range(1, 12)]
-        assert stored(again.staged()) == [*of_nasa, ("22/0001", "20")]
+        assert stored(again.stored_responses()) == [*of_nasa, ("22/0001", "20")]
         assert stored(again.stored_pages("11")) == of_nasa
         again.store("11", answer(post(12)))
     assert lake.keys(f"{ROOT}11/")[-1] == f"{ROOT}11/0012.json.gz"
 
 
 def test_a_page_is_stored_after_the_last_one_also_where_one_before_it_was_never_written(lake):
-    killed(lake, (COUNTS, counted(1)), (COUNTS, counted(2)))
+    killed(lake, (COUNTS_FOLDER, counted(1)), (COUNTS_FOLDER, counted(2)))
     del lake.objects[f"{ROOT}counts-of/0001.json.gz"]  # the slower reader's write did not arrive
-    killed(lake, (COUNTS, counted(3)))
+    killed(lake, (COUNTS_FOLDER, counted(3)))
     assert lake.keys(f"{ROOT}counts-of/") == [f"{ROOT}counts-of/000{number}.json.gz" for number in (2, 3)]
 
 
@@ -473,8 +481,8 @@ def test_pages_of_a_source_are_those_of_the_accounts_entry_and_of_its_folder(lak
     close(purchase(lake, "NASA", "esa"), line(outcome="limit", limit=1), line("esa"))
     killed(lake, (f"{SEARCHED}11", answer(post(3))))
     again = purchase(lake, "NASA", "esa")
-    with again.turn():
-        assert stored(again.staged()) == [("search-11/0001", "03")]
+    with again.hold_lease():
+        assert stored(again.stored_responses()) == [("search-11/0001", "03")]
         assert stored(again.stored_pages("11")) == [("11/0001", "01")]
         assert stored(again.stored_pages("search-11")) == [("search-11/0001", "03")]
 
@@ -484,22 +492,22 @@ def test_what_is_stored_and_not_closed_is_booked_once_over_two_resumes_and_a_clo
     users = [{"id": "1", "username": "esa"}, {"id": "2", "username": "jaxa"}]
     killed(
         lake,
-        (LOOKUPS, answer(*users, kind="users")),
+        (LOOKUPS_FOLDER, answer(*users, kind="users")),
         ("22", answer(post(1), post(2), token="t1")),
         ("22", answer()),
         ("33", answer(errors=[SUSPENDED])),
-        (COUNTS, counted(700)),
-        (COUNTS, replace(counted(0), kind="archive_counts")),
+        (COUNTS_FOLDER, counted(700)),
+        (COUNTS_FOLDER, replace(counted(0), kind="archive_counts")),
         (f"{SEARCHED}22", answer(post(1), post(2), post(3))),
-        (f"{REFUSED}22", answer(post(4, text=None))),
+        (f"{REFUSED_PREFIX}22", answer(post(4, text=None))),
         ("44", answer(post(5), kind="own_posts")),
     )
     whole = BilledUnits(posts=7, own_posts=1, users=2, counts=1, archive_counts=1)
     for _ in range(2):
         again = purchase(lake)
         assert again.bought == {"2026-11": BilledUnits(posts=1)}
-        with again.turn():
-            list(again.staged())
+        with again.hold_lease():
+            list(again.stored_responses())
         assert again.bought == {"2026-11": whole}
     close(purchase(lake))
     assert (manifest(lake).bought, manifest(lake).cost_usd) == ({"2026-11": whole}, 0.071)
@@ -520,10 +528,10 @@ def test_what_was_bought_is_booked_in_the_utc_month_of_the_request(lake):
 def test_a_stored_response_that_is_gone_says_what_to_do(lake):
     killed(lake, ("11", answer(post(1))))
     again = purchase(lake)
-    with again.turn():
+    with again.hold_lease():
         del lake.objects[OLD]
         with pytest.raises(MissingInput, match="It was paid for: restore it, or Trigger with `buy_again`"):
-            list(again.staged())
+            list(again.stored_responses())
 
 
 # Closing
@@ -531,8 +539,8 @@ def test_a_stored_response_that_is_gone_says_what_to_do(lake):
 
 def test_the_manifest_has_what_was_wanted_and_what_is_stored_account_by_account(lake):
     bought = purchase(lake, "NASA", "esa", limit=7)
-    with bought.turn():
-        request = bought.store(LOOKUPS, answer({"id": "1", "username": "NASA"}, kind="users"))
+    with bought.hold_lease():
+        request = bought.store(LOOKUPS_FOLDER, answer({"id": "1", "username": "NASA"}, kind="users"))
         pages = [bought.store("11", answer(post(1), token="t1")), bought.store("11", answer(post(2)))]
         bought.close([line("esa", 0), line(posts=2, pages=pages, limit=7)])
     closed = manifest(lake)
