@@ -19,7 +19,7 @@ MUTATIONS = [
         f"{EXTRACT}/identity.py",
         "former_ids = [before.id if before else None, remembered]",
         "former_ids = [before.id if before else None]",
-        ("tests/include/extract/test_collect.py",),
+        ("tests/include/extract/test_reader.py",),
     ),
     Mutation(
         "wrong author is accepted",
@@ -52,14 +52,14 @@ MUTATIONS = [
     ),
     Mutation(
         "reservations of others are ignored",
-        f"{EXTRACT}/money.py",
+        f"{EXTRACT}/budget.py",
         "left = cap - sum(reserved(entry) for entry in self._others(month))",
         "left = cap - sum(entry.spent_mills for entry in self._others(month))",
         ("tests/include/extract/test_budget.py",),
     ),
     Mutation(
         "reservation after the request",
-        f"{EXTRACT}/money.py",
+        f"{EXTRACT}/budget.py",
         """        reservation = Reservation(self._granted(month, kind, worst, wanted, smallest), at)
         try:
             yield reservation
@@ -73,14 +73,14 @@ MUTATIONS = [
     ),
     Mutation(
         "request without a response costs nothing",
-        f"{EXTRACT}/money.py",
+        f"{EXTRACT}/budget.py",
         "        if reservation.is_uncertain:\n",
         "        if reservation.is_uncertain and response:\n",
         ("tests/include/extract/test_budget.py",),
     ),
     Mutation(
         "ledger entry of another writer is overwritten",
-        f"{EXTRACT}/money.py",
+        f"{EXTRACT}/budget.py",
         "self._tag = self._lake.put_if_match(self.key, data, self._tag)",
         "self._tag = self._lake.put_if_match(self.key, data, getattr(self._lake.get(self.key), 'tag', None))",
         ("tests/include/extract/test_budget.py",),
@@ -132,7 +132,7 @@ MUTATIONS = [
     Mutation(
         "accepted loss is not written down",
         f"{LOAD}/__init__.py",
-        '                store.put_if_match(f"{staging}receipt.json", encoded(candidate), etag)\n',
+        "                store.put_if_match(key, encoded(candidate), etag)\n",
         "",
         ("tests/include/load/test_two_loads.py",),
     ),

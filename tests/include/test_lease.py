@@ -116,7 +116,7 @@ def test_nothing_is_written_where_the_renewal_took_too_long(lease, lake, clock, 
             clock.now += LIFETIME
             return swap(*arguments)
 
-        monkeypatch.setattr(lake, "swap", slow)
+        monkeypatch.setattr(lake, "put_if_match", slow)
         with pytest.raises(Busy):
             one.require()
 
@@ -125,11 +125,11 @@ def test_of_two_that_find_it_free_at_once_one_gets_it(lease, lake, monkeypatch):
     swap = lake.put_if_match
 
     def overtaken(*arguments):
-        monkeypatch.setattr(lake, "swap", swap)
+        monkeypatch.setattr(lake, "put_if_match", swap)
         lease("another").__enter__()
         return swap(*arguments)
 
-    monkeypatch.setattr(lake, "swap", overtaken)
+    monkeypatch.setattr(lake, "put_if_match", overtaken)
     with pytest.raises(Busy) as busy, lease():
         pytest.fail("two hold it")
     assert busy.value.at == RECEIVED + LIFETIME

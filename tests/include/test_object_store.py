@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
-from include.twitter import answer
+from include.twitter import response
 from include.twitter.errors import (
     AwsRefused,
     BadCredentials,
@@ -420,7 +420,7 @@ def test_a_probe_that_others_disturb_all_the_time_comes_back_later(paused):
 
 @pytest.mark.parametrize("data", [b"", gzip.compress(bytes(10_000), mtime=0)], ids=["empty", "bomb"])
 def test_a_stored_response_that_cannot_be_read_is_named_with_the_remedy(data, monkeypatch):
-    monkeypatch.setattr(answer, "STORED_BYTES", 1000)
+    monkeypatch.setattr(response, "STORED_BYTES", 1000)
     lake = MemoryStore()
     lake.write("twitter_raw/dt=2026-11-18/NASA/0001.json.gz", data)
     with pytest.raises(DamagedObject) as raised:

@@ -7,7 +7,7 @@ from functools import cache
 
 import botocore.session
 
-from include.twitter.extract import x
+from include.twitter.x import client as x
 from tests.stages import child  # noqa: F401 - the imports take seconds
 
 x.ARCHIVE_SECONDS = 0

@@ -19,8 +19,8 @@ from include.twitter.errors import (
     RateLimited,
 )
 from include.twitter.extract import reconcile
-from include.twitter.extract import x as x_api
 from include.twitter.retry import ErrorDrivenRetryPolicy
+from include.twitter.x import client as x_api
 from local.x_api import posts
 from tests.include.invented import post
 from tests.stages.conftest import NOW

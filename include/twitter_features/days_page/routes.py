@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from more_itertools import run_length
 
-from include.twitter import airflow_context
+from include.twitter import airflow_context, layout
 from include.twitter.airflow_compat import DagAccessEntity, requires_access_dag
 from include.twitter.day import FIRST_POST, Day
 from include.twitter.errors import BadDay, PipelineError
@@ -63,7 +63,7 @@ pages.filters |= {
     "in_words": status.in_words,
     "latest": latest_in_words,
 }
-pages.globals |= {"dag": DAG, "status": status, "in_ledger_alone": IN_LEDGER_ALONE}
+pages.globals |= {"dag": DAG, "layout": layout, "status": status, "in_ledger_alone": IN_LEDGER_ALONE}
 
 app = FastAPI(
     title="Twitter days",

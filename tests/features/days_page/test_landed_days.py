@@ -27,7 +27,7 @@ class Store(MemoryStore):
 
     def etags(self, prefix):
         self.listed.append(prefix)
-        return super().tags(prefix)
+        return super().etags(prefix)
 
     def get_many(self, keys):
         self.read_keys += keys

@@ -62,8 +62,8 @@ def lake(monkeypatch):
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), data)
     lake.write(layout.parquet(DAY), data.getvalue())
     lake.write(layout.receipt(DAY), b"{}")
-    monkeypatch.setattr(tasks.lake, "deployed", lambda: lake)
-    monkeypatch.setattr(tasks.lake, "require_conditional_writes", lambda _: None)
+    monkeypatch.setattr(tasks.object_store, "from_settings", lambda: lake)
+    monkeypatch.setattr(tasks.object_store, "require_conditional_writes", lambda _: None)
     budgets = {"twitter_run_budget_usd": 0, "twitter_month_budget_usd": 0}
     settings = SimpleNamespace(engagement_days=lambda: [1], budgets=lambda: budgets, x_access=lambda: None)
     monkeypatch.setattr(tasks, "settings", settings)
@@ -137,10 +137,10 @@ def test_the_ledger_is_never_below_the_bill_of_a_response_whose_write_failed(
         return swap(key, data, tag)
 
     later = Run(DAY.plus(6), "one", lambda: week.due_at)
-    monkeypatch.setattr(lake, "swap", lost)
+    monkeypatch.setattr(lake, "put_if_match", lost)
     with pytest.raises(Outage):
         tasks.extract(later)
-    monkeypatch.setattr(lake, "swap", swap)
+    monkeypatch.setattr(lake, "put_if_match", swap)
     tasks.extract(later)
     entry = json.loads(lake.objects[ledger_key("2026-11", week.ledger)])
     assert (entry["spent_mills"], entry["lost_mills"]) == (spent, spent - 10)

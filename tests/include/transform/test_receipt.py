@@ -152,13 +152,13 @@ def test_a_receipt_reads_as_a_table():
         "account  outcome      proof      fetched  published  rejected  duplicates  outside  over_limit"
         "  unrequested  forgotten",
         "NASA     complete     matched    200      200        0         0           0        0           0"
-        "        0",
+        "            0",
         "esa      limit        limited    7        7          0         0           0        0           0"
-        "        0",
+        "            0",
         "gone     unavailable  unchecked  0        0          0         0           0        0           0"
-        "        0",
+        "            0",
         "total                            207      207        0         0           0        0           0"
-        "        0",
+        "            0",
     ]
 
 

@@ -32,11 +32,11 @@ from include.twitter.errors import (
     TransientError,
     UnexpectedAnswer,
 )
-from include.twitter.extract import x as x_module
 from include.twitter.safe_text import UNSAFE
 from include.twitter.settings import XAccess
 from include.twitter.sources import Endpoint, PageRequest
 from include.twitter.transform.decode import FIELDS
+from include.twitter.x import client as x_module
 from include.twitter.x.client import POST_FIELDS, X, _Session, error_of
 from include.twitter.x.http_limits import sending
 from tests.include.invented import DAY, POST_WORDS, RECEIVED, post
