@@ -199,14 +199,14 @@ MUTATIONS = (
     ),
     Mutation(
         "an answered post is read again by the next try",
-        ROOT + "engagement/reading.py",
-        """            self._take(key, answer)
+        "include/twitter_features/snapshots/fetch.py",
+        """            self._add(key, response)
 
-    def _take(""",
-        """            self._take(key, answer)
+    def _add(""",
+        """            self._add(key, response)
         self._answered.clear()
 
-    def _take(""",
+    def _add(""",
     ),
     Mutation(
         "two Airflows stage in one place",
