@@ -69,7 +69,7 @@ from airflow.sdk import Asset, Param, dag, task
 from include.twitter import pricing
 from include.twitter.priority import BackfillsLast
 from include.twitter.retry import EVERY_TASK
-from include.twitter.timetable import BACKFILL_HINT, Days
+from include.twitter.timetable import BACKFILL_HINT, UtcDayTimetable
 
 LANDED = Asset("twitter_refined_tweets")
 DAYS = Asset("twitter_days")
@@ -78,7 +78,7 @@ DAYS = Asset("twitter_days")
 @dag(
     dag_display_name="Twitter → S3",
     description="The posts of X accounts, one UTC day at a time, as one refined table in S3.",
-    schedule=Days(),
+    schedule=UtcDayTimetable(),
     catchup=False,
     doc_md=__doc__,
     tags=["twitter", "s3"],

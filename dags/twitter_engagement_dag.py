@@ -43,13 +43,13 @@ from airflow.sdk import Param, dag, task
 from include.twitter import pricing
 from include.twitter.priority import BackfillsLast
 from include.twitter.retry import EVERY_TASK
-from include.twitter.timetable import BACKFILL_HINT, Days
+from include.twitter.timetable import BACKFILL_HINT, UtcDayTimetable
 
 
 @dag(
     dag_display_name="Twitter → S3: likes at equal ages",
     description="The landed posts, read again when they are 1, 7 or 30 days old.",
-    schedule=Days(),
+    schedule=UtcDayTimetable(),
     catchup=False,
     doc_md=pricing.filled(__doc__),
     tags=["twitter", "s3"],

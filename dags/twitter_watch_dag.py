@@ -24,13 +24,13 @@ from datetime import timedelta
 from airflow.sdk import dag, task
 
 from include.twitter.retry import EVERY_TASK
-from include.twitter.timetable import Days
+from include.twitter.timetable import UtcDayTimetable
 
 
 @dag(
     dag_display_name="Twitter: is the day landed?",
     description="Red where a day is not landed by its deadline, or X counts other posts than the ledger has.",
-    schedule=Days(),
+    schedule=UtcDayTimetable(),
     catchup=False,
     doc_md=__doc__,
     tags=["twitter", "s3"],

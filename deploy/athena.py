@@ -17,7 +17,9 @@ from typing import Any
 
 import yaml
 
-from include.twitter.day import Day, Revisit
+from include.twitter import layout
+from include.twitter.day import Day
+from include.twitter.layout import Revisit
 from include.twitter.transform import contract
 from include.twitter.transform.contract import Column
 from include.twitter_features.snapshots import contract as engagement
@@ -146,7 +148,7 @@ def resources() -> str:
         "Tweets": _files(
             "tweets",
             "The refined posts from Parquet: typed, text untouched.",
-            key=FIRST_DAY.parquet,
+            key=layout.parquet(FIRST_DAY),
             columns=_columns(typed),
             classes=parquet,
             parameters={"classification": "parquet"},
@@ -154,7 +156,7 @@ def resources() -> str:
         "TweetsCsvStrings": _files(
             "tweets_csv_strings",
             "The refined posts from CSV, every column as it is written. Typed: tweets_csv.",
-            key=FIRST_DAY.csv,
+            key=layout.csv(FIRST_DAY),
             columns=_columns(dict.fromkeys(TYPES, "string")),
             classes={
                 "InputFormat": "org.apache.hadoop.mapred.TextInputFormat",

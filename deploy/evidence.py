@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from include.twitter.answer import Answer
 from include.twitter.csv_rows import csv_rows
-from include.twitter.day import COMPLIANCE, ENGAGEMENT
 from include.twitter.errors import UnexpectedAnswer
+from include.twitter.layout import COMPLIANCE, ENGAGEMENT
 from include.twitter.records import Checked, ComplianceJob, PostState, decoded
 from include.twitter_features.compliance.responses import MAX_LINE_BYTES, parse_deleted
 from include.twitter_features.snapshots.post_status import post_statuses

@@ -42,14 +42,17 @@ from deploy.traces import (
     traces,
     without,
 )
-from include.twitter.day import ACCOUNTS, FORGOTTEN, Day
+from include.twitter import layout
+from include.twitter.day import Day
 from include.twitter.forgotten import Tombstones
-from include.twitter.lease import Holder
+from include.twitter.layout import ACCOUNTS, FORGOTTEN
 from include.twitter.records import (
     Checked,
     Forgetting,
     Forgotten,
+    LeaseHolder,
     Manifest,
+    PurchaseState,
     Record,
     Tombstone,
     Why,
@@ -295,7 +298,7 @@ class Forgetter:
         for version in self.bucket.versions("staging/"):
             if version.is_latest and not version.is_mark and version.key.endswith("/lease.json"):
                 lease = self.bucket.read(version.key)
-                expires_at = lease and _record(version.key, lease.data, Holder).expires_at
+                expires_at = lease and _record(version.key, lease.data, LeaseHolder).expires_at
                 if expires_at and at < expires_at:
                     raise CannotDo(
                         f"{version.key} is held at this moment: nothing of any day is removed. "
@@ -304,8 +307,8 @@ class Forgetter:
         for version in self.bucket.versions("twitter_raw/"):
             if version.is_latest and MANIFEST.fullmatch(version.key):
                 manifest = self.bucket.read(version.key)
-                writer = manifest and _record(version.key, manifest.data, Manifest).writer
-                if writer and at < writer.until:
+                purchase = manifest and _record(version.key, manifest.data, Manifest)
+                if purchase and purchase.state(at) is PurchaseState.LEASED:
                     raise CannotDo(
                         f"{version.key} is being bought at this moment: nothing of any day is removed. "
                         "Run this again when `extract` has ended."
@@ -328,8 +331,8 @@ class Forgetter:
         for receipt in receipts:
             self._renew(receipt, lambda data, files: reading_of(data, files, self.tombstones))
         if day:
-            self._unlist(Day.parse(day).checked)
-            receipts += [Day.parse(day).checked, Day.parse(day).receipt]
+            self._unlist(layout.checked(Day.parse(day)))
+            receipts += [layout.checked(Day.parse(day)), layout.receipt(Day.parse(day))]
             gone = _gone(Day.parse(day), versions, found)
             self._renew(receipts[-1], lambda data, files: receipt_of(data, files, gone, self.tombstones))
         for key in [*receipts, *sorted(keys)]:  # what a receipt is of tells that it is to be renewed
@@ -382,7 +385,7 @@ class Forgetter:
 
 def _gone(day: Day, versions: Iterable[Version], found: Search) -> set[Tombstone]:
     """What is left of the posts that any version of the day's table held, or of its rejected posts."""
-    held = (version for version in versions if version.key in (day.csv, day.rejected))
+    held = (version for version in versions if version.key in (layout.csv(day), layout.rejected(day)))
     return {trace.tombstone for version in held for trace in found.traces[version]}
 
 

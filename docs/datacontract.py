@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from deploy import athena
+from include.twitter import layout
 from include.twitter.day import SETTLING
 from include.twitter.transform import contract
 
@@ -52,7 +53,10 @@ def _contract() -> dict[str, Any]:
             "limitations": "Neither retweets nor replies to others. Counts are those of captured_at.",
             "usage": "The Parquet files are typed; how the CSV is read right stands in docs/read.md.",
         },
-        "servers": [_server("csv", athena.FIRST_DAY.csv), _server("parquet", athena.FIRST_DAY.parquet)],
+        "servers": [
+            _server("csv", layout.csv(athena.FIRST_DAY)),
+            _server("parquet", layout.parquet(athena.FIRST_DAY)),
+        ],
         "schema": [
             {
                 "name": TABLE,

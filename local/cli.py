@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from include.twitter import layout
 from include.twitter.csv_rows import csv_rows
 from include.twitter.day import Day
 from include.twitter.errors import BadDay
@@ -260,21 +261,21 @@ def _say(text: str, style: str = "") -> None:
 def _show_landed(stack: Running, run_id: str, day: Day) -> None:
     s3, bucket = stack.s3(), stack.bucket
     out.print()
-    for key in (day.csv, day.parquet, day.rejected, day.receipt):
+    for key in (layout.csv(day), layout.parquet(day), layout.rejected(day), layout.receipt(day)):
         if (size := _size(s3, bucket, key)) is not None:
             out.print(f"s3://{bucket}/{key}  [dim]{size:,} bytes[/]", soft_wrap=True)
-    out.print(_sample(s3.get_object(Bucket=bucket, Key=day.csv)["Body"].read().decode()))
-    if _size(s3, bucket, day.receipt) is not None:
-        receipt = decoded(s3.get_object(Bucket=bucket, Key=day.receipt)["Body"].read(), Receipt)
+    out.print(_sample(s3.get_object(Bucket=bucket, Key=layout.csv(day))["Body"].read().decode()))
+    if _size(s3, bucket, layout.receipt(day)) is not None:
+        receipt = decoded(s3.get_object(Bucket=bucket, Key=layout.receipt(day))["Body"].read(), Receipt)
         _say(summary(receipt, real_x=stack.env_file.real_x))
     out.print(Text("\n".join(["", *next_steps(stack, run_id, day)])), soft_wrap=True)
 
 
 def next_steps(stack: Running, run_id: str, day: Day) -> tuple[str, str, str]:
     """Where the table is, how to read it, and what to do next: each line can be copied as it is."""
-    path = f"s3://{stack.bucket}/{day.parquet}"
+    path = f"s3://{stack.bucket}/{layout.parquet(day)}"
     if not stack.env_file.real_aws:
-        path = str(aws.object_on_disk(stack.state, stack.bucket, day.parquet))
+        path = str(aws.object_on_disk(stack.state, stack.bucket, layout.parquet(day)))
     look = "make up    # the same Airflow with its UI, until Ctrl-C"
     return path, READ_PARQUET.format(path=path), _page(stack, run_id) if stack.stays else look
 

@@ -3,10 +3,10 @@
 from airflow.plugins_manager import AirflowPlugin
 
 from include.twitter.priority import BackfillsLast
-from include.twitter.timetable import Days
+from include.twitter.timetable import UtcDayTimetable
 
 
 class TwitterTimetable(AirflowPlugin):
     name = "twitter_timetable"
-    timetables = [Days]  # noqa: RUF012 - as Airflow declares it
+    timetables = [UtcDayTimetable]  # noqa: RUF012 - as Airflow declares it
     priority_weight_strategies = [BackfillsLast]  # noqa: RUF012

@@ -11,8 +11,9 @@ from typing import Any, NoReturn, TypeVar
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 
-from include.twitter.day import Day, short_hash
+from include.twitter.day import Day
 from include.twitter.errors import BadDay, NothingStaged
+from include.twitter.layout import short_hash
 
 log = logging.getLogger(__name__)
 

@@ -51,6 +51,7 @@ ALIASES = {
     "edit_history_tweet_ids": "edit_history_post_ids",
     "tweet_count": "post_count",
     "total_tweet_count": "total_post_count",
+    "retweet_count": "repost_count",
 }
 """Names of X that the pipeline asks for, and what they are called in X's vocabulary of August 2026."""
 OLDER_NAMES = {newer: older for older, newer in ALIASES.items()}
@@ -61,7 +62,6 @@ MOST_DIGITS = 400
 JSON_TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 BODY = b',"body":'
 """What stands before the body of a staged answer."""
-ASKED_ID = re.compile(r"/users/(\d+)/tweets|\?\(from:(\d+)\)")
 FROM = re.compile(r"\bfrom:(\d+)\b")
 
 
@@ -129,7 +129,7 @@ class Answer:
         return next((reason_of(error) for error in self.errors_about_accounts()), None)
 
     @property
-    def is_lost(self) -> bool:
+    def id_not_found(self) -> bool:
         """Whether X does not find the account by its id; one that is suspended is found, and called so."""
         return not self.posts and any(
             kind_of(error) == NOT_FOUND and error.get("title") != SUSPENDED
@@ -145,12 +145,6 @@ class Answer:
             of_a_user = kind in UNAVAILABLE and error.get("resource_type", "user") == "user"
             if str(names) in ABOUT_THE_ACCOUNT if names else of_a_user:
                 yield error
-
-    @property
-    def asked_id(self) -> str | None:
-        """The id of the account whose posts were asked for."""
-        found = ASKED_ID.search(f"{self.path}?{self.params.get('query', '')}")
-        return found and (found[1] or found[2])
 
     @property
     def asked_ids(self) -> tuple[str, ...]:
@@ -282,6 +276,11 @@ _PAGES = msgspec.json.Decoder(_Page)
 def either_name(values: Mapping[str, Any], name: str) -> Any:
     """A field of X in whichever vocabulary it came."""
     return values.get(name) or values.get(ALIASES[name])
+
+
+def author_of(post: Mapping[str, Any], default: str | None = None) -> str | None:
+    """The id of the account that wrote a post, as far as X says who did."""
+    return post.get("author_id") or default
 
 
 def _references(post: Any) -> list[Any]:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from importlib import import_module
-from typing import Any
 
 from include.twitter.errors import BadDay
 
@@ -78,64 +75,3 @@ class Day:
 
     def settled_at(self, settling: timedelta = SETTLING) -> datetime:
         return self.end + settling
-
-    # Until the other modules call `layout` themselves.
-
-    @property
-    def csv(self) -> str:
-        return _layout().csv(self)
-
-    @property
-    def parquet(self) -> str:
-        return _layout().parquet(self)
-
-    @property
-    def rejected(self) -> str:
-        return _layout().rejected(self)
-
-    @property
-    def receipt(self) -> str:
-        return _layout().receipt(self)
-
-    @classmethod
-    def of_receipt(cls, key: str) -> Day | None:
-        return _layout().parse_receipt(key)
-
-    @property
-    def usage(self) -> str:
-        return _layout().usage(self)
-
-    @classmethod
-    def of_usage(cls, key: str) -> Day | None:
-        return _layout().parse_usage(key)
-
-    @property
-    def checked(self) -> str:
-        return _layout().checked(self)
-
-    @property
-    def raw(self) -> str:
-        return _layout().raw(self)
-
-    def manifest(self, buy: int) -> str:
-        return _layout().manifest(self, buy)
-
-    def staging(self, run: str) -> str:
-        return _layout().staging(self, run)
-
-    @property
-    def lease(self) -> str:
-        return _layout().publish_lease(self)
-
-
-def _layout() -> Any:
-    return import_module("include.twitter.layout")
-
-
-def __getattr__(name: str) -> Any:
-    return getattr(_layout(), name)
-
-
-def short_hash(run_id: str) -> str:
-    """A key-safe name for a run id (which holds `:` and `+`): 12 hex digits, always the same."""
-    return hashlib.sha256(run_id.encode()).hexdigest()[:12]

@@ -27,7 +27,6 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 from include.twitter import settings
 from include.twitter.answer import Answer
 from include.twitter.aws_errors import USE_VALID, Call, explained, other_bucket
-from include.twitter.day import PROBE
 from include.twitter.errors import (
     BadCredentials,
     BadSetting,
@@ -40,6 +39,7 @@ from include.twitter.errors import (
     PlatformOutage,
     WriteConflict,
 )
+from include.twitter.layout import PROBE
 from include.twitter.records import Record, StoreProbe, decoded, encoded
 
 log = logging.getLogger(__name__)

@@ -6,15 +6,16 @@ from datetime import datetime
 
 from airflow.sdk import get_current_context
 
-from include.twitter import settings
+from include.twitter import layout, settings
 from include.twitter.airflow_context import wait_until
-from include.twitter.day import RECEIPTS, Day
+from include.twitter.day import Day
 from include.twitter.lake import Lake
+from include.twitter.layout import RECEIPTS
 
 
 def landed_days(store: Lake) -> list[Day]:
     """Return the days that have a receipt, the oldest first."""
-    return [*store.parsed(store.keys(RECEIPTS), Day.of_receipt).values()]
+    return [*store.parsed(store.keys(RECEIPTS), layout.parse_receipt).values()]
 
 
 def missing_days(store: Lake, latest: Day, days: int) -> list[Day]:

@@ -5,22 +5,23 @@ Each kind of file that readers use has a prefix of its own; `staging/` is for on
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from include.twitter.day import Day, short_hash
+from include.twitter.day import Day
 
 LEDGER = "twitter_ledger/"
 RECEIPTS = "twitter_receipts/"
 ACCOUNTS = "twitter_accounts/accounts.json"
-COUNTS = "twitter_accounts/counts/"
 USAGE = "twitter_usage/"
 ENGAGEMENT = "twitter_engagement/"
 ENGAGEMENT_RECEIPTS = "twitter_engagement_receipts/"
 COMPLIANCE = "twitter_compliance/"
+COUNTS = "twitter_accounts/counts/"
 PROBE = "twitter_accounts/conditional_writes.json"
 FORGOTTEN = "twitter_forgotten/tombstones.json"
 
@@ -55,6 +56,11 @@ def parquet(day: Day) -> str:
 
 def rejected(day: Day) -> str:
     return f"twitter_rejected/dt={day}/rejected_tweets.jsonl.gz"
+
+
+def tables(day: Day) -> dict[str, str]:
+    """The keys of the day's files, by their names in its receipt."""
+    return {"csv": csv(day), "parquet": parquet(day), "rejected": rejected(day)}
 
 
 def receipt(day: Day) -> str:
@@ -166,6 +172,11 @@ class Revisit:
         return f"twitter_engagement_parquet/{self._at}engagement.parquet"
 
     @property
+    def tables(self) -> dict[str, str]:
+        """The keys of its files, by their names in its receipt."""
+        return {"csv": self.csv, "parquet": self.parquet}
+
+    @property
     def receipt(self) -> str:
         return f"{ENGAGEMENT_RECEIPTS}{self._at}receipt.json"
 
@@ -272,3 +283,8 @@ def parse_job_key(key: str) -> int | None:
     """The number of the job; None where it is the key of something else."""
     found = _JOB.fullmatch(key)
     return int(found[1]) if found else None
+
+
+def short_hash(run_id: str) -> str:
+    """A key-safe name for a run id (which holds `:` and `+`): 12 hex digits, always the same."""
+    return hashlib.sha256(run_id.encode()).hexdigest()[:12]

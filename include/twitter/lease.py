@@ -1,100 +1,121 @@
-"""A lease: an object in the lake that names the one process that may do some work now, and until when.
+"""A lease: the right of one process to do some work until it expires.
 
-It is written on the condition that nobody else has written it meanwhile. Nobody takes it over before it has
-expired, so a holder makes sure of it before each write; the lease of a killed holder expires. A holder that
-pauses past the end of its lease can still send the one write that it was about to send: what must not be
-overwritten has to be written with a condition of its own, and checked afterwards.
+It is kept in the bucket, and written on condition that nobody else has written it meanwhile. Nobody takes it
+over before it has expired; the lease of a killed owner expires. An owner that pauses past the end of its
+lease can still send the one write that it was about to send: what must not be overwritten is written with a
+condition of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from threading import Event, RLock
 from uuid import uuid4
-
-import msgspec
 
 from include.twitter.airflow_context import Run
 from include.twitter.errors import Busy, PipelineError
 from include.twitter.lake import Lake
+from include.twitter.records import LeaseHolder, encoded
 
 LIFETIME = timedelta(minutes=1)
 RENEWED_BELOW = LIFETIME * 2 / 3
-"""What is left of a lease when its holder renews it."""
+"""What is left of a lease when its owner renews it."""
 MARGIN = LIFETIME / 3
 """What has to be left of a lease when a write is sent: time for the write, and for clocks that differ."""
 
 
-class Holder(msgspec.Struct, frozen=True):
-    """What the object holds."""
-
-    owner: str
-    """A hash of its run's id."""
-    token: str
-    """Random: it tells two processes apart."""
-    expires_at: datetime | None
-    """Null once it was released."""
-
-
 class Lease:
-    """A lease that this process holds; `held` makes it."""
+    """The lease of this process for some work, as `2026-11-18 is being bought`.
 
-    def __init__(self, lake: Lake, key: str, run: Run) -> None:
-        self._lake, self._key, self._run = lake, key, run
-        self._token = uuid4().hex
-        self._tag: str | None = None
-        self._expires_at = run.now()
+    `write` keeps who holds it; it raises Busy if another process has written it since.
+    """
 
-    def acquire(self) -> None:
-        """Take it where nobody holds it; else Busy, with the time at which it expires."""
-        found = self._lake.look(self._key)
-        expires_at = self._lake.decoded(self._key, found.data, Holder).expires_at if found else None
-        if expires_at and self._run.now() < expires_at:
+    def __init__(self, run: Run, work: str, write: Callable[[LeaseHolder], None]) -> None:
+        self._run, self._work, self._write = run, work, write
+        self.token = uuid4().hex
+        self._expires_at: datetime | None = None
+        """None while it is not held."""
+        self._lock = RLock()
+        self._ended = Event()
+
+    def acquire(self, holder: LeaseHolder | None) -> None:
+        """Take it over from the last holder; Busy, with the time at which it expires, while that holds it."""
+        if holder and holder.expires_at and self._run.now() < holder.expires_at:
             raise Busy(
-                f"Another run works on the same thing at this moment ({self._lake.url(self._key)}). "
-                f"If it was killed, that shows at {expires_at:%H:%M:%S} UTC.",
-                at=expires_at,
+                f"{self._work} by another process. If that was killed, that shows at "
+                f"{holder.expires_at:%H:%M:%S} UTC.",
+                at=holder.expires_at,
             )
-        self._tag = found.tag if found else None
         self._extend()
 
+    def renew(self) -> None:
+        """Renew it once a third of its lifetime is over; Busy if it was lost."""
+        with self._lock:
+            if not self._ended.is_set() and self._left < RENEWED_BELOW:
+                self._extend()
+
     def require(self) -> None:
-        """Make sure, before a write, that the lease is held long enough; Busy where it was taken over."""
-        if self._left < RENEWED_BELOW:
-            self._extend()
+        """Make sure, before a write, that it is held long enough; Busy if it was lost."""
+        self.renew()
         if self._left < MARGIN:
-            raise Busy(f"{self._lake.url(self._key)} took too long to be renewed: nothing more is written.")
+            raise Busy(f"{self._work}, but the lease took too long to be renewed: nothing more is written.")
+
+    @contextmanager
+    def heartbeat(self) -> Iterator[None]:
+        """Renew it meanwhile also while this process waits."""
+
+        def beat() -> None:
+            while not self._ended.wait(LIFETIME.total_seconds() / 6):
+                self.renew()
+
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(beat)
+            try:
+                yield
+            finally:
+                self.end()
+
+    def end(self) -> None:
+        """Renew it no more."""
+        with self._lock:
+            self._ended.set()
 
     def release(self) -> None:
         """Let others have it at once; one that was lost is another's already."""
-        self._write(None)
+        with self._lock:
+            self.end()
+            if self._expires_at:
+                self._write(LeaseHolder(self._run.id, self.token, None))
 
     @property
     def _left(self) -> timedelta:
-        return self._expires_at - self._run.now()
+        return self._expires_at - self._run.now() if self._expires_at else timedelta(0)
 
     def _extend(self) -> None:
         expires_at = self._run.now() + LIFETIME
         try:
-            self._write(expires_at)
+            self._write(LeaseHolder(self._run.id, self.token, expires_at))
         except Busy as error:
-            raise Busy(
-                f"Another run has taken over {self._lake.url(self._key)}: nothing more is written.",
-                at=expires_at,
-            ) from error
+            self._expires_at = None
+            raise Busy(f"{self._work} by another process, which took the lease.", at=expires_at) from error
         self._expires_at = expires_at
-
-    def _write(self, expires_at: datetime | None) -> None:
-        holder = Holder(self._run.id, self._token, expires_at)
-        self._tag = self._lake.swap(self._key, msgspec.json.encode(holder), self._tag)
 
 
 @contextmanager
 def held(lake: Lake, key: str, run: Run) -> Iterator[Lease]:
-    """Hold the lease that is kept at this key; Busy where another process does."""
-    lease = Lease(lake, key, run)
-    lease.acquire()
+    """Hold the lease that is kept at this key; Busy while another process does."""
+    found = lake.look(key)
+    tag = found.tag if found else None
+
+    def write(holder: LeaseHolder) -> None:
+        nonlocal tag
+        tag = lake.swap(key, encoded(holder), tag)
+
+    lease = Lease(run, f"{lake.url(key)} is held", write)
+    lease.acquire(lake.decoded(key, found.data, LeaseHolder) if found else None)
     try:
         yield lease
     finally:

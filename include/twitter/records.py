@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from enum import StrEnum
 from operator import add
 from typing import Annotated, Any, Literal, Protocol, TypeVar
 
@@ -76,16 +77,11 @@ class Asked(Struct, frozen=True):
     threads: bool = False
     """Whether an account's replies to itself were wanted too."""
     limits: dict[str, int] = field(default_factory=dict)
-    """Of the accounts, by handle in lower case, that have another limit than the others. Where two accounts
-    of the day had the same handle, by `handle:id`."""
+    """Of the accounts, by handle in lower case, that have another limit than the others."""
 
     def limit_of(self, handle: str) -> int:
         """The latest N posts of this account; 0 is all."""
         return self.limits.get(handle.lower(), self.tweet_limit)
-
-    def limit_on_day(self, line: AccountRead) -> int:
-        """The same of an account of the day, whose handle another account may have had too."""
-        return self.limits.get(limit_key(line, is_shared=True), self.limit_of(line.username))
 
     def lowest(self, handles: Iterable[str]) -> int:
         """The lowest limit of these accounts; 0 where none has one."""
@@ -121,6 +117,8 @@ class AccountRead(Struct, kw_only=True):
     """That X returned, repeated ones too."""
     limit: int
     """The latest N that were wanted when it was read; 0 is all."""
+    publish_limit: int = 0
+    """The latest N that are wanted now, and land; 0 is all."""
     threads: bool = False
     """Whether its replies to itself were read too: the later posts of threads."""
     pages: list[str]
@@ -132,20 +130,43 @@ class AccountRead(Struct, kw_only=True):
         return self.posts > 0 or self.outcome != "unavailable"
 
 
-def limit_key(line: AccountRead, *, is_shared: bool) -> str:
-    """The name of an account in `Asked.limits`; `is_shared` where its handle was two accounts' on the day."""
-    return f"{line.username.lower()}:{line.id}" if is_shared else line.username.lower()
+class LeaseHolder(Struct, frozen=True):
+    """Which process holds a lease, or held it last."""
 
-
-class Writer(Struct, frozen=True):
-    """Who buys for a purchase now, and until when nobody else may."""
-
-    run: str
+    owner: str
     """A hash of its run's id."""
     token: str
     """Random: it tells two processes apart."""
-    until: Moment
-    """Put off while it buys; who is not heard of until then is gone."""
+    expires_at: Moment | None
+    """Put off while it works: after that another process may take over. Null once it is released."""
+
+
+class PurchaseState(StrEnum):
+    """How far a purchase has come."""
+
+    ABSENT = "absent"
+    """Nothing was requested for it."""
+    LEASED = "leased"
+    """A process buys for it."""
+    ABANDONED = "abandoned"
+    """The process that bought for it has failed, or its lease has expired: another one goes on."""
+    CLOSED = "closed"
+    """All that was bought is in its manifest."""
+
+    def after(self, event: Literal["acquire", "expire", "close"]) -> PurchaseState:
+        """The state after an event; a ValueError if the event cannot happen."""
+        if state := _TRANSITIONS.get((self, event)):
+            return state
+        raise ValueError(f"a purchase that is {self} cannot {event}")
+
+
+_TRANSITIONS = {
+    (PurchaseState.ABSENT, "acquire"): PurchaseState.LEASED,
+    (PurchaseState.ABANDONED, "acquire"): PurchaseState.LEASED,
+    (PurchaseState.CLOSED, "acquire"): PurchaseState.LEASED,
+    (PurchaseState.LEASED, "expire"): PurchaseState.ABANDONED,
+    (PurchaseState.LEASED, "close"): PurchaseState.CLOSED,
+}
 
 
 class Manifest(Struct, kw_only=True):
@@ -158,8 +179,8 @@ class Manifest(Struct, kw_only=True):
     opened_by: str
     """The run that opened it, as a hash of its id; later runs go on with it."""
     opened_at: Moment
-    writer: Writer | None = None
-    """Null while nobody buys."""
+    lease: LeaseHolder | None = None
+    """Of the process that buys; null once it is closed."""
     is_open: bool = True
     """Whether something may have been bought that stands neither below nor in the ledger."""
     closed_at: Moment | None = None
@@ -178,6 +199,13 @@ class Manifest(Struct, kw_only=True):
     """Keys of the raw answers that belong to no account: look-ups, counts, and what could not be used."""
     accounts: list[AccountRead] = field(default_factory=list)
     """Those that were asked for, and those that stay in the day from before."""
+
+    def state(self, at: datetime) -> PurchaseState:
+        """Of a purchase with this manifest."""
+        if not self.is_open:
+            return PurchaseState.CLOSED
+        expires_at = self.lease.expires_at if self.lease else None
+        return PurchaseState.LEASED if expires_at and at < expires_at else PurchaseState.ABANDONED
 
 
 class LedgerEntry(Struct, kw_only=True):

@@ -20,9 +20,9 @@ import msgspec
 import pydantic.dataclasses
 
 from include.twitter import settings
-from include.twitter.day import ACCOUNTS
 from include.twitter.errors import BadAccounts, BadSetting
 from include.twitter.lake import Lake
+from include.twitter.layout import ACCOUNTS
 from include.twitter.records import Asked, KnownAccount
 
 COLUMNS = ("handle", "group", "limit", "own")

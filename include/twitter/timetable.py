@@ -26,7 +26,7 @@ LARGEST_CLOCK_CHANGE = timedelta(hours=2)
 """Antarctica/Troll; elsewhere it is an hour or half of one."""
 
 
-class Days(CronDataIntervalTimetable):
+class UtcDayTimetable(CronDataIntervalTimetable):
     """Each UTC day from midnight to midnight: `scheduled__2026-11-24` is the run for 24 November.
 
     Airflow names runs by the moment from which they may begin, which would be the midnight after the day. It
@@ -45,7 +45,7 @@ class Days(CronDataIntervalTimetable):
         return {}
 
     @classmethod
-    def deserialize(cls, data: dict[str, Any]) -> Days:
+    def deserialize(cls, data: dict[str, Any]) -> UtcDayTimetable:
         return cls()
 
     def next_dagrun_info(self, *, restriction: TimeRestriction, **asked: Any) -> DagRunInfo | None:

@@ -11,7 +11,9 @@ import pytest
 import uvicorn
 from msgspec.structs import replace
 
-from include.twitter.day import LEDGER, Day
+from include.twitter import layout
+from include.twitter.day import Day
+from include.twitter.layout import LEDGER
 from include.twitter.records import LedgerEntry, encoded
 from tests.browser import SHOTS, chromium
 from tests.features.days_page.days_app import HOSTILE, PREFIX, days_app, land_hostile_day
@@ -37,12 +39,12 @@ def landed() -> MemoryLake:
     ]
     for number in range(1, 25):
         day = f"2026-11-{number:02}"
-        lake.write(Day.parse(day).receipt, encoded(replace(a_receipt(*accounts), day=day)))
+        lake.write(layout.receipt(Day.parse(day)), encoded(replace(a_receipt(*accounts), day=day)))
         entry = LedgerEntry(day=day, buy=2, month="2026-11", reserved_mills=1525, spent_mills=1525)
         lake.write(f"{LEDGER}month=2026-11/{day}-2.json", encoded(entry))
         rows = [f'{day}T09:{minute:02}:00Z,NASA,"{TEXT}",{minute}' for minute in range(7)]
         table = "\n".join(["created_at,username,text,likes", *rows, ""])
-        lake.write(Day.parse(day).csv, table.encode())
+        lake.write(layout.csv(Day.parse(day)), table.encode())
     land_hostile_day(lake)
     return lake
 

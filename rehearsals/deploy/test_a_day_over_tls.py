@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from tenacity import retry, retry_if_not_result, stop_after_delay, wait_fixed
 
+from include.twitter import layout
 from include.twitter.day import Day
 from local import aws
 from local.stack import Stack
@@ -26,7 +27,7 @@ def test_the_day_lands_under_the_role_over_tls(tmp_path) -> None:
         )
         assert ends(stack.airflow.run_state)(run) == "success", stack.airflow.stages(run)
 
-        landed = stack.s3().get_object(Bucket=stack.bucket, Key=day.csv)["Body"].read().decode()
+        landed = stack.s3().get_object(Bucket=stack.bucket, Key=layout.csv(day))["Body"].read().decode()
         rows = list(csv.DictReader(landed.splitlines()))
         # quiet_garden posts on some days alone
         assert {row["username"] for row in rows} - {"quiet_garden"} == {"acme_press", "orbital_news"}

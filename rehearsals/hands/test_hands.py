@@ -5,6 +5,7 @@ from datetime import timedelta
 import psutil
 import pytest
 
+from include.twitter import layout
 from include.twitter.day import Day
 from local.stack import MARK
 from tests.e2e.conftest import TODAY, running_task
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.timeout(900)
 
 def bought_once(bucket, day: str, handle: str, posts: int) -> None:
     """The day's receipt has all of the account, no page was written twice, and X served what was paid for."""
-    totals = bucket.json(Day.parse(day).receipt)["totals"]
+    totals = bucket.json(layout.receipt(Day.parse(day)))["totals"]
     assert totals["published"] + totals["duplicates"] >= posts
     pages = [key for key in bucket.keys(f"twitter_raw/dt={day}/") if f"/{handle}/" in key]
     versions = bucket.client.list_object_versions(Bucket=bucket.name, Prefix=pages[0].rsplit("/", 1)[0])

@@ -9,38 +9,38 @@ MUTATIONS = [
     # extract
     Mutation(
         "next day's first second is counted",
-        f"{EXTRACT}/walk.py",
+        f"{EXTRACT}/cursor.py",
         "day.start <= created_at < day.end",
         "day.start <= created_at <= day.end",
-        ("tests/include/extract/test_walk.py",),
+        ("tests/include/extract/test_cursor.py",),
     ),
     Mutation(
         "remembered id is not compared",
-        f"{EXTRACT}/collect.py",
-        "had = [before.id if before else None, remembered]",
-        "had = [before.id if before else None]",
+        f"{EXTRACT}/identity.py",
+        "former_ids = [before.id if before else None, remembered]",
+        "former_ids = [before.id if before else None]",
         ("tests/include/extract/test_collect.py",),
     ),
     Mutation(
         "wrong author is accepted",
-        f"{EXTRACT}/walk.py",
-        "if not asked or not authors or asked in authors:",
-        "if not asked or not authors or authors:",
-        ("tests/include/extract/test_walk.py",),
+        f"{EXTRACT}/cursor.py",
+        "if not author_id or not authors or author_id in authors:",
+        "if not author_id or not authors or authors:",
+        ("tests/include/extract/test_cursor.py",),
     ),
     Mutation(
         "response is not stored",
         f"{EXTRACT}/purchase.py",
-        "        self._lake.swap(key, answer.to_bytes(self._token), None)\n",
+        "        self._lake.swap(key, answer.to_bytes(self._lease.token), None)\n",
         "",
         ("tests/include/extract/test_purchase.py",),
     ),
     Mutation(
         "hours of a count are ignored",
-        f"{EXTRACT}/proof.py",
-        "elif counted.total == _arrived(group) and counted.hours == _hours(group):",
-        "elif counted.total == _arrived(group):",
-        ("tests/include/extract/test_collect.py",),
+        f"{EXTRACT}/reconcile.py",
+        "if count.total == posts and +count.hours == hours:",
+        "if count.total == posts:",
+        ("tests/include/extract/test_reconcile.py",),
     ),
     # budget
     Mutation(
@@ -60,26 +60,22 @@ MUTATIONS = [
     Mutation(
         "reservation after the request",
         f"{EXTRACT}/money.py",
-        """        bill = Bill(self._granted(month, kind, most, wanted, smallest), at)
-        is_kept = False
+        """        reservation = Reservation(self._granted(month, kind, worst, wanted, smallest), at)
         try:
-            yield bill
-            is_kept = True
+            yield reservation
 """,
-        """        bill = Bill(wanted, at)
-        is_kept = False
+        """        reservation = Reservation(wanted, at)
         try:
-            yield bill
-            is_kept = True
-            bill.size = self._granted(month, kind, most, wanted, smallest)
+            yield reservation
+            reservation.size = self._granted(month, kind, worst, wanted, smallest)
 """,
         ("tests/include/extract/test_money.py",),
     ),
     Mutation(
         "request without a response costs nothing",
         f"{EXTRACT}/money.py",
-        "                if bill.is_uncertain:\n",
-        "                if bill.is_uncertain and bill.number:\n",
+        "        if reservation.is_uncertain:\n",
+        "        if reservation.is_uncertain and response:\n",
         ("tests/include/extract/test_money.py",),
     ),
     Mutation(
@@ -92,9 +88,9 @@ MUTATIONS = [
     # transform
     Mutation(
         "swapped columns",
-        f"{TRANSFORM}/refine.py",
-        "        post.conversation_id,\n        post.original_id,\n",
-        "        post.original_id,\n        post.conversation_id,\n",
+        f"{TRANSFORM}/contract.py",
+        'True, "public_metrics.reply_count")',
+        'True, "public_metrics.quote_count")',
         ("tests/include/transform/test_refine.py",),
     ),
     Mutation(

@@ -18,6 +18,7 @@ import pytest
 
 from benchmarks.deployment import StandIns
 from benchmarks.month import bill, explained
+from include.twitter import layout
 from include.twitter.day import Day
 from local.x_api import posts
 from rehearsals.wide import servers
@@ -174,9 +175,9 @@ def test_every_day_has_landed_once_with_the_posts_that_x_has(month: Month) -> No
     assert Counter(month.runs().values()) == {"success": len(DAYS)}
     assert month.landed() == len(DAYS)
     for day in map(Day, DAYS):
-        rows = list(csv.DictReader(io.StringIO(month.x.read(day.csv).decode(), newline="")))
+        rows = list(csv.DictReader(io.StringIO(month.x.read(layout.csv(day)).decode(), newline="")))
         assert sorted(row["tweet_id"] for row in rows) == sorted(x_has(day.date)), day
-        assert month.x.json(day.receipt)["totals"]["published"] == len(rows)
+        assert month.x.json(layout.receipt(day))["totals"]["published"] == len(rows)
 
 
 def x_has(day: date) -> list[str]:

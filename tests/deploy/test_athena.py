@@ -12,7 +12,8 @@ import yaml
 
 from deploy import athena
 from docs import tables
-from include.twitter.day import Revisit
+from include.twitter import layout
+from include.twitter.layout import Revisit
 from include.twitter.transform import contract
 from include.twitter.transform.partition import Partition
 from include.twitter_features.snapshots import contract as engagement
@@ -143,7 +144,9 @@ def test_a_new_day_is_found_without_a_crawler_or_a_repair(resources, name, prefi
     assert place == {"Fn::Sub": f"s3://${{Bucket}}/{prefix}dt=${{!dt}}/"}  # CloudFormation makes it ${dt}
 
 
-@pytest.mark.parametrize(("name", "key"), [("Tweets", DAY.parquet), ("TweetsCsvStrings", DAY.csv)])
+@pytest.mark.parametrize(
+    ("name", "key"), [("Tweets", layout.parquet(DAY)), ("TweetsCsvStrings", layout.csv(DAY))]
+)
 def test_the_partitions_are_where_the_pipeline_publishes(resources, name, key):
     place = table(resources, name)["Parameters"]["storage.location.template"]["Fn::Sub"]
     folder = place.replace("${Bucket}", "acme").replace("${!dt}", "2026-11-18")

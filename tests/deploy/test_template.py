@@ -10,6 +10,7 @@ import yaml
 
 from deploy import athena
 from deploy.__main__ import DEBIAN, TEMPLATE, template_body
+from include.twitter import layout
 from include.twitter.day import Day
 from local import aws
 from local.environment import PROJECT
@@ -159,7 +160,7 @@ def test_no_receipt_in_thirty_hours_is_an_alarm_also_without_a_host(resources) -
     metrics = aws.read_template({"AlarmEmail": "data@acme.example"})["Bucket"]["MetricsConfigurations"]
     assert metrics == [{"Id": "receipts", "Prefix": "twitter_receipts/"}]
     assert aws.read_template({})["Bucket"]["MetricsConfigurations"] is None
-    assert Day.parse("2026-11-18").receipt.startswith(metrics[0]["Prefix"])
+    assert layout.receipt(Day.parse("2026-11-18")).startswith(metrics[0]["Prefix"])
     alarm = resources["NoDayHasLanded"]["Properties"]
     assert resources["NoDayHasLanded"]["Condition"] == "AlarmIsWanted"
     assert (alarm["MetricName"], alarm["Statistic"]) == ("PutRequests", "Sum")

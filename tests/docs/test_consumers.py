@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from include.twitter import layout
 from include.twitter.day import Day
 from local.airflow import AirflowRefused
 from local.stack import Stack
@@ -127,7 +128,7 @@ def red(airflow) -> str:
 
 def test_a_published_day_that_is_not_complete_tells_nobody(red, airflow, stack):
     assert airflow.states(red)["load"] == "failed"
-    assert Bucket(stack).json(DAY.receipt)["totals"]["published"] == 5
+    assert Bucket(stack).json(layout.receipt(DAY))["totals"]["published"] == 5
     assert events(airflow, red) == []
     assert waiting(airflow, "tweets_of_a_month") == [(len(DAYS) - 1, len(DAYS))]
 
@@ -144,13 +145,13 @@ def green(red, airflow) -> str:
 def test_a_complete_day_is_told_once_to_each_kind_of_consumer(green, airflow, stack):
     (_, partition, extra), landed = events(airflow, green)
     assert (partition, landed) == (str(DAY), ("twitter_refined_tweets", None, extra))
-    receipt = Bucket(stack).json(DAY.receipt)
+    receipt = Bucket(stack).json(layout.receipt(DAY))
     assert extra["bucket"] == stack.bucket
     assert extra["keys"] == {
-        "csv": DAY.csv,
-        "parquet": DAY.parquet,
-        "rejected": DAY.rejected,
-        "receipt": DAY.receipt,
+        "csv": layout.csv(DAY),
+        "parquet": layout.parquet(DAY),
+        "rejected": layout.rejected(DAY),
+        "receipt": layout.receipt(DAY),
     }
     assert (extra["day"], extra["rows"], extra["cost_usd"]) == (str(DAY), 5, receipt["cost_usd"])
     assert (extra["proof"], extra["unavailable"]) == ({"matched": 1, "unchecked": 1}, ["suspended_one"])
@@ -159,7 +160,7 @@ def test_a_complete_day_is_told_once_to_each_kind_of_consumer(green, airflow, st
 def test_every_kind_of_consumer_runs_once_for_a_complete_day_and_the_month_that_it_completes(
     green, airflow, stack
 ):
-    cost = Bucket(stack).json(DAY.receipt)["cost_usd"]
+    cost = Bucket(stack).json(layout.receipt(DAY))["cost_usd"]
     (summary,) = results(airflow, "tweets_of_a_day")
     assert (summary["posts"], summary["cost_usd"]) == (5, cost)
     assert results(airflow, "tweets_landed") == [{str(DAY): summary}]

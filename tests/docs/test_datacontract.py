@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from docs import datacontract
+from include.twitter import layout
 from include.twitter.transform import contract
 from tests.docs.test_read import HARD, land
 from tests.include.invented import DAY
@@ -24,7 +25,7 @@ def test_its_columns_are_those_of_the_table_and_the_day_of_the_key():
 def test_its_servers_are_the_published_keys():
     servers = yaml.safe_load(datacontract.FILE.read_text())["servers"]
     assert [server["location"].replace("*", str(DAY)) for server in servers] == [
-        f"s3://acme-twitter-lake/{key}" for key in (DAY.csv, DAY.parquet)
+        f"s3://acme-twitter-lake/{key}" for key in (layout.csv(DAY), layout.parquet(DAY))
     ]
 
 

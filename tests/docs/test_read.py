@@ -11,7 +11,8 @@ import pyarrow.parquet
 import pytest
 
 from docs import tables
-from include.twitter.day import Revisit
+from include.twitter import layout
+from include.twitter.layout import Revisit
 from include.twitter.transform import contract, refine
 from include.twitter.transform.partition import Partition
 from include.twitter_features.snapshots import contract as engagement
@@ -247,7 +248,7 @@ def a_week_later(tmp_path, monkeypatch):
     """A day's files and those of a week later, as they lie in the lake; the last post is gone."""
     monkeypatch.chdir(tmp_path)
     revisit = Revisit(DAY, 7)
-    folders = [Path(key).parent for key in (DAY.parquet, revisit.parquet)]
+    folders = [Path(key).parent for key in (layout.parquet(DAY), revisit.parquet)]
     for folder in folders:
         folder.mkdir(parents=True)
     land(folders[0], [post(number) for number in (1, 2, 3)])

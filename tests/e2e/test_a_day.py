@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import pyarrow.parquet
 import pytest
 
+from include.twitter import layout
 from include.twitter.day import Day
 from tests import demo
 from tests.e2e.conftest import TODAY, day_ago
@@ -18,7 +19,7 @@ FIRST, SECOND, THIRD = day_ago(4), day_ago(3), day_ago(2)
 
 
 def rows_of(bucket, day: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(bucket.read(Day.parse(day).csv).decode(), newline="")))
+    return list(csv.DictReader(io.StringIO(bucket.read(layout.csv(Day.parse(day))).decode(), newline="")))
 
 
 def test_a_backfill_of_three_dates_lands_the_same_three_days(landed, bucket):
@@ -27,15 +28,19 @@ def test_a_backfill_of_three_dates_lands_the_same_three_days(landed, bucket):
         rows = rows_of(bucket, day)
         assert {row["created_at"][:10] for row in rows} == {day}
         assert {row["username"] for row in rows} <= {"acme_press", "orbital_news", "quiet_garden"}
-        assert bucket.json(Day.parse(day).receipt)["totals"]["published"] == len(rows)
+        assert bucket.json(layout.receipt(Day.parse(day)))["totals"]["published"] == len(rows)
 
 
 def test_every_published_key_is_there_and_as_the_receipt_says(landed, bucket):
     import hashlib
 
     for day in map(Day.parse, landed):
-        objects = bucket.json(day.receipt)["objects"]
-        assert {o["key"] for o in objects.values()} == {day.csv, day.parquet, day.rejected}
+        objects = bucket.json(layout.receipt(day))["objects"]
+        assert {o["key"] for o in objects.values()} == {
+            layout.csv(day),
+            layout.parquet(day),
+            layout.rejected(day),
+        }
         for item in objects.values():
             data = bucket.stored(item["key"])
             assert (hashlib.sha256(data).hexdigest(), len(data)) == (item["sha256"], item["bytes"])
@@ -43,9 +48,9 @@ def test_every_published_key_is_there_and_as_the_receipt_says(landed, bucket):
 
 def test_a_day_holds_all_that_the_demo_accounts_show(landed, bucket):
     for day in map(Day.parse, landed):
-        rows = pyarrow.parquet.read_table(io.BytesIO(bucket.read(day.parquet))).to_pylist()
+        rows = pyarrow.parquet.read_table(io.BytesIO(bucket.read(layout.parquet(day)))).to_pylist()
         assert demo.missing(rows) == []
-        accounts = {line["username"]: line for line in bucket.json(day.receipt)["accounts"]}
+        accounts = {line["username"]: line for line in bucket.json(layout.receipt(day))["accounts"]}
         assert all(line["published"] in demo.PUBLISHED[handle] for handle, line in accounts.items())
         assert accounts["acme_press"]["duplicates"] >= 1
 
@@ -54,19 +59,25 @@ def test_clearing_transform_and_then_load_publishes_the_same_bytes_without_a_cal
     landed, airflow, bucket, x
 ):
     run, day = landed[SECOND], Day.parse(SECOND)
-    before = {key: bucket.stored(key) for key in (day.csv, day.parquet, day.rejected, day.receipt)}
-    version = bucket.version(day.csv)
+    before = {
+        key: bucket.stored(key)
+        for key in (layout.csv(day), layout.parquet(day), layout.rejected(day), layout.receipt(day))
+    }
+    version = bucket.version(layout.csv(day))
     for task in ("transform", "load"):
         airflow.clear(run, task)
         assert airflow.wait(run) == "success"
     assert {key: bucket.stored(key) for key in before} == before
-    assert bucket.version(day.csv) != version
+    assert bucket.version(layout.csv(day)) != version
     assert x.requests() == []
 
 
 def test_clearing_a_date_whole_buys_nothing_and_publishes_the_same_bytes(landed, airflow, bucket, x):
     day = Day.parse(FIRST)
-    before = {key: bucket.stored(key) for key in (day.csv, day.parquet, day.rejected, day.receipt)}
+    before = {
+        key: bucket.stored(key)
+        for key in (layout.csv(day), layout.parquet(day), layout.rejected(day), layout.receipt(day))
+    }
     handed_on = airflow.xcom(landed[FIRST], "extract")
     airflow.clear_run(landed[FIRST])
     assert airflow.wait(landed[FIRST]) == "success"
@@ -114,7 +125,7 @@ def test_each_failed_stage_is_cleared_alone_and_goes_on_where_it_stopped(
     assert airflow.wait(run) == "failed"
     assert airflow.states(run) == {"extract": "success", "transform": "success", "load": "failed"}
     assert "suspended_one: Forbidden: User has been suspended" in airflow.log_text(run, "load")
-    totals = bucket.json(Day.parse(empty_day).receipt)["totals"]
+    totals = bucket.json(layout.receipt(Day.parse(empty_day)))["totals"]
     assert totals["published"] + totals["duplicates"] == 250
     assert len(rows_of(bucket, empty_day)) == totals["published"]
 
@@ -184,6 +195,6 @@ def test_the_role_deletes_nothing_and_sees_no_other_bucket(landed, role_s3, buck
     from botocore.exceptions import ClientError
 
     with pytest.raises(ClientError, match="AccessDenied"):
-        role_s3.delete_object(Bucket=bucket.name, Key=Day.parse(FIRST).csv)
+        role_s3.delete_object(Bucket=bucket.name, Key=layout.csv(Day.parse(FIRST)))
     with pytest.raises(ClientError, match="AccessDenied"):
         role_s3.put_object(Bucket=bucket.name, Key="elsewhere/file", Body=b"")

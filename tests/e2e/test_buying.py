@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from include.twitter import layout
 from include.twitter.day import Day
 from include.twitter.extract.x import READERS
 from local import x_api
@@ -41,7 +42,7 @@ def buy_and_kill(airflow, stack, bucket, x, variables, empty_day, *, with_superv
     pages = [where(request) for request in staged]
     assert len(pages) == len(set(pages)) >= 20
     assert set(pages) <= set(asked)
-    totals = bucket.json(Day.parse(empty_day).receipt)["totals"]
+    totals = bucket.json(layout.receipt(Day.parse(empty_day)))["totals"]
     assert totals["published"] + totals["duplicates"] == 1990
 
 

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from sqlalchemy import create_engine, text
 
+from include.twitter import layout
 from include.twitter.day import Day
 from local import x_api
 from local.environment import PROJECT
@@ -78,7 +79,10 @@ def test_a_landed_day_is_complete_and_free_on_an_airflow_that_knows_nothing_of_i
     variables(twitter_handles=HANDLES)
     assert airflow.wait(airflow.trigger(day=DAY)) == "success"
     day = Day.parse(DAY)
-    objects = {key: bucket.stored(key) for key in (day.csv, day.parquet, day.rejected, day.receipt)}
+    objects = {
+        key: bucket.stored(key)
+        for key in (layout.csv(day), layout.parquet(day), layout.rejected(day), layout.receipt(day))
+    }
     pages, ledger = (f"/month/{DAY[:7]}", f"/day/{DAY}"), bucket.ledger_mills()
     shown = [page(stack, path) for path in pages]
     x.forget()

@@ -5,7 +5,9 @@ import io
 
 import pytest
 
-from include.twitter.day import Day, Revisit
+from include.twitter import layout
+from include.twitter.day import Day
+from include.twitter.layout import Revisit
 from tests.e2e.conftest import day_ago, words
 from tests.hands import ENDED, Airflow, eventually
 
@@ -30,14 +32,14 @@ def test_the_posts_of_two_days_are_read_again_and_what_is_gone_is_on_its_day(
     landed, airflow, bucket, variables, x, days
 ):
     younger, older = Revisit(Day.parse(day_ago(2)), 1), Revisit(Day.parse(day_ago(3)), 2)
-    gone, *_ = (row["tweet_id"] for row in rows(bucket, older.day.csv))
+    gone, *_ = (row["tweet_id"] for row in rows(bucket, layout.csv(older.day)))
     variables(twitter_engagement_days="1, 2")
     x.posts(**{gone: "deleted"})
 
     assert ran(airflow, str(younger.day)) == "success"
 
     for revisit in (younger, older):
-        there, again = rows(bucket, revisit.day.csv), rows(bucket, revisit.csv)
+        there, again = rows(bucket, layout.csv(revisit.day)), rows(bucket, revisit.csv)
         assert [row["tweet_id"] for row in again] == [row["tweet_id"] for row in there]
         said = bucket.json(revisit.receipt)
         given = len(again) - len(said["lost"])

@@ -4,6 +4,7 @@ import hashlib
 
 import pytest
 
+from include.twitter import layout
 from include.twitter.day import Day
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
@@ -16,7 +17,7 @@ def test_runs_of_one_day_at_once_leave_the_files_of_one_and_the_same_run(
     day = Day.parse(empty_day)
     runs = [airflow.trigger(day=str(day)) for _ in range(2)]
     assert {airflow.wait(run) for run in runs} == {"success"}
-    published = bucket.json(day.receipt)
+    published = bucket.json(layout.receipt(day))
     for item in published["objects"].values():
         head = bucket.client.head_object(Bucket=bucket.name, Key=item["key"])
         assert head["ContentLength"] == item["bytes"]

@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from include.twitter import layout
 from include.twitter.answer import Answer
 from include.twitter.day import Day
 from include.twitter.errors import NothingStaged, WriteConflict
@@ -215,7 +216,7 @@ def a_receipt(*accounts: AccountReceipt) -> Receipt:
         cost_usd=1.525,
         uncertain_usd=0.25,
     )
-    csv = PublishedObject(key=DAY.csv, bytes=10, sha256="ab", etag='"cd"')
+    csv = PublishedObject(key=layout.csv(DAY), bytes=10, sha256="ab", etag='"cd"')
     return receipt.of(manifest, list(accounts), {"csv": csv})
 
 

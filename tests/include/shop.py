@@ -10,7 +10,6 @@ from typing import Any
 
 from include.twitter.airflow_context import Run
 from include.twitter.extract.accounts import Accounts
-from include.twitter.extract.buyer import Buyer
 from include.twitter.extract.collect import Collection
 from include.twitter.extract.money import Budget, Caps
 from include.twitter.extract.purchase import Purchase
@@ -127,7 +126,7 @@ class Try:
         stopped: Event | None = None,
         threads: bool = False,
     ) -> None:
-        self._lake, self.old, self._own_handle, self._accepted = lake, old, own_handle, {*accepted}
+        self._lake, self._accepted = lake, {*accepted}
         self._caps = Caps(("twitter_run_budget_usd", cap), ("twitter_month_budget_usd", 0))
         self._access = XAccess(host=shop.wire.host, bearer_token="bearer-token-c2d4")
         self.now = RECEIVED
@@ -135,12 +134,12 @@ class Try:
         identities = Identities.read(lake, self._accepted)
         asked = Asked(handles, limit, threads)
         self.purchase = Purchase(lake, run, asked, may_leave=False, identities=identities)
-        self.collection = Collection(self.purchase, old)
-        self.stopped = stopped or Event()
+        self.collection = Collection(self.purchase, old, own_handle=own_handle, stopped=stopped or Event())
+        self.stopped = self.collection.stopped
 
     @contextmanager
-    def buying(self) -> Iterator[Buyer]:
-        """What buys in the turn of the purchase, after what is staged was gone over."""
+    def buying(self) -> Iterator[tuple[X, Budget]]:
+        """What buys in the turn of the purchase, after what an earlier try has stored was taken over."""
         purchase = self.purchase
         with purchase.turn():
             self.collection.resume()
@@ -148,12 +147,12 @@ class Try:
                 Budget(self._lake, purchase.name, self._caps, purchase.stored, lambda: self.now) as budget,
                 X(self._access, lambda: self.now) as x,
             ):
-                yield Buyer(x, purchase, budget, DAY, self.old, self._own_handle, self.stopped)
+                yield x, budget
 
     def collect(self) -> dict[str, AccountRead]:
         """Buy what is missing and close; the lines of the manifest by their handles."""
-        with self.buying() as buyer:
-            read = self.collection.collect(buyer, Accounts(self._lake, self._accepted), self.now)
+        with self.buying() as (x, budget):
+            read = self.collection.collect(x, budget, Accounts(self._lake, self._accepted))
             self.purchase.close(read)
         return {line.username: line for line in self.purchase.manifest.accounts}
 

@@ -5,6 +5,7 @@ import csv
 import pytest
 
 from deploy import traces
+from include.twitter import layout
 from include.twitter.csv_rows import csv_rows
 from include.twitter.forgotten import Tombstones
 from include.twitter.records import Forgetting
@@ -57,8 +58,8 @@ def test_a_cell_of_any_length_is_read(day_with_an_article):
 def test_posts_are_forgotten_also_beside_a_long_cell(day_with_an_article):
     gone = Tombstones([Forgetting(at=RECEIVED, why="asked", posts=[post(2)["id"]], days=[])])
     data = day_with_an_article(200_000)
-    assert [trace.ids[0] for trace in traces.traces(DAY.csv, data, gone)] == [post(2)["id"]]
-    left = traces.without(DAY.csv, data, gone)
+    assert [trace.ids[0] for trace in traces.traces(layout.csv(DAY), data, gone)] == [post(2)["id"]]
+    left = traces.without(layout.csv(DAY), data, gone)
     assert [row["tweet_id"][-2:] for row in csv_rows(left.decode().split("\n"))] == ["01", "03"]
 
 

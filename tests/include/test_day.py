@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from include.twitter.day import ACCOUNTS, LEDGER, Day, short_hash
+from include.twitter.day import Day
 
 DAY = Day.parse("2026-11-18")
 
@@ -53,29 +53,3 @@ def test_the_latest_settled_day_is_the_day_before_from_half_past_one_on():
 
 def test_equal_days_are_one_member_of_a_set():
     assert {DAY, Day.parse("2026-11-18")} == {DAY}
-
-
-def test_readers_find_each_kind_of_file_below_a_prefix_of_its_own():
-    assert DAY.csv == "twitter/dt=2026-11-18/refined_tweets.csv"
-    assert DAY.parquet == "twitter_parquet/dt=2026-11-18/refined_tweets.parquet"
-    assert DAY.rejected == "twitter_rejected/dt=2026-11-18/rejected_tweets.jsonl.gz"
-    assert DAY.receipt == "twitter_receipts/dt=2026-11-18/receipt.json"
-
-
-def test_what_is_bought_belongs_to_the_day_and_what_is_staged_to_the_run():
-    assert DAY.raw == "twitter_raw/dt=2026-11-18/"
-    assert DAY.staging("c0ffee") == "staging/twitter/dt=2026-11-18/run=c0ffee/"
-    assert DAY.lease == "staging/twitter/dt=2026-11-18/lease.json"
-    assert ACCOUNTS == "twitter_accounts/accounts.json"
-    assert LEDGER == "twitter_ledger/"
-
-
-def test_what_x_has_counted_lies_by_its_month():
-    assert DAY.usage == "twitter_usage/month=2026-11/2026-11-18.json"
-
-
-def test_a_run_id_has_a_key_safe_name_that_never_changes():
-    assert short_hash("scheduled__2026-11-19T00:00:00+00:00") == "450239e2d3b8"
-    assert short_hash("manual__2026-11-19T00:00:00+00:00") != short_hash(
-        "scheduled__2026-11-19T00:00:00+00:00"
-    )

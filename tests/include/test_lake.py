@@ -12,7 +12,6 @@ from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
 from include.twitter import answer
-from include.twitter.day import PROBE
 from include.twitter.errors import (
     AwsRefused,
     BadCredentials,
@@ -24,8 +23,10 @@ from include.twitter.errors import (
     NoPermission,
     NothingStaged,
     PlatformOutage,
+    WriteConflict,
 )
 from include.twitter.lake import TRIES, Lake, require_conditional_writes
+from include.twitter.layout import PROBE
 from include.twitter.records import StoreProbe, decoded
 from tests.include.invented import MemoryLake
 from tests.include.wire import listening
@@ -69,114 +70,86 @@ def keys(monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "invented")
 
 
+@pytest.fixture
+def lake(wire, keys):
+    return Lake("acme-twitter-lake", None)
+
+
 def no(code):
     return f"<Error><Code>{code}</Code><Message>Not now.</Message></Error>".encode()
 
 
 @pytest.mark.parametrize(
-    ("status", "body"),
+    ("status", "body", "kind"),
     [
-        (503, no("SlowDown")),
-        (503, no("ServiceUnavailable")),
-        (500, no("InternalError")),
-        (400, no("RequestTimeout")),
-        (400, no("ExpiredToken")),
-        (502, b"<html>Bad Gateway</html>"),
-        (0, None),
+        (503, no("SlowDown"), PlatformOutage),
+        (500, no("InternalError"), PlatformOutage),
+        (400, no("RequestTimeout"), PlatformOutage),
+        (400, no("ExpiredToken"), PlatformOutage),
+        (502, b"<html>Bad Gateway</html>", PlatformOutage),
+        (0, None, PlatformOutage),
+        (403, no("AccessDenied"), NoPermission),
+        (403, no("InvalidObjectState"), AwsRefused),
+        (403, no("SignatureDoesNotMatch"), BadCredentials),
+        (404, no("NoSuchBucket"), BadSetting),
     ],
 )
-def test_what_s3_cannot_do_now_is_waited_for(wire, keys, status, body):
-    lake = Lake("acme-twitter-lake", None)
+def test_an_error_of_s3_says_what_to_do_and_names_the_object_or_the_bucket(wire, lake, status, body, kind):
     for act in (lambda: lake.read("a.json"), lambda: lake.write("a.json", b"{}"), lambda: lake.keys("a")):
         wire.say(status, body)
-        with pytest.raises(PlatformOutage):
+        with pytest.raises(kind, match="acme-twitter-lake"):
             act()
 
 
-def test_an_object_that_breaks_off_is_an_outage(wire, keys):
-    wire.say(200, b"{", content_length="9", ETag='"1"', connection="close")
-    with pytest.raises(PlatformOutage, match=r"s3://acme-twitter-lake/a\.json cannot be reached"):
-        Lake("acme-twitter-lake", None).read("a.json")
-
-
-def test_what_s3_denies_is_still_a_refusal(wire, keys):
-    wire.say(403, no("AccessDenied"))
-    with pytest.raises(NoPermission):
-        Lake("acme-twitter-lake", None).read("a.json")
-
-
-def test_an_object_that_arrives_with_another_checksum_is_an_outage(wire, keys):
-    wire.say(200, b"{}", ETag='"1"', x_amz_checksum_crc32="AAAAAA==")
-    with pytest.raises(PlatformOutage, match="checksum"):
-        Lake("acme-twitter-lake", None).read("a.json")
-
-
 @pytest.mark.parametrize(
-    ("status", "code", "kind"),
-    [
-        (403, "InvalidObjectState", AwsRefused),
-        (403, "SignatureDoesNotMatch", BadCredentials),
-        (404, "NoSuchBucket", BadSetting),
-    ],
+    "headers", [{"content_length": "9", "connection": "close"}, {"x_amz_checksum_crc32": "AAAAAA=="}]
 )
-def test_what_a_person_has_to_end_is_a_refusal_that_names_the_object_or_the_bucket(
-    wire, keys, status, code, kind
-):
-    wire.say(status, no(code))
-    with pytest.raises(kind, match=rf"acme-twitter-lake.*{code}"):
-        Lake("acme-twitter-lake", None).read("a.json")
+def test_an_object_that_breaks_off_or_has_another_checksum_is_an_outage(wire, lake, headers):
+    wire.say(200, b"{}", ETag='"1"', **headers)
+    with pytest.raises(PlatformOutage, match=r"s3://acme-twitter-lake/a\.json cannot be reached"):
+        lake.read("a.json")
 
 
-def test_a_copy_of_an_archived_object_names_the_object_to_restore(wire, keys):
+def test_a_copy_of_an_archived_object_names_the_object_to_restore(wire, lake):
     wire.say(403, no("ObjectNotInActiveTierError"))
     with pytest.raises(AwsRefused, match=r"a\.json → b\.json.* --key a\.json --restore"):
-        Lake("acme-twitter-lake", None).copy("a.json", "b.json", '"1"', None)
+        lake.copy("a.json", "b.json", '"1"', None)
 
 
-def test_an_empty_object_has_an_empty_beginning(wire, keys):
+def test_an_empty_object_has_an_empty_beginning(wire, lake):
     wire.say(416, no("InvalidRange"))
-    assert Lake("acme-twitter-lake", None).beginning("a.csv", 5) == b""
+    assert lake.beginning("a.csv", 5) == b""
 
 
-def test_an_error_that_nobody_knows_stays_what_it_is_and_names_the_object(wire, keys):
+def test_an_unknown_error_keeps_its_code_and_names_the_object(wire, lake):
     wire.say(400, no("SomethingNew"))
     with pytest.raises(ClientError, match=r"SomethingNew.*s3://acme-twitter-lake/a\.json") as raised:
-        Lake("acme-twitter-lake", None).read("a.json")
+        lake.read("a.json")
     assert raised.value.response["Error"]["Code"] == "SomethingNew"
-
-
-class Failing:
-    """A client that cannot make its requests."""
-
-    def __init__(self, error):
-        self._error = error
-
-    def get_object(self, **_):
-        raise self._error
 
 
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
         (boto.UnauthorizedSSOTokenError(), BadCredentials),
-        (boto.SSOTokenLoadError(error_msg="expired"), BadCredentials),
         (boto.TokenRetrievalError(provider="sso", error_msg="expired"), BadCredentials),
         (boto.LoginRefreshRequired(), BadCredentials),
         (boto.PartialCredentialsError(provider="env", cred_var="secret"), BadCredentials),
         (boto.CredentialRetrievalError(provider="custom-process", error_msg="exit 1"), NoCredentials),
         (boto.CredentialRetrievalError(provider="iam-role", error_msg="away"), PlatformOutage),
         (boto.ProfileNotFound(profile="acme"), BadSetting),
-        (boto.ConfigNotFound(path="/none"), BadSetting),
         (boto.NoRegionError(), BadSetting),
         (boto.ParamValidationError(report='Invalid bucket name "A b": it must match'), BadSetting),
-        (boto.FlexibleChecksumError(error_msg="expected checksum other"), PlatformOutage),
+        (boto.ParamValidationError(report="Invalid length for parameter Key"), boto.ParamValidationError),
         (ResponseParserError("no XML"), PlatformOutage),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else type(value).__name__,
 )
-def test_a_request_that_cannot_be_made_says_who_can_mend_that(monkeypatch, error, kind):
-    lake = Lake("acme-twitter-lake", None)
-    monkeypatch.setattr(lake._hook, "get_conn", lambda: Failing(error))
+def test_a_request_that_cannot_be_made_says_what_to_do(monkeypatch, lake, error, kind):
+    def get_object(**_):
+        raise error
+
+    monkeypatch.setattr(lake._hook, "get_conn", lambda: SimpleNamespace(get_object=get_object))
     with pytest.raises(kind):
         lake.read("a.json")
 
@@ -212,41 +185,33 @@ def listed(**tags):
 @pytest.mark.parametrize(
     ("over", "name", "value"), [('"1"', "if-match", '"1"'), (None, "if-none-match", "*")]
 )
-def test_a_copy_names_the_object_that_it_replaces_and_tells_its_tag(wire, keys, over, name, value):
+def test_a_copy_names_the_object_that_it_replaces_and_returns_its_etag(wire, lake, over, name, value):
     wire.say(200, b'<CopyObjectResult><ETag>"3"</ETag></CopyObjectResult>')
-    assert Lake("acme-twitter-lake", None).copy("staged", "target", '"2"', over) == '"3"'
+    assert lake.copy("staged", "target", '"2"', over) == '"3"'
     headers = wire.heard[0].headers
     assert (headers["x-amz-copy-source-if-match"], headers[name]) == ('"2"', value)
 
 
-REFUSED = [(412, "PreconditionFailed"), (404, "NoSuchKey")]
-
-
-@pytest.mark.parametrize(("status", "code"), REFUSED)
-def test_a_target_that_another_has_written_or_removed_is_not_copied_over(wire, keys, status, code):
-    wire.say(status, no(code))
-    wire.say(200, listed(staged='"2"'))
-    wire.say(200, listed(target='"other"'))
-    with pytest.raises(Busy, match="target was written by somebody else"):
-        Lake("acme-twitter-lake", None).copy("staged", "target", '"2"', '"1"')
-
-
-@pytest.mark.parametrize(("status", "code"), REFUSED)
-@pytest.mark.parametrize("source", [{}, {"staged": '"other"'}], ids=["gone", "overwritten"])
-def test_a_source_that_is_gone_or_overwritten_is_not_blamed_on_another_writer(
-    wire, keys, status, code, source
-):
+@pytest.mark.parametrize(("status", "code"), [(412, "PreconditionFailed"), (404, "NoSuchKey")])
+@pytest.mark.parametrize(
+    ("source", "target", "result"),
+    [
+        ({"staged": '"2"'}, {"target": '"other"'}, WriteConflict),
+        ({}, {}, NothingStaged),
+        ({"staged": '"other"'}, {}, NothingStaged),
+        ({"staged": '"2"'}, {"target": '"2"'}, '"2"'),
+    ],
+    ids=["another writer", "source gone", "source overwritten", "response lost"],
+)
+def test_a_refused_copy_is_told_apart(wire, lake, status, code, source, target, result):
     wire.say(status, no(code))
     wire.say(200, listed(**source))
-    with pytest.raises(NothingStaged, match="staged is not what its receipt says"):
-        Lake("acme-twitter-lake", None).copy("staged", "target", '"2"', '"1"')
-
-
-def test_a_copy_whose_answer_was_lost_has_succeeded(wire, keys):
-    wire.say(412, no("PreconditionFailed"))
-    wire.say(200, listed(staged='"2"'))
-    wire.say(200, listed(target='"2"'))
-    assert Lake("acme-twitter-lake", None).copy("staged", "target", '"2"', '"1"') == '"2"'
+    wire.say(200, listed(**target))
+    if isinstance(result, str):
+        assert lake.copy("staged", "target", '"2"', '"1"') == result
+        return
+    with pytest.raises(result):
+        lake.copy("staged", "target", '"2"', '"1"')
 
 
 # Conflicts
@@ -260,51 +225,40 @@ def paused(monkeypatch):
     return pauses
 
 
-CONFLICT = (409, no("ConditionalRequestConflict"))
+CONFLICT, ABORTED = (409, no("ConditionalRequestConflict")), (409, no("OperationAborted"))
+REFUSED, WRITTEN = (412, no("PreconditionFailed")), (200, b"")
 
 
-@pytest.mark.parametrize("code", ["ConditionalRequestConflict", "OperationAborted"])
-def test_a_conflict_may_be_with_ones_own_slow_request_and_is_tried_again(wire, keys, paused, code):
-    wire.say(409, no(code))
-    wire.say(409, no(code))
-    wire.say(200, b"", ETag='"1"')
-    assert Lake("acme-twitter-lake", None).swap("a.json", b"{}", None) == '"1"'
-    assert [heard.headers["if-none-match"] for heard in wire.heard] == ["*"] * 3
-    assert len(paused) == 2
+@pytest.mark.parametrize(
+    ("replies", "stored", "pauses", "is_ours"),
+    [
+        ([CONFLICT, ABORTED, WRITTEN], None, 2, True),
+        ([CONFLICT, REFUSED], b"{}", 1, True),
+        ([CONFLICT] * TRIES, b"of another", TRIES - 1, False),
+        ([REFUSED], b"of another", 0, False),
+    ],
+    ids=["own slow request", "own request succeeded", "does not end", "condition does not hold"],
+)
+def test_a_conflict_is_retried_and_in_the_end_is_another_writer(
+    wire, lake, paused, replies, stored, pauses, is_ours
+):
+    for reply in replies:
+        wire.say(*reply, ETag='"1"')
+    if stored is not None:
+        wire.say(200, stored, ETag='"1"')
+    if is_ours:
+        assert lake.swap("a.json", b"{}", None) == '"1"'
+    else:
+        with pytest.raises(WriteConflict):
+            lake.swap("a.json", b"{}", None)
+    assert {heard.headers["if-none-match"] for heard in wire.heard[: len(replies)]} == {"*"}
+    assert len(paused) == pauses
 
 
-def test_a_conflict_with_ones_own_request_that_succeeds_meanwhile_is_no_other_writer(wire, keys, paused):
-    wire.say(*CONFLICT)
-    wire.say(412, no("PreconditionFailed"))
-    wire.say(200, b"{}", ETag='"1"')
-    assert Lake("acme-twitter-lake", None).swap("a.json", b"{}", None) == '"1"'
-
-
-def test_a_conflict_that_does_not_end_is_another_writer_in_the_end(wire, keys, paused):
-    for _ in range(TRIES):
-        wire.say(*CONFLICT)
-    wire.say(200, b"of another", ETag='"2"')
-    with pytest.raises(Busy):
-        Lake("acme-twitter-lake", None).swap("a.json", b"{}", None)
-    assert len(paused) == TRIES - 1
-
-
-def test_a_write_whose_condition_does_not_hold_is_not_tried_again(wire, keys, paused):
-    wire.say(412, no("PreconditionFailed"))
-    wire.say(200, b"of another", ETag='"2"')
-    with pytest.raises(Busy):
-        Lake("acme-twitter-lake", None).swap("a.json", b"{}", None)
-    assert paused == []
-
-
-def test_a_copy_that_meets_another_write_is_tried_again(wire, keys, paused):
+def test_a_copy_that_meets_another_write_is_retried(wire, lake, paused):
     wire.say(*CONFLICT)
     wire.say(200, b"<CopyObjectResult><ETag>1</ETag></CopyObjectResult>")
-    Lake("acme-twitter-lake", None).copy("a.json", "b.json", '"1"', None)
-    wire.say(412, no("PreconditionFailed"))
-    wire.say(200, listed())
-    with pytest.raises(NothingStaged):
-        Lake("acme-twitter-lake", None).copy("a.json", "b.json", '"1"', None)
+    lake.copy("a.json", "b.json", '"1"', None)
     assert len(paused) == 1
 
 

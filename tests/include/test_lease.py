@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from include.twitter import layout
 from include.twitter.airflow_context import Run
 from include.twitter.errors import Busy
 from include.twitter.lease import LIFETIME, held
@@ -33,7 +34,7 @@ def lake():
 @pytest.fixture
 def lease(lake, clock):
     """The lease of a run, to be entered."""
-    return lambda name="c0ffee123456": held(lake, DAY.lease, Run(DAY, name, clock))
+    return lambda name="c0ffee123456": held(lake, layout.publish_lease(DAY), Run(DAY, name, clock))
 
 
 @pytest.mark.parametrize("other", ["c0ffee123456", "another12345"], ids=["a try of the same run", "another"])
@@ -71,10 +72,10 @@ def test_it_is_written_again_only_when_a_third_of_it_is_over(lease, lake, clock)
     with lease() as one:
         clock.now += LIFETIME / 3
         one.require()
-        assert lake.written == [DAY.lease]
+        assert lake.written == [layout.publish_lease(DAY)]
         clock.now += SECOND
         one.require()
-        assert lake.written == [DAY.lease] * 2
+        assert lake.written == [layout.publish_lease(DAY)] * 2
         clock.now = RECEIVED + LIFETIME
         with pytest.raises(Busy), lease("another"):
             pytest.fail("two hold it")

@@ -8,10 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 from include.twitter import lake as lakes
+from include.twitter import layout
 from include.twitter.airflow_context import Run
-from include.twitter.day import short_hash
 from include.twitter.errors import Incomplete
 from include.twitter.extract import extract
+from include.twitter.layout import short_hash
 from include.twitter.load import load
 from include.twitter.records import Manifest, Receipt, decoded, encoded
 from include.twitter.transform import transform
@@ -45,7 +46,7 @@ def stages(shop, monkeypatch):
         return load(run, transform(run, extract(run)))
 
     def rows():
-        table = here.read(DAY.csv).decode()
+        table = here.read(layout.csv(DAY)).decode()
         return [
             (row["username"], row["tweet_id"][-2:]) for row in csv.DictReader(io.StringIO(table, newline=""))
         ]
@@ -142,7 +143,7 @@ def test_more_is_bought_of_the_account_of_the_day_after_its_handle_became_anothe
     stages.whole("NASA", name="more")
     assert shop.asked == (["timeline 77", "count 77"] if accepted else of_day)
     assert len(stages.rows()) == 4
-    accounts = decoded(stages.lake.read(DAY.receipt), Receipt).accounts
+    accounts = decoded(stages.lake.read(layout.receipt(DAY)), Receipt).accounts
     assert [(account.rejected, account.outcome) for account in accounts if account.rejected] == []
 
 

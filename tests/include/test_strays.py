@@ -4,94 +4,29 @@ import logging
 
 import pytest
 
+from include.twitter import layout
 from include.twitter.airflow_context import Check, Run
-from include.twitter.day import (
-    Day,
-    Revisit,
-    job_key,
-    ledger_key,
-    parse_job_key,
-    parse_ledger_key,
-    parse_purchase_key,
-)
 from include.twitter.errors import DamagedObject, NewerFormat
 from include.twitter.extract.money import Budget, Caps, Stored, entries, spent_of_month
 from include.twitter.extract.purchase import Purchase
 from include.twitter.landed import landed_days, missing_days
+from include.twitter.layout import Revisit, job_key, ledger_key, parse_receipt
 from include.twitter.records import Asked, ComplianceJob, LedgerEntry, Receipt, encoded
 from include.twitter_features.compliance.job import latest_job
 from include.twitter_features.snapshots.fetch import SnapshotFetch
 from tests.include.invented import DAY, RECEIVED, MemoryLake, a_receipt, account_receipt
+from tests.include.test_layout import KEYS, strays
 
 PLAN = "c0ffee123456"
 REVISIT = Revisit(DAY, 7)
-PARSERS = {
-    DAY.receipt: Day.of_receipt,
-    DAY.usage: Day.of_usage,
-    DAY.manifest(2): parse_purchase_key,
-    f"{DAY.raw}buy=1/thread-11/0001.json.gz": parse_purchase_key,
-    REVISIT.receipt: Revisit.of_receipt,
-    REVISIT.manifest: Revisit.is_page,
-    f"{REVISIT.raw}0001.json.gz": Revisit.is_page,
-    ledger_key("2026-12", f"{DAY}-1"): parse_ledger_key,
-    ledger_key("2026-12", REVISIT.ledger): parse_ledger_key,
-    ledger_key("2026-12", f"plan-{PLAN}"): parse_ledger_key,
-    job_key(PLAN, 2): parse_job_key,
-}
-
-
-def strays(key):
-    """Keys of others beside one of the pipeline's, also such as look like it."""
-    folder, _, name = key.rpartition("/")
-    stem, _, ending = name.partition(".")
-    found = {
-        f"{folder}/",
-        f"{folder}/.DS_Store",
-        f"{folder}/{name}.bak",
-        f"{folder}/{stem} (1).{ending}",
-        f"{folder}/{name}\n",
-        f"{folder}/old/{name}",
-        f"{folder}/{name}/",
-        f"{folder}/inventory/2026-12-01T00-00Z/manifest.json",
-        f"backup/{key}",
-        key.replace("2026-11-18", "2026-13-45"),
-        key.replace("2026-11-18", "20261118"),
-        key.replace("2026-11-18", "2026-11-18 copy"),
-        key.replace("2026-11-18", "२०२६-११-१८"),
-        key.replace("month=2026-1", "month=2026-7"),
-        *(f"{'/'.join(key.split('/')[:depth])}/" for depth in range(1, key.count("/") + 1)),
-    }
-    return sorted(found - {key})
-
-
-@pytest.mark.parametrize("key", PARSERS)
-def test_a_key_is_parsed_whole_or_not_at_all(key):
-    parse = PARSERS[key]
-    assert parse(key) is not None
-    assert [stray for stray in strays(key) if parse(stray) is not None] == []
-
-
-def test_a_parsed_key_says_what_it_is_of():
-    assert Day.of_receipt(DAY.receipt) == Day.of_usage(DAY.usage) == DAY
-    assert Revisit.of_receipt(REVISIT.receipt) == REVISIT
-    assert (Revisit.is_page(REVISIT.manifest), Revisit.is_page(f"{REVISIT.raw}0001.json.gz")) == (False, True)
-    assert parse_purchase_key(DAY.manifest(12)) == (12, "")
-    assert parse_purchase_key(f"{DAY.raw}buy=1/users-by/0001.json.gz") == (1, "users-by")
-    for name, subject in (
-        (f"{DAY}-2", str(DAY)),
-        (REVISIT.ledger, str(DAY)),
-        (f"plan-{PLAN}", f"plan-{PLAN}"),
-    ):
-        assert parse_ledger_key(ledger_key("2026-12", name)) == ("2026-12", name, subject)
-    assert parse_job_key(job_key(PLAN, 3)) == 3
 
 
 def test_other_objects_are_reported_once_and_some_of_them_are_named(caplog):
     lake = MemoryLake()
-    keys = [DAY.receipt, *(f"twitter_receipts/{number}\x1b[2J" for number in range(1_000))]
+    keys = [layout.receipt(DAY), *(f"twitter_receipts/{number}\x1b[2J" for number in range(1_000))]
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
-            assert lake.parsed(keys, Day.of_receipt) == {DAY.receipt: DAY}
+            assert lake.parsed(keys, parse_receipt) == {layout.receipt(DAY): DAY}
     [message] = caplog.messages
     assert message.startswith("1000 objects")
     assert (len(message) < 1_000, "\x1b" in message) == (True, False)
@@ -101,10 +36,10 @@ def test_other_objects_are_reported_once_and_some_of_them_are_named(caplog):
 def littered():
     """A lake with a landed day, its purchase in December, and objects of others everywhere."""
     lake = MemoryLake()
-    lake.write(DAY.receipt, encoded(a_receipt(account_receipt("NASA", 3))))
+    lake.write(layout.receipt(DAY), encoded(a_receipt(account_receipt("NASA", 3))))
     lake.write(ledger_key("2026-12", f"{DAY}-2"), encoded(entry(1525)))
     lake.write(job_key(PLAN, 1), encoded(ComplianceJob(id="7", number=1, made_at=RECEIVED)))
-    for key in PARSERS:
+    for key in KEYS:
         for stray in strays(key):
             lake.write(stray, b"")
     return lake
@@ -152,12 +87,12 @@ DAMAGES = [
 @pytest.mark.parametrize("data", DAMAGES)
 def test_a_damaged_record_is_named_with_what_restores_it(data):
     lake = MemoryLake()
-    lake.write(DAY.receipt, data)
+    lake.write(layout.receipt(DAY), data)
     with pytest.raises(DamagedObject) as raised:
-        lake.record(DAY.receipt, Receipt)
+        lake.record(layout.receipt(DAY), Receipt)
     said = str(raised.value)
-    assert said.startswith(f"s3://acme-twitter-lake/{DAY.receipt} is not a Receipt")
-    assert f"list-object-versions --bucket acme-twitter-lake --prefix {DAY.receipt}`" in said
+    assert said.startswith(f"s3://acme-twitter-lake/{layout.receipt(DAY)} is not a Receipt")
+    assert f"list-object-versions --bucket acme-twitter-lake --prefix {layout.receipt(DAY)}`" in said
     assert len(said) < 1_000
 
 
@@ -199,6 +134,6 @@ def test_no_cap_is_checked_without_an_entry_that_cannot_be_read(data):
 
 def test_a_damaged_manifest_is_no_missing_one():
     lake = MemoryLake()
-    lake.write(DAY.manifest(1), b"")
-    with pytest.raises(DamagedObject, match=DAY.manifest(1)):
+    lake.write(layout.manifest(DAY, 1), b"")
+    with pytest.raises(DamagedObject, match=layout.manifest(DAY, 1)):
         purchase(lake)

@@ -9,7 +9,7 @@ import pytest
 from airflow.timetables.base import DataInterval, TimeRestriction
 from airflow.utils.types import DagRunType
 
-from include.twitter.timetable import Days, days_of_backfill
+from include.twitter.timetable import UtcDayTimetable, days_of_backfill
 
 DAY = DataInterval(pendulum.datetime(2026, 11, 18), pendulum.datetime(2026, 11, 19))
 
@@ -18,7 +18,7 @@ def days_of_a_backfill(first, last):
     """The days that a backfill makes runs for, as Airflow asks for them."""
     found, info = [], None
     restriction = TimeRestriction(first, last, catchup=True)
-    while info := Days().next_dagrun_info_v2(last_dagrun_info=info, restriction=restriction):
+    while info := UtcDayTimetable().next_dagrun_info_v2(last_dagrun_info=info, restriction=restriction):
         assert info.data_interval.end - info.data_interval.start == pendulum.duration(days=1)
         found.append(info.data_interval.start.to_iso8601_string())
     return found
@@ -119,7 +119,7 @@ def test_one_date_in_both_fields_is_one_day():
 
 
 def test_a_run_is_made_a_second_before_its_day_ends_so_that_its_id_names_it():
-    info = Days().next_dagrun_info(
+    info = UtcDayTimetable().next_dagrun_info(
         last_automated_data_interval=DAY, restriction=TimeRestriction(None, None, catchup=True)
     )
     assert info.data_interval == DataInterval(DAY.end, DAY.end.add(days=1))
@@ -137,5 +137,5 @@ def test_a_run_is_made_a_second_before_its_day_ends_so_that_its_id_names_it():
 )
 def test_a_scheduled_run_is_named_by_its_day_and_another_as_airflow_does(run_type, interval, run_id):
     run_after = pendulum.datetime(2026, 11, 18, 23, 59, 59)
-    named = Days().generate_run_id(run_type=run_type, run_after=run_after, data_interval=interval)
+    named = UtcDayTimetable().generate_run_id(run_type=run_type, run_after=run_after, data_interval=interval)
     assert named == run_id

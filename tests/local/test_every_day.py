@@ -12,7 +12,7 @@ import pytest
 from include.twitter.answer import Answer
 from include.twitter.day import Day
 from include.twitter.transform import contract, refine
-from include.twitter.transform.post import parsed
+from include.twitter.transform.decode import repaired_post
 from local.x_api import posts
 from tests import demo
 
@@ -27,9 +27,9 @@ def published(handle: str, day: date) -> list[posts.Slot]:
 
 
 def row(handle: str, slot: posts.Slot) -> dict:
-    post = parsed(json.loads(json.dumps(posts.post(handle, slot))))
-    values, _ = refine.record(post)
-    return dict(zip(refine.RECORD, values, strict=True))
+    post = repaired_post(json.loads(json.dumps(posts.post(handle, slot))))
+    cells, _ = refine.record(post, handle, datetime.now(UTC))
+    return {column.name: cell for column, cell in zip(refine.READ, cells, strict=True)}
 
 
 def test_the_readmes_rows_are_what_the_demo_accounts_give():

@@ -15,8 +15,9 @@ import pytest
 from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 
 from include.twitter.airflow_context import Run
-from include.twitter.day import PROBE, Day, short_hash
+from include.twitter.day import Day
 from include.twitter.extract import extract
+from include.twitter.layout import PROBE, short_hash
 from include.twitter.load import load
 from include.twitter.records import StoreProbe, encoded
 from include.twitter.transform import transform

@@ -5,8 +5,8 @@ import logging
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.twitter.day import short_hash
 from include.twitter.errors import Incomplete
+from include.twitter.layout import short_hash
 from include.twitter_features.backfill_plan import tasks
 from include.twitter_features.backfill_plan.plan import PlanRequest, days_between
 from local.x_api import posts

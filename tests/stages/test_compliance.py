@@ -13,9 +13,11 @@ import pytest
 from airflow.sdk._shared.secrets_masker import redact
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 
+from include.twitter import layout
 from include.twitter.airflow_context import Check
-from include.twitter.day import Day, job_key, short_hash
+from include.twitter.day import Day
 from include.twitter.errors import NoAccess, NotChecked, NothingStaged, Outage, UnexpectedAnswer
+from include.twitter.layout import job_key, short_hash
 from include.twitter.records import ComplianceJob, encoded
 from include.twitter_features.compliance import tasks
 from include.twitter_features.compliance.job import POLL_INTERVAL
@@ -43,9 +45,9 @@ class Compliance:
         file = io.BytesIO()
         pyarrow.parquet.write_table(table, file)
         self.bucket.client.put_object(
-            Bucket=self.bucket.name, Key=Day.parse(day).parquet, Body=file.getvalue()
+            Bucket=self.bucket.name, Key=layout.parquet(Day.parse(day)), Body=file.getvalue()
         )
-        self.bucket.write(Day.parse(day).receipt, {})
+        self.bucket.write(layout.receipt(Day.parse(day)), {})
         return table["tweet_id"].to_pylist()
 
     def later(self, by: timedelta) -> None:
@@ -74,7 +76,7 @@ class Compliance:
         return self.finish(self.uploaded(name), name)
 
     def gone(self, day: str = DAYS[0]) -> dict[str, tuple[str, str]]:
-        found = self.bucket.json(Day.parse(day).checked)["gone"]
+        found = self.bucket.json(layout.checked(Day.parse(day)))["gone"]
         return {post["tweet_id"]: (post["state"], post["reason"]) for post in found}
 
     def requests(self) -> list[str]:
@@ -107,7 +109,7 @@ def test_deleted_posts_are_published_by_day_and_nothing_is_billed(check, bucket,
         second: ("protected", "X says: delete, protected"),
     }
     assert check.gone(DAYS[1]) == {other: ("suspended", "X says: delete, suspended")}
-    report = bucket.json(Day.parse(DAYS[0]).checked)
+    report = bucket.json(layout.checked(Day.parse(DAYS[0])))
     assert (report["posts"], report["asked_at"]) == (5, "2026-11-22T12:00:00Z")
     assert bucket.ledger_mills() == 0
     assert not [each for each in check.requests() if "/2/tweets" in each]
@@ -144,7 +146,7 @@ def test_a_result_belongs_to_its_job_even_if_another_task_has_created_a_newer_on
     newer = ComplianceJob(id="of-another-airflow", number=2, made_at=NOW + timedelta(hours=1))
     bucket.client.put_object(Bucket=bucket.name, Key=job_key(check.run().id, 2), Body=encoded(newer))
     assert tasks.publish_deletions(check.run(), result)["days"] == 2
-    report = bucket.json(Day.parse(DAYS[0]).checked)
+    report = bucket.json(layout.checked(Day.parse(DAYS[0])))
     assert report["job"] != newer.id
     assert report["asked_at"] == "2026-11-22T12:00:00Z"
 
@@ -153,7 +155,7 @@ def test_a_day_that_landed_after_the_upload_has_no_report(check, bucket):
     uploaded = check.uploaded()
     check.land("2026-11-18")
     check.finish(uploaded)
-    assert Day.parse("2026-11-18").checked not in bucket.keys("twitter_compliance/")
+    assert layout.checked(Day.parse("2026-11-18")) not in bucket.keys("twitter_compliance/")
 
 
 def test_without_a_landed_day_the_run_is_skipped(pipeline, x):

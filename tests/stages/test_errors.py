@@ -18,7 +18,7 @@ from include.twitter.errors import (
     RateLimited,
     Refused,
 )
-from include.twitter.extract import proof
+from include.twitter.extract import reconcile
 from include.twitter.extract import x as x_api
 from include.twitter.retry import AsTheErrorSays
 from local.x_api import posts
@@ -258,7 +258,7 @@ def test_look_ups_fail_as_timelines_do(pipeline, x, answer, error):
 def test_a_proof_that_x_refuses_for_good_keeps_no_paid_day_from_landing(
     pipeline, x, monkeypatch, where, answer, tries
 ):
-    monkeypatch.setattr(proof, "PAUSES", (0, 0, 0))
+    monkeypatch.setattr(reconcile, "PAUSES", (0, 0, 0))
     x.order({"match": where, "times": 99} | answer)
 
     staged = pipeline.transform(pipeline.extract("posts_3_refused"))

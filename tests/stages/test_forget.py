@@ -21,10 +21,12 @@ import pytest
 
 from deploy import forget
 from deploy.traces import NotReadable, receipt_of, traces
+from include.twitter import layout
 from include.twitter.answer import Answer
-from include.twitter.day import ACCOUNTS, FORGOTTEN, Day
+from include.twitter.day import Day
 from include.twitter.errors import Incomplete, NothingStaged
 from include.twitter.forgotten import Tombstones
+from include.twitter.layout import ACCOUNTS, FORGOTTEN
 from include.twitter.records import Manifest
 from local import aws, x_api
 from local.x_api.posts import user_id
@@ -204,7 +206,7 @@ class Month:
 
 def posts_of(key: str, data: bytes | None) -> list[dict[str, Any]]:
     """The posts of a raw answer."""
-    if not data or not re.match(r"twitter_raw/.*/[^/]*[a-z]_[^/-]*/\d+\.json\.gz", key):
+    if not data or not re.match(r"twitter_raw/.*/(?:[a-z]+-)?\d+/\d+\.json\.gz", key):
         return []
     return json.loads(gzip.decompress(data))["body"].get("data", [])
 
@@ -251,11 +253,11 @@ def month(pipe, clock) -> Month:
         if number % 7 == 0:
             land(pipe, clock, day, "afresh", buy_again=True)
     engagement(lake, DAYS[3])
-    chosen = [row["tweet_id"] for day in DAYS[:10] for row in lake.rows(Day.parse(day).csv)[:1]]
+    chosen = [row["tweet_id"] for day in DAYS[:10] for row in lake.rows(layout.csv(Day.parse(day)))[:1]]
     edited = next(
         row["tweet_id"]
         for day in DAYS[10:]
-        for row in lake.rows(Day.parse(day).csv)
+        for row in lake.rows(layout.csv(Day.parse(day)))
         if row["is_edited"] == "true" and row["username"] == "acme_press"
     )
     month = Month(lake, [*chosen, edited, ODD_ID])
@@ -265,7 +267,7 @@ def month(pipe, clock) -> Month:
 
 def engagement(lake: Lake, day: str) -> None:
     """A later reading of a day, as another DAG would keep it: the first post is gone by then."""
-    ids = [row["tweet_id"] for row in lake.rows(Day.parse(day).csv)]
+    ids = [row["tweet_id"] for row in lake.rows(layout.csv(Day.parse(day)))]
     rows = [{"tweet_id": id_, "state": "there", "likes": "1"} for id_ in ids]
     rows[0]["state"] = "gone"
     table = io.BytesIO()
@@ -346,8 +348,8 @@ def test_receipts_balance_and_their_hashes_hold(month):
     forgotten = 0
     for day in DAYS:
         receipt, was = (
-            month.lake.json(Day.parse(day).receipt),
-            json.loads(month.before[Day.parse(day).receipt]),
+            month.lake.json(layout.receipt(Day.parse(day))),
+            json.loads(month.before[layout.receipt(Day.parse(day))]),
         )
         for line, before in zip(receipt["accounts"], was["accounts"], strict=True):
             assert line["fetched"] == before["fetched"] == sum(line[part] for part in KEPT)
@@ -357,14 +359,14 @@ def test_receipts_balance_and_their_hashes_hold(month):
             assert hashlib.sha256(month.lake.now_of(item["key"])).hexdigest() == item["sha256"]
         assert receipt["totals"]["forgotten"] == sum(line["forgotten"] for line in receipt["accounts"])
         forgotten += receipt["totals"]["forgotten"]
-    rows = sum(len(month.lake.rows(Day.parse(day).csv)) for day in DAYS)
+    rows = sum(len(month.lake.rows(layout.csv(Day.parse(day)))) for day in DAYS)
     landed = sum(data.count(b"\n") - 1 for key, data in month.before.items() if key.startswith("twitter/"))
     assert landed - rows == forgotten - 1  # one was rejected
     assert forgotten > 70
 
 
 def test_a_receipt_has_a_tombstone_of_each_and_no_text(month):
-    stones = [stone for day in DAYS for stone in month.lake.json(Day.parse(day).receipt)["forgotten"]]
+    stones = [stone for day in DAYS for stone in month.lake.json(layout.receipt(Day.parse(day)))["forgotten"]]
     assert {stone["id"] for stone in stones} - {month.account} <= month.versions_of | {*month.posts}
     assert {(stone["at"], stone["why"]) for stone in stones} == {
         ("2026-11-22T12:00:00Z", "asked"),
@@ -397,36 +399,38 @@ def test_a_candidate_that_held_some_of_it_is_gone_and_says_to_clear_transform(mo
 @pytest.mark.parametrize("number", [0, 1, 3, 16])
 def test_a_cleared_day_lands_the_same_bytes_and_receipt(month, pipe, number):
     day = Day.parse(DAYS[number])
-    was = {key: month.lake.now_of(key) for key in (day.csv, day.parquet, day.rejected)}
-    receipt = month.lake.json(day.receipt)
-    bought = {"manifest": f"{day.raw}buy={receipt['buy']}/manifest.json"}
+    was = {
+        key: month.lake.now_of(key) for key in (layout.csv(day), layout.parquet(day), layout.rejected(day))
+    }
+    receipt = month.lake.json(layout.receipt(day))
+    bought = {"manifest": f"{layout.raw(day)}buy={receipt['buy']}/manifest.json"}
     pipe.load(pipe.transform(bought, str(day), now=noon(str(day))), str(day), now=noon(str(day)))
     assert {key: month.lake.now_of(key) for key in was} == was
-    assert month.lake.json(day.receipt) == receipt
+    assert month.lake.json(layout.receipt(day)) == receipt
     assert month.found() == []
 
 
 def test_a_day_that_is_bought_afresh_brings_none_back(month, pipe, clock):
     day = DAYS[7]
-    before = month.lake.now_of(Day.parse(day).csv)
+    before = month.lake.now_of(layout.csv(Day.parse(day)))
     pipe.put(handles="posts_6_a, acme_press")
     land(pipe, clock, day, "once more", buy_again=True)
-    ids = [row.partition(b",")[0] for row in month.lake.now_of(Day.parse(day).csv).split(b"\n")]
+    ids = [row.partition(b",")[0] for row in month.lake.now_of(layout.csv(Day.parse(day))).split(b"\n")]
     assert ids == [row.partition(b",")[0] for row in before.split(b"\n")]
     assert month.found() == []
 
 
 def test_a_higher_limit_goes_on_from_tombstones_and_brings_none_back(month, pipe, clock):
     day = DAYS[1]
-    before = month.lake.rows(Day.parse(day).csv)
+    before = month.lake.rows(layout.csv(Day.parse(day)))
     pipe.put(handles="posts_6_a, acme_press", tweet_limit=LIMIT + 2)
     land(pipe, clock, day)
     pipe.put(tweet_limit=LIMIT)
-    after = month.lake.rows(Day.parse(day).csv)
+    after = month.lake.rows(layout.csv(Day.parse(day)))
     assert [row for row in after if row in before] == before
     assert len(after) > len(before)
     assert not {row["tweet_id"] for row in after} & month.gone
-    for line in month.lake.json(Day.parse(day).receipt)["accounts"]:
+    for line in month.lake.json(layout.receipt(Day.parse(day)))["accounts"]:
         assert line["fetched"] == sum(line[part] for part in KEPT)
     assert month.found() == []
 
@@ -440,7 +444,10 @@ def test_an_account_that_was_forgotten_is_not_bought_and_the_day_says_why(month,
     told = "posts_4_b: it was forgotten on 2026-11-22, and nothing is bought of it: take it out of twitter_h"
     assert told in str(red.value)
     assert not [each for each in clock.requests() if f"/users/{month.account}/" in each["path"]]
-    assert {row["username"] for row in month.lake.rows(Day.parse(day).csv)} == {"posts_6_a", "acme_press"}
+    assert {row["username"] for row in month.lake.rows(layout.csv(Day.parse(day)))} == {
+        "posts_6_a",
+        "acme_press",
+    }
 
 
 def test_what_was_staged_before_is_not_published_after(month, pipe, clock):
@@ -620,7 +627,8 @@ def test_a_day_that_is_being_bought_is_waited_for(month, stand_ins):
     lake = Old(month, [DAYS[0]]).lake("forget-busy")
     key = next(key for key in lake.keys("twitter_raw/") if key.endswith("manifest.json"))
     until = (NOW + timedelta(seconds=30)).isoformat()
-    lake.write(key, lake.json(key) | {"writer": {"run": "r", "token": "t", "until": until}})
+    lease = {"owner": "r", "token": "t", "expires_at": until}
+    lake.write(key, lake.json(key) | {"is_open": True, "lease": lease})
     before = lake.now()
     with pytest.raises(forget.CannotDo, match="is being bought at this moment"):
         lake.forget(posts=month.posts)
@@ -671,7 +679,7 @@ def store(lake: Lake, dated: Dated, at: datetime, ids: list[str], age: int) -> s
 def test_posts_that_x_said_on_two_days_are_gone_are_forgotten_and_listed_no_more(month):
     day = Day.parse(DAYS[0])
     lake = Old(month, [DAYS[0]]).lake("forget-gone")
-    dated, rows = Dated(lake), lake.rows(day.csv)
+    dated, rows = Dated(lake), lake.rows(layout.csv(day))
     first, second, *_ = (row["tweet_id"] for row in rows)
     store(lake, dated, noon(DAYS[1]), [first, second], 1)
     store(lake, dated, noon(DAYS[8]), [second], 7)
@@ -679,7 +687,9 @@ def test_posts_that_x_said_on_two_days_are_gone_are_forgotten_and_listed_no_more
     of = {"username": "acme_press", "state": "gone", "reason": "X says: delete", "seen_at": at}
     listed = [{"tweet_id": id_} | of for id_ in (first, second)]
     for earlier in (listed[:1], listed):
-        lake.write(day.checked, {"day": str(day), "asked_at": at, "job": "7", "posts": 9, "gone": earlier})
+        lake.write(
+            layout.checked(day), {"day": str(day), "asked_at": at, "job": "7", "posts": 9, "gone": earlier}
+        )
 
     said: list[str] = []
     found = forget.posts_gone(forget.Bucket(dated.client, lake.name), said.append)
@@ -689,12 +699,12 @@ def test_posts_that_x_said_on_two_days_are_gone_are_forgotten_and_listed_no_more
         "1 posts were found gone on one UTC day alone"
     ]
     lake.forget(gone=found)
-    assert lake.rows(day.csv) == [rows[0], *rows[2:]]
-    assert lake.json(day.receipt)["forgotten"] == [
+    assert lake.rows(layout.csv(day)) == [rows[0], *rows[2:]]
+    assert lake.json(layout.receipt(day))["forgotten"] == [
         {"id": second, "at": "2026-11-22T12:00:00Z", "why": "gone"}
     ]
-    assert [post["tweet_id"] for post in lake.json(day.checked)["gone"]] == [first]
-    assert len(lake.versions(day.checked)) == 1
+    assert [post["tweet_id"] for post in lake.json(layout.checked(day))["gone"]] == [first]
+    assert len(lake.versions(layout.checked(day))) == 1
 
 
 def refused(lake: Lake, dated: Dated | None = None, **asked: Any) -> str:
@@ -709,11 +719,12 @@ def refused(lake: Lake, dated: Dated | None = None, **asked: Any) -> str:
 
 def test_what_the_role_writes_at_once_makes_nothing_gone(month, capsys):
     lake, day = Old(month, [DAYS[0]]).lake("forget-forged"), Day.parse(DAYS[0])
-    ids = [row["tweet_id"] for row in lake.rows(day.csv)]
+    ids = [row["tweet_id"] for row in lake.rows(layout.csv(day))]
     of = {"username": "a", "state": "gone", "reason": "", "seen_at": "2026-11-21T08:00:00Z"}
     forged = [{"tweet_id": id_} | of for id_ in ids]
     lake.write(
-        day.checked, {"day": str(day), "asked_at": of["seen_at"], "job": "7", "posts": 9, "gone": forged}
+        layout.checked(day),
+        {"day": str(day), "asked_at": of["seen_at"], "job": "7", "posts": 9, "gone": forged},
     )
     lines = "".join(f"{id_},2026-11-21T08:00:00Z,gone\n" for id_ in ids)
     key = f"twitter_engagement/dt={day}/age=1/engagement.csv"
@@ -727,17 +738,17 @@ def test_what_the_role_writes_at_once_makes_nothing_gone(month, capsys):
 
 def test_a_role_that_forges_responses_on_two_days_meets_the_ceiling(month, capsys):
     lake, day = Old(month, [DAYS[0]]).lake("forget-forged-twice"), Day.parse(DAYS[0])
-    dated, rows = Dated(lake), lake.rows(day.csv)
+    dated, rows = Dated(lake), lake.rows(layout.csv(day))
     ids = [row["tweet_id"] for row in rows]
     for age in (1, 7):
         store(lake, dated, noon(DAYS[age]), ids, age)
     # A version of the table in which these posts are few.
-    text = lake.now_of(day.csv).decode()
+    text = lake.now_of(layout.csv(day)).decode()
     columns = text.split("\n")[0].split(",")
     of = {"author_id": rows[0]["author_id"], "username": rows[0]["username"]}
     many = [of | {"tweet_id": str(number)} for number in range(5000)]
     added = "".join(",".join(row.get(name, "") for name in columns) + "\n" for row in many)
-    lake.client.put_object(Bucket=lake.name, Key=day.csv, Body=(text + added).encode())
+    lake.client.put_object(Bucket=lake.name, Key=layout.csv(day), Body=(text + added).encode())
     found = forget.posts_gone(forget.Bucket(dated.client, lake.name))
     assert found == {*ids}
     assert f"add CONFIRM={len(ids)}." in refused(lake, dated, gone=found)
@@ -750,10 +761,10 @@ def test_a_role_that_forges_responses_on_two_days_meets_the_ceiling(month, capsy
 def test_a_forged_history_of_a_post_does_not_take_others_with_it(month):
     """The role writes one response, in which all posts of a day are versions of the one that is named."""
     lake, day = Old(month, [DAYS[0]]).lake("forget-history"), Day.parse(DAYS[0])
-    ids = [row["tweet_id"] for row in lake.rows(day.csv)]
+    ids = [row["tweet_id"] for row in lake.rows(layout.csv(day))]
     forged = post(id=ids[0]) | {"edit_history_tweet_ids": ids}
     answer = Answer("/2/users/7/tweets", {}, NOW, json.dumps({"data": [forged]}).encode())
-    key = f"{day.raw}buy=9/acme/0001.json.gz"
+    key = f"{layout.raw(day)}buy=9/acme/0001.json.gz"
     lake.client.put_object(Bucket=lake.name, Key=key, Body=answer.to_bytes())
     assert f"add CONFIRM={len(ids)}." in refused(lake, posts=[ids[0]])
 
@@ -761,20 +772,20 @@ def test_a_forged_history_of_a_post_does_not_take_others_with_it(month):
 def test_posts_that_no_table_holds_take_the_second_confirmation(month):
     """Whoever empties the table and waits until its old versions have expired shall not lower the share."""
     lake, day = Old(month, [DAYS[0]]).lake("forget-no-table"), Day.parse(DAYS[0])
-    id_ = lake.rows(day.csv)[0]["tweet_id"]
-    header = lake.now_of(day.csv).split(b"\n")[0] + b"\n"
-    for key, version, _ in lake.versions(day.csv):
+    id_ = lake.rows(layout.csv(day))[0]["tweet_id"]
+    header = lake.now_of(layout.csv(day)).split(b"\n")[0] + b"\n"
+    for key, version, _ in lake.versions(layout.csv(day)):
         lake.client.delete_object(Bucket=lake.name, Key=key, VersionId=version)
-    lake.client.put_object(Bucket=lake.name, Key=day.csv, Body=header)
+    lake.client.put_object(Bucket=lake.name, Key=layout.csv(day), Body=header)
     assert "add CONFIRM=1." in refused(lake, posts=[id_])
 
 
 def test_a_few_posts_of_a_month_take_one_confirmation(month, capsys):
     lake = Old(month, DAYS[:3]).lake("forget-few")
-    id_ = lake.rows(Day.parse(DAYS[0]).csv)[0]["tweet_id"]
+    id_ = lake.rows(layout.csv(Day.parse(DAYS[0])))[0]["tweet_id"]
     bucket = forget.Bucket(lake.client, lake.name)
     forget.run(bucket, forget.Asked(posts=[id_]), confirm=lambda: True, at=NOW, most=50)
-    assert id_ not in {row["tweet_id"] for row in lake.rows(Day.parse(DAYS[0]).csv)}
+    assert id_ not in {row["tweet_id"] for row in lake.rows(layout.csv(Day.parse(DAYS[0])))}
     assert "By account and day, of all that has landed:" in capsys.readouterr().out
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from include.twitter import layout
 from include.twitter.day import Day
 from include.twitter.errors import Shrunk
 from local.x_api import posts
@@ -13,7 +14,10 @@ pytestmark = pytest.mark.live
 def test_a_rerun_that_lost_an_account_publishes_nothing_until_the_day_is_accepted(pipeline, x, bucket):
     day = Day.parse(RECENT)
     pipeline.load(pipeline.transform(pipeline.extract("posts_8_keep, posts_9_keep, posts_9_lost")))
-    landed = {key: bucket.stored(key) for key in (day.csv, day.parquet, day.rejected, day.receipt)}
+    landed = {
+        key: bucket.stored(key)
+        for key in (layout.csv(day), layout.parquet(day), layout.rejected(day), layout.receipt(day))
+    }
     x.order(
         {
             "match": f"GET /2/users/{posts.user_id('posts_9_lost')}/tweets",
@@ -38,7 +42,7 @@ def test_a_rerun_that_lost_an_account_publishes_nothing_until_the_day_is_accepte
     x.forget()
     pipeline.load(staged, **again)
     assert x.requests() == []
-    assert {row["username"] for row in bucket.rows(day.csv)} == {"posts_8_keep", "posts_9_keep"}
+    assert {row["username"] for row in bucket.rows(layout.csv(day))} == {"posts_8_keep", "posts_9_keep"}
 
 
 def test_two_airflows_whose_runs_have_one_id_publish_each_its_own(pipeline, bucket):
@@ -49,7 +53,7 @@ def test_two_airflows_whose_runs_have_one_id_publish_each_its_own(pipeline, buck
     two = pipeline.transform(pipeline.extract())
 
     pipeline.load(all_of_it)
-    assert len(bucket.rows(day.csv)) == 7  # one is an edited version
+    assert len(bucket.rows(layout.csv(day))) == 7  # one is an edited version
     pipeline.put(allow_row_loss=RECENT)
     pipeline.load(two)
-    assert len(bucket.rows(day.csv)) == 2
+    assert len(bucket.rows(layout.csv(day))) == 2

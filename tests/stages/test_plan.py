@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 
-from include.twitter.day import FORGOTTEN, short_hash
 from include.twitter.errors import BadAccounts, BadDay, Incomplete, NoCredits, OverBudget
+from include.twitter.layout import FORGOTTEN, short_hash
 from include.twitter.records import Forgetting, Forgotten, encoded
 from include.twitter_features.backfill_plan import tasks
 from include.twitter_features.backfill_plan.plan import PlanRequest, days_between, plan_key

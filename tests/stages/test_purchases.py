@@ -8,7 +8,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include.twitter.errors import Incomplete, Outage
-from include.twitter.extract import proof
+from include.twitter.extract import reconcile
 from tests.hands import said
 from tests.stages.conftest import TOKEN
 
@@ -31,7 +31,7 @@ def undisturbed() -> dict:
 
 @pytest.mark.parametrize("k", range(1, 10))
 def test_a_failure_at_any_request_costs_nothing_twice(pipeline, x, bucket, undisturbed, monkeypatch, k):
-    monkeypatch.setattr(proof, "PAUSES", (0, 0, 0))
+    monkeypatch.setattr(reconcile, "PAUSES", (0, 0, 0))
     pipeline.put(tweet_limit=0)
     if not undisturbed:
         pipeline.transform(pipeline.extract(THREE, name="good"), name="good")
@@ -56,23 +56,6 @@ def test_a_failure_at_any_request_costs_nothing_twice(pipeline, x, bucket, undis
     assert pipeline.raw() == undisturbed["raw"]
     assert pipeline.rows() == undisturbed["rows"]
     assert {line["proof"] for line in account.values()} == {"matched"}
-
-
-def test_many_failures_in_a_row_cost_nothing_twice(pipeline, x, bucket):
-    pipeline.put(tweet_limit=0)
-    x.order(*[{"match": TIMELINE, "status": 503, "skip": 1} for _ in range(4)])
-    tries = 0
-    while True:
-        tries += 1
-        try:
-            bought = pipeline.extract("posts_250_three")
-        except (Outage, AirflowRescheduleException):
-            continue
-        break
-
-    assert tries > 2
-    assert max(billed(x.requests()).values()) == 1
-    assert bucket.ledger_mills() == x.served_mills() == round(1000 * bought["cost_usd"])
 
 
 def test_a_clear_of_a_red_run_asks_only_for_the_missing_account(pipeline, x):
@@ -179,7 +162,7 @@ def test_a_count_that_failed_for_the_moment_is_asked_for_again_and_no_other_is(
     pipeline, x, bucket, monkeypatch
 ):
     handles = ",".join(f"posts_1_n{number}" for number in range(60))
-    monkeypatch.setattr(proof, "PAUSES", (0, 0, 0))
+    monkeypatch.setattr(reconcile, "PAUSES", (0, 0, 0))
     x.order({"match": "/counts/", "status": 503, "skip": 2})
 
     bought = pipeline.extract(handles)

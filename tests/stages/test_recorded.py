@@ -5,13 +5,17 @@ import re
 
 import pytest
 
+from include.twitter import layout
 from include.twitter.day import Day
+from include.twitter.extract.account_state import Event
 from include.twitter.extract.accounts import reasons
-from include.twitter.extract.walk import MUST_HAVE, Walk
+from include.twitter.extract.cursor import MUST_HAVE, Cursor
+from include.twitter.sources import AccountPosts
 from local.x_api.posts import user_id
 from tests.include.invented import DAY, answer
 from tests.include.recorded import recorded_errors, recorded_pages
 
+AUTHOR = "42"
 TIMELINE = r"/2/users/\d+/tweets"
 
 
@@ -38,30 +42,30 @@ def walkable(body: dict) -> bool:
 def test_every_recorded_answer_is_walked_or_refused_for_a_field_it_lacks():
     outcomes = []
     for page in recorded_pages():
-        body, walk = page["body"], Walk(DAY, 0)
+        body, cursor = page["body"], Cursor(AccountPosts("NASA", AUTHOR), DAY, 0)
         posts = body.get("data") or []
-        came = answer(**{**body, "data": [signed(post, "42") for post in posts]})
-        if refusal := walk.problem(came):
+        came = answer(**{**body, "data": [signed(post, AUTHOR) for post in posts]})
+        if refusal := cursor.problem(came):
             assert "posts without" in str(refusal)
             outcomes.append("refused")
             continue
-        walk.take(came)
-        assert walk.returned == len(posts)
-        outcomes.append("goes on" if walk.token else walk.outcome)
+        cursor.advance(came)
+        assert cursor.returned == len(posts)
+        outcomes.append("goes on" if cursor.token else cursor.ended)
     assert len(outcomes) == 28
     assert "goes on" in outcomes
 
 
 def test_every_recorded_error_ends_a_walk_or_is_none_of_its_business():
     for error in recorded_errors():
-        walk = Walk(DAY, 0)
-        walk.take(answer(errors=[error]))
+        cursor = Cursor(AccountPosts("NASA", AUTHOR), DAY, 0)
+        cursor.advance(answer(errors=[error]))
         about = error.get("resource_type") == "user" and error.get("parameter") in (
             "id",
             "usernames",
             "username",
         )
-        assert walk.outcome == ("unavailable" if about else "complete"), error
+        assert (cursor.ended is not Event.END) == about, error
 
 
 def test_every_recorded_error_about_a_look_up_names_its_handle():
@@ -96,5 +100,5 @@ def test_recorded_pages_go_through_the_stages_without_loss(pipeline, x):
     assert x.asked().count("timeline") == len(bodies) > 5
     assert account["fetched"] == account["unasked"] + account["rejected"] + account["outside"] == sent
     [raw] = [key for key in pipeline.raw() if re.fullmatch(r"buy=1/\d+/0001\.json\.gz", key)]
-    root = Day.parse("2026-11-20").raw
+    root = layout.raw(Day.parse("2026-11-20"))
     assert json.loads(pipeline.bucket.read(root + raw))["body"] == chain[0]

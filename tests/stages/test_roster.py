@@ -5,8 +5,8 @@ import logging
 import pytest
 
 from include.twitter import lake
-from include.twitter.day import short_hash
 from include.twitter.errors import BadSetting, Incomplete
+from include.twitter.layout import short_hash
 from include.twitter_features.backfill_plan import tasks
 from include.twitter_features.backfill_plan.plan import PlanRequest, days_between, load_plan
 from tests.stages.conftest import ARCHIVED, NOW

@@ -13,9 +13,11 @@ import pandas as pd
 import pytest
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 
+from include.twitter import layout
 from include.twitter.airflow_context import Run
-from include.twitter.day import Day, Revisit, short_hash
+from include.twitter.day import Day
 from include.twitter.errors import OverBudget, PipelineError
+from include.twitter.layout import Revisit, short_hash
 from include.twitter.transform.contract import METRICS
 from include.twitter_features.snapshots import tasks
 from tests.stages.child import Child, Moment
@@ -42,7 +44,7 @@ class Evening:
         self.x.clock(now)
         how = {"day": str(day), "name": str(day), "now": now}
         self.pipeline.load(self.pipeline.transform(self.pipeline.extract(handles, **how), **how), **how)
-        return [row["tweet_id"] for row in self.bucket.rows(day.csv)]
+        return [row["tweet_id"] for row in self.bucket.rows(layout.csv(day))]
 
     def at(self, day: Day, moment: datetime | None = None) -> Run:
         """The run for a day, at 22:30 of the next unless it is later."""

@@ -9,10 +9,12 @@ import httpx
 import pytest
 from werkzeug import Request, Response
 
-from include.twitter.day import ACCOUNTS, FORGOTTEN, Day
+from include.twitter import layout
+from include.twitter.day import Day
 from include.twitter.errors import NoPermission, NothingStaged
+from include.twitter.layout import ACCOUNTS, FORGOTTEN
 from tests.include.wire import serving
-from tests.stages.conftest import ARCHIVED, RECENT
+from tests.stages.conftest import RECENT
 
 pytestmark = pytest.mark.live
 
@@ -80,19 +82,19 @@ def test_the_stages_send_no_acl_delete_nothing_and_publish_by_copies_with_the_re
     loading = wire[extracted:]
     written = [seen for seen in loading if seen.method == "PUT"]
     assert [(seen.key, seen.headers.get("x-amz-copy-source", "").split("/")[-1]) for seen in written] == [
-        (DAY.lease, ""),
-        (DAY.csv, "refined_tweets.csv"),
-        (DAY.parquet, "refined_tweets.parquet"),
-        (DAY.rejected, "rejected_tweets.jsonl.gz"),
-        (DAY.receipt, ""),
-        (DAY.lease, ""),
+        (layout.publish_lease(DAY), ""),
+        (layout.csv(DAY), "refined_tweets.csv"),
+        (layout.parquet(DAY), "refined_tweets.parquet"),
+        (layout.rejected(DAY), "rejected_tweets.jsonl.gz"),
+        (layout.receipt(DAY), ""),
+        (layout.publish_lease(DAY), ""),
     ]
     assert all("x-amz-copy-source-if-match" in seen.headers for seen in written[1:4])
     assert all({"if-match", "if-none-match"} & seen.headers.keys() for seen in written), "no write is blind"
     assert {seen.key for seen in loading if seen.method == "GET" and seen.key} == {
         staged["receipt"],
-        DAY.lease,
-        DAY.receipt,
+        layout.publish_lease(DAY),
+        layout.receipt(DAY),
         FORGOTTEN,
         ACCOUNTS,
     }
@@ -102,7 +104,7 @@ def test_a_published_object_keeps_its_media_type(pipeline, bucket):
     pipeline.load(pipeline.transform(pipeline.extract("posts_2_wire")))
     types = [
         bucket.client.head_object(Bucket=bucket.name, Key=key)["ContentType"]
-        for key in (DAY.csv, DAY.receipt)
+        for key in (layout.csv(DAY), layout.receipt(DAY))
     ]
     assert types == ["text/csv; charset=utf-8", "application/json"]
 
@@ -156,19 +158,6 @@ def test_pages_are_read_side_by_side(pipeline, wire):
     assert len(reads) == len(set(reads)) == 20
     assert wire.at_once > 1, "the accounts have a page each"
     assert staged["rows"] == 40
-
-
-def test_accounts_without_a_limit_share_the_pages_of_an_old_day_which_are_asked_for_and_read_once(
-    pipeline, wire, x
-):
-    pipeline.put(tweet_limit=0)
-    bought = pipeline.extract("posts_400_a, posts_300_b, posts_2_c", day=ARCHIVED)
-    assert x.asked().count("search") == 2
-    wire.clear()
-    refined = pipeline.refine(bought, day=ARCHIVED)
-    assert [refined[name]["fetched"] for name in ("posts_2_c", "posts_300_b")] == [2, 300]
-    pages = [seen.key for seen in wire if seen.method == "GET" and "/group-" in seen.key]
-    assert len(pages) == len(set(pages)) == 2
 
 
 def test_a_page_that_was_never_written_leaves_a_gap_and_no_dead_end(pipeline, wire, x):

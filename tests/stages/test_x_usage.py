@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from include.twitter import lake, settings
+from include.twitter import lake, layout, settings
 from include.twitter.day import Day
 from include.twitter.errors import MeterDiffers, Outage
 from include.twitter_features.x_usage.tasks import check_usage
@@ -48,7 +48,7 @@ def test_a_post_that_is_bought_twice_in_a_day_is_counted_once_by_x(pipeline, log
     pipeline.extract("posts_120_a")
     pipeline.extract("posts_120_a", buy_again=True, name="again")
     log_of()
-    usage = bucket.json(TODAY.usage)
+    usage = bucket.json(layout.usage(TODAY))
     assert (usage["counted"], usage["upper_bound"]) == (120, 240)
 
 

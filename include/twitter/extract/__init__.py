@@ -1,8 +1,8 @@
-"""The first box of the graph: buys what is missing of a day from X, and keeps every answer as it came.
+"""The first stage: buys what is missing of a day from X, and keeps every response as it came.
 
-`purchase` says what is there and what is missing, `money` what may be spent. `collect` reads the accounts
-side by side, each along its `walk`, and holds X's own count against what arrived (`proof`); `accounts`
-remembers who they are. `buyer` sends the requests that cost something, `x` speaks to X.
+`purchase` says what is there and what is missing, `paid_requests` asks X within the budget, `x` speaks to X.
+`identity` finds out which accounts the handles are; `collect` reads them side by side, each with the cursors
+of its sources, and has `reconcile` compare what arrived with X's own counts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 from include.twitter import lake, roster, settings
 from include.twitter.airflow_context import Run, wait_until
 from include.twitter.extract.accounts import Accounts
-from include.twitter.extract.buyer import Buyer
 from include.twitter.extract.collect import Collection
 from include.twitter.extract.counts import counts_of_day
 from include.twitter.extract.money import Budget, Caps
@@ -60,14 +59,13 @@ def extract(run: Run) -> dict[str, Any]:
     with no_try_for_progress(lambda: purchase.got_further, run.now), purchase.turn():
         since = purchase.manifest.opened_at if purchase.manifest.buy > 1 else run.day.end
         stored = counts_of_day(here, run.day, since, run.now())
-        collection = Collection(purchase, old, stored=stored)
+        collection = Collection(purchase, old, stored, own)
         collection.resume()
         read: list[AccountRead] = []
         with Budget(here, purchase.name, caps, purchase.stored, run.now) as budget:
             if purchase.missing:
                 with X(access, run.now, are_known=bool(purchase.bought)) as x:
-                    buyer = Buyer(x, purchase, budget, run.day, old, own)
-                    read = collection.collect(buyer, Accounts(here, accepted), run.now())
+                    read = collection.collect(x, budget, Accounts(here, accepted))
         purchase.close(read, budget.uncertain_mills)
     if uncertain := purchase.manifest.uncertain_usd:
         log.warning(

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from include.twitter.answer import Answer, reason_of
-from include.twitter.day import ACCOUNTS
 from include.twitter.lake import Lake
+from include.twitter.layout import ACCOUNTS
 from include.twitter.records import KnownAccount, encoded
 from include.twitter.roster import known_accounts
 

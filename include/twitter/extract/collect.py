@@ -1,45 +1,53 @@
 """Collects what is missing of a day: which account each handle is, its posts, and X's own count of them.
 
-Accounts are isolated and read side by side.
+Accounts are isolated and read side by side, each from its stored pages on.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
-from typing import Any
+from threading import Event as Flag
+from typing import TypeVar
 
-from include.twitter.answer import Answer
-from include.twitter.errors import OtherAuthors, Refused, TryLater
-from include.twitter.extract.accounts import PROTECTED, Accounts, reasons, users_of
-from include.twitter.extract.buyer import Buyer, Stopped
-from include.twitter.extract.counts import Count
-from include.twitter.extract.proof import Proving
-from include.twitter.extract.purchase import COUNTS, KINDS, LOOKUPS, Purchase
-from include.twitter.extract.walk import REREADS, SEARCHED, THREADS, Reading, Walk
-from include.twitter.extract.x import (
-    ARCHIVE_PAGES,
-    HANDLES_A_LOOKUP,
-    READERS,
-    RECENT_PAGES,
-    TIMELINE_PAGES,
+from more_itertools import chunked
+
+from include.twitter.answer import Answer, author_of, problems
+from include.twitter.day import Day
+from include.twitter.errors import (
+    BadRequest,
+    Busy,
+    OtherAuthors,
+    Outage,
+    PipelineError,
+    Refused,
+    TryLater,
+    UnexpectedAnswer,
 )
+from include.twitter.extract.account_state import Event, State
+from include.twitter.extract.accounts import Accounts
+from include.twitter.extract.counts import Count
+from include.twitter.extract.cursor import Cursor
+from include.twitter.extract.identity import Resolver
+from include.twitter.extract.money import Budget
+from include.twitter.extract.paid_requests import PaidRequests
+from include.twitter.extract.progress import AccountProgress
+from include.twitter.extract.purchase import COUNTS, LOOKUPS, Purchase
+from include.twitter.extract.reconcile import Reconciler
+from include.twitter.extract.x import POSTS_A_LOOKUP, READERS, X
 from include.twitter.records import AccountRead
-from include.twitter.safe_text import safe_text
+from include.twitter.sources import REREADS
 
 log = logging.getLogger(__name__)
 
-WHICH_ONE = (
-    ". Nothing is bought of {id}: if it is the account you want, add {handle}={id} to Variable "
-    "twitter_confirmed_account_ids and clear `extract`; if not, put the new handle of the old one into "
-    "twitter_handles"
-)
+Item = TypeVar("Item")
 
-FORGOTTEN = "it was forgotten on {:%Y-%m-%d}, and nothing is bought of it: take it out of twitter_handles"
+
+class Stopped(PipelineError):
+    """Another reader failed, so this one buys no more."""
 
 
 @dataclass
@@ -48,258 +56,232 @@ class Collection:
 
     purchase: Purchase
     old: bool
-    readings: dict[str, Reading] = field(default_factory=dict)
-    """By lower-case handle, as `twitter_handles` names it."""
-    users: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """That a look-up of this purchase found, by lower-case handle."""
-    look_ups: list[Answer] = field(default_factory=list)
-    """Those that were staged before."""
-    counts: list[Answer] = field(default_factory=list)
-    stored: Mapping[tuple[str, ...], Count] = field(default_factory=dict)
+    stored_counts: Mapping[tuple[str, ...], Count] = field(default_factory=dict)
     """X's counts of the day that others have paid for, by the ids that were counted together."""
-    _read_as: dict[str, Reading] = field(default_factory=dict)
-    """The accounts that are being read, by id."""
+    own_handle: str = ""
+    stopped: Flag = field(default_factory=Flag)
+    look_ups: list[Answer] = field(default_factory=list)
+    """Responses that an earlier try has stored."""
+    counts: list[Answer] = field(default_factory=list)
 
     def resume(self) -> None:
-        """Take every walk to where its staged pages end."""
-        self.readings = {handle.lower(): self._begun(handle) for handle in self.purchase.missing}
-        for folder, key, answer in self.purchase.staged():
+        """Take over what an earlier try has stored, and book it; accounts go on from their pages later."""
+        for folder, _, response in self.purchase.staged():
             if folder == LOOKUPS:
-                self.look_ups.append(answer)
-                self._found(answer)
+                self.look_ups.append(response)
             elif folder == COUNTS:
-                self.counts.append(answer)
-            else:
-                self._take(folder, key, answer, self.readings.values())
-        for reading in self.readings.values():
-            for kind in KINDS:
-                reading.of(kind).leave_token()
+                self.counts.append(response)
 
-    def _begun(self, handle: str) -> Reading:
-        """The reading of an account, by the handle that it has on this day."""
-        day, limit = self.purchase.day, self.purchase.limit_of(handle)
-        first, then = (ARCHIVE_PAGES,) * 2 if self.old else (TIMELINE_PAGES, RECENT_PAGES)
-        return Reading(
-            self.purchase.username_of(handle),
-            Walk(day, limit, *first),
-            Walk(day, limit, *then),
-            Walk(day, limit, *then, of_threads=True),
-            handle=handle,
+    def collect(self, x: X, budget: Budget, known: Accounts) -> list[AccountRead]:
+        """Buy what is missing; an account that X no longer finds by its id is looked up by its handle."""
+        purchase, now = self.purchase, self.purchase.now()
+        self.x = x
+        self.requests = PaidRequests(budget, purchase, self._go_on)
+        resolver = Resolver(purchase, known, self._look_up, self._is_own, self.old, now)
+        accounts = [self._begun(handle) for handle in purchase.missing]
+        for response in self.look_ups:
+            resolver.recall(response)
+        resolver.resolve(accounts)
+        accounts = [account for account in accounts if not account.is_skipped]
+        self._for_each(accounts, self._read)
+        if lost := [account for account in accounts if account.state is State.UNRESOLVED]:
+            resolver.resolve_again(lost)
+            self._for_each([account for account in lost if not account.is_skipped], self._read)
+            accounts = [account for account in accounts if not account.is_skipped]
+        self._for_each(accounts, self._reread)
+        reconciler = Reconciler(self._count, self._verify, resolver.is_gone, self._pause, self.stored_counts)
+        for account in accounts:
+            reconciler.restore(account, purchase.line(account.handle))
+        self._for_each(reconciler.groups(accounts), reconciler.check)
+        self._for_each(accounts, self._reread)
+        return [account.record() for account in accounts]
+
+    def _begun(self, handle: str) -> AccountProgress:
+        purchase = self.purchase
+        username, limit = purchase.username_of(handle), purchase.limit_of(handle)
+        return AccountProgress(handle, username, purchase.day, limit, self.old)
+
+    # Reading
+
+    def _read(self, account: AccountProgress) -> None:
+        """Read an account to the end of its day or to the limit, and its threads where they are wanted."""
+        wants_threads = self.purchase.wants_threads(account.handle)
+        for cursor, is_wanted in (
+            (account.posts, True),
+            (account.self_replies, wants_threads),
+            (account.verification, False),
+        ):
+            try:
+                for key, response in self._pages(account, cursor, is_wanted=is_wanted):
+                    account.pages.append(key)
+                    cursor.advance(response)
+            except OtherAuthors as error:
+                cursor.ended, cursor.reason = Event.GONE, str(error)
+            if is_wanted and account.can_be_read:
+                account.finish(cursor)
+        if not account.is_begun:
+            account.is_begun = True
+            for key, response in self.purchase.stored_pages(f"{REREADS}{account.id}"):
+                account.take_reread(key, response)
+
+    def _pages(
+        self, account: AccountProgress, cursor: Cursor, *, is_wanted: bool
+    ) -> Iterator[tuple[str, Answer]]:
+        """The pages of a source: the stored ones first, then X's, as far as the cursor leads."""
+        if not account.is_begun:
+            for key, response in self.purchase.stored_pages(cursor.source.label):
+                if response.unavailable:
+                    account.pages.append(key)  # it may be back
+                else:
+                    yield key, response
+            cursor.fall_back_to_until_id()
+        if cursor is account.posts and not cursor.ended:
+            if account.refusal and account.can_be_read:
+                account.mark_unavailable(account.refusal)
+            elif not cursor.pages and self._is_empty(account):
+                cursor.ended = Event.END
+        while is_wanted and account.can_be_read and not cursor.ended:
+            if page := self._next_page(cursor):
+                yield page
+
+    def _is_empty(self, account: AccountProgress) -> bool:
+        """Whether X is known to count no post of the account: of an old day a page would tell no more."""
+        return self.old and any(
+            account.id in ids and not count.total for ids, count in self.stored_counts.items()
         )
 
-    def _take(self, folder: str, key: str, answer: Answer, readings: Iterable[Reading]) -> None:
-        """Go over a staged page of posts: of each of these readings that it is one of."""
-        if folder.startswith(REREADS):
-            asked = {*str(answer.params["ids"]).split(",")}
-            for reading in readings:
-                if asked & reading.unfilled.keys():  # its pages came before
-                    reading.take_again(key, answer)
-            return
-        kind = next((kind for kind in (SEARCHED, THREADS) if folder.startswith(kind)), "")
-        for reading in readings:
-            if folder == f"{kind}{reading.id or self._presumed_id(reading.handle)}":
-                reading.resume(key, answer, kind)
-
-    def _presumed_id(self, handle: str) -> str | None:
-        """Which account the handle is, as far as it is known before the look-ups of this try."""
-        return self.users.get(handle.lower(), {}).get("id") or self.purchase.id_of(handle)
-
-    def collect(self, buyer: Buyer, known: Accounts, at: datetime) -> list[AccountRead]:
-        """Buy what is missing; an account that X no longer finds by its id is looked up by its handle."""
-        for answer in self.look_ups:
-            self._learn(answer, known)
-        self._look_up(buyer, known, self._unknown(known, at))
-        self._read(buyer)
-        if lost := [reading for name, reading in self.readings.items() if self._is_lost(name)]:
-            self._find_again(buyer, known, lost)
-            self._read(buyer)
-        self._read_again(buyer)
-        _side_by_side(buyer, Proving(buyer, self.counts, self.stored).jobs(self._available))
-        self._read_again(buyer)
-        return [reading.record() for reading in self.readings.values()]
-
-    @property
-    def _available(self) -> list[Reading]:
-        return [reading for reading in self.readings.values() if not reading.is_unavailable]
-
-    def _find_again(self, buyer: Buyer, known: Accounts, lost: list[Reading]) -> None:
+    def _next_page(self, cursor: Cursor) -> tuple[str, Answer] | None:
+        """X's next page; None where it has to be asked for in another way."""
+        source, position = cursor.source, cursor.request_params
+        request = source.page_request()
         try:
-            self._look_up(buyer, known, lost)
-        except Refused as error:
-            log.warning(
-                "%d accounts that X does not find by their ids are not looked up. %s", len(lost), error
+            return self.requests.ask(
+                source.label,
+                request.kind,
+                cursor.page_size,
+                cursor.smallest_page,
+                lambda size: self.x.page(request, self.purchase.day, size, **position),
+                cursor.problem,
             )
+        except BadRequest:
+            if not cursor.fall_back_to_until_id():
+                raise
+        except Outage:
+            if not cursor.shrink_page_size():
+                raise
+        return None
 
-    def _is_lost(self, name: str) -> bool:
-        return self.readings[name].walk.is_lost and name not in self.users
+    def _reread(self, account: AccountProgress) -> None:
+        """Read posts once more of which X could not fill a field, while X charges nothing for it.
 
-    def _read(self, buyer: Buyer) -> None:
-        self._skip_the_empty()
-        _side_by_side(buyer, [partial(self._walk, buyer, reading) for reading in self._available])
-
-    def _read_again(self, buyer: Buyer) -> None:
-        """Read posts once more of which X could not fill a field."""
-        lacking = [reading for reading in self._available if reading.unfilled]
-        _side_by_side(buyer, [partial(buyer.read_again, reading) for reading in lacking])
-
-    def _walk(self, buyer: Buyer, reading: Reading) -> None:
-        """Read an account to the end of its day or to the limit, and its threads where they are wanted."""
-        for kind in ("", THREADS) if self.purchase.wants_threads(reading.handle) else ("",):
-            walk = reading.of(kind)
-            try:
-                while not walk.outcome:
-                    buyer.page(reading, kind)
-            except OtherAuthors as error:
-                reading.give_up(str(error))
-            said = f"{kind}{reading.username}: {walk.reason or walk.outcome}"
-            log.info("%s; posts %d, pages %d", said, walk.returned, walk.pages)
-            if reading.is_unavailable:  # neither has it threads to be read
-                return
-
-    def _skip_the_empty(self) -> None:
-        """Of an old day, ask for no page of accounts of which X is known to count no post."""
-        reading = {str(r.id): r for r in self._available if self.old and not r.walk.pages}
-        for ids, count in self.stored.items():
-            for id_ in reading.keys() & {*ids} if not count.total else ():
-                reading[id_].walk.outcome = reading[id_].walk.outcome or "complete"
-
-    def _unknown(self, known: Accounts, at: datetime) -> list[Reading]:
-        """The accounts to look up; of those still to be read, the archive wants all seen anew.
-
-        A search finds nothing of an account that is gone, and does not say so; a timeline does.
+        Nothing else depends on it: what fails is logged, and the posts stay as they came.
         """
-        unknown = []
-        for name, reading in [*self.readings.items()]:
-            id_ = self._id_of(name) or known.id_of(name, at)
-            is_read = reading.walk.outcome and reading.id == id_
-            is_fresh = id_ == known.id_of(name, at, for_archive=True) and not self._is_red(name)
-            anew = self.old and not (is_read or is_fresh or id_ in self.purchase.forgotten.accounts)
-            if name not in self.users and (not id_ or anew):
-                unknown.append(reading)
-            elif id_:
-                self._recognise(reading, id_, known)
-        return unknown
-
-    def _id_of(self, name: str) -> str | None:
-        """As a look-up of this purchase told it, or as it was bought: one that was away may be another."""
-        line = self.purchase.line(name)  # that of the account, whatever its handle was
-        bought = line.id if line and line.outcome != "unavailable" else None
-        return self.users.get(name, {}).get("id") or bought
-
-    def _look_up(self, buyer: Buyer, known: Accounts, readings: list[Reading]) -> None:
-        for start in range(0, len(readings), HANDLES_A_LOOKUP):
-            some = readings[start : start + HANDLES_A_LOOKUP]
-            answer = buyer.users([reading.handle for reading in some])
-            self._found(answer)
-            gone = reasons(answer, [reading.handle for reading in some])
-            for reading in some:
-                if reading.handle not in gone:
-                    self._recognise(reading, self.users[reading.handle.lower()]["id"], known)
-                elif not reading.is_unavailable:
-                    reading.give_up(gone[reading.handle])
-            self._learn(answer, known)
-
-    def _found(self, answer: Answer) -> None:
-        self.users |= users_of(answer)
-
-    def _learn(self, answer: Answer, known: Accounts) -> None:
-        """Remember which accounts the handles are, but for those that nobody has accepted as another one."""
-        ids = {name: user["id"] for name, user in users_of(answer).items()}
-        known.learn(answer, but=[name for name, id_ in ids.items() if self._is_refused(name, id_, known)])
-
-    def _is_refused(self, handle: str, id_: str, known: Accounts) -> bool:
-        return bool(self._former(handle, id_, known)) and not known.accepts(handle, id_)
-
-    def _former(self, handle: str, id_: str, known: Accounts) -> str | None:
-        """The other account that the handle was, in the day or when it was looked up last."""
-        before = self.purchase.line(handle) or self.purchase.former(handle)
-        # Without a look-up, the day itself says which account it is, whatever the handle became later.
-        remembered = known.last_id_of(handle) if handle.lower() in self.users else None
-        had = [before.id if before else None, remembered]
-        return next((other for other in had if other not in (None, id_)), None)
-
-    def _recognise(self, reading: Reading, id_: str, known: Accounts) -> None:
-        """Read this account for the handle, unless it was another one's, and that was not accepted."""
-        handle = reading.handle
-        if former := self._former(handle, id_, known):
-            told = safe_text(f"the handle has become another account: {id_}, and it was {former}")
-            if not known.accepts(handle, id_):
-                # The refusal takes the place of no line that has pages: what was bought stays the day's.
-                line = self.purchase.line(handle)
-                self._bind(reading, (line and line.id) or (id_ if self.purchase.former(handle) else former))
-                reading.give_up(told + WHICH_ONE.format(handle=handle, id=safe_text(id_, 40)))
+        today = Day.of(self.purchase.now())
+        ids = [id_ for id_, at in sorted(account.unfilled.items()) if Day.of(at) == today]
+        for some in chunked(ids if not account.is_unavailable else (), POSTS_A_LOOKUP):
+            try:
+                key, response = self.requests.ask(
+                    f"{REREADS}{account.id}",
+                    "rereads",
+                    len(some),
+                    len(some),
+                    lambda _: self.x.posts(some, free=True, whole=True),  # noqa: B023
+                    partial(_reread_problem, some, account.id),
+                )
+            except Busy:  # another run has the lease now
+                raise
+            except PipelineError as error:
+                account.reread |= {*ids}  # this try of the task asks once
+                message = "%s: X could not fill fields of %d posts, and they are not read again. %s"
+                log.warning(message, account.username, len(some), error)
                 return
-            log.warning("%s: %s. Accepted by twitter_confirmed_account_ids", handle, told)
-        self.purchase.confirm(handle, id_)
-        if other := self._twin(reading, id_):
-            log.warning("%s and %s are one account, %s: it is collected once", handle, other, id_)
-            del self.readings[handle.lower()]
-            return
-        if self.purchase.has(handle):
-            log.info(
-                "%s is %s in this day, and nothing of it is missing",
-                handle,
-                self.purchase.username_of(handle),
-            )
-            del self.readings[handle.lower()]
-            return
-        reading.was_another = known.accepts(handle, id_)
-        self._bind(reading, id_)
-        if not reading.walk.outcome:
-            self._refuse_the_unreadable(reading, known)
-        if not reading.is_unavailable:
-            self._read_as[id_] = reading
+            account.take_reread(key, response)
+            log.info("%s: %d posts with unfilled fields were read again", account.username, len(some))
 
-    def _twin(self, reading: Reading, id_: str) -> str | None:
-        """Another handle of the same account, whose reading goes on in this one's place."""
-        other = self._read_as.get(id_)
-        return other.handle if other and other is not reading else None
+    # What identity and reconciliation ask X for
 
-    def _bind(self, reading: Reading, id_: str) -> None:
-        """Read this account, going on from what the purchase has of it, whatever its handle was then."""
-        reading.username = self.purchase.username_of(reading.handle)
-        if reading.id == id_:
-            return
-        reading.belong_to(id_)
-        for folder, key, answer in self.purchase.staged_of(id_):
-            self._take(folder, key, answer, [reading])
-        for kind in KINDS:
-            reading.of(kind).leave_token()
+    def _look_up(self, handles: list[str]) -> Answer:
+        number = len(handles)
+        _, response = self.requests.ask(
+            LOOKUPS, "users", number, number, lambda _: self.x.users(handles), _look_up_problem
+        )
+        if response.failure:
+            raise Outage(f"X could not look up all users: {response.failure}")
+        return response
 
-    def _is_protected(self, name: str, known: Accounts) -> bool:
-        user = self.users.get(name)
-        return bool(user.get("protected")) if user else known.is_protected(name)
+    def _count(self, query: str) -> Answer:
+        kind = "archive_counts" if self.old else "counts"
+        stored = (response for response in self.counts if response.params["query"] == query)
+        if response := next(stored, None):
+            return response
+        day = self.purchase.day
+        return self.requests.ask(COUNTS, kind, 1, 1, lambda _: self.x.count(query, day, archive=self.old))[1]
 
-    def _is_red(self, name: str) -> bool:
-        """Whether the account was unavailable when the day was closed: then a clear looks again."""
-        line = self.purchase.line(name)
-        return line is not None and line.outcome == "unavailable"
+    def _verify(self, account: AccountProgress) -> bool:
+        """Take the search of an account one page further; False where that is of no use any more."""
+        cursor = account.verification
+        if self.old or cursor.ended:  # the archive brings the same again
+            return False
+        if page := self._next_page(cursor):
+            account.pages.append(page[0])
+            cursor.advance(page[1])
+        return True
 
-    def _refuse_the_unreadable(self, reading: Reading, known: Accounts) -> None:
-        if tombstone := self.purchase.forgotten.accounts.get(str(reading.id)):
-            reading.give_up(FORGOTTEN.format(tombstone.at))
-        elif self.old and self._is_protected(reading.handle.lower(), known):
-            reading.give_up(PROTECTED)
+    def _is_own(self, handle: str, id_: str, was_another: bool) -> bool:
+        """Whether X charges an own post's price: the account owns the access token.
+
+        X's tokens begin with the owner's id. Where one does not, a handle that another account took over is
+        not one's own, so that no amount is booked too low.
+        """
+        if not (self.x.is_user and self.own_handle):
+            return False
+        if self.x.owner_id:
+            return id_ == self.x.owner_id
+        return handle.lower() == self.own_handle and not was_another
+
+    # Several at once
+
+    def _pause(self, seconds: float) -> None:
+        """Wait, unless another reader fails meanwhile."""
+        self.stopped.wait(seconds)
+
+    def _go_on(self) -> None:
+        if self.stopped.is_set():
+            raise Stopped
+        self.purchase.keep_turn()
+
+    def _for_each(self, items: Iterable[Item], work: Callable[[Item], None]) -> None:
+        """Work on several at once; the first failure keeps the others from buying more.
+
+        Of several failures the one that needs a person is raised, and one that passes by itself last.
+        """
+        with ThreadPoolExecutor(READERS) as pool:
+            running = [pool.submit(work, item) for item in items]
+            try:
+                wait(running, return_when=FIRST_EXCEPTION)
+                failed = any(job.done() and not job.cancelled() and job.exception() for job in running)
+            except BaseException:  # Airflow ends the task
+                failed = True
+                raise
+            finally:
+                if failed:
+                    self.stopped.set()
+                    pool.shutdown(cancel_futures=True)
+        errors = [error for job in running if not job.cancelled() and (error := job.exception())]
+        errors = [error for error in errors if not isinstance(error, Stopped)]
+        if errors:
+            raise min(errors, key=lambda error: isinstance(error, TryLater) - isinstance(error, Refused))
 
 
-def _side_by_side(buyer: Buyer, jobs: Iterable[Callable[[], None]]) -> None:
-    """Run the jobs, several at once; the first failure keeps the others from buying more.
+def _look_up_problem(response: Answer) -> None:
+    if not (response.posts or problems(response.body)):
+        raise Outage(f"X was asked for users and sent none, but {response.content[:200]!r}")
 
-    Of several failures the one that needs a person is raised, and one that passes by itself last.
-    """
-    with ThreadPoolExecutor(READERS) as pool:
-        running = [pool.submit(job) for job in jobs]
-        try:
-            wait(running, return_when=FIRST_EXCEPTION)
-            failed = any(job.done() and not job.cancelled() and job.exception() for job in running)
-        except BaseException:  # Airflow ends the task
-            failed = True
-            raise
-        finally:
-            if failed:
-                buyer.stopped.set()
-                pool.shutdown(cancel_futures=True)
-    errors = [error for job in running if not job.cancelled() and (error := job.exception())]
-    errors = [error for error in errors if not isinstance(error, Stopped)]
-    if errors:
-        raise min(errors, key=lambda error: isinstance(error, TryLater) - isinstance(error, Refused))
+
+def _reread_problem(ids: list[str], author_id: str | None, response: Answer) -> UnexpectedAnswer | None:
+    if response.failure or not (response.posts or problems(response.body)):
+        raise Outage(f"X could not send the posts: {response.failure or repr(response.content[:200])}")
+    posts = (post for post in response.posts if isinstance(post, dict))
+    if all(post.get("id") in ids and author_of(post, author_id) == author_id for post in posts):
+        return None
+    return UnexpectedAnswer(f"X was asked for {len(ids)} posts by their ids and sent others.")

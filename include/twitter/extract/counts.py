@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from include.twitter.answer import ALIASES, Answer
-from include.twitter.day import Day, count_key, counts_prefix, parse_count_key
+from include.twitter.day import Day
 from include.twitter.errors import UnexpectedAnswer
 from include.twitter.lake import Lake, answer_in
+from include.twitter.layout import count_key, counts_prefix, parse_count_key
 from include.twitter.sources import author_query
 
 MAX_AGE = timedelta(days=7)

@@ -18,9 +18,9 @@ from uuid import uuid4
 from msgspec import structs
 
 from include.twitter.answer import Answer
-from include.twitter.day import LEDGER, ledger_key, parse_ledger_key
 from include.twitter.errors import Busy, NoResponse, OverBudget, PipelineError
 from include.twitter.lake import Lake, Object, is_busy, retried
+from include.twitter.layout import LEDGER, ledger_key, parse_ledger_key
 from include.twitter.pricing import cost, dollars, month_of, prices, start_of, worst_case, would_have_cost
 from include.twitter.records import Billed, Bought, LedgerEntry, decoded, encoded
 
@@ -103,7 +103,7 @@ class _Month:
         # spent. If it is alive, and only its lease was lost, it corrects that when it settles.
         if (rest := self._known.checked_mills - self.entry.charged_mills) > 0:
             price = prices(start_of(entry.month))["posts"]
-            self._add_uncertain(self._known.writer, Billed(Bought(posts=rest // price), rest))
+            self.add_uncertain(Billed(Bought(posts=rest // price), rest), self._known.writer)
 
     def _look(self) -> None:
         before = self._known.uncertain
@@ -140,14 +140,11 @@ class _Month:
         """Mills of the reserved that may be used, and are neither spent nor in flight."""
         return max(self._usable - self.taken, 0)
 
-    def add_lost(self, response: Answer, price: int) -> None:
-        billed = Billed(Bought(**{response.kind: response.billed}), price * response.billed)
-        self._lost[response.id] = billed
+    def add_lost(self, id_: str, billed: Billed) -> None:
+        self._lost[id_] = billed
 
-    def add_uncertain(self, kind: str, number: int, price: int) -> None:
-        self._add_uncertain(self._token, Billed(Bought(**{kind: number}), price * number))
-
-    def _add_uncertain(self, writer: str, more: Billed) -> None:
+    def add_uncertain(self, more: Billed, writer: str = "") -> None:
+        writer = writer or self._token
         before = self.entry.uncertain.get(writer, NOTHING)
         self._uncertain[writer] = Billed(before.bought + more.bought, before.mills + more.mills)
 
@@ -201,6 +198,10 @@ class _Month:
             uncertain=entry.uncertain | {self._token: own},
         )
         return _summed(both, entry.spent_mills - entry.unstaged_mills)
+
+
+def _billed(kind: str, number: int, price: int) -> Billed:
+    return Billed(Bought(**{kind: number}), price * number)
 
 
 def _summed(entry: LedgerEntry, stored_mills: int) -> LedgerEntry:
@@ -292,11 +293,11 @@ class Budget:
         month.in_flight -= worst * reservation.size
         response = reservation.response
         if reservation.is_uncertain:
-            month.add_uncertain(kind, reservation.size, worst)
+            month.add_uncertain(_billed(kind, reservation.size, worst))
         elif response and response.id in self._is_stored:
             self._stored.add(response)
         elif response and response.billed:
-            month.add_lost(response, prices(reservation.at)[kind])
+            month.add_lost(response.id, _billed(kind, response.billed, prices(reservation.at)[kind]))
 
     def _granted(self, month: _Month, kind: str, price: int, wanted: int, smallest: int) -> int:
         with self._changed:

@@ -43,7 +43,7 @@ from include.twitter.errors import (
 from include.twitter.http_limits import LimitedAdapter, TooLarge, is_overdue, no_netrc, sending
 from include.twitter.safe_text import safe_text
 from include.twitter.settings import X_CONNECTION, XAccess
-from include.twitter.sources import author_query, self_reply_query
+from include.twitter.sources import Endpoint, PageRequest
 
 TIMEOUT = (10, 60)
 """Seconds to connect, and to wait for the next bytes."""
@@ -53,8 +53,6 @@ ARCHIVE_SECONDS = 1.0
 """X's limit between two requests to its full archive."""
 READERS = 8
 """Accounts read side by side."""
-TIMELINE_PAGES, RECENT_PAGES, ARCHIVE_PAGES = (5, 100), (10, 100), (10, 500)
-"""The smallest and the largest page of posts that X serves."""
 LONGEST_WORDS = 1000
 """Characters of X's words for one error."""
 HANDLES_A_LOOKUP = 100
@@ -85,38 +83,13 @@ SIGNED_AT = re.compile(r'oauth_timestamp="(\d{1,12})"')
 # bought again. Left out are the counts that only a post's own author may ask for, and `article_title`, which
 # 2.166 does not know: `article` has the title.
 POST_FIELDS = [
-    "article",
-    "attachments",
-    "author_id",
-    "card_uri",
-    "community_id",
-    "context_annotations",
-    "conversation_id",
-    "created_at",
-    "display_text_range",
-    "edit_controls",
-    "edit_history_tweet_ids",
-    "entities",
-    "geo",
-    "id",
-    "in_reply_to_user_id",
-    "lang",
-    "matched_media_notes",
-    "media_metadata",
-    "note_request_suggestions",
-    "note_tweet",
-    "paid_partnership",
-    "possibly_sensitive",
-    "public_metrics",
-    "referenced_tweets",
-    "reply_settings",
-    "scopes",
-    "source",
-    "suggested_source_links",
-    "suggested_source_links_with_counts",
-    "text",
-    "withheld",
-]
+    "article", "attachments", "author_id", "card_uri", "community_id", "context_annotations",
+    "conversation_id", "created_at", "display_text_range", "edit_controls", "edit_history_tweet_ids",
+    "entities", "geo", "id", "in_reply_to_user_id", "lang", "matched_media_notes", "media_metadata",
+    "note_request_suggestions", "note_tweet", "paid_partnership", "possibly_sensitive", "public_metrics",
+    "referenced_tweets", "reply_settings", "scopes", "source", "suggested_source_links",
+    "suggested_source_links_with_counts", "text", "withheld",
+]  # fmt: skip
 COUNTED_FIELDS = ["author_id", "created_at", "edit_history_tweet_ids", "public_metrics", "withheld"]
 """What is asked for of posts that have landed."""
 ARCHIVE_FIELDS = [name for name in POST_FIELDS if name != "context_annotations"]
@@ -146,10 +119,10 @@ class X:
         )
         self._client.session = self._session = _Session(access.host)
         if are_known:
-            self._session.taken.add("OAuth" if self.is_user else "Bearer")
+            self._session.accepted.add("OAuth" if self.is_user else "Bearer")
         self._access = access
-        self._turn = Lock()
-        self._next_turn = 0.0
+        self._lock = Lock()
+        self._next_archive_request = 0.0
         if not self.is_user:
             self._app_only()
 
@@ -157,7 +130,6 @@ class X:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go of the open connections."""
         self._session.close()
 
     def users(self, handles: Iterable[str]) -> Answer:
@@ -183,102 +155,89 @@ class X:
             user_auth=self.is_user,
         )
 
-    def timeline(self, user_id: str, day: Day, size: int, *, own: bool = False, **where: Any) -> Answer:
-        """One page of an account's posts of a day, newest first; `size` is 5 to 100.
-
-        `own` posts have a lower price. `where` is the page's `token`, or the post to go on `below`.
-        Its `end_time` is inclusive, other than that of searches and counts: the day's last second.
-        """
-        return self._answer(
-            "own_posts" if own else "posts",
-            self._client.get_users_tweets,
-            user_id,
-            exclude=["retweets", "replies"],
-            user_auth=self.is_user,
-            **_page(day, size, "pagination_token", end=day.end - timedelta(seconds=1), **where),
-        )
-
-    def search(
-        self,
-        user_id: str,
-        day: Day,
-        size: int,
-        *,
-        archive: bool,
-        threads: bool = False,
-        **where: Any,
+    def page(
+        self, request: PageRequest, day: Day, size: int, token: str | None = None, until_id: int | None = None
     ) -> Answer:
-        """One page of the account's same posts from the search, newest first; or of its `threads`.
+        """One page of a source's posts of a day, newest first: the one of a token, or that below an id.
 
-        `archive` takes them from the full archive (`size` 10 to 500, one request a second, app-only), else
-        from the last seven days (10 to 100).
+        The full archive takes one request a second, app-only. The `end_time` of a timeline is inclusive,
+        other than that of searches and counts: the day's last second.
         """
-        asked = _page(day, size, "next_token", end=day.end, **where)
-        wanted = self_reply_query(user_id) if threads else author_query([user_id])
-        if archive:
-            self._wait_for_the_archive()
-            asked["tweet_fields"] = ARCHIVE_FIELDS
-            return self._answer("posts", self._app_only().search_all_tweets, wanted, **asked)
-        asked["user_auth"] = self.is_user
-        return self._answer("posts", self._client.search_recent_tweets, wanted, **asked)
+        is_timeline = request.endpoint is Endpoint.TIMELINE
+        end = day.end - timedelta(seconds=1) if is_timeline else day.end
+        params: dict[str, Any] = {
+            "start_time": day.start,
+            "max_results": size,
+            "tweet_fields": POST_FIELDS,
+            "pagination_token" if is_timeline else "next_token": token,
+            **({"until_id": until_id} if until_id else {"end_time": end}),
+        }
+        match request.endpoint:
+            case Endpoint.TIMELINE:
+                ask, params["exclude"] = self._client.get_users_tweets, ["retweets", "replies"]
+                params["user_auth"] = self.is_user
+            case Endpoint.RECENT_SEARCH:
+                ask, params["user_auth"] = self._client.search_recent_tweets, self.is_user
+            case Endpoint.FULL_ARCHIVE_SEARCH:
+                ask, params["tweet_fields"] = self._app_only().search_all_tweets, ARCHIVE_FIELDS
+                self._wait_for_the_archive()
+        return self._answer(request.kind, ask, request.target, **params)
 
-    def count(self, user_ids: Iterable[str], day: Day, *, archive: bool) -> Answer:
-        """X's own count of the accounts' posts of a day, hour by hour: app-only, billed per request."""
-        query = author_query(user_ids)
-        asked: dict[str, Any] = {"start_time": day.start, "end_time": day.end, "granularity": "hour"}
+    def count(self, query: str, day: Day, *, archive: bool) -> Answer:
+        """X's own count of a query's posts of a day, hour by hour: app-only, billed per request."""
+        if archive:
+            return self.count_days(query, day, day)
         client = self._app_only()
-        if archive:
-            self._wait_for_the_archive()
-            return self._answer("archive_counts", client.get_all_tweets_count, query, **asked)
-        return self._answer("counts", client.get_recent_tweets_count, query, **asked)
+        window = {"start_time": day.start, "end_time": day.end, "granularity": "hour"}
+        return self._answer("counts", client.get_recent_tweets_count, query, **window)
 
-    def count_days(self, asked: str, first: Day, last: Day, token: str | None = None) -> Answer:
+    def count_days(self, query: str, first: Day, last: Day, token: str | None = None) -> Answer:
         """The archive's count for a query, by the hour; beyond 31 days there is a `token` to the rest."""
         client = self._app_only()
         self._wait_for_the_archive()
         window = {"start_time": first.start, "end_time": last.end, "granularity": "hour"}
-        return self._answer("archive_counts", client.get_all_tweets_count, asked, next_token=token, **window)
+        return self._answer("archive_counts", client.get_all_tweets_count, query, next_token=token, **window)
 
     def usage(self, days: int) -> bytes:
         """X's own count of the posts that were read on each of the last days, 1 to 90: free, app-only."""
-        asked = {"days": days, "usage.fields": ",".join(USAGE_FIELDS)}
-        response = self._app_only().request("GET", USAGE, params=asked)
+        params = {"days": days, "usage.fields": ",".join(USAGE_FIELDS)}
+        response = self._app_only().request("GET", USAGE, params=params)
         _object(response)
         return response.content
 
     def jobs(self) -> list[Any]:
-        """The app's jobs that check posts, as X tells them: app-only."""
-        return self._told("GET", JOBS, params={"type": "tweets"}) or []
+        """The app's jobs that check posts, app-only."""
+        return self._job_request("GET", JOBS, params={"type": "tweets"}) or []
 
     def make_job(self, name: str) -> Any:
         """A new one, which waits for its ids."""
-        return self._told("POST", JOBS, json={"type": "tweets", "name": name})
+        return self._job_request("POST", JOBS, json={"type": "tweets", "name": name})
 
     def job(self, id_: str) -> Any:
         """How far one is."""
-        return self._told("GET", f"{JOBS}/{id_}")
+        return self._job_request("GET", f"{JOBS}/{id_}")
 
-    def _told(self, method: str, path: str, **how: Any) -> Any:
-        """What X tells of jobs; their signed addresses open the storage to whoever has them."""
-        told = _object(self._app_only().request(method, path, **how)).get("data")
-        for job in told if isinstance(told, list) else [told]:
+    def _job_request(self, method: str, path: str, **options: Any) -> Any:
+        """X's data on jobs; their signed addresses, which open the storage to anybody, are masked in logs."""
+        data = _object(self._app_only().request(method, path, **options)).get("data")
+        for job in data if isinstance(data, list) else [data]:
             _mask_addresses(job)
-        return told
+        return data
 
     def _app_only(self) -> tweepy.Client:
         """The client with a bearer token, without which X does not open its archive."""
-        with self._turn:
+        with self._lock:
             if not self._client.bearer_token:
                 self._client.bearer_token = self._derived_bearer()
         return self._client
 
     def _wait_for_the_archive(self) -> None:
-        with self._turn:
-            time.sleep(max(0, self._next_turn - time.monotonic()))
-            self._next_turn = time.monotonic() + ARCHIVE_SECONDS
+        with self._lock:
+            time.sleep(max(0, self._next_archive_request - time.monotonic()))
+            self._next_archive_request = time.monotonic() + ARCHIVE_SECONDS
 
-    def _answer(self, kind: str, ask: Callable[..., requests.Response], *what: Any, **how: Any) -> Answer:
-        response = ask(*what, **how)
+    def _answer(self, kind: str, ask: Callable[..., requests.Response], *args: Any, **options: Any) -> Answer:
+        response = ask(*args, **options)
         url = urlsplit(response.request.url or "")
         _object(response)
         return Answer(url.path, dict(parse_qsl(url.query)), self._clock(), response.content, kind=kind)
@@ -296,7 +255,9 @@ class X:
         except NoResponse as error:
             raise Outage(str(error)) from None  # X bills no token, and what needs it was not sent
         if not token:
-            raise UnexpectedAnswer(f"{_said(response)}, without an access_token for the consumer keys.")
+            raise UnexpectedAnswer(
+                f"{_description(response)}, without an access_token for the consumer keys."
+            )
         mask_secret(token)
         return token
 
@@ -314,22 +275,14 @@ def _mask_addresses(job: Any) -> None:
             mask_secret(urlsplit(address).query or address)
 
 
-def _page(
-    day: Day, size: int, name: str, end: datetime, token: str | None = None, below: int | None = None
-) -> dict[str, Any]:
-    """The parameters of a page; `name` is that of its token's."""
-    until = {"until_id": below} if below else {"end_time": end}
-    return {"start_time": day.start, **until, "max_results": size, name: token, "tweet_fields": POST_FIELDS}
-
-
 class _Session(requests.Session):
     """Sends what tweepy asks for to the connection's host, with a timeout, and raises our errors."""
 
     def __init__(self, host: str) -> None:
         super().__init__()
         self._host = host
-        self.taken: set[str] = set()
-        """Schemes of authorization, `OAuth` and `Bearer`, whose keys X has taken."""
+        self.accepted: set[str] = set()
+        """Schemes of authorization, `OAuth` and `Bearer`, whose keys X has accepted."""
         # Only connecting is tried again here: a request that X may have read may have been billed.
         retry = Retry(total=None, connect=2, read=0, redirect=0, status=0, other=0, backoff_factor=0.5)
         limits = (MOST_BYTES, RESPONSE_SECONDS)
@@ -345,20 +298,20 @@ class _Session(requests.Session):
             )
         except TRANSPORT_ERRORS as error:
             # Its text may quote the request; the class and the host say enough.
-            said = f"X cannot be reached: {type(error).__name__} on {method} {url}."
+            message = f"X cannot be reached: {type(error).__name__} on {method} {url}."
             if isinstance(error, TooLarge):
-                said = f"X sent {error} as the response to {method} {url}, which no page has: it was cut."
+                message = f"X sent {error} as the response to {method} {url}, which no page has: it was cut."
             elif is_overdue():
-                said = f"X sent no whole response to {method} {url} in {RESPONSE_SECONDS} s: it was cut."
-            raise NoResponse(said) if _may_have_arrived(error) else Outage(said) from None
+                message = f"X sent no whole response to {method} {url} in {RESPONSE_SECONDS} s: it was cut."
+            raise NoResponse(message) if _may_have_arrived(error) else Outage(message) from None
         if response.status_code != 200:
             raise self._doubted(error_of(response), response)
-        self.taken.add(_scheme(response))
+        self.accepted.add(_scheme(response))
         return response
 
     def _doubted(self, error: PipelineError, response: requests.Response) -> PipelineError:
         """The error, or the doubt in it where X refuses keys that it took: it had hours of that in 2026."""
-        is_odd = isinstance(error, BadKeys) and _scheme(response) in self.taken
+        is_odd = isinstance(error, BadKeys) and _scheme(response) in self.accepted
         return (
             KeysInDoubt(f"{error} But X took them before: they are tried again first.") if is_odd else error
         )
@@ -378,56 +331,58 @@ def _may_have_arrived(error: requests.RequestException) -> bool:
 
 
 def error_of(response: requests.Response) -> PipelineError:
-    """What an answer that is no success means for us, by status, title and the last part of its `type`."""
+    """What a response that is no success means for us, with X's words and what to do."""
     body = _json(response)
     problem = body if isinstance(body, dict) else {}
-    title = str(problem.get("title", ""))
-    kind = str(problem.get("type", "")).rsplit("/", 1)[-1]
-    said = _said(response, problem)
-    keys = f"Connection {X_CONNECTION}"
+    kind, advice = _meaning(response, body, problem)
+    message = f"{_description(response, problem)} {advice}"
+    return RateLimited(message, at=_reset(response)) if kind is RateLimited else kind(message)
+
+
+def _meaning(
+    response: requests.Response, body: Any, problem: dict[str, Any]
+) -> tuple[type[PipelineError], str]:
+    """Told by status, title and the last part of the problem's `type`."""
+    title, kind = str(problem.get("title", "")), str(problem.get("type", "")).rsplit("/", 1)[-1]
+    path, keys = urlsplit(response.request.url or "").path, f"Connection {X_CONNECTION}"
     match response.status_code:
-        case 404 if urlsplit(response.request.url or "").path == USAGE:
-            return NoAccess(f"{said} X does not open its meter to the app of {keys}.")
-        case 404 if urlsplit(response.request.url or "").path == JOBS:
-            return NoAccess(f"{said} X does not open its batch compliance to the app of {keys}.")
-        case 404 if urlsplit(response.request.url or "").path.startswith(f"{JOBS}/"):
-            return JobGone(f"{said} X no longer has this job.")
+        case 404 if path == USAGE:
+            return NoAccess, f"X does not open its meter to the app of {keys}."
+        case 404 if path == JOBS:
+            return NoAccess, f"X does not open its batch compliance to the app of {keys}."
+        case 404 if path.startswith(f"{JOBS}/"):
+            return JobGone, "X no longer has this job."
         case status if status in (404, 408) or status >= 500:
             # X has answered 404 for hours in an outage of its own; an account that is gone is a 200.
-            return Outage(f"{said} X has a problem of its own; it is tried again.")
+            return Outage, "X has a problem of its own; it is tried again."
         case status if status != 429 and response.content.strip() and not isinstance(body, dict):
-            return Outage(f"{said} That is no word of X, but of something in front of it; it is tried again.")
+            return Outage, "That is no word of X, but of something before it; it is tried again."
         case 401 | 403 if clock := _clock_error(response, problem):
-            return ClockWrong(f"{said} {clock}")
+            return ClockWrong, clock
         case 400:
-            return BadRequest(f"{said} X calls the request malformed: a defect here or a change at X.")
+            return BadRequest, "X calls the request malformed: a defect here or a change at X."
         case 401:
-            return BadKeys(
-                f"{said} Put valid keys into {keys}: X does not know these, or they are for another host."
+            return (
+                BadKeys,
+                f"Put valid keys into {keys}: X does not know these, or they belong to another host.",
             )
         case 402:
-            return NoCredits(f"{said} Buy credits in X's developer console, then clear `extract`.")
+            return NoCredits, "Buy credits in X's developer console, then clear `extract`."
         case 403 if WRONG_CONSUMER_KEYS in _codes(problem):
-            return BadKeys(
-                f"{said} Put valid keys into {keys}: consumer_key and consumer_secret (or login and "
-                "password) are not the consumer keys of an X app."
-            )
+            names = "consumer_key and consumer_secret (or login and password)"
+            return BadKeys, f"Put valid keys into {keys}: {names} are not the consumer keys of an X app."
         case 403 if title == "SpendCapReached" or kind == "credits":
             until = safe_text(problem.get("reset_date", "the cap is raised"))
-            return NoCredits(f"{said} The spend cap set in X's developer console holds until {until}.")
+            return NoCredits, f"The spend cap set in X's developer console holds until {until}."
         case 403 if kind == "client-forbidden":
-            return NoAccess(f"{said} Attach the app of {keys} to a project in X's developer console.")
+            return NoAccess, f"Attach the app of {keys} to a project in X's developer console."
         case 403:
-            return NoAccess(
-                f"{said} The app of {keys} has no access to this: change it in X's developer console."
-            )
+            return NoAccess, f"The app of {keys} has no access to this: change it in X's developer console."
         case 429 if title == "UsageCapExceeded" or kind == "usage-capped":
-            return NoCredits(
-                f"{said} The monthly cap of the X account is used up: raise it, or wait for next month."
-            )
+            return NoCredits, "The monthly cap of the X account is used up: raise it, or wait for next month."
         case 429:
-            return RateLimited(f"{said} The rate window is used up.", at=_reset(response))
-    return UnexpectedAnswer(f"{said} The pipeline does not know this answer.")
+            return RateLimited, "The rate window is used up."
+    return UnexpectedAnswer, "The pipeline does not know this answer."
 
 
 def _scheme(response: requests.Response) -> str:
@@ -435,12 +390,12 @@ def _scheme(response: requests.Response) -> str:
     return str(response.request.headers.get("Authorization", "")).partition(" ")[0]
 
 
-def _said(response: requests.Response, problem: dict[str, Any] | None = None) -> str:
+def _description(response: requests.Response, problem: dict[str, Any] | None = None) -> str:
     """The failing request and X's words for it, without its query: `X answered 401 to GET /2/users/by: …`."""
     request = response.request
-    said = f"X answered {response.status_code} to {request.method} {urlsplit(request.url or '').path}"
+    message = f"X answered {response.status_code} to {request.method} {urlsplit(request.url or '').path}"
     if problem is None:
-        return said
+        return message
     details = [problem.get("title"), problem.get("detail"), problem.get("reason")]
     details += [error.get("message") for error in problems(problem)]
     words = (
@@ -448,7 +403,7 @@ def _said(response: requests.Response, problem: dict[str, Any] | None = None) ->
         or safe_text(_beginning(response))
         or "(empty body)"
     )
-    return f"{said}: {words}."
+    return f"{message}: {words}."
 
 
 def _beginning(response: requests.Response) -> str:
@@ -502,7 +457,7 @@ def _object(response: requests.Response) -> dict[str, Any]:
     body = _json(response)
     if not isinstance(body, dict):
         raise NoResponse(
-            f"{_said(response)}, but what it sent is no JSON object: {_beginning(response)[:80]!r}"
+            f"{_description(response)}, but what it sent is no JSON object: {_beginning(response)[:80]!r}"
         )
     return body
 

@@ -12,12 +12,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from include.twitter import lake, roster, settings
+from include.twitter import lake, layout, roster, settings
 from include.twitter.airflow_context import Run, require_xcom
-from include.twitter.day import FORGOTTEN, Day
+from include.twitter.day import Day
 from include.twitter.errors import Incomplete, NothingStaged
 from include.twitter.forgotten import Tombstones
 from include.twitter.lake import Lake
+from include.twitter.layout import FORGOTTEN
 from include.twitter.lease import held
 from include.twitter.load import guard
 from include.twitter.load.publish import asset_event, publish_files, warn_of_gaps
@@ -39,9 +40,12 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
         reasons = _reasons(candidate.incomplete)
         raise Incomplete(f"Nothing is published: no account of {run.day} could be read. {reasons}")
     staging = key.removesuffix("receipt.json")
-    with no_try_for_progress(lambda: False, run.now), held(store, run.day.lease, run) as lease:
-        stored = store.look(run.day.receipt)
-        landed = store.decoded(run.day.receipt, stored.data, Receipt) if stored else None
+    with (
+        no_try_for_progress(lambda: False, run.now),
+        held(store, layout.publish_lease(run.day), run) as lease,
+    ):
+        stored = store.look(layout.receipt(run.day))
+        landed = store.decoded(layout.receipt(run.day), stored.data, Receipt) if stored else None
         if landed and landed.objects == candidate.objects:  # published again: keep what was recorded
             candidate.decreases = landed.decreases
         elif landed:
@@ -51,9 +55,9 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
                 candidate.decreases = lost  # stored for the next try: this one may be killed between copies
                 store.swap(key, encoded(candidate), etag)
         replaces = stored.tag if stored else None
-        publish_files(store, lease, staging, candidate, run.day.receipt, replaces)
+        publish_files(store, lease, staging, candidate, layout.receipt(run.day), replaces)
     if rejected := candidate.totals.rejected:
-        log.warning("%d posts broke the contract: %s", rejected, store.url(run.day.rejected))
+        log.warning("%d posts broke the contract: %s", rejected, store.url(layout.rejected(run.day)))
     warn_of_gaps(store, run)
     identities = roster.Identities.read(store, accepted_ids).find(candidate.accounts)
     _require_complete(run, candidate, [entry for handle in wanted if (entry := identities.of(handle))])
@@ -132,7 +136,7 @@ def _remedy(run: Run, missing: list[AccountReceipt]) -> str:
         remedies.append(f"Clear `extract` to ask for them again{others if run.accounts else ''}")
     if any(account.outcome != "unavailable" for account in missing):  # buying them again changes nothing
         remedies.append(
-            f"Look at {run.day.rejected}, mend the contract or the reading of X and clear `transform`"
+            f"Look at {layout.rejected(run.day)}, mend the contract or the reading of X and clear `transform`"
         )
     return ". ".join(remedies)
 

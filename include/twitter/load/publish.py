@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from include.twitter import settings
+from include.twitter import layout, settings
 from include.twitter.airflow_context import Run
 from include.twitter.day import Day
 from include.twitter.errors import Busy
@@ -82,7 +82,7 @@ def asset_event(receipt: Receipt, bucket: str) -> dict[str, Any]:
     return {
         "day": receipt.day,
         "bucket": bucket,
-        "keys": keys | {"receipt": Day.parse(receipt.day).receipt},
+        "keys": keys | {"receipt": layout.receipt(Day.parse(receipt.day))},
         "sha256": {name: file.sha256 for name, file in receipt.objects.items()},
         "rows": receipt.totals.published,
         "cost_usd": receipt.cost_usd,

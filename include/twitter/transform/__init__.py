@@ -1,7 +1,7 @@
-"""The second box of the graph: refines what was bought into the day's candidates, without a call to X.
+"""The stage `transform`: refines the stored responses into the day's table, and stages its files.
 
-`post` is a post as X sends it, `text` what people read of it, `refine` makes rows of posts, `contract` is the
-promise to readers, `partition` the files of a day, `receipt` the account of it.
+`post` is a post as X sends it, `decode` decodes it, `text` is what people read of it, `contract` has the
+columns, `refine` makes rows of posts, `partition` the files of a day, `receipt` the account of it.
 """
 
 from __future__ import annotations
@@ -17,16 +17,15 @@ from uuid import uuid4
 
 from msgspec.structs import replace
 
-from include.twitter.day import FORGOTTEN
+from include.twitter import layout
 from include.twitter.errors import NothingStaged
 from include.twitter.forgotten import Tombstones
+from include.twitter.layout import FORGOTTEN
 from include.twitter.records import (
     AccountRead,
-    Asked,
     Manifest,
     PublishedObject,
     Tombstone,
-    decoded,
     encoded,
     latest_in_words,
 )
@@ -37,8 +36,6 @@ from include.twitter.transform.partition import Partition, fingerprint
 if TYPE_CHECKING:
     from include.twitter.airflow_context import Run
     from include.twitter.lake import Lake
-
-__all__ = ["decoded", "transform"]
 
 log = logging.getLogger(__name__)
 
@@ -52,13 +49,13 @@ def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
     here = lake.deployed()
     manifest = _manifest(here, require_xcom(bought, "extract")["manifest"])
     # Two Airflows give the runs of a day the same id, and a try that was given up may continue.
-    staging = run.day.staging(f"{run.id}-{uuid4().hex[:8]}")
+    staging = layout.staging(run.day, f"{run.id}-{uuid4().hex[:8]}")
     with here.parsing(FORGOTTEN, "the list of what was forgotten"):
         tombstones = Tombstones.of(here.read(FORGOTTEN))
     with TemporaryDirectory() as folder:
         with Partition(Path(folder)) as partition:
             entries, forgotten = _refined(here, run, manifest, partition, tombstones)
-        objects = stage_files(here, staging, partition.files, run.day)
+        objects = stage_files(here, staging, partition.files, layout.tables(run.day))
     candidate = receipt.of(manifest, entries, objects, forgotten, len(tombstones.acts))
     here.write(f"{staging}receipt.json", encoded(candidate))
     if drift := candidate.totals.drift:
@@ -73,20 +70,20 @@ def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
     for account in candidate.accounts:
         if account.outcome == "limit":
             log.info("%s: %s posts of the day", account.username, latest_in_words(account))
-    receipt.require_few_rejected(candidate, here.url(f"{staging}{Path(run.day.rejected).name}"))
+    receipt.require_few_rejected(candidate, here.url(f"{staging}{Path(layout.rejected(run.day)).name}"))
     return {"receipt": f"{staging}receipt.json", "rows": candidate.totals.published}
 
 
 def stage_files(
-    store: Lake, staging: str, files: Mapping[str, Path], keys: object
+    store: Lake, staging: str, files: Mapping[str, Path], keys: Mapping[str, str]
 ) -> dict[str, PublishedObject]:
     """Upload the files to the run's staging prefix; returns what a receipt says of them, by name.
 
-    Each is published later under the key that `keys` has under its name: `Day.csv`, `Day.parquet`.
+    `keys` are those under which they are published later.
     """
     return {
         name: PublishedObject(
-            key=getattr(keys, name), **fingerprint(file), etag=store.upload(staging + file.name, file)
+            key=keys[name], **fingerprint(file), etag=store.upload(staging + file.name, file)
         )
         for name, file in files.items()
     }
@@ -104,11 +101,10 @@ def _refined(
 ) -> tuple[list[receipt.AccountReceipt], set[Tombstone]]:
     """The accounts' receipts, and what is left of forgotten posts; their rows are in the partition."""
     accounts = sorted(_each_once(manifest.accounts), key=lambda account: account.username)
-    asked = manifest.asked
     entries: list[receipt.AccountReceipt] = []
     forgotten: set[Tombstone] = set()
-    sources = _sources(here, accounts, asked)
-    for batch in refine.batches(sources, day=run.day, limit=asked.tweet_limit, forgotten=tombstones):
+    sources = _sources(here, accounts)
+    for batch in refine.batches(sources, day=run.day, limit=manifest.asked.tweet_limit, forgotten=tombstones):
         partition.append(batch)
         for tally in batch.tallies:
             entries.append(receipt.entry(accounts[len(entries)], tally))
@@ -118,27 +114,21 @@ def _refined(
 
 
 def _each_once(accounts: list[AccountRead]) -> list[AccountRead]:
-    """The accounts, those that were bought under two handles as one: a post has one row on its day."""
-    first: dict[str, AccountRead] = {}
-    once = []
-    for account in accounts:
-        if account.id is None or not account.posts or account.id not in first:
-            if account.id and account.posts:
-                first[account.id] = account
-            once.append(account)
-            continue
-        other = first[account.id]
-        log.warning(
-            "%s and %s are one account, %s: its posts land once", other.username, account.username, other.id
-        )
-        first[account.id] = merged = replace(
-            other,
-            posts=other.posts + account.posts,
-            pages=[*other.pages, *account.pages],
-            threads=other.threads or account.threads,
-        )
-        once[once.index(other)] = merged
-    return once
+    """The accounts, with one that was bought under two handles once: a post has one row on its day."""
+    once: dict[str | int, AccountRead] = {}
+    for number, account in enumerate(accounts):
+        key = account.id if account.id and account.posts else number
+        if other := once.get(key):
+            names = other.username, account.username, other.id
+            log.warning("%s and %s are one account, %s: its posts land once", *names)
+            account = replace(
+                other,
+                posts=other.posts + account.posts,
+                pages=[*other.pages, *account.pages],
+                threads=other.threads or account.threads,
+            )
+        once[key] = account
+    return [*once.values()]
 
 
 def _tell(tally: refine.Tally) -> None:
@@ -157,10 +147,9 @@ def _tell(tally: refine.Tally) -> None:
         log.warning("%s: %s", tally.username, alarm)
 
 
-def _sources(here: Lake, accounts: list[AccountRead], asked: Asked) -> Iterator[refine.Source]:
+def _sources(here: Lake, accounts: list[AccountRead]) -> Iterator[refine.Source]:
     """The accounts with their answers: those of the next ones are read ahead."""
     answers = here.answers(page for account in accounts for page in account.pages)
     for account in accounts:
         pages = islice(answers, len(account.pages))
-        limit = asked.limit_on_day(account)
-        yield refine.Source(account.username, account.id, pages, account.threads, limit)
+        yield refine.Source(account.username, account.id, pages, account.threads, account.publish_limit)

@@ -1,19 +1,24 @@
-"""The promise to readers: the columns of the refined table, their types, and what is checked of them."""
+"""The contract with readers: each column of the refined table, its type, its origin and its check.
+
+A column is added here alone; `make docs` writes the docs and the schemas from it.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from operator import attrgetter
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow
+from msgspec import Meta
 from pyarrow import compute
 
-from include.twitter.day import Day
+from include.twitter.transform.text import WrittenPost
 
 VERSION = "2"
 """Raised when a column is added, dropped, renamed or changes its meaning."""
@@ -21,8 +26,6 @@ VERSION = "2"
 READ_CSV = "pd.read_csv(path, dtype=str, keep_default_na=False)"
 """The line that reads the CSV right: ids keep their digits, a post that says just NA stays one."""
 
-NOT_OWN = "is another author's, not the account's own"
-"""Why a post of another author is rejected."""
 MOMENTS = "%Y-%m-%dT%H:%M:%SZ"
 LINE_BREAKS = re.compile("[\r\n\v\f\x1c-\x1e\u0085\u2028\u2029]+")
 """What becomes one space in the CSV, so that a record is a line for every reader."""
@@ -30,25 +33,37 @@ LINE_BREAKS = re.compile("[\r\n\v\f\x1c-\x1e\u0085\u2028\u2029]+")
 
 @dataclass(frozen=True)
 class Kind:
-    """A type, as the three places that hold the table call it."""
+    """A type, as the three places that hold the table name it, and as X sends it."""
 
     csv: str
     parquet: pyarrow.DataType
     pandas: str
+    sent: Any
 
-    def array(self, values: list[Any]) -> Any:
-        """The values as a column: by way of Arrow it takes a third of pandas' own."""
+    def array(self, values: Sequence[Any]) -> Any:
+        """The values as a column: by way of Arrow it takes a third of pandas' own time."""
         if self.pandas == "object":
             return pd.Series(values, dtype="object").array
         kind: Any = pd.api.types.pandas_dtype(self.pandas)
         return kind.__from_arrow__(pyarrow.array(values, self.parquet))
 
 
-STRING = Kind("text", pyarrow.string(), "string")
-INTEGER = Kind("whole number", pyarrow.int64(), "Int64")
-BOOLEAN = Kind("`true` or `false`", pyarrow.bool_(), "boolean")
-MOMENT = Kind("`2026-11-18T09:30:00Z`", pyarrow.timestamp("ms", tz="UTC"), "datetime64[ms, UTC]")
-TEXTS = Kind("JSON array", pyarrow.list_(pyarrow.string()), "object")
+STRING = Kind("text", pyarrow.string(), "string", str)
+INTEGER = Kind("whole number", pyarrow.int64(), "Int64", Annotated[int, Meta(ge=0, le=2**63 - 1)])
+BOOLEAN = Kind("`true` or `false`", pyarrow.bool_(), "boolean", bool)
+MOMENT = Kind("`2026-11-18T09:30:00Z`", pyarrow.timestamp("ms", tz="UTC"), "datetime64[ms, UTC]", str)
+TEXTS = Kind("JSON array", pyarrow.list_(pyarrow.string()), "object", list[str])
+
+
+class Check(NamedTuple):
+    """What a whole cell of text has to look like, and the complaint if it does not."""
+
+    pattern: str
+    complaint: str
+
+
+ID = Check("[0-9]{1,19}", "is no id")
+LANGUAGE = Check("[A-Za-z0-9-]+", "is no language")
 
 
 @dataclass(frozen=True)
@@ -58,74 +73,68 @@ class Column:
     about: str
     optional: bool = False
     """Whether it may be empty: X did not send it, or reports that it could not fill it."""
+    source: str | Callable[[WrittenPost], Any] = ""
+    """Its origin: a path in the post that X sent, or a function of the post as people read it."""
+    check: Check | None = None
+    measured_since: str = ""
+    """When X began to show this count: 0 of an older post is no measurement (docs/x.md has the sources)."""
+    made_of: str = ""
+    """X's field without which a value that is empty or false is unknown."""
+
+    @property
+    def path(self) -> str:
+        """The origin, if it is a path."""
+        return self.source if isinstance(self.source, str) else ""
 
 
+# fmt: off
 COLUMNS = (
-    Column("tweet_id", STRING, "the post's id; unique in the table"),
-    Column("created_at", MOMENT, "when it was posted, inside the day"),
-    Column(
-        "username",
-        STRING,
-        "the account's handle, as `twitter_handles` wrote it when the account's day was first bought; a "
-        "rename changes no landed day, and `author_id` joins across it",
-    ),
-    Column(
-        "text",
-        STRING,
-        "the whole text, also of long posts and articles; links whole, HTML entities resolved, NUL as "
-        "U+FFFD; empty where a post is a picture alone",
-    ),
-    Column("likes", INTEGER, "", optional=True),
-    Column("retweets", INTEGER, "", optional=True),
-    Column("replies", INTEGER, "", optional=True),
-    Column("quotes", INTEGER, "", optional=True),
-    Column(
-        "bookmarks",
-        INTEGER,
-        "empty, not 0, for posts from before X showed it (2023-03-16)",
-        optional=True,
-    ),
-    Column(
-        "impressions",
-        INTEGER,
-        "how often it was seen; empty, not 0, for posts from before X showed it (2022-12-22)",
-        optional=True,
-    ),
-    Column(
-        "lang",
-        STRING,
-        "X's guess at the language (BCP 47; `und`, `zxx`, `qme` and others for none)",
-        optional=True,
-    ),
-    Column("is_quote", BOOLEAN, "it quotes another post", optional=True),
-    Column("hashtags", TEXTS, "without `#`, in order; `[]` is none", optional=True),
-    Column("mentions", TEXTS, "user names without `@`, in order; `[]` is none", optional=True),
-    Column("cashtags", TEXTS, "stock symbols without `$`, in order; `[]` is none", optional=True),
-    Column(
-        "urls",
-        TEXTS,
-        "the links of its author, expanded, in order; none to attached media or to itself; `[]` is none",
-        optional=True,
-    ),
-    Column("url", STRING, "permalink"),
-    Column("author_id", STRING, "the account's id"),
-    Column("conversation_id", STRING, "id of the post that began the thread", optional=True),
-    Column("original_tweet_id", STRING, "id of the first version of an edited post, else `tweet_id`"),
-    Column(
-        "is_edited",
-        BOOLEAN,
-        "the post was edited: this is a later version, or there is a later one, also on the next day",
-        optional=True,
-    ),
-    Column("possibly_sensitive", BOOLEAN, "", optional=True),
-    Column("captured_at", MOMENT, "when X answered: the moment that the counts are of"),
+    Column("tweet_id", STRING, "the post's id; unique in the table", source="id", check=ID),
+    Column("created_at", MOMENT, "when it was posted, inside the day", source="created_at"),
+    Column("username", STRING, "the account's handle, as `twitter_handles` wrote it when the account's day "
+           "was first bought; a rename changes no landed day, and `author_id` joins across it",
+           source=attrgetter("username")),
+    Column("text", STRING, "the whole text, also of long posts and articles; links whole, HTML entities "
+           "resolved, NUL as U+FFFD; empty where a post is a picture alone", source=attrgetter("text")),
+    Column("likes", INTEGER, "", True, "public_metrics.like_count"),
+    Column("retweets", INTEGER, "", True, "public_metrics.retweet_count"),
+    Column("replies", INTEGER, "", True, "public_metrics.reply_count"),
+    Column("quotes", INTEGER, "", True, "public_metrics.quote_count"),
+    Column("bookmarks", INTEGER, "empty, not 0, for posts from before X showed it (2023-03-16)", True,
+           "public_metrics.bookmark_count", measured_since="2023-03-16"),
+    Column("impressions", INTEGER, "how often it was seen; empty, not 0, for posts from before X showed it "
+           "(2022-12-22)", True, "public_metrics.impression_count", measured_since="2022-12-22"),
+    Column("lang", STRING, "X's guess at the language (BCP 47; `und`, `zxx`, `qme` and others for none)",
+           True, "lang", LANGUAGE),
+    Column("is_quote", BOOLEAN, "it quotes another post", True, attrgetter("post.is_quote"),
+           made_of="referenced_tweets"),
+    Column("hashtags", TEXTS, "without `#`, in order; `[]` is none", True,
+           lambda written: [hashtag.tag for hashtag in written.entities.hashtags or ()],
+           made_of="entities.hashtags"),
+    Column("mentions", TEXTS, "user names without `@`, in order; `[]` is none", True,
+           lambda written: [mention.username for mention in written.entities.mentions or ()],
+           made_of="entities.mentions"),
+    Column("cashtags", TEXTS, "stock symbols without `$`, in order; `[]` is none", True,
+           lambda written: [cashtag.tag for cashtag in written.entities.cashtags or ()],
+           made_of="entities.cashtags"),
+    Column("urls", TEXTS, "the links of its author, expanded, in order; none to attached media or to itself; "
+           "`[]` is none", True, attrgetter("urls"), made_of="entities.urls"),
+    Column("url", STRING, "permalink",
+           source=lambda written: f"https://x.com/{written.username}/status/{written.post.id}"),
+    Column("author_id", STRING, "the account's id", source="author_id"),
+    Column("conversation_id", STRING, "id of the post that began the thread", True, "conversation_id", ID),
+    Column("original_tweet_id", STRING, "id of the first version of an edited post, else `tweet_id`",
+           source=lambda written: written.post.versions[0], check=ID),
+    Column("is_edited", BOOLEAN, "the post was edited: this is a later version, or there is a later one, "
+           "also on the next day", True, attrgetter("post.is_edited"), made_of="edit_history_tweet_ids"),
+    Column("possibly_sensitive", BOOLEAN, "", True, "possibly_sensitive"),
+    Column("captured_at", MOMENT, "when X answered: the moment that the counts are of",
+           source=attrgetter("captured_at")),
 )
+# fmt: on
 NAMES = [column.name for column in COLUMNS]
-IDS = ["tweet_id", "conversation_id", "original_tweet_id"]
-OPTIONAL = {column.name for column in COLUMNS if column.optional}
-METRICS = ["likes", "retweets", "replies", "quotes", "bookmarks", "impressions"]
-PATTERNS = dict.fromkeys(IDS, "[0-9]{1,19}") | {"lang": "[A-Za-z0-9-]+"}
-"""What the whole of a cell has to look like."""
+METRICS = [column.name for column in COLUMNS if column.path.startswith("public_metrics.")]
+PATTERNS = {column.name: column.check.pattern for column in COLUMNS if column.check}
 
 
 def parquet_schema(columns: Iterable[Column]) -> pyarrow.Schema:
@@ -137,61 +146,12 @@ def parquet_schema(columns: Iterable[Column]) -> pyarrow.Schema:
 PARQUET_SCHEMA = parquet_schema(COLUMNS)
 
 
-@dataclass(frozen=True)
-class Check:
-    """What has to be true of a column's cells, and what is wrong where it is not."""
-
-    holds: Callable[[pd.Series], pd.Series]
-    otherwise: str
-    of_missing: bool = False
-    """Whether empty cells are looked at too."""
-
-
-def checks(day: Day, own_ids: pd.Series) -> dict[str, Check]:
-    """What is checked of the rows of a day; `own_ids` has the id of each row's account."""
-    return {
-        **{name: _like(name, "is no id") for name in IDS},
-        "created_at": Check(lambda at: (at >= day.start) & (at < day.end), f"is not on {day}"),
-        "author_id": Check(lambda ids: (ids == own_ids).fillna(False).astype(bool), NOT_OWN, of_missing=True),
-        "lang": _like("lang", "is no language"),
-        **{metric: Check(lambda counts: counts >= 0, "is negative") for metric in METRICS},
-    }
-
-
-def _like(name: str, otherwise: str) -> Check:
-    return Check(lambda cells: cells.str.fullmatch(PATTERNS[name]), otherwise)
-
-
-def breaches(rows: pd.DataFrame, day: Day, own_ids: pd.Series) -> list[tuple[int, str, str]]:
-    """What breaks the contract: the row's index, the column, and what is wrong."""
-    found = checks(day, own_ids)
-    return [] if _keep(rows, found) else _broken(rows, found)
-
-
-def _keep(rows: pd.DataFrame, checks: Mapping[str, Check]) -> bool:
-    """Whether all rows keep it: on nearly every day they do, and nothing has to be named."""
-    kinds = [(column.name, column.kind.pandas) for column in COLUMNS]
-    return (
-        [*rows.dtypes.astype(str).items()] == kinds
-        and not any(rows[column.name].hasnans for column in COLUMNS if not column.optional)
-        and all(check.holds(rows[name]).all() for name, check in checks.items())
-    )
-
-
-def _broken(rows: pd.DataFrame, checks: Mapping[str, Check]) -> list[tuple[int, str, str]]:
-    import pandera.pandas as pa  # here: as long to import as pandas, and rarely needed
-
-    columns = {column.name: pa.Column(column.kind.pandas, nullable=column.optional) for column in COLUMNS}
-    for name, check in checks.items():
-        columns[name].checks = [pa.Check(check.holds, error=check.otherwise, ignore_na=not check.of_missing)]
-    try:
-        pa.DataFrameSchema(columns, strict=True, ordered=True).validate(rows, lazy=True)
-    except pa.errors.SchemaErrors as error:
-        cases = error.failure_cases
-        if cases["index"].isna().any():  # a column, not a row: no data could do that
-            raise
-        return [(int(case.index), str(case.column), str(case.check)) for case in cases.itertuples()]
-    return []
+def breaches(rows: pd.DataFrame) -> Iterator[tuple[Column, str, pd.Series]]:
+    """Each column with a check, the complaint, and which rows break it. An empty cell breaks none."""
+    for column in COLUMNS:
+        if check := column.check:
+            keeps = rows[column.name].str.fullmatch(check.pattern).fillna(True).astype(bool)
+            yield column, f"{column.name}: {check.complaint}", ~keeps
 
 
 def csv_text(rows: pd.DataFrame, columns: Iterable[Column] = COLUMNS) -> str:

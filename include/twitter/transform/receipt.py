@@ -1,9 +1,10 @@
-"""The day's account, made from what was bought and what became of it."""
+"""The day's receipt: what was bought, and what became of each post."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from include.twitter import __version__
 from include.twitter.errors import TooManyRejected, Unbalanced
@@ -18,13 +19,14 @@ from include.twitter.records import (
     total,
 )
 from include.twitter.transform import contract
-from include.twitter.transform.refine import Tally
+from include.twitter.transform.refine import NOT_OWN, Tally
 
 COUNTS = ("fetched", "published", "rejected", "duplicates", "outside", "over_limit", "unasked", "forgotten")
 
+AS_BOUGHT = ("username", "id", "reason", "proof", "proof_reason", "counted")
+
 FEW_REJECTED, SHARE_REJECTED = 3, 0.05
 """More rejected posts than both, and a day is not published."""
-BY_OTHERS = f"author_id: {contract.NOT_OWN}"
 
 
 def entry(bought: AccountRead, tally: Tally) -> AccountReceipt:
@@ -32,20 +34,16 @@ def entry(bought: AccountRead, tally: Tally) -> AccountReceipt:
 
     Raises Unbalanced where a post is neither published nor accounted for.
     """
-    counts = {name: tally.counts[name] for name in COUNTS}
+    counts: dict[str, Any] = {name: tally.counts[name] for name in COUNTS}
     if not bought.posts == counts["fetched"] == sum(counts[name] for name in COUNTS[1:]):
         raise Unbalanced(
             f"{bought.username}: {bought.posts} posts were bought, and this became of them: {counts}"
         )
+    as_bought: dict[str, Any] = {name: getattr(bought, name) for name in AS_BOUGHT}
     return AccountReceipt(
-        username=bought.username,
-        id=bought.id,
+        **as_bought,
         # One that was read to the end of its day, and of which the limit of now lands a part.
         outcome="limit" if bought.outcome == "complete" and counts["over_limit"] else bought.outcome,
-        reason=bought.reason,
-        proof=bought.proof,
-        proof_reason=bought.proof_reason,
-        counted=bought.counted,
         rejected_by_reason=dict(tally.reasons),
         alarms=tally.alarms,
         oddities=dict(tally.oddities),
@@ -98,14 +96,14 @@ def require_few_rejected(candidate: Receipt, kept: str) -> None:
     `kept` is where they are. Posts of another author tell of one account, not of X or the contract, and
     refuse nobody's day.
     """
-    others = sum(account.rejected_by_reason.get(BY_OTHERS, 0) for account in candidate.accounts)
+    others = sum(account.rejected_by_reason.get(NOT_OWN, 0) for account in candidate.accounts)
     rejected, fetched = candidate.totals.rejected - others, candidate.totals.fetched
     are_many = rejected > FEW_REJECTED and rejected > SHARE_REJECTED * fetched
     if are_many or (rejected and not candidate.totals.published):
         reasons: Counter[str] = Counter()
         for account in candidate.accounts:
             reasons.update(account.rejected_by_reason)
-        del reasons[BY_OTHERS]
+        del reasons[NOT_OWN]
         reason, number = reasons.most_common(1)[0]
         raise TooManyRejected(
             f"Nothing is published: {rejected} of {fetched} posts break the contract, {number} of them for "

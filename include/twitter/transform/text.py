@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from datetime import datetime
 
-from include.twitter.transform.post import Link, Post
+from msgspec import Struct
+
+from include.twitter.transform.post import Entities, Link, Post
 
 SHORT = "://t.co/"
 """In every link as X writes it into a text."""
@@ -32,49 +35,70 @@ Place = tuple[int, int, Link]
 """Where a link stands in a text, from and to."""
 
 
-def readable(post: Post, text: str, links: Collection[Link]) -> tuple[str, list[str], str | None]:
-    """The text, its author's links in order, and why it is not the author's whole one, where it is not.
+class WrittenPost(Struct, gc=False):
+    """A post as people read it, with all that columns are made of."""
 
-    Links are put in first, and `&amp;` and its like are resolved after, piece by piece: what X says of places
-    counts code points of the text as X escaped it. X's own links, to attached media or to the post
-    itself, are taken out.
+    post: Post
+    username: str
+    """Its account's handle in the table."""
+    captured_at: datetime
+    text: str
+    urls: list[str]
+    """Its author's links, in order."""
+    entities: Entities
+
+
+def written_post(post: Post, username: str, captured_at: datetime) -> tuple[WrittenPost, str | None]:
+    """The post as people read it, and an alarm if its text is not the author's whole one."""
+    text, entities = post.written
+    text, urls, alarm = _with_links(post, text, entities.urls or ())
+    text = text.replace("\0", "\ufffd")  # readers of C strings would take it for the end
+    return WrittenPost(post, username, captured_at, text, urls, entities), alarm
+
+
+def _with_links(post: Post, text: str, links: Collection[Link]) -> tuple[str, list[str], str | None]:
+    """The text with its links whole, the author's links, and an alarm.
+
+    Links are put in first, and `&amp;` and the like are resolved after, piece by piece: X's offsets count
+    code points of the text as X escaped it. X's own links, to attached media or to the post itself, go.
     """
     pieces: list[str] = []
     urls: list[str] = []
-    places, lost = placed(text, links) if links else ([], False)
-    at = 0
+    places, is_lost = placed(text, links) if links else ([], False)
+    position = 0
     for start, end, link in places:
-        if start < at:  # within the one before
-            lost = True
+        if start < position:  # inside the link before
+            is_lost = True
             continue
-        before = unescaped(text[at:start])
-        lost = lost or SHORT in before
-        at = end
+        before = unescaped(text[position:start])
+        is_lost = is_lost or SHORT in before
+        position = end
         if post.is_own_link(link):
             pieces.append(before.rstrip())
-            at += 0 if any(pieces) and text[at:].strip() else _blanks(text[at:])
+            rest = text[position:]
+            position += 0 if any(pieces) and rest.strip() else len(rest) - len(rest.lstrip())
         else:
             target = whole(link)
-            lost = lost or (SHORT in text[start:end] and target in (None, "", text[start:end]))
+            is_lost = is_lost or (SHORT in text[start:end] and target in (None, "", text[start:end]))
             urls.append(target or text[start:end])
             pieces += (before, urls[-1])
-    lost = lost or SHORT in text[at:]
-    read = "".join([*pieces, unescaped(text[at:])])
-    return read, urls, post.alarm or (LOST if lost else None)
+    is_lost = is_lost or SHORT in text[position:]
+    read = "".join([*pieces, unescaped(text[position:])])
+    return read, urls, post.alarm or (LOST if is_lost else None)
 
 
 def placed(text: str, links: Collection[Link]) -> tuple[list[Place], bool]:
-    """The links where they stand in the text, and whether one stands nowhere.
+    """The links with their places in the text, and whether one has no place.
 
-    X has been seen to repeat a link and to miscount; then each is known by its own text.
+    X has been seen to repeat a link and to miscount. Then each is found by its own text.
     """
     if len(links) == 1 == text.count(SHORT):
         (link,) = links
         if text[link.start : link.end] == link.url:
             return [(link.start, link.end, link)], False
-    said = {link.start: link for link in links if text[link.start : link.end] == link.url}
-    if len(said) == len(links) == text.count(SHORT):
-        return [(start, said[start].end, said[start]) for start in sorted(said)], False
+    by_start = {link.start: link for link in links if text[link.start : link.end] == link.url}
+    if len(by_start) == len(links) == text.count(SHORT):
+        return [(start, by_start[start].end, by_start[start]) for start in sorted(by_start)], False
     known = {link.url or _short(text[link.start : link.end]): link for link in links}
     places = sorted((*place, link) for url, link in known.items() for place in _spans(url, text))
     return places, len({text[start:end] for start, end, _ in places}) < len(known)
@@ -85,13 +109,13 @@ def _short(text: str) -> str:
 
 
 def _spans(url: str, text: str) -> Iterator[tuple[int, int]]:
-    """Every place of a link in the text, from and to; one that goes on is another link."""
-    at = text.find(url) if url else -1
-    while at >= 0:
-        end = at + len(url)
+    """Every place of a link in the text, from and to; a longer one is another link."""
+    start = text.find(url) if url else -1
+    while start >= 0:
+        end = start + len(url)
         if not (text[end : end + 1].isascii() and text[end : end + 1].isalnum()):
-            yield at, end
-        at = text.find(url, end)
+            yield start, end
+        start = text.find(url, end)
 
 
 def whole(link: Link) -> str | None:
@@ -104,11 +128,6 @@ def whole(link: Link) -> str | None:
 
 def _host(url: str) -> str:
     return url.partition("://")[2].partition("/")[0].lower().removeprefix("www.")
-
-
-def _blanks(text: str) -> int:
-    """How many it begins with."""
-    return len(text) - len(text.lstrip())
 
 
 def unescaped(text: str) -> str:

@@ -17,7 +17,7 @@ from itertools import groupby
 from more_itertools import chunked
 
 from include.twitter.answer import Answer
-from include.twitter.day import Day, short_hash
+from include.twitter.day import Day
 from include.twitter.errors import Outage
 from include.twitter.extract.accounts import PROTECTED, Accounts, reasons, users_of
 from include.twitter.extract.counts import DAYS_A_COUNT, Count, count_of, store_count, stored_count
@@ -25,6 +25,7 @@ from include.twitter.extract.money import Budget, Caps, Stored
 from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
 from include.twitter.extract.x import HANDLES_A_LOOKUP, X
 from include.twitter.lake import Lake
+from include.twitter.layout import short_hash
 from include.twitter.pricing import in_words
 from include.twitter.retry import no_try_for_progress
 from include.twitter.settings import XAccess

@@ -11,16 +11,15 @@ from include.twitter.airflow_context import Run
 from include.twitter.day import Day
 from include.twitter.extract.counts import Count
 from include.twitter.extract.purchase import Purchase
-from include.twitter.extract.x import ARCHIVE_PAGES
 from include.twitter.lake import Lake, map_concurrently
 from include.twitter.pricing import dollars, prices
 from include.twitter.records import Asked, Manifest, Receipt
 from include.twitter.roster import Identities
-from include.twitter.sources import batches
+from include.twitter.sources import Endpoint, batches
 from include.twitter_features.backfill_plan.fetch_counts import Window
 from include.twitter_features.backfill_plan.plan import PlannedRun, PlanRequest
 
-SMALLEST_PAGE = ARCHIVE_PAGES[0]
+SMALLEST_PAGE = Endpoint.FULL_ARCHIVE_SEARCH.smallest_page
 """A lower limit still buys so many posts."""
 
 

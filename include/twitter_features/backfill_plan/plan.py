@@ -12,9 +12,10 @@ from airflow.sdk import get_current_context
 from msgspec import Struct
 
 from include.twitter.airflow_context import now
-from include.twitter.day import Day, short_hash
+from include.twitter.day import Day
 from include.twitter.errors import BadDay, NothingStaged
 from include.twitter.lake import Lake
+from include.twitter.layout import short_hash
 from include.twitter.records import Moment
 
 log = logging.getLogger(__name__)

@@ -16,12 +16,14 @@ from typing import IO, NoReturn
 import pyarrow
 import pyarrow.parquet
 
+from include.twitter import layout
 from include.twitter.airflow_context import Check, poll, skip
-from include.twitter.day import Day, compliance_of, job_key, parse_job_key
+from include.twitter.day import Day
 from include.twitter.errors import JobGone, NoAccess, NotChecked, Outage
 from include.twitter.extract.x import X
 from include.twitter.lake import Lake
 from include.twitter.landed import landed_days
+from include.twitter.layout import compliance_of, job_key, parse_job_key
 from include.twitter.records import ComplianceJob, encoded
 from include.twitter_features.compliance.responses import JobStatus, XJob, parse_job
 from include.twitter_features.compliance.storage import upload
@@ -168,9 +170,9 @@ def latest_job(store: Lake, run: Check) -> ComplianceJob | None:
 
 def read_tables(store: Lake, days: list[Day], *columns: str) -> Iterator[tuple[Day, pyarrow.Table]]:
     """Yield columns of the days' tables, one day after the other."""
-    for day, item in zip(days, store.look_each(day.parquet for day in days), strict=True):
+    for day, item in zip(days, store.look_each(layout.parquet(day) for day in days), strict=True):
         if item:
-            with store.parsing(day.parquet, "the day's Parquet table"):
+            with store.parsing(layout.parquet(day), "the day's Parquet table"):
                 table = pyarrow.parquet.read_table(pyarrow.BufferReader(item.data), columns=[*columns])
             yield day, table
 

@@ -10,13 +10,14 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, Any, cast
 
-from include.twitter import lake, settings
+from include.twitter import lake, layout, settings
 from include.twitter.airflow_context import Check, require_xcom, skip
-from include.twitter.day import Day, compliance_of, job_key
+from include.twitter.day import Day
 from include.twitter.errors import DamagedObject, JobGone, NothingStaged
 from include.twitter.extract.x import X
 from include.twitter.lake import Lake
 from include.twitter.landed import landed_days
+from include.twitter.layout import compliance_of, job_key
 from include.twitter.records import Checked, ComplianceJob, LostPost, encoded
 from include.twitter_features.compliance.job import JobRunner, latest_job, read_tables, result_key
 from include.twitter_features.compliance.responses import MAX_LINE_BYTES, parse_deleted
@@ -87,7 +88,7 @@ def publish_deletions(run: Check, fetched: dict[str, Any] | None) -> dict[str, A
 
 def _publish(store: Lake, report: Checked) -> None:
     """Replace an older report: a run that is cleared late replaces no newer one."""
-    key = Day.parse(report.day).checked
+    key = layout.checked(Day.parse(report.day))
     published = store.record(key, Checked)
     if published and published.asked_at > report.asked_at:
         log.info("%s was checked later: that stays", report.day)

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from include.twitter import roster, settings
+from include.twitter import layout, roster, settings
 from include.twitter.day import Day
 from include.twitter.errors import PipelineError
 from include.twitter.lake import Lake
@@ -156,7 +156,7 @@ class DayRange:
                 is_settled=is_settled,
                 wanted=current.wanted,
             )
-            if day.receipt in damaged:
+            if layout.receipt(day) in damaged:
                 shown = status.DAMAGED
             return DayRow(day, landed.get(name), of_day, shown, is_settled, spent[name], name in differing)
 

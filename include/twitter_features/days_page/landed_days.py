@@ -14,9 +14,10 @@ import msgspec
 from cachetools import LRUCache
 from msgspec import Struct
 
-from include.twitter.day import LEDGER, RECEIPTS, Day, parse_ledger_key
+from include.twitter import layout
 from include.twitter.errors import DamagedObject
 from include.twitter.lake import Lake
+from include.twitter.layout import LEDGER, RECEIPTS, parse_ledger_key
 from include.twitter.records import LedgerEntry, Outcome, Proof, Receipt, Totals
 
 MAX_CACHED = 700_000
@@ -73,7 +74,7 @@ def read(store: Lake, months: Collection[str]) -> LandedDays:
 
     listed = {*months} | {subject[:7] for subject in subjects if not subject.startswith("plan-")}
     tags = store.tags(f"{RECEIPTS}dt={commonprefix([*listed])}")  # noqa: RUF071 - of characters, as S3's
-    days = {key: str(day) for key, day in store.parsed(tags, Day.of_receipt).items()}
+    days = {key: str(day) for key, day in store.parsed(tags, layout.parse_receipt).items()}
     keys = [key for key, day in days.items() if day[:7] in months or day in subjects]
     landed = _read(store, {key: tags[key] for key in keys}, Receipt, LandedDay, damaged)
     return LandedDays({days[key]: day for key, day in landed.items()}, [*ledger.values()], damaged)

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 from more_itertools import batched
 
-from include.twitter import roster, settings
+from include.twitter import layout, roster, settings
 from include.twitter.csv_rows import csv_rows
-from include.twitter.day import ENGAGEMENT_RECEIPTS, USAGE, Day, Revisit
+from include.twitter.day import Day
 from include.twitter.lake import Lake
+from include.twitter.layout import ENGAGEMENT_RECEIPTS, USAGE, Revisit
 from include.twitter.pricing import prices
 from include.twitter.records import Checked, EngagementReceipt, Manifest, Receipt, Usage
 from include.twitter_features.days_page import airflow_db, clear_price, month_spend, status
@@ -71,7 +72,7 @@ def month(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
     last = first.plus(calendar.monthrange(first.date.year, first.date.month)[1] - 1)
     days, name = DayRange.load(first, last, now), f"{first.date:%Y-%m}"
     spend = month_spend.of_month(name, days.landed, days.ledger)
-    usage_keys = days.store.parsed(days.store.keys(f"{USAGE}month={name}/"), Day.of_usage)
+    usage_keys = days.store.parsed(days.store.keys(f"{USAGE}month={name}/"), layout.parse_usage)
     return {
         "title": f"{first.date:%B %Y}",
         "before": f"{first.plus(-1).date:%Y-%m}",
@@ -112,9 +113,9 @@ def year(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
 def day(day: Day, now: datetime, choice: Choice) -> dict[str, Any]:
     days = DayRange.load(day, day, now)
     [row] = days.rows
-    receipt = _record(days, day.receipt, Receipt) if row.landed else None
+    receipt = _record(days, layout.receipt(day), Receipt) if row.landed else None
     buys = [entry.buy for entry in days.ledger if entry.day == str(day) and entry.is_of_purchase]
-    manifest = _record(days, day.manifest(max(buys)), Manifest) if buys else None
+    manifest = _record(days, layout.manifest(day, max(buys)), Manifest) if buys else None
     by_severity = sorted(receipt.accounts, key=status.severity, reverse=True) if receipt else []
     differences = month_spend.differences(days.landed, days.ledger)
     return {
@@ -124,7 +125,7 @@ def day(day: Day, now: datetime, choice: Choice) -> dict[str, Any]:
         "uncertain": month_spend.by_day(days.ledger, "uncertain_mills")[str(day)],
         "receipt": receipt,
         "engagement": _engagement(days, day) if row.landed else [],
-        "checked": _record(days, day.checked, Checked) if row.landed else None,
+        "checked": _record(days, layout.checked(day), Checked) if row.landed else None,
         "accounts": AccountsPage.choose([(status.severity(a), a.username, a) for a in by_severity], choice),
         "failed": {run: airflow_db.failed_tasks(run) for run in row.runs if run.state == "failed"},
         "triggers": {
@@ -168,6 +169,6 @@ def _clear_prices(
 
 def _first_rows(store: Lake, day: Day) -> list[Mapping[str, str]]:
     """The first rows of the day's table as far as its first bytes hold them: a record is one line."""
-    data = store.beginning(day.csv, FIRST_BYTES) or b""
+    data = store.beginning(layout.csv(day), FIRST_BYTES) or b""
     lines = data.decode(errors="ignore").split("\n")[:-1]  # the last line is cut, or empty
     return [*csv_rows(lines[: FIRST_ROWS + 1])]

@@ -11,14 +11,16 @@ from typing import NamedTuple
 import pyarrow
 import pyarrow.parquet
 
+from include.twitter import layout
 from include.twitter.answer import Answer, problems
-from include.twitter.day import FORGOTTEN, Day, Revisit
+from include.twitter.day import Day
 from include.twitter.errors import Outage, UnexpectedAnswer
 from include.twitter.extract.money import Budget, Caps, Stored
 from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
 from include.twitter.extract.x import POSTS_A_LOOKUP, X
 from include.twitter.forgotten import Tombstones
 from include.twitter.lake import Lake
+from include.twitter.layout import FORGOTTEN, Revisit
 from include.twitter.lease import Lease
 from include.twitter.pricing import cost, dollars, would_have_cost
 from include.twitter.records import Bought, Revisited, encoded, total
@@ -37,8 +39,8 @@ class LandedPost(NamedTuple):
 def landed_posts(store: Lake, day: Day) -> dict[str, LandedPost]:
     """Return the posts of a landed day by id, in the order of its table; without those that were erased."""
     columns = ["tweet_id", "username", "captured_at"]
-    data = pyarrow.BufferReader(store.required(day.parquet))
-    with store.parsing(day.parquet, "the day's Parquet table"):
+    data = pyarrow.BufferReader(store.required(layout.parquet(day)))
+    with store.parsing(layout.parquet(day), "the day's Parquet table"):
         rows = pyarrow.parquet.read_table(data, columns=columns).to_pylist()
     erased = erased_ids(store)
     posts = {row["tweet_id"]: LandedPost(row["username"], row["captured_at"]) for row in rows}
@@ -65,7 +67,7 @@ class SnapshotFetch:
         for id_, post in posts.items():
             self._charged[Day.of(post.captured_at)].add(id_)
         # Also those of other ages: what X has charged today is free at each of them.
-        pages = store.parsed(store.keys(f"{snapshot.day.raw}age="), Revisit.is_page)
+        pages = store.parsed(store.keys(f"{layout.raw(snapshot.day)}age="), Revisit.is_page)
         keys = [key for key, is_page in pages.items() if is_page]
         for key, response in zip(keys, store.answers(keys), strict=True):
             self._add(key, response)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from include.twitter.answer import NOT_FOUND, SUSPENDED, Answer, kind_of, problems, reason_of
 from include.twitter.records import PostState
 from include.twitter.safe_text import safe_text
-from include.twitter.transform.post import Malformed, Metrics, parsed
+from include.twitter.transform.decode import counts
 
 PROTECTED = "not-authorized-for-resource"
 WITHHELD = {"resource-unavailable", "disallowed-resource"}
@@ -36,7 +36,7 @@ def post_statuses(response: Answer) -> Iterator[PostStatus]:
     for id_ in response.params["ids"].split(","):
         post = posts.get(id_)
         state, reason = _state_of_post(post) if post else _state_of_error(errors.get(id_))
-        yield PostStatus(id_, _counts(post), response.received_at, state, reason)
+        yield PostStatus(id_, counts(post and dict(post)), response.received_at, state, reason)
 
 
 def _state_of_post(post: Mapping[str, Any]) -> tuple[PostState, str]:
@@ -65,11 +65,3 @@ def _state_of_error(error: Mapping[str, Any] | None) -> tuple[PostState, str]:
     if kind in WITHHELD:
         return "withheld", reason
     return ("protected" if kind == PROTECTED else "unanswered"), reason
-
-
-def _counts(post: dict[str, Any] | None) -> tuple[int | None, ...]:
-    """Return the counts; one that is missing, malformed, or a 0 that X never measured is None."""
-    try:
-        return parsed(dict(post)).counts if post else Metrics().counts
-    except Malformed:
-        return Metrics().counts

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from include.twitter.day import Day, Revisit
+from include.twitter.day import Day
+from include.twitter.layout import Revisit
 
 MAX_DAYS_LATE = 14
 """A snapshot that was missed longer ago is made only by a run that is triggered for it."""

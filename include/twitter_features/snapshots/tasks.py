@@ -16,12 +16,13 @@ import pyarrow.parquet
 
 from include.twitter import lake, settings
 from include.twitter.airflow_context import Run, require_xcom, skip, wait_until
-from include.twitter.day import ENGAGEMENT_RECEIPTS, Day, Revisit
+from include.twitter.day import Day
 from include.twitter.errors import NothingStaged
 from include.twitter.extract.money import Caps, Stored
 from include.twitter.extract.x import X
 from include.twitter.lake import Lake
 from include.twitter.landed import landed_days
+from include.twitter.layout import ENGAGEMENT_RECEIPTS, Revisit
 from include.twitter.lease import held
 from include.twitter.load.publish import publish_files
 from include.twitter.pricing import dollars, would_have_cost
@@ -94,7 +95,7 @@ def _stage(store: Lake, run: Run, key: str) -> str:
     # Two Airflows give the runs of a day the same id, and a try that was given up may continue.
     staging = snapshot.staging(f"{run.id}-{uuid4().hex[:8]}")
     with TemporaryDirectory() as folder:
-        files = stage_files(store, staging, contract.write_files(Path(folder), statuses), snapshot)
+        files = stage_files(store, staging, contract.write_files(Path(folder), statuses), snapshot.tables)
     receipt = _receipt(snapshot, manifest, statuses, posts, files)
     states = ", ".join(f"{number} {state}" for state, number in receipt.states.items())
     log.info("%s: %d posts (%s)", snapshot, receipt.posts, states or "none")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 
-from include.twitter import lake, settings
+from include.twitter import lake, layout, settings
 from include.twitter.airflow_context import now
-from include.twitter.day import LEDGER, USAGE, Day
+from include.twitter.day import Day
 from include.twitter.errors import MeterDiffers, NoAccess
 from include.twitter.extract.money import entries
 from include.twitter.extract.x import X
 from include.twitter.lake import Lake
 from include.twitter.landed import wait_until_deadline
+from include.twitter.layout import LEDGER, USAGE
 from include.twitter.records import Usage, encoded
 from include.twitter.settings import XAccess
 from include.twitter_features.x_usage.compare import XUsage, compare, is_new, parse_usage
@@ -34,13 +35,13 @@ def check_usage(store: Lake, access: XAccess, day: Day, at: datetime) -> None:
     if not (x_usage := _fetch(access, day, at)):
         return
     month = f"{USAGE}month={day.date:%Y-%m}/"
-    earlier = [key for key in store.parsed(store.keys(month), Day.of_usage) if key < day.usage]
+    earlier = [key for key in store.parsed(store.keys(month), layout.parse_usage) if key < layout.usage(day)]
     previous = store.record(earlier[-1], Usage) if earlier else None
     usage = compare(x_usage, day, entries(store, f"{day.date:%Y-%m}"), previous, at)
     is_alert = is_new(usage)
     if is_alert:
         usage.alerted = usage.discrepancy
-    store.write(day.usage, encoded(usage))
+    store.write(layout.usage(day), encoded(usage))
     log.info(usage.summary)
     if is_alert:
         raise MeterDiffers(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from include.twitter import layout
 from include.twitter.errors import DamagedObject
 from include.twitter_features.backfill_plan.inventory import spent_usd
 from include.twitter_features.backfill_plan.plan import RESPONSE_KEY
@@ -12,7 +13,7 @@ ID = "c0ffee123456"
 
 @pytest.mark.parametrize(
     "key", [f"twitter_plans/{ID}/", f"twitter_plans/{ID}/note.txt", f"twitter_plans/{ID}/copy/{ID}.json.gz",
-            f"{DAY.raw}buy=1/", f"{DAY.raw}buy=1/manifest.json.bak", f"{DAY.raw}buy=1/old/manifest.json"],
+            f"{layout.raw(DAY)}buy=1/", f"{layout.raw(DAY)}buy=1/manifest.json.bak", f"{layout.raw(DAY)}buy=1/old/manifest.json"],
 )  # fmt: skip
 def test_objects_of_others_are_neither_responses_nor_purchases(key):
     store = MemoryLake()
@@ -23,6 +24,6 @@ def test_objects_of_others_are_neither_responses_nor_purchases(key):
 
 def test_a_damaged_manifest_is_no_missing_one():
     store = MemoryLake()
-    store.write(DAY.manifest(1), b"")
-    with pytest.raises(DamagedObject, match=DAY.manifest(1)):
+    store.write(layout.manifest(DAY, 1), b"")
+    with pytest.raises(DamagedObject, match=layout.manifest(DAY, 1)):
         spent_usd(store, DAY)

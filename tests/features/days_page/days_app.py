@@ -34,7 +34,7 @@ def days_app(store: MemoryLake, runs: dict[str, list[DayRun]] | None = None) -> 
         patch.setattr(day_range, "current_store", lambda: store)
         patch.setattr(airflow_db, "runs_by_day", lambda first, last: runs or {})
         patch.setattr(airflow_db, "failed_tasks", lambda run: ["load"])
-        patch.setattr(routes.run, "now", lambda: NOW)
+        patch.setattr(routes.airflow_context, "now", lambda: NOW)
         for dependency in routes.app.router.dependencies:
             patch.setitem(routes.app.dependency_overrides, dependency.dependency, lambda: None)
         yield Starlette(routes=[Mount(PREFIX, routes.app)])

@@ -4,6 +4,7 @@ import pytest
 from cachetools import LRUCache
 from msgspec.structs import replace
 
+from include.twitter import layout
 from include.twitter.day import Day
 from include.twitter.records import LedgerEntry, encoded
 from include.twitter_features.days_page import landed_days
@@ -34,7 +35,7 @@ class Store(MemoryLake):
 
     def land(self, day: str, month: str, rows: int = 3, mills: int = 1525) -> None:
         receipt = replace(a_receipt(account_receipt("NASA", rows)), day=day)
-        self.write(Day.parse(day).receipt, encoded(receipt))
+        self.write(layout.receipt(Day.parse(day)), encoded(receipt))
         entry = LedgerEntry(day=day, buy=2, month=month, reserved_mills=mills, spent_mills=mills)
         self.write(f"twitter_ledger/month={month}/{day}-2.json", encoded(entry))
 

@@ -8,7 +8,9 @@ import pytest
 from fastapi.testclient import TestClient
 from msgspec.structs import replace
 
-from include.twitter.day import Day, Revisit, ledger_key
+from include.twitter import layout
+from include.twitter.day import Day
+from include.twitter.layout import Revisit, ledger_key
 from include.twitter.records import Checked, LedgerEntry, LostPost, encoded
 from include.twitter_features.days_page.airflow_db import DayRun, Trigger, trigger
 from tests.features.days_page.days_app import NOW, PREFIX, days_app, land_hostile_day
@@ -25,7 +27,7 @@ class Pages:
         self.get, self.store, self.runs = client.get, store, runs
 
     def land(self, *accounts, day=str(DAY), billed="2026-11") -> None:
-        self.store.write(Day.parse(day).receipt, encoded(replace(a_receipt(*accounts), day=day)))
+        self.store.write(layout.receipt(Day.parse(day)), encoded(replace(a_receipt(*accounts), day=day)))
         self.spend(day, billed)
 
     def spend(self, day: str, month: str = "2026-11", mills: int = 1525, buy: int = 2, **more) -> None:
@@ -201,11 +203,11 @@ def test_posts_that_are_gone_are_named_with_the_reason(pages):
     pages.land(account_receipt("NASA", 4))
     lost = [LostPost(str(number), "NASA", "gone", "X says: <delete>", NOW) for number in range(201)]
     checked = Checked(day=str(DAY), asked_at=NOW, job="7", posts=1200, gone=lost)
-    pages.store.write(DAY.checked, encoded(checked))
+    pages.store.write(layout.checked(DAY), encoded(checked))
     html = pages.html(PAGE_OF_DAY)
     assert "which of 1,200 posts are gone: 201." in html
     assert "gone, seen 2026-11-25 12:00 UTC. X says: &lt;delete&gt;" in html
-    assert f"and 1 more: {DAY.checked} names them" in html
+    assert f"and 1 more: {layout.checked(DAY)} names them" in html
 
 
 @pytest.mark.parametrize("path", ["month/2009-01", "year/2009", "day/2009-01-01"])
@@ -267,13 +269,15 @@ REVISIT = Revisit(DAY, 7)
 def test_a_damaged_receipt_costs_its_own_day_and_says_what_restores_it(pages, data):
     pages.land(account_receipt("NASA", 4))
     pages.land(account_receipt("NASA", 4), day="2026-11-19")
-    pages.store.write(DAY.receipt, data)
+    pages.store.write(layout.receipt(DAY), data)
     assert "Days: 1 landed, 1 damaged," in pages.words(MONTH)
     assert "has not landed." not in pages.html(PAGE_OF_DAY)
     for path in (MONTH, YEAR, PAGE_OF_DAY):
         assert "s-damaged" in pages.html(path)
         assert (
-            pages.html(path).count(f"list-object-versions --bucket acme-twitter-lake --prefix {DAY.receipt}")
+            pages.html(path).count(
+                f"list-object-versions --bucket acme-twitter-lake --prefix {layout.receipt(DAY)}"
+            )
             == 1
         )
 
@@ -281,8 +285,8 @@ def test_a_damaged_receipt_costs_its_own_day_and_says_what_restores_it(pages, da
 @pytest.mark.parametrize(
     ("path", "keys"),
     [
-        (MONTH, [ledger_key("2026-11", f"{DAY}-3"), DAY.usage, "twitter_accounts/accounts.json"]),
-        (PAGE_OF_DAY, [REVISIT.receipt, DAY.checked, DAY.manifest(2)]),
+        (MONTH, [ledger_key("2026-11", f"{DAY}-3"), layout.usage(DAY), "twitter_accounts/accounts.json"]),
+        (PAGE_OF_DAY, [REVISIT.receipt, layout.checked(DAY), layout.manifest(DAY, 2)]),
     ],
 )
 def test_every_other_damaged_record_is_a_notice(pages, path, keys):
@@ -304,7 +308,7 @@ def test_of_many_damaged_records_some_are_named(pages):
 @pytest.mark.parametrize(("characters", "shown"), [(70_000, 1_000), (2_000_000, 0)])
 def test_the_first_rows_are_shown_if_they_are_not_longer_than_what_is_read(pages, characters, shown):
     pages.land(account_receipt("NASA", 2))
-    pages.store.write(DAY.csv, f"tweet_id,text\n1,{'@' * characters}\n2,b\n".encode())
+    pages.store.write(layout.csv(DAY), f"tweet_id,text\n1,{'@' * characters}\n2,b\n".encode())
     html = pages.html(PAGE_OF_DAY)
     assert html.count("@") == max(shown - 1, 0)
     assert ("The first row is too long to be shown here" in html) == (not shown)

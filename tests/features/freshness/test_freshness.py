@@ -1,11 +1,11 @@
 """The alert for days that have not landed by their deadline."""
 
 import pytest
-from tests.include.test_run import utc
 
 from include.twitter.day import Day
 from include.twitter.errors import NotLanded
 from include.twitter_features.freshness.tasks import require_landed
+from tests.include.test_airflow_context import utc
 from tests.include.test_landed import store_with
 
 DAY = Day.parse("2026-11-18")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from include.twitter.day import Day, Revisit
+from include.twitter.day import Day
+from include.twitter.layout import Revisit
 from include.twitter_features.snapshots.schedule import MAX_DAYS_LATE, snapshots_due
 
 

@@ -13,10 +13,12 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 
 from deploy import forget
 from deploy.__main__ import CannotDo
+from include.twitter import layout
 from include.twitter.airflow_context import Run
 from include.twitter.answer import Answer
-from include.twitter.day import FORGOTTEN, Day, Revisit, ledger_key
+from include.twitter.day import Day
 from include.twitter.errors import NothingStaged, Outage
+from include.twitter.layout import FORGOTTEN, Revisit, ledger_key
 from include.twitter.lease import LIFETIME, held
 from include.twitter.records import Forgetting, Forgotten, encoded
 from include.twitter_features.snapshots import tasks
@@ -57,8 +59,8 @@ def lake(monkeypatch):
     lake, data = MemoryLake(), io.BytesIO()
     rows = [{"tweet_id": id_, "username": "NASA", "captured_at": NOW - timedelta(hours=21)} for id_ in POSTS]
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), data)
-    lake.write(DAY.parquet, data.getvalue())
-    lake.write(DAY.receipt, b"{}")
+    lake.write(layout.parquet(DAY), data.getvalue())
+    lake.write(layout.receipt(DAY), b"{}")
     monkeypatch.setattr(tasks.lake, "deployed", lambda: lake)
     monkeypatch.setattr(tasks.lake, "require_conditional_writes", lambda _: None)
     budgets = {"twitter_run_budget_usd": 0, "twitter_month_budget_usd": 0}
@@ -143,7 +145,7 @@ def test_the_ledger_is_never_below_the_bill_of_a_response_whose_write_failed(
     assert FakeX.asked == POSTS * (1 if is_stored else 2)
 
 
-@pytest.mark.parametrize("key", [REVISIT.reading_lease, REVISIT.lease, DAY.lease])
+@pytest.mark.parametrize("key", [REVISIT.reading_lease, REVISIT.lease, layout.publish_lease(DAY)])
 def test_nothing_is_erased_while_somebody_reads_or_publishes(lake, key):
     def versions(prefix):
         keys = [each for each in lake.objects if each.startswith(prefix)]

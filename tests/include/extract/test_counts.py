@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from include.twitter.day import Day, count_key, parse_count_key
+from include.twitter.day import Day
 from include.twitter.errors import UnexpectedAnswer
 from include.twitter.extract.counts import Count, count_of, counts_of_day, store_count, stored_count
-from include.twitter.sources import author_query, batches, self_reply_query
+from include.twitter.layout import count_key, parse_count_key
+from include.twitter.sources import author_query, self_reply_query
 from tests.include.invented import DAY, RECEIVED, MemoryLake, answer
 
 FIRST, LAST = Day.parse("2026-11-01"), Day.parse("2026-11-30")
@@ -82,13 +83,3 @@ def test_the_parts_of_a_long_window_have_keys_of_their_own():
     keys = {count_key("q", FIRST, LAST, token) for token in ("", "t1")}
     assert len(keys) == 2
     assert parse_count_key("twitter_accounts/counts/month=2026-11/notes.txt") is None
-
-
-@pytest.mark.parametrize(
-    ("number", "most", "longest", "sizes"),
-    [(0, 20, 512, []), (1, 20, 512, [1]), (45, 20, 5000, [20, 20, 5]), (36, 100, 1024, [35, 1])],
-)
-def test_accounts_are_counted_in_as_few_queries_as_x_allows(number, most, longest, sizes):
-    made = [*batches([f"{1_990_000_000_000_000_000 + n}" for n in range(number)], most, longest)]
-    assert [len(ids) for ids in made] == sizes
-    assert all(len(author_query(ids)) <= longest for ids in made)

@@ -13,8 +13,8 @@ import pytest
 from include.twitter import pricing
 from include.twitter.answer import Answer
 from include.twitter.errors import BadRequest, Busy, NoResponse, Outage, OverBudget, RateLimited
-from include.twitter.extract.buyer import Stopped
-from include.twitter.extract.money import Budget, Caps, Reservation, Stored, spent_of_month
+from include.twitter.extract.collect import Stopped
+from include.twitter.extract.money import Budget, Caps, Stored, spent_of_month
 from include.twitter.pricing import NEWEST
 from include.twitter.records import Bought, LedgerEntry, decoded, encoded
 from tests.include.invented import RECEIVED, MemoryLake, OvertakenLake
@@ -58,12 +58,6 @@ def booked(lake, *, reserved, spent, day="2026-11-17", buy=1, month="2026-11"):
     lake.write(f"twitter_ledger/month={month}/{day}-{buy}.json", encoded(booked))
 
 
-def test_a_count_costs_the_same_whatever_it_counts(lake):
-    with budget(lake) as drawn:
-        spend(drawn, 24, 1, 1, "archive_counts")
-    assert entry(lake).spent_mills == 10
-
-
 # What is free
 
 
@@ -76,15 +70,6 @@ def test_a_post_that_x_has_charged_today_is_held_at_its_price_and_booked_as_noth
     assert (held.reserved_mills, held.spent_mills) == (500, 0)
     assert (entry(lake).reserved_mills, entry(lake).spent_mills) == (0, 0)
     assert entry(lake).would_have_cost_usd == 0.7
-
-
-def test_what_is_free_is_refused_where_its_price_would_cross_a_cap(lake):
-    with (
-        budget(lake, run=499) as drawn,
-        pytest.raises(OverBudget, match="at least 100 rereads"),
-        drawn.reserve("rereads", 100, 100),
-    ):
-        pass
 
 
 def test_the_entry_of_what_is_read_again_has_its_age_and_a_name_of_its_own(lake):
@@ -110,11 +95,6 @@ def test_what_x_did_not_bill_is_given_back(lake):
         assert spend(drawn, 0, wanted=500) == 197
 
 
-def test_what_was_staged_before_counts_against_the_cap(lake):
-    with budget(lake, run=1_000, posts=160) as drawn:
-        assert spend(drawn, 0) == 40
-
-
 def test_a_page_may_take_the_last_mill(lake):
     with budget(lake, run=525) as drawn:
         assert spend(drawn, 100) == 100
@@ -123,33 +103,19 @@ def test_a_page_may_take_the_last_mill(lake):
             spend(drawn, 0)
 
 
-def test_less_than_the_smallest_page_is_refused_naming_the_setting_what_was_spent_and_what_was_planned(lake):
-    with budget(lake, run=5_000, posts=996) as drawn, pytest.raises(OverBudget) as refused:
-        spend(drawn, 0)
-    assert str(refused.value) == (
-        "$4.980 of $5.00 are spent (Variable twitter_run_budget_usd); the next request is for at least "
-        "5 posts, up to $0.025. Raise twitter_run_budget_usd and clear the task: "
-        "it goes on where it stopped."
+@pytest.mark.parametrize(("cap", "spent"), [(5_000, r"\$4\.980 of \$5\.00"), (1_000, r"\$4\.980 of \$1\.00")])
+def test_less_than_the_smallest_page_is_refused_also_where_the_cap_was_lowered(lake, cap, spent):
+    refused = pytest.raises(
+        OverBudget,
+        match=rf"{spent} are spent \(Variable {RUN}\); .* at least 5 posts, up to \$0\.025\. Raise {RUN}",
     )
+    with budget(lake, run=cap, posts=996) as drawn, refused:
+        spend(drawn, 0)
 
 
 def test_a_look_up_is_bought_whole_or_not_at_all(lake):
     with budget(lake, run=290) as drawn, pytest.raises(OverBudget, match="at least 30 users, up to "):
         drawn.reserve("users", 30, 30).__enter__()
-
-
-def test_a_cap_that_was_lowered_below_what_is_spent_refuses_and_does_not_stumble(lake):
-    refused = pytest.raises(OverBudget, match=r"\$4\.000 of \$1\.00 are spent")
-    with budget(lake, run=1_000, posts=800) as drawn, refused:
-        spend(drawn, 0)
-
-
-def test_a_request_that_fails_costs_nothing(lake):
-    with budget(lake, run=500) as drawn:
-        with pytest.raises(Outage), drawn.reserve("posts", 100, 5):
-            raise Outage("X sends nothing")
-        assert spend(drawn, 0) == 100
-    assert lake.read(KEY) is None or entry(lake).spent_mills == 0
 
 
 def test_what_x_has_billed_stays_booked_when_its_answer_cannot_be_kept(lake):
@@ -188,12 +154,6 @@ def test_what_is_uncertain_counts_against_the_month_of_other_purchases(lake):
     with budget(lake, month=1_000) as drawn:
         assert spend(drawn, 0, wanted=200) == 100
     assert spent_of_month(lake, RECEIVED) == 500
-
-
-def test_the_worst_case_of_what_should_be_free_is_its_price(lake):
-    with budget(lake) as drawn, pytest.raises(NoResponse), drawn.reserve("rereads", 100, 1):
-        raise NoResponse("a read timeout")
-    assert entry(lake).uncertain_mills == 500
 
 
 @pytest.mark.parametrize(
@@ -245,14 +205,6 @@ def test_what_was_in_flight_of_a_killed_process_comes_in_addition_to_its_request
     assert [each.bought for each in found.uncertain.values()] == [Bought(posts=200)]
 
 
-def test_who_was_killed_after_it_had_settled_had_nothing_in_flight(lake):
-    with budget(lake) as drawn:
-        spend(drawn, 100)
-    with budget(lake, posts=100):
-        pass
-    assert entry(lake).uncertain_mills == 0
-
-
 def test_a_reservation_that_was_never_checked_is_not_taken_for_requests(lake):
     killed = BrokenLake(lake)
     with pytest.raises(OSError):
@@ -276,11 +228,6 @@ def test_a_response_that_was_stored_although_its_writer_never_heard_of_it_is_boo
         pass
     found = entry(lake)
     assert (found.spent_mills, found.unstaged_mills, found.bought) == (450, 0, Bought(posts=90))
-
-
-def test_a_response_is_known_by_its_id_when_it_is_read_again():
-    response = Reservation(100, RECEIVED).settle(came(1))
-    assert Answer.from_bytes(response.to_bytes("token")).id == response.id != ""
 
 
 # A price that changes
@@ -440,12 +387,6 @@ def test_a_request_is_booked_in_the_month_in_which_it_was_held_whenever_its_answ
 # The ledger
 
 
-def test_who_buys_nothing_books_nothing(lake):
-    with budget(lake, run=1_000):
-        pass
-    assert lake.written == []
-
-
 def test_a_reservation_is_written_before_the_request_and_is_a_dollar_at_a_time(lake):
     with budget(lake) as drawn:
         with drawn.reserve("posts", 100, 5) as reserved:
@@ -458,7 +399,9 @@ def test_a_reservation_is_written_before_the_request_and_is_a_dollar_at_a_time(l
     assert (entry(lake).reserved_mills, entry(lake).spent_mills) == (1_000, 1_000)
 
 
-@pytest.mark.parametrize(("caps", "reserved"), [({"run": 700}, 700), ({"month": 700}, 700)])
+@pytest.mark.parametrize(
+    ("caps", "reserved"), [({"run": 700}, 700), ({"month": 700}, 700), ({"run": 700, "posts": 100}, 700)]
+)
 def test_no_more_is_reserved_than_the_caps_let_be_spent(lake, caps, reserved):
     with budget(lake, **caps) as drawn, drawn.reserve("posts", 100, 5):
         assert entry(lake).reserved_mills == reserved
@@ -546,6 +489,39 @@ def test_a_loss_that_is_added_while_more_is_reserved_takes_nothing_of_it_but_for
     assert (entry(lake).spent_mills, entry(lake).reserved_mills) == (75, 75)
 
 
+def test_a_write_of_ones_own_that_arrives_late_is_not_taken_for_that_of_another_process(lake):
+    class Late(BrokenLake):
+        def swap(self, *about):
+            tag = self._lake.swap(*about)
+            if self.times:
+                self.times -= 1
+                raise OSError("S3 has written it, and answers too late")
+            return tag
+
+    with budget(Late(lake)) as drawn:
+        with pytest.raises(OSError):
+            spend(drawn, 0)
+        assert spend(drawn, 3, wanted=400) == 400
+    assert (entry(lake).spent_mills, entry(lake).uncertain_mills) == (15, 0)
+
+
+def test_what_a_killed_process_may_have_had_in_flight_stays_uncertain_when_another_one_adds_a_loss():
+    lake = OvertakenLake()
+    with ExitStack() as late:
+        stale = late.enter_context(budget(lake))
+        with pytest.raises(OSError), stale.reserve("posts", 100, 5) as reserved:
+            reserved.settle(came(10))
+            raise OSError("the page is another's")
+        with budget(lake) as killed:
+            spend(killed, 0)
+            lake.write(KEY, before := lake.read(KEY))
+        lake.write(KEY, before)  # it never settled
+        with budget(lake) as drawn:
+            lake.meanwhile = late.close
+            spend(drawn, 1)
+    assert (entry(lake).spent_mills, entry(lake).uncertain_mills) == (55, 1_000)
+
+
 class WatchedLake(MemoryLake):
     """Tells which objects were read side by side."""
 
@@ -626,8 +602,7 @@ def hasty():
     sys.setswitchinterval(before)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_eight_readers_that_draw_at_random_never_pass_the_cap_and_the_sum_is_exact(hasty, lake, seed):
+def test_eight_readers_that_draw_at_random_never_pass_the_cap_and_the_sum_is_exact(hasty, lake):
     booked(lake, reserved=30_000, spent=30_000)
     limit = 60_000
     start, counting = Barrier(8), Lock()
@@ -635,7 +610,7 @@ def test_eight_readers_that_draw_at_random_never_pass_the_cap_and_the_sum_is_exa
     known = {"held": 0, "spent": 0, "most": 0}
 
     def reader(number):
-        chance = random.Random(seed * 100 + number)  # noqa: S311
+        chance = random.Random(number)  # noqa: S311
         start.wait(5)
         for _ in range(10_000):
             kind, wanted, smallest = chance.choice(

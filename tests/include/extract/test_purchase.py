@@ -7,13 +7,14 @@ from itertools import count
 from threading import Barrier, BrokenBarrierError, Semaphore, Thread
 
 import pytest
+from msgspec.structs import replace as with_fields
 
 from include.twitter.airflow_context import Run
-from include.twitter.day import ACCOUNTS
 from include.twitter.errors import Busy, NothingStaged
 from include.twitter.extract.paid_requests import REFUSED
-from include.twitter.extract.purchase import COUNTS, LOOKUPS, SEARCHED, Purchase
-from include.twitter.records import Asked, Bought, KnownAccount, Manifest, decoded, encoded
+from include.twitter.extract.purchase import COUNTS, LOOKUPS, Purchase
+from include.twitter.records import Asked, Bought, LeaseHolder, Manifest, PurchaseState, decoded, encoded
+from include.twitter.sources import SEARCHED
 from tests.include.invented import (
     DAY,
     RECEIVED,
@@ -27,8 +28,10 @@ from tests.include.invented import (
 from tests.include.shop import ROOT
 
 KEY = f"{ROOT}manifest.json"
-IDS = {"nasa": "11", "esa": "22"}
-OLD = "twitter_raw/dt=2026-11-18/buy=1/11/0001.json.gz"
+OLD = f"{ROOT}11/0001.json.gz"
+IDS = {"NASA": "11", "esa": "22", "gone": "33", "quiet": "44", "jaxa": "55"}
+ABSENT, LEASED, ABANDONED, CLOSED = PurchaseState
+MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
@@ -47,15 +50,16 @@ def after(seconds):
     return lambda: RECEIVED + timedelta(seconds=seconds)
 
 
-def close(lake, *lines, limit=0, **about):
-    """A purchase that came to these lines; each account has one page with a post."""
-    bought = purchase(lake, *(line.username for line in lines), limit=limit, **about)
+def line(username="NASA", posts=1, **changes):
+    return account_read(username, posts, **{"id": IDS[username]} | changes)
+
+
+def close(bought, *lines):
+    """Buy for the purchase: each account with posts has one page."""
     with bought.turn():
-        for line in lines:
-            line.id = IDS.get(line.username.lower(), line.id)
-            line.pages = [bought.store(line.id, answer(post(1)))]
-            line.posts = 1
-        bought.close(lines)
+        list(bought.staged())
+        pages = {each.id: [bought.store(each.id, answer(post(1)))] for each in lines if each.posts}
+        bought.close(with_fields(each, pages=pages.get(each.id, [])) for each in lines)
     return bought
 
 
@@ -63,10 +67,74 @@ def manifest(lake, key=KEY):
     return decoded(lake.read(key), Manifest)
 
 
+def usernames(lake):
+    return [each.username for each in manifest(lake).accounts]
+
+
 def counted(total):
     pieces = [{"tweet_count": total}, {"tweet_count": 0}]
     meta = {"total_tweet_count": total}
     return answer(*pieces, meta=meta, path="/2/tweets/counts/recent", kind="counts")
+
+
+# The state
+
+
+@pytest.mark.parametrize(
+    ("before", "event", "then"),
+    [
+        (ABSENT, "acquire", LEASED),
+        (LEASED, "expire", ABANDONED),
+        (LEASED, "close", CLOSED),
+        (ABANDONED, "acquire", LEASED),
+        (CLOSED, "acquire", LEASED),
+    ],
+)
+def test_a_purchase_has_four_states_and_five_transitions(before, event, then):
+    assert before.after(event) is then
+
+
+@pytest.mark.parametrize(
+    ("state", "event"),
+    [(LEASED, "acquire"), (ABSENT, "expire"), (ABSENT, "close"), (ABANDONED, "close"), (CLOSED, "close")],
+)
+def test_no_other_transition_is_possible(state, event):
+    with pytest.raises(ValueError, match=f"is {state} cannot {event}"):
+        state.after(event)
+
+
+@pytest.mark.parametrize(
+    ("is_open", "expires_at", "state"),
+    [
+        (True, RECEIVED + MINUTE, LEASED),
+        (True, RECEIVED, ABANDONED),
+        (True, None, ABANDONED),
+        (False, RECEIVED + MINUTE, CLOSED),
+    ],
+)
+def test_the_manifest_says_which_state_it_is_in(is_open, expires_at, state):
+    lease = LeaseHolder("run", "token", expires_at)
+    opened = Manifest(day=str(DAY), buy=1, opened_by="r", opened_at=RECEIVED, is_open=is_open, lease=lease)
+    assert opened.state(RECEIVED) is state
+
+
+def test_a_purchase_goes_through_all_of_them(lake):
+    assert purchase(lake).state is ABSENT
+    killed = purchase(lake).turn()
+    killed.__enter__()
+    assert [purchase(lake, now=after(seconds)).state for seconds in (0, 59, 60)] == [
+        LEASED,
+        LEASED,
+        ABANDONED,
+    ]
+    early = purchase(lake)
+    early._run = replace(early._run, now=after(60))
+    early._lease._run = early._run  # its clock: the lease expires after the manifest was read
+    with suppress(OSError), early.turn():
+        raise OSError("X is away")
+    assert purchase(lake).state is ABANDONED
+    assert close(purchase(lake, now=after(60)), line()).state is CLOSED
+    assert purchase(lake).state is CLOSED
 
 
 # What is missing
@@ -79,7 +147,7 @@ def test_of_a_new_day_everything_is_missing(lake):
 
 
 @pytest.mark.parametrize(
-    ("line", "limit", "is_missing"),
+    ("stored", "limit", "is_missing"),
     [
         ({}, 0, False),
         ({}, 7, False),
@@ -93,55 +161,48 @@ def test_of_a_new_day_everything_is_missing(lake):
     ids=["complete", "complete, now a limit", "complete below a limit", "the same limit", "a lower limit",
          "a higher limit", "no limit any more", "unavailable"],
 )  # fmt: skip
-def test_of_an_account_that_was_bought_something_is_missing_or_not(lake, line, limit, is_missing):
-    close(lake, account_read(**line), limit=line.get("limit", 0))
-    assert purchase(lake, "nasa", limit=limit, name="another run").missing == ["nasa"] * is_missing
+def test_of_an_account_that_was_bought_something_is_missing_or_not(lake, stored, limit, is_missing):
+    close(purchase(lake, limit=stored.get("limit", 0)), line(**stored))
+    again = purchase(lake, "nasa", "esa", limit=limit, name="another run")
+    assert again.missing == ["nasa"] * is_missing + ["esa"]
 
 
 @pytest.mark.parametrize(("had", "wanted", "is_missing"), [(0, 1, True), (1, 1, False), (1, 0, False)])
 def test_of_an_account_that_was_bought_its_threads_are_missing_or_not(lake, had, wanted, is_missing):
-    close(lake, account_read("NASA", threads=bool(had)), threads=bool(had))
+    close(purchase(lake, threads=bool(had)), line(threads=bool(had)))
     other = purchase(lake, "NASA", threads=bool(wanted))
     assert other.missing == ["NASA"] * is_missing
     assert other.wants_threads("nasa")
 
 
-def test_of_a_day_that_was_bought_a_new_account_is_missing(lake):
-    close(lake, account_read("NASA"))
-    assert purchase(lake, "NASA", "esa").missing == ["esa"]
+def test_a_day_that_was_bought_is_complete_for_every_run_that_wants_the_same(lake):
+    close(purchase(lake, "NASA", "esa", limit=10), line(), line("esa"))
+    assert purchase(lake, "esa", "nasa", limit=10, name="another run").is_complete
+    lower = purchase(lake, "NASA", "esa", limit=5)
+    assert (lower.missing, lower.is_complete) == ([], False)
+    close(lower)
+    assert [each.publish_limit for each in manifest(lake).accounts] == [5, 5]
+    assert purchase(lake, "NASA", "esa", limit=5).is_complete
 
 
-def test_a_day_that_was_bought_is_complete_for_whoever_asks_the_same(lake):
-    close(lake, account_read("NASA"))
-    assert purchase(lake, "NASA", name="another run").is_complete
+def test_two_accounts_that_had_one_handle_have_each_its_own_limit(lake):
+    close(purchase(lake, limit=9), line(limit=9))
+    lines = manifest(lake)
+    lines.accounts.append(account_read("NASA", 1, id="99", limit=9, publish_limit=9))
+    lake.write(KEY, encoded(lines))
+    close(purchase(lake, limit=5))
+    assert [(each.id, each.publish_limit) for each in manifest(lake).accounts] == [("11", 5), ("99", 9)]
 
 
-@pytest.mark.parametrize("asked", [{"handles": ["NASA"], "limit": 10}, {"handles": ["esa", "NASA"]}])
-def test_a_day_of_which_something_else_is_asked_is_written_down_anew_although_nothing_is_missing(lake, asked):
-    close(lake, account_read("NASA"), account_read("esa"))
-    other = purchase(lake, *asked.pop("handles"), **asked)
-    assert (other.missing, other.is_complete) == ([], False)
-
-
-def test_a_purchase_that_was_begun_again_and_not_closed_is_not_complete(lake):
-    close(lake, account_read("NASA"))
-    with suppress(OSError), purchase(lake).turn():
-        raise OSError("killed")
+def test_a_page_that_was_stored_after_it_was_closed_is_booked_by_the_next_run(lake):
+    stale = purchase(lake)
+    close(purchase(lake), line())
+    stale.store("22", answer(post(1), post(2)))
     again = purchase(lake)
     assert (again.missing, again.is_complete) == ([], False)
-
-
-def test_a_page_that_was_staged_after_it_was_closed_is_gone_over_and_booked(lake):
-    overtaken = purchase(lake, "NASA")
-    close(lake, account_read("NASA"))
-    overtaken.store("22", answer(post(1), post(2)))
-    again = purchase(lake, "NASA")
-    assert (again.missing, again.is_complete) == ([], False)
-    with again.turn():
-        list(again.staged())
-        again.close([])
+    close(again)
     assert manifest(lake).bought == {"2026-11": Bought(posts=3)}
-    assert purchase(lake, "NASA").is_complete
+    assert purchase(lake).is_complete
 
 
 def test_purchases_of_another_day_are_none_of_this_one(lake):
@@ -149,95 +210,76 @@ def test_purchases_of_another_day_are_none_of_this_one(lake):
     assert purchase(lake).missing == ["NASA"]
 
 
-# Accounts that are not asked for any more
+# Accounts that are not wanted any more
 
 
 def test_accounts_with_posts_stay_in_the_day_and_those_without_leave(lake):
-    close(lake, account_read("NASA"), account_read("esa"))
-    lines = manifest(lake)
-    lines.accounts.append(account_read("gone", outcome="unavailable"))
-    lake.write(KEY, encoded(lines))
-    rerun = purchase(lake, "jaxa")
-    assert rerun.missing == ["jaxa"]
-    with rerun.turn():
-        rerun.close([account_read("jaxa")])
-    assert [line.username for line in manifest(lake).accounts] == ["NASA", "esa", "jaxa"]
+    close(purchase(lake, "NASA", "gone"), line(), line("gone", 0, outcome="unavailable"))
+    assert purchase(lake).is_complete
+    close(purchase(lake, "jaxa"), line("jaxa"))
+    assert usernames(lake) == ["NASA", "jaxa"]
 
 
-def test_accounts_leave_where_they_may_and_their_pages_stay_in_the_manifest(lake):
-    close(lake, account_read("NASA"), account_read("esa"))
-    rerun = purchase(lake, "ESA", may_leave=True)
-    assert (rerun.missing, rerun.is_complete) == ([], False)
-    with rerun.turn():
-        rerun.close([])
-    assert [line.username for line in manifest(lake).accounts] == ["esa"]
-    assert manifest(lake).requests == [OLD]
+def test_accounts_leave_where_they_may_and_come_back_with_their_pages_which_are_not_booked_again(lake):
+    close(purchase(lake, "NASA", "esa"), line(), line("esa"))
+    leaving = purchase(lake, "ESA", may_leave=True)
+    assert (leaving.missing, leaving.is_complete) == ([], False)
+    close(leaving)
+    assert (usernames(lake), manifest(lake).requests) == (["esa"], [OLD])
     assert purchase(lake, "ESA", may_leave=True).is_complete
-
-
-def test_an_account_that_comes_back_is_gone_on_with_from_its_pages_without_booking_them_again(lake):
-    close(lake, account_read("NASA"), account_read("esa"))
-    leaving = purchase(lake, "esa", may_leave=True)
-    with leaving.turn():
-        leaving.close([])
-    lake.write(ACCOUNTS, encoded({"nasa": KnownAccount("11", RECEIVED)}))
     back = purchase(lake, "esa", "NASA")
     assert back.missing == ["NASA"]
     with back.turn():
-        assert [key for _, key, _ in back.staged()] == [OLD]
+        assert list(back.staged()) == []
+        assert [key for key, _ in back.stored_pages("11")] == [OLD]
     assert back.bought == {"2026-11": Bought(posts=2)}
 
 
-# Buying again
+@pytest.mark.parametrize("reason", ["it was renamed", "its handle is another's, and not accepted"])
+def test_of_two_handles_of_one_account_the_one_that_could_be_read_has_its_pages(lake, reason):
+    refused = line("quiet", 1, id="11", outcome="unavailable", reason=reason)
+    close(purchase(lake, "NASA", "quiet"), line(), refused)
+    found = [(each.username, each.posts, len(each.pages)) for each in manifest(lake).accounts]
+    assert found == [("NASA", 1, 1), ("quiet", 0, 0)]
+    close(purchase(lake, "quiet"), with_fields(refused, posts=0))
+    assert usernames(lake) == ["NASA", "quiet"], "a refusal replaces no entry that has posts"
+
+
+def test_an_entry_under_another_handle_is_replaced_by_that_of_the_same_account(lake):
+    close(purchase(lake, limit=1), line(outcome="limit", limit=1))
+    close(purchase(lake, "quiet"), line("quiet", id="11"))
+    assert usernames(lake) == ["quiet"]
+
+
+# Some accounts, and buying again
 
 
 def test_a_run_for_some_accounts_buys_no_others_and_keeps_what_the_day_has_of_them(lake):
-    close(lake, account_read("esa"), account_read("gone"))
-    some = purchase(lake, "NASA", "JAXA", "esa", only=("nasa",), may_leave=True)
+    close(purchase(lake, "esa", "gone", "quiet"), line("esa"), line("gone"), line("quiet", 0))
+    some = purchase(lake, "NASA", "JAXA", "esa", "quiet", only=("nasa",), may_leave=True)
     assert some.missing == ["NASA"]
-    with some.turn():
-        some.close([account_read("NASA")])
-    assert [line.username for line in manifest(lake).accounts] == ["NASA", "esa", "gone"]
-    assert manifest(lake).asked.handles == ("NASA", "esa")
-    assert purchase(lake, "NASA", "JAXA", "esa").missing == ["JAXA"]
-
-
-def test_an_account_without_posts_stays_where_others_are_bought(lake):
-    close(lake, account_read("esa"))
-    empty = purchase(lake, "esa", "quiet")
-    with empty.turn():
-        empty.close([account_read("quiet")])
-    some = purchase(lake, "esa", "quiet", "NASA", only=("NASA",))
-    with some.turn():
-        some.close([account_read("NASA")])
-    assert purchase(lake, "esa", "quiet", "NASA").missing == []
-
-
-def test_some_accounts_are_bought_again_and_the_others_are_taken_along(lake):
-    close(lake, account_read("NASA"), account_read("esa"))
-    again = purchase(lake, "NASA", "esa", only=("NASA",), buy_again=True, name="again")
-    assert (again.manifest.buy, again.missing) == (2, ["NASA"])
-    assert again.line("esa").posts == 1
+    close(some, line())
+    assert usernames(lake) == ["NASA", "esa", "gone", "quiet"]
+    assert manifest(lake).asked.handles == ("NASA", "esa", "quiet")
+    assert purchase(lake, "NASA", "JAXA", "esa", "quiet").missing == ["JAXA"]
 
 
 def test_buying_again_opens_the_next_purchase_once_a_run(lake):
-    close(lake, account_read("NASA"))
+    close(purchase(lake), line())
     wish = {"name": "wishing", "buy_again": True}
     assert purchase(lake, **wish).name == ("2026-11-18", 2)
-    close(lake, account_read("NASA"), **wish)
-    cleared, others = purchase(lake, **wish), purchase(lake, name="another run")
-    assert [each.name[1] for each in (cleared, others)] == [2, 2]
-    assert [each.is_complete for each in (cleared, others)] == [True, True]
+    close(purchase(lake, **wish), line())
+    for other in (purchase(lake, **wish), purchase(lake, name="another run")):
+        assert (other.name[1], other.is_complete) == (2, True)
     assert purchase(lake, name="wishing too", buy_again=True).name[1] == 3
 
 
-def test_buying_again_has_nothing_of_what_is_asked_for_and_all_of_the_rest(lake):
-    close(lake, account_read("NASA"), account_read("esa"))
-    wish = purchase(lake, "esa", name="wishing", buy_again=True)
-    assert (wish.missing, wish.bought) == (["esa"], {})
-    with wish.turn():
-        wish.close([account_read("esa")])
-    [nasa, esa] = manifest(lake, "twitter_raw/dt=2026-11-18/buy=2/manifest.json").accounts
+def test_buying_again_has_nothing_of_what_is_wanted_and_all_of_the_rest(lake):
+    close(purchase(lake, "NASA", "esa"), line(), line("esa"))
+    again = purchase(lake, "NASA", "esa", only=("esa",), name="wishing", buy_again=True)
+    assert (again.missing, again.bought, again.manifest.buy) == (["esa"], {}, 2)
+    close(again, line("esa", 0))
+    [nasa, esa] = manifest(lake, KEY.replace("buy=1", "buy=2")).accounts
     assert (nasa.username, nasa.pages) == ("NASA", [OLD])
     assert (esa.username, esa.pages) == ("esa", [])
 
@@ -245,45 +287,35 @@ def test_buying_again_has_nothing_of_what_is_asked_for_and_all_of_the_rest(lake)
 def test_the_newest_purchase_is_the_one_with_the_highest_number(lake):
     for number in (2, 9, 12):
         opened = Manifest(day=str(DAY), buy=number, opened_by=f"run {number}", opened_at=RECEIVED)
-        lake.write(f"twitter_raw/dt=2026-11-18/buy={number}/manifest.json", encoded(opened))
+        lake.write(KEY.replace("buy=1", f"buy={number}"), encoded(opened))
     assert purchase(lake).name[1] == 12
     assert purchase(lake, name="run 9", buy_again=True).name[1] == 12
     assert purchase(lake, name="run 10", buy_again=True).name[1] == 13
 
 
-# One at a time
-
-
-def test_while_it_is_bought_for_the_manifest_names_the_writer_and_after_that_nobody(lake):
-    bought = purchase(lake)
-    with bought.turn():
-        writer = manifest(lake).writer
-        assert (writer.run, writer.until) == ("c0ffee123456", RECEIVED + timedelta(minutes=1))
-    assert (manifest(lake).writer, manifest(lake).is_open) == (None, True)
+# One process at a time
 
 
 @pytest.mark.parametrize(
     ("other", "may"),
-    [
-        ({}, False),
-        ({"name": "another run"}, False),
-        ({"now": after(59)}, False),
-        ({"now": after(60)}, True),
-        ({"name": "another run", "now": after(60)}, True),
-    ],
-    ids=["the same run once more", "another run", "soon", "after a minute", "another run, after a minute"],
+    [({}, False), ({"name": "another run", "now": after(59)}, False), ({"now": after(60)}, True)],
+    ids=["the same run once more", "another run", "after a minute"],
 )
-def test_while_a_writer_may_be_alive_nobody_takes_over(lake, other, may):
+def test_while_its_lease_is_held_no_other_process_takes_over(lake, other, may):
     with purchase(lake).turn():
+        held = manifest(lake).lease
+        assert (held.owner, held.expires_at) == ("c0ffee123456", RECEIVED + MINUTE)
         late = purchase(lake, **other)
         if may:
             with late.turn():
-                assert manifest(lake).writer.run == other.get("name", "c0ffee123456")
+                assert manifest(lake).lease.token != held.token
         else:
-            with pytest.raises(Busy, match="2026-11-18 is being bought") as refused, late.turn():
+            with (
+                pytest.raises(Busy, match=r"2026-11-18 is being bought .* 01:31:07 UTC") as busy,
+                late.turn(),
+            ):
                 pass
-            assert "that shows at 01:31:07 UTC" in str(refused.value)
-            assert refused.value.at == RECEIVED + timedelta(minutes=1)
+            assert busy.value.at == RECEIVED + MINUTE
 
 
 class HeardLake(MemoryLake):
@@ -300,74 +332,58 @@ class HeardLake(MemoryLake):
             self.heard.release()
 
 
-def test_a_writer_is_heard_of_while_it_waits_for_an_answer(monkeypatch):
-    monkeypatch.setattr("include.twitter.extract.purchase.TURN", timedelta(milliseconds=30))
+def test_the_lease_is_renewed_while_its_owner_waits_for_a_response(monkeypatch):
+    monkeypatch.setattr("include.twitter.lease.LIFETIME", timedelta(milliseconds=30))
     moments = count()
     lake = HeardLake()
     with purchase(lake, now=lambda: after(next(moments))()).turn():
-        first = manifest(lake).writer.until
+        first = manifest(lake).lease.expires_at
         for _ in range(3):
             assert lake.heard.acquire(timeout=10)
-        assert manifest(lake).writer.until > first
-    assert manifest(lake).writer is None
+        assert manifest(lake).lease.expires_at > first
+    assert manifest(lake).lease.expires_at is None
 
 
-def test_a_writer_is_heard_of_before_a_third_of_its_time_is_over(lake):
-    seconds = 0
-    bought = purchase(lake, now=lambda: after(seconds)())
-    with bought.turn():
-        for passed, until in [(20, "01:31:07"), (21, "01:31:28"), (41, "01:31:28"), (42, "01:31:49")]:
-            seconds = passed
-            bought.keep_turn()
-            assert f"{manifest(lake).writer.until:%T}" == until
-
-
-def test_a_writer_that_was_taken_over_stops_and_leaves_the_manifest_to_the_other(lake):
+def test_a_process_whose_lease_was_taken_over_stops_and_leaves_the_manifest_to_the_other(lake):
     seconds = 0
     stale = purchase(lake, now=lambda: after(seconds)())
     with ExitStack() as other:
-        with pytest.raises(Busy, match="was written by somebody else"), stale.turn():
+        with pytest.raises(Busy, match="by another process"), stale.turn():
             seconds = 180
             other.enter_context(purchase(lake, name="another run", now=after(180)).turn())
             stale.keep_turn()
-        assert manifest(lake).writer.run == "another run"
+        assert manifest(lake).lease.owner == "another run"
 
 
-@pytest.mark.parametrize("other", [{"name": "another run"}, {}], ids=["another run", "the same try"])
-@pytest.mark.parametrize("opened", [False, True])
-def test_of_two_that_begin_at_once_one_has_the_turn(opened, other):
+@pytest.mark.parametrize("is_new", [False, True])
+def test_of_two_that_begin_at_once_one_has_the_lease(is_new):
     lake = OvertakenLake()
-    if opened:
-        close(lake, account_read("NASA"))
-    one, quicker = purchase(lake, "esa"), purchase(lake, "esa", **other)
+    if not is_new:
+        close(purchase(lake), line())
+    one, quicker = purchase(lake, "esa"), purchase(lake, "esa")
     with ExitStack() as first:
         lake.meanwhile = lambda: first.enter_context(quicker.turn())
         with pytest.raises(Busy), one.turn():
             pass
-        assert manifest(lake).writer.run == other.get("name", "c0ffee123456")
+        assert manifest(lake).lease.token == quicker._lease.token
 
 
-def test_a_manifest_that_was_closed_by_another_is_not_closed_again(lake):
+def test_a_manifest_that_another_process_has_written_is_not_closed(lake):
     stale = purchase(lake)
     with pytest.raises(Busy), stale.turn():
         lake.write(KEY, encoded(manifest(lake)) + b" ")
-        stale.close([account_read("NASA")])
+        stale.close([line()])
     assert manifest(lake).accounts == []
 
 
-# Staging
+# Storing
 
 
-def test_an_answer_is_staged_below_day_purchase_and_account(lake):
-    bought = purchase(lake, "NASA", "esa")
+def test_a_response_is_stored_below_day_purchase_and_account(lake):
+    bought = purchase(lake)
     with bought.turn():
-        bought.store("11", answer(post(1), token="t1"))
-        bought.store("11", answer(post(2)))
-        bought.store("22", answer(post(3)))
-        bought.store(LOOKUPS, answer({"id": "1", "username": "NASA"}, kind="users"))
-        bought.store(COUNTS, counted(3))
-        bought.store(SEARCHED + "11", answer(post(3)))
-        bought.store(REFUSED + "11", answer(post(4, text=None)))
+        for folder in ("11", "11", "22", LOOKUPS, COUNTS, f"{SEARCHED}11", f"{REFUSED}11"):
+            bought.store(folder, answer(post(1)))
     assert [key.removeprefix(ROOT) for key in lake.keys(ROOT)] == [
         "11/0001.json.gz",
         "11/0002.json.gz",
@@ -380,14 +396,13 @@ def test_an_answer_is_staged_below_day_purchase_and_account(lake):
     ]
 
 
-def test_a_page_that_another_writer_has_staged_is_not_overwritten_and_its_own_is_not_booked(lake):
-    bought = purchase(lake)
-    with bought.turn():
-        lake.write(f"{ROOT}11/0001.json.gz", answer(post(1)).to_bytes())
-        with pytest.raises(Busy):
-            bought.store("11", answer(post(2)))
-        assert bought.bought == {}
-    assert [page.posts for page in lake.answers([f"{ROOT}11/0001.json.gz"])] == [[post(1)]]
+def test_an_equal_page_of_another_process_is_not_taken_for_ones_own(lake):
+    late, quicker = purchase(lake), purchase(lake)
+    quicker.store("11", answer(post(1)))
+    with pytest.raises(Busy, match="was written by somebody else"):
+        late.store("11", answer(post(1)))
+    assert (quicker.bought, late.bought) == ({"2026-11": Bought(posts=1)}, {})
+    assert [page.posts for page in lake.answers([OLD])] == [[post(1)]]
 
 
 class MeetingLake(MemoryLake):
@@ -404,15 +419,7 @@ class MeetingLake(MemoryLake):
         return super().swap(key, data, tag)
 
 
-def test_an_equal_page_of_another_writer_is_not_taken_for_ones_own(lake):
-    late, quicker = purchase(lake), purchase(lake)
-    quicker.store("11", answer(post(1)))
-    with pytest.raises(Busy, match="was written by somebody else"):
-        late.store("11", answer(post(1)))
-    assert (quicker.bought, late.bought) == ({"2026-11": Bought(posts=1)}, {})
-
-
-def test_two_readers_that_stage_in_one_folder_at_once_never_write_the_same_key():
+def test_two_readers_that_store_in_one_folder_at_once_never_write_the_same_key():
     lake = MeetingLake()
     bought = purchase(lake)
     with bought.turn():
@@ -421,71 +428,59 @@ def test_two_readers_that_stage_in_one_folder_at_once_never_write_the_same_key()
             reader.start()
         for reader in readers:
             reader.join(5)
-    assert lake.keys(f"{ROOT}counts-of/") == [
-        f"{ROOT}counts-of/0001.json.gz",
-        f"{ROOT}counts-of/0002.json.gz",
-    ]
+    assert lake.keys(f"{ROOT}counts-of/") == [f"{ROOT}counts-of/000{number}.json.gz" for number in (1, 2)]
     assert bought.bought == {"2026-11": Bought(counts=2)}
 
 
 # Going on
 
 
-def staged(bought):
-    with bought.turn():
-        return [
-            (key.removeprefix(ROOT)[: -len(".json.gz")], *(each.get("id", "")[-2:] for each in page.posts))
-            for _, key, page in bought.staged()
-        ]
-
-
-def killed(lake, *pages, **about):
-    """A try that staged these answers, each with its folder, and then ended."""
-    bought = purchase(lake, **about)
+def killed(lake, *pages):
+    """A try that stored these responses, each with its folder, and then ended."""
+    bought = purchase(lake)
     with suppress(OSError), bought.turn():
         for folder, page in pages:
             bought.store(folder, page)
         raise OSError("killed")
 
 
-def test_what_was_never_closed_is_gone_on_from_in_the_order_in_which_it_was_staged(lake):
+def stored(pages):
+    return [
+        (key.removeprefix(ROOT)[: -len(".json.gz")], *(each.get("id", "")[-2:] for each in page.posts))
+        for *_, key, page in pages
+    ]
+
+
+def test_what_was_never_closed_is_gone_on_from_in_the_order_in_which_it_was_stored(lake):
     killed(lake, *(("11", answer(post(number))) for number in range(1, 12)), ("22", answer(post(20))))
-    assert staged(purchase(lake, "nasa")) == [
-        *((f"11/{number:04}", f"{number:02}") for number in range(1, 12)),
-        ("22/0001", "20"),
-    ]
+    again = purchase(lake, "nasa")
+    with again.turn():
+        of_nasa = [(f"11/{number:04}", f"{number:02}") for number in range(1, 12)]
+        assert stored(again.staged()) == [*of_nasa, ("22/0001", "20")]
+        assert stored(again.stored_pages("11")) == of_nasa
+        again.store("11", answer(post(12)))
+    assert lake.keys(f"{ROOT}11/")[-1] == f"{ROOT}11/0012.json.gz"
 
 
-def test_a_try_stages_after_the_last_page_of_the_one_before(lake):
-    killed(lake, ("11", answer(post(1), token="t1")))
-    killed(lake, ("11", answer(post(2))))
-    assert lake.keys(f"{ROOT}11/") == [f"{ROOT}11/0001.json.gz", f"{ROOT}11/0002.json.gz"]
-
-
-def test_a_try_stages_after_the_last_page_also_where_one_before_it_was_never_written(lake):
+def test_a_page_is_stored_after_the_last_one_also_where_one_before_it_was_never_written(lake):
     killed(lake, (COUNTS, counted(1)), (COUNTS, counted(2)))
-    del lake.objects[
-        f"{ROOT}counts-of/0001.json.gz"
-    ]  # two readers, and the slower one's write did not arrive
+    del lake.objects[f"{ROOT}counts-of/0001.json.gz"]  # the slower reader's write did not arrive
     killed(lake, (COUNTS, counted(3)))
-    assert lake.keys(f"{ROOT}counts-of/") == [
-        f"{ROOT}counts-of/0002.json.gz",
-        f"{ROOT}counts-of/0003.json.gz",
-    ]
+    assert lake.keys(f"{ROOT}counts-of/") == [f"{ROOT}counts-of/000{number}.json.gz" for number in (2, 3)]
 
 
-def test_of_what_was_closed_only_the_accounts_of_which_something_is_missing_are_gone_on_from(lake):
-    close(lake, account_read("NASA", outcome="limit", limit=1), account_read("esa"), limit=1)
-    killed(lake, (SEARCHED + "11", answer(post(3))), limit=1)
-    assert staged(purchase(lake, "NASA", "esa", limit=9)) == [
-        ("11/0001", "01"),
-        ("search-11/0001", "03"),
-    ]
-    assert staged(purchase(lake, "NASA", "esa", limit=1)) == [("search-11/0001", "03")]
+def test_pages_of_a_source_are_those_of_the_accounts_entry_and_of_its_folder(lake):
+    close(purchase(lake, "NASA", "esa"), line(outcome="limit", limit=1), line("esa"))
+    killed(lake, (f"{SEARCHED}11", answer(post(3))))
+    again = purchase(lake, "NASA", "esa")
+    with again.turn():
+        assert stored(again.staged()) == [("search-11/0001", "03")]
+        assert stored(again.stored_pages("11")) == [("11/0001", "01")]
+        assert stored(again.stored_pages("search-11")) == [("search-11/0001", "03")]
 
 
-def test_what_is_staged_and_not_closed_is_booked_once_over_two_resumes_and_a_close(lake):
-    close(lake, account_read("NASA"))
+def test_what_is_stored_and_not_closed_is_booked_once_over_two_resumes_and_a_close(lake):
+    close(purchase(lake), line())
     users = [{"id": "1", "username": "esa"}, {"id": "2", "username": "jaxa"}]
     killed(
         lake,
@@ -495,42 +490,34 @@ def test_what_is_staged_and_not_closed_is_booked_once_over_two_resumes_and_a_clo
         ("33", answer(errors=[SUSPENDED])),
         (COUNTS, counted(700)),
         (COUNTS, replace(counted(0), kind="archive_counts")),
-        (SEARCHED + "22", answer(post(1), post(2), post(3))),
-        (REFUSED + "22", answer(post(4, text=None))),
+        (f"{SEARCHED}22", answer(post(1), post(2), post(3))),
+        (f"{REFUSED}22", answer(post(4, text=None))),
         ("44", answer(post(5), kind="own_posts")),
     )
     whole = Bought(posts=7, own_posts=1, users=2, counts=1, archive_counts=1)
     for _ in range(2):
         again = purchase(lake)
         assert again.bought == {"2026-11": Bought(posts=1)}
-        staged(again)
+        with again.turn():
+            list(again.staged())
         assert again.bought == {"2026-11": whole}
-    last = purchase(lake)
-    with last.turn():
-        list(last.staged())
-        last.close([])
-    assert manifest(lake).bought == {"2026-11": whole}
-    assert manifest(lake).cost_usd == 0.071
+    close(purchase(lake))
+    assert (manifest(lake).bought, manifest(lake).cost_usd) == ({"2026-11": whole}, 0.071)
     assert purchase(lake).bought == {"2026-11": whole}
 
 
-def test_what_was_bought_is_told_by_the_utc_month_of_the_request(lake):
-    november = datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC)
-    december = datetime(2026, 12, 1, tzinfo=UTC)
-    pages = [
-        replace(answer(post(1), post(2), token="t1", received_at=december), sent_at=november),
-        replace(answer(post(3), received_at=december), sent_at=december),
-    ]
-    bought = purchase(lake)
-    with bought.turn():
-        for page in pages:
-            bought.store("11", page)
-    again = purchase(lake)
-    staged(again)
-    assert bought.bought == again.bought == {"2026-11": Bought(posts=2), "2026-12": Bought(posts=1)}
+def test_what_was_bought_is_booked_in_the_utc_month_of_the_request(lake):
+    november, december = datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
+    late = answer(post(1), post(2), token="t1", received_at=december)
+    killed(
+        lake,
+        ("11", replace(late, sent_at=november)),
+        ("11", replace(answer(post(3), received_at=december), sent_at=december)),
+    )
+    assert close(purchase(lake)).bought == {"2026-11": Bought(posts=2), "2026-12": Bought(posts=1)}
 
 
-def test_a_staged_answer_that_is_gone_says_what_to_do(lake):
+def test_a_stored_response_that_is_gone_says_what_to_do(lake):
     killed(lake, ("11", answer(post(1))))
     again = purchase(lake)
     with again.turn():
@@ -542,30 +529,29 @@ def test_a_staged_answer_that_is_gone_says_what_to_do(lake):
 # Closing
 
 
-def test_the_manifest_tells_what_was_asked_and_what_is_there_account_by_account(lake):
+def test_the_manifest_has_what_was_wanted_and_what_is_stored_account_by_account(lake):
     bought = purchase(lake, "NASA", "esa", limit=7)
     with bought.turn():
         request = bought.store(LOOKUPS, answer({"id": "1", "username": "NASA"}, kind="users"))
         pages = [bought.store("11", answer(post(1), token="t1")), bought.store("11", answer(post(2)))]
-        bought.close([account_read("esa"), account_read("NASA", 2, pages=pages, limit=7)])
+        bought.close([line("esa", 0), line(posts=2, pages=pages, limit=7)])
     closed = manifest(lake)
     assert (closed.day, closed.buy, closed.opened_by) == ("2026-11-18", 1, "c0ffee123456")
-    assert (closed.is_open, closed.opened_at, closed.closed_at) == (False, RECEIVED, RECEIVED)
+    assert (closed.is_open, closed.lease, closed.opened_at, closed.closed_at) == (
+        False,
+        None,
+        RECEIVED,
+        RECEIVED,
+    )
     assert closed.asked == Asked(("NASA", "esa"), 7)
-    assert [(line.username, line.pages) for line in closed.accounts] == [("NASA", pages), ("esa", [])]
+    assert [(each.username, each.pages, each.publish_limit) for each in closed.accounts] == [
+        ("NASA", pages, 7), ("esa", [], 7)
+    ]  # fmt: skip
     assert closed.requests == [request]
 
 
-def test_the_summary_is_the_key_of_the_manifest_with_what_was_bought_and_is_the_same_for_all(lake):
-    summary = close(lake, account_read("NASA")).summary()
-    assert summary == {
-        "manifest": KEY,
-        "posts": 1,
-        "own_posts": 0,
-        "users": 0,
-        "counts": 0,
-        "archive_counts": 0,
-        "rereads": 0,
-        "cost_usd": 0.005,
-    }
+def test_the_summary_is_the_key_of_the_manifest_with_what_was_bought(lake):
+    summary = close(purchase(lake), line()).summary()
+    others = dict.fromkeys(("own_posts", "users", "counts", "archive_counts", "rereads"), 0)
+    assert summary == {"manifest": KEY, "posts": 1, **others, "cost_usd": 0.005}
     assert purchase(lake, name="another run").summary() == summary

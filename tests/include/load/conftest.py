@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from include.twitter import lake as lakes
+from include.twitter import layout
 from include.twitter.airflow_context import Run
-from include.twitter.day import FORGOTTEN
 from include.twitter.forgotten import NOTHING, Tombstones
+from include.twitter.layout import FORGOTTEN
 from include.twitter.load import load
 from include.twitter.records import (
     Asked,
@@ -50,7 +51,7 @@ class Landing:
 
         `lines` has changes of an account's line in the manifest.
         """
-        folder_of = DAY.staging(name)
+        folder_of = layout.staging(DAY, name)
         sources, read = [], []
         for each, posts in sorted(accounts.items()):
             handle, _, id_ = each.partition(":")
@@ -66,7 +67,7 @@ class Landing:
                     for tally in batch.tallies:
                         entries.append(receipt.entry(read[len(entries)], tally))
                         forgotten |= tally.forgotten
-            objects = stage_files(self.lake, folder_of, partition.files, DAY)
+            objects = stage_files(self.lake, folder_of, partition.files, layout.tables(DAY))
         manifest = Manifest(
             day=str(DAY),
             buy=1,
@@ -82,7 +83,7 @@ class Landing:
 
     def load(self, name: str) -> dict[str, Any]:
         """What the task of the run does."""
-        return load(self.run(name), {"receipt": f"{DAY.staging(name)}receipt.json"})
+        return load(self.run(name), {"receipt": f"{layout.staging(DAY, name)}receipt.json"})
 
     def land(self, name: str, accounts: Mapping[str, list[Any]], **more: Any) -> Receipt:
         """Stage and load."""
@@ -100,19 +101,23 @@ class Landing:
 
     @property
     def receipt(self) -> Receipt:
-        return decoded(self.lake.required(DAY.receipt), Receipt)
+        return decoded(self.lake.required(layout.receipt(DAY)), Receipt)
 
     @property
     def published(self) -> str:
         """Which run's bytes are the day, all of them; a mixture fails."""
-        objects = decoded(self.lake.required(DAY.receipt), Receipt).objects
+        objects = decoded(self.lake.required(layout.receipt(DAY)), Receipt).objects
         for item in objects.values():
             assert self.lake.look(item.key).tag == item.etag, f"{item.key} is not what the receipt says"
         return objects["csv"].sha256
 
     def staged(self, name: str) -> str:
         """The same of the candidates of a run."""
-        return decoded(self.lake.required(f"{DAY.staging(name)}receipt.json"), Receipt).objects["csv"].sha256
+        return (
+            decoded(self.lake.required(f"{layout.staging(DAY, name)}receipt.json"), Receipt)
+            .objects["csv"]
+            .sha256
+        )
 
 
 @pytest.fixture

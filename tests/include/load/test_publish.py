@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from include.twitter import layout
 from include.twitter.airflow_context import Run
 from include.twitter.load.publish import asset_event, warn_of_gaps
 from include.twitter.records import PublishedObject
@@ -53,7 +54,11 @@ def test_the_asset_event_of_a_thousand_accounts_stays_below_4_kb():
     doubted = {"outcome": "unavailable", "proof": "short"}
     accounts = [account_receipt(f"longest_name{number:03}", 100, **doubted) for number in range(1000)]
     receipt = a_receipt(*accounts)
-    for name, key in (("csv", DAY.csv), ("parquet", DAY.parquet), ("rejected", DAY.rejected)):
+    for name, key in (
+        ("csv", layout.csv(DAY)),
+        ("parquet", layout.parquet(DAY)),
+        ("rejected", layout.rejected(DAY)),
+    ):
         receipt.objects[name] = PublishedObject(key=key, bytes=10**9, sha256="a" * 64, etag='"cd"')
     told = asset_event(receipt, "b" * 63)
     assert told["proof"] == {"short": 1000}

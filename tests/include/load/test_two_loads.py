@@ -8,6 +8,7 @@ from threading import Condition, Thread
 import pytest
 from airflow.sdk.exceptions import AirflowRescheduleException
 
+from include.twitter import layout
 from include.twitter.airflow_context import Run
 from include.twitter.errors import Busy
 from include.twitter.lease import held
@@ -110,7 +111,7 @@ class Race:
 
     def _work(self, turns, me):
         def before(key, what, *_):
-            if key == DAY.lease and b"null" in what:
+            if key == layout.publish_lease(DAY) and b"null" in what:
                 return  # to release it is no step of its own
             turns.wait(me)
             self.landing.wait(self.seconds)
@@ -125,11 +126,11 @@ class Race:
 def publish_once(landing, lake, name):
     """What `load` does under its lease."""
     run = Run(DAY, name, lambda: landing.now)
-    candidate = decoded(lake.required(f"{DAY.staging(name)}receipt.json"), Receipt)
+    candidate = decoded(lake.required(f"{layout.staging(DAY, name)}receipt.json"), Receipt)
     try:
-        with held(lake, DAY.lease, run) as lease:
-            over = lake.tag(DAY.receipt)
-            publish_files(lake, lease, DAY.staging(name), candidate, DAY.receipt, over)
+        with held(lake, layout.publish_lease(DAY), run) as lease:
+            over = lake.tag(layout.receipt(DAY))
+            publish_files(lake, lease, layout.staging(DAY, name), candidate, layout.receipt(DAY), over)
     except Busy:
         return "Busy"
     return "done"
@@ -287,7 +288,7 @@ def test_a_load_that_pauses_past_its_lease_while_another_publishes_stops_and_is_
 
 def test_a_load_waits_without_a_worker_while_another_publishes(landing):
     first_loads(landing)
-    other = held(landing.lake, DAY.lease, landing.run("other"))
+    other = held(landing.lake, layout.publish_lease(DAY), landing.run("other"))
     with other, pytest.raises(AirflowRescheduleException) as waits:
         landing.load("mine")
     assert waits.value.reschedule_date > landing.now
@@ -301,15 +302,15 @@ def test_a_receipt_that_changed_since_the_guard_read_it_is_not_replaced(landing)
     swap = process.swap
 
     def changed(key, *arguments):
-        if key == DAY.receipt:
-            landing.lake.write(DAY.receipt, b"{}")
+        if key == layout.receipt(DAY):
+            landing.lake.write(layout.receipt(DAY), b"{}")
         return swap(key, *arguments)
 
     whole, landing.lake, process.swap = landing.lake, process, changed
     with pytest.raises(Busy) as busy:
         landing.load("mine")
     assert busy.value.at is None, "a try that counts"
-    assert whole.read(DAY.receipt) == b"{}"
+    assert whole.read(layout.receipt(DAY)) == b"{}"
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -320,16 +321,16 @@ def test_a_file_that_somebody_wrote_around_the_receipt_fails_the_load(landing, n
     swap = process.swap
 
     def spoiled(key, *arguments):
-        if key != DAY.receipt:
+        if key != layout.receipt(DAY):
             return swap(key, *arguments)
         if when == "before":
-            landing.lake.write(getattr(DAY, name), b"spoiled")
+            landing.lake.write(getattr(layout, name)(DAY), b"spoiled")
         tag = swap(key, *arguments)
-        landing.lake.write(getattr(DAY, name), b"spoiled")
+        landing.lake.write(getattr(layout, name)(DAY), b"spoiled")
         return tag
 
     whole, landing.lake, process.swap = landing.lake, process, spoiled
-    with pytest.raises(Busy, match=getattr(DAY, name)):
+    with pytest.raises(Busy, match=getattr(layout, name)(DAY)):
         landing.load("mine")
     landing.lake = whole
     landing.load("mine")
@@ -343,25 +344,25 @@ COPIED = 5
 @pytest.mark.parametrize("name", ["csv", "parquet", "rejected"])
 def test_no_receipt_is_written_for_files_that_are_another_s_by_then(landing, name):
     first_loads(landing)
-    before = landing.lake.read(DAY.receipt)
+    before = landing.lake.read(layout.receipt(DAY))
     whole = landing.lake
-    spoil = Counter(COPIED, lambda: whole.write(getattr(DAY, name), b"spoiled"))
+    spoil = Counter(COPIED, lambda: whole.write(getattr(layout, name)(DAY), b"spoiled"))
     landing.lake = Process(whole, after=spoil)
     with pytest.raises(Busy):
         landing.load("mine")
-    assert whole.read(DAY.receipt) == before
+    assert whole.read(layout.receipt(DAY)) == before
 
 
 def test_no_receipt_is_written_once_another_has_the_lease(landing):
     first_loads(landing)
-    before = landing.lake.read(DAY.receipt)
+    before = landing.lake.read(layout.receipt(DAY))
     whole = landing.lake
 
     def other_begins():
         landing.wait()
-        held(whole, DAY.lease, landing.run("other")).__enter__()
+        held(whole, layout.publish_lease(DAY), landing.run("other")).__enter__()
 
     landing.lake = Process(whole, after=Counter(COPIED, other_begins))
     with pytest.raises(AirflowRescheduleException):
         landing.load("mine")
-    assert whole.read(DAY.receipt) == before
+    assert whole.read(layout.receipt(DAY)) == before

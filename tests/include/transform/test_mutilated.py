@@ -6,10 +6,10 @@ The fields that every post needs are in test_refine.py and test_properties.py; h
 from collections import Counter
 
 import pandas as pd
-import pytest
 
 from include.twitter.transform import receipt, refine
-from include.twitter.transform.post import Entities, Link, Metrics, Post
+from include.twitter.transform.decode import METRIC_FIELDS, READ_FIELDS
+from include.twitter.transform.post import Entities, Link
 from tests.include.invented import DAY, account_read, answer, post
 
 TEXTS = {"int": 5, "float": 1.5, "bool": True, "array": [], "object": {}}
@@ -17,8 +17,7 @@ NO_TRUTH = {"int": 1, "float": 1.5, "str": "true", "array": [], "object": {}}
 NO_OBJECT = {"int": 5, "float": 1.5, "bool": True, "str": "x", "array": []}
 NO_LIST = {"int": 5, "float": 1.5, "bool": True, "str": "x"}
 NO_NUMBER = {"float": 1.5, "bool": True, "str": "5", "array": [], "object": {}}
-COUNTS = ["like_count", "retweet_count", "repost_count", "reply_count", "quote_count", "bookmark_count",
-          "impression_count"]  # fmt: skip
+COUNTS = sorted(METRIC_FIELDS - {"repost_count"})
 LISTS = ["hashtags", "mentions", "cashtags", "urls"]
 LINK = {"start": 0, "end": 5, "url": "Clear"}
 
@@ -39,24 +38,21 @@ MUTILATIONS = [
     *each("conversation_id", TEXTS, "str | null"),
     *each("lang", TEXTS, "str | null"),
     *each("possibly_sensitive", NO_TRUTH, "bool | null"),
-    *each("public_metrics", NO_OBJECT, "object | null"),
+    *each("public_metrics", NO_OBJECT, "object"),
     *each("entities", NO_OBJECT, "object | null"),
     *each("note_tweet", NO_OBJECT, "object | null"),
-    *each("note_post", NO_OBJECT, "object | null"),
     *each("article", NO_OBJECT, "object | null"),
     *each("article.title", TEXTS, "str | null", lambda value: {"title": value}),
     *each("article.plain_text", TEXTS, "str | null", lambda value: {"plain_text": value}),
     *each("referenced_tweets", NO_LIST, "array | null"),
-    *each("referenced_posts", NO_LIST, "array | null"),
-    *each("edit_history_tweet_ids", NO_LIST | {"object": {}}, "array | null"),
-    *each("edit_history_post_ids", NO_LIST | {"object": {}}, "array | null"),
+    *each("edit_history_tweet_ids", NO_LIST, "array | null"),
     *one({"edit_history_tweet_ids": [None]}, "edit_history_tweet_ids[]: expected str, got null"),
-    *one({"edit_history_post_ids": [5]}, "edit_history_post_ids[]: expected str, got int"),
+    *one({"edit_history_post_ids": [5]}, "edit_history_tweet_ids[]: expected str, got int"),
     *one({"edit_history_tweet_ids": ["x"]}, "original_tweet_id: is no id"),
     *one({"edit_history_tweet_ids": [""]}, "original_tweet_id: is no id"),
     *one({"referenced_tweets": [None]}, "referenced_tweets[]: expected object, got null"),
     *one({"referenced_tweets": [{}]}, "referenced_tweets[].type: is missing"),
-    *one({"referenced_posts": [{"type": 5}]}, "referenced_posts[].type: expected str, got int"),
+    *one({"referenced_posts": [{"type": 5}]}, "referenced_tweets[].type: expected str, got int"),
     *one({"lang": ""}, "lang: is no language"),
     *one({"lang": "en\n"}, "lang: is no language"),
     *one({"lang": "zh_TW"}, "lang: is no language"),
@@ -106,7 +102,7 @@ for name, values, expected in (
 for name in ("start", "end", "url"):
     without = {key: value for key, value in LINK.items() if key != name}
     MUTILATIONS += one({"entities": {"urls": [without]}}, f"entities.urls[].{name}: is missing")
-for name in ("note_tweet", "note_post"):
+for name in ("note_tweet",):
     MUTILATIONS += one({name: {}}, f"{name}.text: is missing")
     MUTILATIONS += one({name: {"text": ""}}, f"{name}.text: expected str of length >= 1")
     MUTILATIONS += each(
@@ -144,80 +140,19 @@ def test_every_field_that_is_read_is_mutilated_once():
     said = {reason.split(":")[0] for _, reason in MUTILATIONS}
     needed = {"id", "text", "created_at", "author_id"}  # in test_refine.py and test_properties.py
     looked_at = {"withheld"}  # may be anything
-    assert set(Post.__struct_fields__) - needed - looked_at <= said
-    assert {f"public_metrics.{name}" for name in Metrics.__struct_fields__} <= said
+    assert READ_FIELDS - needed - looked_at <= said
     assert {f"entities.{name}" for name in Entities.__struct_fields__} <= said
     assert {f"entities.urls[].{name}" for name in Link.__struct_fields__} <= said
-
-
-@pytest.mark.parametrize("name", ["id", "text", "created_at", "author_id"])
-def test_a_field_that_is_needed_is_told_apart_from_one_that_is_null(name):
-    absent, null = post(2, **{name: None}), post(3) | {name: None}
-    batch = batch_of(source(post(1), absent, null, post(4)))
-    assert ids(batch) == ["01", "04"]
-    assert [item["reason"] for item in batch.rejected] == [
-        f"{name}: is missing",
-        f"{name}: expected str, got null",
-    ]
 
 
 def test_null_in_any_field_that_may_be_empty_loses_nothing():
     needed = ("id", "text", "created_at", "author_id")
     bare = {name: post(2)[name] for name in needed}
-    nulls = {name: None for name in Post.__struct_fields__ if name not in needed}
+    nulls = {name: None for name in READ_FIELDS if name not in needed}
     (without, with_nulls) = (batch_of(source(post(1), odd)) for odd in (bare, bare | nulls))
     assert ids(with_nulls) == ["01", "02"]
     assert with_nulls.tallies[0].drift == {}
     pd.testing.assert_frame_equal(with_nulls.rows, without.rows)
-
-
-@pytest.mark.parametrize(
-    "things", [[None], ["1990000000000000001"], [[]], [["id", "text"]], [5], [True], [{}]]
-)
-def test_what_is_no_post_takes_no_place_and_no_other_with_it(things):
-    batch = batch_of(source(post(1), *things, post(3)), limit=2)
-    assert ids(batch) == ["01", "03"]
-    assert [item["post"] for item in batch.rejected] == things
-    assert balanced(batch.tallies[0]) == {"fetched": 3, "published": 2, "rejected": 1}
-
-
-def test_posts_that_come_twice_within_and_across_the_accounts_are_each_in_one_count():
-    rowan = {"author_id": "7"}
-    batch = batch_of(
-        source(post(1), post(2), post(1), post(2, author_id="7"), post(5, text=None), post(5, text=None)),
-        source(post(1), post(3, **rowan), post(3, **rowan), post(2), username="rowan_sky", author_id="7"),
-    )
-    assert batch.rows[["username", "tweet_id"]].values.tolist() == [
-        ["ObservatoryHill", "1990000000000000001"],
-        ["ObservatoryHill", "1990000000000000002"],
-        ["rowan_sky", "1990000000000000003"],
-    ]
-    assert [(item["username"], item["reason"]) for item in batch.rejected] == [
-        ("ObservatoryHill", "author_id: is another author's, not the account's own"),
-        ("ObservatoryHill", "text: is missing"),
-        ("rowan_sky", "author_id: is another author's, not the account's own"),
-        ("rowan_sky", "author_id: is another author's, not the account's own"),
-    ]
-    assert [balanced(tally) for tally in batch.tallies] == [
-        {"fetched": 6, "published": 2, "rejected": 2, "duplicates": 2},
-        {"fetched": 4, "published": 1, "rejected": 2, "duplicates": 1},
-    ]
-
-
-def test_a_post_of_another_day_is_outside_and_not_rejected_unless_it_cannot_be_read():
-    yesterday = {"created_at": "2026-11-17T23:59:59.000Z"}
-    batch = batch_of(
-        source(
-            post(1, **yesterday),
-            post(2, **yesterday, author_id="43"),
-            post(3, **yesterday, public_metrics={"like_count": -1}),
-            post(4, **yesterday, lang=[]) | {"text": None},
-            post(5),
-        )
-    )
-    assert ids(batch) == ["05"]
-    assert [item["reason"] for item in batch.rejected] == ["text: expected str, got null"]
-    assert balanced(batch.tallies[0]) == {"fetched": 5, "published": 1, "outside": 3, "rejected": 1}
 
 
 PLAIN = {

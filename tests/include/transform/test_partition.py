@@ -35,19 +35,6 @@ def test_the_same_posts_give_the_same_bytes(tmp_path):
     assert len(set(hashes(one).values())) == 3
 
 
-def test_one_post_more_gives_other_bytes(tmp_path):
-    one = written(tmp_path / "one", [("a", [post(1)])])
-    two = written(tmp_path / "two", [("a", [post(1), post(2)])])
-    assert hashes(one)["csv"] != hashes(two)["csv"]
-    assert hashes(one)["parquet"] != hashes(two)["parquet"]
-
-
-def test_pages_that_came_in_another_order_give_the_same_bytes(tmp_path):
-    one = written(tmp_path / "one", [("a", [post(1), post(2), post(3)])])
-    two = written(tmp_path / "two", [("a", [post(3), post(1), post(2)])])
-    assert hashes(one) == hashes(two)
-
-
 @pytest.mark.parametrize("accounts", [[], [("a", [])], [("a", []), ("b", [])]])
 def test_an_empty_day_is_a_header(tmp_path, accounts):
     empty = written(tmp_path / "day", accounts)
@@ -55,18 +42,6 @@ def test_an_empty_day_is_a_header(tmp_path, accounts):
     table = pyarrow.parquet.read_table(empty.parquet)
     assert (table.num_rows, table.schema) == (0, contract.PARQUET_SCHEMA)
     assert gzip.decompress(empty.rejected.read_bytes()) == b""
-
-
-def test_accounts_stand_one_below_the_other_with_one_header(tmp_path):
-    day = written(tmp_path / "day", [("a", [post(2), post(1)]), ("b", []), ("c", [post(3, author_id="7")])])
-    lines = day.csv.read_text(encoding="utf-8").splitlines()
-    assert [line.split(",")[0] for line in lines] == [
-        "tweet_id",
-        "1990000000000000001",
-        "1990000000000000002",
-        "1990000000000000003",
-    ]
-    assert pyarrow.parquet.read_table(day.parquet)["username"].to_pylist() == ["a", "a", "c"]
 
 
 def test_rejected_posts_are_kept_as_lines_of_json_with_the_account_and_the_reason(tmp_path):
@@ -89,15 +64,6 @@ def test_a_rejected_post_is_kept_even_with_half_an_emoji(tmp_path):
     day = written(tmp_path / "day", [("a", [odd])])
     (line,) = gzip.decompress(day.rejected.read_bytes()).decode().strip().split("\n")
     assert json.loads(line)["post"] == odd | {"text": "half an emoji \ufffd"}
-
-
-def test_the_files_have_the_names_under_which_they_are_published(tmp_path):
-    day = written(tmp_path / "day", [])
-    assert {name: file.name for name, file in day.files.items()} == {
-        "csv": "refined_tweets.csv",
-        "parquet": "refined_tweets.parquet",
-        "rejected": "rejected_tweets.jsonl.gz",
-    }
 
 
 def test_a_file_is_known_by_its_size_and_sha_256(tmp_path):

@@ -3,7 +3,7 @@
 import gzip
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pandas as pd
 import pytest
@@ -15,7 +15,6 @@ from tests.include.invented import (
     DAY,
     METRICS,
     RECEIVED,
-    SUSPENDED,
     account,
     answer,
     in_post_words,
@@ -73,18 +72,6 @@ def test_a_post_becomes_a_row():
     }
 
 
-def test_no_post_is_no_row_with_every_column_and_its_type():
-    empty, full = refined().rows, refined(post()).rows
-    assert list(empty.columns) == contract.NAMES
-    assert len(empty) == 0
-    assert empty.dtypes.to_dict() == full.dtypes.to_dict()
-
-
-def test_an_unavailable_account_without_an_id_is_no_row():
-    came = refined(answers=[answer(errors=[SUSPENDED])], author_id=None)
-    assert (len(came.rows), came.counts["fetched"], came.rejected) == (0, 0, [])
-
-
 # Text
 
 
@@ -109,14 +96,6 @@ def test_a_long_post_without_entities_of_its_own_has_those_of_the_cut_form_that_
     assert came.alarms == []
 
 
-def test_an_expanded_link_is_not_taken_for_escaped_text():
-    text = "https://t.co/aaa"
-    came = row(
-        text=text, entities={"urls": [link(text, text, expanded_url="https://sky.example/?q=&lt;x&gt;")]}
-    )
-    assert came["text"] == "https://sky.example/?q=&lt;x&gt;"
-
-
 @pytest.mark.parametrize(
     ("expanded", "unwound", "status", "kept"),
     [
@@ -137,34 +116,6 @@ def test_an_unwound_link_is_kept_only_where_a_shortener_was_found_to_lead_there(
     entity = link(text, text, expanded_url=expanded, unwound_url=unwound, status=status)
     came = row(text=text, entities={"urls": [entity]})
     assert (came["text"], came["urls"]) == (kept, [kept])
-
-
-def test_links_stand_in_their_order_in_the_text_however_x_lists_them():
-    text = "https://t.co/aaa and https://t.co/bbb"
-    entities = [
-        link(text, "https://t.co/bbb", expanded_url="https://b.example"),
-        link(text, "https://t.co/aaa", expanded_url="https://a.example"),
-    ]
-    came = row(text=text, entities={"urls": entities})
-    assert came["urls"] == ["https://a.example", "https://b.example"]
-    assert came["text"] == "https://a.example and https://b.example"
-
-
-def test_the_link_to_attached_media_at_the_end_is_taken_out():
-    text = "Look up &amp; see  https://t.co/pic"
-    # X lists the one link once for each of the pictures.
-    pictures = [
-        link(text, "https://t.co/pic", expanded_url="https://x.com/o/status/1/photo/1", media_key=f"3_{n}")
-        for n in (1, 2)
-    ]
-    came = row(text=text, entities={"urls": pictures})
-    assert (came["text"], came["urls"]) == ("Look up & see", [])
-
-
-def test_a_post_that_is_only_a_picture_has_an_empty_text():
-    text = "https://t.co/pic"
-    picture = link(text, text, expanded_url="https://x.com/o/status/1/photo/1", media_key="3_1")
-    assert row(text=text, entities={"urls": [picture]})["text"] == ""
 
 
 OWN = "status/1990000000000000001"
@@ -201,16 +152,6 @@ def test_a_picture_is_known_by_its_key_or_its_link_and_taken_out_wherever_it_sta
     )
     assert came.rows[["text", "urls"]].values.tolist() == [[read, urls]]
     assert came.alarms == []
-
-
-def test_a_link_before_the_media_link_stays():
-    text = "Read https://t.co/aaa https://t.co/pic"
-    entities = [
-        link(text, "https://t.co/aaa", expanded_url="https://a.example"),
-        link(text, "https://t.co/pic", expanded_url="https://x.com/o/status/1/photo/1", media_key="3_1"),
-    ]
-    came = row(text=text, entities={"urls": entities})
-    assert (came["text"], came["urls"]) == ("Read https://a.example", ["https://a.example"])
 
 
 LOST = "its links are not all whole: X does not say where one stands, or where it leads"
@@ -277,25 +218,6 @@ def test_a_link_that_x_lists_twice_is_one_link():
     assert (came["text"], came["urls"]) == ("Read https://a.example now", ["https://a.example"])
 
 
-def test_hashtags_and_mentions_are_kept_without_their_signs():
-    came = row(
-        text="#Mars #火星 @esa @NASA",
-        entities={
-            "hashtags": [{"start": 0, "end": 5, "tag": "Mars"}, {"start": 6, "end": 9, "tag": "火星"}],
-            "mentions": [
-                {"start": 10, "end": 14, "username": "esa", "id": "1"},
-                {"start": 15, "end": 20, "username": "NASA", "id": "2"},
-            ],
-        },
-    )
-    assert (came["hashtags"], came["mentions"]) == (["Mars", "火星"], ["esa", "NASA"])
-
-
-def test_the_text_keeps_its_line_breaks_and_odd_characters():
-    text = "one\n\ntwo\u2028three\u200f\u202efour 🜨\tfive"
-    assert row(text=text)["text"] == text
-
-
 # What kind of post it is
 
 
@@ -310,12 +232,6 @@ def test_the_text_keeps_its_line_breaks_and_odd_characters():
 )
 def test_a_quote_is_told_by_its_references_only(references, is_quote):
     assert row(referenced_tweets=references)["is_quote"] == is_quote
-
-
-def test_text_that_looks_like_a_retweet_or_a_quote_is_a_post_like_any_other():
-    text = "RT @esa: look https://x.com/esa/status/7"
-    came = row(text=text)
-    assert (came["text"], came["is_quote"]) == (text, False)
 
 
 def test_an_edited_post_is_one_row_with_its_latest_version():
@@ -365,24 +281,6 @@ def test_a_post_that_comes_twice_is_one_row_as_it_was_read_last():
 # Both vocabularies
 
 
-def test_both_vocabularies_give_equal_rows():
-    text = "&lt;3 https://t.co/aaa"
-    posts = [
-        post(
-            1,
-            text=text,
-            entities={"urls": [link(text, "https://t.co/aaa", expanded_url="https://a.example")]},
-        ),
-        post(2, text="cut", note_tweet={"text": "whole", "entities": {"hashtags": [{"tag": "whole"}]}}),
-        post(3, referenced_tweets=[{"type": "quoted", "id": "7"}]),
-        post(4, edit_history_tweet_ids=["1980000000000000001", "1990000000000000004"]),
-    ]
-    old, new = refined(*posts), refined(*map(in_post_words, posts))
-    assert old.rows["text"].tolist()[1] == "whole"
-    pd.testing.assert_frame_equal(new.rows, old.rows)
-    assert new.counts == old.counts
-
-
 # What is no row
 
 
@@ -410,11 +308,6 @@ def test_what_is_no_post_at_all_is_rejected(thing, kind):
     ]
 
 
-@pytest.mark.parametrize("id_", ["1990000000000000002\n", "١٢٣", "12345678901234567890", ""])
-def test_an_id_is_one_to_nineteen_digits_and_nothing_else(id_):
-    assert reasons(post(2, id=id_)) == ["tweet_id: is no id"]
-
-
 # The day
 
 
@@ -432,18 +325,6 @@ def test_an_id_is_one_to_nineteen_digits_and_nothing_else(id_):
 def test_only_posts_of_the_day_are_published(created_at, inside):
     came = refined(post(created_at=created_at))
     assert (came.counts["published"], came.counts["outside"]) == ((1, 0) if inside else (0, 1))
-
-
-def test_the_limit_keeps_the_latest_posts():
-    came = refined(*(post(n) for n in (4, 3, 2, 1)), limit=3)
-    assert ids(came) == ["02", "03", "04"]
-    assert came.counts["over_limit"] == 1
-
-
-def test_rows_are_in_order_of_time_and_then_of_id():
-    same = "2026-11-18T08:00:00.000Z"
-    came = refined(post(7, created_at=same), post(3), post(6, created_at=same), post(1))
-    assert ids(came) == ["06", "07", "01", "03"]
 
 
 def test_fetched_is_published_and_rejected_and_duplicates_and_outside_and_over_the_limit():
@@ -466,7 +347,6 @@ def test_fetched_is_published_and_rejected_and_duplicates_and_outside_and_over_t
         "duplicates": 1,
         "outside": 1,
         "over_limit": 1,
-        "forgotten": 0,
     }
     # A rejected post takes no place of a good one.
     assert ids(came) == ["06", "07"]
@@ -502,20 +382,9 @@ def test_only_what_x_sends_is_a_time(created_at):
     assert reasons(post(1, created_at=created_at)) == ["created_at: is no time"]
 
 
-def test_a_number_of_5000_digits_behind_an_ampersand_is_text():
-    text = "&#" + "9" * 5000 + ";"
-    assert refined(post(1, text=text)).rows["text"].tolist() == [text]
-
-
 def test_an_account_without_an_id_publishes_nothing():
     (rejected,) = refined(post(1), author_id=None).rejected
     assert rejected["reason"] == "author_id: is another author's, not the account's own"
-
-
-def test_the_received_time_is_the_time_of_capture():
-    at = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
-    came = refined(answers=[answer(post(), received_at=at)])
-    assert came.rows["captured_at"].tolist() == [pd.Timestamp("2026-11-20T12:00:30Z")]
 
 
 # What is not asked for
@@ -605,10 +474,6 @@ def test_the_accounts_of_a_batch_keep_their_order_and_the_limit_is_that_of_each(
     ]
 
 
-def test_no_account_at_all_is_no_row():
-    assert [row for batch in batches() for row in batch.rows.itertuples()] == []
-
-
 @pytest.mark.parametrize(("first", "sizes"), [(4_999, [5_000]), (5_000, [5_000, 1])])
 def test_a_batch_is_closed_after_the_account_that_fills_it(first, sizes):
     accounts = [("a", "42", [post(1)] * first), ("b", "7", [post(2, author_id="7")])]
@@ -620,11 +485,6 @@ def test_fields_that_nobody_knows_are_counted_and_lose_nothing():
     came = refined(post(1, **new), post(2, views=2), post(3))
     assert ids(came) == ["01", "02", "03"]
     assert dict(came.tally.drift) == {"views": 2, "public_metrics.view_count": 1}
-
-
-def test_cashtags_are_kept_without_their_sign():
-    came = row(text="$SKY $MARS", entities={"cashtags": [{"tag": "SKY"}, {"tag": "MARS"}]})
-    assert came["cashtags"] == ["SKY", "MARS"]
 
 
 # X's own links, and where links lead

@@ -1,0 +1,81 @@
+"""A bucket of stored format 1, with one invented day: `python -m tests.kept_bucket` writes it to tests/data.
+
+Generate it again only before format 1 is released. Afterwards it shows that stored objects can still be read.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import rmtree
+
+import pytest
+
+from include.twitter import lake as lakes
+from include.twitter.airflow_context import Run
+from include.twitter.extract import extract
+from include.twitter.layout import short_hash
+from include.twitter.load import load
+from include.twitter.transform import transform
+from tests.include.invented import DAY, RECEIVED, MemoryLake, a_day, post
+from tests.include.shop import open_shop, page, total, users
+
+FOLDER = Path(__file__).parent / "data" / "format_1"
+
+
+class KeptLake(MemoryLake):
+    bucket = "acme-twitter-lake"
+
+
+def kept() -> KeptLake:
+    """The kept bucket, in memory."""
+    store = KeptLake()
+    store.objects = {
+        file.relative_to(FOLDER).as_posix(): file.read_bytes() for file in FOLDER.rglob("*") if file.is_file()
+    }
+    return store
+
+
+@contextmanager
+def deployment(store: MemoryLake, x_host: str, handles: str) -> Iterator[None]:
+    """The pipeline's settings for this bucket and X, whichever the environment has."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AIRFLOW_VAR_TWITTER_")]:
+            patch.delenv(name)
+        connection = {"conn_type": "http", "host": x_host, "extra": {"bearer_token": "invented"}}
+        patch.setenv("AIRFLOW_CONN_TWITTER_DEFAULT", json.dumps(connection))
+        patch.setenv("AIRFLOW_VAR_TWITTER_BUCKET", store.bucket)
+        patch.setenv("AIRFLOW_VAR_TWITTER_HANDLES", handles)
+        patch.setenv("NO_PROXY", "*")
+        patch.setattr(lakes, "deployed", lambda: store)
+        yield
+
+
+def land(name: str) -> dict:
+    """Run the three stages of a run with this id."""
+    run = Run(DAY, short_hash(name), lambda: RECEIVED)
+    return load(run, transform(run, extract(run)))
+
+
+def generate() -> None:
+    store = KeptLake()
+    (observatory, first), (rowan, second) = a_day()
+    newest, *older = [*first, post(6, created_at="2026-11-17T23:59:59.000Z"), post(7, text=None)]
+    with open_shop() as x, deployment(store, x.wire.host, f"{observatory}, {rowan}"):
+        x.has(f"users {observatory},{rowan}", users(**{observatory: "42", rowan: "77"}))
+        x.has("timeline 42", page(newest, token="t1"))
+        x.has("timeline 42 t1", page(*older))
+        x.has("timeline 77", page(*second))
+        x.has("count 42,77", *[total(len(first) + 1 + len(second), 9)] * 3)
+        print(land("scheduled__2026-11-18"))  # noqa: T201
+    rmtree(FOLDER, ignore_errors=True)
+    for key, data in store.objects.items():
+        if not key.startswith("staging/"):
+            file = FOLDER / key
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+
+
+if __name__ == "__main__":
+    generate()
