@@ -214,10 +214,4 @@ MUTATIONS = (
         'layout.staging(run.day, f"{run.id}-{uuid4().hex[:8]}")',
         "layout.staging(run.day, run.id)",
     ),
-    Mutation(
-        "two publish a day at once",
-        ROOT + "lease.py",
-        "if expires_at and self._run.now() < expires_at:",
-        "if False:",
-    ),
 )
