@@ -37,7 +37,7 @@ def account(handle: str, number: int) -> dict[str, Any]:
         "counted": None,
         "fetched": rows,
         "published": rows,
-        **dict.fromkeys(("rejected", "duplicates", "outside", "over_limit", "unasked"), 0),
+        **dict.fromkeys(("rejected", "duplicates", "outside", "over_limit", "unrequested"), 0),
         **{"rejected_by_reason": {}, "alarms": [], "oddities": {}, "drift": {}},
         "first_created_at": None,
         "last_created_at": None,

@@ -33,7 +33,7 @@ def put(**variables: Any) -> None:
 
 
 @contextmanager
-def deployed() -> Iterator[StandIns]:
+def from_settings() -> Iterator[StandIns]:
     for name in [name for name in os.environ if name.startswith(("AIRFLOW_", "AWS_"))]:
         del os.environ[name]
     logging.disable(logging.WARNING)

@@ -70,7 +70,7 @@ def main() -> int:
 
 def purchase(there: StandIns, folder: Path, handles: list[str], posts: int) -> dict[str, str]:
     """A closed purchase of these accounts, whose pages are one account's: what `extract` hands on."""
-    from include.twitter.records import AccountRead, Manifest, encoded
+    from include.twitter.records import AccountOutcome, Manifest, encoded
 
     pages = folder / str(posts)
     if not pages.exists():
@@ -84,7 +84,7 @@ def purchase(there: StandIns, folder: Path, handles: list[str], posts: int) -> d
         there.store(key, file.read_bytes())
     id_ = files[0].name.split("-")[1]
     read = [
-        AccountRead(
+        AccountOutcome(
             username=handle, id=id_, outcome="complete", reason=None, proof="unchecked", counted=None,
             posts=posts, limit=0, pages=[*pages],
         )

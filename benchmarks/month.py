@@ -103,14 +103,14 @@ class Month:
         """As often as it has to be tried."""
         from airflow.sdk.exceptions import AirflowRescheduleException
 
-        from include.twitter.errors import TryLater
+        from include.twitter.errors import TransientError
         from include.twitter.extract import extract
 
         while True:
             try:
                 self._bought[number] = extract(self._run(number, name))
                 return
-            except (TryLater, AirflowRescheduleException):
+            except (TransientError, AirflowRescheduleException):
                 self.happened["failed try of extract"] += 1
                 self._now += timedelta(minutes=5)
 
@@ -209,7 +209,7 @@ def explained(x: StandIns) -> tuple[int, list[tuple[str, int, int]]]:
         ("posts that came twice", twice, MILLS["posts"]),
         ("posts of another day", became["outside"], MILLS["posts"]),
         ("posts over the limit", became["over_limit"], MILLS["posts"]),
-        ("retweets and replies", became["unasked"], MILLS["posts"]),
+        ("retweets and replies", became["unrequested"], MILLS["posts"]),
         ("posts that broke the contract", became["rejected"], MILLS["posts"]),
         *((f"{kind} in flight at the kill", number, MILLS[kind]) for kind, number in lost.items()),
     ]
@@ -225,8 +225,8 @@ def main() -> int:
         billed = sum(number * MILLS[kind] for _, kind, number in bill(x))
         spent = sum(x.json(key)["spent_mills"] for key in x.keys("twitter_ledger/"))
     lost = sum(number * mills for what, number, mills in rest if "in flight" in what)
-    unasked = sum(number * mills for what, number, mills in rest if what in UNASKED)
-    ratio = (billed - unasked) / (landed * MILLS["posts"])
+    unrequested = sum(number * mills for what, number, mills in rest if what in UNASKED)
+    ratio = (billed - unrequested) / (landed * MILLS["posts"])
     unexplained = billed - landed * MILLS["posts"] - sum(number * mills for _, number, mills in rest)
     table = Table("a month of 10 accounts", "number", "dollars", "of the landed")
 

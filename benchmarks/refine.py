@@ -36,9 +36,9 @@ def stage(folder: Path, accounts: int, posts_each: int) -> None:
     """Write what a walk of each account would stage, and all answers as they came, one a line."""
     from starlette.testclient import TestClient
 
-    from include.twitter.answer import Answer
     from include.twitter.day import Day
-    from include.twitter.extract.x import POST_FIELDS
+    from include.twitter.x.client import POST_FIELDS
+    from include.twitter.x.response import Response
     from local.x_api import BEARER_TOKEN, posts
     from local.x_api.app import StandIn, create_app
 
@@ -59,7 +59,7 @@ def stage(folder: Path, accounts: int, posts_each: int) -> None:
         while page == 0 or "pagination_token" in asked:
             page += 1
             said = enriched(x.get(path, params=asked).content)
-            answer = Answer(path, asked, datetime(2026, 11, 19, 2, tzinfo=UTC), said)
+            answer = Response(path, asked, datetime(2026, 11, 19, 2, tzinfo=UTC), said)
             (folder / f"{handle}-{posts.user_id(handle)}-{page:02}.json.gz").write_bytes(answer.to_bytes())
             lines.write(said + b"\n")
             asked.pop("pagination_token", None)
@@ -108,18 +108,18 @@ def refine(folder: Path, out: Path) -> None:
     import gc
     from itertools import groupby
 
-    from include.twitter.answer import Answer
     from include.twitter.day import Day
-    from include.twitter.records import AccountRead, Manifest, PublishedObject, encoded
+    from include.twitter.records import AccountOutcome, Manifest, PublishedObject, encoded
     from include.twitter.transform import receipt
-    from include.twitter.transform.partition import Partition, fingerprint
+    from include.twitter.transform.files import Partition, fingerprint
     from include.twitter.transform.refine import Source, batches
+    from include.twitter.x.response import Response
 
     gc.freeze()
     out.mkdir(exist_ok=True)
     pages = groupby(sorted(folder.iterdir()), key=lambda page: page.name.split("-")[:2])
     sources = (
-        Source(handle, id_, (Answer.from_bytes(page.read_bytes()) for page in some))
+        Source(handle, id_, (Response.from_bytes(page.read_bytes()) for page in some))
         for (handle, id_), some in pages
     )
     entries = []
@@ -127,7 +127,7 @@ def refine(folder: Path, out: Path) -> None:
         for batch in batches(sources, day=Day.parse(DAY), limit=0):
             partition.append(batch)
             for tally in batch.tallies:
-                read = AccountRead(
+                read = AccountOutcome(
                     username=tally.username, id=None, outcome="complete", reason=None, proof="unchecked",
                     counted=None, posts=tally.counts["fetched"], limit=0, pages=[],
                 )  # fmt: skip

@@ -26,7 +26,7 @@ from datetime import timedelta
 
 from airflow.sdk import dag, task
 
-from include.twitter.retry import EVERY_TASK
+from include.twitter.retry import DEFAULT_ARGS
 
 
 @dag(
@@ -37,7 +37,7 @@ from include.twitter.retry import EVERY_TASK
     max_active_runs=1,
     doc_md=__doc__,
     tags=["twitter", "s3"],
-    default_args=EVERY_TASK,
+    default_args=DEFAULT_ARGS,
 )
 def twitter_compliance():
     @task(execution_timeout=timedelta(hours=1))

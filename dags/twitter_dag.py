@@ -25,7 +25,7 @@ again by itself.
 - *A new account and its past:* add it to `twitter_handles`, Trigger `twitter_plan`.
 - *One account of a day:* Trigger with `day` and *Only these accounts*; what else the day has stays.
 - *Likes after a week:* `twitter_engagement`, at the ages in `twitter_engagement_days`.
-- *Bought afresh:* Trigger with `day` and *Buy again*.
+- *Buy a day again:* Trigger with `day` and *Buy again*.
 - *Which days are landed, what they cost:* **Days**, in the menu. *Does X count the same:* `meter` in `twitter_watch`.
 
 **What it does**
@@ -68,7 +68,7 @@ from airflow.sdk import Asset, Param, dag, task
 
 from include.twitter import pricing
 from include.twitter.priority import BackfillsLast
-from include.twitter.retry import EVERY_TASK
+from include.twitter.retry import DEFAULT_ARGS
 from include.twitter.timetable import BACKFILL_HINT, UtcDayTimetable
 
 LANDED = Asset("twitter_refined_tweets")
@@ -106,7 +106,7 @@ DAYS = Asset("twitter_days")
             "the others stay as they are. Empty is all.",
         ),
     },
-    default_args=EVERY_TASK | {"weight_rule": BackfillsLast()},
+    default_args=DEFAULT_ARGS | {"weight_rule": BackfillsLast()},
 )
 def twitter():
     @task(max_active_tis_per_dag=1, execution_timeout=timedelta(hours=3))

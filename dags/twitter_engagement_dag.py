@@ -42,7 +42,7 @@ from airflow.sdk import Param, dag, task
 
 from include.twitter import pricing
 from include.twitter.priority import BackfillsLast
-from include.twitter.retry import EVERY_TASK
+from include.twitter.retry import DEFAULT_ARGS
 from include.twitter.timetable import BACKFILL_HINT, UtcDayTimetable
 
 
@@ -63,7 +63,7 @@ from include.twitter.timetable import BACKFILL_HINT, UtcDayTimetable
             + BACKFILL_HINT,
         ),
     },
-    default_args=EVERY_TASK | {"weight_rule": BackfillsLast()},
+    default_args=DEFAULT_ARGS | {"weight_rule": BackfillsLast()},
 )
 def twitter_engagement():
     @task(max_active_tis_per_dag=1, execution_timeout=timedelta(hours=3))

@@ -38,7 +38,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import Param, dag, task
 
 from include.twitter import pricing
-from include.twitter.retry import EVERY_TASK
+from include.twitter.retry import DEFAULT_ARGS
 
 
 @dag(
@@ -69,7 +69,7 @@ from include.twitter.retry import EVERY_TASK
             "its file, group:press. Empty means all.",
         ),
     },
-    default_args=EVERY_TASK,
+    default_args=DEFAULT_ARGS,
 )
 def twitter_plan():
     @task(max_active_tis_per_dag=1, execution_timeout=timedelta(hours=3))

@@ -23,7 +23,7 @@ from datetime import timedelta
 
 from airflow.sdk import dag, task
 
-from include.twitter.retry import EVERY_TASK
+from include.twitter.retry import DEFAULT_ARGS
 from include.twitter.timetable import UtcDayTimetable
 
 
@@ -34,7 +34,7 @@ from include.twitter.timetable import UtcDayTimetable
     catchup=False,
     doc_md=__doc__,
     tags=["twitter", "s3"],
-    default_args=EVERY_TASK,
+    default_args=DEFAULT_ARGS,
 )
 def twitter_watch():
     @task(execution_timeout=timedelta(minutes=10))

@@ -19,7 +19,7 @@ import yaml
 
 from include.twitter import layout
 from include.twitter.day import Day
-from include.twitter.layout import Revisit
+from include.twitter.layout import Snapshot
 from include.twitter.transform import contract
 from include.twitter.transform.contract import Column
 from include.twitter_features.snapshots import contract as engagement
@@ -174,7 +174,7 @@ def resources() -> str:
         "Engagement": _files(
             "engagement",
             "The counts of landed posts at the ages of twitter_engagement_days, and what is there of them.",
-            key=Revisit(FIRST_DAY, 1).parquet,
+            key=Snapshot(FIRST_DAY, 1).parquet,
             columns=_columns(typed, engagement.COLUMNS),
             classes=parquet,
             parameters={

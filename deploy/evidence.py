@@ -20,11 +20,11 @@ from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
-from include.twitter.answer import Answer
 from include.twitter.csv_rows import csv_rows
 from include.twitter.errors import UnexpectedAnswer
 from include.twitter.layout import COMPLIANCE, ENGAGEMENT
 from include.twitter.records import Checked, ComplianceJob, PostState, decoded
+from include.twitter.x.response import Response
 from include.twitter_features.compliance.responses import MAX_LINE_BYTES, parse_deleted
 from include.twitter_features.snapshots.post_status import post_statuses
 
@@ -140,7 +140,7 @@ def _count(evidence: Evidence, version: Version, made: Callable[[], States]) -> 
 def _of_lookup(bucket: Bucket, version: Version) -> States:
     """What a look-up by id says of each post; a post of which it says nothing is left out."""
     found = bucket.read(version.key, version.id)
-    answer = Answer.from_bytes(found.data if found else b"")
+    answer = Response.from_bytes(found.data if found else b"")
     if (answer.path, answer.status, answer.failure) != ("/2/tweets", 200, None):
         raise ValueError("no look-up of posts")
     states: list[tuple[str, PostState]] = [

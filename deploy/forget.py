@@ -44,7 +44,6 @@ from deploy.traces import (
 )
 from include.twitter import layout
 from include.twitter.day import Day
-from include.twitter.forgotten import Tombstones
 from include.twitter.layout import ACCOUNTS, FORGOTTEN
 from include.twitter.records import (
     Checked,
@@ -61,6 +60,7 @@ from include.twitter.records import (
 )
 from include.twitter.roster import known_accounts
 from include.twitter.safe_text import LONGEST_MESSAGE, safe_text
+from include.twitter.tombstones import Tombstones
 
 PLACES = ("twitter/", "twitter_", "staging/")
 """Where posts are. Logs, releases and what else is in the bucket hold none."""

@@ -21,11 +21,11 @@ import pyarrow.parquet
 from msgspec import Struct
 from msgspec.structs import replace
 
-from include.twitter.answer import STORED_BYTES, decoded, unzipped
 from include.twitter.csv_rows import csv_rows
-from include.twitter.forgotten import MARK, Tombstones, ids_of
 from include.twitter.records import AccountReceipt, PublishedObject, Receipt, Tombstone, encoded
 from include.twitter.records import decoded as decoded_record
+from include.twitter.tombstones import MARK, Tombstones, ids_of
+from include.twitter.x.response import STORED_BYTES, decoded, unzipped
 
 ANSWER, LINES, CSV, PARQUET = ".json.gz", ".jsonl.gz", ".csv", ".parquet"
 BODY = b',"body":'
@@ -226,7 +226,7 @@ class _WithObjects(Struct):
 def _account(
     line: AccountReceipt, rows: list[str], rejected: Counter[str], tombstones: Tombstones
 ) -> AccountReceipt:
-    others = line.duplicates + line.outside + line.over_limit + line.unasked
+    others = line.duplicates + line.outside + line.over_limit + line.unrequested
     if (forgotten := line.fetched - others - len(rows) - rejected.total()) < line.forgotten:
         raise NotReadable(
             f"{line.username} has more rows than its receipt says: its day was left half published. "

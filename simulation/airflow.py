@@ -96,7 +96,7 @@ class Run:
     """Of a plan: the first of its days, of which `day` is the last."""
     results: dict[str, Any] = field(default_factory=dict)
     tries: int = 0
-    is_busy: bool = False
+    is_write_conflict: bool = False
     failed: str = ""
     """The stage that failed; empty while none has."""
     error: BaseException | None = None
@@ -283,7 +283,7 @@ class Simulation:
 
     def clear(self, run: Run, stage: str, *, downstream: bool = True) -> None:
         """Clear a stage of a run that does nothing at the moment, and run it again."""
-        if run.is_busy:
+        if run.is_write_conflict:
             return
         place = run.stages.index(stage)
         stages = run.stages[place:] if downstream else (stage,)
@@ -296,9 +296,9 @@ class Simulation:
     def _owned(self, run: Run, stages: tuple[str, ...] = ()) -> None:
         """Run the stages; where one fails, a person looks, does what the message says, and clears."""
         stages = stages or run.stages
-        if run.is_busy:
+        if run.is_write_conflict:
             return
-        run.is_busy = True
+        run.is_write_conflict = True
         self._stages(run, stages)
         while run.failed and not run.is_dropped:
             run.rounds += 1
@@ -314,7 +314,7 @@ class Simulation:
             if stage:
                 first = stage if stage in run.stages else run.failed
                 self._stages(run, run.stages[run.stages.index(first) :])
-        run.is_busy = False
+        run.is_write_conflict = False
 
     def _stages(self, run: Run, stages: tuple[str, ...]) -> None:
         run.failed, run.error = "", None
@@ -373,7 +373,7 @@ class Simulation:
             else:
                 if not edges.is_understood(error):
                     self.breach("named_errors", f"{attempt.process.name}: {type(error).__name__}: {error}")
-                if type(error).__name__ in ("Unbalanced", "DamagedObject", "BadStore"):
+                if type(error).__name__ in ("AccountingMismatch", "DamagedObject", "BadStore"):
                     self.breach("no_defect", f"{attempt.process.name}: {type(error).__name__}: {error}")
                 wait = edges.delay_after(error, tries)
             if wait is None:
@@ -578,7 +578,7 @@ class Simulation:
         return self.draw.pick(f"{name} account", [*self.world.accounts.values()])
 
     def past_run(self, name: str) -> Run | None:
-        runs = [run for run in self.deployment(name).runs if not run.is_busy and not run.is_dropped]
+        runs = [run for run in self.deployment(name).runs if not run.is_write_conflict and not run.is_dropped]
         return self.draw.pick(f"{name} run", runs) if runs else None
 
     def past_day(self, name: str) -> str:

@@ -154,7 +154,7 @@ def install() -> None:
 MODULES = {
     "Check": f"{PIPELINE}.airflow_context",
     "Day": f"{PIPELINE}.day",
-    "EVERY_TASK": f"{PIPELINE}.retry",
+    "DEFAULT_ARGS": f"{PIPELINE}.retry",
     "PRICE_LISTS": f"{PIPELINE}.pricing",
     "PipelineError": f"{PIPELINE}.errors",
     "PlanRequest": f"{FEATURES}.backfill_plan.plan",
@@ -221,7 +221,7 @@ def is_of_the_command(error: BaseException) -> bool:
 
 def delay_after(error: BaseException, tries: int) -> timedelta | None:
     """When Airflow tries a failed task again; None where it does not."""
-    given = _its("EVERY_TASK")
+    given = _its("DEFAULT_ARGS")
     if tries > given["retries"]:
         return None
     policy: RetryPolicy = given["retry_policy"]

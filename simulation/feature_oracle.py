@@ -74,7 +74,7 @@ class FeatureOracle:
     def _written(self, key: str, version: Version) -> None:
         if found := PAGE.fullmatch(key):
             if not version.by.startswith(OWNER):
-                self.a_post_is_read_once(found[1], version)
+                self.a_post_is_fetched_once(found[1], version)
         elif (found := READING.fullmatch(key)) and not version.by.startswith(OWNER):
             self._read(found[1], int(found[2]), json.loads(version.data), version.by)
         elif found := GONE_LIST.fullmatch(key):
@@ -90,7 +90,7 @@ class FeatureOracle:
                 message = f"{served.process.name}: {others[:3]} never landed"
                 self.s.breach("only_landed_posts_are_read", message)
 
-    def a_post_is_read_once(self, place: str, version: Version) -> None:
+    def a_post_is_fetched_once(self, place: str, version: Version) -> None:
         """No post is requested again of which S3 has X's answer at that age."""
         serial = re.search(rb'"sim": ?(\d+)', gzip.decompress(version.data))
         served = self.world.by_serial[int(serial[1])] if serial else None
@@ -101,7 +101,7 @@ class FeatureOracle:
             both = sorted({*before.ids} & {*served.ids})
             if both and before.stored_at and before.stored_at < attempt.began:
                 message = f"{served.process.name}: {both[:3]} were read by {before.process.name}"
-                self.s.breach("a_post_is_read_once", f"{message} as {before.key}")
+                self.s.breach("a_post_is_fetched_once", f"{message} as {before.key}")
         self._pages[place].append(served)
 
     def _read(self, day: str, age: int, receipt: dict[str, Any], by: str) -> None:

@@ -12,48 +12,48 @@ MUTATIONS = (
     Mutation(
         "a page overwrites another one",
         ROOT + "extract/purchase.py",
-        "self._lake.swap(key, answer.to_bytes(self._lease.token), None)",
+        "self._lake.put_if_match(key, answer.to_bytes(self._lease.token), None)",
         "self._lake.write(key, answer.to_bytes(self._lease.token))",
     ),
     Mutation(
         "more is used than was reserved",
-        ROOT + "extract/money.py",
+        ROOT + "extract/budget.py",
         "return max(self._usable - self.taken, 0)",
         "return max(self._usable - self.taken, 0) + 1000",
     ),
     Mutation(
         "the month's cap ignores other purchases",
-        ROOT + "extract/money.py",
+        ROOT + "extract/budget.py",
         "left = cap - sum(reserved(entry) for entry in self._others(month))",
         "left = cap",
     ),
     Mutation(
         "a purchase has no cap",
-        ROOT + "extract/money.py",
+        ROOT + "extract/budget.py",
         "at_most = (self._caps.run[1] or sys.maxsize) - in_other_months",
         "at_most = sys.maxsize",
     ),
     Mutation(
         "a lost response is not uncertain",
-        ROOT + "extract/money.py",
+        ROOT + "extract/budget.py",
         "self.is_uncertain |= not (self.response or is_known)",
         "self.is_uncertain = False",
     ),
     Mutation(
         "the reservation of a killed process is forgotten",
-        ROOT + "extract/money.py",
+        ROOT + "extract/budget.py",
         "if (rest := self._known.checked_mills - self.entry.charged_mills) > 0:",
         "if (rest := 0) > 0:",
     ),
     Mutation(
         "a response that could not be stored is not booked",
-        ROOT + "extract/money.py",
+        ROOT + "extract/budget.py",
         "elif response and response.billed:",
         "elif False:",
     ),
     Mutation(
         "a price is that of the month's first day",
-        ROOT + "extract/money.py",
+        ROOT + "extract/budget.py",
         "self.mills[month] = self.mills.get(month, 0) + cost(number, at)",
         "self.mills[month] = self.mills.get(month, 0) + cost(number, start_of(month))",
     ),
@@ -143,7 +143,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a copy takes the place of whatever is there",
-        ROOT + "lake.py",
+        ROOT + "object_store.py",
         """        condition = {"IfMatch": over} if over else {"IfNoneMatch": "*"}
         with self._explained(source, target):""",
         """        condition: dict[str, str] = {}
@@ -153,7 +153,8 @@ MUTATIONS = (
         "the receipt is written before the files",
         ROOT + "load/publish.py",
         "    etags: dict[str, str] = {}\n",
-        "    etags: dict[str, str] = {}\n    replaces = store.swap(key, encoded(receipt), replaces)\n",
+        "    etags: dict[str, str] = {}\n"
+        "    replaces = store.put_if_match(key, encoded(receipt), replaces)\n",
     ),
     Mutation(
         "a day without some accounts is green",

@@ -27,7 +27,7 @@ from simulation.world import Account, Post, Served, unescaped
 
 RECEIPT = re.compile(r"twitter_receipts/dt=([0-9-]+)/receipt\.json")
 LEDGER = re.compile(r"twitter_ledger/month=([0-9]{4}-[0-9]{2})/.+\.json")
-KEPT = ("published", "rejected", "duplicates", "outside", "over_limit", "unasked", "forgotten")
+KEPT = ("published", "rejected", "duplicates", "outside", "over_limit", "unrequested", "forgotten")
 BREAKS = re.compile("[\r\n\v\f\x1c-\x1e\u0085\u2028\u2029]+")
 LONGEST_ANSWER = timedelta(seconds=260)
 TAMPERED = {
@@ -149,7 +149,7 @@ class Oracle:
         day = attempt.run.day
         if not attempt.is_success:
             return
-        if self._is_alone(attempt) and not self.s.owner.is_busy:
+        if self._is_alone(attempt) and not self.s.owner.is_write_conflict:
             self.receipt_names_the_files(day, attempt.process.name)
         receipt = self._receipt(day)
         if receipt is None:
@@ -454,7 +454,7 @@ class Oracle:
             return
         for month, billed in self.billed.items():
             entries = [entry for entry in self.ledger.values() if entry["month"] == month]
-            lost = sum(entry.get("unstaged_mills", 0) for entry in entries if entry["age"])
+            lost = sum(entry.get("lost_mills", 0) for entry in entries if entry["age"])
             if (spent := sum(e["spent_mills"] for e in entries) - lost) > billed:
                 self.s.breach("nothing_is_booked_twice", f"{month}: {spent} are spent, X has billed {billed}")
 

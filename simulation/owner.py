@@ -49,7 +49,7 @@ class Owner:
         self.on_end: list[Callable[[Erasure], None]] = []
 
     @property
-    def is_busy(self) -> bool:
+    def is_write_conflict(self) -> bool:
         return any(each.process is not None for each in self.begun)
 
     def may_be_gone(self, id_: str) -> bool:

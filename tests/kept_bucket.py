@@ -12,19 +12,19 @@ from shutil import rmtree
 
 import pytest
 
-from include.twitter import lake as lakes
+from include.twitter import object_store
 from include.twitter.airflow_context import Run
 from include.twitter.extract import extract
 from include.twitter.layout import short_hash
 from include.twitter.load import load
 from include.twitter.transform import transform
-from tests.include.invented import DAY, RECEIVED, MemoryLake, a_day, post
+from tests.include.invented import DAY, RECEIVED, MemoryStore, a_day, post
 from tests.include.shop import open_shop, page, total, users
 
 FOLDER = Path(__file__).parent / "data" / "format_1"
 
 
-class KeptLake(MemoryLake):
+class KeptLake(MemoryStore):
     bucket = "acme-twitter-lake"
 
 
@@ -38,7 +38,7 @@ def kept() -> KeptLake:
 
 
 @contextmanager
-def deployment(store: MemoryLake, x_host: str, handles: str) -> Iterator[None]:
+def deployment(store: MemoryStore, x_host: str, handles: str) -> Iterator[None]:
     """The pipeline's settings for this bucket and X, whichever the environment has."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("AIRFLOW_VAR_TWITTER_")]:
@@ -48,7 +48,7 @@ def deployment(store: MemoryLake, x_host: str, handles: str) -> Iterator[None]:
         patch.setenv("AIRFLOW_VAR_TWITTER_BUCKET", store.bucket)
         patch.setenv("AIRFLOW_VAR_TWITTER_HANDLES", handles)
         patch.setenv("NO_PROXY", "*")
-        patch.setattr(lakes, "deployed", lambda: store)
+        patch.setattr(object_store, "from_settings", lambda: store)
         yield
 
 

@@ -15,7 +15,11 @@ CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["import
 PURE = next(contract for contract in CONTRACTS if contract["name"].startswith("A pure module"))[
     "source_modules"
 ]
-ONLY_IN = {"amazon": "include.twitter.lake", "http": "include.twitter.alert", "smtp": "include.twitter.alert"}
+ONLY_IN = {
+    "amazon": "include.twitter.object_store",
+    "http": "include.twitter.alerts",
+    "smtp": "include.twitter.alerts",
+}
 """By provider of Airflow's; import-linter knows packages outside the project by their first name alone."""
 CLOCKS = {"now", "utcnow", "today", "time", "monotonic"}
 

@@ -46,7 +46,7 @@ sys.path.append("plugins")
 record("include.twitter.transform.refine")
 import_module("airflow.sdk")  # which all others import
 record(*json.loads(sys.argv[2]))
-import_module("include.twitter.lake")  # which all stages import
+import_module("include.twitter.object_store")  # which all stages import
 record("include.twitter.extract", "include.twitter.transform", "include.twitter.load")
 record("twitter_days", after=["airflow.plugins_manager"])
 """

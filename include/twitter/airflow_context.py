@@ -12,7 +12,7 @@ from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 
 from include.twitter.day import Day
-from include.twitter.errors import BadDay, NothingStaged
+from include.twitter.errors import BadDay, MissingInput
 from include.twitter.layout import short_hash
 
 log = logging.getLogger(__name__)
@@ -98,9 +98,9 @@ def day_of(context: Mapping[str, Any]) -> Day:
 
 
 def require_xcom(value: Returned | None, task: str) -> Returned:
-    """Return what the task before returned; NothingStaged if it was marked success by hand."""
+    """Return what the task before returned; MissingInput if it was marked success by hand."""
     if not value:
-        raise NothingStaged(
+        raise MissingInput(
             f"`{task}` returned nothing: was it marked success by hand? Clear it: nothing is paid for twice."
         )
     return value

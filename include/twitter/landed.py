@@ -9,16 +9,16 @@ from airflow.sdk import get_current_context
 from include.twitter import layout, settings
 from include.twitter.airflow_context import wait_until
 from include.twitter.day import Day
-from include.twitter.lake import Lake
 from include.twitter.layout import RECEIPTS
+from include.twitter.object_store import ObjectStore
 
 
-def landed_days(store: Lake) -> list[Day]:
+def landed_days(store: ObjectStore) -> list[Day]:
     """Return the days that have a receipt, the oldest first."""
     return [*store.parsed(store.keys(RECEIPTS), layout.parse_receipt).values()]
 
 
-def missing_days(store: Lake, latest: Day, days: int) -> list[Day]:
+def missing_days(store: ObjectStore, latest: Day, days: int) -> list[Day]:
     """Return the unlanded of the `days` days up to `latest`, from the first landed day on."""
     landed = landed_days(store)
     first = min((day.date for day in landed), default=latest.date)

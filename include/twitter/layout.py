@@ -141,12 +141,12 @@ def parse_purchase_key(key: str) -> PurchaseKey | None:
     return PurchaseKey(int(found[2]), found[3] or "") if found and _day_in(found, 1) else None
 
 
-READ_AT = timedelta(hours=22, minutes=30)
+SNAPSHOT_TIME = timedelta(hours=22, minutes=30)
 """When the posts of a day are read again: late on the day on which most were bought, so that it is free."""
 
 
 @dataclass(frozen=True)
-class Revisit:
+class Snapshot:
     """The landed posts of `day`, asked for again when they are `age` days old, and the keys of what comes."""
 
     day: Day
@@ -157,7 +157,7 @@ class Revisit:
 
     @property
     def due_at(self) -> datetime:
-        return self.day.plus(self.age).start + READ_AT
+        return self.day.plus(self.age).start + SNAPSHOT_TIME
 
     @property
     def _at(self) -> str:
@@ -186,7 +186,7 @@ class Revisit:
         return f"{raw(self.day)}age={self.age}/"
 
     @classmethod
-    def of_receipt(cls, key: str) -> Revisit | None:
+    def of_receipt(cls, key: str) -> Snapshot | None:
         """What a receipt is of; None where it is the key of something else."""
         found = _ENGAGEMENT_RECEIPT.fullmatch(key)
         day = _day_in(found, 1)
@@ -217,7 +217,7 @@ class Revisit:
         return f"staging/{ENGAGEMENT}{self._at}lease.json"
 
     @property
-    def reading_lease(self) -> str:
+    def fetch_lease(self) -> str:
         """Who asks X for it now."""
         return f"staging/{ENGAGEMENT}{self._at}reading/lease.json"
 

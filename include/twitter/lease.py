@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from include.twitter.airflow_context import Run
 from include.twitter.errors import Busy, PipelineError
-from include.twitter.lake import Lake
+from include.twitter.object_store import ObjectStore
 from include.twitter.records import LeaseHolder, encoded
 
 LIFETIME = timedelta(minutes=1)
@@ -105,14 +105,14 @@ class Lease:
 
 
 @contextmanager
-def held(lake: Lake, key: str, run: Run) -> Iterator[Lease]:
+def held(lake: ObjectStore, key: str, run: Run) -> Iterator[Lease]:
     """Hold the lease that is kept at this key; Busy while another process does."""
-    found = lake.look(key)
+    found = lake.get(key)
     tag = found.tag if found else None
 
     def write(holder: LeaseHolder) -> None:
         nonlocal tag
-        tag = lake.swap(key, encoded(holder), tag)
+        tag = lake.put_if_match(key, encoded(holder), tag)
 
     lease = Lease(run, f"{lake.url(key)} is held", write)
     lease.acquire(lake.decoded(key, found.data, LeaseHolder) if found else None)

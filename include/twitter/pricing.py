@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # files of DAGs take their texts from here
-    from include.twitter.records import Bought
+    from include.twitter.records import BilledUnits
 
 PRICE_LISTS: dict[date, Mapping[str, int]] = {
     date(2026, 4, 21): {
@@ -41,7 +41,7 @@ def worst_case(at: datetime) -> Mapping[str, int]:
     return {**listed, "rereads": listed["posts"]}
 
 
-def cost(bought: Bought, at: datetime) -> int:
+def cost(bought: BilledUnits, at: datetime) -> int:
     """What X charges for things that are requested at this moment, in mills."""
     return sum(price * getattr(bought, kind) for kind, price in prices(at).items())
 
@@ -66,7 +66,7 @@ def start_of(month: str) -> datetime:
     return datetime.fromisoformat(f"{month}-01").replace(tzinfo=UTC)
 
 
-def would_have_cost(bought: Mapping[str, Bought]) -> int:
+def would_have_cost(bought: Mapping[str, BilledUnits]) -> int:
     """What free posts would have cost on another day, in mills, at the prices of each month's first day."""
     return sum(worst_case(start_of(month))["rereads"] * part.rereads for month, part in bought.items())
 

@@ -39,7 +39,7 @@ show it any more."""
 Record = TypeVar("Record", bound=Struct)
 
 
-class Bought(Struct, frozen=True):
+class BilledUnits(Struct, frozen=True):
     """How many things X has billed."""
 
     posts: int = 0
@@ -55,14 +55,14 @@ class Bought(Struct, frozen=True):
     rereads: int = 0
     """Posts that X had charged on the same UTC day already: they are free."""
 
-    def __add__(self, other: Bought) -> Bought:
-        return Bought(*map(add, astuple(self), astuple(other)))
+    def __add__(self, other: BilledUnits) -> BilledUnits:
+        return BilledUnits(*map(add, astuple(self), astuple(other)))
 
 
 class Billed(Struct, frozen=True):
     """What X billed, or may have billed, for responses that are not stored."""
 
-    bought: Bought
+    bought: BilledUnits
     mills: int
     """Its price on the day of the request, in thousandths of a US dollar."""
 
@@ -87,7 +87,7 @@ class Asked(Struct, frozen=True):
         """The lowest limit of these accounts; 0 where none has one."""
         return min(filter(None, map(self.limit_of, handles)), default=0)
 
-    def is_met_by(self, line: AccountRead | None, handle: str = "") -> bool:
+    def is_satisfied_by(self, line: AccountOutcome | None, handle: str = "") -> bool:
         """Whether nothing is missing of an account, by its `handle` of today, else by the one of its line.
 
         What decides whether a page is asked for.
@@ -97,7 +97,7 @@ class Asked(Struct, frozen=True):
         return line.outcome == "complete" or 0 < self.limit_of(handle or line.username) <= line.limit
 
 
-class AccountRead(Struct, kw_only=True):
+class AccountOutcome(Struct, kw_only=True):
     """How far the reading of one account's day came."""
 
     username: str
@@ -187,7 +187,7 @@ class Manifest(Struct, kw_only=True):
     """When what stands below was written; null before the first time."""
     asked: Asked = Asked((), 0)
     """By the run that closed it last."""
-    bought: dict[str, Bought] = field(default_factory=dict)
+    bought: dict[str, BilledUnits] = field(default_factory=dict)
     """What is staged of it, by the UTC month of the request, `YYYY-MM`."""
     mills: dict[str, int] = field(default_factory=dict)
     """The price of that when it was requested, by the same month: it is not computed again."""
@@ -197,7 +197,7 @@ class Manifest(Struct, kw_only=True):
     """What X may have billed in addition: the worst case of requests without a response."""
     requests: list[str] = field(default_factory=list)
     """Keys of the raw answers that belong to no account: look-ups, counts, and what could not be used."""
-    accounts: list[AccountRead] = field(default_factory=list)
+    accounts: list[AccountOutcome] = field(default_factory=list)
     """Those that were asked for, and those that stay in the day from before."""
 
     def state(self, at: datetime) -> PurchaseState:
@@ -226,7 +226,7 @@ class LedgerEntry(Struct, kw_only=True):
     """Of the reserved: what was checked against the caps. Requests are sent for this part alone."""
     spent_mills: int
     """Thousandths of a US dollar."""
-    unstaged_mills: int = 0
+    lost_mills: int = 0
     """Of the spent: billed by X for answers that could not be staged."""
     uncertain_mills: int = 0
     """Not in the spent: the worst case of requests without a response, which X may have billed."""
@@ -234,7 +234,7 @@ class LedgerEntry(Struct, kw_only=True):
     """The same as `spent_mills`, for people."""
     would_have_cost_usd: float = 0
     """The price of `rereads` on another day: X charges a post once in a UTC day."""
-    bought: Bought = Bought()
+    bought: BilledUnits = BilledUnits()
     """What is staged: its price and what is unstaged make what is spent."""
     unstaged: dict[str, Billed] = field(default_factory=dict)
     """What could not be staged, by the random id of the response."""
@@ -262,7 +262,7 @@ class Revisited(Struct, kw_only=True):
     """The UTC day of the posts, `YYYY-MM-DD`."""
     age: int
     """In days: it is due at 22:30 UTC of the day so many days later."""
-    bought: dict[str, Bought]
+    bought: dict[str, BilledUnits]
     """By the UTC month of the request, `YYYY-MM`."""
     mills: dict[str, int] = field(default_factory=dict)
     """The price of that when it was requested, by the same month: it is not computed again."""
@@ -285,7 +285,7 @@ class LostPost(Struct, frozen=True):
     """When X said so."""
 
 
-class EngagementReceipt(Struct, kw_only=True):
+class SnapshotReceipt(Struct, kw_only=True):
     """What became of a day's landed posts at an age; the commit mark, written last."""
 
     day: str
@@ -300,7 +300,7 @@ class EngagementReceipt(Struct, kw_only=True):
     """Whole hours from then to when X was asked last."""
     contract: str
     """The version of the table's columns."""
-    bought: Bought
+    bought: BilledUnits
     cost_usd: float
     """The price of what was bought."""
     uncertain_usd: float = 0
@@ -387,8 +387,10 @@ class Forgotten(Struct, kw_only=True):
 
 
 class AccountReceipt(Struct, kw_only=True):
-    """One account of a day: fetched = published + rejected + duplicates + outside + over_limit + unasked +
-    forgotten."""
+    """One account of a day.
+
+    fetched = published + rejected + duplicates + outside + over_limit + unrequested + forgotten.
+    """
 
     username: str
     """The handle, as it stands in the table: the one under which the account's day was first bought."""
@@ -415,7 +417,7 @@ class AccountReceipt(Struct, kw_only=True):
     """Posts of another day: X may send them although it was asked for this one."""
     over_limit: int
     """Posts older than the latest N."""
-    unasked: int = 0
+    unrequested: int = 0
     """Retweets and replies that X sent although they were excluded."""
     forgotten: int = 0
     """Posts that were forgotten: they would be published or rejected."""
@@ -476,7 +478,7 @@ class Totals(Struct, kw_only=True):
     duplicates: int
     outside: int
     over_limit: int
-    unasked: int = 0
+    unrequested: int = 0
     forgotten: int = 0
     proof: dict[str, int]
     """How many accounts have which proof."""
@@ -532,7 +534,7 @@ class Receipt(Struct, kw_only=True):
     closed_at: Moment
     """When that purchase was closed last."""
     asked: Asked
-    bought: Bought
+    bought: BilledUnits
     """By the purchase, over all its runs and months."""
     cost_usd: float
     """The price of what was bought."""
@@ -614,7 +616,7 @@ RECORDS = (
     KnownAccount,
     Receipt,
     Revisited,
-    EngagementReceipt,
+    SnapshotReceipt,
     ComplianceJob,
     Checked,
     Usage,
@@ -650,5 +652,5 @@ def decoded(data: bytes, kind: type[Record]) -> Record:
         raise msgspec.DecodeError("it is nested too deeply") from None
 
 
-def total(bought: Iterable[Bought]) -> Bought:
-    return sum(bought, Bought())
+def total(bought: Iterable[BilledUnits]) -> BilledUnits:
+    return sum(bought, BilledUnits())

@@ -12,7 +12,7 @@ from airflow.sdk import RetryAction, RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowRuntimeError, ErrorType
 
 from include.twitter.airflow_context import now
-from include.twitter.errors import Busy, InDoubt, Refused, TryLater, error_text
+from include.twitter.errors import AmbiguousError, Busy, PermanentError, TransientError, error_text
 from include.twitter.safe_text import LONGEST_MESSAGE, safe_text
 
 log = logging.getLogger(__name__)
@@ -27,20 +27,20 @@ TRIES_IN_DOUBT = 5
 """Four minutes, before keys or credentials are blamed for what may be an outage."""
 
 
-class AsTheErrorSays(RetryPolicy):
+class ErrorDrivenRetryPolicy(RetryPolicy):
     """A permanent error fails at once, a rate limit waits for its reset, other transient errors back off."""
 
     def evaluate(self, exception, try_number, max_tries, context=None) -> RetryDecision:
-        if isinstance(exception, Refused):
+        if isinstance(exception, PermanentError):
             return RetryDecision.fail(type(exception).__doc__)
         # Airflow does not reset the number of tries at a clear: count those since the last one.
         task = (context or {}).get("task")
         used = try_number - max(max_tries - task.retries, 0) if task else try_number
-        if isinstance(exception, InDoubt) and used >= TRIES_IN_DOUBT:
+        if isinstance(exception, AmbiguousError) and used >= TRIES_IN_DOUBT:
             return RetryDecision.fail(type(exception).__doc__)
         if _is_airflows_outage(exception):
             return RetryDecision.retry(backoff(used), "Airflow's API server is away")
-        if isinstance(exception, TryLater):
+        if isinstance(exception, TransientError):
             wait = exception.at - now() if exception.at else timedelta(0)
             if wait <= timedelta(0):
                 return RetryDecision.retry(backoff(used), type(exception).__doc__)
@@ -51,7 +51,7 @@ class AsTheErrorSays(RetryPolicy):
         return RetryDecision.default()
 
 
-def last_word(context: Mapping[str, Any]) -> None:
+def log_failure_summary(context: Mapping[str, Any]) -> None:
     """Log the error and the next try below Airflow's traceback: the UI opens a log at its end.
 
     Where a worker was lost, Airflow calls this in the DAG processor, with a context without `exception`.
@@ -72,7 +72,7 @@ def _next_try(error: BaseException | str | None, context: Mapping[str, Any]) -> 
         return "The task's page in Airflow shows whether it is tried again."
     decision = RetryDecision.default()
     if isinstance(error, BaseException):  # else Airflow does not ask the policy
-        decision = AsTheErrorSays().evaluate(error, tries, most, context)
+        decision = ErrorDrivenRetryPolicy().evaluate(error, tries, most, context)
     if decision.action is RetryAction.FAIL or tries > most:
         return "It is not tried again by itself."
     at = now() + (decision.retry_delay or task.retry_delay)
@@ -81,23 +81,25 @@ def _next_try(error: BaseException | str | None, context: Mapping[str, Any]) -> 
 
 def notify_failure(context: Mapping[str, Any]) -> None:
     """Alert people; the libraries for it are imported only when a task has failed."""
-    from include.twitter import alert
+    from include.twitter import alerts
 
-    alert.notify_failure(context)
+    alerts.notify_failure(context)
 
 
-EVERY_TASK = {
+DEFAULT_ARGS = {
     "retries": RETRIES,
     "retry_delay": FIRST_DELAY,  # a worker that was lost never asks the policy
-    "retry_policy": AsTheErrorSays(),
-    "on_retry_callback": last_word,
-    "on_failure_callback": [last_word, notify_failure],
+    "retry_policy": ErrorDrivenRetryPolicy(),
+    "on_retry_callback": log_failure_summary,
+    "on_failure_callback": [log_failure_summary, notify_failure],
 }
 """The `default_args` of all DAGs."""
 
 
 @contextmanager
-def no_try_for_progress(has_progress: Callable[[], bool], clock: Callable[[], datetime]) -> Iterator[None]:
+def reschedule_after_progress(
+    has_progress: Callable[[], bool], clock: Callable[[], datetime]
+) -> Iterator[None]:
     """Reschedule the task after a transient error if it made progress, or if another run holds the lease.
 
     That counts as no try: a day of many accounts may have more rate windows than Airflow has tries, and the
@@ -105,9 +107,9 @@ def no_try_for_progress(has_progress: Callable[[], bool], clock: Callable[[], da
     """
     try:
         yield
-    except TryLater as error:
+    except TransientError as error:
         is_held = isinstance(error, Busy) and error.at is not None
-        if isinstance(error, InDoubt) or not (is_held or has_progress()):
+        if isinstance(error, AmbiguousError) or not (is_held or has_progress()):
             raise
         wait = min(max((error.at or clock()) - clock(), FIRST_DELAY), LONGEST_DELAY)
         why = "The lease is checked again" if is_held else "Something was bought: the task continues"

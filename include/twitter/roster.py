@@ -21,8 +21,8 @@ import pydantic.dataclasses
 
 from include.twitter import settings
 from include.twitter.errors import BadAccounts, BadSetting
-from include.twitter.lake import Lake
 from include.twitter.layout import ACCOUNTS
+from include.twitter.object_store import ObjectStore
 from include.twitter.records import Asked, KnownAccount
 
 COLUMNS = ("handle", "group", "limit", "own")
@@ -133,7 +133,7 @@ class Identities:
     """Handles in lower case that may be another account than before, with its id."""
 
     @classmethod
-    def read(cls, lake: Lake, accepted: Collection[tuple[str, str]] = ()) -> Identities:
+    def read(cls, lake: ObjectStore, accepted: Collection[tuple[str, str]] = ()) -> Identities:
         with lake.parsing(ACCOUNTS, "the list of known accounts"):
             known = known_accounts(lake.read(ACCOUNTS))
         return cls({name: its.id for name, its in known.items()}, {*accepted})
@@ -189,7 +189,7 @@ def known_accounts(data: bytes | None) -> Mapping[str, KnownAccount]:
     return msgspec.json.decode(data, type=dict[str, KnownAccount]) if data else {}
 
 
-def read(here: Lake) -> Roster:
+def read(here: ObjectStore) -> Roster:
     """The accounts as the settings name them now."""
     named = settings.accounts()
     if not isinstance(named, str):

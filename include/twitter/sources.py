@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, ClassVar, Protocol, Self
 
-from include.twitter.answer import author_of, is_reply_to_self, is_unasked
+from include.twitter.x.response import author_of, is_reply_to_self, is_unasked
 
 LONGEST_QUERY, LONGEST_ARCHIVE_QUERY = 512, 1024
 """Characters that X takes in a query of recent posts, and of its full archive: 35 accounts."""
@@ -49,7 +49,7 @@ class PageRequest:
     target: str
     """The id of the account whose timeline it is, else the query."""
     kind: str = "posts"
-    """What X bills: a field of `records.Bought`."""
+    """What X bills: a field of `records.BilledUnits`."""
 
 
 class Source(Protocol):

@@ -42,7 +42,7 @@ from local.x_api import auth, posts
 from local.x_api.ask import Ask
 from local.x_api.compliance import Jobs
 from local.x_api.endpoints import ENDPOINTS
-from local.x_api.errors import NOT_A_PAGE, Body, Refused
+from local.x_api.errors import NOT_A_PAGE, Body, Refusal
 from local.x_api.faults import Fault, Faults, Used
 from local.x_api.limits import Limit, RateLimits
 
@@ -137,7 +137,7 @@ class StandIn:
             for name in fault.order.get("ignore", []) if fault else []:
                 ask.params.pop(name, None)
             body = self._bent(endpoint(ask), fault, ask, request.url.path)
-        except Refused as refusal:
+        except Refusal as refusal:
             return _json(refusal.status, refusal.body, headers | refusal.headers)
         if family == "posts" or (family != "jobs" and "result_count" in body.get("meta", {})):
             ids = [post["id"] for post in body.get("data", [])]

@@ -8,7 +8,7 @@ PROBLEMS = "https://api.twitter.com/2/problems/"
 NOT_A_PAGE = "<!DOCTYPE html>\n<html><head><title>X</title></head><body>Nothing to see here</body></html>\n"
 
 
-class Refused(Exception):
+class Refusal(Exception):
     """X answers the whole request with this status and body."""
 
     def __init__(self, status: int, body: Body, headers: dict[str, str] | None = None) -> None:
@@ -16,34 +16,34 @@ class Refused(Exception):
         self.status, self.body, self.headers = status, body, headers or {}
 
 
-def unauthorized() -> Refused:
-    return Refused(401, _blank(401, "Unauthorized"))
+def unauthorized() -> Refusal:
+    return Refusal(401, _blank(401, "Unauthorized"))
 
 
-def too_many_requests(headers: dict[str, str]) -> Refused:
-    return Refused(429, _blank(429, "Too Many Requests"), headers)
+def too_many_requests(headers: dict[str, str]) -> Refusal:
+    return Refusal(429, _blank(429, "Too Many Requests"), headers)
 
 
-def bearer_only() -> Refused:
+def bearer_only() -> Refusal:
     detail = (
         "Authenticating with OAuth 1.0a User Context is forbidden for this endpoint.  "
         "Supported authentication types are [OAuth 2.0 Application-Only]."
     )
     problem = {"title": "Unsupported Authentication", "detail": detail, "status": 403}
-    return Refused(403, problem | {"type": PROBLEMS + "unsupported-authentication"})
+    return Refusal(403, problem | {"type": PROBLEMS + "unsupported-authentication"})
 
 
-def token_refused(code: int, message: str, label: str) -> Refused:
+def token_refused(code: int, message: str, label: str) -> Refusal:
     """What `/oauth2/token` says: it speaks the older dialect."""
-    return Refused(403, {"errors": [{"code": code, "message": message, "label": label}]})
+    return Refusal(403, {"errors": [{"code": code, "message": message, "label": label}]})
 
 
-def invalid(parameter: str, value: str, complaint: str) -> Refused:
+def invalid(parameter: str, value: str, complaint: str) -> Refusal:
     """400 for a parameter whose value is wrong."""
     return _invalid(parameter, value, f"The `{parameter}` query parameter value [{value}] {complaint}")
 
 
-def too_annotated(size: int) -> Refused:
+def too_annotated(size: int) -> Refusal:
     """400 for a page of more than 100 with annotations."""
     complaint = (
         "when requesting `tweet.fields=context_annotations` `max_results` must be less than or equal to `100`"
@@ -51,7 +51,7 @@ def too_annotated(size: int) -> Refused:
     return _invalid("max_results", str(size), complaint)
 
 
-def invalid_time(parameter: str, value: str, complaint: str) -> Refused:
+def invalid_time(parameter: str, value: str, complaint: str) -> Refusal:
     """400 for a time that cannot be asked for."""
     return _invalid(parameter, value, f"Invalid '{parameter}':'{value}'. '{parameter}' {complaint}")
 
@@ -70,20 +70,20 @@ def gone(state: str, parameter: str, value: str, kind: str = "user") -> Body:
     return about | {"title": title, "detail": told, "type": PROBLEMS + "resource-not-found"}
 
 
-def one_job_at_a_time() -> Refused:
+def one_job_at_a_time() -> Refusal:
     """For a job while another one is open. Status and words are invented: X documents only the limit."""
     detail = "One job of a type at a time: wait until the other has ended."
-    return Refused(400, {"title": "Invalid Request", "detail": detail, "type": PROBLEMS + "invalid-request"})
+    return Refusal(400, {"title": "Invalid Request", "detail": detail, "type": PROBLEMS + "invalid-request"})
 
 
 def _blank(status: int, title: str) -> Body:
     return {"title": title, "type": "about:blank", "status": status, "detail": title}
 
 
-def _invalid(parameter: str, value: str, message: str) -> Refused:
+def _invalid(parameter: str, value: str, message: str) -> Refusal:
     problem = {
         "title": "Invalid Request",
         "detail": "One or more parameters to your request was invalid.",
         "type": PROBLEMS + "invalid-request",
     }
-    return Refused(400, {"errors": [{"parameters": {parameter: [value]}, "message": message}]} | problem)
+    return Refusal(400, {"errors": [{"parameters": {parameter: [value]}, "message": message}]} | problem)

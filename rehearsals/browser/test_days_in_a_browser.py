@@ -18,7 +18,7 @@ from include.twitter.records import LedgerEntry, encoded
 from tests.browser import SHOTS, chromium
 from tests.features.days_page.days_app import HOSTILE, PREFIX, days_app, land_hostile_day
 from tests.hands import eventually
-from tests.include.invented import MemoryLake, a_receipt, account_receipt
+from tests.include.invented import MemoryStore, a_receipt, account_receipt
 
 pytestmark = pytest.mark.browser
 
@@ -27,9 +27,9 @@ TEXT = "A long text, with a long link: " + "https://observatory.example/" + "a" 
 PAGES = [f"month/{DAY[:7]}", f"year/{DAY[:4]}", f"day/{DAY}", f"day/{HOSTILE}"]
 
 
-def landed() -> MemoryLake:
+def landed() -> MemoryStore:
     """A bucket with a month of landed days, accounts in each state, and a hostile day."""
-    lake = MemoryLake()
+    lake = MemoryStore()
     accounts = [
         account_receipt("NASA", 40, proof_reason="X counts 40 posts, and as many arrived"),
         account_receipt("esa", 3, proof="short", counted=9),

@@ -17,7 +17,7 @@ from pyarrow import compute
 
 from docs import datacontract
 from include.twitter.transform import contract, refine
-from include.twitter.transform.partition import Partition
+from include.twitter.transform.files import Partition
 from tests.docs.test_read import HARD, land
 from tests.include.invented import DAY, answer, post
 

@@ -31,7 +31,7 @@ MUTATIONS = [
     Mutation(
         "response is not stored",
         f"{EXTRACT}/purchase.py",
-        "        self._lake.swap(key, answer.to_bytes(self._lease.token), None)\n",
+        "        self._lake.put_if_match(key, answer.to_bytes(self._lease.token), None)\n",
         "",
         ("tests/include/extract/test_purchase.py",),
     ),
@@ -55,7 +55,7 @@ MUTATIONS = [
         f"{EXTRACT}/money.py",
         "left = cap - sum(reserved(entry) for entry in self._others(month))",
         "left = cap - sum(entry.spent_mills for entry in self._others(month))",
-        ("tests/include/extract/test_money.py",),
+        ("tests/include/extract/test_budget.py",),
     ),
     Mutation(
         "reservation after the request",
@@ -69,21 +69,21 @@ MUTATIONS = [
             yield reservation
             reservation.size = self._granted(month, kind, worst, wanted, smallest)
 """,
-        ("tests/include/extract/test_money.py",),
+        ("tests/include/extract/test_budget.py",),
     ),
     Mutation(
         "request without a response costs nothing",
         f"{EXTRACT}/money.py",
         "        if reservation.is_uncertain:\n",
         "        if reservation.is_uncertain and response:\n",
-        ("tests/include/extract/test_money.py",),
+        ("tests/include/extract/test_budget.py",),
     ),
     Mutation(
         "ledger entry of another writer is overwritten",
         f"{EXTRACT}/money.py",
-        "self._tag = self._lake.swap(self.key, data, self._tag)",
-        "self._tag = self._lake.swap(self.key, data, getattr(self._lake.look(self.key), 'tag', None))",
-        ("tests/include/extract/test_money.py",),
+        "self._tag = self._lake.put_if_match(self.key, data, self._tag)",
+        "self._tag = self._lake.put_if_match(self.key, data, getattr(self._lake.get(self.key), 'tag', None))",
+        ("tests/include/extract/test_budget.py",),
     ),
     # transform
     Mutation(
@@ -132,7 +132,7 @@ MUTATIONS = [
     Mutation(
         "accepted loss is not written down",
         f"{LOAD}/__init__.py",
-        '                store.swap(f"{staging}receipt.json", encoded(candidate), etag)\n',
+        '                store.put_if_match(f"{staging}receipt.json", encoded(candidate), etag)\n',
         "",
         ("tests/include/load/test_two_loads.py",),
     ),

@@ -30,9 +30,12 @@ def serialized(bag) -> str:
 @pytest.mark.parametrize("name", ["twitter", "twitter_compliance", "twitter_engagement"])
 def test_every_task_tells_of_its_failure_and_has_a_timeout_and_the_policy(bag, name):
     for task in bag.dags[name].tasks:
-        assert [callback.__name__ for callback in task.on_failure_callback] == ["last_word", "notify_failure"]
+        assert [callback.__name__ for callback in task.on_failure_callback] == [
+            "log_failure_summary",
+            "notify_failure",
+        ]
         assert task.execution_timeout is not None
-        assert type(task.retry_policy).__name__ == "AsTheErrorSays"
+        assert type(task.retry_policy).__name__ == "ErrorDrivenRetryPolicy"
 
 
 @pytest.mark.parametrize("name", ["twitter", "twitter_engagement"])

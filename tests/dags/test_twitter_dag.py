@@ -43,7 +43,7 @@ def test_every_task_has_a_timeout_a_retry_delay_and_the_policy(dag):
     for task in dag.tasks:
         assert task.execution_timeout is not None
         assert task.retry_delay is not None
-        assert type(task.retry_policy).__name__ == "AsTheErrorSays"
+        assert type(task.retry_policy).__name__ == "ErrorDrivenRetryPolicy"
 
 
 def test_a_scheduled_run_covers_the_utc_day_before_it(dag):

@@ -26,7 +26,7 @@ def test_its_own_tasks_have_a_timeout_and_the_policy(dag):
     for name in ("quote", "runs", "compare"):
         task = dag.get_task(name)
         assert task.execution_timeout is not None
-        assert type(task.retry_policy).__name__ == "AsTheErrorSays"
+        assert type(task.retry_policy).__name__ == "ErrorDrivenRetryPolicy"
 
 
 def test_runs_are_started_once_and_not_waited_for_one_by_one(dag):

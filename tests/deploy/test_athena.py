@@ -13,9 +13,9 @@ import yaml
 from deploy import athena
 from docs import tables
 from include.twitter import layout
-from include.twitter.layout import Revisit
+from include.twitter.layout import Snapshot
 from include.twitter.transform import contract
-from include.twitter.transform.partition import Partition
+from include.twitter.transform.files import Partition
 from include.twitter_features.snapshots import contract as engagement
 from include.twitter_features.snapshots.post_status import PostStatus
 from tests.include.invented import DAY, a_day, account, answer, link, post
@@ -201,10 +201,10 @@ def test_the_view_makes_each_kind_of_column_what_it_is():
 
 def test_the_counts_at_an_age_are_found_by_day_and_age(resources):
     found = table(resources, "Engagement")
-    revisit = Revisit(DAY, 7)
+    snapshot = Snapshot(DAY, 7)
     place = found["Parameters"]["storage.location.template"]["Fn::Sub"].replace("${Bucket}", "acme")
     folder = place.replace("${!dt}", "2026-11-18").replace("${!age}", "7")
-    assert f"s3://acme/{revisit.parquet}".startswith(folder)
+    assert f"s3://acme/{snapshot.parquet}".startswith(folder)
     assert [key["Name"] for key in found["PartitionKeys"]] == ["dt", "age"]
     assert found["Parameters"]["projection.age.type"] == "enum"
     assert found["Parameters"]["projection.age.values"] == {"Ref": "EngagementDays"}

@@ -9,7 +9,7 @@ import pytest
 
 from deploy import evidence
 from deploy.forget import Object, Version
-from include.twitter.answer import Answer
+from include.twitter.x.response import Response
 from tests.include.invented import post
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (datetime(2026, 11, day, 8, tzinfo=UTC) for day in (16, 17, 18, 19))
@@ -57,7 +57,7 @@ class Bucket:
             for id_, (title, kind) in (errors or {}).items()
         ]
         body = {"data": [*shown]} | ({"errors": problems} if problems else {})
-        answer = Answer(path, {"ids": ",".join(asked)}, at, json.dumps(body).encode(), status=status)
+        answer = Response(path, {"ids": ",".join(asked)}, at, json.dumps(body).encode(), status=status)
         self.put(f"twitter_raw/dt=2026-11-15/age={at.day}/0001.json.gz", answer.to_bytes(), stored_at or at)
 
     def check(

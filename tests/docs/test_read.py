@@ -12,9 +12,9 @@ import pytest
 
 from docs import tables
 from include.twitter import layout
-from include.twitter.layout import Revisit
+from include.twitter.layout import Snapshot
 from include.twitter.transform import contract, refine
-from include.twitter.transform.partition import Partition
+from include.twitter.transform.files import Partition
 from include.twitter_features.snapshots import contract as engagement
 from include.twitter_features.snapshots.post_status import PostStatus
 from tests.include.invented import DAY, METRICS, answer, post
@@ -247,12 +247,12 @@ def test_over_several_days_the_lines_keep_the_latest_version_of_each_post(an_edi
 def a_week_later(tmp_path, monkeypatch):
     """A day's files and those of a week later, as they lie in the lake; the last post is gone."""
     monkeypatch.chdir(tmp_path)
-    revisit = Revisit(DAY, 7)
-    folders = [Path(key).parent for key in (layout.parquet(DAY), revisit.parquet)]
+    snapshot = Snapshot(DAY, 7)
+    folders = [Path(key).parent for key in (layout.parquet(DAY), snapshot.parquet)]
     for folder in folders:
         folder.mkdir(parents=True)
     land(folders[0], [post(number) for number in (1, 2, 3)])
-    at = revisit.due_at
+    at = snapshot.due_at
     lines = [PostStatus(post(number)["id"], (10 * number, *[0] * 5), at, "there") for number in (1, 2)]
     lines.append(PostStatus(post(3)["id"], (None,) * 6, at, "gone", "deleted"))
     engagement.write_files(folders[1], lines)

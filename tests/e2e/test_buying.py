@@ -9,7 +9,7 @@ import pytest
 
 from include.twitter import layout
 from include.twitter.day import Day
-from include.twitter.extract.x import READERS
+from include.twitter.x.client import READERS
 from local import x_api
 from tests.e2e.conftest import running_task
 from tests.hands import eventually

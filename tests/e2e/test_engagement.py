@@ -7,7 +7,7 @@ import pytest
 
 from include.twitter import layout
 from include.twitter.day import Day
-from include.twitter.layout import Revisit
+from include.twitter.layout import Snapshot
 from tests.e2e.conftest import day_ago, words
 from tests.hands import ENDED, Airflow, eventually
 
@@ -31,17 +31,17 @@ def rows(bucket, key: str) -> list[dict[str, str]]:
 def test_the_posts_of_two_days_are_read_again_and_what_is_gone_is_on_its_day(
     landed, airflow, bucket, variables, x, days
 ):
-    younger, older = Revisit(Day.parse(day_ago(2)), 1), Revisit(Day.parse(day_ago(3)), 2)
+    younger, older = Snapshot(Day.parse(day_ago(2)), 1), Snapshot(Day.parse(day_ago(3)), 2)
     gone, *_ = (row["tweet_id"] for row in rows(bucket, layout.csv(older.day)))
     variables(twitter_engagement_days="1, 2")
     x.posts(**{gone: "deleted"})
 
     assert ran(airflow, str(younger.day)) == "success"
 
-    for revisit in (younger, older):
-        there, again = rows(bucket, layout.csv(revisit.day)), rows(bucket, revisit.csv)
+    for snapshot in (younger, older):
+        there, again = rows(bucket, layout.csv(snapshot.day)), rows(bucket, snapshot.csv)
         assert [row["tweet_id"] for row in again] == [row["tweet_id"] for row in there]
-        said = bucket.json(revisit.receipt)
+        said = bucket.json(snapshot.receipt)
         given = len(again) - len(said["lost"])
         assert round(said["cost_usd"] + said["would_have_cost_usd"], 3) == round(0.005 * given, 3)
     told = words(days.get(f"/day/{older.day}").text)

@@ -8,7 +8,7 @@ import sys
 from importlib import import_module
 
 if sys.argv[1] == "scheduler":
-    for module in ("airflow.sdk.execution_time.task_runner", "include.twitter.alert"):
+    for module in ("airflow.sdk.execution_time.task_runner", "include.twitter.alerts"):
         import_module(module)
     for stage in ("extract", "transform", "load"):
         import_module(f"include.twitter.{stage}")

@@ -13,20 +13,20 @@ from typing import Any
 from msgspec.structs import replace
 
 from include.twitter import layout
-from include.twitter.answer import Answer
 from include.twitter.day import Day
-from include.twitter.errors import NothingStaged, WriteConflict
-from include.twitter.lake import Lake, Object
+from include.twitter.errors import MissingInput, WriteConflict
+from include.twitter.object_store import Object, ObjectStore
 from include.twitter.records import (
-    AccountRead,
+    AccountOutcome,
     AccountReceipt,
     Asked,
-    Bought,
+    BilledUnits,
     Manifest,
     PublishedObject,
     Receipt,
 )
 from include.twitter.transform import receipt, refine
+from include.twitter.x.response import Response
 
 DAY = Day.parse("2026-11-18")
 RECEIVED = datetime(2026, 11, 19, 1, 30, 7, tzinfo=UTC)
@@ -89,7 +89,7 @@ def answer(
     kind: str = "posts",
     asked: dict[str, str] | None = None,
     **body: Any,
-) -> Answer:
+) -> Response:
     """A page as X sends it; an empty one has no `data` at all. `asked` is what else was asked for it with."""
     whole: dict[str, Any] = {"data": list(posts)} if posts else {}
     whole["meta"] = {"result_count": len(posts)} | ({"next_token": token} if token else {})
@@ -98,7 +98,7 @@ def answer(
         content = text.encode()
     except UnicodeEncodeError:  # half an emoji comes as an escape
         content = json.dumps(whole | body).encode()
-    return Answer(path, {"max_results": str(size)} | (asked or {}), received_at, content, kind=kind)
+    return Response(path, {"max_results": str(size)} | (asked or {}), received_at, content, kind=kind)
 
 
 def about(handle_or_id: str, title: str, detail: str, **more: Any) -> dict[str, Any]:
@@ -117,12 +117,23 @@ def about(handle_or_id: str, title: str, detail: str, **more: Any) -> dict[str, 
 SUSPENDED = about("42", "Forbidden", "User has been suspended: [42].")
 
 
-class MemoryLake:
+class MemoryStore:
     """Whole objects by key, on the conditions of `lake.Lake`: tests/stages/test_lake.py holds it to them."""
 
-    keys, tag, read, answers, change = Lake.keys, Lake.tag, Lake.read, Lake.answers, Lake.change
-    required, url = Lake.required, Lake.url
-    parsed, record, decoded, parsing = Lake.parsed, Lake.record, Lake.decoded, Lake.parsing
+    keys, etag, read, answers, update = (
+        ObjectStore.keys,
+        ObjectStore.etag,
+        ObjectStore.read,
+        ObjectStore.answers,
+        ObjectStore.update,
+    )
+    required, url = ObjectStore.required, ObjectStore.url
+    parsed, record, decoded, parsing = (
+        ObjectStore.parsed,
+        ObjectStore.record,
+        ObjectStore.decoded,
+        ObjectStore.parsing,
+    )
     bucket = "acme-twitter-lake"
 
     def __init__(self) -> None:
@@ -131,15 +142,15 @@ class MemoryLake:
         self.strays: set[str] = set()
         self._door = RLock()
 
-    def tags(self, prefix: str) -> dict[str, str]:
-        return {key: self.look(key).tag for key in list(self.objects) if key.startswith(prefix)}
+    def etags(self, prefix: str) -> dict[str, str]:
+        return {key: self.get(key).tag for key in list(self.objects) if key.startswith(prefix)}
 
-    def look(self, key: str) -> Object | None:
+    def get(self, key: str) -> Object | None:
         data = self.objects.get(key)
         return None if data is None else Object(data, hashlib.sha256(data).hexdigest())
 
-    def look_each(self, keys: Iterable[str]) -> Iterator[Object | None]:
-        return map(self.look, keys)
+    def get_many(self, keys: Iterable[str]) -> Iterator[Object | None]:
+        return map(self.get, keys)
 
     def beginning(self, key: str, size: int) -> bytes | None:
         data = self.read(key)
@@ -149,41 +160,41 @@ class MemoryLake:
         self.objects[key] = data
         self.written.append(key)
 
-    def swap(self, key: str, data: bytes, tag: str | None) -> str:
+    def put_if_match(self, key: str, data: bytes, tag: str | None) -> str:
         with self._door:
-            found = self.look(key)
+            found = self.get(key)
             if (found and found.tag) != tag and (found and found.data) != data:
                 raise WriteConflict(f"{self.url(key)} was written by somebody else meanwhile.")
             self.write(key, data)
-            return self.look(key).tag
+            return self.get(key).tag
 
     def upload(self, key: str, file: Path) -> str:
         self.write(key, file.read_bytes())
-        return self.look(key).tag
+        return self.get(key).tag
 
     def copy(self, source: str, target: str, tag: str, over: str | None = None) -> str:
-        found, there = self.look(source), self.tag(target)
+        found, there = self.get(source), self.etag(target)
         if not found or found.tag != tag:
-            raise NothingStaged(f"{self.url(source)} is not what its receipt says.")
+            raise MissingInput(f"{self.url(source)} is not what its receipt says.")
         if there not in (over, tag):
             raise WriteConflict(f"{self.url(target)} was written by somebody else meanwhile.")
         self.write(target, found.data)
         return tag
 
 
-class OvertakenLake(MemoryLake):
+class OvertakenStore(MemoryStore):
     """A lake in which somebody else is quicker, once: `meanwhile` comes before the next conditional write."""
 
     meanwhile: Callable[[], object] | None = None
 
-    def swap(self, key: str, data: bytes, tag: str | None) -> str:
+    def put_if_match(self, key: str, data: bytes, tag: str | None) -> str:
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile:
             meanwhile()
-        return super().swap(key, data, tag)
+        return super().put_if_match(key, data, tag)
 
 
-def account_read(username: str = "NASA", posts: int = 0, **changes: Any) -> AccountRead:
+def account_read(username: str = "NASA", posts: int = 0, **changes: Any) -> AccountOutcome:
     """An account's line in the manifest, read to its end."""
     whole = {
         "id": "42",
@@ -194,7 +205,7 @@ def account_read(username: str = "NASA", posts: int = 0, **changes: Any) -> Acco
         "limit": 0,
         "pages": [],
     }
-    return AccountRead(username=username, posts=posts, **whole | changes)
+    return AccountOutcome(username=username, posts=posts, **whole | changes)
 
 
 def account_receipt(username: str, published: int, **changes: Any) -> AccountReceipt:
@@ -212,7 +223,7 @@ def a_receipt(*accounts: AccountReceipt) -> Receipt:
         opened_at=RECEIVED,
         closed_at=datetime(2026, 11, 19, 1, 31, tzinfo=UTC),
         asked=Asked(("NASA", "esa"), 100),
-        bought={"2026-11": Bought(posts=300, users=2), "2026-12": Bought(counts=1)},
+        bought={"2026-11": BilledUnits(posts=300, users=2), "2026-12": BilledUnits(counts=1)},
         cost_usd=1.525,
         uncertain_usd=0.25,
     )

@@ -10,14 +10,14 @@ from typing import Any
 
 from include.twitter.airflow_context import Run
 from include.twitter.extract.accounts import Accounts
-from include.twitter.extract.collect import Collection
-from include.twitter.extract.money import Budget, Caps
+from include.twitter.extract.budget import Budget, Caps
 from include.twitter.extract.purchase import Purchase
-from include.twitter.extract.x import X
-from include.twitter.records import AccountRead, Asked
+from include.twitter.extract.reader import Collection
+from include.twitter.records import AccountOutcome, Asked
 from include.twitter.roster import Identities
 from include.twitter.settings import XAccess
-from tests.include.invented import DAY, RECEIVED, MemoryLake
+from include.twitter.x.client import X
+from tests.include.invented import DAY, RECEIVED, MemoryStore
 from tests.include.wire import Heard, Wire, listening
 
 ROOT = "twitter_raw/dt=2026-11-18/buy=1/"
@@ -116,7 +116,7 @@ class Try:
     def __init__(
         self,
         shop: Shop,
-        lake: MemoryLake,
+        lake: MemoryStore,
         *handles: str,
         limit: int = 0,
         old: bool = False,
@@ -149,7 +149,7 @@ class Try:
             ):
                 yield x, budget
 
-    def collect(self) -> dict[str, AccountRead]:
+    def collect(self) -> dict[str, AccountOutcome]:
         """Buy what is missing and close; the lines of the manifest by their handles."""
         with self.buying() as (x, budget):
             read = self.collection.collect(x, budget, Accounts(self._lake, self._accepted))

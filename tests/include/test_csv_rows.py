@@ -7,9 +7,9 @@ import pytest
 from deploy import traces
 from include.twitter import layout
 from include.twitter.csv_rows import csv_rows
-from include.twitter.forgotten import Tombstones
 from include.twitter.records import Forgetting
-from include.twitter.transform.partition import Partition
+from include.twitter.tombstones import Tombstones
+from include.twitter.transform.files import Partition
 from local import cli
 from tests.include.invented import DAY, RECEIVED, account, answer, link, post
 

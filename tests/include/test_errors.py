@@ -6,7 +6,15 @@ from datetime import UTC, datetime
 import pytest
 
 from include.twitter import errors
-from include.twitter.errors import BadDay, BadSetting, Outage, PipelineError, RateLimited, Refused, TryLater
+from include.twitter.errors import (
+    BadDay,
+    BadSetting,
+    Outage,
+    PermanentError,
+    PipelineError,
+    RateLimited,
+    TransientError,
+)
 from include.twitter.safe_text import UNSAFE
 
 EVERY = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, PipelineError)]
@@ -14,7 +22,7 @@ EVERY = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issu
 
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)
 def test_every_failure_is_one_that_waits_for_a_person_or_one_that_passes(kind):
-    assert kind is PipelineError or issubclass(kind, Refused) != issubclass(kind, TryLater)
+    assert kind is PipelineError or issubclass(kind, PermanentError) != issubclass(kind, TransientError)
 
 
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)
@@ -47,4 +55,4 @@ def test_a_bad_setting_quotes_what_a_person_wrote_safely():
 
 
 def test_a_wrong_clock_is_tried_a_few_times_before_it_is_for_a_person():
-    assert issubclass(errors.ClockWrong, errors.InDoubt)
+    assert issubclass(errors.ClockWrong, errors.AmbiguousError)

@@ -8,9 +8,9 @@ import pyarrow.parquet
 import pytest
 
 from include.twitter import layout
-from include.twitter.answer import Answer
 from include.twitter.records import LedgerEntry, Manifest, Receipt
 from include.twitter.roster import known_accounts
+from include.twitter.x.response import Response
 from tests.include.invented import DAY
 from tests.kept_bucket import deployment, kept, land
 
@@ -50,7 +50,7 @@ def test_the_records_of_a_landed_day_are_read(store):
 
 def test_the_stored_responses_and_tables_are_read(store):
     pages = [key for key in store.keys(layout.raw(DAY)) if key.endswith(".json.gz")]
-    responses = [Answer.from_bytes(store.read(key)) for key in pages]
+    responses = [Response.from_bytes(store.read(key)) for key in pages]
     assert sum(len(response.posts) for response in responses if response.kind == "posts") == 10
     rows = list(csv.DictReader(io.StringIO(store.read(layout.csv(DAY)).decode(), newline="")))
     table = pyarrow.parquet.read_table(io.BytesIO(store.read(layout.parquet(DAY))), partitioning=None)

@@ -4,13 +4,13 @@ import pytest
 
 from include.twitter.day import Day
 from include.twitter.landed import missing_days
-from tests.include.invented import MemoryLake
+from tests.include.invented import MemoryStore
 
 DAY = Day.parse("2026-11-18")
 
 
 def store_with(*days):
-    store = MemoryLake()
+    store = MemoryStore()
     for day in days:
         store.write(f"twitter_receipts/dt={day}/receipt.json", b"{}")
     return store

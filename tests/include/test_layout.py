@@ -3,11 +3,11 @@
 import pytest
 
 from include.twitter import layout
-from include.twitter.layout import Revisit
+from include.twitter.layout import Snapshot
 from tests.include.invented import DAY
 
 PLAN = "c0ffee123456"
-REVISIT = Revisit(DAY, 7)
+SNAPSHOT = Snapshot(DAY, 7)
 BUILT = {
     "twitter/dt=2026-11-18/refined_tweets.csv": layout.csv(DAY),
     "twitter_parquet/dt=2026-11-18/refined_tweets.parquet": layout.parquet(DAY),
@@ -27,14 +27,14 @@ KEYS = {
     "twitter_raw/dt=2026-11-18/buy=1/thread-11/0001.json.gz": (
         f"{layout.raw(DAY)}buy=1/thread-11/0001.json.gz", layout.parse_purchase_key, (1, "thread-11")),
     "twitter_engagement_receipts/dt=2026-11-18/age=7/receipt.json": (
-        REVISIT.receipt, Revisit.of_receipt, REVISIT),
-    "twitter_raw/dt=2026-11-18/age=7/revisited.json": (REVISIT.manifest, Revisit.is_page, False),
-    "twitter_raw/dt=2026-11-18/age=7/0001.json.gz": (f"{REVISIT.raw}0001.json.gz", Revisit.is_page, True),
+        SNAPSHOT.receipt, Snapshot.of_receipt, SNAPSHOT),
+    "twitter_raw/dt=2026-11-18/age=7/revisited.json": (SNAPSHOT.manifest, Snapshot.is_page, False),
+    "twitter_raw/dt=2026-11-18/age=7/0001.json.gz": (f"{SNAPSHOT.raw}0001.json.gz", Snapshot.is_page, True),
     "twitter_ledger/month=2026-12/2026-11-18-2.json": (
         layout.ledger_key("2026-12", f"{DAY}-2"), layout.parse_ledger_key, ("2026-12", f"{DAY}-2", str(DAY))),
     "twitter_ledger/month=2026-12/2026-11-18-age-7.json": (
-        layout.ledger_key("2026-12", REVISIT.ledger), layout.parse_ledger_key,
-        ("2026-12", REVISIT.ledger, str(DAY))),
+        layout.ledger_key("2026-12", SNAPSHOT.ledger), layout.parse_ledger_key,
+        ("2026-12", SNAPSHOT.ledger, str(DAY))),
     f"twitter_ledger/month=2026-12/plan-{PLAN}.json": (
         layout.ledger_key("2026-12", f"plan-{PLAN}"), layout.parse_ledger_key,
         ("2026-12", f"plan-{PLAN}", f"plan-{PLAN}")),

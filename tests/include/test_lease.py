@@ -8,7 +8,7 @@ from include.twitter import layout
 from include.twitter.airflow_context import Run
 from include.twitter.errors import Busy
 from include.twitter.lease import LIFETIME, held
-from tests.include.invented import DAY, RECEIVED, MemoryLake
+from tests.include.invented import DAY, RECEIVED, MemoryStore
 
 SECOND = timedelta(seconds=1)
 
@@ -28,7 +28,7 @@ def clock():
 
 @pytest.fixture
 def lake():
-    return MemoryLake()
+    return MemoryStore()
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_a_holder_that_paused_stops_also_where_the_other_is_done(lease, clock):
 def test_nothing_is_written_where_the_renewal_took_too_long(lease, lake, clock, monkeypatch):
     with lease() as one:
         clock.now += LIFETIME
-        swap = lake.swap
+        swap = lake.put_if_match
 
         def slow(*arguments):
             clock.now += LIFETIME
@@ -122,7 +122,7 @@ def test_nothing_is_written_where_the_renewal_took_too_long(lease, lake, clock, 
 
 
 def test_of_two_that_find_it_free_at_once_one_gets_it(lease, lake, monkeypatch):
-    swap = lake.swap
+    swap = lake.put_if_match
 
     def overtaken(*arguments):
         monkeypatch.setattr(lake, "swap", swap)

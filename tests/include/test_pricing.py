@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from include.twitter import pricing
-from include.twitter.records import Bought
+from include.twitter.records import BilledUnits
 
 ROOT = Path(__file__).parents[2]
 NOVEMBER = datetime(2026, 11, 18, tzinfo=UTC)
@@ -32,16 +32,16 @@ def dearer(monkeypatch):
 def test_a_price_is_that_of_the_utc_day(dearer, at, price):
     assert pricing.prices(at)["posts"] == price
     assert pricing.worst_case(at)["rereads"] == price
-    assert pricing.cost(Bought(posts=100, users=1), at) == 100 * price + 10
+    assert pricing.cost(BilledUnits(posts=100, users=1), at) == 100 * price + 10
 
 
 def test_each_list_has_a_price_for_all_that_x_bills():
     for listed in pricing.PRICE_LISTS.values():
-        assert listed.keys() == set(Bought.__struct_fields__)
+        assert listed.keys() == set(BilledUnits.__struct_fields__)
 
 
 def test_what_was_free_is_told_at_the_price_of_its_month(dearer):
-    bought = {"2026-12": Bought(rereads=10), "2027-01": Bought(rereads=10)}
+    bought = {"2026-12": BilledUnits(rereads=10), "2027-01": BilledUnits(rereads=10)}
     assert pricing.would_have_cost(bought) == 50 + 60
 
 

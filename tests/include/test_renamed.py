@@ -7,8 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from include.twitter import lake as lakes
-from include.twitter import layout
+from include.twitter import layout, object_store
 from include.twitter.airflow_context import Run
 from include.twitter.errors import Incomplete
 from include.twitter.extract import extract
@@ -16,11 +15,11 @@ from include.twitter.layout import short_hash
 from include.twitter.load import load
 from include.twitter.records import Manifest, Receipt, decoded, encoded
 from include.twitter.transform import transform
-from tests.include.invented import DAY, RECEIVED, SUSPENDED, MemoryLake, post
+from tests.include.invented import DAY, RECEIVED, SUSPENDED, MemoryStore, post
 from tests.include.shop import ROOT, open_shop, page, total, users
 
 
-class PlainLake(MemoryLake):
+class PlainStore(MemoryStore):
     bucket = "acme-twitter-lake"
 
 
@@ -34,7 +33,7 @@ def shop(monkeypatch):
 @pytest.fixture
 def stages(shop, monkeypatch):
     """The three stages for a run of the day; `put` sets Variables."""
-    here = PlainLake()
+    here = PlainStore()
 
     def put(**values):
         for name, value in values.items():
@@ -51,7 +50,7 @@ def stages(shop, monkeypatch):
             (row["username"], row["tweet_id"][-2:]) for row in csv.DictReader(io.StringIO(table, newline=""))
         ]
 
-    monkeypatch.setattr(lakes, "deployed", lambda: here)
+    monkeypatch.setattr(object_store, "from_settings", lambda: here)
     connection = {"conn_type": "http", "host": shop.wire.host, "extra": {"bearer_token": "invented"}}
     monkeypatch.setenv("AIRFLOW_CONN_TWITTER_DEFAULT", json.dumps(connection))
     put(bucket=here.bucket, tweet_limit=0, run_budget_usd=0, month_budget_usd=0)

@@ -18,18 +18,18 @@ from include.twitter.errors import (
     NoCredentials,
     NoCredits,
     Outage,
+    PermanentError,
     PlatformOutage,
     RateLimited,
-    Refused,
     WriteConflict,
 )
 from include.twitter.retry import (
     FIRST_DELAY,
     LONGEST_DELAY,
     RETRIES,
-    AsTheErrorSays,
-    last_word,
-    no_try_for_progress,
+    ErrorDrivenRetryPolicy,
+    log_failure_summary,
+    reschedule_after_progress,
 )
 
 NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
@@ -44,7 +44,7 @@ def at_noon(monkeypatch):
 def decided(error, try_number=1, max_tries=RETRIES, context=None):
     """The decision in Airflow's own call."""
     context = {"task": TASK} if context is None else context
-    return AsTheErrorSays().evaluate(error, try_number, max_tries, context)
+    return ErrorDrivenRetryPolicy().evaluate(error, try_number, max_tries, context)
 
 
 def delays(error, tries):
@@ -58,7 +58,7 @@ def airflow(kind):
 
 
 BACKOFF = [timedelta(seconds=15 * 2**n) for n in range(7)] + [timedelta(minutes=30)] * 17
-REFUSALS = [kind("no") for kind in Refused.__subclasses__() if kind is not BadSetting]
+REFUSALS = [kind("no") for kind in PermanentError.__subclasses__() if kind is not BadSetting]
 REFUSALS.append(BadSetting("Variable twitter_bucket", "not set", "acme-twitter-lake"))
 
 
@@ -122,7 +122,7 @@ def test_an_ambiguous_error_is_tried_five_times_before_it_is_permanent(kind):
 
 
 def raised_from(error, *, progress):
-    with no_try_for_progress(lambda: progress, lambda: NOON):
+    with reschedule_after_progress(lambda: progress, lambda: NOON):
         raise error
 
 
@@ -172,7 +172,7 @@ def test_a_try_without_progress_counts_and_so_does_an_error_that_may_be_permanen
 
 def last_line(caplog, error, try_number=1):
     ti = SimpleNamespace(try_number=try_number, max_tries=RETRIES)
-    last_word({"exception": error, "ti": ti, "task": TASK})
+    log_failure_summary({"exception": error, "ti": ti, "task": TASK})
     return caplog.messages[-1]
 
 
@@ -210,7 +210,7 @@ def test_the_summary_is_logged_whatever_the_context_lacks(caplog):
     for missing in [set(names) for number in range(4) for names in combinations(whole, number)]:
         kept = {name: value for name, value in whole.items() if name not in missing}
         for context in (kept, dict.fromkeys(missing) | kept, {"ti": SimpleNamespace()} | kept):
-            last_word(context)
+            log_failure_summary(context)
             line = caplog.messages[-1]
             assert line.startswith("The worker was lost" if "exception" in missing else "Outage: X answered")
             assert ("The task's page in Airflow" in line) == bool(missing & {"ti", "task"})

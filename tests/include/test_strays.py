@@ -7,22 +7,22 @@ import pytest
 from include.twitter import layout
 from include.twitter.airflow_context import Check, Run
 from include.twitter.errors import DamagedObject, NewerFormat
-from include.twitter.extract.money import Budget, Caps, Stored, entries, spent_of_month
+from include.twitter.extract.budget import Budget, Caps, Stored, entries, spent_of_month
 from include.twitter.extract.purchase import Purchase
 from include.twitter.landed import landed_days, missing_days
-from include.twitter.layout import Revisit, job_key, ledger_key, parse_receipt
+from include.twitter.layout import Snapshot, job_key, ledger_key, parse_receipt
 from include.twitter.records import Asked, ComplianceJob, LedgerEntry, Receipt, encoded
 from include.twitter_features.compliance.job import latest_job
 from include.twitter_features.snapshots.fetch import SnapshotFetch
-from tests.include.invented import DAY, RECEIVED, MemoryLake, a_receipt, account_receipt
+from tests.include.invented import DAY, RECEIVED, MemoryStore, a_receipt, account_receipt
 from tests.include.test_layout import KEYS, strays
 
 PLAN = "c0ffee123456"
-REVISIT = Revisit(DAY, 7)
+SNAPSHOT = Snapshot(DAY, 7)
 
 
 def test_other_objects_are_reported_once_and_some_of_them_are_named(caplog):
-    lake = MemoryLake()
+    lake = MemoryStore()
     keys = [layout.receipt(DAY), *(f"twitter_receipts/{number}\x1b[2J" for number in range(1_000))]
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
@@ -35,7 +35,7 @@ def test_other_objects_are_reported_once_and_some_of_them_are_named(caplog):
 @pytest.fixture
 def littered():
     """A lake with a landed day, its purchase in December, and objects of others everywhere."""
-    lake = MemoryLake()
+    lake = MemoryStore()
     lake.write(layout.receipt(DAY), encoded(a_receipt(account_receipt("NASA", 3))))
     lake.write(ledger_key("2026-12", f"{DAY}-2"), encoded(entry(1525)))
     lake.write(job_key(PLAN, 1), encoded(ComplianceJob(id="7", number=1, made_at=RECEIVED)))
@@ -73,7 +73,7 @@ def test_what_others_left_stops_nobody(littered):
     assert missing_days(littered, DAY, 31) == []
     assert landed_days(littered) == [DAY]
     assert latest_job(littered, CHECK).id == "7"
-    assert SnapshotFetch(littered, REVISIT, {}).stored.total_mills == 0
+    assert SnapshotFetch(littered, SNAPSHOT, {}).stored.total_mills == 0
 
 
 # Damaged records
@@ -86,7 +86,7 @@ DAMAGES = [
 
 @pytest.mark.parametrize("data", DAMAGES)
 def test_a_damaged_record_is_named_with_what_restores_it(data):
-    lake = MemoryLake()
+    lake = MemoryStore()
     lake.write(layout.receipt(DAY), data)
     with pytest.raises(DamagedObject) as raised:
         lake.record(layout.receipt(DAY), Receipt)
@@ -97,14 +97,14 @@ def test_a_damaged_record_is_named_with_what_restores_it(data):
 
 
 def test_a_command_of_a_remedy_quotes_the_key():
-    lake = MemoryLake()
+    lake = MemoryStore()
     lake.write("a b; rm *.json", b"")
     with pytest.raises(DamagedObject, match=r"--key 'a b; rm \*\.json'"):
         lake.record("a b; rm *.json", Receipt)
 
 
 def test_a_record_of_a_newer_format_is_refused_and_one_of_this_format_says_so():
-    lake = MemoryLake()
+    lake = MemoryStore()
     data = encoded(entry(5))
     assert data.startswith(b'{\n  "format": 1,')
     lake.write("ledger.json", data.replace(b'"format": 1', b'"format": 2'))
@@ -114,7 +114,7 @@ def test_a_record_of_a_newer_format_is_refused_and_one_of_this_format_says_so():
 
 @pytest.mark.parametrize("data", DAMAGES)
 def test_no_cap_is_checked_without_an_entry_that_cannot_be_read(data):
-    lake = MemoryLake()
+    lake = MemoryStore()
     key = ledger_key("2026-12", f"{DAY}-1")
     lake.write(key, data)
     lake.write(ledger_key("2026-12", f"{DAY}-2"), encoded(entry(1525)))
@@ -133,7 +133,7 @@ def test_no_cap_is_checked_without_an_entry_that_cannot_be_read(data):
 
 
 def test_a_damaged_manifest_is_no_missing_one():
-    lake = MemoryLake()
+    lake = MemoryStore()
     lake.write(layout.manifest(DAY, 1), b"")
     with pytest.raises(DamagedObject, match=layout.manifest(DAY, 1)):
         purchase(lake)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from include.twitter.answer import Answer
 from include.twitter.day import Day
 from include.twitter.transform import contract, refine
 from include.twitter.transform.decode import repaired_post
+from include.twitter.x.response import Response
 from local.x_api import posts
 from tests import demo
 
@@ -38,7 +38,7 @@ def test_the_readmes_rows_are_what_the_demo_accounts_give():
     sources = []
     for handle in posts.DEMO:
         own = [posts.post(handle, slot) for slot in posts.slots(handle, day.date) if slot.kind == "own"]
-        page = Answer("", {}, received, json.dumps({"data": own}).encode())
+        page = Response("", {}, received, json.dumps({"data": own}).encode())
         sources.append(refine.Source(handle, posts.user_id(handle), [page]))
     (refined,) = refine.batches(sources, day=day, limit=100)
     text = ",".join(contract.NAMES) + "\n" + contract.csv_text(refined.rows)

@@ -30,7 +30,7 @@ RECENT, ARCHIVED = "2026-11-20", "2026-10-20"
 TOKEN = "/oauth2/token"
 NUMBERS = itertools.count()
 DECIDE_THE_CLIENT = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AIRFLOW_CONN_AWS_DEFAULT")
-KEPT = ("published", "rejected", "duplicates", "outside", "over_limit", "unasked", "forgotten")
+KEPT = ("published", "rejected", "duplicates", "outside", "over_limit", "unrequested", "forgotten")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -51,7 +51,7 @@ def no_time_is_lost() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(AwsGenericHook, "get_client_type", shared)
         patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
-        patch.setattr("include.twitter.extract.x.ARCHIVE_SECONDS", 0)
+        patch.setattr("include.twitter.x.client.ARCHIVE_SECONDS", 0)
         yield
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from airflow.sdk.exceptions import AirflowRescheduleException
 
-from include.twitter.errors import Shrunk
+from include.twitter.errors import RowLossBlocked
 from local.x_api import posts
 
 pytestmark = pytest.mark.live
@@ -33,7 +33,7 @@ def test_a_clear_of_extract_after_shrunk_buys_nothing(pipeline, x):
     }
     x.order(empty, counted)
     staged = pipeline.transform(pipeline.extract(name="again", buy_again=True), name="again")
-    with pytest.raises(Shrunk, match="posts_5_a: 5 rows are landed, this run has 0"):
+    with pytest.raises(RowLossBlocked, match="posts_5_a: 5 rows are landed, this run has 0"):
         pipeline.load(staged, name="again")
     x.order()
     x.forget()

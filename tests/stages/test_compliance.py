@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipExcept
 from include.twitter import layout
 from include.twitter.airflow_context import Check
 from include.twitter.day import Day
-from include.twitter.errors import NoAccess, NotChecked, NothingStaged, Outage, UnexpectedAnswer
+from include.twitter.errors import ComplianceJobFailed, MissingInput, NoAccess, Outage, UnexpectedAnswer
 from include.twitter.layout import job_key, short_hash
 from include.twitter.records import ComplianceJob, encoded
 from include.twitter_features.compliance import tasks
@@ -244,7 +244,7 @@ def test_an_outage_that_answers_404_to_everything_ends_no_check(check, x):
 def test_after_three_lost_jobs_a_person_is_asked(check, x):
     x.put("jobs", {"ends": ["failed"] * 9})
     for _ in range(2):
-        with pytest.raises(NotChecked, match=r"X has ended 3 jobs .* as failed"):
+        with pytest.raises(ComplianceJobFailed, match=r"X has ended 3 jobs .* as failed"):
             check.whole()
         assert check.created() == 3
 
@@ -253,7 +253,7 @@ def test_a_job_that_takes_days_is_for_a_person(check, x):
     x.put("jobs", {"polls": 99})
     uploaded = check.uploaded()
     check.later(timedelta(days=2, seconds=1))
-    with pytest.raises(NotChecked, match="in 2 days"):
+    with pytest.raises(ComplianceJobFailed, match="in 2 days"):
         check.finish(uploaded)
 
 
@@ -297,9 +297,9 @@ def test_a_result_that_is_none_of_x_publishes_nothing(check, x, bucket, monkeypa
 
 
 def test_a_task_that_was_marked_success_by_hand_is_named(check):
-    with pytest.raises(NothingStaged, match="`upload`"):
+    with pytest.raises(MissingInput, match="`upload`"):
         tasks.wait_for_result(check.run(), None)
-    with pytest.raises(NothingStaged, match="`wait_for_result`"):
+    with pytest.raises(MissingInput, match="`wait_for_result`"):
         tasks.publish_deletions(check.run(), None)
 
 

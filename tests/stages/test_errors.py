@@ -15,12 +15,12 @@ from include.twitter.errors import (
     NoCredits,
     NoResponse,
     Outage,
+    PermanentError,
     RateLimited,
-    Refused,
 )
 from include.twitter.extract import reconcile
 from include.twitter.extract import x as x_api
-from include.twitter.retry import AsTheErrorSays
+from include.twitter.retry import ErrorDrivenRetryPolicy
 from local.x_api import posts
 from tests.include.invented import post
 from tests.stages.conftest import NOW
@@ -71,13 +71,13 @@ TIMELINE = r"/2/users/\d+/tweets"
 def refused(pipeline, x, fault: dict[str, Any], error: type[Exception]) -> Exception:
     """The error of an extract whose timeline answers so, however often it asks; the look-up came before."""
     x.order({"match": r"/2/users/\d+/tweets", "times": 99} | fault)
-    if not issubclass(error, Refused):
+    if not issubclass(error, PermanentError):
         with pytest.raises(AirflowRescheduleException):
             pipeline.extract("posts_3_refused")
     with pytest.raises(error) as raised:
         pipeline.extract("posts_3_refused")
     assert type(raised.value) is error
-    asked_again = [] if issubclass(error, Refused) else ["timeline"]
+    asked_again = [] if issubclass(error, PermanentError) else ["timeline"]
     assert x.asked() == ["users", "timeline", *asked_again], "it asked again by itself"
     assert pipeline.raw() == ["buy=1/users-by/0001.json.gz"]
     assert pipeline.bucket.ledger_mills() == 10
@@ -90,9 +90,9 @@ def test_a_refusal_fails_on_the_first_try_and_says_what_to_do(pipeline, x, row):
 
     told = refused(pipeline, x, fault, error)
 
-    assert isinstance(told, Refused)
+    assert isinstance(told, PermanentError)
     assert all(word in str(told) for word in ["GET /2/users/", *words]), str(told)
-    assert AsTheErrorSays().evaluate(told, 1, 24).action.name == "FAIL"
+    assert ErrorDrivenRetryPolicy().evaluate(told, 1, 24).action.name == "FAIL"
 
 
 def test_bad_keys_fail_on_the_first_try_and_say_what_to_do(pipeline, x):
@@ -101,7 +101,7 @@ def test_bad_keys_fail_on_the_first_try_and_say_what_to_do(pipeline, x):
     with pytest.raises(BadKeys, match=r"401 to GET /2/users/by: .* into Connection twitter_default") as told:
         pipeline.extract("posts_3_refused")
 
-    assert AsTheErrorSays().evaluate(told.value, 1, 24).action.name == "FAIL"
+    assert ErrorDrivenRetryPolicy().evaluate(told.value, 1, 24).action.name == "FAIL"
     assert (x.asked(), pipeline.bucket.ledger_mills()) == (["users"], 0)
 
 
@@ -112,7 +112,9 @@ def test_keys_that_x_has_taken_are_tried_a_few_times_before_they_are_blamed(pipe
     for _ in range(2):  # pages came before it in the first try, and none in the second
         with pytest.raises(KeysInDoubt, match="But X took them before") as told:
             pipeline.extract("posts_250_doubt")
-        decisions = [AsTheErrorSays().evaluate(told.value, used, 24).action.name for used in (1, 4, 5)]
+        decisions = [
+            ErrorDrivenRetryPolicy().evaluate(told.value, used, 24).action.name for used in (1, 4, 5)
+        ]
         assert decisions == ["RETRY", "RETRY", "FAIL"]
 
     assert pipeline.accounts(pipeline.extract())["posts_250_doubt"]["proof"] == "matched"
@@ -126,7 +128,7 @@ def test_an_outage_is_tried_again_with_backoff(pipeline, x, row):
     [entry] = pipeline.bucket.ledger()
     tries = 2 if row in MAY_BE_BILLED else 0
     assert entry["uncertain_mills"] == tries * 500 == entry["reserved_mills"] - entry["spent_mills"]
-    first, late = (AsTheErrorSays().evaluate(told, number, 24) for number in (1, 8))
+    first, late = (ErrorDrivenRetryPolicy().evaluate(told, number, 24) for number in (1, 8))
     assert (first.action.name, first.retry_delay) == ("RETRY", timedelta(seconds=15))
     assert (late.action.name, late.retry_delay) == ("RETRY", timedelta(minutes=30))
 
@@ -135,7 +137,7 @@ def test_a_rate_window_is_tried_again_at_the_reset_that_x_named(pipeline, x):
     told = refused(pipeline, x, answered(429, WINDOW, x_rate_limit_reset="1795052700"), RateLimited)
 
     assert told.at == datetime(2026, 11, 19, 1, 45, tzinfo=UTC)
-    assert AsTheErrorSays().evaluate(told, 1, 24).action.name == "RETRY"
+    assert ErrorDrivenRetryPolicy().evaluate(told, 1, 24).action.name == "RETRY"
 
 
 def test_a_window_of_one_request_costs_no_try_while_each_buys_an_account(pipeline, x):

@@ -22,12 +22,12 @@ import pytest
 from deploy import forget
 from deploy.traces import NotReadable, receipt_of, traces
 from include.twitter import layout
-from include.twitter.answer import Answer
 from include.twitter.day import Day
-from include.twitter.errors import Incomplete, NothingStaged
-from include.twitter.forgotten import Tombstones
+from include.twitter.errors import Incomplete, MissingInput
 from include.twitter.layout import ACCOUNTS, FORGOTTEN
 from include.twitter.records import Manifest
+from include.twitter.tombstones import Tombstones
+from include.twitter.x.response import Response
 from local import aws, x_api
 from local.x_api.posts import user_id
 from tests.hands import Bucket, X
@@ -46,7 +46,7 @@ ODD_DAY, ODD_ID = DAYS[-1], "1991000000000000001"
 STONE = {"id", "author_id", "created_at", "edit_history_tweet_ids", "forgotten"}
 
 
-class Lake(Bucket):
+class ObjectStore(Bucket):
     """A bucket beside the pipeline's own, with all its versions."""
 
     def __init__(self, stack, name: str) -> None:
@@ -105,7 +105,7 @@ def clock(control) -> X:
 @pytest.fixture(scope="module")
 def pipe(stand_ins, setenv, clock) -> Pipeline:
     """The stages over a bucket of their own, with its owner's rights."""
-    lake = Lake(stand_ins, "forget-month")
+    lake = ObjectStore(stand_ins, "forget-month")
     for name, value in {
         "AWS_ENDPOINT_URL": stand_ins.aws,
         "AWS_DEFAULT_REGION": aws.REGION,
@@ -147,7 +147,7 @@ def noon(day: str) -> datetime:
 class Month:
     """The lake before and after."""
 
-    def __init__(self, lake: Lake, posts: list[str]) -> None:
+    def __init__(self, lake: ObjectStore, posts: list[str]) -> None:
         self.lake, self.posts = lake, posts
         self.before, self.held = lake.now(), lake.versions()
         self.texts: dict[str, set[str]] = {}
@@ -182,7 +182,7 @@ class Month:
         """The versions that were searched, and hold nothing."""
 
     @staticmethod
-    def account_of(lake: Lake) -> str:
+    def account_of(lake: ObjectStore) -> str:
         return lake.json("twitter_accounts/accounts.json")[GONE_HANDLE]["id"]
 
     def found(self) -> list[str]:
@@ -213,7 +213,7 @@ def posts_of(key: str, data: bytes | None) -> list[dict[str, Any]]:
 
 def sent_in(data: bytes) -> list[tuple[bytes, dict[str, Any]]]:
     """Each post of a raw answer, as bytes and decoded."""
-    sent = Answer.from_bytes(data).sent
+    sent = Response.from_bytes(data).sent
     return [(bytes(each), json.loads(bytes(each))) for each in sent]
 
 
@@ -265,7 +265,7 @@ def month(pipe, clock) -> Month:
     return month
 
 
-def engagement(lake: Lake, day: str) -> None:
+def engagement(lake: ObjectStore, day: str) -> None:
     """A later reading of a day, as another DAG would keep it: the first post is gone by then."""
     ids = [row["tweet_id"] for row in lake.rows(layout.csv(Day.parse(day)))]
     rows = [{"tweet_id": id_, "state": "there", "likes": "1"} for id_ in ids]
@@ -392,7 +392,7 @@ def test_forgetting_once_more_finds_and_changes_nothing(month, capsys):
 
 def test_a_candidate_that_held_some_of_it_is_gone_and_says_to_clear_transform(month, pipe):
     staged = {"receipt": pipe.staged[DAYS[0], pipe.run(DAYS[0]).id]}
-    with pytest.raises(NothingStaged, match="Clear `transform`"):
+    with pytest.raises(MissingInput, match="Clear `transform`"):
         pipe.load(staged, DAYS[0], now=noon(DAYS[0]))
 
 
@@ -462,7 +462,7 @@ def test_what_was_staged_before_is_not_published_after(month, pipe, clock):
     month.lake.forget(posts=[id_], at=NOW + timedelta(days=9))
     for key, data in kept.items():  # a `transform` that ran meanwhile
         month.lake.client.put_object(Bucket=month.lake.name, Key=key, Body=data)
-    with pytest.raises(NothingStaged, match=f"posts of {day} were forgotten since it was staged"):
+    with pytest.raises(MissingInput, match=f"posts of {day} were forgotten since it was staged"):
         pipe.load(staged, day, now=noon(day))
 
 
@@ -512,8 +512,8 @@ class Old:
         self._held = [(key, data) for key, _, data in month.held if data and any(day in key for day in days)]
         self._held += [item for item in month.before.items() if item[0].startswith("twitter_accounts/")]
 
-    def lake(self, name: str) -> Lake:
-        lake = Lake(self._stack, name)
+    def lake(self, name: str) -> ObjectStore:
+        lake = ObjectStore(self._stack, name)
         for key, data in self._held:
             lake.client.put_object(Bucket=name, Key=key, Body=data)
         return lake
@@ -655,7 +655,7 @@ def test_who_does_not_say_yes_changes_nothing(month, stand_ins, capsys):
 class Dated:
     """A client of S3 that stored objects when the test says; the stand-in stores all of them today."""
 
-    def __init__(self, lake: Lake) -> None:
+    def __init__(self, lake: ObjectStore) -> None:
         self.client = lake._stack.root.client("s3", lake._stack.aws)
         self.dates: dict[str, datetime] = {}
         self.client.meta.events.register("after-call.s3.ListObjectVersions", self._date)
@@ -665,11 +665,11 @@ class Dated:
             version["LastModified"] = self.dates.get(version["Key"], version["LastModified"])
 
 
-def store(lake: Lake, dated: Dated, at: datetime, ids: list[str], age: int) -> str:
+def store(lake: ObjectStore, dated: Dated, at: datetime, ids: list[str], age: int) -> str:
     """X's response to a look-up of posts, all of which are gone, as the pipeline stores it."""
     kind = "https://api.x.com/2/problems/resource-not-found"
     gone = [{"resource_id": id_, "title": "Not Found Error", "type": kind} for id_ in ids]
-    answer = Answer("/2/tweets", {"ids": ",".join(ids)}, at, json.dumps({"errors": gone}).encode())
+    answer = Response("/2/tweets", {"ids": ",".join(ids)}, at, json.dumps({"errors": gone}).encode())
     key = f"twitter_raw/dt={DAYS[0]}/age={age}/0001.json.gz"
     lake.client.put_object(Bucket=lake.name, Key=key, Body=answer.to_bytes())
     dated.dates[key] = at
@@ -707,7 +707,7 @@ def test_posts_that_x_said_on_two_days_are_gone_are_forgotten_and_listed_no_more
     assert len(lake.versions(layout.checked(day))) == 1
 
 
-def refused(lake: Lake, dated: Dated | None = None, **asked: Any) -> str:
+def refused(lake: ObjectStore, dated: Dated | None = None, **asked: Any) -> str:
     """Why the command does not do what it is asked with one confirmation; nothing has changed then."""
     before = lake.versions()
     bucket = forget.Bucket(dated.client if dated else lake.client, lake.name)
@@ -763,7 +763,7 @@ def test_a_forged_history_of_a_post_does_not_take_others_with_it(month):
     lake, day = Old(month, [DAYS[0]]).lake("forget-history"), Day.parse(DAYS[0])
     ids = [row["tweet_id"] for row in lake.rows(layout.csv(day))]
     forged = post(id=ids[0]) | {"edit_history_tweet_ids": ids}
-    answer = Answer("/2/users/7/tweets", {}, NOW, json.dumps({"data": [forged]}).encode())
+    answer = Response("/2/users/7/tweets", {}, NOW, json.dumps({"data": [forged]}).encode())
     key = f"{layout.raw(day)}buy=9/acme/0001.json.gz"
     lake.client.put_object(Bucket=lake.name, Key=key, Body=answer.to_bytes())
     assert f"add CONFIRM={len(ids)}." in refused(lake, posts=[ids[0]])

@@ -17,8 +17,8 @@ from typing import Any
 import psutil
 import pytest
 
-from include.twitter.extract.x import READERS
 from include.twitter.layout import PROBE
+from include.twitter.x.client import READERS
 from tests.hands import MILLS
 from tests.stages.child import Child, Moment
 from tests.stages.conftest import NOW, RECENT, TOKEN

@@ -4,7 +4,7 @@ import pytest
 
 from include.twitter import layout
 from include.twitter.day import Day
-from include.twitter.errors import Shrunk
+from include.twitter.errors import RowLossBlocked
 from local.x_api import posts
 from tests.stages.conftest import RECENT
 
@@ -34,7 +34,7 @@ def test_a_rerun_that_lost_an_account_publishes_nothing_until_the_day_is_accepte
     )
     again = {"name": "again", "buy_again": True}
     staged = pipeline.transform(pipeline.extract(**again), **again)
-    with pytest.raises(Shrunk, match=r"posts_9_lost: \d rows are landed, this run has 0"):
+    with pytest.raises(RowLossBlocked, match=r"posts_9_lost: \d rows are landed, this run has 0"):
         pipeline.load(staged, **again)
     assert {key: bucket.stored(key) for key in landed} == landed
 

@@ -98,7 +98,7 @@ def test_recorded_pages_go_through_the_stages_without_loss(pipeline, x):
     account = pipeline.refine(bought)["posts_0_rec"]
 
     assert x.asked().count("timeline") == len(bodies) > 5
-    assert account["fetched"] == account["unasked"] + account["rejected"] + account["outside"] == sent
+    assert account["fetched"] == account["unrequested"] + account["rejected"] + account["outside"] == sent
     [raw] = [key for key in pipeline.raw() if re.fullmatch(r"buy=1/\d+/0001\.json\.gz", key)]
     root = layout.raw(Day.parse("2026-11-20"))
     assert json.loads(pipeline.bucket.read(root + raw))["body"] == chain[0]

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from include.twitter import lake
+from include.twitter import object_store
 from include.twitter.errors import BadSetting, Incomplete
 from include.twitter.layout import short_hash
 from include.twitter_features.backfill_plan import tasks
@@ -102,4 +102,4 @@ def test_a_plan_quotes_each_account_by_its_own_limit(pipeline, filed):
     bought = pipeline.extract(**conf, name="limits")
     rows = {name: line["published"] for name, line in pipeline.refine(bought, ARCHIVED).items()}
     assert (rows["posts_120_a"], rows["posts_90_b"]) == (20, 40)
-    assert load_plan(lake.deployed(), quoted["plan"]).runs[0].posts < 20 + 40 + 35
+    assert load_plan(object_store.from_settings(), quoted["plan"]).runs[0].posts < 20 + 40 + 35

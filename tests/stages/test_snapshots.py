@@ -17,7 +17,7 @@ from include.twitter import layout
 from include.twitter.airflow_context import Run
 from include.twitter.day import Day
 from include.twitter.errors import OverBudget, PipelineError
-from include.twitter.layout import Revisit, short_hash
+from include.twitter.layout import Snapshot, short_hash
 from include.twitter.transform.contract import METRICS
 from include.twitter_features.snapshots import tasks
 from tests.stages.child import Child, Moment
@@ -48,7 +48,7 @@ class Evening:
 
     def at(self, day: Day, moment: datetime | None = None) -> Run:
         """The run for a day, at 22:30 of the next unless it is later."""
-        now = moment or Revisit(day, 1).due_at
+        now = moment or Snapshot(day, 1).due_at
         self.x.clock(now)
         return Run(day, short_hash(f"{self.pipeline.name} {day}"), lambda: now)
 
@@ -57,10 +57,10 @@ class Evening:
         return tasks.load(run, tasks.transform(run, tasks.extract(run)))["receipts"]
 
     def receipt(self, day: Day, age: int) -> dict[str, Any]:
-        return self.bucket.json(Revisit(day, age).receipt)
+        return self.bucket.json(Snapshot(day, age).receipt)
 
     def rows(self, day: Day, age: int) -> dict[str, dict[str, str]]:
-        return {row["tweet_id"]: row for row in self.bucket.rows(Revisit(day, age).csv)}
+        return {row["tweet_id"]: row for row in self.bucket.rows(Snapshot(day, age).csv)}
 
     def charged_mills(self) -> int:
         """X's bill: a post once in a UTC day; look-ups and counts as they were served."""
@@ -78,7 +78,7 @@ def test_age_1_is_free_by_xs_own_bill_and_told_with_what_it_would_have_cost(even
     ids = evening.land(FIRST)
     before = evening.charged_mills()
 
-    assert evening.read(FIRST) == [Revisit(FIRST, 1).receipt]
+    assert evening.read(FIRST) == [Snapshot(FIRST, 1).receipt]
 
     assert evening.charged_mills() == before == bucket.ledger_mills()
     (entry,) = [entry for entry in bucket.ledger() if entry["age"]]
@@ -97,7 +97,7 @@ def test_age_1_is_free_by_xs_own_bill_and_told_with_what_it_would_have_cost(even
 def test_the_twin_has_the_rows_and_likes_have_grown(evening, bucket):
     evening.land(FIRST)
     evening.read(FIRST)
-    twin = pd.read_parquet(io.BytesIO(bucket.read(Revisit(FIRST, 1).parquet)))
+    twin = pd.read_parquet(io.BytesIO(bucket.read(Snapshot(FIRST, 1).parquet)))
     rows = evening.rows(FIRST, 1)
     assert {row.tweet_id: str(row.likes) for row in twin.itertuples()} == {
         id_: row["likes"] for id_, row in rows.items()
@@ -122,13 +122,15 @@ def test_where_no_day_has_landed_it_is_skipped(evening, caplog):
 def test_a_clear_asks_for_nothing_and_publishes_the_same(evening, bucket, x):
     evening.land(FIRST)
     evening.read(FIRST)
-    before = [bucket.read(getattr(Revisit(FIRST, 1), name)) for name in ("csv", "parquet", "receipt")]
+    before = [bucket.read(getattr(Snapshot(FIRST, 1), name)) for name in ("csv", "parquet", "receipt")]
     x.forget()
 
-    evening.read(FIRST, Revisit(FIRST, 5).due_at)
+    evening.read(FIRST, Snapshot(FIRST, 5).due_at)
 
     assert x.requests() == []
-    assert before == [bucket.read(getattr(Revisit(FIRST, 1), name)) for name in ("csv", "parquet", "receipt")]
+    assert before == [
+        bucket.read(getattr(Snapshot(FIRST, 1), name)) for name in ("csv", "parquet", "receipt")
+    ]
 
 
 def test_posts_that_x_no_longer_gives_are_named_with_its_reason_and_the_day_stays(evening, bucket, x):
@@ -201,7 +203,7 @@ def test_posts_that_have_landed_since_are_asked_for_alone_by_a_clear(evening, bu
     ids = evening.land(FIRST)
     x.forget()
 
-    evening.read(FIRST, Revisit(FIRST, 1).due_at + timedelta(minutes=5))
+    evening.read(FIRST, Snapshot(FIRST, 1).due_at + timedelta(minutes=5))
 
     (request,) = x.requests()
     assert len(request["query"]["ids"].split(",")) == len(ids) - 3
@@ -248,8 +250,8 @@ def test_an_answer_that_tells_nothing_or_of_other_posts_is_not_kept(evening, buc
     x.order({"match": r"GET /2/tweets\?", "status": 200, "body": body})
     with pytest.raises(PipelineError, match=told):
         evening.read(FIRST)
-    assert bucket.keys(Revisit(FIRST, 1).raw) == []
-    assert evening.read(FIRST) == [Revisit(FIRST, 1).receipt]
+    assert bucket.keys(Snapshot(FIRST, 1).raw) == []
+    assert evening.read(FIRST) == [Snapshot(FIRST, 1).receipt]
 
 
 def test_an_age_that_is_new_does_not_buy_the_weeks_before(evening, x):
@@ -257,7 +259,7 @@ def test_an_age_that_is_new_does_not_buy_the_weeks_before(evening, x):
         evening.land(FIRST.plus(back))
     evening.pipeline.put(engagement_days="1, 7")
     assert sorted(evening.read(FIRST.plus(9))) == sorted(
-        [Revisit(FIRST.plus(9), 1).receipt, Revisit(FIRST.plus(3), 7).receipt]
+        [Snapshot(FIRST.plus(9), 1).receipt, Snapshot(FIRST.plus(3), 7).receipt]
     )
 
 
@@ -291,7 +293,7 @@ def test_a_fortnight_with_ages_1_and_7_killed_three_times_and_one_run_missed(eve
         with caplog.at_level("INFO"):
             try:
                 # The lease of a load that was killed has expired by then.
-                evening.read(day, Revisit(day, 1).due_at + timedelta(minutes=2 * (day in killed)))
+                evening.read(day, Snapshot(day, 1).due_at + timedelta(minutes=2 * (day in killed)))
             except AirflowSkipException:
                 assert day.date > days[-1].date
 

@@ -27,7 +27,7 @@ def test_threads_that_are_wanted_later_cost_themselves_alone(pipeline, x, bucket
     assert bucket.ledger_mills() == round(1000 * bought["cost_usd"])
     assert x.served_mills() == 3 * 5
     after = pipeline.refine(bought, name="threads")[ACCOUNT]
-    assert (after["published"], after["unasked"]) == (before["published"] + 3, 0)
+    assert (after["published"], after["unrequested"]) == (before["published"] + 3, 0)
     landed = {row["tweet_id"] for row in pipeline.rows(name="threads")}
     assert len(replies_to_itself("2026-11-20") & landed) == 3
     assert (after["proof"], pipeline.extract(name="more")) == ("matched", bought)

@@ -208,7 +208,7 @@ def test_what_came_although_it_was_excluded_is_told_and_not_published(pipeline, 
 
     account = pipeline.refine(pipeline.extract("posts_0_unasked"))["posts_0_unasked"]
 
-    assert (account["published"], account["unasked"], account["rejected"]) == (1, 2, 1)
+    assert (account["published"], account["unrequested"], account["rejected"]) == (1, 2, 1)
     assert account["oddities"] == {"lang: is no language": 1}
     for told in (
         "posts_0_unasked: 2 retweets and replies came although they were excluded; none is published",

@@ -11,7 +11,7 @@ from werkzeug import Request, Response
 
 from include.twitter import layout
 from include.twitter.day import Day
-from include.twitter.errors import NoPermission, NothingStaged
+from include.twitter.errors import MissingInput, NoPermission
 from include.twitter.layout import ACCOUNTS, FORGOTTEN
 from tests.include.wire import serving
 from tests.stages.conftest import RECENT
@@ -131,7 +131,7 @@ def test_a_page_that_s3_refuses_stays_booked(pipeline, wire, x, bucket):
 
     (entry,) = bucket.ledger()
     assert entry["spent_mills"] == x.served_mills()
-    assert entry["unstaged_mills"] == x.served_mills() - round(1000 * bought["cost_usd"]) > 0
+    assert entry["lost_mills"] == x.served_mills() - round(1000 * bought["cost_usd"]) > 0
 
 
 def test_a_staged_file_that_was_overwritten_is_not_published(pipeline, bucket):
@@ -139,7 +139,7 @@ def test_a_staged_file_that_was_overwritten_is_not_published(pipeline, bucket):
     csv = staged["receipt"].replace("receipt.json", "refined_tweets.csv")
     bucket.client.put_object(Bucket=bucket.name, Key=csv, Body=b"tweet_id\n1\n")
 
-    with pytest.raises(NothingStaged, match="is not what its receipt says: it was overwritten"):
+    with pytest.raises(MissingInput, match="is not what its receipt says: it was overwritten"):
         pipeline.load(staged)
 
     assert bucket.keys("twitter_receipts/") == []

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from include.twitter import lake, layout, settings
+from include.twitter import layout, object_store, settings
 from include.twitter.day import Day
-from include.twitter.errors import MeterDiffers, Outage
+from include.twitter.errors import Outage, UsageMismatch
 from include.twitter_features.x_usage.tasks import check_usage
 from local import x_api
 from tests.stages.conftest import NOW
@@ -28,7 +28,7 @@ def log_of(pipeline, x, bucket, caplog):
     def log_of(day=TODAY, at=TOMORROW):
         x.clock(at)
         caplog.clear()
-        check_usage(lake.deployed(), settings.x_access(), day, at)
+        check_usage(object_store.from_settings(), settings.x_access(), day, at)
         return caplog.text
 
     return log_of
@@ -55,11 +55,11 @@ def test_a_post_that_is_bought_twice_in_a_day_is_counted_once_by_x(pipeline, log
 def test_what_another_program_has_read_is_alerted_once(log_of, x):
     x.put("usage", {"2026-11-20": 500})
     for _ in range(2):  # the second time it is cleared, and nothing was mended
-        with pytest.raises(MeterDiffers, match=r"500 posts .* X counts 500 more"):
+        with pytest.raises(UsageMismatch, match=r"500 posts .* X counts 500 more"):
             log_of()
     assert "X counts 500 more" in log_of(TODAY.plus(1), TOMORROW + timedelta(days=1))
     x.put("usage", {"2026-11-20": 500, "2026-11-23": 30})
-    with pytest.raises(MeterDiffers, match="X counts 530 more"):
+    with pytest.raises(UsageMismatch, match="X counts 530 more"):
         log_of(TODAY.plus(2), TOMORROW + timedelta(days=2))
 
 
@@ -68,7 +68,7 @@ def test_what_the_ledger_had_a_day_before_x_has_counted(pipeline, log_of, x):
     pipeline.extract("posts_120_a")
     log_of(TODAY.plus(-1), NOW)
     x.put("usage", {"2026-11-22": 90})
-    with pytest.raises(MeterDiffers, match="explains 120 to 120: X counts 30 fewer"):
+    with pytest.raises(UsageMismatch, match="explains 120 to 120: X counts 30 fewer"):
         log_of()
 
 

@@ -11,16 +11,16 @@ import logging
 from datetime import timedelta
 from typing import Any
 
-from include.twitter import lake, roster, settings
+from include.twitter import object_store, roster, settings
 from include.twitter.airflow_context import Run, wait_until
 from include.twitter.extract.accounts import Accounts
-from include.twitter.extract.collect import Collection
+from include.twitter.extract.budget import Budget, Caps
 from include.twitter.extract.counts import counts_of_day
-from include.twitter.extract.money import Budget, Caps
 from include.twitter.extract.purchase import Purchase
-from include.twitter.extract.x import X
-from include.twitter.records import AccountRead
-from include.twitter.retry import no_try_for_progress
+from include.twitter.extract.reader import Collection
+from include.twitter.records import AccountOutcome
+from include.twitter.retry import reschedule_after_progress
+from include.twitter.x.client import X
 
 __all__ = ["extract"]
 
@@ -36,7 +36,7 @@ def extract(run: Run) -> dict[str, Any]:
     Every setting is checked before the first call to X, also those that only `load` needs.
     """
     run.day.require_collectable(run.now())
-    here = lake.deployed()
+    here = object_store.from_settings()
     accounts = roster.read(here)
     asked = accounts.asked()
     only = accounts.among(run.accounts) if run.accounts else ()
@@ -54,14 +54,14 @@ def extract(run: Run) -> dict[str, Any]:
     if purchase.is_complete:
         log.info("Nothing is missing, nothing is bought: %s", here.url(purchase.key))
         return purchase.summary()
-    lake.require_conditional_writes(here)
+    object_store.require_conditional_writes(here)
     old = run.day.start < run.now() - TIMELINE_DAYS
-    with no_try_for_progress(lambda: purchase.got_further, run.now), purchase.turn():
+    with reschedule_after_progress(lambda: purchase.made_progress, run.now), purchase.turn():
         since = purchase.manifest.opened_at if purchase.manifest.buy > 1 else run.day.end
         stored = counts_of_day(here, run.day, since, run.now())
         collection = Collection(purchase, old, stored, own)
         collection.resume()
-        read: list[AccountRead] = []
+        read: list[AccountOutcome] = []
         with Budget(here, purchase.name, caps, purchase.stored, run.now) as budget:
             if purchase.missing:
                 with X(access, run.now, are_known=bool(purchase.bought)) as x:

@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from include.twitter.answer import Answer, reason_of
-from include.twitter.lake import Lake
 from include.twitter.layout import ACCOUNTS
+from include.twitter.object_store import ObjectStore
 from include.twitter.records import KnownAccount, encoded
 from include.twitter.roster import known_accounts
+from include.twitter.x.response import Response, reason_of
 
 ID = re.compile("[0-9]{1,19}")
 """What an account's id looks like at X."""
@@ -27,7 +27,7 @@ class Accounts:
     `accepted` are handles that may be another account than before, in lower case, with its id.
     """
 
-    def __init__(self, lake: Lake, accepted: Collection[tuple[str, str]] = ()) -> None:
+    def __init__(self, lake: ObjectStore, accepted: Collection[tuple[str, str]] = ()) -> None:
         self._lake, self._accepted = lake, accepted
         self._known = dict(known_accounts(lake.read(ACCOUNTS)))
 
@@ -51,7 +51,7 @@ class Accounts:
         """Whether the owner has said that the handle is this account now."""
         return (handle.lower(), id_) in self._accepted
 
-    def learn(self, answer: Answer, but: Collection[str] = ()) -> None:
+    def learn(self, answer: Response, but: Collection[str] = ()) -> None:
         """Remember the users of a look-up, `but` not those, beside what others learn meanwhile.
 
         One that was staged by an earlier try takes the place of nothing that was seen since.
@@ -64,12 +64,12 @@ class Accounts:
         }
         if seen:
             self._known |= seen
-            self._lake.change(
+            self._lake.update(
                 ACCOUNTS, lambda data: encoded(dict(sorted({**known_accounts(data), **seen}.items())))
             )
 
 
-def users_of(answer: Answer) -> dict[str, dict[str, Any]]:
+def users_of(answer: Response) -> dict[str, dict[str, Any]]:
     """The users of a look-up by lower-case handle: those with a handle and an id that is one.
 
     The id goes into paths and queries of later requests: anything but digits is refused here.
@@ -78,11 +78,11 @@ def users_of(answer: Answer) -> dict[str, dict[str, Any]]:
     return {name: user for name, user in named.items() if ID.fullmatch(str(user.get("id")))}
 
 
-def _named(answer: Answer) -> list[dict[str, Any]]:
+def _named(answer: Response) -> list[dict[str, Any]]:
     return [user for user in answer.posts if isinstance(user, dict) and isinstance(user.get("username"), str)]
 
 
-def reasons(answer: Answer, handles: Iterable[str]) -> dict[str, str]:
+def reasons(answer: Response, handles: Iterable[str]) -> dict[str, str]:
     """Why the handles that a look-up did not find are unavailable, in X's words."""
     errors: dict[str, Mapping[str, Any]] = {
         str(error.get("value", "")).lower(): error for error in answer.errors_about_accounts()

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from include.twitter.answer import ALIASES, Answer
 from include.twitter.day import Day
 from include.twitter.errors import UnexpectedAnswer
-from include.twitter.lake import Lake, answer_in
 from include.twitter.layout import count_key, counts_prefix, parse_count_key
+from include.twitter.object_store import ObjectStore, response_in
 from include.twitter.sources import author_query
+from include.twitter.x.response import ALIASES, Response
 
 MAX_AGE = timedelta(days=7)
 """Older counts are not used: posts that were deleted since are in them."""
@@ -43,7 +43,7 @@ class Count:
         return Count(hours.total(), hours)
 
 
-def count_of(response: Answer) -> Count:
+def count_of(response: Response) -> Count:
     """What one response counts; UnexpectedAnswer where it is no count."""
     total = _number(response.body.get("meta"), "total_tweet_count")
     hours = {hour["start"][:13]: _number(hour, "tweet_count") for hour in response.posts if _is_hour(hour)}
@@ -63,7 +63,7 @@ def _number(value: Any, name: str) -> int | None:
     return number if isinstance(number, int) and not isinstance(number, bool) else None
 
 
-def store_count(store: Lake, first: Day, last: Day, response: Answer) -> str:
+def store_count(store: ObjectStore, first: Day, last: Day, response: Response) -> str:
     """Store X's count of a window, in the place of an older one; returns its key."""
     query, token = response.params["query"], response.asked_token or ""
     store.write(key := count_key(query, first, last, token), response.to_bytes())
@@ -71,16 +71,18 @@ def store_count(store: Lake, first: Day, last: Day, response: Answer) -> str:
 
 
 def stored_count(
-    store: Lake, query: str, first: Day, last: Day, token: str | None, now: datetime
-) -> Answer | None:
+    store: ObjectStore, query: str, first: Day, last: Day, token: str | None, now: datetime
+) -> Response | None:
     """X's count of exactly this query and window, or of its part behind `token`; None where there is none."""
     key = count_key(query, first, last, token or "")
     data = store.read(key)
-    response = answer_in(data, store.url(key)) if data else None
+    response = response_in(data, store.url(key)) if data else None
     return response if response and _is_fresh(response, last.end, now) else None
 
 
-def counts_of_day(store: Lake, day: Day, since: datetime, now: datetime) -> dict[tuple[str, ...], Count]:
+def counts_of_day(
+    store: ObjectStore, day: Day, since: datetime, now: datetime
+) -> dict[tuple[str, ...], Count]:
     """The stored counts of accounts' posts of a day, by the ids that were counted together; neither those of
     threads nor those of before `since`."""
     keys = [key for prefix in _prefixes(day) for key in store.keys(prefix)]
@@ -103,5 +105,5 @@ def _prefixes(day: Day) -> list[str]:
     return [*dict.fromkeys(counts_prefix(day.plus(-back)) for back in range(DAYS_A_COUNT))]
 
 
-def _is_fresh(response: Answer, since: datetime, now: datetime) -> bool:
+def _is_fresh(response: Response, since: datetime, now: datetime) -> bool:
     return response.received_at >= max(since, now - MAX_AGE)

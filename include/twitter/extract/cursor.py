@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from include.twitter.answer import Answer, author_of, either_name
 from include.twitter.day import Day
 from include.twitter.errors import OtherAuthors, Outage, UnexpectedAnswer
 from include.twitter.extract.account_state import Event
 from include.twitter.sources import Endpoint, Source
+from include.twitter.x.response import Response, author_of, either_name
 
 MUST_HAVE = ("id", "text", "created_at", "public_metrics")
 """X ignores a field name that it does not know, answers 200, and bills: only looking shows it."""
@@ -66,7 +66,7 @@ class Cursor:
     _fell_back_at: tuple[int | None, int] = (-1, -1)
     """The oldest post, and the number of posts returned, when a token was dropped last."""
 
-    def problem(self, response: Answer) -> UnexpectedAnswer | None:
+    def problem(self, response: Response) -> UnexpectedAnswer | None:
         """Why a response cannot be the next page, if it cannot; Outage where it is no response at all."""
         if not response.unavailable and response.is_nothing:
             raise Outage(f"X sent neither posts nor a count of them, but {response.content[:200]!r}")
@@ -75,7 +75,7 @@ class Cursor:
         other_authors = _by_others(response, self.source.author_id)
         return other_authors or (None if self.returned else _without_fields(response))
 
-    def advance(self, response: Answer) -> None:
+    def advance(self, response: Response) -> None:
         """Go one page further."""
         if reason := response.unavailable:
             self.ended = Event.ID_UNKNOWN if response.id_not_found else Event.GONE
@@ -101,7 +101,7 @@ class Cursor:
         else:
             self._tokens.add(self.token)
 
-    def count(self, response: Answer) -> None:
+    def count(self, response: Response) -> None:
         """Count what came, and keep which of it is the day's and the source's."""
         self.returned += len(response.posts)
         author_id = self.source.author_id
@@ -180,7 +180,7 @@ class StallDetector:
     empty: int = 0
     repeated: int = 0
 
-    def after(self, response: Answer, posts: list[dict[str, Any]], day: Day) -> str | None:
+    def after(self, response: Response, posts: list[dict[str, Any]], day: Day) -> str | None:
         """The bound that is reached with this page, if one is."""
         new = {str(post.get("id")) for post in posts} - self.seen
         self.seen |= new
@@ -198,11 +198,11 @@ class StallDetector:
         return None
 
 
-def _objects(response: Answer) -> list[dict[str, Any]]:
+def _objects(response: Response) -> list[dict[str, Any]]:
     return [post for post in response.posts if isinstance(post, dict)]
 
 
-def _by_others(response: Answer, author_id: str | None) -> OtherAuthors | None:
+def _by_others(response: Response, author_id: str | None) -> OtherAuthors | None:
     """Refuse a page of which the account that was asked for has written nothing."""
     authors = {str(post.get("author_id") or author_id) for post in _objects(response)}
     if not author_id or not authors or author_id in authors:
@@ -213,7 +213,7 @@ def _by_others(response: Answer, author_id: str | None) -> OtherAuthors | None:
     )
 
 
-def _without_fields(response: Answer) -> UnexpectedAnswer | None:
+def _without_fields(response: Response) -> UnexpectedAnswer | None:
     """Refuse a page without the fields that everything else needs, before more of it is bought.
 
     A field that X says it could not fill costs that field alone.
@@ -224,7 +224,7 @@ def _without_fields(response: Answer) -> UnexpectedAnswer | None:
         return None
     return UnexpectedAnswer(
         f"X sent {len(response.posts)} posts without {', '.join(sorted(missing))}. It may have renamed the "
-        "field or the parameter `tweet.fields`; nothing more is bought. See POST_FIELDS in extract/x.py."
+        "field or the parameter `tweet.fields`; nothing more is bought. See POST_FIELDS in x/client.py."
     )
 
 

@@ -10,14 +10,14 @@ from typing import Any
 
 from more_itertools import chunked
 
-from include.twitter.answer import Answer
-from include.twitter.errors import Refused
+from include.twitter.errors import PermanentError
 from include.twitter.extract.account_state import Event, State
 from include.twitter.extract.accounts import PROTECTED, Accounts, reasons, users_of
 from include.twitter.extract.progress import AccountProgress
 from include.twitter.extract.purchase import Purchase
-from include.twitter.extract.x import HANDLES_A_LOOKUP
 from include.twitter.safe_text import safe_text
+from include.twitter.x.client import HANDLES_A_LOOKUP
+from include.twitter.x.response import Response
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Resolver:
 
     purchase: Purchase
     known: Accounts
-    look_up: Callable[[list[str]], Answer]
+    look_up: Callable[[list[str]], Response]
     """Asks X for at most 100 handles."""
     is_own: Callable[[str, str, bool], bool]
     """Whether X charges the price of own posts: by handle, id, and whether the handle was another account."""
@@ -45,7 +45,7 @@ class Resolver:
     """The users that X has shown to this purchase, by lower-case handle."""
     _by_id: dict[str, AccountProgress] = field(default_factory=dict)
 
-    def recall(self, response: Answer) -> None:
+    def recall(self, response: Response) -> None:
         """Take over a look-up that an earlier try has paid for."""
         self.looked_up |= users_of(response)
         self._remember(response)
@@ -65,7 +65,7 @@ class Resolver:
         lost = [account for account in accounts if account.handle.lower() not in self.looked_up]
         try:
             self._look_up(lost)
-        except Refused as error:
+        except PermanentError as error:
             log.warning(
                 "%d accounts that X does not find by their ids are not looked up. %s", len(lost), error
             )
@@ -117,7 +117,7 @@ class Resolver:
                     self._bind(account, self.looked_up[account.handle.lower()]["id"])
             self._remember(response)
 
-    def _remember(self, response: Answer) -> None:
+    def _remember(self, response: Response) -> None:
         """Remember which accounts the handles are, but for those that nobody has accepted as another one."""
         ids = {name: user["id"] for name, user in users_of(response).items()}
         blocked = [

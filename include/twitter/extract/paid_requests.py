@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from include.twitter.answer import Answer
 from include.twitter.errors import PipelineError
-from include.twitter.extract.money import Budget, Stored
-from include.twitter.lake import Lake, answer_in
+from include.twitter.extract.budget import Budget, Stored
+from include.twitter.object_store import ObjectStore, response_in
+from include.twitter.x.response import Response
 
 REFUSED = "refused-"
 """Prefix of the names of responses that were paid for and cannot be used."""
@@ -22,13 +22,13 @@ REFUSED = "refused-"
 class Responses(Protocol):
     """Where the responses to a set of requests are stored."""
 
-    def find(self, name: str) -> tuple[str, Answer] | None:
+    def find(self, name: str) -> tuple[str, Response] | None:
         """The stored response to the request of this name, with its key.
 
         Always None where names are those of folders: who resumes goes over their pages first.
         """
 
-    def store(self, name: str, response: Answer) -> str:
+    def store(self, name: str, response: Response) -> str:
         """Write a response, on condition that nobody else has, and count it as stored; returns its key."""
 
 
@@ -47,9 +47,9 @@ class PaidRequests:
         kind: str,
         wanted: int,
         smallest: int,
-        send: Callable[[int], Answer],
-        problem: Callable[[Answer], PipelineError | None] = lambda _: None,
-    ) -> tuple[str, Answer]:
+        send: Callable[[int], Response],
+        problem: Callable[[Response], PipelineError | None] = lambda _: None,
+    ) -> tuple[str, Response]:
         """The stored response, else that of X to a request for `wanted` things of this kind, or fewer.
 
         `send` gets the number that the budget covers. `problem` raises for a response that is not to be
@@ -71,19 +71,19 @@ class PaidRequests:
 class NamedResponses:
     """Responses below a prefix, each by the name of its request: `<prefix><name>.json.gz`."""
 
-    def __init__(self, lake: Lake, prefix: str, stored: Stored) -> None:
+    def __init__(self, lake: ObjectStore, prefix: str, stored: Stored) -> None:
         self._lake, self._prefix, self._stored = lake, prefix, stored
         self.made_progress = False
         """Whether a response was stored that was not there."""
 
-    def find(self, name: str) -> tuple[str, Answer] | None:
+    def find(self, name: str) -> tuple[str, Response] | None:
         key = f"{self._prefix}{name}.json.gz"
         data = self._lake.read(key)
-        return (key, answer_in(data, self._lake.url(key))) if data is not None else None
+        return (key, response_in(data, self._lake.url(key))) if data is not None else None
 
-    def store(self, name: str, response: Answer) -> str:
+    def store(self, name: str, response: Response) -> str:
         key = f"{self._prefix}{name}.json.gz"
-        self._lake.swap(key, response.to_bytes(), None)
+        self._lake.put_if_match(key, response.to_bytes(), None)
         self._stored.add(response)
         self.made_progress = True
         return key

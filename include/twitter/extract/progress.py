@@ -7,12 +7,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from include.twitter.answer import Answer
 from include.twitter.day import Day
 from include.twitter.extract.account_state import Event, State, after, outcome_of, proof_of
 from include.twitter.extract.cursor import Cursor
-from include.twitter.records import AccountRead
+from include.twitter.records import AccountOutcome
 from include.twitter.sources import AccountPosts, SelfReplies, Verification
+from include.twitter.x.response import Response
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class AccountProgress:
             self.apply(cursor.ended)
             self.reason = self.reason or cursor.reason
 
-    def take_reread(self, key: str, response: Answer) -> None:
+    def take_reread(self, key: str, response: Response) -> None:
         self.rereads.count(response)
         self.reread |= {*str(response.params["ids"]).split(",")}
         self.pages.append(key)
@@ -115,9 +115,9 @@ class AccountProgress:
         """How many of them were posted in which hour."""
         return Counter(filter(None, self._arrived.values()))
 
-    def record(self) -> AccountRead:
+    def record(self) -> AccountOutcome:
         cursors = (self.posts, self.verification, self.rereads, self.self_replies)
-        return AccountRead(
+        return AccountOutcome(
             username=self.username,
             id=self.id,
             outcome=outcome_of(self.state),

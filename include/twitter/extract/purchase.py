@@ -20,19 +20,17 @@ from msgspec.structs import asdict, replace
 
 from include.twitter import layout
 from include.twitter.airflow_context import Run
-from include.twitter.answer import Answer
 from include.twitter.day import Day
-from include.twitter.errors import TryLater
-from include.twitter.extract.money import Stored
-from include.twitter.forgotten import Tombstones
-from include.twitter.lake import Lake
+from include.twitter.errors import TransientError
+from include.twitter.extract.budget import Stored
 from include.twitter.layout import FORGOTTEN, parse_purchase_key
 from include.twitter.lease import Lease
+from include.twitter.object_store import ObjectStore
 from include.twitter.pricing import dollars
 from include.twitter.records import (
-    AccountRead,
+    AccountOutcome,
     Asked,
-    Bought,
+    BilledUnits,
     LeaseHolder,
     Manifest,
     PurchaseState,
@@ -40,6 +38,8 @@ from include.twitter.records import (
     total,
 )
 from include.twitter.roster import Identities
+from include.twitter.tombstones import Tombstones
+from include.twitter.x.response import Response
 
 # Folders beside those of the accounts, which are named by the accounts' ids.
 LOOKUPS = "users-by"
@@ -58,7 +58,7 @@ class Purchase:
 
     def __init__(
         self,
-        lake: Lake,
+        lake: ObjectStore,
         run: Run,
         asked: Asked,
         *,
@@ -85,7 +85,7 @@ class Purchase:
         self._is_behind = any(key.startswith(self._prefix) for key in {*keys} - self._closed)
         self._pages: dict[str, list[str]] = defaultdict(list)
         self.stored = Stored(dict(self.manifest.bought), dict(self.manifest.mills))
-        self.got_further = False
+        self.made_progress = False
         """Whether something was stored that brings it nearer to its end."""
         with lake.parsing(FORGOTTEN, "the list of what was forgotten"):
             self.forgotten = Tombstones.of(lake.read(FORGOTTEN))
@@ -94,7 +94,7 @@ class Purchase:
         self._lease = Lease(run, f"{run.day} is being bought ({lake.url(self.key)})", self._write_manifest)
 
     def _newest(self, keys: list[str]) -> Manifest:
-        opened = [(key, found) for key in keys if (found := self._lake.look(key))]
+        opened = [(key, found) for key in keys if (found := self._lake.get(key))]
         manifests = [(self._lake.decoded(key, found.data, Manifest), found.tag) for key, found in opened]
         newest, tag = max(manifests, key=lambda each: each[0].buy, default=(None, None))
         was_opened = self._run.id in {manifest.opened_by for manifest, _ in manifests}
@@ -125,7 +125,7 @@ class Purchase:
         return str(self.day), self.manifest.buy
 
     @property
-    def bought(self) -> dict[str, Bought]:
+    def bought(self) -> dict[str, BilledUnits]:
         """What X has billed for it so far, by the UTC month of the request."""
         return self.stored.bought
 
@@ -135,11 +135,11 @@ class Purchase:
 
     # Which account a handle is
 
-    def line(self, handle: str) -> AccountRead | None:
+    def line(self, handle: str) -> AccountOutcome | None:
         """The account's entry in the manifest."""
         return self._lines.of(handle)
 
-    def former(self, handle: str) -> AccountRead | None:
+    def former(self, handle: str) -> AccountOutcome | None:
         """The entry under just this handle, also of an account that has another one by now."""
         named = [line for line in self.manifest.accounts if line.username.lower() == handle.lower()]
         return next((line for line in named if line.has_posts), None)
@@ -181,7 +181,7 @@ class Purchase:
 
     def has(self, handle: str) -> bool:
         """Whether nothing is missing of the account."""
-        return self._wanted.is_met_by(self.line(handle), handle)
+        return self._wanted.is_satisfied_by(self.line(handle), handle)
 
     def limit_of(self, handle: str) -> int:
         """The latest N posts of the account are wanted; 0 is all."""
@@ -206,7 +206,7 @@ class Purchase:
         handles = reversed(self._wanted.handles)
         return {_key(line): self.limit_of(handle) for handle in handles if (line := self.line(handle))}
 
-    def _with_limits(self, lines: list[AccountRead]) -> list[AccountRead]:
+    def _with_limits(self, lines: list[AccountOutcome]) -> list[AccountOutcome]:
         limits = self._limits
         return [replace(line, publish_limit=limits.get(_key(line), line.publish_limit)) for line in lines]
 
@@ -228,40 +228,40 @@ class Purchase:
                 yield
             finally:
                 if self.state is PurchaseState.LEASED:
-                    with suppress(TryLater):  # what ended the turn is what is to be reported
+                    with suppress(TransientError):  # what ended the turn is what is to be reported
                         self._lease.release()
 
-    def keep_turn(self) -> None:
+    def renew_lease(self) -> None:
         """Renew the lease; Busy if another process has taken it over."""
         self._lease.renew()
 
     def _write_manifest(self, lease: LeaseHolder | None) -> None:
         self.manifest.lease = lease
-        self._tag = self._lake.swap(self.key, encoded(self.manifest), self._tag)
+        self._tag = self._lake.put_if_match(self.key, encoded(self.manifest), self._tag)
 
-    def staged(self) -> Iterator[tuple[str, str, Answer]]:
+    def staged(self) -> Iterator[tuple[str, str, Response]]:
         """Folder, key and response of all that was stored and never closed, in order: it is booked now."""
         keys = [key for pages in self._pages.values() for key in pages if key not in self._closed]
         for folder, key, answer in self._read(keys):
             self.stored.add(answer)
             yield folder, key, answer
 
-    def stored_pages(self, label: str) -> Iterator[tuple[str, Answer]]:
+    def stored_pages(self, label: str) -> Iterator[tuple[str, Response]]:
         """The pages of a source that are there, in order, also those of an earlier purchase that stay."""
         named = (page for line in self.manifest.accounts for page in line.pages)
         keys = [page for page in named if page.split("/")[-2] == label]
         return ((key, answer) for _, key, answer in self._read([*keys, *self._pages.get(label, ())]))
 
-    def _read(self, keys: Iterable[str]) -> Iterator[tuple[str, str, Answer]]:
+    def _read(self, keys: Iterable[str]) -> Iterator[tuple[str, str, Response]]:
         keys = list(dict.fromkeys(keys))
         for key, answer in zip(keys, self._lake.answers(keys), strict=True):
-            self.keep_turn()
+            self.renew_lease()
             yield key.split("/")[-2], key, answer
 
     def find(self, folder: str) -> None:
         """Nothing: what is stored is gone over first, by `staged`."""
 
-    def store(self, folder: str, answer: Answer) -> str:
+    def store(self, folder: str, answer: Response) -> str:
         """Keep a response as the next page of its folder, on condition that nobody has; returns its key."""
         answer = dataclasses.replace(answer, content=self.forgotten.without(answer.content, answer.kind))
         with self._storing:
@@ -270,13 +270,13 @@ class Purchase:
             key = f"{self._prefix}{folder}/{number:04}.json.gz"
             pages.append(key)
         # With the lease's token: equal responses to two processes are two responses, and both were billed.
-        self._lake.swap(key, answer.to_bytes(self._lease.token), None)
+        self._lake.put_if_match(key, answer.to_bytes(self._lease.token), None)
         with self._storing:
             self.stored.add(answer)
-            self.got_further |= not answer.unavailable
+            self.made_progress |= not answer.unavailable
         return key
 
-    def close(self, read: Iterable[AccountRead], uncertain_mills: int = 0) -> None:
+    def close(self, read: Iterable[AccountOutcome], uncertain_mills: int = 0) -> None:
         """Write down what is there, once every account has been read."""
         wanted, new = self._limits, _each_page_once([*read])
         stay = [
@@ -310,12 +310,12 @@ class Purchase:
         return {"manifest": self.key, **asdict(bought), "cost_usd": self.manifest.cost_usd}
 
 
-def _key(line: AccountRead) -> tuple[str, str | None]:
+def _key(line: AccountOutcome) -> tuple[str, str | None]:
     """What tells a day's entries apart: two accounts may have had the same handle."""
     return line.username.lower(), line.id
 
 
-def _each_page_once(read: list[AccountRead]) -> list[AccountRead]:
+def _each_page_once(read: list[AccountOutcome]) -> list[AccountOutcome]:
     """The entries; of two handles of one account the one that could be read has its pages."""
     owners = {line.id: line for line in sorted(read, key=lambda line: line.outcome != "unavailable")}
     return [
@@ -324,7 +324,7 @@ def _each_page_once(read: list[AccountRead]) -> list[AccountRead]:
     ]
 
 
-def _replaces(new: AccountRead, line: AccountRead) -> bool:
+def _replaces(new: AccountOutcome, line: AccountOutcome) -> bool:
     """Whether a new entry is of the same account, or an old one only says why its handle had no posts."""
     is_same_handle = new.username.lower() == line.username.lower()
     if not line.has_posts:

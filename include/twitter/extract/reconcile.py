@@ -22,7 +22,6 @@ from tenacity import (
     wait_fixed,
 )
 
-from include.twitter.answer import Answer
 from include.twitter.errors import (
     BadKeys,
     BadRequest,
@@ -39,8 +38,9 @@ from include.twitter.errors import (
 from include.twitter.extract.account_state import PROVEN, Event, State
 from include.twitter.extract.counts import Count, count_of
 from include.twitter.extract.progress import AccountProgress
-from include.twitter.records import AccountRead
+from include.twitter.records import AccountOutcome
 from include.twitter.sources import THREADS, author_query, batches
+from include.twitter.x.response import Response
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ def _exceeds_tolerance(counted: int, arrived: int) -> bool:
 class Reconciler:
     """Counts accounts that were read, and does what `reconcile` says; several groups at once."""
 
-    count: Callable[[str], Answer]
+    count: Callable[[str], Response]
     """X's count of a query, on the day."""
     verify: Callable[[AccountProgress], bool]
     """Takes the second reading of an account one page further; False where it is at its end."""
@@ -121,7 +121,7 @@ class Reconciler:
     _closed: dict[str, PipelineError] = field(default_factory=dict)
     """What is not asked for any more, and why."""
 
-    def restore(self, account: AccountProgress, line: AccountRead | None) -> None:
+    def restore(self, account: AccountProgress, line: AccountOutcome | None) -> None:
         """Keep the proof of an account whose own posts were compared before: later threads change none."""
         if account.state is State.LIMITED and (count := self.stored.get((str(account.id),))):
             account.counted = count.total

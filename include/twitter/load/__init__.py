@@ -12,25 +12,25 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from include.twitter import lake, layout, roster, settings
+from include.twitter import layout, object_store, roster, settings
 from include.twitter.airflow_context import Run, require_xcom
 from include.twitter.day import Day
-from include.twitter.errors import Incomplete, NothingStaged
-from include.twitter.forgotten import Tombstones
-from include.twitter.lake import Lake
+from include.twitter.errors import Incomplete, MissingInput
 from include.twitter.layout import FORGOTTEN
 from include.twitter.lease import held
 from include.twitter.load import guard
 from include.twitter.load.publish import asset_event, publish_files, warn_of_gaps
+from include.twitter.object_store import ObjectStore
 from include.twitter.records import AccountReceipt, Decrease, Receipt, encoded
-from include.twitter.retry import no_try_for_progress
+from include.twitter.retry import reschedule_after_progress
+from include.twitter.tombstones import Tombstones
 
 log = logging.getLogger(__name__)
 
 
 def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
     """Publish what `transform` staged; Incomplete, after publishing, if accounts are missing."""
-    store = lake.deployed()
+    store = object_store.from_settings()
     wanted, accepted_ids = roster.read(store).handles, settings.confirmed_account_ids()
     accepted = run.day in settings.allow_row_loss()
     key = require_xcom(staged, "transform")["receipt"]
@@ -41,10 +41,10 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
         raise Incomplete(f"Nothing is published: no account of {run.day} could be read. {reasons}")
     staging = key.removesuffix("receipt.json")
     with (
-        no_try_for_progress(lambda: False, run.now),
+        reschedule_after_progress(lambda: False, run.now),
         held(store, layout.publish_lease(run.day), run) as lease,
     ):
-        stored = store.look(layout.receipt(run.day))
+        stored = store.get(layout.receipt(run.day))
         landed = store.decoded(layout.receipt(run.day), stored.data, Receipt) if stored else None
         if landed and landed.objects == candidate.objects:  # published again: keep what was recorded
             candidate.decreases = landed.decreases
@@ -53,7 +53,7 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
             guard.require_no_loss(lost, run.day, accepted=accepted)
             if lost != candidate.decreases:
                 candidate.decreases = lost  # stored for the next try: this one may be killed between copies
-                store.swap(key, encoded(candidate), etag)
+                store.put_if_match(key, encoded(candidate), etag)
         replaces = stored.tag if stored else None
         publish_files(store, lease, staging, candidate, layout.receipt(run.day), replaces)
     if rejected := candidate.totals.rejected:
@@ -64,21 +64,21 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
     return asset_event(candidate, store.bucket)
 
 
-def _staged_receipt(store: Lake, key: str) -> tuple[Receipt, str]:
+def _staged_receipt(store: ObjectStore, key: str) -> tuple[Receipt, str]:
     """The receipt and its ETag."""
-    if (stored := store.look(key)) is None:
-        raise NothingStaged(
+    if (stored := store.get(key)) is None:
+        raise MissingInput(
             f"{store.url(key)} is gone (it is kept for 14 days). Clear `transform`: it is free."
         )
     return store.decoded(key, stored.data, Receipt), stored.tag
 
 
-def _tombstones(store: Lake, candidate: Receipt, day: Day) -> Tombstones:
-    """All tombstones; NothingStaged if posts of the day were erased after they were staged."""
+def _tombstones(store: ObjectStore, candidate: Receipt, day: Day) -> Tombstones:
+    """All tombstones; MissingInput if posts of the day were erased after they were staged."""
     with store.parsing(FORGOTTEN, "the list of what was forgotten"):
         tombstones = Tombstones.of(store.read(FORGOTTEN))
     if tombstones.concern(day, since=candidate.acts):
-        raise NothingStaged(
+        raise MissingInput(
             f"Nothing is published: posts of {day} were forgotten since it was staged. "
             "Clear `transform`: it is free."
         )
@@ -86,7 +86,7 @@ def _tombstones(store: Lake, candidate: Receipt, day: Day) -> Tombstones:
 
 
 def _lost_rows(
-    store: Lake, landed: Receipt, candidate: Receipt, staging: str, tombstones: Tombstones
+    store: ObjectStore, landed: Receipt, candidate: Receipt, staging: str, tombstones: Tombstones
 ) -> list[Decrease]:
     """The landed rows that publishing would remove: by id, or by number if the landed table is unreadable."""
     before, now = landed.objects.get("parquet"), candidate.objects.get("parquet")

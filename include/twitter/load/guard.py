@@ -13,9 +13,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from include.twitter.day import Day
-from include.twitter.errors import Shrunk
-from include.twitter.forgotten import Tombstones
+from include.twitter.errors import RowLossBlocked
 from include.twitter.records import Decrease, Receipt
+from include.twitter.tombstones import Tombstones
 
 log = logging.getLogger(__name__)
 
@@ -89,12 +89,12 @@ def lower_counts(landed: Receipt, candidate: Receipt) -> list[Decrease]:
 
 
 def require_no_loss(decreases: list[Decrease], day: Day, *, accepted: bool) -> None:
-    """Log every loss; raise Shrunk if most rows of an account would go, unless that is accepted."""
+    """Log every loss; raise RowLossBlocked if most rows of an account would go, unless that is accepted."""
     for decrease in decreases:
         log.warning(_in_words(decrease))
     losses = "; ".join(_in_words(decrease) for decrease in decreases if decrease.kept * 2 < decrease.landed)
     if losses and not accepted:
-        raise Shrunk(
+        raise RowLossBlocked(
             f"Nothing is published: {day} would lose rows. {losses}. "
             f"If that is right, add {day} to Variable twitter_allow_row_loss and clear `load`. "
             "If more was bought of the day since, clear `transform`."

@@ -17,9 +17,9 @@ from include.twitter import layout, settings
 from include.twitter.airflow_context import Run
 from include.twitter.day import Day
 from include.twitter.errors import Busy
-from include.twitter.lake import Lake
 from include.twitter.landed import missing_days
 from include.twitter.lease import Lease
+from include.twitter.object_store import ObjectStore
 from include.twitter.records import AccountReceipt, PublishedObject, Receipt, encoded
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class ListsFiles(Protocol):
 
 
 def publish_files(
-    store: Lake, lease: Lease, staging: str, receipt: ListsFiles, key: str, replaces: str | None
+    store: ObjectStore, lease: Lease, staging: str, receipt: ListsFiles, key: str, replaces: str | None
 ) -> None:
     """Copy the staged files that the receipt lists, then write the receipt to `key`.
 
@@ -44,7 +44,7 @@ def publish_files(
     process writes the same objects.
     """
     files = receipt.objects.values()
-    published = {file.key: store.tag(file.key) for file in files}
+    published = {file.key: store.etag(file.key) for file in files}
     etags: dict[str, str] = {}
     for file in files:
         lease.require()
@@ -52,20 +52,20 @@ def publish_files(
         log.info("Published %s", store.url(file.key))
     _require_unchanged(store, etags)
     lease.require()
-    etags[key] = store.swap(key, encoded(receipt), replaces)
+    etags[key] = store.put_if_match(key, encoded(receipt), replaces)
     _require_unchanged(store, etags)
     log.info("Published %s", store.url(key))
 
 
-def _require_unchanged(store: Lake, etags: Mapping[str, str]) -> None:
-    if changed := [key for key, etag in etags.items() if store.tag(key) != etag]:
+def _require_unchanged(store: ObjectStore, etags: Mapping[str, str]) -> None:
+    if changed := [key for key, etag in etags.items() if store.etag(key) != etag]:
         raise Busy(
             f"{', '.join(map(store.url, changed))} was written by another process during publishing. "
             "All files are published again."
         )
 
 
-def warn_of_gaps(store: Lake, run: Run) -> None:
+def warn_of_gaps(store: ObjectStore, run: Run) -> None:
     """Log the recent days that have not landed."""
     latest = Day.latest_settled(run.now(), settings.settling())
     if gaps := missing_days(store, latest, DAYS_CHECKED):

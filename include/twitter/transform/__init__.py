@@ -18,11 +18,10 @@ from uuid import uuid4
 from msgspec.structs import replace
 
 from include.twitter import layout
-from include.twitter.errors import NothingStaged
-from include.twitter.forgotten import Tombstones
+from include.twitter.errors import MissingInput
 from include.twitter.layout import FORGOTTEN
 from include.twitter.records import (
-    AccountRead,
+    AccountOutcome,
     Manifest,
     PublishedObject,
     Tombstone,
@@ -30,23 +29,24 @@ from include.twitter.records import (
     latest_in_words,
 )
 from include.twitter.safe_text import LONGEST_MESSAGE, safe_text
+from include.twitter.tombstones import Tombstones
 from include.twitter.transform import receipt, refine
-from include.twitter.transform.partition import Partition, fingerprint
+from include.twitter.transform.files import Partition, fingerprint
 
 if TYPE_CHECKING:
     from include.twitter.airflow_context import Run
-    from include.twitter.lake import Lake
+    from include.twitter.object_store import ObjectStore
 
 log = logging.getLogger(__name__)
 
 
 def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
     """Refine what `extract` says was bought, account by account, and stage the candidates."""
-    from include.twitter import lake  # here: the pure modules of the package need no Airflow
+    from include.twitter import object_store  # here: the pure modules of the package need no Airflow
     from include.twitter.airflow_context import require_xcom
 
     gc.freeze()  # all that is imported: else the garbage collector looks through it again and again
-    here = lake.deployed()
+    here = object_store.from_settings()
     manifest = _manifest(here, require_xcom(bought, "extract")["manifest"])
     # Two Airflows give the runs of a day the same id, and a try that was given up may continue.
     staging = layout.staging(run.day, f"{run.id}-{uuid4().hex[:8]}")
@@ -75,7 +75,7 @@ def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def stage_files(
-    store: Lake, staging: str, files: Mapping[str, Path], keys: Mapping[str, str]
+    store: ObjectStore, staging: str, files: Mapping[str, Path], keys: Mapping[str, str]
 ) -> dict[str, PublishedObject]:
     """Upload the files to the run's staging prefix; returns what a receipt says of them, by name.
 
@@ -89,15 +89,15 @@ def stage_files(
     }
 
 
-def _manifest(store: Lake, key: str) -> Manifest:
+def _manifest(store: ObjectStore, key: str) -> Manifest:
     manifest = store.record(key, Manifest)
     if not manifest or not manifest.closed_at:
-        raise NothingStaged(f"{store.url(key)} is gone or was never closed: clear `extract`.")
+        raise MissingInput(f"{store.url(key)} is gone or was never closed: clear `extract`.")
     return manifest
 
 
 def _refined(
-    here: Lake, run: Run, manifest: Manifest, partition: Partition, tombstones: Tombstones
+    here: ObjectStore, run: Run, manifest: Manifest, partition: Partition, tombstones: Tombstones
 ) -> tuple[list[receipt.AccountReceipt], set[Tombstone]]:
     """The accounts' receipts, and what is left of forgotten posts; their rows are in the partition."""
     accounts = sorted(_each_once(manifest.accounts), key=lambda account: account.username)
@@ -113,9 +113,9 @@ def _refined(
     return entries, forgotten
 
 
-def _each_once(accounts: list[AccountRead]) -> list[AccountRead]:
+def _each_once(accounts: list[AccountOutcome]) -> list[AccountOutcome]:
     """The accounts, with one that was bought under two handles once: a post has one row on its day."""
-    once: dict[str | int, AccountRead] = {}
+    once: dict[str | int, AccountOutcome] = {}
     for number, account in enumerate(accounts):
         key = account.id if account.id and account.posts else number
         if other := once.get(key):
@@ -133,11 +133,11 @@ def _each_once(accounts: list[AccountRead]) -> list[AccountRead]:
 
 def _tell(tally: refine.Tally) -> None:
     """What people should know of an account beside its rows."""
-    if unasked := tally.counts["unasked"]:
+    if unrequested := tally.counts["unrequested"]:
         log.warning(
             "%s: %d retweets and replies came although they were excluded; none is published",
             tally.username,
-            unasked,
+            unrequested,
         )
     if forgotten := tally.counts["forgotten"]:
         log.info("%s: %d posts are left out, since they were forgotten", tally.username, forgotten)
@@ -147,7 +147,7 @@ def _tell(tally: refine.Tally) -> None:
         log.warning("%s: %s", tally.username, alarm)
 
 
-def _sources(here: Lake, accounts: list[AccountRead]) -> Iterator[refine.Source]:
+def _sources(here: ObjectStore, accounts: list[AccountOutcome]) -> Iterator[refine.Source]:
     """The accounts with their answers: those of the next ones are read ahead."""
     answers = here.answers(page for account in accounts for page in account.pages)
     for account in accounts:

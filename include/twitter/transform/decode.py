@@ -15,10 +15,10 @@ from typing import Any
 
 import msgspec
 
-from include.twitter.answer import OLDER_NAMES
 from include.twitter.safe_text import safe_text
 from include.twitter.transform.contract import COLUMNS, METRICS
 from include.twitter.transform.post import Post
+from include.twitter.x.response import OLDER_NAMES
 
 STORED = (
     "attachments",

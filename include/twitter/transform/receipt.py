@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from include.twitter import __version__
-from include.twitter.errors import TooManyRejected, Unbalanced
+from include.twitter.errors import AccountingMismatch, TooManyRejected
 from include.twitter.records import (
-    AccountRead,
+    AccountOutcome,
     AccountReceipt,
     Manifest,
     PublishedObject,
@@ -21,7 +21,16 @@ from include.twitter.records import (
 from include.twitter.transform import contract
 from include.twitter.transform.refine import NOT_OWN, Tally
 
-COUNTS = ("fetched", "published", "rejected", "duplicates", "outside", "over_limit", "unasked", "forgotten")
+COUNTS = (
+    "fetched",
+    "published",
+    "rejected",
+    "duplicates",
+    "outside",
+    "over_limit",
+    "unrequested",
+    "forgotten",
+)
 
 AS_BOUGHT = ("username", "id", "reason", "proof", "proof_reason", "counted")
 
@@ -29,14 +38,14 @@ FEW_REJECTED, SHARE_REJECTED = 3, 0.05
 """More rejected posts than both, and a day is not published."""
 
 
-def entry(bought: AccountRead, tally: Tally) -> AccountReceipt:
+def entry(bought: AccountOutcome, tally: Tally) -> AccountReceipt:
     """What the walk of one account came to, and what became of its posts.
 
-    Raises Unbalanced where a post is neither published nor accounted for.
+    Raises AccountingMismatch where a post is neither published nor accounted for.
     """
     counts: dict[str, Any] = {name: tally.counts[name] for name in COUNTS}
     if not bought.posts == counts["fetched"] == sum(counts[name] for name in COUNTS[1:]):
-        raise Unbalanced(
+        raise AccountingMismatch(
             f"{bought.username}: {bought.posts} posts were bought, and this became of them: {counts}"
         )
     as_bought: dict[str, Any] = {name: getattr(bought, name) for name in AS_BOUGHT}

@@ -16,11 +16,10 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from include.twitter.answer import Answer, decoded, is_reply_to_self, is_unasked
 from include.twitter.day import Day
-from include.twitter.forgotten import NOTHING, Tombstones, buried
 from include.twitter.records import Tombstone
 from include.twitter.safe_text import safe_text
+from include.twitter.tombstones import NOTHING, Tombstones, buried
 from include.twitter.transform import contract
 from include.twitter.transform.contract import COLUMNS, MOMENT, STRING, Column
 from include.twitter.transform.decode import (
@@ -34,6 +33,7 @@ from include.twitter.transform.decode import (
 )
 from include.twitter.transform.post import ENTITY_KINDS, Post
 from include.twitter.transform.text import written_post
+from include.twitter.x.response import Response, decoded, is_reply_to_self, is_unasked
 
 BATCH = 5_000
 """Posts after which a batch is closed."""
@@ -54,7 +54,7 @@ class Source:
 
     username: str
     author_id: str | None
-    answers: Iterable[Answer]
+    answers: Iterable[Response]
     threads: bool = False
     """Whether its replies to itself are wanted too."""
     limit: int | None = None
@@ -72,7 +72,7 @@ class Tally:
 
     username: str
     counts: Counter[str]
-    """fetched = published + rejected + duplicates + outside + over_limit + unasked + forgotten"""
+    """fetched = published + rejected + duplicates + outside + over_limit + unrequested + forgotten"""
     alarms: list[str] = field(default_factory=list)
     """Published posts that are not what they should be."""
     reasons: Counter[str] = field(default_factory=Counter)
@@ -137,7 +137,7 @@ class _Batch:
             for raw in answer.sent:
                 self._add(raw, decoded_post(raw), source, answer)
 
-    def _add(self, raw: msgspec.Raw, post: Post | None, source: Source, answer: Answer) -> None:
+    def _add(self, raw: msgspec.Raw, post: Post | None, source: Source, answer: Response) -> None:
         number, owner = len(self.posts), len(self.tallies) - 1
         self.posts.append(raw)
         sent, fate, reason = None, None, None
@@ -155,7 +155,7 @@ class _Batch:
         self._rows.append((owner, source.owns(post or sent), fate, reason, *cells))
 
     def _examined(
-        self, number: int, sent: Any, source: Source, answer: Answer
+        self, number: int, sent: Any, source: Source, answer: Response
     ) -> tuple[Post | None, str | None, str | None]:
         """A post that is not as expected, or may be erased or unrequested; else its fate and the reason."""
         if tombstone := self._erased.of_post(sent):
@@ -165,7 +165,7 @@ class _Batch:
             self._unfilled[number] = unfilled
         is_thread = source.threads and isinstance(sent, dict) and is_reply_to_self(sent)
         if is_unasked(sent, self._unfilled.get(number, ())) and not is_thread:
-            return None, "unasked", None
+            return None, "unrequested", None
         unknown = unknown_fields(sent) if isinstance(sent, dict) and not tombstone else []
         try:
             post = repaired_post(sent, self.tallies[-1].oddities)

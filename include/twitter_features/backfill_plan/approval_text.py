@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import groupby
 
-from include.twitter.extract.money import Caps
+from include.twitter.extract.budget import Caps
 from include.twitter.pricing import dollars
 from include.twitter_features.backfill_plan.plan import Plan
 

@@ -16,20 +16,20 @@ from itertools import groupby
 
 from more_itertools import chunked
 
-from include.twitter.answer import Answer
 from include.twitter.day import Day
 from include.twitter.errors import Outage
 from include.twitter.extract.accounts import PROTECTED, Accounts, reasons, users_of
+from include.twitter.extract.budget import Budget, Caps, Stored
 from include.twitter.extract.counts import DAYS_A_COUNT, Count, count_of, store_count, stored_count
-from include.twitter.extract.money import Budget, Caps, Stored
 from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
-from include.twitter.extract.x import HANDLES_A_LOOKUP, X
-from include.twitter.lake import Lake
 from include.twitter.layout import short_hash
+from include.twitter.object_store import ObjectStore
 from include.twitter.pricing import in_words
-from include.twitter.retry import no_try_for_progress
+from include.twitter.retry import reschedule_after_progress
 from include.twitter.settings import XAccess
 from include.twitter.sources import LONGEST_ARCHIVE_QUERY, author_query, batches, self_reply_query
+from include.twitter.x.client import HANDLES_A_LOOKUP, X
+from include.twitter.x.response import Response
 from include.twitter_features.backfill_plan.plan import RESPONSE_KEY, PlanRequest, plan_prefix
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ def _spans(days: Sequence[Day]) -> list[tuple[Day, ...]]:
 class CountRequests:
     """The requests of one plan: look-ups of accounts, and counts of their posts."""
 
-    store: Lake
+    store: ObjectStore
     x: X
     paid: PaidRequests
     stored: Stored
@@ -128,21 +128,21 @@ class CountRequests:
             if not (token := response.next_token):
                 return Count(hours.total(), hours)
 
-    def _users(self, handles: list[str]) -> Answer:
+    def _users(self, handles: list[str]) -> Response:
         name, send = short_hash(f"users {handles}"), partial(self.x.users, handles)
         return self._ask(name, "users", len(handles), send)
 
-    def _fetch_count(self, query: str, first: Day, last: Day, token: str | None) -> Answer:
+    def _fetch_count(self, query: str, first: Day, last: Day, token: str | None) -> Response:
         name = short_hash(f"counts {query} {first} {last} {token}")
         response = self._ask(name, "archive_counts", 1, partial(self.x.count_days, query, first, last, token))
         store_count(self.store, first, last, response)
         return response
 
-    def _ask(self, name: str, kind: str, units: int, send: Callable[[], Answer]) -> Answer:
+    def _ask(self, name: str, kind: str, units: int, send: Callable[[], Response]) -> Response:
         return self.paid.ask(name, kind, units, units, lambda _: send(), _require_usable)[1]
 
 
-def _require_usable(response: Answer) -> None:
+def _require_usable(response: Response) -> None:
     """Raise for a response that is not to be stored."""
     if response.failure:
         raise Outage(f"X could not look up all users: {response.failure}")
@@ -151,7 +151,9 @@ def _require_usable(response: Answer) -> None:
 
 
 @contextmanager
-def count_requests(store: Lake, request: PlanRequest, caps: Caps, access: XAccess) -> Iterator[CountRequests]:
+def count_requests(
+    store: ObjectStore, request: PlanRequest, caps: Caps, access: XAccess
+) -> Iterator[CountRequests]:
     """Connect to X; the requests are booked in a ledger entry of the plan's own."""
     prefix, stored = plan_prefix(request.id), Stored()
     for earlier in store.answers(store.parsed(store.keys(prefix), RESPONSE_KEY.fullmatch)):
@@ -161,6 +163,6 @@ def count_requests(store: Lake, request: PlanRequest, caps: Caps, access: XAcces
     with (
         Budget(store, subject, caps, stored, request.now, entry=entry) as budget,
         X(access, request.now, are_known=bool(stored.bought)) as x,
-        no_try_for_progress(lambda: responses.made_progress, request.now),
+        reschedule_after_progress(lambda: responses.made_progress, request.now),
     ):
         yield CountRequests(store, x, PaidRequests(budget, responses), stored, request.now)

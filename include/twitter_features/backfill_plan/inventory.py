@@ -11,7 +11,7 @@ from include.twitter.airflow_context import Run
 from include.twitter.day import Day
 from include.twitter.extract.counts import Count
 from include.twitter.extract.purchase import Purchase
-from include.twitter.lake import Lake, map_concurrently
+from include.twitter.object_store import ObjectStore, map_concurrently
 from include.twitter.pricing import dollars, prices
 from include.twitter.records import Asked, Manifest, Receipt
 from include.twitter.roster import Identities
@@ -38,7 +38,7 @@ class DayInventory:
 
 
 def take_inventory(
-    store: Lake, request: PlanRequest, spec: Asked, handles: Collection[str], identities: Identities
+    store: ObjectStore, request: PlanRequest, spec: Asked, handles: Collection[str], identities: Identities
 ) -> list[DayInventory]:
     """Look at all days, several at once."""
 
@@ -58,14 +58,16 @@ def take_inventory(
     return list(map_concurrently(of_day, request.days))
 
 
-def landed_handles(store: Lake, day: Day, handles: Collection[str], identities: Identities) -> set[str]:
+def landed_handles(
+    store: ObjectStore, day: Day, handles: Collection[str], identities: Identities
+) -> set[str]:
     """Return the handles whose accounts have landed with what X shows of them."""
     receipt = store.record(layout.receipt(day), Receipt)
     lines = identities.find(receipt.accounts if receipt else ())
     return {handle for handle in handles if (line := lines.of(handle)) and line.outcome != "unavailable"}
 
 
-def spent_usd(store: Lake, day: Day) -> float:
+def spent_usd(store: ObjectStore, day: Day) -> float:
     """Return what all purchases of a day have cost."""
     keys = store.parsed(store.keys(f"{layout.raw(day)}buy="), layout.parse_purchase_key).items()
     manifests = [key for key, parts in keys if parts.is_manifest]

@@ -13,9 +13,9 @@ from msgspec import Struct
 
 from include.twitter.airflow_context import now
 from include.twitter.day import Day
-from include.twitter.errors import BadDay, NothingStaged
-from include.twitter.lake import Lake
+from include.twitter.errors import BadDay, MissingInput
 from include.twitter.layout import short_hash
+from include.twitter.object_store import ObjectStore
 from include.twitter.records import Moment
 
 log = logging.getLogger(__name__)
@@ -114,8 +114,8 @@ def plan_key(id_: str) -> str:
     return f"{plan_prefix(id_)}plan.json"
 
 
-def load_plan(store: Lake, id_: str) -> Plan:
+def load_plan(store: ObjectStore, id_: str) -> Plan:
     """Return the plan as it was shown for approval."""
     if not (plan := store.record(plan_key(id_), Plan)):
-        raise NothingStaged(f"{store.url(plan_key(id_))} is gone: trigger `twitter_plan` again.")
+        raise MissingInput(f"{store.url(plan_key(id_))} is gone: trigger `twitter_plan` again.")
     return plan

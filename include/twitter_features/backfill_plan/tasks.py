@@ -9,18 +9,18 @@ from typing import Any
 from airflow.sdk import get_current_context
 from more_itertools import chunked
 
-from include.twitter import lake, roster, settings
+from include.twitter import object_store, roster, settings
 from include.twitter.airflow_context import poll, skip
 from include.twitter.day import Day
 from include.twitter.errors import BadDay, Incomplete
 from include.twitter.extract.accounts import Accounts
-from include.twitter.extract.money import Caps, spent_of_month
-from include.twitter.forgotten import Tombstones
-from include.twitter.lake import Lake
+from include.twitter.extract.budget import Caps, spent_of_month
 from include.twitter.layout import FORGOTTEN
+from include.twitter.object_store import ObjectStore
 from include.twitter.pricing import dollars, prices
 from include.twitter.records import encoded
 from include.twitter.roster import Identities
+from include.twitter.tombstones import Tombstones
 from include.twitter_features.backfill_plan import approval_text
 from include.twitter_features.backfill_plan.approval_text import plural
 from include.twitter_features.backfill_plan.fetch_counts import count_requests, windows
@@ -45,9 +45,9 @@ def quote(request: PlanRequest) -> dict[str, Any]:
 
     A run has one plan, also where the task is cleared: Airflow 3.3.2 would show the text of the first again.
     """
-    caps, store = Caps(*settings.budgets().items()), lake.deployed()
+    caps, store = Caps(*settings.budgets().items()), object_store.from_settings()
     if not store.read(plan_key(request.id)):
-        store.swap(plan_key(request.id), encoded(_make_plan(store, request, caps)), None)
+        store.put_if_match(plan_key(request.id), encoded(_make_plan(store, request, caps)), None)
     plan = load_plan(store, request.id)
     subject = approval_text.subject(plan)
     for run in plan.runs:
@@ -59,14 +59,14 @@ def quote(request: PlanRequest) -> dict[str, Any]:
     return {"plan": plan.id, "subject": subject, "body": approval_text.body(plan, caps, left_usd)}
 
 
-def _make_plan(store: Lake, request: PlanRequest, caps: Caps) -> Plan:
+def _make_plan(store: ObjectStore, request: PlanRequest, caps: Caps) -> Plan:
     accounts = roster.read(store)
     spec, handles = accounts.asked(), accounts.among(request.accounts)
     access, accepted = settings.x_access(), settings.confirmed_account_ids()
     _require_settled(request)
     identities = Identities.read(store, accepted)
     days = _require_missing(take_inventory(store, request, spec, handles, identities))
-    lake.require_conditional_writes(store)
+    object_store.require_conditional_writes(store)
     with count_requests(store, request, caps, access) as x:
         missing = [handle for handle in handles if any(handle in day.missing for day in days)]
         with store.parsing(FORGOTTEN, "the list of erased posts and accounts"):
@@ -118,7 +118,7 @@ def runs(plan_id: str) -> list[dict[str, Any]]:
             "trigger_run_id": f"manual__{run.day}__plan_{plan_id}",
             "conf": {"day": run.day, "accounts": ", ".join(run.accounts)},
         }
-        for run in load_plan(lake.deployed(), plan_id).runs
+        for run in load_plan(object_store.from_settings(), plan_id).runs
     ]
 
 
@@ -135,7 +135,7 @@ def wait_for_runs(plan_id: str) -> None:
 
 def compare(plan_id: str) -> dict[str, Any]:
     """Compare the approved price with what was bought; Incomplete if days have not landed completely."""
-    store = lake.deployed()
+    store = object_store.from_settings()
     plan, identities = load_plan(store, plan_id), Identities.read(store, settings.confirmed_account_ids())
     collected = {handle.lower() for handle in roster.read(store).handles}
     bought, late = 0.0, list[str]()

@@ -19,12 +19,12 @@ import pyarrow.parquet
 from include.twitter import layout
 from include.twitter.airflow_context import Check, poll, skip
 from include.twitter.day import Day
-from include.twitter.errors import JobGone, NoAccess, NotChecked, Outage
-from include.twitter.extract.x import X
-from include.twitter.lake import Lake
+from include.twitter.errors import ComplianceJobFailed, JobGone, NoAccess, Outage
 from include.twitter.landed import landed_days
 from include.twitter.layout import compliance_of, job_key, parse_job_key
+from include.twitter.object_store import ObjectStore
 from include.twitter.records import ComplianceJob, encoded
+from include.twitter.x.client import X
 from include.twitter_features.compliance.responses import JobStatus, XJob, parse_job
 from include.twitter_features.compliance.storage import upload
 
@@ -64,7 +64,7 @@ def job_state(job: ComplianceJob, status: JobStatus | None, age: timedelta) -> J
 class JobRunner:
     """Takes the job of a run from one state to the next."""
 
-    def __init__(self, store: Lake, x: X, run: Check) -> None:
+    def __init__(self, store: ObjectStore, x: X, run: Check) -> None:
         self._store, self._x, self._run = store, x, run
 
     def upload_ids(self) -> None:
@@ -96,15 +96,15 @@ class JobRunner:
             case JobState.LOST:
                 self.replace(job, x_job.status if x_job else "not found")
             case JobState.OVERDUE:
-                raise NotChecked(
+                raise ComplianceJobFailed(
                     f"X has not ended job {job.id} in {PATIENCE.days} days. Trigger another run."
                 )
         return None
 
     def replace(self, job: ComplianceJob, reason: str) -> None:
-        """Create another job in the place of one that is lost; NotChecked if it was the last one."""
+        """Create another job in the place of one that is lost; ComplianceJobFailed if it was the last one."""
         if job.number >= MAX_JOBS:
-            raise NotChecked(
+            raise ComplianceJobFailed(
                 f"X has ended {MAX_JOBS} jobs without an answer, the last, {job.id}, as {reason}. "
                 "Trigger another run when X is well again."
             )
@@ -162,22 +162,22 @@ def result_key(run: Check, number: int) -> str:
     return f"{compliance_of(run.id)}result={number}.txt.gz"
 
 
-def latest_job(store: Lake, run: Check) -> ComplianceJob | None:
+def latest_job(store: ObjectStore, run: Check) -> ComplianceJob | None:
     """Return the newest job of the run."""
     numbers = store.parsed(store.keys(f"{compliance_of(run.id)}job="), parse_job_key).values()
     return store.record(job_key(run.id, max(numbers)), ComplianceJob) if numbers else None
 
 
-def read_tables(store: Lake, days: list[Day], *columns: str) -> Iterator[tuple[Day, pyarrow.Table]]:
+def read_tables(store: ObjectStore, days: list[Day], *columns: str) -> Iterator[tuple[Day, pyarrow.Table]]:
     """Yield columns of the days' tables, one day after the other."""
-    for day, item in zip(days, store.look_each(layout.parquet(day) for day in days), strict=True):
+    for day, item in zip(days, store.get_many(layout.parquet(day) for day in days), strict=True):
         if item:
             with store.parsing(layout.parquet(day), "the day's Parquet table"):
                 table = pyarrow.parquet.read_table(pyarrow.BufferReader(item.data), columns=[*columns])
             yield day, table
 
 
-def _write_ids(store: Lake, file: IO[bytes]) -> dict[str, int]:
+def _write_ids(store: ObjectStore, file: IO[bytes]) -> dict[str, int]:
     """Write the ids of all landed posts, one a line; returns their number by day."""
     days = {}
     for day, table in read_tables(store, landed_days(store), "tweet_id"):

@@ -9,10 +9,10 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from include.twitter.answer import decoded
 from include.twitter.errors import UnexpectedAnswer
 from include.twitter.records import PostState
 from include.twitter.safe_text import safe_text
+from include.twitter.x.response import decoded
 
 MAX_LINE_BYTES = 1 << 16
 """Bytes that are read as one line: a longer one is no line of a result."""

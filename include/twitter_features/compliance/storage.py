@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import requests
 
 from include.twitter.errors import JobGone, Outage, UnexpectedAnswer
-from include.twitter.extract.x import TIMEOUT, TRANSPORT_ERRORS
-from include.twitter.http_limits import is_overdue, limited_session
+from include.twitter.x.client import TIMEOUT, TRANSPORT_ERRORS
+from include.twitter.x.http_limits import is_overdue, limited_session
 
 CHUNK_BYTES = 1 << 16
 MAX_SECONDS = 1800

@@ -10,15 +10,15 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, Any, cast
 
-from include.twitter import lake, layout, settings
+from include.twitter import layout, object_store, settings
 from include.twitter.airflow_context import Check, require_xcom, skip
 from include.twitter.day import Day
-from include.twitter.errors import DamagedObject, JobGone, NothingStaged
-from include.twitter.extract.x import X
-from include.twitter.lake import Lake
+from include.twitter.errors import DamagedObject, JobGone, MissingInput
 from include.twitter.landed import landed_days
 from include.twitter.layout import compliance_of, job_key
+from include.twitter.object_store import ObjectStore
 from include.twitter.records import Checked, ComplianceJob, LostPost, encoded
+from include.twitter.x.client import X
 from include.twitter_features.compliance.job import JobRunner, latest_job, read_tables, result_key
 from include.twitter_features.compliance.responses import MAX_LINE_BYTES, parse_deleted
 from include.twitter_features.compliance.storage import download
@@ -31,7 +31,7 @@ MAX_BYTES_A_POST, MIN_BYTES_LIMIT = 512, 1 << 20
 
 def upload(run: Check) -> dict[str, Any]:
     """Create a job at X and upload the ids of all landed posts."""
-    store, access = lake.deployed(), settings.x_access()
+    store, access = object_store.from_settings(), settings.x_access()
     if not landed_days(store):
         skip("No day has landed")
     with X(access, run.now, are_known=True) as x:  # these keys have bought what has landed
@@ -41,9 +41,9 @@ def upload(run: Check) -> dict[str, Any]:
 
 def wait_for_result(run: Check, uploaded: dict[str, Any] | None) -> dict[str, Any]:
     """Wait until X offers the result of a job, and store it as it came."""
-    store, access = lake.deployed(), settings.x_access()
+    store, access = object_store.from_settings(), settings.x_access()
     require_xcom(uploaded, "upload")
-    if (job := latest_job(store, run)) and store.tag(result_key(run, job.number)):
+    if (job := latest_job(store, run)) and store.etag(result_key(run, job.number)):
         log.info("The result of job %s is stored", job.id)
         return {"job": job.number}
     with X(access, run.now, are_known=True) as x, NamedTemporaryFile() as file:
@@ -63,7 +63,7 @@ def wait_for_result(run: Check, uploaded: dict[str, Any] | None) -> dict[str, An
 
 def publish_deletions(run: Check, fetched: dict[str, Any] | None) -> dict[str, Any]:
     """Write for each day which of its posts X wants deleted; days that landed since are left out."""
-    store, number = lake.deployed(), require_xcom(fetched, "wait_for_result")["job"]
+    store, number = object_store.from_settings(), require_xcom(fetched, "wait_for_result")["job"]
     key, job = result_key(run, number), store.record(job_key(run.id, number), ComplianceJob)
     try:
         with gzip.open(io.BytesIO(store.required(key))) as lines:
@@ -73,7 +73,7 @@ def publish_deletions(run: Check, fetched: dict[str, Any] | None) -> dict[str, A
             f"{store.url(key)} is no whole gzip file: {error}. Trigger another run."
         ) from error
     if not job or job.days is None:
-        raise NothingStaged(f"The record of job {number} is gone. Trigger another run.")
+        raise MissingInput(f"The record of job {number} is gone. Trigger another run.")
     days = [day for day in landed_days(store) if str(day) in job.days]
     posts = gone = 0
     for day, table in read_tables(store, days, "tweet_id", "username"):
@@ -86,7 +86,7 @@ def publish_deletions(run: Check, fetched: dict[str, Any] | None) -> dict[str, A
     return {"days": len(days), "gone": gone}
 
 
-def _publish(store: Lake, report: Checked) -> None:
+def _publish(store: ObjectStore, report: Checked) -> None:
     """Replace an older report: a run that is cleared late replaces no newer one."""
     key = layout.checked(Day.parse(report.day))
     published = store.record(key, Checked)

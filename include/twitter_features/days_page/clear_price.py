@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from include.twitter.pricing import NEWEST, format_usd
-from include.twitter.records import AccountRead, Asked, Manifest
+from include.twitter.records import AccountOutcome, Asked, Manifest
 from include.twitter.roster import Identities
 
 
@@ -29,7 +29,7 @@ def of_extract(manifest: Manifest | None, inputs: PriceInputs) -> str:
     most = {
         handle: _most_posts(handle, lines.of(handle), inputs.asked)
         for handle in inputs.asked.handles
-        if not inputs.asked.is_met_by(lines.of(handle), handle)
+        if not inputs.asked.is_satisfied_by(lines.of(handle), handle)
     }
     if unknown := inputs.identities.unsure(inputs.asked.handles, bought):
         known = {handle: posts for handle, posts in most.items() if handle not in unknown}
@@ -46,7 +46,7 @@ def of_buying_again(spent: int, inputs: PriceInputs) -> str:
     return f"about {format_usd(spent)}, as before" if spent else of_extract(None, inputs)
 
 
-def _most_posts(handle: str, account: AccountRead | None, asked: Asked) -> int:
+def _most_posts(handle: str, account: AccountOutcome | None, asked: Asked) -> int:
     """The most posts that would be bought of an account; 0 is no bound."""
     limit = asked.limit_of(handle)
     if account is None or account.outcome == "unavailable" or asked.threads > account.threads:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from include.twitter import layout, roster, settings
 from include.twitter.day import Day
 from include.twitter.errors import PipelineError
-from include.twitter.lake import Lake
+from include.twitter.object_store import ObjectStore
 from include.twitter.records import LedgerEntry, latest_in_words
 from include.twitter.roster import Identities
 from include.twitter_features.days_page import airflow_db, landed_days, month_spend, status
@@ -27,11 +27,11 @@ MAX_DAMAGED = 5
 
 
 @lru_cache(maxsize=1)
-def _store(bucket: str, aws_conn_id: str | None) -> Lake:
-    return Lake(bucket, aws_conn_id)
+def _store(bucket: str, aws_conn_id: str | None) -> ObjectStore:
+    return ObjectStore(bucket, aws_conn_id)
 
 
-def current_store() -> Lake:
+def current_store() -> ObjectStore:
     """The bucket; kept, since a new AWS client takes a third of a second."""
     return _store(settings.bucket(), settings.aws_connection())
 
@@ -66,7 +66,7 @@ class CurrentSettings:
     identities: Identities
 
     @classmethod
-    def read(cls, store: Lake, now: datetime, notices: Notices) -> CurrentSettings:
+    def read(cls, store: ObjectStore, now: datetime, notices: Notices) -> CurrentSettings:
         accounts = notices.or_none(lambda: roster.read(store))
         handles = accounts.handles if accounts else ()
         budgets = notices.or_none(settings.budgets) or {}
@@ -126,7 +126,7 @@ class DayRow:
 
 @dataclass(frozen=True)
 class DayRange:
-    store: Lake
+    store: ObjectStore
     settings: CurrentSettings
     rows: list[DayRow]
     landed: dict[str, LandedDay]

@@ -16,8 +16,8 @@ from msgspec import Struct
 
 from include.twitter import layout
 from include.twitter.errors import DamagedObject
-from include.twitter.lake import Lake
 from include.twitter.layout import LEDGER, RECEIPTS, parse_ledger_key
+from include.twitter.object_store import ObjectStore
 from include.twitter.records import LedgerEntry, Outcome, Proof, Receipt, Totals
 
 MAX_CACHED = 700_000
@@ -63,17 +63,17 @@ _cache: LRUCache[tuple[str, str], Any] = LRUCache(
 _cache_lock = Lock()
 
 
-def read(store: Lake, months: Collection[str]) -> LandedDays:
+def read(store: ObjectStore, months: Collection[str]) -> LandedDays:
     """The days of these months, `YYYY-MM`, and all other days whose posts were bought in them."""
     damaged: dict[str, str] = {}
-    tags = store.tags(LEDGER)
+    tags = store.etags(LEDGER)
     entries = store.parsed(tags, parse_ledger_key)
     subjects = {of.subject for of in entries.values() if of.month in months or of.subject[:7] in months}
     keys = [key for key, of in entries.items() if of.subject in subjects]
     ledger = _read(store, {key: tags[key] for key in keys}, LedgerEntry, LedgerEntry, damaged)
 
     listed = {*months} | {subject[:7] for subject in subjects if not subject.startswith("plan-")}
-    tags = store.tags(f"{RECEIPTS}dt={commonprefix([*listed])}")  # noqa: RUF071 - of characters, as S3's
+    tags = store.etags(f"{RECEIPTS}dt={commonprefix([*listed])}")  # noqa: RUF071 - of characters, as S3's
     days = {key: str(day) for key, day in store.parsed(tags, layout.parse_receipt).items()}
     keys = [key for key, day in days.items() if day[:7] in months or day in subjects]
     landed = _read(store, {key: tags[key] for key in keys}, Receipt, LandedDay, damaged)
@@ -81,13 +81,13 @@ def read(store: Lake, months: Collection[str]) -> LandedDays:
 
 
 def _read(
-    store: Lake, tags: Mapping[str, str], stored: type[Any], shown: type[Any], damaged: dict[str, str]
+    store: ObjectStore, tags: Mapping[str, str], stored: type[Any], shown: type[Any], damaged: dict[str, str]
 ) -> dict[str, Any]:
     """The records at these keys, from the cache if the ETag is the listed one; without the damaged ones."""
     with _cache_lock:
         records = {key: _cache.get((store.url(key), tag)) for key, tag in tags.items()}
     missing = [key for key, record in records.items() if record is None]
-    for key, found in zip(missing, store.look_each(missing), strict=True):
+    for key, found in zip(missing, store.get_many(missing), strict=True):
         if found is None:
             continue  # deleted since it was listed
         try:

@@ -56,8 +56,8 @@ def of_month(month: str, landed: Mapping[str, LandedDay], ledger: Collection[Led
     spend = MonthSpend(month)
     for entry in ledger:
         if entry.month == month:
-            spend.parts[_part(entry, landed.get(entry.day))] += entry.spent_mills - entry.unstaged_mills
-            spend.parts["lost"] += entry.unstaged_mills
+            spend.parts[_part(entry, landed.get(entry.day))] += entry.spent_mills - entry.lost_mills
+            spend.parts["lost"] += entry.lost_mills
             spend.uncertain += entry.uncertain_mills
             spend.reserved += max(entry.reserved_mills - entry.charged_mills, 0)
             spend.would_have_cost += round(entry.would_have_cost_usd * 1000)
@@ -81,7 +81,7 @@ def _part(entry: LedgerEntry, landed: LandedDay | None) -> str:
 def differences(landed: Mapping[str, LandedDay], ledger: Collection[LedgerEntry]) -> list[Difference]:
     stored: Counter[tuple[str, int]] = Counter()
     for entry in ledger:  # plans and engagement have number 0
-        stored[entry.day, entry.buy] += entry.spent_mills - entry.unstaged_mills
+        stored[entry.day, entry.buy] += entry.spent_mills - entry.lost_mills
     costs = [Difference(day, stored[day, of.buy], round(of.cost_usd * 1000)) for day, of in landed.items()]
     return sorted(cost for cost in costs if cost.ledger != cost.receipt)
 

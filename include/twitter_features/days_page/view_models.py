@@ -15,10 +15,10 @@ from more_itertools import batched
 from include.twitter import layout, roster, settings
 from include.twitter.csv_rows import csv_rows
 from include.twitter.day import Day
-from include.twitter.lake import Lake
-from include.twitter.layout import ENGAGEMENT_RECEIPTS, USAGE, Revisit
+from include.twitter.layout import ENGAGEMENT_RECEIPTS, USAGE, Snapshot
+from include.twitter.object_store import ObjectStore
 from include.twitter.pricing import prices
-from include.twitter.records import Checked, EngagementReceipt, Manifest, Receipt, Usage
+from include.twitter.records import Checked, Manifest, Receipt, SnapshotReceipt, Usage
 from include.twitter_features.days_page import airflow_db, clear_price, month_spend, status
 from include.twitter_features.days_page.clear_price import PriceInputs
 from include.twitter_features.days_page.day_range import DayRange
@@ -138,10 +138,10 @@ def day(day: Day, now: datetime, choice: Choice) -> dict[str, Any]:
     }
 
 
-def _engagement(days: DayRange, day: Day) -> list[EngagementReceipt]:
+def _engagement(days: DayRange, day: Day) -> list[SnapshotReceipt]:
     """What became of the day's posts, the youngest age first."""
-    keys = days.store.parsed(days.store.keys(f"{ENGAGEMENT_RECEIPTS}dt={day}/"), Revisit.of_receipt)
-    records = (_record(days, key, EngagementReceipt) for key in keys)
+    keys = days.store.parsed(days.store.keys(f"{ENGAGEMENT_RECEIPTS}dt={day}/"), Snapshot.of_receipt)
+    records = (_record(days, key, SnapshotReceipt) for key in keys)
     return sorted(filter(None, records), key=attrgetter("age"))
 
 
@@ -151,7 +151,7 @@ def _record(days: DayRange, key: str, kind: type[Any]) -> Any:
 
 
 def _clear_prices(
-    store: Lake, manifest: Manifest | None, receipt: Receipt | None, now: datetime
+    store: ObjectStore, manifest: Manifest | None, receipt: Receipt | None, now: datetime
 ) -> dict[str, str]:
     accounts, accepted = roster.read(store), settings.confirmed_account_ids()
     own = accounts.own_handle()
@@ -167,7 +167,7 @@ def _clear_prices(
     }
 
 
-def _first_rows(store: Lake, day: Day) -> list[Mapping[str, str]]:
+def _first_rows(store: ObjectStore, day: Day) -> list[Mapping[str, str]]:
     """The first rows of the day's table as far as its first bytes hold them: a record is one line."""
     data = store.beginning(layout.csv(day), FIRST_BYTES) or b""
     lines = data.decode(errors="ignore").split("\n")[:-1]  # the last line is cut, or empty

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 
-from include.twitter import lake
+from include.twitter import object_store
 from include.twitter.day import Day
 from include.twitter.errors import NotLanded
-from include.twitter.lake import Lake
 from include.twitter.landed import missing_days, wait_until_deadline
+from include.twitter.object_store import ObjectStore
 
 log = logging.getLogger(__name__)
 
@@ -19,10 +19,10 @@ DAYS_WATCHED = 31
 def watch() -> None:
     """Wait for the deadline of the run's day, then raise NotLanded if a day is late."""
     day, deadline = wait_until_deadline()
-    require_landed(lake.deployed(), day, deadline)
+    require_landed(object_store.from_settings(), day, deadline)
 
 
-def require_landed(store: Lake, day: Day, deadline: datetime) -> None:
+def require_landed(store: ObjectStore, day: Day, deadline: datetime) -> None:
     """Raise NotLanded if `day`, or one of the month before it, has not landed."""
     late = missing_days(store, day, DAYS_WATCHED)
     if not late:

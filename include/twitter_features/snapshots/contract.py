@@ -11,7 +11,7 @@ import pandera.pandas as pa
 
 from include.twitter.records import PostState
 from include.twitter.transform.contract import INTEGER, METRICS, MOMENT, STRING, Column
-from include.twitter.transform.partition import table_files
+from include.twitter.transform.files import table_files
 from include.twitter_features.snapshots.post_status import PostStatus
 
 VERSION = "1"

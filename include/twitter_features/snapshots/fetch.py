@@ -12,18 +12,18 @@ import pyarrow
 import pyarrow.parquet
 
 from include.twitter import layout
-from include.twitter.answer import Answer, problems
 from include.twitter.day import Day
 from include.twitter.errors import Outage, UnexpectedAnswer
-from include.twitter.extract.money import Budget, Caps, Stored
+from include.twitter.extract.budget import Budget, Caps, Stored
 from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
-from include.twitter.extract.x import POSTS_A_LOOKUP, X
-from include.twitter.forgotten import Tombstones
-from include.twitter.lake import Lake
-from include.twitter.layout import FORGOTTEN, Revisit
+from include.twitter.layout import FORGOTTEN, Snapshot
 from include.twitter.lease import Lease
+from include.twitter.object_store import ObjectStore
 from include.twitter.pricing import cost, dollars, would_have_cost
-from include.twitter.records import Bought, Revisited, encoded, total
+from include.twitter.records import BilledUnits, Revisited, encoded, total
+from include.twitter.tombstones import Tombstones
+from include.twitter.x.client import POSTS_A_LOOKUP, X
+from include.twitter.x.response import Response, problems
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class LandedPost(NamedTuple):
     """When it was bought."""
 
 
-def landed_posts(store: Lake, day: Day) -> dict[str, LandedPost]:
+def landed_posts(store: ObjectStore, day: Day) -> dict[str, LandedPost]:
     """Return the posts of a landed day by id, in the order of its table; without those that were erased."""
     columns = ["tweet_id", "username", "captured_at"]
     data = pyarrow.BufferReader(store.required(layout.parquet(day)))
@@ -47,7 +47,7 @@ def landed_posts(store: Lake, day: Day) -> dict[str, LandedPost]:
     return {id_: post for id_, post in posts.items() if id_ not in erased}
 
 
-def erased_ids(store: Lake) -> KeysView[str]:
+def erased_ids(store: ObjectStore) -> KeysView[str]:
     """Return the ids of the posts that no snapshot may contain."""
     with store.parsing(FORGOTTEN, "the list of what was forgotten"):
         return Tombstones.of(store.read(FORGOTTEN)).posts.keys()
@@ -56,7 +56,7 @@ def erased_ids(store: Lake) -> KeysView[str]:
 class SnapshotFetch:
     """The responses of a snapshot: each is stored once, and names the posts that were requested."""
 
-    def __init__(self, store: Lake, snapshot: Revisit, posts: Mapping[str, LandedPost]) -> None:
+    def __init__(self, store: ObjectStore, snapshot: Snapshot, posts: Mapping[str, LandedPost]) -> None:
         self._store, self.snapshot, self._posts = store, snapshot, posts
         self._answered: set[str] = set()
         self._charged: dict[Day, set[str]] = defaultdict(set)
@@ -67,12 +67,12 @@ class SnapshotFetch:
         for id_, post in posts.items():
             self._charged[Day.of(post.captured_at)].add(id_)
         # Also those of other ages: what X has charged today is free at each of them.
-        pages = store.parsed(store.keys(f"{layout.raw(snapshot.day)}age="), Revisit.is_page)
+        pages = store.parsed(store.keys(f"{layout.raw(snapshot.day)}age="), Snapshot.is_page)
         keys = [key for key, is_page in pages.items() if is_page]
         for key, response in zip(keys, store.answers(keys), strict=True):
             self._add(key, response)
 
-    def _add(self, key: str, response: Answer) -> None:
+    def _add(self, key: str, response: Response) -> None:
         sent_at = response.sent_at or response.received_at
         self._charged[Day.of(sent_at)] |= {post["id"] for post in response.posts}
         if key.startswith(self.snapshot.raw):
@@ -94,7 +94,7 @@ class SnapshotFetch:
         """Request all missing posts, first those that are free, and write the manifest."""
         snapshot, now, missing = self.snapshot, clock(), self._missing
         if missing:
-            price = cost(Bought(posts=len(missing) - len(self._free(missing, now))), now)
+            price = cost(BilledUnits(posts=len(missing) - len(self._free(missing, now))), now)
             log.info("%s: %d posts, for at most $%.3f", snapshot, len(missing), dollars(price))
         if missing and (hours := (now - snapshot.due_at) // timedelta(hours=1)):
             due = f"{snapshot.due_at:%Y-%m-%d %H:%M}"
@@ -144,7 +144,7 @@ class SnapshotFetch:
         return [id_ for id_ in ids if id_ in charged]
 
 
-def _require_usable(response: Answer) -> None:
+def _require_usable(response: Response) -> None:
     """Raise for a response that says nothing, or of which a part failed: it is not stored."""
     ids = response.params["ids"].split(",")
     if response.failure or not (response.posts or problems(response.body)):

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from include.twitter.answer import NOT_FOUND, SUSPENDED, Answer, kind_of, problems, reason_of
 from include.twitter.records import PostState
 from include.twitter.safe_text import safe_text
 from include.twitter.transform.decode import counts
+from include.twitter.x.response import NOT_FOUND, SUSPENDED, Response, kind_of, problems, reason_of
 
 PROTECTED = "not-authorized-for-resource"
 WITHHELD = {"resource-unavailable", "disallowed-resource"}
@@ -29,7 +29,7 @@ class PostStatus(NamedTuple):
     reason: str = ""
 
 
-def post_statuses(response: Answer) -> Iterator[PostStatus]:
+def post_statuses(response: Response) -> Iterator[PostStatus]:
     """Yield the status of every post that was requested, in that order."""
     posts = {post["id"]: post for post in response.posts if isinstance(post, dict)}
     errors = {str(error.get("resource_id") or error.get("value")): error for error in problems(response.body)}

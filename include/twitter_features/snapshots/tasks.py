@@ -14,28 +14,28 @@ from uuid import uuid4
 import pyarrow
 import pyarrow.parquet
 
-from include.twitter import lake, settings
+from include.twitter import object_store, settings
 from include.twitter.airflow_context import Run, require_xcom, skip, wait_until
 from include.twitter.day import Day
-from include.twitter.errors import NothingStaged
-from include.twitter.extract.money import Caps, Stored
-from include.twitter.extract.x import X
-from include.twitter.lake import Lake
+from include.twitter.errors import MissingInput
+from include.twitter.extract.budget import Caps, Stored
 from include.twitter.landed import landed_days
-from include.twitter.layout import ENGAGEMENT_RECEIPTS, Revisit
+from include.twitter.layout import ENGAGEMENT_RECEIPTS, Snapshot
 from include.twitter.lease import held
 from include.twitter.load.publish import publish_files
+from include.twitter.object_store import ObjectStore
 from include.twitter.pricing import dollars, would_have_cost
 from include.twitter.records import (
-    EngagementReceipt,
     LostPost,
     PublishedObject,
     Revisited,
+    SnapshotReceipt,
     encoded,
     total,
 )
-from include.twitter.retry import no_try_for_progress
+from include.twitter.retry import reschedule_after_progress
 from include.twitter.transform import stage_files
+from include.twitter.x.client import X
 from include.twitter_features.snapshots import contract
 from include.twitter_features.snapshots.fetch import LandedPost, SnapshotFetch, erased_ids, landed_posts
 from include.twitter_features.snapshots.post_status import SHOWN, PostStatus, post_statuses
@@ -48,10 +48,10 @@ def extract(run: Run) -> dict[str, Any]:
     """Request the posts of each snapshot that is due, and store every response as it arrives."""
     run.day.require_collectable(run.now())
     ages, caps, access = settings.engagement_days(), Caps(*settings.budgets().items()), settings.x_access()
-    store = lake.deployed()
-    wait_until(Revisit(run.day, 1).due_at, "Late in the day of a purchase its posts are free", run.now)
-    done = {*store.parsed(store.keys(ENGAGEMENT_RECEIPTS), Revisit.of_receipt).values()}
-    days, snapshots, fetches = {*landed_days(store)}, list[Revisit](), list[SnapshotFetch]()
+    store = object_store.from_settings()
+    wait_until(Snapshot(run.day, 1).due_at, "Late in the day of a purchase its posts are free", run.now)
+    done = {*store.parsed(store.keys(ENGAGEMENT_RECEIPTS), Snapshot.of_receipt).values()}
+    days, snapshots, fetches = {*landed_days(store)}, list[Snapshot](), list[SnapshotFetch]()
     for snapshot in snapshots_due(run.day, ages, done):
         if snapshot.day in days:
             snapshots.append(snapshot)
@@ -59,13 +59,13 @@ def extract(run: Run) -> dict[str, Any]:
             log.info("%s is not read: the day has not landed", snapshot)
     if not snapshots:
         skip("No landed day is due to be read again")
-    lake.require_conditional_writes(store)
+    object_store.require_conditional_writes(store)
     with (
-        no_try_for_progress(lambda: any(fetch.made_progress for fetch in fetches), run.now),
+        reschedule_after_progress(lambda: any(fetch.made_progress for fetch in fetches), run.now),
         X(access, run.now, are_known=True) as x,  # these keys have bought what has landed
     ):
         for snapshot in snapshots:  # one after the other: a post that was read at one age is free at the next
-            with held(store, snapshot.reading_lease, run) as lease:  # another Airflow may fetch the same
+            with held(store, snapshot.fetch_lease, run) as lease:  # another Airflow may fetch the same
                 fetches.append(SnapshotFetch(store, snapshot, landed_posts(store, snapshot.day)))
                 fetches[-1].fetch(x, caps, run.now, lease)
     return {
@@ -77,14 +77,14 @@ def extract(run: Run) -> dict[str, Any]:
 
 def transform(run: Run, fetched: dict[str, Any] | None) -> dict[str, Any]:
     """Make a table of each snapshot's responses, and stage it with its receipt."""
-    store = lake.deployed()
+    store = object_store.from_settings()
     return {"receipts": [_stage(store, run, key) for key in require_xcom(fetched, "extract")["manifests"]]}
 
 
-def _stage(store: Lake, run: Run, key: str) -> str:
+def _stage(store: ObjectStore, run: Run, key: str) -> str:
     """Stage the files and the receipt of the snapshot with this manifest; returns the key of the receipt."""
     manifest = store.decoded(key, store.required(key), Revisited)
-    snapshot = Revisit(Day.parse(manifest.day), manifest.age)
+    snapshot = Snapshot(Day.parse(manifest.day), manifest.age)
     posts = landed_posts(store, snapshot.day)
     latest = {
         status.tweet_id: status
@@ -106,15 +106,15 @@ def _stage(store: Lake, run: Run, key: str) -> str:
 
 
 def _receipt(
-    snapshot: Revisit,
+    snapshot: Snapshot,
     manifest: Revisited,
     statuses: Sequence[PostStatus],
     posts: Mapping[str, LandedPost],
     files: dict[str, PublishedObject],
-) -> EngagementReceipt:
+) -> SnapshotReceipt:
     read_at = max((status.captured_at for status in statuses), default=None)
     late = max(read_at - snapshot.due_at, timedelta()) if read_at else timedelta()
-    return EngagementReceipt(
+    return SnapshotReceipt(
         day=manifest.day,
         age=manifest.age,
         due_at=snapshot.due_at,
@@ -138,24 +138,24 @@ def _receipt(
 
 def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
     """Publish what is staged, each receipt after its files."""
-    store, published = lake.deployed(), []
+    store, published = object_store.from_settings(), []
     for key in require_xcom(staged, "transform")["receipts"]:
-        receipt = store.decoded(key, store.required(key), EngagementReceipt)
-        snapshot = Revisit(Day.parse(receipt.day), receipt.age)
+        receipt = store.decoded(key, store.required(key), SnapshotReceipt)
+        snapshot = Snapshot(Day.parse(receipt.day), receipt.age)
         staging = key.removesuffix("receipt.json")
-        with no_try_for_progress(lambda: False, run.now), held(store, snapshot.lease, run) as lease:
+        with reschedule_after_progress(lambda: False, run.now), held(store, snapshot.lease, run) as lease:
             _require_not_erased(store, staging, snapshot)
-            publish_files(store, lease, staging, receipt, snapshot.receipt, store.tag(snapshot.receipt))
+            publish_files(store, lease, staging, receipt, snapshot.receipt, store.etag(snapshot.receipt))
         published.append(snapshot.receipt)
     return {"receipts": published}
 
 
-def _require_not_erased(store: Lake, staging: str, snapshot: Revisit) -> None:
+def _require_not_erased(store: ObjectStore, staging: str, snapshot: Snapshot) -> None:
     """Refuse what was staged before some of its posts were erased."""
     data = pyarrow.BufferReader(store.required(staging + Path(snapshot.parquet).name))
     ids = pyarrow.parquet.read_table(data, columns=["tweet_id"])["tweet_id"].to_pylist()
     if not erased_ids(store).isdisjoint(ids):
-        raise NothingStaged(
+        raise MissingInput(
             f"Nothing is published: posts of {snapshot} were forgotten since it was staged. "
             "Clear `transform`: it is free."
         )

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from include.twitter.answer import decoded
 from include.twitter.day import Day
-from include.twitter.records import Bought, LedgerEntry, Usage
+from include.twitter.records import BilledUnits, LedgerEntry, Usage
+from include.twitter.x.response import decoded
 
 TOLERANCE = 0.02
 """The share of a bound by which X's count may lie beyond it."""
@@ -88,7 +88,7 @@ def compare(
     return usage
 
 
-def _posts(bought: Iterable[Bought]) -> int:
+def _posts(bought: Iterable[BilledUnits]) -> int:
     return sum(each.posts + each.own_posts for each in bought)
 
 

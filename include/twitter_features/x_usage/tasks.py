@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 
-from include.twitter import lake, layout, settings
+from include.twitter import layout, object_store, settings
 from include.twitter.airflow_context import now
 from include.twitter.day import Day
-from include.twitter.errors import MeterDiffers, NoAccess
-from include.twitter.extract.money import entries
-from include.twitter.extract.x import X
-from include.twitter.lake import Lake
+from include.twitter.errors import NoAccess, UsageMismatch
+from include.twitter.extract.budget import entries
 from include.twitter.landed import wait_until_deadline
 from include.twitter.layout import LEDGER, USAGE
+from include.twitter.object_store import ObjectStore
 from include.twitter.records import Usage, encoded
 from include.twitter.settings import XAccess
+from include.twitter.x.client import X
 from include.twitter_features.x_usage.compare import XUsage, compare, is_new, parse_usage
 
 log = logging.getLogger(__name__)
@@ -25,12 +25,12 @@ MAX_DAYS = 90
 
 
 def meter() -> None:
-    """Wait for the deadline of the run's day; MeterDiffers if X has counted other posts by then."""
+    """Wait for the deadline of the run's day; UsageMismatch if X has counted other posts by then."""
     day, _ = wait_until_deadline()
-    check_usage(lake.deployed(), settings.x_access(), day, now())
+    check_usage(object_store.from_settings(), settings.x_access(), day, now())
 
 
-def check_usage(store: Lake, access: XAccess, day: Day, at: datetime) -> None:
+def check_usage(store: ObjectStore, access: XAccess, day: Day, at: datetime) -> None:
     """Compare X's count with the ledger and store the result; without access there is nothing to compare."""
     if not (x_usage := _fetch(access, day, at)):
         return
@@ -44,7 +44,7 @@ def check_usage(store: Lake, access: XAccess, day: Day, at: datetime) -> None:
     store.write(layout.usage(day), encoded(usage))
     log.info(usage.summary)
     if is_alert:
-        raise MeterDiffers(
+        raise UsageMismatch(
             f"{usage.summary} Look in X's developer console which apps of the project have read, and whether "
             f"{store.url(LEDGER)} lacks entries. This discrepancy is reported once a month, unless it grows."
         )

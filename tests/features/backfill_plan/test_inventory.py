@@ -6,24 +6,31 @@ from include.twitter import layout
 from include.twitter.errors import DamagedObject
 from include.twitter_features.backfill_plan.inventory import spent_usd
 from include.twitter_features.backfill_plan.plan import RESPONSE_KEY
-from tests.include.invented import DAY, MemoryLake
+from tests.include.invented import DAY, MemoryStore
 
 ID = "c0ffee123456"
 
 
 @pytest.mark.parametrize(
-    "key", [f"twitter_plans/{ID}/", f"twitter_plans/{ID}/note.txt", f"twitter_plans/{ID}/copy/{ID}.json.gz",
-            f"{layout.raw(DAY)}buy=1/", f"{layout.raw(DAY)}buy=1/manifest.json.bak", f"{layout.raw(DAY)}buy=1/old/manifest.json"],
-)  # fmt: skip
+    "key",
+    [
+        f"twitter_plans/{ID}/",
+        f"twitter_plans/{ID}/note.txt",
+        f"twitter_plans/{ID}/copy/{ID}.json.gz",
+        f"{layout.raw(DAY)}buy=1/",
+        f"{layout.raw(DAY)}buy=1/manifest.json.bak",
+        f"{layout.raw(DAY)}buy=1/old/manifest.json",
+    ],
+)
 def test_objects_of_others_are_neither_responses_nor_purchases(key):
-    store = MemoryLake()
+    store = MemoryStore()
     store.write(key, b"")
     assert store.parsed(store.keys("twitter_plans/"), RESPONSE_KEY.fullmatch) == {}
     assert spent_usd(store, DAY) == 0
 
 
 def test_a_damaged_manifest_is_no_missing_one():
-    store = MemoryLake()
+    store = MemoryStore()
     store.write(layout.manifest(DAY, 1), b"")
     with pytest.raises(DamagedObject, match=layout.manifest(DAY, 1)):
         spent_usd(store, DAY)

@@ -14,7 +14,7 @@ from starlette.routing import Mount
 from include.twitter.records import PublishedObject, encoded
 from include.twitter_features.days_page import airflow_db, day_range, routes
 from include.twitter_features.days_page.airflow_db import DayRun
-from tests.include.invented import MemoryLake, a_receipt, account_receipt
+from tests.include.invented import MemoryStore, a_receipt, account_receipt
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 PREFIX = "/twitter_days"
@@ -28,7 +28,7 @@ POSTS = [
 
 
 @contextmanager
-def days_app(store: MemoryLake, runs: dict[str, list[DayRun]] | None = None) -> Iterator[Starlette]:
+def days_app(store: MemoryStore, runs: dict[str, list[DayRun]] | None = None) -> Iterator[Starlette]:
     """The page, mounted as Airflow mounts it, open to everybody. Variables come from the environment."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(day_range, "current_store", lambda: store)
@@ -40,7 +40,7 @@ def days_app(store: MemoryLake, runs: dict[str, list[DayRun]] | None = None) -> 
         yield Starlette(routes=[Mount(PREFIX, routes.app)])
 
 
-def land_hostile_day(store: MemoryLake) -> str:
+def land_hostile_day(store: MemoryStore) -> str:
     """Land a day whose posts, account and reasons were written to do harm."""
     account = account_receipt(EVIL, 3, outcome="unavailable", reason=f"{EVIL} \u202egone")
     objects = {EVIL: PublishedObject(key=EVIL, bytes=1, sha256="", etag="")}

@@ -8,7 +8,7 @@ from include.twitter import layout
 from include.twitter.day import Day
 from include.twitter.records import LedgerEntry, encoded
 from include.twitter_features.days_page import landed_days
-from tests.include.invented import MemoryLake, a_receipt, account_receipt
+from tests.include.invented import MemoryStore, a_receipt, account_receipt
 
 RECEIPT, ENTRY = (
     "twitter_receipts/dt=2026-11-18/receipt.json",
@@ -16,7 +16,7 @@ RECEIPT, ENTRY = (
 )
 
 
-class Store(MemoryLake):
+class Store(MemoryStore):
     """Two landed days, of which one was billed in December; remembers what was listed and read."""
 
     def __init__(self) -> None:
@@ -25,13 +25,13 @@ class Store(MemoryLake):
         self.land("2026-11-18", "2026-11")
         self.land("2026-11-30", "2026-12")
 
-    def tags(self, prefix):
+    def etags(self, prefix):
         self.listed.append(prefix)
         return super().tags(prefix)
 
-    def look_each(self, keys):
+    def get_many(self, keys):
         self.read_keys += keys
-        return super().look_each(keys)
+        return super().get_many(keys)
 
     def land(self, day: str, month: str, rows: int = 3, mills: int = 1525) -> None:
         receipt = replace(a_receipt(account_receipt("NASA", rows)), day=day)

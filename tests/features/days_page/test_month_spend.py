@@ -21,7 +21,7 @@ def entry(day: str, spent: int, buy: int = 1, month: str = NOVEMBER, **more: flo
     ("entries", "buy", "parts"),
     [
         ([entry("2026-11-18", 500)], 1, {"landed": 500}),
-        ([entry("2026-11-18", 300, buy=1), entry("2026-11-18", 520, buy=2, unstaged_mills=20)], 2,
+        ([entry("2026-11-18", 300, buy=1), entry("2026-11-18", 520, buy=2, lost_mills=20)], 2,
          {"replaced": 300, "landed": 500, "lost": 20}),
         ([entry("2026-11-18", 40, buy=2)], 1, {"not landed": 40}),
         ([entry("2026-11-20", 40)], 1, {"not landed": 40}),

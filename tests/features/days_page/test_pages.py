@@ -10,11 +10,11 @@ from msgspec.structs import replace
 
 from include.twitter import layout
 from include.twitter.day import Day
-from include.twitter.layout import Revisit, ledger_key
+from include.twitter.layout import Snapshot, ledger_key
 from include.twitter.records import Checked, LedgerEntry, LostPost, encoded
 from include.twitter_features.days_page.airflow_db import DayRun, Trigger, trigger
 from tests.features.days_page.days_app import NOW, PREFIX, days_app, land_hostile_day
-from tests.include.invented import DAY, MemoryLake, a_receipt, account_receipt
+from tests.include.invented import DAY, MemoryStore, a_receipt, account_receipt
 
 MONTH, YEAR, PAGE_OF_DAY = "month/2026-11", "year/2026", "day/2026-11-18"
 MATCHED = "X counts 7 posts of 2 accounts together, and as many arrived"
@@ -23,7 +23,7 @@ MATCHED = "X counts 7 posts of 2 accounts together, and as many arrived"
 class Pages:
     """The pages over a bucket and runs of its own."""
 
-    def __init__(self, client: TestClient, store: MemoryLake, runs: dict[str, list[DayRun]]) -> None:
+    def __init__(self, client: TestClient, store: MemoryStore, runs: dict[str, list[DayRun]]) -> None:
         self.get, self.store, self.runs = client.get, store, runs
 
     def land(self, *accounts, day=str(DAY), billed="2026-11") -> None:
@@ -59,7 +59,7 @@ def text(page: str) -> str:
 @pytest.fixture
 def pages(monkeypatch):
     monkeypatch.setenv("AIRFLOW_VAR_TWITTER_HANDLES", "NASA, esa, orbital_news")
-    store, runs = MemoryLake(), {}
+    store, runs = MemoryStore(), {}
     with (
         days_app(store, runs) as app,
         TestClient(app, base_url=f"http://airflow{PREFIX}/", follow_redirects=False) as client,
@@ -170,7 +170,7 @@ def test_a_month_says_what_its_money_was_for(pages):
     pages.spend("2026-11-18", mills=300, buy=1)
     pages.spend("2026-11-18", mills=210, buy=0)
     pages.spend("2026-11-18", mills=35, buy=0, age=7, would_have_cost_usd=0.04)
-    pages.spend("2026-11-20", mills=40, reserved_mills=1000, uncertain_mills=5, unstaged_mills=10)
+    pages.spend("2026-11-20", mills=40, reserved_mills=1000, uncertain_mills=5, lost_mills=10)
     month = pages.words(MONTH)
     for fact in (
         "X has billed $3.635 of $100.00 this month, says the ledger. Receipts account for $3.05 of it.",
@@ -262,7 +262,7 @@ def test_the_first_page_is_the_month_of_the_newest_settled_day(pages):
 
 # Objects that are damaged, and very long rows
 
-REVISIT = Revisit(DAY, 7)
+SNAPSHOT = Snapshot(DAY, 7)
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b'{"x": ' + b"[" * 100_000])
@@ -286,7 +286,7 @@ def test_a_damaged_receipt_costs_its_own_day_and_says_what_restores_it(pages, da
     ("path", "keys"),
     [
         (MONTH, [ledger_key("2026-11", f"{DAY}-3"), layout.usage(DAY), "twitter_accounts/accounts.json"]),
-        (PAGE_OF_DAY, [REVISIT.receipt, layout.checked(DAY), layout.manifest(DAY, 2)]),
+        (PAGE_OF_DAY, [SNAPSHOT.receipt, layout.checked(DAY), layout.manifest(DAY, 2)]),
     ],
 )
 def test_every_other_damaged_record_is_a_notice(pages, path, keys):

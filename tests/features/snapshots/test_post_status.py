@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from include.twitter.answer import Answer
 from include.twitter.safe_text import UNSAFE
+from include.twitter.x.response import Response
 from include.twitter_features.snapshots.post_status import NO_ANSWER, post_statuses
 from tests.include.invented import METRICS, POST_WORDS, RECEIVED, post
 
@@ -18,7 +18,7 @@ def statuses(*posts, errors=(), missing=()):
     """What X says when these posts, and the missing ones, were requested."""
     ids = [*(each["id"] for each in posts), *missing]
     body = {"data": [*posts]} | ({"errors": [*errors]} if errors else {})
-    response = Answer("/2/tweets", {"ids": ",".join(ids)}, RECEIVED, json.dumps(body).encode())
+    response = Response("/2/tweets", {"ids": ",".join(ids)}, RECEIVED, json.dumps(body).encode())
     return {status.tweet_id: status for status in post_statuses(response)}
 
 

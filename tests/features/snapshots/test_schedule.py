@@ -3,12 +3,12 @@
 import pytest
 
 from include.twitter.day import Day
-from include.twitter.layout import Revisit
+from include.twitter.layout import Snapshot
 from include.twitter_features.snapshots.schedule import MAX_DAYS_LATE, snapshots_due
 
 
-def at(text: str, age: int) -> Revisit:
-    return Revisit(Day.parse(text), age)
+def at(text: str, age: int) -> Snapshot:
+    return Snapshot(Day.parse(text), age)
 
 
 DAY = Day.parse("2026-11-18")

@@ -15,18 +15,18 @@ from deploy import forget
 from deploy.__main__ import CannotDo
 from include.twitter import layout
 from include.twitter.airflow_context import Run
-from include.twitter.answer import Answer
 from include.twitter.day import Day
-from include.twitter.errors import NothingStaged, Outage
-from include.twitter.layout import FORGOTTEN, Revisit, ledger_key
+from include.twitter.errors import MissingInput, Outage
+from include.twitter.layout import FORGOTTEN, Snapshot, ledger_key
 from include.twitter.lease import LIFETIME, held
 from include.twitter.records import Forgetting, Forgotten, encoded
+from include.twitter.x.response import Response
 from include.twitter_features.snapshots import tasks
-from tests.include.invented import MemoryLake
+from tests.include.invented import MemoryStore
 
 DAY = Day.parse("2026-11-18")
-REVISIT = Revisit(DAY, 1)
-NOW = REVISIT.due_at
+SNAPSHOT = Snapshot(DAY, 1)
+NOW = SNAPSHOT.due_at
 POSTS = ["1", "2"]
 
 
@@ -51,12 +51,12 @@ class FakeX:
         posts = ",".join(f'{{"id":"{id_}","public_metrics":{{"like_count":3}}}}' for id_ in ids)
         body = f'{{"data":[{posts}]}}'.encode()
         kind = "rereads" if free else "posts"
-        return Answer("/2/tweets", {"ids": ",".join(ids)}, NOW, body, kind=kind)
+        return Response("/2/tweets", {"ids": ",".join(ids)}, NOW, body, kind=kind)
 
 
 @pytest.fixture
 def lake(monkeypatch):
-    lake, data = MemoryLake(), io.BytesIO()
+    lake, data = MemoryStore(), io.BytesIO()
     rows = [{"tweet_id": id_, "username": "NASA", "captured_at": NOW - timedelta(hours=21)} for id_ in POSTS]
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), data)
     lake.write(layout.parquet(DAY), data.getvalue())
@@ -93,7 +93,7 @@ def test_two_at_once_do_not_ask_for_the_same_posts(lake, monkeypatch):
 
 
 def test_one_that_was_killed_is_waited_for_a_minute(lake):
-    killed = held(lake, REVISIT.reading_lease, run("killed"))
+    killed = held(lake, SNAPSHOT.fetch_lease, run("killed"))
     killed.__enter__()  # and never exits
     with pytest.raises(AirflowRescheduleException):
         tasks.extract(run())
@@ -110,11 +110,11 @@ def test_a_forgotten_post_is_not_asked_for(lake):
 def test_what_was_staged_before_a_post_was_forgotten_is_not_published(lake):
     staged = tasks.transform(run(), tasks.extract(run()))
     erase(lake, "1")
-    with pytest.raises(NothingStaged, match="Clear `transform`"):
+    with pytest.raises(MissingInput, match="Clear `transform`"):
         tasks.load(run(), staged)
-    assert REVISIT.csv not in lake.objects
-    tasks.load(run(), tasks.transform(run(), {"manifests": [REVISIT.manifest]}))
-    _, *rows = lake.objects[REVISIT.csv].decode().splitlines()
+    assert SNAPSHOT.csv not in lake.objects
+    tasks.load(run(), tasks.transform(run(), {"manifests": [SNAPSHOT.manifest]}))
+    _, *rows = lake.objects[SNAPSHOT.csv].decode().splitlines()
     assert [row.partition(",")[0] for row in rows] == ["2"]
 
 
@@ -123,9 +123,9 @@ def test_the_ledger_is_never_below_the_bill_of_a_response_whose_write_failed(
     lake, monkeypatch, is_stored, spent
 ):
     """X charges both posts once. Nothing names the posts of a response that S3 lost, so it stays spent."""
-    week = Revisit(DAY, 7)
+    week = Snapshot(DAY, 7)
     monkeypatch.setattr(tasks.settings, "engagement_days", lambda: [7])
-    swap = lake.swap
+    swap = lake.put_if_match
 
     def lost(key, data, tag):
         if key.startswith(week.raw):
@@ -141,11 +141,11 @@ def test_the_ledger_is_never_below_the_bill_of_a_response_whose_write_failed(
     monkeypatch.setattr(lake, "swap", swap)
     tasks.extract(later)
     entry = json.loads(lake.objects[ledger_key("2026-11", week.ledger)])
-    assert (entry["spent_mills"], entry["unstaged_mills"]) == (spent, spent - 10)
+    assert (entry["spent_mills"], entry["lost_mills"]) == (spent, spent - 10)
     assert FakeX.asked == POSTS * (1 if is_stored else 2)
 
 
-@pytest.mark.parametrize("key", [REVISIT.reading_lease, REVISIT.lease, layout.publish_lease(DAY)])
+@pytest.mark.parametrize("key", [SNAPSHOT.fetch_lease, SNAPSHOT.lease, layout.publish_lease(DAY)])
 def test_nothing_is_erased_while_somebody_reads_or_publishes(lake, key):
     def versions(prefix):
         keys = [each for each in lake.objects if each.startswith(prefix)]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from include.twitter.day import Day
-from include.twitter.records import Billed, Bought, LedgerEntry, Usage
+from include.twitter.records import Billed, BilledUnits, LedgerEntry, Usage
 from include.twitter_features.x_usage.compare import compare, exceeds_tolerance, is_new, parse_usage
 
 DAY = Day.parse("2026-11-18")
@@ -22,7 +22,7 @@ def body(days, apps=(), **more):
 
 
 def billed(**number):
-    return {f"of {number}": Billed(Bought(**number), 5)}
+    return {f"of {number}": Billed(BilledUnits(**number), 5)}
 
 
 def entry(posts, own=0, unstaged=None, uncertain=None):
@@ -32,7 +32,7 @@ def entry(posts, own=0, unstaged=None, uncertain=None):
         month="2026-11",
         reserved_mills=0,
         spent_mills=0,
-        bought=Bought(posts=posts, own_posts=own, users=7),
+        bought=BilledUnits(posts=posts, own_posts=own, users=7),
         unstaged=unstaged or {},
         uncertain=uncertain or {},
     )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from include.twitter.extract.accounts import REMEMBERED_FOR, Accounts, reasons, users_of
-from tests.include.invented import RECEIVED, MemoryLake, OvertakenLake, about, answer
+from tests.include.invented import RECEIVED, MemoryStore, OvertakenStore, about, answer
 
 NASA = {"id": "11348282", "username": "NASA", "name": "NASA"}
 ESA = {"id": "5", "username": "esa"}
@@ -15,7 +15,7 @@ KEY = "twitter_accounts/accounts.json"
 
 @pytest.fixture
 def lake():
-    return MemoryLake()
+    return MemoryStore()
 
 
 def looked_up(*users, **more):
@@ -84,7 +84,7 @@ def test_a_look_up_that_found_nobody_writes_nothing(lake):
 
 
 def test_of_two_runs_that_learn_at_once_neither_forgets_what_the_other_has_learnt():
-    lake = OvertakenLake()
+    lake = OvertakenStore()
     lake.meanwhile = lambda: Accounts(lake).learn(looked_up(ESA))
     Accounts(lake).learn(looked_up(NASA))
     assert list(json.loads(lake.read(KEY))) == ["esa", "nasa"]

@@ -10,7 +10,7 @@ from include.twitter.errors import UnexpectedAnswer
 from include.twitter.extract.counts import Count, count_of, counts_of_day, store_count, stored_count
 from include.twitter.layout import count_key, parse_count_key
 from include.twitter.sources import author_query, self_reply_query
-from tests.include.invented import DAY, RECEIVED, MemoryLake, answer
+from tests.include.invented import DAY, RECEIVED, MemoryStore, answer
 
 FIRST, LAST = Day.parse("2026-11-01"), Day.parse("2026-11-30")
 NOW = RECEIVED + timedelta(days=20)
@@ -45,7 +45,7 @@ def test_what_is_no_count_is_refused(body):
 
 
 def test_a_stored_count_is_found_by_each_day_inside_its_window():
-    lake = MemoryLake()
+    lake = MemoryStore()
     key = store_count(lake, FIRST, LAST, month(("1", "2")))
     assert parse_count_key(key) == (FIRST, LAST)
     assert counts_of_day(lake, DAY, DAY.end, NOW) == {("1", "2"): count_of(month()).of_day(DAY)}
@@ -56,14 +56,14 @@ def test_a_stored_count_is_found_by_each_day_inside_its_window():
 
 
 def test_a_count_that_does_not_hold_each_hour_of_the_day_is_none_of_it():
-    lake = MemoryLake()
+    lake = MemoryStore()
     store_count(lake, FIRST, LAST, count(d18T09=3))
     assert counts_of_day(lake, DAY, DAY.end, NOW) == {}
 
 
 @pytest.mark.parametrize("query", [self_reply_query("1"), "#mars"])
 def test_counts_of_threads_and_of_searches_are_not_those_of_accounts(query):
-    lake = MemoryLake()
+    lake = MemoryStore()
     store_count(lake, FIRST, LAST, month(query=query))
     assert counts_of_day(lake, DAY, DAY.end, NOW) == {}
 
@@ -74,7 +74,7 @@ def test_counts_of_threads_and_of_searches_are_not_those_of_accounts(query):
     ids=["older than a week", "of before the purchase"],
 )
 def test_a_count_that_may_have_changed_is_not_used(since, now):
-    lake = MemoryLake()
+    lake = MemoryStore()
     store_count(lake, FIRST, LAST, month())
     assert counts_of_day(lake, DAY, since, now) == {}
 

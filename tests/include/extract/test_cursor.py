@@ -2,11 +2,11 @@
 
 import pytest
 
-from include.twitter.answer import Answer
 from include.twitter.errors import OtherAuthors, Outage, UnexpectedAnswer
 from include.twitter.extract.account_state import Event
 from include.twitter.extract.cursor import MAX_DEAD_TOKENS, Cursor
 from include.twitter.sources import AccountPosts, SelfReplies, Verification
+from include.twitter.x.response import Response
 from tests.include.invented import DAY, RECEIVED, SUSPENDED, about, answer, in_post_words, post
 
 TIMELINE, ARCHIVE = AccountPosts("NASA", "42"), AccountPosts("NASA", "42", old=True)
@@ -210,7 +210,7 @@ def test_a_small_page_is_not_made_smaller_and_a_limit_bounds_it_too():
 )
 def test_a_response_without_posts_and_without_saying_so_is_an_outage_and_no_empty_day(content):
     with pytest.raises(Outage):
-        after().problem(Answer("/2/users/42/tweets", {"max_results": "100"}, RECEIVED, content))
+        after().problem(Response("/2/users/42/tweets", {"max_results": "100"}, RECEIVED, content))
 
 
 FAILED = {"title": "Internal Error", "type": "https://api.x.com/2/problems/internal-error"}
@@ -252,7 +252,7 @@ def test_fields_are_looked_for_on_the_first_page_with_posts_and_authors_on_each(
 
 def test_stored_pages_lead_where_those_of_x_did_whenever_they_came():
     pages = [answer(*map(post, range(1, 8)), token="t1", size=20), led_by("t1", token="t2", size=20)]
-    stored = [Answer.from_bytes(page.to_bytes()) for page in pages]
+    stored = [Response.from_bytes(page.to_bytes()) for page in pages]
     assert after(*stored, limit=30) == after(*pages, limit=30)
     later = answer(post(1), token="t1", received_at=RECEIVED.replace(year=2027))
     assert after(later) == after(answer(post(1), token="t1"))

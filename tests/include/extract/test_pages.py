@@ -8,13 +8,13 @@ import pytest
 from include.twitter.airflow_context import Run
 from include.twitter.errors import BadRequest, Busy, Outage, OverBudget, PlatformOutage
 from include.twitter.extract.accounts import Accounts
-from include.twitter.extract.collect import Stopped
 from include.twitter.extract.cursor import MAX_DEAD_TOKENS
 from include.twitter.extract.purchase import Purchase
-from include.twitter.extract.x import owner_id
-from include.twitter.records import Asked, Bought, LedgerEntry, decoded
+from include.twitter.extract.reader import Stopped
+from include.twitter.records import Asked, BilledUnits, LedgerEntry, decoded
 from include.twitter.settings import XAccess
-from tests.include.invented import DAY, RECEIVED, MemoryLake, post
+from include.twitter.x.client import owner_id
+from tests.include.invented import DAY, RECEIVED, MemoryStore, post
 from tests.include.shop import MALFORMED, OUTAGE, ROOT, Try, open_shop, page, total, users
 
 PROBLEMS = "https://api.x.com/2/problems"
@@ -23,7 +23,7 @@ PROBLEMS = "https://api.x.com/2/problems"
 @pytest.fixture
 def shop(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr("include.twitter.extract.x.ARCHIVE_SECONDS", 0)
+    monkeypatch.setattr("include.twitter.x.client.ARCHIVE_SECONDS", 0)
     with open_shop() as opened:
         opened.has("users NASA", users(NASA="42"))
         yield opened
@@ -31,7 +31,7 @@ def shop(monkeypatch):
 
 @pytest.fixture
 def lake():
-    return MemoryLake()
+    return MemoryStore()
 
 
 def line(going):
@@ -130,7 +130,7 @@ def test_a_stored_page_has_the_month_and_the_id_of_its_request(shop, lake):
     going.collect()
     [response] = lake.answers(lake.keys(f"{ROOT}42/"))
     assert (response.sent_at, bool(response.id)) == (moment, True)
-    assert going.purchase.bought == {"2026-11": Bought(posts=1, users=1)}
+    assert going.purchase.bought == {"2026-11": BilledUnits(posts=1, users=1)}
 
 
 def test_a_smaller_page_is_asked_for_after_a_timeout_and_the_first_one_is_uncertain(shop, lake):
@@ -139,11 +139,11 @@ def test_a_smaller_page_is_asked_for_after_a_timeout_and_the_first_one_is_uncert
     assert (entry(lake).spent_mills, entry(lake).uncertain_mills) == (10 + 5, 2_500)
 
 
-class Lossy(MemoryLake):
+class Lossy(MemoryStore):
     """Has stored a page, and its reply is lost for good."""
 
-    def swap(self, key, data, tag):
-        stored = super().swap(key, data, tag)
+    def put_if_match(self, key, data, tag):
+        stored = super().put_if_match(key, data, tag)
         if key == f"{ROOT}42/0001.json.gz":
             raise PlatformOutage("no reply")
         return stored
@@ -154,10 +154,10 @@ def test_a_page_whose_reply_from_s3_was_lost_is_booked_once(shop):
     shop.has("timeline 42", page(post(2), post(1)))
     with pytest.raises(PlatformOutage):
         Try(shop, lake, "NASA").collect()
-    assert entry(lake).unstaged_mills == 10
+    assert entry(lake).lost_mills == 10
     with Try(shop, lake, "NASA").buying():
         pass
-    assert (entry(lake).spent_mills, entry(lake).unstaged_mills) == (20, 0)
+    assert (entry(lake).spent_mills, entry(lake).lost_mills) == (20, 0)
 
 
 # Look-ups
@@ -170,7 +170,7 @@ def test_a_look_up_that_a_part_of_x_failed_in_is_kept_and_no_account_is_missing(
     with pytest.raises(Outage, match=r"Internal Error: Try again\."):
         first.collect()
     assert lake.keys(f"{ROOT}users-by/") == [f"{ROOT}users-by/0001.json.gz"]
-    assert first.purchase.bought == {"2026-11": Bought(users=1)}
+    assert first.purchase.bought == {"2026-11": BilledUnits(users=1)}
 
 
 @pytest.mark.parametrize("body", [{}, {"errors": []}, {"errors": [None, "odd"]}, {"meta": {}}])
@@ -179,7 +179,7 @@ def test_a_look_up_without_users_or_a_word_on_them_is_an_outage_and_no_progress(
     first = Try(shop, lake, "esa")
     with pytest.raises(Outage, match="X was asked for users and sent none"):
         first.collect()
-    assert not first.purchase.got_further
+    assert not first.purchase.made_progress
 
 
 # What stops a reader
@@ -210,7 +210,7 @@ def test_posts_read_with_a_bearer_token_are_nobodys_own(shop, lake):
     shop.has("timeline 42", page(post(1)))
     own = Try(shop, lake, "NASA", own_handle="nasa", limit=1)
     own.collect()
-    assert own.purchase.bought == {"2026-11": Bought(posts=1, users=1)}
+    assert own.purchase.bought == {"2026-11": BilledUnits(posts=1, users=1)}
 
 
 @pytest.mark.parametrize(

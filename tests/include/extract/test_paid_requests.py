@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from include.twitter.answer import Answer
 from include.twitter.errors import Busy, NoResponse, Outage, OverBudget, UnexpectedAnswer
-from include.twitter.extract.collect import Stopped
-from include.twitter.extract.money import Budget, Caps, Stored
+from include.twitter.extract.budget import Budget, Caps, Stored
 from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
-from include.twitter.records import Bought, LedgerEntry, decoded
-from tests.include.invented import RECEIVED, MemoryLake
+from include.twitter.extract.reader import Stopped
+from include.twitter.records import BilledUnits, LedgerEntry, decoded
+from include.twitter.x.response import Response
+from tests.include.invented import RECEIVED, MemoryStore
 
 PREFIX = "twitter_plans/0a1b2c3d4e5f/"
 LEDGER = "twitter_ledger/month=2026-11/2026-11-18-1.json"
@@ -27,12 +27,12 @@ class FakeX:
         if self.error:
             raise self.error
         content = json.dumps({"data": [{"id": str(number)} for number in range(min(size, self.posts))]})
-        return Answer("/2/tweets", {}, RECEIVED, content.encode())
+        return Response("/2/tweets", {}, RECEIVED, content.encode())
 
 
 class Asking:
     def __init__(self, cap=0):
-        self.lake, self.stored, self.cap = MemoryLake(), Stored(), cap
+        self.lake, self.stored, self.cap = MemoryStore(), Stored(), cap
         self.responses = NamedResponses(self.lake, PREFIX, self.stored)
 
     def ask(self, x, name="0a1b", wanted=100, smallest=5, **options):
@@ -64,8 +64,8 @@ def test_a_response_is_paid_for_once(asking):
     again = asking.ask(x)
     assert (again[0], again[1].content, again[1].id) == (key, response.content, response.id)
     assert x.sizes == []
-    assert (asking.entry.bought, asking.entry.spent_mills, asking.entry.unstaged_mills) == (
-        Bought(posts=3),
+    assert (asking.entry.bought, asking.entry.spent_mills, asking.entry.lost_mills) == (
+        BilledUnits(posts=3),
         15,
         0,
     )
@@ -97,7 +97,7 @@ def test_a_response_that_cannot_be_used_is_paid_for_stored_aside_and_raised(aski
     with pytest.raises(UnexpectedAnswer, match="of others"):
         asking.ask(FakeX(), problem=lambda _: UnexpectedAnswer("posts of others"))
     assert asking.keys == ["refused-0a1b.json.gz"]
-    assert (asking.entry.bought, asking.entry.spent_mills) == (Bought(posts=3), 15)
+    assert (asking.entry.bought, asking.entry.spent_mills) == (BilledUnits(posts=3), 15)
     assert len(asking.ask(x := FakeX())[1].posts) == 3
     assert x.sizes == [100], "it is requested anew"
 
@@ -110,7 +110,7 @@ def test_a_response_that_is_none_is_not_stored_and_what_x_has_billed_stays_booke
     with pytest.raises(Outage):
         asking.ask(FakeX(posts), problem=none)
     assert (asking.keys, asking.responses.made_progress) == ([], False)
-    assert (asking.entry.spent_mills, asking.entry.unstaged_mills) == (lost, lost)
+    assert (asking.entry.spent_mills, asking.entry.lost_mills) == (lost, lost)
 
 
 def test_a_response_that_another_process_has_stored_meanwhile_is_lost_and_stays_booked(asking):
@@ -119,7 +119,7 @@ def test_a_response_that_another_process_has_stored_meanwhile_is_lost_and_stays_
 
     with pytest.raises(Busy):
         asking.ask(FakeX(), problem=quicker)
-    assert (asking.entry.unstaged_mills, asking.entry.bought) == (15, Bought())
+    assert (asking.entry.lost_mills, asking.entry.bought) == (15, BilledUnits())
 
 
 @pytest.mark.parametrize(("error", "uncertain"), [(Outage("500"), 0), (NoResponse("a read timeout"), 500)])

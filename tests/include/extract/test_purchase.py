@@ -10,17 +10,17 @@ import pytest
 from msgspec.structs import replace as with_fields
 
 from include.twitter.airflow_context import Run
-from include.twitter.errors import Busy, NothingStaged
+from include.twitter.errors import Busy, MissingInput
 from include.twitter.extract.paid_requests import REFUSED
 from include.twitter.extract.purchase import COUNTS, LOOKUPS, Purchase
-from include.twitter.records import Asked, Bought, LeaseHolder, Manifest, PurchaseState, decoded, encoded
+from include.twitter.records import Asked, BilledUnits, LeaseHolder, Manifest, PurchaseState, decoded, encoded
 from include.twitter.sources import SEARCHED
 from tests.include.invented import (
     DAY,
     RECEIVED,
     SUSPENDED,
-    MemoryLake,
-    OvertakenLake,
+    MemoryStore,
+    OvertakenStore,
     account_read,
     answer,
     post,
@@ -36,7 +36,7 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.fixture
 def lake():
-    return MemoryLake()
+    return MemoryStore()
 
 
 def purchase(lake, *handles, limit=0, threads=False, may_leave=False, only=(), name="c0ffee123456", **about):
@@ -201,7 +201,7 @@ def test_a_page_that_was_stored_after_it_was_closed_is_booked_by_the_next_run(la
     again = purchase(lake)
     assert (again.missing, again.is_complete) == ([], False)
     close(again)
-    assert manifest(lake).bought == {"2026-11": Bought(posts=3)}
+    assert manifest(lake).bought == {"2026-11": BilledUnits(posts=3)}
     assert purchase(lake).is_complete
 
 
@@ -232,7 +232,7 @@ def test_accounts_leave_where_they_may_and_come_back_with_their_pages_which_are_
     with back.turn():
         assert list(back.staged()) == []
         assert [key for key, _ in back.stored_pages("11")] == [OLD]
-    assert back.bought == {"2026-11": Bought(posts=2)}
+    assert back.bought == {"2026-11": BilledUnits(posts=2)}
 
 
 @pytest.mark.parametrize("reason", ["it was renamed", "its handle is another's, and not accepted"])
@@ -318,16 +318,16 @@ def test_while_its_lease_is_held_no_other_process_takes_over(lake, other, may):
             assert busy.value.at == RECEIVED + MINUTE
 
 
-class HeardLake(MemoryLake):
+class HeardLake(MemoryStore):
     """Says when something was written."""
 
     def __init__(self):
         super().__init__()
         self.heard = Semaphore(0)
 
-    def swap(self, key, data, tag):
+    def put_if_match(self, key, data, tag):
         try:
-            return super().swap(key, data, tag)
+            return super().put_if_match(key, data, tag)
         finally:
             self.heard.release()
 
@@ -351,13 +351,13 @@ def test_a_process_whose_lease_was_taken_over_stops_and_leaves_the_manifest_to_t
         with pytest.raises(Busy, match="by another process"), stale.turn():
             seconds = 180
             other.enter_context(purchase(lake, name="another run", now=after(180)).turn())
-            stale.keep_turn()
+            stale.renew_lease()
         assert manifest(lake).lease.owner == "another run"
 
 
 @pytest.mark.parametrize("is_new", [False, True])
 def test_of_two_that_begin_at_once_one_has_the_lease(is_new):
-    lake = OvertakenLake()
+    lake = OvertakenStore()
     if not is_new:
         close(purchase(lake), line())
     one, quicker = purchase(lake, "esa"), purchase(lake, "esa")
@@ -401,22 +401,22 @@ def test_an_equal_page_of_another_process_is_not_taken_for_ones_own(lake):
     quicker.store("11", answer(post(1)))
     with pytest.raises(Busy, match="was written by somebody else"):
         late.store("11", answer(post(1)))
-    assert (quicker.bought, late.bought) == ({"2026-11": Bought(posts=1)}, {})
+    assert (quicker.bought, late.bought) == ({"2026-11": BilledUnits(posts=1)}, {})
     assert [page.posts for page in lake.answers([OLD])] == [[post(1)]]
 
 
-class MeetingLake(MemoryLake):
+class MeetingLake(MemoryStore):
     """Two writers meet in it, if both come: neither has finished before the other has begun."""
 
     def __init__(self):
         super().__init__()
         self.meeting = Barrier(2)
 
-    def swap(self, key, data, tag):
+    def put_if_match(self, key, data, tag):
         if "counts-of" in key:
             with suppress(BrokenBarrierError):
                 self.meeting.wait(0.2)
-        return super().swap(key, data, tag)
+        return super().put_if_match(key, data, tag)
 
 
 def test_two_readers_that_store_in_one_folder_at_once_never_write_the_same_key():
@@ -429,7 +429,7 @@ def test_two_readers_that_store_in_one_folder_at_once_never_write_the_same_key()
         for reader in readers:
             reader.join(5)
     assert lake.keys(f"{ROOT}counts-of/") == [f"{ROOT}counts-of/000{number}.json.gz" for number in (1, 2)]
-    assert bought.bought == {"2026-11": Bought(counts=2)}
+    assert bought.bought == {"2026-11": BilledUnits(counts=2)}
 
 
 # Going on
@@ -494,10 +494,10 @@ def test_what_is_stored_and_not_closed_is_booked_once_over_two_resumes_and_a_clo
         (f"{REFUSED}22", answer(post(4, text=None))),
         ("44", answer(post(5), kind="own_posts")),
     )
-    whole = Bought(posts=7, own_posts=1, users=2, counts=1, archive_counts=1)
+    whole = BilledUnits(posts=7, own_posts=1, users=2, counts=1, archive_counts=1)
     for _ in range(2):
         again = purchase(lake)
-        assert again.bought == {"2026-11": Bought(posts=1)}
+        assert again.bought == {"2026-11": BilledUnits(posts=1)}
         with again.turn():
             list(again.staged())
         assert again.bought == {"2026-11": whole}
@@ -514,7 +514,7 @@ def test_what_was_bought_is_booked_in_the_utc_month_of_the_request(lake):
         ("11", replace(late, sent_at=november)),
         ("11", replace(answer(post(3), received_at=december), sent_at=december)),
     )
-    assert close(purchase(lake)).bought == {"2026-11": Bought(posts=2), "2026-12": Bought(posts=1)}
+    assert close(purchase(lake)).bought == {"2026-11": BilledUnits(posts=2), "2026-12": BilledUnits(posts=1)}
 
 
 def test_a_stored_response_that_is_gone_says_what_to_do(lake):
@@ -522,7 +522,7 @@ def test_a_stored_response_that_is_gone_says_what_to_do(lake):
     again = purchase(lake)
     with again.turn():
         del lake.objects[OLD]
-        with pytest.raises(NothingStaged, match="It was paid for: restore it, or Trigger with `buy_again`"):
+        with pytest.raises(MissingInput, match="It was paid for: restore it, or Trigger with `buy_again`"):
             list(again.staged())
 
 

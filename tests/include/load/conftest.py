@@ -8,10 +8,8 @@ from typing import Any
 
 import pytest
 
-from include.twitter import lake as lakes
-from include.twitter import layout
+from include.twitter import layout, object_store
 from include.twitter.airflow_context import Run
-from include.twitter.forgotten import NOTHING, Tombstones
 from include.twitter.layout import FORGOTTEN
 from include.twitter.load import load
 from include.twitter.records import (
@@ -23,18 +21,19 @@ from include.twitter.records import (
     decoded,
     encoded,
 )
+from include.twitter.tombstones import NOTHING, Tombstones
 from include.twitter.transform import receipt, refine, stage_files
-from include.twitter.transform.partition import Partition
-from tests.include.invented import DAY, RECEIVED, MemoryLake, account_read, answer
+from include.twitter.transform.files import Partition
+from tests.include.invented import DAY, RECEIVED, MemoryStore, account_read, answer
 
 
 class Landing:
     """One day that runs load; every post is by number and account."""
 
-    def __init__(self, lake: MemoryLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, lake: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
         self.lake, self._patch = lake, monkeypatch
         self.now = RECEIVED
-        self._patch.setattr(lakes, "deployed", lambda: self.lake)
+        self._patch.setattr(object_store, "from_settings", lambda: self.lake)
         self.put(bucket="acme-twitter-lake", handles="NASA, esa, isro", allow_row_loss="")
 
     def put(self, **values: Any) -> None:
@@ -108,7 +107,7 @@ class Landing:
         """Which run's bytes are the day, all of them; a mixture fails."""
         objects = decoded(self.lake.required(layout.receipt(DAY)), Receipt).objects
         for item in objects.values():
-            assert self.lake.look(item.key).tag == item.etag, f"{item.key} is not what the receipt says"
+            assert self.lake.get(item.key).tag == item.etag, f"{item.key} is not what the receipt says"
         return objects["csv"].sha256
 
     def staged(self, name: str) -> str:
@@ -122,4 +121,4 @@ class Landing:
 
 @pytest.fixture
 def landing(monkeypatch) -> Landing:
-    return Landing(MemoryLake(), monkeypatch)
+    return Landing(MemoryStore(), monkeypatch)

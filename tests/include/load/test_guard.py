@@ -4,7 +4,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from include.twitter.errors import Shrunk
+from include.twitter.errors import RowLossBlocked
 from include.twitter.load.guard import lower_counts, require_no_loss
 from include.twitter.records import Decrease
 from tests.include.invented import DAY, a_receipt, account_receipt
@@ -55,7 +55,7 @@ def test_by_the_receipts_an_account_has_lost_rows_if_it_has_fewer_that_were_not_
 
 
 def test_only_the_losses_are_refused_and_all_decreases_are_told(caplog):
-    with pytest.raises(Shrunk) as refused:
+    with pytest.raises(RowLossBlocked) as refused:
         require_no_loss([Decrease("NASA", 10, 9), Decrease("esa", 10, 1)], DAY, accepted=False)
     assert "esa: 10 rows" in str(refused.value)
     assert "NASA" not in str(refused.value)
@@ -75,7 +75,7 @@ def test_only_the_losses_are_refused_and_all_decreases_are_told(caplog):
 def test_the_loss_of_more_than_half_is_refused_unless_it_is_accepted_and_each_loss_is_logged(
     decrease, is_most, caplog
 ):
-    with pytest.raises(Shrunk) if is_most else nullcontext() as refused:
+    with pytest.raises(RowLossBlocked) if is_most else nullcontext() as refused:
         require_no_loss([decrease], DAY, accepted=False)
     if is_most:
         assert f"{DAY} to Variable twitter_allow_row_loss" in str(refused.value)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from include.twitter import layout
-from include.twitter.errors import Incomplete, NothingStaged, Shrunk
+from include.twitter.errors import Incomplete, MissingInput, RowLossBlocked
 from include.twitter.layout import FORGOTTEN
 from include.twitter.load import load
 from include.twitter.records import Decrease
@@ -38,7 +38,7 @@ def test_a_rerun_that_would_replace_most_rows_of_an_account_publishes_nothing(la
     landing.land("first", {"NASA": posts(1, 2, 3), "esa": posts(11, 12)})
     before = landing.published
     landing.stage("again", {"NASA": posts(*now), "esa": posts(11, 12)})
-    with pytest.raises(Shrunk, match="NASA: 3 rows are landed") as refused:
+    with pytest.raises(RowLossBlocked, match="NASA: 3 rows are landed") as refused:
         landing.load("again")
     assert ids(1)[0] in str(refused.value)
     assert "esa" not in str(refused.value)
@@ -57,7 +57,7 @@ def test_an_accepted_loss_is_published_and_every_id_of_it_is_in_the_receipt(land
 def test_a_handle_that_is_another_account_by_now_loses_the_rows_of_the_old_one(landing):
     landing.land("first", {"NASA:1": posts(1, 2, 3, 4, 5, 6)})
     landing.stage("again", {"NASA:2": posts(11, 12, 13, 14, 15, 16, 17)})
-    with pytest.raises(Shrunk, match="6 rows are landed, this run has 0"):
+    with pytest.raises(RowLossBlocked, match="6 rows are landed, this run has 0"):
         landing.load("again")
     landing.put(allow_row_loss=str(DAY))
     landing.load("again")
@@ -125,7 +125,7 @@ def test_without_the_landed_table_numbers_are_compared_and_the_log_says_so(landi
     landing.stage("other", {"NASA": posts(1)})
     UNREADABLE[how](landing.lake)
     landing.stage("again", {"NASA": posts(1), "esa": posts(13, 14)})
-    with pytest.raises(Shrunk, match="NASA: 3 rows are landed, this run has 1"):
+    with pytest.raises(RowLossBlocked, match="NASA: 3 rows are landed, this run has 1"):
         landing.load("again")
     assert "numbers of rows are compared, not ids" in caplog.text
     landing.stage("once more", {"NASA": posts(1, 2), "esa": posts(13, 14)})
@@ -209,7 +209,7 @@ def test_an_account_with_posts_outside_the_day_excluded_twice_or_erased_is_green
 def test_what_was_staged_before_something_was_forgotten_is_not_published(landing):
     landing.stage("first", {"NASA": posts(1)})
     landing.forget(*ids(1))
-    with pytest.raises(NothingStaged, match="were forgotten since it was staged"):
+    with pytest.raises(MissingInput, match="were forgotten since it was staged"):
         landing.load("first")
     assert FORGOTTEN in landing.lake.objects
     assert landing.lake.read(layout.receipt(DAY)) is None

@@ -8,12 +8,12 @@ from include.twitter import layout
 from include.twitter.airflow_context import Run
 from include.twitter.load.publish import asset_event, warn_of_gaps
 from include.twitter.records import PublishedObject
-from tests.include.invented import DAY, RECEIVED, MemoryLake, a_receipt, account_receipt
+from tests.include.invented import DAY, RECEIVED, MemoryStore, a_receipt, account_receipt
 
 
 @pytest.fixture
 def lake():
-    return MemoryLake()
+    return MemoryStore()
 
 
 def test_days_of_the_last_week_that_are_not_landed_are_told_from_the_first_landed_day_on(lake, caplog):

@@ -14,7 +14,7 @@ from include.twitter.errors import Busy
 from include.twitter.lease import held
 from include.twitter.load.publish import publish_files
 from include.twitter.records import Decrease, Receipt, decoded
-from tests.include.invented import DAY, MemoryLake, post
+from tests.include.invented import DAY, MemoryStore, post
 
 STEPS = 6
 """Of a load that is alone: it looks for the lease, writes it, three files, and the receipt."""
@@ -24,7 +24,7 @@ class Killed(BaseException):
     """Of a process: it reaches nothing from then on."""
 
 
-class Process(MemoryLake):
+class Process(MemoryStore):
     """The bucket as one process sees it; `before` is called before each of its writes, `after` after it."""
 
     copies_on_condition = True
@@ -35,17 +35,17 @@ class Process(MemoryLake):
         self._before, self._after = before, after
         self.is_dead = False
 
-    def look(self, key):
+    def get(self, key):
         if self.is_dead:
             raise Killed
-        return super().look(key)
+        return super().get(key)
 
-    def swap(self, *arguments):
-        return self._counted(super().swap, *arguments)
+    def put_if_match(self, *arguments):
+        return self._counted(super().put_if_match, *arguments)
 
     def copy(self, source, target, tag, over):
         if not self.copies_on_condition:
-            over = self.tag(target)
+            over = self.etag(target)
         return self._counted(super().copy, source, target, tag, over)
 
     def _counted(self, write, *arguments):
@@ -129,7 +129,7 @@ def publish_once(landing, lake, name):
     candidate = decoded(lake.required(f"{layout.staging(DAY, name)}receipt.json"), Receipt)
     try:
         with held(lake, layout.publish_lease(DAY), run) as lease:
-            over = lake.tag(layout.receipt(DAY))
+            over = lake.etag(layout.receipt(DAY))
             publish_files(lake, lease, layout.staging(DAY, name), candidate, layout.receipt(DAY), over)
     except Busy:
         return "Busy"
@@ -299,14 +299,14 @@ def test_a_load_waits_without_a_worker_while_another_publishes(landing):
 def test_a_receipt_that_changed_since_the_guard_read_it_is_not_replaced(landing):
     first_loads(landing)
     process = Process(landing.lake)
-    swap = process.swap
+    swap = process.put_if_match
 
     def changed(key, *arguments):
         if key == layout.receipt(DAY):
             landing.lake.write(layout.receipt(DAY), b"{}")
         return swap(key, *arguments)
 
-    whole, landing.lake, process.swap = landing.lake, process, changed
+    whole, landing.lake, process.put_if_match = landing.lake, process, changed
     with pytest.raises(Busy) as busy:
         landing.load("mine")
     assert busy.value.at is None, "a try that counts"
@@ -318,7 +318,7 @@ def test_a_receipt_that_changed_since_the_guard_read_it_is_not_replaced(landing)
 def test_a_file_that_somebody_wrote_around_the_receipt_fails_the_load(landing, name, when):
     first_loads(landing)
     process = Process(landing.lake)
-    swap = process.swap
+    swap = process.put_if_match
 
     def spoiled(key, *arguments):
         if key != layout.receipt(DAY):
@@ -329,7 +329,7 @@ def test_a_file_that_somebody_wrote_around_the_receipt_fails_the_load(landing, n
         landing.lake.write(getattr(layout, name)(DAY), b"spoiled")
         return tag
 
-    whole, landing.lake, process.swap = landing.lake, process, spoiled
+    whole, landing.lake, process.put_if_match = landing.lake, process, spoiled
     with pytest.raises(Busy, match=getattr(layout, name)(DAY)):
         landing.load("mine")
     landing.lake = whole

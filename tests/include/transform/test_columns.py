@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from include.twitter.extract.x import POST_FIELDS
 from include.twitter.transform import contract
 from include.twitter.transform.decode import FIELDS, PATHS
+from include.twitter.x.client import POST_FIELDS
 
 ROOT = Path(__file__).parents[3]
 AFTER = '    Column("possibly_sensitive",'
@@ -32,7 +32,7 @@ sys.meta_path.insert(0, Changed)
 import pyarrow.parquet
 from include.twitter.csv_rows import csv_rows
 from tests.include.invented import DAY, account, answer, post
-from include.twitter.transform.partition import Partition
+from include.twitter.transform.files import Partition
 from deploy import athena
 posts = [post(1, reply_settings="everyone", geo={"place_id": "07d9", "coordinates": {}}),
          post(2, reply_settings="??"), post(3, reply_settings=5)]

@@ -12,7 +12,7 @@ import pyarrow.parquet
 import pytest
 
 from include.twitter.transform import contract
-from include.twitter.transform.partition import Partition
+from include.twitter.transform.files import Partition
 from tests.include.invented import DAY, a_day, account, answer, post
 
 GOLDEN = Path(__file__).parents[2] / "data" / "refined_tweets.csv"

@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from include.twitter.answer import Answer
 from include.twitter.transform import refine
 from include.twitter.transform.contract import MOMENTS
+from include.twitter.x.response import Response
 from tests.include.invented import DAY, RECEIVED, answer, link, post
 from tests.include.transform.test_contract import (
     COLUMNS,
@@ -39,7 +39,7 @@ ABOUT_THE_ACCOUNT = {
 
 def refined(*posts):
     """The one batch of one account."""
-    source = refine.Source("ObservatoryHill", "42", [Answer.from_bytes(answer(*posts).to_bytes())])
+    source = refine.Source("ObservatoryHill", "42", [Response.from_bytes(answer(*posts).to_bytes())])
     (batch,) = refine.batches([source], day=DAY, limit=0)
     return batch
 
@@ -68,7 +68,7 @@ def test_an_odd_post_becomes_the_row_that_is_written_beside_it(case):
     assert dict(tally.drift) == case.get("drift", {})
     assert {name: number for name, number in tally.counts.items() if number} == {
         "fetched": 1,
-        "published" if "row" in case else "unasked" if "unasked" in case else "rejected": 1,
+        "published" if "row" in case else "unrequested" if "unrequested" in case else "rejected": 1,
     }
 
 

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.twitter.answer import Answer
 from include.twitter.transform import refine
 from include.twitter.transform.decode import FIELDS
-from include.twitter.transform.partition import Partition
+from include.twitter.transform.files import Partition
 from include.twitter.transform.receipt import COUNTS
+from include.twitter.x.response import Response
 from tests.include.invented import DAY, RECEIVED, answer, in_post_words, post
 from tests.include.transform.test_contract import CSV_READERS, PARQUET_READERS
 
@@ -81,7 +81,7 @@ class Walk:
     def source(self) -> refine.Source:
         answers = [answer(*(case.sent for case in page), received_at=at) for at, page in self.pages]
         return refine.Source(
-            self.username, self.author_id, [Answer.from_bytes(a.to_bytes()) for a in answers]
+            self.username, self.author_id, [Response.from_bytes(a.to_bytes()) for a in answers]
         )
 
 
@@ -386,7 +386,7 @@ def test_a_mutilated_post_is_rejected_or_lands_without_what_is_odd_and_takes_no_
             "duplicates": 0,
             "outside": said[tally.username].count("outside"),
             "over_limit": 0,
-            "unasked": 0,
+            "unrequested": 0,
             "forgotten": 0,
         }
 
@@ -451,7 +451,7 @@ STRANGE_ERRORS = st.fixed_dictionaries(
 def test_whatever_stands_in_a_post_costs_at_most_that_post(changes, instead, errors):
     posts = [post(number) | changed for number, changed in enumerate(changes, 1)]
     page = answer(*posts, instead, post(99), **({"errors": errors} if errors else {}))
-    batches = refined([refine.Source("ObservatoryHill", "42", [Answer.from_bytes(page.to_bytes())])])
+    batches = refined([refine.Source("ObservatoryHill", "42", [Response.from_bytes(page.to_bytes())])])
     ((tally,),) = (batch.tallies for batch in batches)
     assert tally.counts["fetched"] == len(posts) + 2 == sum(tally.counts[name] for name in COUNTS[1:])
     assert post(99)["id"] in {row["tweet_id"] for row in batches[0].rows.to_dict("records")}

@@ -3,8 +3,8 @@
 import pytest
 from msgspec.structs import asdict
 
-from include.twitter.errors import TooManyRejected, Unbalanced
-from include.twitter.records import Asked, Bought, Receipt, decoded, encoded, latest_in_words
+from include.twitter.errors import AccountingMismatch, TooManyRejected
+from include.twitter.records import Asked, BilledUnits, Receipt, decoded, encoded, latest_in_words
 from include.twitter.transform import receipt
 from tests.include.invented import DAY, a_receipt, account, account_read, account_receipt, answer, post
 
@@ -42,7 +42,7 @@ def test_every_post_that_was_fetched_is_accounted_for():
         "duplicates": 1,
         "outside": 1,
         "over_limit": 2,
-        "unasked": 1,
+        "unrequested": 1,
         "forgotten": 0,
         "rejected_by_reason": {"text: is missing": 1},
         "alarms": [],
@@ -83,15 +83,19 @@ def test_an_account_of_which_a_lowered_limit_lands_a_part_is_limited():
 
 @pytest.mark.parametrize("posts", [0, 1, 3])
 def test_a_post_that_was_bought_and_not_fetched_or_the_reverse_is_refused(posts):
-    with pytest.raises(Unbalanced, match=f"NASA: {posts} posts were bought, and this became of them: "):
+    with pytest.raises(
+        AccountingMismatch, match=f"NASA: {posts} posts were bought, and this became of them: "
+    ):
         receipt.entry(account_read("NASA", posts), refined(post(1), post(2)))
 
 
-@pytest.mark.parametrize("lost", ["published", "rejected", "duplicates", "outside", "over_limit", "unasked"])
+@pytest.mark.parametrize(
+    "lost", ["published", "rejected", "duplicates", "outside", "over_limit", "unrequested"]
+)
 def test_a_post_that_was_fetched_and_is_nowhere_is_refused(lost):
     came = refined(post(1), post(2))
     came.counts[lost] -= 1
-    with pytest.raises(Unbalanced):
+    with pytest.raises(AccountingMismatch):
         receipt.entry(account_read("NASA", 2), came)
 
 
@@ -108,7 +112,7 @@ def test_a_receipt_tells_what_was_asked_bought_and_published():
     assert told.versions == {"code": "0.1.0", "contract": "2"}
     assert told.asked == Asked(("NASA", "esa"), 100)
     assert told.uncertain_usd == 0.25
-    assert (told.bought, told.cost_usd) == (Bought(posts=300, users=2, counts=1), 1.525)
+    assert (told.bought, told.cost_usd) == (BilledUnits(posts=300, users=2, counts=1), 1.525)
     assert asdict(told.totals) == {
         "accounts": 3,
         "unavailable": 1,
@@ -118,7 +122,7 @@ def test_a_receipt_tells_what_was_asked_bought_and_published():
         "duplicates": 0,
         "outside": 0,
         "over_limit": 0,
-        "unasked": 0,
+        "unrequested": 0,
         "forgotten": 0,
         "proof": {"matched": 2, "unchecked": 1},
         "alarms": 3,
@@ -146,7 +150,7 @@ def test_a_receipt_reads_as_a_table():
     )
     assert receipt.readable(told) == [
         "account  outcome      proof      fetched  published  rejected  duplicates  outside  over_limit"
-        "  unasked  forgotten",
+        "  unrequested  forgotten",
         "NASA     complete     matched    200      200        0         0           0        0           0"
         "        0",
         "esa      limit        limited    7        7          0         0           0        0           0"
@@ -171,7 +175,7 @@ TEXT, OTHERS = "text: is missing", "author_id: is another author's, not the acco
         (76, {TEXT: 4}, {}),
         (95, {TEXT: 5}, {}),
         (1, {OTHERS: 40, TEXT: 3}, {}),
-        *((0, {}, {why: 3}) for why in ("duplicates", "outside", "over_limit", "unasked", "forgotten")),
+        *((0, {}, {why: 3}) for why in ("duplicates", "outside", "over_limit", "unrequested", "forgotten")),
     ],
 )
 def test_three_rejected_posts_or_one_in_twenty_are_let_through_and_any_of_another_author(

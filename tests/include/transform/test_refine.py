@@ -8,9 +8,9 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from include.twitter.answer import Answer
 from include.twitter.transform import contract, refine
-from include.twitter.transform.partition import Partition
+from include.twitter.transform.files import Partition
+from include.twitter.x.response import Response
 from tests.include.invented import (
     DAY,
     METRICS,
@@ -411,7 +411,7 @@ def test_retweets_and_replies_that_came_all_the_same_are_counted_and_not_publish
     assert {name: number for name, number in came.counts.items() if number} == {
         "fetched": 6,
         "published": 2,
-        "unasked": 4,
+        "unrequested": 4,
     }
     assert came.rejected == []
 
@@ -435,7 +435,7 @@ def test_recorded_timelines_are_refined_without_a_rejection():
     came = refined(answers=[answer(*map(of_the_day, posts)) for posts in timelines])
     assert came.rejected == []
     assert came.counts["fetched"] == 368
-    assert came.counts["published"] + came.counts["duplicates"] + came.counts["unasked"] == 368
+    assert came.counts["published"] + came.counts["duplicates"] + came.counts["unrequested"] == 368
     contract.arrow_table(came.rows).validate(full=True)
 
 
@@ -593,8 +593,8 @@ def test_what_cannot_be_held_of_a_post_costs_that_alone(hostile):
     sent = answer(post(1), post(2)).content
     spoilt = sent.replace(b'"id": "1990000000000000002"', b'"id": "1990000000000000002", ' + hostile)
     assert spoilt != sent
-    page = Answer("/2/users/42/tweets", {"max_results": "100"}, RECEIVED, spoilt)
-    came = refined(answers=[Answer.from_bytes(page.to_bytes())])
+    page = Response("/2/users/42/tweets", {"max_results": "100"}, RECEIVED, spoilt)
+    came = refined(answers=[Response.from_bytes(page.to_bytes())])
     assert ids(came) == ["01", "02"]
     assert came.rejected == []
 
@@ -602,7 +602,7 @@ def test_what_cannot_be_held_of_a_post_costs_that_alone(hostile):
 def test_a_rejected_post_that_cannot_be_held_is_kept_without_that(tmp_path):
     sent = answer(post(1), post(2)).content
     spoilt = sent.replace(b'"id": "1990000000000000002"', b'"id": 5, "new": ' + DEEP)
-    came = refined(answers=[Answer("/2/users/42/tweets", {}, RECEIVED, spoilt)])
+    came = refined(answers=[Response("/2/users/42/tweets", {}, RECEIVED, spoilt)])
     assert ids(came) == ["01"]
     assert [item["reason"] for item in came.rejected] == ["id: expected str, got int"]
     with Partition(tmp_path) as partition:

@@ -117,7 +117,12 @@ def test_whether_a_post_quotes_is_unknown_without_its_references(field):
 
 @pytest.mark.parametrize(
     ("to", "threads", "fate"),
-    [("77", False, "unasked"), ("77", True, "unasked"), ("42", False, "unasked"), ("42", True, "published")],
+    [
+        ("77", False, "unrequested"),
+        ("77", True, "unrequested"),
+        ("42", False, "unrequested"),
+        ("42", True, "published"),
+    ],
 )
 def test_a_post_that_names_whom_it_replies_to_is_no_post_of_its_own_without_its_references(to, threads, fate):
     page = answer(post(1, in_reply_to_user_id=to), errors=[unfilled("referenced_tweets", id_of(1))])
@@ -177,7 +182,7 @@ def test_of_two_copies_that_lack_fields_the_later_is_published_and_told():
 def test_a_post_that_turns_out_to_be_a_retweet_or_a_reply_is_not_published(kind):
     whole = answer(post(1, referenced_tweets=[{"type": kind, "id": "7"}]))
     rows, tally, _ = refined(lacking("referenced_tweets"), whole)
-    assert (rows, fates(tally)) == ({}, {"fetched": 2, "unasked": 1, "duplicates": 1})
+    assert (rows, fates(tally)) == ({}, {"fetched": 2, "unrequested": 1, "duplicates": 1})
 
 
 def test_a_presumed_reply_that_turns_out_to_be_none_is_published():

@@ -17,32 +17,32 @@ from uuid import uuid4
 
 from msgspec import structs
 
-from include.twitter.answer import Answer
 from include.twitter.errors import Busy, NoResponse, OverBudget, PipelineError
-from include.twitter.lake import Lake, Object, is_busy, retried
 from include.twitter.layout import LEDGER, ledger_key, parse_ledger_key
+from include.twitter.object_store import Object, ObjectStore, is_write_conflict, retried
 from include.twitter.pricing import cost, dollars, month_of, prices, start_of, worst_case, would_have_cost
-from include.twitter.records import Billed, Bought, LedgerEntry, decoded, encoded
+from include.twitter.records import Billed, BilledUnits, LedgerEntry, decoded, encoded
+from include.twitter.x.response import Response
 
 RESERVATION_CHUNK = 1000
 """Mills reserved at a time: the entry is not written for each page, and a kill leaves little reserved."""
-NOTHING = Billed(Bought(), 0)
+NOTHING = Billed(BilledUnits(), 0)
 
 
 @dataclass
 class Stored:
     """What X has billed for stored responses, by the UTC month of the request, and the price then."""
 
-    bought: dict[str, Bought] = field(default_factory=dict)
+    bought: dict[str, BilledUnits] = field(default_factory=dict)
     mills: dict[str, int] = field(default_factory=dict)
     ids: set[str] = field(default_factory=set)
     """Of the responses: a response that is stored is not lost, although S3's reply to its writer was."""
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: Response) -> None:
         at = answer.sent_at or answer.received_at
-        month, number = month_of(at), Bought(**{answer.kind: answer.billed})
+        month, number = month_of(at), BilledUnits(**{answer.kind: answer.billed})
         self.mills[month] = self.mills.get(month, 0) + cost(number, at)
-        self.bought[month] = self.bought.get(month, Bought()) + number
+        self.bought[month] = self.bought.get(month, BilledUnits()) + number
         self.ids.add(answer.id)
 
     @property
@@ -65,10 +65,10 @@ class Reservation:
     size: int
     at: datetime
     """When it was reserved: the month that the request is booked in, and the day of its price."""
-    response: Answer | None = None
+    response: Response | None = None
     is_uncertain: bool = False
 
-    def settle(self, response: Answer) -> Answer:
+    def settle(self, response: Response) -> Response:
         """Book what X has billed for the response, which is lost unless it is stored then; returns it."""
         self.response = replace(response, sent_at=self.at, id=uuid4().hex)
         return self.response
@@ -85,7 +85,7 @@ class Reservation:
 class _Month:
     """The ledger entry of one month, as this process writes it next, and the requests in flight."""
 
-    def __init__(self, lake: Lake, key: str, entry: LedgerEntry, stored: Stored) -> None:
+    def __init__(self, lake: ObjectStore, key: str, entry: LedgerEntry, stored: Stored) -> None:
         self._lake, self.key, self._stored = lake, key, stored
         self._token = uuid4().hex
         self._written = b""
@@ -97,17 +97,17 @@ class _Month:
         """Both that the entry does not have yet."""
         self.in_flight = self._usable = 0
         """Mills; usable are those that are written as reserved, and were checked."""
-        self.is_overtaken = False
+        self.lease_lost = False
         self._look()
         # A process that was killed may have had requests in flight for all that it had checked and not
         # spent. If it is alive, and only its lease was lost, it corrects that when it settles.
         if (rest := self._known.checked_mills - self.entry.charged_mills) > 0:
             price = prices(start_of(entry.month))["posts"]
-            self.add_uncertain(Billed(Bought(posts=rest // price), rest), self._known.writer)
+            self.add_uncertain(Billed(BilledUnits(posts=rest // price), rest), self._known.writer)
 
     def _look(self) -> None:
         before = self._known.uncertain
-        if found := self._lake.look(self.key):
+        if found := self._lake.get(self.key):
             self._written, self._tag = found
             self._known = self._lake.decoded(self.key, found.data, LedgerEntry)
         known = self._known.uncertain
@@ -124,7 +124,7 @@ class _Month:
         return _summed(
             structs.replace(
                 known,
-                bought=self._stored.bought.get(month, Bought()),
+                bought=self._stored.bought.get(month, BilledUnits()),
                 unstaged=lost,
                 uncertain=known.uncertain | self._uncertain,
             ),
@@ -153,15 +153,15 @@ class _Month:
 
         The reservation is usable once it is written and `is_checked`.
         """
-        retried(is_busy)(self._write, more, at_most, is_checked)
-        if self.is_overtaken:
+        retried(is_write_conflict)(self._write, more, at_most, is_checked)
+        if self.lease_lost:
             raise Busy(f"{self._lake.url(self.key)} was written by another process that buys the same.")
         if is_checked:
             self._usable = self._known.checked_mills
 
     def _write(self, more: int, at_most: int, is_checked: bool) -> None:
         """Write the entry; Busy if another process has added what it lost meanwhile."""
-        if self.is_overtaken:
+        if self.lease_lost:
             return
         entry, before = self.entry, self._known
         entry.reserved_mills = max(self.taken, min(self.taken + more, at_most))
@@ -170,12 +170,12 @@ class _Month:
         if (data := encoded(entry)) == self._written:
             return
         try:
-            self._tag = self._lake.swap(self.key, data, self._tag)
+            self._tag = self._lake.put_if_match(self.key, data, self._tag)
         except Busy:
             self._look()
             now, is_own = self._known, self._known.writer == self._token
-            self.is_overtaken = not is_own and (now.writer, now.bought) != (before.writer, before.bought)
-            if not self.is_overtaken:
+            self.lease_lost = not is_own and (now.writer, now.bought) != (before.writer, before.bought)
+            if not self.lease_lost:
                 raise
         else:
             self._written, self._known = data, decoded(data, LedgerEntry)
@@ -183,10 +183,10 @@ class _Month:
     def close(self) -> None:
         """Give back what is reserved and not spent; a process that was overtaken adds only what it lost."""
         with suppress(Busy):
-            if not self.is_overtaken and (self._tag or self.entry.charged_mills):
+            if not self.lease_lost and (self._tag or self.entry.charged_mills):
                 self.reserve(0)
-        if self.is_overtaken:
-            self._lake.change(self.key, lambda data: encoded(self._with_own(data or b"")))
+        if self.lease_lost:
+            self._lake.update(self.key, lambda data: encoded(self._with_own(data or b"")))
 
     def _with_own(self, data: bytes) -> LedgerEntry:
         """The entry of the other process with what this one lost, and with what is uncertain of it."""
@@ -197,11 +197,11 @@ class _Month:
             unstaged=entry.unstaged | self._lost,
             uncertain=entry.uncertain | {self._token: own},
         )
-        return _summed(both, entry.spent_mills - entry.unstaged_mills)
+        return _summed(both, entry.spent_mills - entry.lost_mills)
 
 
 def _billed(kind: str, number: int, price: int) -> Billed:
-    return Billed(Bought(**{kind: number}), price * number)
+    return Billed(BilledUnits(**{kind: number}), price * number)
 
 
 def _summed(entry: LedgerEntry, stored_mills: int) -> LedgerEntry:
@@ -213,7 +213,7 @@ def _summed(entry: LedgerEntry, stored_mills: int) -> LedgerEntry:
     more = spent + uncertain - entry.charged_mills
     return structs.replace(
         entry,
-        unstaged_mills=unstaged,
+        lost_mills=unstaged,
         uncertain_mills=uncertain,
         spent_mills=spent,
         spent_usd=dollars(spent),
@@ -236,7 +236,7 @@ class Budget:
 
     def __init__(
         self,
-        lake: Lake,
+        lake: ObjectStore,
         purchase: tuple[str, int],
         caps: Caps,
         stored: Stored,
@@ -339,7 +339,7 @@ class Budget:
 
     def _others(self, month: _Month) -> list[LedgerEntry]:
         """The entries of the month's other purchases: listed each time, read where they have changed."""
-        tags = self._lake.tags(f"{LEDGER}month={month.entry.month}/")
+        tags = self._lake.etags(f"{LEDGER}month={month.entry.month}/")
         tags.pop(month.key, None)
         tags = {key: tags[key] for key in self._lake.parsed(tags, parse_ledger_key)}
         changed = [
@@ -347,7 +347,7 @@ class Budget:
             for key, tag in tags.items()
             if key not in self._others_seen or self._others_seen[key].tag != tag
         ]
-        found = zip(changed, self._lake.look_each(changed), strict=True)
+        found = zip(changed, self._lake.get_many(changed), strict=True)
         self._others_seen |= {key: entry for key, entry in found if entry}
         there = [(key, self._others_seen[key].data) for key in tags if key in self._others_seen]
         return [self._lake.decoded(key, data, LedgerEntry) for key, data in there]
@@ -372,15 +372,15 @@ class Budget:
         )
 
 
-def spent_of_month(lake: Lake, at: datetime) -> int:
+def spent_of_month(lake: ObjectStore, at: datetime) -> int:
     """Mills that all entries take of the cap of the month."""
     return sum(map(reserved, entries(lake, month_of(at))))
 
 
-def entries(lake: Lake, month: str) -> list[LedgerEntry]:
+def entries(lake: ObjectStore, month: str) -> list[LedgerEntry]:
     """All entries of a month; DamagedObject where one cannot be read: without it the sum is too small."""
     keys = [*lake.parsed(lake.keys(f"{LEDGER}month={month}/"), parse_ledger_key)]
-    found = zip(keys, lake.look_each(keys), strict=True)
+    found = zip(keys, lake.get_many(keys), strict=True)
     return [lake.decoded(key, entry.data, LedgerEntry) for key, entry in found if entry]
 
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
-from include.twitter.answer import decoded, leniently_decoded
 from include.twitter.day import Day
 from include.twitter.records import Forgetting, Forgotten, Tombstone
 from include.twitter.records import decoded as record
+from include.twitter.x.response import decoded, leniently_decoded
 
 MARK = "forgotten"
 """The field of a post, or of a user, that is a tombstone."""
@@ -111,8 +111,8 @@ def buried(post: Mapping[str, Any], tombstone: Tombstone, **more: Any) -> dict[s
     stays = {name: post[name] for name in STAYS if name in post}
     for name in REFERENCES:
         kinds = [each.get("type") for each in _references(post, name)]
-        if unasked := [{"type": kind} for kind in kinds if kind in UNASKED]:
-            stays[name] = unasked
+        if unrequested := [{"type": kind} for kind in kinds if kind in UNASKED]:
+            stays[name] = unrequested
     return {**stays, MARK: msgspec.to_builtins(tombstone), **more}
 
 

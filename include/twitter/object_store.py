@@ -25,7 +25,6 @@ from botocore.parsers import ResponseParserError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from include.twitter import settings
-from include.twitter.answer import Answer
 from include.twitter.aws_errors import USE_VALID, Call, explained, other_bucket
 from include.twitter.errors import (
     BadCredentials,
@@ -33,14 +32,15 @@ from include.twitter.errors import (
     BadStore,
     Busy,
     DamagedObject,
+    MissingInput,
     NewerFormat,
     NoCredentials,
-    NothingStaged,
     PlatformOutage,
     WriteConflict,
 )
 from include.twitter.layout import PROBE
 from include.twitter.records import Record, StoreProbe, decoded, encoded
+from include.twitter.x.response import Response
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ def retried(should_retry: Callable[[BaseException], bool]) -> Retrying:
     )
 
 
-def is_busy(error: BaseException) -> bool:
+def is_write_conflict(error: BaseException) -> bool:
     return isinstance(error, Busy)
 
 
@@ -125,12 +125,12 @@ class Object(NamedTuple):
     tag: str
 
 
-def deployed() -> Lake:
+def from_settings() -> ObjectStore:
     """The lake that the deployment's settings name."""
-    return Lake(settings.bucket(), settings.aws_connection())
+    return ObjectStore(settings.bucket(), settings.aws_connection())
 
 
-class Lake:
+class ObjectStore:
     """Whole objects in one bucket, by key; `aws_conn_id` None means the instance role."""
 
     def __init__(self, bucket: str, aws_conn_id: str | None) -> None:
@@ -150,7 +150,7 @@ class Lake:
 
     def keys(self, prefix: str) -> list[str]:
         """Every key below a prefix, sorted."""
-        return sorted(self.tags(prefix))
+        return sorted(self.etags(prefix))
 
     def parsed(self, keys: Iterable[str], parse: Callable[[str], Result | None]) -> dict[str, Result]:
         """What `parse` makes of each key. Keys that it does not know are skipped, and reported once."""
@@ -167,19 +167,19 @@ class Lake:
             )
         return {key: value for key, value in found.items() if value is not None}
 
-    def tags(self, prefix: str) -> dict[str, str]:
+    def etags(self, prefix: str) -> dict[str, str]:
         """The ETag of every object below a prefix, by key: an object that changes gets another."""
         with self._explained(prefix):
             listed = self._hook.iter_file_metadata(prefix, self.bucket)
             return {item["Key"]: item["ETag"] for item in listed}
 
-    def tag(self, key: str) -> str | None:
+    def etag(self, key: str) -> str | None:
         """The ETag of one object; None where there is no such object."""
-        return self.tags(key).get(key)
+        return self.etags(key).get(key)
 
     def read(self, key: str) -> bytes | None:
         """An object's bytes; None where there is no such object."""
-        found = self.look(key)
+        found = self.get(key)
         return found.data if found else None
 
     def record(self, key: str, kind: type[Record]) -> Record | None:
@@ -210,22 +210,22 @@ class Lake:
             ) from error
 
     def required(self, key: str) -> bytes:
-        """An object's bytes; NothingStaged where there is no such object."""
+        """An object's bytes; MissingInput where there is no such object."""
         if (data := self.read(key)) is None:
-            raise NothingStaged(f"{self.url(key)} is gone: clear the stage that made it.")
+            raise MissingInput(f"{self.url(key)} is gone: clear the stage that made it.")
         return data
 
     def beginning(self, key: str, size: int) -> bytes | None:
         """The first `size` bytes of an object; None where there is none."""
         try:
-            found = self.look(key, Range=f"bytes=0-{size - 1}")
+            found = self.get(key, Range=f"bytes=0-{size - 1}")
         except boto.ClientError as error:
             if _code(error) != "InvalidRange":  # of an empty object there is none
                 raise
             return b""
         return found.data if found else None
 
-    def look(self, key: str, **part: str) -> Object | None:
+    def get(self, key: str, **part: str) -> Object | None:
         """An object with its ETag, for the condition of a later write; None where there is none."""
         with self._explained(key):
             try:
@@ -236,19 +236,19 @@ class Lake:
                 raise
             return Object(found["Body"].read(), found["ETag"])
 
-    def look_each(self, keys: Iterable[str]) -> Iterator[Object | None]:
+    def get_many(self, keys: Iterable[str]) -> Iterator[Object | None]:
         """The objects in the order of their keys, several read at once."""
-        return map_concurrently(self.look, keys)
+        return map_concurrently(self.get, keys)
 
-    def answers(self, keys: Iterable[str]) -> Iterator[Answer]:
+    def answers(self, keys: Iterable[str]) -> Iterator[Response]:
         """The stored responses of X, in the order of their keys: parsed while others are used."""
 
-        def answer(key: str) -> Answer:
+        def answer(key: str) -> Response:
             if (data := self.read(key)) is None:
-                raise NothingStaged(
+                raise MissingInput(
                     f"{self.url(key)} is gone. It was paid for: restore it, or Trigger with `buy_again`."
                 )
-            return answer_in(data, self.url(key))
+            return response_in(data, self.url(key))
 
         return map_concurrently(answer, keys)
 
@@ -256,7 +256,7 @@ class Lake:
         """Put an object, in the place of an older one."""
         self._put(key, data)
 
-    def swap(self, key: str, data: bytes, tag: str | None) -> str:
+    def put_if_match(self, key: str, data: bytes, tag: str | None) -> str:
         """Put an object if the one there has this ETag, None for none at all; returns the new ETag.
 
         Raises WriteConflict where another writer was faster.
@@ -267,19 +267,19 @@ class Lake:
         except boto.ClientError as error:
             if _code(error) not in CONDITION_FAILED | CONFLICTS:
                 raise
-            found = self.look(key)
+            found = self.get(key)
             if found and found.data == data:  # our own write: its response was lost
                 return found.tag
             raise WriteConflict(f"{self.url(key)} was written by somebody else meanwhile.") from error
 
-    def change(self, key: str, changed: Callable[[bytes | None], bytes]) -> None:
+    def update(self, key: str, changed: Callable[[bytes | None], bytes]) -> None:
         """Replace an object by what `changed` makes of it; WriteConflict if others were always faster."""
 
         def attempt() -> None:
-            found = self.look(key)
-            self.swap(key, changed(found and found.data), found and found.tag)
+            found = self.get(key)
+            self.put_if_match(key, changed(found and found.data), found and found.tag)
 
-        retried(is_busy)(attempt)
+        retried(is_write_conflict)(attempt)
 
     def upload(self, key: str, file: Path) -> str:
         """Put a file's bytes; returns the object's tag."""
@@ -306,12 +306,12 @@ class Lake:
             except boto.ClientError as error:
                 if _code(error) not in CONDITION_FAILED | CONFLICTS | {"NoSuchKey"}:
                     raise
-                if self.tag(source) != tag:
-                    raise NothingStaged(
+                if self.etag(source) != tag:
+                    raise MissingInput(
                         f"{self.url(source)} is not what its receipt says: it was overwritten or is gone. "
                         "Clear `transform`."
                     ) from error
-                if self.tag(target) == tag:  # our own copy: its response was lost
+                if self.etag(target) == tag:  # our own copy: its response was lost
                     return tag
                 raise WriteConflict(f"{self.url(target)} was written by somebody else meanwhile.") from error
 
@@ -343,7 +343,7 @@ class Lake:
         except boto.ClientError as error:
             response, code = error.response["Error"], _code(error)
             if code == "NoSuchKey":
-                raise NothingStaged(f"{key} is gone: clear the stage that made it.") from error
+                raise MissingInput(f"{key} is gone: clear the stage that made it.") from error
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             call = Call(error.operation_name, url, self.bucket, key)
             if explanation := explained(code, response.get("Message", ""), status, call):
@@ -362,10 +362,10 @@ class Lake:
             ) from error
 
 
-def answer_in(data: bytes, url: str) -> Answer:
+def response_in(data: bytes, url: str) -> Response:
     """The staged answer that an object holds; DamagedObject where it holds none."""
     try:
-        return Answer.from_bytes(data)
+        return Response.from_bytes(data)
     except ValueError as error:
         raise DamagedObject(
             f"{url} is no stored response of X: {error}. "
@@ -373,7 +373,7 @@ def answer_in(data: bytes, url: str) -> Answer:
         ) from error
 
 
-def require_conditional_writes(lake: Lake) -> None:
+def require_conditional_writes(lake: ObjectStore) -> None:
     """Refuse a store that ignores the conditions of writes: there, several runs would buy a day at once.
 
     A store that passed is not probed again: the record names bucket and endpoint, since a bucket may be
@@ -381,14 +381,14 @@ def require_conditional_writes(lake: Lake) -> None:
     """
     store = {"bucket": lake.url(""), "endpoint": getattr(lake, "endpoint", "")}  # one in memory has none
     try:
-        retried(is_busy)(_probe, lake, store)
+        retried(is_write_conflict)(_probe, lake, store)
     except boto.ClientError as error:
         if _code(error) not in UNKNOWN_CONDITION:
             raise
         raise _bad_store(store, f"it answers {_code(error)} to a conditional write") from error
 
 
-def _probe(lake: Lake, store: Mapping[str, str]) -> None:
+def _probe(lake: ObjectStore, store: Mapping[str, str]) -> None:
     """Try each condition once; WriteConflict where another run probes at the same time."""
 
     def probe(*, has_passed: bool = False) -> bytes:
@@ -398,18 +398,18 @@ def _probe(lake: Lake, store: Mapping[str, str]) -> None:
 
     def write(data: bytes, tag: str | None) -> str:
         try:
-            return lake.swap(PROBE, data, tag)
+            return lake.put_if_match(PROBE, data, tag)
         except Busy:
-            if lake.tag(PROBE) == tag:
+            if lake.etag(PROBE) == tag:
                 raise _bad_store(store, "it answers 412 where the condition of a write holds") from None
             raise
 
     def require_refusal(tag: str | None, condition: str) -> None:
         with suppress(Busy):
-            lake.swap(PROBE, probe(), tag)
+            lake.put_if_match(PROBE, probe(), tag)
             raise _bad_store(store, f"it accepts {condition}")
 
-    found = lake.look(PROBE)
+    found = lake.get(PROBE)
     if found and found.data == probe(has_passed=True):
         return
     stale = found.tag if found else write(probe(), None)

@@ -14,8 +14,8 @@ from requests.auth import HTTPBasicAuth
 from include.twitter import settings
 from include.twitter.airflow_context import day_of
 from include.twitter.errors import BadDay, Outage, PipelineError, error_text
-from include.twitter.http_limits import LimitedAdapter, no_netrc
 from include.twitter.safe_text import LONGEST_MESSAGE, safe_text
+from include.twitter.x.http_limits import LimitedAdapter, no_netrc
 
 log = logging.getLogger(__name__)
 

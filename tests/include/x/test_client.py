@@ -27,18 +27,18 @@ from include.twitter.errors import (
     NoCredits,
     NoResponse,
     Outage,
+    PermanentError,
     RateLimited,
-    Refused,
-    TryLater,
+    TransientError,
     UnexpectedAnswer,
 )
 from include.twitter.extract import x as x_module
-from include.twitter.extract.x import POST_FIELDS, X, _Session, error_of
-from include.twitter.http_limits import sending
 from include.twitter.safe_text import UNSAFE
 from include.twitter.settings import XAccess
 from include.twitter.sources import Endpoint, PageRequest
 from include.twitter.transform.decode import FIELDS
+from include.twitter.x.client import POST_FIELDS, X, _Session, error_of
+from include.twitter.x.http_limits import sending
 from tests.include.invented import DAY, POST_WORDS, RECEIVED, post
 from tests.include.recorded import x_components
 from tests.include.wire import dripping, listening
@@ -215,8 +215,8 @@ def test_a_rate_window_without_a_reset_names_no_time(headers):
 
 def test_a_monthly_cap_names_no_time_although_there_is_a_header():
     error = error_of(answered(429, USAGE_CAP, x_rate_limit_reset="1795052700"))
-    assert isinstance(error, Refused)
-    assert not isinstance(error, TryLater)
+    assert isinstance(error, PermanentError)
+    assert not isinstance(error, TransientError)
 
 
 QUERY = "(from:42) -is:retweet -is:reply"
@@ -761,7 +761,7 @@ def test_no_key_is_in_a_log_or_in_an_error(wire, caplog, keys, status):
     if keys is not CONSUMER_KEYS:
         wire.says.clear()
     wire.say(status, HTML if status != 401 else UNAUTHORIZED)
-    with pytest.raises((Refused, TryLater)) as error:
+    with pytest.raises((PermanentError, TransientError)) as error:
         x(wire, **keys).page(TIMELINE, DAY, 5)
     seen = caplog.text + str(error.value) + repr(error.value)
     assert [secret for secret in SECRETS if secret in seen] == []

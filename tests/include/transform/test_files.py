@@ -7,7 +7,7 @@ import pyarrow.parquet
 import pytest
 
 from include.twitter.transform import contract
-from include.twitter.transform.partition import Partition, fingerprint
+from include.twitter.transform.files import Partition, fingerprint
 from tests.include.invented import DAY, a_day, account, answer, post
 
 

@@ -10,8 +10,8 @@ import pytest
 from include.twitter.errors import BadKeys, NoAccess, Outage
 from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.counts import Count
-from include.twitter.extract.x import POST_FIELDS
-from tests.include.invented import RECEIVED, SUSPENDED, MemoryLake, about, post
+from include.twitter.x.client import POST_FIELDS
+from tests.include.invented import RECEIVED, SUSPENDED, MemoryStore, about, post
 from tests.include.shop import (
     FORBIDDEN,
     LIMIT,
@@ -32,7 +32,7 @@ UNAUTHORIZED = (401, {"title": "Unauthorized", "type": "about:blank", "status": 
 @pytest.fixture
 def shop(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr("include.twitter.extract.x.ARCHIVE_SECONDS", 0)
+    monkeypatch.setattr("include.twitter.x.client.ARCHIVE_SECONDS", 0)
     with open_shop() as opened:
         yield opened
 
@@ -42,16 +42,16 @@ def lake():
     return MortalLake()
 
 
-class MortalLake(MemoryLake):
+class MortalLake(MemoryStore):
     """A lake whose writer is killed before it has written an object."""
 
     dies_at = "none"
 
-    def swap(self, key, data, tag):
+    def put_if_match(self, key, data, tag):
         if key.endswith(self.dies_at):
             self.dies_at = "none"
             raise ConnectionError
-        return super().swap(key, data, tag)
+        return super().put_if_match(key, data, tag)
 
 
 def remember(lake, **ids):

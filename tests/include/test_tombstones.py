@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from include.twitter.answer import decoded
 from include.twitter.day import Day
-from include.twitter.forgotten import Tombstones
 from include.twitter.records import Forgetting, Forgotten, Tombstone, encoded
+from include.twitter.tombstones import Tombstones
 from include.twitter.transform import refine
+from include.twitter.x.response import decoded
 from tests.include.invented import DAY, answer, post
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -147,7 +147,7 @@ def test_one_that_would_be_no_row_anyway_is_counted_as_what_it_was():
     twice = [post(1), post(2), post(2)]
     assert refined(*twice) == ([1], 0, {"fetched": 3, "published": 1, "duplicates": 1, "forgotten": 1})
     retweet = post(2, referenced_tweets=[{"type": "retweeted", "id": "9"}])
-    assert refined(post(1), retweet) == ([1], 0, {"fetched": 2, "published": 1, "unasked": 1})
+    assert refined(post(1), retweet) == ([1], 0, {"fetched": 2, "published": 1, "unrequested": 1})
     late = post(2, created_at="2026-11-19T00:00:00.000Z")
     assert refined(post(1), late) == ([1], 0, {"fetched": 2, "published": 1, "outside": 1})
 

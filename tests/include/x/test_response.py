@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from include.twitter import answer as answer_module
-from include.twitter.answer import DEEPEST, Answer, decoded, is_unasked, reason_of
+from include.twitter.x.response import DEEPEST, Response, decoded, is_unasked, reason_of
 from tests.include.invented import RECEIVED, SUSPENDED, about, answer, post
 from tests.include.recorded import recorded_errors, recorded_pages
 
@@ -18,7 +18,7 @@ from tests.include.recorded import recorded_errors, recorded_pages
 def test_the_staged_object_holds_the_bytes_of_the_answer_as_they_came():
     # Odd spacing, order of keys, escapes and digits that a decoder would not give back.
     content = b'{ "meta":{"result_count":1},\n "data":[{"id":"1","text":"caf\\u00e9 \xc3\xa9","n":1.50e1}]}'
-    staged = Answer("/2/users/42/tweets", {"max_results": "100"}, RECEIVED, content).to_bytes()
+    staged = Response("/2/users/42/tweets", {"max_results": "100"}, RECEIVED, content).to_bytes()
     assert content in gzip.decompress(staged)
 
 
@@ -40,7 +40,7 @@ def test_the_staged_object_tells_the_request_the_bill_the_status_and_the_time():
 
 def test_what_is_staged_reads_as_what_came():
     came = answer(post(1), post(2), token="t1")
-    read = Answer.from_bytes(came.to_bytes())
+    read = Response.from_bytes(came.to_bytes())
     assert read.body == came.body
     assert (read.posts, read.next_token) == ([post(1), post(2)], "t1")
     assert (read.path, read.params, read.status) == ("/2/users/42/tweets", {"max_results": "100"}, 200)
@@ -55,11 +55,11 @@ def test_the_same_answer_is_staged_as_the_same_bytes():
 
 def test_half_an_emoji_is_kept_as_the_escape_that_came_and_read_as_a_replacement():
     content = b'{"data":[{"id":"1","text":"half \\ud83d"}]}'
-    came = Answer("/2/users/42/tweets", {}, RECEIVED, content)
+    came = Response("/2/users/42/tweets", {}, RECEIVED, content)
     assert came.posts[0]["text"] == "half \ufffd"
     staged = came.to_bytes()
     assert content in gzip.decompress(staged)
-    assert Answer.from_bytes(staged).posts == [{"id": "1", "text": "half \ufffd"}]
+    assert Response.from_bytes(staged).posts == [{"id": "1", "text": "half \ufffd"}]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_only_the_half_of_an_emoji_is_replaced(sent, read):
 
 @pytest.mark.parametrize("text", ["caf\u00e9", "half \ud83d", "one\u2028two"])
 def test_each_post_as_it_was_sent_reads_as_the_post(text):
-    came = Answer.from_bytes(answer(post(1, text=text), None, post(2, huge=2**70)).to_bytes())
+    came = Response.from_bytes(answer(post(1, text=text), None, post(2, huge=2**70)).to_bytes())
     assert [decoded(each) for each in came.sent] == came.posts
     assert len(came.posts) == 3
 
@@ -85,7 +85,7 @@ def test_each_post_as_it_was_sent_reads_as_the_post(text):
 def test_the_bytes_of_an_answer_come_back_from_the_staged_object():
     content = b'{ "data":[],\n "body":1.50e1, "meta":{"result_count":0}} '
     asked = {"query": 'of ","body":" and }'}
-    read = Answer.from_bytes(Answer("/2", asked, RECEIVED, content).to_bytes())
+    read = Response.from_bytes(Response("/2", asked, RECEIVED, content).to_bytes())
     assert (read.content, read.params) == (content, asked)
 
 
@@ -120,7 +120,7 @@ def test_what_is_nested_without_end_is_cut_at_a_depth_that_every_reader_follows(
 
 def test_a_page_with_a_post_that_is_nested_without_end_has_its_posts():
     content = b'{"data":[{"id":"1"},{"id":"2","new":' + DEEP + b'}],"meta":{"next_token":"t"}}'
-    came = Answer.from_bytes(Answer("/2/users/42/tweets", {}, RECEIVED, content).to_bytes())
+    came = Response.from_bytes(Response("/2/users/42/tweets", {}, RECEIVED, content).to_bytes())
     assert ([each["id"] for each in came.posts], came.next_token, len(came.sent)) == (["1", "2"], "t", 2)
     assert came.content == content
 
@@ -134,7 +134,7 @@ def test_what_is_no_json_is_a_value_error(content):
 
 
 def test_an_empty_answer_has_no_posts_no_token_and_no_complaint():
-    empty = Answer("/2/users/42/tweets", {}, RECEIVED, b'{"meta":{"result_count":0}}')
+    empty = Response("/2/users/42/tweets", {}, RECEIVED, b'{"meta":{"result_count":0}}')
     assert (empty.posts, empty.next_token, empty.unavailable) == ([], None, None)
 
 
@@ -204,7 +204,7 @@ def test_the_fields_that_x_could_not_fill_are_named():
     ],
 )
 def test_a_response_with_neither_data_nor_meta_is_nothing(content, is_nothing):
-    assert Answer("/2/users/42/tweets", {}, RECEIVED, content).is_nothing is is_nothing
+    assert Response("/2/users/42/tweets", {}, RECEIVED, content).is_nothing is is_nothing
 
 
 @pytest.mark.parametrize("errors", [["odd", None, 5, []], "odd", {"a": 1}, 5, None])
@@ -227,7 +227,7 @@ def test_recorded_pages_are_read_back_as_they_came():
     pages = recorded_pages()
     for page in pages:
         content = json.dumps(page["body"], ensure_ascii=False).encode()
-        read = Answer.from_bytes(Answer("/2", {}, RECEIVED, content).to_bytes())
+        read = Response.from_bytes(Response("/2", {}, RECEIVED, content).to_bytes())
         assert read.body == page["body"]
     assert len(pages) == 28
 
@@ -249,7 +249,7 @@ RETWEETED, REPLIED, QUOTED = ({"type": kind, "id": "7"} for kind in ("retweeted"
 
 
 @pytest.mark.parametrize(
-    ("sent", "unasked"),
+    ("sent", "unrequested"),
     [
         (post(referenced_tweets=[RETWEETED]), True),
         (post(referenced_posts=[QUOTED, REPLIED]), True),
@@ -262,8 +262,8 @@ RETWEETED, REPLIED, QUOTED = ({"type": kind, "id": "7"} for kind in ("retweeted"
         (None, False),
     ],
 )
-def test_a_retweet_or_a_reply_is_told_by_its_references(sent, unasked):
-    assert is_unasked(sent) == unasked
+def test_a_retweet_or_a_reply_is_told_by_its_references(sent, unrequested):
+    assert is_unasked(sent) == unrequested
 
 
 ENVELOPE = {
@@ -280,26 +280,26 @@ def packed(envelope):
 
 
 def test_an_invented_envelope_is_a_stored_answer():
-    assert Answer.from_bytes(packed(ENVELOPE)).content == b"{}"
+    assert Response.from_bytes(packed(ENVELOPE)).content == b"{}"
 
 
 @pytest.mark.parametrize("name", ENVELOPE)
 @pytest.mark.parametrize("value", [None, 5, [], {}, "text"])
 def test_a_stored_answer_whose_request_is_damaged_is_a_value_error_or_one_still(name, value):
     with suppress(ValueError):
-        Answer.from_bytes(packed(ENVELOPE | {name: value}))
+        Response.from_bytes(packed(ENVELOPE | {name: value}))
     with pytest.raises(ValueError, match=name if name not in ("body", "received_at") else None):
-        Answer.from_bytes(packed({key: each for key, each in ENVELOPE.items() if key != name}))
+        Response.from_bytes(packed({key: each for key, each in ENVELOPE.items() if key != name}))
 
 
 def test_a_stored_answer_that_is_no_whole_gzip_file_is_a_value_error():
     whole = answer(post()).to_bytes()
     for data in (b"{}", whole[:2], whole[:-9], whole[:-1] + b"?", whole[:20] + b"?" + whole[21:]):
         with pytest.raises(ValueError, match="no whole gzip file"):
-            Answer.from_bytes(data)
+            Response.from_bytes(data)
     for text in (b"", b"{}", b'{,"body":{}}', b'[1,{"a":1,"body":{}}]'):
         with pytest.raises(ValueError):
-            Answer.from_bytes(gzip.compress(text))
+            Response.from_bytes(gzip.compress(text))
 
 
 def test_a_stored_answer_is_decompressed_only_up_to_its_limit(monkeypatch):
@@ -308,7 +308,7 @@ def test_a_stored_answer_is_decompressed_only_up_to_its_limit(monkeypatch):
     tracemalloc.start()
     try:
         with pytest.raises(ValueError, match="more than 1,000 bytes"):
-            Answer.from_bytes(bomb)
+            Response.from_bytes(bomb)
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()

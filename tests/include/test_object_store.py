@@ -19,16 +19,16 @@ from include.twitter.errors import (
     BadStore,
     Busy,
     DamagedObject,
+    MissingInput,
     NoCredentials,
     NoPermission,
-    NothingStaged,
     PlatformOutage,
     WriteConflict,
 )
-from include.twitter.lake import TRIES, Lake, require_conditional_writes
 from include.twitter.layout import PROBE
+from include.twitter.object_store import TRIES, ObjectStore, require_conditional_writes
 from include.twitter.records import StoreProbe, decoded
-from tests.include.invented import MemoryLake
+from tests.include.invented import MemoryStore
 from tests.include.wire import listening
 
 CREDENTIALS = {
@@ -72,7 +72,7 @@ def keys(monkeypatch):
 
 @pytest.fixture
 def lake(wire, keys):
-    return Lake("acme-twitter-lake", None)
+    return ObjectStore("acme-twitter-lake", None)
 
 
 def no(code):
@@ -156,7 +156,7 @@ def test_a_request_that_cannot_be_made_says_what_to_do(monkeypatch, lake, error,
 
 def test_credentials_that_are_not_there_may_come(wire):
     with pytest.raises(NoCredentials, match="On EC2, attach the instance role"):
-        Lake("acme-twitter-lake", None).read("a.json")
+        ObjectStore("acme-twitter-lake", None).read("a.json")
 
 
 def test_an_instance_whose_metadata_fail_at_first_has_its_role(wire, monkeypatch):
@@ -168,7 +168,7 @@ def test_an_instance_whose_metadata_fail_at_first_has_its_role(wire, monkeypatch
     wire.say(200, b"the-role")
     wire.say(200, json.dumps(CREDENTIALS).encode())
     wire.say(200, b"{}", ETag='"1"')
-    assert Lake("acme-twitter-lake", None).read("a.json") == b"{}"
+    assert ObjectStore("acme-twitter-lake", None).read("a.json") == b"{}"
     assert "ASIAINVENTED" in wire.heard[-1].headers["authorization"]
 
 
@@ -197,8 +197,8 @@ def test_a_copy_names_the_object_that_it_replaces_and_returns_its_etag(wire, lak
     ("source", "target", "result"),
     [
         ({"staged": '"2"'}, {"target": '"other"'}, WriteConflict),
-        ({}, {}, NothingStaged),
-        ({"staged": '"other"'}, {}, NothingStaged),
+        ({}, {}, MissingInput),
+        ({"staged": '"other"'}, {}, MissingInput),
         ({"staged": '"2"'}, {"target": '"2"'}, '"2"'),
     ],
     ids=["another writer", "source gone", "source overwritten", "response lost"],
@@ -247,10 +247,10 @@ def test_a_conflict_is_retried_and_in_the_end_is_another_writer(
     if stored is not None:
         wire.say(200, stored, ETag='"1"')
     if is_ours:
-        assert lake.swap("a.json", b"{}", None) == '"1"'
+        assert lake.put_if_match("a.json", b"{}", None) == '"1"'
     else:
         with pytest.raises(WriteConflict):
-            lake.swap("a.json", b"{}", None)
+            lake.put_if_match("a.json", b"{}", None)
     assert {heard.headers["if-none-match"] for heard in wire.heard[: len(replies)]} == {"*"}
     assert len(paused) == pauses
 
@@ -262,34 +262,34 @@ def test_a_copy_that_meets_another_write_is_retried(wire, lake, paused):
     assert len(paused) == 1
 
 
-class OvertakingLake(MemoryLake):
+class OvertakingLake(MemoryStore):
     """Another writer is quicker, so many times."""
 
     def __init__(self, times):
         super().__init__()
         self.times = times
 
-    def swap(self, key, data, tag):
+    def put_if_match(self, key, data, tag):
         if self.times:
             self.times -= 1
             self.write(key, b"another's %d" % self.times)
-        return super().swap(key, data, tag)
+        return super().put_if_match(key, data, tag)
 
 
 def test_a_change_is_tried_again_with_pauses_and_has_an_end(paused):
     lake = OvertakingLake(3)
-    lake.change("a.json", lambda data: (data or b"") + b", mine")
+    lake.update("a.json", lambda data: (data or b"") + b", mine")
     assert (lake.read("a.json"), len(paused)) == (b"another's 0, mine", 3)
     lake.times = 1_000
     with pytest.raises(Busy):
-        lake.change("a.json", lambda data: (data or b"") + b", mine")
+        lake.update("a.json", lambda data: (data or b"") + b", mine")
     assert lake.times == 1_000 - TRIES
 
 
 # Stores
 
 
-class Gateway(MemoryLake):
+class Gateway(MemoryStore):
     """A store that does not keep the conditions that it `ignores`."""
 
     endpoint = "https://gateway.example"
@@ -298,20 +298,20 @@ class Gateway(MemoryLake):
         super().__init__()
         self.ignores = ignores
 
-    def swap(self, key, data, tag):
+    def put_if_match(self, key, data, tag):
         if ("IfMatch" if tag else "IfNoneMatch") in self.ignores:
             self.write(key, data)
-            return self.look(key).tag
-        return super().swap(key, data, tag)
+            return self.get(key).tag
+        return super().put_if_match(key, data, tag)
 
 
-class Ceph(MemoryLake):
+class Ceph(MemoryStore):
     """Answers 412 to an If-Match that holds."""
 
-    def swap(self, key, data, tag):
+    def put_if_match(self, key, data, tag):
         if tag:
             raise Busy("412")
-        return super().swap(key, data, tag)
+        return super().put_if_match(key, data, tag)
 
 
 def test_a_store_is_tried_once_and_then_costs_one_read(paused):
@@ -342,7 +342,7 @@ def test_a_store_that_knows_no_conditions_is_refused(wire, keys, paused):
     wire.say(404, no("NoSuchKey"))
     wire.say(501, no("NotImplemented"))
     with pytest.raises(BadStore, match="NotImplemented"):
-        require_conditional_writes(Lake("acme-twitter-lake", None))
+        require_conditional_writes(ObjectStore("acme-twitter-lake", None))
 
 
 @pytest.mark.parametrize("ignores", [(), ("IfMatch",)])
@@ -393,13 +393,13 @@ def test_two_probes_at_once_both_end_well(paused, at):
             if self.calls == at:
                 require_conditional_writes(self)
 
-        def look(self, key):
+        def get(self, key):
             self._pass()
-            return super().look(key)
+            return super().get(key)
 
-        def swap(self, key, data, tag):
+        def put_if_match(self, key, data, tag):
             self._pass()
-            return super().swap(key, data, tag)
+            return super().put_if_match(key, data, tag)
 
     lake = Meeting()
     require_conditional_writes(lake)
@@ -408,8 +408,8 @@ def test_two_probes_at_once_both_end_well(paused, at):
 
 def test_a_probe_that_others_disturb_all_the_time_comes_back_later(paused):
     class Crowded(Gateway):
-        def look(self, key):
-            found = super().look(key)
+        def get(self, key):
+            found = super().get(key)
             if found:
                 self.objects[key] = found.data + b" "
             return found
@@ -421,7 +421,7 @@ def test_a_probe_that_others_disturb_all_the_time_comes_back_later(paused):
 @pytest.mark.parametrize("data", [b"", gzip.compress(bytes(10_000), mtime=0)], ids=["empty", "bomb"])
 def test_a_stored_response_that_cannot_be_read_is_named_with_the_remedy(data, monkeypatch):
     monkeypatch.setattr(answer, "STORED_BYTES", 1000)
-    lake = MemoryLake()
+    lake = MemoryStore()
     lake.write("twitter_raw/dt=2026-11-18/NASA/0001.json.gz", data)
     with pytest.raises(DamagedObject) as raised:
         list(lake.answers(lake.keys("")))

@@ -11,13 +11,13 @@ from threading import Barrier, Lock, Thread
 import pytest
 
 from include.twitter import pricing
-from include.twitter.answer import Answer
 from include.twitter.errors import BadRequest, Busy, NoResponse, Outage, OverBudget, RateLimited
-from include.twitter.extract.collect import Stopped
-from include.twitter.extract.money import Budget, Caps, Stored, spent_of_month
+from include.twitter.extract.budget import Budget, Caps, Stored, spent_of_month
+from include.twitter.extract.reader import Stopped
 from include.twitter.pricing import NEWEST
-from include.twitter.records import Bought, LedgerEntry, decoded, encoded
-from tests.include.invented import RECEIVED, MemoryLake, OvertakenLake
+from include.twitter.records import BilledUnits, LedgerEntry, decoded, encoded
+from include.twitter.x.response import Response
+from tests.include.invented import RECEIVED, MemoryStore, OvertakenStore
 
 RUN, MONTH = "twitter_run_budget_usd", "twitter_month_budget_usd"
 KEY = "twitter_ledger/month=2026-11/2026-11-18-1.json"
@@ -25,12 +25,12 @@ KEY = "twitter_ledger/month=2026-11/2026-11-18-1.json"
 
 @pytest.fixture
 def lake():
-    return MemoryLake()
+    return MemoryStore()
 
 
 def budget(lake, *, run=0, month=0, posts=0, buy=1, day="2026-11-18", clock=lambda: RECEIVED):
     """What a purchase of the day may spend; `posts` are those that it has staged before."""
-    stored = Stored({"2026-11": Bought(posts=posts)}, {"2026-11": 5 * posts}) if posts else Stored()
+    stored = Stored({"2026-11": BilledUnits(posts=posts)}, {"2026-11": 5 * posts}) if posts else Stored()
     made = Budget(lake, (day, buy), Caps((RUN, run), (MONTH, month)), stored, clock)
     made.stored = stored
     return made
@@ -38,7 +38,7 @@ def budget(lake, *, run=0, month=0, posts=0, buy=1, day="2026-11-18", clock=lamb
 
 def came(number, kind="posts"):
     """An answer with so many things."""
-    return Answer("/2", {}, RECEIVED, json.dumps({"data": [0] * number}).encode(), kind=kind)
+    return Response("/2", {}, RECEIVED, json.dumps({"data": [0] * number}).encode(), kind=kind)
 
 
 def spend(drawn, number, wanted=100, smallest=5, kind="posts"):
@@ -122,10 +122,10 @@ def test_what_x_has_billed_stays_booked_when_its_answer_cannot_be_kept(lake):
     with pytest.raises(OSError), budget(lake, run=500) as drawn, drawn.reserve("posts", 100, 5) as reserved:
         reserved.settle(came(90))
         raise OSError("S3 refuses")
-    assert (entry(lake).spent_mills, entry(lake).unstaged_mills, entry(lake).bought) == (450, 450, Bought())
+    assert (entry(lake).spent_mills, entry(lake).lost_mills, entry(lake).bought) == (450, 450, BilledUnits())
     with budget(lake, run=500) as drawn:
         assert spend(drawn, 2) == 10
-    assert (entry(lake).spent_mills, entry(lake).bought) == (460, Bought(posts=2))
+    assert (entry(lake).spent_mills, entry(lake).bought) == (460, BilledUnits(posts=2))
 
 
 # What may have been billed
@@ -140,7 +140,7 @@ def test_a_request_without_a_response_is_uncertain_and_counts_against_the_cap(la
         assert spend(drawn, 0) == 86
     found = entry(lake)
     assert (found.spent_mills, found.uncertain_mills, found.reserved_mills) == (0, 570, 570)
-    assert [each.bought for each in found.uncertain.values()] == [Bought(posts=100, users=7)]
+    assert [each.bought for each in found.uncertain.values()] == [BilledUnits(posts=100, users=7)]
     with (
         budget(lake, run=1_000) as drawn,
         pytest.raises(OverBudget, match=r"\$0\.570 of requests without a response"),
@@ -202,7 +202,7 @@ def test_what_was_in_flight_of_a_killed_process_comes_in_addition_to_its_request
         pass
     found = entry(lake)
     assert (found.spent_mills, found.uncertain_mills) == (1_000, 1_000)
-    assert [each.bought for each in found.uncertain.values()] == [Bought(posts=200)]
+    assert [each.bought for each in found.uncertain.values()] == [BilledUnits(posts=200)]
 
 
 def test_a_reservation_that_was_never_checked_is_not_taken_for_requests(lake):
@@ -223,11 +223,11 @@ def test_a_response_that_was_stored_although_its_writer_never_heard_of_it_is_boo
     with budget(lake) as drawn, pytest.raises(OSError), drawn.reserve("posts", 100, 5) as reserved:
         stored.add(reserved.settle(came(90)))
         raise OSError("S3 has it, and its reply is lost")
-    assert entry(lake).unstaged_mills == 450
+    assert entry(lake).lost_mills == 450
     with Budget(lake, ("2026-11-18", 1), Caps((RUN, 0), (MONTH, 0)), stored, lambda: RECEIVED):
         pass
     found = entry(lake)
-    assert (found.spent_mills, found.unstaged_mills, found.bought) == (450, 0, Bought(posts=90))
+    assert (found.spent_mills, found.lost_mills, found.bought) == (450, 0, BilledUnits(posts=90))
 
 
 # A price that changes
@@ -266,11 +266,11 @@ class BrokenLake:
     def __getattr__(self, name):
         return getattr(self._lake, name)
 
-    def tags(self, prefix):
+    def etags(self, prefix):
         if self.times:
             self.times -= 1
             raise OSError("S3 is away")
-        return self._lake.tags(prefix)
+        return self._lake.etags(prefix)
 
 
 def test_what_was_reserved_and_not_checked_is_not_used_by_others_and_is_given_back(lake):
@@ -285,11 +285,11 @@ def test_what_was_reserved_and_not_checked_is_not_used_by_others_and_is_given_ba
 
 def test_a_reservation_whose_write_failed_is_not_used(lake):
     class Away(BrokenLake):
-        def swap(self, *about):
+        def put_if_match(self, *about):
             if self.times:
                 self.times -= 1
                 raise OSError("S3 is away")
-            return self._lake.swap(*about)
+            return self._lake.put_if_match(*about)
 
     broken = Away(lake)
     with budget(broken) as drawn:
@@ -348,7 +348,7 @@ def test_days_that_are_not_settled_are_named_in_the_refusal(lake):
 
 
 def test_of_two_that_reserve_at_once_none_spends_what_the_other_may():
-    lake = OvertakenLake()
+    lake = OvertakenStore()
     with ExitStack() as other:
         drawn = other.enter_context(budget(lake, month=600, day="2026-11-17"))
         lake.meanwhile = lambda: other.enter_context(drawn.reserve("posts", 100, 5))
@@ -381,7 +381,7 @@ def test_a_request_is_booked_in_the_month_in_which_it_was_held_whenever_its_answ
         moment = TURNING[1]
         drawn.stored.add(response := reserved.settle(came(2)))
         assert response.sent_at == TURNING[0]
-    assert (entry(lake).month, entry(lake).bought) == ("2026-11", Bought(posts=2))
+    assert (entry(lake).month, entry(lake).bought) == ("2026-11", BilledUnits(posts=2))
 
 
 # The ledger
@@ -421,7 +421,7 @@ def test_a_settled_entry_tells_what_was_bought_and_what_it_cost(lake):
         "reserved_mills": 1_028,
         "checked_mills": 1_028,
         "spent_mills": 1_028,
-        "unstaged_mills": 0,
+        "lost_mills": 0,
         "uncertain_mills": 0,
         "spent_usd": 1.028,
         "would_have_cost_usd": 0,
@@ -456,8 +456,8 @@ def test_what_was_lost_after_a_takeover_is_added_to_the_entry_of_who_took_over(l
             raise OSError("the page is another's")
         with budget(lake, posts=2) as drawn:
             spend(drawn, 3)
-    assert (entry(lake).spent_mills, entry(lake).reserved_mills, entry(lake).unstaged_mills) == (75, 75, 50)
-    assert entry(lake).bought == Bought(posts=5)
+    assert (entry(lake).spent_mills, entry(lake).reserved_mills, entry(lake).lost_mills) == (75, 75, 50)
+    assert entry(lake).bought == BilledUnits(posts=5)
 
 
 def test_who_took_over_goes_on_when_nothing_but_a_loss_was_added_to_its_entry(lake):
@@ -469,14 +469,14 @@ def test_who_took_over_goes_on_when_nothing_but_a_loss_was_added_to_its_entry(la
         with budget(lake, posts=2) as drawn:
             spend(drawn, 3)
             late.close()
-            assert entry(lake).unstaged_mills == 50
+            assert entry(lake).lost_mills == 50
             spend(drawn, 4, wanted=500)
-    assert (entry(lake).spent_mills, entry(lake).bought) == (95, Bought(posts=9))
+    assert (entry(lake).spent_mills, entry(lake).bought) == (95, BilledUnits(posts=9))
 
 
 @pytest.mark.parametrize(("cap", "size"), [(0, 200), (1_075, 200), (1_074, 199)])
 def test_a_loss_that_is_added_while_more_is_reserved_takes_nothing_of_it_but_for_the_cap(cap, size):
-    lake = OvertakenLake()
+    lake = OvertakenStore()
     with ExitStack() as late:
         stale = late.enter_context(budget(lake))
         with pytest.raises(OSError), stale.reserve("posts", 100, 5) as reserved:
@@ -491,8 +491,8 @@ def test_a_loss_that_is_added_while_more_is_reserved_takes_nothing_of_it_but_for
 
 def test_a_write_of_ones_own_that_arrives_late_is_not_taken_for_that_of_another_process(lake):
     class Late(BrokenLake):
-        def swap(self, *about):
-            tag = self._lake.swap(*about)
+        def put_if_match(self, *about):
+            tag = self._lake.put_if_match(*about)
             if self.times:
                 self.times -= 1
                 raise OSError("S3 has written it, and answers too late")
@@ -506,7 +506,7 @@ def test_a_write_of_ones_own_that_arrives_late_is_not_taken_for_that_of_another_
 
 
 def test_what_a_killed_process_may_have_had_in_flight_stays_uncertain_when_another_one_adds_a_loss():
-    lake = OvertakenLake()
+    lake = OvertakenStore()
     with ExitStack() as late:
         stale = late.enter_context(budget(lake))
         with pytest.raises(OSError), stale.reserve("posts", 100, 5) as reserved:
@@ -522,16 +522,16 @@ def test_what_a_killed_process_may_have_had_in_flight_stays_uncertain_when_anoth
     assert (entry(lake).spent_mills, entry(lake).uncertain_mills) == (55, 1_000)
 
 
-class WatchedLake(MemoryLake):
+class WatchedLake(MemoryStore):
     """Tells which objects were read side by side."""
 
     def __init__(self):
         super().__init__()
         self.read_so_far = []
 
-    def look_each(self, keys):
+    def get_many(self, keys):
         self.read_so_far += keys
-        return super().look_each(keys)
+        return super().get_many(keys)
 
 
 def test_of_others_only_the_entries_that_have_changed_are_read_again():

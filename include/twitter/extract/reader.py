@@ -15,31 +15,31 @@ from typing import TypeVar
 
 from more_itertools import chunked
 
-from include.twitter.answer import Answer, author_of, problems
 from include.twitter.day import Day
 from include.twitter.errors import (
     BadRequest,
     Busy,
     OtherAuthors,
     Outage,
+    PermanentError,
     PipelineError,
-    Refused,
-    TryLater,
+    TransientError,
     UnexpectedAnswer,
 )
 from include.twitter.extract.account_state import Event, State
 from include.twitter.extract.accounts import Accounts
+from include.twitter.extract.budget import Budget
 from include.twitter.extract.counts import Count
 from include.twitter.extract.cursor import Cursor
 from include.twitter.extract.identity import Resolver
-from include.twitter.extract.money import Budget
 from include.twitter.extract.paid_requests import PaidRequests
 from include.twitter.extract.progress import AccountProgress
 from include.twitter.extract.purchase import COUNTS, LOOKUPS, Purchase
 from include.twitter.extract.reconcile import Reconciler
-from include.twitter.extract.x import POSTS_A_LOOKUP, READERS, X
-from include.twitter.records import AccountRead
+from include.twitter.records import AccountOutcome
 from include.twitter.sources import REREADS
+from include.twitter.x.client import POSTS_A_LOOKUP, READERS, X
+from include.twitter.x.response import Response, author_of, problems
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +60,9 @@ class Collection:
     """X's counts of the day that others have paid for, by the ids that were counted together."""
     own_handle: str = ""
     stopped: Flag = field(default_factory=Flag)
-    look_ups: list[Answer] = field(default_factory=list)
+    look_ups: list[Response] = field(default_factory=list)
     """Responses that an earlier try has stored."""
-    counts: list[Answer] = field(default_factory=list)
+    counts: list[Response] = field(default_factory=list)
 
     def resume(self) -> None:
         """Take over what an earlier try has stored, and book it; accounts go on from their pages later."""
@@ -72,7 +72,7 @@ class Collection:
             elif folder == COUNTS:
                 self.counts.append(response)
 
-    def collect(self, x: X, budget: Budget, known: Accounts) -> list[AccountRead]:
+    def collect(self, x: X, budget: Budget, known: Accounts) -> list[AccountOutcome]:
         """Buy what is missing; an account that X no longer finds by its id is looked up by its handle."""
         purchase, now = self.purchase, self.purchase.now()
         self.x = x
@@ -126,7 +126,7 @@ class Collection:
 
     def _pages(
         self, account: AccountProgress, cursor: Cursor, *, is_wanted: bool
-    ) -> Iterator[tuple[str, Answer]]:
+    ) -> Iterator[tuple[str, Response]]:
         """The pages of a source: the stored ones first, then X's, as far as the cursor leads."""
         if not account.is_begun:
             for key, response in self.purchase.stored_pages(cursor.source.label):
@@ -150,7 +150,7 @@ class Collection:
             account.id in ids and not count.total for ids, count in self.stored_counts.items()
         )
 
-    def _next_page(self, cursor: Cursor) -> tuple[str, Answer] | None:
+    def _next_page(self, cursor: Cursor) -> tuple[str, Response] | None:
         """X's next page; None where it has to be asked for in another way."""
         source, position = cursor.source, cursor.request_params
         request = source.page_request()
@@ -200,7 +200,7 @@ class Collection:
 
     # What identity and reconciliation ask X for
 
-    def _look_up(self, handles: list[str]) -> Answer:
+    def _look_up(self, handles: list[str]) -> Response:
         number = len(handles)
         _, response = self.requests.ask(
             LOOKUPS, "users", number, number, lambda _: self.x.users(handles), _look_up_problem
@@ -209,7 +209,7 @@ class Collection:
             raise Outage(f"X could not look up all users: {response.failure}")
         return response
 
-    def _count(self, query: str) -> Answer:
+    def _count(self, query: str) -> Response:
         kind = "archive_counts" if self.old else "counts"
         stored = (response for response in self.counts if response.params["query"] == query)
         if response := next(stored, None):
@@ -248,7 +248,7 @@ class Collection:
     def _go_on(self) -> None:
         if self.stopped.is_set():
             raise Stopped
-        self.purchase.keep_turn()
+        self.purchase.renew_lease()
 
     def _for_each(self, items: Iterable[Item], work: Callable[[Item], None]) -> None:
         """Work on several at once; the first failure keeps the others from buying more.
@@ -270,15 +270,18 @@ class Collection:
         errors = [error for job in running if not job.cancelled() and (error := job.exception())]
         errors = [error for error in errors if not isinstance(error, Stopped)]
         if errors:
-            raise min(errors, key=lambda error: isinstance(error, TryLater) - isinstance(error, Refused))
+            raise min(
+                errors,
+                key=lambda error: isinstance(error, TransientError) - isinstance(error, PermanentError),
+            )
 
 
-def _look_up_problem(response: Answer) -> None:
+def _look_up_problem(response: Response) -> None:
     if not (response.posts or problems(response.body)):
         raise Outage(f"X was asked for users and sent none, but {response.content[:200]!r}")
 
 
-def _reread_problem(ids: list[str], author_id: str | None, response: Answer) -> UnexpectedAnswer | None:
+def _reread_problem(ids: list[str], author_id: str | None, response: Response) -> UnexpectedAnswer | None:
     if response.failure or not (response.posts or problems(response.body)):
         raise Outage(f"X could not send the posts: {response.failure or repr(response.content[:200])}")
     posts = (post for post in response.posts if isinstance(post, dict))

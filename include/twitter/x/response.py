@@ -66,7 +66,7 @@ FROM = re.compile(r"\bfrom:(\d+)\b")
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """An answer with status 200: the request, when it was received, and its bytes as they came."""
 
     path: str
@@ -75,7 +75,7 @@ class Answer:
     content: bytes
     status: int = 200
     kind: str = "posts"
-    """What X bills it as: a field of `records.Bought`."""
+    """What X bills it as: a field of `records.BilledUnits`."""
     sent_at: datetime | None = None
     """When it was asked for: the month that it is billed in."""
     id: str = ""
@@ -224,7 +224,7 @@ class Answer:
         return gzip.compress(msgspec.json.encode(envelope), compresslevel=6, mtime=0)
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Answer:
+    def from_bytes(cls, data: bytes) -> Response:
         """What `to_bytes` made: the body stands last in it, and is cut out as it came.
 
         No text before it can hold the mark: its quotes would be escaped. A ValueError says what is wrong with

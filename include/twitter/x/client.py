@@ -24,7 +24,6 @@ from airflow.sdk.log import mask_secret
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util import Retry
 
-from include.twitter.answer import MOST_BYTES, Answer, decoded, problems
 from include.twitter.day import Day
 from include.twitter.errors import (
     BadKeys,
@@ -40,10 +39,11 @@ from include.twitter.errors import (
     RateLimited,
     UnexpectedAnswer,
 )
-from include.twitter.http_limits import LimitedAdapter, TooLarge, is_overdue, no_netrc, sending
 from include.twitter.safe_text import safe_text
 from include.twitter.settings import X_CONNECTION, XAccess
 from include.twitter.sources import Endpoint, PageRequest
+from include.twitter.x.http_limits import LimitedAdapter, TooLarge, is_overdue, no_netrc, sending
+from include.twitter.x.response import MOST_BYTES, Response, decoded, problems
 
 TIMEOUT = (10, 60)
 """Seconds to connect, and to wait for the next bytes."""
@@ -132,7 +132,7 @@ class X:
     def __exit__(self, *_: object) -> None:
         self._session.close()
 
-    def users(self, handles: Iterable[str]) -> Answer:
+    def users(self, handles: Iterable[str]) -> Response:
         """Look up at most 100 handles in one request, billed for each user returned."""
         return self._answer(
             "users",
@@ -142,7 +142,7 @@ class X:
             user_auth=self.is_user,
         )
 
-    def posts(self, ids: Sequence[str], *, free: bool = False, whole: bool = False) -> Answer:
+    def posts(self, ids: Sequence[str], *, free: bool = False, whole: bool = False) -> Response:
         """At most 100 posts with their counts of now, or `whole`, with all fields that a page has.
 
         `free` where X has charged them on this day already.
@@ -157,7 +157,7 @@ class X:
 
     def page(
         self, request: PageRequest, day: Day, size: int, token: str | None = None, until_id: int | None = None
-    ) -> Answer:
+    ) -> Response:
         """One page of a source's posts of a day, newest first: the one of a token, or that below an id.
 
         The full archive takes one request a second, app-only. The `end_time` of a timeline is inclusive,
@@ -183,7 +183,7 @@ class X:
                 self._wait_for_the_archive()
         return self._answer(request.kind, ask, request.target, **params)
 
-    def count(self, query: str, day: Day, *, archive: bool) -> Answer:
+    def count(self, query: str, day: Day, *, archive: bool) -> Response:
         """X's own count of a query's posts of a day, hour by hour: app-only, billed per request."""
         if archive:
             return self.count_days(query, day, day)
@@ -191,7 +191,7 @@ class X:
         window = {"start_time": day.start, "end_time": day.end, "granularity": "hour"}
         return self._answer("counts", client.get_recent_tweets_count, query, **window)
 
-    def count_days(self, query: str, first: Day, last: Day, token: str | None = None) -> Answer:
+    def count_days(self, query: str, first: Day, last: Day, token: str | None = None) -> Response:
         """The archive's count for a query, by the hour; beyond 31 days there is a `token` to the rest."""
         client = self._app_only()
         self._wait_for_the_archive()
@@ -236,11 +236,13 @@ class X:
             time.sleep(max(0, self._next_archive_request - time.monotonic()))
             self._next_archive_request = time.monotonic() + ARCHIVE_SECONDS
 
-    def _answer(self, kind: str, ask: Callable[..., requests.Response], *args: Any, **options: Any) -> Answer:
+    def _answer(
+        self, kind: str, ask: Callable[..., requests.Response], *args: Any, **options: Any
+    ) -> Response:
         response = ask(*args, **options)
         url = urlsplit(response.request.url or "")
         _object(response)
-        return Answer(url.path, dict(parse_qsl(url.query)), self._clock(), response.content, kind=kind)
+        return Response(url.path, dict(parse_qsl(url.query)), self._clock(), response.content, kind=kind)
 
     def _derived_bearer(self) -> str:
         """An app-only token for the consumer keys: what they open without a user's access token."""
