@@ -43,26 +43,23 @@ def twitter_compliance():
     @task(execution_timeout=timedelta(hours=1))
     def upload() -> dict:
         """Create a job at X and upload the ids of all landed posts."""
-        from include.twitter import airflow_context
-        from include.twitter_features.compliance import tasks
+        from include.twitter_features.compliance import job, tasks
 
-        return tasks.upload(airflow_context.checking())
+        return tasks.upload(job.compliance_run_from_context())
 
     @task(execution_timeout=timedelta(hours=1))
     def wait_for_result(uploaded: dict) -> dict:
         """Wait for X's result without a worker, and store it."""
-        from include.twitter import airflow_context
-        from include.twitter_features.compliance import tasks
+        from include.twitter_features.compliance import job, tasks
 
-        return tasks.wait_for_result(airflow_context.checking(), uploaded)
+        return tasks.wait_for_result(job.compliance_run_from_context(), uploaded)
 
     @task(execution_timeout=timedelta(hours=1))
     def publish_deletions(fetched: dict) -> dict:
         """Write which posts of each day are gone; no request to X."""
-        from include.twitter import airflow_context
-        from include.twitter_features.compliance import tasks
+        from include.twitter_features.compliance import job, tasks
 
-        return tasks.publish_deletions(airflow_context.checking(), fetched)
+        return tasks.publish_deletions(job.compliance_run_from_context(), fetched)
 
     publish_deletions(wait_for_result(upload()))
 
