@@ -282,7 +282,7 @@ def test_a_response_of_a_removed_feature_may_show_every_post(bucket, monkeypatch
     """Otherwise a post would go by older responses although X has shown it since."""
     bucket.check(MONDAY, P)
     bucket.check(TUESDAY, P)
-    bucket.lookup(WEDNESDAY, shown=(post(P),))
+    bucket.lookup(WEDNESDAY, shown=(post(7),))
     installed = evidence.feature_module
     monkeypatch.setattr(evidence, "feature_module", lambda name: "snapshots" not in name and installed(name))
     loaded = evidence.load_evidence(bucket)
