@@ -14,13 +14,12 @@ from airflow.sdk._shared.secrets_masker import redact
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 
 from include.twitter import layout
-from include.twitter.airflow_context import Check
 from include.twitter.day import Day
 from include.twitter.errors import ComplianceJobFailed, MissingInput, NoAccess, Outage, UnexpectedAnswer
 from include.twitter.layout import job_key, short_hash
 from include.twitter.records import ComplianceJob, encoded
 from include.twitter_features.compliance import tasks
-from include.twitter_features.compliance.job import POLL_INTERVAL
+from include.twitter_features.compliance.job import POLL_INTERVAL, ComplianceRun
 from local.x_api import posts
 from tests.stages.conftest import NOW
 
@@ -54,8 +53,8 @@ class Compliance:
         self.now += by
         self.x.clock(self.now)
 
-    def run(self, name: str = "first") -> Check:
-        return Check(short_hash(f"{self.pipeline.name} {name}"), lambda: self.now)
+    def run(self, name: str = "first") -> ComplianceRun:
+        return ComplianceRun(short_hash(f"{self.pipeline.name} {name}"), lambda: self.now)
 
     def uploaded(self, name: str = "first") -> dict:
         return tasks.upload(self.run(name))
@@ -160,7 +159,7 @@ def test_a_day_that_landed_after_the_upload_has_no_report(check, bucket):
 
 def test_without_a_landed_day_the_run_is_skipped(pipeline, x):
     with pytest.raises(AirflowSkipException):
-        tasks.upload(Check("0a", lambda: NOW))
+        tasks.upload(ComplianceRun("0a", lambda: NOW))
     assert x.requests() == []
 
 
