@@ -189,7 +189,7 @@ class ErasureRequest:
     def erasures(self, known: Tombstones, at: datetime) -> list[Erasure]:
         """What is not forgotten yet, as erasures whose days are not known."""
         wishes: list[tuple[Why, set[str], str | None]] = [
-            ("asked", {*self.posts} - known.posts.keys(), None),
+            ("requested", {*self.posts} - known.posts.keys(), None),
             ("gone", {*self.gone} - known.posts.keys(), None),
         ]
         erasures = [Erasure(at=at, why=why, posts=sorted(ids), days=[]) for why, ids, _ in wishes if ids]

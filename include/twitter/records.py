@@ -32,8 +32,8 @@ PostState = Literal["there", "gone", "protected", "suspended", "withheld", "edit
 """`there`: X gives it. `edited`: X gives it, and there is a later version. `withheld`: X does not show it
 everywhere. `gone`: X says that it does not exist. `protected`, `suspended`: its account is. `unanswered`: X
 neither gives it nor says why, so nobody knows."""
-Why = Literal["asked", "account", "gone"]
-"""Why it was erased. `asked`: somebody named the post. `account`: its whole account was. `gone`: X did not
+Why = Literal["requested", "account", "gone"]
+"""Why it was erased. `requested`: somebody named the post. `account`: its whole account was. `gone`: X did not
 show it any more."""
 
 Record = TypeVar("Record", bound=Struct)

@@ -14,10 +14,10 @@ from include.twitter.transform import refine
 from tests.include.invented import DAY, answer, post
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
-MARK = {"id": "1990000000000000002", "at": "2026-11-22T12:00:00Z", "why": "asked"}
+MARK = {"id": "1990000000000000002", "at": "2026-11-22T12:00:00Z", "why": "requested"}
 
 
-def forgotten(*numbers, account=None, days=(), why="asked"):
+def forgotten(*numbers, account=None, days=(), why="requested"):
     ids = [post(number)["id"] for number in numbers]
     return Tombstones([Erasure(at=AT, why=why, posts=ids, account=account, days=[*days])])
 

@@ -369,7 +369,7 @@ def test_a_receipt_has_a_tombstone_of_each_and_no_text(month):
     stones = [stone for day in DAYS for stone in month.lake.json(layout.receipt(Day.parse(day)))["erased"]]
     assert {stone["id"] for stone in stones} - {month.account} <= month.versions_of | {*month.posts}
     assert {(stone["at"], stone["why"]) for stone in stones} == {
-        ("2026-11-22T12:00:00Z", "asked"),
+        ("2026-11-22T12:00:00Z", "requested"),
         ("2026-11-22T12:00:00Z", "account"),
     }
 

@@ -79,7 +79,7 @@ def evening(pipeline, x, bucket) -> Evening:
 
 def test_age_1_is_free_by_xs_own_bill_and_recorded_with_what_it_would_have_cost(evening, bucket):
     ids = evening.land(FIRST)
-    landed = {row["tweet_id"]: int(row["likes"]) for row in bucket.rows(FIRST.csv)}
+    landed = {row["tweet_id"]: int(row["likes"]) for row in bucket.rows(layout.csv(FIRST))}
     before = evening.charged_mills()
 
     assert evening.read(FIRST) == [Snapshot(FIRST, 1).receipt]
@@ -121,7 +121,7 @@ def test_a_clear_requests_nothing_and_publishes_the_same(evening, x):
 def test_posts_that_x_no_longer_shows_are_named_with_its_reason_and_the_day_stays(evening, bucket, x):
     evening.pipeline.put(engagement_days="1, 2")
     ids = evening.land(FIRST)
-    day = bucket.read(FIRST.csv)
+    day = bucket.read(layout.csv(FIRST))
     evening.read(FIRST)
     states = dict(zip(ids, ["gone", "protected", "suspended", "withheld"], strict=False))
     x.posts(**{id_: {"gone": "deleted"}.get(state, state) for id_, state in states.items()})
@@ -137,7 +137,7 @@ def test_posts_that_x_no_longer_shows_are_named_with_its_reason_and_the_day_stay
     assert (rows[ids[0]]["likes"], rows[ids[0]]["captured_at"]) == ("", "2026-10-03T22:30:00Z")
     assert rows[ids[3]]["likes"] != ""
     assert evening.receipt(FIRST, 1)["states"] == {"there": len(ids)}
-    assert bucket.read(FIRST.csv) == day
+    assert bucket.read(layout.csv(FIRST)) == day
     assert evening.charged_mills() == bucket.ledger_mills()
 
 

@@ -77,7 +77,7 @@ def run(name="one", at=NOW):
 
 
 def erase(lake, *ids):
-    erasure = Erasure(at=NOW, why="asked", posts=[*ids], days=[str(DAY)])
+    erasure = Erasure(at=NOW, why="requested", posts=[*ids], days=[str(DAY)])
     lake.write(FORGOTTEN, encoded(ErasureLog(erasures=[erasure])))
 
 

@@ -94,7 +94,7 @@ class Landing:
         self.now: datetime = self.now + timedelta(seconds=seconds)
 
     def forget(self, *posts: str, account: str | None = None) -> Tombstones:
-        erasure = Erasure(at=RECEIVED, why="asked", posts=list(posts), account=account, days=[str(DAY)])
+        erasure = Erasure(at=RECEIVED, why="requested", posts=list(posts), account=account, days=[str(DAY)])
         self.lake.write(FORGOTTEN, encoded(ErasureLog(erasures=[erasure])))
         return Tombstones([erasure])
 
