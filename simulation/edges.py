@@ -209,7 +209,7 @@ def erase(
     forget = importlib.import_module(COMMAND)
     bucket = forget.Bucket(current().process.store, BUCKET)
     gone = forget.posts_gone(bucket, lambda _: None) if is_gone else ()
-    asked = forget.Asked(posts, account, gone)
+    asked = forget.ErasureRequest(posts, account, gone)
     forget.run(bucket, asked, confirm=confirm, at=at, confirm_number=confirm_number)
 
 

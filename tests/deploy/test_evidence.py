@@ -82,7 +82,7 @@ class Bucket:
         gone = [{"tweet_id": id_} | of for id_ in posts]
         checked = {
             "day": "2026-11-15",
-            "asked_at": "2026-11-18T08:00:00Z",
+            "requested_at": "2026-11-18T08:00:00Z",
             "job": "7",
             "posts": 9,
             "gone": gone,

@@ -109,7 +109,7 @@ def test_deleted_posts_are_published_by_day_and_nothing_is_billed(check, bucket,
     }
     assert check.gone(DAYS[1]) == {other: ("suspended", "X says: delete, suspended")}
     report = bucket.json(layout.checked(Day.parse(DAYS[0])))
-    assert (report["posts"], report["asked_at"]) == (5, "2026-11-22T12:00:00Z")
+    assert (report["posts"], report["requested_at"]) == (5, "2026-11-22T12:00:00Z")
     assert bucket.ledger_mills() == 0
     assert not [each for each in check.requests() if "/2/tweets" in each]
 
@@ -147,7 +147,7 @@ def test_a_result_belongs_to_its_job_even_if_another_task_has_created_a_newer_on
     assert tasks.publish_deletions(check.run(), result)["days"] == 2
     report = bucket.json(layout.checked(Day.parse(DAYS[0])))
     assert report["job"] != newer.id
-    assert report["asked_at"] == "2026-11-22T12:00:00Z"
+    assert report["requested_at"] == "2026-11-22T12:00:00Z"
 
 
 def test_a_day_that_landed_after_the_upload_has_no_report(check, bucket):

@@ -87,7 +87,7 @@ class ObjectStore(Bucket):
     def forget(self, at: datetime = NOW, client: Any = None, **asked: Any) -> None:
         bucket = forget.Bucket(client or self.client, self.name)
         yes = {"confirm": lambda: True, "confirm_number": lambda _: True}
-        forget.run(bucket, forget.Asked(**asked), **yes, at=at)
+        forget.run(bucket, forget.ErasureRequest(**asked), **yes, at=at)
 
 
 @pytest.fixture(scope="module")
@@ -354,11 +354,11 @@ def test_receipts_balance_and_their_hashes_hold(month):
         for line, before in zip(receipt["accounts"], was["accounts"], strict=True):
             assert line["fetched"] == before["fetched"] == sum(line[part] for part in KEPT)
             kept = before["published"] + before["rejected"]
-            assert line["published"] + line["rejected"] + line["forgotten"] == kept
+            assert line["published"] + line["rejected"] + line["erased"] == kept
         for item in receipt["objects"].values():
             assert hashlib.sha256(month.lake.now_of(item["key"])).hexdigest() == item["sha256"]
-        assert receipt["totals"]["forgotten"] == sum(line["forgotten"] for line in receipt["accounts"])
-        forgotten += receipt["totals"]["forgotten"]
+        assert receipt["totals"]["erased"] == sum(line["erased"] for line in receipt["accounts"])
+        forgotten += receipt["totals"]["erased"]
     rows = sum(len(month.lake.rows(layout.csv(Day.parse(day)))) for day in DAYS)
     landed = sum(data.count(b"\n") - 1 for key, data in month.before.items() if key.startswith("twitter/"))
     assert landed - rows == forgotten - 1  # one was rejected
@@ -366,10 +366,10 @@ def test_receipts_balance_and_their_hashes_hold(month):
 
 
 def test_a_receipt_has_a_tombstone_of_each_and_no_text(month):
-    stones = [stone for day in DAYS for stone in month.lake.json(layout.receipt(Day.parse(day)))["forgotten"]]
+    stones = [stone for day in DAYS for stone in month.lake.json(layout.receipt(Day.parse(day)))["erased"]]
     assert {stone["id"] for stone in stones} - {month.account} <= month.versions_of | {*month.posts}
     assert {(stone["at"], stone["why"]) for stone in stones} == {
-        ("2026-11-22T12:00:00Z", "asked"),
+        ("2026-11-22T12:00:00Z", "requested"),
         ("2026-11-22T12:00:00Z", "account"),
     }
 
@@ -602,7 +602,7 @@ class Damaged:
 
 
 @pytest.mark.parametrize(
-    "data", [b"{", b"[]", b"\xff", b'{"acts": 5, "objects": 5}', b'{"x": ' + b"[" * 100_000]
+    "data", [b"{", b"[]", b"\xff", b'{"erasures": 5, "objects": 5}', b'{"x": ' + b"[" * 100_000]
 )
 def test_every_other_damaged_record_is_named_too(data):
     bucket = Damaged(data)
@@ -638,7 +638,7 @@ def test_a_day_that_is_being_bought_is_waited_for(month, stand_ins):
 def test_who_does_not_say_yes_changes_nothing(month, stand_ins, capsys):
     lake = Old(month, [DAYS[0]]).lake("forget-shown")
     before = lake.versions()
-    bucket, asked = forget.Bucket(lake.client, lake.name), forget.Asked(posts=[*month.posts, "12"])
+    bucket, asked = forget.Bucket(lake.client, lake.name), forget.ErasureRequest(posts=[*month.posts, "12"])
     forget.run(bucket, asked, confirm=None, at=NOW)
     with pytest.raises(forget.CannotDo, match="nothing was changed"):
         forget.run(bucket, asked, confirm=lambda: False, at=NOW)
@@ -688,7 +688,8 @@ def test_posts_that_x_said_on_two_days_are_gone_are_forgotten_and_listed_no_more
     listed = [{"tweet_id": id_} | of for id_ in (first, second)]
     for earlier in (listed[:1], listed):
         lake.write(
-            layout.checked(day), {"day": str(day), "asked_at": at, "job": "7", "posts": 9, "gone": earlier}
+            layout.checked(day),
+            {"day": str(day), "requested_at": at, "job": "7", "posts": 9, "gone": earlier},
         )
 
     said: list[str] = []
@@ -700,7 +701,7 @@ def test_posts_that_x_said_on_two_days_are_gone_are_forgotten_and_listed_no_more
     ]
     lake.forget(gone=found)
     assert lake.rows(layout.csv(day)) == [rows[0], *rows[2:]]
-    assert lake.json(layout.receipt(day))["forgotten"] == [
+    assert lake.json(layout.receipt(day))["erased"] == [
         {"id": second, "at": "2026-11-22T12:00:00Z", "why": "gone"}
     ]
     assert [post["tweet_id"] for post in lake.json(layout.checked(day))["gone"]] == [first]
@@ -712,7 +713,7 @@ def refused(lake: ObjectStore, dated: Dated | None = None, **asked: Any) -> str:
     before = lake.versions()
     bucket = forget.Bucket(dated.client if dated else lake.client, lake.name)
     with pytest.raises(forget.CannotDo, match="nothing was changed") as raised:
-        forget.run(bucket, forget.Asked(**asked), confirm=lambda: True, at=NOW)
+        forget.run(bucket, forget.ErasureRequest(**asked), confirm=lambda: True, at=NOW)
     assert lake.versions() == before
     return str(raised.value)
 
@@ -724,7 +725,7 @@ def test_what_the_role_writes_at_once_makes_nothing_gone(month, capsys):
     forged = [{"tweet_id": id_} | of for id_ in ids]
     lake.write(
         layout.checked(day),
-        {"day": str(day), "asked_at": of["seen_at"], "job": "7", "posts": 9, "gone": forged},
+        {"day": str(day), "requested_at": of["seen_at"], "job": "7", "posts": 9, "gone": forged},
     )
     lines = "".join(f"{id_},2026-11-21T08:00:00Z,gone\n" for id_ in ids)
     key = f"twitter_engagement/dt={day}/age=1/engagement.csv"
@@ -784,7 +785,7 @@ def test_a_few_posts_of_a_month_take_one_confirmation(month, capsys):
     lake = Old(month, DAYS[:3]).lake("forget-few")
     id_ = lake.rows(layout.csv(Day.parse(DAYS[0])))[0]["tweet_id"]
     bucket = forget.Bucket(lake.client, lake.name)
-    forget.run(bucket, forget.Asked(posts=[id_]), confirm=lambda: True, at=NOW, most=50)
+    forget.run(bucket, forget.ErasureRequest(posts=[id_]), confirm=lambda: True, at=NOW, most=50)
     assert id_ not in {row["tweet_id"] for row in lake.rows(layout.csv(Day.parse(DAYS[0])))}
     assert "By account and day, of all that has landed:" in capsys.readouterr().out
 

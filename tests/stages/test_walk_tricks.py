@@ -209,7 +209,7 @@ def test_what_came_although_it_was_excluded_is_told_and_not_published(pipeline, 
     account = pipeline.refine(pipeline.extract("posts_0_unasked"))["posts_0_unasked"]
 
     assert (account["published"], account["unrequested"], account["rejected"]) == (1, 2, 1)
-    assert account["oddities"] == {"lang: is no language": 1}
+    assert account["dropped_fields"] == {"lang: is no language": 1}
     for told in (
         "posts_0_unasked: 2 retweets and replies came although they were excluded; none is published",
         "posts_0_unasked: 1 rejected, author_id: is another author's, not the account's own",
@@ -224,16 +224,16 @@ def test_a_cut_long_post_raises_an_alarm(pipeline, x, caplog):
 
     account = pipeline.refine(pipeline.extract("acme_press"))["acme_press"]
 
-    [alarm] = account["alarms"]
-    assert alarm.endswith(": a long post, cut: its whole text did not arrive")
-    assert f"acme_press: {alarm}" in caplog.text
+    [warning] = account["warnings"]
+    assert warning.endswith(": a long post, cut: its whole text did not arrive")
+    assert f"acme_press: {warning}" in caplog.text
     assert account["published"] == 6, "it is published all the same"
 
 
 def test_a_whole_long_post_raises_none(pipeline, x):
     account = pipeline.refine(pipeline.extract("acme_press"))["acme_press"]
 
-    assert account["alarms"] == []
+    assert account["warnings"] == []
     assert max(len(row["text"]) for row in pipeline.rows()) > 280
 
 

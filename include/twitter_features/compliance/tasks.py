@@ -80,7 +80,9 @@ def publish_deletions(run: ComplianceRun, fetched: dict[str, Any] | None) -> dic
         rows = zip(table["tweet_id"].to_pylist(), table["username"].to_pylist(), strict=True)
         deleted = [LostPost(id_, name, *verdicts[id_], job.made_at) for id_, name in rows if id_ in verdicts]
         number = job.days[str(day)]
-        _publish(store, Checked(day=str(day), asked_at=job.made_at, job=job.id, posts=number, gone=deleted))
+        _publish(
+            store, Checked(day=str(day), requested_at=job.made_at, job=job.id, posts=number, gone=deleted)
+        )
         posts, gone = posts + number, gone + len(deleted)
     log.info("%d of %d posts are gone", gone, posts)
     return {"days": len(days), "gone": gone}
@@ -90,7 +92,7 @@ def _publish(store: ObjectStore, report: Checked) -> None:
     """Replace an older report: a run that is cleared late replaces no newer one."""
     key = checked(Day.parse(report.day))
     published = store.record(key, Checked)
-    if published and published.asked_at > report.asked_at:
+    if published and published.requested_at > report.requested_at:
         log.info("%s was checked later: that stays", report.day)
         return
     for post in report.gone:

@@ -378,7 +378,7 @@ def test_a_mutilated_post_is_rejected_or_lands_without_what_is_odd_and_takes_no_
         reasons = rejected[tally.username]
         assert sorted(reasons + ["outside"] * tally.counts["outside"]) == said[tally.username]
         assert sorted(tally.reasons.elements()) == sorted(reasons)
-        assert tally.oddities == odd[tally.username]
+        assert tally.dropped_fields == odd[tally.username]
         assert {name: tally.counts[name] for name in COUNTS} == {
             "fetched": len(whole[tally.username]) + len(said[tally.username]),
             "published": len(whole[tally.username]),
@@ -387,7 +387,7 @@ def test_a_mutilated_post_is_rejected_or_lands_without_what_is_odd_and_takes_no_
             "outside": said[tally.username].count("outside"),
             "over_limit": 0,
             "unrequested": 0,
-            "forgotten": 0,
+            "erased": 0,
         }
 
 
@@ -424,7 +424,7 @@ def test_accounts_refined_together_come_out_as_they_do_one_by_one(walked):
 
 STRANGE_NAMES = st.text(max_size=3) | st.sampled_from([
     *("id", "text", "tag", "username", "start", "end", "url", "expanded_url", "type", "scope", "title"),
-    *("hashtags", "mentions", "cashtags", "urls", "entities", "forgotten", "like_count"),
+    *("hashtags", "mentions", "cashtags", "urls", "entities", "erased", "like_count"),
     *(" - at `$.id`", "a.b", "[0]", "x` - at `$.entities.urls[0]"),
 ])  # fmt: skip
 STRANGE_LEAVES = (
@@ -436,7 +436,7 @@ STRANGE = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(STRANGE_NAMES, inner, max_size=3),
     max_leaves=8,
 )
-STRANGE_POSTS = st.dictionaries(st.sampled_from(sorted({*FIELDS, "forgotten"})), STRANGE, max_size=5)
+STRANGE_POSTS = st.dictionaries(st.sampled_from(sorted({*FIELDS, "erased"})), STRANGE, max_size=5)
 STRANGE_ERRORS = st.fixed_dictionaries(
     {"type": st.just("https://api.x.com/2/problems/field-hydration-failure")},
     optional={
