@@ -14,6 +14,7 @@ import botocore.session
 import pytest
 from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 
+from include.twitter import layout
 from include.twitter.airflow_context import Run
 from include.twitter.day import Day
 from include.twitter.extract import extract
@@ -181,7 +182,7 @@ class Pipeline:
 
     def raw(self, day: str = RECENT, **more: Any) -> list[str]:
         """The keys of the answers staged for the run, below it."""
-        root = self.run(day, **more).day.raw
+        root = layout.raw(self.run(day, **more).day)
         return [key.removeprefix(root) for key in self.bucket.keys(root) if key.endswith(".json.gz")]
 
 
