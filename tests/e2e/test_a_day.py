@@ -9,6 +9,7 @@ import pytest
 
 from include.twitter import layout
 from include.twitter.day import Day
+from local.x_api import posts
 from tests import demo
 from tests.e2e.conftest import TODAY, day_ago
 from tests.hands import eventually
@@ -89,7 +90,11 @@ def test_each_failed_stage_is_cleared_alone_and_goes_on_where_it_stopped(
     airflow.wait_for_task(run, "extract", "success")
     assert airflow.wait(run) == "failed"  # the stages after it still are
     pages = [request for request in x.requests() if request["path"].endswith("/tweets")]
-    staged = [key for key in bucket.keys(f"twitter_raw/dt={empty_day}/") if "/posts_250_walk/" in key]
+    staged = [
+        key
+        for key in bucket.keys(f"twitter_raw/dt={empty_day}/")
+        if f"/{posts.user_id('posts_250_walk')}/" in key
+    ]
     assert len(pages) == len(staged) - 2  # the two of the first try
 
     airflow.clear(run, "transform", "load")
