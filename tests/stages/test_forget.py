@@ -632,55 +632,14 @@ def test_posts_that_x_said_on_two_days_are_gone_are_forgotten_and_listed_no_more
     assert len(lake.versions(layout.checked(day))) == 1
 
 
-def refused(lake: ObjectStore, dated: Dated | None = None, **asked: Any) -> str:
+def refused(lake: ObjectStore, **asked: Any) -> str:
     """Why the command does not do what it is asked with one confirmation; nothing has changed then."""
     before = lake.versions()
-    bucket = forget.Bucket(dated.client if dated else lake.client, lake.name)
     with pytest.raises(forget.CannotDo, match="nothing was changed") as raised:
+        bucket = forget.Bucket(lake.client, lake.name)
         forget.run(bucket, forget.Asked(**asked), confirm=lambda: True, at=NOW)
     assert lake.versions() == before
     return str(raised.value)
-
-
-def test_what_the_role_writes_at_once_makes_nothing_gone(month, capsys):
-    lake, day = Old(month, [DAYS[0]]).lake("forget-forged"), Day.parse(DAYS[0])
-    ids = [row["tweet_id"] for row in lake.rows(layout.csv(day))]
-    of = {"username": "a", "state": "gone", "reason": "", "seen_at": "2026-11-21T08:00:00Z"}
-    forged = [{"tweet_id": id_} | of for id_ in ids]
-    lake.write(
-        layout.checked(day),
-        {"day": str(day), "asked_at": of["seen_at"], "job": "7", "posts": 9, "gone": forged},
-    )
-    lines = "".join(f"{id_},2026-11-21T08:00:00Z,gone\n" for id_ in ids)
-    key = f"twitter_engagement/dt={day}/age=1/engagement.csv"
-    lake.client.put_object(Bucket=lake.name, Key=key, Body=f"tweet_id,captured_at,state\n{lines}".encode())
-    dated = Dated(lake)
-    for age in (1, 7):  # two responses of two days, as they say; S3 stored both now
-        dated.dates.pop(store(lake, dated, Day.parse(DAYS[age]).start, ids, age))
-    assert forget.posts_gone(forget.Bucket(dated.client, lake.name)) == set()
-    assert f"{len(ids)} posts were found gone on one UTC day alone" in capsys.readouterr().out
-
-
-def test_a_role_that_forges_responses_on_two_days_meets_the_ceiling(month, capsys):
-    lake, day = Old(month, [DAYS[0]]).lake("forget-forged-twice"), Day.parse(DAYS[0])
-    dated, rows = Dated(lake), lake.rows(layout.csv(day))
-    ids = [row["tweet_id"] for row in rows]
-    for age in (1, 7):
-        store(lake, dated, noon(DAYS[age]), ids, age)
-    # A version of the table in which these posts are few.
-    text = lake.now_of(layout.csv(day)).decode()
-    columns = text.split("\n")[0].split(",")
-    of = {"author_id": rows[0]["author_id"], "username": rows[0]["username"]}
-    many = [of | {"tweet_id": str(number)} for number in range(5000)]
-    added = "".join(",".join(row.get(name, "") for name in columns) + "\n" for row in many)
-    lake.client.put_object(Bucket=lake.name, Key=layout.csv(day), Body=(text + added).encode())
-    found = forget.posts_gone(forget.Bucket(dated.client, lake.name))
-    assert found == {*ids}
-    assert f"add CONFIRM={len(ids)}." in refused(lake, dated, gone=found)
-    told = capsys.readouterr().out
-    assert f"  {day}: {len(ids)} of {len(ids)} posts (100.0%)" in told
-    for name in {row["username"] for row in rows}:
-        assert f"  {name} (" in told
 
 
 def test_a_forged_history_of_a_post_does_not_take_others_with_it(month):

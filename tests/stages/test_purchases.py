@@ -58,21 +58,6 @@ def test_a_failure_at_any_request_costs_nothing_twice(pipeline, x, bucket, undis
     assert {line["proof"] for line in account.values()} == {"matched"}
 
 
-def test_a_clear_of_a_red_run_repeats_no_page_and_no_count(pipeline, x):
-    handles = "posts_5_a, posts_120_b, suspended_s, unknown_u, protected_p"
-    pipeline.put(tweet_limit=0)
-    first = pipeline.extract(handles)
-    x.forget()
-
-    second = pipeline.extract(handles)
-
-    asked = [(r["path"].split("/")[2], r["query"].get("usernames")) for r in x.requests()]
-    assert asked == [("users", "suspended_s,unknown_u"), ("users", None)]
-    assert x.served_mills() == 0
-    assert (first["posts"], first["counts"]) == (second["posts"], second["counts"])
-    assert first["manifest"] == second["manifest"]
-
-
 def test_handles_may_change_between_two_tries(pipeline, x):
     x.order({"match": TIMELINE, "status": 503, "skip": 2})
     with pytest.raises(AirflowRescheduleException):
