@@ -27,9 +27,9 @@ from include.twitter.errors import Incomplete
 from include.twitter.layout import ACCOUNTS, FORGOTTEN
 from include.twitter.response import Response
 from include.twitter.tombstones import Tombstones
-from local import aws, x_api
+from local import aws
 from local.x_api.posts import user_id
-from tests.hands import Bucket, X
+from tests.hands import Bucket, X, connection_to_x
 from tests.include.invented import post
 from tests.stages.conftest import KEPT, NOW, Pipeline
 
@@ -113,18 +113,7 @@ def pipe(stand_ins, setenv, clock) -> Pipeline:
         "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(
             {"conn_type": "aws", "login": stand_ins.root.id, "password": stand_ins.root.secret}
         ),
-        "AIRFLOW_CONN_TWITTER_DEFAULT": json.dumps(
-            {
-                "conn_type": "http",
-                "host": f"http://127.0.0.1:{stand_ins.x_port}",
-                "login": x_api.CONSUMER_KEY,
-                "password": x_api.CONSUMER_SECRET,
-                "extra": {
-                    "access_token": x_api.ACCESS_TOKEN,
-                    "access_token_secret": x_api.ACCESS_TOKEN_SECRET,
-                },
-            }
-        ),
+        "AIRFLOW_CONN_TWITTER_DEFAULT": json.dumps(connection_to_x(stand_ins)),
     }.items():
         setenv(name, value)
     pipeline = Pipeline("a month", lake, setenv)
