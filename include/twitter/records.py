@@ -33,8 +33,8 @@ PostState = Literal["there", "gone", "protected", "suspended", "withheld", "edit
 everywhere. `gone`: X says that it does not exist. `protected`, `suspended`: its account is. `unanswered`: X
 neither gives it nor says why, so nobody knows."""
 Why = Literal["requested", "account", "gone"]
-"""Why it was erased. `requested`: a person named the post. `account`: a person named its account. `gone`: X did
-not show it any more."""
+"""Why it was erased. `requested`: a person named the post. `account`: a person named its account.
+`gone`: X did not show it any more."""
 
 Record = TypeVar("Record", bound=Struct)
 
