@@ -130,12 +130,12 @@ def install() -> None:
         command = importlib.import_module(COMMAND)
     command._show = lambda *_: None  # type: ignore[attr-defined]
     clock = _Time()
-    real_now = importlib.import_module(f"{PIPELINE}.airflow_context").now
+    names = {name: _its(name) for name in MODULES}  # one that was renamed or moved fails here
     for module in modules:
         for name, value in [*vars(module).items()]:
             if value is time:
                 setattr(module, name, clock)
-            elif value is real_now:
+            elif value is names["now"]:
                 setattr(module, name, lambda: Scheduler.active.clock())
             elif isinstance(value, threading.local):
                 scheduler.LOCALS.append(value)
@@ -151,34 +151,50 @@ def install() -> None:
 # The pipeline's own names
 
 
+MODULES = {
+    "ComplianceRun": f"{FEATURES}.compliance.job",
+    "Day": f"{PIPELINE}.day",
+    "DEFAULT_ARGS": f"{PIPELINE}.retry",
+    "PRICE_LISTS": f"{PIPELINE}.pricing",
+    "PipelineError": f"{PIPELINE}.errors",
+    "PlanRequest": f"{FEATURES}.backfill_plan.plan",
+    "Run": f"{PIPELINE}.airflow_context",
+    "days_between": f"{FEATURES}.backfill_plan.plan",
+    "now": f"{PIPELINE}.airflow_context",
+    "short_hash": f"{PIPELINE}.layout",
+}
+"""By name of the pipeline the module that defines it."""
+TASKS = {
+    "twitter": f"{PIPELINE}.{{}}",
+    "engagement": f"{FEATURES}.snapshots.tasks",
+    "compliance": f"{FEATURES}.compliance.tasks",
+    "plan": f"{FEATURES}.backfill_plan.tasks",
+}
+"""By DAG the module of the function that a task calls."""
+
+
+@cache
+def _its(name: str) -> Any:
+    return getattr(importlib.import_module(MODULES[name]), name)
+
+
 def stage(dag: str, name: str) -> Callable[..., Any]:
-    """The function that a task of a DAG calls; of `twitter` each has a package of its own."""
-    features = {
-        "engagement": f"{FEATURES}.snapshots.tasks",
-        "compliance": f"{FEATURES}.compliance.tasks",
-        "plan": f"{FEATURES}.backfill_plan.tasks",
-    }
-    package = features.get(dag) or f"{PIPELINE}.{name if dag == 'twitter' else dag}"
-    return getattr(importlib.import_module(package), name)
+    """The function that a task of a DAG calls."""
+    return getattr(importlib.import_module(TASKS[dag].format(name)), name)
 
 
 def run_of(day: str, id_: str, clock: Callable[[], datetime], buy_again: bool, accounts: str) -> Any:
-    run = importlib.import_module(f"{PIPELINE}.airflow_context").Run
-    days = importlib.import_module(f"{PIPELINE}.day")
-    return run(days.Day.parse(day), days.short_hash(id_), clock, buy_again, accounts)
+    return _its("Run")(_its("Day").parse(day), _its("short_hash")(id_), clock, buy_again, accounts)
 
 
 def range_of(first: str, last: str, id_: str, clock: Callable[[], datetime]) -> Any:
     """What a run of `twitter_plan` is for."""
-    plan = importlib.import_module(f"{FEATURES}.backfill_plan.plan")
-    short_hash = importlib.import_module(f"{PIPELINE}.day").short_hash
-    return plan.PlanRequest(plan.days_between(first, last), short_hash(id_), "", clock)
+    return _its("PlanRequest")(_its("days_between")(first, last), _its("short_hash")(id_), "", clock)
 
 
 def check_of(id_: str, clock: Callable[[], datetime]) -> Any:
     """What a run of `twitter_compliance` is for."""
-    short_hash = importlib.import_module(f"{PIPELINE}.day").short_hash
-    return importlib.import_module(f"{PIPELINE}.airflow_context").Check(short_hash(id_), clock)
+    return _its("ComplianceRun")(_its("short_hash")(id_), clock)
 
 
 def erase(
@@ -193,7 +209,7 @@ def erase(
     forget = importlib.import_module(COMMAND)
     bucket = forget.Bucket(current().process.store, BUCKET)
     gone = forget.posts_gone(bucket, lambda _: None) if is_gone else ()
-    asked = forget.Asked(posts, account, gone)
+    asked = forget.ErasureRequest(posts, account, gone)
     forget.run(bucket, asked, confirm=confirm, at=at, confirm_number=confirm_number)
 
 
@@ -203,14 +219,9 @@ def is_of_the_command(error: BaseException) -> bool:
     return isinstance(error, (forget.CannotDo, forget.NotReadable, ClientError, BotoCoreError))
 
 
-def every_task() -> Mapping[str, Any]:
-    """What the DAG gives its tasks: retries and their policy."""
-    return importlib.import_module(f"{PIPELINE}.retry").DEFAULT_ARGS
-
-
 def delay_after(error: BaseException, tries: int) -> timedelta | None:
     """When Airflow tries a failed task again; None where it does not."""
-    given = every_task()
+    given = _its("DEFAULT_ARGS")
     if tries > given["retries"]:
         return None
     policy: RetryPolicy = given["retry_policy"]
@@ -223,7 +234,7 @@ def delay_after(error: BaseException, tries: int) -> timedelta | None:
 
 def is_understood(error: BaseException) -> bool:
     """Whether it is one of the errors that the pipeline names, with what to do."""
-    return isinstance(error, importlib.import_module(f"{PIPELINE}.errors").PipelineError)
+    return isinstance(error, _its("PipelineError"))
 
 
 def rescheduled_to(error: BaseException) -> datetime | None:
@@ -237,7 +248,7 @@ def is_skip(error: BaseException) -> bool:
 
 def set_prices(lists: Mapping[date, Mapping[str, int]]) -> None:
     """X's price lists, as the pipeline knows them."""
-    known = importlib.import_module(f"{PIPELINE}.pricing").PRICE_LISTS
+    known = _its("PRICE_LISTS")
     known.clear()
     known.update(lists)
 

@@ -143,7 +143,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a copy takes the place of whatever is there",
-        ROOT + "lake.py",
+        ROOT + "object_store.py",
         """        condition = {"IfMatch": over} if over else {"IfNoneMatch": "*"}
         with self._explained(source, target):""",
         """        condition: dict[str, str] = {}
@@ -214,11 +214,5 @@ MUTATIONS = (
         ROOT + "transform/__init__.py",
         'layout.staging(run.day, f"{run.id}-{uuid4().hex[:8]}")',
         "layout.staging(run.day, run.id)",
-    ),
-    Mutation(
-        "two publish a day at once",
-        ROOT + "lease.py",
-        "if expires_at and self._run.now() < expires_at:",
-        "if False:",
     ),
 )

@@ -21,7 +21,7 @@ import pydantic.dataclasses
 from include.twitter import settings
 from include.twitter.errors import BadAccounts, BadSetting
 from include.twitter.object_store import ObjectStore
-from include.twitter.records import Asked
+from include.twitter.records import CollectionSpec
 
 CSV_COLUMNS = ("handle", "group", "limit", "own")
 EXAMPLE = "the first line handle,group,limit,own and then acme_press,press,50,yes"
@@ -52,7 +52,7 @@ class Roster:
     def handles(self) -> tuple[str, ...]:
         return tuple(account.handle for account in self.accounts)
 
-    def asked(self) -> Asked:
+    def asked(self) -> CollectionSpec:
         """Return what is to be collected of a day."""
         limit = settings.tweet_limit()
         limits = {
@@ -60,7 +60,7 @@ class Roster:
             for account in self.accounts
             if account.limit is not None and account.limit != limit
         }
-        return Asked(self.handles, limit, settings.threads(), limits)
+        return CollectionSpec(self.handles, limit, settings.threads(), limits)
 
     def among(self, text: str) -> tuple[str, ...]:
         """Return the handles that a text names, one by one or as `group:press`; all for an empty text.

@@ -2,13 +2,14 @@
 
 import csv
 import io
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pyarrow.parquet
 import pytest
 
 from include.twitter import layout
 from include.twitter.day import Day
+from local.x_api import posts
 from tests import demo
 from tests.e2e.conftest import TODAY, day_ago
 from tests.hands import eventually
@@ -29,21 +30,6 @@ def test_a_backfill_of_three_dates_lands_the_same_three_days(landed, bucket):
         assert {row["created_at"][:10] for row in rows} == {day}
         assert {row["username"] for row in rows} <= {"acme_press", "orbital_news", "quiet_garden"}
         assert bucket.json(layout.receipt(Day.parse(day)))["totals"]["published"] == len(rows)
-
-
-def test_every_published_key_is_there_and_as_the_receipt_says(landed, bucket):
-    import hashlib
-
-    for day in map(Day.parse, landed):
-        objects = bucket.json(layout.receipt(day))["objects"]
-        assert {o["key"] for o in objects.values()} == {
-            layout.csv(day),
-            layout.parquet(day),
-            layout.rejected(day),
-        }
-        for item in objects.values():
-            data = bucket.stored(item["key"])
-            assert (hashlib.sha256(data).hexdigest(), len(data)) == (item["sha256"], item["bytes"])
 
 
 def test_a_day_holds_all_that_the_demo_accounts_show(landed, bucket):
@@ -70,20 +56,6 @@ def test_clearing_transform_and_then_load_publishes_the_same_bytes_without_a_cal
     assert {key: bucket.stored(key) for key in before} == before
     assert bucket.version(layout.csv(day)) != version
     assert x.requests() == []
-
-
-def test_clearing_a_date_whole_buys_nothing_and_publishes_the_same_bytes(landed, airflow, bucket, x):
-    day = Day.parse(FIRST)
-    before = {
-        key: bucket.stored(key)
-        for key in (layout.csv(day), layout.parquet(day), layout.rejected(day), layout.receipt(day))
-    }
-    handed_on = airflow.xcom(landed[FIRST], "extract")
-    airflow.clear_run(landed[FIRST])
-    assert airflow.wait(landed[FIRST]) == "success"
-    assert x.requests() == []
-    assert airflow.xcom(landed[FIRST], "extract") == handed_on
-    assert {key: bucket.stored(key) for key in before} == before
 
 
 def test_a_date_that_is_bought_again_is_replaced_by_equal_rows_captured_later(landed, airflow, bucket, x):
@@ -118,7 +90,11 @@ def test_each_failed_stage_is_cleared_alone_and_goes_on_where_it_stopped(
     airflow.wait_for_task(run, "extract", "success")
     assert airflow.wait(run) == "failed"  # the stages after it still are
     pages = [request for request in x.requests() if request["path"].endswith("/tweets")]
-    staged = [key for key in bucket.keys(f"twitter_raw/dt={empty_day}/") if "/posts_250_walk/" in key]
+    staged = [
+        key
+        for key in bucket.keys(f"twitter_raw/dt={empty_day}/")
+        if f"/{posts.user_id('posts_250_walk')}/" in key
+    ]
     assert len(pages) == len(staged) - 2  # the two of the first try
 
     airflow.clear(run, "transform", "load")
@@ -182,19 +158,3 @@ def test_an_unsettled_day_and_a_rate_window_wait_without_a_slot_and_what_can_goe
     assert stack.airflow.why_it_waits(waiting, extract) == why
     assert not [r for r in x.requests() if str(yesterday) in str(r["query"])]
     airflow.call("PATCH", f"/dags/twitter/dagRuns/{waiting}", json={"state": "failed"})
-
-
-def test_the_asset_event_tells_the_day_and_its_rows(landed, airflow):
-    found = airflow.call("GET", "/assets/events", params={"limit": 100, "order_by": "-timestamp"})
-    extras = [event["extra"] for event in found["asset_events"]]
-    assert {extra["day"] for extra in extras} >= {FIRST, SECOND, THIRD}
-    assert all(date.fromisoformat(extra["day"]) and extra["rows"] >= 0 for extra in extras)
-
-
-def test_the_role_deletes_nothing_and_sees_no_other_bucket(landed, role_s3, bucket):
-    from botocore.exceptions import ClientError
-
-    with pytest.raises(ClientError, match="AccessDenied"):
-        role_s3.delete_object(Bucket=bucket.name, Key=layout.csv(Day.parse(FIRST)))
-    with pytest.raises(ClientError, match="AccessDenied"):
-        role_s3.put_object(Bucket=bucket.name, Key="elsewhere/file", Body=b"")

@@ -11,6 +11,7 @@ from include.twitter import layout
 from include.twitter.day import Day
 from include.twitter.x.client import READERS
 from local import x_api
+from local.x_api import posts
 from tests.e2e.conftest import running_task
 from tests.hands import eventually
 
@@ -37,7 +38,11 @@ def buy_and_kill(airflow, stack, bucket, x, variables, empty_day, *, with_superv
 
     asked = [where(page["query"]) for page in x.pages()]
     assert len(asked) - len(set(asked)) <= READERS
-    raw = [key for key in bucket.keys(f"twitter_raw/dt={empty_day}/") if "/posts_1990_kill/" in key]
+    raw = [
+        key
+        for key in bucket.keys(f"twitter_raw/dt={empty_day}/")
+        if f"/{posts.user_id('posts_1990_kill')}/" in key
+    ]
     staged = [json.loads(bucket.read(key))["request"]["params"] for key in raw]
     pages = [where(request) for request in staged]
     assert len(pages) == len(set(pages)) >= 20
