@@ -12,8 +12,8 @@ MUTATIONS = (
     Mutation(
         "a page overwrites another one",
         ROOT + "extract/purchase.py",
-        "self._lake.put_if_match(key, answer.to_bytes(self._lease.token), None)",
-        "self._lake.write(key, answer.to_bytes(self._lease.token))",
+        "self._store.put_if_match(key, answer.to_bytes(self._lease.token), None)",
+        "self._store.write(key, answer.to_bytes(self._lease.token))",
     ),
     Mutation(
         "more is used than was reserved",

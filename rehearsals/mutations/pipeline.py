@@ -31,7 +31,7 @@ MUTATIONS = [
     Mutation(
         "response is not stored",
         f"{EXTRACT}/purchase.py",
-        "        self._lake.put_if_match(key, answer.to_bytes(self._lease.token), None)\n",
+        "        self._store.put_if_match(key, answer.to_bytes(self._lease.token), None)\n",
         "",
         ("tests/include/extract/test_purchase.py",),
     ),
@@ -81,8 +81,8 @@ MUTATIONS = [
     Mutation(
         "ledger entry of another writer is overwritten",
         f"{EXTRACT}/budget.py",
-        "self._tag = self._lake.put_if_match(self.key, data, self._tag)",
-        "self._tag = self._lake.put_if_match(self.key, data, getattr(self._lake.get(self.key), 'tag', None))",
+        "self._tag = self._store.put_if_match(self.key, data, self._tag)",
+        "self._tag = self._store.put_if_match(self.key, data, getattr(self._store.get(self.key), 'tag', None))",
         ("tests/include/extract/test_budget.py",),
     ),
     # transform

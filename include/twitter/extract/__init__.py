@@ -36,8 +36,8 @@ def extract(run: Run) -> dict[str, Any]:
     Every setting is checked before the first call to X, also those that only `load` needs.
     """
     run.day.require_collectable(run.now())
-    here = object_store.from_settings()
-    roster = accounts.read(here)
+    store = object_store.from_settings()
+    roster = accounts.read(store)
     asked = roster.asked()
     only = roster.among(run.accounts) if run.accounts else ()
     caps = Caps(*settings.budgets().items())
@@ -47,22 +47,22 @@ def extract(run: Run) -> dict[str, Any]:
     wait_until(settled_at, f"{run.day} has ended but may still change", run.now)
     if only:
         log.info("Only %s; other accounts of the day stay as they are", ", ".join(only))
-    identities = Identities.read(here, accepted)
-    purchase = Purchase(here, run, asked, may_leave=may_leave, only=only, identities=identities)
+    identities = Identities.read(store, accepted)
+    purchase = Purchase(store, run, asked, may_leave=may_leave, only=only, identities=identities)
     for handle, other in purchase.doubles:
         log.warning("%s and %s are one account: it is collected once", other, handle)
     if purchase.is_complete:
-        log.info("Nothing is missing, nothing is bought: %s", here.url(purchase.key))
+        log.info("Nothing is missing, nothing is bought: %s", store.url(purchase.key))
         return purchase.summary()
-    object_store.require_conditional_writes(here)
+    object_store.require_conditional_writes(store)
     old = run.day.start < run.now() - TIMELINE_DAYS
     with reschedule_after_progress(lambda: purchase.made_progress, run.now), purchase.hold_lease():
         since = purchase.manifest.opened_at if purchase.manifest.buy > 1 else run.day.end
-        stored = counts_of_day(here, run.day, since, run.now())
+        stored = counts_of_day(store, run.day, since, run.now())
         collection = Collection(purchase, old, stored, own)
         collection.resume()
         read: list[AccountOutcome] = []
-        with Budget(here, purchase.name, caps, purchase.stored, run.now) as budget:
+        with Budget(store, purchase.name, caps, purchase.stored, run.now) as budget:
             if purchase.missing:
                 with X(access, run.now, are_known=bool(purchase.bought)) as x:
                     read = collection.collect(x, budget)

@@ -85,8 +85,8 @@ class Reservation:
 class _Month:
     """The ledger entry of one month, as this process writes it next, and the requests in flight."""
 
-    def __init__(self, lake: ObjectStore, key: str, entry: LedgerEntry, stored: Stored) -> None:
-        self._lake, self.key, self._stored = lake, key, stored
+    def __init__(self, store: ObjectStore, key: str, entry: LedgerEntry, stored: Stored) -> None:
+        self._store, self.key, self._stored = store, key, stored
         self._token = uuid4().hex
         self._written = b""
         self._tag: str | None = None
@@ -107,9 +107,9 @@ class _Month:
 
     def _look(self) -> None:
         before = self._known.uncertain
-        if found := self._lake.get(self.key):
+        if found := self._store.get(self.key):
             self._written, self._tag = found
-            self._known = self._lake.decoded(self.key, found.data, LedgerEntry)
+            self._known = self._store.decoded(self.key, found.data, LedgerEntry)
         known = self._known.uncertain
         self._uncertain = {
             writer: billed
@@ -158,7 +158,7 @@ class _Month:
         retried(is_write_conflict)(self._write, more, at_most, is_checked)
         if self.lease_lost:
             raise WriteConflict(
-                f"{self._lake.url(self.key)} was written by another process that buys the same."
+                f"{self._store.url(self.key)} was written by another process that buys the same."
             )
         if is_checked:
             self._usable = self._known.checked_mills
@@ -174,7 +174,7 @@ class _Month:
         if (data := encoded(entry)) == self._written:
             return
         try:
-            self._tag = self._lake.put_if_match(self.key, data, self._tag)
+            self._tag = self._store.put_if_match(self.key, data, self._tag)
         except WriteConflict:
             self._look()
             now, is_own = self._known, self._known.writer == self._token
@@ -190,11 +190,11 @@ class _Month:
             if not self.lease_lost and (self._tag or self.entry.charged_mills):
                 self.reserve(0)
         if self.lease_lost:
-            self._lake.update(self.key, lambda data: encoded(self._with_own(data or b"")))
+            self._store.update(self.key, lambda data: encoded(self._with_own(data or b"")))
 
     def _with_own(self, data: bytes) -> LedgerEntry:
         """The entry of the other process with what this one lost, and with what is uncertain of it."""
-        entry = self._lake.decoded(self.key, data, LedgerEntry)
+        entry = self._store.decoded(self.key, data, LedgerEntry)
         own = self._uncertain.get(self._token, NO_BILL)
         both = structs.replace(
             entry,
@@ -240,7 +240,7 @@ class Budget:
 
     def __init__(
         self,
-        lake: ObjectStore,
+        store: ObjectStore,
         purchase: tuple[str, int],
         caps: Caps,
         stored: Stored,
@@ -248,14 +248,14 @@ class Budget:
         entry: str = "",
         age: int = 0,
     ) -> None:
-        self._lake, self._purchase, self._caps, self._clock, self._age = lake, purchase, caps, clock, age
+        self._store, self._purchase, self._caps, self._clock, self._age = store, purchase, caps, clock, age
         self._entry = entry or "-".join(map(str, purchase))
         self._changed = Condition()
         self._months: dict[str, _Month] = {}
         self._others_seen: dict[str, Object] = {}
         self._is_stored = stored.ids
         self._stored = Stored(dict(stored.bought), dict(stored.mills), set(stored.ids))
-        kept = lake.parsed(lake.keys(LEDGER), parse_ledger_key).values()
+        kept = store.parsed(store.keys(LEDGER), parse_ledger_key).values()
         before = {key.month for key in kept if key.entry == self._entry}
         for name in {*stored.bought, *before, month_of(clock())}:
             self._month(name)
@@ -324,7 +324,7 @@ class Budget:
                 entry = LedgerEntry(
                     day=day, buy=buy, age=self._age, month=name, reserved_mills=0, spent_mills=0
                 )
-                self._months[name] = _Month(self._lake, ledger_key(name, self._entry), entry, self._stored)
+                self._months[name] = _Month(self._store, ledger_key(name, self._entry), entry, self._stored)
             return self._months[name]
 
     def _reserve(self, month: _Month, needed: int) -> None:
@@ -343,18 +343,18 @@ class Budget:
 
     def _others(self, month: _Month) -> list[LedgerEntry]:
         """The entries of the month's other purchases: listed each time, read where they have changed."""
-        tags = self._lake.etags(f"{LEDGER}month={month.entry.month}/")
+        tags = self._store.etags(f"{LEDGER}month={month.entry.month}/")
         tags.pop(month.key, None)
-        tags = {key: tags[key] for key in self._lake.parsed(tags, parse_ledger_key)}
+        tags = {key: tags[key] for key in self._store.parsed(tags, parse_ledger_key)}
         changed = [
             key
             for key, tag in tags.items()
             if key not in self._others_seen or self._others_seen[key].tag != tag
         ]
-        found = zip(changed, self._lake.get_many(changed), strict=True)
+        found = zip(changed, self._store.get_many(changed), strict=True)
         self._others_seen |= {key: entry for key, entry in found if entry}
         there = [(key, self._others_seen[key].data) for key in tags if key in self._others_seen]
-        return [self._lake.decoded(key, data, LedgerEntry) for key, data in there]
+        return [self._store.decoded(key, data, LedgerEntry) for key, data in there]
 
     def _refusal(self, month: _Month, planned: str, price: int) -> str:
         others = self._others(month) if self._caps.month[1] else []
@@ -364,28 +364,28 @@ class Budget:
         }
         cap = min((cap for cap in spent if cap[1]), key=lambda cap: cap[1] - spent[cap])
         unsettled = [entry.day for entry in others if entry.reserved_mills > entry.charged_mills]
-        told = f", with what is reserved for {', '.join(unsettled)}: not settled" if unsettled else ""
+        notes = f", with what is reserved for {', '.join(unsettled)}: not settled" if unsettled else ""
         if uncertain := self.uncertain_mills:
-            told += (
+            notes += (
                 f", with ${dollars(uncertain):.3f} of requests without a response, which X may have billed"
             )
         return (
-            f"${dollars(spent[cap]):.3f} of ${dollars(cap[1]):.2f} are spent (Variable {cap[0]}){told}; "
+            f"${dollars(spent[cap]):.3f} of ${dollars(cap[1]):.2f} are spent (Variable {cap[0]}){notes}; "
             f"the next request is for at least {planned}, up to ${dollars(price):.3f}. "
             f"Raise {cap[0]} and clear the task: it goes on where it stopped."
         )
 
 
-def spent_of_month(lake: ObjectStore, at: datetime) -> int:
+def spent_of_month(store: ObjectStore, at: datetime) -> int:
     """Mills that all entries take of the cap of the month."""
-    return sum(map(reserved, entries(lake, month_of(at))))
+    return sum(map(reserved, entries(store, month_of(at))))
 
 
-def entries(lake: ObjectStore, month: str) -> list[LedgerEntry]:
+def entries(store: ObjectStore, month: str) -> list[LedgerEntry]:
     """All entries of a month; DamagedObject where one cannot be read: without it the sum is too small."""
-    keys = [*lake.parsed(lake.keys(f"{LEDGER}month={month}/"), parse_ledger_key)]
-    found = zip(keys, lake.get_many(keys), strict=True)
-    return [lake.decoded(key, entry.data, LedgerEntry) for key, entry in found if entry]
+    keys = [*store.parsed(store.keys(f"{LEDGER}month={month}/"), parse_ledger_key)]
+    found = zip(keys, store.get_many(keys), strict=True)
+    return [store.decoded(key, entry.data, LedgerEntry) for key, entry in found if entry]
 
 
 def reserved(entry: LedgerEntry) -> int:

@@ -71,19 +71,19 @@ class PaidRequests:
 class NamedResponses:
     """Responses below a prefix, each by the name of its request: `<prefix><name>.json.gz`."""
 
-    def __init__(self, lake: ObjectStore, prefix: str, stored: Stored) -> None:
-        self._lake, self._prefix, self._stored = lake, prefix, stored
+    def __init__(self, store: ObjectStore, prefix: str, stored: Stored) -> None:
+        self._store, self._prefix, self._stored = store, prefix, stored
         self.made_progress = False
         """Whether a response was stored that was not there."""
 
     def find(self, name: str) -> tuple[str, Response] | None:
         key = f"{self._prefix}{name}.json.gz"
-        data = self._lake.read(key)
-        return (key, response_in(data, self._lake.url(key))) if data is not None else None
+        data = self._store.read(key)
+        return (key, response_in(data, self._store.url(key))) if data is not None else None
 
     def store(self, name: str, response: Response) -> str:
         key = f"{self._prefix}{name}.json.gz"
-        self._lake.put_if_match(key, response.to_bytes(), None)
+        self._store.put_if_match(key, response.to_bytes(), None)
         self._stored.add(response)
         self.made_progress = True
         return key

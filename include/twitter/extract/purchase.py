@@ -58,7 +58,7 @@ class Purchase:
 
     def __init__(
         self,
-        lake: ObjectStore,
+        store: ObjectStore,
         run: Run,
         asked: CollectionSpec,
         *,
@@ -66,13 +66,13 @@ class Purchase:
         only: Collection[str] = (),
         identities: Identities | None = None,
     ) -> None:
-        self._lake, self._run = lake, run
-        self.identities = identities or Identities.read(lake)
+        self._store, self._run = store, run
+        self.identities = identities or Identities.read(store)
         self._wanted, self._may_leave = asked, may_leave and not only
         self._only = {handle.lower() for handle in only or asked.handles}
         self._tag: str | None = None
-        keys = lake.parsed(lake.keys(f"{layout.raw(run.day)}buy="), parse_purchase_key)
-        self.manifest = self._newest([key for key, its in keys.items() if its.is_manifest])
+        keys = store.parsed(store.keys(f"{layout.raw(run.day)}buy="), parse_purchase_key)
+        self.manifest = self._newest([key for key, parts in keys.items() if parts.is_manifest])
         self.state = self.manifest.state(run.now()) if self._tag else PurchaseState.ABSENT
         self._lines = self.identities.index(self.manifest.accounts)
         self._prefix = f"{layout.raw(run.day)}buy={self.manifest.buy}/"
@@ -87,15 +87,15 @@ class Purchase:
         self.stored = Stored(dict(self.manifest.bought), dict(self.manifest.mills))
         self.made_progress = False
         """Whether something was stored that brings it nearer to its end."""
-        with lake.parsing(FORGOTTEN, "the list of what was forgotten"):
-            self.forgotten = Tombstones.of(lake.read(FORGOTTEN))
+        with store.parsing(FORGOTTEN, "the list of what was forgotten"):
+            self.forgotten = Tombstones.of(store.read(FORGOTTEN))
         """What is stored as its tombstone alone, and which accounts are not bought."""
         self._storing = RLock()
-        self._lease = Lease(run, f"{run.day} is being bought ({lake.url(self.key)})", self._write_manifest)
+        self._lease = Lease(run, f"{run.day} is being bought ({store.url(self.key)})", self._write_manifest)
 
     def _newest(self, keys: list[str]) -> Manifest:
-        opened = [(key, found) for key in keys if (found := self._lake.get(key))]
-        manifests = [(self._lake.decoded(key, found.data, Manifest), found.tag) for key, found in opened]
+        opened = [(key, found) for key in keys if (found := self._store.get(key))]
+        manifests = [(self._store.decoded(key, found.data, Manifest), found.tag) for key, found in opened]
         newest, tag = max(manifests, key=lambda each: each[0].buy, default=(None, None))
         was_opened = self._run.id in {manifest.opened_by for manifest, _ in manifests}
         if newest and (was_opened or not self._run.buy_again):
@@ -217,9 +217,11 @@ class Purchase:
         self.state = self.state.after("acquire")
         with self._lease.heartbeat():
             try:
-                for key, its in self._lake.parsed(self._lake.keys(self._prefix), parse_purchase_key).items():
-                    if not its.is_manifest:
-                        self._pages[its.folder].append(key)
+                for key, parts in self._store.parsed(
+                    self._store.keys(self._prefix), parse_purchase_key
+                ).items():
+                    if not parts.is_manifest:
+                        self._pages[parts.folder].append(key)
                 yield
             finally:
                 if self.state is PurchaseState.LEASED:
@@ -232,7 +234,7 @@ class Purchase:
 
     def _write_manifest(self, lease: LeaseHolder | None) -> None:
         self.manifest.lease = lease
-        self._tag = self._lake.put_if_match(self.key, encoded(self.manifest), self._tag)
+        self._tag = self._store.put_if_match(self.key, encoded(self.manifest), self._tag)
 
     def stored_responses(self) -> Iterator[tuple[str, str, Response]]:
         """Folder, key and response of all that was stored and never closed, in order: it is booked now."""
@@ -249,7 +251,7 @@ class Purchase:
 
     def _read(self, keys: Iterable[str]) -> Iterator[tuple[str, str, Response]]:
         keys = list(dict.fromkeys(keys))
-        for key, answer in zip(keys, self._lake.answers(keys), strict=True):
+        for key, answer in zip(keys, self._store.answers(keys), strict=True):
             self.renew_lease()
             yield key.split("/")[-2], key, answer
 
@@ -265,7 +267,7 @@ class Purchase:
             key = f"{self._prefix}{folder}/{number:04}.json.gz"
             pages.append(key)
         # With the lease's token: equal responses to two processes are two responses, and both were billed.
-        self._lake.put_if_match(key, answer.to_bytes(self._lease.token), None)
+        self._store.put_if_match(key, answer.to_bytes(self._lease.token), None)
         with self._storing:
             self.stored.add(answer)
             self.made_progress |= not answer.unavailable
