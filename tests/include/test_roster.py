@@ -8,7 +8,7 @@ from include.twitter import roster
 from include.twitter.errors import BadAccounts, BadSetting
 from include.twitter.records import Asked
 from include.twitter.roster import Account, Identities, parsed
-from tests.include.invented import MemoryStore, account_read
+from tests.include.factories import MemoryStore, account_read
 
 KEY = "twitter_accounts/accounts.csv"
 FILE = b"handle,group,own\nNASA,space,\nesa,space,no\nacme_press,press,yes\n"

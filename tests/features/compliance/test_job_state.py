@@ -8,7 +8,7 @@ from include.twitter.airflow_context import Check
 from include.twitter.layout import job_key
 from include.twitter.records import ComplianceJob, encoded
 from include.twitter_features.compliance.job import PATIENCE, RESULT_KEPT, job_state, latest_job
-from tests.include.invented import MemoryStore
+from tests.include.factories import MemoryStore
 from tests.include.test_strays import strays
 
 MADE = datetime(2026, 11, 22, tzinfo=UTC)

@@ -15,7 +15,7 @@ from include.twitter.extract.paid_requests import REFUSED
 from include.twitter.extract.purchase import COUNTS, LOOKUPS, Purchase
 from include.twitter.records import Asked, BilledUnits, LeaseHolder, Manifest, PurchaseState, decoded, encoded
 from include.twitter.sources import SEARCHED
-from tests.include.invented import (
+from tests.include.factories import (
     DAY,
     RECEIVED,
     SUSPENDED,
@@ -25,7 +25,7 @@ from tests.include.invented import (
     answer,
     post,
 )
-from tests.include.shop import ROOT
+from tests.include.fake_x import ROOT
 
 KEY = f"{ROOT}manifest.json"
 OLD = f"{ROOT}11/0001.json.gz"
