@@ -38,7 +38,7 @@ def account(handle: str, number: int) -> dict[str, Any]:
         "fetched": rows,
         "published": rows,
         **dict.fromkeys(("rejected", "duplicates", "outside", "over_limit", "unrequested"), 0),
-        **{"rejected_by_reason": {}, "alarms": [], "oddities": {}, "drift": {}},
+        **{"rejected_by_reason": {}, "warnings": [], "dropped_fields": {}, "drift": {}},
         "first_created_at": None,
         "last_created_at": None,
     }
@@ -52,7 +52,7 @@ def receipt(day: str, number: int) -> dict[str, Any]:
         "versions": {"code": "0", "contract": "0"},
         "buy": 1,
         "closed_at": f"{day}T23:59:59Z",
-        "asked": {"handles": HANDLES, "tweet_limit": 100},
+        "spec": {"handles": HANDLES, "tweet_limit": 100},
         "bought": {"posts": rows},
         "cost_usd": rows * 5 / 1000,
         "totals": {
@@ -60,7 +60,7 @@ def receipt(day: str, number: int) -> dict[str, Any]:
             "unavailable": sum(one["outcome"] == "unavailable" for one in accounts),
             "fetched": rows,
             "published": rows,
-            **dict.fromkeys(("rejected", "duplicates", "outside", "over_limit", "alarms"), 0),
+            **dict.fromkeys(("rejected", "duplicates", "outside", "over_limit", "warnings"), 0),
             **{"proof": {}, "drift": []},
         },
         "accounts": accounts,

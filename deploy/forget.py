@@ -47,8 +47,8 @@ from include.twitter.day import Day
 from include.twitter.layout import ACCOUNTS, FORGOTTEN
 from include.twitter.records import (
     Checked,
-    Forgetting,
-    Forgotten,
+    Erasure,
+    ErasureLog,
     LeaseHolder,
     Manifest,
     PurchaseState,
@@ -179,23 +179,23 @@ class Search:
 
 
 @dataclass
-class Asked:
+class ErasureRequest:
     """What is to be forgotten."""
 
     posts: Collection[str] = ()
     account: str | None = None
     gone: Collection[str] = ()
 
-    def acts(self, known: Tombstones, at: datetime) -> list[Forgetting]:
-        """What is not forgotten yet, as acts whose days are not known."""
+    def erasures(self, known: Tombstones, at: datetime) -> list[Erasure]:
+        """What is not forgotten yet, as erasures whose days are not known."""
         wishes: list[tuple[Why, set[str], str | None]] = [
-            ("asked", {*self.posts} - known.posts.keys(), None),
+            ("requested", {*self.posts} - known.posts.keys(), None),
             ("gone", {*self.gone} - known.posts.keys(), None),
         ]
-        acts = [Forgetting(at=at, why=why, posts=sorted(ids), days=[]) for why, ids, _ in wishes if ids]
+        erasures = [Erasure(at=at, why=why, posts=sorted(ids), days=[]) for why, ids, _ in wishes if ids]
         if self.account and self.account not in known.accounts:
-            acts.append(Forgetting(at=at, why="account", posts=[], account=self.account, days=[]))
-        return acts
+            erasures.append(Erasure(at=at, why="account", posts=[], account=self.account, days=[]))
+        return erasures
 
 
 class Forgetter:
@@ -208,17 +208,17 @@ class Forgetter:
             self._before = Tombstones.of(self._kept and self._kept.data)
         self.tombstones = self._before
 
-    def look(self, asked: Asked, at: datetime) -> Search:
+    def look(self, asked: ErasureRequest, at: datetime) -> Search:
         """Find all of what is asked for, and of what was begun before; nothing is changed."""
-        acts = asked.acts(self._before, at)
+        erasures = asked.erasures(self._before, at)
         while True:  # until no version of a post, and no post of an account, is new
-            self.tombstones = Tombstones([*self._before.acts, *acts])
+            self.tombstones = Tombstones([*self._before.erasures, *erasures])
             found = self._search()
             if found.ids <= self.tombstones.posts.keys():
-                acts = [_with_days(act, found) for act in acts]
-                self.tombstones = Tombstones([*self._before.acts, *acts])
+                erasures = [_with_days(erasure, found) for erasure in erasures]
+                self.tombstones = Tombstones([*self._before.erasures, *erasures])
                 return found
-            acts = _with_versions(acts, self._before, found, at)
+            erasures = _with_versions(erasures, self._before, found, at)
 
     def _search(self) -> Search:
         every = [version for place in PLACES for version in self.bucket.versions(place)]
@@ -240,7 +240,7 @@ class Forgetter:
         return traced, table_of(version.key, found.data, self._not_begun(traced))
 
     def _not_begun(self, traced: Iterable[Trace]) -> set[str]:
-        """The posts of which no act before this one says that they go: those were confirmed."""
+        """The posts of which no erasure before this one says that they go: those were confirmed."""
         return {trace.ids[0] for trace in traced if trace.is_post} - self._before.posts.keys()
 
     def tell(self, found: Search) -> None:
@@ -264,7 +264,7 @@ class Forgetter:
             self._say(f"Nowhere in the bucket, and kept from landing: {', '.join(nowhere)}")
 
     def number_of_new(self, found: Search) -> int:
-        """How many posts would go that no act before this one names."""
+        """How many posts would go that no erasure before this one names."""
         return len(self._not_begun(trace for traced in found.traces.values() for trace in traced))
 
     def above(self, found: Search, most: int) -> list[str]:
@@ -276,14 +276,18 @@ class Forgetter:
         return why + ([f"posts that no version of a day's table holds: {len(others)}"] if others else [])
 
     def _new_posts(self) -> set[str]:
-        asked = [act for act in self.tombstones.acts[len(self._before.acts) :] if not act.account]
-        return {id_ for act in asked for id_ in act.posts}
+        asked = [
+            erasure
+            for erasure in self.tombstones.erasures[len(self._before.erasures) :]
+            if not erasure.account
+        ]
+        return {id_ for erasure in asked for id_ in erasure.posts}
 
     def forget(self, found: Search, at: datetime) -> None:
         """Do it: tombstones, then what is staged, then day by day objects, receipt, old versions."""
         self.require_quiet(at)
-        if len(self.tombstones.acts) > len(self._before.acts):
-            self.bucket.put(FORGOTTEN, encoded(Forgotten(acts=self.tombstones.acts)), self._kept)
+        if len(self.tombstones.erasures) > len(self._before.erasures):
+            self.bucket.put(FORGOTTEN, encoded(ErasureLog(erasures=self.tombstones.erasures)), self._kept)
         self.require_quiet(at)  # who begins from here on knows the tombstones
         self._unstage(found)
         for number, (day, versions) in enumerate(found.days.items(), 1):
@@ -389,35 +393,35 @@ def _gone(day: Day, versions: Iterable[Version], found: Search) -> set[Tombstone
     return {trace.tombstone for version in held for trace in found.traces[version]}
 
 
-def _with_days(act: Forgetting, found: Search) -> Forgetting:
-    """The act with the days in which something of it was found."""
-    its = Tombstones([act])
+def _with_days(erasure: Erasure, found: Search) -> Erasure:
+    """The erasure with the days in which something of it was found."""
+    its = Tombstones([erasure])
     days = {
         _day(version.key)
         for version, traced in found.traces.items()
         for trace in traced
         if its.of_ids(trace.ids, trace.tombstone.id)
     }
-    return msgspec.structs.replace(act, days=sorted(days - {""}))
+    return msgspec.structs.replace(erasure, days=sorted(days - {""}))
 
 
-def _with_versions(
-    acts: list[Forgetting], before: Tombstones, found: Search, at: datetime
-) -> list[Forgetting]:
-    """The acts with all ids that were found: each goes to the act that its tombstone is of."""
-    known = Tombstones([*before.acts, *acts])
+def _with_versions(erasures: list[Erasure], before: Tombstones, found: Search, at: datetime) -> list[Erasure]:
+    """The erasures with all ids that were found: each goes to the erasure that its tombstone is of."""
+    known = Tombstones([*before.erasures, *erasures])
     ids: dict[tuple[str, str | None], set[str]] = defaultdict(set)
     for trace in (trace for traced in found.traces.values() for trace in traced):
         account = trace.tombstone.id if trace.tombstone.why == "account" else None
         ids[trace.tombstone.why, account] |= {*trace.ids} - known.posts.keys()
     more = []
-    for act in acts:
+    for erasure in erasures:
         more.append(
-            msgspec.structs.replace(act, posts=sorted({*act.posts, *ids.pop((act.why, act.account), ())}))
+            msgspec.structs.replace(
+                erasure, posts=sorted({*erasure.posts, *ids.pop((erasure.why, erasure.account), ())})
+            )
         )
     for (why, account), new in ids.items():  # of what was begun before
         if new:
-            more.append(Forgetting(at=at, why=why, posts=sorted(new), account=account, days=[]))  # type: ignore[arg-type]
+            more.append(Erasure(at=at, why=why, posts=sorted(new), account=account, days=[]))  # type: ignore[arg-type]
     return more
 
 
@@ -485,7 +489,7 @@ def account_named(bucket: Bucket, text: str) -> str | None:
 
 def posts_gone(bucket: Bucket, say: Callable[[str], None] = print) -> set[str]:
     """The posts that X's stored responses prove gone; what does not count is said."""
-    found = evidence.read(bucket)
+    found = evidence.load_evidence(bucket)
     for line in found.ignored:
         say(f"Ignored: {line}")
     if found.waiting:
@@ -498,7 +502,7 @@ def posts_gone(bucket: Bucket, say: Callable[[str], None] = print) -> set[str]:
 
 def run(
     bucket: Bucket,
-    asked: Asked,
+    asked: ErasureRequest,
     *,
     confirm: Callable[[], bool] | None,
     at: datetime,
@@ -595,7 +599,7 @@ def main() -> int:
         name = given.bucket or Stack(given.stack).output("BucketName")
         bucket = Bucket(boto3.client("s3", config=Config(max_pool_connections=SIDE_BY_SIDE)), name)
         gone = posts_gone(bucket) if given.gone else ()
-        asked = Asked(posts_named(given.post), account_named(bucket, given.handle), gone)
+        asked = ErasureRequest(posts_named(given.post), account_named(bucket, given.handle), gone)
         confirm = None if given.dry else lambda: given.yes or _confirmed(name)
         run(
             bucket,

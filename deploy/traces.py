@@ -1,4 +1,4 @@
-"""What an object of the lake holds of forgotten posts, and the same object without them.
+"""What an object of the lake holds of erased posts, and the same object without them.
 
 Every other row stays as it is, byte for byte: what has to go is cut out, and nothing is refined anew.
 """
@@ -183,7 +183,7 @@ def receipt_of(data: bytes, files: Files, gone: Iterable[Tombstone], tombstones:
     """The receipt of a day's files as they are now.
 
     `gone` is what is left of the posts that any version of them held. What a receipt counts beside rows and
-    rejected posts stays as it is, so the rest of what was fetched is what was forgotten.
+    rejected posts stays as it is, so the rest of what was fetched is what was erased.
     """
     landed = decoded_record(data, Receipt)
     rows, rejected = _rows_by_account(files["csv"][0]), _rejected_by_account(files["rejected"][0])
@@ -191,15 +191,15 @@ def receipt_of(data: bytes, files: Files, gone: Iterable[Tombstone], tombstones:
         _account(line, rows[str(line.id)], rejected[line.username], tombstones) for line in landed.accounts
     ]
     sums = {
-        name: sum(getattr(line, name) for line in accounts) for name in ("published", "rejected", "forgotten")
+        name: sum(getattr(line, name) for line in accounts) for name in ("published", "rejected", "erased")
     }
     renewed = replace(
         landed,
         accounts=accounts,
-        totals=replace(landed.totals, alarms=sum(len(line.alarms) for line in accounts), **sums),
+        totals=replace(landed.totals, warnings=sum(len(line.warnings) for line in accounts), **sums),
         objects={name: _published(item, *files[name]) for name, item in landed.objects.items()},
-        forgotten=sorted({*landed.forgotten, *gone}),
-        acts=len(tombstones.acts),
+        erased=sorted({*landed.erased, *gone}),
+        erasures=len(tombstones.erasures),
     )
     return encoded(renewed)
 
@@ -227,7 +227,7 @@ def _account(
     line: AccountReceipt, rows: list[str], rejected: Counter[str], tombstones: Tombstones
 ) -> AccountReceipt:
     others = line.duplicates + line.outside + line.over_limit + line.unrequested
-    if (forgotten := line.fetched - others - len(rows) - rejected.total()) < line.forgotten:
+    if (erased := line.fetched - others - len(rows) - rejected.total()) < line.erased:
         raise NotReadable(
             f"{line.username} has more rows than its receipt says: its day was left half published. "
             "Clear `transform`, and run this again when `load` has ended."
@@ -236,9 +236,13 @@ def _account(
         line,
         published=len(rows),
         rejected=rejected.total(),
-        forgotten=forgotten,
+        erased=erased,
         rejected_by_reason=dict(rejected),
-        alarms=[alarm for alarm in line.alarms if not tombstones.of_ids([alarm.partition(":")[0]], line.id)],
+        warnings=[
+            warning
+            for warning in line.warnings
+            if not tombstones.of_ids([warning.partition(":")[0]], line.id)
+        ],
         first_created_at=min(rows, default=None),
         last_created_at=max(rows, default=None),
     )

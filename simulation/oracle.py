@@ -27,7 +27,7 @@ from simulation.world import Account, Post, Served, unescaped
 
 RECEIPT = re.compile(r"twitter_receipts/dt=([0-9-]+)/receipt\.json")
 LEDGER = re.compile(r"twitter_ledger/month=([0-9]{4}-[0-9]{2})/.+\.json")
-KEPT = ("published", "rejected", "duplicates", "outside", "over_limit", "unrequested", "forgotten")
+KEPT = ("published", "rejected", "duplicates", "outside", "over_limit", "unrequested", "erased")
 BREAKS = re.compile("[\r\n\v\f\x1c-\x1e\u0085\u2028\u2029]+")
 LONGEST_ANSWER = timedelta(seconds=260)
 TAMPERED = {

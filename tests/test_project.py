@@ -151,7 +151,7 @@ def test_the_receipt_on_the_page_of_the_records_is_one_that_the_code_would_write
     assert encoded(receipt).decode() == example
     for account in receipt.accounts:
         became = account.published + account.rejected + account.duplicates + account.outside
-        assert account.fetched == became + account.over_limit + account.unrequested + account.forgotten
+        assert account.fetched == became + account.over_limit + account.unrequested + account.erased
 
 
 def fenced(language: str, page: Path) -> list[str]:

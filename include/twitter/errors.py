@@ -123,12 +123,12 @@ class RowLossBlocked(PermanentError):
 
 
 class TransientError(PipelineError):
-    """It passes by itself."""
+    """The failure ends by itself."""
 
-    def __init__(self, message: str, at: datetime | None = None) -> None:
+    def __init__(self, message: str, retry_at: datetime | None = None) -> None:
         super().__init__(message)
-        self.at = at
-        """When to try again, if X has said so."""
+        self.retry_at = retry_at
+        """When to try again, if that is known."""
 
 
 class RateLimited(TransientError):
@@ -167,16 +167,19 @@ class NoCredentials(AmbiguousError):
     """There are no AWS credentials: the instance metadata may be away. Else attach the role."""
 
 
-class Busy(TransientError):
-    """Another run works on the same thing: the next try goes on from what it leaves."""
+class LeaseHeld(TransientError):
+    """Another process holds the lease: the task continues once the lease may have expired."""
+
+    def __init__(self, message: str, retry_at: datetime) -> None:
+        super().__init__(message, retry_at)
 
 
-class LeaseHeld(Busy):
-    """Another run holds the lease: the task comes back when it may have expired."""
+class LeaseExpired(TransientError):
+    """The lease could not be renewed in time, so nothing more was written: the next try acquires it again."""
 
 
-class WriteConflict(Busy):
-    """Another run has written the same object meanwhile: the next try goes on from what it wrote."""
+class WriteConflict(TransientError):
+    """Another process has written the same object: the next try continues from what it wrote."""
 
 
 def error_text(error: BaseException | str) -> str:

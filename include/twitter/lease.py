@@ -16,7 +16,7 @@ from threading import Event, RLock
 from uuid import uuid4
 
 from include.twitter.airflow_context import Run
-from include.twitter.errors import Busy, PipelineError
+from include.twitter.errors import LeaseExpired, LeaseHeld, PipelineError, WriteConflict
 from include.twitter.object_store import ObjectStore
 from include.twitter.records import LeaseHolder, encoded
 
@@ -30,7 +30,7 @@ MARGIN = LIFETIME / 3
 class Lease:
     """The lease of this process for some work, as `2026-11-18 is being bought`.
 
-    `write` keeps who holds it; it raises Busy if another process has written it since.
+    `write` keeps who holds it; it raises WriteConflict if another process has written it since.
     """
 
     def __init__(self, run: Run, work: str, write: Callable[[LeaseHolder], None]) -> None:
@@ -42,26 +42,28 @@ class Lease:
         self._ended = Event()
 
     def acquire(self, holder: LeaseHolder | None) -> None:
-        """Take it over from the last holder; Busy, with the time at which it expires, while that holds it."""
+        """Take it over from the last holder; LeaseHeld while that holds it."""
         if holder and holder.expires_at and self._run.now() < holder.expires_at:
-            raise Busy(
+            raise LeaseHeld(
                 f"{self._work} by another process. If that was killed, that shows at "
                 f"{holder.expires_at:%H:%M:%S} UTC.",
-                at=holder.expires_at,
+                retry_at=holder.expires_at,
             )
         self._extend()
 
     def renew(self) -> None:
-        """Renew it once a third of its lifetime is over; Busy if it was lost."""
+        """Renew it once a third of its lifetime is over; LeaseHeld if it was lost."""
         with self._lock:
             if not self._ended.is_set() and self._left < RENEWED_BELOW:
                 self._extend()
 
     def require(self) -> None:
-        """Make sure, before a write, that it is held long enough; Busy if it was lost."""
+        """Make sure, before a write, that it is held long enough; LeaseHeld or LeaseExpired if not."""
         self.renew()
         if self._left < MARGIN:
-            raise Busy(f"{self._work}, but the lease took too long to be renewed: nothing more is written.")
+            raise LeaseExpired(
+                f"{self._work}, but the lease took too long to be renewed: nothing more is written."
+            )
 
     @contextmanager
     def heartbeat(self) -> Iterator[None]:
@@ -98,15 +100,17 @@ class Lease:
         expires_at = self._run.now() + LIFETIME
         try:
             self._write(LeaseHolder(self._run.id, self.token, expires_at))
-        except Busy as error:
+        except WriteConflict as error:
             self._expires_at = None
-            raise Busy(f"{self._work} by another process, which took the lease.", at=expires_at) from error
+            raise LeaseHeld(
+                f"{self._work} by another process, which took the lease.", retry_at=expires_at
+            ) from error
         self._expires_at = expires_at
 
 
 @contextmanager
 def held(lake: ObjectStore, key: str, run: Run) -> Iterator[Lease]:
-    """Hold the lease that is kept at this key; Busy while another process does."""
+    """Hold the lease that is kept at this key; LeaseHeld while another process does."""
     found = lake.get(key)
     tag = found.tag if found else None
 

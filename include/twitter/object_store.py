@@ -30,7 +30,6 @@ from include.twitter.errors import (
     BadCredentials,
     BadSetting,
     BadStore,
-    Busy,
     DamagedObject,
     MissingInput,
     NewerFormat,
@@ -108,7 +107,7 @@ def retried(should_retry: Callable[[BaseException], bool]) -> Retrying:
 
 
 def is_write_conflict(error: BaseException) -> bool:
-    return isinstance(error, Busy)
+    return isinstance(error, WriteConflict)
 
 
 def _is_conflict(error: BaseException) -> bool:
@@ -399,13 +398,13 @@ def _probe(lake: ObjectStore, store: Mapping[str, str]) -> None:
     def write(data: bytes, tag: str | None) -> str:
         try:
             return lake.put_if_match(PROBE, data, tag)
-        except Busy:
+        except WriteConflict:
             if lake.etag(PROBE) == tag:
                 raise _bad_store(store, "it answers 412 where the condition of a write holds") from None
             raise
 
     def require_refusal(tag: str | None, condition: str) -> None:
-        with suppress(Busy):
+        with suppress(WriteConflict):
             lake.put_if_match(PROBE, probe(), tag)
             raise _bad_store(store, f"it accepts {condition}")
 

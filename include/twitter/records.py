@@ -32,9 +32,9 @@ PostState = Literal["there", "gone", "protected", "suspended", "withheld", "edit
 """`there`: X gives it. `edited`: X gives it, and there is a later version. `withheld`: X does not show it
 everywhere. `gone`: X says that it does not exist. `protected`, `suspended`: its account is. `unanswered`: X
 neither gives it nor says why, so nobody knows."""
-Why = Literal["asked", "account", "gone"]
-"""Why it was forgotten. `asked`: somebody named the post. `account`: its whole account was. `gone`: X did not
-show it any more."""
+Why = Literal["requested", "account", "gone"]
+"""Why it was erased. `requested`: a person named the post. `account`: a person named its account. `gone`: X did
+not show it any more."""
 
 Record = TypeVar("Record", bound=Struct)
 
@@ -67,7 +67,7 @@ class Billed(Struct, frozen=True):
     """Its price on the day of the request, in thousandths of a US dollar."""
 
 
-class Asked(Struct, frozen=True):
+class CollectionSpec(Struct, frozen=True):
     """What was wanted of a day."""
 
     handles: tuple[str, ...]
@@ -185,7 +185,7 @@ class Manifest(Struct, kw_only=True):
     """Whether something may have been bought that stands neither below nor in the ledger."""
     closed_at: Moment | None = None
     """When what stands below was written; null before the first time."""
-    asked: Asked = Asked((), 0)
+    spec: CollectionSpec = CollectionSpec((), 0)
     """By the run that closed it last."""
     bought: dict[str, BilledUnits] = field(default_factory=dict)
     """What is staged of it, by the UTC month of the request, `YYYY-MM`."""
@@ -235,8 +235,8 @@ class LedgerEntry(Struct, kw_only=True):
     would_have_cost_usd: float = 0
     """The price of `rereads` on another day: X charges a post once in a UTC day."""
     bought: BilledUnits = BilledUnits()
-    """What is staged: its price and what is unstaged make what is spent."""
-    unstaged: dict[str, Billed] = field(default_factory=dict)
+    """What is staged: its price and that of `lost_responses` make the spent."""
+    lost_responses: dict[str, Billed] = field(default_factory=dict)
     """What could not be staged, by the random id of the response."""
     uncertain: dict[str, Billed] = field(default_factory=dict)
     """What is uncertain, by the process that sent the requests."""
@@ -317,7 +317,7 @@ class Checked(Struct, kw_only=True):
 
     day: str
     """The UTC day of the posts, `YYYY-MM-DD`."""
-    asked_at: Moment
+    requested_at: Moment
     """When the job was created."""
     job: str
     """Its id at X."""
@@ -339,17 +339,17 @@ class KnownAccount(Struct, frozen=True):
 
 
 class Tombstone(Struct, frozen=True, order=True):
-    """What is left of a post that was forgotten, or of a whole account."""
+    """What is left of a post that was erased, or of a whole account."""
 
     id: str
-    """Of the post; of the account, where that was forgotten."""
+    """Of the post; of the account, where that was erased."""
     at: Moment
     """When."""
     why: Why
 
 
-class Forgetting(Struct, kw_only=True, frozen=True):
-    """One act of forgetting: what may never land again."""
+class Erasure(Struct, kw_only=True, frozen=True):
+    """One erasure of forgetting: what may never land again."""
 
     at: Moment
     """When it was begun."""
@@ -362,17 +362,17 @@ class Forgetting(Struct, kw_only=True, frozen=True):
     """Where something of it was found, `YYYY-MM-DD`: what was staged of these before is not published."""
 
 
-class Forgotten(Struct, kw_only=True):
-    """All that was forgotten. Only its owner writes it; the pipeline reads it."""
+class ErasureLog(Struct, kw_only=True):
+    """All that was erased. Only its owner writes it; the pipeline reads it."""
 
-    acts: list[Forgetting] = field(default_factory=list)
+    erasures: list[Erasure] = field(default_factory=list)
     """In the order in which they came."""
 
 
 class AccountReceipt(Struct, kw_only=True):
     """One account of a day.
 
-    fetched = published + rejected + duplicates + outside + over_limit + unrequested + forgotten.
+    fetched = published + rejected + duplicates + outside + over_limit + unrequested + erased.
     """
 
     username: str
@@ -402,13 +402,13 @@ class AccountReceipt(Struct, kw_only=True):
     """Posts older than the latest N."""
     unrequested: int = 0
     """Retweets and replies that X sent although they were excluded."""
-    forgotten: int = 0
-    """Posts that were forgotten: they would be published or rejected."""
+    erased: int = 0
+    """Posts that were erased: they would be published or rejected."""
     rejected_by_reason: dict[str, int]
     """How many posts broke the contract in which way."""
-    alarms: list[str]
+    warnings: list[str]
     """Posts whose text is not the author's whole one, or that lack a field which X could not fill."""
-    oddities: dict[str, int] = field(default_factory=dict)
+    dropped_fields: dict[str, int] = field(default_factory=dict)
     """What was left out of posts since it was not as it has to be, or by X, and how often."""
     drift: dict[str, int]
     """Fields that X sent and the pipeline does not know, and in how many posts."""
@@ -462,12 +462,12 @@ class Totals(Struct, kw_only=True):
     outside: int
     over_limit: int
     unrequested: int = 0
-    forgotten: int = 0
+    erased: int = 0
     proof: dict[str, int]
     """How many accounts have which proof."""
-    alarms: int
+    warnings: int
     """Posts whose text is not the author's whole one, or that lack a field which X could not fill."""
-    oddities: list[str] = field(default_factory=list)
+    dropped_fields: list[str] = field(default_factory=list)
     """What was left out of posts since it was not as it has to be, or by X."""
     drift: list[str]
     """Names of the fields that X sent and the pipeline does not know."""
@@ -485,12 +485,12 @@ class PublishedObject(Struct, frozen=True):
 
 
 class Decrease(Struct, frozen=True):
-    """An account of which landed rows are not published any more, though they were not forgotten."""
+    """An account of which landed rows are not published any more, though they were not erased."""
 
     username: str
     """The handle that it had in the rows before."""
     landed: int
-    """Rows before, without those that were forgotten since."""
+    """Rows before, without those that were erased since."""
     published: int
     """Rows now."""
     id: str | None = None
@@ -516,7 +516,7 @@ class Receipt(Struct, kw_only=True):
     """The number of the purchase that it was refined from."""
     closed_at: Moment
     """When that purchase was closed last."""
-    asked: Asked
+    spec: CollectionSpec
     bought: BilledUnits
     """By the purchase, over all its runs and months."""
     cost_usd: float
@@ -529,10 +529,10 @@ class Receipt(Struct, kw_only=True):
     """The files by name: `csv`, `parquet` and `rejected`."""
     decreases: list[Decrease] = field(default_factory=list)
     """Against the table that these files took the place of."""
-    forgotten: list[Tombstone] = field(default_factory=list)
+    erased: list[Tombstone] = field(default_factory=list)
     """Of the posts that would be published or rejected; of a whole account one."""
-    acts: int = 0
-    """How many acts of forgetting were known when it was written."""
+    erasures: int = 0
+    """How many erasures of forgetting were known when it was written."""
 
     @property
     def missing(self) -> list[AccountReceipt]:
@@ -550,7 +550,7 @@ class Usage(Struct, kw_only=True):
 
     day: str
     """The UTC day, `YYYY-MM-DD`."""
-    asked_at: Moment
+    requested_at: Moment
     counted: int
     """Posts that X has counted for the project, or for the app of it that is nearest to the ledger."""
     lower_bound: int
@@ -602,7 +602,7 @@ RECORDS = (
     ComplianceJob,
     Checked,
     Usage,
-    Forgotten,
+    ErasureLog,
     StoreProbe,
 )
 

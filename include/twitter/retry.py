@@ -12,7 +12,7 @@ from airflow.sdk import RetryAction, RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowRuntimeError, ErrorType
 
 from include.twitter.airflow_context import now
-from include.twitter.errors import AmbiguousError, Busy, PermanentError, TransientError, error_text
+from include.twitter.errors import AmbiguousError, LeaseHeld, PermanentError, TransientError, error_text
 from include.twitter.safe_text import LONGEST_MESSAGE, safe_text
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class ErrorDrivenRetryPolicy(RetryPolicy):
         if _is_airflows_outage(exception):
             return RetryDecision.retry(backoff(used), "Airflow's API server is away")
         if isinstance(exception, TransientError):
-            wait = exception.at - now() if exception.at else timedelta(0)
+            wait = exception.retry_at - now() if exception.retry_at else timedelta(0)
             if wait <= timedelta(0):
                 return RetryDecision.retry(backoff(used), type(exception).__doc__)
             wait = min(wait, LONGEST_DELAY)
@@ -108,10 +108,10 @@ def reschedule_after_progress(
     try:
         yield
     except TransientError as error:
-        is_held = isinstance(error, Busy) and error.at is not None
+        is_held = isinstance(error, LeaseHeld)
         if isinstance(error, AmbiguousError) or not (is_held or has_progress()):
             raise
-        wait = min(max((error.at or clock()) - clock(), FIRST_DELAY), LONGEST_DELAY)
+        wait = min(max((error.retry_at or clock()) - clock(), FIRST_DELAY), LONGEST_DELAY)
         why = "The lease is checked again" if is_held else "Something was bought: the task continues"
         log.warning("%s %s at %s UTC", error, why, f"{clock() + wait:%H:%M:%S}")
         raise AirflowRescheduleException(clock() + wait) from error

@@ -23,7 +23,7 @@ from include.twitter import settings
 from include.twitter.errors import BadAccounts, BadSetting
 from include.twitter.layout import ACCOUNTS
 from include.twitter.object_store import ObjectStore
-from include.twitter.records import Asked, KnownAccount
+from include.twitter.records import CollectionSpec, KnownAccount
 
 COLUMNS = ("handle", "group", "limit", "own")
 EXAMPLE = "the first line handle,group,limit,own and then acme_press,press,50,yes"
@@ -54,7 +54,7 @@ class Roster:
     def handles(self) -> tuple[str, ...]:
         return tuple(account.handle for account in self.accounts)
 
-    def asked(self) -> Asked:
+    def asked(self) -> CollectionSpec:
         """What is wanted of a day, by these accounts and the settings."""
         limit = settings.tweet_limit()
         limits = {
@@ -62,7 +62,7 @@ class Roster:
             for account in self.accounts
             if account.limit is not None and account.limit != limit
         }
-        return Asked(self.handles, limit, settings.threads(), limits)
+        return CollectionSpec(self.handles, limit, settings.threads(), limits)
 
     def among(self, text: str) -> tuple[str, ...]:
         """The handles that a person names, one by one or as `group:press`; all where none is named.

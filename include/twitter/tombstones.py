@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from include.twitter.day import Day
-from include.twitter.records import Forgetting, Forgotten, Tombstone
+from include.twitter.records import Erasure, ErasureLog, Tombstone
 from include.twitter.records import decoded as record
 from include.twitter.response import decoded, leniently_decoded
 
@@ -28,26 +28,26 @@ STAYS_OF_USER = ("id", "username", "protected")
 
 
 class Tombstones:
-    """All acts of forgetting, for who asks about one post."""
+    """All erasures of forgetting, for who asks about one post."""
 
-    def __init__(self, acts: Iterable[Forgetting] = ()) -> None:
-        self.acts = list(acts)
+    def __init__(self, erasures: Iterable[Erasure] = ()) -> None:
+        self.erasures = list(erasures)
         self.accounts: dict[str, Tombstone] = {}
         self.posts: dict[str, Tombstone] = {}
-        for act in self.acts:
-            if act.account:
-                self.accounts.setdefault(act.account, Tombstone(act.account, act.at, act.why))
-            for id_ in act.posts:
-                self.posts.setdefault(id_, Tombstone(act.account or id_, act.at, act.why))
+        for erasure in self.erasures:
+            if erasure.account:
+                self.accounts.setdefault(erasure.account, Tombstone(erasure.account, erasure.at, erasure.why))
+            for id_ in erasure.posts:
+                self.posts.setdefault(id_, Tombstone(erasure.account or id_, erasure.at, erasure.why))
 
     @classmethod
     def of(cls, data: bytes | None) -> Tombstones:
         """Those that an object holds; none where there is no object."""
-        return cls(record(data, Forgotten).acts if data else ())
+        return cls(record(data, ErasureLog).erasures if data else ())
 
     def concern(self, day: Day, since: int) -> bool:
-        """Whether something of the day was forgotten by an act after the first so many."""
-        return any(str(day) in act.days for act in self.acts[since:])
+        """Whether something of the day was forgotten by an erasure after the first so many."""
+        return any(str(day) in erasure.days for erasure in self.erasures[since:])
 
     def of_ids(self, ids: Iterable[str], author: Any) -> Tombstone | None:
         """The tombstone of a post with these ids, all its versions', by this author; None where it stays."""
@@ -57,7 +57,7 @@ class Tombstones:
 
     def of_post(self, post: Any) -> Tombstone | None:
         """The tombstone of a post as X sent it, or the one that stands in its place."""
-        if not isinstance(post, dict) or (not self.acts and MARK not in post):
+        if not isinstance(post, dict) or (not self.erasures and MARK not in post):
             return None
         if MARK in post:
             with suppress(msgspec.ValidationError):  # a field of X that has the same name is no tombstone
@@ -74,7 +74,7 @@ class Tombstones:
 
         `kind` is what X bills it as. What is not forgotten stays as it came, byte for byte.
         """
-        if not self.acts:
+        if not self.erasures:
             return content
         body = _parts(content)
         changed = self._changed(body, "data", kind == "users")

@@ -8,7 +8,7 @@ from include.twitter.records import LedgerEntry, encoded
 from tests.docs.test_read import fenced
 
 PAGE = Path(__file__).parents[2] / "docs" / "operate.md"
-FAMILIES = {"PipelineError", "PermanentError", "TransientError", "AmbiguousError", "Busy"}
+FAMILIES = {"PipelineError", "PermanentError", "TransientError", "AmbiguousError"}
 
 
 def test_every_error_that_a_person_may_see_has_a_line_and_no_other():

@@ -19,8 +19,8 @@ from include.twitter.object_store import Object, ObjectStore
 from include.twitter.records import (
     AccountOutcome,
     AccountReceipt,
-    Asked,
     BilledUnits,
+    CollectionSpec,
     Manifest,
     PublishedObject,
     Receipt,
@@ -222,7 +222,7 @@ def a_receipt(*accounts: AccountReceipt) -> Receipt:
         opened_by="c0ffee123456",
         opened_at=RECEIVED,
         closed_at=datetime(2026, 11, 19, 1, 31, tzinfo=UTC),
-        asked=Asked(("NASA", "esa"), 100),
+        spec=CollectionSpec(("NASA", "esa"), 100),
         bought={"2026-11": BilledUnits(posts=300, users=2), "2026-12": BilledUnits(counts=1)},
         cost_usd=1.525,
         uncertain_usd=0.25,
@@ -303,5 +303,5 @@ def account(answers: Any, *, username: str, author_id: str, day: Day, limit: int
         tallies=batch.tallies,
         tally=tally,
         counts=tally.counts,
-        alarms=tally.alarms,
+        warnings=tally.warnings,
     )

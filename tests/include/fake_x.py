@@ -13,7 +13,7 @@ from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.budget import Budget, Caps
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.reader import Collection
-from include.twitter.records import AccountOutcome, Asked
+from include.twitter.records import AccountOutcome, CollectionSpec
 from include.twitter.roster import Identities
 from include.twitter.settings import XAccess
 from include.twitter.x.client import X
@@ -132,7 +132,7 @@ class Try:
         self.now = RECEIVED
         run = Run(DAY, "c0ffee123456", lambda: self.now)
         identities = Identities.read(lake, self._accepted)
-        asked = Asked(handles, limit, threads)
+        asked = CollectionSpec(handles, limit, threads)
         self.purchase = Purchase(lake, run, asked, may_leave=False, identities=identities)
         self.collection = Collection(self.purchase, old, own_handle=own_handle, stopped=stopped or Event())
         self.stopped = self.collection.stopped

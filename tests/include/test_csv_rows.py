@@ -7,7 +7,7 @@ import pytest
 from deploy import traces
 from include.twitter import layout
 from include.twitter.csv_rows import csv_rows
-from include.twitter.records import Forgetting
+from include.twitter.records import Erasure
 from include.twitter.tombstones import Tombstones
 from include.twitter.transform.files import Partition
 from local import cli
@@ -56,7 +56,7 @@ def test_a_cell_of_any_length_is_read(day_with_an_article):
 
 
 def test_posts_are_forgotten_also_beside_a_long_cell(day_with_an_article):
-    gone = Tombstones([Forgetting(at=RECEIVED, why="asked", posts=[post(2)["id"]], days=[])])
+    gone = Tombstones([Erasure(at=RECEIVED, why="requested", posts=[post(2)["id"]], days=[])])
     data = day_with_an_article(200_000)
     assert [trace.ids[0] for trace in traces.traces(layout.csv(DAY), data, gone)] == [post(2)["id"]]
     left = traces.without(layout.csv(DAY), data, gone)

@@ -38,8 +38,8 @@ def test_a_bad_setting_names_the_setting_what_was_found_and_an_example():
 
 def test_a_rate_limit_carries_the_time_of_its_reset():
     reset = datetime(2026, 11, 19, 1, 45, tzinfo=UTC)
-    assert RateLimited("X answered 429", at=reset).at == reset
-    assert Outage("X answered 503").at is None
+    assert RateLimited("X answered 429", retry_at=reset).retry_at == reset
+    assert Outage("X answered 503").retry_at is None
 
 
 @pytest.mark.parametrize("text", ["\x1b[2J one\ntwo \u202e", "A" * 20_000_000], ids=["escapes", "long"])

@@ -6,7 +6,7 @@ import pytest
 
 from include.twitter import layout
 from include.twitter.airflow_context import Run
-from include.twitter.errors import Busy
+from include.twitter.errors import LeaseExpired, LeaseHeld
 from include.twitter.lease import LIFETIME, held
 from tests.include.factories import DAY, RECEIVED, MemoryStore
 
@@ -41,9 +41,9 @@ def lease(lake, clock):
 def test_nobody_else_gets_it_while_it_is_held_and_is_told_until_when(lease, clock, other):
     with lease():
         clock.now += LIFETIME - SECOND
-        with pytest.raises(Busy) as busy, lease(other):
+        with pytest.raises(LeaseHeld) as busy, lease(other):
             pytest.fail("two hold it")
-    assert busy.value.at == RECEIVED + LIFETIME
+    assert busy.value.retry_at == RECEIVED + LIFETIME
 
 
 def test_the_next_one_gets_it_once_it_is_released_whatever_the_clocks_say(lease, clock):
@@ -77,7 +77,7 @@ def test_it_is_written_again_only_when_a_third_of_it_is_over(lease, lake, clock)
         one.require()
         assert lake.written == [layout.publish_lease(DAY)] * 2
         clock.now = RECEIVED + LIFETIME
-        with pytest.raises(Busy), lease("another"):
+        with pytest.raises(LeaseHeld), lease("another"):
             pytest.fail("two hold it")
 
 
@@ -91,10 +91,10 @@ def test_a_holder_that_paused_past_its_end_stops_where_another_has_taken_over(le
     with lease() as one:
         clock.now += LIFETIME
         with lease("another"):
-            with pytest.raises(Busy) as busy:
+            with pytest.raises(LeaseHeld) as busy:
                 one.require()
-            assert busy.value.at == clock.now + LIFETIME
-            with pytest.raises(Busy), lease("a third"):
+            assert busy.value.retry_at == clock.now + LIFETIME
+            with pytest.raises(LeaseHeld), lease("a third"):
                 pytest.fail("what was lost was released")
 
 
@@ -103,7 +103,7 @@ def test_a_holder_that_paused_stops_also_where_the_other_is_done(lease, clock):
         clock.now += LIFETIME
         with lease("another"):
             pass
-        with pytest.raises(Busy):
+        with pytest.raises(LeaseHeld):
             one.require()
 
 
@@ -117,7 +117,7 @@ def test_nothing_is_written_where_the_renewal_took_too_long(lease, lake, clock, 
             return swap(*arguments)
 
         monkeypatch.setattr(lake, "put_if_match", slow)
-        with pytest.raises(Busy):
+        with pytest.raises(LeaseExpired):
             one.require()
 
 
@@ -130,6 +130,6 @@ def test_of_two_that_find_it_free_at_once_one_gets_it(lease, lake, monkeypatch):
         return swap(*arguments)
 
     monkeypatch.setattr(lake, "put_if_match", overtaken)
-    with pytest.raises(Busy) as busy, lease():
+    with pytest.raises(LeaseHeld) as busy, lease():
         pytest.fail("two hold it")
-    assert busy.value.at == RECEIVED + LIFETIME
+    assert busy.value.retry_at == RECEIVED + LIFETIME

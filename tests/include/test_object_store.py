@@ -17,7 +17,6 @@ from include.twitter.errors import (
     BadCredentials,
     BadSetting,
     BadStore,
-    Busy,
     DamagedObject,
     MissingInput,
     NoCredentials,
@@ -95,10 +94,10 @@ def no(code):
     ],
 )
 def test_an_error_of_s3_says_what_to_do_and_names_the_object_or_the_bucket(wire, lake, status, body, kind):
-    for act in (lambda: lake.read("a.json"), lambda: lake.write("a.json", b"{}"), lambda: lake.keys("a")):
+    for erasure in (lambda: lake.read("a.json"), lambda: lake.write("a.json", b"{}"), lambda: lake.keys("a")):
         wire.say(status, body)
         with pytest.raises(kind, match="acme-twitter-lake"):
-            act()
+            erasure()
 
 
 @pytest.mark.parametrize(
@@ -281,7 +280,7 @@ def test_a_change_is_tried_again_with_pauses_and_has_an_end(paused):
     lake.update("a.json", lambda data: (data or b"") + b", mine")
     assert (lake.read("a.json"), len(paused)) == (b"another's 0, mine", 3)
     lake.times = 1_000
-    with pytest.raises(Busy):
+    with pytest.raises(WriteConflict):
         lake.update("a.json", lambda data: (data or b"") + b", mine")
     assert lake.times == 1_000 - TRIES
 
@@ -310,7 +309,7 @@ class Ceph(MemoryStore):
 
     def put_if_match(self, key, data, tag):
         if tag:
-            raise Busy("412")
+            raise WriteConflict("412")
         return super().put_if_match(key, data, tag)
 
 
@@ -414,7 +413,7 @@ def test_a_probe_that_others_disturb_all_the_time_comes_back_later(paused):
                 self.objects[key] = found.data + b" "
             return found
 
-    with pytest.raises(Busy):
+    with pytest.raises(WriteConflict):
         require_conditional_writes(Crowded())
 
 

@@ -75,7 +75,7 @@ def test_a_permanent_error_fails_at_once_and_says_what_to_do(error):
         PlatformOutage("AWS cannot do PutObject now"),
         WriteConflict("a.json"),
         RateLimited("X answered 429"),
-        RateLimited("X answered 429", at=NOON - timedelta(days=1)),
+        RateLimited("X answered 429", retry_at=NOON - timedelta(days=1)),
         airflow(ErrorType.API_SERVER_ERROR),
         airflow(ErrorType.GENERIC_ERROR),
     ],
@@ -90,7 +90,7 @@ def test_a_transient_error_waits_twice_as_long_each_time_and_outlives_an_outage_
     ("wait", "delay"), [(timedelta(minutes=10), timedelta(minutes=10)), (timedelta(hours=3), LONGEST_DELAY)]
 )
 def test_a_rate_limit_waits_for_its_reset_but_no_longer_than_the_longest_delay(wait, delay):
-    decision = decided(RateLimited("X answered 429", at=NOON + wait))
+    decision = decided(RateLimited("X answered 429", retry_at=NOON + wait))
     assert decision.retry_delay == delay
     assert f"{NOON + delay:%H:%M:%S} UTC" in decision.reason
 
@@ -130,12 +130,12 @@ def raised_from(error, *, progress):
     ("error", "progress", "wait"),
     [
         (RateLimited("X answered 429."), True, FIRST_DELAY),
-        (RateLimited("X answered 429.", at=NOON - timedelta(days=1)), True, FIRST_DELAY),
-        (RateLimited("X answered 429.", at=NOON + timedelta(seconds=1)), True, FIRST_DELAY),
-        (RateLimited("X answered 429.", at=NOON + timedelta(minutes=14)), True, timedelta(minutes=14)),
-        (RateLimited("X answered 429.", at=NOON + timedelta(days=9)), True, LONGEST_DELAY),
+        (RateLimited("X answered 429.", retry_at=NOON - timedelta(days=1)), True, FIRST_DELAY),
+        (RateLimited("X answered 429.", retry_at=NOON + timedelta(seconds=1)), True, FIRST_DELAY),
+        (RateLimited("X answered 429.", retry_at=NOON + timedelta(minutes=14)), True, timedelta(minutes=14)),
+        (RateLimited("X answered 429.", retry_at=NOON + timedelta(days=9)), True, LONGEST_DELAY),
         (
-            LeaseHeld("The day is being bought.", at=NOON + timedelta(seconds=40)),
+            LeaseHeld("The day is being bought.", retry_at=NOON + timedelta(seconds=40)),
             False,
             timedelta(seconds=40),
         ),

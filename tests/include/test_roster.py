@@ -6,7 +6,7 @@ import pytest
 
 from include.twitter import roster
 from include.twitter.errors import BadAccounts, BadSetting
-from include.twitter.records import Asked
+from include.twitter.records import CollectionSpec
 from include.twitter.roster import Account, Identities, parsed
 from tests.include.factories import MemoryStore, account_read
 
@@ -102,7 +102,7 @@ def test_the_example_is_a_file_that_is_taken():
 def test_a_limit_of_an_account_is_another_than_that_of_all(filed, monkeypatch):
     monkeypatch.setenv("AIRFLOW_VAR_TWITTER_TWEET_LIMIT", "50")
     asked = filed(b"handle,limit\nNASA,\nesa,0\nJAXA,50\nCNES_fr,200\n").asked()
-    assert asked == Asked(("NASA", "esa", "JAXA", "CNES_fr"), 50, False, {"esa": 0, "cnes_fr": 200})
+    assert asked == CollectionSpec(("NASA", "esa", "JAXA", "CNES_fr"), 50, False, {"esa": 0, "cnes_fr": 200})
     assert [asked.limit_of(handle) for handle in ("NASA", "ESA", "JAXA", "CNES_fr")] == [50, 0, 50, 200]
     several = [["esa"], ["esa", "CNES_fr"], ["CNES_fr", "NASA"]]
     assert [asked.lowest(handles) for handles in several] == [0, 200, 50]

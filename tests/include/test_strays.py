@@ -11,7 +11,7 @@ from include.twitter.extract.budget import Budget, Caps, Stored, entries, spent_
 from include.twitter.extract.purchase import Purchase
 from include.twitter.landed import landed_days, missing_days
 from include.twitter.layout import Snapshot, job_key, ledger_key, parse_receipt
-from include.twitter.records import Asked, ComplianceJob, LedgerEntry, Receipt, encoded
+from include.twitter.records import CollectionSpec, ComplianceJob, LedgerEntry, Receipt, encoded
 from tests.include.factories import DAY, RECEIVED, MemoryStore, a_receipt, account_receipt
 from tests.include.test_layout import KEYS, strays
 
@@ -52,7 +52,7 @@ NOW = RECEIVED.replace(month=12, day=1)
 
 def purchase(lake):
     run = Run(DAY, PLAN, lambda: NOW)
-    return Purchase(lake, run, Asked(("NASA",), 0), may_leave=False)
+    return Purchase(lake, run, CollectionSpec(("NASA",), 0), may_leave=False)
 
 
 def test_what_others_left_stops_nobody(littered):

@@ -7,19 +7,19 @@ from datetime import UTC, datetime
 import pytest
 
 from include.twitter.day import Day
-from include.twitter.records import Forgetting, Forgotten, Tombstone, encoded
+from include.twitter.records import Erasure, ErasureLog, Tombstone, encoded
 from include.twitter.response import decoded
 from include.twitter.tombstones import Tombstones
 from include.twitter.transform import refine
 from tests.include.factories import DAY, answer, post
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
-MARK = {"id": "1990000000000000002", "at": "2026-11-22T12:00:00Z", "why": "asked"}
+MARK = {"id": "1990000000000000002", "at": "2026-11-22T12:00:00Z", "why": "requested"}
 
 
-def forgotten(*numbers, account=None, days=(), why="asked"):
+def forgotten(*numbers, account=None, days=(), why="requested"):
     ids = [post(number)["id"] for number in numbers]
-    return Tombstones([Forgetting(at=AT, why=why, posts=ids, account=account, days=[*days])])
+    return Tombstones([Erasure(at=AT, why=why, posts=ids, account=account, days=[*days])])
 
 
 def left(*posts, of=None, **more):
@@ -101,9 +101,9 @@ def test_what_is_no_post_is_no_hindrance(odd):
 
 
 def test_no_object_is_nothing_forgotten_and_one_is_read_back():
-    assert Tombstones.of(None).acts == []
-    acts = forgotten(2, days=["2026-11-18"]).acts
-    assert Tombstones.of(encoded(Forgotten(acts=acts))).acts == acts
+    assert Tombstones.of(None).erasures == []
+    erasures = forgotten(2, days=["2026-11-18"]).erasures
+    assert Tombstones.of(encoded(ErasureLog(erasures=erasures))).erasures == erasures
 
 
 def test_a_day_is_concerned_by_acts_that_found_something_in_it_and_were_not_known():
@@ -123,29 +123,27 @@ def refined(*posts, of=None, limit=0, stones=None):
     page = answer(*posts)
     after = answer(*json.loads(stones.without(page.content, "posts"))["data"])
     for source, known in ((page, stones), (after, stones), (after, Tombstones())):
-        (batch,) = refine.batches(
-            [refine.Source("NASA", "42", [source])], day=DAY, limit=limit, forgotten=known
-        )
+        (batch,) = refine.batches([refine.Source("NASA", "42", [source])], day=DAY, limit=limit, erased=known)
         counts = {name: number for name, number in batch.tallies[0].counts.items() if number}
         ids = [int(id_[-2:]) for id_ in batch.rows["tweet_id"]]
-        told.append((ids, len(batch.rejected), counts, batch.tallies[0].forgotten))
+        told.append((ids, len(batch.rejected), counts, batch.tallies[0].erased))
     assert told[0] == told[1] == told[2]
     return told[0][:3]
 
 
 def test_a_forgotten_post_is_no_row_and_is_counted():
-    assert refined(post(1), post(2), post(3)) == ([1, 3], 0, {"fetched": 3, "published": 2, "forgotten": 1})
+    assert refined(post(1), post(2), post(3)) == ([1, 3], 0, {"fetched": 3, "published": 2, "erased": 1})
 
 
 def test_no_other_post_takes_its_place_under_the_limit():
     assert refined(post(1), post(2), post(3), limit=2) == (
-        [3], 0, {"fetched": 3, "published": 1, "over_limit": 1, "forgotten": 1},
+        [3], 0, {"fetched": 3, "published": 1, "over_limit": 1, "erased": 1},
     )  # fmt: skip
 
 
 def test_one_that_would_be_no_row_anyway_is_counted_as_what_it_was():
     twice = [post(1), post(2), post(2)]
-    assert refined(*twice) == ([1], 0, {"fetched": 3, "published": 1, "duplicates": 1, "forgotten": 1})
+    assert refined(*twice) == ([1], 0, {"fetched": 3, "published": 1, "duplicates": 1, "erased": 1})
     retweet = post(2, referenced_tweets=[{"type": "retweeted", "id": "9"}])
     assert refined(post(1), retweet) == ([1], 0, {"fetched": 2, "published": 1, "unrequested": 1})
     late = post(2, created_at="2026-11-19T00:00:00.000Z")
@@ -154,15 +152,15 @@ def test_one_that_would_be_no_row_anyway_is_counted_as_what_it_was():
 
 @pytest.mark.parametrize("broken", [{"created_at": "soon"}, {"created_at": None}, {"author_id": "7"}])
 def test_one_that_broke_the_contract_is_rejected_no_more(broken):
-    assert refined(post(1), post(2, **broken)) == ([1], 0, {"fetched": 2, "published": 1, "forgotten": 1})
+    assert refined(post(1), post(2, **broken)) == ([1], 0, {"fetched": 2, "published": 1, "erased": 1})
 
 
 def test_the_receipt_gets_one_tombstone_of_an_account():
     stones = forgotten(1, 2, account="42", why="account")
     (batch,) = refine.batches(
-        [refine.Source("NASA", "42", [answer(post(1), post(2))])], day=DAY, limit=0, forgotten=stones
+        [refine.Source("NASA", "42", [answer(post(1), post(2))])], day=DAY, limit=0, erased=stones
     )
-    assert batch.tallies[0].forgotten == {Tombstone("42", AT, "account")}
+    assert batch.tallies[0].erased == {Tombstone("42", AT, "account")}
     assert batch.rows.empty
 
 

@@ -203,14 +203,14 @@ def test_an_error_carries_the_request_that_failed_without_its_query_or_its_keys(
 
 def test_a_rate_window_is_over_when_the_header_says_so():
     error = error_of(answered(429, TOO_MANY, x_rate_limit_reset="1795052700"))
-    assert error.at == datetime(2026, 11, 19, 1, 45, tzinfo=UTC)
+    assert error.retry_at == datetime(2026, 11, 19, 1, 45, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
     "headers", [{}] + [{"x_rate_limit_reset": odd} for odd in ("", "soon", "99999999999999999", "²")]
 )
 def test_a_rate_window_without_a_reset_names_no_time(headers):
-    assert error_of(answered(429, TOO_MANY, **headers)).at is None
+    assert error_of(answered(429, TOO_MANY, **headers)).retry_at is None
 
 
 def test_a_monthly_cap_names_no_time_although_there_is_a_header():

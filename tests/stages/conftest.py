@@ -31,7 +31,7 @@ RECENT, ARCHIVED = "2026-11-20", "2026-10-20"
 TOKEN = "/oauth2/token"
 NUMBERS = itertools.count()
 DECIDE_THE_CLIENT = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AIRFLOW_CONN_AWS_DEFAULT")
-KEPT = ("published", "rejected", "duplicates", "outside", "over_limit", "unrequested", "forgotten")
+KEPT = ("published", "rejected", "duplicates", "outside", "over_limit", "unrequested", "erased")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -16,7 +16,7 @@ from botocore.client import BaseClient
 
 from include.twitter.airflow_context import Run
 from include.twitter.day import Day
-from include.twitter.errors import Busy, OverBudget
+from include.twitter.errors import LeaseExpired, LeaseHeld, OverBudget, WriteConflict
 from include.twitter.extract import extract
 from include.twitter_features.snapshots import tasks as snapshots
 
@@ -63,7 +63,7 @@ class Child:
         try:
             self.job(Run(Day.parse(self.day), self.run, self._now))
             ended = "done"
-        except (Busy, OverBudget) as error:
+        except (*LEASE_ERRORS, OverBudget) as error:
             ended = _kind(error)
         except AirflowRescheduleException as error:  # something was bought first
             ended = _kind(error.__cause__)
@@ -109,5 +109,8 @@ class Child:
             self.parent.recv()
 
 
+LEASE_ERRORS = (LeaseHeld, LeaseExpired, WriteConflict)
+
+
 def _kind(error: BaseException | None) -> str:
-    return "Busy" if isinstance(error, Busy) else type(error).__name__
+    return "held" if isinstance(error, LEASE_ERRORS) else type(error).__name__

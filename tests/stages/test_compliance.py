@@ -14,13 +14,12 @@ from airflow.sdk._shared.secrets_masker import redact
 from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include.twitter import layout
-from include.twitter.airflow_context import Check
 from include.twitter.day import Day
 from include.twitter.errors import ComplianceJobFailed, MissingInput, NoAccess, Outage, UnexpectedAnswer
 from include.twitter.layout import job_key, short_hash
 from include.twitter.records import ComplianceJob, encoded
 from include.twitter_features.compliance import tasks
-from include.twitter_features.compliance.job import POLL_INTERVAL
+from include.twitter_features.compliance.job import POLL_INTERVAL, ComplianceRun
 from local.x_api import posts
 from tests.stages.conftest import NOW
 
@@ -54,8 +53,8 @@ class Compliance:
         self.now += by
         self.x.clock(self.now)
 
-    def run(self, name: str = "first") -> Check:
-        return Check(short_hash(f"{self.pipeline.name} {name}"), lambda: self.now)
+    def run(self, name: str = "first") -> ComplianceRun:
+        return ComplianceRun(short_hash(f"{self.pipeline.name} {name}"), lambda: self.now)
 
     def uploaded(self, name: str = "first") -> dict:
         return tasks.upload(self.run(name))
@@ -110,7 +109,7 @@ def test_deleted_posts_are_published_by_day_and_nothing_is_billed(check, bucket,
     }
     assert check.gone(DAYS[1]) == {other: ("suspended", "X says: delete, suspended")}
     report = bucket.json(layout.checked(Day.parse(DAYS[0])))
-    assert (report["posts"], report["asked_at"]) == (5, "2026-11-22T12:00:00Z")
+    assert (report["posts"], report["requested_at"]) == (5, "2026-11-22T12:00:00Z")
     assert bucket.ledger_mills() == 0
     assert not [each for each in check.requests() if "/2/tweets" in each]
 
@@ -148,7 +147,7 @@ def test_a_result_belongs_to_its_job_even_if_another_task_has_created_a_newer_on
     assert tasks.publish_deletions(check.run(), result)["days"] == 2
     report = bucket.json(layout.checked(Day.parse(DAYS[0])))
     assert report["job"] != newer.id
-    assert report["asked_at"] == "2026-11-22T12:00:00Z"
+    assert report["requested_at"] == "2026-11-22T12:00:00Z"
 
 
 def test_a_day_that_landed_after_the_upload_has_no_report(check, bucket):

@@ -121,7 +121,7 @@ def test_a_field_that_x_could_not_fill_is_read_again_or_empty_and_never_stops_th
 
     assert (account["outcome"], account["proof"], account["published"]) == ("complete", "matched", 3)
     assert (account["fetched"], account["duplicates"]) == ((6, 3) if is_filled_later else (3, 0))
-    assert len(account["alarms"]) == (0 if is_filled_later else 3)
+    assert len(account["warnings"]) == (0 if is_filled_later else 3)
     assert [row["likes"] != "" for row in pipeline.rows()] == [is_filled_later] * 3
 
 

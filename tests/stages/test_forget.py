@@ -86,7 +86,7 @@ class ObjectStore(Bucket):
     def forget(self, at: datetime = NOW, client: Any = None, **asked: Any) -> None:
         bucket = forget.Bucket(client or self.client, self.name)
         yes = {"confirm": lambda: True, "confirm_number": lambda _: True}
-        forget.run(bucket, forget.Asked(**asked), **yes, at=at)
+        forget.run(bucket, forget.ErasureRequest(**asked), **yes, at=at)
 
 
 @pytest.fixture(scope="module")
@@ -342,11 +342,11 @@ def test_receipts_balance_and_their_hashes_hold(month):
         for line, before in zip(receipt["accounts"], was["accounts"], strict=True):
             assert line["fetched"] == before["fetched"] == sum(line[part] for part in KEPT)
             kept = before["published"] + before["rejected"]
-            assert line["published"] + line["rejected"] + line["forgotten"] == kept
+            assert line["published"] + line["rejected"] + line["erased"] == kept
         for item in receipt["objects"].values():
             assert hashlib.sha256(month.lake.now_of(item["key"])).hexdigest() == item["sha256"]
-        assert receipt["totals"]["forgotten"] == sum(line["forgotten"] for line in receipt["accounts"])
-        forgotten += receipt["totals"]["forgotten"]
+        assert receipt["totals"]["erased"] == sum(line["erased"] for line in receipt["accounts"])
+        forgotten += receipt["totals"]["erased"]
     rows = sum(len(month.lake.rows(layout.csv(Day.parse(day)))) for day in DAYS)
     landed = sum(data.count(b"\n") - 1 for key, data in month.before.items() if key.startswith("twitter/"))
     assert landed - rows == forgotten - 1  # one was rejected
@@ -354,10 +354,10 @@ def test_receipts_balance_and_their_hashes_hold(month):
 
 
 def test_a_receipt_has_a_tombstone_of_each_and_no_text(month):
-    stones = [stone for day in DAYS for stone in month.lake.json(layout.receipt(Day.parse(day)))["forgotten"]]
+    stones = [stone for day in DAYS for stone in month.lake.json(layout.receipt(Day.parse(day)))["erased"]]
     assert {stone["id"] for stone in stones} - {month.account} <= month.versions_of | {*month.posts}
     assert {(stone["at"], stone["why"]) for stone in stones} == {
-        ("2026-11-22T12:00:00Z", "asked"),
+        ("2026-11-22T12:00:00Z", "requested"),
         ("2026-11-22T12:00:00Z", "account"),
     }
 
@@ -537,7 +537,7 @@ class Damaged:
 
 
 @pytest.mark.parametrize(
-    "data", [b"{", b"[]", b"\xff", b'{"acts": 5, "objects": 5}', b'{"x": ' + b"[" * 100_000]
+    "data", [b"{", b"[]", b"\xff", b'{"erasures": 5, "objects": 5}', b'{"x": ' + b"[" * 100_000]
 )
 def test_every_other_damaged_record_is_named_too(data):
     bucket = Damaged(data)
@@ -602,7 +602,8 @@ def test_posts_that_x_said_on_two_days_are_gone_are_forgotten_and_listed_no_more
     listed = [{"tweet_id": id_} | of for id_ in (first, second)]
     for earlier in (listed[:1], listed):
         lake.write(
-            layout.checked(day), {"day": str(day), "asked_at": at, "job": "7", "posts": 9, "gone": earlier}
+            layout.checked(day),
+            {"day": str(day), "requested_at": at, "job": "7", "posts": 9, "gone": earlier},
         )
 
     said: list[str] = []
@@ -614,7 +615,7 @@ def test_posts_that_x_said_on_two_days_are_gone_are_forgotten_and_listed_no_more
     ]
     lake.forget(gone=found)
     assert lake.rows(layout.csv(day)) == [rows[0], *rows[2:]]
-    assert lake.json(layout.receipt(day))["forgotten"] == [
+    assert lake.json(layout.receipt(day))["erased"] == [
         {"id": second, "at": "2026-11-22T12:00:00Z", "why": "gone"}
     ]
     assert [post["tweet_id"] for post in lake.json(layout.checked(day))["gone"]] == [first]
@@ -626,7 +627,7 @@ def refused(lake: ObjectStore, **asked: Any) -> str:
     before = lake.versions()
     with pytest.raises(forget.CannotDo, match="nothing was changed") as raised:
         bucket = forget.Bucket(lake.client, lake.name)
-        forget.run(bucket, forget.Asked(**asked), confirm=lambda: True, at=NOW)
+        forget.run(bucket, forget.ErasureRequest(**asked), confirm=lambda: True, at=NOW)
     assert lake.versions() == before
     return str(raised.value)
 
@@ -657,7 +658,7 @@ def test_a_few_posts_of_a_month_take_one_confirmation(month, capsys):
     lake = Old(month, DAYS[:3]).lake("forget-few")
     id_ = lake.rows(layout.csv(Day.parse(DAYS[0])))[0]["tweet_id"]
     bucket = forget.Bucket(lake.client, lake.name)
-    forget.run(bucket, forget.Asked(posts=[id_]), confirm=lambda: True, at=NOW, most=50)
+    forget.run(bucket, forget.ErasureRequest(posts=[id_]), confirm=lambda: True, at=NOW, most=50)
     assert id_ not in {row["tweet_id"] for row in lake.rows(layout.csv(Day.parse(DAYS[0])))}
     assert "By account and day, of all that has landed:" in capsys.readouterr().out
 

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from include.twitter.errors import Busy, MissingInput
+from include.twitter.errors import MissingInput, WriteConflict
 from include.twitter.object_store import ObjectStore
 from tests.include.factories import MemoryStore, answer, post
 
@@ -33,7 +33,7 @@ def test_what_was_written_is_there_with_its_tag(lake):
 
 def test_what_is_there_is_not_written_as_if_it_were_not(lake):
     lake.write(KEY, b"of somebody else")
-    with pytest.raises(Busy, match=f"{KEY} was written by somebody else meanwhile"):
+    with pytest.raises(WriteConflict, match=f"{KEY} was written by somebody else meanwhile"):
         lake.put_if_match(KEY, b"mine", None)
     assert lake.read(KEY) == b"of somebody else"
 
@@ -41,7 +41,7 @@ def test_what_is_there_is_not_written_as_if_it_were_not(lake):
 def test_what_has_changed_since_it_was_looked_at_is_not_overwritten(lake):
     tag = lake.put_if_match(KEY, b"1", None)
     lake.put_if_match(KEY, b"2", tag)
-    with pytest.raises(Busy):
+    with pytest.raises(WriteConflict):
         lake.put_if_match(KEY, b"3", tag)
     assert lake.read(KEY) == b"2"
 

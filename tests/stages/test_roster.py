@@ -26,7 +26,7 @@ def test_a_day_has_the_accounts_of_the_file(pipeline, bucket, filed):
         "posts_5_fine": 5,
         "posts_9_good": 9,
     }
-    assert bucket.json(bought["manifest"])["asked"]["handles"] == ["posts_5_fine", "posts_9_good"]
+    assert bucket.json(bought["manifest"])["spec"]["handles"] == ["posts_5_fine", "posts_9_good"]
     assert pipeline.load(pipeline.transform(bought))["accounts"] == 2
 
 

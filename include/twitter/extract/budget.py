@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from msgspec import structs
 
-from include.twitter.errors import Busy, NoResponse, OverBudget, PipelineError
+from include.twitter.errors import NoResponse, OverBudget, PipelineError, WriteConflict
 from include.twitter.layout import LEDGER, ledger_key, parse_ledger_key
 from include.twitter.object_store import Object, ObjectStore, is_write_conflict, retried
 from include.twitter.pricing import cost, dollars, month_of, prices, start_of, worst_case, would_have_cost
@@ -120,12 +120,14 @@ class _Month:
     @property
     def entry(self) -> LedgerEntry:
         known, month = self._known, self._known.month
-        lost = {id_: it for id_, it in (known.unstaged | self._lost).items() if id_ not in self._stored.ids}
+        lost = {
+            id_: it for id_, it in (known.lost_responses | self._lost).items() if id_ not in self._stored.ids
+        }
         return _summed(
             structs.replace(
                 known,
                 bought=self._stored.bought.get(month, BilledUnits()),
-                unstaged=lost,
+                lost_responses=lost,
                 uncertain=known.uncertain | self._uncertain,
             ),
             self._stored.mills.get(month, 0),
@@ -149,18 +151,20 @@ class _Month:
         self._uncertain[writer] = Billed(before.bought + more.bought, before.mills + more.mills)
 
     def reserve(self, more: int, at_most: int = 0, *, is_checked: bool = True) -> None:
-        """Write the entry with so much reserved beyond what is taken; Busy if another process has bought.
+        """Reserve so much beyond what is taken; WriteConflict if another process has bought.
 
         The reservation is usable once it is written and `is_checked`.
         """
         retried(is_write_conflict)(self._write, more, at_most, is_checked)
         if self.lease_lost:
-            raise Busy(f"{self._lake.url(self.key)} was written by another process that buys the same.")
+            raise WriteConflict(
+                f"{self._lake.url(self.key)} was written by another process that buys the same."
+            )
         if is_checked:
             self._usable = self._known.checked_mills
 
     def _write(self, more: int, at_most: int, is_checked: bool) -> None:
-        """Write the entry; Busy if another process has added what it lost meanwhile."""
+        """Write the entry; WriteConflict if another process has added what it lost meanwhile."""
         if self.lease_lost:
             return
         entry, before = self.entry, self._known
@@ -171,7 +175,7 @@ class _Month:
             return
         try:
             self._tag = self._lake.put_if_match(self.key, data, self._tag)
-        except Busy:
+        except WriteConflict:
             self._look()
             now, is_own = self._known, self._known.writer == self._token
             self.lease_lost = not is_own and (now.writer, now.bought) != (before.writer, before.bought)
@@ -182,7 +186,7 @@ class _Month:
 
     def close(self) -> None:
         """Give back what is reserved and not spent; a process that was overtaken adds only what it lost."""
-        with suppress(Busy):
+        with suppress(WriteConflict):
             if not self.lease_lost and (self._tag or self.entry.charged_mills):
                 self.reserve(0)
         if self.lease_lost:
@@ -194,7 +198,7 @@ class _Month:
         own = self._uncertain.get(self._token, NOTHING)
         both = structs.replace(
             entry,
-            unstaged=entry.unstaged | self._lost,
+            lost_responses=entry.lost_responses | self._lost,
             uncertain=entry.uncertain | {self._token: own},
         )
         return _summed(both, entry.spent_mills - entry.lost_mills)
@@ -206,14 +210,14 @@ def _billed(kind: str, number: int, price: int) -> Billed:
 
 def _summed(entry: LedgerEntry, stored_mills: int) -> LedgerEntry:
     """The entry with the sums of what is stored, lost and uncertain; what is reserved beyond stays."""
-    unstaged, uncertain = (
-        sum(billed.mills for billed in part.values()) for part in (entry.unstaged, entry.uncertain)
+    lost_responses, uncertain = (
+        sum(billed.mills for billed in part.values()) for part in (entry.lost_responses, entry.uncertain)
     )
-    spent = stored_mills + unstaged
+    spent = stored_mills + lost_responses
     more = spent + uncertain - entry.charged_mills
     return structs.replace(
         entry,
-        lost_mills=unstaged,
+        lost_mills=lost_responses,
         uncertain_mills=uncertain,
         spent_mills=spent,
         spent_usd=dollars(spent),

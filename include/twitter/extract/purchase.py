@@ -29,8 +29,8 @@ from include.twitter.object_store import ObjectStore
 from include.twitter.pricing import dollars
 from include.twitter.records import (
     AccountOutcome,
-    Asked,
     BilledUnits,
+    CollectionSpec,
     LeaseHolder,
     Manifest,
     PurchaseState,
@@ -60,7 +60,7 @@ class Purchase:
         self,
         lake: ObjectStore,
         run: Run,
-        asked: Asked,
+        asked: CollectionSpec,
         *,
         may_leave: bool,
         only: Collection[str] = (),
@@ -214,7 +214,7 @@ class Purchase:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Be the only process that buys for it; Busy while another does, or may do."""
+        """Be the only process that buys for it; LeaseHeld while another does, or may do."""
         self.manifest.is_open = True
         self._lease.acquire(self.manifest.lease)
         if self.state is PurchaseState.LEASED:  # by a process whose lease has expired since it was read
@@ -232,7 +232,7 @@ class Purchase:
                         self._lease.release()
 
     def renew_lease(self) -> None:
-        """Renew the lease; Busy if another process has taken it over."""
+        """Renew the lease; LeaseHeld if another process has taken it over."""
         self._lease.renew()
 
     def _write_manifest(self, lease: LeaseHolder | None) -> None:
@@ -299,7 +299,7 @@ class Purchase:
         mine = [
             handle for handle in self._wanted.handles if handle.lower() in self._only or self.line(handle)
         ]
-        manifest.asked, manifest.closed_at = replace(self._wanted, handles=tuple(mine)), self._run.now()
+        manifest.spec, manifest.closed_at = replace(self._wanted, handles=tuple(mine)), self._run.now()
         manifest.is_open = False
         self._write_manifest(None)
         self.state = self.state.after("close")

@@ -18,13 +18,15 @@ from more_itertools import chunked
 from include.twitter.day import Day
 from include.twitter.errors import (
     BadRequest,
-    Busy,
+    LeaseExpired,
+    LeaseHeld,
     OtherAuthors,
     Outage,
     PermanentError,
     PipelineError,
     TransientError,
     UnexpectedAnswer,
+    WriteConflict,
 )
 from include.twitter.extract.account_state import Event, State
 from include.twitter.extract.accounts import Accounts
@@ -188,7 +190,7 @@ class Collection:
                     lambda _: self.x.posts(some, free=True, whole=True),  # noqa: B023
                     partial(_reread_problem, some, account.id),
                 )
-            except Busy:  # another run has the lease now
+            except (LeaseHeld, LeaseExpired, WriteConflict):  # another run has the lease now
                 raise
             except PipelineError as error:
                 account.reread |= {*ids}  # this try of the task asks once

@@ -75,11 +75,11 @@ def _staged_receipt(store: ObjectStore, key: str) -> tuple[Receipt, str]:
 
 def _tombstones(store: ObjectStore, candidate: Receipt, day: Day) -> Tombstones:
     """All tombstones; MissingInput if posts of the day were erased after they were staged."""
-    with store.parsing(FORGOTTEN, "the list of what was forgotten"):
+    with store.parsing(FORGOTTEN, "the list of what was erased"):
         tombstones = Tombstones.of(store.read(FORGOTTEN))
-    if tombstones.concern(day, since=candidate.acts):
+    if tombstones.concern(day, since=candidate.erasures):
         raise MissingInput(
-            f"Nothing is published: posts of {day} were forgotten since it was staged. "
+            f"Nothing is published: posts of {day} were erased since it was staged. "
             "Clear `transform`: it is free."
         )
     return tombstones

@@ -82,8 +82,8 @@ def lower_counts(landed: Receipt, candidate: Receipt) -> list[Decrease]:
         if now is None and (namesake := by_handle.get(before.username.lower())):
             # If both ids are known and differ, the handle belongs to another account today.
             now = namesake if None in (before.id, namesake.id) else None
-        published, erased = (now.published, now.forgotten) if now else (0, 0)
-        if published + max(erased - before.forgotten, 0) < before.published:
+        published, erased = (now.published, now.erased) if now else (0, 0)
+        if published + max(erased - before.erased, 0) < before.published:
             decreases.append(Decrease(before.username, before.published, published, before.id))
     return decreases
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from include.twitter import layout, settings
 from include.twitter.airflow_context import Run
 from include.twitter.day import Day
-from include.twitter.errors import Busy
+from include.twitter.errors import WriteConflict
 from include.twitter.landed import missing_days
 from include.twitter.lease import Lease
 from include.twitter.object_store import ObjectStore
@@ -40,8 +40,8 @@ def publish_files(
 ) -> None:
     """Copy the staged files that the receipt lists, then write the receipt to `key`.
 
-    `replaces` is the ETag of the receipt that is replaced, None if there is none. Raises Busy if another
-    process writes the same objects.
+    `replaces` is the ETag of the receipt that is replaced, None if there is none. Raises WriteConflict
+    if another process writes the same objects.
     """
     files = receipt.objects.values()
     published = {file.key: store.etag(file.key) for file in files}
@@ -59,7 +59,7 @@ def publish_files(
 
 def _require_unchanged(store: ObjectStore, etags: Mapping[str, str]) -> None:
     if changed := [key for key, etag in etags.items() if store.etag(key) != etag]:
-        raise Busy(
+        raise WriteConflict(
             f"{', '.join(map(store.url, changed))} was written by another process during publishing. "
             "All files are published again."
         )

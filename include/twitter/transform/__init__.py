@@ -50,20 +50,20 @@ def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
     manifest = _manifest(here, require_xcom(bought, "extract")["manifest"])
     # Two Airflows give the runs of a day the same id, and a try that was given up may continue.
     staging = layout.staging(run.day, f"{run.id}-{uuid4().hex[:8]}")
-    with here.parsing(FORGOTTEN, "the list of what was forgotten"):
+    with here.parsing(FORGOTTEN, "the list of what was erased"):
         tombstones = Tombstones.of(here.read(FORGOTTEN))
     with TemporaryDirectory() as folder:
         with Partition(Path(folder)) as partition:
-            entries, forgotten = _refined(here, run, manifest, partition, tombstones)
+            entries, erased = _refined(here, run, manifest, partition, tombstones)
         objects = stage_files(here, staging, partition.files, layout.tables(run.day))
-    candidate = receipt.of(manifest, entries, objects, forgotten, len(tombstones.acts))
+    candidate = receipt.of(manifest, entries, objects, erased, len(tombstones.erasures))
     here.write(f"{staging}receipt.json", encoded(candidate))
     if drift := candidate.totals.drift:
         log.warning("X sends fields that are new: %s", safe_text(", ".join(drift), LONGEST_MESSAGE))
-    if oddities := candidate.totals.oddities:
+    if dropped_fields := candidate.totals.dropped_fields:
         log.warning(
             "X sends fields that are not as they have to be: %s",
-            safe_text(", ".join(oddities), LONGEST_MESSAGE),
+            safe_text(", ".join(dropped_fields), LONGEST_MESSAGE),
         )
     for line in receipt.readable(candidate):
         log.info(line)
@@ -99,18 +99,18 @@ def _manifest(store: ObjectStore, key: str) -> Manifest:
 def _refined(
     here: ObjectStore, run: Run, manifest: Manifest, partition: Partition, tombstones: Tombstones
 ) -> tuple[list[receipt.AccountReceipt], set[Tombstone]]:
-    """The accounts' receipts, and what is left of forgotten posts; their rows are in the partition."""
+    """The accounts' receipts, and what is left of erased posts; their rows are in the partition."""
     accounts = sorted(_each_once(manifest.accounts), key=lambda account: account.username)
     entries: list[receipt.AccountReceipt] = []
-    forgotten: set[Tombstone] = set()
+    erased: set[Tombstone] = set()
     sources = _sources(here, accounts)
-    for batch in refine.batches(sources, day=run.day, limit=manifest.asked.tweet_limit, forgotten=tombstones):
+    for batch in refine.batches(sources, day=run.day, limit=manifest.spec.tweet_limit, erased=tombstones):
         partition.append(batch)
         for tally in batch.tallies:
             entries.append(receipt.entry(accounts[len(entries)], tally))
-            forgotten |= tally.forgotten
+            erased |= tally.erased
             _tell(tally)
-    return entries, forgotten
+    return entries, erased
 
 
 def _each_once(accounts: list[AccountOutcome]) -> list[AccountOutcome]:
@@ -139,12 +139,12 @@ def _tell(tally: refine.Tally) -> None:
             tally.username,
             unrequested,
         )
-    if forgotten := tally.counts["forgotten"]:
-        log.info("%s: %d posts are left out, since they were forgotten", tally.username, forgotten)
+    if erased := tally.counts["erased"]:
+        log.info("%s: %d posts are left out, since they were erased", tally.username, erased)
     for reason, number in tally.reasons.items():
         log.warning("%s: %d rejected, %s", tally.username, number, reason)
-    for alarm in tally.alarms:
-        log.warning("%s: %s", tally.username, alarm)
+    for warning in tally.warnings:
+        log.warning("%s: %s", tally.username, warning)
 
 
 def _sources(here: ObjectStore, accounts: list[AccountOutcome]) -> Iterator[refine.Source]:

@@ -133,7 +133,7 @@ class Post(Struct, gc=False):
         return note.text, entities
 
     @property
-    def alarm(self) -> str | None:
+    def warning(self) -> str | None:
         """Why its text is not the author's whole one; None if it is."""
         if isinstance(self.withheld, dict) and self.withheld.get("scope"):
             # Withheld in some countries only, a post comes whole.

@@ -29,7 +29,7 @@ COUNTS = (
     "outside",
     "over_limit",
     "unrequested",
-    "forgotten",
+    "erased",
 )
 
 AS_BOUGHT = ("username", "id", "reason", "proof", "proof_reason", "counted")
@@ -54,8 +54,8 @@ def entry(bought: AccountOutcome, tally: Tally) -> AccountReceipt:
         # One that was read to the end of its day, and of which the limit of now lands a part.
         outcome="limit" if bought.outcome == "complete" and counts["over_limit"] else bought.outcome,
         rejected_by_reason=dict(tally.reasons),
-        alarms=tally.alarms,
-        oddities=dict(tally.oddities),
+        warnings=tally.warnings,
+        dropped_fields=dict(tally.dropped_fields),
         drift=dict(tally.drift),
         first_created_at=tally.first,
         last_created_at=tally.last,
@@ -67,19 +67,19 @@ def of(
     manifest: Manifest,
     accounts: list[AccountReceipt],
     objects: Mapping[str, PublishedObject],
-    forgotten: Iterable[Tombstone] = (),
-    acts: int = 0,
+    erased: Iterable[Tombstone] = (),
+    erasures: int = 0,
 ) -> Receipt:
     """The receipt of a purchase that was refined; `objects` are what it became.
 
-    `forgotten` is what was left out of them, `acts` how many acts of forgetting were known.
+    `erased` is what was left out of them, `erasures` how many erasures of forgetting were known.
     """
     return Receipt(
         day=manifest.day,
         versions={"code": __version__, "contract": contract.VERSION},
         buy=manifest.buy,
         closed_at=manifest.closed_at or manifest.opened_at,
-        asked=manifest.asked,
+        spec=manifest.spec,
         bought=total(manifest.bought.values()),
         cost_usd=manifest.cost_usd,
         uncertain_usd=manifest.uncertain_usd,
@@ -87,15 +87,15 @@ def of(
             accounts=len(accounts),
             unavailable=sum(account.outcome == "unavailable" for account in accounts),
             proof=dict(Counter(account.proof for account in accounts)),
-            alarms=sum(len(account.alarms) for account in accounts),
-            oddities=sorted({oddity for account in accounts for oddity in account.oddities}),
+            warnings=sum(len(account.warnings) for account in accounts),
+            dropped_fields=sorted({oddity for account in accounts for oddity in account.dropped_fields}),
             drift=sorted({field for account in accounts for field in account.drift}),
             **{name: sum(getattr(account, name) for account in accounts) for name in COUNTS},
         ),
         accounts=accounts,
         objects=dict(objects),
-        forgotten=sorted(set(forgotten)),
-        acts=acts,
+        erased=sorted(set(erased)),
+        erasures=erasures,
     )
 
 

@@ -72,16 +72,16 @@ class Tally:
 
     username: str
     counts: Counter[str]
-    """fetched = published + rejected + duplicates + outside + over_limit + unrequested + forgotten"""
-    alarms: list[str] = field(default_factory=list)
+    """fetched = published + rejected + duplicates + outside + over_limit + unrequested + erased"""
+    warnings: list[str] = field(default_factory=list)
     """Published posts that are not what they should be."""
     reasons: Counter[str] = field(default_factory=Counter)
     """Of the rejected posts."""
-    oddities: Counter[str] = field(default_factory=Counter)
+    dropped_fields: Counter[str] = field(default_factory=Counter)
     """Values that were dropped from posts."""
     drift: Counter[str] = field(default_factory=Counter)
     """Fields that X sent and that are unknown."""
-    forgotten: set[Tombstone] = field(default_factory=set)
+    erased: set[Tombstone] = field(default_factory=set)
     """Of the posts that would be published or rejected."""
     first: str | None = None
     last: str | None = None
@@ -97,15 +97,15 @@ class Refined:
 
 
 def batches(
-    sources: Iterable[Source], *, day: Day, limit: int, forgotten: Tombstones = NOTHING
+    sources: Iterable[Source], *, day: Day, limit: int, erased: Tombstones = NOTHING
 ) -> Iterator[Refined]:
     """Refine the accounts in the order given; `limit` is the latest N of an account's day, 0 is all."""
-    batch = _Batch(forgotten)
+    batch = _Batch(erased)
     for source in sources:
         batch.add(source)
         if len(batch.posts) >= BATCH:
             yield batch.refined(day, limit)
-            batch = _Batch(forgotten)
+            batch = _Batch(erased)
     if batch.tallies:
         yield batch.refined(day, limit)
 
@@ -125,7 +125,7 @@ class _Batch:
         self._rows: list[tuple[Any, ...]] = []
         """Of each post the number of its account, whether it is the account's own, its fate and reason if
         these are known already, and its cells."""
-        self._alarms: dict[int, str] = {}
+        self._warnings: dict[int, str] = {}
         self._unfilled: dict[int, set[str]] = {}
         self._tombstones: dict[int, Tombstone] = {}
 
@@ -141,14 +141,14 @@ class _Batch:
         number, owner = len(self.posts), len(self.tallies) - 1
         self.posts.append(raw)
         sent, fate, reason = None, None, None
-        if post is None or self._erased.acts or answer.has_unfilled or post.refers_otherwise:
+        if post is None or self._erased.erasures or answer.has_unfilled or post.refers_otherwise:
             sent = decoded(raw)
             post, fate, reason = self._examined(number, sent, source, answer)
         if post:
             unfilled = self._unfilled.get(number, ())
-            cells, alarm = record(post, source.username, answer.received_at, unfilled)
-            if alarm:
-                self._alarms[number] = f"{safe_text(post.id, 40)}: {alarm}"
+            cells, warning = record(post, source.username, answer.received_at, unfilled)
+            if warning:
+                self._warnings[number] = f"{safe_text(post.id, 40)}: {warning}"
         else:
             id_ = sent.get("id") if isinstance(sent, dict) else None
             cells = [id_ if column.name == "tweet_id" and isinstance(id_, str) else None for column in READ]
@@ -168,7 +168,7 @@ class _Batch:
             return None, "unrequested", None
         unknown = unknown_fields(sent) if isinstance(sent, dict) and not tombstone else []
         try:
-            post = repaired_post(sent, self.tallies[-1].oddities)
+            post = repaired_post(sent, self.tallies[-1].dropped_fields)
         except Malformed as error:
             return None, "rejected", str(error)
         self.tallies[-1].drift.update(unknown)
@@ -193,7 +193,7 @@ class _Batch:
         newest = latest_posts(latest, [limit if own is None else own for own in self._limits])
         fates.settle("over_limit", ~rows.index.isin(newest.index))
         erased = [n for n in self._tombstones if fates.of[n] is None or fates.of[n] == "rejected"]
-        fates.change("forgotten", erased)
+        fates.change("erased", erased)
         fates.settle("published", True)
         rejected = rows[["owner", "tweet_id"]][fates.of == "rejected"]
         is_repeated = rejected["tweet_id"].notna() & rejected.duplicated()
@@ -202,7 +202,7 @@ class _Batch:
         published = rows.loc[newest.index[~newest.index.isin(erased)]]
         self._tally(rows["owner"].tolist(), fates, published)
         for number in erased:
-            self.tallies[rows.loc[number, "owner"]].forgotten.add(self._tombstones[number])
+            self.tallies[rows.loc[number, "owner"]].erased.add(self._tombstones[number])
         return Refined(
             published[contract.NAMES],
             [
@@ -232,7 +232,7 @@ class _Batch:
     def _mend(self, rows: pd.DataFrame, numbers: pd.Index, column: Column, complaint: str) -> None:
         """Empty the cells that break the contract; a first version without an id is the post itself."""
         for number in numbers:
-            self.tallies[rows.loc[number, "owner"]].oddities[complaint] += 1
+            self.tallies[rows.loc[number, "owner"]].dropped_fields[complaint] += 1
         if column.optional:
             rows.loc[numbers, column.name] = pd.NA
         else:
@@ -248,9 +248,11 @@ class _Batch:
             if fate == "rejected":
                 tally.reasons[reason] += number
         for number, fields in self._unfilled.items():
-            self.tallies[owners[number]].oddities.update(f"{name}: {UNFILLED}" for name in sorted(fields))
-        for number in sorted(self._alarms.keys() & {*published.index}):
-            self.tallies[owners[number]].alarms.append(self._alarms[number])
+            self.tallies[owners[number]].dropped_fields.update(
+                f"{name}: {UNFILLED}" for name in sorted(fields)
+            )
+        for number in sorted(self._warnings.keys() & {*published.index}):
+            self.tallies[owners[number]].warnings.append(self._warnings[number])
         for owner, first, last in published.groupby("owner")["created_at"].agg(["min", "max"]).itertuples():
             tally = self.tallies[owner]
             tally.first, tally.last = first.strftime(contract.MOMENTS), last.strftime(contract.MOMENTS)
@@ -282,7 +284,7 @@ def record(
 
     A value that depends on an `unfilled` field is empty: nobody knows whether there is one.
     """
-    written, alarm = written_post(post, username, captured_at)
+    written, warning = written_post(post, username, captured_at)
     cells = [*cells_by_path(post), *[read(written) for read in FUNCTIONS]]
     if unfilled:
         unknown = _with_dependent(unfilled, post)
@@ -290,8 +292,8 @@ def record(
             if column.made_of and column.made_of in unknown and not cells[place]:
                 cells[place] = None
         if names := [name for name in sorted(unfilled) if name.partition(".")[0] in READ_FIELDS]:
-            alarm = "; ".join(filter(None, [alarm, f"{', '.join(names)}: {UNFILLED}"]))
-    return cells, alarm
+            warning = "; ".join(filter(None, [warning, f"{', '.join(names)}: {UNFILLED}"]))
+    return cells, warning
 
 
 def _can_be_mended(column: Column) -> bool:

@@ -49,15 +49,15 @@ class WrittenPost(Struct, gc=False):
 
 
 def written_post(post: Post, username: str, captured_at: datetime) -> tuple[WrittenPost, str | None]:
-    """The post as people read it, and an alarm if its text is not the author's whole one."""
+    """The post as people read it, and a warning if its text is not the author's whole one."""
     text, entities = post.written
-    text, urls, alarm = _with_links(post, text, entities.urls or ())
+    text, urls, warning = _with_links(post, text, entities.urls or ())
     text = text.replace("\0", "\ufffd")  # readers of C strings would take it for the end
-    return WrittenPost(post, username, captured_at, text, urls, entities), alarm
+    return WrittenPost(post, username, captured_at, text, urls, entities), warning
 
 
 def _with_links(post: Post, text: str, links: Collection[Link]) -> tuple[str, list[str], str | None]:
-    """The text with its links whole, the author's links, and an alarm.
+    """The text with its links whole, the author's links, and a warning.
 
     Links are put in first, and `&amp;` and the like are resolved after, piece by piece: X's offsets count
     code points of the text as X escaped it. X's own links, to attached media or to the post itself, go.
@@ -84,7 +84,7 @@ def _with_links(post: Post, text: str, links: Collection[Link]) -> tuple[str, li
             pieces += (before, urls[-1])
     is_lost = is_lost or SHORT in text[position:]
     read = "".join([*pieces, unescaped(text[position:])])
-    return read, urls, post.alarm or (LOST if is_lost else None)
+    return read, urls, post.warning or (LOST if is_lost else None)
 
 
 def placed(text: str, links: Collection[Link]) -> tuple[list[Place], bool]:

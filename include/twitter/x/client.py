@@ -338,7 +338,7 @@ def error_of(response: requests.Response) -> PipelineError:
     problem = body if isinstance(body, dict) else {}
     kind, advice = _meaning(response, body, problem)
     message = f"{_description(response, problem)} {advice}"
-    return RateLimited(message, at=_reset(response)) if kind is RateLimited else kind(message)
+    return RateLimited(message, retry_at=_reset(response)) if kind is RateLimited else kind(message)
 
 
 def _meaning(

@@ -13,7 +13,7 @@ from include.twitter.extract.counts import Count
 from include.twitter.extract.purchase import Purchase
 from include.twitter.object_store import ObjectStore, map_concurrently
 from include.twitter.pricing import dollars, prices
-from include.twitter.records import Asked, Manifest, Receipt
+from include.twitter.records import CollectionSpec, Manifest, Receipt
 from include.twitter.roster import Identities
 from include.twitter.sources import Endpoint, batches
 from include.twitter_features.backfill_plan.fetch_counts import Window
@@ -38,7 +38,11 @@ class DayInventory:
 
 
 def take_inventory(
-    store: ObjectStore, request: PlanRequest, spec: Asked, handles: Collection[str], identities: Identities
+    store: ObjectStore,
+    request: PlanRequest,
+    spec: CollectionSpec,
+    handles: Collection[str],
+    identities: Identities,
 ) -> list[DayInventory]:
     """Look at all days, several at once."""
 
@@ -75,7 +79,11 @@ def spent_usd(store: ObjectStore, day: Day) -> float:
 
 
 def estimate(
-    day: DayInventory, ids: Mapping[str, str], counts: Mapping[Window, Count], spec: Asked, at: datetime
+    day: DayInventory,
+    ids: Mapping[str, str],
+    counts: Mapping[Window, Count],
+    spec: CollectionSpec,
+    at: datetime,
 ) -> PlannedRun | None:
     """Return the run that fills a day and what it costs at most; None if there is none to start.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from include.twitter.pricing import NEWEST, format_usd
-from include.twitter.records import AccountOutcome, Asked, Manifest
+from include.twitter.records import AccountOutcome, CollectionSpec, Manifest
 from include.twitter.roster import Identities
 
 
@@ -14,7 +14,7 @@ from include.twitter.roster import Identities
 class PriceInputs:
     """What the settings want of a day now, and what bounds its price."""
 
-    asked: Asked
+    asked: CollectionSpec
     own_handle: str
     run_cap: int
     """In mills; 0 is no cap."""
@@ -46,7 +46,7 @@ def of_buying_again(spent: int, inputs: PriceInputs) -> str:
     return f"about {format_usd(spent)}, as before" if spent else of_extract(None, inputs)
 
 
-def _most_posts(handle: str, account: AccountOutcome | None, asked: Asked) -> int:
+def _most_posts(handle: str, account: AccountOutcome | None, asked: CollectionSpec) -> int:
     """The most posts that would be bought of an account; 0 is no bound."""
     limit = asked.limit_of(handle)
     if account is None or account.outcome == "unavailable" or asked.threads > account.threads:

@@ -60,11 +60,11 @@ def compare(
     x_usage: XUsage, day: Day, ledger: Collection[LedgerEntry], previous: Usage | None, at: datetime
 ) -> Usage:
     """Compare the month up to the end of the day; `previous` is the month's comparison before this one."""
-    lost = [item for entry in ledger for item in (*entry.unstaged.values(), *entry.uncertain.values())]
+    lost = [item for entry in ledger for item in (*entry.lost_responses.values(), *entry.uncertain.values())]
     # X documents nowhere whether it counts one's own posts: they are in the upper bound alone.
     confirmed = sum(entry.bought.posts for entry in ledger)
     upper = _posts(entry.bought for entry in ledger) + _posts(item.bought for item in lost)
-    lower = previous.confirmed if previous and previous.asked_at <= day.end else 0
+    lower = previous.confirmed if previous and previous.requested_at <= day.end else 0
     if at >= _end_of_month(day):
         lower = confirmed
     # Other apps of the project may read too: it is enough that one of them agrees.
@@ -75,7 +75,7 @@ def compare(
     )
     usage = Usage(
         day=str(day),
-        asked_at=at,
+        requested_at=at,
         counted=counted,
         lower_bound=lower,
         upper_bound=upper,

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from include.twitter.extract.counts import Count
-from include.twitter.records import Asked
+from include.twitter.records import CollectionSpec
 from include.twitter_features.backfill_plan.fetch_counts import Window
 from include.twitter_features.backfill_plan.inventory import DayInventory, estimate
 from tests.include.factories import DAY, RECEIVED
@@ -20,7 +20,7 @@ def counted(total, *ids, days=(DAY,), of_threads=False):
 
 def planned(*counts, missing=tuple(IDS), stored=None, limit=100, limits=None):
     day = DayInventory(DAY, missing, missing, stored or {}, 0.0)
-    return estimate(day, IDS, dict(counts), Asked(tuple(IDS), limit, limits=limits or {}), RECEIVED)
+    return estimate(day, IDS, dict(counts), CollectionSpec(tuple(IDS), limit, limits=limits or {}), RECEIVED)
 
 
 @pytest.mark.parametrize(

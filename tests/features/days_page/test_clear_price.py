@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from include.twitter.records import Asked, Manifest
+from include.twitter.records import CollectionSpec, Manifest
 from include.twitter.roster import Identities
 from include.twitter_features.days_page import clear_price
 from include.twitter_features.days_page.clear_price import PriceInputs
@@ -19,7 +19,7 @@ def manifest(*accounts) -> Manifest:
 def inputs(
     *handles: str, limit: int = 100, own: str = "", cap: int = 5000, threads: bool = False
 ) -> PriceInputs:
-    return PriceInputs(Asked(handles or ("NASA", "esa"), limit, threads), own, cap)
+    return PriceInputs(CollectionSpec(handles or ("NASA", "esa"), limit, threads), own, cap)
 
 
 WHOLE = manifest(account_read("NASA"), account_read("esa", id="5", outcome="limit", limit=100))
@@ -38,7 +38,7 @@ GONE = account_read("esa", outcome="unavailable")
          "the day's purchase may cost $5.00 in all"),
         (WHOLE, inputs(limit=250, cap=0),
          "1 account is missing (esa): up to 150 posts each, $0.76 at most"),
-        (WHOLE, PriceInputs(Asked(("NASA", "esa"), 100, limits={"esa": 0}), "", 0),
+        (WHOLE, PriceInputs(CollectionSpec(("NASA", "esa"), 100, limits={"esa": 0}), "", 0),
          "1 account is missing (esa): $0.005 a post, without a limit"),
         (WHOLE, inputs("NASA", threads=True, cap=0),
          "1 account is missing (NASA): up to 100 posts each, $0.51 at most"),
@@ -46,7 +46,7 @@ GONE = account_read("esa", outcome="unavailable")
          "1 account is missing (NASA): up to 100 posts each, $0.11 at most"),
         (None, inputs(*"abcdefg", cap=0),
          "7 accounts are missing (a, b, c, d, e and 2 more): up to 100 posts each, $3.57 at most"),
-        (WHOLE, PriceInputs(Asked(("NASA", "esa"), 100, limits={"esa": 120, "nasa": 9}), "", 0),
+        (WHOLE, PriceInputs(CollectionSpec(("NASA", "esa"), 100, limits={"esa": 120, "nasa": 9}), "", 0),
          "1 account is missing (esa): up to 20 posts each, $0.11 at most"),
     ],
 )  # fmt: skip
@@ -55,7 +55,7 @@ def test_a_clear_of_extract_costs_what_is_missing(bought, wanted, price):
 
 
 def renamed(ids: dict[str, str]) -> PriceInputs:
-    return PriceInputs(Asked(("NASA_new", "esa"), 100), "", 0, identities=Identities(ids))
+    return PriceInputs(CollectionSpec(("NASA_new", "esa"), 100), "", 0, identities=Identities(ids))
 
 
 def test_an_account_that_was_renamed_is_not_missing():

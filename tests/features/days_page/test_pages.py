@@ -202,7 +202,7 @@ def test_a_receipt_that_differs_from_the_ledger_is_named(pages):
 def test_posts_that_are_gone_are_named_with_the_reason(pages):
     pages.land(account_receipt("NASA", 4))
     lost = [LostPost(str(number), "NASA", "gone", "X says: <delete>", NOW) for number in range(201)]
-    checked = Checked(day=str(DAY), asked_at=NOW, job="7", posts=1200, gone=lost)
+    checked = Checked(day=str(DAY), requested_at=NOW, job="7", posts=1200, gone=lost)
     pages.store.write(layout.checked(DAY), encoded(checked))
     html = pages.html(PAGE_OF_DAY)
     assert "which of 1,200 posts are gone: 201." in html

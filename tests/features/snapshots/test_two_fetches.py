@@ -19,7 +19,7 @@ from include.twitter.day import Day
 from include.twitter.errors import MissingInput, Outage
 from include.twitter.layout import FORGOTTEN, Snapshot, ledger_key
 from include.twitter.lease import LIFETIME, held
-from include.twitter.records import Forgetting, Forgotten, encoded
+from include.twitter.records import Erasure, ErasureLog, encoded
 from include.twitter.response import Response
 from include.twitter_features.snapshots import tasks
 from tests.include.factories import MemoryStore
@@ -77,8 +77,8 @@ def run(name="one", at=NOW):
 
 
 def erase(lake, *ids):
-    act = Forgetting(at=NOW, why="asked", posts=[*ids], days=[str(DAY)])
-    lake.write(FORGOTTEN, encoded(Forgotten(acts=[act])))
+    erasure = Erasure(at=NOW, why="requested", posts=[*ids], days=[str(DAY)])
+    lake.write(FORGOTTEN, encoded(ErasureLog(erasures=[erasure])))
 
 
 def test_two_at_once_do_not_ask_for_the_same_posts(lake, monkeypatch):

@@ -25,7 +25,7 @@ def billed(**number):
     return {f"of {number}": Billed(BilledUnits(**number), 5)}
 
 
-def entry(posts, own=0, unstaged=None, uncertain=None):
+def entry(posts, own=0, lost_responses=None, uncertain=None):
     return LedgerEntry(
         day="2026-11-04",
         buy=1,
@@ -33,7 +33,7 @@ def entry(posts, own=0, unstaged=None, uncertain=None):
         reserved_mills=0,
         spent_mills=0,
         bought=BilledUnits(posts=posts, own_posts=own, users=7),
-        unstaged=unstaged or {},
+        lost_responses=lost_responses or {},
         uncertain=uncertain or {},
     )
 
@@ -45,7 +45,7 @@ def compared(posts, *ledger, previous=None, apps=(), day=DAY, at=ASKED):
 
 def earlier(confirmed=0, at=datetime(2026, 11, 18, 6, tzinfo=UTC), alerted=0):
     return Usage(
-        day="2026-11-17", asked_at=at, counted=0, lower_bound=0, upper_bound=0, confirmed=confirmed,
+        day="2026-11-17", requested_at=at, counted=0, lower_bound=0, upper_bound=0, confirmed=confirmed,
         discrepancy=0, alerted=alerted, summary="",
     )  # fmt: skip
 
@@ -83,13 +83,13 @@ def test_only_the_days_of_the_month_up_to_the_day_are_counted():
 def test_they_agree_between_what_x_has_certainly_counted_and_what_it_may_have(posts, discrepancy):
     ledger = [
         entry(600),
-        entry(400, own=50, unstaged=billed(posts=50), uncertain=billed(posts=20, own_posts=30)),
+        entry(400, own=50, lost_responses=billed(posts=50), uncertain=billed(posts=20, own_posts=30)),
     ]
     usage = compared(posts, *ledger, previous=earlier(900))
     assert (usage.discrepancy, usage.confirmed) == (discrepancy, 1000)
 
 
-@pytest.mark.parametrize("kind", ["unstaged", "uncertain"])
+@pytest.mark.parametrize("kind", ["lost_responses", "uncertain"])
 def test_a_lost_look_up_of_users_explains_no_posts(kind):
     assert compared(0, entry(1000, **{kind: billed(users=100)})).upper_bound == 1000
 

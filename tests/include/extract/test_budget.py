@@ -11,7 +11,7 @@ from threading import Barrier, Lock, Thread
 import pytest
 
 from include.twitter import pricing
-from include.twitter.errors import BadRequest, Busy, NoResponse, Outage, OverBudget, RateLimited
+from include.twitter.errors import BadRequest, NoResponse, Outage, OverBudget, RateLimited, WriteConflict
 from include.twitter.extract.budget import Budget, Caps, Stored, spent_of_month
 from include.twitter.extract.reader import Stopped
 from include.twitter.pricing import NEWEST
@@ -163,7 +163,7 @@ def test_what_is_uncertain_counts_against_the_month_of_other_purchases(lake):
         (Outage(""), 0),
         (RateLimited(""), 0),
         (BadRequest(""), 0),
-        (Busy(""), 0),
+        (WriteConflict(""), 0),
         (Stopped(), 0),
         (RecursionError(), 500),
         (KeyboardInterrupt(), 500),
@@ -419,7 +419,7 @@ def test_a_settled_entry_tells_what_was_bought_and_what_it_cost(lake):
         "spent_usd": 1.028,
         "would_have_cost_usd": 0,
         "bought": {"posts": 200, "own_posts": 3, "users": 2, "counts": 1, "archive_counts": 0, "rereads": 0},
-        "unstaged": {},
+        "lost_responses": {},
         "uncertain": {},
         "writer": "",
     }
@@ -437,7 +437,7 @@ def test_who_was_taken_over_reserves_no_more(lake):
         spend(late, 100)
         with budget(lake, posts=100) as drawn:
             spend(drawn, 1)
-        with pytest.raises(Busy):
+        with pytest.raises(WriteConflict):
             spend(late, 0, wanted=200)
     assert (entry(lake).spent_mills, entry(lake).reserved_mills) == (505, 505)
 

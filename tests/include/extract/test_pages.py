@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import pytest
 
 from include.twitter.airflow_context import Run
-from include.twitter.errors import BadRequest, Busy, Outage, OverBudget, PlatformOutage
+from include.twitter.errors import BadRequest, LeaseHeld, Outage, OverBudget, PlatformOutage
 from include.twitter.extract.accounts import Accounts
 from include.twitter.extract.cursor import MAX_DEAD_TOKENS
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.reader import Stopped
-from include.twitter.records import Asked, BilledUnits, LedgerEntry, decoded
+from include.twitter.records import BilledUnits, CollectionSpec, LedgerEntry, decoded
 from include.twitter.settings import XAccess
 from include.twitter.x.client import owner_id
 from tests.include.factories import DAY, RECEIVED, MemoryStore, post
@@ -196,9 +196,9 @@ def test_a_reader_that_was_stopped_buys_no_more(shop, lake):
 def test_a_reader_whose_lease_was_taken_asks_x_for_nothing_more(shop, lake):
     late = Run(DAY, "another run", now=lambda: RECEIVED + timedelta(minutes=3))
     stale = Try(shop, lake, "NASA")
-    with pytest.raises(Busy), stale.buying() as (x, money):
+    with pytest.raises(LeaseHeld), stale.buying() as (x, money):
         stale.now += timedelta(minutes=3)
-        with Purchase(lake, late, Asked(("NASA",), 0), may_leave=False).turn():
+        with Purchase(lake, late, CollectionSpec(("NASA",), 0), may_leave=False).turn():
             stale.collection.collect(x, money, Accounts(lake))
     assert shop.asked == []
 

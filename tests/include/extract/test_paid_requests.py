@@ -4,7 +4,14 @@ import json
 
 import pytest
 
-from include.twitter.errors import Busy, NoResponse, Outage, OverBudget, UnexpectedAnswer
+from include.twitter.errors import (
+    LeaseExpired,
+    NoResponse,
+    Outage,
+    OverBudget,
+    UnexpectedAnswer,
+    WriteConflict,
+)
 from include.twitter.extract.budget import Budget, Caps, Stored
 from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
 from include.twitter.extract.reader import Stopped
@@ -81,7 +88,7 @@ def test_no_more_is_requested_than_the_budget_covers(asking):
     assert (x.sizes, asking.keys) == ([60], ["0a1b.json.gz"])
 
 
-@pytest.mark.parametrize("error", [Stopped(), Busy("the lease was lost")])
+@pytest.mark.parametrize("error", [Stopped(), LeaseExpired("the lease was lost")])
 def test_what_may_not_be_sent_any_more_is_neither_sent_nor_booked(asking, error):
     def stop():
         raise error
@@ -117,7 +124,7 @@ def test_a_response_that_another_process_has_stored_meanwhile_is_lost_and_stays_
     def quicker(response):
         asking.lake.write(f"{PREFIX}0a1b.json.gz", response.to_bytes("another process"))
 
-    with pytest.raises(Busy):
+    with pytest.raises(WriteConflict):
         asking.ask(FakeX(), problem=quicker)
     assert (asking.entry.lost_mills, asking.entry.bought) == (15, BilledUnits())
 

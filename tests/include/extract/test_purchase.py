@@ -10,10 +10,18 @@ import pytest
 from msgspec.structs import replace as with_fields
 
 from include.twitter.airflow_context import Run
-from include.twitter.errors import Busy, MissingInput
+from include.twitter.errors import LeaseHeld, MissingInput, WriteConflict
 from include.twitter.extract.paid_requests import REFUSED
 from include.twitter.extract.purchase import COUNTS, LOOKUPS, Purchase
-from include.twitter.records import Asked, BilledUnits, LeaseHolder, Manifest, PurchaseState, decoded, encoded
+from include.twitter.records import (
+    BilledUnits,
+    CollectionSpec,
+    LeaseHolder,
+    Manifest,
+    PurchaseState,
+    decoded,
+    encoded,
+)
 from include.twitter.sources import SEARCHED
 from tests.include.factories import (
     DAY,
@@ -41,7 +49,7 @@ def lake():
 
 def purchase(lake, *handles, limit=0, threads=False, may_leave=False, only=(), name="c0ffee123456", **about):
     run = Run(DAY, name, **{"now": after(0)} | about)
-    asked = Asked(handles or ("NASA",), limit, threads)
+    asked = CollectionSpec(handles or ("NASA",), limit, threads)
     return Purchase(lake, run, asked, may_leave=may_leave, only=only)
 
 
@@ -260,7 +268,7 @@ def test_a_run_for_some_accounts_buys_no_others_and_keeps_what_the_day_has_of_th
     assert some.missing == ["NASA"]
     close(some, line())
     assert usernames(lake) == ["NASA", "esa", "gone", "quiet"]
-    assert manifest(lake).asked.handles == ("NASA", "esa", "quiet")
+    assert manifest(lake).spec.handles == ("NASA", "esa", "quiet")
     assert purchase(lake, "NASA", "JAXA", "esa", "quiet").missing == ["JAXA"]
 
 
@@ -311,11 +319,11 @@ def test_while_its_lease_is_held_no_other_process_takes_over(lake, other, may):
                 assert manifest(lake).lease.token != held.token
         else:
             with (
-                pytest.raises(Busy, match=r"2026-11-18 is being bought .* 01:31:07 UTC") as busy,
+                pytest.raises(LeaseHeld, match=r"2026-11-18 is being bought .* 01:31:07 UTC") as busy,
                 late.turn(),
             ):
                 pass
-            assert busy.value.at == RECEIVED + MINUTE
+            assert busy.value.retry_at == RECEIVED + MINUTE
 
 
 class HeardLake(MemoryStore):
@@ -348,7 +356,7 @@ def test_a_process_whose_lease_was_taken_over_stops_and_leaves_the_manifest_to_t
     seconds = 0
     stale = purchase(lake, now=lambda: after(seconds)())
     with ExitStack() as other:
-        with pytest.raises(Busy, match="by another process"), stale.turn():
+        with pytest.raises(LeaseHeld, match="by another process"), stale.turn():
             seconds = 180
             other.enter_context(purchase(lake, name="another run", now=after(180)).turn())
             stale.renew_lease()
@@ -363,14 +371,14 @@ def test_of_two_that_begin_at_once_one_has_the_lease(is_new):
     one, quicker = purchase(lake, "esa"), purchase(lake, "esa")
     with ExitStack() as first:
         lake.meanwhile = lambda: first.enter_context(quicker.turn())
-        with pytest.raises(Busy), one.turn():
+        with pytest.raises(LeaseHeld), one.turn():
             pass
         assert manifest(lake).lease.token == quicker._lease.token
 
 
 def test_a_manifest_that_another_process_has_written_is_not_closed(lake):
     stale = purchase(lake)
-    with pytest.raises(Busy), stale.turn():
+    with pytest.raises(WriteConflict), stale.turn():
         lake.write(KEY, encoded(manifest(lake)) + b" ")
         stale.close([line()])
     assert manifest(lake).accounts == []
@@ -399,7 +407,7 @@ def test_a_response_is_stored_below_day_purchase_and_account(lake):
 def test_an_equal_page_of_another_process_is_not_taken_for_ones_own(lake):
     late, quicker = purchase(lake), purchase(lake)
     quicker.store("11", answer(post(1)))
-    with pytest.raises(Busy, match="was written by somebody else"):
+    with pytest.raises(WriteConflict, match="was written by somebody else"):
         late.store("11", answer(post(1)))
     assert (quicker.bought, late.bought) == ({"2026-11": BilledUnits(posts=1)}, {})
     assert [page.posts for page in lake.answers([OLD])] == [[post(1)]]
@@ -543,7 +551,7 @@ def test_the_manifest_has_what_was_wanted_and_what_is_stored_account_by_account(
         RECEIVED,
         RECEIVED,
     )
-    assert closed.asked == Asked(("NASA", "esa"), 7)
+    assert closed.spec == CollectionSpec(("NASA", "esa"), 7)
     assert [(each.username, each.pages, each.publish_limit) for each in closed.accounts] == [
         ("NASA", pages, 7), ("esa", [], 7)
     ]  # fmt: skip

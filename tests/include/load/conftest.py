@@ -13,9 +13,9 @@ from include.twitter.airflow_context import Run
 from include.twitter.layout import FORGOTTEN
 from include.twitter.load import load
 from include.twitter.records import (
-    Asked,
-    Forgetting,
-    Forgotten,
+    CollectionSpec,
+    Erasure,
+    ErasureLog,
     Manifest,
     Receipt,
     decoded,
@@ -59,13 +59,13 @@ class Landing:
             sources.append(refine.Source(handle, id_, [answer(*written)]))
             read.append(account_read(handle, len(posts), id=id_, **lines.get(handle, {})))
         with TemporaryDirectory() as folder:
-            entries, forgotten = [], set()
+            entries, erased = [], set()
             with Partition(Path(folder)) as partition:
-                for batch in refine.batches(sources, day=DAY, limit=0, forgotten=tombstones):
+                for batch in refine.batches(sources, day=DAY, limit=0, erased=tombstones):
                     partition.append(batch)
                     for tally in batch.tallies:
                         entries.append(receipt.entry(read[len(entries)], tally))
-                        forgotten |= tally.forgotten
+                        erased |= tally.erased
             objects = stage_files(self.lake, folder_of, partition.files, layout.tables(DAY))
         manifest = Manifest(
             day=str(DAY),
@@ -73,10 +73,10 @@ class Landing:
             opened_by=name,
             opened_at=RECEIVED,
             closed_at=RECEIVED,
-            asked=Asked(tuple(accounts), 0),
+            spec=CollectionSpec(tuple(accounts), 0),
             accounts=read,
         )
-        made = receipt.of(manifest, entries, objects, forgotten, len(tombstones.acts))
+        made = receipt.of(manifest, entries, objects, erased, len(tombstones.erasures))
         self.lake.write(f"{folder_of}receipt.json", encoded(made))
         return {"receipt": f"{folder_of}receipt.json"}
 
@@ -94,9 +94,9 @@ class Landing:
         self.now: datetime = self.now + timedelta(seconds=seconds)
 
     def forget(self, *posts: str, account: str | None = None) -> Tombstones:
-        act = Forgetting(at=RECEIVED, why="asked", posts=list(posts), account=account, days=[str(DAY)])
-        self.lake.write(FORGOTTEN, encoded(Forgotten(acts=[act])))
-        return Tombstones([act])
+        erasure = Erasure(at=RECEIVED, why="requested", posts=list(posts), account=account, days=[str(DAY)])
+        self.lake.write(FORGOTTEN, encoded(ErasureLog(erasures=[erasure])))
+        return Tombstones([erasure])
 
     @property
     def receipt(self) -> Receipt:

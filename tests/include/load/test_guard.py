@@ -14,7 +14,7 @@ def day_of(*accounts):
     """A receipt of accounts by handle, id, rows, and posts that were erased."""
     return a_receipt(
         *(
-            account_receipt(name, rows, id=id_, fetched=rows + sum(erased), forgotten=sum(erased))
+            account_receipt(name, rows, id=id_, fetched=rows + sum(erased), erased=sum(erased))
             for name, id_, rows, *erased in accounts
         )
     )

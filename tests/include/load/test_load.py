@@ -209,7 +209,7 @@ def test_an_account_with_posts_outside_the_day_excluded_twice_or_erased_is_green
 def test_what_was_staged_before_something_was_forgotten_is_not_published(landing):
     landing.stage("first", {"NASA": posts(1)})
     landing.forget(*ids(1))
-    with pytest.raises(MissingInput, match="were forgotten since it was staged"):
+    with pytest.raises(MissingInput, match="were erased since it was staged"):
         landing.load("first")
     assert FORGOTTEN in landing.lake.objects
     assert landing.lake.read(layout.receipt(DAY)) is None

@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include.twitter import layout
 from include.twitter.airflow_context import Run
-from include.twitter.errors import Busy
+from include.twitter.errors import LeaseExpired, LeaseHeld, WriteConflict
 from include.twitter.lease import held
 from include.twitter.load.publish import publish_files
 from include.twitter.records import Decrease, Receipt, decoded
@@ -131,8 +131,8 @@ def publish_once(landing, lake, name):
         with held(lake, layout.publish_lease(DAY), run) as lease:
             over = lake.etag(layout.receipt(DAY))
             publish_files(lake, lease, layout.staging(DAY, name), candidate, layout.receipt(DAY), over)
-    except Busy:
-        return "Busy"
+    except (LeaseHeld, LeaseExpired, WriteConflict):
+        return "held"
     return "done"
 
 
@@ -163,7 +163,7 @@ def race(landing, monkeypatch):
 def retried(landing, ended, kind=Process):
     """Each that failed tries again, alone, until it has published."""
     for me, how in ended.items():
-        if how == "Busy":
+        if how == "held":
             landing.wait()
             assert publish_once(landing, kind(landing.lake), str(me)) == "done"
 
@@ -178,7 +178,7 @@ def test_of_two_loads_one_publishes_everything_and_the_other_waits_in_every_orde
         assert landing.published in done, order
         retried(landing, ended)
         assert landing.published in {landing.staged("0"), landing.staged("1")}, order
-    assert seen == {("done", "done"), ("done", "Busy"), ("Busy", "done")}
+    assert seen == {("done", "done"), ("done", "held"), ("held", "done")}
 
 
 @pytest.mark.parametrize("kind", [Process, CopiesAnyhow])
@@ -188,7 +188,7 @@ def test_loads_that_pause_past_the_end_of_their_lease_at_every_write_leave_no_mi
 ):
     for order in orders(STEPS):
         ended = race(order, kind, seconds)
-        if "Busy" not in ended.values():
+        if "held" not in ended.values():
             assert landing.published, order
         retried(landing, ended)
         assert landing.published, order
@@ -276,7 +276,7 @@ def test_a_load_that_pauses_past_its_lease_while_another_publishes_stops_and_is_
         landing.load("other")
 
     landing.lake = kind(whole, before=Counter(number, other_publishes))
-    with pytest.raises((Busy, AirflowRescheduleException)):
+    with pytest.raises((WriteConflict, AirflowRescheduleException)):
         landing.load("mine")
     if kind is Process:
         assert landing.published == landing.staged("other"), "the late write changed nothing"
@@ -307,9 +307,9 @@ def test_a_receipt_that_changed_since_the_guard_read_it_is_not_replaced(landing)
         return swap(key, *arguments)
 
     whole, landing.lake, process.put_if_match = landing.lake, process, changed
-    with pytest.raises(Busy) as busy:
+    with pytest.raises(WriteConflict) as busy:
         landing.load("mine")
-    assert busy.value.at is None, "a try that counts"
+    assert busy.value.retry_at is None, "a try that counts"
     assert whole.read(layout.receipt(DAY)) == b"{}"
 
 
@@ -330,7 +330,7 @@ def test_a_file_that_somebody_wrote_around_the_receipt_fails_the_load(landing, n
         return tag
 
     whole, landing.lake, process.put_if_match = landing.lake, process, spoiled
-    with pytest.raises(Busy, match=getattr(layout, name)(DAY)):
+    with pytest.raises(WriteConflict, match=getattr(layout, name)(DAY)):
         landing.load("mine")
     landing.lake = whole
     landing.load("mine")
@@ -348,7 +348,7 @@ def test_no_receipt_is_written_for_files_that_are_another_s_by_then(landing, nam
     whole = landing.lake
     spoil = Counter(COPIED, lambda: whole.write(getattr(layout, name)(DAY), b"spoiled"))
     landing.lake = Process(whole, after=spoil)
-    with pytest.raises(Busy):
+    with pytest.raises(WriteConflict):
         landing.load("mine")
     assert whole.read(layout.receipt(DAY)) == before
 

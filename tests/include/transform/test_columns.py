@@ -46,7 +46,7 @@ print(json.dumps({
     "csv": [[row[name] for name in names] for row in csv_rows(partition.csv.open())],
     "parquet": [[*row.values()] for row in parquet],
     "schema": [schema[name]["athena"] for name in names],
-    "oddities": came.tally.oddities,
+    "dropped_fields": came.tally.dropped_fields,
     "drift": came.tally.drift,
 }))
 """
@@ -69,7 +69,7 @@ def test_an_added_column_is_in_csv_parquet_and_schema_with_its_origin_and_check(
     assert with_columns["csv"] == [["everyone", "07d9", "3"], ["", "", "3"], ["", "", "3"]]
     assert with_columns["parquet"] == [["everyone", "07d9", 3], [None, None, 3], [None, None, 3]]
     assert with_columns["schema"] == ["string", "string", "bigint"]
-    assert with_columns["oddities"] == {
+    assert with_columns["dropped_fields"] == {
         "replies_by: is no audience": 1,
         "reply_settings: expected str | null, got int": 1,
     }

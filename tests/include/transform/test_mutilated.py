@@ -169,7 +169,7 @@ def test_every_mutilated_post_of_a_day_lands_without_the_field_and_takes_no_othe
     batch = batch_of(source(post(1), *posts, post(3)))
     assert batch.rejected == []
     assert balanced(batch.tallies[0]) == {"fetched": len(posts) + 2, "published": len(posts) + 2}
-    assert batch.tallies[0].oddities == Counter(oddity for _, oddity in MUTILATIONS)
+    assert batch.tallies[0].dropped_fields == Counter(oddity for _, oddity in MUTILATIONS)
     landed = batch.rows.iloc[1:-1]
     bare = batch_of(source(PLAIN)).rows
     own = {"tweet_id", "original_tweet_id", "url", "text", "urls"}
@@ -193,8 +193,8 @@ def test_several_oddities_of_one_post_are_each_counted_and_its_sound_fields_stay
     assert (row["text"], row["urls"]) == ("Clear #skies @rowan https://sky.example", ["https://sky.example"])
     assert (row["hashtags"], row["mentions"]) == (["skies"], ["rowan"])
     assert (pd.isna(row["lang"]), pd.isna(row["likes"]), row["replies"]) == (True, True, 3)
-    assert batch.tallies[0].alarms == []
-    assert batch.tallies[0].oddities == {
+    assert batch.tallies[0].warnings == []
+    assert batch.tallies[0].dropped_fields == {
         "entities.hashtags[].tag: expected str, got null": 1,
         "entities.hashtags[]: expected object, got null": 1,
         "entities.mentions[].username: is missing": 2,

@@ -61,7 +61,7 @@ def test_an_odd_post_becomes_the_row_that_is_written_beside_it(case):
     assert [as_written(row) for row in batch.rows.to_dict("records")] == expected
     assert [item["reason"] for item in batch.rejected] == [case[key] for key in ("rejected",) if key in case]
     assert dict(tally.reasons) == ({case["rejected"]: 1} if "rejected" in case else {})
-    assert tally.alarms == case.get("alarms", [])
+    assert tally.warnings == case.get("warnings", [])
     assert dict(tally.drift) == case.get("drift", {})
     assert {name: number for name, number in tally.counts.items() if number} == {
         "fetched": 1,
@@ -164,22 +164,22 @@ def cut(number=1, **changes):
     )
 
 
-def alarms(*posts, limit=0):
+def warnings(*posts, limit=0):
     source = refine.Source("ObservatoryHill", "42", [answer(*posts, received_at=RECEIVED)])
     (batch,) = refine.batches([source], day=DAY, limit=limit)
     (tally,) = batch.tallies
-    return tally.alarms
+    return tally.warnings
 
 
 ALARM = "1990000000000000001: a long post, cut: its whole text did not arrive"
 
 
 def test_a_cut_post_that_is_published_raises_an_alarm():
-    assert alarms(cut(1), post(2)) == [ALARM]
+    assert warnings(cut(1), post(2)) == [ALARM]
 
 
 def test_a_cut_post_that_came_whole_when_it_was_read_again_raises_no_alarm():
-    assert alarms(cut(1), cut(1, note_tweet={"text": "whole"})) == []
+    assert warnings(cut(1), cut(1, note_tweet={"text": "whole"})) == []
 
 
 @pytest.mark.parametrize(
@@ -192,4 +192,4 @@ def test_a_cut_post_that_came_whole_when_it_was_read_again_raises_no_alarm():
     ids=["outside the day", "rejected", "over the limit"],
 )
 def test_a_cut_post_that_is_not_published_raises_no_alarm(posts):
-    assert alarms(*posts, limit=1) == []
+    assert warnings(*posts, limit=1) == []

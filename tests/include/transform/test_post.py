@@ -56,7 +56,7 @@ CUT = "a long post, cut: its whole text did not arrive"
 
 
 @pytest.mark.parametrize(
-    ("sent", "alarm"),
+    ("sent", "warning"),
     [
         (long("The first words…"), CUT),
         (long("Words " * 24), CUT),
@@ -68,8 +68,8 @@ CUT = "a long post, cut: its whole text did not arrive"
         (long("Words " * 40, created_at="2022-10-03T17:57:11.000Z"), None),
     ],
 )
-def test_a_post_that_links_to_itself_and_has_no_note_is_cut_where_it_is_as_long_as_that(sent, alarm):
-    assert sent.alarm == alarm
+def test_a_post_that_links_to_itself_and_has_no_note_is_cut_where_it_is_as_long_as_that(sent, warning):
+    assert sent.warning == warning
 
 
 NOTICE = "unavailable: its text is X's notice, not the author's"
@@ -77,7 +77,7 @@ LEARN = {"start": 8, "end": 18, "url": "https://support.twitter.com/articles/1",
 
 
 @pytest.mark.parametrize(
-    ("changes", "alarm"),
+    ("changes", "warning"),
     [
         (
             {
@@ -102,8 +102,8 @@ LEARN = {"start": 8, "end": 18, "url": "https://support.twitter.com/articles/1",
         ({"text": "Our app: @acme's account is temporarily unavailable because it violates us"}, None),
     ],
 )
-def test_words_of_x_in_the_place_of_the_authors_raise_the_alarm(changes, alarm):
-    assert parsed(post(1, **changes)).alarm == alarm
+def test_words_of_x_in_the_place_of_the_authors_raise_the_alarm(changes, warning):
+    assert parsed(post(1, **changes)).warning == warning
 
 
 BARE = "https://t.co/art"
@@ -112,7 +112,7 @@ ABSENT = "an article: its text did not arrive"
 
 
 @pytest.mark.parametrize(
-    ("text", "article", "written", "alarm"),
+    ("text", "article", "written", "warning"),
     [
         (BARE, {"title": "The dome", "plain_text": "A &amp; B\n\nend"}, "The dome\n\nA &amp; B\n\nend", None),
         (BARE, {"plain_text": "It began."}, "It began.", None),
@@ -122,10 +122,10 @@ ABSENT = "an article: its text did not arrive"
     ],
 )
 def test_the_text_of_a_post_that_is_a_bare_link_to_its_article_is_that_of_the_article(
-    text, article, written, alarm
+    text, article, written, warning
 ):
     sent = parsed(post(1, text=text, article=article, entities={"urls": [TO_IT]}))
-    assert (sent.written[0], sent.alarm) == (written, alarm)
+    assert (sent.written[0], sent.warning) == (written, warning)
 
 
 def test_several_threads_may_be_the_first_to_read_a_post(monkeypatch):

@@ -311,7 +311,7 @@ def test_accounts_refined_together_come_out_as_they_do_one_by_one(walked):
 
 STRANGE_NAMES = st.text(max_size=3) | st.sampled_from([
     *("id", "text", "tag", "username", "start", "end", "url", "expanded_url", "type", "scope", "title"),
-    *("hashtags", "mentions", "cashtags", "urls", "entities", "forgotten", "like_count"),
+    *("hashtags", "mentions", "cashtags", "urls", "entities", "erased", "like_count"),
     *(" - at `$.id`", "a.b", "[0]", "x` - at `$.entities.urls[0]"),
 ])  # fmt: skip
 STRANGE_LEAVES = (
@@ -323,7 +323,7 @@ STRANGE = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(STRANGE_NAMES, inner, max_size=3),
     max_leaves=8,
 )
-STRANGE_POSTS = st.dictionaries(st.sampled_from(sorted({*FIELDS, "forgotten"})), STRANGE, max_size=5)
+STRANGE_POSTS = st.dictionaries(st.sampled_from(sorted({*FIELDS, "erased"})), STRANGE, max_size=5)
 STRANGE_ERRORS = st.fixed_dictionaries(
     {"type": st.just("https://api.x.com/2/problems/field-hydration-failure")},
     optional={

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import asdict
 
 from include.twitter.errors import AccountingMismatch, TooManyRejected
-from include.twitter.records import Asked, BilledUnits, Receipt, decoded, encoded, latest_in_words
+from include.twitter.records import BilledUnits, CollectionSpec, Receipt, decoded, encoded, latest_in_words
 from include.twitter.transform import receipt
 from tests.include.factories import DAY, a_receipt, account, account_read, account_receipt, answer, post
 
@@ -43,10 +43,10 @@ def test_every_post_that_was_fetched_is_accounted_for():
         "outside": 1,
         "over_limit": 2,
         "unrequested": 1,
-        "forgotten": 0,
+        "erased": 0,
         "rejected_by_reason": {"text: is missing": 1},
-        "alarms": [],
-        "oddities": {"lang: expected str | null, got int": 1},
+        "warnings": [],
+        "dropped_fields": {"lang: expected str | null, got int": 1},
         "drift": {},
         "first_created_at": "2026-11-18T09:05:00Z",
         "last_created_at": "2026-11-18T09:07:00Z",
@@ -104,13 +104,13 @@ def test_a_post_that_was_fetched_and_is_nowhere_is_refused(lost):
 
 def test_a_receipt_tells_what_was_asked_bought_and_published():
     told = a_receipt(
-        account_receipt("NASA", 200, alarms=["1: cut", "2: cut"], drift={"views": 1, "article": 1}),
-        account_receipt("esa", 100, alarms=["3: cut"], drift={"views": 1}, oddities={"lang: odd": 2}),
+        account_receipt("NASA", 200, warnings=["1: cut", "2: cut"], drift={"views": 1, "article": 1}),
+        account_receipt("esa", 100, warnings=["3: cut"], drift={"views": 1}, dropped_fields={"lang: odd": 2}),
         account_receipt("gone", 0, outcome="unavailable", proof="unchecked"),
     )
     assert (told.day, told.buy, f"{told.closed_at:%F %T}") == ("2026-11-18", 2, "2026-11-19 01:31:00")
     assert told.versions == {"code": "0.1.0", "contract": "2"}
-    assert told.asked == Asked(("NASA", "esa"), 100)
+    assert told.spec == CollectionSpec(("NASA", "esa"), 100)
     assert told.uncertain_usd == 0.25
     assert (told.bought, told.cost_usd) == (BilledUnits(posts=300, users=2, counts=1), 1.525)
     assert asdict(told.totals) == {
@@ -123,10 +123,10 @@ def test_a_receipt_tells_what_was_asked_bought_and_published():
         "outside": 0,
         "over_limit": 0,
         "unrequested": 0,
-        "forgotten": 0,
+        "erased": 0,
         "proof": {"matched": 2, "unchecked": 1},
-        "alarms": 3,
-        "oddities": ["lang: odd"],
+        "warnings": 3,
+        "dropped_fields": ["lang: odd"],
         "drift": ["article", "views"],
     }
     assert [account.username for account in told.accounts] == ["NASA", "esa", "gone"]
@@ -150,7 +150,7 @@ def test_a_receipt_reads_as_a_table():
     )
     assert receipt.readable(told) == [
         "account  outcome      proof      fetched  published  rejected  duplicates  outside  over_limit"
-        "  unrequested  forgotten",
+        "  unrequested  erased",
         "NASA     complete     matched    200      200        0         0           0        0           0"
         "            0",
         "esa      limit        limited    7        7          0         0           0        0           0"
@@ -175,7 +175,7 @@ TEXT, OTHERS = "text: is missing", "author_id: is another author's, not the acco
         (76, {TEXT: 4}, {}),
         (95, {TEXT: 5}, {}),
         (1, {OTHERS: 40, TEXT: 3}, {}),
-        *((0, {}, {why: 3}) for why in ("duplicates", "outside", "over_limit", "unrequested", "forgotten")),
+        *((0, {}, {why: 3}) for why in ("duplicates", "outside", "over_limit", "unrequested", "erased")),
     ],
 )
 def test_three_rejected_posts_or_one_in_twenty_are_let_through_and_any_of_another_author(

@@ -164,11 +164,11 @@ def test_a_cut_or_withheld_post_raises_an_alarm_and_no_other_post_does(oddities)
             itself = itself and case.post["id"] not in EDITED
             notice = "scope" in case.post.get("withheld", {})
             unnamed = len(case.rows) > 0 and "https://t.co/" in case.row["text"]
-            alarms = [f"{case.post['id']}: a long post, cut: its whole text did not arrive"] * itself
-            alarms += [f"{case.post['id']}: withheld: its text is X's notice, not the author's"] * notice
+            warnings = [f"{case.post['id']}: a long post, cut: its whole text did not arrive"] * itself
+            warnings += [f"{case.post['id']}: withheld: its text is X's notice, not the author's"] * notice
             lost = "its links are not all whole: X does not say where one stands, or where it leads"
-            alarms += [f"{case.post['id']}: {lost}"] * unnamed
-            assert case.tally.alarms == alarms
+            warnings += [f"{case.post['id']}: {lost}"] * unnamed
+            assert case.tally.warnings == warnings
             cut[name] += itself
             withheld[name] += notice
             short[name] += unnamed
@@ -181,5 +181,5 @@ def test_nothing_of_a_recorded_post_is_odd_to_us(oddities):
     oddity = Counter()
     for cases in oddities.values():
         for case in cases:
-            oddity.update(case.tally.oddities)
+            oddity.update(case.tally.dropped_fields)
     assert oddity == {}

@@ -89,7 +89,7 @@ def test_a_long_post_without_entities_of_its_own_has_those_of_the_cut_form_that_
     assert came.rows[["text", "hashtags", "urls"]].values.tolist() == [
         ["#Open https://a.example and more", ["Open"], ["https://a.example"]]
     ]
-    assert came.alarms == []
+    assert came.warnings == []
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_a_picture_is_known_by_its_key_or_its_link_and_taken_out_wherever_it_sta
         )
     )
     assert came.rows[["text", "urls"]].values.tolist() == [[read, urls]]
-    assert came.alarms == []
+    assert came.warnings == []
 
 
 LOST = "its links are not all whole: X does not say where one stands, or where it leads"
@@ -186,7 +186,7 @@ def test_a_link_whose_place_x_miscounts_is_found_by_its_own_text(text, links, re
     (one,) = came.rows.to_dict("records")
     assert one["text"] == read
     assert one["urls"] == re.findall(r"https://\w\.example", read)
-    assert came.alarms == []
+    assert came.warnings == []
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_a_link_that_cannot_be_placed_or_leads_nowhere_raises_the_alarm(text, li
     came = refined(post(text=text, entities={"urls": links}))
     (one,) = came.rows.to_dict("records")
     assert one["text"] == text.replace("and https://t.co/aaa", "and https://a.example")
-    assert came.alarms == [f"1990000000000000001: {LOST}"]
+    assert came.warnings == [f"1990000000000000001: {LOST}"]
 
 
 # What kind of post it is
@@ -498,7 +498,7 @@ def test_a_link_of_x_from_a_post_to_itself_is_taken_out(address):
         post(2, text=text, entities={"urls": urls}, edit_history_tweet_ids=[f"{SELF}01", f"{SELF}02"])
     )
     ((read, found),) = came.rows[["text", "urls"]].values.tolist()
-    assert (read, found, came.alarms) == ("hey :)", [], [])
+    assert (read, found, came.warnings) == ("hey :)", [], [])
 
 
 @pytest.mark.parametrize(
@@ -518,7 +518,7 @@ def test_a_link_that_leads_to_a_short_link_is_whole(address):
     urls = [link(text, "https://t.co/abc", expanded_url=address)]
     came = refined(post(text=text, entities={"urls": urls}))
     assert came.rows["urls"].tolist() == [[address]]
-    assert came.alarms == []
+    assert came.warnings == []
 
 
 def test_a_link_within_another_one_is_left_out():
@@ -529,7 +529,7 @@ def test_a_link_within_another_one_is_left_out():
     ]
     came = refined(post(text=text, entities={"urls": urls}))
     assert came.rows[["text", "urls"]].values.tolist() == [["See https://a.example", ["https://a.example"]]]
-    assert len(came.alarms) == 1
+    assert len(came.warnings) == 1
 
 
 @pytest.mark.parametrize(

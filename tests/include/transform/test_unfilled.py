@@ -62,10 +62,10 @@ def test_entities_that_x_could_not_fill_are_empty_cells_and_those_of_other_posts
     assert [cells[1][name] for name in LISTS] == ["[]"] * 4
     table = contract.arrow_table(batch.rows).to_pylist()
     assert ([table[0][name] for name in LISTS], [table[1][name] for name in LISTS]) == ([None] * 4, [[]] * 4)
-    (alarm,) = tally.alarms
-    assert alarm.startswith(f"{id_of(1)}: ")
-    assert "entities" in alarm
-    assert tally.oddities == {"entities: X reports that it could not fill it": 1}
+    (warning,) = tally.warnings
+    assert warning.startswith(f"{id_of(1)}: ")
+    assert "entities" in warning
+    assert tally.dropped_fields == {"entities: X reports that it could not fill it": 1}
 
 
 def test_one_kind_of_entities_that_x_could_not_fill_leaves_the_others_known():
@@ -74,7 +74,7 @@ def test_one_kind_of_entities_that_x_could_not_fill_leaves_the_others_known():
         answer(post(1, text=TAGGED, entities=entities), errors=[unfilled("entities.hashtags", id_of(1))])
     )
     assert [rows["01"][name] for name in LISTS] == [None, ["rowan_sky"], ["ACME"], ["https://sky.example"]]
-    assert len(tally.alarms) == 1
+    assert len(tally.warnings) == 1
 
 
 def test_an_error_that_names_no_post_is_about_those_that_lack_the_field():
@@ -82,19 +82,19 @@ def test_an_error_that_names_no_post_is_about_those_that_lack_the_field():
         answer(post(2, text=TAGGED, entities=ENTITIES), post(1, text=TAGGED), errors=[unfilled("entities")])
     )
     assert (rows["01"]["hashtags"], rows["02"]["hashtags"]) == (None, ["Mars"])
-    assert [alarm.partition(":")[0] for alarm in tally.alarms] == [id_of(1)]
+    assert [warning.partition(":")[0] for warning in tally.warnings] == [id_of(1)]
 
 
 def test_a_field_that_arrived_all_the_same_is_known():
     page = answer(post(1, text=TAGGED, entities=ENTITIES), errors=[unfilled("entities", id_of(1))])
     rows, tally, _ = refined(page)
-    assert (rows["01"]["hashtags"], tally.alarms, tally.oddities) == (["Mars"], [], {})
+    assert (rows["01"]["hashtags"], tally.warnings, tally.dropped_fields) == (["Mars"], [], {})
 
 
 @pytest.mark.parametrize("more", [{"resource_type": "user"}, {"resource_type": "media"}])
 def test_a_field_of_something_else_is_no_field_of_a_post(more):
     rows, tally, _ = refined(answer(post(1), errors=[unfilled("entities", **more)]))
-    assert (rows["01"]["hashtags"], tally.alarms, tally.oddities) == ([], [], {})
+    assert (rows["01"]["hashtags"], tally.warnings, tally.dropped_fields) == ([], [], {})
 
 
 @pytest.mark.parametrize("field", ["note_tweet", "note_post"])
@@ -104,7 +104,7 @@ def test_a_text_whose_note_x_could_not_fill_is_marked(field):
     rows, tally, _ = refined(page)
     assert rows["01"]["text"] == CUT
     assert (rows["01"]["hashtags"], rows["01"]["mentions"]) == (["dome"], None)
-    assert tally.alarms == [f"{id_of(1)}: note_tweet: X reports that it could not fill it"]
+    assert tally.warnings == [f"{id_of(1)}: note_tweet: X reports that it could not fill it"]
 
 
 @pytest.mark.parametrize("field", ["referenced_tweets", "referenced_posts"])
@@ -112,7 +112,7 @@ def test_whether_a_post_quotes_is_unknown_without_its_references(field):
     for words in (dict, in_post_words):
         rows, tally, _ = refined(answer(words(post(1)), errors=[unfilled(field, id_of(1))]))
         assert pd.isna(rows["01"]["is_quote"])
-        assert len(tally.alarms) == 1
+        assert len(tally.warnings) == 1
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_post_that_names_whom_it_replies_to_is_no_post_of_its_own_without_its_
     page = answer(post(1, in_reply_to_user_id=to), errors=[unfilled("referenced_tweets", id_of(1))])
     _, tally, _ = refined(page, threads=threads)
     assert fates(tally) == {"fetched": 1, fate: 1}
-    assert tally.oddities == {"referenced_tweets: X reports that it could not fill it": 1}
+    assert tally.dropped_fields == {"referenced_tweets: X reports that it could not fill it": 1}
 
 
 def test_whether_a_post_was_edited_is_unknown_without_its_history():
@@ -136,14 +136,14 @@ def test_whether_a_post_was_edited_is_unknown_without_its_history():
     rows, tally, _ = refined(answer(bare, errors=[unfilled("edit_history_tweet_ids", id_of(1))]))
     assert pd.isna(rows["01"]["is_edited"])
     assert rows["01"]["original_tweet_id"] == id_of(1)
-    assert len(tally.alarms) == 1
+    assert len(tally.warnings) == 1
 
 
 def test_counts_that_x_could_not_fill_are_empty_and_told():
     page = answer(post(1, public_metrics=None), errors=[unfilled("public_metrics", id_of(1))])
     rows, tally, _ = refined(page)
     assert all(pd.isna(rows["01"][name]) for name in contract.METRICS)
-    assert (len(tally.alarms), tally.oddities) == (
+    assert (len(tally.warnings), tally.dropped_fields) == (
         1,
         {"public_metrics: X reports that it could not fill it": 1},
     )
@@ -151,8 +151,8 @@ def test_counts_that_x_could_not_fill_are_empty_and_told():
 
 def test_a_field_that_no_column_is_made_of_is_told_in_the_receipt_alone():
     rows, tally, _ = refined(answer(post(1), errors=[unfilled("geo", id_of(1))]))
-    assert (rows["01"]["hashtags"], tally.alarms) == ([], [])
-    assert tally.oddities == {"geo: X reports that it could not fill it": 1}
+    assert (rows["01"]["hashtags"], tally.warnings) == ([], [])
+    assert tally.dropped_fields == {"geo: X reports that it could not fill it": 1}
 
 
 # Copies of the same post
@@ -168,14 +168,14 @@ def test_a_copy_with_all_its_fields_takes_the_place_of_one_that_lacks_some_which
         rows, tally, _ = refined(*copies)
         assert rows["01"]["hashtags"] == ["Mars"]
         assert fates(tally) == {"fetched": 2, "published": 1, "duplicates": 1}
-        assert (tally.alarms, tally.oddities) == ([], {})
+        assert (tally.warnings, tally.dropped_fields) == ([], {})
 
 
 def test_of_two_copies_that_lack_fields_the_later_is_published_and_told():
     rows, tally, _ = refined(lacking(text="first"), lacking(text="second"))
     assert rows["01"]["text"] == "second"
     assert fates(tally) == {"fetched": 2, "published": 1, "duplicates": 1}
-    assert len(tally.alarms) == 1
+    assert len(tally.warnings) == 1
 
 
 @pytest.mark.parametrize("kind", ["retweeted", "replied_to"])
