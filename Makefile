@@ -1,7 +1,7 @@
 # Bare `make` lists the targets.
 .DEFAULT_GOAL := help
 # The rehearsals, short ones first. `make pictures` is none of them: it writes into docs/pictures.
-NIGHTLY := test-properties test-datacontract versions test-deploy test-hands test-browser test-kills test-image test-wide \
+NIGHTLY := test-properties test-datacontract versions test-deploy test-interventions test-browser test-kills test-image test-wide \
 	simulate mutations test-host
 .PHONY: help run up test check test-stackless lint format docs pictures audit image deploy secrets connect password upgrade teardown forget \
 	nightly $(NIGHTLY) lock raise clean bench bench-growth
@@ -106,7 +106,7 @@ test-properties: $(DEV_INSTALLED) ## Try the properties of the stages with many 
 
 test-kills: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) ## Kill stages at each write and let them race: KILLS=40 RACES=20 MONTHS=6
 	KILLS="$${KILLS:-40}" RACES="$${RACES:-20}" MONTHS="$${MONTHS:-6}" \
-		$(call pytest,$(WORKERS),tests/stages/test_kills_and_races.py tests/stages/test_engagement.py \
+		$(call pytest,$(WORKERS),tests/stages/test_kills_and_races.py tests/stages/test_snapshots.py \
 		tests/include/load/test_two_loads.py)
 
 test-datacontract: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) $(CONTRACT_INSTALLED) ## Check landed days against docs/datacontract.yaml
@@ -115,8 +115,8 @@ test-datacontract: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) $(CONTRACT_INSTALLED)
 test-browser: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) ## Look at the Days pages in Chromium: widths, colour schemes, keyboard
 	$(call pytest,,rehearsals/browser)
 
-test-hands: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) ## Do to a running day what people and platforms do
-	$(call pytest,,rehearsals/hands)
+test-interventions: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) ## Kill, clear, delete and cancel what buys a day
+	$(call pytest,,rehearsals/interventions)
 
 test-deploy: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Try role, policies and the operator's commands, and land a day over TLS
 	$(call pytest,,rehearsals/deploy)

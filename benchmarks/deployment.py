@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from local.stack import Stack
-from tests.hands import Bucket, X, connection_to_x
+from tests.drivers import Bucket, X, connection_to_x
 
 
 class StandIns(X, Bucket):
@@ -32,7 +32,7 @@ def put(**variables: Any) -> None:
 
 
 @contextmanager
-def from_settings() -> Iterator[StandIns]:
+def deployed() -> Iterator[StandIns]:
     for name in [name for name in os.environ if name.startswith(("AIRFLOW_", "AWS_"))]:
         del os.environ[name]
     logging.disable(logging.WARNING)

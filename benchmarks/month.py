@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.deployment import StandIns, deployed, put
-from tests.hands import MILLS, charges
+from tests.drivers import MILLS, charges
 
 HANDLES = (
     "acme_press, orbital_news, quiet_garden, posts_60_a, posts_120_b, "

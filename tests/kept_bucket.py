@@ -18,8 +18,8 @@ from include.twitter.extract import extract
 from include.twitter.layout import short_hash
 from include.twitter.load import load
 from include.twitter.transform import transform
-from tests.include.invented import DAY, RECEIVED, MemoryStore, a_day, post
-from tests.include.shop import open_shop, page, total, users
+from tests.include.factories import DAY, RECEIVED, MemoryStore, a_day, post
+from tests.include.fake_x import open_shop, page, total, users
 
 FOLDER = Path(__file__).parent / "data" / "format_1"
 

@@ -62,7 +62,7 @@ ARRIVES = {
     ("test-stackless", "ARGS"): None,
     ("test-deploy", "ARGS"): None,
     ("test-wide", "ARGS"): None,
-    ("test-hands", "ARGS"): None,
+    ("test-interventions", "ARGS"): None,
     ("test-properties", "ARGS"): None,
     ("test-kills", "ARGS"): None,
     ("test-kills", "KILLS"): None,  # the tests read the environment

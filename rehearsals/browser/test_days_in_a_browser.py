@@ -16,9 +16,9 @@ from include.twitter.day import Day
 from include.twitter.layout import LEDGER
 from include.twitter.records import LedgerEntry, encoded
 from tests.browser import SHOTS, chromium
+from tests.drivers import eventually
 from tests.features.days_page.days_app import HOSTILE, PREFIX, days_app, land_hostile_day
-from tests.hands import eventually
-from tests.include.invented import MemoryStore, a_receipt, account_receipt
+from tests.include.factories import MemoryStore, a_receipt, account_receipt
 
 pytestmark = pytest.mark.browser
 

@@ -19,7 +19,7 @@ from docs import datacontract
 from include.twitter.transform import contract, refine
 from include.twitter.transform.files import Partition
 from tests.docs.test_read import HARD, land
-from tests.include.invented import DAY, answer, post
+from tests.include.factories import DAY, answer, post
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / ".local" / "datacontract"

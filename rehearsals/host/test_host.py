@@ -35,7 +35,7 @@ from rehearsals.host import machine
 from rehearsals.host.machine import Machine
 from tests.deploy.test_release import Signer
 from tests.deploy.test_template import user_data
-from tests.hands import X
+from tests.drivers import X
 
 pytestmark = [
     pytest.mark.timeout(1800),

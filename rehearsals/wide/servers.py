@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from local.stack import Component, _free_ports
-from tests.hands import eventually
+from tests.drivers import eventually
 
 NEEDED = "apt-get install --no-install-recommends postgresql redis-server"
 PATH = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}

@@ -25,8 +25,8 @@ from rehearsals.wide import servers
 from rehearsals.wide.machines import WORKERS, Wide, wide
 from rehearsals.wide.servers import Postgres, Redis
 from tests.deploy.test_wide import SETTINGS
+from tests.drivers import MILLS, Airflow, eventually
 from tests.e2e.conftest import TODAY
-from tests.hands import MILLS, Airflow, eventually
 
 pytestmark = pytest.mark.timeout(1500)
 

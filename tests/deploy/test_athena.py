@@ -18,7 +18,7 @@ from include.twitter.transform import contract
 from include.twitter.transform.files import Partition
 from include.twitter_features.snapshots import contract as engagement
 from include.twitter_features.snapshots.post_status import PostStatus
-from tests.include.invented import DAY, a_day, account, answer, link, post
+from tests.include.factories import DAY, a_day, account, answer, link, post
 
 TYPED = {
     "tweet_id": "string",

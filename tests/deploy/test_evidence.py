@@ -10,7 +10,7 @@ import pytest
 from deploy import evidence
 from deploy.forget import Object, Version
 from include.twitter.response import Response
-from tests.include.invented import post
+from tests.include.factories import post
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (datetime(2026, 11, day, 8, tzinfo=UTC) for day in (16, 17, 18, 19))
 RUNS = {MONDAY: "aaaaaaaaaaa1", TUESDAY: "aaaaaaaaaaa2", WEDNESDAY: "aaaaaaaaaaa3", THURSDAY: "aaaaaaaaaaa4"}

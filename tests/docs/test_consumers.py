@@ -11,8 +11,8 @@ from include.twitter import layout
 from include.twitter.day import Day
 from local.airflow import AirflowRefused
 from local.stack import Stack
+from tests.drivers import ENDED, Airflow, Bucket, eventually
 from tests.e2e.conftest import TODAY
-from tests.hands import ENDED, Airflow, Bucket, eventually
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 

@@ -11,7 +11,7 @@ from docs import datacontract
 from include.twitter import layout
 from include.twitter.transform import contract
 from tests.docs.test_read import HARD, land
-from tests.include.invented import DAY
+from tests.include.factories import DAY
 
 
 def test_the_file_is_the_one_of_the_code():

@@ -17,7 +17,7 @@ from include.twitter.transform import contract, refine
 from include.twitter.transform.files import Partition
 from include.twitter_features.snapshots import contract as engagement
 from include.twitter_features.snapshots.post_status import PostStatus
-from tests.include.invented import DAY, METRICS, answer, post
+from tests.include.factories import DAY, METRICS, answer, post
 
 ROOT = Path(__file__).parents[2]
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "read.md"

@@ -14,8 +14,8 @@ from pytest_httpserver import HTTPServer
 
 from local.stack import MARK, Stack
 from tests.browser import chromium
-from tests.hands import Airflow, Bucket, X, eventually
-from tests.inbox import mail_server
+from tests.drivers import Airflow, Bucket, X, eventually
+from tests.smtp_sink import mail_server
 
 TODAY = datetime.now(UTC).date()
 """The day on which the tests began: midnight may pass while they run."""

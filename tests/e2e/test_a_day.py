@@ -11,8 +11,8 @@ from include.twitter import layout
 from include.twitter.day import Day
 from local.x_api import posts
 from tests import demo
+from tests.drivers import eventually
 from tests.e2e.conftest import TODAY, day_ago
-from tests.hands import eventually
 
 pytestmark = pytest.mark.live
 

@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.drivers import ENDED, eventually
 from tests.e2e.conftest import TODAY, WEBHOOK_PATH, words
-from tests.hands import ENDED, eventually
 
 pytestmark = pytest.mark.live
 

@@ -12,8 +12,8 @@ from include.twitter.day import Day
 from include.twitter.x.client import READERS
 from local import x_api
 from local.x_api import posts
+from tests.drivers import eventually
 from tests.e2e.conftest import running_task
-from tests.hands import eventually
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 

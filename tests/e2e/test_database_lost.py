@@ -19,8 +19,8 @@ from include.twitter.day import Day
 from local import x_api
 from local.environment import PROJECT
 from local.stack import Stack
+from tests.drivers import Airflow
 from tests.e2e.conftest import TODAY
-from tests.hands import Airflow
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 

@@ -8,8 +8,8 @@ import pytest
 from include.twitter import layout
 from include.twitter.day import Day
 from include.twitter.layout import Snapshot
+from tests.drivers import ENDED, Airflow, eventually
 from tests.e2e.conftest import day_ago, words
-from tests.hands import ENDED, Airflow, eventually
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.browser import CHROMIUM, SHOTS
+from tests.drivers import ENDED, Airflow, eventually
 from tests.e2e.conftest import TODAY
-from tests.hands import ENDED, Airflow, eventually
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
 

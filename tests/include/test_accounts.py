@@ -8,7 +8,7 @@ from include.twitter import accounts
 from include.twitter.accounts import Account, parse
 from include.twitter.errors import BadAccounts, BadSetting
 from include.twitter.records import CollectionSpec
-from tests.include.invented import MemoryStore
+from tests.include.factories import MemoryStore
 
 KEY = "twitter_accounts/accounts.csv"
 FILE = b"handle,group,own\nNASA,space,\nesa,space,no\nacme_press,press,yes\n"

@@ -9,9 +9,9 @@ import pytest
 from include.twitter import alerts
 from include.twitter.errors import Incomplete
 from include.twitter.safe_text import UNSAFE
-from tests.inbox import mail_server
+from tests.include.http_recorder import dripping
 from tests.include.test_airflow_context import context, utc
-from tests.include.wire import dripping
+from tests.smtp_sink import mail_server
 
 LINK = "http://localhost:8080/dags/twitter/runs/scheduled__2026-11-19/tasks/load"
 PATH = "services/T000/B000/not-so-secret"

@@ -11,7 +11,7 @@ from include.twitter.records import Erasure
 from include.twitter.tombstones import Tombstones
 from include.twitter.transform.files import Partition
 from local import cli
-from tests.include.invented import DAY, RECEIVED, account, answer, link, post
+from tests.include.factories import DAY, RECEIVED, account, answer, link, post
 
 LINK = "https://t.co/art"
 PYTHONS_LIMIT = 131_072

@@ -11,7 +11,7 @@ from include.twitter import layout
 from include.twitter.identities import known_accounts
 from include.twitter.records import LedgerEntry, Manifest, Receipt
 from include.twitter.response import Response
-from tests.include.invented import DAY
+from tests.include.factories import DAY
 from tests.kept_bucket import deployment, kept, land
 
 UNREACHABLE = "http://127.0.0.1:1"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from include.twitter.identities import LOOKUP_MAX_AGE, Identities, unavailable_reasons, users_of
-from tests.include.invented import RECEIVED, MemoryStore, OvertakenStore, about, account_read, answer
+from tests.include.factories import RECEIVED, MemoryStore, OvertakenStore, about, account_read, answer
 
 NASA = {"id": "11348282", "username": "NASA", "name": "NASA"}
 ESA = {"id": "5", "username": "esa"}

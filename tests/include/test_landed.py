@@ -4,7 +4,7 @@ import pytest
 
 from include.twitter.day import Day
 from include.twitter.landed import missing_days
-from tests.include.invented import MemoryStore
+from tests.include.factories import MemoryStore
 
 DAY = Day.parse("2026-11-18")
 

@@ -4,7 +4,7 @@ import pytest
 
 from include.twitter import layout
 from include.twitter.layout import Snapshot
-from tests.include.invented import DAY
+from tests.include.factories import DAY
 
 PLAN = "c0ffee123456"
 SNAPSHOT = Snapshot(DAY, 7)

@@ -8,7 +8,7 @@ from include.twitter import layout
 from include.twitter.airflow_context import Run
 from include.twitter.errors import LeaseExpired, LeaseHeld
 from include.twitter.lease import LIFETIME, held
-from tests.include.invented import DAY, RECEIVED, MemoryStore
+from tests.include.factories import DAY, RECEIVED, MemoryStore
 
 SECOND = timedelta(seconds=1)
 

@@ -27,8 +27,8 @@ from include.twitter.errors import (
 from include.twitter.layout import PROBE
 from include.twitter.object_store import TRIES, ObjectStore, require_conditional_writes
 from include.twitter.records import StoreProbe, decoded
-from tests.include.invented import MemoryStore
-from tests.include.wire import listening
+from tests.include.factories import MemoryStore
+from tests.include.http_recorder import listening
 
 CREDENTIALS = {
     "Code": "Success",

@@ -15,8 +15,8 @@ from include.twitter.layout import short_hash
 from include.twitter.load import load
 from include.twitter.records import Manifest, Receipt, decoded, encoded
 from include.twitter.transform import transform
-from tests.include.invented import DAY, RECEIVED, SUSPENDED, MemoryStore, post
-from tests.include.shop import ROOT, open_shop, page, total, users
+from tests.include.factories import DAY, RECEIVED, SUSPENDED, MemoryStore, post
+from tests.include.fake_x import ROOT, open_shop, page, total, users
 
 
 class PlainStore(MemoryStore):

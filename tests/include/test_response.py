@@ -11,7 +11,7 @@ import pytest
 
 from include.twitter import response as answer_module
 from include.twitter.response import MAX_DEPTH, Response, decode_json, is_unrequested, reason_of
-from tests.include.invented import RECEIVED, SUSPENDED, about, answer, post
+from tests.include.factories import RECEIVED, SUSPENDED, about, answer, post
 from tests.include.recorded import recorded_errors, recorded_pages
 
 

@@ -15,7 +15,7 @@ from include.twitter.sources import (
     author_query,
     id_batches,
 )
-from tests.include.invented import DAY, answer, post
+from tests.include.factories import DAY, answer, post
 
 OWN, REPLIES = "(from:42) -is:retweet -is:reply", "(from:42) to:42 is:reply -is:retweet"
 ARCHIVE = Endpoint.FULL_ARCHIVE_SEARCH

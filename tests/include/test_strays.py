@@ -12,7 +12,7 @@ from include.twitter.extract.purchase import Purchase
 from include.twitter.landed import landed_days, missing_days
 from include.twitter.layout import Snapshot, job_key, ledger_key, parse_receipt
 from include.twitter.records import CollectionSpec, ComplianceJob, LedgerEntry, Receipt, encoded
-from tests.include.invented import DAY, RECEIVED, MemoryStore, a_receipt, account_receipt
+from tests.include.factories import DAY, RECEIVED, MemoryStore, a_receipt, account_receipt
 from tests.include.test_layout import KEYS, strays
 
 PLAN = "c0ffee123456"

@@ -11,7 +11,7 @@ from include.twitter.records import Erasure, ErasureLog, Tombstone, encoded
 from include.twitter.response import decode_json
 from include.twitter.tombstones import Tombstones
 from include.twitter.transform import refine
-from tests.include.invented import DAY, answer, post
+from tests.include.factories import DAY, answer, post
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 MARK = {"id": "1990000000000000002", "at": "2026-11-22T12:00:00Z", "why": "requested"}

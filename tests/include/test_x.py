@@ -39,9 +39,9 @@ from include.twitter.transform.decode import FIELDS
 from include.twitter.x import client as x_module
 from include.twitter.x.client import POST_FIELDS, X, _Session, error_of
 from include.twitter.x.http_limits import sending
-from tests.include.invented import DAY, POST_WORDS, RECEIVED, post
+from tests.include.factories import DAY, POST_WORDS, RECEIVED, post
+from tests.include.http_recorder import dripping, listening
 from tests.include.recorded import x_components
-from tests.include.wire import dripping, listening
 
 USER_KEYS = {
     "consumer_key": "consumer-key-7f3a",

@@ -19,7 +19,7 @@ from local.environment import PROJECT
 from local.progress import Progress
 from local.running import LocalStackError
 from local.stack import Stack
-from tests.include.invented import a_receipt, account_receipt
+from tests.include.factories import a_receipt, account_receipt
 
 PAGE = PROJECT / "docs" / "read.md"
 REAL = "TWITTER_AWS=real\nAIRFLOW_VAR_TWITTER_BUCKET=acme-lake\n"

@@ -18,8 +18,8 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 from local import environment
 from local.stack import MARK
+from tests.drivers import Airflow, eventually
 from tests.e2e.conftest import day_ago
-from tests.hands import Airflow, eventually
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 

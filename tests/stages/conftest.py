@@ -24,7 +24,7 @@ from include.twitter.records import StoreProbe, encoded
 from include.twitter.transform import transform
 from local import aws
 from local.stack import Stack
-from tests.hands import Bucket, X, connection_to_x
+from tests.drivers import Bucket, X, connection_to_x
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 RECENT, ARCHIVED = "2026-11-20", "2026-10-20"

@@ -8,7 +8,7 @@ from functools import cache
 import botocore.session
 
 from include.twitter.x import client as x
-from tests.stages import child  # noqa: F401 - the imports take seconds
+from tests.stages import crash_harness  # noqa: F401 - the imports take seconds
 
 x.ARCHIVE_SECONDS = 0
 botocore.session.create_loader = cache(botocore.session.create_loader)

@@ -16,7 +16,7 @@ from include.twitter.errors import (
 )
 from include.twitter.extract import reconcile
 from local.x_api import posts
-from tests.include.invented import post
+from tests.include.factories import post
 from tests.stages.conftest import NOW
 
 pytestmark = pytest.mark.live

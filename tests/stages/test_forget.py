@@ -29,8 +29,8 @@ from include.twitter.response import Response
 from include.twitter.tombstones import Tombstones
 from local import aws
 from local.x_api.posts import user_id
-from tests.hands import Bucket, X, connection_to_x
-from tests.include.invented import post
+from tests.drivers import Bucket, X, connection_to_x
+from tests.include.factories import post
 from tests.stages.conftest import KEPT, NOW, Pipeline
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]

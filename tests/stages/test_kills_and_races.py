@@ -19,9 +19,9 @@ import pytest
 
 from include.twitter.layout import PROBE
 from include.twitter.x.client import READERS
-from tests.hands import MILLS
-from tests.stages.child import Child, Moment
+from tests.drivers import MILLS
 from tests.stages.conftest import NOW, RECENT, TOKEN
+from tests.stages.crash_harness import Child, Moment
 
 pytestmark = pytest.mark.live
 

@@ -6,7 +6,7 @@ import pytest
 
 from include.twitter.errors import MissingInput, WriteConflict
 from include.twitter.object_store import ObjectStore
-from tests.include.invented import MemoryStore, answer, post
+from tests.include.factories import MemoryStore, answer, post
 
 pytestmark = pytest.mark.live
 

@@ -14,7 +14,7 @@ from include.twitter.records import Erasure, ErasureLog, encoded
 from include.twitter_features.backfill_plan import tasks
 from include.twitter_features.backfill_plan.plan import PlanRequest, days_between, plan_key
 from local.x_api import posts
-from tests.hands import said
+from tests.drivers import said
 from tests.stages.conftest import NOW, TOKEN
 
 pytestmark = pytest.mark.live

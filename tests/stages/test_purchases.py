@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include.twitter.errors import Incomplete, Outage
 from include.twitter.extract import reconcile
-from tests.hands import said
+from tests.drivers import said
 from tests.stages.conftest import TOKEN
 
 pytestmark = pytest.mark.live

@@ -12,7 +12,7 @@ from include.twitter.extract.cursor import MUST_HAVE, Cursor
 from include.twitter.identities import unavailable_reasons
 from include.twitter.sources import AccountPosts
 from local.x_api.posts import user_id
-from tests.include.invented import DAY, answer
+from tests.include.factories import DAY, answer
 from tests.include.recorded import recorded_errors, recorded_pages
 
 AUTHOR = "42"

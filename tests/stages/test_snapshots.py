@@ -17,8 +17,8 @@ from include.twitter.day import Day
 from include.twitter.layout import Snapshot, short_hash
 from include.twitter.transform.contract import METRICS
 from include.twitter_features.snapshots import tasks
-from tests.stages.child import Child, Moment
-from tests.stages.child import evening as in_a_child
+from tests.stages.crash_harness import Child, Moment
+from tests.stages.crash_harness import evening as in_a_child
 from tests.stages.test_kills_and_races import CONTEXT
 
 pytestmark = pytest.mark.live

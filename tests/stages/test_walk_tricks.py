@@ -6,7 +6,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include.twitter.errors import UnexpectedAnswer
-from tests.hands import kind
+from tests.drivers import kind
 
 pytestmark = pytest.mark.live
 

@@ -13,7 +13,7 @@ from include.twitter import layout
 from include.twitter.day import Day
 from include.twitter.errors import MissingInput
 from include.twitter.layout import ACCOUNTS, FORGOTTEN
-from tests.include.wire import serving
+from tests.include.http_recorder import serving
 from tests.stages.conftest import RECENT
 
 pytestmark = pytest.mark.live

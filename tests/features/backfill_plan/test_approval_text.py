@@ -5,7 +5,7 @@ import pytest
 from include.twitter.extract.budget import Caps
 from include.twitter_features.backfill_plan import approval_text
 from include.twitter_features.backfill_plan.plan import Plan, PlannedRun, days_between
-from tests.include.invented import RECEIVED
+from tests.include.factories import RECEIVED
 
 MONTH_CAP = "twitter_month_budget_usd"
 

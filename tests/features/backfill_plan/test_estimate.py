@@ -9,7 +9,7 @@ from include.twitter.extract.counts import Count
 from include.twitter.records import CollectionSpec
 from include.twitter_features.backfill_plan.fetch_counts import Window
 from include.twitter_features.backfill_plan.inventory import DayInventory, estimate
-from tests.include.invented import DAY, RECEIVED
+from tests.include.factories import DAY, RECEIVED
 
 IDS = {"NASA": "1", "esa": "2", "JAXA": "3"}
 

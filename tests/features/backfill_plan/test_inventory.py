@@ -6,7 +6,7 @@ from include.twitter import layout
 from include.twitter.errors import DamagedObject
 from include.twitter_features.backfill_plan.inventory import spent_usd
 from include.twitter_features.backfill_plan.plan import RESPONSE_KEY
-from tests.include.invented import DAY, MemoryStore
+from tests.include.factories import DAY, MemoryStore
 
 ID = "c0ffee123456"
 

@@ -13,7 +13,7 @@ from include.twitter_features.compliance.job import (
     job_state,
     latest_job,
 )
-from tests.include.invented import MemoryStore
+from tests.include.factories import MemoryStore
 from tests.include.test_strays import strays
 
 MADE = datetime(2026, 11, 22, tzinfo=UTC)

@@ -7,7 +7,7 @@ import pytest
 
 from include.twitter.errors import Outage, UnexpectedAnswer
 from include.twitter_features.compliance import storage
-from tests.include.wire import dripping, listening
+from tests.include.http_recorder import dripping, listening
 
 
 @pytest.fixture

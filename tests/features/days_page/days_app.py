@@ -14,7 +14,7 @@ from starlette.routing import Mount
 from include.twitter.records import PublishedObject, encoded
 from include.twitter_features.days_page import airflow_db, day_range, routes
 from include.twitter_features.days_page.airflow_db import DayRun
-from tests.include.invented import MemoryStore, a_receipt, account_receipt
+from tests.include.factories import MemoryStore, a_receipt, account_receipt
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 PREFIX = "/twitter_days"

@@ -8,7 +8,7 @@ from include.twitter.identities import Identities
 from include.twitter.records import CollectionSpec, Manifest
 from include.twitter_features.days_page import clear_price
 from include.twitter_features.days_page.clear_price import PriceInputs
-from tests.include.invented import account_read
+from tests.include.factories import account_read
 
 
 def manifest(*accounts) -> Manifest:

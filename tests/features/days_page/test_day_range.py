@@ -6,7 +6,7 @@ import pytest
 from include.twitter.identities import Identities
 from include.twitter_features.days_page.day_range import CurrentSettings
 from include.twitter_features.days_page.landed_days import LandedDay
-from tests.include.invented import DAY, a_receipt, account_receipt
+from tests.include.factories import DAY, a_receipt, account_receipt
 
 NASA, JAXA = account_receipt("NASA", 3), account_receipt("jaxa", 3, id="9")
 FORMER_ESA, ESA = account_receipt("esa", 3, id="5"), account_receipt("esa", 3, id="7")

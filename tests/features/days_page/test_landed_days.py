@@ -8,7 +8,7 @@ from include.twitter import layout
 from include.twitter.day import Day
 from include.twitter.records import LedgerEntry, encoded
 from include.twitter_features.days_page import landed_days
-from tests.include.invented import MemoryStore, a_receipt, account_receipt
+from tests.include.factories import MemoryStore, a_receipt, account_receipt
 
 RECEIPT, ENTRY = (
     "twitter_receipts/dt=2026-11-18/receipt.json",

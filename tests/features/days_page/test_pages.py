@@ -14,7 +14,7 @@ from include.twitter.layout import Snapshot, ledger_key
 from include.twitter.records import Checked, LedgerEntry, LostPost, encoded
 from include.twitter_features.days_page.airflow_db import DayRun, Trigger, trigger
 from tests.features.days_page.days_app import NOW, PREFIX, days_app, land_hostile_day
-from tests.include.invented import DAY, MemoryStore, a_receipt, account_receipt
+from tests.include.factories import DAY, MemoryStore, a_receipt, account_receipt
 
 MONTH, YEAR, PAGE_OF_DAY = "month/2026-11", "year/2026", "day/2026-11-18"
 MATCHED = "X counts 7 posts of 2 accounts together, and as many arrived"

@@ -5,7 +5,7 @@ import pytest
 
 from include.twitter_features.days_page import status
 from include.twitter_features.days_page.landed_days import LandedAccount, LandedDay
-from tests.include.invented import a_receipt, account_receipt
+from tests.include.factories import a_receipt, account_receipt
 
 NASA = account_receipt("NASA", 3)
 GONE = account_receipt("gone", 0, outcome="unavailable", proof="unchecked")

@@ -9,7 +9,7 @@ import pytest
 from include.twitter.transform.contract import parquet_schema
 from include.twitter_features.snapshots import contract
 from include.twitter_features.snapshots.post_status import PostStatus
-from tests.include.invented import RECEIVED
+from tests.include.factories import RECEIVED
 
 LARGE = 9_007_199_254_740_993
 """More than a float holds."""

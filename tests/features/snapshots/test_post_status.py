@@ -7,7 +7,7 @@ import pytest
 from include.twitter.response import Response
 from include.twitter.safe_text import UNSAFE
 from include.twitter_features.snapshots.post_status import NO_ANSWER, post_statuses
-from tests.include.invented import METRICS, POST_WORDS, RECEIVED, post
+from tests.include.factories import METRICS, POST_WORDS, RECEIVED, post
 
 PROBLEMS = "https://api.twitter.com/2/problems/"
 COUNTS = (1, 2, 3, 4, 5, 6)

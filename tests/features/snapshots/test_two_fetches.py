@@ -22,7 +22,7 @@ from include.twitter.lease import LIFETIME, held
 from include.twitter.records import Erasure, ErasureLog, encoded
 from include.twitter.response import Response
 from include.twitter_features.snapshots import tasks
-from tests.include.invented import MemoryStore
+from tests.include.factories import MemoryStore
 from tests.include.test_strays import strays
 
 DAY = Day.parse("2026-11-18")

@@ -17,7 +17,7 @@ from include.twitter.extract.reader import Stopped
 from include.twitter.pricing import NEWEST
 from include.twitter.records import BilledUnits, LedgerEntry, decoded, encoded
 from include.twitter.response import Response
-from tests.include.invented import RECEIVED, MemoryStore, OvertakenStore
+from tests.include.factories import RECEIVED, MemoryStore, OvertakenStore
 
 RUN, MONTH = "twitter_run_budget_usd", "twitter_month_budget_usd"
 KEY = "twitter_ledger/month=2026-11/2026-11-18-1.json"

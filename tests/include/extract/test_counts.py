@@ -10,7 +10,7 @@ from include.twitter.errors import UnexpectedAnswer
 from include.twitter.extract.counts import Count, count_of, counts_of_day, store_count, stored_count
 from include.twitter.layout import count_key, parse_count_key
 from include.twitter.sources import author_query, self_reply_query
-from tests.include.invented import DAY, RECEIVED, MemoryStore, answer
+from tests.include.factories import DAY, RECEIVED, MemoryStore, answer
 
 FIRST, LAST = Day.parse("2026-11-01"), Day.parse("2026-11-30")
 NOW = RECEIVED + timedelta(days=20)

@@ -7,7 +7,7 @@ from include.twitter.extract.account_state import Event
 from include.twitter.extract.cursor import MAX_DEAD_TOKENS, Cursor
 from include.twitter.response import Response
 from include.twitter.sources import AccountPosts, SelfReplies, Verification
-from tests.include.invented import DAY, RECEIVED, SUSPENDED, about, answer, in_post_words, post
+from tests.include.factories import DAY, RECEIVED, SUSPENDED, about, answer, in_post_words, post
 
 TIMELINE, ARCHIVE = AccountPosts("NASA", "42"), AccountPosts("NASA", "42", old=True)
 SEARCH, THREADS = Verification("NASA", "42"), SelfReplies("NASA", "42")

@@ -13,8 +13,8 @@ from include.twitter.extract.reader import Stopped
 from include.twitter.records import BilledUnits, CollectionSpec, LedgerEntry, decoded
 from include.twitter.settings import XAccess
 from include.twitter.x.client import owner_id
-from tests.include.invented import DAY, RECEIVED, MemoryStore, post
-from tests.include.shop import MALFORMED, OUTAGE, ROOT, Try, open_shop, page, total, users
+from tests.include.factories import DAY, RECEIVED, MemoryStore, post
+from tests.include.fake_x import MALFORMED, OUTAGE, ROOT, Try, open_shop, page, total, users
 
 PROBLEMS = "https://api.x.com/2/problems"
 

@@ -17,7 +17,7 @@ from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
 from include.twitter.extract.reader import Stopped
 from include.twitter.records import BilledUnits, LedgerEntry, decoded
 from include.twitter.response import Response
-from tests.include.invented import RECEIVED, MemoryStore
+from tests.include.factories import RECEIVED, MemoryStore
 
 PREFIX = "twitter_plans/0a1b2c3d4e5f/"
 LEDGER = "twitter_ledger/month=2026-11/2026-11-18-1.json"

@@ -23,7 +23,7 @@ from include.twitter.records import (
     encoded,
 )
 from include.twitter.sources import SEARCHED
-from tests.include.invented import (
+from tests.include.factories import (
     DAY,
     RECEIVED,
     SUSPENDED,
@@ -33,7 +33,7 @@ from tests.include.invented import (
     answer,
     post,
 )
-from tests.include.shop import ROOT
+from tests.include.fake_x import ROOT
 
 KEY = f"{ROOT}manifest.json"
 OLD = f"{ROOT}11/0001.json.gz"

@@ -10,8 +10,8 @@ import pytest
 from include.twitter.errors import BadKeys, NoAccess, Outage
 from include.twitter.extract.counts import Count
 from include.twitter.x.client import POST_FIELDS
-from tests.include.invented import RECEIVED, SUSPENDED, MemoryStore, about, post
-from tests.include.shop import (
+from tests.include.factories import RECEIVED, SUSPENDED, MemoryStore, about, post
+from tests.include.fake_x import (
     FORBIDDEN,
     LIMIT,
     MALFORMED,

@@ -24,7 +24,7 @@ from include.twitter.records import (
 from include.twitter.tombstones import NOTHING, Tombstones
 from include.twitter.transform import receipt, refine, stage_files
 from include.twitter.transform.files import Partition
-from tests.include.invented import DAY, RECEIVED, MemoryStore, account_read, answer
+from tests.include.factories import DAY, RECEIVED, MemoryStore, account_read, answer
 
 
 class Landing:

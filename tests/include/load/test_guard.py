@@ -7,7 +7,7 @@ import pytest
 from include.twitter.errors import RowLossBlocked
 from include.twitter.load.guard import lower_counts, require_no_loss
 from include.twitter.records import Decrease
-from tests.include.invented import DAY, a_receipt, account_receipt
+from tests.include.factories import DAY, a_receipt, account_receipt
 
 
 def day_of(*accounts):

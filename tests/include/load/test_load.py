@@ -9,7 +9,7 @@ from include.twitter.errors import Incomplete, MissingInput, RowLossBlocked
 from include.twitter.layout import FORGOTTEN
 from include.twitter.load import load
 from include.twitter.records import Decrease
-from tests.include.invented import DAY, post
+from tests.include.factories import DAY, post
 
 NASA, ESA = "400", "300"
 

@@ -8,7 +8,7 @@ from include.twitter import layout
 from include.twitter.airflow_context import Run
 from include.twitter.load.publish import asset_event, warn_of_gaps
 from include.twitter.records import PublishedObject
-from tests.include.invented import DAY, RECEIVED, MemoryStore, a_receipt, account_receipt
+from tests.include.factories import DAY, RECEIVED, MemoryStore, a_receipt, account_receipt
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from include.twitter.errors import LeaseExpired, LeaseHeld, WriteConflict
 from include.twitter.lease import held
 from include.twitter.load.publish import publish_files
 from include.twitter.records import Decrease, Receipt, decoded
-from tests.include.invented import DAY, MemoryStore, post
+from tests.include.factories import DAY, MemoryStore, post
 
 STEPS = 6
 """Of a load that is alone: it looks for the lease, writes it, three files, and the receipt."""

@@ -31,7 +31,7 @@ class Changed:
 sys.meta_path.insert(0, Changed)
 import pyarrow.parquet
 from include.twitter.csv_rows import csv_rows
-from tests.include.invented import DAY, account, answer, post
+from tests.include.factories import DAY, account, answer, post
 from include.twitter.transform.files import Partition
 from deploy import athena
 posts = [post(1, reply_settings="everyone", geo={"place_id": "07d9", "coordinates": {}}),

@@ -13,7 +13,7 @@ import pytest
 
 from include.twitter.transform import contract
 from include.twitter.transform.files import Partition
-from tests.include.invented import DAY, a_day, account, answer, post
+from tests.include.factories import DAY, a_day, account, answer, post
 
 GOLDEN = Path(__file__).parents[2] / "data" / "refined_tweets.csv"
 

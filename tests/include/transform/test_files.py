@@ -8,7 +8,7 @@ import pytest
 
 from include.twitter.transform import contract
 from include.twitter.transform.files import Partition, fingerprint
-from tests.include.invented import DAY, a_day, account, answer, post
+from tests.include.factories import DAY, a_day, account, answer, post
 
 
 def refined(username, posts, author_id=None):

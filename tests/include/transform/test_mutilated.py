@@ -10,7 +10,7 @@ import pandas as pd
 from include.twitter.transform import receipt, refine
 from include.twitter.transform.decode import METRIC_FIELDS, READ_FIELDS
 from include.twitter.transform.post import Entities, Link
-from tests.include.invented import DAY, account_read, answer, post
+from tests.include.factories import DAY, account_read, answer, post
 
 TEXTS = {"int": 5, "float": 1.5, "bool": True, "array": [], "object": {}}
 NO_TRUTH = {"int": 1, "float": 1.5, "str": "true", "array": [], "object": {}}

@@ -13,7 +13,7 @@ import pytest
 from include.twitter.response import Response
 from include.twitter.transform import refine
 from include.twitter.transform.contract import MOMENTS
-from tests.include.invented import DAY, RECEIVED, answer, link, post
+from tests.include.factories import DAY, RECEIVED, answer, link, post
 from tests.include.transform.test_contract import (
     CSV_READERS,
     PARQUET_READERS,

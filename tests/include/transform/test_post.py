@@ -12,7 +12,7 @@ from include.twitter.transform import decode as decode_module
 from include.twitter.transform.decode import MAX_REPAIRS, counts, decoded_post, unknown_fields
 from include.twitter.transform.decode import repaired_post as parsed
 from include.twitter.transform.text import written_post
-from tests.include.invented import METRICS, RECEIVED, in_post_words, link, post
+from tests.include.factories import METRICS, RECEIVED, in_post_words, link, post
 
 
 def test_a_post_needs_an_id_a_text_a_time_an_author_and_nothing_else_to_be_read():

@@ -20,7 +20,7 @@ from include.twitter.transform import refine
 from include.twitter.transform.decode import FIELDS
 from include.twitter.transform.files import Partition
 from include.twitter.transform.receipt import COUNTS
-from tests.include.invented import DAY, RECEIVED, answer, in_post_words, post
+from tests.include.factories import DAY, RECEIVED, answer, in_post_words, post
 from tests.include.transform.test_contract import CSV_READERS, PARQUET_READERS
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,7 @@ from msgspec.structs import asdict
 from include.twitter.errors import AccountingMismatch, TooManyRejected
 from include.twitter.records import BilledUnits, CollectionSpec, Receipt, decoded, encoded, latest_in_words
 from include.twitter.transform import receipt
-from tests.include.invented import DAY, a_receipt, account, account_read, account_receipt, answer, post
+from tests.include.factories import DAY, a_receipt, account, account_read, account_receipt, answer, post
 
 
 def refined(*posts, limit=0):

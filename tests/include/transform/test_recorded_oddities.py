@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from include.twitter.transform import refine
-from tests.include.invented import DAY, answer
+from tests.include.factories import DAY, answer
 from tests.include.recorded import recorded_oddities
 from tests.include.transform.test_oddities import ODDITIES
 

@@ -11,7 +11,7 @@ import pytest
 from include.twitter.response import Response
 from include.twitter.transform import contract, refine
 from include.twitter.transform.files import Partition
-from tests.include.invented import (
+from tests.include.factories import (
     DAY,
     METRICS,
     RECEIVED,

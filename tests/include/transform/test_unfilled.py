@@ -8,7 +8,7 @@ import pytest
 
 from include.twitter.transform import contract, refine
 from include.twitter.transform.contract import csv_text
-from tests.include.invented import DAY, answer, in_post_words, link, post
+from tests.include.factories import DAY, answer, in_post_words, link, post
 
 TAGGED = "Bright #Mars tonight, $ACME, with @rowan_sky: https://t.co/sky"
 ENTITIES = {

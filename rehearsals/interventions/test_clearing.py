@@ -12,7 +12,7 @@ from time import monotonic
 import pytest
 
 from local.stack import Stack
-from tests.hands import Airflow, eventually
+from tests.drivers import Airflow, eventually
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 

@@ -1,4 +1,4 @@
-"""A web server on loopback that says what it is told to, and keeps what it heard."""
+"""A web server on loopback that sends prepared responses and records the requests."""
 
 import json
 import logging

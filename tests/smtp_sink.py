@@ -1,4 +1,4 @@
-"""A mail server on loopback that keeps what it is sent."""
+"""A mail server on loopback that records the mails it receives."""
 
 import socket
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`extract` in a process of its own, which dies, stops or waits at a moment that is counted, not timed."""
+"""Run a stage in its own process and kill, stop or hold it at a counted write, read or call."""
 
 import os
 import signal

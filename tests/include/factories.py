@@ -1,4 +1,4 @@
-"""Posts, answers and a bucket that nobody else knows, in the shapes of X and of the lake."""
+"""Factories of posts, responses, records and object stores in memory, as X, the stages and S3 make them."""
 
 import hashlib
 import json
@@ -118,7 +118,7 @@ SUSPENDED = about("42", "Forbidden", "User has been suspended: [42].")
 
 
 class MemoryStore:
-    """Whole objects by key, on the conditions of `lake.Lake`: tests/stages/test_lake.py holds it to them."""
+    """Objects by key, with the conditions of `ObjectStore`; test_object_store compares the two."""
 
     keys, etag, read, answers, update = (
         ObjectStore.keys,

@@ -8,9 +8,10 @@ import pytest
 from include.twitter import layout
 from include.twitter.day import Day
 from local.stack import MARK
+from local.x_api.posts import user_id
+from tests.drivers import eventually
 from tests.e2e.conftest import TODAY, running_task
 from tests.e2e.test_buying import buy_and_kill
-from tests.hands import eventually
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -19,7 +20,7 @@ def bought_once(bucket, day: str, handle: str, posts: int) -> None:
     """The day's receipt has all of the account, no page was written twice, and X served what was paid for."""
     totals = bucket.json(layout.receipt(Day.parse(day)))["totals"]
     assert totals["published"] + totals["duplicates"] >= posts
-    pages = [key for key in bucket.keys(f"twitter_raw/dt={day}/") if f"/{handle}/" in key]
+    pages = [key for key in bucket.keys(f"twitter_raw/dt={day}/") if f"/{user_id(handle)}/" in key]
     versions = bucket.client.list_object_versions(Bucket=bucket.name, Prefix=pages[0].rsplit("/", 1)[0])
     assert sorted(version["Key"] for version in versions["Versions"]) == pages
 

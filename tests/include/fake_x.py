@@ -1,4 +1,4 @@
-"""X on loopback for several readers at once: what it answers depends on what is asked, not on the order."""
+"""X on loopback for several readers at once: a response depends on the request, not on the order."""
 
 import re
 from collections import defaultdict
@@ -16,8 +16,8 @@ from include.twitter.identities import Identities
 from include.twitter.records import AccountOutcome, CollectionSpec
 from include.twitter.settings import XAccess
 from include.twitter.x.client import X
-from tests.include.invented import DAY, RECEIVED, MemoryStore
-from tests.include.wire import Heard, Wire, listening
+from tests.include.factories import DAY, RECEIVED, MemoryStore
+from tests.include.http_recorder import Heard, Wire, listening
 
 ROOT = "twitter_raw/dt=2026-11-18/buy=1/"
 FORBIDDEN = (403, {"title": "Forbidden", "type": "about:blank", "detail": "Not for this app."})
