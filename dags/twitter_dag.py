@@ -95,7 +95,7 @@ DAYS = Asset("twitter_days")
             False,
             type="boolean",
             title="Buy again",
-            description=f"Buy the whole day afresh, for {pricing.in_words('posts')} a post. "
+            description=f"Buy the whole day afresh, for {pricing.price_text('posts')} a post. "
             "Otherwise only what is missing is bought.",
         ),
         "accounts": Param(

@@ -109,17 +109,17 @@ class Lease:
 
 
 @contextmanager
-def held(lake: ObjectStore, key: str, run: Run) -> Iterator[Lease]:
+def held(store: ObjectStore, key: str, run: Run) -> Iterator[Lease]:
     """Hold the lease that is kept at this key; LeaseHeld while another process does."""
-    found = lake.get(key)
-    tag = found.tag if found else None
+    found = store.get(key)
+    etag = found.etag if found else None
 
     def write(holder: LeaseHolder) -> None:
-        nonlocal tag
-        tag = lake.put_if_match(key, encoded(holder), tag)
+        nonlocal etag
+        etag = store.put_if_match(key, encoded(holder), etag)
 
-    lease = Lease(run, f"{lake.url(key)} is held", write)
-    lease.acquire(lake.decoded(key, found.data, LeaseHolder) if found else None)
+    lease = Lease(run, f"{store.url(key)} is held", write)
+    lease.acquire(store.decoded(key, found.data, LeaseHolder) if found else None)
     try:
         yield lease
     finally:

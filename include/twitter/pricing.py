@@ -71,11 +71,11 @@ def would_have_cost(bought: Mapping[str, BilledUnits]) -> int:
     return sum(worst_case(start_of(month))["rereads"] * part.rereads for month, part in bought.items())
 
 
-def in_words(kind: str) -> str:
+def price_text(kind: str) -> str:
     """The newest price of one thing, for texts: `$0.005`."""
     return f"${dollars(NEWEST[kind]):.3f}"
 
 
 def filled(text: str) -> str:
     """A text with the newest price in the place of each `{kind}`."""
-    return text.format_map({kind: in_words(kind) for kind in NEWEST})
+    return text.format_map({kind: price_text(kind) for kind in NEWEST})

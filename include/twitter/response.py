@@ -289,7 +289,7 @@ def _references(post: Any) -> list[Any]:
     return [each.get("type") for each in named if isinstance(each, dict)] if isinstance(named, list) else []
 
 
-def is_unasked(post: Any, unfilled: Collection[str] = ()) -> bool:
+def is_unrequested(post: Any, unfilled: Collection[str] = ()) -> bool:
     """Whether it is a retweet or a reply, also to oneself: X is asked for neither, and may send them.
 
     Its references alone tell: some that X took for replies have none, and some begin with `RT @`. Where X

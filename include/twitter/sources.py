@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, ClassVar, Protocol, Self
 
-from include.twitter.response import author_of, is_reply_to_self, is_unasked
+from include.twitter.response import author_of, is_reply_to_self, is_unrequested
 
 LONGEST_QUERY, LONGEST_ARCHIVE_QUERY = 512, 1024
 """Characters that X takes in a query of recent posts, and of its full archive: 35 accounts."""
@@ -110,7 +110,7 @@ class AccountPosts:
         return author_query([self.id])
 
     def owns(self, post: Mapping[str, Any], unfilled: Collection[str] = ()) -> bool:
-        return author_of(post, self.id) == self.id and not is_unasked(post, unfilled)
+        return author_of(post, self.id) == self.id and not is_unrequested(post, unfilled)
 
     def username(self, post: Mapping[str, Any]) -> str:
         return self.handle

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from include.twitter import response as answer_module
-from include.twitter.response import DEEPEST, Response, decoded, is_unasked, reason_of
+from include.twitter.response import DEEPEST, Response, decoded, is_unrequested, reason_of
 from tests.include.invented import RECEIVED, SUSPENDED, about, answer, post
 from tests.include.recorded import recorded_errors, recorded_pages
 
@@ -263,7 +263,7 @@ RETWEETED, REPLIED, QUOTED = ({"type": kind, "id": "7"} for kind in ("retweeted"
     ],
 )
 def test_a_retweet_or_a_reply_is_told_by_its_references(sent, unrequested):
-    assert is_unasked(sent) == unrequested
+    assert is_unrequested(sent) == unrequested
 
 
 ENVELOPE = {
