@@ -126,9 +126,9 @@ def refine(folder: Path, out: Path) -> None:
     with Partition(out) as partition:
         for batch in batches(sources, day=Day.parse(DAY), limit=0):
             partition.append(batch)
-            for post_counts in batch.counts_by_account:
+            for counts in batch.counts_by_account:
                 read = AccountOutcome(
-                    username=post_counts.username, id=None, outcome="complete", reason=None, proof="unchecked",
+                    username=counts.username, id=None, outcome="complete", reason=None, proof="unchecked",
                     counted=None, posts=post_counts.counts["fetched"], limit=0, pages=[],
                 )  # fmt: skip
                 entries.append(receipt.entry(read, post_counts))

@@ -14,7 +14,8 @@ from include.twitter.x.client import POST_FIELDS
 ROOT = Path(__file__).parents[3]
 AFTER = '    Column("possibly_sensitive",'
 ADDED = """\
-    Column("replies_by", STRING, "who may reply", True, "reply_settings", CellCheck("[a-z]+", "is no audience")),
+    Column("replies_by", STRING, "who may reply", True, "reply_settings",
+           CellCheck("[a-z]+", "is no audience")),
     Column("place", STRING, "", True, "geo.place_id"),
     Column("words", INTEGER, "", False, lambda written: len(written.text.split())),
 """
