@@ -113,7 +113,7 @@ def refine(folder: Path, out: Path) -> None:
     from include.twitter.response import Response
     from include.twitter.transform import receipt
     from include.twitter.transform.files import Partition, fingerprint
-    from include.twitter.transform.refine import AccountPages, batches
+    from include.twitter.transform.refine import AccountPages, refine_accounts
 
     gc.freeze()
     out.mkdir(exist_ok=True)
@@ -124,14 +124,14 @@ def refine(folder: Path, out: Path) -> None:
     )
     entries = []
     with Partition(out) as partition:
-        for batch in batches(sources, day=Day.parse(DAY), limit=0):
+        for batch in refine_accounts(sources, day=Day.parse(DAY), limit=0):
             partition.append(batch)
             for counts in batch.counts_by_account:
                 read = AccountOutcome(
                     username=counts.username, id=None, outcome="complete", reason=None, proof="unchecked",
-                    counted=None, posts=post_counts.counts["fetched"], limit=0, pages=[],
+                    counted=None, posts=counts.counts["fetched"], limit=0, pages=[],
                 )  # fmt: skip
-                entries.append(receipt.entry(read, post_counts))
+                entries.append(receipt.entry(read, counts))
     objects = {
         name: PublishedObject(key=file.name, **fingerprint(file), etag="")
         for name, file in partition.files.items()

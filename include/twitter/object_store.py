@@ -424,8 +424,9 @@ def _probe(store: ObjectStore, address: Mapping[str, str]) -> None:
 def _bad_store(address: Mapping[str, str], problem: str) -> BadStore:
     return BadStore(
         f"{address['bucket']} at {address['endpoint']} does not keep the conditions of writes: {problem}. "
-        "Two runs could buy one day twice, so nothing is bought. Use a bucket of Amazon S3, or of a store that "
-        "supports If-None-Match and If-Match in PutObject, for example: twitter_bucket = acme-twitter-lake."
+        "Two runs could buy one day twice, so nothing is bought. Use a bucket of Amazon S3, or of a store "
+        "that supports If-None-Match and If-Match in PutObject, for example: twitter_bucket = "
+        "acme-twitter-lake."
     )
 
 
