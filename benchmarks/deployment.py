@@ -13,9 +13,8 @@ from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
-from local import x_api
 from local.stack import Stack
-from tests.hands import Bucket, X
+from tests.hands import Bucket, X, connection_to_x
 
 
 class StandIns(X, Bucket):
@@ -45,15 +44,7 @@ def from_settings() -> Iterator[StandIns]:
             for name in ("AWS_ENDPOINT_URL", "AWS_EC2_METADATA_SERVICE_ENDPOINT", "AWS_DEFAULT_REGION"):
                 os.environ[name] = stack.environment[name]
             os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = "/dev/null"
-            token = {"access_token": x_api.ACCESS_TOKEN, "access_token_secret": x_api.ACCESS_TOKEN_SECRET}
-            connection = {
-                "conn_type": "http",
-                "host": f"http://127.0.0.1:{stack.x_port}",
-                "login": x_api.CONSUMER_KEY,
-                "password": x_api.CONSUMER_SECRET,
-                "extra": token,
-            }
-            os.environ["AIRFLOW_CONN_TWITTER_DEFAULT"] = json.dumps(connection)
+            os.environ["AIRFLOW_CONN_TWITTER_DEFAULT"] = json.dumps(connection_to_x(stack))
             put(bucket=stack.bucket)
             yield StandIns(stack)
 

@@ -1,49 +1,51 @@
 """
-**It is red.** Open the red square, then *Logs*: the last line says what happened, what to do, and whether it is tried
-again by itself.
+**It is red.** Open the red square, then *Logs*: the last line names the cause, the remedy, and whether Airflow retries
+the task.
 
-- `extract`, tried again by itself: a limit or an outage of X or the platform. It waits without a worker, for nine
-  hours in which nothing is bought.
-- `extract`, failed: keys, credits, a budget or a setting. Mend it, clear `extract`: it goes on where it stopped.
-- `load`, *published without …*: the others are landed. Mend the account, or take it out of `twitter_handles`; clear
-  `extract`, or `load`.
-- `load`, *would lose rows*: nothing was published. If it is right, add the day to `twitter_allow_row_loss`, clear `load`.
-- *The handle has become another account*: nothing of it is bought. Add `handle=id` to `twitter_confirmed_account_ids` and clear
-  `extract`, or put the account's new handle into `twitter_handles`.
-- *It was forgotten*: its owner has had the account removed. Take it out of `twitter_handles`, clear `load`.
+- `extract`, waiting for a retry: a rate limit or an outage of X, AWS or Airflow. The task waits without a worker slot
+  and fails after nine hours without progress.
+- `extract`, failed: keys, credits, a budget or a setting. Correct it and clear `extract`: it continues where it stopped.
+- `load`, *published without …*: the other accounts have landed. Correct the account, or remove it from
+  `twitter_handles`; clear `extract`, or `load`.
+- `load`, *would lose rows*: nothing was published. If the loss is intended, add the day to `twitter_allow_row_loss` and
+  clear `load`.
+- *The handle has become another account*: nothing is bought of it. Add `handle=id` to `twitter_confirmed_account_ids` and
+  clear `extract`, or put the account's new handle into `twitter_handles`.
+- *It was forgotten*: the bucket's owner has erased the account. Remove it from `twitter_handles` and clear `load`.
 
 **What a clear costs**
 
-- `load`: free. The staged files are published again, byte for byte.
-- `transform`: free. What was bought is refined again.
-- `extract`: what is missing of the day. Of a complete day nothing.
+- `load`: free. It publishes the same staged files again.
+- `transform`: free. It refines the stored responses again.
+- `extract`: the price of what the day lacks. For a complete day nothing.
 
-**What to press**
+**Common tasks**
 
-- *A day:* Trigger with `day`. Type the day into *Run ID* too (`manual__2026-11-18`): the list then names it.
-- *A range:* Trigger `twitter_plan`: it tells the price first, and asks. Or Trigger → Backfill.
-- *A new account and its past:* add it to `twitter_handles`, Trigger `twitter_plan`.
-- *One account of a day:* Trigger with `day` and *Only these accounts*; what else the day has stays.
-- *Likes after a week:* `twitter_engagement`, at the ages in `twitter_engagement_days`.
+- *Collect a day:* Trigger with `day`. Also enter the day as *Run ID* (`manual__2026-11-18`), so that the list of runs
+  shows it.
+- *Collect a range:* Trigger `twitter_plan`: it shows the price and waits for your approval. Or Trigger → Backfill.
+- *Add an account with its past:* add it to `twitter_handles`, then Trigger `twitter_plan`.
+- *Collect one account of a day:* Trigger with `day` and *Only these accounts*; the other accounts do not change.
+- *Get likes after a week:* `twitter_engagement`, at the ages in `twitter_engagement_days`.
 - *Buy a day again:* Trigger with `day` and *Buy again*.
-- *Which days are landed, what they cost:* **Days**, in the menu. *Does X count the same:* `meter` in `twitter_watch`.
+- *See landed days and their cost:* **Days**, in the menu. *Compare with X's own count:* `meter` in `twitter_watch`.
 
 **What it does**
 
-- `extract` buys a UTC day's posts and keeps every answer as it came; `transform` refines them into one table; `load`
-  publishes it as `twitter/dt=D/refined_tweets.csv`, with a Parquet twin and a receipt.
-- Runs are named by their day. A day that has just ended waits until 01:30 UTC, without a worker.
-- An account keeps its rows in a landed day after it has left `twitter_handles`; `twitter_allow_row_loss` and a clear
-  of `extract` let it go.
-- *Proof* in the receipt: whether X's own count is equal to what arrived, account by account.
-- A green `load` tells the assets `twitter_refined_tweets`, and `twitter_days` with the day as partition.
+- `extract` buys the posts of a UTC day and stores every response as X sent it. `transform` refines them into one table.
+  `load` publishes it as `twitter/dt=D/refined_tweets.csv`, with the same rows as Parquet and a receipt.
+- Runs are named by their day. A day that has just ended waits until it has settled, 01:30 UTC, without a worker slot.
+- A landed day keeps the rows of an account that left `twitter_handles`. To remove them, add the day to
+  `twitter_allow_row_loss` and clear `extract`.
+- *Proof* in the receipt: for each account, whether X's own count equals the number of posts that were received.
+- A green `load` updates the assets `twitter_refined_tweets`, and `twitter_days` with the day as partition.
 
-**What it needs**
+**Requirements**
 
 - Connection `twitter_default`, HTTP: `consumer_key`, `consumer_secret`, `access_token` and `access_token_secret` in
   extra; or `bearer_token` in extra alone.
 - For S3 an instance role, or Connection `aws_default`.
-- To be told of a failure: Connection `smtp_default` and `twitter_alert_emails`; Connection `twitter_alert_webhook`.
+- For alerts: Connection `smtp_default` and `twitter_alert_emails`; Connection `twitter_alert_webhook`.
 
 #### Settings (Admin → Variables)
 
@@ -88,22 +90,22 @@ DAYS = Asset("twitter_days")
             type=["null", "string"],
             format="date",
             title="Day (UTC)",
-            description="The UTC calendar day to collect, for example 2026-11-18. A run without one is refused. "
+            description="The UTC calendar day to collect, for example 2026-11-18. A run without it fails. "
             + BACKFILL_HINT,
         ),
         "buy_again": Param(
             False,
             type="boolean",
             title="Buy again",
-            description=f"Buy the whole day afresh, for {pricing.price_text('posts')} a post. "
-            "Otherwise only what is missing is bought.",
+            description=f"Buy the whole day again, for {pricing.price_text('posts')} a post. "
+            "Otherwise only missing posts are bought.",
         ),
         "accounts": Param(
             None,
             type=["null", "string"],
             title="Only these accounts",
             description="Handles of twitter_handles, for example NASA, esa, or a group of its file, group:press: "
-            "the others stay as they are. Empty is all.",
+            "the others do not change. Empty means all.",
         ),
     },
     default_args=DEFAULT_ARGS | {"weight_rule": BackfillsLast()},
@@ -111,7 +113,7 @@ DAYS = Asset("twitter_days")
 def twitter():
     @task(max_active_tis_per_dag=1, execution_timeout=timedelta(hours=3))
     def extract() -> dict:
-        """Buy the day's posts from X; stage every answer as it came."""
+        """Buy the day's posts from X and store every response as X sent it."""
         from include.twitter import airflow_context
         from include.twitter.extract import extract
 
@@ -119,7 +121,7 @@ def twitter():
 
     @task(execution_timeout=timedelta(hours=1))
     def transform(bought: dict) -> dict:
-        """Refine what was bought into one table; no call to X."""
+        """Refine the stored responses into one table; no request to X."""
         from include.twitter import airflow_context
         from include.twitter.transform import transform
 

@@ -1,39 +1,41 @@
 """
-### Likes at equal ages
+### Snapshots: likes at equal ages
 
-A day is landed 90 minutes after it ends, so its counts are of hours that differ from post to post. This DAG reads
-the landed posts again when they are as many days old as `twitter_engagement_days` says, each evening at 22:30 UTC.
+A day lands 90 minutes after it ends, so the age of its counts differs from post to post. This DAG requests the landed
+posts again at each age in `twitter_engagement_days`, in days, every evening at 22:30 UTC.
 
-**It is red.** Open the red square, then *Logs*: the last line says what happened and what to do. What was read is
-kept, and not asked for again.
+**Price:** age 1 is free; each post at another age, or of a late snapshot, costs {posts}, also if a backfill landed it.
+
+**It is red.** Open the red square, then *Logs*: the last line names the cause and the remedy. Stored responses are not
+requested again.
 
 **What a clear costs**
 
-- `load`: free. The staged files are published again.
-- `transform`: free. The tables are made again of what X answered.
-- `extract`: what is missing. Of posts that were all asked for, nothing.
+- `load`: free. It publishes the same staged files again.
+- `transform`: free. It makes the tables from the stored responses again.
+- `extract`: the price of the posts without a stored response. Without such posts nothing.
 
 **What it does**
 
-- The run named 2026-11-18 waits until 2026-11-19, 22:30 UTC, without a worker. It reads age 1 of 2026-11-18, age 7 of
-  2026-11-12, age 30 of 2026-10-20; then what was missed of the two weeks before: late, and its log says how late.
-- **Age 1 is free:** most posts were bought on that UTC day, and X charges a post once in it. X calls that a *soft
-  guarantee*. So it is held against the caps at its price, and the ledger has it as spent 0, with what it would have
-  cost.
-- **Other ages, and what is late, cost {posts} a post,** under `twitter_run_budget_usd` and `twitter_month_budget_usd`.
-- `extract` asks X for the posts by id, a hundred a request; `transform` makes `tweet_id`, the six counts,
-  `captured_at` and `state` of that; `load` publishes `twitter_engagement/dt=D/age=A/engagement.csv`, with a Parquet
-  twin and a receipt.
-- The receipt names each post that X no longer gives, with X's reason. So does **Days**, in the menu.
-- The day's own table stays as it was, and ages never take each other's place.
+- The run named 2026-11-18 waits until 2026-11-19, 22:30 UTC, without a worker slot. It makes the snapshots of age 1 of
+  2026-11-18, age 7 of 2026-11-12 and age 30 of 2026-10-20; then the missed snapshots of the two weeks before. Those are
+  late, and the log says by how many hours.
+- **Why age 1 is free:** most posts were bought on that UTC day, and X charges a post once a day. X calls that a *soft
+  guarantee*. So the price is reserved under the caps; the ledger records 0 as spent, and what it would have cost.
+- **The caps** `twitter_run_budget_usd` and `twitter_month_budget_usd` apply to paid snapshots.
+- `extract` requests the posts by id, a hundred per request. `transform` makes a table of `tweet_id`, the six counts,
+  `captured_at` and `state`. `load` publishes `twitter_engagement/dt=D/age=A/engagement.csv`, with the same rows as
+  Parquet and a receipt.
+- The receipt names each post that X no longer shows, with X's reason. So does **Days**, in the menu.
+- The day's own table does not change, and one age never replaces another.
 
-**What to press**
+**Common tasks**
 
-- *What was missed longer ago:* Trigger with `day`, the day before the evening on which it was due: age 7 of
-  2026-10-01 is read by the run for 2026-10-07.
-- *Another age:* add it to `twitter_engagement_days`. It is read from then on, of no day before.
+- *Make a snapshot that was missed longer ago:* Trigger with `day`, the day before the evening on which it was due: the
+  run for 2026-10-07 makes age 7 of 2026-10-01.
+- *Add an age:* add it to `twitter_engagement_days`. It applies from then on, not to days before.
 
-**Needs** what `twitter` needs.
+**Requirements:** those of `twitter`.
 """
 
 from datetime import timedelta
@@ -48,7 +50,7 @@ from include.twitter.timetable import BACKFILL_HINT, UtcDayTimetable
 
 @dag(
     dag_display_name="Twitter → S3: likes at equal ages",
-    description="The landed posts, read again when they are 1, 7 or 30 days old.",
+    description="Snapshots of the landed posts when they are 1, 7 or 30 days old.",
     schedule=UtcDayTimetable(),
     catchup=False,
     doc_md=pricing.filled(__doc__),
@@ -59,7 +61,7 @@ from include.twitter.timetable import BACKFILL_HINT, UtcDayTimetable
             type=["null", "string"],
             format="date",
             title="Day (UTC)",
-            description="The day before the evening on which posts were due, for example 2026-11-18. "
+            description="The day before the evening on which the snapshots were due, for example 2026-11-18. "
             + BACKFILL_HINT,
         ),
     },
@@ -68,7 +70,7 @@ from include.twitter.timetable import BACKFILL_HINT, UtcDayTimetable
 def twitter_engagement():
     @task(max_active_tis_per_dag=1, execution_timeout=timedelta(hours=3))
     def extract() -> dict:
-        """Ask X for the posts that are due; stage every answer as it came."""
+        """Request the posts of due snapshots and store every response as X sent it."""
         from include.twitter import airflow_context
         from include.twitter_features.snapshots import tasks
 
@@ -76,7 +78,7 @@ def twitter_engagement():
 
     @task(execution_timeout=timedelta(hours=1))
     def transform(fetched: dict) -> dict:
-        """Make tables of the answers; no call to X."""
+        """Make tables of the stored responses; no request to X."""
         from include.twitter import airflow_context
         from include.twitter_features.snapshots import tasks
 

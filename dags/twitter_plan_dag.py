@@ -1,34 +1,34 @@
 """
 ### A backfill that is planned, priced and approved
 
-*Trigger* with `first` and `last`. **quote** says what the days lack and cost at most, **approve** shows that and waits
-for your yes, **start** starts a run of `twitter` for each day that lacks something, and **compare** compares the
-approved price with what was bought.
+*Trigger* with `first` and `last`. **quote** reports what the days lack and what that costs at most. **approve** shows it
+and waits for your approval. **start** starts a run of `twitter` for each day that lacks something. **compare** compares
+the approved price with what was bought.
 
-**Before you say yes** nothing is bought but the plan itself, and its log says its price first: {users} for each
+**Before you approve** nothing is bought but the plan itself. Its log reports the price first: {users} for each
 account that is looked up, and {archive_counts} for each count, of up to 35 accounts and 31 days. So 20 accounts × 30 days are
-20 look-ups and one count. They count as the month's spending, and the caps hold for them too. The runs use both, and send
-neither again.
+20 look-ups and one count. They belong to the month's spending, and the caps apply to them. The runs use the stored
+responses of both.
 
-**The price is an upper bound:** the lower of X's count and the limits of the accounts, with look-ups and counts. Where
-that leaves nothing open, the most likely price is shown too.
+**The price is an upper bound:** the lower of X's count and the limits of the accounts, with look-ups and counts. The
+plan also shows the most likely price if X's counts determine it.
 
-**Approve** waits under *Required Actions*, for a week, without a worker. *Reject* ends the run, green; nothing was
-bought. What is landed already is not bought again.
+**Approve** waits under *Required Actions*, for a week, without a worker slot. *Reject* ends the run, green, and nothing
+is bought. Posts that have landed are not bought again.
 
-**The runs** are named after their days, `manual__2026-11-18__plan_…`. They buy just the accounts that were missing:
-what else the day has stays. One buys at a time, and the daily run goes first.
+**The runs** are named after their days, `manual__2026-11-18__plan_…`. They buy only the missing accounts: the day's other
+accounts do not change. One run buys at a time, and the daily run has priority.
 
 | clear | what happens | cost |
 |---|---|---|
-| `compare` | the approved price is compared with what is bought by now | none |
-| `start` + downstream | days whose run was started are skipped, the others are started | none |
-| `quote` + downstream | the same plan is shown again; for another one, *Trigger* | none |
+| `compare` | compares the approved price with what is bought by now | none |
+| `start` + downstream | skips the days whose run was started, starts the others | none |
+| `quote` + downstream | shows the same plan again; for another one, *Trigger* | none |
 
-**Red `compare`:** days that have not landed completely, by name. Look at their runs in `twitter` and clear what failed
-there; then clear `compare`.
+**Red `compare`:** it names the days that have not landed completely. Clear the failed tasks of their runs in `twitter`,
+then clear `compare`.
 
-**Needs** what `twitter` needs; `twitter` must not be paused. Days are UTC, whatever clock the browser shows.
+**Requirements:** those of `twitter`; `twitter` must not be paused. Days are UTC in every time zone of the browser.
 """
 
 from datetime import timedelta
@@ -43,9 +43,9 @@ from include.twitter.retry import DEFAULT_ARGS
 
 @dag(
     dag_display_name="Twitter → S3: plan a backfill",
-    description="What a range of days lacks and costs at most: for a yes, before anything is bought.",
+    description="What a range of days lacks and costs at most, for approval before anything is bought.",
     schedule=None,
-    is_paused_upon_creation=False,  # it has no schedule: nothing begins by itself
+    is_paused_upon_creation=False,  # it has no schedule: only a person starts it
     doc_md=pricing.filled(__doc__),
     tags=["twitter", "s3"],
     params={
@@ -59,7 +59,7 @@ from include.twitter.retry import DEFAULT_ARGS
             type="string",
             format="date",
             title="Last day (UTC)",
-            description="The last day of the range, included. A plan is for at most 366 days.",
+            description="The last day of the range, included. A plan has at most 366 days.",
         ),
         "accounts": Param(
             None,
@@ -74,7 +74,7 @@ from include.twitter.retry import DEFAULT_ARGS
 def twitter_plan():
     @task(max_active_tis_per_dag=1, execution_timeout=timedelta(hours=3))
     def quote() -> dict:
-        """Say what the days lack and cost at most."""
+        """Report what the days lack and cost at most."""
         from include.twitter_features.backfill_plan import plan, tasks
 
         return tasks.quote(plan.plan_request_from_context())

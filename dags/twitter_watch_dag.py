@@ -1,22 +1,22 @@
 """
-### Is yesterday landed, and does X count what the ledger has?
+### Has yesterday landed, and does X's count agree with the ledger?
 
-Both wait until `twitter_deadline` (06:00 UTC), holding no worker, and speak also when no run of `twitter` was made,
-because the host was down or the DAG paused. Neither waits for the other, and both are free.
+Both tasks wait until `twitter_deadline` (06:00 UTC) without a worker slot. They also run if no run of `twitter` was
+created, because the host was down or the DAG was paused. They are independent of each other, and free.
 
-**watch** looks at the receipts in the bucket.
+**watch** compares the receipts in the bucket with the calendar.
 
-- **Green:** the day is landed, and so are the 30 days before it.
-- **Red:** the last line of the log names the days that are not. Fill them, then clear `watch`.
+- **Green:** the day and the 30 days before it have landed.
+- **Red:** the last line of the log names the days that have not landed. Fill them, then clear `watch`.
 
-**meter** asks X how many posts it has counted this month, and compares that with the ledger.
+**meter** requests X's own count of this month's posts and compares it with the ledger.
 
-- **Green:** they differ by no more than 2 %, or by no more than was reported before, or X does not show its count to
-  these keys: the log says which.
-- **Red:** another program reads with the same app, or the ledger lacks entries, or counts too many. It is reported once
-  a month, and again if the difference grows.
+- **Green:** they differ by 2 % at most, or by no more than was reported before, or these keys have no access to X's
+  count: the log says which.
+- **Red:** another program uses the same app, or the ledger lacks entries, or has too many. It is reported once a month,
+  and again if the difference grows.
 
-**Who is told:** `twitter_alert_emails` and Connection `twitter_alert_webhook`, as of every failed stage.
+**Alerts** go to `twitter_alert_emails` and Connection `twitter_alert_webhook`, as for every failed stage.
 """
 
 from datetime import timedelta
@@ -28,8 +28,8 @@ from include.twitter.timetable import UtcDayTimetable
 
 
 @dag(
-    dag_display_name="Twitter: is the day landed?",
-    description="Red where a day is not landed by its deadline, or X counts other posts than the ledger has.",
+    dag_display_name="Twitter: has the day landed?",
+    description="Red if a day has not landed by its deadline, or X's count of posts differs from the ledger.",
     schedule=UtcDayTimetable(),
     catchup=False,
     doc_md=__doc__,

@@ -1,10 +1,10 @@
 """The refined table for Athena and Glue, written from the contract by `make docs`.
 
-`deploy/schema.json` says it to any reader, its part of `deploy/template.yaml` to CloudFormation: the Parquet
-files as the typed table `tweets`; the CSV files as `tweets_csv_strings`, all strings as their reader demands;
-and `tweets_csv`, the view that gives those their types. `engagement` has the posts that were read again, and
-`tweets_at_7_days` and its like are `tweets` with the counts of that age. Projection works the partitions out
-from the day, and from the age: no crawler, no repair.
+`deploy/schema.json` is for any reader, and a part of `deploy/template.yaml` is for CloudFormation: the
+Parquet files as the typed table `tweets`; the CSV files as `tweets_csv_strings`, all strings as the CSV SerDe
+demands; and `tweets_csv`, the view that casts those. `engagement` has the snapshots, and a view such as
+`tweets_at_7_days` is `tweets` with the counts of that age. Partition projection computes the partitions from
+the day and the age: no crawler, no repair.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any
 
 import yaml
 
+from deploy.features import feature_module
 from include.twitter import layout
 from include.twitter.day import Day
 from include.twitter.layout import Snapshot
 from include.twitter.transform import contract
 from include.twitter.transform.contract import Column
-from include.twitter_features.snapshots import contract as engagement
 
 FOLDER = Path(__file__).parent
 SCHEMA = FOLDER / "schema.json"
@@ -36,7 +36,8 @@ VIEWED = (1, 7, 30)
 """Ages that have a view: the template's default for EngagementDays."""
 OF_THE_AGE = {*contract.METRICS, "captured_at"}
 """Columns that a view at an age takes from there."""
-STATE = engagement.COLUMNS[-1]
+SNAPSHOTS = feature_module("snapshots.contract")
+"""The contract of snapshots; without it there are neither its table nor its views."""
 HOURS = Column("hours_old", contract.INTEGER, "how old the post was when X gave these counts")
 
 NO_ESCAPE = "\n"
@@ -171,11 +172,22 @@ def resources() -> str:
         "TweetsCsv": _view(
             "tweets_csv", "The refined posts from CSV, typed. Line breaks in text are spaces.", view_sql()
         ),
+    }
+    if SNAPSHOTS:
+        whole |= _snapshot_resources(typed, parquet)
+    # Innermost lists and mappings on one line each: most of the template is columns.
+    return yaml.dump(
+        whole, Dumper=_Yaml, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None
+    )
+
+
+def _snapshot_resources(typed: dict[contract.Kind, str], parquet: dict[str, Any]) -> dict[str, Any]:
+    resources = {
         "Engagement": _files(
             "engagement",
             "The counts of landed posts at the ages of twitter_engagement_days, and what is there of them.",
             key=Snapshot(FIRST_DAY, 1).parquet,
-            columns=_columns(typed, engagement.COLUMNS),
+            columns=_columns(typed, SNAPSHOTS.COLUMNS),
             classes=parquet,
             parameters={
                 "classification": "parquet",
@@ -187,23 +199,20 @@ def resources() -> str:
     }
     for age in VIEWED:
         about = f"The refined posts with their counts at {age} day{'s' * (age != 1)}."
-        # Without what is said of each column in `tweets`: the template has to fit into one request.
-        columns = [replace(column, about="") for column in (*contract.COLUMNS, STATE, HOURS)]
-        whole[f"TweetsAt{age}Days"] = _view(view_name(age), about, view_at_age_sql(age), columns)
-    # Innermost lists and mappings on one line each: most of the template is columns.
-    return yaml.dump(
-        whole, Dumper=_Yaml, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None
-    )
+        # Without the columns' descriptions: the template has to fit into one request.
+        columns = [replace(c, about="") for c in (*contract.COLUMNS, SNAPSHOTS.COLUMNS[-1], HOURS)]
+        resources[f"TweetsAt{age}Days"] = _view(view_name(age), about, view_at_age_sql(age), columns)
+    return resources
 
 
 def _columns(
     types: dict[contract.Kind, str], columns: Iterable[Column] = contract.COLUMNS
 ) -> list[dict[str, str]]:
-    found = []
+    described = []
     for column in columns:
         glue = {"Name": column.name, "Type": types[column.kind]}
-        found.append(glue | ({"Comment": column.about} if column.about else {}))
-    return found
+        described.append(glue | ({"Comment": column.about} if column.about else {}))
+    return described
 
 
 def _files(
@@ -253,7 +262,7 @@ def _view(name: str, about: str, sql: str, columns: Sequence[Column] = contract.
         "originalSql": sql,
         "catalog": "awsdatacatalog",
         "schema": "${DatabaseName}",
-        "columns": [{"name": each, "type": type_} for each, type_ in [*types, ("dt", "varchar")]],
+        "columns": [{"name": column, "type": type_} for column, type_ in [*types, ("dt", "varchar")]],
     }
     encoded = {"Fn::Base64": {"Fn::Sub": json.dumps(presto, separators=(",", ":"))}}
     return _table(

@@ -1,8 +1,8 @@
-"""Which landed posts X said are gone, read from X's stored responses, and from nothing else.
+"""Evidence that landed posts are gone: X's stored responses, and nothing else.
 
-The pipeline's role can write every object that is read here. So what the pipeline derived from a response
-proves nothing, X's silence proves nothing, and one response is not enough: two responses are, if S3 stored
-them on different UTC days. S3 sets that date, and no writer can choose an earlier one.
+The pipeline's role can write every object that this module reads. So what the pipeline derived from a
+response proves nothing, X's silence proves nothing, and one response is not enough. Two responses prove it if
+S3 stored them on different UTC days: S3 sets that date, and no writer can choose an earlier one.
 """
 
 from __future__ import annotations
@@ -13,20 +13,19 @@ import io
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import combinations
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from deploy.features import feature_module
 from include.twitter.csv_rows import csv_rows
 from include.twitter.errors import UnexpectedAnswer
 from include.twitter.layout import COMPLIANCE, ENGAGEMENT
 from include.twitter.records import Checked, ComplianceJob, PostState, decoded
 from include.twitter.response import Response
-from include.twitter_features.compliance.responses import MAX_LINE_BYTES, parse_deleted
-from include.twitter_features.snapshots.post_status import post_statuses
 
 if TYPE_CHECKING:
     from deploy.forget import Bucket, Version
@@ -36,7 +35,7 @@ LOOKUP = re.compile(r"twitter_raw/dt=\d{4}-\d\d-\d\d/age=\d+/\d+\.json\.gz")
 JOB = re.compile(rf"({COMPLIANCE}run=[0-9a-f]+/)job=(\d+)\.json")
 JOB_RESPONSE = re.compile(rf"({COMPLIANCE}run=[0-9a-f]+/)result=(\d+)\.txt\.gz")
 CHECKED = re.compile(rf"{COMPLIANCE}dt=\d{{4}}-\d\d-\d\d/gone\.json")
-TABLE = re.compile(rf"{ENGAGEMENT}dt=\d{{4}}-\d\d-\d\d/age=\d+/engagement\.csv")
+SNAPSHOT_TABLE = re.compile(rf"{ENGAGEMENT}dt=\d{{4}}-\d\d-\d\d/age=\d+/engagement\.csv")
 GONE = {"gone", "protected", "suspended"}
 """States in which X shows a post to nobody, or to nobody but the account's followers."""
 SKEW = timedelta(minutes=15)
@@ -45,18 +44,17 @@ UNREADABLE = (
     AttributeError, EOFError, KeyError, OSError, RecursionError, TypeError, ValueError, UnexpectedAnswer,
     csv.Error, zlib.error,
 )  # fmt: skip
-"""What an object raises that is not what its key says. Errors of msgspec and of encodings are ValueErrors."""
-
+"""Errors of parsing an object that is not what its key says. Those of msgspec are ValueErrors."""
 
 States = tuple[datetime, list[tuple[str, PostState]]]
-"""When X said it, and the posts with their states."""
+"""The time of X's response, and the posts with their states."""
 
 
 class Statement(NamedTuple):
-    """What a response of X says of one post."""
+    """The state of one post according to one response of X."""
 
     said_at: datetime
-    """When X answered, as the response says."""
+    """The time of the response, as the response itself says."""
     stored_at: datetime
     """When S3 stored the response."""
     state: PostState
@@ -65,61 +63,77 @@ class Statement(NamedTuple):
 
 @dataclass
 class Evidence:
-    """All statements of X about landed posts, and what is not counted, in sentences."""
+    """All statements of X about landed posts."""
 
     statements: dict[str, list[Statement]] = field(default_factory=lambda: defaultdict(list))
     """By post, in no order."""
     checks: dict[str, datetime] = field(default_factory=dict)
-    """When X's batch compliance was asked about all landed posts, by response: it names those gone alone."""
+    """When X checked all landed posts, by the key of the result: a result names only the posts that are gone.
+
+    A response that nothing can parse since its feature was removed counts as one that names no post.
+    """
     ignored: list[str] = field(default_factory=list)
+    """Objects that do not count, and why, in sentences."""
 
     @property
     def gone(self) -> set[str]:
-        """The posts that two responses of different UTC days call gone, and none since does not."""
+        """The posts that responses of two UTC days call gone, and that no later response shows."""
         return {post for post in self.statements if self._is_proven(post)}
 
     @property
     def waiting(self) -> set[str]:
-        """The posts that were found gone last, on one UTC day alone."""
+        """The posts that the latest responses call gone, all of them of one UTC day."""
         return {post for post in self.statements if self._findings(post)} - self.gone
 
     def _findings(self, post: str) -> list[Statement]:
-        """What calls it gone since X showed it last. A check that does not name it shows it."""
-        said_gone = [each for each in self.statements[post] if each.state in GONE]
-        named = {each.key for each in said_gone}
-        shown = [each.said_at for each in self.statements[post] if each.state not in GONE]
-        shown += [at for key, at in self.checks.items() if key not in named]
-        return [each for each in said_gone if not shown or each.said_at > max(shown)]
+        """Statements that call the post gone since X last showed it; a check that omits it shows it."""
+        statements = self.statements[post]
+        gone = [statement for statement in statements if statement.state in GONE]
+        naming = {statement.key for statement in gone}
+        shown_at = [statement.said_at for statement in statements if statement.state not in GONE]
+        shown_at += [at for key, at in self.checks.items() if key not in naming]
+        return [statement for statement in gone if not shown_at or statement.said_at > max(shown_at)]
 
     def _is_proven(self, post: str) -> bool:
-        # Both dates: `make forget` stores a response again when it cuts a post out of it.
+        # Both dates: `make forget` stores a response again when it redacts it.
         return any(
-            _day(one.stored_at) != _day(other.stored_at) and _day(one.said_at) != _day(other.said_at)
-            for one, other in combinations(self._findings(post), 2)
+            _date(first.stored_at) != _date(second.stored_at)
+            and _date(first.said_at) != _date(second.said_at)
+            for first, second in combinations(self._findings(post), 2)
         )
 
 
-def read(bucket: Bucket) -> Evidence:
-    """Read and check every stored response about landed posts, as it is now."""
-    evidence = Evidence()
-    stored = [v for place in ("twitter_raw/", COMPLIANCE) for v in bucket.versions(place)]
+def load_evidence(bucket: Bucket) -> Evidence:
+    """Read and check the latest version of every stored response about landed posts."""
+    evidence, unparsed = Evidence(), []
+    post_status, compliance = feature_module("snapshots.post_status"), feature_module("compliance.responses")
+    stored = [v for prefix in ("twitter_raw/", COMPLIANCE) for v in bucket.versions(prefix)]
     stored = [version for version in stored if version.is_latest and not version.is_mark]
-    jobs = {found.groups(): version for version in stored if (found := JOB.fullmatch(version.key))}
+    jobs = {match.groups(): version for version in stored if (match := JOB.fullmatch(version.key))}
     for version in stored:
-        if LOOKUP.fullmatch(version.key):
-            _count(evidence, version, partial(_of_lookup, bucket, version))
-        elif (found := JOB_RESPONSE.fullmatch(version.key)) and (
-            at := _count(evidence, version, partial(_of_job, bucket, version, jobs.get(found.groups())))
-        ):
-            evidence.checks[version.key] = at
+        is_lookup, match = LOOKUP.fullmatch(version.key), JOB_RESPONSE.fullmatch(version.key)
+        if (is_lookup and not post_status) or (match and not compliance):
+            unparsed.append(version)
+        elif is_lookup:
+            _add(evidence, version, partial(_lookup_states, bucket, version, post_status.post_statuses))
+        elif match:
+            parse = partial(_job_states, bucket, version, jobs.get(match.groups()), compliance)
+            if at := _add(evidence, version, parse):
+                evidence.checks[version.key] = at
+    if unparsed:
+        evidence.checks |= {version.key: version.stored_at for version in unparsed}
+        evidence.ignored.append(
+            f"{len(unparsed)} responses of X, the first {unparsed[0].key}, are of a removed feature. "
+            "They may show posts: no post is gone by a response that is older than they are."
+        )
     _report_claims(bucket, evidence)
     return evidence
 
 
-def _count(evidence: Evidence, version: Version, made: Callable[[], States]) -> datetime | None:
-    """Take up what a response says, if it is one; when X said it."""
+def _add(evidence: Evidence, version: Version, parse: Callable[[], States]) -> datetime | None:
+    """Add the statements of a response; returns its time, or None if it does not count."""
     try:
-        at, states = made()
+        at, states = parse()
         is_late = at > version.stored_at + SKEW
     except UNREADABLE as error:
         evidence.ignored.append(
@@ -137,49 +151,51 @@ def _count(evidence: Evidence, version: Version, made: Callable[[], States]) -> 
     return at
 
 
-def _of_lookup(bucket: Bucket, version: Version) -> States:
-    """What a look-up by id says of each post; a post of which it says nothing is left out."""
-    found = bucket.read(version.key, version.id)
-    answer = Response.from_bytes(found.data if found else b"")
-    if (answer.path, answer.status, answer.failure) != ("/2/tweets", 200, None):
+def _lookup_states(
+    bucket: Bucket, version: Version, post_statuses: Callable[[Response], Iterable[Any]]
+) -> States:
+    """Return the state of each post according to a look-up by id, without the unanswered posts."""
+    stored = bucket.read(version.key, version.id)
+    response = Response.from_bytes(stored.data if stored else b"")
+    if (response.path, response.status, response.failure) != ("/2/tweets", 200, None):
         raise ValueError("no look-up of posts")
-    states: list[tuple[str, PostState]] = [
-        (each.tweet_id, each.state) for each in post_statuses(answer) if each.state != "unanswered"
-    ]
-    return answer.received_at, states
+    statuses = post_statuses(response)
+    return response.received_at, [(s.tweet_id, s.state) for s in statuses if s.state != "unanswered"]
 
 
-def _of_job(bucket: Bucket, version: Version, job: Version | None) -> States:
-    """The posts that X's batch compliance names as gone, as of when its job was made."""
-    found, made = bucket.read(version.key, version.id), job and bucket.read(job.key, job.id)
-    at = decoded(made.data if made else b"", ComplianceJob).made_at
-    with gzip.open(io.BytesIO(found.data if found else b"")) as lines:
-        verdicts = parse_deleted(iter(lambda: lines.readline(MAX_LINE_BYTES), b""))
+def _job_states(bucket: Bucket, version: Version, job: Version | None, compliance: Any) -> States:
+    """Return the posts that X's batch compliance calls gone, and the time at which the job was created."""
+    result, record = bucket.read(version.key, version.id), job and bucket.read(job.key, job.id)
+    at = decoded(record.data if record else b"", ComplianceJob).made_at
+    with gzip.open(io.BytesIO(result.data if result else b"")) as lines:
+        verdicts = compliance.parse_deleted(iter(lambda: lines.readline(compliance.MAX_LINE_BYTES), b""))
     return at, [(post, verdict.state) for post, verdict in verdicts.items()]
 
 
 def _report_claims(bucket: Bucket, evidence: Evidence) -> None:
-    """Name what calls posts gone that no response calls so: it was not made by the pipeline, or is wrong."""
-    known = {post for post, said_of in evidence.statements.items() if any(e.state in GONE for e in said_of)}
+    """Report objects that call posts gone without a response of X: the pipeline did not write them."""
+    known = {
+        post for post, statements in evidence.statements.items() if any(s.state in GONE for s in statements)
+    }
     for version in [*bucket.versions(COMPLIANCE), *bucket.versions(ENGAGEMENT)]:
         if version.is_mark or not version.is_latest:
             continue
-        if not (CHECKED.fullmatch(version.key) or TABLE.fullmatch(version.key)):
+        if not (CHECKED.fullmatch(version.key) or SNAPSHOT_TABLE.fullmatch(version.key)):
             continue
-        found = bucket.read(version.key, version.id)
+        item = bucket.read(version.key, version.id)
         try:
-            claimed = set(_claimed(version.key, found.data if found else b""))
+            claimed = set(_claimed_ids(version.key, item.data if item else b""))
         except UNREADABLE:
             evidence.ignored.append(f"{version.key} cannot be read: it does not count.")
             continue
         if unproven := claimed - known:
             evidence.ignored.append(
                 f"{version.key} calls {len(unproven)} posts gone that no stored response of X calls so, for "
-                f"example {_shown(min(unproven))}: they stay. Find out who wrote that object."
+                f"example {_id_for_output(min(unproven))}: they stay. Find out who wrote that object."
             )
 
 
-def _claimed(key: str, data: bytes) -> Iterator[str]:
+def _claimed_ids(key: str, data: bytes) -> Iterator[str]:
     if CHECKED.fullmatch(key):
         yield from (post.tweet_id for post in decoded(data, Checked).gone if post.state in GONE)
     else:
@@ -187,9 +203,9 @@ def _claimed(key: str, data: bytes) -> Iterator[str]:
         yield from (row["tweet_id"] for row in rows if row["state"] in GONE)
 
 
-def _shown(id_: str) -> str:
+def _id_for_output(id_: str) -> str:
     return id_ if id_.isdecimal() and len(id_) < 20 else ascii(id_[:20])
 
 
-def _day(moment: datetime) -> date:
+def _date(moment: datetime) -> date:
     return moment.astimezone(UTC).date()

@@ -489,7 +489,7 @@ def account_named(bucket: Bucket, text: str) -> str | None:
 
 def posts_gone(bucket: Bucket, say: Callable[[str], None] = print) -> set[str]:
     """The posts that X's stored responses prove gone; what does not count is said."""
-    found = evidence.read(bucket)
+    found = evidence.load_evidence(bucket)
     for line in found.ignored:
         say(f"Ignored: {line}")
     if found.waiting:

@@ -1,6 +1,6 @@
-"""The records of the pipeline and its features, told to people and programs: a page and a JSON Schema.
+"""The records of the pipeline and its features, for people and programs: a page and a JSON Schema.
 
-msgspec tells the types; the meanings are the docstrings below the fields, which only the source has.
+The types come from msgspec, the meanings from the docstrings below the fields, which only the source has.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from typing import Any
 
 import msgspec
 
+from deploy.features import feature_module
 from include.twitter import records
-from include.twitter_features.backfill_plan import plan
 
 FOLDER = Path(__file__).parent
 PAGE = FOLDER / "records.md"
+PLAN = feature_module("backfill_plan.plan")
 SCHEMA = FOLDER.parent / "deploy" / "records.json"
 
 KINDS = {
@@ -40,47 +41,51 @@ def schema() -> str:
 
 
 def parts() -> dict[str, str]:
-    """The part of the page about each record, by its name."""
-    return {name: _part(definition) for name, definition in definitions().items()}
+    """The part of the page about each record, by its name; those of a removed feature are empty."""
+    return {"Plan": "", "PlannedRun": ""} | {
+        name: _part(definition) for name, definition in definitions().items()
+    }
 
 
 def definitions() -> dict[str, Any]:
     """The records' JSON Schemas by name, each field with its meaning."""
-    kinds = [*records.RECORDS, plan.Plan]
-    _, found = msgspec.json.schema_components(kinds)
-    said = _meanings()
+    kinds = [*records.RECORDS, *([PLAN.Plan] if PLAN else [])]
+    _, schemas = msgspec.json.schema_components(kinds)
+    meanings = _meanings()
     version = {"type": "integer", "description": "The version of the stored format."}
     for kind in kinds:
         if kind is not records.KnownAccount:  # one of several in an object
-            found[kind.__name__]["properties"] = {"format": version} | found[kind.__name__]["properties"]
-    for name, definition in found.items():
+            schema = schemas[kind.__name__]
+            schema["properties"] = {"format": version} | schema["properties"]
+    for name, definition in schemas.items():
         for field, kind in definition["properties"].items():
-            if meaning := said[name].get(field):
+            if meaning := meanings[name].get(field):
                 kind["description"] = meaning
-    return found
+    return schemas
 
 
 def _meanings() -> dict[str, dict[str, str]]:
-    """What is said below each field of each record, else below the name of its type."""
-    body = [node for module in (records, plan) for node in ast.parse(Path(module.__file__).read_text()).body]
-    types = _said(body)
+    """Return the docstring below each field of each record, else the one below the name of its type."""
+    modules = filter(None, (records, PLAN))
+    body = [node for module in modules for node in ast.parse(Path(module.__file__).read_text()).body]
+    types = _docstrings(body)
     meanings = {}
     for record in body:
         if isinstance(record, ast.ClassDef):
             fields = [node for node in record.body if isinstance(node, ast.AnnAssign)]
             of_types = {_name(field.target): types.get(_name(field.annotation), "") for field in fields}
-            meanings[record.name] = of_types | _said(record.body)
+            meanings[record.name] = of_types | _docstrings(record.body)
     return meanings
 
 
-def _said(body: list[ast.stmt]) -> dict[str, str]:
-    """The docstring that follows an assignment, by the name assigned to."""
-    found = {}
+def _docstrings(body: list[ast.stmt]) -> dict[str, str]:
+    """Return the docstring that follows an assignment, by the name assigned to."""
+    docstrings = {}
     for node, below in pairwise(body):
         match node, below:
             case ast.Assign(targets=[name]) | ast.AnnAssign(target=name), ast.Expr(ast.Constant(str(text))):
-                found[_name(name)] = " ".join(text.split())
-    return found
+                docstrings[_name(name)] = " ".join(text.split())
+    return docstrings
 
 
 def _name(node: ast.expr) -> str:

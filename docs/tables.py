@@ -1,4 +1,4 @@
-"""Writes what must agree with the code: `make docs`. A test fails where they differ.
+"""Writes the texts that must agree with the code: `make docs`. A test fails if they differ.
 
 Columns, settings and prices in docs/reference.md; the columns of counts at an age in docs/read.md; the SQL of
 the views in docs/athena.md; deploy/schema.json; parts of deploy/template.yaml; the records in docs/records.md
@@ -19,7 +19,6 @@ from docs import datacontract, records
 from include.twitter import pricing
 from include.twitter.settings import SETTINGS
 from include.twitter.transform import contract
-from include.twitter_features.snapshots import contract as engagement
 
 PROJECT = Path(__file__).parents[1]
 REFERENCE = PROJECT / "docs" / "reference.md"
@@ -105,12 +104,12 @@ def with_tables(text: str) -> str:
 
 def with_view(text: str) -> str:
     """The text of docs/athena.md with the views' SQL made anew."""
-    return _filled(text, {"view": view(), "view at an age": view_at_an_age()})
+    return _filled(text, {"view": view(), "view at an age": view_at_an_age() if athena.SNAPSHOTS else ""})
 
 
 def with_engagement(text: str) -> str:
     """The text of docs/read.md with the columns of the counts at an age made anew."""
-    return _filled(text, {"engagement": columns(engagement.COLUMNS)})
+    return _filled(text, {"engagement": columns(athena.SNAPSHOTS.COLUMNS) if athena.SNAPSHOTS else ""})
 
 
 def with_records(text: str) -> str:
@@ -132,14 +131,14 @@ def _filled(text: str, parts: dict[str, str], mark: str = "<!-- {} -->") -> str:
     for name, part in parts.items():
         begin, end = mark.format(name), mark.format(f"/{name}")
         pattern = rf"(?m)^( *)({begin}\n).*?^( *{end})$"
-        text, found = re.subn(
+        text, places = re.subn(
             pattern,
             lambda marks, p=part: f"{marks[1]}{marks[2]}{indent(p, marks[1])}\n{marks[3]}",
             text,
             flags=re.DOTALL,
         )
-        if found != 1:
-            raise SystemExit(f"{found} places are marked for {name}; one is needed")
+        if places != 1:
+            raise SystemExit(f"{places} places are marked for {name}; one is needed")
     return text
 
 

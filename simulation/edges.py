@@ -152,7 +152,7 @@ def install() -> None:
 
 
 MODULES = {
-    "Check": f"{PIPELINE}.airflow_context",
+    "ComplianceRun": f"{FEATURES}.compliance.job",
     "Day": f"{PIPELINE}.day",
     "DEFAULT_ARGS": f"{PIPELINE}.retry",
     "PRICE_LISTS": f"{PIPELINE}.pricing",
@@ -194,7 +194,7 @@ def range_of(first: str, last: str, id_: str, clock: Callable[[], datetime]) -> 
 
 def check_of(id_: str, clock: Callable[[], datetime]) -> Any:
     """What a run of `twitter_compliance` is for."""
-    return _its("Check")(_its("short_hash")(id_), clock)
+    return _its("ComplianceRun")(_its("short_hash")(id_), clock)
 
 
 def erase(

@@ -1,4 +1,4 @@
-"""Hands on what runs: the stand-in for X, the bucket as its owner sees it, Airflow as a person in its UI."""
+"""Drivers of a running stack: the stand-in for X, the bucket as its owner, Airflow as a person in its UI."""
 
 import csv
 import gzip
@@ -11,7 +11,7 @@ import httpx
 import pytest
 from tenacity import retry, retry_if_not_result, stop_after_delay, wait_fixed
 
-from local import airflow
+from local import airflow, x_api
 from local.stack import Stack
 
 ENDED = {"success", "failed"}
@@ -28,6 +28,18 @@ def eventually(look, enough, seconds: float) -> Any:
         retry_error_callback=lambda last: pytest.fail(f"not within {seconds} s; last seen: {last.outcome}"),
     )
     return waiting(look)()
+
+
+def connection_to_x(stack: Stack) -> dict[str, Any]:
+    """Airflow's Connection to the stand-in, with the keys of a user."""
+    token = {"access_token": x_api.ACCESS_TOKEN, "access_token_secret": x_api.ACCESS_TOKEN_SECRET}
+    return {
+        "conn_type": "http",
+        "host": f"http://127.0.0.1:{stack.x_port}",
+        "login": x_api.CONSUMER_KEY,
+        "password": x_api.CONSUMER_SECRET,
+        "extra": token,
+    }
 
 
 class X:

@@ -3,7 +3,6 @@
 import ast
 import json
 import re
-import subprocess
 import tomllib
 from pathlib import Path
 
@@ -99,22 +98,6 @@ def test_every_locked_package_is_pinned_by_hash():
             assert "--hash=sha256:" in package
 
 
-def test_the_repository_is_an_astro_project():
-    for name in (
-        "dags",
-        "include",
-        "tests",
-        "Dockerfile",
-        "requirements.txt",
-        "packages.txt",
-        ".dockerignore",
-    ):
-        assert (ROOT / name).exists(), name
-    assert yaml.safe_load((ROOT / ".astro/config.yaml").read_text())["project"]["name"] == "twitter-to-s3"
-    airflow = yaml.safe_load((ROOT / "airflow_settings.example.yaml").read_text())["airflow"]
-    assert [connection["conn_id"] for connection in airflow["connections"]] == ["twitter_default"]
-
-
 def test_the_example_settings_name_settings_that_exist():
     from include.twitter.settings import SETTINGS
 
@@ -123,23 +106,6 @@ def test_the_example_settings_name_settings_that_exist():
     assert {variable["variable_name"] for variable in airflow["variables"]} <= known
     example = (ROOT / ".env.example").read_text()
     assert {name.lower() for name in re.findall(r"AIRFLOW_VAR_(\w+)", example)} <= known
-
-
-def test_uv_trusts_the_systems_certificates_unless_told_otherwise(monkeypatch):
-    def exported(*words):
-        makefiles = ["make", "--no-print-directory", "-f", "Makefile", "-f", "-", "show", *words]
-        show = "show:\n\t@echo $$UV_SYSTEM_CERTS\n"
-        return subprocess.run(
-            makefiles, cwd=ROOT, input=show, capture_output=True, text=True, check=True
-        ).stdout
-
-    monkeypatch.delenv("UV_SYSTEM_CERTS", raising=False)
-    assert exported() == "true\n"
-    assert exported("UV_SYSTEM_CERTS=false") == "false\n"
-    monkeypatch.setenv("UV_SYSTEM_CERTS", "false")
-    assert exported() == "false\n"
-    known = [ROOT / ".venv/bin/uv", "pip", "sync", "--help"]
-    assert "env: UV_SYSTEM_CERTS=" in subprocess.run(known, capture_output=True, text=True, check=True).stdout
 
 
 def test_a_make_command_that_a_text_names_exists():
@@ -228,11 +194,6 @@ def test_a_link_of_a_document_leads_to_a_file_and_its_heading():
                 assert heading in [
                     re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles
                 ], f"{page.name}: {heading}"
-
-
-def anchor(title: str) -> str:
-    """What a heading is linked by."""
-    return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
 
 
 def test_the_lines_that_the_architecture_quotes_are_lines_of_the_library():

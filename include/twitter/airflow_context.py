@@ -52,21 +52,6 @@ def run_from_context() -> Run:
     return run
 
 
-@dataclass(frozen=True)
-class Check:
-    """A run of `twitter_compliance`: it covers all landed days."""
-
-    id: str
-    now: Callable[[], datetime] = now
-
-
-def checking() -> Check:
-    """Return the run of the current task of `twitter_compliance`."""
-    run_id = get_current_context()["dag_run"].run_id
-    log.info("check=%s (%s)", short_hash(run_id), run_id)
-    return Check(short_hash(run_id))
-
-
 def day_of(context: Mapping[str, Any]) -> Day:
     """Return the UTC day of a run: its data interval, or the `day` that it was triggered with.
 

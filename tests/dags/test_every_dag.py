@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,7 +28,69 @@ def serialized(bag) -> str:
     return json.dumps(dags, sort_keys=True, indent=1)  # Airflow stores it with its keys in order
 
 
-@pytest.mark.parametrize("name", ["twitter", "twitter_compliance", "twitter_engagement"])
+STAGES = {"extract": {"transform"}, "transform": {"load"}, "load": set()}
+GRAPHS = {
+    "twitter": STAGES,
+    "twitter_compliance": {
+        "upload": {"wait_for_result"},
+        "wait_for_result": {"publish_deletions"},
+        "publish_deletions": set(),
+    },
+    "twitter_engagement": STAGES,
+    "twitter_plan": {
+        "quote": {"approve", "runs", "compare"},
+        "approve": {"runs"},
+        "runs": {"start"},
+        "start": {"compare"},
+        "compare": set(),
+    },
+    "twitter_watch": {"watch": set(), "meter": set()},
+}
+SCHEDULES = {
+    "twitter": "each UTC day",
+    "twitter_compliance": "0 8 * * 1",
+    "twitter_engagement": "each UTC day",
+    "twitter_watch": "each UTC day",
+}
+
+
+def as_the_scheduler_has_it(dag):
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    return DagSerialization.from_dict(DagSerialization.to_dict(dag))
+
+
+def test_the_graphs_are_these(bag):
+    graphs = {
+        name: {task.task_id: task.downstream_task_ids for task in dag.tasks} for name, dag in bag.dags.items()
+    }
+    assert graphs == GRAPHS
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_dag_has_its_schedule_and_catches_up_on_nothing(bag, name):
+    dag = bag.dags[name]
+    assert as_the_scheduler_has_it(dag).timetable.summary == SCHEDULES[name]
+    assert dag.catchup is False
+
+
+@pytest.mark.parametrize("name", ["twitter", "twitter_engagement"])
+def test_a_manual_says_what_a_clear_of_each_task_costs(bag, name):
+    clears = bag.dags[name].doc_md.partition("**What a clear costs**")[2].partition("**")[0]
+    assert re.findall(r"^- `(\w+)`: ", clears, re.MULTILINE) == ["load", "transform", "extract"]
+
+
+@pytest.mark.parametrize("name", ["twitter", "twitter_engagement"])
+def test_one_run_buys_and_one_publishes_at_a_time_and_a_waiting_run_blocks_no_other(bag, name):
+    dag = bag.dags[name]
+    assert {task.task_id: task.max_active_tis_per_dag for task in dag.tasks} == {
+        "extract": 1, "transform": None, "load": 1
+    }  # fmt: skip
+    assert dag.max_active_runs > 1
+    assert bag.dags["twitter_compliance"].max_active_runs == 1  # X checks one job at a time
+
+
+@pytest.mark.parametrize("name", ["twitter", "twitter_compliance", "twitter_engagement", "twitter_watch"])
 def test_every_task_tells_of_its_failure_and_has_a_timeout_and_the_policy(bag, name):
     for task in bag.dags[name].tasks:
         assert [callback.__name__ for callback in task.on_failure_callback] == [

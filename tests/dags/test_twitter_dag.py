@@ -1,34 +1,16 @@
 """The DAG as Airflow reads it."""
 
-import re
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 
-
-def test_the_graph_is_extract_transform_load(dag):
-    assert {task.task_id: task.downstream_task_ids for task in dag.tasks} == {
-        "extract": {"transform"},
-        "transform": {"load"},
-        "load": set(),
-    }
+from tests.dags.test_every_dag import as_the_scheduler_has_it
 
 
 def test_the_docstring_is_the_manual_and_begins_with_what_to_do_when_it_is_red(dag):
     headings = [line.split("**")[1] for line in dag.doc_md.splitlines() if line.startswith("**")]
     assert headings[:2] == ["It is red.", "What a clear costs"]
-    clears = dag.doc_md.partition("**What a clear costs**")[2].partition("**")[0]
-    assert re.findall(r"^- `(\w+)`: ", clears, re.MULTILINE) == ["load", "transform", "extract"]
-
-
-def test_one_day_is_extracted_and_one_is_loaded_at_a_time(dag):
-    assert {task.task_id: task.max_active_tis_per_dag for task in dag.tasks} == {
-        "extract": 1,
-        "transform": None,
-        "load": 1,
-    }
-    assert dag.max_active_runs > 1  # a run that waits for its day to settle blocks no other
 
 
 def test_load_alone_tells_of_a_landed_day_to_plain_and_to_partitioned_consumers(dag):
@@ -37,13 +19,6 @@ def test_load_alone_tells_of_a_landed_day_to_plain_and_to_partitioned_consumers(
         "transform": [],
         "load": ["twitter_refined_tweets", "twitter_days"],
     }
-
-
-def test_every_task_has_a_timeout_a_retry_delay_and_the_policy(dag):
-    for task in dag.tasks:
-        assert task.execution_timeout is not None
-        assert task.retry_delay is not None
-        assert type(task.retry_policy).__name__ == "ErrorDrivenRetryPolicy"
 
 
 def test_a_scheduled_run_covers_the_utc_day_before_it(dag):
@@ -91,10 +66,6 @@ def test_nothing_is_bought_afresh_unless_the_trigger_form_says_so(dag):
     assert "$0.005 a post" in buy_again.description
 
 
-def test_the_dag_survives_serialisation(dag):
-    assert sorted(as_the_scheduler_has_it(dag).task_dict) == ["extract", "load", "transform"]
-
-
 @pytest.mark.parametrize("run", ["scheduled__2026-11-25", "manual__2026-11-25"])
 def test_a_run_of_its_own_passes_the_days_of_a_backfill_that_wait(dag, run):
     def weights(run_id):
@@ -120,9 +91,3 @@ def test_a_backfill_makes_a_run_for_each_day_that_its_form_shows(bag, name, from
     bounds = map(datetime.fromisoformat, (from_date, to_date))
     infos = as_the_scheduler_has_it(bag.dags[name]).iter_dagrun_infos_between(*bounds)
     assert [f"{info.run_after:%Y-%m-%d}" for info in infos] == ["2026-11-18", "2026-11-19", "2026-11-20"]
-
-
-def as_the_scheduler_has_it(dag):
-    from airflow.serialization.serialized_objects import DagSerialization
-
-    return DagSerialization.from_dict(DagSerialization.to_dict(dag))

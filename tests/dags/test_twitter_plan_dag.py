@@ -3,16 +3,6 @@
 import pytest
 
 
-def test_it_is_quoted_approved_started_and_compared(dag):
-    assert {task.task_id: task.downstream_task_ids for task in dag.tasks} == {
-        "quote": {"approve", "runs", "compare"},
-        "approve": {"runs"},
-        "runs": {"start"},
-        "start": {"compare"},
-        "compare": set(),
-    }
-
-
 def test_a_no_and_a_week_of_silence_skip_all_that_follows(dag):
     approve = dag.get_task("approve")
     assert approve.defaults == ["Reject"]

@@ -96,7 +96,7 @@ def bucket() -> Bucket:
 
 
 def gone(bucket: Bucket) -> set[str]:
-    return evidence.read(bucket).gone
+    return evidence.load_evidence(bucket).gone
 
 
 @pytest.mark.parametrize("error", [NOT_FOUND, FORBIDDEN, PROTECTED])
@@ -108,17 +108,17 @@ def test_two_lookups_of_two_days_that_say_so_are_enough(bucket, error):
 
 def test_two_checks_are_enough_and_so_are_a_check_and_a_lookup(bucket):
     bucket.check(MONDAY, P)
-    assert (gone(bucket), evidence.read(bucket).waiting) == (set(), {P})
+    assert (gone(bucket), evidence.load_evidence(bucket).waiting) == (set(), {P})
     bucket.lookup(TUESDAY, {P: NOT_FOUND})
     assert gone(bucket) == {P}
     bucket.check(WEDNESDAY, P, "8")
-    assert (gone(bucket), evidence.read(bucket).waiting) == ({P}, {"8"})
+    assert (gone(bucket), evidence.load_evidence(bucket).waiting) == ({P}, {"8"})
 
 
 def test_xs_silence_is_no_finding_however_often(bucket):
     for day in RUNS:
         bucket.lookup(day, shown=(post(),), asked=(P, post()["id"]))
-    assert (gone(bucket), evidence.read(bucket).waiting) == (set(), set())
+    assert (gone(bucket), evidence.load_evidence(bucket).waiting) == (set(), set())
 
 
 @pytest.mark.parametrize("error", [WITHHELD, NEW, ("", "")])
@@ -145,7 +145,7 @@ def test_two_responses_that_s3_stored_on_one_day_are_one_finding_whatever_they_s
     """Who writes both at once can write any date into them."""
     bucket.lookup(MONDAY, {P: NOT_FOUND}, stored_at=THURSDAY)
     bucket.lookup(TUESDAY, {P: NOT_FOUND}, stored_at=THURSDAY + timedelta(hours=15))
-    assert (gone(bucket), evidence.read(bucket).waiting) == (set(), {P})
+    assert (gone(bucket), evidence.load_evidence(bucket).waiting) == (set(), {P})
     bucket.check(THURSDAY, P)
     assert gone(bucket) == set()
 
@@ -163,13 +163,13 @@ def test_a_day_is_one_of_utc_in_whatever_zone_a_response_tells_it(bucket):
     told = gzip.decompress(data).replace(b"2026-11-17T08:00:00Z", b"2026-11-16T23:00:00-09:00")
     bucket.put(key.replace("age=17", "age=1"), gzip.compress(told), stored_at)
     bucket.lookup(TUESDAY, {P: NOT_FOUND})
-    assert (gone(bucket), evidence.read(bucket).waiting) == (set(), {P})
+    assert (gone(bucket), evidence.load_evidence(bucket).waiting) == (set(), {P})
 
 
 def test_a_response_that_was_received_after_s3_stored_it_does_not_count_and_is_named(bucket):
     bucket.lookup(MONDAY, {P: NOT_FOUND})
     bucket.lookup(TUESDAY, {P: NOT_FOUND}, stored_at=TUESDAY - timedelta(minutes=16))
-    found = evidence.read(bucket)
+    found = evidence.load_evidence(bucket)
     assert found.gone == set()
     (line,) = found.ignored
     assert line.startswith("twitter_raw/dt=2026-11-15/age=17/0001.json.gz says it was received at")
@@ -190,7 +190,7 @@ def test_a_post_that_x_shows_again_is_not_gone_and_is_found_anew(bucket, back):
     assert gone(bucket) == set()
     bucket.check(THURSDAY, P, "8")
     assert P not in gone(bucket)  # one finding since it was shown
-    assert P in evidence.read(bucket).waiting
+    assert P in evidence.load_evidence(bucket).waiting
 
 
 def test_what_the_pipeline_derived_counts_for_nothing_and_is_named_where_no_response_says_it(bucket):
@@ -200,13 +200,13 @@ def test_what_the_pipeline_derived_counts_for_nothing_and_is_named_where_no_resp
         f"tweet_id,state\n{P},gone\n".encode(),
         MONDAY,
     )
-    found = evidence.read(bucket)
+    found = evidence.load_evidence(bucket)
     assert (found.gone, found.waiting) == (set(), set())
     of_check, of_table = found.ignored
     assert of_check.startswith("twitter_compliance/dt=2026-11-15/gone.json calls 2 posts gone")
     assert of_table.startswith("twitter_engagement/dt=2026-11-15/age=1/engagement.csv calls 1 posts gone")
     bucket.check(MONDAY, P, "8")
-    assert evidence.read(bucket).ignored == []
+    assert evidence.load_evidence(bucket).ignored == []
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_what_is_no_response_of_x_does_not_count_and_stops_nothing(bucket, data)
     bucket.put(f"twitter_compliance/run={RUNS[MONDAY]}/result=1.txt.gz", data, MONDAY)
     bucket.put("twitter_raw/dt=2026-11-15/age=1/0001.json.gz", data, TUESDAY)
     bucket.put("twitter_compliance/dt=2026-11-15/gone.json", data, TUESDAY)
-    found = evidence.read(bucket)
+    found = evidence.load_evidence(bucket)
     assert found.gone == set()
     assert any("age=1/0001.json.gz is no response of X" in line for line in found.ignored)
 
@@ -237,7 +237,7 @@ def test_a_response_to_another_request_does_not_count(bucket, how):
 def test_a_job_that_is_nested_without_end_stops_nothing(bucket):
     bucket.check(MONDAY, P)
     bucket.put(f"twitter_compliance/run={RUNS[MONDAY]}/job=1.json", b'{"x": ' + b"[" * 100_000, MONDAY)
-    (line,) = evidence.read(bucket).ignored
+    (line,) = evidence.load_evidence(bucket).ignored
     assert "result=1.txt.gz is no response of X" in line
 
 
@@ -247,7 +247,7 @@ def test_a_check_that_is_one_line_without_end_is_not_held_in_memory(bucket):
     bucket.put(f"twitter_compliance/run={RUNS[MONDAY]}/result=1.txt.gz", bomb + gzip.compress(b"x"), MONDAY)
     tracemalloc.start()
     try:
-        (line,) = evidence.read(bucket).ignored
+        (line,) = evidence.load_evidence(bucket).ignored
         assert tracemalloc.get_traced_memory()[1] < 8 << 20
     finally:
         tracemalloc.stop()
@@ -273,6 +273,18 @@ def test_a_response_where_the_pipeline_stores_none_does_not_count(bucket, key):
     bucket.lookup(TUESDAY, {P: NOT_FOUND})
     bucket.put(key, *bucket.objects.pop("twitter_raw/dt=2026-11-15/age=17/0001.json.gz"))
     bucket.check(MONDAY, P)
-    found = evidence.read(bucket)
+    found = evidence.load_evidence(bucket)
     assert found.gone == set()
     assert not any("\x1b" in line for line in found.ignored)
+
+
+def test_a_response_of_a_removed_feature_may_show_every_post(bucket, monkeypatch):
+    """Otherwise a post would go by older responses although X has shown it since."""
+    bucket.check(MONDAY, P)
+    bucket.check(TUESDAY, P)
+    bucket.lookup(WEDNESDAY, shown=(post(7),))
+    installed = evidence.feature_module
+    monkeypatch.setattr(evidence, "feature_module", lambda name: "snapshots" not in name and installed(name))
+    loaded = evidence.load_evidence(bucket)
+    assert (loaded.gone, loaded.waiting) == (set(), set())
+    assert "age=18/0001.json.gz, are of a removed feature" in loaded.ignored[0]

@@ -12,7 +12,6 @@ import psutil
 import pytest
 from pytest_httpserver import HTTPServer
 
-from local import aws
 from local.stack import MARK, Stack
 from tests.browser import chromium
 from tests.hands import Airflow, Bucket, X, eventually
@@ -215,13 +214,6 @@ def x(stack) -> Iterator[X]:
 @pytest.fixture(scope="session")
 def bucket(stack) -> Bucket:
     return Bucket(stack)
-
-
-@pytest.fixture(scope="session")
-def role_s3(stack):
-    """An S3 client with the pipeline's own rights."""
-    assert not stack.env_file.real_aws
-    return aws.role_session(stack.metadata).client("s3", endpoint_url=stack.aws)
 
 
 @pytest.fixture

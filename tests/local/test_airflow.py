@@ -1,12 +1,10 @@
 """What the local stack asks of its Airflow."""
 
 import json
-import signal
 
 import httpx
 import pytest
 
-from local import cli
 from local.airflow import Airflow, AirflowRefused, AirflowUnreachable, Login, Stage, _error
 
 
@@ -96,19 +94,6 @@ def test_only_404_means_that_a_variable_does_not_exist():
     assert answering(lambda request: httpx.Response(404)).variable("twitter_bucket") is None
     with pytest.raises(AirflowRefused, match="500"):
         answering(lambda request: httpx.Response(500)).variable("twitter_bucket")
-
-
-def test_make_run_ends_with_one_line_where_airflow_gives_no_response(monkeypatch, capsys):
-    def fail(given) -> int:
-        raise AirflowUnreachable("GET http://127.0.0.1:1/api/v2/dags: Airflow gave no response")
-
-    monkeypatch.setattr(cli, "run", fail)
-    monkeypatch.setattr(cli, "past_proxies", lambda _: {})
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    assert cli.main(["run"]) == 1
-    assert capsys.readouterr().out.splitlines() == [
-        "GET http://127.0.0.1:1/api/v2/dags: Airflow gave no response"
-    ]
 
 
 def test_the_client_signs_in_once_and_again_when_its_token_has_expired():

@@ -117,11 +117,6 @@ def test_the_metadata_service_refuses_a_request_without_a_token(local_aws: Local
     assert httpx.get(url, headers=asked, trust_env=False).json()["Code"] == "Success"
 
 
-@pytest.mark.parametrize("seconds", ["0", "21601", "soon", ""])
-def test_a_token_lives_between_a_second_and_six_hours(local_aws: LocalAws, seconds: str) -> None:
-    assert token(local_aws, seconds).status_code == 400
-
-
 @pytest.mark.parametrize("way", ["kill", "stop"])
 def test_objects_survive_and_the_role_is_in_force_again_after_a_restart(
     local_aws: LocalAws, way: str

@@ -154,21 +154,6 @@ def test_ctrl_c_says_what_the_run_waited_for_and_stops_everything(checkout):
     assert processes(checkout) == []
 
 
-def test_make_run_refuses_what_is_no_day(checkout):
-    done = make(checkout, "run", "DAY=18.11.2026")
-    assert done.returncode != 0
-    assert "18.11.2026" in done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-
-
-def test_make_up_says_which_port_is_taken_and_how_to_choose_another(checkout):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        done = make(checkout, "up", f"PORT={port}")
-    assert done.returncode != 0
-    assert f"port {port} is taken. Choose another one: make up PORT=" in " ".join(done.stdout.split())
-
-
 def test_make_up_serves_loopback_alone_buys_nothing_takes_runs_in_and_leaves_nothing_behind(checkout):
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]

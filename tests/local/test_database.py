@@ -106,12 +106,6 @@ def test_locks_that_name_another_process_or_none_do_not_keep_it_from_starting(tm
             another.kill()
 
 
-def test_a_lock_is_left_to_postgresql_where_its_pid_is_a_server_of_these_data(tmp_path):
-    with Alone(tmp_path):
-        Database(tmp_path)._remove_reused_locks()
-        assert (tmp_path / "postgres" / "data" / "postmaster.pid").exists()
-
-
 def test_what_an_interrupted_first_start_left_is_made_again(tmp_path):
     data = tmp_path / "postgres" / "data"
     data.mkdir(parents=True)
@@ -149,14 +143,6 @@ async def _reached(url: str) -> None:
     async with engine.connect() as connection:
         assert await connection.scalar(text("SELECT 7")) == 7
     await engine.dispose()
-
-
-def test_two_checkouts_run_at_once(tmp_path):
-    states = [tmp_path / ("a" * 90) / name for name in "ab"]
-    with Alone(states[0]), Alone(states[1]):
-        for number, state in enumerate(states):
-            query(state, f"CREATE TABLE run AS SELECT {number} AS number")
-        assert [query(state, "SELECT number FROM run") for state in states] == [[(0,)], [(1,)]]
 
 
 def test_a_socket_folder_that_somebody_else_made_is_refused(tmp_path):

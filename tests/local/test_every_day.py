@@ -50,11 +50,6 @@ def test_the_readmes_rows_are_what_the_demo_accounts_give():
     assert set(shown) <= {" | ".join(row[name] for name in names.split(" | ")) for row in rows}
 
 
-def test_the_days_have_a_leap_day_and_three_new_years_days_among_them():
-    assert date(2028, 2, 29) in DAYS
-    assert sum((day.month, day.day) == (1, 1) for day in DAYS) == 3
-
-
 def test_every_day_of_the_demo_accounts_holds_what_the_live_tests_look_for():
     lacking = {}
     for day in DAYS:

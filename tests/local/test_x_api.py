@@ -3,14 +3,10 @@
 import hashlib
 import json
 import re
-import socket
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import orjson
@@ -35,7 +31,6 @@ ALL_FIELDS = {
     "in_reply_to_user_id,lang,note_tweet,possibly_sensitive,public_metrics,referenced_tweets,reply_settings,"
     "display_text_range,paid_partnership"
 }
-PROJECT = Path(__file__).parents[2]
 
 
 class Server:
@@ -123,10 +118,6 @@ def test_the_posts_of_a_day_are_the_same_everywhere():
     assert digest == "64976bd80248430515d66710258ba3876d79214c48330a26a92b457dfd479ec1"
 
 
-def test_ids_are_a_hash_of_the_handle_whatever_its_case():
-    assert posts.user_id("acme_press") == posts.user_id("Acme_Press") == "3201308271213360799"
-
-
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 50, 1000])
 def test_an_account_named_posts_n_has_exactly_n_own_posts_on_every_day(count):
     for number in range(20):
@@ -145,24 +136,6 @@ def test_ids_rise_through_the_day_and_name_their_second():
             created = posts.post("posts_2000_a", slot)["created_at"]
             second = datetime.fromtimestamp(((slot.id >> 22) + 1288834974657) // 1000, UTC)
             assert created == second.strftime("%Y-%m-%dT%H:%M:%S.000Z")
-
-
-def test_a_busy_day_begins_in_its_first_second_and_ends_in_its_last():
-    for number in range(50):
-        found = posts.slots("posts_50_a", date(2026, 1, 1) + timedelta(number))
-        assert posts.time_of(found[0].id).strftime("%H:%M:%S") == "00:00:00"
-        assert posts.time_of(found[-1].id).strftime("%H:%M:%S") == "23:59:59"
-        assert found[0].kind == found[-1].kind == "own"
-
-
-def test_the_quiet_garden_has_days_without_a_post_and_orbital_news_about_300():
-    def own(handle, day):
-        return sum(slot.kind == "own" for slot in posts.slots(handle, day))
-
-    days = [date(2026, 11, 1) + timedelta(n) for n in range(20)]
-    assert {own("quiet_garden", day) for day in days} == {0, 1, 2}
-    assert all(280 <= own("orbital_news", day) <= 320 for day in days)
-    assert all(6 <= own("acme_press", day) <= 9 for day in days)
 
 
 def test_entity_offsets_slice_to_the_text_of_the_entity():
@@ -194,41 +167,6 @@ def test_a_long_post_is_cut_and_whole_in_its_note(x, day_of_50):
     assert not any("note_tweet" in post for post in x.timeline("posts_50_a", max_results=100)["data"])
 
 
-def test_long_posts_come_in_several_languages_and_some_exceed_1000_characters():
-    found = [
-        posts.post(handle, slot)
-        for handle in ("posts_500_a", "acme_press")
-        for number in range(5)
-        for slot in posts.slots(handle, date(2026, 11, 1) + timedelta(number))
-    ]
-    long = [post for post in found if "note_tweet" in post]
-    assert {post["lang"] for post in long} == {"en", "es", "de", "ja", "ar"}
-    assert max(len(post["note_tweet"]["text"]) for post in long) > 1000
-    assert all(len(post["text"]) <= 330 for post in found)
-
-
-def test_fifty_posts_hold_the_oddities_of_real_ones():
-    found = [
-        posts.post("posts_50_a", slot)
-        for number in range(7)
-        for slot in posts.slots("posts_50_a", date(2026, 11, 10) + timedelta(number))
-        if slot.kind == "own"
-    ]
-    texts = [post["text"] for post in found]
-    assert "NA" in texts
-    for start in ("=", "+", "-", "@", "RT @", '"', "  "):
-        assert any(text.startswith(start) for text in texts), start
-    for part in ("\u200d", "𝒪", "\n", "\r\n", "\u2028", "\u2067", "&lt;b&gt;", "&amp;amp;", "\\", "\t", ","):
-        assert any(part in text for text in texts), part
-    assert {"und", "zxx", "qme", "ar", "he", "ja"} <= {post["lang"] for post in found}
-    assert any(post["possibly_sensitive"] for post in found)
-    assert any("impression_count" not in post["public_metrics"] for post in found)
-    assert any(len(post["public_metrics"]) == 6 for post in found)
-    assert {"quoted"} == {ref["type"] for post in found for ref in post.get("referenced_tweets", [])}
-    media = [url for post in found for url in post.get("entities", {}).get("urls", []) if "media_key" in url]
-    assert media[0]["display_url"].startswith("pic.twitter.com/")
-
-
 def test_every_version_of_an_edited_post_is_there_within_the_hour(day_of_50):
     by_id = {post["id"]: post for post in day_of_50}
     edited = [post for post in day_of_50 if len(post["edit_history_tweet_ids"]) > 1]
@@ -251,36 +189,10 @@ def test_a_post_has_three_fields_unless_more_are_asked_for(x):
     assert all({"id", "text", "edit_history_tweet_ids", "lang", "created_at"} == set(post) for post in asked)
 
 
-def test_unknown_field_names_and_those_of_the_other_vocabulary_are_ignored(x):
-    asked = x.timeline("posts_50_a", **{"tweet.fields": "nonsense,note_post,repost_count,lang"})["data"]
-    assert {frozenset(post) for post in asked} == {
-        frozenset({"id", "text", "edit_history_tweet_ids", "lang"})
-    }
-
-
-def test_the_page_has_10_posts_unless_asked_otherwise_and_meta_tells_of_it(x):
-    page = x.timeline("posts_50_a")
-    numbers = [int(post["id"]) for post in page["data"]]
-    assert page["meta"]["result_count"] == len(numbers) == 10
-    assert numbers == sorted(numbers, reverse=True)
-    assert (page["meta"]["newest_id"], page["meta"]["oldest_id"]) == (str(numbers[0]), str(numbers[-1]))
-
-
-def test_exclude_leaves_short_pages_with_a_token(x):
-    pages = x.walk("posts_50_a", max_results=20, **OWN)
-    assert [len(page["data"]) for page in pages] == [17, 16, 17]
-    assert all("next_token" in page["meta"] for page in pages[:-1])
-
-
 def test_walking_all_pages_gives_each_post_once_and_exactly_n(x):
     found = ids(x.walk("posts_250_a", max_results=100, **OWN))
     assert len(found) == len(set(found)) == 250
     assert len(ids(x.walk("posts_250_a", max_results=7))) == 250 + 42
-
-
-def test_an_answer_without_posts_has_no_data_key(x):
-    empty = x.timeline("posts_50_a", start_time="2026-11-20T00:00:02Z", end_time="2026-11-20T00:00:03Z")
-    assert empty == {"meta": {"result_count": 0}}
 
 
 def test_start_time_and_the_timelines_end_time_are_inclusive(x):
@@ -302,13 +214,6 @@ def test_until_id_is_exclusive_and_wins_over_end_time(x):
     assert ids([x.timeline("posts_9_a", until_id=newest, max_results=100)]) == rest
 
 
-def test_the_future_holds_no_posts(x):
-    path = f"/2/users/{posts.user_id('orbital_news')}/tweets"
-    for until in ({}, {"until_id": "9000000000000000000"}):
-        page = x.get(path, **{"tweet.fields": "created_at"}, **until)
-        assert "2026-11-22T11:" in page["data"][0]["created_at"]
-
-
 def test_a_limited_timeline_ends_at_its_newest_800_posts_without_replies(x):
     pages = x.walk("limited_300_a", max_results=100, start_time="2026-11-17T00:00:00Z", **OWN)
     everything = x.walk("limited_300_a", max_results=100, start_time="2026-11-17T00:00:00Z")
@@ -327,30 +232,10 @@ def test_users_are_found_whatever_the_case_and_the_missing_are_told_apart(x):
         {"id": posts.user_id("acme_press"), "name": "Acme Press", "username": "acme_press"},
         {"id": posts.user_id("protected_a"), "name": "Protected A", "username": "protected_a"},
     ]
-    assert answer["errors"] == [
-        {
-            "value": "unknown_a",
-            "resource_id": "unknown_a",
-            "resource_type": "user",
-            "parameter": "usernames",
-            "title": "Not Found Error",
-            "detail": "Could not find user with usernames: [unknown_a].",
-            "type": "https://api.twitter.com/2/problems/resource-not-found",
-        },
-        {
-            "value": "suspended_a",
-            "resource_id": "suspended_a",
-            "resource_type": "user",
-            "parameter": "usernames",
-            "title": "Forbidden",
-            "detail": "User has been suspended: [suspended_a].",
-            "type": "https://api.twitter.com/2/problems/resource-not-found",
-        },
+    assert [(error["value"], error["parameter"], error["title"]) for error in answer["errors"]] == [
+        ("unknown_a", "usernames", "Not Found Error"),
+        ("suspended_a", "usernames", "Forbidden"),
     ]
-
-
-def test_a_lookup_that_finds_nobody_has_no_data_key(x):
-    assert list(x.get("/2/users/by", usernames="unknown_a,suspended_a")) == ["errors"]
 
 
 def test_timelines_of_suspended_protected_and_unknown_accounts_answer_200_with_errors_alone(x):
@@ -442,17 +327,6 @@ def test_counts_agree_with_the_accounts(x):
     assert hours["meta"] == {"total_tweet_count": 40}
 
 
-def test_an_account_is_found_by_its_id_as_by_its_handle(x):
-    ids_ = x.get("/2/users/by", usernames="posts_20_a,posts_30_b")["data"]
-    by_id = " OR ".join(f"from:{user['id']}" for user in ids_)
-    params = {"granularity": "day", **SEARCH_WINDOW}
-    assert x.get("/2/tweets/counts/recent", query=f"({by_id}) -is:retweet -is:reply", **params)["meta"] == {
-        "total_tweet_count": 50
-    }
-    found = x.get("/2/tweets/search/recent", query=f"from:{ids_[0]['id']} -is:reply", **SEARCH_WINDOW)
-    assert {post["id"] for post in found["data"]} <= {str(s.id) for s in posts.slots("posts_20_a", DAY)}
-
-
 # Who may ask.
 
 
@@ -525,13 +399,8 @@ def test_bearer_only_endpoints_refuse_oauth_1(x, method):
     )
     with pytest.raises(tweepy.Forbidden) as refusal:
         client.request("GET", f"/2/tweets/{path}", params={"query": "from:a"}, user_auth=True)
-    assert refusal.value.response.json() == {
-        "title": "Unsupported Authentication",
-        "detail": "Authenticating with OAuth 1.0a User Context is forbidden for this endpoint.  "
-        "Supported authentication types are [OAuth 2.0 Application-Only].",
-        "type": "https://api.twitter.com/2/problems/unsupported-authentication",
-        "status": 403,
-    }
+    problem = refusal.value.response.json()
+    assert (problem["title"], problem["status"]) == ("Unsupported Authentication", 403)
 
 
 def test_consumer_keys_exchange_for_the_bearer_token(x):
@@ -540,28 +409,7 @@ def test_consumer_keys_exchange_for_the_bearer_token(x):
     assert good.json() == {"token_type": "bearer", "access_token": x_api.BEARER_TOKEN}
     bad = x.session.post(x.url + "/oauth2/token", auth=("a", "b"), data=form, timeout=10)
     assert bad.status_code == 403
-    assert bad.json() == {
-        "errors": [
-            {
-                "code": 99,
-                "message": "Unable to verify your credentials",
-                "label": "authenticity_token_error",
-            }
-        ]
-    }
-
-
-def test_good_answers_carry_xs_headers(x):
-    answer = x.ask("/2/users/by", {"usernames": "acme_press"})
-    assert answer.headers["content-type"] == "application/json; charset=utf-8"
-    assert answer.headers["x-rate-limit-limit"] == "300"
-    assert int(answer.headers["x-rate-limit-remaining"]) < 300
-    assert int(answer.headers["x-rate-limit-reset"]) > NOW.timestamp()
-
-
-def test_an_unknown_path_is_a_404_in_html(x):
-    answer = x.ask("/2/nothing/here")
-    assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert [error["code"] for error in bad.json()["errors"]] == [99]
 
 
 # The log and the ordered faults.
@@ -612,13 +460,6 @@ def test_a_fault_strikes_after_skip_so_many_times_where_it_matches(x):
     assert x.control("GET", "faults").json() == []
 
 
-def test_faults_are_taken_in_order_and_cleared(x):
-    x.order({"status": 500}, {"status": 502}, {"status": 503})
-    assert [x.ask("/2/users/by").status_code for _ in range(2)] == [500, 502]
-    x.order()
-    assert x.ask("/2/users/by").status_code == 400
-
-
 def test_it_tells_how_many_requests_it_is_answering():
     open_ones = set()
     with Server(latency=0.3) as x, ThreadPoolExecutor(1) as pool:
@@ -644,76 +485,6 @@ def test_an_ordered_answer_has_its_status_body_and_headers(x):
     assert x.ask("/2/users/by").headers["content-type"] == "text/html"
 
 
-def test_a_delayed_answer_is_late_and_true(x):
-    x.order({"delay": 0.2})
-    answer = x.ask("/2/users/by", {"usernames": "acme_press"})
-    assert answer.elapsed >= timedelta(seconds=0.2)
-    assert answer.json()["data"][0]["username"] == "acme_press"
-
-
-def test_a_reset_breaks_the_connection_without_an_answer(x):
-    x.order({"reset": True})
-    with pytest.raises(requests.ConnectionError, match=r"reset|aborted"):
-        x.ask("/2/users/by", {"usernames": "acme_press"})
-    assert x.stand_in.requests[-1]["status"] is None
-    assert x.ask("/2/users/by", {"usernames": "acme_press"}).status_code == 200
-
-
-def test_a_truncated_answer_ends_in_the_middle(x):
-    x.order({"truncate": True})
-    with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.ConnectionError)):
-        x.ask("/2/users/by", {"usernames": "acme_press"})
-
-
-def test_an_empty_page_hides_nothing_for_good(x):
-    x.order({"match": "/tweets", "skip": 1, "empty_page": True})
-    pages = x.walk("posts_50_a", max_results=20, **OWN)
-    assert "data" not in pages[1]
-    assert pages[1]["meta"]["result_count"] == 0
-    assert len(set(ids(pages))) == len(ids(pages)) == 50
-
-
-def test_a_short_page_hides_nothing_for_good(x):
-    x.order({"match": "/tweets", "short_page": 3})
-    pages = x.walk("posts_50_a", max_results=100)
-    assert [len(page["data"]) for page in pages] == [3, 56]
-    assert len(set(ids(pages))) == 59
-
-
-def test_a_repeated_token_is_the_one_just_used(x):
-    first = x.timeline("posts_50_a")
-    token = first["meta"]["next_token"]
-    x.order({"repeat_token": True})
-    assert x.timeline("posts_50_a", pagination_token=token)["meta"]["next_token"] == token
-
-
-def test_repeated_posts_are_those_of_the_page_before(x):
-    x.order({"match": "/tweets", "skip": 1, "repeat_posts": 2})
-    first, second, *_ = x.walk("posts_50_a", max_results=10)
-    assert ids([second])[:2] == ids([first])[-2:]
-    assert second["meta"]["result_count"] == 12
-
-
-def test_dropped_fields_are_missing_although_asked_for(x):
-    x.order({"drop_fields": ["created_at"]})
-    found = x.timeline("posts_50_a", **{"tweet.fields": "created_at,lang"})["data"]
-    assert {frozenset(post) for post in found} == {
-        frozenset({"id", "text", "edit_history_tweet_ids", "lang"})
-    }
-
-
-def test_dropped_posts_are_missing_for_good(x):
-    x.order({"match": "/tweets", "drop_posts": 4})
-    assert len(ids(x.walk("posts_50_a", max_results=10))) == 55
-
-
-def test_the_vocabulary_can_change_under_the_request(x):
-    x.order({"rename_vocabulary": True})
-    (post, *_) = x.timeline("posts_50_a", **{"tweet.fields": "public_metrics"})["data"]
-    assert "edit_history_post_ids" in post
-    assert "repost_count" in post["public_metrics"]
-
-
 def test_a_count_of_more_than_31_days_has_pages_the_newest_first(x):
     asked = {"query": "from:posts_20_a -is:retweet -is:reply"}
     asked |= {"start_time": "2026-08-01T00:00:00Z", "end_time": "2026-10-05T00:00:00Z"}
@@ -723,42 +494,6 @@ def test_a_count_of_more_than_31_days_has_pages_the_newest_first(x):
     assert [len(page["data"]) for page in pages] == [744, 744, 3 * 24]
     assert [page["data"][0]["start"][:10] for page in pages] == ["2026-09-04", "2026-08-04", "2026-08-01"]
     assert sum(page["meta"]["total_tweet_count"] for page in pages) == 65 * 20
-
-
-def test_counts_can_be_off(x):
-    x.order({"match": "counts", "count_off_by": 3})
-    params = {"query": "from:posts_20_a -is:retweet -is:reply", "granularity": "day", **SEARCH_WINDOW}
-    answer = x.get("/2/tweets/counts/all", **params)
-    assert answer["meta"]["total_tweet_count"] == answer["data"][-1]["tweet_count"] == 23
-
-
-def test_a_handle_can_change_hands_and_the_account_that_had_it_stays(x):
-    old, new = posts.user_id("posts_20_a"), posts.user_id("posts_3_b")
-    x.control("PUT", "owners", {"Posts_20_A": "posts_3_b"})
-    assert x.get("/2/users/by", usernames="posts_20_A")["data"] == [
-        {"id": new, "name": "Posts 3 B", "username": "posts_20_a"}
-    ]
-    params = {"granularity": "day", **SEARCH_WINDOW}
-    counted = [
-        x.get("/2/tweets/counts/recent", query=f"from:{name} -is:retweet -is:reply", **params)["meta"]
-        for name in ("posts_20_a", new, old)
-    ]
-    x.control("PUT", "owners", {})
-    assert counted == [{"total_tweet_count": 3}, {"total_tweet_count": 3}, {"total_tweet_count": 20}]
-    assert x.get("/2/users/by", usernames="posts_20_a")["data"][0]["id"] == old
-
-
-@pytest.mark.parametrize(
-    ("state", "title"),
-    [("suspended", "Forbidden"), ("unknown", "Not Found Error"), ("protected", "Authorization Error")],
-)
-def test_an_account_can_go_between_two_pages(x, state, title):
-    x.order({"match": "/tweets", "gone": state, "skip": 1})
-    first = x.timeline("posts_50_a", max_results=10)
-    second = x.timeline("posts_50_a", max_results=10, pagination_token=first["meta"]["next_token"])
-    assert "data" not in second
-    assert [error["title"] for error in second["errors"]] == [title]
-    assert second["errors"][0]["value"] == posts.user_id("posts_50_a")
 
 
 def test_an_ordered_rate_limit_answers_429_until_its_window_ends():
@@ -772,35 +507,6 @@ def test_an_ordered_rate_limit_answers_429_until_its_window_ends():
         assert answers[2].json()["title"] == "Too Many Requests"
         now[0] += timedelta(seconds=60)
         assert x.ask("/2/users/by", {"usernames": "acme_press"}).status_code == 200
-
-
-def test_latency_holds_every_answer_back(x):
-    x.control("PUT", "latency", {"ms": 100})
-    slow = x.ask("/2/users/by", {"usernames": "acme_press"})
-    x.control("PUT", "latency", {"ms": 0})
-    assert slow.elapsed >= timedelta(seconds=0.1)
-
-
-def test_the_command_serves_on_loopback(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    log = tmp_path / "new" / "requests.jsonl"
-    command = [sys.executable, "-m", "local.x_api", "--port", str(port), "--log", str(log)]
-    with subprocess.Popen(command, env={"PYTHONPATH": str(PROJECT)}, cwd=tmp_path) as process:
-        session = requests.Session()
-        session.trust_env = False
-        for _ in range(200):
-            try:
-                health = session.get(f"http://127.0.0.1:{port}/_control/health", timeout=5)
-                break
-            except requests.ConnectionError:
-                time.sleep(0.05)
-        url = f"http://127.0.0.1:{port}/2/users/by?usernames=acme_press"
-        answer = session.get(url, headers={"Authorization": f"Bearer {x_api.BEARER_TOKEN}"}, timeout=5)
-        process.terminate()
-    assert health.json() == {"status": "ok"}
-    assert answer.status_code == 200
-    assert json.loads(log.read_text())["handles"] == ["acme_press"]
 
 
 # X's own description.
@@ -907,40 +613,6 @@ def test_post_objects_have_only_fields_that_x_describes(day_of_50, described):
 
 def ids_of(x, handle="posts_5_b"):
     return [post["id"] for post in x.timeline(handle, **OWN)["data"]]
-
-
-def test_posts_are_found_by_id_with_the_counts_that_they_have_by_now(x):
-    asked = {"tweet.fields": "created_at,public_metrics"}
-    before = {post["id"]: post for post in x.timeline("posts_5_b", **OWN, **asked)["data"]}
-    answer = x.get("/2/tweets", ids=",".join(before), **asked)
-    assert [post["id"] for post in answer["data"]] == [*before]
-    assert answer.keys() == {"data"}
-    grown = {
-        post["id"]: post["public_metrics"]["like_count"] - before[post["id"]]["public_metrics"]["like_count"]
-        for post in answer["data"]
-    }
-    assert min(grown.values()) >= 0 < max(grown.values())
-
-
-def test_each_post_that_is_no_longer_given_is_an_error_and_one_that_is_withheld_comes(x):
-    ids = ids_of(x)
-    states = dict(zip(ids, ["deleted", "protected", "suspended", "withheld"], strict=False))
-    assert x.control("PUT", "posts", states).status_code == 200
-    answer = x.get("/2/tweets", ids=",".join([*ids, "7"]), **{"tweet.fields": "withheld"})
-    assert [(error["resource_id"], error["title"]) for error in answer["errors"]] == [
-        (ids[0], "Not Found Error"),
-        (ids[1], "Authorization Error"),
-        (ids[2], "Forbidden"),
-        ("7", "Not Found Error"),
-    ]
-    assert {post["id"]: "withheld" in post for post in answer["data"]} == {ids[3]: True, ids[4]: False}
-    x.control("PUT", "posts", {})
-    assert "errors" not in x.get("/2/tweets", ids=",".join(ids))
-
-
-def test_more_than_a_hundred_ids_and_what_is_no_id_are_refused(x):
-    for ids in (",".join(map(str, range(1, 102))), "NA", ""):
-        assert x.ask("/2/tweets", {"ids": ids}).status_code == 400
 
 
 def test_a_post_is_charged_once_in_a_utc_day_however_it_is_read(x):

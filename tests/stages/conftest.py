@@ -22,9 +22,9 @@ from include.twitter.layout import PROBE, short_hash
 from include.twitter.load import load
 from include.twitter.records import StoreProbe, encoded
 from include.twitter.transform import transform
-from local import aws, x_api
+from local import aws
 from local.stack import Stack
-from tests.hands import Bucket, X
+from tests.hands import Bucket, X, connection_to_x
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 RECENT, ARCHIVED = "2026-11-20", "2026-10-20"
@@ -117,13 +117,7 @@ def deployment(stand_ins, bucket, monkeypatch) -> dict[str, Any]:
         monkeypatch.setenv(name, stand_ins.environment[name])
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-    connection = {
-        "conn_type": "http",
-        "host": f"http://127.0.0.1:{stand_ins.x_port}",
-        "login": x_api.CONSUMER_KEY,
-        "password": x_api.CONSUMER_SECRET,
-        "extra": {"access_token": x_api.ACCESS_TOKEN, "access_token_secret": x_api.ACCESS_TOKEN_SECRET},
-    }
+    connection = connection_to_x(stand_ins)
     monkeypatch.setenv("AIRFLOW_CONN_TWITTER_DEFAULT", json.dumps(connection))
     monkeypatch.setenv("AIRFLOW_VAR_TWITTER_BUCKET", bucket.name)
     return connection

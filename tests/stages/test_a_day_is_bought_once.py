@@ -6,9 +6,6 @@ from datetime import UTC, datetime
 import pytest
 from airflow.sdk.exceptions import AirflowRescheduleException
 
-from include.twitter.errors import RowLossBlocked
-from local.x_api import posts
-
 pytestmark = pytest.mark.live
 
 TIMELINE = r"/2/users/\d+/tweets"
@@ -19,27 +16,6 @@ def test_a_new_host_over_the_same_bucket_sends_no_request(pipeline, x):
     x.forget()
 
     assert pipeline.extract(name="of the new host") == first
-    assert x.requests() == []
-
-
-def test_a_clear_of_extract_after_shrunk_buys_nothing(pipeline, x):
-    pipeline.load(pipeline.transform(pipeline.extract("posts_5_a, posts_6_b")))
-    empty = {"match": TIMELINE, "status": 200, "body": {"meta": {"result_count": 0}}, "times": 2}
-    counted = {
-        "match": "/counts/",
-        "status": 200,
-        "body": {"meta": {"total_tweet_count": 0}},
-        "times": 2,
-    }
-    x.order(empty, counted)
-    staged = pipeline.transform(pipeline.extract(name="again", buy_again=True), name="again")
-    with pytest.raises(RowLossBlocked, match="posts_5_a: 5 rows are landed, this run has 0"):
-        pipeline.load(staged, name="again")
-    x.order()
-    x.forget()
-
-    pipeline.extract(name="again", buy_again=True)
-
     assert x.requests() == []
 
 
@@ -66,41 +42,6 @@ def test_accounts_that_are_not_asked_for_any_more_stay_in_the_day(pipeline, x):
     assert (landed["proof"], landed["rows"]) == ({"matched": 3}, 15)
 
 
-def test_accounts_leave_a_day_that_may_shrink(pipeline, x, bucket):
-    pipeline.load(pipeline.transform(pipeline.extract("posts_5_a, posts_6_b")))
-    before = bucket.rows("twitter/dt=2026-11-20/refined_tweets.csv")
-    pipeline.put(allow_row_loss="2026-11-20")
-    x.forget()
-
-    staged = pipeline.transform(pipeline.extract("posts_6_b", name="rerun"), name="rerun")
-    landed = pipeline.load(staged, name="rerun")
-
-    assert x.requests() == []
-    assert (landed["proof"], landed["rows"]) == ({"matched": 1}, 6)
-    assert bucket.json("twitter_receipts/dt=2026-11-20/receipt.json")["decreases"] == [
-        {
-            "username": "posts_5_a",
-            "landed": 5,
-            "published": 0,
-            "id": posts.user_id("posts_5_a"),
-            "lost": sorted((row["tweet_id"] for row in before if row["username"] == "posts_5_a"), key=int),
-        }
-    ]
-
-
-def test_an_account_that_left_and_comes_back_is_not_bought_again(pipeline, x):
-    pipeline.extract("posts_5_a, posts_6_b")
-    pipeline.put(allow_row_loss="2026-11-20")
-    pipeline.extract("posts_6_b")
-    pipeline.put(allow_row_loss="")
-    x.forget()
-
-    bought = pipeline.extract("posts_6_b, posts_5_a")
-
-    assert [kind for kind in x.asked() if kind in ("timeline", "users")] == []
-    assert pipeline.refine(bought)["posts_5_a"]["published"] == 5
-
-
 def test_a_raised_limit_buys_the_older_posts_alone(pipeline, x):
     pipeline.put(tweet_limit=20)
     before = pipeline.extract("posts_90_a")["posts"]
@@ -114,17 +55,6 @@ def test_a_raised_limit_buys_the_older_posts_alone(pipeline, x):
     assert whole["outside"] == 0
     assert sum(request["posts"] for request in x.requests()) == bought["posts"] - before == 90 - before
     assert "until_id" in x.requests()[0]["query"]
-
-
-def test_a_lowered_limit_buys_nothing_and_publishes_the_latest(pipeline, x):
-    pipeline.extract("posts_90_a")
-    pipeline.put(tweet_limit=10)
-    x.forget()
-
-    bought = pipeline.extract()
-
-    assert x.requests() == []
-    assert pipeline.refine(bought)["posts_90_a"]["published"] == 10
 
 
 def test_buying_afresh_is_a_wish_that_is_fulfilled_once(pipeline, x):

@@ -29,11 +29,6 @@ def refusal(pipeline, x):
     ("variable", "value", "said"),
     [
         ("twitter_handles", "@bad handle!", "'@bad handle!' is not a handle: 1 to 15 letters"),
-        ("twitter_tweet_limit", "ten", "'ten' is not a whole number from 0 up. Example: 250"),
-        ("twitter_run_budget_usd", "five", "'five' is not an amount in dollars"),
-        ("twitter_month_budget_usd", "five", "'five' is not an amount in dollars"),
-        ("twitter_settle_minutes", "soon", "'soon' is not a whole number of minutes"),
-        ("twitter_allow_row_loss", "yes", "'yes' is not a day"),
         ("twitter_bucket", "s3://lake", "'s3://lake' is not a bucket name"),
     ],
 )

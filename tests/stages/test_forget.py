@@ -20,17 +20,16 @@ import pyarrow.parquet
 import pytest
 
 from deploy import forget
-from deploy.traces import NotReadable, receipt_of, traces
+from deploy.traces import NotReadable, traces
 from include.twitter import layout
 from include.twitter.day import Day
-from include.twitter.errors import Incomplete, MissingInput
+from include.twitter.errors import Incomplete
 from include.twitter.layout import ACCOUNTS, FORGOTTEN
-from include.twitter.records import Manifest
 from include.twitter.response import Response
 from include.twitter.tombstones import Tombstones
-from local import aws, x_api
+from local import aws
 from local.x_api.posts import user_id
-from tests.hands import Bucket, X
+from tests.hands import Bucket, X, connection_to_x
 from tests.include.invented import post
 from tests.stages.conftest import KEPT, NOW, Pipeline
 
@@ -114,18 +113,7 @@ def pipe(stand_ins, setenv, clock) -> Pipeline:
         "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(
             {"conn_type": "aws", "login": stand_ins.root.id, "password": stand_ins.root.secret}
         ),
-        "AIRFLOW_CONN_TWITTER_DEFAULT": json.dumps(
-            {
-                "conn_type": "http",
-                "host": f"http://127.0.0.1:{stand_ins.x_port}",
-                "login": x_api.CONSUMER_KEY,
-                "password": x_api.CONSUMER_SECRET,
-                "extra": {
-                    "access_token": x_api.ACCESS_TOKEN,
-                    "access_token_secret": x_api.ACCESS_TOKEN_SECRET,
-                },
-            }
-        ),
+        "AIRFLOW_CONN_TWITTER_DEFAULT": json.dumps(connection_to_x(stand_ins)),
     }.items():
         setenv(name, value)
     pipeline = Pipeline("a month", lake, setenv)
@@ -390,12 +378,6 @@ def test_forgetting_once_more_finds_and_changes_nothing(month, capsys):
     assert "nothing of it is there." in capsys.readouterr().out
 
 
-def test_a_candidate_that_held_some_of_it_is_gone_and_says_to_clear_transform(month, pipe):
-    staged = {"receipt": pipe.staged[DAYS[0], pipe.run(DAYS[0]).id]}
-    with pytest.raises(MissingInput, match="Clear `transform`"):
-        pipe.load(staged, DAYS[0], now=noon(DAYS[0]))
-
-
 @pytest.mark.parametrize("number", [0, 1, 3, 16])
 def test_a_cleared_day_lands_the_same_bytes_and_receipt(month, pipe, number):
     day = Day.parse(DAYS[number])
@@ -420,21 +402,6 @@ def test_a_day_that_is_bought_afresh_brings_none_back(month, pipe, clock):
     assert month.found() == []
 
 
-def test_a_higher_limit_goes_on_from_tombstones_and_brings_none_back(month, pipe, clock):
-    day = DAYS[1]
-    before = month.lake.rows(layout.csv(Day.parse(day)))
-    pipe.put(handles="posts_6_a, acme_press", tweet_limit=LIMIT + 2)
-    land(pipe, clock, day)
-    pipe.put(tweet_limit=LIMIT)
-    after = month.lake.rows(layout.csv(Day.parse(day)))
-    assert [row for row in after if row in before] == before
-    assert len(after) > len(before)
-    assert not {row["tweet_id"] for row in after} & month.gone
-    for line in month.lake.json(layout.receipt(Day.parse(day)))["accounts"]:
-        assert line["fetched"] == sum(line[part] for part in KEPT)
-    assert month.found() == []
-
-
 def test_an_account_that_was_forgotten_is_not_bought_and_the_day_says_why(month, pipe, clock):
     day = str(LAST.plus(1))
     pipe.put(handles=HANDLES)
@@ -448,22 +415,6 @@ def test_an_account_that_was_forgotten_is_not_bought_and_the_day_says_why(month,
         "posts_6_a",
         "acme_press",
     }
-
-
-def test_what_was_staged_before_is_not_published_after(month, pipe, clock):
-    day = str(LAST.plus(2))
-    pipe.put(handles="posts_6_a")
-    clock.clock(noon(day))
-    staged = pipe.transform(pipe.extract(None, day, now=noon(day)), day, now=noon(day))
-    kept = {
-        key: data for key, data in month.lake.now().items() if key.startswith(f"staging/twitter/dt={day}/")
-    }
-    id_ = pipe.bucket.rows(next(key for key in kept if key.endswith(".csv")))[0]["tweet_id"]
-    month.lake.forget(posts=[id_], at=NOW + timedelta(days=9))
-    for key, data in kept.items():  # a `transform` that ran meanwhile
-        month.lake.client.put_object(Bucket=month.lake.name, Key=key, Body=data)
-    with pytest.raises(MissingInput, match=f"posts of {day} were forgotten since it was staged"):
-        pipe.load(staged, day, now=noon(day))
 
 
 # Killed
@@ -564,12 +515,6 @@ def test_the_command_shows_asks_and_forgets(month, stand_ins, monkeypatch, capsy
     assert told.endswith("versions of all objects: nothing of it is there.\n")
 
 
-@pytest.mark.parametrize("text", ["101", "-1", "1.5", "all", ""])
-def test_a_ceiling_that_is_no_percentage_is_refused(text):
-    with pytest.raises(SystemExit):
-        forget._parser().parse_args([f"--most={text}"])
-
-
 @pytest.mark.parametrize(
     "data",
     [b"", b"{", gzip.compress(b"[]"), gzip.compress(b'{"a":1}')[:-9], b"\x1f\x8b\x08" + b"\xff" * 30],
@@ -579,16 +524,6 @@ def test_an_object_that_cannot_be_read_is_named_and_not_passed_over(data):
     key = "twitter_raw/dt=2026-11-18/buy=1/nasa/0001.json.gz"
     with pytest.raises(NotReadable, match=key):
         traces(key, data, Tombstones())
-
-
-def test_a_folder_with_a_date_that_no_calendar_has_is_of_no_day():
-    assert forget._day("twitter/dt=2026-11-18/copy.csv") == "2026-11-18"
-    assert forget._day("twitter/dt=2026-13-45/copy.csv") == ""
-
-
-def test_a_damaged_record_is_named_before_anything_is_forgotten():
-    with pytest.raises(NotReadable, match=r"manifest\.json cannot be read .*restore its previous version"):
-        forget._record("twitter_raw/dt=2026-11-18/buy=1/manifest.json", b"", Manifest)
 
 
 class Damaged:
@@ -616,13 +551,6 @@ def test_every_other_damaged_record_is_named_too(data):
         forgetter._renew("twitter_receipts/dt=2026-11-18/receipt.json", lambda data, files: data)
 
 
-def test_a_receipt_that_is_none_is_named_when_it_is_renewed():
-    forgetter = forget.Forgetter.__new__(forget.Forgetter)
-    forgetter.bucket = Damaged(b'{"objects": {}}')
-    with pytest.raises(NotReadable, match=r"receipt\.json"):
-        forgetter._renew("receipt.json", lambda data, files: receipt_of(data, files, (), Tombstones()))
-
-
 def test_a_day_that_is_being_bought_is_waited_for(month, stand_ins):
     lake = Old(month, [DAYS[0]]).lake("forget-busy")
     key = next(key for key in lake.keys("twitter_raw/") if key.endswith("manifest.json"))
@@ -633,20 +561,6 @@ def test_a_day_that_is_being_bought_is_waited_for(month, stand_ins):
     with pytest.raises(forget.CannotDo, match="is being bought at this moment"):
         lake.forget(posts=month.posts)
     assert lake.now() == before
-
-
-def test_who_does_not_say_yes_changes_nothing(month, stand_ins, capsys):
-    lake = Old(month, [DAYS[0]]).lake("forget-shown")
-    before = lake.versions()
-    bucket, asked = forget.Bucket(lake.client, lake.name), forget.ErasureRequest(posts=[*month.posts, "12"])
-    forget.run(bucket, asked, confirm=None, at=NOW)
-    with pytest.raises(forget.CannotDo, match="nothing was changed"):
-        forget.run(bucket, asked, confirm=lambda: False, at=NOW)
-    assert lake.versions() == before
-    told = capsys.readouterr().out
-    assert f"1 posts of 1 days, {DAYS[0]} to {DAYS[0]}, found in" in told
-    assert "  twitter_raw/" in told
-    assert "12" in told.partition("Nowhere in the bucket, and kept from landing: ")[2]
 
 
 # On the word of the pipeline's role
@@ -708,55 +622,14 @@ def test_posts_that_x_said_on_two_days_are_gone_are_forgotten_and_listed_no_more
     assert len(lake.versions(layout.checked(day))) == 1
 
 
-def refused(lake: ObjectStore, dated: Dated | None = None, **asked: Any) -> str:
+def refused(lake: ObjectStore, **asked: Any) -> str:
     """Why the command does not do what it is asked with one confirmation; nothing has changed then."""
     before = lake.versions()
-    bucket = forget.Bucket(dated.client if dated else lake.client, lake.name)
     with pytest.raises(forget.CannotDo, match="nothing was changed") as raised:
+        bucket = forget.Bucket(lake.client, lake.name)
         forget.run(bucket, forget.ErasureRequest(**asked), confirm=lambda: True, at=NOW)
     assert lake.versions() == before
     return str(raised.value)
-
-
-def test_what_the_role_writes_at_once_makes_nothing_gone(month, capsys):
-    lake, day = Old(month, [DAYS[0]]).lake("forget-forged"), Day.parse(DAYS[0])
-    ids = [row["tweet_id"] for row in lake.rows(layout.csv(day))]
-    of = {"username": "a", "state": "gone", "reason": "", "seen_at": "2026-11-21T08:00:00Z"}
-    forged = [{"tweet_id": id_} | of for id_ in ids]
-    lake.write(
-        layout.checked(day),
-        {"day": str(day), "requested_at": of["seen_at"], "job": "7", "posts": 9, "gone": forged},
-    )
-    lines = "".join(f"{id_},2026-11-21T08:00:00Z,gone\n" for id_ in ids)
-    key = f"twitter_engagement/dt={day}/age=1/engagement.csv"
-    lake.client.put_object(Bucket=lake.name, Key=key, Body=f"tweet_id,captured_at,state\n{lines}".encode())
-    dated = Dated(lake)
-    for age in (1, 7):  # two responses of two days, as they say; S3 stored both now
-        dated.dates.pop(store(lake, dated, Day.parse(DAYS[age]).start, ids, age))
-    assert forget.posts_gone(forget.Bucket(dated.client, lake.name)) == set()
-    assert f"{len(ids)} posts were found gone on one UTC day alone" in capsys.readouterr().out
-
-
-def test_a_role_that_forges_responses_on_two_days_meets_the_ceiling(month, capsys):
-    lake, day = Old(month, [DAYS[0]]).lake("forget-forged-twice"), Day.parse(DAYS[0])
-    dated, rows = Dated(lake), lake.rows(layout.csv(day))
-    ids = [row["tweet_id"] for row in rows]
-    for age in (1, 7):
-        store(lake, dated, noon(DAYS[age]), ids, age)
-    # A version of the table in which these posts are few.
-    text = lake.now_of(layout.csv(day)).decode()
-    columns = text.split("\n")[0].split(",")
-    of = {"author_id": rows[0]["author_id"], "username": rows[0]["username"]}
-    many = [of | {"tweet_id": str(number)} for number in range(5000)]
-    added = "".join(",".join(row.get(name, "") for name in columns) + "\n" for row in many)
-    lake.client.put_object(Bucket=lake.name, Key=layout.csv(day), Body=(text + added).encode())
-    found = forget.posts_gone(forget.Bucket(dated.client, lake.name))
-    assert found == {*ids}
-    assert f"add CONFIRM={len(ids)}." in refused(lake, dated, gone=found)
-    told = capsys.readouterr().out
-    assert f"  {day}: {len(ids)} of {len(ids)} posts (100.0%)" in told
-    for name in {row["username"] for row in rows}:
-        assert f"  {name} (" in told
 
 
 def test_a_forged_history_of_a_post_does_not_take_others_with_it(month):

@@ -1,18 +1,14 @@
 """No request is sent that could cross a cap, and the ledger holds what X has served, to the mill."""
 
 import json
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from include.twitter.errors import OverBudget
-from include.twitter.extract import extract
 
 pytestmark = pytest.mark.live
 
-TIMELINE = r"/2/users/\d+/tweets"
 TWELVE = ",".join(f"posts_90_m{number}" for number in range(12))  # 106 slots each: two pages of up to $0.50
-EARLIER = {"buy": 1, "month": "2026-11", "day": "2026-11-01"}
 
 
 def pages_served(x) -> list[str]:
@@ -65,24 +61,3 @@ def test_three_days_one_after_the_other_share_the_month_cap(pipeline, x, bucket)
 
     assert ends == ["run", "run", "month"]
     assert 1900 < bucket.ledger_mills() == x.served_mills() <= 2000
-
-
-def test_a_purchase_over_the_turn_of_the_month_is_booked_whole(pipeline, x, bucket):
-    before, after = (datetime(2026, 12, 1, tzinfo=UTC) + timedelta(seconds=s) for s in (-30, 30))
-    x.clock(before)
-    run = pipeline.run("2026-11-28")
-    turning = type(run)(run.day, run.id, lambda: before if len(x.requests()) < 3 else after)
-    pipeline.put(handles="posts_250_turn", tweet_limit=0)
-
-    extract(turning)
-
-    assert bucket.ledger_mills() == x.served_mills()
-
-
-def test_a_count_that_cannot_be_read_is_booked_and_leaves_the_day_unchecked(pipeline, x, bucket):
-    x.order({"match": "/counts/", "status": 200, "body": {"meta": {}}})
-
-    (account,) = pipeline.accounts(pipeline.extract("posts_5_a")).values()
-
-    assert account["proof"] == "unchecked"
-    assert bucket.ledger_mills() == x.served_mills()

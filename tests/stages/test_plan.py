@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 
-from include.twitter.errors import BadAccounts, BadDay, Incomplete, NoCredits, OverBudget
+from include.twitter.errors import BadDay, Incomplete, NoCredits
 from include.twitter.layout import FORGOTTEN, short_hash
 from include.twitter.records import Erasure, ErasureLog, encoded
 from include.twitter_features.backfill_plan import tasks
@@ -139,20 +139,6 @@ def test_another_try_and_another_plan_ask_for_nothing_again(pipeline, x, bucket,
     assert paths(x) == {}
 
 
-def test_a_cap_keeps_a_plan_from_asking(pipeline, x):
-    pipeline.put(handles="reader_00, reader_01", month_budget_usd="0.02")
-    with pytest.raises(OverBudget, match="twitter_month_budget_usd"):
-        quote(pipeline)
-    assert paths(x) == {LOOKUP: 1}
-
-
-def test_what_a_cap_would_cut_off_is_said_before_the_yes(pipeline):
-    pipeline.put(handles="posts_90_a", run_budget_usd="0.20", month_budget_usd="0.30")
-    body = quote(pipeline)["body"]
-    assert "**1 day could cost more than `twitter_run_budget_usd`, first 2026-10-06" in body
-    assert "**Of `twitter_month_budget_usd`, $0.300, are $0.280 left" in body
-
-
 def test_only_the_accounts_that_are_missing_are_bought_and_the_others_stay(pipeline, x, bucket):
     pipeline.put(handles="reader_00, posts_0_silent")
     land(pipeline, DAY)
@@ -178,15 +164,6 @@ def test_one_new_account_s_past_is_bought_by_trigger_alone(pipeline, x, bucket):
     land(pipeline, DAY, accounts="@Reader_02", name="by hand")
     assert {handle for request in x.requests() for handle in request["handles"]} == {"reader_02"}
     assert [*receipt(bucket)] == ["reader_00", "reader_02"]
-
-
-def test_an_account_that_is_not_collected_is_refused(pipeline, x):
-    pipeline.put(handles="reader_00")
-    with pytest.raises(BadAccounts, match=r"does not name nasa\. Add them there first"):
-        quote(pipeline, accounts="reader_00, nasa")
-    with pytest.raises(BadAccounts, match="does not name nasa"):
-        pipeline.extract(day=DAY, accounts="nasa")
-    assert paths(x) == {}
 
 
 def test_a_day_that_was_bought_and_has_not_landed_is_landed_for_nothing(pipeline, x):

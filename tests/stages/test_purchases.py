@@ -58,46 +58,6 @@ def test_a_failure_at_any_request_costs_nothing_twice(pipeline, x, bucket, undis
     assert {line["proof"] for line in account.values()} == {"matched"}
 
 
-def test_a_clear_of_a_red_run_asks_only_for_the_missing_account(pipeline, x):
-    gone = {"match": TIMELINE, "status": 200, "body": {"errors": [suspended()]}}
-    x.order(gone)
-    bought = pipeline.extract("posts_5_gone")
-    with pytest.raises(Incomplete):
-        pipeline.load(pipeline.transform(bought))
-    x.forget()
-
-    bought = pipeline.extract("posts_5_gone, posts_7_more")
-    pipeline.load(pipeline.transform(bought))
-
-    assert "/buy=1/" in bought["manifest"]
-    assert sorted(x.asked()) == ["count", "timeline", "timeline", "token", "users"]
-
-
-def suspended():
-    return {
-        "title": "Forbidden",
-        "detail": "User has been suspended: [1].",
-        "type": "https://api.x.com/2/problems/resource-not-found",
-        "parameter": "id",
-        "value": "1",
-    }
-
-
-def test_a_clear_of_a_red_run_repeats_no_page_and_no_count(pipeline, x):
-    handles = "posts_5_a, posts_120_b, suspended_s, unknown_u, protected_p"
-    pipeline.put(tweet_limit=0)
-    first = pipeline.extract(handles)
-    x.forget()
-
-    second = pipeline.extract(handles)
-
-    asked = [(r["path"].split("/")[2], r["query"].get("usernames")) for r in x.requests()]
-    assert asked == [("users", "suspended_s,unknown_u"), ("users", None)]
-    assert x.served_mills() == 0
-    assert (first["posts"], first["counts"]) == (second["posts"], second["counts"])
-    assert first["manifest"] == second["manifest"]
-
-
 def test_handles_may_change_between_two_tries(pipeline, x):
     x.order({"match": TIMELINE, "status": 503, "skip": 2})
     with pytest.raises(AirflowRescheduleException):
@@ -123,20 +83,6 @@ def test_all_accounts_unavailable_publishes_nothing(pipeline, x, bucket):
     assert bucket.keys("twitter/dt=2026-11-17/") == bucket.keys("twitter_receipts/") == []
 
 
-def test_a_waived_account_turns_load_green_without_a_call_to_x(pipeline, x, caplog):
-    staged = pipeline.transform(pipeline.extract("posts_5_a, suspended_s"))
-    with pytest.raises(Incomplete, match="suspended_s: Forbidden: User has been suspended"):
-        pipeline.load(staged)
-    x.forget()
-
-    pipeline.put(handles="posts_5_a")
-    landed = pipeline.load(staged)
-
-    assert x.requests() == []
-    assert (landed["rows"], landed["unavailable"]) == (5, ["suspended_s"])
-    assert "Waived, since they left twitter_handles: suspended_s" in caplog.text
-
-
 def test_of_100_accounts_five_are_unavailable_named_and_asked_for_alone(pipeline, x):
     sound = [f"posts_2_n{number}" for number in range(95)]
     gone = ["suspended_a", "suspended_b", "suspended_c", "protected_d", "unknown_e"]
@@ -156,18 +102,3 @@ def test_of_100_accounts_five_are_unavailable_named_and_asked_for_alone(pipeline
     landed = pipeline.load(staged)
     assert landed["rows"] == 190
     assert sum(len(json.dumps(value)) for value in (bought, staged, landed)) < 4096, "all of it goes by XCom"
-
-
-def test_a_count_that_failed_for_the_moment_is_asked_for_again_and_no_other_is(
-    pipeline, x, bucket, monkeypatch
-):
-    handles = ",".join(f"posts_1_n{number}" for number in range(60))
-    monkeypatch.setattr(reconcile, "PAUSES", (0, 0, 0))
-    x.order({"match": "/counts/", "status": 503, "skip": 2})
-
-    bought = pipeline.extract(handles)
-
-    assert len([key for key in pipeline.raw() if "/counts-of/" in key]) == 4
-    assert {account["proof"] for account in pipeline.accounts(bought).values()} == {"matched"}
-    assert max(billed(x.requests()).values()) == 1
-    assert bucket.ledger_mills() == x.served_mills()

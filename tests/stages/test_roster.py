@@ -1,15 +1,6 @@
 """The accounts in a file of the bucket, read with the role's own rights by every stage."""
 
-import logging
-
 import pytest
-
-from include.twitter import object_store
-from include.twitter.errors import BadSetting, Incomplete
-from include.twitter.layout import short_hash
-from include.twitter_features.backfill_plan import tasks
-from include.twitter_features.backfill_plan.plan import PlanRequest, days_between, load_plan
-from tests.stages.conftest import ARCHIVED, NOW
 
 pytestmark = pytest.mark.live
 
@@ -45,26 +36,6 @@ def test_a_group_is_bought_alone(pipeline, filed, x):
     assert sorted(pipeline.accounts(bought)) == ["posts_5_fine", "posts_7_more"]
 
 
-def test_an_account_that_has_left_the_file_before_load_is_waived(pipeline, filed, caplog):
-    filed("posts_5_fine,", "suspended_one,")
-    staged = pipeline.transform(pipeline.extract())
-    with pytest.raises(Incomplete, match="suspended_one"):
-        pipeline.load(staged)
-    filed("posts_5_fine,")
-    with caplog.at_level(logging.WARNING):
-        pipeline.load(staged)
-    assert "Waived, since they left twitter_handles: suspended_one" in caplog.text
-
-
-def test_a_bad_line_is_refused_before_x_is_asked_for_anything(pipeline, bucket, filed, x):
-    filed("posts_5_fine,", "", "posts 9,")
-    with pytest.raises(
-        BadSetting, match=rf"s3://{bucket.name}/{KEY}, line 4: handle: 'posts 9' is not a handle"
-    ):
-        pipeline.extract()
-    assert x.requests() == []
-
-
 def test_an_account_has_the_limit_of_its_line(pipeline, bucket, filed, x):
     pipeline.put(tweet_limit=20)
     filed("posts_120_a,,,", "posts_90_b,,10,", "posts_30_c,,0,")
@@ -91,15 +62,3 @@ def test_an_account_that_has_left_the_file_keeps_the_rows_that_its_limit_let_it_
     assert pipeline.refine(pipeline.extract())["posts_120_a"]["published"] == 50
     filed("posts_5_fine,,,")
     assert pipeline.refine(pipeline.extract())["posts_120_a"]["published"] == 50
-
-
-def test_a_plan_quotes_each_account_by_its_own_limit(pipeline, filed):
-    pipeline.put(tweet_limit=20, run_budget_usd=0, month_budget_usd=0)
-    filed("posts_120_a,,,", "posts_90_b,,40,", "posts_30_c,,0,")
-    day = days_between(ARCHIVED, ARCHIVED)
-    quoted = tasks.quote(PlanRequest(day, short_hash("limits"), now=lambda: NOW))
-    (conf,) = (run["conf"] for run in tasks.runs(quoted["plan"]))
-    bought = pipeline.extract(**conf, name="limits")
-    rows = {name: line["published"] for name, line in pipeline.refine(bought, ARCHIVED).items()}
-    assert (rows["posts_120_a"], rows["posts_90_b"]) == (20, 40)
-    assert load_plan(object_store.from_settings(), quoted["plan"]).runs[0].posts < 20 + 40 + 35

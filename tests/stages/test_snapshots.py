@@ -14,7 +14,6 @@ from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipExcept
 from include.twitter import layout
 from include.twitter.airflow_context import Run
 from include.twitter.day import Day
-from include.twitter.errors import OverBudget, PipelineError
 from include.twitter.layout import Snapshot, short_hash
 from include.twitter.transform.contract import METRICS
 from include.twitter_features.snapshots import tasks
@@ -141,20 +140,6 @@ def test_posts_that_x_no_longer_shows_are_named_with_its_reason_and_the_day_stay
     assert evening.charged_mills() == bucket.ledger_mills()
 
 
-def test_what_would_cross_a_cap_is_refused_and_continued(evening, bucket):
-    evening.pipeline.put(engagement_days="3")
-    ids = evening.land(FIRST, "posts_250_many")
-    evening.pipeline.put(run_budget_usd="0.6")
-    with pytest.raises(OverBudget, match=r"of \$0.60"):
-        evening.read(FIRST.plus(2))
-    assert bucket.ledger_mills() == evening.charged_mills()
-    evening.pipeline.put(run_budget_usd="5")
-    evening.read(FIRST.plus(2))
-    assert len(evening.rows(FIRST, 3)) == len(ids)
-    assert evening.receipt(FIRST, 3)["cost_usd"] == round(0.005 * len(ids), 3)
-    assert bucket.ledger_mills() == evening.charged_mills()
-
-
 def test_what_is_requested_after_midnight_is_paid(evening, bucket, x):
     ids = evening.land(FIRST, "posts_250_many")
     run, midnight = evening.at(FIRST), FIRST.plus(2).start
@@ -192,31 +177,6 @@ def test_of_two_ages_that_are_read_on_one_day_the_second_is_free(evening, bucket
     late = evening.receipt(FIRST, 1)
     assert (late["hours_late"], late["cost_usd"], late["would_have_cost_usd"]) == (24, 0, 0.005 * len(ids))
     assert evening.charged_mills() == bucket.ledger_mills()
-
-
-def test_a_day_without_a_post_is_read_for_nothing(evening, bucket, x):
-    assert evening.land(FIRST, "posts_0_silent") == []
-    x.forget()
-    evening.read(FIRST)
-    assert x.requests() == [] == [entry for entry in bucket.ledger() if entry["age"]]
-    receipt = evening.receipt(FIRST, 1)
-    assert (receipt["posts"], receipt["read_at"], receipt["lost"]) == (0, None, [])
-
-
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        ({}, "could not look up all posts"),
-        ({"data": [{"id": "7", "text": "…", "public_metrics": {}}]}, "asked for 5 posts by id"),
-    ],
-)
-def test_a_response_that_says_nothing_or_has_other_posts_is_not_stored(evening, bucket, x, body, message):
-    evening.land(FIRST)
-    x.order({"match": r"GET /2/tweets\?", "status": 200, "body": body})
-    with pytest.raises(PipelineError, match=message):
-        evening.read(FIRST)
-    assert bucket.keys(Snapshot(FIRST, 1).raw) == []
-    assert evening.read(FIRST) == [Snapshot(FIRST, 1).receipt]
 
 
 def test_a_process_that_comes_to_its_end_writes_and_calls_as_often_as_others_are_killed(evening):

@@ -11,7 +11,7 @@ from werkzeug import Request, Response
 
 from include.twitter import layout
 from include.twitter.day import Day
-from include.twitter.errors import MissingInput, NoPermission
+from include.twitter.errors import MissingInput
 from include.twitter.layout import ACCOUNTS, FORGOTTEN
 from tests.include.wire import serving
 from tests.stages.conftest import RECENT
@@ -119,21 +119,6 @@ def test_what_is_bought_is_written_on_condition(pipeline, wire):
     assert [seen.headers.get("if-none-match", "if-match") for seen in manifests] == ["*", "if-match"]
 
 
-def test_a_page_that_s3_refuses_stays_booked(pipeline, wire, x, bucket):
-    pipeline.put(tweet_limit=0)
-    wire.refuses = r"PUT .*/buy=1/\d+/0002"
-    with pytest.raises(NoPermission, match="AWS denies s3:PutObject"):
-        pipeline.extract("posts_120_no")
-    assert bucket.ledger_mills() == x.served_mills() > 500
-    wire.refuses = ""
-
-    bought = pipeline.extract()
-
-    (entry,) = bucket.ledger()
-    assert entry["spent_mills"] == x.served_mills()
-    assert entry["lost_mills"] == x.served_mills() - round(1000 * bought["cost_usd"]) > 0
-
-
 def test_a_staged_file_that_was_overwritten_is_not_published(pipeline, bucket):
     staged = pipeline.transform(pipeline.extract("posts_2_wire"))
     csv = staged["receipt"].replace("receipt.json", "refined_tweets.csv")
@@ -143,30 +128,3 @@ def test_a_staged_file_that_was_overwritten_is_not_published(pipeline, bucket):
         pipeline.load(staged)
 
     assert bucket.keys("twitter_receipts/") == []
-
-
-def test_pages_are_read_side_by_side(pipeline, wire):
-    pipeline.put(run_budget_usd=0)
-    handles = ",".join(f"posts_2_n{number}" for number in range(20))
-    bought = pipeline.extract(handles)
-    wire.clear()
-    wire.at_once = 0
-
-    staged = pipeline.transform(bought)
-
-    reads = [seen.key for seen in wire if seen.method == "GET" and seen.key.endswith(".json.gz")]
-    assert len(reads) == len(set(reads)) == 20
-    assert wire.at_once > 1, "the accounts have a page each"
-    assert staged["rows"] == 40
-
-
-def test_a_page_that_was_never_written_leaves_a_gap_and_no_dead_end(pipeline, wire, x):
-    pipeline.put(tweet_limit=0)
-    wire.refuses = r"PUT .*/counts-of/0001"
-    with pytest.raises(NoPermission):
-        pipeline.extract(",".join(f"posts_2_n{number}" for number in range(41)))  # three counts at once
-    wire.refuses = ""
-
-    bought = pipeline.extract()
-
-    assert {line["proof"] for line in pipeline.accounts(bought).values()} == {"matched"}

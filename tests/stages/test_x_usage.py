@@ -1,6 +1,5 @@
 """X's own count, over HTTP, compared with the ledger that `extract` has written."""
 
-import json
 import logging
 from datetime import timedelta
 
@@ -8,9 +7,8 @@ import pytest
 
 from include.twitter import layout, object_store, settings
 from include.twitter.day import Day
-from include.twitter.errors import Outage, UsageMismatch
+from include.twitter.errors import UsageMismatch
 from include.twitter_features.x_usage.tasks import check_usage
-from local import x_api
 from tests.stages.conftest import NOW
 
 pytestmark = pytest.mark.live
@@ -63,15 +61,6 @@ def test_what_another_program_has_read_is_alerted_once(log_of, x):
         log_of(TODAY.plus(2), TOMORROW + timedelta(days=2))
 
 
-def test_what_the_ledger_had_a_day_before_x_has_counted(pipeline, log_of, x):
-    pipeline.put(tweet_limit=0)
-    pipeline.extract("posts_120_a")
-    log_of(TODAY.plus(-1), NOW)
-    x.put("usage", {"2026-11-22": 90})
-    with pytest.raises(UsageMismatch, match="explains 120 to 120: X counts 30 fewer"):
-        log_of()
-
-
 @pytest.mark.parametrize(
     ("status", "body", "message"),
     [
@@ -84,21 +73,3 @@ def test_what_x_does_not_say_is_logged_and_no_failure(log_of, x, bucket, status,
     x.order({"match": USAGE, "status": status, "body": body})
     assert message in log_of()
     assert bucket.keys("twitter_usage/") == []
-
-
-def test_an_outage_of_x_is_tried_again(log_of, x):
-    x.order({"match": USAGE, "status": 503, "body": {"title": "Service Unavailable"}})
-    with pytest.raises(Outage):
-        log_of()
-
-
-def test_a_month_that_x_no_longer_counts_is_not_compared(log_of, x):
-    assert "2026-07 is not compared" in log_of(Day.parse("2026-07-31"))
-    assert x.requests() == []
-
-
-def test_a_bearer_token_alone_is_enough(log_of, deployment, monkeypatch, x):
-    alone = {"conn_type": "http", "host": deployment["host"], "extra": {"bearer_token": x_api.BEARER_TOKEN}}
-    monkeypatch.setenv("AIRFLOW_CONN_TWITTER_DEFAULT", json.dumps(alone))
-    assert "they agree" in log_of()
-    assert [request["path"] for request in x.requests()] == [USAGE]

@@ -7,21 +7,23 @@ job there, or by its name in X's list, and continues.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import Enum
 from tempfile import TemporaryFile
 from typing import IO, NoReturn
 
 import pyarrow
 import pyarrow.parquet
+from airflow.sdk import get_current_context
 
 from include.twitter import layout
-from include.twitter.airflow_context import Check, poll, skip
+from include.twitter.airflow_context import now, poll, skip
 from include.twitter.day import Day
 from include.twitter.errors import ComplianceJobFailed, JobGone, NoAccess, Outage
 from include.twitter.landed import landed_days
-from include.twitter.layout import compliance_of, job_key, parse_job_key
+from include.twitter.layout import compliance_of, job_key, parse_job_key, short_hash
 from include.twitter.object_store import ObjectStore
 from include.twitter.records import ComplianceJob, encoded
 from include.twitter.x.client import X
@@ -37,6 +39,21 @@ RESULT_KEPT = timedelta(days=7)
 """How long X offers a result, from the creation of its job on."""
 MAX_JOBS = 3
 """Jobs of a run."""
+
+
+@dataclass(frozen=True)
+class ComplianceRun:
+    """A run of `twitter_compliance`: it covers all landed days."""
+
+    id: str
+    now: Callable[[], datetime] = now
+
+
+def compliance_run_from_context() -> ComplianceRun:
+    """Return the run of the current task, and log it."""
+    run_id = get_current_context()["dag_run"].run_id
+    log.info("compliance run=%s (%s)", short_hash(run_id), run_id)
+    return ComplianceRun(short_hash(run_id))
 
 
 class JobState(Enum):
@@ -64,7 +81,7 @@ def job_state(job: ComplianceJob, status: JobStatus | None, age: timedelta) -> J
 class JobRunner:
     """Takes the job of a run from one state to the next."""
 
-    def __init__(self, store: ObjectStore, x: X, run: Check) -> None:
+    def __init__(self, store: ObjectStore, x: X, run: ComplianceRun) -> None:
         self._store, self._x, self._run = store, x, run
 
     def upload_ids(self) -> None:
@@ -157,7 +174,7 @@ class JobRunner:
         self._store.write(job_key(self._run.id, job.number), encoded(job))
 
 
-def latest_job(store: ObjectStore, run: Check) -> ComplianceJob | None:
+def latest_job(store: ObjectStore, run: ComplianceRun) -> ComplianceJob | None:
     """Return the newest job of the run."""
     numbers = store.parsed(store.keys(f"{compliance_of(run.id)}job="), parse_job_key).values()
     return store.record(job_key(run.id, max(numbers)), ComplianceJob) if numbers else None

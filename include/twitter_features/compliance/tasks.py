@@ -11,7 +11,7 @@ from tempfile import NamedTemporaryFile
 from typing import IO, Any, cast
 
 from include.twitter import object_store, settings
-from include.twitter.airflow_context import Check, require_xcom, skip
+from include.twitter.airflow_context import require_xcom, skip
 from include.twitter.day import Day
 from include.twitter.errors import DamagedObject, JobGone, MissingInput
 from include.twitter.landed import landed_days
@@ -19,7 +19,7 @@ from include.twitter.layout import checked, compliance_of, job_key, result_key
 from include.twitter.object_store import ObjectStore
 from include.twitter.records import Checked, ComplianceJob, LostPost, encoded
 from include.twitter.x.client import X
-from include.twitter_features.compliance.job import JobRunner, latest_job, read_tables
+from include.twitter_features.compliance.job import ComplianceRun, JobRunner, latest_job, read_tables
 from include.twitter_features.compliance.responses import MAX_LINE_BYTES, parse_deleted
 from include.twitter_features.compliance.storage import download
 
@@ -29,7 +29,7 @@ MAX_BYTES_A_POST, MIN_BYTES_LIMIT = 512, 1 << 20
 """Limits on the size of X's result."""
 
 
-def upload(run: Check) -> dict[str, Any]:
+def upload(run: ComplianceRun) -> dict[str, Any]:
     """Create a job at X and upload the ids of all landed posts."""
     store, access = object_store.from_settings(), settings.x_access()
     if not landed_days(store):
@@ -39,7 +39,7 @@ def upload(run: Check) -> dict[str, Any]:
     return {"run": compliance_of(run.id)}
 
 
-def wait_for_result(run: Check, uploaded: dict[str, Any] | None) -> dict[str, Any]:
+def wait_for_result(run: ComplianceRun, uploaded: dict[str, Any] | None) -> dict[str, Any]:
     """Wait until X offers the result of a job, and store it as it came."""
     store, access = object_store.from_settings(), settings.x_access()
     require_xcom(uploaded, "upload")
@@ -61,7 +61,7 @@ def wait_for_result(run: Check, uploaded: dict[str, Any] | None) -> dict[str, An
     return {"job": job.number}
 
 
-def publish_deletions(run: Check, fetched: dict[str, Any] | None) -> dict[str, Any]:
+def publish_deletions(run: ComplianceRun, fetched: dict[str, Any] | None) -> dict[str, Any]:
     """Write for each day which of its posts X wants deleted; days that landed since are left out."""
     store, number = object_store.from_settings(), require_xcom(fetched, "wait_for_result")["job"]
     key, job = result_key(run.id, number), store.record(job_key(run.id, number), ComplianceJob)

@@ -4,10 +4,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.twitter.airflow_context import Check
 from include.twitter.layout import job_key
 from include.twitter.records import ComplianceJob, encoded
-from include.twitter_features.compliance.job import PATIENCE, RESULT_KEPT, job_state, latest_job
+from include.twitter_features.compliance.job import (
+    PATIENCE,
+    RESULT_KEPT,
+    ComplianceRun,
+    job_state,
+    latest_job,
+)
 from tests.include.invented import MemoryStore
 from tests.include.test_strays import strays
 
@@ -47,7 +52,7 @@ def test_the_state_of_a_job_follows_from_its_record_its_status_and_its_age(has_i
 
 
 def test_objects_of_others_among_the_jobs_are_skipped():
-    store, run = MemoryStore(), Check("c0ffee123456", lambda: MADE)
+    store, run = MemoryStore(), ComplianceRun("c0ffee123456", lambda: MADE)
     for stray in strays(job_key(run.id, 2)):
         store.write(stray, b"")
     assert latest_job(store, run) is None

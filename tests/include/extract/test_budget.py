@@ -340,13 +340,6 @@ def test_a_month_is_what_its_other_purchases_may_cost_and_this_one(lake, other, 
         assert spend(drawn, 0, wanted=200) == size
 
 
-def test_days_that_are_not_settled_are_named_in_the_refusal(lake):
-    booked(lake, reserved=1_000, spent=0)
-    refused = pytest.raises(OverBudget, match="with what is reserved for 2026-11-17: not settled;")
-    with budget(lake, month=1_000) as drawn, refused:
-        spend(drawn, 0)
-
-
 def test_of_two_that_reserve_at_once_none_spends_what_the_other_may():
     lake = OvertakenStore()
     with ExitStack() as other:

@@ -441,15 +441,6 @@ def test_only_inside_a_group_that_does_not_match_is_each_account_counted_alone(s
     assert {name for name, line in lines.items() if len(line.pages) == 2} == {"u22"}
 
 
-def test_an_account_that_reached_its_limit_is_not_counted(shop, lake):
-    remember(lake, NASA="11", esa="22")
-    shop.has("timeline 11", page(post(3), post(2), token="t1"))
-    shop.has("timeline 22", page(post(1)))
-    shop.has("count 22", total(1))
-    lines = Try(shop, lake, "NASA", "esa", limit=2).collect()
-    assert proofs(lines) == {"NASA": "limited", "esa": "matched"}
-
-
 def test_an_account_that_reached_its_limit_has_the_count_that_another_run_has_paid_for(shop, lake):
     remember(lake, NASA="11")
     shop.has("timeline 11", page(post(3), post(2), token="t1"))

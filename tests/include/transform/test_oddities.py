@@ -15,11 +15,8 @@ from include.twitter.transform import refine
 from include.twitter.transform.contract import MOMENTS
 from tests.include.invented import DAY, RECEIVED, answer, link, post
 from tests.include.transform.test_contract import (
-    COLUMNS,
     CSV_READERS,
     PARQUET_READERS,
-    csv_by_lines,
-    parquet_by_pyarrow,
     written,
 )
 
@@ -72,16 +69,6 @@ def test_an_odd_post_becomes_the_row_that_is_written_beside_it(case):
     }
 
 
-def test_a_row_is_written_out_with_all_that_does_not_follow_from_the_account():
-    for case in PUBLISHED:
-        assert [name for name in COLUMNS if name not in case["row"]] == [
-            "username",
-            "url",
-            "author_id",
-            "captured_at",
-        ]
-
-
 # What readers get of them
 
 
@@ -125,114 +112,6 @@ def test_every_reader_of_parquet_gets_the_odd_posts_as_they_were_written(day, re
     rows = [row | {"created_at": row["created_at"].strftime(MOMENTS)} for row in reader(day.parquet)]
     expected = [case["row"] for case in sorted(PUBLISHED, key=lambda case: case["row"]["tweet_id"])]
     assert [{name: row[name] for name in expected[0]} for row in rows] == expected
-
-
-"""A text as X sends it, and as every reader is to get it."""
-
-
-CHANGED = {
-    "NUL \0 in the middle": "NUL \ufffd in the middle",
-    "half an emoji \ud83d": "half an emoji \ufffd",
-    "\udc4d the other half": "\ufffd the other half",
-    "two halves \ud83d\udc4d make one": "two halves 👍 make one",
-}
-UNCHANGED = [
-    *(
-        "\u2066isolated\u2069 \u202eturned\u202c",
-        "\u200e\u200f\u061c",
-        "NA",
-        "N/A",
-        "#N/A",
-        "nan",
-        "NULL",
-        "<NA>",
-    ),
-    *("-inf", "True", "9007199254740993", "1e400", "0x1F", " ", "", "\ufeff", '"', '""', ',"', "a,b;c\td|e"),
-    *(" spaces ", "2026-11-18", "#", "\\", '\\"', "\\N", "\u200b", "\x1a", "𝔘𝔫𝔦", "e\u0301"),
-]
-HARD = CHANGED | {text: text for text in UNCHANGED}
-"""A text as X sends it, and as every reader is to get it."""
-
-
-@pytest.fixture(scope="module")
-def hard_day(tmp_path_factory):
-    posts = [post(number, text=text) for number, text in enumerate(HARD, 1)]
-    return written(tmp_path_factory.mktemp("hard"), [("ObservatoryHill", posts)])
-
-
-def test_every_reader_gets_a_hard_text_as_it_is(hard_day):
-    for reader in CSV_READERS:
-        assert [row["text"] for row in reader(hard_day.csv)] == list(HARD.values()), reader
-    for reader in PARQUET_READERS:
-        assert [row["text"] for row in reader(hard_day.parquet)] == list(HARD.values()), reader
-
-
-# 2**53 + 1, which no float holds, and the largest ids and counts that there can be.
-LARGE = [
-    ("9007199254740993", "9007199254740995", 9007199254740993),
-    ("1577730467436138524", "1577730467436138523", 9223372036854775806),
-    ("9223372036854775807", "9223372036854775806", 9223372036854775807),
-]
-SMALL = ("20", None, None)
-"""One post without what the others have turns a column into floats in careless hands."""
-
-
-@pytest.fixture(scope="module")
-def large_day(tmp_path_factory):
-    posts = [
-        post(
-            number,
-            id=id_,
-            conversation_id=conversation,
-            edit_history_tweet_ids=[id_],
-            public_metrics={} if likes is None else {"like_count": likes},
-        )
-        for number, (id_, conversation, likes) in enumerate([*LARGE, SMALL], 1)
-    ]
-    return written(tmp_path_factory.mktemp("large"), [("ObservatoryHill", posts)])
-
-
-@pytest.mark.parametrize("reader", CSV_READERS)
-def test_ids_and_counts_above_2_to_the_53_keep_every_digit(large_day, reader):
-    read = [(row["tweet_id"], row["conversation_id"], row["likes"]) for row in reader(large_day.csv)]
-    assert read == [
-        ("9007199254740993", "9007199254740995", "9007199254740993"),
-        ("1577730467436138524", "1577730467436138523", "9223372036854775806"),
-        ("9223372036854775807", "9223372036854775806", "9223372036854775807"),
-        ("20", "", ""),
-    ]
-    for parquet_reader in PARQUET_READERS:
-        rows = parquet_reader(large_day.parquet)
-        assert [(row["tweet_id"], row["conversation_id"], row["likes"]) for row in rows] == [*LARGE, SMALL]
-
-
-def test_odd_tags_and_links_keep_the_record_on_its_line_and_come_back(tmp_path):
-    tags = [
-        "NA",
-        'say "x",',
-        "a\nb",
-        "two\u2028\u2029lines",
-        "\x85",
-        "=1+1",
-        "\\",
-        "👩\u200d🚀",
-        "\u202eR",
-    ]
-    text = "t.co/a"
-    whole = 'https://sky.example/a\u2028b\r\nc,"d"?e=&lt;'
-    entities = {
-        "hashtags": [{"tag": tag} for tag in tags],
-        "mentions": [{"username": tag} for tag in tags],
-        "cashtags": [{"tag": tag} for tag in tags],
-        "urls": [link(text, text, expanded_url=whole)],
-    }
-    day = written(tmp_path, [("ObservatoryHill", [post(text=text, entities=entities)])])
-    (row,) = csv_by_lines(day.csv)
-    assert [json.loads(row[name]) for name in ("hashtags", "mentions", "cashtags")] == [tags, tags, tags]
-    assert json.loads(row["urls"]) == [whole]
-    assert row["text"] == 'https://sky.example/a b c,"d"?e=&lt;'
-    (kept,) = parquet_by_pyarrow(day.parquet)
-    assert (kept["text"], kept["urls"], kept["hashtags"]) == (whole, [whole], tags)
 
 
 # Links and long posts

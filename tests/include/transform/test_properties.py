@@ -19,7 +19,6 @@ from include.twitter.response import Response
 from include.twitter.transform import refine
 from include.twitter.transform.decode import FIELDS
 from include.twitter.transform.files import Partition
-from include.twitter.transform.receipt import COUNTS
 from tests.include.invented import DAY, RECEIVED, answer, in_post_words, post
 from tests.include.transform.test_contract import CSV_READERS, PARQUET_READERS
 
@@ -282,121 +281,6 @@ def test_every_post_of_every_account_is_in_one_of_the_counts(walked, limit):
     assert came == {walk.username: Counter(told(walk, limit)[1]) for walk in walked}
 
 
-# Posts with mutilated fields
-
-KINDS = [("int", 5), ("float", 1.5), ("bool", True), ("array", []), ("object", {}), ("null", None)]
-NEEDED = ["id", "text", "created_at", "author_id"]
-MUTILATIONS: list[tuple[dict[str, Any], str]] = [
-    *(({name: ...}, f"{name}: is missing") for name in NEEDED),
-    *(
-        ({name: value}, f"{name}: expected str, got {kind}")
-        for name in NEEDED
-        for kind, value in KINDS
-    ),
-    ({"id": "", "edit_history_tweet_ids": ...}, "tweet_id: is no id"),
-    ({"id": "x", "edit_history_tweet_ids": ...}, "tweet_id: is no id"),
-    ({"created_at": ""}, "created_at: is no time"),
-    ({"created_at": "yesterday"}, "created_at: is no time"),
-    ({"created_at": "2026-11-18T25:00:00.000Z"}, "created_at: is no time"),
-    ({"author_id": "99"}, "author_id: is another author's, not the account's own"),
-    ({"created_at": "2026-11-17T23:59:59.000Z"}, "outside"),
-    ({"created_at": "2026-11-19T00:00:00.000Z"}, "outside"),
-    ({"created_at": "9999-12-31T23:59:59.000Z"}, "outside"),
-    ({"created_at": "0001-01-01T00:00:00.000Z"}, "outside"),
-]  # fmt: skip
-"""What is changed in a post (`...` leaves a field out), and what is said of it."""
-ODD: list[tuple[dict[str, Any], str]] = [
-    *(
-        ({"public_metrics": {"like_count": value}},
-         f"public_metrics.like_count: expected int | null, got {kind}")
-        for kind, value in [("str", "5"), ("float", 1.5), ("bool", True), ("array", []), ("object", {})]
-    ),
-    *(
-        ({"public_metrics": {sent: -1}}, f"public_metrics.{sent}: expected int >= 0")
-        for sent in METRICS.values()
-    ),
-    ({"public_metrics": {"like_count": 2**63}}, f"public_metrics.like_count: expected int <= {2**63 - 1}"),
-    ({"public_metrics": []}, "public_metrics: expected object, got array"),
-    ({"lang": 5}, "lang: expected str | null, got int"),
-    ({"lang": "zh_TW"}, "lang: is no language"),
-    ({"possibly_sensitive": "yes"}, "possibly_sensitive: expected bool | null, got str"),
-    ({"note_tweet": {}}, "note_tweet.text: is missing"),
-    ({"entities": {"hashtags": [{}]}}, "entities.hashtags[].tag: is missing"),
-    ({"entities": {"urls": [{"start": 0, "end": 1}]}}, "entities.urls[].url: is missing"),
-    ({"conversation_id": "x"}, "conversation_id: is no id"),
-]  # fmt: skip
-"""What is changed in a post that lands all the same, and the oddity that is counted."""
-
-
-@st.composite
-def mutilated(
-    draw: st.DrawFn,
-) -> tuple[list[refine.AccountPages], dict[str, list[str]], dict[str, list[str]], Any]:
-    """Sources of one to three accounts; the ids of what lands, what is said of the others, the oddities."""
-    pool = draw(pools)
-    sources, whole, said, odd = [], {}, {}, {}
-    for number in range(draw(st.integers(1, 3))):
-        username, author_id = f"account_{number}", str(40 + number)
-        mixed: list[tuple[Any, str]] = []
-        for _ in range(draw(st.integers(0, 3))):
-            sent = _plain(next(pool), author_id, draw(seconds))
-            mixed.append((sent, "whole"))
-        oddities = draw(st.lists(st.sampled_from(ODD), max_size=3))
-        for changes, _ in oddities:
-            mixed.append((_plain(next(pool), author_id, draw(seconds)) | changes, "whole"))
-        odd[username] = Counter(oddity for _, oddity in oddities)
-        # Each once: a bad id that came twice would be one post that came twice.
-        for changes, reason in draw(st.lists(st.sampled_from(MUTILATIONS), max_size=4, unique_by=str)):
-            sent = _plain(next(pool), author_id, draw(seconds)) | changes
-            if "id" in changes or "created_at" not in changes:
-                sent = {"edit_history_tweet_ids": []} | sent
-            mixed.append(({name: value for name, value in sent.items() if value is not ...}, reason))
-        mixed = draw(st.permutations(mixed))
-        cut = draw(st.integers(0, len(mixed)))
-        pages = [answer(*(sent for sent, _ in part)) for part in (mixed[:cut], mixed[cut:])]
-        sources.append(refine.AccountPages(username, author_id, pages))
-        whole[username] = sorted(sent["id"] for sent, reason in mixed if reason == "whole")
-        said[username] = sorted(reason for _, reason in mixed if reason != "whole")
-    return sources, whole, said, odd
-
-
-def _plain(id_: str, author_id: str, second: int) -> dict[str, Any]:
-    return {
-        "id": id_,
-        "text": "Clear skies tonight",
-        "created_at": f"{at_second(second):%Y-%m-%dT%H:%M:%S}.000Z",
-        "author_id": author_id,
-    }
-
-
-@given(mutilated())
-def test_a_mutilated_post_is_rejected_or_lands_without_what_is_odd_and_takes_no_other_with_it(generated):
-    sources, whole, said, odd = generated
-    (batch,) = refined(sources)
-    published = {username: [] for username in whole}
-    for row in batch.rows[["username", "tweet_id"]].itertuples(index=False):
-        published[row.username].append(row.tweet_id)
-    assert {username: sorted(came) for username, came in published.items()} == whole
-    rejected = {username: [] for username in whole}
-    for item in batch.rejected:
-        rejected[item["username"]].append(item["reason"])
-    for post_counts in batch.counts_by_account:
-        reasons = rejected[post_counts.username]
-        assert sorted(reasons + ["outside"] * post_counts.counts["outside"]) == said[post_counts.username]
-        assert sorted(post_counts.reasons.elements()) == sorted(reasons)
-        assert post_counts.dropped_fields == odd[post_counts.username]
-        assert {name: post_counts.counts[name] for name in COUNTS} == {
-            "fetched": len(whole[post_counts.username]) + len(said[post_counts.username]),
-            "published": len(whole[post_counts.username]),
-            "rejected": len(reasons),
-            "duplicates": 0,
-            "outside": said[post_counts.username].count("outside"),
-            "over_limit": 0,
-            "unrequested": 0,
-            "erased": 0,
-        }
-
-
 # Purity
 
 
@@ -462,9 +346,7 @@ def test_whatever_stands_in_a_post_costs_at_most_that_post(changes, instead, err
     )
     ((post_counts,),) = (batch.counts_by_account for batch in refine_accounts)
     assert (
-        post_counts.counts["fetched"]
-        == len(posts) + 2
-        == sum(post_counts.counts[name] for name in COUNTS[1:])
+        post_counts.counts["fetched"] == len(posts) + 2 == sum(post_counts.counts[name] for name in FATES[1:])
     )
     assert post(99)["id"] in {row["tweet_id"] for row in refine_accounts[0].rows.to_dict("records")}
     with TemporaryDirectory() as folder:

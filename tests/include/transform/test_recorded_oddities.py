@@ -4,7 +4,6 @@ They are read as their own account would have been. What is expected is found in
 than the pipeline's: by the links' addresses instead of their places.
 """
 
-import itertools
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +11,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from include.twitter.transform import contract, refine
-from tests.include.invented import DAY, answer, in_post_words
+from include.twitter.transform import refine
+from tests.include.invented import DAY, answer
 from tests.include.recorded import recorded_oddities
 from tests.include.transform.test_oddities import ODDITIES
 
@@ -186,22 +185,3 @@ def test_nothing_of_a_recorded_post_is_odd_to_us(oddities):
         for case in cases:
             oddity.update(case.post_counts.dropped_fields)
     assert oddity == {}
-
-
-def test_a_post_whose_whole_text_came_as_a_note_is_read_as_if_it_had_been_short(published):
-    # None of the recorded posts has a note, so each is told once more as the note of a cut one.
-    def as_note(sent, words):
-        own = f"https://x.com/i/web/status/{sent['id']}"
-        link = {"start": 0, "end": 4, "url": "Cut…", "expanded_url": own}
-        cut = {"text": "Cut…", "entities": {"urls": [link], "hashtags": [{"tag": "cut"}]}}
-        return words(sent | cut | {"note_tweet": {"text": sent["text"], "entities": sent.get("entities")}})
-
-    published = [case for case in published if "withheld" not in case.post]
-    vocabularies = itertools.cycle([dict, in_post_words])
-    notes = [as_note(case.post, words) for case, words in zip(published, vocabularies, strict=False)]
-    ours = [name for name in contract.COLUMN_NAMES if name not in ("username", "url")]
-    for case, again in zip(published, cases_of(notes), strict=True):
-        pd.testing.assert_frame_equal(
-            again.rows[ours].reset_index(drop=True), case.rows[ours].reset_index(drop=True)
-        )
-        assert again.post_counts.warnings == []
