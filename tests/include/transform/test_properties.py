@@ -19,6 +19,7 @@ from include.twitter.response import Response
 from include.twitter.transform import refine
 from include.twitter.transform.decode import FIELDS
 from include.twitter.transform.files import Partition
+from include.twitter.transform.receipt import FATES
 from tests.include.invented import DAY, RECEIVED, answer, in_post_words, post
 from tests.include.transform.test_contract import CSV_READERS, PARQUET_READERS
 
