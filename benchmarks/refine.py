@@ -113,25 +113,25 @@ def refine(folder: Path, out: Path) -> None:
     from include.twitter.response import Response
     from include.twitter.transform import receipt
     from include.twitter.transform.files import Partition, fingerprint
-    from include.twitter.transform.refine import Source, batches
+    from include.twitter.transform.refine import AccountPages, refine_accounts
 
     gc.freeze()
     out.mkdir(exist_ok=True)
     pages = groupby(sorted(folder.iterdir()), key=lambda page: page.name.split("-")[:2])
     sources = (
-        Source(handle, id_, (Response.from_bytes(page.read_bytes()) for page in some))
+        AccountPages(handle, id_, (Response.from_bytes(page.read_bytes()) for page in some))
         for (handle, id_), some in pages
     )
     entries = []
     with Partition(out) as partition:
-        for batch in batches(sources, day=Day.parse(DAY), limit=0):
+        for batch in refine_accounts(sources, day=Day.parse(DAY), limit=0):
             partition.append(batch)
-            for tally in batch.tallies:
+            for counts in batch.counts_by_account:
                 read = AccountOutcome(
-                    username=tally.username, id=None, outcome="complete", reason=None, proof="unchecked",
-                    counted=None, posts=tally.counts["fetched"], limit=0, pages=[],
+                    username=counts.username, id=None, outcome="complete", reason=None, proof="unchecked",
+                    counted=None, posts=counts.counts["fetched"], limit=0, pages=[],
                 )  # fmt: skip
-                entries.append(receipt.entry(read, tally))
+                entries.append(receipt.entry(read, counts))
     objects = {
         name: PublishedObject(key=file.name, **fingerprint(file), etag="")
         for name, file in partition.files.items()

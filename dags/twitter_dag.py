@@ -97,7 +97,7 @@ DAYS = Asset("twitter_days")
             False,
             type="boolean",
             title="Buy again",
-            description=f"Buy the whole day again, for {pricing.in_words('posts')} a post. "
+            description=f"Buy the whole day again, for {pricing.price_text('posts')} a post. "
             "Otherwise only missing posts are bought.",
         ),
         "accounts": Param(

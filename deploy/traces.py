@@ -167,7 +167,7 @@ def _own_ids(post: Mapping[str, Any]) -> Iterator[str]:
 
 def _answer_without(data: bytes, tombstones: Tombstones) -> bytes:
     head, kind, body = _parts(data)
-    return gzip.compress(head + BODY + tombstones.without(body, kind) + b"}", compresslevel=6, mtime=0)
+    return gzip.compress(head + BODY + tombstones.redact(body, kind) + b"}", compresslevel=6, mtime=0)
 
 
 def _parts(data: bytes) -> tuple[bytes, str, bytes]:

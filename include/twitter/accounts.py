@@ -70,7 +70,7 @@ class Roster:
         if not text.strip():
             return self.handles
         try:
-            items = settings.listed(text.strip())
+            items = settings.split_items(text.strip())
             handles = settings.parse(settings.Handles, [item for item in items if not item.startswith(GROUP)])
         except ValueError as error:
             raise BadAccounts(f"accounts={text!r}: {error}. Example: NASA, esa") from None

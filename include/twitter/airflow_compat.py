@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-NAMES = {
+MODULES = {
     "DagAccessEntity": "airflow.api_fastapi.auth.managers.models.resource_details",
     "DagRun": "airflow.models.dagrun",
     "TaskInstance": "airflow.models.taskinstance",
@@ -20,6 +20,6 @@ NAMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in NAMES:
+    if name not in MODULES:
         raise AttributeError(f"module {__name__} has no attribute {name}")
-    return getattr(import_module(NAMES[name]), name)
+    return getattr(import_module(MODULES[name]), name)

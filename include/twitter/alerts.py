@@ -69,7 +69,7 @@ def message(context: Mapping[str, Any]) -> tuple[str, list[str]]:
     """
     ti, error = context.get("ti"), context.get("exception")
     task, dag = (getattr(ti, name, None) or "unknown" for name in ("task_id", "dag_id"))
-    subject = f"{_day(context)}: {task} failed ({dag})"
+    subject = f"{_run_day(context)}: {task} failed ({dag})"
     if isinstance(error, PipelineError):
         lines = [str(error), str(type(error).__doc__)]
     elif error:
@@ -79,7 +79,7 @@ def message(context: Mapping[str, Any]) -> tuple[str, list[str]]:
     return safe_text(subject), [safe_text(line, LONGEST_MESSAGE) for line in [*lines, *_link(ti)]]
 
 
-def _day(context: Mapping[str, Any]) -> str:
+def _run_day(context: Mapping[str, Any]) -> str:
     """The run's day; else the id of the run, which names it as well."""
     try:
         return str(day_of(context))

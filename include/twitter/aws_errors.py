@@ -19,7 +19,7 @@ from include.twitter.errors import (
 )
 
 NOT_IMPLEMENTED = 501
-LONGEST_MESSAGE = 500
+MAX_MESSAGE_LENGTH = 500
 """Characters of AWS's message that are repeated."""
 TRANSIENT = {
     "BadDigest",
@@ -42,7 +42,7 @@ TRANSIENT = {
     "XAmzContentSHA256Mismatch",
 }
 """AWS cannot do it now, or bytes changed on their way; a role's expired credentials are replaced."""
-DENIED = {"AccessDenied", "AccessDeniedException", "Forbidden", "403"}
+DENIALS = {"AccessDenied", "AccessDeniedException", "Forbidden", "403"}
 CREDENTIALS = {
     "AuthFailure": "AWS does not accept the access key",
     "ExpiredTokenException": "the session of the credentials has expired",
@@ -80,7 +80,7 @@ ARCHIVED = (
     "Restore it, for example: `aws s3api restore-object --bucket {bucket} --key {key} --restore-request "
     "Days=7`. Then exclude the pipeline's prefixes from the lifecycle rule that moved it.",
 )
-REFUSED = {
+REFUSALS = {
     "InvalidObjectState": ARCHIVED,
     "ObjectNotInActiveTierError": ARCHIVED,  # of the source of a copy
     "RequestTimeTooSkewed": ("the host's clock differs from AWS's by more than 15 minutes", SET_CLOCK),
@@ -125,7 +125,7 @@ ACTIONS = {
 class Policy(NamedTuple):
     """A kind of policy that may deny; AWS's message names it."""
 
-    named: re.Pattern[str]
+    pattern: re.Pattern[str]
     name: str
     owner: str
     """Who can change it, where it is not changed with the pipeline's own stack."""
@@ -155,33 +155,37 @@ class Call(NamedTuple):
 
 def explained(code: str, message: str, status: int, call: Call) -> PipelineError | None:
     """The error of the pipeline for an error code of AWS; None for one that it does not know."""
-    message = message[:LONGEST_MESSAGE]
-    said = f"{code}: {message}"
-    if code in DENIED:
+    message = message[:MAX_MESSAGE_LENGTH]
+    reason = f"{code}: {message}"
+    if code in DENIALS:
         return NoPermission(_denied(message, call))
     if code in TRANSIENT:
-        return PlatformOutage(f"AWS cannot do {call.operation} on {call.url} now ({said}).")
+        return PlatformOutage(f"AWS cannot do {call.operation} on {call.url} now ({reason}).")
     if code in CREDENTIALS or (code == "AuthorizationHeaderMalformed" and "region" not in message):
         problem = CREDENTIALS.get(code, "the credentials are malformed")
-        return BadCredentials(f"AWS refuses {call.operation} on {call.url}: {problem} ({said}). {USE_VALID}")
+        return BadCredentials(
+            f"AWS refuses {call.operation} on {call.url}: {problem} ({reason}). {USE_VALID}"
+        )
     if code in OTHER_BUCKET:
-        return other_bucket(call.bucket, said)
-    if refusal := REFUSED.get(code):
+        return other_bucket(call.bucket, reason)
+    if refusal := REFUSALS.get(code):
         problem, remedy = refusal
         remedy = remedy.format(bucket=call.bucket, key=quote(call.key))
-        return AwsRefused(f"AWS refuses {call.operation} on {call.url}: {problem} ({said}). {remedy}")
+        return AwsRefused(f"AWS refuses {call.operation} on {call.url}: {problem} ({reason}). {remedy}")
     if code.startswith("KMS."):
-        return AwsRefused(f"AWS refuses {call.operation} on {call.url}: its KMS key cannot be used ({said}).")
+        return AwsRefused(
+            f"AWS refuses {call.operation} on {call.url}: its KMS key cannot be used ({reason})."
+        )
     if status >= 500 and status != NOT_IMPLEMENTED:
-        return PlatformOutage(f"AWS cannot do {call.operation} on {call.url} now ({said}).")
+        return PlatformOutage(f"AWS cannot do {call.operation} on {call.url} now ({reason}).")
     return None
 
 
-def other_bucket(bucket: str, said: str) -> BadSetting:
+def other_bucket(bucket: str, reason: str) -> BadSetting:
     """The bucket has another name, or is in another region."""
     return BadSetting(
         "Variable twitter_bucket",
-        f"{bucket!r} is no bucket of this region ({said}). Name another, or set the region of Connection "
+        f"{bucket!r} is no bucket of this region ({reason}). Name another, or set the region of Connection "
         "aws_default to the bucket's",
         "acme-twitter-lake, in the region of the instance",
     )
@@ -189,21 +193,21 @@ def other_bucket(bucket: str, said: str) -> BadSetting:
 
 def _denied(message: str, call: Call) -> str:
     """What AWS denies and by which policy, as its message says."""
-    found = NOT_AUTHORIZED.search(message)
-    action = found[1] if found else ACTIONS.get(call.operation, call.operation)
+    match = NOT_AUTHORIZED.search(message)
+    action = match[1] if match else ACTIONS.get(call.operation, call.operation)
     text = f"AWS denies {action} on {call.url}"
-    if found and action.startswith("kms:") and found[2]:
-        text += f" (key {found[2]})"
-    policy = next((each for each in POLICIES if each.named.search(message)), None)
-    text += f". {_remedy(action, policy, is_explicit='explicit' in message)}"
+    if match and action.startswith("kms:") and match[2]:
+        text += f" (key {match[2]})"
+    policy = next((policy for policy in POLICIES if policy.pattern.search(message)), None)
+    text += f". {_policy_remedy(action, policy, is_explicit='explicit' in message)}"
     if call.operation == "GetObject" and action == "s3:ListBucket":
         text += " The object does not exist: S3 says so only to who has s3:ListBucket, and denies others."
-    elif call.operation == "GetObject" and not found:
+    elif call.operation == "GetObject" and not match:
         text += " Or the object does not exist, and the role has no s3:ListBucket: S3 denies then too."
     return f"{text} AWS says: {message or 'nothing more'}"
 
 
-def _remedy(action: str, policy: Policy | None, *, is_explicit: bool) -> str:
+def _policy_remedy(action: str, policy: Policy | None, *, is_explicit: bool) -> str:
     name, owner = (policy.name, policy.owner) if policy else ("", "")
     if action.startswith("kms:") and name == "the bucket's policy":
         name, owner = "the KMS key's policy", "the KMS key"

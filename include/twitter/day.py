@@ -1,4 +1,4 @@
-"""One UTC day: its window, and when it is over for good."""
+"""One UTC day: its window, and when it settles."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from include.twitter.errors import BadDay
 
 SETTLING = timedelta(minutes=90)
-"""How long after midnight a day may still change: X lets authors edit for an hour, and answers late."""
+"""How long after midnight a day may still change: authors can edit for an hour, and X lags."""
 
 SOON = timedelta(minutes=1)
-"""A scheduled run begins a second before its day ends, and waits for it to settle."""
+"""Tolerance: a scheduled run begins a second before its day ends."""
 
 FIRST_POST = date(2006, 3, 21)
-"""X refuses to be asked for what was before."""
+"""X refuses requests for earlier dates."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ class Day:
 
     @classmethod
     def named(cls, text: str) -> Day:
-        """The day that a person asks for; a BadDay says what is wrong with it."""
+        """Parse a day that a person typed; BadDay if it is malformed."""
         try:
             return cls.parse(text)
         except ValueError as error:
             raise BadDay(f"day={text!r} is no date. Example: 2026-11-18") from error
 
     def require_collectable(self, at: datetime) -> None:
-        """Refuse a day of which nothing can be known: it does not end in a moment, or X had not begun."""
+        """Raise BadDay if the day has not ended, or is before the first post on X."""
         if at < self.end - SOON:
             raise BadDay(
                 f"{self} has not ended: it is {at:%Y-%m-%d %H:%M} UTC. "

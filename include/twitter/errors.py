@@ -1,7 +1,7 @@
 """Every failure that the pipeline understands, named by what to do next.
 
 Two kinds decide whether Airflow tries again (see `retry`): a `PermanentError` needs a person,
-a `TransientError` passes. Any other exception is a defect or a fault of the platform.
+a `TransientError` ends by itself. Any other exception is a defect or a fault of the platform.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The bucket's layout: every key, built and parsed here alone.
+"""The keys of the bucket, built and parsed.
 
-Each kind of file that readers use has a prefix of its own; `staging/` is for one run at a time.
+Each kind of published file has its own prefix; `staging/` holds the candidates of single runs.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ COUNTS = "twitter_accounts/counts/"
 PROBE = "twitter_accounts/conditional_writes.json"
 FORGOTTEN = "twitter_forgotten/tombstones.json"
 
-# Other programs and people leave objects below the prefixes too: folder markers, copies, inventories. So
-# each kind of key that is listed has a pattern of the whole key, and a parser next to its builder.
+# Other programs leave objects below the prefixes too: folder markers, copies, inventories. So each kind of
+# key that is listed has a pattern and a parser.
 _DATE = "([0-9]{4}-[0-9]{2}-[0-9]{2})"
 _MONTH = "([0-9]{4}-(?:0[1-9]|1[0-2]))"
 _NUMBER = "([1-9][0-9]{0,8})"
@@ -68,7 +68,7 @@ def receipt(day: Day) -> str:
 
 
 def parse_receipt(key: str) -> Day | None:
-    """The day whose receipt has this key; None where it is the key of something else."""
+    """The day whose receipt has this key; None for any other key."""
     return _day_in(_RECEIPT.fullmatch(key), 1)
 
 
@@ -77,13 +77,13 @@ def usage(day: Day) -> str:
 
 
 def parse_usage(key: str) -> Day | None:
-    """The day of a record of X's usage; None where it is the key of something else."""
+    """The day of a record of X's usage; None for any other key."""
     day = _day_in(_USAGE.fullmatch(key), 2)
     return day if day and usage(day) == key else None
 
 
 def checked(day: Day) -> str:
-    """What X's batch compliance last reported about the day's posts."""
+    """The last report of X's batch compliance about the day."""
     return f"{COMPLIANCE}dt={day}/gone.json"
 
 
@@ -91,7 +91,7 @@ def checked(day: Day) -> str:
 
 
 def raw(day: Day) -> str:
-    """Prefix of everything that was bought for this day."""
+    """Prefix of everything that was bought for a day."""
     return f"twitter_raw/dt={day}/"
 
 
@@ -100,7 +100,7 @@ def manifest(day: Day, buy: int) -> str:
 
 
 def next_page(folder: str, pages: Sequence[str]) -> str:
-    """The key of the response that follows these pages of a folder; one before it may be missing."""
+    """The key of the response after these pages of a folder; an earlier one may be missing."""
     last = _PAGE_AT_END.fullmatch(pages[-1]) if pages else None
     return f"{folder}{int(last[1]) + 1 if last else 1:04}.json.gz"
 
@@ -116,7 +116,7 @@ def publish_lease(day: Day) -> str:
 
 
 def _day_in(match: re.Match[str] | None, group: int) -> Day | None:
-    """The day that a key names; None for a date that no calendar has, like 2026-13-45."""
+    """The day in a key; None for an impossible date, like 2026-13-45."""
     try:
         return Day.parse(match[group]) if match else None
     except ValueError:
@@ -124,7 +124,7 @@ def _day_in(match: re.Match[str] | None, group: int) -> Day | None:
 
 
 class PurchaseKey(NamedTuple):
-    """What a key of a purchase is of: its manifest, or a page of a folder."""
+    """The parsed key of a manifest, or of a page in a folder of a purchase."""
 
     buy: int
     folder: str = ""
@@ -136,18 +136,18 @@ class PurchaseKey(NamedTuple):
 
 
 def parse_purchase_key(key: str) -> PurchaseKey | None:
-    """None where it is the key of something else."""
-    found = _OF_PURCHASE.fullmatch(key)
-    return PurchaseKey(int(found[2]), found[3] or "") if found and _day_in(found, 1) else None
+    """None for any other key."""
+    match = _OF_PURCHASE.fullmatch(key)
+    return PurchaseKey(int(match[2]), match[3] or "") if match and _day_in(match, 1) else None
 
 
 SNAPSHOT_TIME = timedelta(hours=22, minutes=30)
-"""When the posts of a day are read again: late on the day on which most were bought, so that it is free."""
+"""Time of day of a snapshot: late on the day on which most posts were bought, so that it is free."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The landed posts of `day`, asked for again when they are `age` days old, and the keys of what comes."""
+    """A snapshot of the landed posts of `day` at an age of `age` days, and its keys."""
 
     day: Day
     age: int
@@ -182,15 +182,15 @@ class Snapshot:
 
     @property
     def raw(self) -> str:
-        """Prefix of what X answered."""
+        """Prefix of the stored responses."""
         return f"{raw(self.day)}age={self.age}/"
 
     @classmethod
     def of_receipt(cls, key: str) -> Snapshot | None:
-        """What a receipt is of; None where it is the key of something else."""
-        found = _ENGAGEMENT_RECEIPT.fullmatch(key)
-        day = _day_in(found, 1)
-        return cls(day, int(found[2])) if found and day else None
+        """The snapshot whose receipt has this key; None for any other key."""
+        match = _ENGAGEMENT_RECEIPT.fullmatch(key)
+        day = _day_in(match, 1)
+        return cls(day, int(match[2])) if match and day else None
 
     @staticmethod
     def is_page(key: str) -> bool | None:
@@ -208,12 +208,12 @@ class Snapshot:
 
     @property
     def lease(self) -> str:
-        """Who publishes it now."""
+        """The lease of the run that publishes it."""
         return f"staging/{ENGAGEMENT}{self._at}lease.json"
 
     @property
     def fetch_lease(self) -> str:
-        """Who asks X for it now."""
+        """The lease of the run that requests it."""
         return f"staging/{ENGAGEMENT}{self._at}reading/lease.json"
 
 
@@ -230,19 +230,19 @@ def counts_prefix(first: Day) -> str:
 
 
 def count_key(query: str, first: Day, last: Day, token: str = "") -> str:
-    """Where X's count of a query and window is stored; a long window comes in parts, each with its token."""
+    """The key of X's count for a query and window; each part of a long window has its token."""
     return f"{counts_prefix(first)}{first}_{last}-{short_hash(f'{query} {token}')}.json.gz"
 
 
 def parse_count_key(key: str) -> CountWindow | None:
-    """The window of a stored count; None where it is the key of something else."""
-    found = _COUNT.fullmatch(key)
-    first, last = _day_in(found, 2), _day_in(found, 3)
+    """The window of a stored count; None for any other key."""
+    match = _COUNT.fullmatch(key)
+    first, last = _day_in(match, 2), _day_in(match, 3)
     return CountWindow(first, last) if first and last else None
 
 
 class LedgerKey(NamedTuple):
-    """What a key of the ledger is of."""
+    """The parsed key of a ledger entry."""
 
     month: str
     """`YYYY-MM`, of the request."""
@@ -257,32 +257,32 @@ def ledger_key(month: str, entry: str) -> str:
 
 
 def parse_ledger_key(key: str) -> LedgerKey | None:
-    """None where it is the key of something else."""
-    found = _LEDGER.fullmatch(key)
-    if not found or (found[3] and not _day_in(found, 3)):
+    """None for any other key."""
+    match = _LEDGER.fullmatch(key)
+    if not match or (match[3] and not _day_in(match, 3)):
         return None
-    return LedgerKey(found[1], found[2], found[3] or found[2])
+    return LedgerKey(match[1], match[2], match[3] or match[2])
 
 
 def compliance_of(run: str) -> str:
-    """Prefix of what a run of `twitter_compliance` has asked X, and of what X said."""
+    """Prefix of the jobs and results of a run of `twitter_compliance`."""
     return f"{COMPLIANCE}run={run}/"
 
 
 def job_key(run: str, number: int) -> str:
-    """Where a job of a run of `twitter_compliance` is kept."""
+    """The key of a job of a run of `twitter_compliance`."""
     return f"{compliance_of(run)}job={number}.json"
 
 
 def result_key(run: str, number: int) -> str:
-    """The result of a job, as X sent it: ids and reasons, and nothing else of a post."""
+    """The key of a job's result as X sent it: ids and reasons only."""
     return f"{compliance_of(run)}result={number}.txt.gz"
 
 
 def parse_job_key(key: str) -> int | None:
-    """The number of the job; None where it is the key of something else."""
-    found = _JOB.fullmatch(key)
-    return int(found[1]) if found else None
+    """The number of the job; None for any other key."""
+    match = _JOB.fullmatch(key)
+    return int(match[1]) if match else None
 
 
 def short_hash(run_id: str) -> str:

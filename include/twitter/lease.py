@@ -111,15 +111,15 @@ class Lease:
 @contextmanager
 def held(store: ObjectStore, key: str, run: Run) -> Iterator[Lease]:
     """Hold the lease that is kept at this key; LeaseHeld while another process does."""
-    entry = store.get(key)
-    etag = entry.tag if entry else None
+    found = store.get(key)
+    etag = found.etag if found else None
 
     def write(holder: LeaseHolder) -> None:
         nonlocal etag
         etag = store.put_if_match(key, encoded(holder), etag)
 
     lease = Lease(run, f"{store.url(key)} is held", write)
-    lease.acquire(store.decoded(key, entry.data, LeaseHolder) if entry else None)
+    lease.acquire(store.decoded(key, found.data, LeaseHolder) if found else None)
     try:
         yield lease
     finally:

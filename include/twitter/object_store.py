@@ -47,15 +47,15 @@ log = logging.getLogger(__name__)
 for chatty in ("airflow.providers.amazon.aws", "botocore"):
     logging.getLogger(chatty).setLevel(logging.WARNING)
 
-SIDE_BY_SIDE = 16
-"""Objects read at once, and at most so many ahead of who uses them."""
+CONCURRENT_READS = 16
+"""Objects that are read concurrently, and how many are read ahead."""
 CONDITION_FAILED = {"PreconditionFailed", "412"}
 CONFLICTS = {"ConditionalRequestConflict", "OperationAborted", "409"}
 """Another write of the key is under way; it may be an earlier attempt of the same one."""
 UNKNOWN_CONDITION = {"NotImplemented", "InvalidArgument", "InvalidRequest"}
-"""How a store says that it knows no conditional writes."""
+"""Error codes of a store that does not support conditional writes."""
 TRIES = 8
-"""After a conflict, with random pauses between: some five seconds together."""
+"""Attempts after a conflict, with random pauses: about five seconds in total."""
 UNREACHABLE = (
     boto.ConnectionError,
     boto.FlexibleChecksumError,  # bytes changed on their way
@@ -88,12 +88,12 @@ MEDIA_TYPES = {
 }
 
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-NAMED = 5
-"""So many strays are named in a warning."""
-LONGEST_PROBLEM = 200
-"""Characters of what a parser says about an object."""
+Input = TypeVar("Input")
+Output = TypeVar("Output")
+MAX_STRAYS_NAMED = 5
+"""Unknown objects that a warning names."""
+MAX_PROBLEM_LENGTH = 200
+"""Characters of a parser's error that a message repeats."""
 
 
 def retried(should_retry: Callable[[BaseException], bool]) -> Retrying:
@@ -119,13 +119,13 @@ def _code(error: BaseException) -> str:
     return error.response["Error"]["Code"] if isinstance(error, boto.ClientError) else ""
 
 
-class Object(NamedTuple):
+class StoredObject(NamedTuple):
     data: bytes
-    tag: str
+    etag: str
 
 
 def from_settings() -> ObjectStore:
-    """The lake that the deployment's settings name."""
+    """The store that the settings name."""
     return ObjectStore(settings.bucket(), settings.aws_connection())
 
 
@@ -135,7 +135,7 @@ class ObjectStore:
     def __init__(self, bucket: str, aws_conn_id: str | None) -> None:
         self.bucket = bucket
         self.strays: set[str] = set()
-        config = Config(max_pool_connections=SIDE_BY_SIDE, retries={"mode": "standard"})
+        config = Config(max_pool_connections=CONCURRENT_READS, retries={"mode": "standard"})
         self._hook = S3Hook(aws_conn_id=aws_conn_id, config=config)
 
     def url(self, key: str) -> str:
@@ -151,49 +151,49 @@ class ObjectStore:
         """Every key below a prefix, sorted."""
         return sorted(self.etags(prefix))
 
-    def parsed(self, keys: Iterable[str], parse: Callable[[str], Result | None]) -> dict[str, Result]:
-        """What `parse` makes of each key. Keys that it does not know are skipped, and reported once."""
-        found = {key: parse(key) for key in keys}
-        strays = sorted({key for key, value in found.items() if value is None} - self.strays)
+    def parsed(self, keys: Iterable[str], parse: Callable[[str], Output | None]) -> dict[str, Output]:
+        """Parse each key. Unknown keys are skipped and logged once."""
+        values = {key: parse(key) for key in keys}
+        strays = sorted({key for key, value in values.items() if value is None} - self.strays)
         if strays:
             self.strays.update(strays)
             log.warning(
                 "%d objects were not written by this pipeline and are skipped: %s%s. Delete them, or move "
                 "them to another bucket.",
                 len(strays),
-                ", ".join(repr(self.url(key)) for key in strays[:NAMED]),
-                f" and {len(strays) - NAMED} more" if len(strays) > NAMED else "",
+                ", ".join(repr(self.url(key)) for key in strays[:MAX_STRAYS_NAMED]),
+                f" and {len(strays) - MAX_STRAYS_NAMED} more" if len(strays) > MAX_STRAYS_NAMED else "",
             )
-        return {key: value for key, value in found.items() if value is not None}
+        return {key: value for key, value in values.items() if value is not None}
 
     def etags(self, prefix: str) -> dict[str, str]:
-        """The ETag of every object below a prefix, by key: an object that changes gets another."""
+        """The ETag of every object below a prefix, by key."""
         with self._explained(prefix):
             listed = self._hook.iter_file_metadata(prefix, self.bucket)
             return {item["Key"]: item["ETag"] for item in listed}
 
     def etag(self, key: str) -> str | None:
-        """The ETag of one object; None where there is no such object."""
+        """The ETag of one object; None if it does not exist."""
         return self.etags(key).get(key)
 
     def read(self, key: str) -> bytes | None:
-        """An object's bytes; None where there is no such object."""
-        found = self.get(key)
-        return found.data if found else None
+        """An object's bytes; None if it does not exist."""
+        stored = self.get(key)
+        return stored.data if stored else None
 
     def record(self, key: str, kind: type[Record]) -> Record | None:
-        """The record at this key; None where there is no such object, DamagedObject where it is none."""
+        """The record at this key; None if it does not exist; DamagedObject if it is no such record."""
         data = self.read(key)
         return None if data is None else self.decoded(key, data, kind)
 
     def decoded(self, key: str, data: bytes, kind: type[Record]) -> Record:
-        """The record that was read at this key; DamagedObject where it is none."""
+        """Decode the record that was read at this key; DamagedObject if it is none."""
         with self.parsing(key, f"a {getattr(kind, '__name__', 'record')} of this version"):
             return decoded(data, kind)
 
     @contextmanager
     def parsing(self, key: str, what: str) -> Iterator[None]:
-        """Turn what a parser raises into a DamagedObject, which names the object and the remedy."""
+        """Raise DamagedObject, with the object and the remedy, if parsing fails."""
         try:
             yield
         except NewerFormat as error:
@@ -202,94 +202,94 @@ class ObjectStore:
             of, at = f"--bucket {self.bucket}", f"--key {quote(key)}"
             version = quote(f"{self.bucket}/{key}?versionId=ID")
             raise DamagedObject(
-                f"{self.url(key)} is not {what}: {str(error)[:LONGEST_PROBLEM].rstrip('.')}. Restore its "
+                f"{self.url(key)} is not {what}: {str(error)[:MAX_PROBLEM_LENGTH].rstrip('.')}. Restore its "
                 f"previous version: `aws s3api list-object-versions {of} --prefix {quote(key)}` lists them, "
                 f"`aws s3api copy-object {of} {at} --copy-source {version}` restores one. Then clear the "
                 "task. If this pipeline has written no version of it, delete it."
             ) from error
 
     def required(self, key: str) -> bytes:
-        """An object's bytes; MissingInput where there is no such object."""
+        """An object's bytes; MissingInput if it does not exist."""
         if (data := self.read(key)) is None:
             raise MissingInput(f"{self.url(key)} is gone: clear the stage that made it.")
         return data
 
     def beginning(self, key: str, size: int) -> bytes | None:
-        """The first `size` bytes of an object; None where there is none."""
+        """The first `size` bytes of an object; None if it does not exist."""
         try:
-            found = self.get(key, Range=f"bytes=0-{size - 1}")
+            stored = self.get(key, Range=f"bytes=0-{size - 1}")
         except boto.ClientError as error:
             if _code(error) != "InvalidRange":  # of an empty object there is none
                 raise
             return b""
-        return found.data if found else None
+        return stored.data if stored else None
 
-    def get(self, key: str, **part: str) -> Object | None:
-        """An object with its ETag, for the condition of a later write; None where there is none."""
+    def get(self, key: str, **part: str) -> StoredObject | None:
+        """An object with its ETag, for the condition of a later write; None if it does not exist."""
         with self._explained(key):
             try:
-                found = self._hook.get_conn().get_object(Bucket=self.bucket, Key=key, **part)
+                response = self._hook.get_conn().get_object(Bucket=self.bucket, Key=key, **part)
             except boto.ClientError as error:
                 if _code(error) == "NoSuchKey":
                     return None
                 raise
-            return Object(found["Body"].read(), found["ETag"])
+            return StoredObject(response["Body"].read(), response["ETag"])
 
-    def get_many(self, keys: Iterable[str]) -> Iterator[Object | None]:
+    def get_many(self, keys: Iterable[str]) -> Iterator[StoredObject | None]:
         """The objects in the order of their keys, several read at once."""
         return map_concurrently(self.get, keys)
 
     def answers(self, keys: Iterable[str]) -> Iterator[Response]:
         """The stored responses of X, in the order of their keys: parsed while others are used."""
 
-        def answer(key: str) -> Response:
+        def read_response(key: str) -> Response:
             if (data := self.read(key)) is None:
                 raise MissingInput(
                     f"{self.url(key)} is gone. It was paid for: restore it, or Trigger with `buy_again`."
                 )
             return response_in(data, self.url(key))
 
-        return map_concurrently(answer, keys)
+        return map_concurrently(read_response, keys)
 
     def write(self, key: str, data: bytes) -> None:
-        """Put an object, in the place of an older one."""
+        """Put an object without a condition."""
         self._put(key, data)
 
-    def put_if_match(self, key: str, data: bytes, tag: str | None) -> str:
-        """Put an object if the one there has this ETag, None for none at all; returns the new ETag.
+    def put_if_match(self, key: str, data: bytes, etag: str | None) -> str:
+        """Put an object if the stored one has this ETag (None: if none is stored); returns the new ETag.
 
-        Raises WriteConflict where another writer was faster.
+        Raises WriteConflict if another process has written it.
         """
-        condition = {"IfMatch": tag} if tag else {"IfNoneMatch": "*"}
+        condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
         try:
             return retried(_is_conflict)(self._put, key, data, **condition)
         except boto.ClientError as error:
             if _code(error) not in CONDITION_FAILED | CONFLICTS:
                 raise
-            found = self.get(key)
-            if found and found.data == data:  # our own write: its response was lost
-                return found.tag
-            raise WriteConflict(f"{self.url(key)} was written by somebody else meanwhile.") from error
+            stored = self.get(key)
+            if stored and stored.data == data:  # our own write: its response was lost
+                return stored.etag
+            raise WriteConflict(f"{self.url(key)} was written by another process in the meantime.") from error
 
     def update(self, key: str, changed: Callable[[bytes | None], bytes]) -> None:
-        """Replace an object by what `changed` makes of it; WriteConflict if others were always faster."""
+        """Replace an object by `changed(data)`; WriteConflict if other processes wrote it each time."""
 
         def attempt() -> None:
-            found = self.get(key)
-            self.put_if_match(key, changed(found and found.data), found and found.tag)
+            stored = self.get(key)
+            self.put_if_match(key, changed(stored and stored.data), stored and stored.etag)
 
         retried(is_write_conflict)(attempt)
 
     def upload(self, key: str, file: Path) -> str:
-        """Put a file's bytes; returns the object's tag."""
+        """Put a file; returns the ETag."""
         with file.open("rb") as opened:
             return self._put(key, opened)
 
-    def copy(self, source: str, target: str, tag: str, over: str | None = None) -> str:
+    def copy(self, source: str, target: str, etag: str, over: str | None = None) -> str:
         """Copy the object with this ETag inside the bucket, on the server; returns the ETag of the target.
 
-        The target is replaced whole if it has the ETag `over`, None for none at all: WriteConflict where
-        another writer was faster. A store that knows no condition for the target of a copy ignores it.
+        The target is replaced if it has the ETag `over` (None: if it does not exist), else WriteConflict is
+        raised. A store without conditions for the target of a copy ignores it.
         """
         condition = {"IfMatch": over} if over else {"IfNoneMatch": "*"}
         with self._explained(source, target):
@@ -299,20 +299,22 @@ class ObjectStore:
                     Bucket=self.bucket,
                     Key=target,
                     CopySource={"Bucket": self.bucket, "Key": source},
-                    CopySourceIfMatch=tag,
+                    CopySourceIfMatch=etag,
                     **condition,
                 )["CopyObjectResult"]["ETag"]
             except boto.ClientError as error:
                 if _code(error) not in CONDITION_FAILED | CONFLICTS | {"NoSuchKey"}:
                     raise
-                if self.etag(source) != tag:
+                if self.etag(source) != etag:
                     raise MissingInput(
                         f"{self.url(source)} is not what its receipt says: it was overwritten or is gone. "
                         "Clear `transform`."
                     ) from error
-                if self.etag(target) == tag:  # our own copy: its response was lost
-                    return tag
-                raise WriteConflict(f"{self.url(target)} was written by somebody else meanwhile.") from error
+                if self.etag(target) == etag:  # our own copy: its response was lost
+                    return etag
+                raise WriteConflict(
+                    f"{self.url(target)} was written by another process in the meantime."
+                ) from error
 
     def _put(self, key: str, body: bytes | IO[bytes], **condition: Any) -> str:
         with self._explained(key):
@@ -322,7 +324,7 @@ class ObjectStore:
 
     @contextmanager
     def _explained(self, key: str, target: str = "") -> Iterator[None]:
-        """Turn what botocore raises into errors that say what to do; a copy has a target too."""
+        """Turn botocore's errors into the pipeline's; a copy has a target too."""
         url = f"{self.url(key)} → {target}" if target else self.url(key)
         try:
             yield
@@ -362,7 +364,7 @@ class ObjectStore:
 
 
 def response_in(data: bytes, url: str) -> Response:
-    """The staged answer that an object holds; DamagedObject where it holds none."""
+    """Decode a stored response; DamagedObject if it is none."""
     try:
         return Response.from_bytes(data)
     except ValueError as error:
@@ -372,72 +374,73 @@ def response_in(data: bytes, url: str) -> Response:
         ) from error
 
 
-def require_conditional_writes(lake: ObjectStore) -> None:
+def require_conditional_writes(store: ObjectStore) -> None:
     """Refuse a store that ignores the conditions of writes: there, several runs would buy a day at once.
 
     A store that passed is not probed again: the record names bucket and endpoint, since a bucket may be
-    copied. Several runs may probe at once, and one may be killed: the next begins with what it left.
+    copied. Several runs may probe at once, and a killed probe is started over.
     """
-    store = {"bucket": lake.url(""), "endpoint": getattr(lake, "endpoint", "")}  # one in memory has none
+    address = {"bucket": store.url(""), "endpoint": getattr(store, "endpoint", "")}  # one in memory has none
     try:
-        retried(is_write_conflict)(_probe, lake, store)
+        retried(is_write_conflict)(_probe, store, address)
     except boto.ClientError as error:
         if _code(error) not in UNKNOWN_CONDITION:
             raise
-        raise _bad_store(store, f"it answers {_code(error)} to a conditional write") from error
+        raise _bad_store(address, f"it answers {_code(error)} to a conditional write") from error
 
 
-def _probe(lake: ObjectStore, store: Mapping[str, str]) -> None:
+def _probe(store: ObjectStore, address: Mapping[str, str]) -> None:
     """Try each condition once; WriteConflict where another run probes at the same time."""
 
     def probe(*, has_passed: bool = False) -> bytes:
         return encoded(
-            StoreProbe(**store, keeps_conditions=has_passed, token="" if has_passed else uuid4().hex)
+            StoreProbe(**address, keeps_conditions=has_passed, token="" if has_passed else uuid4().hex)
         )
 
-    def write(data: bytes, tag: str | None) -> str:
+    def write(data: bytes, etag: str | None) -> str:
         try:
-            return lake.put_if_match(PROBE, data, tag)
+            return store.put_if_match(PROBE, data, etag)
         except WriteConflict:
-            if lake.etag(PROBE) == tag:
-                raise _bad_store(store, "it answers 412 where the condition of a write holds") from None
+            if store.etag(PROBE) == etag:
+                raise _bad_store(address, "it answers 412 where the condition of a write holds") from None
             raise
 
-    def require_refusal(tag: str | None, condition: str) -> None:
+    def require_refusal(etag: str | None, condition: str) -> None:
         with suppress(WriteConflict):
-            lake.put_if_match(PROBE, probe(), tag)
-            raise _bad_store(store, f"it accepts {condition}")
+            store.put_if_match(PROBE, probe(), etag)
+            raise _bad_store(address, f"it accepts {condition}")
 
-    found = lake.get(PROBE)
-    if found and found.data == probe(has_passed=True):
+    stored = store.get(PROBE)
+    if stored and stored.data == probe(has_passed=True):
         return
-    stale = found.tag if found else write(probe(), None)
+    stale = stored.etag if stored else write(probe(), None)
     require_refusal(None, "If-None-Match for an existing key")
-    tag = write(probe(), stale)
+    etag = write(probe(), stale)
     require_refusal(stale, "If-Match with the ETag of an older version")
-    write(probe(has_passed=True), tag)
-    log.info("%s keeps the conditions of writes", store["endpoint"])
+    write(probe(has_passed=True), etag)
+    log.info("%s keeps the conditions of writes", address["endpoint"])
 
 
-def _bad_store(store: Mapping[str, str], problem: str) -> BadStore:
+def _bad_store(address: Mapping[str, str], problem: str) -> BadStore:
     return BadStore(
-        f"{store['bucket']} at {store['endpoint']} does not keep the conditions of writes: {problem}. Two "
-        "runs could buy one day twice, so nothing is bought. Use a bucket of Amazon S3, or of a store that "
-        "supports If-None-Match and If-Match in PutObject, for example: twitter_bucket = acme-twitter-lake."
+        f"{address['bucket']} at {address['endpoint']} does not keep the conditions of writes: {problem}. "
+        "Two runs could buy one day twice, so nothing is bought. Use a bucket of Amazon S3, or of a store "
+        "that supports If-None-Match and If-Match in PutObject, for example: twitter_bucket = "
+        "acme-twitter-lake."
     )
 
 
-def map_concurrently(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def map_concurrently(work: Callable[[Input], Output], items: Iterable[Input]) -> Iterator[Output]:
     """Map `work` over the items concurrently, yielding results in their order.
 
-    An item that is repeated while it is worked on is worked on once: accounts may share their pages.
+    An item that is repeated while it is in progress is processed once: accounts may share pages.
     """
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        running: deque[tuple[Item, Future[Result]]] = deque()
+    with ThreadPoolExecutor(CONCURRENT_READS) as pool:
+        running: deque[tuple[Input, Future[Output]]] = deque()
         for item in items:
             same = next((future for other, future in running if other == item), None)
             running.append((item, same or pool.submit(work, item)))
-            if len(running) > SIDE_BY_SIDE:
+            if len(running) > CONCURRENT_READS:
                 yield running.popleft()[1].result()
         while running:
             yield running.popleft()[1].result()

@@ -1,8 +1,8 @@
 """What X charges, and from which day on: the only copy of X's price list.
 
 Prices are those of X's developer console (pay per use), in mills: thousandths of a US dollar. Failed and
-empty answers are free. When X changes a price, add a list with its first UTC day; never edit an older list.
-A request costs what the list of its own day says, whenever it is added up.
+empty responses are free. When X changes a price, add a list with its first UTC day; never edit an older list.
+A request costs the price of its own day, whenever it is summed up.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PRICE_LISTS: dict[date, Mapping[str, int]] = {
 }
 """Mills for a post or a user returned, and for a count request, whatever it counts; by the first UTC day."""
 NEWEST = PRICE_LISTS[max(PRICE_LISTS)]
-"""For texts that know no moment."""
+"""For texts."""
 
 
 def prices(at: datetime) -> Mapping[str, int]:
@@ -36,13 +36,13 @@ def prices(at: datetime) -> Mapping[str, int]:
 
 
 def worst_case(at: datetime) -> Mapping[str, int]:
-    """The same, without X's soft guarantee that a post is charged once in a UTC day."""
+    """The price list without X's soft guarantee that a post is charged once in a UTC day."""
     listed = prices(at)
     return {**listed, "rereads": listed["posts"]}
 
 
 def cost(bought: BilledUnits, at: datetime) -> int:
-    """What X charges for things that are requested at this moment, in mills."""
+    """The price of items that are requested at this moment, in mills."""
     return sum(price * getattr(bought, kind) for kind, price in prices(at).items())
 
 
@@ -67,15 +67,15 @@ def start_of(month: str) -> datetime:
 
 
 def would_have_cost(bought: Mapping[str, BilledUnits]) -> int:
-    """What free posts would have cost on another day, in mills, at the prices of each month's first day."""
+    """The price of free posts on another day, in mills, at the prices of each month's first day."""
     return sum(worst_case(start_of(month))["rereads"] * part.rereads for month, part in bought.items())
 
 
-def in_words(kind: str) -> str:
-    """The newest price of one thing, for texts: `$0.005`."""
+def price_text(kind: str) -> str:
+    """The newest price of one item: `$0.005`."""
     return f"${dollars(NEWEST[kind]):.3f}"
 
 
 def filled(text: str) -> str:
-    """A text with the newest price in the place of each `{kind}`."""
-    return text.format_map({kind: in_words(kind) for kind in NEWEST})
+    """Replace each `{kind}` in a text by its newest price."""
+    return text.format_map({kind: price_text(kind) for kind in NEWEST})

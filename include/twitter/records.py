@@ -1,8 +1,7 @@
-"""What is kept beside the posts, as types: manifest, ledger entry, remembered accounts, receipt.
+"""The stored records as types: manifest, ledger entry, known accounts, receipt and others.
 
-The three boxes know each other by these records alone. docs/records.md and deploy/records.json tell them to
-people and programs who read the lake; `make docs` writes both from the types and the docstrings here. A field
-without one has that of its type's name.
+The stages know each other by these records alone. `make docs` generates docs/records.md and
+deploy/records.json from the types and docstrings. A field without a docstring has that of its type's name.
 """
 
 from __future__ import annotations
@@ -21,137 +20,134 @@ from include.twitter.errors import NewerFormat
 
 Moment = Annotated[datetime, Meta(tz=True)]
 Outcome = Literal["complete", "limit", "unavailable"]
-"""`complete`: read to the end of the day. `limit`: the latest N that were wanted are there. `unavailable`: X
-shows nothing of it, or no longer."""
+"""`complete`: read to the end of the day. `limit`: the latest N posts were read. `unavailable`: X does not
+show the account, or no longer."""
 Proof = Literal["matched", "short", "surplus", "limited", "unchecked"]
-"""X's own count held against the own posts that arrived. `matched`: it is equal; or that of a group is, in
-each hour, and `proof_reason` says of how many accounts: there a surplus can hide a shortage of the same hour.
-`short`: X counts more. `surplus`: X counts less. `limited`: not compared, since only the latest N were
-wanted. `unchecked`: there is no count."""
+"""X's own count compared with the own posts that were fetched. `matched`: equal; if accounts were counted
+together, equal in each hour, and `proof_reason` has the number of accounts (a surplus of one can hide a
+shortage of another in the same hour). `short`: X counts more. `surplus`: X counts less. `limited`: not
+compared, since only the latest N were requested. `unchecked`: there is no count."""
 PostState = Literal["there", "gone", "protected", "suspended", "withheld", "edited", "unanswered"]
-"""`there`: X gives it. `edited`: X gives it, and there is a later version. `withheld`: X does not show it
-everywhere. `gone`: X says that it does not exist. `protected`, `suspended`: its account is. `unanswered`: X
-neither gives it nor says why, so nobody knows."""
+"""`there`: X returns the post. `edited`: X returns it, and a later version exists. `withheld`: X hides it
+in some countries. `gone`: X reports that it does not exist. `protected`, `suspended`: its account is.
+`unanswered`: X neither returned it nor gave a reason."""
 Why = Literal["requested", "account", "gone"]
-"""Why it was erased. `requested`: a person named the post. `account`: a person named its account.
-`gone`: X did not show it any more."""
+"""Why it was erased. `requested`: a person named the post. `account`: a person named its account. `gone`: X
+no longer showed it."""
 
 Record = TypeVar("Record", bound=Struct)
 
 
 class BilledUnits(Struct, frozen=True):
-    """How many things X has billed."""
+    """Numbers of billed items."""
 
     posts: int = 0
-    """Every one that X returned, repeated ones too."""
+    """Posts that X returned, with repeated ones."""
     own_posts: int = 0
-    """Posts of one's own account, read in one's own name: X charges less."""
+    """Posts of the account that owns the access token: X charges less for them."""
     users: int = 0
-    """Handles that X has looked up, and found."""
+    """Accounts that X returned to look-ups."""
     counts: int = 0
-    """Requests for X's own count, of the last seven days."""
+    """Requests for X's count of posts in the last seven days."""
     archive_counts: int = 0
-    """The same in the full archive, at its own price."""
+    """Requests for X's count in the full archive."""
     rereads: int = 0
-    """Posts that X had charged on the same UTC day already: they are free."""
+    """Posts that X had already charged on the same UTC day: they are free."""
 
     def __add__(self, other: BilledUnits) -> BilledUnits:
         return BilledUnits(*map(add, astuple(self), astuple(other)))
 
 
 class Billed(Struct, frozen=True):
-    """What X billed, or may have billed, for responses that are not stored."""
+    """Items that X billed, or may have billed, for responses that are not stored."""
 
     bought: BilledUnits
     mills: int
-    """Its price on the day of the request, in thousandths of a US dollar."""
+    """The price on the day of the request, in thousandths of a US dollar."""
 
 
 class CollectionSpec(Struct, frozen=True):
-    """What was wanted of a day."""
+    """The posts that a run collects: accounts, limits and options."""
 
     handles: tuple[str, ...]
-    """As `twitter_handles` named them."""
+    """As in `twitter_handles`."""
     tweet_limit: int
     """The latest N posts of an account; 0 is all."""
     threads: bool = False
-    """Whether an account's replies to itself were wanted too."""
+    """Whether an account's replies to itself are collected too."""
     limits: dict[str, int] = field(default_factory=dict)
-    """Of the accounts, by handle in lower case, that have another limit than the others."""
+    """Limits of single accounts, by handle in lower case."""
 
     def limit_of(self, handle: str) -> int:
-        """The latest N posts of this account; 0 is all."""
+        """The limit of this account; 0 is no limit."""
         return self.limits.get(handle.lower(), self.tweet_limit)
 
     def lowest(self, handles: Iterable[str]) -> int:
-        """The lowest limit of these accounts; 0 where none has one."""
+        """The lowest limit of these accounts; 0 if none has a limit."""
         return min(filter(None, map(self.limit_of, handles)), default=0)
 
-    def is_satisfied_by(self, line: AccountOutcome | None, handle: str = "") -> bool:
-        """Whether nothing is missing of an account, by its `handle` of today, else by the one of its line.
-
-        What decides whether a page is asked for.
-        """
-        if line is None or line.outcome == "unavailable" or (self.threads and not line.threads):
+    def is_satisfied_by(self, entry: AccountOutcome | None, handle: str = "") -> bool:
+        """Whether the account needs no request; `handle` is the current one, by default the entry's."""
+        if entry is None or entry.outcome == "unavailable" or (self.threads and not entry.threads):
             return False
-        return line.outcome == "complete" or 0 < self.limit_of(handle or line.username) <= line.limit
+        return entry.outcome == "complete" or 0 < self.limit_of(handle or entry.username) <= entry.limit
 
 
 class AccountOutcome(Struct, kw_only=True):
-    """How far the reading of one account's day came."""
+    """The purchased posts of one account on a day."""
 
     username: str
-    """The handle under which the account's day was first bought, as `twitter_handles` wrote it then."""
+    """The handle under which the account's day was first bought, as spelled in `twitter_handles` then."""
     id: str | None
-    """The account's at X; null where X has never told it."""
+    """The account's id at X; null if X has never returned it."""
     outcome: Outcome
     reason: str | None
-    """Why it is unavailable, in X's words where X has any; or why its walk was ended before X said so."""
+    """Why it is unavailable, in X's words if there are any; or why reading stopped before the last page."""
     proof: Proof
     proof_reason: str | None = None
-    """Why it is `unchecked`, `short` or `surplus`, in X's words where X has any. Of `matched`: how many
-    accounts were counted together; null where it was counted alone."""
+    """Why it is `unchecked`, `short` or `surplus`, in X's words if there are any. If `matched`: how many
+    accounts were counted together; null if it was counted alone."""
     counted: int | None
-    """X's own count, where it was asked for alone."""
+    """X's own count, if the account was counted alone."""
     posts: int
-    """That X returned, repeated ones too."""
+    """Posts that X returned, with repeated ones."""
     limit: int
-    """The latest N that were wanted when it was read; 0 is all."""
+    """The limit with which it was read; 0 is no limit."""
     publish_limit: int = 0
-    """The latest N that are wanted now, and land; 0 is all."""
+    """The current limit, with which it is published; 0 is no limit."""
     threads: bool = False
-    """Whether its replies to itself were read too: the later posts of threads."""
+    """Whether its replies to itself were read too."""
     pages: list[str]
-    """Keys of the raw answers, in the order in which they came."""
+    """Keys of the stored responses, in the order in which they arrived."""
 
     @property
     def has_posts(self) -> bool:
-        """Whether posts of it may be there: else it only says why there are none."""
+        """Whether it may have posts."""
         return self.posts > 0 or self.outcome != "unavailable"
 
 
 class LeaseHolder(Struct, frozen=True):
-    """Which process holds a lease, or held it last."""
+    """The process that holds a lease, or held it last."""
 
     owner: str
     """A hash of its run's id."""
     token: str
-    """Random: it tells two processes apart."""
+    """Random; identifies the process."""
     expires_at: Moment | None
-    """Put off while it works: after that another process may take over. Null once it is released."""
+    """When another process may acquire the lease, unless it is renewed. Null once it is released."""
 
 
 class PurchaseState(StrEnum):
-    """How far a purchase has come."""
+    """The state of a purchase."""
 
     ABSENT = "absent"
-    """Nothing was requested for it."""
+    """Nothing was requested."""
     LEASED = "leased"
-    """A process buys for it."""
+    """A process holds the lease and buys."""
     ABANDONED = "abandoned"
-    """The process that bought for it has failed, or its lease has expired: another one goes on."""
+    """The process failed, or its lease has expired: another one may continue."""
     CLOSED = "closed"
-    """All that was bought is in its manifest."""
+    """Everything that was bought is in the manifest."""
 
     def after(self, event: Literal["acquire", "expire", "close"]) -> PurchaseState:
         """The state after an event; a ValueError if the event cannot happen."""
@@ -170,38 +166,38 @@ _TRANSITIONS = {
 
 
 class Manifest(Struct, kw_only=True):
-    """One purchase of a day: who opened it, what was asked for, and what is there, account by account."""
+    """One purchase of a day: the run that opened it, the collection spec, and the outcome by account."""
 
     day: str
     """The UTC day, `YYYY-MM-DD`."""
     buy: int
-    """Its number among the day's purchases, from 1; the newest counts."""
+    """The number among the day's purchases, from 1; the newest is valid."""
     opened_by: str
-    """The run that opened it, as a hash of its id; later runs go on with it."""
+    """The run that opened it, as a hash of its id; later runs continue it."""
     opened_at: Moment
     lease: LeaseHolder | None = None
-    """Of the process that buys; null once it is closed."""
+    """The lease of the process that buys; null once the purchase is closed."""
     is_open: bool = True
-    """Whether something may have been bought that stands neither below nor in the ledger."""
+    """Whether something may have been bought that is neither in this manifest nor in the ledger."""
     closed_at: Moment | None = None
-    """When what stands below was written; null before the first time."""
+    """When the purchase was last closed; null before the first time."""
     spec: CollectionSpec = CollectionSpec((), 0)
-    """By the run that closed it last."""
+    """Of the run that closed it last."""
     bought: dict[str, BilledUnits] = field(default_factory=dict)
-    """What is staged of it, by the UTC month of the request, `YYYY-MM`."""
+    """Items of the stored responses, by the UTC month of the request, `YYYY-MM`."""
     mills: dict[str, int] = field(default_factory=dict)
-    """The price of that when it was requested, by the same month: it is not computed again."""
+    """Their price at the time of the request, by the same month; it is never recomputed."""
     cost_usd: float = 0
-    """The sum of these in US dollars; the ledger also has what was billed and could not be staged."""
+    """The sum of `mills` in US dollars; the ledger also has responses that were billed and not stored."""
     uncertain_usd: float = 0
-    """What X may have billed in addition: the worst case of requests without a response."""
+    """The worst case of requests without a response, which X may have billed in addition."""
     requests: list[str] = field(default_factory=list)
-    """Keys of the raw answers that belong to no account: look-ups, counts, and what could not be used."""
+    """Keys of the stored responses that belong to no account: look-ups, counts and unusable responses."""
     accounts: list[AccountOutcome] = field(default_factory=list)
-    """Those that were asked for, and those that stay in the day from before."""
+    """The accounts of the spec, and those of earlier purchases that stay in the day."""
 
     def state(self, at: datetime) -> PurchaseState:
-        """Of a purchase with this manifest."""
+        """The state of the purchase at a time."""
         if not self.is_open:
             return PurchaseState.CLOSED
         expires_at = self.lease.expires_at if self.lease else None
@@ -209,63 +205,63 @@ class Manifest(Struct, kw_only=True):
 
 
 class LedgerEntry(Struct, kw_only=True):
-    """What a purchase has spent in a UTC month, and may still spend."""
+    """The spending of a purchase in a UTC month, and its reservation."""
 
     day: str
     """The UTC day whose posts are bought, `YYYY-MM-DD`."""
     buy: int
-    """The number of the purchase, as in its manifest; 0 is none: the counts of a plan, whose first day it
-    names, or what `twitter_engagement` reads again."""
+    """The number of the purchase, as in its manifest. 0: the counts of a plan, with its first day, or a
+    snapshot of `twitter_engagement`."""
     age: int = 0
-    """In days, of landed posts that are read again; 0 is a purchase, or a plan."""
+    """The age of a snapshot in days; 0 for a purchase or a plan."""
     month: str
     """The UTC month of the requests, `YYYY-MM`: the one that X bills."""
     reserved_mills: int
-    """What counts against the cap: what is spent or uncertain, and for a while what may be spent next."""
+    """Amount charged against the cap: spent, uncertain, and the open reservation."""
     checked_mills: int = 0
-    """Of the reserved: what was checked against the caps. Requests are sent for this part alone."""
+    """The part of the reservation that was checked against the caps: only this part is used for requests."""
     spent_mills: int
     """Thousandths of a US dollar."""
     lost_mills: int = 0
-    """Of the spent: billed by X for answers that could not be staged."""
+    """The part of the spent amount that X billed for responses that could not be stored."""
     uncertain_mills: int = 0
-    """Not in the spent: the worst case of requests without a response, which X may have billed."""
+    """The worst case of requests without a response, which X may have billed; not in the spent amount."""
     spent_usd: float = 0
-    """The same as `spent_mills`, for people."""
+    """`spent_mills` in US dollars."""
     would_have_cost_usd: float = 0
     """The price of `rereads` on another day: X charges a post once in a UTC day."""
     bought: BilledUnits = BilledUnits()
-    """What is staged: its price and that of `lost_responses` make the spent."""
+    """Items of the stored responses: their price and that of `lost_responses` is the spent amount."""
     lost_responses: dict[str, Billed] = field(default_factory=dict)
-    """What could not be staged, by the random id of the response."""
+    """Billed responses that could not be stored, by the random id of the response."""
     uncertain: dict[str, Billed] = field(default_factory=dict)
-    """What is uncertain, by the process that sent the requests."""
+    """Uncertain requests, by the process that sent them."""
     writer: str = ""
-    """Random: the process that has the reservation; empty once it is settled. Where it was killed,
-    what it had checked and not spent is uncertain."""
+    """Random; the process that holds the reservation, empty once it is settled. If that process was
+    killed, the checked and unspent part is uncertain."""
 
     @property
     def charged_mills(self) -> int:
-        """What is spent or uncertain: the rest of the reserved may yet be spent."""
+        """The spent and the uncertain amount."""
         return self.spent_mills + self.uncertain_mills
 
     @property
     def is_of_purchase(self) -> bool:
-        """Whether it is of a purchase of the day, neither of a plan nor of what was read again."""
+        """Whether it belongs to a purchase, not to a plan or a snapshot."""
         return self.buy > 0
 
 
 class LostPost(Struct, frozen=True):
-    """A landed post that X no longer gives, or no longer as it was."""
+    """A landed post that X no longer returns, or returns changed."""
 
     tweet_id: str
     username: str
-    """The account, as the day's table has it."""
+    """The handle, as in the day's table."""
     state: PostState
     reason: str
-    """In X's words where X has any."""
+    """In X's words if there are any."""
     seen_at: Moment
-    """When X said so."""
+    """When X responded."""
 
 
 class SnapshotReceipt(Struct, kw_only=True):
@@ -276,26 +272,26 @@ class SnapshotReceipt(Struct, kw_only=True):
     age: int
     """In days."""
     due_at: Moment
-    """22:30 UTC of the day so many days later."""
+    """22:30 UTC of the day that is `age` days later."""
     read_at: Moment | None
-    """When X answered last; null if the day has no post."""
+    """When X's last response arrived; null if the day has no post."""
     hours_late: int
     """Whole hours from `due_at` to `read_at`."""
     contract: str
     """The version of the table's columns."""
     bought: BilledUnits
     cost_usd: float
-    """The price of what was bought."""
+    """The price of the bought items."""
     uncertain_usd: float = 0
-    """What X may have billed in addition: the worst case of requests without a response."""
+    """The worst case of requests without a response, which X may have billed in addition."""
     would_have_cost_usd: float
-    """The price of what was free: X charges a post once in a UTC day, which it calls a soft guarantee."""
+    """The price of the free posts: X charges a post once in a UTC day, which it calls a soft guarantee."""
     posts: int
     """Rows of the table: landed posts that were requested."""
     states: dict[str, int]
-    """How many posts are in which state."""
+    """The number of posts by state."""
     lost: list[LostPost]
-    """Each post that X does not show, or not everywhere."""
+    """Posts that X does not show, or not everywhere."""
     objects: dict[str, PublishedObject]
     """The files by name: `csv` and `parquet`."""
 
@@ -304,16 +300,16 @@ class ComplianceJob(Struct, kw_only=True):
     """A job at X that checks landed posts: written when it is created, and when its ids are uploaded."""
 
     id: str
-    """The job's at X."""
+    """The job's id at X."""
     number: int
-    """Among those of its run, from 1: one that is lost is replaced by the next."""
+    """The number of the job in its run, from 1; a lost job is replaced by the next."""
     made_at: Moment
     days: dict[str, int] | None = None
-    """How many ids of which day were uploaded; null until they were."""
+    """The number of uploaded ids by day; null before the upload."""
 
 
 class Checked(Struct, kw_only=True):
-    """What X's batch compliance last reported about a day's landed posts."""
+    """The last report of X's batch compliance about a day's landed posts."""
 
     day: str
     """The UTC day of the posts, `YYYY-MM-DD`."""
@@ -324,49 +320,49 @@ class Checked(Struct, kw_only=True):
     posts: int
     """Landed posts that were checked."""
     gone: list[LostPost]
-    """Each post that X wants deleted; not those that lost only their place on the map."""
+    """Posts that X wants deleted; not those that lost only their location."""
 
 
 class KnownAccount(Struct, frozen=True):
-    """The id that a handle had when it was looked up last; another takes its place once accepted."""
+    """The account id of a handle at the last look-up; another id replaces it once it is confirmed."""
 
     id: str
-    """The account's at X."""
+    """The account's id at X."""
     seen_at: Moment
-    """When X said so: it is asked again after 30 days, and for a day older than a week after 24 hours."""
+    """When X returned it: it is looked up again after 30 days, for a day older than a week after 24 hours."""
     protected: bool = False
-    """Whether X shows its posts to nobody but its followers."""
+    """Whether X shows its posts only to its followers."""
 
 
 class Tombstone(Struct, frozen=True, order=True):
-    """What is left of a post that was erased, or of a whole account."""
+    """The record that replaces an erased post or account."""
 
     id: str
-    """Of the post; of the account, where that was erased."""
+    """The id of the post, or of the account if that was erased."""
     at: Moment
-    """When."""
+    """The time of the erasure."""
     why: Why
 
 
 class Erasure(Struct, kw_only=True, frozen=True):
-    """One erasure of forgetting: what may never land again."""
+    """One erasure: posts, or an account, that are never published again."""
 
     at: Moment
-    """When it was begun."""
+    """The time at which it began."""
     why: Why
     posts: list[str]
-    """Ids of the posts, with all versions of an edited one; of an account those that were there."""
+    """Ids of the posts, with all versions of edited ones; of an account the stored ones."""
     account: str | None = None
-    """Id of the account of which nothing may land again; null where only posts were named."""
+    """Id of the erased account; null if only posts were erased."""
     days: list[str]
-    """Where something of it was found, `YYYY-MM-DD`: what was staged of these before is not published."""
+    """The affected days, `YYYY-MM-DD`: files of these days that were staged before are not published."""
 
 
 class ErasureLog(Struct, kw_only=True):
-    """All that was erased. Only its owner writes it; the pipeline reads it."""
+    """All erasures. Only the owner of the bucket writes it; the pipeline reads it."""
 
     erasures: list[Erasure] = field(default_factory=list)
-    """In the order in which they came."""
+    """In the order of their times."""
 
 
 class AccountReceipt(Struct, kw_only=True):
@@ -376,42 +372,42 @@ class AccountReceipt(Struct, kw_only=True):
     """
 
     username: str
-    """The handle, as it stands in the table: the one under which the account's day was first bought."""
+    """The handle, as in the table: the one under which the account's day was first bought."""
     id: str | None
-    """The account's at X; null where X has never told it."""
+    """The account's id at X; null if X has never returned it."""
     outcome: Outcome
     reason: str | None
-    """Why it is unavailable, in X's words where X has any; or why its walk was ended before X said so."""
+    """Why it is unavailable, in X's words if there are any; or why reading stopped before the last page."""
     proof: Proof
     proof_reason: str | None = None
-    """Why it is `unchecked`, `short` or `surplus`, in X's words where X has any. Of `matched`: how many
-    accounts were counted together; null where it was counted alone."""
+    """Why it is `unchecked`, `short` or `surplus`, in X's words if there are any. If `matched`: how many
+    accounts were counted together; null if it was counted alone."""
     counted: int | None
-    """X's own count, where it was asked for alone."""
+    """X's own count, if the account was counted alone."""
     fetched: int
     """Posts that X returned, repeated ones too."""
     published: int
     """Rows of the table."""
     rejected: int
-    """Posts that broke the contract, each once: they stand in the rejected file."""
+    """Posts that break the contract, each once; they are in the rejected file."""
     duplicates: int
-    """Posts that came twice, and earlier versions of edited ones."""
+    """Repeated posts, and earlier versions of edited ones."""
     outside: int
-    """Posts of another day: X may send them although it was asked for this one."""
+    """Posts of another day, which X may return as well."""
     over_limit: int
     """Posts older than the latest N."""
     unrequested: int = 0
-    """Retweets and replies that X sent although they were excluded."""
+    """Retweets and replies that X returned although they were excluded."""
     erased: int = 0
-    """Posts that were erased: they would be published or rejected."""
+    """Erased posts that would otherwise be published or rejected."""
     rejected_by_reason: dict[str, int]
-    """How many posts broke the contract in which way."""
+    """The number of rejected posts by reason."""
     warnings: list[str]
     """Posts whose text is not the author's whole one, or that lack a field which X could not fill."""
     dropped_fields: dict[str, int] = field(default_factory=dict)
-    """What was left out of posts since it was not as it has to be, or by X, and how often."""
+    """Fields that were malformed and dropped, or that X could not fill, and how often."""
     drift: dict[str, int]
-    """Fields that X sent and the pipeline does not know, and in how many posts."""
+    """Unknown fields that X sent, and in how many posts."""
     first_created_at: str | None
     """When its first row was posted."""
     last_created_at: str | None
@@ -423,16 +419,15 @@ class AccountReceipt(Struct, kw_only=True):
 
     @property
     def has_posts(self) -> bool:
-        """Whether posts of it may be there: else it only says why there are none."""
+        """Whether it may have posts."""
         return self.fetched > 0 or self.outcome != "unavailable"
 
     @property
     def estimated_total(self) -> int | None:
         """About how many posts the day of a limited account has; None for other accounts, or if unknown.
 
-        X's own count if it was requested anyway, for a plan. Otherwise the estimate extends the rate of the
-        landed posts to the whole day: all posts from the oldest landed one to midnight are there. A day that
-        was read to its end before the limit was lowered needs no estimate.
+        X's own count if a plan requested it. Otherwise the estimate extends the rate of the landed posts to
+        the whole day. A day that was read to its end before the limit was lowered needs no estimate.
         """
         if self.outcome != "limit":
             return None
@@ -453,7 +448,7 @@ class Totals(Struct, kw_only=True):
 
     accounts: int
     unavailable: int
-    """Accounts of which something is missing: a red `load` names them."""
+    """Accounts that could not be read to the end: the failed `load` names them."""
     fetched: int
     published: int
     """Rows of the table, without the header."""
@@ -468,80 +463,80 @@ class Totals(Struct, kw_only=True):
     warnings: int
     """Posts whose text is not the author's whole one, or that lack a field which X could not fill."""
     dropped_fields: list[str] = field(default_factory=list)
-    """What was left out of posts since it was not as it has to be, or by X."""
+    """Fields that were malformed and dropped, or that X could not fill."""
     drift: list[str]
-    """Names of the fields that X sent and the pipeline does not know."""
+    """Names of unknown fields that X sent."""
 
 
 class PublishedObject(Struct, frozen=True):
-    """One file of the day, as it was published."""
+    """One published file."""
 
     key: str
     bytes: int
     sha256: str
-    """Who reads the day while it is published anew finds another one."""
+    """Differs for a reader who reads the file while the day is being replaced."""
     etag: str
-    """Of the staged object, on condition of which it was copied."""
+    """Of the staged object: the condition of the copy."""
 
 
 class Decrease(Struct, frozen=True):
-    """An account of which landed rows are not published any more, though they were not erased."""
+    """An account that loses landed rows, erased ones not counted."""
 
     username: str
-    """The handle that it had in the rows before."""
+    """The handle in the landed rows."""
     landed: int
-    """Rows before, without those that were erased since."""
+    """Landed rows, without those that were erased since."""
     published: int
-    """Rows now."""
+    """Rows of the new table."""
     id: str | None = None
-    """The account's at X; null where X has never told it."""
+    """The account's id at X; null if X has never returned it."""
     lost: tuple[str, ...] = ()
-    """Ids of the rows that are gone, also as a later version of the post. Empty where the landed table could
+    """Ids of the lost rows of which no later version is published either. Empty if the landed table could
     not be read: then numbers of rows were compared."""
 
     @property
     def kept(self) -> int:
-        """How many of the rows before are still there."""
+        """The number of landed rows that stay."""
         return self.landed - len(self.lost) if self.lost else self.published
 
 
 class Receipt(Struct, kw_only=True):
-    """The day's account: what was asked, bought, dropped and published; the commit mark, written last."""
+    """The result of a day: spec, bought items, published and dropped posts. Written last, as the commit."""
 
     day: str
     """The UTC day, `YYYY-MM-DD`."""
     versions: dict[str, str]
     """Of the pipeline (`code`) and of the table's columns (`contract`)."""
     buy: int
-    """The number of the purchase that it was refined from."""
+    """The number of the purchase from which the day was refined."""
     closed_at: Moment
     """When that purchase was closed last."""
     spec: CollectionSpec
     bought: BilledUnits
-    """By the purchase, over all its runs and months."""
+    """Items that the purchase bought, over all its runs and months."""
     cost_usd: float
-    """The price of what was bought."""
+    """The price of the bought items."""
     uncertain_usd: float = 0
-    """What X may have billed in addition: the worst case of requests without a response."""
+    """The worst case of requests without a response, which X may have billed in addition."""
     totals: Totals
     accounts: list[AccountReceipt]
     objects: dict[str, PublishedObject]
     """The files by name: `csv`, `parquet` and `rejected`."""
     decreases: list[Decrease] = field(default_factory=list)
-    """Against the table that these files took the place of."""
+    """Accounts that lost rows against the replaced table."""
     erased: list[Tombstone] = field(default_factory=list)
-    """Of the posts that would be published or rejected; of a whole account one."""
+    """Tombstones of the erased posts that would otherwise be published or rejected; of an account one."""
     erasures: int = 0
-    """How many erasures of forgetting were known when it was written."""
+    """The number of erasures that were known when it was written."""
 
     @property
     def missing(self) -> list[AccountReceipt]:
-        """The accounts that were asked for and could not be read."""
+        """The accounts that could not be read."""
         return [account for account in self.accounts if account.outcome == "unavailable"]
 
     @property
     def incomplete(self) -> list[AccountReceipt]:
-        """The accounts of which rows are missing: those, and the ones whose posts were all rejected."""
+        """The accounts that could not be read, and those whose posts were all rejected."""
         return [account for account in self.accounts if account.is_incomplete]
 
 
@@ -554,29 +549,29 @@ class Usage(Struct, kw_only=True):
     counted: int
     """Posts that X has counted for the project, or for the app of it that is nearest to the ledger."""
     lower_bound: int
-    """Posts that the ledger had before the day's last purchases: X has counted them."""
+    """Posts that were in the ledger before the day's last purchases: X has counted them."""
     upper_bound: int
-    """Posts that the ledger had when X was asked, with what was billed and lost, and what is uncertain."""
+    """Posts that were in the ledger at the time of the request, with lost and uncertain ones."""
     confirmed: int
-    """Of these: stored, and not of one's own account. They are the next comparison's lower bound."""
+    """Those of them that are stored and not of one's own account: the next comparison's lower bound."""
     discrepancy: int
-    """How many posts X counts above the upper bound, or below the lower one (less than 0); 0 between them."""
+    """Posts that X counts above the upper bound, or below the lower one (negative); 0 between the bounds."""
     alerted: int = 0
-    """The discrepancy that an alert of the month has reported."""
+    """The last discrepancy of the month that an alert reported."""
     summary: str
-    """All of this in a sentence."""
+    """The comparison in one sentence."""
 
 
 class StoreProbe(Struct, frozen=True):
-    """Whether the bucket's store keeps the conditions of writes: tried before the first purchase in it."""
+    """Whether the object store keeps the conditions of writes: probed before the first purchase."""
 
     bucket: str
     endpoint: str
-    """The address of the store: where bucket or address are others, it is tried again."""
+    """The address of the store. If bucket or address differ, the store is probed again."""
     keeps_conditions: bool
-    """Whether it was tried to the end, and refused each write whose condition did not hold."""
+    """Whether the probe is complete, and the store refused each write whose condition did not hold."""
     token: str = ""
-    """Random while it is tried: no two writes are equal."""
+    """Random during the probe, so that no two writes are equal."""
 
 
 class _Extent(Protocol):
@@ -587,7 +582,7 @@ class _Extent(Protocol):
 
 
 def latest_in_words(account: _Extent) -> str:
-    """`latest 100 of about 323`: how much of a limited account's day has landed."""
+    """`latest 100 of about 323`: the landed part of a limited account's day."""
     total = account.estimated_total
     extent = ", more may exist" if total is None else f" of about {total:,}"
     return f"latest {account.published:,}{extent}"
@@ -608,23 +603,23 @@ RECORDS = (
 
 
 FORMAT = 1
-"""The version of the stored format: a reader refuses a record of a newer one."""
+"""The version of the stored format: records of a newer version are refused."""
 
 
 class Versioned(Struct):
-    """What every stored record has beside its own fields."""
+    """The field that every stored record has."""
 
     format: int = FORMAT
 
 
 def encoded(record: Any) -> bytes:
-    """A record as the JSON that is written, for people too. The map of known accounts has no version yet."""
+    """The record as indented JSON. The map of known accounts has no version yet."""
     fields = {"format": FORMAT} | asdict(record) if isinstance(record, Struct) else record
     return msgspec.json.format(msgspec.json.encode(fields), indent=2)
 
 
 def decoded(data: bytes, kind: type[Record]) -> Record:
-    """The record; a DecodeError where it is none, NewerFormat where a newer version has written it."""
+    """Decode a record. Raises DecodeError, or NewerFormat if a newer version of the pipeline wrote it."""
     try:
         version = msgspec.json.decode(data, type=Versioned).format
         if version > FORMAT:

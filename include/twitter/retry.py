@@ -1,4 +1,4 @@
-"""When Airflow retries a failed stage: the error decides. And what the log of a failed try ends with."""
+"""Retries: the kind of an error decides whether and when Airflow tries a task again."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _next_try(error: BaseException | str | None, context: Mapping[str, Any]) -> 
     if tries is None or most is None or task is None:
         return "The task's page in Airflow shows whether it is tried again."
     decision = RetryDecision.default()
-    if isinstance(error, BaseException):  # else Airflow does not ask the policy
+    if isinstance(error, BaseException):  # else Airflow does not use the policy
         decision = ErrorDrivenRetryPolicy().evaluate(error, tries, most, context)
     if decision.action is RetryAction.FAIL or tries > most:
         return "It is not tried again by itself."
@@ -88,7 +88,7 @@ def notify_failure(context: Mapping[str, Any]) -> None:
 
 DEFAULT_ARGS = {
     "retries": RETRIES,
-    "retry_delay": FIRST_DELAY,  # a worker that was lost never asks the policy
+    "retry_delay": FIRST_DELAY,  # for a lost worker Airflow does not use the policy
     "retry_policy": ErrorDrivenRetryPolicy(),
     "on_retry_callback": log_failure_summary,
     "on_failure_callback": [log_failure_summary, notify_failure],
@@ -102,8 +102,8 @@ def reschedule_after_progress(
 ) -> Iterator[None]:
     """Reschedule the task after a transient error if it made progress, or if another run holds the lease.
 
-    That counts as no try: a day of many accounts may have more rate windows than Airflow has tries, and the
-    holder of a lease takes as long as it takes, or loses the lease when it expires.
+    A reschedule counts as no try: a day of many accounts may need more rate windows than Airflow has tries,
+    and the holder of a lease may work for long.
     """
     try:
         yield

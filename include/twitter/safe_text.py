@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-LONGEST = 300
+MAX_LENGTH = 300
 """Characters of one text of X: a title, a reason, a name."""
 LONGEST_MESSAGE = 4000
 """Characters of a whole message of the pipeline, which may list many accounts."""
@@ -16,16 +16,16 @@ UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u
 """C0 and C1 controls, line and paragraph separators, what changes the direction of text, half an emoji."""
 
 
-def safe_text(text: object, longest: int = LONGEST) -> str:
+def safe_text(text: object, longest: int = MAX_LENGTH) -> str:
     """The text with unsafe characters as visible code points, `[U+001B]`, in at most `longest` characters.
 
     Text that is safe already stays as it is, so a second call changes nothing.
     """
-    given = str(text)
-    safe = UNSAFE.sub(lambda found: f"[U+{ord(found[0]):04X}]", given[: longest + 1])
+    whole = str(text)
+    safe = UNSAFE.sub(lambda match: f"[U+{ord(match[0]):04X}]", whole[: longest + 1])
     if len(safe) <= longest:
         return safe
-    mark = f" … ({len(given):,} characters)"
+    mark = f" … ({len(whole):,} characters)"
     return safe[: max(longest - len(mark), 0)] + mark
 
 

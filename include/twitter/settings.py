@@ -29,7 +29,7 @@ WEBHOOK_CONNECTION = "twitter_alert_webhook"
 X_HOST = "https://api.x.com"
 HANDLE = re.compile("[A-Za-z0-9_]{1,15}")
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-MOST_AGE = 366
+MAX_AGE = 366
 """Days: an older post's counts hardly change."""
 PRECEDENCE = "AIRFLOW_VAR_… and a secrets backend win over what stands here."
 
@@ -50,7 +50,7 @@ def matching(pattern: str, expected: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def listed(text: str) -> list[str]:
+def split_items(text: str) -> list[str]:
     """The items of a comma-separated text or a JSON list, without empty ones."""
     if not text.startswith("["):
         return [item.strip() for item in text.split(",") if item.strip()]
@@ -63,7 +63,7 @@ def listed(text: str) -> list[str]:
     return [item.strip() for item in items]
 
 
-def _each_once(handles: tuple[str, ...]) -> tuple[str, ...]:
+def _without_repeats(handles: tuple[str, ...]) -> tuple[str, ...]:
     """The handles, whatever their case, as they are spelled first."""
     spelled: dict[str, str] = {}
     for handle in handles:
@@ -71,9 +71,9 @@ def _each_once(handles: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(spelled.values())
 
 
-def _accounts(text: str) -> tuple[str, ...] | str:
+def _handles_or_file(text: str) -> tuple[str, ...] | str:
     if not text.lower().startswith("s3:"):
-        if not (handles := parse(Handles, listed(text))):
+        if not (handles := parse(Handles, split_items(text))):
             raise ValueError(f"{text!r} names no account")
         return handles
     if not re.fullmatch(r"s3://[a-z0-9.-]+/\S(.*\S)?\.csv", text):
@@ -82,7 +82,7 @@ def _accounts(text: str) -> tuple[str, ...] | str:
 
 
 def _own_handle(text: str) -> str:
-    handles = parse(Handles, listed(text)) if text else ("",)
+    handles = parse(Handles, split_items(text)) if text else ("",)
     if len(handles) > 1:
         raise ValueError(f"{text!r} names {len(handles)} accounts, and an access token is one account's")
     return handles[0].lower()
@@ -94,7 +94,7 @@ def _confirmed_id(text: str) -> tuple[str, str]:
     return pair[1].lower(), pair[2]
 
 
-def _day(text: str) -> Day:
+def _parse_day(text: str) -> Day:
     try:
         return Day.parse(text)
     except ValueError as error:
@@ -136,11 +136,11 @@ Handle = Annotated[
     matching(f"@?{HANDLE.pattern}", "a handle: 1 to 15 letters, digits or underscores"),
     AfterValidator(lambda handle: handle.removeprefix("@")),
 ]
-Items = BeforeValidator(listed)
-Handles = Annotated[tuple[Handle, ...], AfterValidator(_each_once)]
-Days = Annotated[frozenset[Annotated[Day, PlainValidator(_day)]], Items]
+Items = BeforeValidator(split_items)
+Handles = Annotated[tuple[Handle, ...], AfterValidator(_without_repeats)]
+Days = Annotated[frozenset[Annotated[Day, PlainValidator(_parse_day)]], Items]
 ConfirmedIds = Annotated[frozenset[Annotated[tuple[str, str], PlainValidator(_confirmed_id)]], Items]
-Age = Annotated[int, matching("[1-9][0-9]{0,2}", f"an age from 1 to {MOST_AGE} days"), Field(le=MOST_AGE)]
+Age = Annotated[int, matching("[1-9][0-9]{0,2}", f"an age from 1 to {MAX_AGE} days"), Field(le=MAX_AGE)]
 Ages = Annotated[set[Age], Items, AfterValidator(sorted)]
 # As HTML forms take an address: without a name, brackets or quotes.
 Address = Annotated[
@@ -173,7 +173,7 @@ class Setting(Generic[T]):
 
     def __call__(self) -> T:
         label = f"Variable {self.name}"
-        text = _read("Variable", self.name)
+        text = _read_stored("Variable", self.name)
         if text is None:
             text = self.default
         if text is None:
@@ -192,7 +192,7 @@ class Setting(Generic[T]):
 bucket = Setting[str]("twitter_bucket", Bucket, "the S3 bucket, the pipeline's own", "acme-twitter-lake")
 accounts = Setting[tuple[str, ...] | str](
     "twitter_handles",
-    Annotated[Any, PlainValidator(_accounts)],
+    Annotated[Any, PlainValidator(_handles_or_file)],
     "the accounts: handles with commas between, or a JSON list; or a file of them, `s3://<bucket>/…/accounts.csv`",
     "NASA, esa",
 )
@@ -252,7 +252,7 @@ own_handle = Setting[str](
     "twitter_own_handle",
     Annotated[str, PlainValidator(_own_handle)],
     "the account that owns the X app and whose access token is used: X charges "
-    f"{pricing.in_words('own_posts')} for each of its own posts",
+    f"{pricing.price_text('own_posts')} for each of its own posts",
     example="NASA",
     default="",
 )
@@ -275,7 +275,7 @@ engagement_days = Setting[list[int]](
     "twitter_engagement_days",
     Ages,
     "at which ages in days `twitter_engagement` reads posts again: 1 is free, others cost "
-    f"{pricing.in_words('posts')} a post",
+    f"{pricing.price_text('posts')} a post",
     example="1, 7, 30",
     default="1",
 )
@@ -289,13 +289,13 @@ def budgets() -> dict[str, int]:
 
 def alert_webhook() -> str | None:
     """The path below the host of Connection `twitter_alert_webhook`, a secret; None where there is none."""
-    connection = _read("Connection", WEBHOOK_CONNECTION)
+    connection = _read_stored("Connection", WEBHOOK_CONNECTION)
     return None if connection is None else _secret(connection.password) or ""
 
 
 def aws_connection() -> str | None:
     """The AWS connection's id; None, which is the instance role, where there is none."""
-    return AWS_CONNECTION if _read("Connection", AWS_CONNECTION) else None
+    return AWS_CONNECTION if _read_stored("Connection", AWS_CONNECTION) else None
 
 
 @dataclass(frozen=True)
@@ -332,7 +332,7 @@ def x_access() -> XAccess:
         )
         return BadSetting(f"Connection {X_CONNECTION}", problem, example)
 
-    connection = _read("Connection", X_CONNECTION)
+    connection = _read_stored("Connection", X_CONNECTION)
     if connection is None:
         raise bad("not found")
     try:
@@ -344,15 +344,15 @@ def x_access() -> XAccess:
     tokens = ("access_token", "access_token_secret", "bearer_token")
     # Airflow's audit log masks the password and every value of extra, and shows the login.
     if extra.keys() & {"consumer_key", "consumer_secret"}:
-        given = {name: extra.get(name) for name in ("consumer_key", "consumer_secret", *tokens)}
+        value = {name: extra.get(name) for name in ("consumer_key", "consumer_secret", *tokens)}
     else:
-        given = {"login": connection.login, "password": connection.password}
-        given |= {name: extra.get(name) for name in tokens}
-    keys = {name: key for name, value in given.items() if (key := _secret(value))}
+        value = {"login": connection.login, "password": connection.password}
+        value |= {name: extra.get(name) for name in tokens}
+    keys = {name: key for name, value in value.items() if (key := _secret(value))}
     if malformed := [name for name, key in keys.items() if not re.fullmatch("[!-~]+", key)]:
         raise bad(f"{', '.join(malformed)}: a key has no white space and only ASCII")
     access = XAccess(
-        _host(connection, bad),
+        _x_host(connection, bad),
         keys.get("consumer_key") or keys.get("login"),
         keys.get("consumer_secret") or keys.get("password"),
         **{name: keys.get(name) for name in tokens},
@@ -364,15 +364,15 @@ def x_access() -> XAccess:
     return access
 
 
-def _host(connection: Connection, bad: Any) -> str:
+def _x_host(connection: Connection, bad: Any) -> str:
     if not connection.host:
         return X_HOST
-    given = connection.host
-    if "://" not in given:
-        given = f"{connection.schema or 'https'}://{given}"
-    shown = re.sub(r"//.*@", "//…@", given)  # a password may have been written into it
+    value = connection.host
+    if "://" not in value:
+        value = f"{connection.schema or 'https'}://{value}"
+    shown = re.sub(r"//.*@", "//…@", value)  # a password may have been written into it
     try:
-        url = urlsplit(given)
+        url = urlsplit(value)
         port = connection.port or url.port
     except ValueError:
         url, port = urlsplit(""), None
@@ -392,7 +392,7 @@ def _secret(value: Any) -> str | None:
     return text or None
 
 
-def _read(kind: str, name: str) -> Any:
+def _read_stored(kind: str, name: str) -> Any:
     """A Variable's text or a Connection; None where it is set nowhere.
 
     Airflow skips a backend that fails, as if nothing were set there: a cap of $20 became the default of $100.

@@ -48,7 +48,7 @@ class UtcDayTimetable(CronDataIntervalTimetable):
     def deserialize(cls, data: dict[str, Any]) -> UtcDayTimetable:
         return cls()
 
-    def next_dagrun_info(self, *, restriction: TimeRestriction, **asked: Any) -> DagRunInfo | None:
+    def next_dagrun_info(self, *, restriction: TimeRestriction, **options: Any) -> DagRunInfo | None:
         if restriction.earliest and restriction.latest:  # a backfill
             try:
                 first, last = days_of_backfill(restriction.earliest, restriction.latest)
@@ -56,11 +56,11 @@ class UtcDayTimetable(CronDataIntervalTimetable):
                 log.warning("The backfill makes no run: %s", error)
                 return None
             restriction = TimeRestriction(_midnight(first), _midnight(last), restriction.catchup)
-        found = super().next_dagrun_info(restriction=restriction, **asked)
-        if found is None or found.data_interval is None:
+        info = super().next_dagrun_info(restriction=restriction, **options)
+        if info is None or info.data_interval is None:
             return None
         return DagRunInfo(
-            run_after=found.data_interval.end - duration(seconds=1), data_interval=found.data_interval
+            run_after=info.data_interval.end - duration(seconds=1), data_interval=info.data_interval
         )
 
     def generate_run_id(

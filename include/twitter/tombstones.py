@@ -1,7 +1,7 @@
-"""What its owner has had forgotten: no retry, clear or backfill lands it again.
+"""Erased posts and accounts: no retry, clear or backfill publishes them again.
 
-Of a post its tombstone is left, in the place where it was: the ids, time and kind by which pages are walked
-and posts are counted, and when and why it went. So every sum still holds, and nothing takes its place.
+A tombstone replaces an erased post. It keeps the ids, the time and the kind of the post, which cursors and
+sums need, and the time and reason of the erasure.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from include.twitter.records import decoded as record
 from include.twitter.response import decode_json, decode_json_leniently
 
 MARK = "forgotten"
-"""The field of a post, or of a user, that is a tombstone."""
+"""The field of a post or user that holds its tombstone."""
 VERSIONS = ("edit_history_tweet_ids", "edit_history_post_ids")
 REFERENCES = ("referenced_tweets", "referenced_posts")
-UNASKED = ("retweeted", "replied_to")
-STAYS = ("id", "author_id", "created_at", "in_reply_to_user_id", *VERSIONS)
-STAYS_OF_USER = ("id", "username", "protected")
+UNREQUESTED = ("retweeted", "replied_to")
+KEPT_FIELDS = ("id", "author_id", "created_at", "in_reply_to_user_id", *VERSIONS)
+KEPT_USER_FIELDS = ("id", "username", "protected")
 
 
 class Tombstones:
-    """All erasures of forgetting, for who asks about one post."""
+    """All erasures, by post and by account."""
 
     def __init__(self, erasures: Iterable[Erasure] = ()) -> None:
         self.erasures = list(erasures)
@@ -42,21 +42,21 @@ class Tombstones:
 
     @classmethod
     def of(cls, data: bytes | None) -> Tombstones:
-        """Those that an object holds; none where there is no object."""
+        """Decode the list of erasures; empty if the object does not exist."""
         return cls(record(data, ErasureLog).erasures if data else ())
 
-    def concern(self, day: Day, since: int) -> bool:
-        """Whether something of the day was forgotten by an erasure after the first so many."""
+    def affect(self, day: Day, since: int) -> bool:
+        """Whether an erasure after the first `since` affects the day."""
         return any(str(day) in erasure.days for erasure in self.erasures[since:])
 
     def of_ids(self, ids: Iterable[str], author: Any) -> Tombstone | None:
-        """The tombstone of a post with these ids, all its versions', by this author; None where it stays."""
+        """The tombstone of a post by the ids of all its versions and its author; None if it is not erased."""
         if isinstance(author, str) and author in self.accounts:
             return self.accounts[author]
         return next((self.posts[id_] for id_ in ids if id_ in self.posts), None)
 
     def of_post(self, post: Any) -> Tombstone | None:
-        """The tombstone of a post as X sent it, or the one that stands in its place."""
+        """The tombstone of a post as X sent it, or the one that replaced it."""
         if not isinstance(post, dict) or (not self.erasures and MARK not in post):
             return None
         if MARK in post:
@@ -65,97 +65,101 @@ class Tombstones:
         return self.of_ids(ids_of(post), post.get("author_id"))
 
     def of_user(self, user: Any) -> Tombstone | None:
-        """The tombstone of an account as X's look-up told it."""
+        """The tombstone of a user as X sent it."""
         id_ = user.get("id") if isinstance(user, dict) else None
         return self.accounts.get(id_) if isinstance(id_, str) else None
 
-    def without(self, content: bytes, kind: str) -> bytes:
-        """The body of an answer with tombstones in it; the same bytes where it has none of it.
+    def redact(self, content: bytes, kind: str) -> bytes:
+        """Replace the erased posts and users in the body of a response by tombstones.
 
-        `kind` is what X bills it as. What is not forgotten stays as it came, byte for byte.
+        `kind` is the billed kind of the response. Everything else keeps its bytes.
         """
         if not self.erasures:
             return content
-        body = _parts(content)
-        changed = self._changed(body, "data", kind == "users")
-        includes = _object(body.get("includes"))
-        were_changed = [self._changed(includes, name, name == "users") for name in [*includes]]
-        if any(were_changed):
+        body = _json_fields(content)
+        changed = self._redact_list(body, "data", kind == "users")
+        includes = _json_fields_of(body.get("includes"))
+        are_changed = [self._redact_list(includes, name, name == "users") for name in [*includes]]
+        if any(are_changed):
             body["includes"], changed = msgspec.Raw(msgspec.json.encode(includes)), True
         return msgspec.json.encode(body) if changed else content
 
-    def _changed(self, parts: dict[str, msgspec.Raw], name: str, are_users: bool) -> bool:
-        """Whether a list held something of it; then it holds tombstones."""
-        of, bury = (self.of_user, _buried_user) if are_users else (self.of_post, buried)
-        sent = _list(parts.get(name))
-        if (left := _left(sent, of, bury)) is None:
+    def _redact_list(self, fields: dict[str, msgspec.Raw], name: str, are_users: bool) -> bool:
+        """Redact one list of a response; returns whether it changed."""
+        find, redact = (self.of_user, _redacted_user) if are_users else (self.of_post, redacted_post)
+        redacted = _redacted_items(_json_items(fields.get(name)), find, redact)
+        if redacted is None:
             return False
-        parts[name] = msgspec.Raw(msgspec.json.encode(left))
+        fields[name] = msgspec.Raw(msgspec.json.encode(redacted))
         return True
 
 
-NOTHING = Tombstones()
+NO_TOMBSTONES = Tombstones()
 
 
 def ids_of(post: Mapping[str, Any]) -> Iterator[str]:
-    """Of the post, its versions, and the one that it is a retweet of: those have the same text."""
-    named = [post.get("id")]
+    """The ids of the post, its versions, and the post that it retweets: all have the same text."""
+    ids = [post.get("id")]
     for name in VERSIONS:
-        named += post[name] if isinstance(post.get(name), list) else []
-    named += [each.get("id") for each in _references(post) if each.get("type") == "retweeted"]
-    yield from (id_ for id_ in named if isinstance(id_, str))
+        ids += post[name] if isinstance(post.get(name), list) else []
+    ids += [reference.get("id") for reference in _references_of(post) if reference.get("type") == "retweeted"]
+    yield from (id_ for id_ in ids if isinstance(id_, str))
 
 
-def buried(post: Mapping[str, Any], tombstone: Tombstone, **more: Any) -> dict[str, Any]:
-    """What stays of a post; `more` stands in it too."""
-    stays = {name: post[name] for name in STAYS if name in post}
+def redacted_post(post: Mapping[str, Any], tombstone: Tombstone, **more: Any) -> dict[str, Any]:
+    """The kept fields of an erased post with its tombstone, and `more` fields."""
+    kept = {name: post[name] for name in KEPT_FIELDS if name in post}
     for name in REFERENCES:
-        kinds = [each.get("type") for each in _references(post, name)]
-        if unrequested := [{"type": kind} for kind in kinds if kind in UNASKED]:
-            stays[name] = unrequested
-    return {**stays, MARK: msgspec.to_builtins(tombstone), **more}
+        kinds = [reference.get("type") for reference in _references_of(post, name)]
+        if unrequested := [{"type": kind} for kind in kinds if kind in UNREQUESTED]:
+            kept[name] = unrequested
+    return {**kept, MARK: msgspec.to_builtins(tombstone), **more}
 
 
-def _buried_user(user: Mapping[str, Any], tombstone: Tombstone) -> dict[str, Any]:
-    stays = {name: user[name] for name in STAYS_OF_USER if name in user}
-    return {**stays, MARK: msgspec.to_builtins(tombstone)}
+def _redacted_user(user: Mapping[str, Any], tombstone: Tombstone) -> dict[str, Any]:
+    kept = {name: user[name] for name in KEPT_USER_FIELDS if name in user}
+    return {**kept, MARK: msgspec.to_builtins(tombstone)}
 
 
-def _left(
-    sent: list[msgspec.Raw],
-    of: Callable[[Any], Tombstone | None],
-    bury: Callable[..., dict[str, Any]],
+def _redacted_items(
+    items: list[msgspec.Raw],
+    find: Callable[[Any], Tombstone | None],
+    redact: Callable[..., dict[str, Any]],
 ) -> list[Any] | None:
-    """Each as it came, or its tombstone; None where there is nothing to bury."""
-    values = [decode_json(each) for each in sent]
-    stones = [None if isinstance(value, dict) and MARK in value else of(value) for value in values]
-    if not any(stones):
+    """The items, with erased ones redacted; None if none is erased."""
+    values = [decode_json(item) for item in items]
+    tombstones = [None if isinstance(value, dict) and MARK in value else find(value) for value in values]
+    if not any(tombstones):
         return None
     return [
-        bury(value, stone) if stone else each for each, value, stone in zip(sent, values, stones, strict=True)
+        redact(value, tombstone) if tombstone else item
+        for item, value, tombstone in zip(items, values, tombstones, strict=True)
     ]
 
 
-def _references(post: Mapping[str, Any], *names: str) -> list[Mapping[str, Any]]:
-    lists = [post.get(name) for name in names or REFERENCES]
-    return [each for named in lists if isinstance(named, list) for each in named if isinstance(each, dict)]
+def _references_of(post: Mapping[str, Any], *names: str) -> list[Mapping[str, Any]]:
+    references: list[Any] = []
+    for name in names or REFERENCES:
+        value = post.get(name)
+        references += value if isinstance(value, list) else []
+    return [reference for reference in references if isinstance(reference, dict)]
 
 
 # JSON, one level at a time
 
 
-def _parts(content: bytes) -> dict[str, msgspec.Raw]:
+def _json_fields(content: bytes) -> dict[str, msgspec.Raw]:
     try:
         return msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-    except (ValueError, RecursionError):  # half an emoji, or what else msgspec does not take
+    except (ValueError, RecursionError):  # a lone surrogate, or other JSON that msgspec rejects
         return {name: _escaped(value) for name, value in decode_json_leniently(content).items()}
 
 
-def _object(raw: msgspec.Raw | None) -> dict[str, msgspec.Raw]:
-    return _parts(bytes(raw)) if raw and bytes(raw).lstrip().startswith(b"{") else {}
+def _json_fields_of(raw: msgspec.Raw | None) -> dict[str, msgspec.Raw]:
+    return _json_fields(bytes(raw)) if raw and bytes(raw).lstrip().startswith(b"{") else {}
 
 
-def _list(raw: msgspec.Raw | None) -> list[msgspec.Raw]:
+def _json_items(raw: msgspec.Raw | None) -> list[msgspec.Raw]:
     if not raw or not bytes(raw).lstrip().startswith(b"["):
         return []
     try:
@@ -165,5 +169,5 @@ def _list(raw: msgspec.Raw | None) -> list[msgspec.Raw]:
 
 
 def _escaped(value: Any) -> msgspec.Raw:
-    """In ASCII: what is no text is escaped again, as it came."""
+    """The value as ASCII JSON: lone surrogates are escaped as X sent them."""
     return msgspec.Raw(json.dumps(value).encode())

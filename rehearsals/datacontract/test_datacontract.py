@@ -169,7 +169,9 @@ def test_a_day_is_fresh_for_as_long_as_the_contract_promises(tmp_path):
         folder.mkdir(parents=True)
         page = answer(post(1), received_at=datetime.now(UTC) - age)
         with Partition(folder) as partition:
-            for batch in refine.batches([refine.Source("ObservatoryHill", "42", [page])], day=DAY, limit=0):
+            for batch in refine.refine_accounts(
+                [refine.AccountPages("ObservatoryHill", "42", [page])], day=DAY, limit=0
+            ):
                 partition.append(batch)
     said = checked(*(tmp_path / name for name in ages), kinds="schema,quality,servicelevel")
     assert [faults(said["fresh"][server]) for server in ("csv", "parquet")] == [set(), set()]

@@ -19,7 +19,7 @@ def test_the_file_is_the_one_of_the_code():
 
 
 def test_its_columns_are_those_of_the_table_and_the_day_of_the_key():
-    assert [column["name"] for column in table()["properties"]] == [*contract.NAMES, "dt"]
+    assert [column["name"] for column in table()["properties"]] == [*contract.COLUMN_NAMES, "dt"]
 
 
 def test_its_servers_are_the_published_keys():

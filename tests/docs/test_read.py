@@ -76,9 +76,9 @@ def land(folder, sent):
     about = {"type": "https://api.x.com/2/problems/field-hydration-failure", "resource_id": UNFILLED["id"]}
     errors = {"errors": [about | {"field": name} for name in ("entities", "referenced_tweets")]}
     answers = [answer(*sent), *([answer(UNFILLED, **errors)] if sent else [])]
-    source = refine.Source("ObservatoryHill", "42", answers)
+    source = refine.AccountPages("ObservatoryHill", "42", answers)
     with Partition(folder) as partition:
-        for batch in refine.batches([source], day=DAY, limit=0):
+        for batch in refine.refine_accounts([source], day=DAY, limit=0):
             partition.append(batch)
     return folder
 
@@ -182,9 +182,9 @@ def test_duckdb_reads_a_day_whose_last_post_alone_has_quotes(long_day):
 
 def test_duckdb_takes_no_hash_of_a_post_for_a_comment(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    source = refine.Source("ObservatoryHill", "42", [answer(*posts(["clear skies", " #stars"]))])
+    source = refine.AccountPages("ObservatoryHill", "42", [answer(*posts(["clear skies", " #stars"]))])
     with Partition(tmp_path) as partition:
-        for batch in refine.batches([source], day=DAY, limit=0):
+        for batch in refine.refine_accounts([source], day=DAY, limit=0):
             partition.append(batch)
     assert [row["text"] for row in by_duckdb("read_csv")] == [row["text"] for row in landed()]
 
@@ -218,11 +218,11 @@ def an_edit_over_midnight(tmp_path, monkeypatch):
         sent = post(1, id=id_, edit_history_tweet_ids=versions, created_at=f"{day}T09:01:00.000Z")
         folder = tmp_path / f"twitter_parquet/dt={day}"
         folder.mkdir(parents=True)
-        source = refine.Source(
+        source = refine.AccountPages(
             "ObservatoryHill", "42", [answer(sent, post(2, created_at=sent["created_at"]))]
         )
         with Partition(folder) as partition:
-            for batch in refine.batches([source], day=day, limit=0):
+            for batch in refine.refine_accounts([source], day=day, limit=0):
                 partition.append(batch)
     monkeypatch.chdir(tmp_path)
 
@@ -266,7 +266,7 @@ def test_pandas_puts_the_counts_of_a_week_later_in_the_place_of_the_first(a_week
     tweets = run(fenced("python", PAGE, "week"))
     assert tweets["likes"].tolist() == [10, 20, pd.NA]
     assert tweets["state"].tolist() == ["there", "there", "gone"]
-    assert {*tweets.columns} == {*contract.NAMES, "state"}
+    assert {*tweets.columns} == {*contract.COLUMN_NAMES, "state"}
     assert tweets["captured_at"].unique().tolist() == [pd.Timestamp("2026-11-25 22:30", tz="UTC")]
 
 

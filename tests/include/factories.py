@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from include.twitter import layout
 from include.twitter.day import Day
 from include.twitter.errors import MissingInput, WriteConflict
-from include.twitter.object_store import Object, ObjectStore
+from include.twitter.object_store import ObjectStore, StoredObject
 from include.twitter.records import (
     AccountOutcome,
     AccountReceipt,
@@ -143,13 +143,13 @@ class MemoryStore:
         self._door = RLock()
 
     def etags(self, prefix: str) -> dict[str, str]:
-        return {key: self.get(key).tag for key in list(self.objects) if key.startswith(prefix)}
+        return {key: self.get(key).etag for key in list(self.objects) if key.startswith(prefix)}
 
-    def get(self, key: str) -> Object | None:
+    def get(self, key: str) -> StoredObject | None:
         data = self.objects.get(key)
-        return None if data is None else Object(data, hashlib.sha256(data).hexdigest())
+        return None if data is None else StoredObject(data, hashlib.sha256(data).hexdigest())
 
-    def get_many(self, keys: Iterable[str]) -> Iterator[Object | None]:
+    def get_many(self, keys: Iterable[str]) -> Iterator[StoredObject | None]:
         return map(self.get, keys)
 
     def beginning(self, key: str, size: int) -> bytes | None:
@@ -160,26 +160,26 @@ class MemoryStore:
         self.objects[key] = data
         self.written.append(key)
 
-    def put_if_match(self, key: str, data: bytes, tag: str | None) -> str:
+    def put_if_match(self, key: str, data: bytes, etag: str | None) -> str:
         with self._door:
             found = self.get(key)
-            if (found and found.tag) != tag and (found and found.data) != data:
-                raise WriteConflict(f"{self.url(key)} was written by somebody else meanwhile.")
+            if (found and found.etag) != etag and (found and found.data) != data:
+                raise WriteConflict(f"{self.url(key)} was written by another process in the meantime.")
             self.write(key, data)
-            return self.get(key).tag
+            return self.get(key).etag
 
     def upload(self, key: str, file: Path) -> str:
         self.write(key, file.read_bytes())
-        return self.get(key).tag
+        return self.get(key).etag
 
-    def copy(self, source: str, target: str, tag: str, over: str | None = None) -> str:
+    def copy(self, source: str, target: str, etag: str, over: str | None = None) -> str:
         found, there = self.get(source), self.etag(target)
-        if not found or found.tag != tag:
+        if not found or found.etag != etag:
             raise MissingInput(f"{self.url(source)} is not what its receipt says.")
-        if there not in (over, tag):
-            raise WriteConflict(f"{self.url(target)} was written by somebody else meanwhile.")
+        if there not in (over, etag):
+            raise WriteConflict(f"{self.url(target)} was written by another process in the meantime.")
         self.write(target, found.data)
-        return tag
+        return etag
 
 
 class OvertakenStore(MemoryStore):
@@ -187,11 +187,11 @@ class OvertakenStore(MemoryStore):
 
     meanwhile: Callable[[], object] | None = None
 
-    def put_if_match(self, key: str, data: bytes, tag: str | None) -> str:
+    def put_if_match(self, key: str, data: bytes, etag: str | None) -> str:
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile:
             meanwhile()
-        return super().put_if_match(key, data, tag)
+        return super().put_if_match(key, data, etag)
 
 
 def account_read(username: str = "NASA", posts: int = 0, **changes: Any) -> AccountOutcome:
@@ -210,7 +210,7 @@ def account_read(username: str = "NASA", posts: int = 0, **changes: Any) -> Acco
 
 def account_receipt(username: str, published: int, **changes: Any) -> AccountReceipt:
     """An account's line in the receipt, with that many published posts and nothing else."""
-    line = receipt.entry(account_read(username), refine.Tally(username, Counter()))
+    line = receipt.entry(account_read(username), refine.PostCounts(username, Counter()))
     return replace(line, **{"fetched": published, "published": published} | changes)
 
 
@@ -289,19 +289,19 @@ def a_day() -> list[tuple[str, list[dict[str, Any]]]]:
 
 
 class One(SimpleNamespace):
-    """A batch of one account: what a stage gets of it, and the account's tally in short."""
+    """A batch of one account: what a stage gets of it, and the account's post_counts in short."""
 
 
 def account(answers: Any, *, username: str, author_id: str, day: Day, limit: int) -> One:
     """Refine one account's answers."""
-    source = refine.Source(username, author_id, answers)
-    (batch,) = refine.batches([source], day=day, limit=limit)
-    (tally,) = batch.tallies
+    source = refine.AccountPages(username, author_id, answers)
+    (batch,) = refine.refine_accounts([source], day=day, limit=limit)
+    (post_counts,) = batch.counts_by_account
     return One(
         rows=batch.rows,
         rejected=batch.rejected,
-        tallies=batch.tallies,
-        tally=tally,
-        counts=tally.counts,
-        warnings=tally.warnings,
+        counts_by_account=batch.counts_by_account,
+        post_counts=post_counts,
+        counts=post_counts.counts,
+        warnings=post_counts.warnings,
     )

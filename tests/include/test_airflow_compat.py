@@ -27,7 +27,7 @@ USED = {
 
 
 @pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette.testclient`")
-@pytest.mark.parametrize("name", airflow_compat.NAMES)
+@pytest.mark.parametrize("name", airflow_compat.MODULES)
 def test_airflow_has_the_name_and_what_is_used_of_it(name):
     value = getattr(airflow_compat, name)
     has = dir(value) if isinstance(value, type) else inspect.signature(value).parameters

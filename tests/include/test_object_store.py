@@ -176,7 +176,7 @@ def test_an_instance_whose_metadata_fail_at_first_has_its_role(wire, monkeypatch
 
 def listed(**tags):
     objects = "".join(
-        f"<Contents><Key>{name}</Key><ETag>{tag}</ETag></Contents>" for name, tag in tags.items()
+        f"<Contents><Key>{name}</Key><ETag>{etag}</ETag></Contents>" for name, etag in tags.items()
     )
     return f"<ListBucketResult>{objects}</ListBucketResult>".encode()
 
@@ -268,11 +268,11 @@ class OvertakingLake(MemoryStore):
         super().__init__()
         self.times = times
 
-    def put_if_match(self, key, data, tag):
+    def put_if_match(self, key, data, etag):
         if self.times:
             self.times -= 1
             self.write(key, b"another's %d" % self.times)
-        return super().put_if_match(key, data, tag)
+        return super().put_if_match(key, data, etag)
 
 
 def test_a_change_is_tried_again_with_pauses_and_has_an_end(paused):
@@ -297,20 +297,20 @@ class Gateway(MemoryStore):
         super().__init__()
         self.ignores = ignores
 
-    def put_if_match(self, key, data, tag):
-        if ("IfMatch" if tag else "IfNoneMatch") in self.ignores:
+    def put_if_match(self, key, data, etag):
+        if ("IfMatch" if etag else "IfNoneMatch") in self.ignores:
             self.write(key, data)
-            return self.get(key).tag
-        return super().put_if_match(key, data, tag)
+            return self.get(key).etag
+        return super().put_if_match(key, data, etag)
 
 
 class Ceph(MemoryStore):
     """Answers 412 to an If-Match that holds."""
 
-    def put_if_match(self, key, data, tag):
-        if tag:
+    def put_if_match(self, key, data, etag):
+        if etag:
             raise WriteConflict("412")
-        return super().put_if_match(key, data, tag)
+        return super().put_if_match(key, data, etag)
 
 
 def test_a_store_is_tried_once_and_then_costs_one_read(paused):
@@ -396,9 +396,9 @@ def test_two_probes_at_once_both_end_well(paused, at):
             self._pass()
             return super().get(key)
 
-        def put_if_match(self, key, data, tag):
+        def put_if_match(self, key, data, etag):
             self._pass()
-            return super().put_if_match(key, data, tag)
+            return super().put_if_match(key, data, etag)
 
     lake = Meeting()
     require_conditional_writes(lake)

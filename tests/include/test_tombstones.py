@@ -24,7 +24,7 @@ def forgotten(*numbers, account=None, days=(), why="requested"):
 
 def left(*posts, of=None, **more):
     page = answer(*posts, **more)
-    return json.loads((of or forgotten(2)).without(page.content, page.kind))
+    return json.loads((of or forgotten(2)).redact(page.content, page.kind))
 
 
 def test_the_tombstone_of_a_post_has_ids_time_and_why_and_nothing_else():
@@ -43,12 +43,12 @@ def test_the_tombstone_of_a_post_has_ids_time_and_why_and_nothing_else():
 
 def test_a_page_without_a_forgotten_post_stays_the_same_bytes():
     page = answer(post(1), post(3))
-    assert forgotten(2).without(page.content, "posts") is page.content
+    assert forgotten(2).redact(page.content, "posts") is page.content
 
 
 def test_what_is_beside_a_forgotten_post_stays_as_x_sent_it_byte_for_byte():
     sent = b'{"data": [ {"id":"1990000000000000001",  "text":"\\u00e9 a"}, {"id":"1990000000000000002"}]}'
-    assert b'{"id":"1990000000000000001",  "text":"\\u00e9 a"}' in forgotten(2).without(sent, "posts")
+    assert b'{"id":"1990000000000000001",  "text":"\\u00e9 a"}' in forgotten(2).redact(sent, "posts")
 
 
 def test_half_an_emoji_beside_it_keeps_no_page_from_forgetting():
@@ -89,8 +89,8 @@ def test_of_a_forgotten_account_every_post_goes_and_its_profile():
 
 
 def test_a_tombstone_is_not_buried_again():
-    once = forgotten(2).without(answer(post(2)).content, "posts")
-    assert forgotten(2).without(once, "posts") is once
+    once = forgotten(2).redact(answer(post(2)).content, "posts")
+    assert forgotten(2).redact(once, "posts") is once
 
 
 @pytest.mark.parametrize("odd", [None, 5, "text", [], {"id": 5}, {"id": ["2"], "author_id": {}}])
@@ -108,9 +108,9 @@ def test_no_object_is_nothing_forgotten_and_one_is_read_back():
 
 def test_a_day_is_concerned_by_acts_that_found_something_in_it_and_were_not_known():
     stones = forgotten(2, days=["2026-11-18"])
-    assert stones.concern(Day.parse("2026-11-18"), since=0)
-    assert not stones.concern(Day.parse("2026-11-18"), since=1)
-    assert not stones.concern(Day.parse("2026-11-19"), since=0)
+    assert stones.affect(Day.parse("2026-11-18"), since=0)
+    assert not stones.affect(Day.parse("2026-11-18"), since=1)
+    assert not stones.affect(Day.parse("2026-11-19"), since=0)
 
 
 # In the table
@@ -121,12 +121,14 @@ def refined(*posts, of=None, limit=0, stones=None):
     told = []
     stones = stones or forgotten(2)
     page = answer(*posts)
-    after = answer(*json.loads(stones.without(page.content, "posts"))["data"])
+    after = answer(*json.loads(stones.redact(page.content, "posts"))["data"])
     for source, known in ((page, stones), (after, stones), (after, Tombstones())):
-        (batch,) = refine.batches([refine.Source("NASA", "42", [source])], day=DAY, limit=limit, erased=known)
-        counts = {name: number for name, number in batch.tallies[0].counts.items() if number}
+        (batch,) = refine.refine_accounts(
+            [refine.AccountPages("NASA", "42", [source])], day=DAY, limit=limit, erased=known
+        )
+        counts = {name: number for name, number in batch.counts_by_account[0].counts.items() if number}
         ids = [int(id_[-2:]) for id_ in batch.rows["tweet_id"]]
-        told.append((ids, len(batch.rejected), counts, batch.tallies[0].erased))
+        told.append((ids, len(batch.rejected), counts, batch.counts_by_account[0].erased))
     assert told[0] == told[1] == told[2]
     return told[0][:3]
 
@@ -157,10 +159,10 @@ def test_one_that_broke_the_contract_is_rejected_no_more(broken):
 
 def test_the_receipt_gets_one_tombstone_of_an_account():
     stones = forgotten(1, 2, account="42", why="account")
-    (batch,) = refine.batches(
-        [refine.Source("NASA", "42", [answer(post(1), post(2))])], day=DAY, limit=0, erased=stones
+    (batch,) = refine.refine_accounts(
+        [refine.AccountPages("NASA", "42", [answer(post(1), post(2))])], day=DAY, limit=0, erased=stones
     )
-    assert batch.tallies[0].erased == {Tombstone("42", AT, "account")}
+    assert batch.counts_by_account[0].erased == {Tombstone("42", AT, "account")}
     assert batch.rows.empty
 
 
@@ -168,7 +170,7 @@ def test_an_answer_that_is_kept_holds_the_tombstone():
     page = answer(post(2, text="Taken back"))
     kept = gzip.decompress(page.to_bytes())
     assert b"Taken back" in kept
-    assert b"Taken back" not in forgotten(2).without(page.content, "posts")
+    assert b"Taken back" not in forgotten(2).redact(page.content, "posts")
 
 
 DEEP = "[" * 200_000 + "]" * 200_000
@@ -176,9 +178,9 @@ DEEP = "[" * 200_000 + "]" * 200_000
 
 def test_a_post_is_forgotten_beside_one_that_is_nested_without_end():
     page = answer(post(1, new="deep"), post(2, text="Taken back")).content.replace(b'"deep"', DEEP.encode())
-    kept = decode_json(forgotten(2).without(page, "posts"))["data"]
+    kept = decode_json(forgotten(2).redact(page, "posts"))["data"]
     assert (kept[0]["text"], kept[1]["forgotten"]) == ("Clear skies tonight", MARK)
-    assert b"Taken back" not in forgotten(2).without(page, "posts")
+    assert b"Taken back" not in forgotten(2).redact(page, "posts")
 
 
 @pytest.mark.parametrize("odd", [5, {}, {"id": 5}, "x"])

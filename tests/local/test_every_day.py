@@ -39,9 +39,9 @@ def test_the_readmes_rows_are_what_the_demo_accounts_give():
     for handle in posts.DEMO:
         own = [posts.post(handle, slot) for slot in posts.slots(handle, day.date) if slot.kind == "own"]
         page = Response("", {}, received, json.dumps({"data": own}).encode())
-        sources.append(refine.Source(handle, posts.user_id(handle), [page]))
-    (refined,) = refine.batches(sources, day=day, limit=100)
-    text = ",".join(contract.NAMES) + "\n" + contract.csv_text(refined.rows)
+        sources.append(refine.AccountPages(handle, posts.user_id(handle), [page]))
+    (refined,) = refine.refine_accounts(sources, day=day, limit=100)
+    text = ",".join(contract.COLUMN_NAMES) + "\n" + contract.csv_text(refined.rows)
 
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     names, _, *shown = re.findall(r"^\| (.*) \|$|^\|---", readme.partition("## Try it")[0], re.MULTILINE)

@@ -26,31 +26,31 @@ def test_what_is_not_there_is_none(lake):
 
 
 def test_what_was_written_is_there_with_its_tag(lake):
-    tag = lake.put_if_match(KEY, b"{}", None)
-    assert lake.get(KEY) == (b"{}", tag)
-    assert (lake.read(KEY), lake.keys(KEY), lake.etags(KEY)) == (b"{}", [KEY], {KEY: tag})
+    etag = lake.put_if_match(KEY, b"{}", None)
+    assert lake.get(KEY) == (b"{}", etag)
+    assert (lake.read(KEY), lake.keys(KEY), lake.etags(KEY)) == (b"{}", [KEY], {KEY: etag})
 
 
 def test_what_is_there_is_not_written_as_if_it_were_not(lake):
     lake.write(KEY, b"of somebody else")
-    with pytest.raises(WriteConflict, match=f"{KEY} was written by somebody else meanwhile"):
+    with pytest.raises(WriteConflict, match=f"{KEY} was written by another process in the meantime"):
         lake.put_if_match(KEY, b"mine", None)
     assert lake.read(KEY) == b"of somebody else"
 
 
 def test_what_has_changed_since_it_was_looked_at_is_not_overwritten(lake):
-    tag = lake.put_if_match(KEY, b"1", None)
-    lake.put_if_match(KEY, b"2", tag)
+    etag = lake.put_if_match(KEY, b"1", None)
+    lake.put_if_match(KEY, b"2", etag)
     with pytest.raises(WriteConflict):
-        lake.put_if_match(KEY, b"3", tag)
+        lake.put_if_match(KEY, b"3", etag)
     assert lake.read(KEY) == b"2"
 
 
 def test_a_write_whose_answer_was_lost_has_succeeded(lake):
-    tag = lake.put_if_match(KEY, b"1", None)
-    assert lake.put_if_match(KEY, b"1", None) == tag
-    newer = lake.put_if_match(KEY, b"2", tag)
-    assert lake.put_if_match(KEY, b"2", tag) == newer != tag
+    etag = lake.put_if_match(KEY, b"1", None)
+    assert lake.put_if_match(KEY, b"1", None) == etag
+    newer = lake.put_if_match(KEY, b"2", etag)
+    assert lake.put_if_match(KEY, b"2", etag) == newer != etag
 
 
 def test_changes_by_several_at_once_are_all_there(lake):
@@ -83,18 +83,18 @@ def test_an_answer_that_is_gone_is_no_empty_page(lake):
 def test_an_object_is_copied_if_it_is_the_one_that_was_uploaded(lake, tmp_path):
     file = tmp_path / "refined.json"
     file.write_bytes(b"[]")
-    tag = lake.upload(KEY, file)
+    etag = lake.upload(KEY, file)
     target = KEY.replace(".json", "-copy.json")
-    copied = lake.copy(KEY, target, tag, None)
+    copied = lake.copy(KEY, target, etag, None)
     assert lake.get(target) == (b"[]", copied)
     assert lake.etag(target) == copied
 
 
 def test_an_object_that_was_overwritten_or_is_gone_is_not_copied(lake):
-    tag = lake.put_if_match(KEY, b"1", None)
+    etag = lake.put_if_match(KEY, b"1", None)
     lake.write(KEY, b"2")
     target = KEY.replace(".json", "-copy.json")
     for source in (KEY, "staging/twitter/gone.json"):
         with pytest.raises(MissingInput):
-            lake.copy(source, target, tag, None)
+            lake.copy(source, target, etag, None)
     assert lake.read(target) is None

@@ -19,7 +19,7 @@ from msgspec import structs
 
 from include.twitter.errors import NoResponse, OverBudget, PipelineError, WriteConflict
 from include.twitter.layout import LEDGER, ledger_key, parse_ledger_key
-from include.twitter.object_store import Object, ObjectStore, is_write_conflict, retried
+from include.twitter.object_store import ObjectStore, StoredObject, is_write_conflict, retried
 from include.twitter.pricing import cost, dollars, month_of, prices, start_of, worst_case, would_have_cost
 from include.twitter.records import Billed, BilledUnits, LedgerEntry, decoded, encoded
 from include.twitter.response import Response
@@ -252,7 +252,7 @@ class Budget:
         self._entry = entry or "-".join(map(str, purchase))
         self._changed = Condition()
         self._months: dict[str, _Month] = {}
-        self._others_seen: dict[str, Object] = {}
+        self._others_seen: dict[str, StoredObject] = {}
         self._is_stored = stored.ids
         self._stored = Stored(dict(stored.bought), dict(stored.mills), set(stored.ids))
         kept = store.parsed(store.keys(LEDGER), parse_ledger_key).values()
@@ -349,7 +349,7 @@ class Budget:
         changed = [
             key
             for key, tag in tags.items()
-            if key not in self._others_seen or self._others_seen[key].tag != tag
+            if key not in self._others_seen or self._others_seen[key].etag != tag
         ]
         found = zip(changed, self._store.get_many(changed), strict=True)
         self._others_seen |= {key: entry for key, entry in found if entry}

@@ -95,7 +95,7 @@ class Purchase:
 
     def _newest(self, keys: list[str]) -> Manifest:
         opened = [(key, found) for key in keys if (found := self._store.get(key))]
-        manifests = [(self._store.decoded(key, found.data, Manifest), found.tag) for key, found in opened]
+        manifests = [(self._store.decoded(key, found.data, Manifest), found.etag) for key, found in opened]
         newest, tag = max(manifests, key=lambda each: each[0].buy, default=(None, None))
         was_opened = self._run.id in {manifest.opened_by for manifest, _ in manifests}
         if newest and (was_opened or not self._run.buy_again):
@@ -260,7 +260,7 @@ class Purchase:
 
     def store(self, folder: str, answer: Response) -> str:
         """Keep a response as the next page of its folder, on condition that nobody has; returns its key."""
-        answer = dataclasses.replace(answer, content=self.forgotten.without(answer.content, answer.kind))
+        answer = dataclasses.replace(answer, content=self.forgotten.redact(answer.content, answer.kind))
         with self._storing:
             pages = self._pages[folder]
             number = int(pages[-1][-12:-8]) + 1 if pages else 1  # one before it may never have been written

@@ -55,7 +55,7 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
             if lost != candidate.decreases:
                 candidate.decreases = lost  # stored for the next try: this one may be killed between copies
                 store.put_if_match(key, encoded(candidate), etag)
-        replaces = stored.tag if stored else None
+        replaces = stored.etag if stored else None
         publish_files(store, lease, staging, candidate, layout.receipt(run.day), replaces)
     if rejected := candidate.totals.rejected:
         log.warning("%d posts broke the contract: %s", rejected, store.url(layout.rejected(run.day)))
@@ -71,14 +71,14 @@ def _staged_receipt(store: ObjectStore, key: str) -> tuple[Receipt, str]:
         raise MissingInput(
             f"{store.url(key)} is gone (it is kept for 14 days). Clear `transform`: it is free."
         )
-    return store.decoded(key, stored.data, Receipt), stored.tag
+    return store.decoded(key, stored.data, Receipt), stored.etag
 
 
 def _tombstones(store: ObjectStore, candidate: Receipt, day: Day) -> Tombstones:
     """All tombstones; MissingInput if posts of the day were erased after they were staged."""
     with store.parsing(FORGOTTEN, "the list of what was erased"):
         tombstones = Tombstones.of(store.read(FORGOTTEN))
-    if tombstones.concern(day, since=candidate.erasures):
+    if tombstones.affect(day, since=candidate.erasures):
         raise MissingInput(
             f"Nothing is published: posts of {day} were erased since it was staged. "
             "Clear `transform`: it is free."
@@ -126,11 +126,11 @@ def _require_complete(run: Run, candidate: Receipt, wanted: list[AccountReceipt]
         extent = ", ".join(f"{how} {number}" for how, number in numbers if number)
         raise Incomplete(
             f"{run.day} is published {extent} of {len(candidate.accounts)} accounts. {_reasons(missing)} "
-            f"{_remedy(run, missing)}, or take them out of twitter_handles and clear `load`."
+            f"{_account_remedy(run, missing)}, or take them out of twitter_handles and clear `load`."
         )
 
 
-def _remedy(run: Run, missing: list[AccountReceipt]) -> str:
+def _account_remedy(run: Run, missing: list[AccountReceipt]) -> str:
     remedies = []
     if any(account.outcome == "unavailable" for account in missing):
         others = f" (those that this run is not for: trigger {run.day} without `accounts`)"

@@ -91,8 +91,10 @@ def lower_counts(landed: Receipt, candidate: Receipt) -> list[Decrease]:
 def require_no_loss(decreases: list[Decrease], day: Day, *, accepted: bool) -> None:
     """Log every loss; raise RowLossBlocked if most rows of an account would go, unless that is accepted."""
     for decrease in decreases:
-        log.warning(_in_words(decrease))
-    losses = "; ".join(_in_words(decrease) for decrease in decreases if decrease.kept * 2 < decrease.landed)
+        log.warning(_decrease_text(decrease))
+    losses = "; ".join(
+        _decrease_text(decrease) for decrease in decreases if decrease.kept * 2 < decrease.landed
+    )
     if losses and not accepted:
         raise RowLossBlocked(
             f"Nothing is published: {day} would lose rows. {losses}. "
@@ -103,7 +105,7 @@ def require_no_loss(decreases: list[Decrease], day: Day, *, accepted: bool) -> N
         log.warning("Accepted by twitter_allow_row_loss: %s", losses)
 
 
-def _in_words(decrease: Decrease) -> str:
+def _decrease_text(decrease: Decrease) -> str:
     numbers = f"{decrease.username}: {decrease.landed} rows are landed, this run has {decrease.published}"
     if not decrease.lost:
         return numbers

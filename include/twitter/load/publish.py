@@ -88,10 +88,12 @@ def asset_event(receipt: Receipt, bucket: str) -> dict[str, Any]:
         "cost_usd": receipt.cost_usd,
         "accounts": receipt.totals.accounts,
         "proof": receipt.totals.proof,
-        "differing": _names(account for account in receipt.accounts if account.proof in ("short", "surplus")),
-        "unavailable": _names(receipt.missing),
+        "differing": _first_names(
+            account for account in receipt.accounts if account.proof in ("short", "surplus")
+        ),
+        "unavailable": _first_names(receipt.missing),
     }
 
 
-def _names(accounts: Iterable[AccountReceipt]) -> list[str]:
+def _first_names(accounts: Iterable[AccountReceipt]) -> list[str]:
     return [account.username for account in islice(accounts, MAX_NAMES)]

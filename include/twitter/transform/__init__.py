@@ -46,18 +46,18 @@ def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
     from include.twitter.airflow_context import require_xcom
 
     gc.freeze()  # all that is imported: else the garbage collector looks through it again and again
-    here = object_store.from_settings()
-    manifest = _manifest(here, require_xcom(bought, "extract")["manifest"])
+    store = object_store.from_settings()
+    manifest = _manifest(store, require_xcom(bought, "extract")["manifest"])
     # Two Airflows give the runs of a day the same id, and a try that was given up may continue.
     staging = layout.staging(run.day, f"{run.id}-{uuid4().hex[:8]}")
-    with here.parsing(FORGOTTEN, "the list of what was erased"):
-        tombstones = Tombstones.of(here.read(FORGOTTEN))
+    with store.parsing(FORGOTTEN, "the list of what was erased"):
+        tombstones = Tombstones.of(store.read(FORGOTTEN))
     with TemporaryDirectory() as folder:
         with Partition(Path(folder)) as partition:
-            entries, erased = _refined(here, run, manifest, partition, tombstones)
-        objects = stage_files(here, staging, partition.files, layout.tables(run.day))
+            entries, erased = _refine(store, run, manifest, partition, tombstones)
+        objects = stage_files(store, staging, partition.files, layout.tables(run.day))
     candidate = receipt.of(manifest, entries, objects, erased, len(tombstones.erasures))
-    here.write(f"{staging}receipt.json", encoded(candidate))
+    store.write(f"{staging}receipt.json", encoded(candidate))
     if drift := candidate.totals.drift:
         log.warning("X sends fields that are new: %s", safe_text(", ".join(drift), LONGEST_MESSAGE))
     if dropped_fields := candidate.totals.dropped_fields:
@@ -70,7 +70,7 @@ def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
     for account in candidate.accounts:
         if account.outcome == "limit":
             log.info("%s: %s posts of the day", account.username, latest_in_words(account))
-    receipt.require_few_rejected(candidate, here.url(f"{staging}{Path(layout.rejected(run.day)).name}"))
+    receipt.require_few_rejected(candidate, store.url(f"{staging}{Path(layout.rejected(run.day)).name}"))
     return {"receipt": f"{staging}receipt.json", "rows": candidate.totals.published}
 
 
@@ -96,24 +96,26 @@ def _manifest(store: ObjectStore, key: str) -> Manifest:
     return manifest
 
 
-def _refined(
-    here: ObjectStore, run: Run, manifest: Manifest, partition: Partition, tombstones: Tombstones
+def _refine(
+    store: ObjectStore, run: Run, manifest: Manifest, partition: Partition, tombstones: Tombstones
 ) -> tuple[list[receipt.AccountReceipt], set[Tombstone]]:
     """The accounts' receipts, and what is left of erased posts; their rows are in the partition."""
-    accounts = sorted(_each_once(manifest.accounts), key=lambda account: account.username)
+    accounts = sorted(_merged_accounts(manifest.accounts), key=lambda account: account.username)
     entries: list[receipt.AccountReceipt] = []
     erased: set[Tombstone] = set()
-    sources = _sources(here, accounts)
-    for batch in refine.batches(sources, day=run.day, limit=manifest.spec.tweet_limit, erased=tombstones):
+    sources = _account_pages(store, accounts)
+    for batch in refine.refine_accounts(
+        sources, day=run.day, limit=manifest.spec.tweet_limit, erased=tombstones
+    ):
         partition.append(batch)
-        for tally in batch.tallies:
-            entries.append(receipt.entry(accounts[len(entries)], tally))
-            erased |= tally.erased
-            _tell(tally)
+        for post_counts in batch.counts_by_account:
+            entries.append(receipt.entry(accounts[len(entries)], post_counts))
+            erased |= post_counts.erased
+            _log_account(post_counts)
     return entries, erased
 
 
-def _each_once(accounts: list[AccountOutcome]) -> list[AccountOutcome]:
+def _merged_accounts(accounts: list[AccountOutcome]) -> list[AccountOutcome]:
     """The accounts, with one that was bought under two handles once: a post has one row on its day."""
     once: dict[str | int, AccountOutcome] = {}
     for number, account in enumerate(accounts):
@@ -131,25 +133,25 @@ def _each_once(accounts: list[AccountOutcome]) -> list[AccountOutcome]:
     return [*once.values()]
 
 
-def _tell(tally: refine.Tally) -> None:
+def _log_account(post_counts: refine.PostCounts) -> None:
     """What people should know of an account beside its rows."""
-    if unrequested := tally.counts["unrequested"]:
+    if unrequested := post_counts.counts["unrequested"]:
         log.warning(
             "%s: %d retweets and replies came although they were excluded; none is published",
-            tally.username,
+            post_counts.username,
             unrequested,
         )
-    if erased := tally.counts["erased"]:
-        log.info("%s: %d posts are left out, since they were erased", tally.username, erased)
-    for reason, number in tally.reasons.items():
-        log.warning("%s: %d rejected, %s", tally.username, number, reason)
-    for warning in tally.warnings:
-        log.warning("%s: %s", tally.username, warning)
+    if erased := post_counts.counts["erased"]:
+        log.info("%s: %d posts are left out, since they were erased", post_counts.username, erased)
+    for reason, number in post_counts.reasons.items():
+        log.warning("%s: %d rejected, %s", post_counts.username, number, reason)
+    for warning in post_counts.warnings:
+        log.warning("%s: %s", post_counts.username, warning)
 
 
-def _sources(here: ObjectStore, accounts: list[AccountOutcome]) -> Iterator[refine.Source]:
-    """The accounts with their answers: those of the next ones are read ahead."""
-    answers = here.answers(page for account in accounts for page in account.pages)
+def _account_pages(store: ObjectStore, accounts: list[AccountOutcome]) -> Iterator[refine.AccountPages]:
+    """The accounts with their responses: those of the next ones are read ahead."""
+    responses = store.answers(page for account in accounts for page in account.pages)
     for account in accounts:
-        pages = islice(answers, len(account.pages))
-        yield refine.Source(account.username, account.id, pages, account.threads, account.publish_limit)
+        pages = islice(responses, len(account.pages))
+        yield refine.AccountPages(account.username, account.id, pages, account.threads, account.publish_limit)

@@ -55,15 +55,15 @@ MOMENT = Kind("`2026-11-18T09:30:00Z`", pyarrow.timestamp("ms", tz="UTC"), "date
 TEXTS = Kind("JSON array", pyarrow.list_(pyarrow.string()), "object", list[str])
 
 
-class Check(NamedTuple):
+class CellCheck(NamedTuple):
     """What a whole cell of text has to look like, and the complaint if it does not."""
 
     pattern: str
     complaint: str
 
 
-ID = Check("[0-9]{1,19}", "is no id")
-LANGUAGE = Check("[A-Za-z0-9-]+", "is no language")
+IS_ID = CellCheck("[0-9]{1,19}", "is no id")
+IS_LANGUAGE = CellCheck("[A-Za-z0-9-]+", "is no language")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Column:
     """Whether it may be empty: X did not send it, or reports that it could not fill it."""
     source: str | Callable[[WrittenPost], Any] = ""
     """Its origin: a path in the post that X sent, or a function of the post as people read it."""
-    check: Check | None = None
+    check: CellCheck | None = None
     measured_since: str = ""
     """When X began to show this count: 0 of an older post is no measurement (docs/x.md has the sources)."""
     made_of: str = ""
@@ -89,7 +89,7 @@ class Column:
 
 # fmt: off
 COLUMNS = (
-    Column("tweet_id", STRING, "the post's id; unique in the table", source="id", check=ID),
+    Column("tweet_id", STRING, "the post's id; unique in the table", source="id", check=IS_ID),
     Column("created_at", MOMENT, "when it was posted, inside the day", source="created_at"),
     Column("username", STRING, "the account's handle, as `twitter_handles` wrote it when the account's day "
            "was first bought; a rename changes no landed day, and `author_id` joins across it",
@@ -105,7 +105,7 @@ COLUMNS = (
     Column("impressions", INTEGER, "how often it was seen; empty, not 0, for posts from before X showed it "
            "(2022-12-22)", True, "public_metrics.impression_count", measured_since="2022-12-22"),
     Column("lang", STRING, "X's guess at the language (BCP 47; `und`, `zxx`, `qme` and others for none)",
-           True, "lang", LANGUAGE),
+           True, "lang", IS_LANGUAGE),
     Column("is_quote", BOOLEAN, "it quotes another post", True, attrgetter("post.is_quote"),
            made_of="referenced_tweets"),
     Column("hashtags", TEXTS, "without `#`, in order; `[]` is none", True,
@@ -122,9 +122,9 @@ COLUMNS = (
     Column("url", STRING, "permalink",
            source=lambda written: f"https://x.com/{written.username}/status/{written.post.id}"),
     Column("author_id", STRING, "the account's id", source="author_id"),
-    Column("conversation_id", STRING, "id of the post that began the thread", True, "conversation_id", ID),
+    Column("conversation_id", STRING, "id of the post that began the thread", True, "conversation_id", IS_ID),
     Column("original_tweet_id", STRING, "id of the first version of an edited post, else `tweet_id`",
-           source=lambda written: written.post.versions[0], check=ID),
+           source=lambda written: written.post.versions[0], check=IS_ID),
     Column("is_edited", BOOLEAN, "the post was edited: this is a later version, or there is a later one, "
            "also on the next day", True, attrgetter("post.is_edited"), made_of="edit_history_tweet_ids"),
     Column("possibly_sensitive", BOOLEAN, "", True, "possibly_sensitive"),
@@ -132,7 +132,7 @@ COLUMNS = (
            source=attrgetter("captured_at")),
 )
 # fmt: on
-NAMES = [column.name for column in COLUMNS]
+COLUMN_NAMES = [column.name for column in COLUMNS]
 METRICS = [column.name for column in COLUMNS if column.path.startswith("public_metrics.")]
 PATTERNS = {column.name: column.check.pattern for column in COLUMNS if column.check}
 
@@ -166,7 +166,7 @@ def _cells(column: Column, values: pd.Series) -> Any:
     if column.kind is MOMENT:
         return pyarrow.array(np.datetime_as_string(values.to_numpy("datetime64[s]"), timezone="UTC"))
     if column.kind is TEXTS:
-        return _quoted(pyarrow.array([_json_line(each) for each in values.to_numpy()], pyarrow.string()))
+        return _quoted(pyarrow.array([_json_line(texts) for texts in values.to_numpy()], pyarrow.string()))
     cells = pyarrow.array(values, column.kind.parquet)
     if column.name == "text":
         cells = compute.replace_substring_regex(cells, LINE_BREAKS.pattern, " ")
@@ -189,7 +189,7 @@ def _json_line(texts: list[str] | None) -> str | None:
     line = msgspec.json.encode(texts).decode()
     if line.isascii():
         return line
-    return LINE_BREAKS.sub(lambda found: "".join(f"\\u{ord(character):04x}" for character in found[0]), line)
+    return LINE_BREAKS.sub(lambda match: "".join(f"\\u{ord(character):04x}" for character in match[0]), line)
 
 
 def arrow_table(rows: pd.DataFrame, schema: pyarrow.Schema = PARQUET_SCHEMA) -> pyarrow.Table:

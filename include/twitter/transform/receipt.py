@@ -19,9 +19,9 @@ from include.twitter.records import (
     total,
 )
 from include.twitter.transform import contract
-from include.twitter.transform.refine import NOT_OWN, Tally
+from include.twitter.transform.refine import NOT_OWN, PostCounts
 
-COUNTS = (
+FATES = (
     "fetched",
     "published",
     "rejected",
@@ -32,33 +32,33 @@ COUNTS = (
     "erased",
 )
 
-AS_BOUGHT = ("username", "id", "reason", "proof", "proof_reason", "counted")
+OUTCOME_FIELDS = ("username", "id", "reason", "proof", "proof_reason", "counted")
 
 FEW_REJECTED, SHARE_REJECTED = 3, 0.05
 """More rejected posts than both, and a day is not published."""
 
 
-def entry(bought: AccountOutcome, tally: Tally) -> AccountReceipt:
+def entry(bought: AccountOutcome, post_counts: PostCounts) -> AccountReceipt:
     """What the walk of one account came to, and what became of its posts.
 
     Raises AccountingMismatch where a post is neither published nor accounted for.
     """
-    counts: dict[str, Any] = {name: tally.counts[name] for name in COUNTS}
-    if not bought.posts == counts["fetched"] == sum(counts[name] for name in COUNTS[1:]):
+    counts: dict[str, Any] = {name: post_counts.counts[name] for name in FATES}
+    if not bought.posts == counts["fetched"] == sum(counts[name] for name in FATES[1:]):
         raise AccountingMismatch(
             f"{bought.username}: {bought.posts} posts were bought, and this became of them: {counts}"
         )
-    as_bought: dict[str, Any] = {name: getattr(bought, name) for name in AS_BOUGHT}
+    as_bought: dict[str, Any] = {name: getattr(bought, name) for name in OUTCOME_FIELDS}
     return AccountReceipt(
         **as_bought,
         # One that was read to the end of its day, and of which the limit of now lands a part.
         outcome="limit" if bought.outcome == "complete" and counts["over_limit"] else bought.outcome,
-        rejected_by_reason=dict(tally.reasons),
-        warnings=tally.warnings,
-        dropped_fields=dict(tally.dropped_fields),
-        drift=dict(tally.drift),
-        first_created_at=tally.first,
-        last_created_at=tally.last,
+        rejected_by_reason=dict(post_counts.reasons),
+        warnings=post_counts.warnings,
+        dropped_fields=dict(post_counts.dropped_fields),
+        drift=dict(post_counts.drift),
+        first_created_at=post_counts.first,
+        last_created_at=post_counts.last,
         **counts,
     )
 
@@ -90,7 +90,7 @@ def of(
             warnings=sum(len(account.warnings) for account in accounts),
             dropped_fields=sorted({oddity for account in accounts for oddity in account.dropped_fields}),
             drift=sorted({field for account in accounts for field in account.drift}),
-            **{name: sum(getattr(account, name) for account in accounts) for name in COUNTS},
+            **{name: sum(getattr(account, name) for account in accounts) for name in FATES},
         ),
         accounts=accounts,
         objects=dict(objects),
@@ -122,11 +122,10 @@ def require_few_rejected(candidate: Receipt, kept: str) -> None:
 
 def readable(receipt: Receipt) -> list[str]:
     """The receipt as the lines of a table, for a log."""
-    head = ["account", "outcome", "proof", *COUNTS]
+    head = ["account", "outcome", "proof", *FATES]
     rows = [
-        [a.username, a.outcome, a.proof, *(str(getattr(a, name)) for name in COUNTS)]
-        for a in receipt.accounts
+        [a.username, a.outcome, a.proof, *(str(getattr(a, name)) for name in FATES)] for a in receipt.accounts
     ]
-    rows.append(["total", "", "", *(str(getattr(receipt.totals, name)) for name in COUNTS)])
+    rows.append(["total", "", "", *(str(getattr(receipt.totals, name)) for name in FATES)])
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]]

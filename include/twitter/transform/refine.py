@@ -1,7 +1,7 @@
 """X's responses → the rows of the refined table: one pass over the posts, then work on whole columns.
 
-Accounts are refined in batches of some thousand posts, since work on columns costs the same for ten rows as
-for a thousand. Memory holds one batch, or one account if that is larger.
+Accounts are refined in batches of some thousand posts: work on columns costs the same for ten rows as for
+a thousand. Memory holds one batch, or one account if that is larger.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from include.twitter.day import Day
 from include.twitter.records import Tombstone
 from include.twitter.response import Response, decode_json, is_reply_to_self, is_unrequested
 from include.twitter.safe_text import safe_text
-from include.twitter.tombstones import NOTHING, Tombstones, buried
+from include.twitter.tombstones import NO_TOMBSTONES, Tombstones, redacted_post
 from include.twitter.transform import contract
 from include.twitter.transform.contract import COLUMNS, MOMENT, STRING, Column
 from include.twitter.transform.decode import (
@@ -39,7 +39,7 @@ BATCH = 5_000
 """Posts after which a batch is closed."""
 NOT_OWN = "author_id: is another author's, not the account's own"
 UNFILLED = "X reports that it could not fill it"
-FUNCTIONS = [column.source for column in COLUMNS if callable(column.source)]
+READERS = [column.source for column in COLUMNS if callable(column.source)]
 READ = [*PATHS, *(column for column in COLUMNS if callable(column.source))]
 """The columns in the order in which they are read."""
 KEYS = ["owner", "created_at", "tweet_id", "original_tweet_id"]
@@ -49,25 +49,25 @@ TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)"
 
 
 @dataclass(frozen=True)
-class Source:
+class AccountPages:
     """The responses bought for one account."""
 
     username: str
     author_id: str | None
-    answers: Iterable[Response]
+    responses: Iterable[Response]
     threads: bool = False
     """Whether its replies to itself are wanted too."""
     limit: int | None = None
     """The latest N of its day, if that differs from the others'."""
 
     def owns(self, post: Any) -> bool:
-        """Whether a post, decoded or as JSON, is the account's own."""
+        """Whether a post, decode_json or as JSON, is the account's own."""
         author_id = post.get("author_id") if isinstance(post, dict) else getattr(post, "author_id", None)
         return author_id is not None and author_id == self.author_id
 
 
 @dataclass
-class Tally:
+class PostCounts:
     """What became of the posts fetched for one account."""
 
     username: str
@@ -80,7 +80,7 @@ class Tally:
     dropped_fields: Counter[str] = field(default_factory=Counter)
     """Values that were dropped from posts."""
     drift: Counter[str] = field(default_factory=Counter)
-    """Fields that X sent and that are unknown."""
+    """Fields that X raw_post and that are unknown."""
     erased: set[Tombstone] = field(default_factory=set)
     """Of the posts that would be published or rejected."""
     first: str | None = None
@@ -93,20 +93,20 @@ class Refined:
 
     rows: pd.DataFrame
     rejected: list[dict[str, Any]]
-    tallies: list[Tally]
+    counts_by_account: list[PostCounts]
 
 
-def batches(
-    sources: Iterable[Source], *, day: Day, limit: int, erased: Tombstones = NOTHING
+def refine_accounts(
+    sources: Iterable[AccountPages], *, day: Day, limit: int, erased: Tombstones = NO_TOMBSTONES
 ) -> Iterator[Refined]:
     """Refine the accounts in the order given; `limit` is the latest N of an account's day, 0 is all."""
     batch = _Batch(erased)
-    for source in sources:
-        batch.add(source)
+    for account in sources:
+        batch.add(account)
         if len(batch.posts) >= BATCH:
             yield batch.refined(day, limit)
             batch = _Batch(erased)
-    if batch.tallies:
+    if batch.counts_by_account:
         yield batch.refined(day, limit)
 
 
@@ -119,7 +119,7 @@ class _Batch:
 
     def __init__(self, tombstones: Tombstones) -> None:
         self._erased = tombstones
-        self.tallies: list[Tally] = []
+        self.counts_by_account: list[PostCounts] = []
         self.posts: list[msgspec.Raw] = []
         self._limits: list[int | None] = []
         self._rows: list[tuple[Any, ...]] = []
@@ -129,49 +129,49 @@ class _Batch:
         self._unfilled: dict[int, set[str]] = {}
         self._tombstones: dict[int, Tombstone] = {}
 
-    def add(self, source: Source) -> None:
+    def add(self, account: AccountPages) -> None:
         """The one pass over the posts of an account."""
-        self.tallies.append(Tally(source.username, Counter()))
-        self._limits.append(source.limit)
-        for answer in source.answers:
-            for raw in answer.raw_posts:
-                self._add(raw, decoded_post(raw), source, answer)
+        self.counts_by_account.append(PostCounts(account.username, Counter()))
+        self._limits.append(account.limit)
+        for response in account.responses:
+            for raw in response.raw_posts:
+                self._add(raw, decoded_post(raw), account, response)
 
-    def _add(self, raw: msgspec.Raw, post: Post | None, source: Source, answer: Response) -> None:
-        number, owner = len(self.posts), len(self.tallies) - 1
+    def _add(self, raw: msgspec.Raw, post: Post | None, account: AccountPages, response: Response) -> None:
+        number, owner = len(self.posts), len(self.counts_by_account) - 1
         self.posts.append(raw)
-        sent, fate, reason = None, None, None
-        if post is None or self._erased.erasures or answer.has_unfilled or post.refers_otherwise:
-            sent = decode_json(raw)
-            post, fate, reason = self._examined(number, sent, source, answer)
+        raw_post, fate, reason = None, None, None
+        if post is None or self._erased.erasures or response.has_unfilled or post.refers_otherwise:
+            raw_post = decode_json(raw)
+            post, fate, reason = self._examined(number, raw_post, account, response)
         if post:
             unfilled = self._unfilled.get(number, ())
-            cells, warning = record(post, source.username, answer.received_at, unfilled)
+            cells, warning = record(post, account.username, response.received_at, unfilled)
             if warning:
                 self._warnings[number] = f"{safe_text(post.id, 40)}: {warning}"
         else:
-            id_ = sent.get("id") if isinstance(sent, dict) else None
+            id_ = raw_post.get("id") if isinstance(raw_post, dict) else None
             cells = [id_ if column.name == "tweet_id" and isinstance(id_, str) else None for column in READ]
-        self._rows.append((owner, source.owns(post or sent), fate, reason, *cells))
+        self._rows.append((owner, account.owns(post or raw_post), fate, reason, *cells))
 
     def _examined(
-        self, number: int, sent: Any, source: Source, answer: Response
+        self, number: int, raw_post: Any, account: AccountPages, response: Response
     ) -> tuple[Post | None, str | None, str | None]:
         """A post that is not as expected, or may be erased or unrequested; else its fate and the reason."""
-        if tombstone := self._erased.of_post(sent):
+        if tombstone := self._erased.of_post(raw_post):
             self._tombstones[number] = tombstone
-            sent = buried(sent, tombstone, text="")
-        elif unfilled := answer.unfilled_of(sent):
+            raw_post = redacted_post(raw_post, tombstone, text="")
+        elif unfilled := response.unfilled_of(raw_post):
             self._unfilled[number] = unfilled
-        is_thread = source.threads and isinstance(sent, dict) and is_reply_to_self(sent)
-        if is_unrequested(sent, self._unfilled.get(number, ())) and not is_thread:
+        is_thread = account.threads and isinstance(raw_post, dict) and is_reply_to_self(raw_post)
+        if is_unrequested(raw_post, self._unfilled.get(number, ())) and not is_thread:
             return None, "unrequested", None
-        unknown = unknown_fields(sent) if isinstance(sent, dict) and not tombstone else []
+        unknown = unknown_fields(raw_post) if isinstance(raw_post, dict) and not tombstone else []
         try:
-            post = repaired_post(sent, self.tallies[-1].dropped_fields)
+            post = repaired_post(raw_post, self.counts_by_account[-1].dropped_fields)
         except Malformed as error:
             return None, "rejected", str(error)
-        self.tallies[-1].drift.update(unknown)
+        self.counts_by_account[-1].drift.update(unknown)
         return post, None, None
 
     def refined(self, day: Day, limit: int) -> Refined:
@@ -200,20 +200,20 @@ class _Batch:
         fates.change("duplicates", rejected.index[is_repeated])
 
         published = rows.loc[newest.index[~newest.index.isin(erased)]]
-        self._tally(rows["owner"].tolist(), fates, published)
+        self._count(rows["owner"].tolist(), fates, published)
         for number in erased:
-            self.tallies[rows.loc[number, "owner"]].erased.add(self._tombstones[number])
+            self.counts_by_account[rows.loc[number, "owner"]].erased.add(self._tombstones[number])
         return Refined(
-            published[contract.NAMES],
+            published[contract.COLUMN_NAMES],
             [
                 {
-                    "username": self.tallies[rows.loc[number, "owner"]].username,
+                    "username": self.counts_by_account[rows.loc[number, "owner"]].username,
                     "reason": fates.reasons[number],
                     "post": decode_json(self.posts[number]),
                 }
                 for number in rejected.index[~is_repeated]
             ],
-            self.tallies,
+            self.counts_by_account,
         )
 
     def _superseded(self, rows: pd.DataFrame, fates: Fates) -> list[int]:
@@ -232,30 +232,33 @@ class _Batch:
     def _mend(self, rows: pd.DataFrame, numbers: pd.Index, column: Column, complaint: str) -> None:
         """Empty the cells that break the contract; a first version without an id is the post itself."""
         for number in numbers:
-            self.tallies[rows.loc[number, "owner"]].dropped_fields[complaint] += 1
+            self.counts_by_account[rows.loc[number, "owner"]].dropped_fields[complaint] += 1
         if column.optional:
             rows.loc[numbers, column.name] = pd.NA
         else:
             rows.loc[numbers, column.name] = rows.loc[numbers, "tweet_id"]
             rows.loc[numbers, "is_edited"] = False
 
-    def _tally(self, owners: list[int], fates: Fates, published: pd.DataFrame) -> None:
+    def _count(self, owners: list[int], fates: Fates, published: pd.DataFrame) -> None:
         for (owner, fate, reason), number in Counter(
             zip(owners, fates.of, fates.reasons, strict=True)
         ).items():
-            tally = self.tallies[owner]
-            tally.counts.update({"fetched": number, fate: number})
+            post_counts = self.counts_by_account[owner]
+            post_counts.counts.update({"fetched": number, fate: number})
             if fate == "rejected":
-                tally.reasons[reason] += number
+                post_counts.reasons[reason] += number
         for number, fields in self._unfilled.items():
-            self.tallies[owners[number]].dropped_fields.update(
+            self.counts_by_account[owners[number]].dropped_fields.update(
                 f"{name}: {UNFILLED}" for name in sorted(fields)
             )
         for number in sorted(self._warnings.keys() & {*published.index}):
-            self.tallies[owners[number]].warnings.append(self._warnings[number])
+            self.counts_by_account[owners[number]].warnings.append(self._warnings[number])
         for owner, first, last in published.groupby("owner")["created_at"].agg(["min", "max"]).itertuples():
-            tally = self.tallies[owner]
-            tally.first, tally.last = first.strftime(contract.MOMENTS), last.strftime(contract.MOMENTS)
+            post_counts = self.counts_by_account[owner]
+            post_counts.first, post_counts.last = (
+                first.strftime(contract.MOMENTS),
+                last.strftime(contract.MOMENTS),
+            )
 
 
 class Fates:
@@ -285,7 +288,7 @@ def record(
     A value that depends on an `unfilled` field is empty: nobody knows whether there is one.
     """
     written, warning = written_post(post, username, captured_at)
-    cells = [*cells_by_path(post), *[read(written) for read in FUNCTIONS]]
+    cells = [*cells_by_path(post), *[read(written) for read in READERS]]
     if unfilled:
         unknown = _with_dependent(unfilled, post)
         for place, column in enumerate(READ):

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from include.twitter.transform.post import Entities, Link, Post
 
-SHORT = "://t.co/"
+SHORT_LINK = "://t.co/"
 """In every link as X writes it into a text."""
 SHORTENERS = frozenset({
     "bit.ly", "bitly.com", "j.mp", "buff.ly", "ow.ly", "hubs.ly", "hubs.li", "hubs.la", "dlvr.it",
@@ -29,7 +29,7 @@ SIGN_IN = re.compile(
     re.IGNORECASE,
 )
 """Addresses of pages at which X's crawler was asked to sign in, to consent or to prove itself."""
-LOST = "its links are not all whole: X does not say where one stands, or where it leads"
+LINKS_LOST = "its links are not all whole: X does not say where one stands, or where it leads"
 
 Place = tuple[int, int, Link]
 """Where a link stands in a text, from and to."""
@@ -71,7 +71,7 @@ def _with_links(post: Post, text: str, links: Collection[Link]) -> tuple[str, li
             is_lost = True
             continue
         before = unescaped(text[position:start])
-        is_lost = is_lost or SHORT in before
+        is_lost = is_lost or SHORT_LINK in before
         position = end
         if post.is_own_link(link):
             pieces.append(before.rstrip())
@@ -79,12 +79,12 @@ def _with_links(post: Post, text: str, links: Collection[Link]) -> tuple[str, li
             position += 0 if any(pieces) and rest.strip() else len(rest) - len(rest.lstrip())
         else:
             target = whole(link)
-            is_lost = is_lost or (SHORT in text[start:end] and target in (None, "", text[start:end]))
+            is_lost = is_lost or (SHORT_LINK in text[start:end] and target in (None, "", text[start:end]))
             urls.append(target or text[start:end])
             pieces += (before, urls[-1])
-    is_lost = is_lost or SHORT in text[position:]
+    is_lost = is_lost or SHORT_LINK in text[position:]
     read = "".join([*pieces, unescaped(text[position:])])
-    return read, urls, post.warning or (LOST if is_lost else None)
+    return read, urls, post.warning or (LINKS_LOST if is_lost else None)
 
 
 def placed(text: str, links: Collection[Link]) -> tuple[list[Place], bool]:
@@ -92,23 +92,23 @@ def placed(text: str, links: Collection[Link]) -> tuple[list[Place], bool]:
 
     X has been seen to repeat a link and to miscount. Then each is found by its own text.
     """
-    if len(links) == 1 == text.count(SHORT):
+    if len(links) == 1 == text.count(SHORT_LINK):
         (link,) = links
         if text[link.start : link.end] == link.url:
             return [(link.start, link.end, link)], False
     by_start = {link.start: link for link in links if text[link.start : link.end] == link.url}
-    if len(by_start) == len(links) == text.count(SHORT):
+    if len(by_start) == len(links) == text.count(SHORT_LINK):
         return [(start, by_start[start].end, by_start[start]) for start in sorted(by_start)], False
     known = {link.url or _short(text[link.start : link.end]): link for link in links}
-    places = sorted((*place, link) for url, link in known.items() for place in _spans(url, text))
+    places = sorted((*place, link) for url, link in known.items() for place in _occurrences(url, text))
     return places, len({text[start:end] for start, end, _ in places}) < len(known)
 
 
 def _short(text: str) -> str:
-    return text if SHORT in text else ""
+    return text if SHORT_LINK in text else ""
 
 
-def _spans(url: str, text: str) -> Iterator[tuple[int, int]]:
+def _occurrences(url: str, text: str) -> Iterator[tuple[int, int]]:
     """Every place of a link in the text, from and to; a longer one is another link."""
     start = text.find(url) if url else -1
     while start >= 0:
@@ -120,13 +120,13 @@ def _spans(url: str, text: str) -> Iterator[tuple[int, int]]:
 
 def whole(link: Link) -> str | None:
     """What its author linked to; where that is a shortener's, what X found there, but for a sign-in page."""
-    is_short = _host(link.expanded_url or link.url) in SHORTENERS
+    is_short = _domain(link.expanded_url or link.url) in SHORTENERS
     if is_short and link.unwound_url and link.status == 200 and not SIGN_IN.match(link.unwound_url):
         return link.unwound_url
     return link.expanded_url
 
 
-def _host(url: str) -> str:
+def _domain(url: str) -> str:
     return url.partition("://")[2].partition("/")[0].lower().removeprefix("www.")
 
 

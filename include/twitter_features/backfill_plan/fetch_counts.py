@@ -24,7 +24,7 @@ from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
 from include.twitter.identities import PROTECTED_REASON, Identities, unavailable_reasons, users_of
 from include.twitter.layout import short_hash
 from include.twitter.object_store import ObjectStore
-from include.twitter.pricing import in_words
+from include.twitter.pricing import price_text
 from include.twitter.response import Response
 from include.twitter.retry import reschedule_after_progress
 from include.twitter.settings import XAccess
@@ -94,7 +94,7 @@ class CountRequests:
         ids = {handle: id_ for handle, id_ in seen.items() if id_}
         unavailable = dict[str, str]()
         unknown = [handle for handle in handles if handle not in ids]
-        log.info("%d accounts are looked up, at %s each", len(unknown), in_words("users"))
+        log.info("%d accounts are looked up, at %s each", len(unknown), price_text("users"))
         for part in chunked(unknown, HANDLES_A_LOOKUP):
             response = self._users(part)
             unavailable |= unavailable_reasons(response, part)
@@ -114,7 +114,7 @@ class CountRequests:
 
     def count(self, requested: Sequence[Window]) -> dict[Window, Count]:
         """Count the posts of all windows."""
-        log.info("%d counts are requested, at %s each", len(requested), in_words("archive_counts"))
+        log.info("%d counts are requested, at %s each", len(requested), price_text("archive_counts"))
         return {window: self._count(window) for window in requested}
 
     def _count(self, window: Window) -> Count:

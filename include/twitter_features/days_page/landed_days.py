@@ -97,5 +97,5 @@ def _read(
             continue
         records[key] = record
         with _cache_lock:
-            _cache[store.url(key), found.tag] = record
+            _cache[store.url(key), found.etag] = record
     return {key: record for key, record in records.items() if record is not None}

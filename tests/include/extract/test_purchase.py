@@ -415,7 +415,7 @@ def test_a_response_is_stored_below_day_purchase_and_account(lake):
 def test_an_equal_page_of_another_process_is_not_taken_for_ones_own(lake):
     late, quicker = purchase(lake), purchase(lake)
     quicker.store("11", answer(post(1)))
-    with pytest.raises(WriteConflict, match="was written by somebody else"):
+    with pytest.raises(WriteConflict, match="was written by another process"):
         late.store("11", answer(post(1)))
     assert (quicker.bought, late.bought) == ({"2026-11": BilledUnits(posts=1)}, {})
     assert [page.posts for page in lake.answers([OLD])] == [[post(1)]]

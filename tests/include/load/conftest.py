@@ -21,7 +21,7 @@ from include.twitter.records import (
     decoded,
     encoded,
 )
-from include.twitter.tombstones import NOTHING, Tombstones
+from include.twitter.tombstones import NO_TOMBSTONES, Tombstones
 from include.twitter.transform import receipt, refine, stage_files
 from include.twitter.transform.files import Partition
 from tests.include.factories import DAY, RECEIVED, MemoryStore, account_read, answer
@@ -44,7 +44,11 @@ class Landing:
         return Run(DAY, name, lambda: self.now)
 
     def stage(
-        self, name: str, accounts: Mapping[str, list[Any]], tombstones: Tombstones = NOTHING, **lines: Any
+        self,
+        name: str,
+        accounts: Mapping[str, list[Any]],
+        tombstones: Tombstones = NO_TOMBSTONES,
+        **lines: Any,
     ) -> dict[str, Any]:
         """Candidates of a run, by the handles of accounts, or `handle:id`; what `transform` hands on.
 
@@ -56,16 +60,16 @@ class Landing:
             handle, _, id_ = each.partition(":")
             id_ = id_ or f"{len(handle)}00"
             written = [post | {"author_id": id_} if post.get("author_id") == "42" else post for post in posts]
-            sources.append(refine.Source(handle, id_, [answer(*written)]))
+            sources.append(refine.AccountPages(handle, id_, [answer(*written)]))
             read.append(account_read(handle, len(posts), id=id_, **lines.get(handle, {})))
         with TemporaryDirectory() as folder:
             entries, erased = [], set()
             with Partition(Path(folder)) as partition:
-                for batch in refine.batches(sources, day=DAY, limit=0, erased=tombstones):
+                for batch in refine.refine_accounts(sources, day=DAY, limit=0, erased=tombstones):
                     partition.append(batch)
-                    for tally in batch.tallies:
-                        entries.append(receipt.entry(read[len(entries)], tally))
-                        erased |= tally.erased
+                    for post_counts in batch.counts_by_account:
+                        entries.append(receipt.entry(read[len(entries)], post_counts))
+                        erased |= post_counts.erased
             objects = stage_files(self.lake, folder_of, partition.files, layout.tables(DAY))
         manifest = Manifest(
             day=str(DAY),
@@ -107,7 +111,7 @@ class Landing:
         """Which run's bytes are the day, all of them; a mixture fails."""
         objects = decoded(self.lake.required(layout.receipt(DAY)), Receipt).objects
         for item in objects.values():
-            assert self.lake.get(item.key).tag == item.etag, f"{item.key} is not what the receipt says"
+            assert self.lake.get(item.key).etag == item.etag, f"{item.key} is not what the receipt says"
         return objects["csv"].sha256
 
     def staged(self, name: str) -> str:

@@ -14,7 +14,8 @@ from include.twitter.x.client import POST_FIELDS
 ROOT = Path(__file__).parents[3]
 AFTER = '    Column("possibly_sensitive",'
 ADDED = """\
-    Column("replies_by", STRING, "who may reply", True, "reply_settings", Check("[a-z]+", "is no audience")),
+    Column("replies_by", STRING, "who may reply", True, "reply_settings",
+           CellCheck("[a-z]+", "is no audience")),
     Column("place", STRING, "", True, "geo.place_id"),
     Column("words", INTEGER, "", False, lambda written: len(written.text.split())),
 """
@@ -46,8 +47,8 @@ print(json.dumps({
     "csv": [[row[name] for name in names] for row in csv_rows(partition.csv.open())],
     "parquet": [[*row.values()] for row in parquet],
     "schema": [schema[name]["athena"] for name in names],
-    "dropped_fields": came.tally.dropped_fields,
-    "drift": came.tally.drift,
+    "dropped_fields": came.post_counts.dropped_fields,
+    "drift": came.post_counts.drift,
 }))
 """
 

@@ -155,7 +155,7 @@ def test_a_run_of_line_breaks_is_one_space_in_the_csv_and_itself_in_parquet(tmp_
 def test_parquet_has_the_columns_and_types_of_the_contract_and_says_which_may_be_empty(day):
     schema = pyarrow.parquet.read_schema(day.parquet)
     assert {field.name: field.type for field in schema} == COLUMNS
-    assert schema.names == contract.NAMES == [*COLUMNS]
+    assert schema.names == contract.COLUMN_NAMES == [*COLUMNS]
     assert {field.name for field in schema if not field.nullable} == NEVER_EMPTY
 
 

@@ -38,7 +38,7 @@ def test_the_same_posts_give_the_same_bytes(tmp_path):
 @pytest.mark.parametrize("accounts", [[], [("a", [])], [("a", []), ("b", [])]])
 def test_an_empty_day_is_a_header(tmp_path, accounts):
     empty = written(tmp_path / "day", accounts)
-    assert empty.csv.read_bytes() == ",".join(contract.NAMES).encode() + b"\n"
+    assert empty.csv.read_bytes() == ",".join(contract.COLUMN_NAMES).encode() + b"\n"
     table = pyarrow.parquet.read_table(empty.parquet)
     assert (table.num_rows, table.schema) == (0, contract.PARQUET_SCHEMA)
     assert gzip.decompress(empty.rejected.read_bytes()) == b""

@@ -118,17 +118,17 @@ for name in ("note_tweet",):
 
 
 def source(*posts, username="ObservatoryHill", author_id="42"):
-    return refine.Source(username, author_id, [answer(*posts)])
+    return refine.AccountPages(username, author_id, [answer(*posts)])
 
 
-def balanced(tally):
+def balanced(post_counts):
     """The counts in the receipt's line, which is refused where they do not add up."""
-    line = receipt.entry(account_read(tally.username, tally.counts["fetched"]), tally)
-    return {name: getattr(line, name) for name in receipt.COUNTS if getattr(line, name)}
+    line = receipt.entry(account_read(post_counts.username, post_counts.counts["fetched"]), post_counts)
+    return {name: getattr(line, name) for name in receipt.FATES if getattr(line, name)}
 
 
 def batch_of(*sources, limit=0):
-    (batch,) = refine.batches(sources, day=DAY, limit=limit)
+    (batch,) = refine.refine_accounts(sources, day=DAY, limit=limit)
     return batch
 
 
@@ -151,7 +151,7 @@ def test_null_in_any_field_that_may_be_empty_loses_nothing():
     nulls = {name: None for name in READ_FIELDS if name not in needed}
     (without, with_nulls) = (batch_of(source(post(1), odd)) for odd in (bare, bare | nulls))
     assert ids(with_nulls) == ["01", "02"]
-    assert with_nulls.tallies[0].drift == {}
+    assert with_nulls.counts_by_account[0].drift == {}
     pd.testing.assert_frame_equal(with_nulls.rows, without.rows)
 
 
@@ -168,8 +168,8 @@ def test_every_mutilated_post_of_a_day_lands_without_the_field_and_takes_no_othe
     posts = [{**PLAIN, "id": str(10**18 + n), **changes} for n, (changes, _) in enumerate(MUTILATIONS)]
     batch = batch_of(source(post(1), *posts, post(3)))
     assert batch.rejected == []
-    assert balanced(batch.tallies[0]) == {"fetched": len(posts) + 2, "published": len(posts) + 2}
-    assert batch.tallies[0].dropped_fields == Counter(oddity for _, oddity in MUTILATIONS)
+    assert balanced(batch.counts_by_account[0]) == {"fetched": len(posts) + 2, "published": len(posts) + 2}
+    assert batch.counts_by_account[0].dropped_fields == Counter(oddity for _, oddity in MUTILATIONS)
     landed = batch.rows.iloc[1:-1]
     bare = batch_of(source(PLAIN)).rows
     own = {"tweet_id", "original_tweet_id", "url", "text", "urls"}
@@ -193,8 +193,8 @@ def test_several_oddities_of_one_post_are_each_counted_and_its_sound_fields_stay
     assert (row["text"], row["urls"]) == ("Clear #skies @rowan https://sky.example", ["https://sky.example"])
     assert (row["hashtags"], row["mentions"]) == (["skies"], ["rowan"])
     assert (pd.isna(row["lang"]), pd.isna(row["likes"]), row["replies"]) == (True, True, 3)
-    assert batch.tallies[0].warnings == []
-    assert batch.tallies[0].dropped_fields == {
+    assert batch.counts_by_account[0].warnings == []
+    assert batch.counts_by_account[0].dropped_fields == {
         "entities.hashtags[].tag: expected str, got null": 1,
         "entities.hashtags[]: expected object, got null": 1,
         "entities.mentions[].username: is missing": 2,

@@ -36,8 +36,8 @@ ABOUT_THE_ACCOUNT = {
 
 def refined(*posts):
     """The one batch of one account."""
-    source = refine.Source("ObservatoryHill", "42", [Response.from_bytes(answer(*posts).to_bytes())])
-    (batch,) = refine.batches([source], day=DAY, limit=0)
+    source = refine.AccountPages("ObservatoryHill", "42", [Response.from_bytes(answer(*posts).to_bytes())])
+    (batch,) = refine.refine_accounts([source], day=DAY, limit=0)
     return batch
 
 
@@ -52,7 +52,7 @@ def as_written(row):
 @pytest.mark.parametrize("case", CASES)
 def test_an_odd_post_becomes_the_row_that_is_written_beside_it(case):
     batch = refined(case["post"])
-    (tally,) = batch.tallies
+    (post_counts,) = batch.counts_by_account
     expected = []
     if "row" in case:
         url = f"https://x.com/ObservatoryHill/status/{case['row']['tweet_id']}"
@@ -60,10 +60,10 @@ def test_an_odd_post_becomes_the_row_that_is_written_beside_it(case):
         expected = [case["row"] | ABOUT_THE_ACCOUNT | {"url": url, "created_at": created_at}]
     assert [as_written(row) for row in batch.rows.to_dict("records")] == expected
     assert [item["reason"] for item in batch.rejected] == [case[key] for key in ("rejected",) if key in case]
-    assert dict(tally.reasons) == ({case["rejected"]: 1} if "rejected" in case else {})
-    assert tally.warnings == case.get("warnings", [])
-    assert dict(tally.drift) == case.get("drift", {})
-    assert {name: number for name, number in tally.counts.items() if number} == {
+    assert dict(post_counts.reasons) == ({case["rejected"]: 1} if "rejected" in case else {})
+    assert post_counts.warnings == case.get("warnings", [])
+    assert dict(post_counts.drift) == case.get("drift", {})
+    assert {name: number for name, number in post_counts.counts.items() if number} == {
         "fetched": 1,
         "published" if "row" in case else "unrequested" if "unrequested" in case else "rejected": 1,
     }
@@ -165,10 +165,10 @@ def cut(number=1, **changes):
 
 
 def warnings(*posts, limit=0):
-    source = refine.Source("ObservatoryHill", "42", [answer(*posts, received_at=RECEIVED)])
-    (batch,) = refine.batches([source], day=DAY, limit=limit)
-    (tally,) = batch.tallies
-    return tally.warnings
+    source = refine.AccountPages("ObservatoryHill", "42", [answer(*posts, received_at=RECEIVED)])
+    (batch,) = refine.refine_accounts([source], day=DAY, limit=limit)
+    (post_counts,) = batch.counts_by_account
+    return post_counts.warnings
 
 
 ALARM = "1990000000000000001: a long post, cut: its whole text did not arrive"

@@ -19,7 +19,7 @@ from include.twitter.response import Response
 from include.twitter.transform import refine
 from include.twitter.transform.decode import FIELDS
 from include.twitter.transform.files import Partition
-from include.twitter.transform.receipt import COUNTS
+from include.twitter.transform.receipt import FATES
 from tests.include.factories import DAY, RECEIVED, answer, in_post_words, post
 from tests.include.transform.test_contract import CSV_READERS, PARQUET_READERS
 
@@ -78,9 +78,9 @@ class Walk:
     pages: list[tuple[datetime, list[Case]]]
 
     @property
-    def source(self) -> refine.Source:
+    def source(self) -> refine.AccountPages:
         answers = [answer(*(case.sent for case in page), received_at=at) for at, page in self.pages]
-        return refine.Source(
+        return refine.AccountPages(
             self.username, self.author_id, [Response.from_bytes(a.to_bytes()) for a in answers]
         )
 
@@ -240,32 +240,36 @@ def lists_decoded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 # Refining and writing
 
 
-def refined(sources: list[refine.Source], limit: int = 0) -> list[refine.Refined]:
-    return list(refine.batches(sources, day=DAY, limit=limit))
+def refined(sources: list[refine.AccountPages], limit: int = 0) -> list[refine.Refined]:
+    return list(refine.refine_accounts(sources, day=DAY, limit=limit))
 
 
-def written(folder: str, batches: list[refine.Refined]) -> Partition:
+def written(folder: str, refine_accounts: list[refine.Refined]) -> Partition:
     with Partition(Path(folder)) as partition:
-        for batch in batches:
+        for batch in refine_accounts:
             partition.append(batch)
     return partition
 
 
-def contents(batches: list[refine.Refined]) -> dict[str, bytes]:
+def contents(refine_accounts: list[refine.Refined]) -> dict[str, bytes]:
     with TemporaryDirectory() as folder:
-        return {name: file.read_bytes() for name, file in written(folder, batches).files.items()}
+        return {name: file.read_bytes() for name, file in written(folder, refine_accounts).files.items()}
 
 
-def balances(batches: list[refine.Refined]) -> dict[str, Counter[str]]:
-    return {tally.username: tally.counts for batch in batches for tally in batch.tallies}
+def balances(refine_accounts: list[refine.Refined]) -> dict[str, Counter[str]]:
+    return {
+        post_counts.username: post_counts.counts
+        for batch in refine_accounts
+        for post_counts in batch.counts_by_account
+    }
 
 
 @given(walks(), st.sampled_from([0, 0, 1, 2]))
 def test_every_reader_of_both_files_gives_the_rows_that_were_posted(walked, limit):
-    batches = refined([walk.source for walk in walked], limit)
+    refine_accounts = refined([walk.source for walk in walked], limit)
     rows = [row for walk in walked for row in told(walk, limit)[0]]
     with TemporaryDirectory() as folder:
-        day = written(folder, batches)
+        day = written(folder, refine_accounts)
         for reader in CSV_READERS:
             assert lists_decoded(reader(day.csv)) == [in_csv(row) for row in rows], reader.__name__
         for reader in PARQUET_READERS:
@@ -286,14 +290,14 @@ def test_the_same_answers_give_the_same_bytes(walked):
     once = refined([walk.source for walk in walked])
     again = refined([walk.source for walk in walked])
     assert contents(once) == contents(again)
-    assert once[0].tallies == again[0].tallies
+    assert once[0].counts_by_account == again[0].counts_by_account
 
 
-def _alike(sources: list[refine.Source]) -> None:
+def _alike(sources: list[refine.AccountPages]) -> None:
     together = refined(sources)
     apart = [batch for source in sources for batch in refined([source])]
-    assert [tally for batch in together for tally in batch.tallies] == [
-        tally for batch in apart for tally in batch.tallies
+    assert [post_counts for batch in together for post_counts in batch.counts_by_account] == [
+        post_counts for batch in apart for post_counts in batch.counts_by_account
     ]
     with TemporaryDirectory() as one, TemporaryDirectory() as other:
         day, same = written(one, together), written(other, apart)
@@ -338,9 +342,13 @@ STRANGE_ERRORS = st.fixed_dictionaries(
 def test_whatever_stands_in_a_post_costs_at_most_that_post(changes, instead, errors):
     posts = [post(number) | changed for number, changed in enumerate(changes, 1)]
     page = answer(*posts, instead, post(99), **({"errors": errors} if errors else {}))
-    batches = refined([refine.Source("ObservatoryHill", "42", [Response.from_bytes(page.to_bytes())])])
-    ((tally,),) = (batch.tallies for batch in batches)
-    assert tally.counts["fetched"] == len(posts) + 2 == sum(tally.counts[name] for name in COUNTS[1:])
-    assert post(99)["id"] in {row["tweet_id"] for row in batches[0].rows.to_dict("records")}
+    refine_accounts = refined(
+        [refine.AccountPages("ObservatoryHill", "42", [Response.from_bytes(page.to_bytes())])]
+    )
+    ((post_counts,),) = (batch.counts_by_account for batch in refine_accounts)
+    assert (
+        post_counts.counts["fetched"] == len(posts) + 2 == sum(post_counts.counts[name] for name in FATES[1:])
+    )
+    assert post(99)["id"] in {row["tweet_id"] for row in refine_accounts[0].rows.to_dict("records")}
     with TemporaryDirectory() as folder:
-        written(folder, batches)
+        written(folder, refine_accounts)

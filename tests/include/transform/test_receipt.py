@@ -10,7 +10,7 @@ from tests.include.factories import DAY, a_receipt, account, account_read, accou
 
 
 def refined(*posts, limit=0):
-    return account([answer(*posts)], username="NASA", author_id="42", day=DAY, limit=limit).tally
+    return account([answer(*posts)], username="NASA", author_id="42", day=DAY, limit=limit).post_counts
 
 
 # An account's line

@@ -24,7 +24,7 @@ class Case:
     """A real post and what came of it, as the one post of an account."""
 
     post: dict[str, Any]
-    tally: refine.Tally
+    post_counts: refine.PostCounts
     rows: pd.DataFrame
     rejected: list[dict[str, Any]]
 
@@ -64,17 +64,19 @@ def of_the_day(sent):
 def cases_of(posts):
     """Refine each post as the one post of an account."""
     sources = [
-        refine.Source(f"account_{number}", sent.get("author_id"), [answer(sent)])
+        refine.AccountPages(f"account_{number}", sent.get("author_id"), [answer(sent)])
         for number, sent in enumerate(posts)
     ]
-    (batch,) = refine.batches(sources, day=DAY, limit=0)
+    (batch,) = refine.refine_accounts(sources, day=DAY, limit=0)
     rows = dict(list(batch.rows.groupby("username")))
     rejected = {source.username: [] for source in sources}
     for item in batch.rejected:
         rejected[item["username"]].append(item)
     return [
-        Case(sent, tally, rows.get(tally.username, batch.rows[:0]), rejected[tally.username])
-        for sent, tally in zip(posts, batch.tallies, strict=True)
+        Case(
+            sent, post_counts, rows.get(post_counts.username, batch.rows[:0]), rejected[post_counts.username]
+        )
+        for sent, post_counts in zip(posts, batch.counts_by_account, strict=True)
     ]
 
 
@@ -119,8 +121,8 @@ def test_every_recorded_post_with_a_time_is_published_and_one_without_is_rejecte
     for name, cases in oddities.items():
         for case in cases:
             whole_post = "created_at" in case.post
-            assert dict(case.tally.reasons) == ({} if whole_post else {"created_at: is missing": 1})
-            assert {key: number for key, number in case.tally.counts.items() if number} == {
+            assert dict(case.post_counts.reasons) == ({} if whole_post else {"created_at: is missing": 1})
+            assert {key: number for key, number in case.post_counts.counts.items() if number} == {
                 "fetched": 1,
                 "published" if whole_post else "rejected": 1,
             }
@@ -168,7 +170,7 @@ def test_a_cut_or_withheld_post_raises_an_alarm_and_no_other_post_does(oddities)
             warnings += [f"{case.post['id']}: withheld: its text is X's notice, not the author's"] * notice
             lost = "its links are not all whole: X does not say where one stands, or where it leads"
             warnings += [f"{case.post['id']}: {lost}"] * unnamed
-            assert case.tally.warnings == warnings
+            assert case.post_counts.warnings == warnings
             cut[name] += itself
             withheld[name] += notice
             short[name] += unnamed
@@ -181,5 +183,5 @@ def test_nothing_of_a_recorded_post_is_odd_to_us(oddities):
     oddity = Counter()
     for cases in oddities.values():
         for case in cases:
-            oddity.update(case.tally.dropped_fields)
+            oddity.update(case.post_counts.dropped_fields)
     assert oddity == {}

@@ -245,8 +245,8 @@ def test_the_first_version_of_a_post_that_was_edited_on_the_next_day_is_marked_a
         ["1990000000000000001", "1990000000000000001", True]
     ]
     assert came.counts["outside"] == 1
-    (batch,) = refine.batches(
-        [refine.Source("ObservatoryHill", "42", [answer(edited_later)])], day=DAY.plus(1), limit=0
+    (batch,) = refine.refine_accounts(
+        [refine.AccountPages("ObservatoryHill", "42", [answer(edited_later)])], day=DAY.plus(1), limit=0
     )
     assert batch.rows[["tweet_id", "original_tweet_id", "is_edited"]].values.tolist() == [
         ["1990000000000000099", "1990000000000000001", True]
@@ -349,7 +349,7 @@ def test_a_rejected_post_that_came_twice_is_one_rejected_and_one_duplicate():
     malformed, late = post(1, text=None), post(2, created_at="yesterday")
     came = refined(malformed, late, post(3), malformed, late, post(3))
     assert [item["post"] for item in came.rejected] == [malformed, late]
-    assert came.tally.reasons == {"text: is missing": 1, "created_at: is no time": 1}
+    assert came.post_counts.reasons == {"text: is missing": 1, "created_at: is no time": 1}
     assert {name: number for name, number in came.counts.items() if number} == {
         "fetched": 6,
         "published": 1,
@@ -432,30 +432,36 @@ def test_recorded_timelines_are_refined_without_a_rejection():
 
 def test_an_account_may_have_a_limit_of_its_own():
     sources = [
-        refine.Source(name, author, [answer(*(post(n, author_id=author) for n in (4, 3, 2, 1)))], limit=own)
+        refine.AccountPages(
+            name, author, [answer(*(post(n, author_id=author) for n in (4, 3, 2, 1)))], limit=own
+        )
         for name, author, own in (("a", "7", None), ("b", "8", 1), ("c", "9", 0))
     ]
-    (batch,) = refine.batches(sources, day=DAY, limit=2)
-    assert [tally.counts["published"] for tally in batch.tallies] == [2, 1, 4]
-    assert [tally.counts["over_limit"] for tally in batch.tallies] == [2, 3, 0]
+    (batch,) = refine.refine_accounts(sources, day=DAY, limit=2)
+    assert [post_counts.counts["published"] for post_counts in batch.counts_by_account] == [2, 1, 4]
+    assert [post_counts.counts["over_limit"] for post_counts in batch.counts_by_account] == [2, 3, 0]
     assert list(batch.rows["username"]) == ["a"] * 2 + ["b"] + ["c"] * 4
 
 
-def batches(*accounts, limit=0):
-    sources = [refine.Source(name, author, [answer(*posts)]) for name, author, posts in accounts]
-    return list(refine.batches(sources, day=DAY, limit=limit))
+def refine_accounts(*accounts, limit=0):
+    sources = [refine.AccountPages(name, author, [answer(*posts)]) for name, author, posts in accounts]
+    return list(refine.refine_accounts(sources, day=DAY, limit=limit))
 
 
 def test_the_accounts_of_a_batch_keep_their_order_and_the_limit_is_that_of_each():
     own = [post(n, author_id="7") for n in (4, 5, 6)]
-    (batch,) = batches(("b", "42", [post(2), post(3), post(1)]), ("none", "1", []), ("a", "7", own), limit=2)
+    (batch,) = refine_accounts(
+        ("b", "42", [post(2), post(3), post(1)]), ("none", "1", []), ("a", "7", own), limit=2
+    )
     assert batch.rows[["username", "tweet_id"]].values.tolist() == [
         ["b", "1990000000000000002"],
         ["b", "1990000000000000003"],
         ["a", "1990000000000000005"],
         ["a", "1990000000000000006"],
     ]
-    assert [(t.username, t.counts["published"], t.counts["over_limit"], t.first) for t in batch.tallies] == [
+    assert [
+        (t.username, t.counts["published"], t.counts["over_limit"], t.first) for t in batch.counts_by_account
+    ] == [
         ("b", 2, 1, "2026-11-18T09:02:00Z"),
         ("none", 0, 0, None),
         ("a", 2, 1, "2026-11-18T09:05:00Z"),
@@ -465,14 +471,17 @@ def test_the_accounts_of_a_batch_keep_their_order_and_the_limit_is_that_of_each(
 @pytest.mark.parametrize(("first", "sizes"), [(4_999, [5_000]), (5_000, [5_000, 1])])
 def test_a_batch_is_closed_after_the_account_that_fills_it(first, sizes):
     accounts = [("a", "42", [post(1)] * first), ("b", "7", [post(2, author_id="7")])]
-    assert [sum(tally.counts["fetched"] for tally in batch.tallies) for batch in batches(*accounts)] == sizes
+    assert [
+        sum(post_counts.counts["fetched"] for post_counts in batch.counts_by_account)
+        for batch in refine_accounts(*accounts)
+    ] == sizes
 
 
 def test_fields_that_nobody_knows_are_counted_and_lose_nothing():
     new = {"views": 1, "public_metrics": METRICS | {"view_count": 1}}
     came = refined(post(1, **new), post(2, views=2), post(3))
     assert ids(came) == ["01", "02", "03"]
-    assert dict(came.tally.drift) == {"views": 2, "public_metrics.view_count": 1}
+    assert dict(came.post_counts.drift) == {"views": 2, "public_metrics.view_count": 1}
 
 
 # X's own links, and where links lead
