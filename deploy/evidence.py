@@ -40,7 +40,7 @@ GONE = {"gone", "protected", "suspended"}
 """States in which X shows a post to nobody, or to nobody but the account's followers."""
 SKEW = timedelta(minutes=15)
 """S3 refuses a writer whose clock differs by more."""
-UNREADABLE = (
+PARSE_ERRORS = (
     AttributeError, EOFError, KeyError, OSError, RecursionError, TypeError, ValueError, UnexpectedAnswer,
     csv.Error, zlib.error,
 )  # fmt: skip
@@ -135,7 +135,7 @@ def _add(evidence: Evidence, version: Version, parse: Callable[[], States]) -> d
     try:
         at, states = parse()
         is_late = at > version.stored_at + SKEW
-    except UNREADABLE as error:
+    except PARSE_ERRORS as error:
         evidence.ignored.append(
             f"{version.key} is no response of X ({type(error).__name__}): it does not count."
         )
@@ -185,7 +185,7 @@ def _report_claims(bucket: Bucket, evidence: Evidence) -> None:
         item = bucket.read(version.key, version.id)
         try:
             claimed = set(_claimed_ids(version.key, item.data if item else b""))
-        except UNREADABLE:
+        except PARSE_ERRORS:
             evidence.ignored.append(f"{version.key} cannot be read: it does not count.")
             continue
         if unproven := claimed - known:

@@ -31,9 +31,9 @@ from deploy.shares import Shares, Table, table_of
 from deploy.traces import (
     ANSWER,
     CSV,
+    FORMAT_ERRORS,
     LINES,
     PARQUET,
-    UNREADABLE,
     Files,
     NotReadable,
     Trace,
@@ -439,7 +439,7 @@ def _parsing(key: str) -> Iterator[None]:
     """Turn what a parser raises into a NotReadable, which names the object and the remedy."""
     try:
         yield
-    except UNREADABLE as error:
+    except FORMAT_ERRORS as error:
         raise NotReadable(
             f"{key} cannot be read ({error}): restore its previous version, or delete it if the pipeline did "
             "not write it. Then run this again."

@@ -34,7 +34,7 @@ LINES_BYTES = 1 << 30
 """Of one day's rejected posts after decompression."""
 IDS = ("tweet_id", "original_tweet_id")
 AUTHOR = "author_id"
-UNREADABLE = (
+FORMAT_ERRORS = (
     AttributeError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError, csv.Error, zlib.error,
 )  # fmt: skip
 """What an object raises that is not what its key says; a StopIteration in a generator is a RuntimeError."""
@@ -59,7 +59,7 @@ def traces(key: str, data: bytes, tombstones: Tombstones) -> list[Trace]:
     """What the object holds of it: of other kinds of objects, nothing."""
     try:
         return list(_traces(key, data, tombstones))
-    except UNREADABLE as error:
+    except FORMAT_ERRORS as error:
         raise NotReadable(
             f"{key} cannot be read ({error}): mend it or take it away, then run this again."
         ) from error

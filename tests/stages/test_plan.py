@@ -84,7 +84,7 @@ def test_ten_days_of_twenty_accounts_with_three_landed_cost_no_more_than_was_app
     assert paths(x) == {COUNT: 1}, "who the accounts are is known since their days landed"
     assert bucket.ledger_mills() - before == x.served_mills() == 10
     assert "Complete already: 3 of 10 days." in quoted["body"]
-    assert "To find that out has cost $0.010." in quoted["body"]
+    assert "The plan itself has cost $0.010." in quoted["body"]
     x.forget()
 
     names = start(pipeline, quoted)
@@ -105,7 +105,7 @@ def test_the_counts_and_look_ups_of_a_plan_serve_its_runs(pipeline, x, bucket, f
     last = str(days_between(first, first)[0].plus(1))
     quoted = quote(pipeline, first, last)
     assert paths(x) == {LOOKUP: 1, COUNT: 2}
-    assert "To find that out has cost $0.420." in quoted["body"]
+    assert "The plan itself has cost $0.420." in quoted["body"]
     x.forget()
     assert len(start(pipeline, quoted)) == 2
     assert not [path for path in paths(x) if path == LOOKUP or "/counts/" in path]
@@ -150,7 +150,7 @@ def test_what_a_cap_would_cut_off_is_said_before_the_yes(pipeline):
     pipeline.put(handles="posts_90_a", run_budget_usd="0.20", month_budget_usd="0.30")
     body = quote(pipeline)["body"]
     assert "**1 day could cost more than `twitter_run_budget_usd`, first 2026-10-06" in body
-    assert "**Of `twitter_month_budget_usd`, $0.300, are $0.280 left" in body
+    assert "**$0.280 of `twitter_month_budget_usd`, $0.300, remain" in body
 
 
 def test_only_the_accounts_that_are_missing_are_bought_and_the_others_stay(pipeline, x, bucket):

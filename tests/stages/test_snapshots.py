@@ -79,7 +79,7 @@ def evening(pipeline, x, bucket) -> Evening:
 
 def test_age_1_is_free_by_xs_own_bill_and_recorded_with_what_it_would_have_cost(evening, bucket):
     ids = evening.land(FIRST)
-    landed = {row["tweet_id"]: int(row["likes"]) for row in bucket.rows(FIRST.csv)}
+    landed = {row["tweet_id"]: int(row["likes"]) for row in bucket.rows(layout.csv(FIRST))}
     before = evening.charged_mills()
 
     assert evening.read(FIRST) == [Snapshot(FIRST, 1).receipt]
@@ -105,7 +105,7 @@ def test_it_waits_for_the_evening_and_is_skipped_if_nothing_has_landed(evening, 
     assert waits.value.reschedule_date == datetime(2026, 10, 2, 22, 30, tzinfo=UTC)
     with caplog.at_level("INFO"), pytest.raises(AirflowSkipException):
         tasks.extract(evening.at(FIRST))
-    assert "2026-10-01 at age 1 is not read: the day has not landed" in caplog.text
+    assert "2026-10-01 at age 1 is not fetched: the day has not landed" in caplog.text
 
 
 def test_a_clear_requests_nothing_and_publishes_the_same(evening, x):
@@ -121,7 +121,7 @@ def test_a_clear_requests_nothing_and_publishes_the_same(evening, x):
 def test_posts_that_x_no_longer_shows_are_named_with_its_reason_and_the_day_stays(evening, bucket, x):
     evening.pipeline.put(engagement_days="1, 2")
     ids = evening.land(FIRST)
-    day = bucket.read(FIRST.csv)
+    day = bucket.read(layout.csv(FIRST))
     evening.read(FIRST)
     states = dict(zip(ids, ["gone", "protected", "suspended", "withheld"], strict=False))
     x.posts(**{id_: {"gone": "deleted"}.get(state, state) for id_, state in states.items()})
@@ -137,7 +137,7 @@ def test_posts_that_x_no_longer_shows_are_named_with_its_reason_and_the_day_stay
     assert (rows[ids[0]]["likes"], rows[ids[0]]["captured_at"]) == ("", "2026-10-03T22:30:00Z")
     assert rows[ids[3]]["likes"] != ""
     assert evening.receipt(FIRST, 1)["states"] == {"there": len(ids)}
-    assert bucket.read(FIRST.csv) == day
+    assert bucket.read(layout.csv(FIRST)) == day
     assert evening.charged_mills() == bucket.ledger_mills()
 
 
@@ -207,7 +207,7 @@ def test_a_day_without_a_post_is_read_for_nothing(evening, bucket, x):
     ("body", "message"),
     [
         ({}, "could not look up all posts"),
-        ({"data": [{"id": "7", "text": "…", "public_metrics": {}}]}, "asked for 5 posts by id"),
+        ({"data": [{"id": "7", "text": "…", "public_metrics": {}}]}, "5 posts were requested by id"),
     ],
 )
 def test_a_response_that_says_nothing_or_has_other_posts_is_not_stored(evening, bucket, x, body, message):
@@ -266,7 +266,7 @@ def test_a_fortnight_with_ages_1_and_7_killed_three_times_and_one_run_missed(eve
     assert bucket.ledger_mills() == evening.charged_mills()
     charged = [entry["spent_mills"] + entry["uncertain_mills"] for entry in bucket.ledger()]
     assert [entry["reserved_mills"] for entry in bucket.ledger()] == charged
-    assert "2026-10-13 at age 1 was due at 2026-10-14 22:30 UTC: it is read 24 hours late" in caplog.text
+    assert "2026-10-13 at age 1 was due at 2026-10-14 22:30 UTC: it is fetched 24 hours late" in caplog.text
     assert "were free, since X had charged them on the same UTC day" in caplog.text
 
 

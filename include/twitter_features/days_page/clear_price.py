@@ -34,7 +34,7 @@ def of_extract(manifest: Manifest | None, inputs: PriceInputs) -> str:
     if unknown := inputs.identities.unsure(inputs.asked.handles, bought):
         known = {handle: posts for handle, posts in most.items() if handle not in unknown}
         return (
-            f"{format_usd(inputs.prices['users'] * len(unknown))} to look up {_names(unknown)}; if that is a "
+            f"{format_usd(inputs.prices['users'] * len(unknown))} to look up {_list(unknown)}; if that is a "
             f"renamed account of the day, {_price(known, inputs) if known else 'no more'}; "
             f"else {_price(most, inputs)}"
         )
@@ -67,8 +67,8 @@ def _price(most: Mapping[str, int], inputs: PriceInputs) -> str:
         price = f"up to {max(most.values())} posts each, {format_usd(mills)} at most"
     else:
         price = f"{format_usd(inputs.prices['posts'])} a post, without a limit"
-    return f"{accounts} missing ({_names([*most])}): {price}{cap}"
+    return f"{accounts} missing ({_list([*most])}): {price}{cap}"
 
 
-def _names(handles: Sequence[str]) -> str:
+def _list(handles: Sequence[str]) -> str:
     return ", ".join(handles[:5]) + (f" and {len(handles) - 5} more" if len(handles) > 5 else "")

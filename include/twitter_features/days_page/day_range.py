@@ -21,7 +21,7 @@ from include.twitter_features.days_page.airflow_db import DayRun
 from include.twitter_features.days_page.landed_days import LandedAccount, LandedDay
 from include.twitter_features.days_page.status import Status
 
-T = TypeVar("T")
+Value = TypeVar("Value")
 MAX_DAMAGED = 5
 """Damaged records that are named one by one."""
 
@@ -44,7 +44,7 @@ def drop_store() -> None:
 class Notices(list[str]):
     """What could not be read: shown above the rest of the page."""
 
-    def or_none(self, read: Callable[[], T]) -> T | None:
+    def or_none(self, read: Callable[[], Value]) -> Value | None:
         try:
             return read()
         except PipelineError as error:
@@ -139,7 +139,7 @@ class DayRange:
         store, notices = current_store(), Notices()
         current = CurrentSettings.read(store, now, notices)
         days = [first.plus(number) for number in range((last.date - first.date).days + 1)]
-        landed, ledger, damaged = landed_days.read(store, {str(day)[:7] for day in days})
+        landed, ledger, damaged = landed_days.load_days(store, {str(day)[:7] for day in days})
         notices += [*damaged.values()][:MAX_DAMAGED]
         if (more := len(damaged) - MAX_DAMAGED) > 0:
             notices.append(f"{more} more records cannot be read: sums and lists are without them.")
@@ -185,7 +185,7 @@ class DayRange:
     @property
     def summary(self) -> str:
         """`26 landed, 1 incomplete, 3 not landed`, of the settled days."""
-        return status.in_words(row.status for row in self.rows if row.is_settled)
+        return status.status_counts(row.status for row in self.rows if row.is_settled)
 
     @property
     def failed(self) -> list[DayRow]:

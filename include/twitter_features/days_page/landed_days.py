@@ -63,24 +63,24 @@ _cache: LRUCache[tuple[str, str], Any] = LRUCache(
 _cache_lock = Lock()
 
 
-def read(store: ObjectStore, months: Collection[str]) -> LandedDays:
+def load_days(store: ObjectStore, months: Collection[str]) -> LandedDays:
     """The days of these months, `YYYY-MM`, and all other days whose posts were bought in them."""
     damaged: dict[str, str] = {}
     tags = store.etags(LEDGER)
     entries = store.parsed(tags, parse_ledger_key)
     subjects = {of.subject for of in entries.values() if of.month in months or of.subject[:7] in months}
     keys = [key for key, of in entries.items() if of.subject in subjects]
-    ledger = _read(store, {key: tags[key] for key in keys}, LedgerEntry, LedgerEntry, damaged)
+    ledger = _load_records(store, {key: tags[key] for key in keys}, LedgerEntry, LedgerEntry, damaged)
 
     listed = {*months} | {subject[:7] for subject in subjects if not subject.startswith("plan-")}
     tags = store.etags(f"{RECEIPTS}dt={commonprefix([*listed])}")  # noqa: RUF071 - of characters, as S3's
     days = {key: str(day) for key, day in store.parsed(tags, layout.parse_receipt).items()}
     keys = [key for key, day in days.items() if day[:7] in months or day in subjects]
-    landed = _read(store, {key: tags[key] for key in keys}, Receipt, LandedDay, damaged)
+    landed = _load_records(store, {key: tags[key] for key in keys}, Receipt, LandedDay, damaged)
     return LandedDays({days[key]: day for key, day in landed.items()}, [*ledger.values()], damaged)
 
 
-def _read(
+def _load_records(
     store: ObjectStore, tags: Mapping[str, str], stored: type[Any], shown: type[Any], damaged: dict[str, str]
 ) -> dict[str, Any]:
     """The records at these keys, from the cache if the ETag is the listed one; without the damaged ones."""

@@ -60,7 +60,7 @@ pages.filters |= {
     "usd": format_usd,
     "shown": lambda text: safe_text(text, MAX_TEXT),
     "letters": letters,
-    "in_words": status.in_words,
+    "in_words": status.status_counts,
     "latest": latest_in_words,
 }
 pages.globals |= {"dag": DAG, "layout": layout, "status": status, "in_ledger_alone": IN_LEDGER_ALONE}
@@ -81,17 +81,17 @@ def latest(request: Request) -> Response:
 
 @app.get("/month/{month}")
 def month(request: Request, month: str) -> Response:
-    return _page(request, "month.html", view_models.month, f"{month}-01")
+    return _page(request, "month.html", view_models.month_view, f"{month}-01")
 
 
 @app.get("/year/{year}")
 def year(request: Request, year: str) -> Response:
-    return _page(request, "year.html", view_models.year, f"{year}-01-01")
+    return _page(request, "year.html", view_models.year_view, f"{year}-01-01")
 
 
 @app.get("/day/{day}")
 def day(request: Request, day: str) -> Response:
-    return _page(request, "day.html", view_models.day, day)
+    return _page(request, "day.html", view_models.day_view, day)
 
 
 @app.get("/days.css")

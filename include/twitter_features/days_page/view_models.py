@@ -59,7 +59,7 @@ class AccountsPage(NamedTuple):
         return cls(shown, page, len(pages), len(found), len(accounts), choice.find)
 
 
-def _accounts(days: DayRange, choice: Choice) -> AccountsPage:
+def _choose_accounts(days: DayRange, choice: Choice) -> AccountsPage:
     worst: Counter[str] = Counter()
     for row in days.rows:
         for account in row.landed.accounts if row.landed else ():
@@ -68,7 +68,7 @@ def _accounts(days: DayRange, choice: Choice) -> AccountsPage:
     return AccountsPage.choose([(worst[handle.lower()], handle, handle) for handle in days.handles], choice)
 
 
-def month(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
+def month_view(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
     last = first.plus(calendar.monthrange(first.date.year, first.date.month)[1] - 1)
     days, name = DayRange.load(first, last, now), f"{first.date:%Y-%m}"
     spend = month_spend.of_month(name, days.landed, days.ledger)
@@ -80,18 +80,18 @@ def month(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
         "year": first.date.year,
         "days": days,
         "rows": [row for row in reversed(days.rows) if row.day.date <= now.date()] or days.rows[::-1],
-        "accounts": _accounts(days, choice),
+        "accounts": _choose_accounts(days, choice),
         "spend": spend,
-        "usage": _record(days, max(usage_keys), Usage) if usage_keys else None,
+        "usage": _load_record(days, max(usage_keys), Usage) if usage_keys else None,
         "differences": spend.differences,
     }
 
 
-def year(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
+def year_view(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
     days = DayRange.load(first, Day(first.date.replace(month=12, day=31)), now)
     begun = [row for row in days.rows if f"{row.day.date:%Y-%m}" <= f"{now:%Y-%m}"] or days.rows[:31]
     months = [(name, [*rows]) for name, rows in groupby(begun, lambda row: f"{row.day.date:%Y-%m}")][::-1]
-    accounts = _accounts(days, choice)
+    accounts = _choose_accounts(days, choice)
     spends = [month_spend.of_month(name, days.landed, days.ledger) for name, _ in months]
     cells = [[days.accounts(row, accounts.shown) for row in rows] for _, rows in months]
     return {
@@ -110,12 +110,12 @@ def year(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
     }
 
 
-def day(day: Day, now: datetime, choice: Choice) -> dict[str, Any]:
+def day_view(day: Day, now: datetime, choice: Choice) -> dict[str, Any]:
     days = DayRange.load(day, day, now)
     [row] = days.rows
-    receipt = _record(days, layout.receipt(day), Receipt) if row.landed else None
+    receipt = _load_record(days, layout.receipt(day), Receipt) if row.landed else None
     buys = [entry.buy for entry in days.ledger if entry.day == str(day) and entry.is_of_purchase]
-    manifest = _record(days, layout.manifest(day, max(buys)), Manifest) if buys else None
+    manifest = _load_record(days, layout.manifest(day, max(buys)), Manifest) if buys else None
     by_severity = sorted(receipt.accounts, key=status.severity, reverse=True) if receipt else []
     differences = month_spend.differences(days.landed, days.ledger)
     return {
@@ -125,7 +125,7 @@ def day(day: Day, now: datetime, choice: Choice) -> dict[str, Any]:
         "uncertain": month_spend.by_day(days.ledger, "uncertain_mills")[str(day)],
         "receipt": receipt,
         "engagement": _engagement(days, day) if row.landed else [],
-        "checked": _record(days, layout.checked(day), Checked) if row.landed else None,
+        "checked": _load_record(days, layout.checked(day), Checked) if row.landed else None,
         "accounts": AccountsPage.choose([(status.severity(a), a.username, a) for a in by_severity], choice),
         "failed": {run: airflow_db.failed_tasks(run) for run in row.runs if run.state == "failed"},
         "triggers": {
@@ -141,11 +141,11 @@ def day(day: Day, now: datetime, choice: Choice) -> dict[str, Any]:
 def _engagement(days: DayRange, day: Day) -> list[SnapshotReceipt]:
     """What became of the day's posts, the youngest age first."""
     keys = days.store.parsed(days.store.keys(f"{ENGAGEMENT_RECEIPTS}dt={day}/"), Snapshot.of_receipt)
-    records = (_record(days, key, SnapshotReceipt) for key in keys)
+    records = (_load_record(days, key, SnapshotReceipt) for key in keys)
     return sorted(filter(None, records), key=attrgetter("age"))
 
 
-def _record(days: DayRange, key: str, kind: type[Any]) -> Any:
+def _load_record(days: DayRange, key: str, kind: type[Any]) -> Any:
     """A record; None, with a notice, if it cannot be read."""
     return days.notices.or_none(lambda: days.store.record(key, kind))
 
