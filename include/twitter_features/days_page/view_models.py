@@ -26,11 +26,11 @@ from include.twitter_features.days_page.day_range import DayRange
 FIRST_ROWS = 5
 FIRST_BYTES = 1 << 20
 ACCOUNTS_PER_PAGE = 100
-"""There may be 20,000: a month of them would be a page of 66 MB."""
+"""A month of 20,000 accounts would be a page of 66 MB."""
 
 
 class Choice(NamedTuple):
-    """Which accounts a reader wants to see."""
+    """The accounts to show."""
 
     page: int = 1
     find: str = ""
@@ -43,20 +43,20 @@ class AccountsPage(NamedTuple):
     shown: list[Any]
     page: int
     pages: int
-    found: int
+    matches: int
     total: int
     find: str
 
     @classmethod
     def choose(cls, accounts: list[tuple[int, str, Any]], choice: Choice) -> AccountsPage:
-        """Of accounts as (severity, handle, value), the values of the chosen page."""
-        found = [account for account in accounts if choice.find.lower() in account[1].lower()]
-        if len(found) > ACCOUNTS_PER_PAGE:
-            found.sort(key=itemgetter(0), reverse=True)
-        pages = [*batched(found, ACCOUNTS_PER_PAGE)] or [()]
+        """Select the values of the chosen page from accounts as (severity, handle, value)."""
+        matches = [account for account in accounts if choice.find.lower() in account[1].lower()]
+        if len(matches) > ACCOUNTS_PER_PAGE:
+            matches.sort(key=itemgetter(0), reverse=True)
+        pages = [*batched(matches, ACCOUNTS_PER_PAGE)] or [()]
         page = min(max(choice.page, 1), len(pages))
         shown = [value for _, _, value in pages[page - 1]]
-        return cls(shown, page, len(pages), len(found), len(accounts), choice.find)
+        return cls(shown, page, len(pages), len(matches), len(accounts), choice.find)
 
 
 def _choose_accounts(days: DayRange, choice: Choice) -> AccountsPage:
@@ -124,7 +124,7 @@ def day_view(day: Day, now: datetime, choice: Choice) -> dict[str, Any]:
         "days": days,
         "uncertain": month_spend.by_day(days.ledger, "uncertain_mills")[str(day)],
         "receipt": receipt,
-        "engagement": _engagement(days, day) if row.landed else [],
+        "engagement": _snapshots(days, day) if row.landed else [],
         "checked": _load_record(days, layout.checked(day), Checked) if row.landed else None,
         "accounts": AccountsPage.choose([(status.severity(a), a.username, a) for a in by_severity], choice),
         "failed": {run: airflow_db.failed_tasks(run) for run in row.runs if run.state == "failed"},
@@ -138,8 +138,8 @@ def day_view(day: Day, now: datetime, choice: Choice) -> dict[str, Any]:
     }
 
 
-def _engagement(days: DayRange, day: Day) -> list[SnapshotReceipt]:
-    """What became of the day's posts, the youngest age first."""
+def _snapshots(days: DayRange, day: Day) -> list[SnapshotReceipt]:
+    """The receipts of the day's snapshots, the youngest age first."""
     keys = days.store.parsed(days.store.keys(f"{ENGAGEMENT_RECEIPTS}dt={day}/"), Snapshot.of_receipt)
     records = (_load_record(days, key, SnapshotReceipt) for key in keys)
     return sorted(filter(None, records), key=attrgetter("age"))
@@ -156,7 +156,7 @@ def _clear_prices(
     accounts, accepted = roster.read(store), settings.confirmed_account_ids()
     own = accounts.own_handle()
     if any(handle == own for handle, _ in accepted):
-        own = ""  # it may belong to a stranger by now
+        own = ""  # the handle may belong to another account by now
     run_cap = settings.budgets()[settings.run_budget.name]
     identities = roster.Identities.read(store, accepted)
     inputs = PriceInputs(accounts.asked(), own, run_cap, prices(now), identities)
@@ -168,7 +168,7 @@ def _clear_prices(
 
 
 def _first_rows(store: ObjectStore, day: Day) -> list[Mapping[str, str]]:
-    """The first rows of the day's table as far as its first bytes hold them: a record is one line."""
+    """The first rows of the day's table, from its first FIRST_BYTES bytes: a record is one line."""
     data = store.beginning(layout.csv(day), FIRST_BYTES) or b""
     lines = data.decode(errors="ignore").split("\n")[:-1]  # the last line is cut, or empty
     return [*csv_rows(lines[: FIRST_ROWS + 1])]
