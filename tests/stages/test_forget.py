@@ -85,9 +85,9 @@ class ObjectStore(Bucket):
         return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
 
     def forget(self, at: datetime = NOW, client: Any = None, **asked: Any) -> None:
-        bucket = forget.Bucket(client or self.client, self.name)
+        bucket = forget.VersionedBucket(client or self.client, self.name)
         yes = {"confirm": lambda: True, "confirm_number": lambda _: True}
-        forget.run(bucket, forget.Asked(**asked), **yes, at=at)
+        forget.run(bucket, forget.ErasureRequest(**asked), **yes, at=at)
 
 
 @pytest.fixture(scope="module")
@@ -567,7 +567,7 @@ def test_the_command_shows_asks_and_forgets(month, stand_ins, monkeypatch, capsy
 @pytest.mark.parametrize("text", ["101", "-1", "1.5", "all", ""])
 def test_a_ceiling_that_is_no_percentage_is_refused(text):
     with pytest.raises(SystemExit):
-        forget._parser().parse_args([f"--most={text}"])
+        forget._argument_parser().parse_args([f"--most={text}"])
 
 
 @pytest.mark.parametrize(
@@ -582,13 +582,13 @@ def test_an_object_that_cannot_be_read_is_named_and_not_passed_over(data):
 
 
 def test_a_folder_with_a_date_that_no_calendar_has_is_of_no_day():
-    assert forget._day("twitter/dt=2026-11-18/copy.csv") == "2026-11-18"
-    assert forget._day("twitter/dt=2026-13-45/copy.csv") == ""
+    assert forget._day_of("twitter/dt=2026-11-18/copy.csv") == "2026-11-18"
+    assert forget._day_of("twitter/dt=2026-13-45/copy.csv") == ""
 
 
 def test_a_damaged_record_is_named_before_anything_is_forgotten():
     with pytest.raises(NotReadable, match=r"manifest\.json cannot be read .*restore its previous version"):
-        forget._record("twitter_raw/dt=2026-11-18/buy=1/manifest.json", b"", Manifest)
+        forget._decode_record("twitter_raw/dt=2026-11-18/buy=1/manifest.json", b"", Manifest)
 
 
 class Damaged:
@@ -597,8 +597,8 @@ class Damaged:
     def __init__(self, data: bytes) -> None:
         self._data = data
 
-    def read(self, key: str) -> forget.Object:
-        return forget.Object(self._data, "tag", "application/json")
+    def read(self, key: str) -> forget.StoredObject:
+        return forget.StoredObject(self._data, "tag", "application/json")
 
 
 @pytest.mark.parametrize(
@@ -638,7 +638,10 @@ def test_a_day_that_is_being_bought_is_waited_for(month, stand_ins):
 def test_who_does_not_say_yes_changes_nothing(month, stand_ins, capsys):
     lake = Old(month, [DAYS[0]]).lake("forget-shown")
     before = lake.versions()
-    bucket, asked = forget.Bucket(lake.client, lake.name), forget.Asked(posts=[*month.posts, "12"])
+    bucket, asked = (
+        forget.VersionedBucket(lake.client, lake.name),
+        forget.ErasureRequest(posts=[*month.posts, "12"]),
+    )
     forget.run(bucket, asked, confirm=None, at=NOW)
     with pytest.raises(forget.CannotDo, match="nothing was changed"):
         forget.run(bucket, asked, confirm=lambda: False, at=NOW)
@@ -646,7 +649,7 @@ def test_who_does_not_say_yes_changes_nothing(month, stand_ins, capsys):
     told = capsys.readouterr().out
     assert f"1 posts of 1 days, {DAYS[0]} to {DAYS[0]}, found in" in told
     assert "  twitter_raw/" in told
-    assert "12" in told.partition("Nowhere in the bucket, and kept from landing: ")[2]
+    assert "12" in told.partition("Not in the bucket, and kept from landing: ")[2]
 
 
 # On the word of the pipeline's role
@@ -692,7 +695,7 @@ def test_posts_that_x_said_on_two_days_are_gone_are_forgotten_and_listed_no_more
         )
 
     said: list[str] = []
-    found = forget.posts_gone(forget.Bucket(dated.client, lake.name), said.append)
+    found = forget.posts_gone(forget.VersionedBucket(dated.client, lake.name), said.append)
 
     assert found == {second}
     assert [line.partition(":")[0].partition(",")[0] for line in said] == [
@@ -710,9 +713,9 @@ def test_posts_that_x_said_on_two_days_are_gone_are_forgotten_and_listed_no_more
 def refused(lake: ObjectStore, dated: Dated | None = None, **asked: Any) -> str:
     """Why the command does not do what it is asked with one confirmation; nothing has changed then."""
     before = lake.versions()
-    bucket = forget.Bucket(dated.client if dated else lake.client, lake.name)
+    bucket = forget.VersionedBucket(dated.client if dated else lake.client, lake.name)
     with pytest.raises(forget.CannotDo, match="nothing was changed") as raised:
-        forget.run(bucket, forget.Asked(**asked), confirm=lambda: True, at=NOW)
+        forget.run(bucket, forget.ErasureRequest(**asked), confirm=lambda: True, at=NOW)
     assert lake.versions() == before
     return str(raised.value)
 
@@ -732,7 +735,7 @@ def test_what_the_role_writes_at_once_makes_nothing_gone(month, capsys):
     dated = Dated(lake)
     for age in (1, 7):  # two responses of two days, as they say; S3 stored both now
         dated.dates.pop(store(lake, dated, Day.parse(DAYS[age]).start, ids, age))
-    assert forget.posts_gone(forget.Bucket(dated.client, lake.name)) == set()
+    assert forget.posts_gone(forget.VersionedBucket(dated.client, lake.name)) == set()
     assert f"{len(ids)} posts were found gone on one UTC day alone" in capsys.readouterr().out
 
 
@@ -749,7 +752,7 @@ def test_a_role_that_forges_responses_on_two_days_meets_the_ceiling(month, capsy
     many = [of | {"tweet_id": str(number)} for number in range(5000)]
     added = "".join(",".join(row.get(name, "") for name in columns) + "\n" for row in many)
     lake.client.put_object(Bucket=lake.name, Key=layout.csv(day), Body=(text + added).encode())
-    found = forget.posts_gone(forget.Bucket(dated.client, lake.name))
+    found = forget.posts_gone(forget.VersionedBucket(dated.client, lake.name))
     assert found == {*ids}
     assert f"add CONFIRM={len(ids)}." in refused(lake, dated, gone=found)
     told = capsys.readouterr().out
@@ -783,8 +786,8 @@ def test_posts_that_no_table_holds_take_the_second_confirmation(month):
 def test_a_few_posts_of_a_month_take_one_confirmation(month, capsys):
     lake = Old(month, DAYS[:3]).lake("forget-few")
     id_ = lake.rows(layout.csv(Day.parse(DAYS[0])))[0]["tweet_id"]
-    bucket = forget.Bucket(lake.client, lake.name)
-    forget.run(bucket, forget.Asked(posts=[id_]), confirm=lambda: True, at=NOW, most=50)
+    bucket = forget.VersionedBucket(lake.client, lake.name)
+    forget.run(bucket, forget.ErasureRequest(posts=[id_]), confirm=lambda: True, at=NOW, most=50)
     assert id_ not in {row["tweet_id"] for row in lake.rows(layout.csv(Day.parse(DAYS[0])))}
     assert "By account and day, of all that has landed:" in capsys.readouterr().out
 
@@ -801,7 +804,7 @@ def test_what_is_no_post_is_refused(name):
 
 
 def test_an_account_is_named_by_its_handle_or_its_id(month):
-    bucket = forget.Bucket(month.lake.client, month.lake.name)
+    bucket = forget.VersionedBucket(month.lake.client, month.lake.name)
     assert forget.account_named(bucket, "@Posts_4_B") == month.account
     assert forget.account_named(bucket, "11348282") == "11348282"
     assert forget.account_named(bucket, "") is None
