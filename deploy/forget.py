@@ -2,7 +2,7 @@
 
 The bucket's owner runs it: the pipeline's role may delete nothing. But that role can write every object that
 the command reads, so those alone prove nothing: see deploy/evidence.py and deploy/shares.py. The command
-shows what it would erase, account by account, and then asks for confirmation. It can be stopped at any moment:
+shows what it would erase, account by account, and then asks to confirm. It can be stopped at any moment:
 the next run continues, also with earlier erasures that were not finished.
 """
 
