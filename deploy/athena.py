@@ -25,7 +25,7 @@ from include.twitter.transform import contract
 from include.twitter.transform.contract import Column
 
 FOLDER = Path(__file__).parent
-SCHEMA = FOLDER / "schema.json"
+SCHEMA_FILE = FOLDER / "schema.json"
 
 FIRST_DAY = Day.parse("2010-11-06")
 """The first day of which X's timelines still give posts: the template's default for FirstDay."""
@@ -36,7 +36,7 @@ VIEWED = (1, 7, 30)
 """Ages that have a view: the template's default for EngagementDays."""
 OF_THE_AGE = {*contract.METRICS, "captured_at"}
 """Columns that a view at an age takes from there."""
-SNAPSHOTS = feature_module("snapshots.contract")
+SNAPSHOT_CONTRACT = feature_module("snapshots.contract")
 """The contract of snapshots; without it there are neither its table nor its views."""
 HOURS = Column("hours_old", contract.INTEGER, "how old the post was when X gave these counts")
 
@@ -150,7 +150,7 @@ def resources() -> str:
             "tweets",
             "The refined posts from Parquet: typed, text untouched.",
             key=layout.parquet(FIRST_DAY),
-            columns=_columns(typed),
+            columns=_glue_columns(typed),
             classes=parquet,
             parameters={"classification": "parquet"},
         ),
@@ -158,7 +158,7 @@ def resources() -> str:
             "tweets_csv_strings",
             "The refined posts from CSV, every column as it is written. Typed: tweets_csv.",
             key=layout.csv(FIRST_DAY),
-            columns=_columns(dict.fromkeys(TYPES, "string")),
+            columns=_glue_columns(dict.fromkeys(TYPES, "string")),
             classes={
                 "InputFormat": "org.apache.hadoop.mapred.TextInputFormat",
                 "OutputFormat": "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
@@ -173,7 +173,7 @@ def resources() -> str:
             "tweets_csv", "The refined posts from CSV, typed. Line breaks in text are spaces.", view_sql()
         ),
     }
-    if SNAPSHOTS:
+    if SNAPSHOT_CONTRACT:
         whole |= _snapshot_resources(typed, parquet)
     # Innermost lists and mappings on one line each: most of the template is columns.
     return yaml.dump(
@@ -182,12 +182,13 @@ def resources() -> str:
 
 
 def _snapshot_resources(typed: dict[contract.Kind, str], parquet: dict[str, Any]) -> dict[str, Any]:
+    state = SNAPSHOT_CONTRACT.SNAPSHOT_COLUMNS[-1]
     resources = {
         "Engagement": _files(
             "engagement",
             "The counts of landed posts at the ages of twitter_engagement_days, and what is there of them.",
             key=Snapshot(FIRST_DAY, 1).parquet,
-            columns=_columns(typed, SNAPSHOTS.COLUMNS),
+            columns=_glue_columns(typed, SNAPSHOT_CONTRACT.SNAPSHOT_COLUMNS),
             classes=parquet,
             parameters={
                 "classification": "parquet",
@@ -200,12 +201,12 @@ def _snapshot_resources(typed: dict[contract.Kind, str], parquet: dict[str, Any]
     for age in VIEWED:
         about = f"The refined posts with their counts at {age} day{'s' * (age != 1)}."
         # Without the columns' descriptions: the template has to fit into one request.
-        columns = [replace(c, about="") for c in (*contract.COLUMNS, SNAPSHOTS.COLUMNS[-1], HOURS)]
+        columns = [replace(column, about="") for column in (*contract.COLUMNS, state, HOURS)]
         resources[f"TweetsAt{age}Days"] = _view(view_name(age), about, view_at_age_sql(age), columns)
     return resources
 
 
-def _columns(
+def _glue_columns(
     types: dict[contract.Kind, str], columns: Iterable[Column] = contract.COLUMNS
 ) -> list[dict[str, str]]:
     described = []
@@ -276,7 +277,7 @@ def _view(name: str, about: str, sql: str, columns: Sequence[Column] = contract.
             "PartitionKeys": [],  # Athena wants it to be there
             "StorageDescriptor": {
                 "SerdeInfo": {},
-                "Columns": [*_columns({kind: type_.glue for kind, type_ in TYPES.items()}, columns), DT],
+                "Columns": [*_glue_columns({kind: type_.glue for kind, type_ in TYPES.items()}, columns), DT],
             },
         }
     )

@@ -28,7 +28,7 @@ from include.twitter.records import Checked, ComplianceJob, PostState, decoded
 from include.twitter.response import Response
 
 if TYPE_CHECKING:
-    from deploy.forget import Bucket, Version
+    from deploy.forget import Version, VersionedBucket
 
 # Narrow, since these keys are printed.
 LOOKUP = re.compile(r"twitter_raw/dt=\d{4}-\d\d-\d\d/age=\d+/\d+\.json\.gz")
@@ -40,7 +40,7 @@ GONE = {"gone", "protected", "suspended"}
 """States in which X shows a post to nobody, or to nobody but the account's followers."""
 SKEW = timedelta(minutes=15)
 """S3 refuses a writer whose clock differs by more."""
-UNREADABLE = (
+PARSE_ERRORS = (
     AttributeError, EOFError, KeyError, OSError, RecursionError, TypeError, ValueError, UnexpectedAnswer,
     csv.Error, zlib.error,
 )  # fmt: skip
@@ -103,7 +103,7 @@ class Evidence:
         )
 
 
-def load_evidence(bucket: Bucket) -> Evidence:
+def load_evidence(bucket: VersionedBucket) -> Evidence:
     """Read and check the latest version of every stored response about landed posts."""
     evidence, unparsed = Evidence(), []
     post_status, compliance = feature_module("snapshots.post_status"), feature_module("compliance.responses")
@@ -135,7 +135,7 @@ def _add(evidence: Evidence, version: Version, parse: Callable[[], States]) -> d
     try:
         at, states = parse()
         is_late = at > version.stored_at + SKEW
-    except UNREADABLE as error:
+    except PARSE_ERRORS as error:
         evidence.ignored.append(
             f"{version.key} is no response of X ({type(error).__name__}): it does not count."
         )
@@ -152,7 +152,7 @@ def _add(evidence: Evidence, version: Version, parse: Callable[[], States]) -> d
 
 
 def _lookup_states(
-    bucket: Bucket, version: Version, post_statuses: Callable[[Response], Iterable[Any]]
+    bucket: VersionedBucket, version: Version, post_statuses: Callable[[Response], Iterable[Any]]
 ) -> States:
     """Return the state of each post according to a look-up by id, without the unanswered posts."""
     stored = bucket.read(version.key, version.id)
@@ -163,7 +163,7 @@ def _lookup_states(
     return response.received_at, [(s.tweet_id, s.state) for s in statuses if s.state != "unanswered"]
 
 
-def _job_states(bucket: Bucket, version: Version, job: Version | None, compliance: Any) -> States:
+def _job_states(bucket: VersionedBucket, version: Version, job: Version | None, compliance: Any) -> States:
     """Return the posts that X's batch compliance calls gone, and the time at which the job was created."""
     result, record = bucket.read(version.key, version.id), job and bucket.read(job.key, job.id)
     at = decoded(record.data if record else b"", ComplianceJob).made_at
@@ -172,7 +172,7 @@ def _job_states(bucket: Bucket, version: Version, job: Version | None, complianc
     return at, [(post, verdict.state) for post, verdict in verdicts.items()]
 
 
-def _report_claims(bucket: Bucket, evidence: Evidence) -> None:
+def _report_claims(bucket: VersionedBucket, evidence: Evidence) -> None:
     """Report objects that call posts gone without a response of X: the pipeline did not write them."""
     known = {
         post for post, statements in evidence.statements.items() if any(s.state in GONE for s in statements)
@@ -185,7 +185,7 @@ def _report_claims(bucket: Bucket, evidence: Evidence) -> None:
         item = bucket.read(version.key, version.id)
         try:
             claimed = set(_claimed_ids(version.key, item.data if item else b""))
-        except UNREADABLE:
+        except PARSE_ERRORS:
             evidence.ignored.append(f"{version.key} cannot be read: it does not count.")
             continue
         if unproven := claimed - known:

@@ -1,9 +1,9 @@
-"""Forget posts, or a whole account: in every object that holds them, and in every version that S3 keeps.
+"""Erase posts, or a whole account, from every object and every version that S3 keeps.
 
-It is the bucket's owner who runs it: the pipeline's role may delete nothing. But that role can write what is
-read here, so nothing is removed on its word alone: see deploy/evidence.py and deploy/shares.py. First the
-command shows what it would do, account by account, then it asks. It can be stopped at any moment: run again,
-it goes on, with what was begun before it too.
+The bucket's owner runs it: the pipeline's role may delete nothing. But that role can write every object that
+the command reads, so those alone prove nothing: see deploy/evidence.py and deploy/shares.py. The command
+shows what it would erase, account by account, and then asks to confirm. It can be stopped at any moment:
+the next run continues, also with earlier erasures that were not finished.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from deploy import evidence
 from deploy.__main__ import CannotDo, Stack
 from deploy.shares import Shares, Table, table_of
 from deploy.traces import (
-    ANSWER,
     CSV,
+    FORMAT_ERRORS,
     LINES,
     PARQUET,
-    UNREADABLE,
+    RESPONSE,
     Files,
     NotReadable,
     Trace,
-    reading_of,
     receipt_of,
+    redact,
+    snapshot_receipt_of,
     traces,
-    without,
 )
 from include.twitter import layout
 from include.twitter.day import Day
@@ -63,22 +63,22 @@ from include.twitter.safe_text import LONGEST_MESSAGE, safe_text
 from include.twitter.tombstones import Tombstones
 
 PLACES = ("twitter/", "twitter_", "staging/")
-"""Where posts are. Logs, releases and what else is in the bucket hold none."""
-KINDS = (ANSWER, LINES, PARQUET, CSV)
-"""Endings of what holds posts, in the order in which a day's objects are rewritten."""
+"""Prefixes of objects with posts. Logs, releases and other objects of the bucket have none."""
+SUFFIXES = (RESPONSE, LINES, PARQUET, CSV)
+"""Suffixes of objects with posts, in the order in which a day's objects are rewritten."""
 DAY = re.compile(r"/dt=(\d{4}-\d\d-\d\d)/")
 RUN = re.compile(r"staging/.*/run=[^/]+/")
 MANIFEST = re.compile(r"twitter_raw/dt=[^/]+/buy=\d+/manifest\.json")
 POST = re.compile(r"(?:https://\S+/status/)?([0-9]{1,19})")
-READING = re.compile(r"twitter_engagement(?:_parquet)?/(dt=[^/]+/age=(\d+)/)")
-"""Where a later reading of a day's posts is."""
-MOST = 10
+SNAPSHOT_FILE = re.compile(r"twitter_engagement(?:_parquet)?/(dt=[^/]+/age=(\d+)/)")
+"""Keys of the files of snapshots."""
+MAX_PERCENT = 10
 """Percent of a day's or an account's posts that one confirmation is enough for."""
-SIDE_BY_SIDE = 16
-AT_ONCE = 1_000
-"""So many versions S3 deletes at once."""
-DENIED = {"AccessDenied", "403"}
-TAKEN = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
+MAX_WORKERS = 16
+MAX_VERSIONS_PER_DELETE = 1_000
+"""Versions that S3 deletes in one request."""
+DENIED_CODES = {"AccessDenied", "403"}
+CONFLICT_CODES = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
 
 
 class Version(NamedTuple):
@@ -89,17 +89,17 @@ class Version(NamedTuple):
     is_latest: bool
     is_mark: bool
     stored_at: datetime
-    """As S3 has it: no writer can choose it."""
+    """The time that S3 recorded: no writer can choose it."""
 
 
-class Object(NamedTuple):
+class StoredObject(NamedTuple):
     data: bytes
     tag: str
     media_type: str
 
 
-class Bucket:
-    """The lake as its owner sees it, with every version."""
+class VersionedBucket:
+    """The bucket with all versions of its objects, as its owner sees it."""
 
     def __init__(self, client: Any, name: str) -> None:
         self._client, self.name = client, name
@@ -120,8 +120,8 @@ class Bucket:
             for item in page.get(kind, ())
         ]
 
-    def read(self, key: str, version: str | None = None) -> Object | None:
-        """An object as it is now, or as it was; None where there is none."""
+    def read(self, key: str, version: str | None = None) -> StoredObject | None:
+        """Return an object, or one version of it; None if it does not exist."""
         which = {"VersionId": version} if version else {}
         try:
             found = self._client.get_object(Bucket=self.name, Key=key, **which)
@@ -129,10 +129,10 @@ class Bucket:
             if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchVersion"):
                 return None
             raise
-        return Object(found["Body"].read(), found["ETag"], found["ContentType"])
+        return StoredObject(found["Body"].read(), found["ETag"], found["ContentType"])
 
-    def put(self, key: str, data: bytes, over: Object | None) -> None:
-        """Put an object in the place of the one that was read."""
+    def put(self, key: str, data: bytes, over: StoredObject | None) -> None:
+        """Replace the object that was read."""
         condition = {"IfMatch": over.tag} if over else {"IfNoneMatch": "*"}
         media_type = over.media_type if over else "application/json"
         self._client.put_object(Bucket=self.name, Key=key, Body=data, ContentType=media_type, **condition)
@@ -140,8 +140,8 @@ class Bucket:
     def purge(self, versions: Iterable[Version]) -> None:
         """Delete versions for good."""
         named = [{"Key": version.key, "VersionId": version.id} for version in versions]
-        for start in range(0, len(named), AT_ONCE):
-            asked = {"Objects": named[start : start + AT_ONCE], "Quiet": True}
+        for start in range(0, len(named), MAX_VERSIONS_PER_DELETE):
+            asked = {"Objects": named[start : start + MAX_VERSIONS_PER_DELETE], "Quiet": True}
             said = self._client.delete_objects(Bucket=self.name, Delete=asked)
             if errors := said.get("Errors"):
                 raise CannotDo(
@@ -152,7 +152,7 @@ class Bucket:
 
 @dataclass
 class Search:
-    """What a look at every version has found."""
+    """The result of a search through every version."""
 
     versions: list[Version]
     traces: dict[Version, list[Trace]] = field(default_factory=dict)
@@ -174,20 +174,20 @@ class Search:
         """The versions that hold something, by day; what is of no day under an empty one."""
         of_day = defaultdict(list)
         for version in self.traces:
-            of_day[_day(version.key)].append(version)
+            of_day[_day_of(version.key)].append(version)
         return dict(sorted(of_day.items()))
 
 
 @dataclass
 class ErasureRequest:
-    """What is to be forgotten."""
+    """The posts and the account to erase."""
 
     posts: Collection[str] = ()
     account: str | None = None
     gone: Collection[str] = ()
 
     def erasures(self, known: Tombstones, at: datetime) -> list[Erasure]:
-        """What is not forgotten yet, as erasures whose days are not known."""
+        """Return the erasures for everything that is not erased yet, without their days."""
         wishes: list[tuple[Why, set[str], str | None]] = [
             ("requested", {*self.posts} - known.posts.keys(), None),
             ("gone", {*self.gone} - known.posts.keys(), None),
@@ -201,7 +201,7 @@ class ErasureRequest:
 class Forgetter:
     """The steps, in their order; each leaves the bucket so that all can be done again."""
 
-    def __init__(self, bucket: Bucket, say: Callable[[str], None] | None = None) -> None:
+    def __init__(self, bucket: VersionedBucket, say: Callable[[str], None] | None = None) -> None:
         self.bucket, self._say = bucket, say or _show
         self._kept = bucket.read(FORGOTTEN)
         with _parsing(FORGOTTEN):
@@ -209,7 +209,7 @@ class Forgetter:
         self.tombstones = self._before
 
     def look(self, asked: ErasureRequest, at: datetime) -> Search:
-        """Find all of what is asked for, and of what was begun before; nothing is changed."""
+        """Find all objects of the request and of unfinished earlier erasures; nothing is changed."""
         erasures = asked.erasures(self._before, at)
         while True:  # until no version of a post, and no post of an account, is new
             self.tombstones = Tombstones([*self._before.erasures, *erasures])
@@ -223,8 +223,8 @@ class Forgetter:
     def _search(self) -> Search:
         every = [version for place in PLACES for version in self.bucket.versions(place)]
         search = Search(every)
-        kept = [version for version in every if not version.is_mark and version.key.endswith(KINDS)]
-        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        kept = [version for version in every if not version.is_mark and version.key.endswith(SUFFIXES)]
+        with ThreadPoolExecutor(MAX_WORKERS) as pool:
             for version, (found, table) in zip(kept, pool.map(self._look_at, kept), strict=True):
                 if found:
                     search.traces[version] = found
@@ -244,7 +244,7 @@ class Forgetter:
         return {trace.ids[0] for trace in traced if trace.is_post} - self._before.posts.keys()
 
     def tell(self, found: Search) -> None:
-        """Show what would be done."""
+        """Show what would be erased."""
         touched = {version.key for version in found.traces}
         days = [day for day in found.days if day]
         span = f" of {len(days)} days, {days[0]} to {days[-1]}" if days else ""
@@ -261,14 +261,14 @@ class Forgetter:
         for line in shares.lines():
             self._say(line)
         if nowhere := sorted(self._new_posts() - found.posts):
-            self._say(f"Nowhere in the bucket, and kept from landing: {', '.join(nowhere)}")
+            self._say(f"Not in the bucket, and kept from landing: {', '.join(nowhere)}")
 
     def number_of_new(self, found: Search) -> int:
-        """How many posts would go that no erasure before this one names."""
+        """Return how many posts would be erased that no earlier erasure names."""
         return len(self._not_begun(trace for traced in found.traces.values() for trace in traced))
 
     def above(self, found: Search, most: int) -> list[str]:
-        """Why one confirmation is not enough, in lines; none where it is."""
+        """Return the reasons why one confirmation is not enough, if there are any."""
         landed = {post for table in found.tables for post in table.going}
         traced = (trace for of_version in found.traces.values() for trace in of_version)
         others = self._not_begun(trace for trace in traced if not landed & {*trace.ids})
@@ -295,14 +295,14 @@ class Forgetter:
             self._forget_day(day, versions, found)
 
     def require_quiet(self, at: datetime) -> None:
-        """Refuse while posts are bought, read again or published.
+        """Raise CannotDo while posts are bought, fetched for a snapshot or published.
 
-        Who began that before the tombstones were written could keep one of these.
+        A task that started before the tombstones were written could store one of these posts.
         """
         for version in self.bucket.versions("staging/"):
             if version.is_latest and not version.is_mark and version.key.endswith("/lease.json"):
                 lease = self.bucket.read(version.key)
-                expires_at = lease and _record(version.key, lease.data, LeaseHolder).expires_at
+                expires_at = lease and _decode_record(version.key, lease.data, LeaseHolder).expires_at
                 if expires_at and at < expires_at:
                     raise CannotDo(
                         f"{version.key} is held at this moment: nothing of any day is removed. "
@@ -311,7 +311,7 @@ class Forgetter:
         for version in self.bucket.versions("twitter_raw/"):
             if version.is_latest and MANIFEST.fullmatch(version.key):
                 manifest = self.bucket.read(version.key)
-                purchase = manifest and _record(version.key, manifest.data, Manifest)
+                purchase = manifest and _decode_record(version.key, manifest.data, Manifest)
                 if purchase and purchase.state(at) is PurchaseState.LEASED:
                     raise CannotDo(
                         f"{version.key} is being bought at this moment: nothing of any day is removed. "
@@ -330,10 +330,10 @@ class Forgetter:
         keys = {version.key for version in versions if not RUN.match(version.key)}
         for key in sorted(keys, key=_order):
             self._rewrite(key)
-        readings = {read[1] for key in keys if (read := READING.match(key))}
-        receipts = [f"twitter_engagement_receipts/{reading}receipt.json" for reading in sorted(readings)]
+        snapshots = {read[1] for key in keys if (read := SNAPSHOT_FILE.match(key))}
+        receipts = [f"twitter_engagement_receipts/{reading}receipt.json" for reading in sorted(snapshots)]
         for receipt in receipts:
-            self._renew(receipt, lambda data, files: reading_of(data, files, self.tombstones))
+            self._renew(receipt, lambda data, files: snapshot_receipt_of(data, files, self.tombstones))
         if day:
             self._unlist(layout.checked(Day.parse(day)))
             receipts += [layout.checked(Day.parse(day)), layout.receipt(Day.parse(day))]
@@ -343,13 +343,13 @@ class Forgetter:
             self._purge_all_but_the_newest(key)
 
     def _rewrite(self, key: str) -> None:
-        """Put the object without what has to go."""
+        """Replace an object by its redacted form."""
         now = self.bucket.read(key)
         if now and traces(key, now.data, self.tombstones):
-            self.bucket.put(key, without(key, now.data, self.tombstones), now)
+            self.bucket.put(key, redact(key, now.data, self.tombstones), now)
 
     def _renew(self, key: str, made: Callable[[bytes, Files], bytes]) -> None:
-        """Bring a receipt to what its files are now, where all of them are there."""
+        """Update a receipt to its current files, if all of them exist."""
         if (now := self.bucket.read(key)) is None:
             return
         with _parsing(key):
@@ -364,9 +364,9 @@ class Forgetter:
             self.bucket.put(key, renewed, now)
 
     def _unlist(self, key: str) -> None:
-        """Bring what a check has seen gone to what is not forgotten."""
+        """Remove erased posts from the day's compliance report."""
         if now := self.bucket.read(key):
-            checked = _record(key, now.data, Checked)
+            checked = _decode_record(key, now.data, Checked)
             left = [post for post in checked.gone if post.tweet_id not in self.tombstones.posts]
             if left != checked.gone:
                 self.bucket.put(key, encoded(msgspec.structs.replace(checked, gone=left)), now)
@@ -397,7 +397,7 @@ def _with_days(erasure: Erasure, found: Search) -> Erasure:
     """The erasure with the days in which something of it was found."""
     its = Tombstones([erasure])
     days = {
-        _day(version.key)
+        _day_of(version.key)
         for version, traced in found.traces.items()
         for trace in traced
         if its.of_ids(trace.ids, trace.tombstone.id)
@@ -425,7 +425,7 @@ def _with_versions(erasures: list[Erasure], before: Tombstones, found: Search, a
     return more
 
 
-def _day(key: str) -> str:
+def _day_of(key: str) -> str:
     found = DAY.search(key)
     try:
         return str(Day.parse(found[1])) if found else ""
@@ -433,7 +433,7 @@ def _day(key: str) -> str:
         return ""
 
 
-def _record(key: str, data: bytes, kind: type[Record]) -> Record:
+def _decode_record(key: str, data: bytes, kind: type[Record]) -> Record:
     with _parsing(key):
         return decoded(data, kind)
 
@@ -443,7 +443,7 @@ def _parsing(key: str) -> Iterator[None]:
     """Turn what a parser raises into a NotReadable, which names the object and the remedy."""
     try:
         yield
-    except UNREADABLE as error:
+    except FORMAT_ERRORS as error:
         raise NotReadable(
             f"{key} cannot be read ({error}): restore its previous version, or delete it if the pipeline did "
             "not write it. Then run this again."
@@ -456,7 +456,7 @@ def _place(key: str) -> str:
 
 def _order(key: str) -> tuple[int, str]:
     """What others are made of goes first, the table last."""
-    return next(number for number, kind in enumerate(KINDS) if key.endswith(kind)), key
+    return next(number for number, kind in enumerate(SUFFIXES) if key.endswith(kind)), key
 
 
 # What is asked for
@@ -470,7 +470,7 @@ def posts_named(text: str) -> list[str]:
     return [found[1] for each in named if (found := POST.fullmatch(each))]
 
 
-def account_named(bucket: Bucket, text: str) -> str | None:
+def account_named(bucket: VersionedBucket, text: str) -> str | None:
     """The id of the account that a handle is, or was when it was looked up last."""
     handle = text.strip().lstrip("@")
     if not handle:
@@ -487,7 +487,7 @@ def account_named(bucket: Bucket, text: str) -> str | None:
     )
 
 
-def posts_gone(bucket: Bucket, say: Callable[[str], None] = print) -> set[str]:
+def posts_gone(bucket: VersionedBucket, say: Callable[[str], None] = print) -> set[str]:
     """The posts that X's stored responses prove gone; what does not count is said."""
     found = evidence.load_evidence(bucket)
     for line in found.ignored:
@@ -501,12 +501,12 @@ def posts_gone(bucket: Bucket, say: Callable[[str], None] = print) -> set[str]:
 
 
 def run(
-    bucket: Bucket,
+    bucket: VersionedBucket,
     asked: ErasureRequest,
     *,
     confirm: Callable[[], bool] | None,
     at: datetime,
-    most: int = MOST,
+    most: int = MAX_PERCENT,
     confirm_number: Callable[[int], bool] = lambda _: False,
 ) -> None:
     """Show, ask, do, and search again; without `confirm` it is shown alone.
@@ -539,7 +539,7 @@ def run(
 # The command
 
 
-def _parser() -> argparse.ArgumentParser:
+def _argument_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deploy.forget", description=__doc__)
     parser.add_argument("--stack", default="twitter", help="whose bucket it is; env STACK")
     parser.add_argument("--bucket", help="the bucket, where no stack has made it")
@@ -550,7 +550,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--most",
-        default=MOST,
+        default=MAX_PERCENT,
         type=_percent,
         metavar="PERCENT",
         help="of a day or an account without --confirm",
@@ -594,10 +594,10 @@ def _typed(question: str) -> str:
 
 
 def main() -> int:
-    given = _parser().parse_args()
+    given = _argument_parser().parse_args()
     try:
         name = given.bucket or Stack(given.stack).output("BucketName")
-        bucket = Bucket(boto3.client("s3", config=Config(max_pool_connections=SIDE_BY_SIDE)), name)
+        bucket = VersionedBucket(boto3.client("s3", config=Config(max_pool_connections=MAX_WORKERS)), name)
         gone = posts_gone(bucket) if given.gone else ()
         asked = ErasureRequest(posts_named(given.post), account_named(bucket, given.handle), gone)
         confirm = None if given.dry else lambda: given.yes or _confirmed(name)
@@ -613,7 +613,7 @@ def main() -> int:
         _show(error, sys.stderr)
         return 1
     except ClientError as error:
-        _show(_in_words(error), sys.stderr)
+        _show(_aws_message(error), sys.stderr)
         return 1
     except BotoCoreError as error:
         _show(f"AWS says: {error}", sys.stderr)
@@ -621,15 +621,15 @@ def main() -> int:
     return 0
 
 
-def _in_words(error: ClientError) -> str:
+def _aws_message(error: ClientError) -> str:
     code = error.response["Error"]["Code"]
-    if code in DENIED:
+    if code in DENIED_CODES:
         return (
             f"AWS denies {error.operation_name}: forgetting takes an owner's rights to the bucket, which the "
             "pipeline's role has not: s3:ListBucketVersions, s3:GetObjectVersion, s3:PutObject and "
             "s3:DeleteObjectVersion."
         )
-    if code in TAKEN:
+    if code in CONFLICT_CODES:
         return "Somebody wrote the same object meanwhile: run this again, it goes on from here."
     return f"AWS says: {error}"
 

@@ -14,8 +14,8 @@ from typing import NamedTuple
 from include.twitter.csv_rows import csv_rows
 from include.twitter.day import Day
 
-TABLE = re.compile(r"twitter/dt=(\d{4}-\d\d-\d\d)/refined_tweets\.csv")
-NAMED = 5
+DAY_TABLE = re.compile(r"twitter/dt=(\d{4}-\d\d-\d\d)/refined_tweets\.csv")
+MAX_HANDLES = 5
 """Handles of one account that are shown."""
 
 
@@ -97,13 +97,13 @@ class Shares:
 
     def name(self, account: str) -> str:
         names = sorted(self.handles[account])
-        more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
-        return f"{', '.join([*map(_shown, names[:NAMED]), *more])} ({_shown(account)})"
+        more = [f"{len(names) - MAX_HANDLES} more"] if len(names) > MAX_HANDLES else []
+        return f"{', '.join([*map(_shown, names[:MAX_HANDLES]), *more])} ({_shown(account)})"
 
 
 def table_of(key: str, data: bytes, going: Collection[str]) -> Table | None:
     """A version of a day's table; None for any other object."""
-    if not (found := TABLE.fullmatch(key)):
+    if not (found := DAY_TABLE.fullmatch(key)):
         return None
     try:
         day = str(Day.parse(found[1]))

@@ -1,6 +1,6 @@
-"""What an object of the lake holds of erased posts, and the same object without them.
+"""Finds erased posts in an object of the bucket, and redacts the object.
 
-Every other row stays as it is, byte for byte: what has to go is cut out, and nothing is refined anew.
+Every other row stays the same, byte for byte: nothing is refined again.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from include.twitter.records import decoded as decoded_record
 from include.twitter.response import MAX_STORED_BYTES, decode_json, unzipped
 from include.twitter.tombstones import MARK, Tombstones, ids_of
 
-ANSWER, LINES, CSV, PARQUET = ".json.gz", ".jsonl.gz", ".csv", ".parquet"
-BODY = b',"body":'
-"""Where the body of a raw answer begins: no text before it can hold that."""
+RESPONSE, LINES, CSV, PARQUET = ".json.gz", ".jsonl.gz", ".csv", ".parquet"
+BODY_FIELD = b',"body":'
+"""The start of the body in a raw response: no text before it can contain this."""
 LINES_BYTES = 1 << 30
 """Of one day's rejected posts after decompression."""
 IDS = ("tweet_id", "original_tweet_id")
 AUTHOR = "author_id"
-UNREADABLE = (
+FORMAT_ERRORS = (
     AttributeError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError, csv.Error, zlib.error,
 )  # fmt: skip
 """What an object raises that is not what its key says; a StopIteration in a generator is a RuntimeError."""
@@ -56,38 +56,38 @@ class NotReadable(Exception):
 
 
 def traces(key: str, data: bytes, tombstones: Tombstones) -> list[Trace]:
-    """What the object holds of it: of other kinds of objects, nothing."""
+    """Return the erased posts and users in an object."""
     try:
         return list(_traces(key, data, tombstones))
-    except UNREADABLE as error:
+    except FORMAT_ERRORS as error:
         raise NotReadable(
             f"{key} cannot be read ({error}): mend it or take it away, then run this again."
         ) from error
 
 
 def _traces(key: str, data: bytes, tombstones: Tombstones) -> Iterator[Trace]:
-    if key.endswith(ANSWER):
-        yield from _in_answer(data, tombstones)
+    if key.endswith(RESPONSE):
+        yield from _in_response(data, tombstones)
         return
-    for ids, author in _rows(key, data):
+    for ids, author in _rows_of_file(key, data):
         if tombstone := tombstones.of_ids(ids, author):
             yield Trace(tuple(ids), tombstone)
 
 
-def without(key: str, data: bytes, tombstones: Tombstones) -> bytes:
-    """The object without what has to go."""
-    if key.endswith(ANSWER):
-        return _answer_without(data, tombstones)
-    gone = [tombstones.of_ids(ids, author) is not None for ids, author in _rows(key, data)]
+def redact(key: str, data: bytes, tombstones: Tombstones) -> bytes:
+    """Return the object without erased posts and users."""
+    if key.endswith(RESPONSE):
+        return _redact_response(data, tombstones)
+    gone = [tombstones.of_ids(ids, author) is not None for ids, author in _rows_of_file(key, data)]
     if key.endswith(PARQUET):
-        return _parquet_without(data, gone)
+        return _redact_parquet(data, gone)
     if key.endswith(LINES):
-        return _gzipped(_lines_without(unzipped(data, LINES_BYTES), gone))
+        return _gzipped(_redact_lines(unzipped(data, LINES_BYTES), gone))
     head, _, rows = data.partition(b"\n")
-    return head + b"\n" + _lines_without(rows, gone)
+    return head + b"\n" + _redact_lines(rows, gone)
 
 
-def _rows(key: str, data: bytes) -> Iterator[tuple[list[str], str | None]]:
+def _rows_of_file(key: str, data: bytes) -> Iterator[tuple[list[str], str | None]]:
     """Ids and author of each row of a file, in order."""
     if key.endswith(LINES):
         for line in io.BytesIO(unzipped(data, LINES_BYTES)):
@@ -109,7 +109,7 @@ def _of_line(line: Any) -> tuple[list[str], str | None]:
     return [*ids_of(post), *(str(post[name]) for name in IDS if name in post)], post.get(AUTHOR)
 
 
-def _lines_without(lines: bytes, gone: Iterable[bool]) -> bytes:
+def _redact_lines(lines: bytes, gone: Iterable[bool]) -> bytes:
     pairs = zip(io.BytesIO(lines), gone, strict=True)
     return b"".join(line for line, goes in pairs if not goes)
 
@@ -122,7 +122,7 @@ def _gzipped(data: bytes) -> bytes:
     return packed.getvalue()
 
 
-def _parquet_without(data: bytes, gone: list[bool]) -> bytes:
+def _redact_parquet(data: bytes, gone: list[bool]) -> bytes:
     """Row group by row group, as it was written."""
     file, left, at = pyarrow.parquet.ParquetFile(io.BytesIO(data)), io.BytesIO(), 0
     schema = _schema(file)
@@ -142,11 +142,11 @@ def _schema(file: Any) -> pyarrow.Schema:
     return pyarrow.ipc.read_schema(pyarrow.py_buffer(b64decode(written))) if written else file.schema_arrow
 
 
-# Raw answers
+# Raw responses
 
 
-def _in_answer(data: bytes, tombstones: Tombstones) -> Iterator[Trace]:
-    _, kind, body = _parts(data)
+def _in_response(data: bytes, tombstones: Tombstones) -> Iterator[Trace]:
+    _, kind, body = _split_response(data)
     answer = decode_json(body)
     includes = answer.get("includes") or {}
     for name, values in {"data": answer.get("data"), **includes}.items():
@@ -165,14 +165,14 @@ def _own_ids(post: Mapping[str, Any]) -> Iterator[str]:
     return ids_of({name: value for name, value in post.items() if not name.startswith("referenced_")})
 
 
-def _answer_without(data: bytes, tombstones: Tombstones) -> bytes:
-    head, kind, body = _parts(data)
-    return gzip.compress(head + BODY + tombstones.redact(body, kind) + b"}", compresslevel=6, mtime=0)
+def _redact_response(data: bytes, tombstones: Tombstones) -> bytes:
+    head, kind, body = _split_response(data)
+    return gzip.compress(head + BODY_FIELD + tombstones.redact(body, kind) + b"}", compresslevel=6, mtime=0)
 
 
-def _parts(data: bytes) -> tuple[bytes, str, bytes]:
-    """What stands before the body, what X bills the answer as, and the body."""
-    head, _, rest = unzipped(data, MAX_STORED_BYTES).partition(BODY)
+def _split_response(data: bytes) -> tuple[bytes, str, bytes]:
+    """Return the text before the body, the kind that X bills, and the body."""
+    head, _, rest = unzipped(data, MAX_STORED_BYTES).partition(BODY_FIELD)
     return head, next(iter(json.loads(head + b"}")["billed"])), rest[:-1]
 
 
@@ -204,8 +204,8 @@ def receipt_of(data: bytes, files: Files, gone: Iterable[Tombstone], tombstones:
     return encoded(renewed)
 
 
-def reading_of(data: bytes, files: Files, tombstones: Tombstones) -> bytes:
-    """The receipt of a later reading of a day's posts."""
+def snapshot_receipt_of(data: bytes, files: Files, tombstones: Tombstones) -> bytes:
+    """Return the receipt of a snapshot for its current files."""
     said, rows = json.loads(data), list(csv_rows(files["csv"][0].decode().split("\n")))
     objects = decoded_record(data, _WithObjects).objects
     return encoded(

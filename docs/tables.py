@@ -104,12 +104,14 @@ def with_tables(text: str) -> str:
 
 def with_view(text: str) -> str:
     """The text of docs/athena.md with the views' SQL made anew."""
-    return _filled(text, {"view": view(), "view at an age": view_at_an_age() if athena.SNAPSHOTS else ""})
+    at_an_age = view_at_an_age() if athena.SNAPSHOT_CONTRACT else ""
+    return _filled(text, {"view": view(), "view at an age": at_an_age})
 
 
 def with_engagement(text: str) -> str:
     """The text of docs/read.md with the columns of the counts at an age made anew."""
-    return _filled(text, {"engagement": columns(athena.SNAPSHOTS.COLUMNS) if athena.SNAPSHOTS else ""})
+    snapshots = athena.SNAPSHOT_CONTRACT
+    return _filled(text, {"engagement": columns(snapshots.SNAPSHOT_COLUMNS) if snapshots else ""})
 
 
 def with_records(text: str) -> str:
@@ -146,7 +148,7 @@ if __name__ == "__main__":
     REFERENCE.write_text(with_tables(REFERENCE.read_text()))
     ATHENA.write_text(with_view(ATHENA.read_text()))
     READ.write_text(with_engagement(READ.read_text()))
-    athena.SCHEMA.write_text(athena.schema())
+    athena.SCHEMA_FILE.write_text(athena.schema())
     records.PAGE.write_text(with_records(records.PAGE.read_text()))
     records.SCHEMA.write_text(records.schema())
     datacontract.FILE.write_text(datacontract.text())

@@ -1,6 +1,6 @@
 """The page "Days" in Airflow's UI, of include/twitter_features/days_page.
 
-Every component of Airflow imports its plugins; what this one serves is imported when it is first asked for.
+Every component of Airflow imports its plugins: the page is imported at the first request.
 """
 
 import asyncio
@@ -27,14 +27,13 @@ LOADING_HEADERS = [
 ]
 
 is_requested = Event()
-"""Whether this process imports the page, or has imported it."""
+"""Whether this process has started to import the page."""
 
 
 async def site(scope: Any, receive: Any, send: Any) -> None:
-    """The page's application; it is mounted without Airflow's authentication, and asks for it itself.
+    """The page's application; Airflow mounts it without authentication, so it checks Airflow's rights itself.
 
-    The import takes seconds on a small host. A browser that comes first gets a sentence that loads the page
-    again: it stays until the page is there.
+    The import takes seconds on a small host. The first browser gets a message that loads the page again.
     """
     is_first = not is_requested.is_set()
     is_requested.set()

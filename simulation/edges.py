@@ -207,7 +207,7 @@ def erase(
 ) -> None:
     """What `make forget` does, between its arguments and its exit code."""
     forget = importlib.import_module(COMMAND)
-    bucket = forget.Bucket(current().process.store, BUCKET)
+    bucket = forget.VersionedBucket(current().process.store, BUCKET)
     gone = forget.posts_gone(bucket, lambda _: None) if is_gone else ()
     asked = forget.ErasureRequest(posts, account, gone)
     forget.run(bucket, asked, confirm=confirm, at=at, confirm_number=confirm_number)

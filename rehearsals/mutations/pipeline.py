@@ -82,7 +82,7 @@ MUTATIONS = [
         "ledger entry of another writer is overwritten",
         f"{EXTRACT}/budget.py",
         "self._tag = self._store.put_if_match(self.key, data, self._tag)",
-        "self._tag = self._store.put_if_match(self.key, data, getattr(self._store.get(self.key), 'tag', None))",
+        "self._tag = self._store.put_if_match(self.key, data, self._store.etag(self.key))",
         ("tests/include/extract/test_budget.py",),
     ),
     # transform

@@ -90,13 +90,13 @@ def presto_view(table):
 
 
 def test_the_generated_files_are_those_of_the_contract():
-    assert athena.SCHEMA.read_text() == athena.schema(), "make docs"
+    assert athena.SCHEMA_FILE.read_text() == athena.schema(), "make docs"
     assert tables.TEMPLATE.read_text() == tables.with_parts(tables.TEMPLATE.read_text()), "make docs"
     assert tables.ATHENA.read_text() == tables.with_view(tables.ATHENA.read_text()), "make docs"
 
 
 def test_the_schema_names_every_column_in_order_with_its_types():
-    schema = json.loads(athena.SCHEMA.read_text())
+    schema = json.loads(athena.SCHEMA_FILE.read_text())
     assert {field["name"]: field["athena"] for field in schema["fields"]} == TYPED
     assert [field["name"] for field in schema["fields"]] == list(TYPED)
     assert schema["contract_version"] == contract.VERSION
@@ -110,6 +110,15 @@ def test_the_schema_names_every_column_in_order_with_its_types():
         "parquet": "timestamp[ms, tz=UTC]",
         "athena": "timestamp",
     }
+
+
+def test_only_what_x_may_leave_out_may_be_missing():
+    fields = json.loads(athena.SCHEMA_FILE.read_text())["fields"]
+    assert [field["name"] for field in fields if not field["constraints"]["required"]] == [
+        "likes", "retweets", "replies", "quotes", "bookmarks", "impressions",
+        "lang", "is_quote", "hashtags", "mentions", "cashtags", "urls",
+        "conversation_id", "is_edited", "possibly_sensitive",
+    ]  # fmt: skip
 
 
 # What Athena reads

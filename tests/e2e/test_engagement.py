@@ -45,9 +45,9 @@ def test_the_posts_of_two_days_are_read_again_and_what_is_gone_is_on_its_day(
         given = len(again) - len(said["lost"])
         assert round(said["cost_usd"] + said["would_have_cost_usd"], 3) == round(0.005 * given, 3)
     told = words(days.get(f"/day/{older.day}").text)
-    assert "No longer there at age 2: 1" in told
-    assert f"{gone} : gone, seen " in told
+    assert "Gone at age 2: 1" in told
+    assert f"{gone} : gone, at " in told
     assert f"Not Found Error: Could not find tweet with ids: [{gone}]." in told
-    assert "Its posts since then" not in words(days.get(f"/day/{day_ago(4)}").text)
-    assert "No longer there" not in words(days.get(f"/day/{younger.day}").text)
+    assert "Snapshots" not in words(days.get(f"/day/{day_ago(4)}").text)
+    assert "Gone at age" not in words(days.get(f"/day/{younger.day}").text)
     assert "Ledger and receipt agree." in told

@@ -59,7 +59,7 @@ def test_posts_are_forgotten_also_beside_a_long_cell(day_with_an_article):
     gone = Tombstones([Erasure(at=RECEIVED, why="requested", posts=[post(2)["id"]], days=[])])
     data = day_with_an_article(200_000)
     assert [trace.ids[0] for trace in traces.traces(layout.csv(DAY), data, gone)] == [post(2)["id"]]
-    left = traces.without(layout.csv(DAY), data, gone)
+    left = traces.redact(layout.csv(DAY), data, gone)
     assert [row["tweet_id"][-2:] for row in csv_rows(left.decode().split("\n"))] == ["01", "03"]
 
 

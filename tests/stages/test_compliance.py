@@ -19,7 +19,7 @@ from include.twitter.errors import ComplianceJobFailed, MissingInput, NoAccess, 
 from include.twitter.layout import job_key, short_hash
 from include.twitter.records import ComplianceJob, encoded
 from include.twitter_features.compliance import tasks
-from include.twitter_features.compliance.job import POLL_INTERVAL, ComplianceRun
+from include.twitter_features.compliance.job import JOB_POLL_INTERVAL, ComplianceRun
 from local.x_api import posts
 from tests.stages.conftest import NOW
 
@@ -65,8 +65,8 @@ class Compliance:
             try:
                 result = tasks.wait_for_result(self.run(name), uploaded)
             except AirflowRescheduleException as waits:
-                assert waits.reschedule_date == self.now + POLL_INTERVAL
-                self.later(POLL_INTERVAL)
+                assert waits.reschedule_date == self.now + JOB_POLL_INTERVAL
+                self.later(JOB_POLL_INTERVAL)
             else:
                 return tasks.publish_deletions(self.run(name), result) | {"polls": polls}
         pytest.fail("X never ends")
@@ -197,7 +197,7 @@ def test_a_lost_job_is_replaced_and_the_reason_is_logged(check, x, caplog, jobs,
     with caplog.at_level("WARNING"):
         assert check.finish(uploaded)["days"] == 2
     assert check.created() == 2
-    assert len([line for line in caplog.messages if reason in line and "another one is made" in line]) == 1
+    assert len([line for line in caplog.messages if reason in line and "another job is created" in line]) == 1
 
 
 @pytest.mark.parametrize("days", [1, 8])
@@ -258,7 +258,7 @@ def test_a_signed_address_is_masked_wherever_it_is_logged_and_so_is_its_signatur
 
 
 @pytest.mark.parametrize(
-    ("body", "message"), [("x" * 9999, "more than 5120 bytes"), ("<html>", "Line 1 of X's answer")]
+    ("body", "message"), [("x" * 9999, "more than 5120 bytes"), ("<html>", "Line 1 of X's result")]
 )
 def test_a_result_that_is_none_of_x_publishes_nothing(check, x, bucket, monkeypatch, body, message):
     monkeypatch.setattr(tasks, "MIN_BYTES_LIMIT", 0)

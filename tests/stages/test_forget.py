@@ -84,7 +84,7 @@ class ObjectStore(Bucket):
         return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
 
     def forget(self, at: datetime = NOW, client: Any = None, **asked: Any) -> None:
-        bucket = forget.Bucket(client or self.client, self.name)
+        bucket = forget.VersionedBucket(client or self.client, self.name)
         yes = {"confirm": lambda: True, "confirm_number": lambda _: True}
         forget.run(bucket, forget.ErasureRequest(**asked), **yes, at=at)
 
@@ -533,7 +533,7 @@ class Damaged:
         self._data = data
 
     def read(self, key: str) -> forget.Object:
-        return forget.Object(self._data, "tag", "application/json")
+        return forget.StoredObject(self._data, "tag", "application/json")
 
 
 @pytest.mark.parametrize(
@@ -607,7 +607,7 @@ def test_posts_that_x_said_on_two_days_are_gone_are_forgotten_and_listed_no_more
         )
 
     said: list[str] = []
-    found = forget.posts_gone(forget.Bucket(dated.client, lake.name), said.append)
+    found = forget.posts_gone(forget.VersionedBucket(dated.client, lake.name), said.append)
 
     assert found == {second}
     assert [line.partition(":")[0].partition(",")[0] for line in said] == [
@@ -626,7 +626,7 @@ def refused(lake: ObjectStore, **asked: Any) -> str:
     """Why the command does not do what it is asked with one confirmation; nothing has changed then."""
     before = lake.versions()
     with pytest.raises(forget.CannotDo, match="nothing was changed") as raised:
-        bucket = forget.Bucket(lake.client, lake.name)
+        bucket = forget.VersionedBucket(lake.client, lake.name)
         forget.run(bucket, forget.ErasureRequest(**asked), confirm=lambda: True, at=NOW)
     assert lake.versions() == before
     return str(raised.value)
@@ -657,7 +657,7 @@ def test_posts_that_no_table_holds_take_the_second_confirmation(month):
 def test_a_few_posts_of_a_month_take_one_confirmation(month, capsys):
     lake = Old(month, DAYS[:3]).lake("forget-few")
     id_ = lake.rows(layout.csv(Day.parse(DAYS[0])))[0]["tweet_id"]
-    bucket = forget.Bucket(lake.client, lake.name)
+    bucket = forget.VersionedBucket(lake.client, lake.name)
     forget.run(bucket, forget.ErasureRequest(posts=[id_]), confirm=lambda: True, at=NOW, most=50)
     assert id_ not in {row["tweet_id"] for row in lake.rows(layout.csv(Day.parse(DAYS[0])))}
     assert "By account and day, of all that has landed:" in capsys.readouterr().out
@@ -675,7 +675,7 @@ def test_what_is_no_post_is_refused(name):
 
 
 def test_an_account_is_named_by_its_handle_or_its_id(month):
-    bucket = forget.Bucket(month.lake.client, month.lake.name)
+    bucket = forget.VersionedBucket(month.lake.client, month.lake.name)
     assert forget.account_named(bucket, "@Posts_4_B") == month.account
     assert forget.account_named(bucket, "11348282") == "11348282"
     assert forget.account_named(bucket, "") is None

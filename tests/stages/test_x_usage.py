@@ -64,8 +64,8 @@ def test_what_another_program_has_read_is_alerted_once(log_of, x):
 @pytest.mark.parametrize(
     ("status", "body", "message"),
     [
-        (403, {"title": "Forbidden", "type": "about:blank"}, "So the ledger is all that is known"),
-        (404, "", "So the ledger is all that is known"),
+        (403, {"title": "Forbidden", "type": "about:blank"}, "So the ledger is not compared with X"),
+        (404, "", "So the ledger is not compared with X"),
         (200, {"data": {"project_usage": "7"}}, "nothing is compared"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The Markdown that a person reads before the plan is approved; X's words are escaped in it."""
+"""The Markdown text that a person approves; words from X are escaped in it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def plural(number: int, noun: str) -> str:
 
 
 def body(plan: Plan, caps: Caps, left_usd: float) -> str:
-    """What is missing, what it costs, and which cap would stop it; `left_usd` is left of the month's cap."""
+    """What is missing, what it costs, and which cap would stop it; `left_usd` remains of the month's cap."""
     counted, posts = sum(run.counted for run in plan.runs), sum(run.posts for run in plan.runs)
     days = plural(plan.complete_days + len(plan.runs), "day")
     likely = "" if plan.likely_usd is None else f", most likely ${plan.likely_usd:.3f}"
@@ -30,7 +30,7 @@ def body(plan: Plan, caps: Caps, left_usd: float) -> str:
             f"**{plan.first} to {plan.last}, {plural(len(plan.accounts), 'account')}.** Complete already: "
             f"{plan.complete_days} of {days}. Of the others X counts {plural(counted, 'post')}; up to "
             f"{posts} would be bought, for at most **${plan.cost_usd:.3f}** with look-ups and counts{likely}."
-            f" To find that out has cost ${plan.own_cost_usd:.3f}.",
+            f" The plan itself has cost ${plan.own_cost_usd:.3f}.",
             *_caps(plan, caps, left_usd),
             *(f"\nNot bought: {escaped(name)}, {escaped(why)}" for name, why in plan.unavailable.items()),
             "\n| month (UTC) | days to fill | posts X counts | posts to buy | cost |\n|---|--:|--:|--:|--:|",
@@ -50,20 +50,20 @@ def _months(plan: Plan) -> list[str]:
 
 
 def _caps(plan: Plan, caps: Caps, left_usd: float) -> list[str]:
-    """What is left of the month's cap, and in bold: which cap could end the purchases early."""
+    """The remainder of the month's cap, and in bold the caps that could stop the purchases."""
     (run_name, run_cap), (month_name, month_cap) = caps.run, caps.month
     lines = []
     if month_cap:
-        left = f"Of `{month_name}`, ${dollars(month_cap):.3f}, are ${left_usd:.3f} left"
-        too_little = plan.cost_usd > left_usd
-        lines.append(f"\n**{left}: raise it before you say yes**" if too_little else f"\n{left}.")
+        remainder = f"${left_usd:.3f} of `{month_name}`, ${dollars(month_cap):.3f}, remain"
+        is_short = plan.cost_usd > left_usd
+        lines.append(f"\n**{remainder}: raise it before you approve**" if is_short else f"\n{remainder}.")
     over = [run.day for run in plan.runs if round(1000 * (run.cost_usd + run.spent_usd)) > run_cap]
     if run_cap and over:
         days = f"{plural(len(over), 'day')} could cost more than `{run_name}`, first {over[0]}"
-        lines.append(f"\n**{days}: raise it before you say yes**")
+        lines.append(f"\n**{days}: raise it before you approve**")
     return lines
 
 
 def escaped(text: str) -> str:
-    """Return foreign words with everything escaped that Markdown has a use for."""
+    """Escape every character that has a meaning in Markdown."""
     return re.sub(r"([\\`*_{}\[\]<>()#+.!|~&-])", r"\\\1", " ".join(text.split()))

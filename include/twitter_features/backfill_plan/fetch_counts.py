@@ -1,6 +1,6 @@
 """The paid requests of a plan: look-ups of its accounts, and X's counts of their posts.
 
-Both are stored where all runs find them: who buys the days later pays for neither.
+Both are stored where all runs read them: the purchase of the days pays for neither again.
 """
 
 from __future__ import annotations
@@ -54,22 +54,22 @@ def windows(
 ) -> list[Window]:
     """Return the fewest requests that count each account, by its id, on the days that it lacks.
 
-    The `limited` accounts are counted apart: together with others they would have no upper bound.
+    The `limited` accounts are counted separately: together with others they would have no upper bound.
     """
-    alike: dict[tuple[bool, tuple[Day, ...]], list[str]] = defaultdict(list)
+    ids_by_days: dict[tuple[bool, tuple[Day, ...]], list[str]] = defaultdict(list)
     for id_, days in lacking.items():
         if days:
-            alike[id_ in limited, tuple(days)].append(id_)
+            ids_by_days[id_ in limited, tuple(days)].append(id_)
     result = []
-    for (_, days), ids in alike.items():
-        for span in _spans(days):
-            together = id_batches(ids, len(ids), LONGEST_ARCHIVE_QUERY)
-            result += [Window(tuple(batch), span) for batch in together]
+    for (_, days), ids in ids_by_days.items():
+        for span in _split_days(days):
+            counted_together = id_batches(ids, len(ids), LONGEST_ARCHIVE_QUERY)
+            result += [Window(tuple(batch), span) for batch in counted_together]
             result += [Window((id_,), span, of_threads=True) for id_ in ids if threads]
     return result
 
 
-def _spans(days: Sequence[Day]) -> list[tuple[Day, ...]]:
+def _split_days(days: Sequence[Day]) -> list[tuple[Day, ...]]:
     """Split the days into parts that one response holds."""
     blocks = groupby(days, key=lambda day: (day.date - days[0].date).days // DAYS_A_COUNT)
     return [tuple(block) for _, block in blocks]
@@ -83,15 +83,15 @@ class CountRequests:
     x: X
     paid: PaidRequests
     stored: Stored
-    """What X has billed for them, in all tries."""
+    """Billed requests of the plan, from all tries."""
     clock: Callable[[], datetime]
 
     def look_up(
         self, handles: Sequence[str], known: Identities, erased: Collection[str]
     ) -> tuple[dict[str, str], dict[str, str]]:
         """Return the ids of the accounts that can be read, and why the others cannot, by handle."""
-        seen = {handle: known.id_of(handle, self.clock(), for_archive=True) for handle in handles}
-        ids = {handle: id_ for handle, id_ in seen.items() if id_}
+        known_ids = {handle: known.id_of(handle, self.clock(), for_archive=True) for handle in handles}
+        ids = {handle: id_ for handle, id_ in known_ids.items() if id_}
         unavailable = dict[str, str]()
         unknown = [handle for handle in handles if handle not in ids]
         log.info("%d accounts are looked up, at %s each", len(unknown), price_text("users"))
@@ -139,10 +139,10 @@ class CountRequests:
         return response
 
     def _ask(self, name: str, kind: str, units: int, send: Callable[[], Response]) -> Response:
-        return self.paid.ask(name, kind, units, units, lambda _: send(), _require_usable)[1]
+        return self.paid.ask(name, kind, units, units, lambda _: send(), _require_complete)[1]
 
 
-def _require_usable(response: Response) -> None:
+def _require_complete(response: Response) -> None:
     """Raise for a response that is not to be stored."""
     if response.failure:
         raise Outage(f"X could not look up all users: {response.failure}")

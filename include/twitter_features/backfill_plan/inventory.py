@@ -1,4 +1,4 @@
-"""What each day of a plan lacks, as `extract` and `load` would see it, and what that can cost at most."""
+"""Determines what each day of a plan lacks, by the rules of `extract` and `load`, and its highest price."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from include.twitter_features.backfill_plan.fetch_counts import Window
 from include.twitter_features.backfill_plan.plan import PlannedRun, PlanRequest
 
 SMALLEST_PAGE = Endpoint.FULL_ARCHIVE_SEARCH.smallest_page
-"""A lower limit still buys so many posts."""
+"""A lower limit still buys this many posts."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def take_inventory(
     handles: Collection[str],
     identities: Identities,
 ) -> list[DayInventory]:
-    """Look at all days, several at once."""
+    """Return the inventory of every day, read concurrently."""
 
     def of_day(day: Day) -> DayInventory:
         run = Run(day, request.id, request.now)

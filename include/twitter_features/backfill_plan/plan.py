@@ -1,4 +1,4 @@
-"""What a plan is requested for, and its record: the approved price and the runs that it starts."""
+"""The request for a plan, and the plan's record: the approved price and the runs that it starts."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from include.twitter.records import Moment
 
 log = logging.getLogger(__name__)
 
-MAX_DAYS = 366
+MAX_PLAN_DAYS = 366
 """Days of one plan: a run is started for each."""
-ID = re.compile("[0-9a-f]{12}")
-RESPONSE_KEY = re.compile(rf"twitter_plans/{ID.pattern}/{ID.pattern}\.json\.gz")
+PLAN_ID = re.compile("[0-9a-f]{12}")
+RESPONSE_KEY = re.compile(rf"twitter_plans/{PLAN_ID.pattern}/{PLAN_ID.pattern}\.json\.gz")
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ def days_between(first: str, last: str) -> list[Day]:
     """Return the days from the first to the last, both included; BadDay if there are none, or too many."""
     start, end = Day.named(first), Day.named(last)
     number = (end.date - start.date).days + 1
-    if not 1 <= number <= MAX_DAYS:
+    if not 1 <= number <= MAX_PLAN_DAYS:
         raise BadDay(
-            f"{start} to {end} are {max(number, 0)} days, and a plan is for 1 to {MAX_DAYS}: "
+            f"{start} to {end} are {max(number, 0)} days, and a plan is for 1 to {MAX_PLAN_DAYS}: "
             "Trigger again, for example with first=2026-10-01 and last=2026-10-31."
         )
     return [start.plus(offset) for offset in range(number)]
@@ -105,8 +105,8 @@ class Plan(Struct, kw_only=True):
 
 def plan_prefix(id_: str) -> str:
     """Where a plan and the responses to its requests are stored; `id_` is the hash of its run."""
-    if not ID.fullmatch(id_):
-        raise BadDay(f"plan={id_!r} is no plan.")
+    if not PLAN_ID.fullmatch(id_):
+        raise BadDay(f"plan={id_!r} is not a plan.")
     return f"twitter_plans/{id_}/"
 
 

@@ -35,14 +35,14 @@ from include.twitter_features.backfill_plan.plan import Plan, PlanRequest, load_
 log = logging.getLogger(__name__)
 
 RUNS_A_REQUEST = 100
-"""Run ids of one request to Airflow's API server: they stand in its URL."""
-POLL_INTERVAL = timedelta(seconds=30)
+"""Run ids of one request to Airflow's API server: they are part of its URL."""
+RUNS_POLL_INTERVAL = timedelta(seconds=30)
 
 
 def quote(request: PlanRequest) -> dict[str, Any]:
     """Make the plan, and return its id with the text for approval.
 
-    A run has one plan, also where the task is cleared: Airflow 3.3.2 would show the text of the first again.
+    A run keeps its plan when the task is cleared: Airflow 3.3.2 would show the text of the first one anyway.
     """
     caps, store = Caps(*settings.budgets().items()), object_store.from_settings()
     if not store.read(plan_key(request.id)):
@@ -71,10 +71,10 @@ def _make_plan(store: ObjectStore, request: PlanRequest, caps: Caps) -> Plan:
         with store.parsing(FORGOTTEN, "the list of erased posts and accounts"):
             erased = Tombstones.of(store.read(FORGOTTEN)).accounts
         ids, unavailable = x.look_up(missing, identities, erased)
-        found = {handle.lower(): id_ for handle, id_ in ids.items()}
-        if found.items() - identities.ids.items():
-            # A renamed account may be in the days already, under the handle that it had.
-            identities.ids |= found
+        current_ids = {handle.lower(): id_ for handle, id_ in ids.items()}
+        if current_ids.items() - identities.ids.items():
+            # A renamed account may be in the days already, under its former handle.
+            identities.ids |= current_ids
             days = _require_missing(take_inventory(store, request, spec, handles, identities))
         lacking = {id_: [day.day for day in days if handle in day.missing] for handle, id_ in ids.items()}
         limited = {id_ for handle, id_ in ids.items() if spec.limit_of(handle)}
@@ -111,7 +111,7 @@ def _require_missing(days: list[DayInventory]) -> list[DayInventory]:
 
 
 def runs(plan_id: str) -> list[dict[str, Any]]:
-    """Return the runs to start: the name of each says the day, its conf the accounts."""
+    """Return the runs to start: the name contains the day, the conf the accounts."""
     return [
         {
             "trigger_run_id": f"manual__{run.day}__plan_{plan_id}",
@@ -129,7 +129,7 @@ def wait_for_runs(plan_id: str) -> None:
         for part in chunked(names, RUNS_A_REQUEST)
     )
     if open_runs:
-        poll(POLL_INTERVAL, f"{open_runs} of {len(names)} runs have not ended")
+        poll(RUNS_POLL_INTERVAL, f"{open_runs} of {len(names)} runs have not ended")
 
 
 def compare(plan_id: str) -> dict[str, Any]:
@@ -144,11 +144,11 @@ def compare(plan_id: str) -> dict[str, Any]:
         wanted = {handle for handle in run.accounts if handle.lower() in collected}
         if wanted - landed_handles(store, day, wanted, identities):
             late.append(run.day)
-    summary = f"Of the approved ${plan.cost_usd:.3f}, ${bought:.3f} were spent"
+    summary = f"Of the approved ${plan.cost_usd:.3f}, ${bought:.3f} was spent"
     if late:
         raise Incomplete(
             f"{len(late)} of {plural(len(plan.runs), 'day')} have not landed completely: {', '.join(late)}. "
-            f"{summary}. Clear what failed in their runs, then clear `compare`."
+            f"{summary}. Clear the failed tasks of their runs, then clear `compare`."
         )
     log.log(logging.WARNING if bought > plan.cost_usd else logging.INFO, summary)
     return {"approved_usd": plan.cost_usd, "bought_usd": round(bought, 3), "days": len(plan.runs)}

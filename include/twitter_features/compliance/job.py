@@ -28,11 +28,11 @@ from include.twitter.object_store import ObjectStore
 from include.twitter.records import ComplianceJob, encoded
 from include.twitter.x.client import X
 from include.twitter_features.compliance.responses import JobStatus, XJob, parse_job
-from include.twitter_features.compliance.storage import upload
+from include.twitter_features.compliance.storage import upload_file
 
 log = logging.getLogger(__name__)
 
-POLL_INTERVAL = timedelta(minutes=5)
+JOB_POLL_INTERVAL = timedelta(minutes=5)
 PATIENCE = timedelta(days=2)
 """How long X may take for a job."""
 RESULT_KEPT = timedelta(days=7)
@@ -85,12 +85,12 @@ class JobRunner:
         self._store, self._x, self._run = store, x, run
 
     def upload_ids(self) -> None:
-        """Create a job and upload the ids of all landed posts, unless that was done."""
+        """Create a job and upload_file the ids of all landed posts, unless that was done."""
         while not (job := latest_job(self._store, self._run)) or job.days is None:
             self._advance(job)
 
     def wait_for_result(self) -> tuple[ComplianceJob, XJob]:
-        """Return the job once X offers its result; until then, wait without a worker."""
+        """Return the job once X offers its result; until then, wait without a worker slot."""
         while True:
             job = latest_job(self._store, self._run)
             if (x_job := self._advance(job)) and job:
@@ -122,17 +122,17 @@ class JobRunner:
         """Create another job in the place of one that is lost; ComplianceJobFailed if it was the last one."""
         if job.number >= MAX_JOBS:
             raise ComplianceJobFailed(
-                f"X has ended {MAX_JOBS} jobs without an answer, the last, {job.id}, as {reason}. "
-                "Trigger another run when X is well again."
+                f"X has ended {MAX_JOBS} jobs without a result, the last, {job.id}, as {reason}. "
+                "Trigger another run when X has recovered."
             )
-        log.warning("Job %s is lost (%s): another one is made", job.id, reason)
+        log.warning("Job %s is lost (%s): another job is created", job.id, reason)
         try:
             self._submit(None, job.number + 1)
         except NoAccess as error:  # X gave access before: it may have an outage
-            raise Outage(f"{error} X opened it before: it is tried again.") from error
+            raise Outage(f"{error} X gave access before: the task is retried.") from error
 
     def _submit(self, job: ComplianceJob | None, number: int) -> None:
-        """Create the job unless it was created, upload the ids of all landed posts, and record that."""
+        """Create the job unless it was created, upload_file the ids of all landed posts, and record that."""
         with TemporaryFile() as ids:  # written first: X waits 15 minutes for them
             days = _write_ids(self._store, ids)
             if not any(days.values()):
@@ -141,7 +141,7 @@ class JobRunner:
             if not (x_job := self._fetch(job)):
                 return
             if x_job.status == "created":
-                upload(x_job.upload_url, ids)
+                upload_file(x_job.upload_url, ids)
         job.days = days
         self._record(job)
         log.info("Job %s checks %d posts of %d days", job.id, sum(days.values()), len(days))
@@ -153,14 +153,14 @@ class JobRunner:
         x_job = next((job for job in jobs if job.name == name), None)
         if not x_job:
             if others := [job.id for job in jobs if job.status in ("created", "in_progress")]:
-                self._poll(f"X works on job {others[0]} of the same app, on one at a time")
+                self._poll(f"X runs job {others[0]} of the same app, one at a time")
             x_job = parse_job(self._x.make_job(name))
         job = ComplianceJob(id=x_job.id, number=number, made_at=self._run.now())
         self._record(job)
         return job
 
     def _fetch(self, job: ComplianceJob) -> XJob | None:
-        """Return what X says of a job; None if X no longer has it."""
+        """Fetch a job from X; None if X no longer has it."""
         try:
             return parse_job(self._x.job(job.id))
         except JobGone as error:
@@ -168,7 +168,7 @@ class JobRunner:
             return None
 
     def _poll(self, why: str) -> NoReturn:
-        poll(POLL_INTERVAL, why, self._run.now)
+        poll(JOB_POLL_INTERVAL, why, self._run.now)
 
     def _record(self, job: ComplianceJob) -> None:
         self._store.write(job_key(self._run.id, job.number), encoded(job))

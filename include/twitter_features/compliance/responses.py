@@ -1,4 +1,4 @@
-"""What X sends: the state of a job, and a line of the result for each post that it reports."""
+"""Parses X's responses: the status of a job, and a result with one line per deleted post."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from include.twitter.response import decode_json
 from include.twitter.safe_text import safe_text
 
 MAX_LINE_BYTES = 1 << 16
-"""Bytes that are read as one line: a longer one is no line of a result."""
+"""Longest line of a result, in bytes."""
 STATE_OF_REASON: dict[str, PostState] = {"protected": "protected", "suspended": "suspended"}
 """Reasons that concern the post's account; for any other one the post is gone."""
 GEO_SCRUBBED = "scrub_geo"
-"""X's reason for a post that has lost its place on the map alone: the post itself stays."""
+"""X's reason if only the location of a post was removed: the post itself stays."""
 JOB_ID = re.compile("[A-Za-z0-9_-]{1,64}")
 
 JobStatus = Literal["created", "in_progress", "complete", "failed", "expired"]
 
 
 class XJob(Struct, frozen=True):
-    """A job as X describes it. Its addresses are signed: they are stored and logged nowhere."""
+    """A job in X's response. Its URLs are signed: they are neither stored nor logged."""
 
     id: str
     status: JobStatus
@@ -42,20 +42,20 @@ class Verdict(NamedTuple):
     reason: str
 
 
-class _Line(Struct):
+class _ResultLine(Struct):
     id: str
     action: str
     reason: str = ""
 
 
 def parse_job(data: Any) -> XJob:
-    """Return a job; UnexpectedAnswer if it is not as X documents it."""
+    """Return a job; UnexpectedAnswer if it does not have the documented form."""
     try:
         job = msgspec.convert(data, XJob)
     except msgspec.ValidationError as error:  # it names fields, and not their values
-        raise UnexpectedAnswer(f"X describes a job otherwise than it documents: {error}.") from None
+        raise UnexpectedAnswer(f"X sent a job in an undocumented form: {error}.") from None
     if not JOB_ID.fullmatch(job.id):  # it becomes a part of the path of later requests
-        raise UnexpectedAnswer(f"X calls a job {job.id[:40]!r}: that is no id of a job.")
+        raise UnexpectedAnswer(f"X sent the job id {job.id[:40]!r}: that is not a job id.")
     return job
 
 
@@ -66,9 +66,9 @@ def parse_deleted(lines: Iterable[bytes]) -> dict[str, Verdict]:
         if not text.strip():
             continue
         try:
-            line = msgspec.convert(decode_json(text), _Line)
+            line = msgspec.convert(decode_json(text), _ResultLine)
         except ValueError as error:
-            raise UnexpectedAnswer(f"Line {number} of X's answer names no post: {error}.") from None
+            raise UnexpectedAnswer(f"Line {number} of X's result names no post: {error}.") from None
         if line.action == "delete" and line.reason != GEO_SCRUBBED:
             state = STATE_OF_REASON.get(line.reason, "gone")
             words = safe_text(f"X says: {line.action}, {line.reason or 'without a reason'}")

@@ -1,4 +1,4 @@
-"""X's storage for ids and results: a signed address is a password, so no error and no log contains one."""
+"""Transfers ids and results to and from X's storage; no error and no log contains a signed URL."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ MAX_SECONDS = 1800
 """For one file: half a gigabyte at 300 kB a second."""
 MAX_ERROR_BYTES = 1 << 20
 """Of a response that is not streamed."""
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 
-def upload(address: str, file: IO[bytes]) -> None:
-    """Put a file of ids, one a line."""
+def upload_file(address: str, file: IO[bytes]) -> None:
+    """Upload a file of ids, one per line."""
     file.seek(0)
     with _response("PUT", address, data=file, headers={"Content-Type": "text/plain"}):
         pass
@@ -34,17 +34,17 @@ def download(address: str, file: IO[bytes], max_bytes: int) -> None:
         for chunk in response.iter_content(CHUNK_BYTES):
             file.write(chunk)
             if file.tell() > max_bytes:
-                raise UnexpectedAnswer(f"X's result has more than {max_bytes} bytes: it cannot be that long.")
+                raise UnexpectedAnswer(f"X's result has more than {max_bytes} bytes: no result is that long.")
 
 
 @contextmanager
 def _response(method: str, address: str, **options: Any) -> Iterator[requests.Response]:
     """Send a request without X's keys, follow no redirect, and require status 200."""
     scheme, host = urlsplit(address).scheme, urlsplit(address).hostname or ""
-    if not host or not (scheme == "https" or (scheme == "http" and host in LOOPBACK)):
+    if not host or not (scheme == "https" or (scheme == "http" and host in LOOPBACK_HOSTS)):
         raise UnexpectedAnswer(
-            f"X names an address of {scheme or 'no scheme'} at {host or 'no host'}, where https is expected. "
-            "Look into X's developer console before ids are sent."
+            f"X sent a URL with {scheme or 'no scheme'} and {host or 'no host'}, and https is required. "
+            "Check X's developer console before you clear this task."
         )
     try:
         with (
@@ -55,9 +55,9 @@ def _response(method: str, address: str, **options: Any) -> Iterator[requests.Re
             if method == "GET" and response.status_code in (404, 410):
                 raise JobGone(f"{message}: the result of the job is gone.")
             if response.status_code != 200:
-                raise Outage(f"{message}: it is tried again.")
+                raise Outage(f"{message}: the task is retried.")
             yield response
     except TRANSPORT_ERRORS as error:
         if is_overdue():
-            raise Outage(f"X's storage took more than {MAX_SECONDS} s for {method}: it was cut.") from None
+            raise Outage(f"X's storage took more than {MAX_SECONDS} s for {method}: aborted.") from None
         raise Outage(f"X's storage, {host}, failed: {type(error).__name__} on {method}.") from None

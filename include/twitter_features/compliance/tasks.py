@@ -1,4 +1,4 @@
-"""The tasks of `twitter_compliance`: upload ids, wait for X's result, publish what it says by day."""
+"""The tasks of `twitter_compliance`: upload ids, wait for X's result, publish the deleted posts by day."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def upload(run: ComplianceRun) -> dict[str, Any]:
 
 
 def wait_for_result(run: ComplianceRun, uploaded: dict[str, Any] | None) -> dict[str, Any]:
-    """Wait until X offers the result of a job, and store it as it came."""
+    """Wait until X offers the result of a job, and store it unchanged."""
     store, access = object_store.from_settings(), settings.x_access()
     require_xcom(uploaded, "upload")
     if (job := latest_job(store, run)) and store.etag(result_key(run.id, job.number)):
@@ -62,7 +62,7 @@ def wait_for_result(run: ComplianceRun, uploaded: dict[str, Any] | None) -> dict
 
 
 def publish_deletions(run: ComplianceRun, fetched: dict[str, Any] | None) -> dict[str, Any]:
-    """Write for each day which of its posts X wants deleted; days that landed since are left out."""
+    """Write for each day which posts X wants deleted, except for days that landed after the upload."""
     store, number = object_store.from_settings(), require_xcom(fetched, "wait_for_result")["job"]
     key, job = result_key(run.id, number), store.record(job_key(run.id, number), ComplianceJob)
     try:
@@ -70,7 +70,7 @@ def publish_deletions(run: ComplianceRun, fetched: dict[str, Any] | None) -> dic
             verdicts = parse_deleted(iter(lambda: lines.readline(MAX_LINE_BYTES), b""))
     except (OSError, EOFError, zlib.error) as error:
         raise DamagedObject(
-            f"{store.url(key)} is no whole gzip file: {error}. Trigger another run."
+            f"{store.url(key)} is not a complete gzip file: {error}. Trigger another run."
         ) from error
     if not job or job.days is None:
         raise MissingInput(f"The record of job {number} is gone. Trigger another run.")
@@ -93,7 +93,7 @@ def _publish(store: ObjectStore, report: Checked) -> None:
     key = checked(Day.parse(report.day))
     published = store.record(key, Checked)
     if published and published.requested_at > report.requested_at:
-        log.info("%s was checked later: that stays", report.day)
+        log.info("%s has a newer report, which is kept", report.day)
         return
     for post in report.gone:
         log.info("%s: %s of %s is %s. %s", post.username, post.tweet_id, report.day, post.state, post.reason)

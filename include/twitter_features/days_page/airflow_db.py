@@ -24,16 +24,16 @@ class DayRun(NamedTuple):
     queued_at: datetime
     """A run that is cleared is queued again, so it is newer than one that was started after it."""
     is_plain: bool = True
-    """Whether its conf has a day alone: clearing it does the same as a new run of the day."""
+    """Whether the conf has nothing but a day: a clear then does the same as a new run of the day."""
 
     @property
     def path(self) -> str:
-        """Its page in Airflow."""
+        """Airflow's page of the run."""
         return f"/dags/{DAG}/runs/{quote(self.id, safe='')}"
 
 
 def runs_by_day(first: Day, last: Day) -> dict[str, list[DayRun]]:
-    """The runs of these days, the newest of each day first."""
+    """Return the runs of these days, the newest of a day first."""
     of_date = DagRun.run_type.in_(NAMED_BY_DATE) & DagRun.logical_date.between(first.start, last.start)
     by_hand = DagRun.run_type.not_in(NAMED_BY_DATE) & (DagRun.run_after >= first.start)
     columns = ("run_id", "state", "run_type", "logical_date", "conf", "queued_at", "run_after")
@@ -61,7 +61,7 @@ class Trigger(NamedTuple):
 
 
 def trigger(day: Day, runs: list[DayRun], *, buy_again: bool = False) -> Trigger:
-    """A run named by its day. An existing one is cleared if that does the same; else a number is added."""
+    """Name a run by its day. An existing one is cleared if that does the same; else a number is added."""
     by_id = {run.id: run for run in runs}
     name = f"manual__{day}" + ("__buy_again" if buy_again else "")
     existing = by_id.get(name)
@@ -72,7 +72,7 @@ def trigger(day: Day, runs: list[DayRun], *, buy_again: bool = False) -> Trigger
 
 
 def failed_tasks(run: DayRun) -> list[str]:
-    """The tasks of a run that have failed, in the order in which they ended."""
+    """Return the failed tasks of a run, in the order in which they ended."""
     query = select(TaskInstance.task_id).where(
         TaskInstance.dag_id == DAG, TaskInstance.run_id == run.id, TaskInstance.state == "failed"
     )

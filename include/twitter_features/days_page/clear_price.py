@@ -1,4 +1,4 @@
-"""What clearing `extract` would cost now: nothing, or the price of what is missing of the day."""
+"""The price of clearing `extract` now: nothing, or the price of the missing posts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from include.twitter.records import AccountOutcome, CollectionSpec, Manifest
 
 @dataclass(frozen=True)
 class PriceInputs:
-    """What the settings want of a day now, and what bounds its price."""
+    """The current settings that determine the price of a day."""
 
     asked: CollectionSpec
     own_handle: str
@@ -23,7 +23,7 @@ class PriceInputs:
 
 
 def of_extract(manifest: Manifest | None, inputs: PriceInputs) -> str:
-    """What a clear of `extract` would buy, and the most that costs."""
+    """Describe what a clear of `extract` would buy, and the highest price."""
     bought = manifest.accounts if manifest else ()
     lines = inputs.identities.index(bought)
     most = {
@@ -34,7 +34,7 @@ def of_extract(manifest: Manifest | None, inputs: PriceInputs) -> str:
     if unknown := inputs.identities.unresolved(inputs.asked.handles, bought):
         known = {handle: posts for handle, posts in most.items() if handle not in unknown}
         return (
-            f"{format_usd(inputs.prices['users'] * len(unknown))} to look up {_names(unknown)}; if that is a "
+            f"{format_usd(inputs.prices['users'] * len(unknown))} to look up {_list(unknown)}; if that is a "
             f"renamed account of the day, {_price(known, inputs) if known else 'no more'}; "
             f"else {_price(most, inputs)}"
         )
@@ -42,12 +42,12 @@ def of_extract(manifest: Manifest | None, inputs: PriceInputs) -> str:
 
 
 def of_buying_again(spent: int, inputs: PriceInputs) -> str:
-    """What a Trigger with `buy_again` would cost, by what the day's purchase has cost, in mills."""
+    """Describe the price of a Trigger with `buy_again`, by the mills spent on the day's purchase."""
     return f"about {format_usd(spent)}, as before" if spent else of_extract(None, inputs)
 
 
 def _most_posts(handle: str, account: AccountOutcome | None, asked: CollectionSpec) -> int:
-    """The most posts that would be bought of an account; 0 is no bound."""
+    """Return the most posts that would be bought of an account; 0 means no bound."""
     limit = asked.limit_of(handle)
     if account is None or account.outcome == "unavailable" or asked.threads > account.threads:
         return limit
@@ -55,7 +55,7 @@ def _most_posts(handle: str, account: AccountOutcome | None, asked: CollectionSp
 
 
 def _price(most: Mapping[str, int], inputs: PriceInputs) -> str:
-    """The price of accounts, by the most posts of each."""
+    """Describe the price of accounts, by the most posts per account."""
     accounts = "1 account is" if len(most) == 1 else f"{len(most)} accounts are"
     cap = f"; the day's purchase may cost {format_usd(inputs.run_cap)} in all" if inputs.run_cap else ""
     if all(map(inputs.asked.limit_of, most)):
@@ -67,8 +67,8 @@ def _price(most: Mapping[str, int], inputs: PriceInputs) -> str:
         price = f"up to {max(most.values())} posts each, {format_usd(mills)} at most"
     else:
         price = f"{format_usd(inputs.prices['posts'])} a post, without a limit"
-    return f"{accounts} missing ({_names([*most])}): {price}{cap}"
+    return f"{accounts} missing ({_list([*most])}): {price}{cap}"
 
 
-def _names(handles: Sequence[str]) -> str:
+def _list(handles: Sequence[str]) -> str:
     return ", ".join(handles[:5]) + (f" and {len(handles) - 5} more" if len(handles) > 5 else "")

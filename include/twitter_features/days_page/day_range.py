@@ -1,4 +1,4 @@
-"""A range of days with everything that the bucket, the settings and Airflow's runs say about it."""
+"""A range of days with their records in the bucket, the current settings and Airflow's runs."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from include.twitter_features.days_page.airflow_db import DayRun
 from include.twitter_features.days_page.landed_days import LandedAccount, LandedDay
 from include.twitter_features.days_page.status import Status
 
-T = TypeVar("T")
+Value = TypeVar("Value")
 MAX_DAMAGED = 5
-"""Damaged records that are named one by one."""
+"""Damaged records that are reported one by one."""
 
 
 @lru_cache(maxsize=1)
@@ -32,7 +32,7 @@ def _store(bucket: str, aws_conn_id: str | None) -> ObjectStore:
 
 
 def current_store() -> ObjectStore:
-    """The bucket; kept, since a new AWS client takes a third of a second."""
+    """Return the cached store: a new AWS client takes a third of a second."""
     return _store(settings.bucket(), settings.aws_connection())
 
 
@@ -42,9 +42,9 @@ def drop_store() -> None:
 
 
 class Notices(list[str]):
-    """What could not be read: shown above the rest of the page."""
+    """Errors of records and settings that could not be read, shown at the top of the page."""
 
-    def or_none(self, read: Callable[[], T]) -> T | None:
+    def or_none(self, read: Callable[[], Value]) -> Value | None:
         try:
             return read()
         except PipelineError as error:
@@ -81,7 +81,7 @@ class CurrentSettings:
         )
 
     def with_current_handles(self, landed: LandedDay) -> LandedDay:
-        """A day under the handles that its accounts have now, so that a renamed account is shown once.
+        """Return a day with the current handles of its accounts, so that a renamed account is shown once.
 
         An account whose handle belongs to another account now is shown with its id.
         """
@@ -139,10 +139,10 @@ class DayRange:
         store, notices = current_store(), Notices()
         current = CurrentSettings.read(store, now, notices)
         days = [first.plus(number) for number in range((last.date - first.date).days + 1)]
-        landed, ledger, damaged = landed_days.read(store, {str(day)[:7] for day in days})
+        landed, ledger, damaged = landed_days.load_days(store, {str(day)[:7] for day in days})
         notices += [*damaged.values()][:MAX_DAMAGED]
         if (more := len(damaged) - MAX_DAMAGED) > 0:
-            notices.append(f"{more} more records cannot be read: sums and lists are without them.")
+            notices.append(f"{more} more records cannot be read: sums and lists do not include them.")
         landed = {day: current.with_current_handles(of_day) for day, of_day in landed.items()}
         runs = airflow_db.runs_by_day(first, last)
         spent = month_spend.by_day(ledger)
@@ -185,7 +185,7 @@ class DayRange:
     @property
     def summary(self) -> str:
         """`26 landed, 1 incomplete, 3 not landed`, of the settled days."""
-        return status.in_words(row.status for row in self.rows if row.is_settled)
+        return status.status_counts(row.status for row in self.rows if row.is_settled)
 
     @property
     def failed(self) -> list[DayRow]:

@@ -53,7 +53,7 @@ class LandedDays(NamedTuple):
     ledger: list[LedgerEntry]
     """All entries of the purchases of these days."""
     damaged: dict[str, str]
-    """What is wrong with the records that cannot be read, by key."""
+    """Error messages of the records that cannot be read, by key."""
 
 
 _cache: LRUCache[tuple[str, str], Any] = LRUCache(
@@ -63,39 +63,39 @@ _cache: LRUCache[tuple[str, str], Any] = LRUCache(
 _cache_lock = Lock()
 
 
-def read(store: ObjectStore, months: Collection[str]) -> LandedDays:
-    """The days of these months, `YYYY-MM`, and all other days whose posts were bought in them."""
+def load_days(store: ObjectStore, months: Collection[str]) -> LandedDays:
+    """Load the days of these months, `YYYY-MM`, and all other days whose posts were bought in them."""
     damaged: dict[str, str] = {}
-    tags = store.etags(LEDGER)
-    entries = store.parsed(tags, parse_ledger_key)
+    etags = store.etags(LEDGER)
+    entries = store.parsed(etags, parse_ledger_key)
     subjects = {of.subject for of in entries.values() if of.month in months or of.subject[:7] in months}
     keys = [key for key, of in entries.items() if of.subject in subjects]
-    ledger = _read(store, {key: tags[key] for key in keys}, LedgerEntry, LedgerEntry, damaged)
+    ledger = _load_records(store, {key: etags[key] for key in keys}, LedgerEntry, LedgerEntry, damaged)
 
     listed = {*months} | {subject[:7] for subject in subjects if not subject.startswith("plan-")}
-    tags = store.etags(f"{RECEIPTS}dt={commonprefix([*listed])}")  # noqa: RUF071 - of characters, as S3's
-    days = {key: str(day) for key, day in store.parsed(tags, layout.parse_receipt).items()}
+    etags = store.etags(f"{RECEIPTS}dt={commonprefix([*listed])}")  # noqa: RUF071 - of characters, as S3's
+    days = {key: str(day) for key, day in store.parsed(etags, layout.parse_receipt).items()}
     keys = [key for key, day in days.items() if day[:7] in months or day in subjects]
-    landed = _read(store, {key: tags[key] for key in keys}, Receipt, LandedDay, damaged)
+    landed = _load_records(store, {key: etags[key] for key in keys}, Receipt, LandedDay, damaged)
     return LandedDays({days[key]: day for key, day in landed.items()}, [*ledger.values()], damaged)
 
 
-def _read(
-    store: ObjectStore, tags: Mapping[str, str], stored: type[Any], shown: type[Any], damaged: dict[str, str]
+def _load_records(
+    store: ObjectStore, etags: Mapping[str, str], stored: type[Any], shown: type[Any], damaged: dict[str, str]
 ) -> dict[str, Any]:
     """The records at these keys, from the cache if the ETag is the listed one; without the damaged ones."""
     with _cache_lock:
-        records = {key: _cache.get((store.url(key), tag)) for key, tag in tags.items()}
+        records = {key: _cache.get((store.url(key), etag)) for key, etag in etags.items()}
     missing = [key for key, record in records.items() if record is None]
-    for key, found in zip(missing, store.get_many(missing), strict=True):
-        if found is None:
+    for key, item in zip(missing, store.get_many(missing), strict=True):
+        if item is None:
             continue  # deleted since it was listed
         try:
-            record = msgspec.convert(store.decoded(key, found.data, stored), shown, from_attributes=True)
+            record = msgspec.convert(store.decoded(key, item.data, stored), shown, from_attributes=True)
         except DamagedObject as error:
             damaged[key] = str(error)
             continue
         records[key] = record
         with _cache_lock:
-            _cache[store.url(key), found.etag] = record
+            _cache[store.url(key), item.etag] = record
     return {key: record for key, record in records.items() if record is not None}

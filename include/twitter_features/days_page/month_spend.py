@@ -1,4 +1,4 @@
-"""What a month cost, by what it was for, and whether receipts agree with the ledger. Sums are in mills.
+"""The cost of a month by purpose, and differences between receipts and ledger. Sums are in mills.
 
 A receipt has the cost of its purchase over all months, the ledger every cost by the month that X bills.
 """
@@ -13,10 +13,10 @@ from typing import NamedTuple
 from include.twitter.records import LedgerEntry
 from include.twitter_features.days_page.landed_days import LandedDay
 
-IN_LEDGER_ALONE = {
+ONLY_IN_LEDGER = {
     "replaced": "for days that were bought again since",
     "plans": "for plans",
-    "engagement": "for engagement",
+    "engagement": "for snapshots",
     "not landed": "for purchases that have not landed",
     "lost": "for responses that were lost before they could be stored",
 }
@@ -34,15 +34,15 @@ class Difference(NamedTuple):
 class MonthSpend:
     month: str
     parts: Counter[str] = field(default_factory=Counter)
-    """What X billed in the month: `landed`, and the parts of IN_LEDGER_ALONE."""
+    """Amounts that X billed in the month, by purpose: `landed` and the keys of ONLY_IN_LEDGER."""
     would_have_cost: int = 0
     """Not spent: the price of free posts."""
     uncertain: int = 0
     """Not in the spent: the worst case of requests without a response, which X may have billed."""
     reserved: int = 0
-    """Not spent: what purchases that go on may still spend."""
+    """Not spent: reservations of open purchases."""
     own_days: Counter[str] = field(default_factory=Counter)
-    """What the days of this month cost, by the month that X billed."""
+    """The cost of the days of this month, by the month that X billed."""
     other_days: Counter[str] = field(default_factory=Counter)
     """Of the spent: for days of other months, by the days' month."""
     differences: list[Difference] = field(default_factory=list)

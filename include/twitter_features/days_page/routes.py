@@ -26,7 +26,7 @@ from include.twitter.records import latest_in_words
 from include.twitter.safe_text import safe_text
 from include.twitter_features.days_page import day_range, status, view_models
 from include.twitter_features.days_page.airflow_db import DAG
-from include.twitter_features.days_page.month_spend import IN_LEDGER_ALONE
+from include.twitter_features.days_page.month_spend import ONLY_IN_LEDGER
 from include.twitter_features.days_page.status import Status
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -44,7 +44,7 @@ MAX_FIND = 50
 
 
 def letters(statuses: Iterable[Status]) -> Markup:
-    """A row of days, which holds no text of a stranger; a template takes a quarter of a second more."""
+    """A row of days without any text from outside; a template would take a quarter of a second longer."""
     runs = run_length.encode(statuses)
     return Markup("".join(f'<b class="s-{s.css}">{s.letter * number}</b>' for s, number in runs))  # noqa: S704
 
@@ -60,10 +60,10 @@ pages.filters |= {
     "usd": format_usd,
     "shown": lambda text: safe_text(text, MAX_TEXT),
     "letters": letters,
-    "in_words": status.in_words,
+    "in_words": status.status_counts,
     "latest": latest_in_words,
 }
-pages.globals |= {"dag": DAG, "layout": layout, "status": status, "in_ledger_alone": IN_LEDGER_ALONE}
+pages.globals |= {"dag": DAG, "layout": layout, "status": status, "in_ledger_alone": ONLY_IN_LEDGER}
 
 app = FastAPI(
     title="Twitter days",
@@ -81,17 +81,17 @@ def latest(request: Request) -> Response:
 
 @app.get("/month/{month}")
 def month(request: Request, month: str) -> Response:
-    return _page(request, "month.html", view_models.month, f"{month}-01")
+    return _page(request, "month.html", view_models.month_view, f"{month}-01")
 
 
 @app.get("/year/{year}")
 def year(request: Request, year: str) -> Response:
-    return _page(request, "year.html", view_models.year, f"{year}-01-01")
+    return _page(request, "year.html", view_models.year_view, f"{year}-01-01")
 
 
 @app.get("/day/{day}")
 def day(request: Request, day: str) -> Response:
-    return _page(request, "day.html", view_models.day, day)
+    return _page(request, "day.html", view_models.day_view, day)
 
 
 @app.get("/days.css")
@@ -107,8 +107,8 @@ def script() -> Response:
 @app.exception_handler(HTTPException)
 def refused(request: Request, error: HTTPException) -> Response:
     message = {
-        401: "Nobody is signed in here, or the session has ended: sign in to Airflow.",
-        403: f"Days shows the DAG {DAG} and its runs, and you may not see them: ask who administers Airflow.",
+        401: "You are not signed in, or the session has ended: sign in to Airflow.",
+        403: f"Days needs the right to see runs of the DAG {DAG}: ask your Airflow administrator.",
     }
     return _message(request, error.status_code, message.get(error.status_code, str(error.detail)))
 
@@ -141,6 +141,6 @@ def _message(request: Request, code: int, text: str) -> Response:
 
 
 def _render(request: Request, template: str, code: int, **values: Any) -> HTMLResponse:
-    here = request.scope["root_path"]
-    text = pages.get_template(template).render(here=here, airflow=here.rpartition("/")[0], **values)
+    root = request.scope["root_path"]
+    text = pages.get_template(template).render(root=root, airflow=root.rpartition("/")[0], **values)
     return HTMLResponse(text, code, HEADERS)

@@ -46,7 +46,7 @@ ALL = (
     *(LANDED, INCOMPLETE, MATCHED, LIMITED, SHORT, SURPLUS, UNCHECKED, EMPTY, UNAVAILABLE, REJECTED),
     *(DAMAGED, FAILED, RUNNING, NOT_LANDED, NOT_COLLECTED, NOT_SETTLED),
 )
-PROOFS = {proof.word: proof for proof in (MATCHED, LIMITED, SHORT, SURPLUS, UNCHECKED)}
+PROOF_STATUSES = {proof.word: proof for proof in (MATCHED, LIMITED, SHORT, SURPLUS, UNCHECKED)}
 SEVERITY = {MATCHED: 0, EMPTY: 0, LIMITED: 1, UNCHECKED: 1, SHORT: 2, SURPLUS: 2, UNAVAILABLE: 3, REJECTED: 3}
 RUNS = {"queued": RUNNING, "running": RUNNING, "failed": FAILED}
 """By the state of a run; others say nothing of the day."""
@@ -72,15 +72,15 @@ def of_day(landed: LandedDay | None, run: str | None, *, is_settled: bool, wante
 def of_account(account: LandedAccount | AccountReceipt) -> Status:
     if account.is_incomplete:
         return UNAVAILABLE if account.outcome == "unavailable" else REJECTED
-    return PROOFS[account.proof] if account.published else EMPTY
+    return PROOF_STATUSES[account.proof] if account.published else EMPTY
 
 
 def severity(account: LandedAccount | AccountReceipt) -> int:
     """How much attention an account needs; 0 is none."""
-    return max(SEVERITY[of_account(account)], SEVERITY[PROOFS[account.proof]])
+    return max(SEVERITY[of_account(account)], SEVERITY[PROOF_STATUSES[account.proof]])
 
 
-def in_words(statuses: Iterable[Status]) -> str:
+def status_counts(statuses: Iterable[Status]) -> str:
     """`28 matched, 2 short`."""
     number = Counter(statuses)
     return ", ".join(f"{number[status]} {status.word}" for status in ALL if number[status])

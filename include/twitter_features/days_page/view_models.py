@@ -27,11 +27,11 @@ from include.twitter_features.days_page.day_range import DayRange
 FIRST_ROWS = 5
 FIRST_BYTES = 1 << 20
 ACCOUNTS_PER_PAGE = 100
-"""There may be 20,000: a month of them would be a page of 66 MB."""
+"""A month of 20,000 accounts would be a page of 66 MB."""
 
 
 class Choice(NamedTuple):
-    """Which accounts a reader wants to see."""
+    """The accounts to show."""
 
     page: int = 1
     find: str = ""
@@ -44,23 +44,23 @@ class AccountsPage(NamedTuple):
     shown: list[Any]
     page: int
     pages: int
-    found: int
+    matches: int
     total: int
     find: str
 
     @classmethod
     def choose(cls, accounts: list[tuple[int, str, Any]], choice: Choice) -> AccountsPage:
-        """Of accounts as (severity, handle, value), the values of the chosen page."""
-        found = [account for account in accounts if choice.find.lower() in account[1].lower()]
-        if len(found) > ACCOUNTS_PER_PAGE:
-            found.sort(key=itemgetter(0), reverse=True)
-        pages = [*batched(found, ACCOUNTS_PER_PAGE)] or [()]
+        """Select the values of the chosen page from accounts as (severity, handle, value)."""
+        matches = [account for account in accounts if choice.find.lower() in account[1].lower()]
+        if len(matches) > ACCOUNTS_PER_PAGE:
+            matches.sort(key=itemgetter(0), reverse=True)
+        pages = [*batched(matches, ACCOUNTS_PER_PAGE)] or [()]
         page = min(max(choice.page, 1), len(pages))
         shown = [value for _, _, value in pages[page - 1]]
-        return cls(shown, page, len(pages), len(found), len(accounts), choice.find)
+        return cls(shown, page, len(pages), len(matches), len(accounts), choice.find)
 
 
-def _accounts(days: DayRange, choice: Choice) -> AccountsPage:
+def _choose_accounts(days: DayRange, choice: Choice) -> AccountsPage:
     worst: Counter[str] = Counter()
     for row in days.rows:
         for account in row.landed.accounts if row.landed else ():
@@ -69,7 +69,7 @@ def _accounts(days: DayRange, choice: Choice) -> AccountsPage:
     return AccountsPage.choose([(worst[handle.lower()], handle, handle) for handle in days.handles], choice)
 
 
-def month(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
+def month_view(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
     last = first.plus(calendar.monthrange(first.date.year, first.date.month)[1] - 1)
     days, name = DayRange.load(first, last, now), f"{first.date:%Y-%m}"
     spend = month_spend.of_month(name, days.landed, days.ledger)
@@ -81,18 +81,18 @@ def month(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
         "year": first.date.year,
         "days": days,
         "rows": [row for row in reversed(days.rows) if row.day.date <= now.date()] or days.rows[::-1],
-        "accounts": _accounts(days, choice),
+        "accounts": _choose_accounts(days, choice),
         "spend": spend,
-        "usage": _record(days, max(usage_keys), Usage) if usage_keys else None,
+        "usage": _load_record(days, max(usage_keys), Usage) if usage_keys else None,
         "differences": spend.differences,
     }
 
 
-def year(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
+def year_view(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
     days = DayRange.load(first, Day(first.date.replace(month=12, day=31)), now)
     begun = [row for row in days.rows if f"{row.day.date:%Y-%m}" <= f"{now:%Y-%m}"] or days.rows[:31]
     months = [(name, [*rows]) for name, rows in groupby(begun, lambda row: f"{row.day.date:%Y-%m}")][::-1]
-    accounts = _accounts(days, choice)
+    accounts = _choose_accounts(days, choice)
     spends = [month_spend.of_month(name, days.landed, days.ledger) for name, _ in months]
     cells = [[days.accounts(row, accounts.shown) for row in rows] for _, rows in months]
     return {
@@ -111,12 +111,12 @@ def year(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
     }
 
 
-def day(day: Day, now: datetime, choice: Choice) -> dict[str, Any]:
+def day_view(day: Day, now: datetime, choice: Choice) -> dict[str, Any]:
     days = DayRange.load(day, day, now)
     [row] = days.rows
-    receipt = _record(days, layout.receipt(day), Receipt) if row.landed else None
+    receipt = _load_record(days, layout.receipt(day), Receipt) if row.landed else None
     buys = [entry.buy for entry in days.ledger if entry.day == str(day) and entry.is_of_purchase]
-    manifest = _record(days, layout.manifest(day, max(buys)), Manifest) if buys else None
+    manifest = _load_record(days, layout.manifest(day, max(buys)), Manifest) if buys else None
     by_severity = sorted(receipt.accounts, key=status.severity, reverse=True) if receipt else []
     differences = month_spend.differences(days.landed, days.ledger)
     return {
@@ -125,8 +125,8 @@ def day(day: Day, now: datetime, choice: Choice) -> dict[str, Any]:
         "days": days,
         "uncertain": month_spend.by_day(days.ledger, "uncertain_mills")[str(day)],
         "receipt": receipt,
-        "engagement": _engagement(days, day) if row.landed else [],
-        "checked": _record(days, layout.checked(day), Checked) if row.landed else None,
+        "engagement": _snapshots(days, day) if row.landed else [],
+        "checked": _load_record(days, layout.checked(day), Checked) if row.landed else None,
         "accounts": AccountsPage.choose([(status.severity(a), a.username, a) for a in by_severity], choice),
         "failed": {run: airflow_db.failed_tasks(run) for run in row.runs if run.state == "failed"},
         "triggers": {
@@ -139,14 +139,14 @@ def day(day: Day, now: datetime, choice: Choice) -> dict[str, Any]:
     }
 
 
-def _engagement(days: DayRange, day: Day) -> list[SnapshotReceipt]:
-    """What became of the day's posts, the youngest age first."""
+def _snapshots(days: DayRange, day: Day) -> list[SnapshotReceipt]:
+    """The receipts of the day's snapshots, the youngest age first."""
     keys = days.store.parsed(days.store.keys(f"{ENGAGEMENT_RECEIPTS}dt={day}/"), Snapshot.of_receipt)
-    records = (_record(days, key, SnapshotReceipt) for key in keys)
+    records = (_load_record(days, key, SnapshotReceipt) for key in keys)
     return sorted(filter(None, records), key=attrgetter("age"))
 
 
-def _record(days: DayRange, key: str, kind: type[Any]) -> Any:
+def _load_record(days: DayRange, key: str, kind: type[Any]) -> Any:
     """A record; None, with a notice, if it cannot be read."""
     return days.notices.or_none(lambda: days.store.record(key, kind))
 
@@ -157,7 +157,7 @@ def _clear_prices(
     roster, accepted = accounts.read(store), settings.confirmed_account_ids()
     own = roster.own_handle()
     if any(handle == own for handle, _ in accepted):
-        own = ""  # it may belong to a stranger by now
+        own = ""  # the handle may belong to another account by now
     run_cap = settings.budgets()[settings.run_budget.name]
     identities = Identities.read(store, accepted)
     inputs = PriceInputs(roster.asked(), own, run_cap, prices(now), identities)
@@ -169,7 +169,7 @@ def _clear_prices(
 
 
 def _first_rows(store: ObjectStore, day: Day) -> list[Mapping[str, str]]:
-    """The first rows of the day's table as far as its first bytes hold them: a record is one line."""
+    """The first rows of the day's table, from its first FIRST_BYTES bytes: a record is one line."""
     data = store.beginning(layout.csv(day), FIRST_BYTES) or b""
     lines = data.decode(errors="ignore").split("\n")[:-1]  # the last line is cut, or empty
     return [*csv_rows(lines[: FIRST_ROWS + 1])]

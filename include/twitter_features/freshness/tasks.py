@@ -26,10 +26,10 @@ def require_landed(store: ObjectStore, day: Day, deadline: datetime) -> None:
     """Raise NotLanded if `day`, or one of the month before it, has not landed."""
     late = missing_days(store, day, DAYS_WATCHED)
     if not late:
-        log.info("%s is landed, and so are the %d days before it", day, DAYS_WATCHED - 1)
+        log.info("%s and the %d days before it have landed", day, DAYS_WATCHED - 1)
         return
     raise NotLanded(
         f"Not landed by {deadline:%Y-%m-%d %H:%M} UTC: {', '.join(map(str, late))}. "
-        f"To fill them, Trigger `twitter_plan` from {late[0]} to {late[-1]}, which tells the price first, "
+        f"To fill them, Trigger `twitter_plan` from {late[0]} to {late[-1]}, which shows the price first, "
         "or Trigger `twitter` with the day. Then clear this task."
     )

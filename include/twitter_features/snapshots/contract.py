@@ -14,10 +14,10 @@ from include.twitter.transform.contract import INTEGER, METRICS, MOMENT, STRING,
 from include.twitter.transform.files import table_files
 from include.twitter_features.snapshots.post_status import PostStatus
 
-VERSION = "1"
+SNAPSHOT_VERSION = "1"
 """Raised when a column is added, dropped, renamed or changes its meaning."""
 
-COLUMNS = (
+SNAPSHOT_COLUMNS = (
     Column("tweet_id", STRING, "the post's id, as in the day's table; unique in the file"),
     *(Column(name, INTEGER, "by then; empty where X no longer gives the post", True) for name in METRICS),
     Column("captured_at", MOMENT, "when X answered: the moment that the counts are of"),
@@ -38,7 +38,7 @@ SCHEMA = pa.DataFrameSchema(
             nullable=column.optional,
             unique=column.name == "tweet_id",
         )
-        for column in COLUMNS
+        for column in SNAPSHOT_COLUMNS
     },
     strict=True,
     ordered=True,
@@ -48,10 +48,10 @@ SCHEMA = pa.DataFrameSchema(
 def write_files(folder: Path, statuses: Iterable[PostStatus]) -> dict[str, Path]:
     """Write CSV and Parquet; SchemaError, and no file, for rows that violate the contract."""
     rows = [(status.tweet_id, *status.counts, status.captured_at, status.state) for status in statuses]
-    frame = pd.DataFrame(rows, columns=[column.name for column in COLUMNS], dtype="object")
+    frame = pd.DataFrame(rows, columns=[column.name for column in SNAPSHOT_COLUMNS], dtype="object")
     frame["captured_at"] = pd.to_datetime(frame["captured_at"], utc=True)
-    frame = SCHEMA.validate(frame.astype({column.name: column.kind.pandas for column in COLUMNS}))
+    frame = SCHEMA.validate(frame.astype({column.name: column.kind.pandas for column in SNAPSHOT_COLUMNS}))
     files = {"csv": folder / "engagement.csv", "parquet": folder / "engagement.parquet"}
-    with table_files(files["csv"], files["parquet"], COLUMNS) as append:
+    with table_files(files["csv"], files["parquet"], SNAPSHOT_COLUMNS) as append:
         append(frame)
     return files

@@ -1,4 +1,4 @@
-"""The posts of a snapshot: what X has answered of them is stored, and is not requested again."""
+"""Fetches the posts of a snapshot: a post with a stored response is not requested again."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ log = logging.getLogger(__name__)
 
 
 class LandedPost(NamedTuple):
-    """What the day's table has of a post."""
+    """The columns of the day's table that a snapshot needs."""
 
     username: str
     captured_at: datetime
-    """When it was bought."""
+    """The time of its purchase."""
 
 
 def landed_posts(store: ObjectStore, day: Day) -> dict[str, LandedPost]:
-    """Return the posts of a landed day by id, in the order of its table; without those that were erased."""
+    """Return the posts of a landed day by id, in the order of its table, without the erased ones."""
     columns = ["tweet_id", "username", "captured_at"]
     key = layout.parquet(day)
     data = pyarrow.BufferReader(store.required(key))
@@ -51,7 +51,7 @@ def landed_posts(store: ObjectStore, day: Day) -> dict[str, LandedPost]:
 
 def erased_ids(store: ObjectStore) -> KeysView[str]:
     """Return the ids of the posts that no snapshot may contain."""
-    with store.parsing(FORGOTTEN, "the list of what was forgotten"):
+    with store.parsing(FORGOTTEN, "the list of erased posts and accounts"):
         return Tombstones.of(store.read(FORGOTTEN)).posts.keys()
 
 
@@ -61,7 +61,7 @@ class SnapshotFetch:
     def __init__(self, store: ObjectStore, snapshot: Snapshot, posts: Mapping[str, LandedPost]) -> None:
         self._store, self.snapshot, self.posts = store, snapshot, posts
         self.statuses: dict[str, PostStatus] = {}
-        """By id, of all posts that were requested."""
+        """By id, for all posts with a stored response."""
         self._charged: dict[Day, set[str]] = defaultdict(set)
         """The posts that X has returned on a UTC day: it charges a post once in it."""
         self._pages: list[str] = []
@@ -69,7 +69,7 @@ class SnapshotFetch:
         self.responses = NamedResponses(store, snapshot.raw, self.stored)
         for id_, post in posts.items():
             self._charged[Day.of(post.captured_at)].add(id_)
-        # Also those of other ages: what X has charged today is free at each of them.
+        # Responses of other ages too: a post that X has charged today is free at every age.
         keys = [*store.parsed(store.keys(f"{layout.raw(snapshot.day)}age="), Snapshot.is_page)]
         for key, response in zip(keys, store.answers(keys), strict=True):
             self._add(key, response)
@@ -85,7 +85,7 @@ class SnapshotFetch:
 
     @property
     def _missing(self) -> list[str]:
-        """The landed posts that were not requested."""
+        """The landed posts without a stored response."""
         return [id_ for id_ in self.posts if id_ not in self.statuses]
 
     def fetch(self, x: X, caps: Caps, clock: Callable[[], datetime], lease: Lease) -> int:
@@ -96,7 +96,7 @@ class SnapshotFetch:
             log.info("%s: %d posts, for at most $%.3f", snapshot, len(missing), dollars(price))
         if missing and (hours := (now - snapshot.due_at) // timedelta(hours=1)):
             due = f"{snapshot.due_at:%Y-%m-%d %H:%M}"
-            log.warning("%s was due at %s UTC: it is read %d hours late", snapshot, due, hours)
+            log.warning("%s was due at %s UTC: it is fetched %d hours late", snapshot, due, hours)
         entry = (str(snapshot.day), 0)
         # Also if nothing is missing: a killed task has left its ledger entry unsettled.
         with Budget(self._store, entry, caps, self.stored, clock, snapshot.ledger, snapshot.age) as budget:
@@ -122,7 +122,7 @@ class SnapshotFetch:
             wanted=len(ids),
             smallest=1,
             send=lambda size: x.posts(ids[:size], free=bool(free)),
-            problem=_require_usable,
+            problem=_require_metrics,
         )
         self._add(*page)
 
@@ -131,16 +131,16 @@ class SnapshotFetch:
         return [id_ for id_ in ids if id_ in charged]
 
 
-def _require_usable(response: Response) -> None:
-    """Raise for a response that says nothing, or of which a part failed: it is not stored."""
+def _require_metrics(response: Response) -> None:
+    """Raise for a response that is empty or incomplete: it is not stored."""
     ids = response.params["ids"].split(",")
     if response.failure or not (response.posts or problems(response.body)):
         raise Outage(f"X could not look up all posts: {response.failure or repr(response.content[:200])}")
     posts = [post if isinstance(post, dict) else {} for post in response.posts]
     if strange := [post.get("id") for post in posts if post.get("id") not in ids]:
-        raise UnexpectedAnswer(f"X was asked for {len(ids)} posts by id, and sent others: {strange[:3]}.")
+        raise UnexpectedAnswer(f"{len(ids)} posts were requested by id, and X sent others: {strange[:3]}.")
     if posts and not any(post.get("public_metrics") for post in posts):
         raise UnexpectedAnswer(
-            f"X sent {len(posts)} posts, none with `public_metrics`. Look before reading more: they are what "
-            "is read for."
+            f"X sent {len(posts)} posts, none with `public_metrics`. A snapshot without counts is useless: "
+            "find out why before you clear this task."
         )

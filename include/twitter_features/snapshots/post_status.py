@@ -1,4 +1,4 @@
-"""What a response of X says of each post that was requested by its id."""
+"""The status of each requested post, parsed from a response of X."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from include.twitter.response import NOT_FOUND, SUSPENDED, Response, kind_of, pr
 from include.twitter.safe_text import safe_text
 from include.twitter.transform.decode import counts
 
-PROTECTED = "not-authorized-for-resource"
+NOT_AUTHORIZED = "not-authorized-for-resource"
 WITHHELD = {"resource-unavailable", "disallowed-resource"}
-NO_ANSWER = "X sends neither the post nor a word on it"
+NO_ANSWER = "X sent neither the post nor an error"
 SHOWN = {"there", "edited", "unanswered"}
 """States in which a post does not count as lost."""
 
@@ -64,4 +64,4 @@ def _state_of_error(error: Mapping[str, Any] | None) -> tuple[PostState, str]:
         return ("suspended" if error.get("title") == SUSPENDED else "gone"), reason
     if kind in WITHHELD:
         return "withheld", reason
-    return ("protected" if kind == PROTECTED else "unanswered"), reason
+    return ("protected" if kind == NOT_AUTHORIZED else "unanswered"), reason

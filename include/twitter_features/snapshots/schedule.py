@@ -1,4 +1,4 @@
-"""Which snapshots a run makes: those that are due, and those that were missed."""
+"""Selects the snapshots of a run: the due ones, and earlier ones that were missed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_DAYS_LATE = 14
 
 
 def snapshots_due(day: Day, ages: Iterable[int], done: Collection[Snapshot]) -> list[Snapshot]:
-    """Return what the run for `day` makes on the evening after it: one snapshot an age, then missed ones.
+    """Return the snapshots of the run for `day`, on the evening after it: one per age, then missed ones.
 
     Catch-up starts at the first day that ever had a snapshot of this age. So a new age, or this DAG enabled
     on an existing bucket, never buys past weeks.

@@ -46,21 +46,21 @@ def extract(run: Run) -> dict[str, Any]:
     run.day.require_collectable(run.now())
     ages, caps, access = settings.engagement_days(), Caps(*settings.budgets().items()), settings.x_access()
     store = object_store.from_settings()
-    wait_until(Snapshot(run.day, 1).due_at, "Late in the day of a purchase its posts are free", run.now)
+    wait_until(Snapshot(run.day, 1).due_at, "Posts are free on the UTC day of their purchase", run.now)
     done = {*store.parsed(store.keys(ENGAGEMENT_RECEIPTS), Snapshot.of_receipt).values()}
     due, days = snapshots_due(run.day, ages, done), {*landed_days(store)}
     for snapshot in due:
         if snapshot.day not in days:
-            log.info("%s is not read: the day has not landed", snapshot)
+            log.info("%s is not fetched: the day has not landed", snapshot)
     if days.isdisjoint(snapshot.day for snapshot in due):
-        skip("No landed day is due to be read again")
+        skip("No snapshot of a landed day is due")
     object_store.require_conditional_writes(store)
     fetches, snapshots = list[SnapshotFetch](), list[dict[str, Any]]()
     with (
         reschedule_after_progress(lambda: any(fetch.responses.made_progress for fetch in fetches), run.now),
         X(access, run.now, are_known=True) as x,  # these keys have bought what has landed
     ):
-        for snapshot in due:  # one after the other: a post that was read at one age is free at the next
+        for snapshot in due:  # one after the other: a post that was charged at one age is free at the next
             if snapshot.day not in days:
                 continue
             with held(store, snapshot.fetch_lease, run) as lease:  # another Airflow may fetch the same
@@ -88,7 +88,7 @@ def _stage(store: ObjectStore, run: Run, day: str, age: int, uncertain_usd: floa
     snapshot = Snapshot(Day.parse(day), age)
     fetch = SnapshotFetch(store, snapshot, landed_posts(store, snapshot.day))
     statuses = [fetch.statuses[id_] for id_ in fetch.posts if id_ in fetch.statuses]
-    # Two Airflows give the runs of a day the same id, and a try that was given up may continue.
+    # Two Airflows give the runs of a day the same id, and a try that has timed out may continue.
     staging = snapshot.staging(f"{run.id}-{uuid4().hex[:8]}")
     with TemporaryDirectory() as folder:
         files = stage_files(store, staging, contract.write_files(Path(folder), statuses), snapshot.tables)
@@ -100,7 +100,7 @@ def _stage(store: ObjectStore, run: Run, day: str, age: int, uncertain_usd: floa
         due_at=snapshot.due_at,
         read_at=read_at,
         hours_late=late // timedelta(hours=1),
-        contract=contract.VERSION,
+        contract=contract.SNAPSHOT_VERSION,
         bought=total(fetch.stored.bought.values()),
         cost_usd=dollars(fetch.stored.total_mills),
         uncertain_usd=uncertain_usd,
@@ -123,7 +123,7 @@ def _stage(store: ObjectStore, run: Run, day: str, age: int, uncertain_usd: floa
 
 
 def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
-    """Publish what is staged, each receipt after its files."""
+    """Publish the staged files, each receipt after its files."""
     store, published = object_store.from_settings(), []
     for key in require_xcom(staged, "transform")["receipts"]:
         receipt = store.decoded(key, store.required(key), SnapshotReceipt)
@@ -137,11 +137,11 @@ def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _require_not_erased(store: ObjectStore, staging: str, snapshot: Snapshot) -> None:
-    """Refuse what was staged before some of its posts were erased."""
+    """Raise MissingInput if posts of the staged files were erased since."""
     data = pyarrow.BufferReader(store.required(staging + Path(snapshot.parquet).name))
     ids = pyarrow.parquet.read_table(data, columns=["tweet_id"])["tweet_id"].to_pylist()
     if not erased_ids(store).isdisjoint(ids):
         raise MissingInput(
-            f"Nothing is published: posts of {snapshot} were forgotten since it was staged. "
+            f"Nothing is published: posts of {snapshot} were erased since it was staged. "
             "Clear `transform`: it is free."
         )

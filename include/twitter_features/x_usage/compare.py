@@ -1,8 +1,8 @@
 """X's own count of the posts that were read, compared with the ledger.
 
-X counts, by UTC day, the posts that a project and each of its apps have read, a post that is read twice in a
-day once. The ledger knows months. So X's count has to lie between two ledger totals: the one before the day's
-last purchases (lower bound), and the one when X was asked, with what was lost or is uncertain (upper bound).
+X counts the posts that a project and each of its apps read on a UTC day, each post once a day. The ledger has
+months. So X's count has to lie between two ledger totals: the one before the day's last purchases (lower
+bound), and the one at the time of the request, with lost and uncertain posts (upper bound).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from include.twitter.day import Day
 from include.twitter.records import BilledUnits, LedgerEntry, Usage
 from include.twitter.response import decode_json
 
-TOLERANCE = 0.02
-"""The share of a bound by which X's count may lie beyond it."""
-MIN_TOLERANCE = 20
-"""Posts that are tolerated, whatever their share: a page that is read again has some."""
+TOLERATED_SHARE = 0.02
+"""The share of a bound by which X's count may exceed it."""
+TOLERATED_POSTS = 20
+"""Posts by which X's count may exceed a bound of any size: a page that is read again has as many."""
 
 
 class _Day(msgspec.Struct):
@@ -32,11 +32,11 @@ class _Daily(msgspec.Struct):
 
     def posts(self, day: Day) -> int:
         """Posts from the first of the day's month to the day."""
-        return sum(each.usage for each in self.usage if str(day)[:7] <= each.date[:10] <= str(day))
+        return sum(entry.usage for entry in self.usage if str(day)[:7] <= entry.date[:10] <= str(day))
 
 
 class XUsage(msgspec.Struct):
-    """X's response; its numbers come as numbers or as texts."""
+    """X's response; X sends its numbers as numbers or as strings."""
 
     daily_project_usage: _Daily
     daily_client_app_usage: list[_Daily] = []
@@ -48,27 +48,27 @@ class _Body(msgspec.Struct):
     data: XUsage
 
 
-def parse_usage(content: bytes) -> XUsage | None:
-    """Return X's counts; None if there are none, or not as X documents them."""
+def parse_x_usage(content: bytes) -> XUsage | None:
+    """Return X's counts; None if the response has none in the documented form."""
     try:
         return msgspec.convert(decode_json(content), _Body, strict=False).data
     except ValueError:
         return None
 
 
-def compare(
+def compare_usage(
     x_usage: XUsage, day: Day, ledger: Collection[LedgerEntry], previous: Usage | None, at: datetime
 ) -> Usage:
     """Compare the month up to the end of the day; `previous` is the month's comparison before this one."""
     lost = [item for entry in ledger for item in (*entry.lost_responses.values(), *entry.uncertain.values())]
-    # X documents nowhere whether it counts one's own posts: they are in the upper bound alone.
+    # X does not document whether it counts own posts: only the upper bound has them.
     confirmed = sum(entry.bought.posts for entry in ledger)
     upper = _posts(entry.bought for entry in ledger) + _posts(item.bought for item in lost)
     lower = previous.confirmed if previous and previous.requested_at <= day.end else 0
     if at >= _end_of_month(day):
         lower = confirmed
-    # Other apps of the project may read too: it is enough that one of them agrees.
-    counts = [each.posts(day) for each in (x_usage.daily_project_usage, *x_usage.daily_client_app_usage)]
+    # Other apps of the project may read too: it is enough that one count agrees.
+    counts = [daily.posts(day) for daily in (x_usage.daily_project_usage, *x_usage.daily_client_app_usage)]
     discrepancy, counted = min(
         ((max(count - upper, 0) + min(count - lower, 0), count) for count in counts),
         key=lambda pair: abs(pair[0]),
@@ -89,7 +89,7 @@ def compare(
 
 
 def _posts(bought: Iterable[BilledUnits]) -> int:
-    return sum(each.posts + each.own_posts for each in bought)
+    return sum(units.posts + units.own_posts for units in bought)
 
 
 def _end_of_month(day: Day) -> datetime:
@@ -106,7 +106,9 @@ def is_new(usage: Usage) -> bool:
 
 
 def _tolerance(usage: Usage) -> float:
-    return max(MIN_TOLERANCE, TOLERANCE * (usage.upper_bound if usage.discrepancy > 0 else usage.lower_bound))
+    return max(
+        TOLERATED_POSTS, TOLERATED_SHARE * (usage.upper_bound if usage.discrepancy > 0 else usage.lower_bound)
+    )
 
 
 def _summary(usage: Usage, x_usage: XUsage) -> str:

@@ -1,4 +1,4 @@
-"""The task `meter`: asks X for its count of the month's posts and compares it with the ledger."""
+"""The task `meter`: requests X's own count of the month's posts and compares it with the ledger."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from include.twitter.object_store import ObjectStore
 from include.twitter.records import Usage, encoded
 from include.twitter.settings import XAccess
 from include.twitter.x.client import X
-from include.twitter_features.x_usage.compare import XUsage, compare, is_new, parse_usage
+from include.twitter_features.x_usage.compare import XUsage, compare_usage, is_new, parse_x_usage
 
 log = logging.getLogger(__name__)
 
-MAX_DAYS = 90
-"""For which X has counts."""
+MAX_USAGE_DAYS = 90
+"""Days for which X has counts."""
 
 
 def meter() -> None:
-    """Wait for the deadline of the run's day; UsageMismatch if X has counted other posts by then."""
+    """Wait for the deadline of the run's day; UsageMismatch if X's count differs from the ledger."""
     day, _ = wait_until_deadline()
     check_usage(object_store.from_settings(), settings.x_access(), day, now())
 
 
 def check_usage(store: ObjectStore, access: XAccess, day: Day, at: datetime) -> None:
-    """Compare X's count with the ledger and store the result; without access there is nothing to compare."""
+    """Compare X's count with the ledger and store the result; without access nothing is compared."""
     if not (x_usage := _fetch(access, day, at)):
         return
     key, month = layout.usage(day), f"{layout.USAGE}month={day.date:%Y-%m}/"
     earlier = [other for other in store.parsed(store.keys(month), layout.parse_usage) if other < key]
     previous = store.record(earlier[-1], Usage) if earlier else None
-    usage = compare(x_usage, day, entries(store, f"{day.date:%Y-%m}"), previous, at)
+    usage = compare_usage(x_usage, day, entries(store, f"{day.date:%Y-%m}"), previous, at)
     is_alert = is_new(usage)
     if is_alert:
         usage.alerted = usage.discrepancy
@@ -51,15 +51,15 @@ def check_usage(store: ObjectStore, access: XAccess, day: Day, at: datetime) -> 
 
 def _fetch(access: XAccess, day: Day, at: datetime) -> XUsage | None:
     days = (at.date() - day.date.replace(day=1)).days + 2
-    if days > MAX_DAYS:
-        log.warning("X counts the last %d days alone: %s is not compared", MAX_DAYS, str(day)[:7])
+    if days > MAX_USAGE_DAYS:
+        log.warning("X has counts of the last %d days only: %s is not compared", MAX_USAGE_DAYS, str(day)[:7])
         return None
     try:
         with X(access, lambda: at, are_known=True) as x:
-            x_usage = parse_usage(x.usage(days))
+            x_usage = parse_x_usage(x.usage(days))
     except NoAccess as error:
-        log.warning("%s So the ledger is all that is known.", error)
+        log.warning("%s So the ledger is not compared with X.", error)
         return None
     if not x_usage:
-        log.warning("X sends no counts, or not as it documents them: nothing is compared")
+        log.warning("X sent no counts in the documented form: nothing is compared")
     return x_usage

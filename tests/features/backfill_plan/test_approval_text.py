@@ -1,4 +1,4 @@
-"""A plan as people read it before they say yes."""
+"""A plan as people read it before they approve it."""
 
 import pytest
 
@@ -72,7 +72,7 @@ def test_a_year_has_a_row_for_each_month_and_is_short():
 def test_a_cap_that_would_end_the_purchases_early_is_said_in_bold(caps, name, is_bold):
     (line,) = (line for line in body(plan(), **caps).splitlines() if name in line)
     assert line.startswith("**") == is_bold
-    assert "first 2026-10-02" in line or "left" in line
+    assert "first 2026-10-02" in line or "remain" in line
 
 
 def test_words_of_x_are_no_markdown():

@@ -8,15 +8,15 @@ from include.twitter_features.backfill_plan.inventory import spent_usd
 from include.twitter_features.backfill_plan.plan import RESPONSE_KEY
 from tests.include.factories import DAY, MemoryStore
 
-ID = "c0ffee123456"
+PLAN_ID = "c0ffee123456"
 
 
 @pytest.mark.parametrize(
     "key",
     [
-        f"twitter_plans/{ID}/",
-        f"twitter_plans/{ID}/note.txt",
-        f"twitter_plans/{ID}/copy/{ID}.json.gz",
+        f"twitter_plans/{PLAN_ID}/",
+        f"twitter_plans/{PLAN_ID}/note.txt",
+        f"twitter_plans/{PLAN_ID}/copy/{PLAN_ID}.json.gz",
         f"{layout.raw(DAY)}buy=1/",
         f"{layout.raw(DAY)}buy=1/manifest.json.bak",
         f"{layout.raw(DAY)}buy=1/old/manifest.json",

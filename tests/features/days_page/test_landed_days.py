@@ -42,7 +42,7 @@ class Store(MemoryStore):
     def published(self, *months: str) -> dict[str, int]:
         """The rows of each day of these months; only what is read for it is remembered."""
         self.listed, self.read_keys = [], []
-        return {day: of.totals.published for day, of in landed_days.read(self, months).landed.items()}
+        return {day: of.totals.published for day, of in landed_days.load_days(self, months).landed.items()}
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,7 @@ def test_an_object_is_read_again_only_if_it_has_changed():
     store.land("2026-11-30", "2026-12", mills=2000)
     assert store.published("2026-11") == {"2026-11-18": 9, "2026-11-30": 3}
     assert store.read_keys == [ENTRY, RECEIPT]
-    ledger = landed_days.read(store, {"2026-11"}).ledger
+    ledger = landed_days.load_days(store, {"2026-11"}).ledger
     assert sorted(entry.spent_mills for entry in ledger) == [1525, 2000]
     del store.objects[RECEIPT]
     assert store.published("2026-11") == {"2026-11-30": 3}

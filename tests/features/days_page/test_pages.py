@@ -139,9 +139,9 @@ def test_a_day_is_triggered_by_a_named_run_after_its_price_was_shown(pages):
     pages.land(account_receipt("NASA", 4))
     html, words = pages.html(PAGE_OF_DAY), pages.words(PAGE_OF_DAY)
     assert 'data-run="manual__2026-11-18"' in html
-    assert "Run manual__2026-11-18 is started." in words
+    assert "Run manual__2026-11-18 will be started." in words
     assert "Cost: 3 accounts are missing (NASA, esa, orbital_news): up to 100 posts each" in words
-    assert "Run manual__2026-11-18__buy_again is started." in words
+    assert "Run manual__2026-11-18__buy_again will be started." in words
     assert "Cost: about $1.525, as before. Buy again Cancel" in words
 
 
@@ -149,7 +149,7 @@ def test_a_run_of_the_day_that_exists_is_cleared_once_it_has_ended(pages):
     pages.run("success", "manual__2026-11-18")
     assert 'data-run="manual__2026-11-18" data-clears>' in pages.html(PAGE_OF_DAY)
     pages.run("running", "manual__2026-11-18")
-    assert "The run has not ended: nothing is started" in pages.words(PAGE_OF_DAY)
+    assert "The run has not ended: it cannot be started again" in pages.words(PAGE_OF_DAY)
     assert 'class="yes" disabled' in pages.html(PAGE_OF_DAY)
 
 
@@ -173,11 +173,12 @@ def test_a_month_says_what_its_money_was_for(pages):
     pages.spend("2026-11-20", mills=40, reserved_mills=1000, uncertain_mills=5, lost_mills=10)
     month = pages.words(MONTH)
     for fact in (
-        "X has billed $3.635 of $100.00 this month, says the ledger. Receipts account for $3.05 of it.",
+        "X has billed $3.635 of $100.00 this month, according to the ledger. "
+        "Receipts account for $3.05 of it.",
         "Only the ledger has $0.30 for days that were bought again since, $0.21 for plans, "
-        "$0.035 for engagement, $0.03 for purchases that have not landed, "
+        "$0.035 for snapshots, $0.03 for purchases that have not landed, "
         "$0.01 for responses that were lost before they could be stored.",
-        "Engagement that was free would have cost $0.04",
+        "Free snapshots would have cost $0.04",
         "X may have billed up to $0.005 more",
         "$0.955 more are reserved",
         "Billed this month for other months: $1.525 for days of 2026-10.",
@@ -186,8 +187,8 @@ def test_a_month_says_what_its_money_was_for(pages):
     ):
         assert fact in month
     assert (
-        "X has billed $0.00 of $100.00 this month, says the ledger. The month's own days have cost $1.525 so "
-        "far: $0.00 billed this month, $1.525 in 2026-11."
+        "X has billed $0.00 of $100.00 this month, according to the ledger. "
+        "The month's own days have cost $1.525 so far: $0.00 billed this month, $1.525 in 2026-11."
     ) in pages.words("month/2026-10")
 
 
@@ -205,9 +206,9 @@ def test_posts_that_are_gone_are_named_with_the_reason(pages):
     checked = Checked(day=str(DAY), requested_at=NOW, job="7", posts=1200, gone=lost)
     pages.store.write(layout.checked(DAY), encoded(checked))
     html = pages.html(PAGE_OF_DAY)
-    assert "which of 1,200 posts are gone: 201." in html
-    assert "gone, seen 2026-11-25 12:00 UTC. X says: &lt;delete&gt;" in html
-    assert f"and 1 more: {layout.checked(DAY)} names them" in html
+    assert "X checked 1,200 posts" in html
+    assert "gone, at 2026-11-25 12:00 UTC. X says: &lt;delete&gt;" in html
+    assert f"and 1 more: see {layout.checked(DAY)}" in html
 
 
 @pytest.mark.parametrize("path", ["month/2009-01", "year/2009", "day/2009-01-01"])
@@ -311,4 +312,4 @@ def test_the_first_rows_are_shown_if_they_are_not_longer_than_what_is_read(pages
     pages.store.write(layout.csv(DAY), f"tweet_id,text\n1,{'@' * characters}\n2,b\n".encode())
     html = pages.html(PAGE_OF_DAY)
     assert html.count("@") == max(shown - 1, 0)
-    assert ("The first row is too long to be shown here" in html) == (not shown)
+    assert ("The first row is too long for this page" in html) == (not shown)

@@ -68,4 +68,4 @@ def test_every_status_of_a_cell_has_a_letter_and_a_word_of_its_own():
 
 def test_a_row_of_days_is_a_sentence():
     row = [status.MATCHED, status.SHORT, status.NOT_SETTLED, status.MATCHED]
-    assert status.in_words(row) == "2 matched, 1 short, 1 not settled"
+    assert status.status_counts(row) == "2 matched, 1 short, 1 not settled"

@@ -27,7 +27,7 @@ def test_both_files_hold_every_digit_and_missing_is_empty(tmp_path):
         "1990000000000000002,,,,,,,2026-11-19T01:30:07Z,gone\n"
     )
     table = pyarrow.parquet.read_table(files["parquet"])
-    assert table.schema == parquet_schema(contract.COLUMNS)
+    assert table.schema == parquet_schema(contract.SNAPSHOT_COLUMNS)
     assert table["likes"].to_pylist() == [LARGE, None]
     assert table["captured_at"].to_pylist()[1] == RECEIVED
 
@@ -35,7 +35,7 @@ def test_both_files_hold_every_digit_and_missing_is_empty(tmp_path):
 def test_a_day_without_a_post_is_a_header(tmp_path):
     files = contract.write_files(tmp_path, [])
     with files["csv"].open(newline="") as lines:
-        assert list(csv.reader(lines)) == [[column.name for column in contract.COLUMNS]]
+        assert list(csv.reader(lines)) == [[column.name for column in contract.SNAPSHOT_COLUMNS]]
     assert pyarrow.parquet.read_table(files["parquet"]).num_rows == 0
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from include.twitter.day import Day
 from include.twitter.records import Billed, BilledUnits, LedgerEntry, Usage
-from include.twitter_features.x_usage.compare import compare, exceeds_tolerance, is_new, parse_usage
+from include.twitter_features.x_usage.compare import compare_usage, exceeds_tolerance, is_new, parse_x_usage
 
 DAY = Day.parse("2026-11-18")
 ASKED = datetime(2026, 11, 19, 6, tzinfo=UTC)
@@ -39,8 +39,8 @@ def entry(posts, own=0, lost_responses=None, uncertain=None):
 
 
 def compared(posts, *ledger, previous=None, apps=(), day=DAY, at=ASKED):
-    x_usage = parse_usage(body({"2026-11-05": posts}, [{"2026-11-05": number} for number in apps]))
-    return compare(x_usage, day, ledger, previous, at)
+    x_usage = parse_x_usage(body({"2026-11-05": posts}, [{"2026-11-05": number} for number in apps]))
+    return compare_usage(x_usage, day, ledger, previous, at)
 
 
 def earlier(confirmed=0, at=datetime(2026, 11, 18, 6, tzinfo=UTC), alerted=0):
@@ -51,9 +51,9 @@ def earlier(confirmed=0, at=datetime(2026, 11, 18, 6, tzinfo=UTC), alerted=0):
 
 
 def test_numbers_may_be_texts_and_a_day_may_lack_its_number():
-    usage = parse_usage(body({"2026-11-05": "70", "2026-11-06": 1}, project_cap="2000000"))
+    usage = parse_x_usage(body({"2026-11-05": "70", "2026-11-06": 1}, project_cap="2000000"))
     assert (usage.daily_project_usage.posts(DAY), usage.project_cap) == (71, 2_000_000)
-    assert parse_usage(b'{"data":{"daily_project_usage":{"usage":[{"date":"2026-11-05"}]}}}')
+    assert parse_x_usage(b'{"data":{"daily_project_usage":{"usage":[{"date":"2026-11-05"}]}}}')
 
 
 @pytest.mark.parametrize(
@@ -68,12 +68,12 @@ def test_numbers_may_be_texts_and_a_day_may_lack_its_number():
     ],
 )
 def test_a_response_without_days_as_x_documents_them_is_none(data):
-    assert parse_usage(data) is None
+    assert parse_x_usage(data) is None
 
 
 def test_only_the_days_of_the_month_up_to_the_day_are_counted():
     days = {"2026-10-31": 1000, "2026-11-01": 1, "2026-11-18": 20, "2026-11-19": 5000}
-    assert compare(parse_usage(body(days)), DAY, [], None, ASKED).counted == 21
+    assert compare_usage(parse_x_usage(body(days)), DAY, [], None, ASKED).counted == 21
 
 
 @pytest.mark.parametrize(
@@ -141,5 +141,5 @@ def test_the_summary_has_both_numbers_and_the_verdict(usage, facts):
 
 
 def test_the_summary_tells_how_much_of_xs_own_cap_is_used():
-    usage = parse_usage(body({"2026-11-18": 700}, project_cap=10_000, project_usage=9_500))
-    assert "9,500 posts of X's own cap of 10,000" in compare(usage, DAY, [], None, ASKED).summary
+    usage = parse_x_usage(body({"2026-11-18": 700}, project_cap=10_000, project_usage=9_500))
+    assert "9,500 posts of X's own cap of 10,000" in compare_usage(usage, DAY, [], None, ASKED).summary
