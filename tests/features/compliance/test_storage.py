@@ -24,7 +24,7 @@ def test_a_file_is_transferred_whole_and_without_credentials_of_a_netrc(wire, tm
     wire.say(200, b"")
     file = io.BytesIO()
     storage.download(f"{wire.host}/result?signature=s3cret", file, 100)
-    storage.upload(f"{wire.host}/ids?signature=s3cret", io.BytesIO(b"1\n2\n"))
+    storage.upload_file(f"{wire.host}/ids?signature=s3cret", io.BytesIO(b"1\n2\n"))
     assert (file.getvalue(), wire.heard[1].body) == (b"result", "1\n2\n")
     assert [request.headers.get("authorization") for request in wire.heard] == [None, None]
 
@@ -32,7 +32,7 @@ def test_a_file_is_transferred_whole_and_without_credentials_of_a_netrc(wire, tm
 def test_a_redirect_is_not_followed(wire):
     wire.say(302, b"", location=f"{wire.host}/elsewhere")
     with pytest.raises(Outage, match="302 to PUT"):
-        storage.upload(f"{wire.host}/ids", io.BytesIO(b"1\n"))
+        storage.upload_file(f"{wire.host}/ids", io.BytesIO(b"1\n"))
     assert len(wire.heard) == 1
 
 
@@ -53,19 +53,19 @@ def test_a_response_that_arrives_byte_by_byte_is_cut(monkeypatch, method):
         if method == "GET":
             storage.download(f"{host}/result?signature=s3cret", io.BytesIO(), 1 << 20)
         else:
-            storage.upload(f"{host}/ids?signature=s3cret", io.BytesIO(b"1\n"))
+            storage.upload_file(f"{host}/ids?signature=s3cret", io.BytesIO(b"1\n"))
     assert "s3cret" not in str(raised.value)
 
 
 def test_an_upload_that_is_accepted_slowly_is_cut(wire, monkeypatch):
     monkeypatch.setattr(storage, "MAX_SECONDS", 0)
     with pytest.raises(Outage, match="more than 0 s"):
-        storage.upload(f"{wire.host}/ids", io.BytesIO(b"1\n"))
+        storage.upload_file(f"{wire.host}/ids", io.BytesIO(b"1\n"))
     assert wire.heard == []
 
 
 @pytest.mark.parametrize("address", ["http://storage.example/x?signature=s3cret", "file:///etc/passwd", ""])
 def test_ids_are_sent_to_no_address_in_the_clear(address):
-    with pytest.raises(UnexpectedAnswer, match="where https is expected") as raised:
-        storage.upload(address, io.BytesIO(b"1\n"))
+    with pytest.raises(UnexpectedAnswer, match="https is required") as raised:
+        storage.upload_file(address, io.BytesIO(b"1\n"))
     assert "s3cret" not in str(raised.value)

@@ -244,32 +244,32 @@ def refined(sources: list[refine.AccountPages], limit: int = 0) -> list[refine.R
     return list(refine.refine_accounts(sources, day=DAY, limit=limit))
 
 
-def written(folder: str, refine_accounts: list[refine.Refined]) -> Partition:
+def written(folder: str, batches: list[refine.Refined]) -> Partition:
     with Partition(Path(folder)) as partition:
-        for batch in refine_accounts:
+        for batch in batches:
             partition.append(batch)
     return partition
 
 
-def contents(refine_accounts: list[refine.Refined]) -> dict[str, bytes]:
+def contents(batches: list[refine.Refined]) -> dict[str, bytes]:
     with TemporaryDirectory() as folder:
-        return {name: file.read_bytes() for name, file in written(folder, refine_accounts).files.items()}
+        return {name: file.read_bytes() for name, file in written(folder, batches).files.items()}
 
 
-def balances(refine_accounts: list[refine.Refined]) -> dict[str, Counter[str]]:
+def balances(batches: list[refine.Refined]) -> dict[str, Counter[str]]:
     return {
         post_counts.username: post_counts.counts
-        for batch in refine_accounts
+        for batch in batches
         for post_counts in batch.counts_by_account
     }
 
 
 @given(walks(), st.sampled_from([0, 0, 1, 2]))
 def test_every_reader_of_both_files_gives_the_rows_that_were_posted(walked, limit):
-    refine_accounts = refined([walk.source for walk in walked], limit)
+    batches = refined([walk.source for walk in walked], limit)
     rows = [row for walk in walked for row in told(walk, limit)[0]]
     with TemporaryDirectory() as folder:
-        day = written(folder, refine_accounts)
+        day = written(folder, batches)
         for reader in CSV_READERS:
             assert lists_decoded(reader(day.csv)) == [in_csv(row) for row in rows], reader.__name__
         for reader in PARQUET_READERS:
@@ -342,13 +342,11 @@ STRANGE_ERRORS = st.fixed_dictionaries(
 def test_whatever_stands_in_a_post_costs_at_most_that_post(changes, instead, errors):
     posts = [post(number) | changed for number, changed in enumerate(changes, 1)]
     page = answer(*posts, instead, post(99), **({"errors": errors} if errors else {}))
-    refine_accounts = refined(
-        [refine.AccountPages("ObservatoryHill", "42", [Response.from_bytes(page.to_bytes())])]
-    )
-    ((post_counts,),) = (batch.counts_by_account for batch in refine_accounts)
+    batches = refined([refine.AccountPages("ObservatoryHill", "42", [Response.from_bytes(page.to_bytes())])])
+    ((post_counts,),) = (batch.counts_by_account for batch in batches)
     assert (
         post_counts.counts["fetched"] == len(posts) + 2 == sum(post_counts.counts[name] for name in FATES[1:])
     )
-    assert post(99)["id"] in {row["tweet_id"] for row in refine_accounts[0].rows.to_dict("records")}
+    assert post(99)["id"] in {row["tweet_id"] for row in batches[0].rows.to_dict("records")}
     with TemporaryDirectory() as folder:
-        written(folder, refine_accounts)
+        written(folder, batches)
