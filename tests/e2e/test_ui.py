@@ -42,8 +42,8 @@ def test_the_page_of_the_dag_shows_graph_manual_and_trigger_form(page, stack):
     form = page.get_by_role("dialog")
     form.get_by_text("Day (UTC)").wait_for()
     page.screenshot(path=SHOTS / "trigger.png")
-    assert form.get_by_text("for example 2026-11-18. A run without one is refused.").count() == 1
-    assert form.get_by_text("Buy the whole day afresh, for $0.005 a post.").count() == 1
+    assert form.get_by_text("for example 2026-11-18. A run without it fails.").count() == 1
+    assert form.get_by_text("Buy the whole day again, for $0.005 a post.").count() == 1
 
 
 def test_every_setting_is_on_the_page_of_variables_with_its_meaning(page, stack):
