@@ -40,7 +40,7 @@ def test_a_red_day_names_the_log_that_says_why(red, variables, days):
     [
         ("", {401}, "sign in to Airflow"),
         ("forged", {401, 403}, ""),
-        ("nobody", {403}, "you may not see them"),
+        ("nobody", {403}, "ask your Airflow administrator"),
         ("viewer", {200}, ""),
     ],
 )

@@ -201,7 +201,7 @@ def posts_of(key: str, data: bytes | None) -> list[dict[str, Any]]:
 
 def sent_in(data: bytes) -> list[tuple[bytes, dict[str, Any]]]:
     """Each post of a raw answer, as bytes and decoded."""
-    sent = Response.from_bytes(data).sent
+    sent = Response.from_bytes(data).raw_posts
     return [(bytes(each), json.loads(bytes(each))) for each in sent]
 
 
@@ -532,7 +532,7 @@ class Damaged:
     def __init__(self, data: bytes) -> None:
         self._data = data
 
-    def read(self, key: str) -> forget.Object:
+    def read(self, key: str) -> forget.StoredObject:
         return forget.StoredObject(self._data, "tag", "application/json")
 
 

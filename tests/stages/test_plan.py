@@ -84,7 +84,7 @@ def test_ten_days_of_twenty_accounts_with_three_landed_cost_no_more_than_was_app
     assert paths(x) == {COUNT: 1}, "who the accounts are is known since their days landed"
     assert bucket.ledger_mills() - before == x.served_mills() == 10
     assert "Complete already: 3 of 10 days." in quoted["body"]
-    assert "To find that out has cost $0.010." in quoted["body"]
+    assert "The plan itself has cost $0.010." in quoted["body"]
     x.forget()
 
     names = start(pipeline, quoted)
@@ -107,7 +107,7 @@ def test_the_counts_and_look_ups_of_a_plan_serve_its_runs(pipeline, x, bucket, f
     last = str(days_between(first, first)[0].plus(1))
     quoted = quote(pipeline, first, last)
     assert paths(x) == {LOOKUP: 1, COUNT: 2}
-    assert "To find that out has cost $0.420." in quoted["body"]
+    assert "The plan itself has cost $0.420." in quoted["body"]
     x.forget()
     assert len(start(pipeline, quoted)) == 2
     assert not [path for path in paths(x) if path == LOOKUP or "/counts/" in path]

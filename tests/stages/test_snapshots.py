@@ -104,7 +104,7 @@ def test_it_waits_for_the_evening_and_is_skipped_if_nothing_has_landed(evening, 
     assert waits.value.reschedule_date == datetime(2026, 10, 2, 22, 30, tzinfo=UTC)
     with caplog.at_level("INFO"), pytest.raises(AirflowSkipException):
         tasks.extract(evening.at(FIRST))
-    assert "2026-10-01 at age 1 is not read: the day has not landed" in caplog.text
+    assert "2026-10-01 at age 1 is not fetched: the day has not landed" in caplog.text
 
 
 def test_a_clear_requests_nothing_and_publishes_the_same(evening, x):
@@ -226,7 +226,7 @@ def test_a_fortnight_with_ages_1_and_7_killed_three_times_and_one_run_missed(eve
     assert bucket.ledger_mills() == evening.charged_mills()
     charged = [entry["spent_mills"] + entry["uncertain_mills"] for entry in bucket.ledger()]
     assert [entry["reserved_mills"] for entry in bucket.ledger()] == charged
-    assert "2026-10-13 at age 1 was due at 2026-10-14 22:30 UTC: it is read 24 hours late" in caplog.text
+    assert "2026-10-13 at age 1 was due at 2026-10-14 22:30 UTC: it is fetched 24 hours late" in caplog.text
     assert "were free, since X had charged them on the same UTC day" in caplog.text
 
 
