@@ -13,7 +13,7 @@ job reads the table of every landed day. To check sooner, Trigger.
 - `publish_deletions` writes which posts of each day are gone, and why: `twitter_compliance/dt=D/gone.json`.
   **Days**, in the menu, shows them.
 
-Nothing is deleted by it: `make forget GONE=yes` erases the posts that X called gone on two days.
+It deletes nothing: `make forget GONE=yes` erases the posts that X called gone on two days.
 
 **It is red.** Open the red square, then *Logs*: the last line names the cause and the remedy.
 

@@ -240,7 +240,7 @@ class Forgetter:
         return traced, table_of(version.key, found.data, self._not_begun(traced))
 
     def _not_begun(self, traced: Iterable[Trace]) -> set[str]:
-        """The posts of which no erasure before this one says that they go: those were confirmed."""
+        """The posts that no earlier erasure names: earlier ones were confirmed."""
         return {trace.ids[0] for trace in traced if trace.is_post} - self._before.posts.keys()
 
     def tell(self, found: Search) -> None:

@@ -37,9 +37,10 @@ from include.twitter.errors import (
     PlatformOutage,
     WriteConflict,
 )
-from include.twitter.layout import PROBE
+from include.twitter.layout import FORGOTTEN, PROBE
 from include.twitter.records import Record, StoreProbe, decoded, encoded
 from include.twitter.response import Response
+from include.twitter.tombstones import Tombstones
 
 log = logging.getLogger(__name__)
 
@@ -208,6 +209,11 @@ class ObjectStore:
                 "task. If this pipeline has written no version of it, delete it."
             ) from error
 
+    def tombstones(self) -> Tombstones:
+        """All erasures; DamagedObject if their list cannot be read."""
+        with self.parsing(FORGOTTEN, "the list of erased posts and accounts"):
+            return Tombstones.of(self.read(FORGOTTEN))
+
     def required(self, key: str) -> bytes:
         """An object's bytes; MissingInput if it does not exist."""
         if (data := self.read(key)) is None:
@@ -239,7 +245,7 @@ class ObjectStore:
         """The objects in the order of their keys, several read at once."""
         return map_concurrently(self.get, keys)
 
-    def answers(self, keys: Iterable[str]) -> Iterator[Response]:
+    def responses(self, keys: Iterable[str]) -> Iterator[Response]:
         """The stored responses of X, in the order of their keys: parsed while others are used."""
 
         def read_response(key: str) -> Response:

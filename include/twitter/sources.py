@@ -1,4 +1,4 @@
-"""What is collected, and how X is asked for it.
+"""What is collected, and how it is requested from X.
 
 The cursor, the budget, the purchase and the manifest know a `Source` and nothing of accounts. To collect
 something else, like the posts of a hashtag, write one more class with these methods.
@@ -22,7 +22,7 @@ ACCOUNTS_A_COUNT = 20
 SEARCHED = "search-"
 THREADS = "thread-"
 REREADS = "reread-"
-"""Posts that were read once more by their ids, since X could not fill a field of them."""
+"""Posts that were read a second time by their ids, since X could not fill a field of them."""
 
 
 class Endpoint(Enum):
@@ -43,7 +43,7 @@ class Endpoint(Enum):
 
 @dataclass(frozen=True)
 class PageRequest:
-    """What every page of a source is asked for with; the cursor adds size and position."""
+    """What the requests of a source have in common; the cursor adds size and position."""
 
     endpoint: Endpoint
     target: str
@@ -72,7 +72,7 @@ class Source(Protocol):
         """The query whose count by X is compared with what arrived; None where nothing is compared."""
 
     def owns(self, post: Mapping[str, Any], unfilled: Collection[str] = ()) -> bool:
-        """Whether the post is what was asked for: X may send others. `unfilled` fields X could not fill."""
+        """Whether the post was requested: X may send others. `unfilled` fields X could not fill."""
 
     def username(self, post: Mapping[str, Any]) -> str:
         """The account that the post is published under."""

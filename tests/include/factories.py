@@ -120,12 +120,13 @@ SUSPENDED = about("42", "Forbidden", "User has been suspended: [42].")
 class MemoryStore:
     """Objects by key, with the conditions of `ObjectStore`; test_object_store compares the two."""
 
-    keys, etag, read, answers, update = (
+    keys, etag, read, responses, update, tombstones = (
         ObjectStore.keys,
         ObjectStore.etag,
         ObjectStore.read,
-        ObjectStore.answers,
+        ObjectStore.responses,
         ObjectStore.update,
+        ObjectStore.tombstones,
     )
     required, url = ObjectStore.required, ObjectStore.url
     parsed, record, decoded, parsing = (

@@ -423,6 +423,6 @@ def test_a_stored_response_that_cannot_be_read_is_named_with_the_remedy(data, mo
     lake = MemoryStore()
     lake.write("twitter_raw/dt=2026-11-18/NASA/0001.json.gz", data)
     with pytest.raises(DamagedObject) as raised:
-        list(lake.answers(lake.keys("")))
+        list(lake.responses(lake.keys("")))
     assert lake.url("twitter_raw/dt=2026-11-18/NASA/0001.json.gz") in str(raised.value)
     assert "buy_again" in str(raised.value)

@@ -74,7 +74,7 @@ def test_objects_are_read_in_the_order_of_their_keys_those_that_are_not_there_to
 def test_an_answer_that_is_gone_is_no_empty_page(lake):
     there = KEY.replace(".json", ".json.gz")
     lake.write(there, answer(post(1)).to_bytes())
-    answers = lake.answers([there, "staging/twitter/gone.json.gz"])
+    answers = lake.responses([there, "staging/twitter/gone.json.gz"])
     assert next(answers).posts == [post(1)]
     with pytest.raises(MissingInput, match=r"gone\.json\.gz is gone\. It was paid for: restore it"):
         next(answers)

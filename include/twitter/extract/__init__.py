@@ -31,7 +31,7 @@ TIMELINE_DAYS = timedelta(days=7)
 
 
 def extract(run: Run) -> dict[str, Any]:
-    """Buy what is missing of the day's posts, and stage every answer as it arrives.
+    """Buy what is missing of the day's posts, and store every response as it arrives.
 
     Every setting is checked before the first call to X, also those that only `load` needs.
     """

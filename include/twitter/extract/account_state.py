@@ -18,7 +18,7 @@ class State(Enum):
     LIMITED = auto()
     """Read to the latest N posts that are wanted."""
     VERIFYING = auto()
-    """X counts more than arrived: it is read once more."""
+    """X counts more than arrived: the account is read a second time."""
     MATCHED = auto()
     SHORT = auto()
     SURPLUS = auto()

@@ -89,7 +89,7 @@ def counts_of_day(
     windows = store.parsed(keys, parse_count_key)
     inside = [key for key, (first, last) in windows.items() if first.date <= day.date <= last.date]
     parts: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
-    for response in store.answers(inside):
+    for response in store.responses(inside):
         authors = response.author_ids
         is_of_posts = authors and response.params["query"] == author_query(authors)
         if is_of_posts and _is_fresh(response, max(since, day.end), now):

@@ -1,6 +1,6 @@
 """How far the reading of a source has come: a pure function of X's responses so far.
 
-Stored pages and new ones advance it alike, so an interrupted reading is gone on with as if it had not been.
+Stored pages and new ones advance it alike, so an interrupted reading continues as if it had not stopped.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Cursor:
             self.reason = reason
             return
         if not response.request_token:
-            self._tokens.clear()  # begun anew: X may lead over the same pages again
+            self._tokens.clear()  # a new start: X may lead over the same pages again
         self.pages += 1
         self.requested += int(response.params["max_results"])
         self.count(response)
@@ -203,7 +203,7 @@ def _objects(response: Response) -> list[dict[str, Any]]:
 
 
 def _by_others(response: Response, author_id: str | None) -> OtherAuthors | None:
-    """Refuse a page of which the account that was asked for has written nothing."""
+    """Refuse a page without a post of the requested account."""
     authors = {str(post.get("author_id") or author_id) for post in _objects(response)}
     if not author_id or not authors or author_id in authors:
         return None
@@ -236,7 +236,7 @@ def _created_at(post: Any) -> datetime | None:
 
 
 def _is_of(post: Mapping[str, Any], day: Day) -> bool:
-    """Whether it is one of the day's posts: the window is asked for, so one without a time is."""
+    """Whether it is one of the day's posts: the request names the window, so a post without a time is."""
     created_at = _created_at(post)
     inside = created_at is None or created_at.tzinfo is None or day.start <= created_at < day.end
     return isinstance(post.get("id"), str) and inside

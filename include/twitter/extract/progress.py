@@ -33,11 +33,11 @@ class AccountProgress:
     """Why it is unavailable, or which bound has ended its reading."""
     proof_reason: str | None = None
     counted: int | None = None
-    """X's own count, where it was asked for alone."""
+    """X's own count, if the account was counted alone."""
     pages: list[str] = field(default_factory=list)
     """Keys of the responses that belong to it."""
     reread: set[str] = field(default_factory=set)
-    """Ids of posts that were asked for once more."""
+    """Ids of posts that were requested a second time."""
     is_begun: bool = False
     """Whether its stored pages were read."""
     refusal: str | None = None
@@ -59,7 +59,7 @@ class AccountProgress:
         self.verification = Cursor(Verification(self.username, id_, self.old), self.day, self.limit)
         self.self_replies = Cursor(SelfReplies(self.username, id_, self.old), self.day, self.limit)
         self.rereads = Cursor(posts, self.day, self.limit)
-        """What came when posts were read once more by their ids: it only counts."""
+        """The posts that were read a second time by their ids: it only counts."""
         self.pages, self.reread, self.reason, self.refusal, self.is_begun = [], set(), None, None, False
 
     def apply(self, event: Event) -> None:
@@ -96,7 +96,7 @@ class AccountProgress:
 
     @property
     def unfilled(self) -> dict[str, datetime]:
-        """The posts that lack fields and were not read once more, and when X sent them."""
+        """The posts that lack fields and were not read a second time, and when X sent them."""
         cursors = (self.posts, self.verification, self.rereads, self.self_replies)
         found = {id_: at for cursor in cursors for id_, at in cursor.unfilled.items()}
         return {id_: at for id_, at in found.items() if id_ not in self.reread}

@@ -24,7 +24,7 @@ from include.twitter.day import Day
 from include.twitter.errors import TransientError
 from include.twitter.extract.budget import Stored
 from include.twitter.identities import Identities
-from include.twitter.layout import FORGOTTEN, parse_purchase_key
+from include.twitter.layout import parse_purchase_key
 from include.twitter.lease import Lease
 from include.twitter.object_store import ObjectStore
 from include.twitter.pricing import dollars
@@ -39,9 +39,8 @@ from include.twitter.records import (
     total,
 )
 from include.twitter.response import Response
-from include.twitter.tombstones import Tombstones
 
-# Folders beside those of the accounts, which are named by the accounts' ids.
+# Other folders than those of the accounts, which are named by the accounts' ids.
 LOOKUPS_FOLDER = "users-by"
 COUNTS_FOLDER = "counts-of"
 
@@ -87,8 +86,7 @@ class Purchase:
         self.stored = Stored(dict(self.manifest.bought), dict(self.manifest.mills))
         self.made_progress = False
         """Whether something was stored that brings it nearer to its end."""
-        with store.parsing(FORGOTTEN, "the list of what was forgotten"):
-            self.forgotten = Tombstones.of(store.read(FORGOTTEN))
+        self.forgotten = store.tombstones()
         """What is stored as its tombstone alone, and which accounts are not bought."""
         self._storing = RLock()
         self._lease = Lease(run, f"{run.day} is being bought ({store.url(self.key)})", self._write_manifest)
@@ -170,7 +168,7 @@ class Purchase:
 
     @property
     def missing(self) -> list[str]:
-        """The handles of which something is still to be bought."""
+        """The handles whose accounts are incomplete."""
         mine = [handle for handle in self._wanted.handles if handle.lower() in self._only]
         return [handle for handle in mine if not self.has(handle)]
 
@@ -251,7 +249,7 @@ class Purchase:
 
     def _read(self, keys: Iterable[str]) -> Iterator[tuple[str, str, Response]]:
         keys = list(dict.fromkeys(keys))
-        for key, answer in zip(keys, self._store.answers(keys), strict=True):
+        for key, answer in zip(keys, self._store.responses(keys), strict=True):
             self.renew_lease()
             yield key.split("/")[-2], key, answer
 

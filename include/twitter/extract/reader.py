@@ -53,7 +53,7 @@ class Stopped(PipelineError):
 
 @dataclass
 class Collection:
-    """The reading of the accounts of which something is missing; of an `old` day X's full archive is read."""
+    """Reads the incomplete accounts of a day; for an `old` day from X's full archive."""
 
     purchase: Purchase
     old: bool
@@ -153,7 +153,7 @@ class Collection:
         )
 
     def _next_page(self, cursor: Cursor) -> tuple[str, Response] | None:
-        """X's next page; None where it has to be asked for in another way."""
+        """X's next page; None if it has to be requested in another way."""
         source, position = cursor.source, cursor.request_params
         request = source.page_request()
         try:
@@ -174,7 +174,7 @@ class Collection:
         return None
 
     def _reread(self, account: AccountProgress) -> None:
-        """Read posts once more of which X could not fill a field, while X charges nothing for it.
+        """Read posts with unfilled fields a second time, while X charges nothing for it.
 
         Nothing else depends on it: what fails is logged, and the posts stay as they came.
         """

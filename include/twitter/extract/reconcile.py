@@ -123,7 +123,7 @@ class Reconciler:
     stored: Mapping[tuple[str, ...], Count] = field(default_factory=dict)
     """X's counts that others have paid for, by the ids of the accounts that were counted together."""
     _failed: dict[str, PipelineError] = field(default_factory=dict)
-    """What is not asked for any more, and why."""
+    """The kinds of requests that are no longer sent, and why."""
 
     def restore(self, account: AccountProgress, line: AccountOutcome | None) -> None:
         """Keep the proof of an account whose own posts were compared before: later threads change none."""
@@ -175,7 +175,7 @@ class Reconciler:
                 account.proof_reason = action.reason
 
     def _leave_unchecked(self, account: AccountProgress, reason: str) -> None:
-        """Without a count, an empty account is read once more."""
+        """Without a count, an empty account is read a second time."""
         account.proof_reason = reason
         if not account.arrived:
             account.apply(Event.EMPTY_WITHOUT_COUNT)
@@ -203,7 +203,7 @@ class Reconciler:
             log.warning("%s: %s", account.username, account.proof_reason)
 
     def unproven_empty(self, accounts: Iterable[AccountProgress]) -> list[AccountProgress]:
-        """Empty accounts, but for those of which a stored count says that they had no post.
+        """Empty accounts, except those for which a stored count says that they had no post.
 
         A stored count was made after a look-up of its accounts, so X showed them when it counted none.
         """
@@ -235,7 +235,7 @@ class Reconciler:
             account.proof_reason = None
 
     def _ask(self, what: str, ask: Callable[[], ResultT]) -> ResultT:
-        """Ask X, some times where it fails for the moment; what failed for all is not asked for again."""
+        """Request from X, and retry transient failures; a kind that failed for all accounts is closed."""
         if what in self._failed:
             raise self._failed[what]
         try:

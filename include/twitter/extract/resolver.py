@@ -76,12 +76,12 @@ class Resolver:
                 account.mark_unavailable(account.reason or "")
 
     def is_gone(self, account: AccountProgress) -> bool:
-        """Look up whether X still shows an account of which the archive has less than X counts."""
+        """Look up whether X still shows an account whose archive has less than X counts."""
         self.look_up_gone([account])
         return account.is_unavailable
 
     def look_up_empty(self, accounts: Collection[AccountProgress]) -> None:
-        """Make sure that X still shows accounts of which nothing arrived."""
+        """Make sure that X still shows the accounts without a post."""
         try:
             self.look_up_gone(accounts)
         except PermanentError as error:

@@ -17,7 +17,7 @@ from include.twitter.airflow_context import Run, require_xcom
 from include.twitter.day import Day
 from include.twitter.errors import Incomplete, MissingInput
 from include.twitter.identities import Identities
-from include.twitter.layout import FORGOTTEN
+from include.twitter.layout import FORGOTTEN as FORGOTTEN
 from include.twitter.lease import held
 from include.twitter.load import guard
 from include.twitter.load.publish import asset_event, publish_files, warn_of_gaps
@@ -76,8 +76,7 @@ def _staged_receipt(store: ObjectStore, key: str) -> tuple[Receipt, str]:
 
 def _tombstones(store: ObjectStore, candidate: Receipt, day: Day) -> Tombstones:
     """All tombstones; MissingInput if posts of the day were erased after they were staged."""
-    with store.parsing(FORGOTTEN, "the list of what was erased"):
-        tombstones = Tombstones.of(store.read(FORGOTTEN))
+    tombstones = store.tombstones()
     if tombstones.affect(day, since=candidate.erasures):
         raise MissingInput(
             f"Nothing is published: posts of {day} were erased since it was staged. "

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from include.twitter import layout
 from include.twitter.errors import MissingInput
-from include.twitter.layout import FORGOTTEN
+from include.twitter.layout import FORGOTTEN as FORGOTTEN
 from include.twitter.records import (
     AccountOutcome,
     Manifest,
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
-    """Refine what `extract` says was bought, account by account, and stage the candidates."""
+    """Refine the stored responses, account by account, and stage the files."""
     from include.twitter import object_store  # here: the pure modules of the package need no Airflow
     from include.twitter.airflow_context import require_xcom
 
@@ -50,8 +50,7 @@ def transform(run: Run, bought: dict[str, Any] | None) -> dict[str, Any]:
     manifest = _manifest(store, require_xcom(bought, "extract")["manifest"])
     # Two Airflows give the runs of a day the same id, and a try that was given up may continue.
     staging = layout.staging(run.day, f"{run.id}-{uuid4().hex[:8]}")
-    with store.parsing(FORGOTTEN, "the list of what was erased"):
-        tombstones = Tombstones.of(store.read(FORGOTTEN))
+    tombstones = store.tombstones()
     with TemporaryDirectory() as folder:
         with Partition(Path(folder)) as partition:
             entries, erased = _refine(store, run, manifest, partition, tombstones)
@@ -134,7 +133,7 @@ def _merged_accounts(accounts: list[AccountOutcome]) -> list[AccountOutcome]:
 
 
 def _log_account(post_counts: refine.PostCounts) -> None:
-    """What people should know of an account beside its rows."""
+    """Log what the rows of an account do not say."""
     if unrequested := post_counts.counts["unrequested"]:
         log.warning(
             "%s: %d retweets and replies came although they were excluded; none is published",
@@ -151,7 +150,7 @@ def _log_account(post_counts: refine.PostCounts) -> None:
 
 def _account_pages(store: ObjectStore, accounts: list[AccountOutcome]) -> Iterator[refine.AccountPages]:
     """The accounts with their responses: those of the next ones are read ahead."""
-    responses = store.answers(page for account in accounts for page in account.pages)
+    responses = store.responses(page for account in accounts for page in account.pages)
     for account in accounts:
         pages = islice(responses, len(account.pages))
         yield refine.AccountPages(account.username, account.id, pages, account.threads, account.publish_limit)

@@ -156,7 +156,7 @@ def count_requests(
 ) -> Iterator[CountRequests]:
     """Connect to X; the requests are booked in a ledger entry of the plan's own."""
     prefix, stored = plan_prefix(request.id), Stored()
-    for earlier in store.answers(store.parsed(store.keys(prefix), RESPONSE_KEY.fullmatch)):
+    for earlier in store.responses(store.parsed(store.keys(prefix), RESPONSE_KEY.fullmatch)):
         stored.add(earlier)
     responses = NamedResponses(store, prefix, stored)
     subject, entry = (str(request.days[0]), 0), f"plan-{request.id}"

@@ -29,7 +29,7 @@ class DayInventory:
 
     day: Day
     missing: tuple[str, ...]
-    """Handles of which posts are to be purchased."""
+    """Handles whose posts are to be purchased."""
     not_landed: tuple[str, ...]
     """Those, and the ones that were purchased and have not landed."""
     stored_posts: dict[str, int]

@@ -15,11 +15,9 @@ from include.twitter.day import Day
 from include.twitter.errors import BadDay, Incomplete
 from include.twitter.extract.budget import Caps, spent_of_month
 from include.twitter.identities import Identities
-from include.twitter.layout import FORGOTTEN
 from include.twitter.object_store import ObjectStore
 from include.twitter.pricing import dollars, prices
 from include.twitter.records import encoded
-from include.twitter.tombstones import Tombstones
 from include.twitter_features.backfill_plan import approval_text
 from include.twitter_features.backfill_plan.approval_text import plural
 from include.twitter_features.backfill_plan.fetch_counts import count_requests, windows
@@ -68,8 +66,7 @@ def _make_plan(store: ObjectStore, request: PlanRequest, caps: Caps) -> Plan:
     object_store.require_conditional_writes(store)
     with count_requests(store, request, caps, access) as x:
         missing = [handle for handle in handles if any(handle in day.missing for day in days)]
-        with store.parsing(FORGOTTEN, "the list of erased posts and accounts"):
-            erased = Tombstones.of(store.read(FORGOTTEN)).accounts
+        erased = store.tombstones().accounts
         ids, unavailable = x.look_up(missing, identities, erased)
         current_ids = {handle.lower(): id_ for handle, id_ in ids.items()}
         if current_ids.items() - identities.ids.items():

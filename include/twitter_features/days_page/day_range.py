@@ -110,7 +110,7 @@ class DayRow:
 
     @property
     def rerun(self) -> Status | None:
-        """The newest run of a landed day, if it has failed or goes on."""
+        """The newest run of a landed day, if it has failed or is running."""
         shown = status.RUNS.get(self.runs[0].state) if self.landed and self.runs else None
         return status.RERUNS[shown] if shown else None
 
@@ -120,7 +120,7 @@ class DayRow:
 
     @property
     def limited(self) -> list[LandedAccount]:
-        """The accounts of which only the latest posts have landed."""
+        """The accounts whose latest posts alone have landed."""
         return [a for a in self.landed.accounts if a.outcome == "limit"] if self.landed else []
 
 

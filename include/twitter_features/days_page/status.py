@@ -54,7 +54,7 @@ RERUNS = {
     FAILED: FAILED._replace(meaning="the newest run has failed"),
     RUNNING: RUNNING._replace(meaning="a run is queued or running"),
 }
-"""The same, beside the status of a day that has landed."""
+"""The same, next to the status of a landed day."""
 
 
 def of_day(landed: LandedDay | None, run: str | None, *, is_settled: bool, wanted: Collection[str]) -> Status:

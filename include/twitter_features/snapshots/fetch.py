@@ -16,13 +16,12 @@ from include.twitter.day import Day
 from include.twitter.errors import Outage, UnexpectedAnswer
 from include.twitter.extract.budget import Budget, Caps, Stored
 from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
-from include.twitter.layout import FORGOTTEN, Snapshot
+from include.twitter.layout import Snapshot
 from include.twitter.lease import Lease
 from include.twitter.object_store import ObjectStore
 from include.twitter.pricing import cost, dollars
 from include.twitter.records import BilledUnits, total
 from include.twitter.response import Response, problems
-from include.twitter.tombstones import Tombstones
 from include.twitter.x.client import POSTS_A_LOOKUP, X
 from include.twitter_features.snapshots.post_status import PostStatus, post_statuses
 
@@ -51,8 +50,7 @@ def landed_posts(store: ObjectStore, day: Day) -> dict[str, LandedPost]:
 
 def erased_ids(store: ObjectStore) -> KeysView[str]:
     """Return the ids of the posts that no snapshot may contain."""
-    with store.parsing(FORGOTTEN, "the list of erased posts and accounts"):
-        return Tombstones.of(store.read(FORGOTTEN)).posts.keys()
+    return store.tombstones().posts.keys()
 
 
 class SnapshotFetch:
@@ -71,7 +69,7 @@ class SnapshotFetch:
             self._charged[Day.of(post.captured_at)].add(id_)
         # Responses of other ages too: a post that X has charged today is free at every age.
         keys = [*store.parsed(store.keys(f"{layout.raw(snapshot.day)}age="), Snapshot.is_page)]
-        for key, response in zip(keys, store.answers(keys), strict=True):
+        for key, response in zip(keys, store.responses(keys), strict=True):
             self._add(key, response)
 
     def _add(self, key: str, response: Response) -> None:

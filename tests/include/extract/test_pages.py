@@ -127,7 +127,7 @@ def test_a_stored_page_has_the_month_and_the_id_of_its_request(shop, lake):
     shop.has("timeline 42", late)
     going.now = moment
     going.collect()
-    [response] = lake.answers(lake.keys(f"{ROOT}42/"))
+    [response] = lake.responses(lake.keys(f"{ROOT}42/"))
     assert (response.sent_at, bool(response.id)) == (moment, True)
     assert going.purchase.bought == {"2026-11": BilledUnits(posts=1, users=1)}
 

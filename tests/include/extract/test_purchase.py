@@ -418,7 +418,7 @@ def test_an_equal_page_of_another_process_is_not_taken_for_ones_own(lake):
     with pytest.raises(WriteConflict, match="was written by another process"):
         late.store("11", answer(post(1)))
     assert (quicker.bought, late.bought) == ({"2026-11": BilledUnits(posts=1)}, {})
-    assert [page.posts for page in lake.answers([OLD])] == [[post(1)]]
+    assert [page.posts for page in lake.responses([OLD])] == [[post(1)]]
 
 
 class MeetingLake(MemoryStore):
