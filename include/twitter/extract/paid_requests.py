@@ -1,4 +1,4 @@
-"""The only function that can cost money: each request to X is paid for once, under the caps, and kept.
+"""`PaidRequests.ask`, the only function that can cost money: reserves, sends, validates, stores and settles.
 
 Purchases, plans and snapshots send all their requests through it. What differs is where their responses are
 stored, and when a request may no longer be sent.
@@ -25,7 +25,7 @@ class Responses(Protocol):
     def find(self, name: str) -> tuple[str, Response] | None:
         """The stored response to the request of this name, with its key.
 
-        Always None where names are those of folders: who resumes goes over their pages first.
+        A purchase always returns None: its names are folders, whose pages its reader reads first.
         """
 
     def store(self, name: str, response: Response) -> str:
@@ -50,11 +50,15 @@ class PaidRequests:
         send: Callable[[int], Response],
         problem: Callable[[Response], PipelineError | None] = lambda _: None,
     ) -> tuple[str, Response]:
-        """The stored response, else that of X to a request for `wanted` things of this kind, or fewer.
+        """Return the stored response, or request `wanted` things from X and store what it sends.
 
-        `send` gets the number that the budget covers. `problem` raises for a response that is not to be
-        stored, and returns an error for one that was paid for and cannot be used: it is stored as refused,
-        then the error is raised.
+        `kind` is a price kind, such as `posts`. If the budget does not cover `wanted`, fewer are requested,
+        down to `smallest`; `send` gets the number. What X bills is booked even if it cannot be stored.
+
+        `problem` judges the response. It raises if the response must not be stored, such as an outage: the
+        next attempt requests it again. It returns an error if the response cannot be used but has to be
+        stored, as `refused-<name>`; the error is raised afterwards. Only a purchase may return one: it
+        numbers its pages, while `NamedResponses` writes each name once.
         """
         if found := self.responses.find(name):
             return found
