@@ -332,7 +332,7 @@ class Stack(Running):
     def _prepare(self, lock: IO[str]) -> None:
         for name in ("airflow", "aws", "logs", "s3", "tmp", "x_api"):
             (self.state / name).mkdir(mode=0o700, exist_ok=True)
-        free = _free_ports(4)
+        free = free_ports(4)
         if self.port is None:
             self.port = free.pop()
         elif not _is_free(self.port):
@@ -548,9 +548,17 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that the system gives to nobody else for the next minute.
+
+    A port whose last connection was closed by the server stays in TIME_WAIT for 60 s: a server that names it
+    can listen there, and the system does not choose it for another socket.
+    """
+    with ExitStack() as open_sockets:
+        servers = [open_sockets.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        for server in servers:
+            client = open_sockets.enter_context(socket.create_connection(server.getsockname()))
+            accepted, _ = server.accept()
+            accepted.close()
+            client.recv(1)  # returns at the end that the server has sent: its side waits, not this one
+        return [server.getsockname()[1] for server in servers]

@@ -1,6 +1,5 @@
 """A mail server on loopback that records the mails it receives."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +9,8 @@ from email.policy import default
 from typing import Any
 
 from aiosmtpd.controller import Controller
+
+from local.stack import free_ports
 
 
 @dataclass
@@ -27,8 +28,7 @@ class Inbox:
 @contextmanager
 def mail_server() -> Iterator[Inbox]:
     inbox = Inbox()
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    [port] = free_ports(1)
     server = Controller(inbox, hostname="127.0.0.1", port=port)
     server.start()
     extra = {"from_email": "airflow@acme.example", "disable_ssl": True, "disable_tls": True}

@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import re
-import socket
 import ssl
 import subprocess
 import tarfile
@@ -30,6 +29,7 @@ from deploy.__main__ import TEMPLATE, NotInstalled, install, install_command, re
 from docs.tables import with_parts
 from local import aws, x_api
 from local.environment import PROJECT
+from local.stack import free_ports
 from rehearsals.deploy.conftest import Cloud
 from rehearsals.host import machine
 from rehearsals.host.machine import Machine
@@ -209,11 +209,6 @@ def archive(changed: dict[str, str]) -> bytes:
     return packed.getvalue()
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
-
-
 def day_ago(number: int) -> str:
     return str(datetime.now(UTC).date() - timedelta(days=number))
 
@@ -233,7 +228,7 @@ def host(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hos
         store.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
     with machine.booted() as booted:
         signer = Signer(tmp_path_factory.mktemp("signer") / "gnupg")
-        new = Host(booted, cloud, free_port(), signer)
+        new = Host(booted, cloud, free_ports(1)[0], signer)
         first_boot(new, tmp_path_factory.mktemp("agent"))
         yield new
 

@@ -17,7 +17,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 from local import aws, environment
 from local.environment import PROJECT
-from local.stack import _free_ports
+from local.stack import free_ports
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -35,7 +35,7 @@ class LocalAws:
         for name in ("s3", "aws", "tmp"):
             (self.state / name).mkdir()
         self.root = aws.RootKey.of(self.state)
-        self.port, self.metadata_port = _free_ports(2)
+        self.port, self.metadata_port = free_ports(2)
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self.metadata = f"http://127.0.0.1:{self.metadata_port}"
 

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -17,7 +16,7 @@ import pytest
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from local import environment
-from local.stack import MARK
+from local.stack import MARK, free_ports
 from tests.drivers import Airflow, eventually
 from tests.e2e.conftest import day_ago
 
@@ -155,8 +154,7 @@ def test_ctrl_c_says_what_the_run_waited_for_and_stops_everything(checkout):
 
 
 def test_make_up_serves_loopback_alone_buys_nothing_takes_runs_in_and_leaves_nothing_behind(checkout):
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    [port] = free_ports(1)
     log = checkout / ".local/x_api/requests.jsonl"
     bought = log.read_text() if log.exists() else ""
     (checkout / ".env").write_text("AIRFLOW_VAR_TWITTER_TWEET_LIMIT=7\n")

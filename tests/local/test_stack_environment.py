@@ -4,12 +4,13 @@ import socket
 import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 
 from local import environment
 from local.environment import BadEnvFile, EnvFile
 from local.running import Changing, Neighbour
-from local.stack import RESTARTS, AlreadyRunning, LocalStackError, Stack, _get
+from local.stack import RESTARTS, AlreadyRunning, LocalStackError, Stack, _get, free_ports
 
 CALLER = {
     "PATH": "/usr/bin",
@@ -103,6 +104,16 @@ def test_a_taken_port_is_named_with_the_way_to_another(tmp_path: Path) -> None:
         stack = Stack(state=tmp_path, port=port, env_file=tmp_path / "absent", caller={})
         with pytest.raises(LocalStackError, match=f"port {port} is taken.*make up PORT={port + 10}"):
             stack.start()
+
+
+def test_the_system_gives_the_ports_of_a_stack_to_nobody_else_before_its_servers_start() -> None:
+    ports = free_ports(3)
+    waiting = [
+        each.laddr.port for each in psutil.net_connections("tcp4") if each.status == psutil.CONN_TIME_WAIT
+    ]
+    assert set(ports) <= set(waiting)
+    for port in ports:
+        socket.create_server(("127.0.0.1", port)).close()
 
 
 def test_a_second_stack_on_the_same_state_is_told_who_runs_the_first(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ SCRIPT = """
 import json
 from simulation import edges
 edges.install()
-from simulation.__main__ import simulated
+from simulation.__main__ import end, simulated
 outcomes = [simulated(seed, 3) for seed in (*range(1, 26), 7)]
 totals = sum((outcome.counts for outcome in outcomes), type(outcomes[0].counts)())
 print(json.dumps({
@@ -24,6 +24,7 @@ print(json.dumps({
     "totals": totals,
     "seventh": [(outcome.counts, outcome.struck) for outcome in outcomes if outcome.seed == 7],
 }))
+end(0)
 """
 
 
