@@ -7,12 +7,14 @@ from itertools import groupby
 
 from include.twitter.extract.budget import Caps
 from include.twitter.pricing import dollars
-from include.twitter_features.backfill_plan.plan import Plan
+from include.twitter_features.backfill_plan.plan import Plan, PlannedRun
+
+HEADER = "| month (UTC) | days to fill | posts X counts | posts to buy | cost |\n|---|--:|--:|--:|--:|"
 
 
 def subject(plan: Plan) -> str:
     """The question in one line."""
-    posts, days = sum(run.posts for run in plan.runs), plural(len(plan.runs), "day")
+    (_, posts, _), days = _totals(plan.runs), plural(len(plan.runs), "day")
     return f"Buy up to {plural(posts, 'post')} of {days} for at most ${plan.cost_usd:.3f}?"
 
 
@@ -22,9 +24,10 @@ def plural(number: int, noun: str) -> str:
 
 def body(plan: Plan, caps: Caps, left_usd: float) -> str:
     """What is missing, what it costs, and which cap would stop it; `left_usd` remains of the month's cap."""
-    counted, posts = sum(run.counted for run in plan.runs), sum(run.posts for run in plan.runs)
+    counted, posts, _ = _totals(plan.runs)
     days = plural(plan.complete_days + len(plan.runs), "day")
     likely = "" if plan.likely_usd is None else f", most likely ${plan.likely_usd:.3f}"
+    months = ((month, [*runs]) for month, runs in groupby(plan.runs, key=lambda run: run.day[:7]))
     return "\n".join(
         [
             f"**{plan.first} to {plan.last}, {plural(len(plan.accounts), 'account')}.** Complete already: "
@@ -33,20 +36,18 @@ def body(plan: Plan, caps: Caps, left_usd: float) -> str:
             f" The plan itself has cost ${plan.own_cost_usd:.3f}.",
             *_caps(plan, caps, left_usd),
             *(f"\nNot bought: {escaped(name)}, {escaped(why)}" for name, why in plan.unavailable.items()),
-            "\n| month (UTC) | days to fill | posts X counts | posts to buy | cost |\n|---|--:|--:|--:|--:|",
-            *_months(plan),
+            f"\n{HEADER}",
+            *(
+                "| {} | {} | {} | {} | ${:.3f} |".format(month, len(runs), *_totals(runs))
+                for month, runs in months
+            ),
         ]
     )
 
 
-def _months(plan: Plan) -> list[str]:
-    rows = []
-    for month, group in groupby(plan.runs, key=lambda run: run.day[:7]):
-        runs = list(group)
-        counted, posts = sum(run.counted for run in runs), sum(run.posts for run in runs)
-        cost_usd = sum(run.cost_usd for run in runs)
-        rows.append(f"| {month} | {len(runs)} | {counted} | {posts} | ${cost_usd:.3f} |")
-    return rows
+def _totals(runs: list[PlannedRun]) -> tuple[int, int, float]:
+    """The posts that X counts, the posts to buy, and their price in dollars."""
+    return sum(run.counted for run in runs), sum(run.posts for run in runs), sum(run.cost_usd for run in runs)
 
 
 def _caps(plan: Plan, caps: Caps, left_usd: float) -> list[str]:

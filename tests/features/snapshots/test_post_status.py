@@ -6,7 +6,7 @@ import pytest
 
 from include.twitter.response import Response
 from include.twitter.safe_text import UNSAFE
-from include.twitter_features.snapshots.post_status import NO_ANSWER, post_statuses
+from include.twitter_features.snapshots.post_status import post_statuses
 from tests.include.factories import METRICS, POST_WORDS, RECEIVED, post
 
 PROBLEMS = "https://api.twitter.com/2/problems/"
@@ -99,7 +99,7 @@ def test_a_post_that_x_does_not_send_has_xs_reason_and_no_counts(title, kind, de
 def test_a_post_of_which_x_says_nothing_is_unanswered_and_not_gone():
     gone = error("8", "Not Found Error", "resource-not-found", "Could not find tweet with ids: [8].")
     answered = statuses(post(), errors=[gone], missing=["7", "8"])
-    assert (answered["7"].state, answered["7"].reason) == ("unanswered", NO_ANSWER)
+    assert (answered["7"].state, answered["7"].reason) == ("unanswered", "X sent neither the post nor an error")
     assert answered["8"].state == "gone"
 
 
