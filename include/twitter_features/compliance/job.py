@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from tempfile import TemporaryFile
-from typing import IO, NoReturn
 
 import pyarrow
 import pyarrow.parquet
@@ -39,6 +38,8 @@ RESULT_KEPT = timedelta(days=7)
 """How long X offers a result, from the creation of its job on."""
 MAX_JOBS = 3
 """Jobs of a run."""
+OPEN = ("created", "in_progress")
+"""The states at X of a job that X still works on."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class JobState(Enum):
 
 def job_state(job: ComplianceJob, status: JobStatus | None, age: timedelta) -> JobState:
     """Return the state of a job, by its status at X (None: X no longer has it) and its age."""
-    is_open = status in ("created", "in_progress")
+    is_open = status in OPEN
     if is_open and age > PATIENCE:
         return JobState.OVERDUE
     if not is_open and (status != "complete" or age > RESULT_KEPT):
@@ -85,7 +86,7 @@ class JobRunner:
         self._store, self._x, self._run = store, x, run
 
     def upload_ids(self) -> None:
-        """Create a job and upload_file the ids of all landed posts, unless that was done."""
+        """Create a job and upload the ids of all landed posts, unless that was done."""
         while not (job := latest_job(self._store, self._run)) or job.days is None:
             self._advance(job)
 
@@ -109,7 +110,7 @@ class JobRunner:
             case JobState.CREATED:
                 self._submit(job, job.number)
             case JobState.CHECKING:
-                self._poll(state.value)
+                poll(JOB_POLL_INTERVAL, state.value, self._run.now)
             case JobState.LOST:
                 self.replace(job, x_job.status if x_job else "not found")
             case JobState.OVERDUE:
@@ -128,13 +129,16 @@ class JobRunner:
         log.warning("Job %s is lost (%s): another job is created", job.id, reason)
         try:
             self._submit(None, job.number + 1)
-        except NoAccess as error:  # X gave access before: it may have an outage
+        except NoAccess as error:
             raise Outage(f"{error} X gave access before: the task is retried.") from error
 
     def _submit(self, job: ComplianceJob | None, number: int) -> None:
-        """Create the job unless it was created, upload_file the ids of all landed posts, and record that."""
+        """Create the job unless it was created, upload the ids of all landed posts, and record that."""
         with TemporaryFile() as ids:  # written first: X waits 15 minutes for them
-            days = _write_ids(self._store, ids)
+            days = dict[str, int]()
+            for day, table in read_tables(self._store, landed_days(self._store), "tweet_id"):
+                days[str(day)] = table.num_rows
+                ids.writelines(f"{id_}\n".encode() for id_ in table["tweet_id"].to_pylist())
             if not any(days.values()):
                 skip("No landed day has a post")
             job = job or self._create(number)
@@ -148,12 +152,12 @@ class JobRunner:
 
     def _create(self, number: int) -> ComplianceJob:
         """Find the job of this name at X, which a killed task has created, or create it."""
-        name = f"twitter {self._run.id} {number}"
-        jobs = [parse_job(data) for data in self._x.jobs()]
+        name, jobs = f"twitter {self._run.id} {number}", [parse_job(data) for data in self._x.jobs()]
         x_job = next((job for job in jobs if job.name == name), None)
         if not x_job:
-            if others := [job.id for job in jobs if job.status in ("created", "in_progress")]:
-                self._poll(f"X runs job {others[0]} of the same app, one at a time")
+            if others := [job.id for job in jobs if job.status in OPEN]:
+                why = f"X runs job {others[0]} of the same app, one at a time"
+                poll(JOB_POLL_INTERVAL, why, self._run.now)
             x_job = parse_job(self._x.make_job(name))
         job = ComplianceJob(id=x_job.id, number=number, made_at=self._run.now())
         self._record(job)
@@ -166,9 +170,6 @@ class JobRunner:
         except JobGone as error:
             log.warning("%s", error)
             return None
-
-    def _poll(self, why: str) -> NoReturn:
-        poll(JOB_POLL_INTERVAL, why, self._run.now)
 
     def _record(self, job: ComplianceJob) -> None:
         self._store.write(job_key(self._run.id, job.number), encoded(job))
@@ -188,12 +189,3 @@ def read_tables(store: ObjectStore, days: list[Day], *columns: str) -> Iterator[
             with store.parsing(key, "the day's Parquet table"):
                 table = pyarrow.parquet.read_table(pyarrow.BufferReader(item.data), columns=[*columns])
             yield day, table
-
-
-def _write_ids(store: ObjectStore, file: IO[bytes]) -> dict[str, int]:
-    """Write the ids of all landed posts, one a line; returns their number by day."""
-    days = {}
-    for day, table in read_tables(store, landed_days(store), "tweet_id"):
-        days[str(day)] = table.num_rows
-        file.writelines(f"{id_}\n".encode() for id_ in table["tweet_id"].to_pylist())
-    return days

@@ -41,7 +41,7 @@ def download(address: str, file: IO[bytes], max_bytes: int) -> None:
 def _response(method: str, address: str, **options: Any) -> Iterator[requests.Response]:
     """Send a request without X's keys, follow no redirect, and require status 200."""
     scheme, host = urlsplit(address).scheme, urlsplit(address).hostname or ""
-    if not host or not (scheme == "https" or (scheme == "http" and host in LOOPBACK_HOSTS)):
+    if not host or (scheme != "https" and not (scheme == "http" and host in LOOPBACK_HOSTS)):
         raise UnexpectedAnswer(
             f"X sent a URL with {scheme or 'no scheme'} and {host or 'no host'}, and https is required. "
             "Check X's developer console before you clear this task."

@@ -12,7 +12,6 @@ from typing import IO, Any, cast
 
 from include.twitter import object_store, settings
 from include.twitter.airflow_context import require_xcom, skip
-from include.twitter.day import Day
 from include.twitter.errors import DamagedObject, JobGone, MissingInput
 from include.twitter.landed import landed_days
 from include.twitter.layout import checked, compliance_of, job_key, result_key
@@ -74,23 +73,21 @@ def publish_deletions(run: ComplianceRun, fetched: dict[str, Any] | None) -> dic
         ) from error
     if not job or job.days is None:
         raise MissingInput(f"The record of job {number} is gone. Trigger another run.")
-    days = [day for day in landed_days(store) if str(day) in job.days]
-    posts = gone = 0
-    for day, table in read_tables(store, days, "tweet_id", "username"):
+    uploaded = [day for day in landed_days(store) if str(day) in job.days]
+    reports = []
+    for day, table in read_tables(store, uploaded, "tweet_id", "username"):
         rows = zip(table["tweet_id"].to_pylist(), table["username"].to_pylist(), strict=True)
-        deleted = [LostPost(id_, name, *verdicts[id_], job.made_at) for id_, name in rows if id_ in verdicts]
-        number = job.days[str(day)]
-        _publish(
-            store, Checked(day=str(day), requested_at=job.made_at, job=job.id, posts=number, gone=deleted)
-        )
-        posts, gone = posts + number, gone + len(deleted)
-    log.info("%d of %d posts are gone", gone, posts)
-    return {"days": len(days), "gone": gone}
+        gone = [LostPost(id_, name, *verdicts[id_], job.made_at) for id_, name in rows if id_ in verdicts]
+        posts = job.days[str(day)]
+        reports.append(Checked(day=str(day), requested_at=job.made_at, job=job.id, posts=posts, gone=gone))
+        _publish(store, checked(day), reports[-1])
+    gone_posts = sum(len(report.gone) for report in reports)
+    log.info("%d of %d posts are gone", gone_posts, sum(report.posts for report in reports))
+    return {"days": len(reports), "gone": gone_posts}
 
 
-def _publish(store: ObjectStore, report: Checked) -> None:
+def _publish(store: ObjectStore, key: str, report: Checked) -> None:
     """Replace an older report: a run that is cleared late replaces no newer one."""
-    key = checked(Day.parse(report.day))
     published = store.record(key, Checked)
     if published and published.requested_at > report.requested_at:
         log.info("%s has a newer report, which is kept", report.day)
