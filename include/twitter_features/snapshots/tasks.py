@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,12 +29,13 @@ from include.twitter.x.client import X
 from include.twitter_features.snapshots import contract
 from include.twitter_features.snapshots.fetch import SnapshotFetch, table_rows
 from include.twitter_features.snapshots.post_status import SHOWN
-from include.twitter_features.snapshots.schedule import snapshots_due
 
 log = logging.getLogger(__name__)
 
 RECEIPT = "receipt.json"
 """Name of a staged receipt."""
+MAX_DAYS_LATE = 14
+"""A snapshot that was missed longer ago is made only by a run that is triggered for it."""
 
 
 def extract(run: Run) -> dict[str, Any]:
@@ -68,6 +70,22 @@ def extract(run: Run) -> dict[str, Any]:
         "cost_usd": dollars(sum(fetch.stored.total_mills for fetch in fetches)),
         "would_have_cost_usd": dollars(sum(would_have_cost(fetch.stored.bought) for fetch in fetches)),
     }
+
+
+def snapshots_due(day: Day, ages: Iterable[int], done: Collection[Snapshot]) -> list[Snapshot]:
+    """Return the snapshots of the run for `day`, on the evening after it: one per age, then missed ones.
+
+    Catch-up starts at the first day that ever had a snapshot of this age. So a new age, or this DAG enabled
+    on an existing bucket, never buys past weeks.
+    """
+    due = [Snapshot(day.plus(1 - age), age) for age in ages]
+    return due + [missed for snapshot in due for missed in _missed(snapshot, done)]
+
+
+def _missed(due: Snapshot, done: Collection[Snapshot]) -> list[Snapshot]:
+    first = min((snapshot.day.date for snapshot in done if snapshot.age == due.age), default=due.day.date)
+    earlier = [Snapshot(due.day.plus(-back), due.age) for back in range(MAX_DAYS_LATE, 0, -1)]
+    return [snapshot for snapshot in earlier if snapshot not in done and snapshot.day.date >= first]
 
 
 def transform(run: Run, fetched: dict[str, Any] | None) -> dict[str, Any]:

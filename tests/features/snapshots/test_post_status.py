@@ -99,7 +99,10 @@ def test_a_post_that_x_does_not_send_has_xs_reason_and_no_counts(title, kind, de
 def test_a_post_of_which_x_says_nothing_is_unanswered_and_not_gone():
     gone = error("8", "Not Found Error", "resource-not-found", "Could not find tweet with ids: [8].")
     answered = statuses(post(), errors=[gone], missing=["7", "8"])
-    assert (answered["7"].state, answered["7"].reason) == ("unanswered", "X sent neither the post nor an error")
+    assert (answered["7"].state, answered["7"].reason) == (
+        "unanswered",
+        "X sent neither the post nor an error",
+    )
     assert answered["8"].state == "gone"
 
 

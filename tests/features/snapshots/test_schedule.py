@@ -4,7 +4,7 @@ import pytest
 
 from include.twitter.day import Day
 from include.twitter.layout import Snapshot
-from include.twitter_features.snapshots.schedule import MAX_DAYS_LATE, snapshots_due
+from include.twitter_features.snapshots.tasks import MAX_DAYS_LATE, snapshots_due
 
 
 def at(text: str, age: int) -> Snapshot:
