@@ -240,10 +240,9 @@ def test_another_job_of_the_app_is_waited_for_without_a_worker(check, x):
     assert check.whole()["days"] == 2
 
 
-@pytest.mark.parametrize("status", [403, 404])
-def test_keys_without_access_are_reported(check, x, status):
-    x.order({"match": JOBS, "status": status, "body": {"title": "Forbidden", "detail": "Not for you."}})
-    with pytest.raises(NoAccess, match=rf"{status} to GET {JOBS}: Forbidden; Not for you\."):
+def test_keys_without_access_are_reported(check, x):
+    x.order({"match": JOBS, "status": 404, "body": {"title": "Forbidden", "detail": "Not for you."}})
+    with pytest.raises(NoAccess, match=rf"404 to GET {JOBS}: Forbidden; Not for you\."):
         check.uploaded()
 
 
