@@ -1,4 +1,4 @@
-"""What X says of a job, and of the posts in its result."""
+"""X's responses about a job, and the lines of its result."""
 
 import pytest
 
