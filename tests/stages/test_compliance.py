@@ -18,7 +18,7 @@ from include.twitter.day import Day
 from include.twitter.errors import ComplianceJobFailed, MissingInput, NoAccess, Outage, UnexpectedAnswer
 from include.twitter.layout import job_key, short_hash
 from include.twitter.records import ComplianceJob, encoded
-from include.twitter_features.compliance import tasks
+from include.twitter_features.compliance import job, tasks
 from include.twitter_features.compliance.job import JOB_POLL_INTERVAL, ComplianceRun
 from local.x_api import posts
 from tests.stages.conftest import NOW
@@ -260,7 +260,7 @@ def test_a_signed_address_is_masked_wherever_it_is_logged_and_so_is_its_signatur
     ("body", "message"), [("x" * 9999, "more than 5120 bytes"), ("<html>", "Line 1 of X's result")]
 )
 def test_a_result_that_is_none_of_x_publishes_nothing(check, x, bucket, monkeypatch, body, message):
-    monkeypatch.setattr(tasks, "MIN_BYTES_LIMIT", 0)
+    monkeypatch.setattr(job, "MIN_BYTES_LIMIT", 0)
     uploaded = check.uploaded()
     x.order({"match": "GET /storage/", "status": 200, "body": body})
     with pytest.raises(UnexpectedAnswer, match=message):

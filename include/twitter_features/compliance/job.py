@@ -6,12 +6,15 @@ job there, or by its name in X's list, and continues.
 
 from __future__ import annotations
 
+import gzip
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from tempfile import TemporaryFile
+from pathlib import Path
+from tempfile import NamedTemporaryFile, TemporaryFile
+from typing import IO, cast
 
 import pyarrow
 import pyarrow.parquet
@@ -22,12 +25,12 @@ from include.twitter.airflow_context import now, poll, skip
 from include.twitter.day import Day
 from include.twitter.errors import ComplianceJobFailed, JobGone, NoAccess, Outage
 from include.twitter.landed import landed_days
-from include.twitter.layout import compliance_of, job_key, parse_job_key, short_hash
+from include.twitter.layout import compliance_of, job_key, parse_job_key, result_key, short_hash
 from include.twitter.object_store import ObjectStore
 from include.twitter.records import ComplianceJob, encoded
 from include.twitter.x.client import X
 from include.twitter_features.compliance.responses import JobStatus, XJob, parse_job
-from include.twitter_features.compliance.storage import upload_file
+from include.twitter_features.compliance.storage import download, upload_file
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +43,8 @@ MAX_JOBS = 3
 """Jobs of a run."""
 OPEN = ("created", "in_progress")
 """The states at X of a job that X still works on."""
+MAX_BYTES_A_POST, MIN_BYTES_LIMIT = 512, 1 << 20
+"""Limits on the size of X's result."""
 
 
 @dataclass(frozen=True)
@@ -90,36 +95,45 @@ class JobRunner:
         while not (job := latest_job(self._store, self._run)) or job.days is None:
             self._advance(job)
 
-    def wait_for_result(self) -> tuple[ComplianceJob, XJob]:
-        """Return the job once X offers its result; until then, wait without a worker slot."""
-        while True:
-            job = latest_job(self._store, self._run)
-            if (x_job := self._advance(job)) and job:
-                return job, x_job
+    def fetch_result(self) -> int:
+        """Store the result of a job unchanged, and return the job's number; wait without a worker slot."""
+        while (number := stored_result(self._store, self._run)) is None:
+            self._advance(latest_job(self._store, self._run))
+        return number
 
-    def _advance(self, job: ComplianceJob | None) -> XJob | None:
-        """Take the step that the job's state requires; returns the job at X once it is complete."""
+    def _advance(self, job: ComplianceJob | None) -> None:
+        """Take the step that the job's state requires."""
         if not job:
             self._submit(None, 1)
-            return None
+            return
         x_job = self._fetch(job)
         state = job_state(job, x_job.status if x_job else None, self._run.now() - job.made_at)
         match state:
-            case JobState.COMPLETE:
-                return x_job
+            case JobState.COMPLETE if x_job:
+                self._download(job, x_job.download_url)
             case JobState.CREATED:
                 self._submit(job, job.number)
             case JobState.CHECKING:
                 poll(JOB_POLL_INTERVAL, state.value, self._run.now)
             case JobState.LOST:
-                self.replace(job, x_job.status if x_job else "not found")
+                self._replace(job, x_job.status if x_job else "not found")
             case JobState.OVERDUE:
                 raise ComplianceJobFailed(
                     f"X has not ended job {job.id} in {PATIENCE.days} days. Trigger another run."
                 )
-        return None
 
-    def replace(self, job: ComplianceJob, reason: str) -> None:
+    def _download(self, job: ComplianceJob, address: str) -> None:
+        max_bytes = MAX_BYTES_A_POST * sum((job.days or {}).values()) + MIN_BYTES_LIMIT
+        with NamedTemporaryFile() as file:
+            try:
+                with gzip.open(file.name, "wb") as zipped:
+                    download(address, cast(IO[bytes], zipped), max_bytes)
+            except JobGone:
+                self._replace(job, "its result is gone")
+            else:
+                self._store.upload(result_key(self._run.id, job.number), Path(file.name))
+
+    def _replace(self, job: ComplianceJob, reason: str) -> None:
         """Create another job in the place of one that is lost; ComplianceJobFailed if it was the last one."""
         if job.number >= MAX_JOBS:
             raise ComplianceJobFailed(
@@ -173,6 +187,12 @@ class JobRunner:
 
     def _record(self, job: ComplianceJob) -> None:
         self._store.write(job_key(self._run.id, job.number), encoded(job))
+
+
+def stored_result(store: ObjectStore, run: ComplianceRun) -> int | None:
+    """Return the number of the newest job if its result is stored."""
+    job = latest_job(store, run)
+    return job.number if job and store.etag(result_key(run.id, job.number)) else None
 
 
 def latest_job(store: ObjectStore, run: ComplianceRun) -> ComplianceJob | None:
