@@ -29,21 +29,13 @@ def serialized(bag) -> str:
 
 
 STAGES = {"extract": {"transform"}, "transform": {"load"}, "load": set()}
+CHECK = {"upload": {"wait_for_result"}, "wait_for_result": {"publish_deletions"}, "publish_deletions": set()}
+APPROVAL = {"quote": {"approve", "runs", "compare"}, "approve": {"runs"}, "runs": {"start"}}
 GRAPHS = {
     "twitter": STAGES,
-    "twitter_compliance": {
-        "upload": {"wait_for_result"},
-        "wait_for_result": {"publish_deletions"},
-        "publish_deletions": set(),
-    },
+    "twitter_compliance": CHECK,
     "twitter_engagement": STAGES,
-    "twitter_plan": {
-        "quote": {"approve", "runs", "compare"},
-        "approve": {"runs"},
-        "runs": {"start"},
-        "start": {"compare"},
-        "compare": set(),
-    },
+    "twitter_plan": APPROVAL | {"start": {"compare"}, "compare": set()},
     "twitter_watch": {"watch": set(), "meter": set()},
 }
 SCHEDULES = {
