@@ -50,6 +50,10 @@ class Pages:
     def words(self, path: str) -> str:
         return text(self.html(path))
 
+    def shows(self, path: str, *facts: str) -> None:
+        words = self.words(path)
+        assert [fact for fact in facts if fact not in words] == [], words
+
 
 def text(page: str) -> str:
     words = " ".join(unescape(re.sub(r"<[^>]*>", " ", page)).split())
@@ -77,15 +81,17 @@ def limited(day: str = str(DAY), first: str = "16:34"):
 def test_a_limited_account_has_its_latest_posts_of_about_how_many_on_every_page(pages):
     pages.land(account_receipt("NASA", 4, proof_reason=MATCHED, id="1"), limited())
     pages.land(limited("2026-11-17", "12:00"), day="2026-11-17")
-    month, day = pages.words(MONTH), pages.words(PAGE_OF_DAY)
-    for page in (month, pages.words(YEAR)):
-        assert "orbital_news: latest 100 of about 323, and 1 more day " in page
+    for path in (MONTH, YEAR):
+        pages.shows(path, "orbital_news: latest 100 of about 323, and 1 more day ")
     assert 'title="limited, latest 100 of about 323"' in pages.html(MONTH)
-    assert "orbital_news is limited: latest 100 of about 323." in day
-    assert "limited 100 not counted: about 323" in day
-    assert "the posts from 16:34 UTC to midnight" in day
-    assert f"4 equal, in a group 0 {MATCHED}" in day
-    assert "Landed: all accounts have landed, the latest posts of limited ones." in day
+    pages.shows(
+        PAGE_OF_DAY,
+        "orbital_news is limited: latest 100 of about 323.",
+        "limited 100 not counted: about 323",
+        "the posts from 16:34 UTC to midnight",
+        f"4 equal, in a group 0 {MATCHED}",
+        "Landed: all accounts have landed, the latest posts of limited ones.",
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,11 +100,9 @@ def test_a_limited_account_has_its_latest_posts_of_about_how_many_on_every_page(
 def test_a_landed_day_stays_landed_and_its_newest_run_is_shown_beside_it(pages, state, letter, word):
     pages.land(account_receipt("NASA", 4))
     pages.run(state)
-    month, day = pages.words(MONTH), pages.words(PAGE_OF_DAY)
-    assert "Days: 1 landed," in month
-    assert f"✓ landed {letter} " in month
-    assert "Landed: " in day
-    assert ("log of load, its last line" in day) == (state == "failed")
+    pages.shows(MONTH, "Days: 1 landed,", f"✓ landed {letter} ")
+    pages.shows(PAGE_OF_DAY, "Landed: ")
+    assert ("log of load, its last line" in pages.words(PAGE_OF_DAY)) == (state == "failed")
     assert re.search(f'aria-label="2026-11-18: landed; [^"]*{word}', pages.html(YEAR))
     for path in (MONTH, YEAR):
         assert ("Newest run failed: 2026-11-18" in pages.words(path)) == (state == "failed")
@@ -108,10 +112,10 @@ def test_a_day_with_a_missing_account_has_the_rows_of_the_others(pages, monkeypa
     monkeypatch.setenv("AIRFLOW_VAR_TWITTER_HANDLES", "NASA, esa, gone")
     gone = account_receipt("gone", 0, outcome="unavailable", proof="unchecked", reason="suspended")
     pages.land(account_receipt("NASA", 4), account_receipt("esa", 3), gone)
-    assert "7 rows of 2 of 3 accounts have landed (1 account is incomplete)" in pages.words(PAGE_OF_DAY)
-    assert "Incomplete accounts: 1 gone: 18" in pages.words(MONTH)
+    pages.shows(PAGE_OF_DAY, "7 rows of 2 of 3 accounts have landed (1 account is incomplete)")
+    pages.shows(MONTH, "Incomplete accounts: 1 gone: 18")
     pages.land(account_receipt("NASA", 4), replace(gone, published=2, fetched=2))
-    assert "6 rows of 2 accounts have landed (1 account is incomplete)" in pages.words(PAGE_OF_DAY)
+    pages.shows(PAGE_OF_DAY, "6 rows of 2 accounts have landed (1 account is incomplete)")
 
 
 def test_many_accounts_are_small_pages_with_the_problems_first(pages, monkeypatch):
@@ -136,19 +140,18 @@ def test_many_accounts_are_small_pages_with_the_problems_first(pages, monkeypatc
 
 def test_a_day_is_triggered_by_a_named_run_after_its_price_was_shown(pages):
     pages.land(account_receipt("NASA", 4))
-    html, words = pages.html(PAGE_OF_DAY), pages.words(PAGE_OF_DAY)
-    assert 'data-run="manual__2026-11-18"' in html
-    assert "Run manual__2026-11-18 will be started." in words
-    assert "Cost: 3 accounts are missing (NASA, esa, orbital_news): up to 100 posts each" in words
-    assert "Run manual__2026-11-18__buy_again will be started." in words
-    assert "Cost: about $1.525, as before. Buy again Cancel" in words
-
-
-def test_a_run_of_the_day_that_exists_is_cleared_once_it_has_ended(pages):
+    pages.shows(
+        PAGE_OF_DAY,
+        "Run manual__2026-11-18 will be started.",
+        "Cost: 3 accounts are missing (NASA, esa, orbital_news): up to 100 posts each",
+        "Run manual__2026-11-18__buy_again will be started.",
+        "Cost: about $1.525, as before. Buy again Cancel",
+    )
+    assert 'data-run="manual__2026-11-18"' in pages.html(PAGE_OF_DAY)
     pages.run("success", "manual__2026-11-18")
     assert 'data-run="manual__2026-11-18" data-clears>' in pages.html(PAGE_OF_DAY)
     pages.run("running", "manual__2026-11-18")
-    assert "The run has not ended: it cannot be started again" in pages.words(PAGE_OF_DAY)
+    pages.shows(PAGE_OF_DAY, "The run has not ended: it cannot be started again")
     assert 'class="yes" disabled' in pages.html(PAGE_OF_DAY)
 
 
@@ -178,8 +181,8 @@ def test_a_month_has_its_cost_by_purpose(pages):
     pages.spend("2026-11-18", mills=210, buy=0)
     pages.spend("2026-11-18", mills=35, buy=0, age=7, would_have_cost_usd=0.04)
     pages.spend("2026-11-20", mills=40, reserved_mills=1000, uncertain_mills=5, lost_mills=10)
-    month = pages.words(MONTH)
-    for fact in (
+    pages.shows(
+        MONTH,
         "X has billed $3.635 of $100.00 this month, according to the ledger. "
         "Receipts account for $3.05 of it.",
         "Only the ledger has $0.30 for days that were bought again since, $0.21 for plans, "
@@ -191,12 +194,12 @@ def test_a_month_has_its_cost_by_purpose(pages):
         "Billed this month for other months: $1.525 for days of 2026-10.",
         "The month's own days have cost $1.865 so far.",
         "Ledger and receipts agree.",
-    ):
-        assert fact in month
-    assert (
+    )
+    pages.shows(
+        "month/2026-10",
         "X has billed $0.00 of $100.00 this month, according to the ledger. "
-        "The month's own days have cost $1.525 so far: $0.00 billed this month, $1.525 in 2026-11."
-    ) in pages.words("month/2026-10")
+        "The month's own days have cost $1.525 so far: $0.00 billed this month, $1.525 in 2026-11.",
+    )
 
 
 def test_a_receipt_with_another_cost_than_the_ledger_is_shown(pages):
@@ -212,15 +215,13 @@ def test_posts_that_are_gone_have_their_reason(pages):
     lost = [LostPost(str(number), "NASA", "gone", "X says: <delete>", NOW) for number in range(201)]
     checked = Checked(day=str(DAY), requested_at=NOW, job="7", posts=1200, gone=lost)
     pages.store.write(layout.checked(DAY), encoded(checked))
-    html = pages.html(PAGE_OF_DAY)
-    assert "X checked 1,200 posts" in html
-    assert "gone, at 2026-11-25 12:00 UTC. X says: &lt;delete&gt;" in html
-    assert f"and 1 more: see {layout.checked(DAY)}" in html
+    reason = "gone, at 2026-11-25 12:00 UTC. X says: <delete>"
+    pages.shows(PAGE_OF_DAY, "X checked 1,200 posts", reason, f"and 1 more: see {layout.checked(DAY)}")
 
 
 @pytest.mark.parametrize("path", ["month/2009-01", "year/2009", "day/2009-01-01"])
 def test_a_page_without_a_landed_day_shows_that(pages, path):
-    assert "not landed" in pages.words(path)
+    pages.shows(path, "not landed")
 
 
 @pytest.mark.parametrize(
@@ -236,8 +237,7 @@ def test_a_setting_that_is_malformed_is_a_notice_on_the_page(pages, monkeypatch)
     monkeypatch.setenv("AIRFLOW_VAR_TWITTER_HANDLES", "not a handle")
     monkeypatch.setenv("AIRFLOW_VAR_TWITTER_MONTH_BUDGET_USD", "much")
     for path in (MONTH, PAGE_OF_DAY):
-        words = pages.words(path)
-        assert "Variable twitter_handles" in words and "Variable twitter_month_budget_usd" in words
+        pages.shows(path, "Variable twitter_handles", "Variable twitter_month_budget_usd")
 
 
 def test_every_value_from_outside_is_escaped(pages):
@@ -306,9 +306,8 @@ def test_every_other_damaged_record_is_a_notice(pages, path, keys):
 def test_of_many_damaged_records_some_are_named(pages):
     for number in range(1, 21):
         pages.store.write(ledger_key("2026-11", f"2026-11-{number:02}-9"), b"%d" % number)
-    html = pages.html(MONTH)
-    assert html.count("list-object-versions") == 5
-    assert "15 more records cannot be read" in html
+    assert pages.html(MONTH).count("list-object-versions") == 5
+    pages.shows(MONTH, "15 more records cannot be read")
 
 
 @pytest.mark.parametrize(("characters", "shown"), [(70_000, 1_000), (2_000_000, 0)])
