@@ -22,10 +22,10 @@ def escaped(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>()#+.!|~&-])", r"\\\1", " ".join(text.split()))
 
 
-TEMPLATES = Environment(  # noqa: S701 - Markdown: `escaped` is applied to words from X
+ENVIRONMENT = Environment(  # noqa: S701 - Markdown: `escaped` is applied to words from X
     loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, trim_blocks=True
 )
-TEMPLATES.filters |= {"plural": plural, "escaped": escaped, "usd": "${:.3f}".format}
+ENVIRONMENT.filters |= {"plural": plural, "escaped": escaped, "usd": "${:.3f}".format}
 
 
 def subject(plan: Plan) -> str:
@@ -34,19 +34,19 @@ def subject(plan: Plan) -> str:
     return f"Buy up to {posts} of {days} for at most ${plan.cost_usd:.3f}?"
 
 
-def body(plan: Plan, caps: Caps, left_usd: float) -> str:
+def body(plan: Plan, caps: Caps, remaining_usd: float) -> str:
     """The missing posts, their price, and the caps that could stop the runs.
 
-    `left_usd` remains of the month's cap.
+    `remaining_usd` remains of the month's cap.
     """
     (run_cap_name, run_cap), (month_cap_name, month_cap) = caps.run, caps.month
     over_cap = [run.day for run in plan.runs if round(1000 * (run.cost_usd + run.spent_usd)) > run_cap]
-    return TEMPLATES.get_template("approval.md.jinja").render(
+    return ENVIRONMENT.get_template("approval.md.jinja").render(
         plan=plan,
         months=map_reduce(plan.runs, lambda run: run.day[:7]),
         days_over_cap=over_cap if run_cap else [],
         run_cap_name=run_cap_name,
         month_cap_name=month_cap_name,
         month_cap=dollars(month_cap),
-        left_usd=left_usd,
+        remaining_usd=remaining_usd,
     )

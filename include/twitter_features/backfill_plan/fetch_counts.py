@@ -130,10 +130,10 @@ class CountRequests:
     def _ask(self, request: str, kind: str, units: int, send: Callable[[], Response]) -> Response:
         """Return the stored response to a request, or send it; both are named by a hash of its text."""
         name = short_hash(request)
-        return self.paid.ask(name, kind, units, units, lambda _: send(), _require_complete)[1]
+        return self.paid.ask(name, kind, units, units, lambda _: send(), _require_storable)[1]
 
 
-def _require_complete(response: Response) -> None:
+def _require_storable(response: Response) -> None:
     """Raise for a response that must not be stored."""
     if response.failure:
         raise Outage(f"X could not look up all users: {response.failure}")

@@ -53,8 +53,8 @@ def quote(request: PlanRequest) -> dict[str, Any]:
     log.info("Planned %s: %s", store.url(plan_key(plan.id)), subject)
     if not plan.runs:
         skip("X shows none of the accounts that are missing: nothing can be bought")
-    left_usd = dollars(caps.month[1] - spent_of_month(store, request.now()))
-    return {"plan": plan.id, "subject": subject, "body": approval_text.body(plan, caps, left_usd)}
+    remaining_usd = dollars(caps.month[1] - spent_of_month(store, request.now()))
+    return {"plan": plan.id, "subject": subject, "body": approval_text.body(plan, caps, remaining_usd)}
 
 
 def _make_plan(store: ObjectStore, request: PlanRequest, caps: Caps) -> Plan:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -35,6 +35,13 @@ class XJob(Struct, frozen=True):
     download_url: str = ""
 
 
+class Verdict(NamedTuple):
+    """Why X wants a post to be deleted."""
+
+    state: PostState
+    reason: str
+
+
 class _ResultLine(Struct):
     id: str
     action: str
@@ -52,12 +59,9 @@ def parse_job(data: Any) -> XJob:
     return job
 
 
-def parse_deleted(lines: Iterable[bytes]) -> dict[str, tuple[PostState, str]]:
-    """Return the state and X's reason of each post that X wants deleted, by id.
-
-    Raises UnexpectedAnswer for a line that names no post.
-    """
-    verdicts = dict[str, tuple[PostState, str]]()
+def parse_deleted(lines: Iterable[bytes]) -> dict[str, Verdict]:
+    """Return the posts that X wants to be deleted, by id; UnexpectedAnswer for a line that names no post."""
+    verdicts = {}
     for number, text in enumerate(lines, 1):
         if not text.strip():
             continue
@@ -67,5 +71,5 @@ def parse_deleted(lines: Iterable[bytes]) -> dict[str, tuple[PostState, str]]:
             raise UnexpectedAnswer(f"Line {number} of X's result names no post: {error}.") from None
         if line.action == "delete" and line.reason != GEO_SCRUBBED:
             reason = safe_text(f"X says: {line.action}, {line.reason or 'without a reason'}")
-            verdicts[line.id] = STATE_OF_REASON.get(line.reason, "gone"), reason
+            verdicts[line.id] = Verdict(STATE_OF_REASON.get(line.reason, "gone"), reason)
     return verdicts

@@ -51,7 +51,7 @@ def _response(method: str, address: str, **options: Any) -> Iterator[requests.Re
             limited_session(MAX_ERROR_BYTES, MAX_SECONDS) as session,
             session.request(method, address, timeout=TIMEOUT, allow_redirects=False, **options) as response,
         ):
-            message = f"X's storage, {host}, answered {response.status_code} to {method}"
+            message = f"X's storage, {host}, responded {response.status_code} to {method}"
             if method == "GET" and response.status_code in (404, 410):
                 raise JobGone(f"{message}: the result of the job is gone.")
             if response.status_code != 200:

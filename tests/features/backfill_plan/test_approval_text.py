@@ -30,9 +30,9 @@ def plan(last="2026-10-03", unavailable=None, likely_usd=0.05):
     )
 
 
-def body(made, run_cap=0, month_cap=0, left_usd=0.0):
+def body(made, run_cap=0, month_cap=0, remaining_usd=0.0):
     caps = Caps(("twitter_run_budget_usd", run_cap), (MONTH_CAP, month_cap))
-    return approval_text.body(made, caps, left_usd)
+    return approval_text.body(made, caps, remaining_usd)
 
 
 def test_the_question_names_what_is_bought_at_most():
@@ -56,8 +56,8 @@ def test_a_year_has_a_row_for_each_month_and_is_short():
 @pytest.mark.parametrize(
     ("caps", "name", "is_bold"),
     [
-        ({"month_cap": 60_000, "left_usd": 60.0}, MONTH_CAP, False),
-        ({"month_cap": 60_000, "left_usd": 0.05}, MONTH_CAP, True),
+        ({"month_cap": 60_000, "remaining_usd": 60.0}, MONTH_CAP, False),
+        ({"month_cap": 60_000, "remaining_usd": 0.05}, MONTH_CAP, True),
         ({"run_cap": 24}, "twitter_run_budget_usd", True),
     ],
 )

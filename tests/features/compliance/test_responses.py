@@ -46,7 +46,7 @@ def test_a_line_that_names_no_post_is_refused_by_its_number(line):
 
 
 def test_a_reason_is_one_short_and_safe_line():
-    _, reason = parse_deleted([LINE % (b"12", b"\\u001b[2J" + b"A" * 1000)])["12"]
+    reason = parse_deleted([LINE % (b"12", b"\\u001b[2J" + b"A" * 1000)])["12"].reason
     assert reason.startswith("X says: delete, [U+001B][2JAAA")
     assert len(reason) <= 300
 
