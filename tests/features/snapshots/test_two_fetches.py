@@ -15,7 +15,7 @@ from deploy.__main__ import CannotDo
 from include.twitter import layout
 from include.twitter.airflow_context import Run
 from include.twitter.day import Day
-from include.twitter.errors import MissingInput, Outage
+from include.twitter.errors import MissingInput, Outage, UnexpectedAnswer
 from include.twitter.layout import FORGOTTEN, Snapshot, ledger_key
 from include.twitter.lease import LIFETIME, held
 from include.twitter.records import Erasure, ErasureLog, encoded
@@ -31,10 +31,10 @@ POSTS = ["1", "2"]
 
 
 class FakeX:
-    """X that has each post; remembers the requested ids, and calls `during_request` once."""
+    """X that has each post, or sends `body`; records the requested ids, and calls `during_request` once."""
 
     def __init__(self):
-        self.requested, self.during_request = [], lambda: None
+        self.requested, self.during_request, self.body = [], lambda: None, None
 
     def __call__(self, *_, **__):
         return self
@@ -50,7 +50,7 @@ class FakeX:
         callback()
         posts = [{"id": id_, "public_metrics": {"like_count": 3}} for id_ in ids]
         kind = "rereads" if free else "posts"
-        body = json.dumps({"data": posts}).encode()
+        body = json.dumps(self.body or {"data": posts}).encode()
         return Response("/2/tweets", {"ids": ",".join(ids)}, NOW, body, kind=kind)
 
 
@@ -120,6 +120,23 @@ def test_an_erased_post_is_neither_requested_nor_published(store, x):
     x.requested.clear()
     tasks.extract(run("later"))
     assert x.requested == ["2"]
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ({"errors": [{"title": "Oops", "type": "about:blank"}]}, Outage),
+        ({"data": []}, Outage),
+        ({"data": [{"id": "9", "public_metrics": {"like_count": 3}}]}, UnexpectedAnswer),
+        ({"data": [{"id": "1"}, {"id": "2"}]}, UnexpectedAnswer),
+    ],
+    ids=["a failed part", "empty", "other posts", "without counts"],
+)
+def test_an_unusable_response_is_not_stored(store, x, body, error):
+    x.body = body
+    with pytest.raises(error):
+        tasks.extract(run())
+    assert not [key for key in store.objects if key.startswith(SNAPSHOT.raw)]
 
 
 @pytest.mark.parametrize(("is_stored", "spent"), [(True, 10), (False, 20)])
