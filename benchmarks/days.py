@@ -94,11 +94,11 @@ def main() -> int:
         def timed(name: str, s3_ms: int, cache: str) -> None:
             first = {"year": Day.parse(f"{YEAR}-01-01"), "month": Day.parse(f"{YEAR}-11-01")}[name]
             if cache == "cold":
-                day_range.drop_store()
+                day_range.store_of.cache_clear()
                 landed_days._cache.clear()
             began = monotonic()
-            values = getattr(view_models, name)(first, NOW, view_models.Choice())
-            text = routes.pages.get_template(f"{name}.html").render(here="", airflow="", **values)
+            values = getattr(view_models, f"{name}_view")(first, NOW, view_models.Choice())
+            text = routes.pages.get_template(f"{name}.html").render(root="", airflow="", **values)
             seconds = monotonic() - began
             goal = GOAL if cache == "warm" else None
             missed.extend([name] if goal and seconds >= goal else [])

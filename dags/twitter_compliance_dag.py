@@ -1,9 +1,9 @@
 """
 ### Which landed posts are gone?
 
-X's batch compliance checks the ids of all landed posts in one job. It is free: no post is read. The DAG runs each
-Monday at 08:00 UTC, since X requires that posts deleted there are deleted here *as soon as reasonably possible*, and a
-job reads the table of every landed day. To check sooner, Trigger.
+X's batch compliance checks the ids of all landed posts in one job. It is free: X returns no post. The DAG runs each
+Monday at 08:00 UTC. X requires that you delete posts that were deleted at X *as soon as reasonably possible*: to check
+sooner, Trigger.
 
 **What it does**
 
@@ -19,7 +19,7 @@ It deletes nothing: `make forget GONE=yes` erases the posts that X called gone o
 
 **What a clear costs:** nothing. A run creates its job once and stores the result. For a new check, Trigger.
 
-**Requirements:** those of `twitter`. X runs one such job per app at a time: the task waits for another one to end.
+**Requirements:** those of `twitter`. X runs one such job per app at a time: `upload` waits until another job has ended.
 """
 
 from datetime import timedelta

@@ -5,25 +5,26 @@ the task.
 - `extract`, waiting for a retry: a rate limit or an outage of X, AWS or Airflow. The task waits without a worker slot
   and fails after nine hours without progress.
 - `extract`, failed: keys, credits, a budget or a setting. Correct it and clear `extract`: it continues where it stopped.
-- `load`, *published without …*: the other accounts have landed. Correct the account, or remove it from
-  `twitter_handles`; clear `extract`, or `load`.
+- `load`, *published without …*: the other accounts have landed. Correct the account and clear `extract`, or remove it
+  from `twitter_handles` and clear `load`.
 - `load`, *would lose rows*: nothing was published. If the loss is intended, add the day to `twitter_allow_row_loss` and
   clear `load`.
-- *The handle has become another account*: nothing is bought of it. Add `handle=id` to `twitter_confirmed_account_ids` and
-  clear `extract`, or put the account's new handle into `twitter_handles`.
+- *The handle has become another account*: the run has bought nothing of the new account. To collect it, add `handle=id`
+  to `twitter_confirmed_account_ids` and clear `extract`. To keep the old account, enter its new handle in
+  `twitter_handles`.
 - *It was forgotten*: the bucket's owner has erased the account. Remove it from `twitter_handles` and clear `load`.
 
 **What a clear costs**
 
 - `load`: free. It publishes the same staged files again.
 - `transform`: free. It refines the stored responses again.
-- `extract`: the price of what the day lacks. For a complete day nothing.
+- `extract`: the price of the missing posts. A complete day costs nothing.
 
 **Common tasks**
 
 - *Collect a day:* Trigger with `day`. Also enter the day as *Run ID* (`manual__2026-11-18`), so that the list of runs
   shows it.
-- *Collect a range:* Trigger `twitter_plan`: it shows the price and waits for your approval. Or Trigger → Backfill.
+- *Collect a range:* Trigger `twitter_plan`. It shows the price and waits for your approval. Or use Trigger → Backfill.
 - *Add an account with its past:* add it to `twitter_handles`, then Trigger `twitter_plan`.
 - *Collect one account of a day:* Trigger with `day` and *Only these accounts*; the other accounts do not change.
 - *Get likes after a week:* `twitter_engagement`, at the ages in `twitter_engagement_days`.
@@ -34,7 +35,7 @@ the task.
 
 - `extract` buys the posts of a UTC day and stores every response as X sent it. `transform` refines them into one table.
   `load` publishes it as `twitter/dt=D/refined_tweets.csv`, with the same rows as Parquet and a receipt.
-- Runs are named by their day. A day that has just ended waits until it has settled, 01:30 UTC, without a worker slot.
+- Runs are named by their day. The run of yesterday waits until the day has settled, at 01:30 UTC. It holds no worker slot.
 - A landed day keeps the rows of an account that left `twitter_handles`. To remove them, add the day to
   `twitter_allow_row_loss` and clear `extract`.
 - *Proof* in the receipt: for each account, whether X's own count equals the number of posts that were received.
@@ -104,8 +105,8 @@ DAYS = Asset("twitter_days")
             None,
             type=["null", "string"],
             title="Only these accounts",
-            description="Handles of twitter_handles, for example NASA, esa, or a group of its file, group:press: "
-            "the others do not change. Empty means all.",
+            description="Handles of twitter_handles, for example NASA, esa, or a group of its file, for example "
+            "group:press. The other accounts do not change. Empty means all accounts.",
         ),
     },
     default_args=DEFAULT_ARGS | {"weight_rule": BackfillsLast()},

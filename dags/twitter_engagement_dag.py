@@ -4,7 +4,8 @@
 A day lands 90 minutes after it ends, so the age of its counts differs from post to post. This DAG requests the landed
 posts again at each age in `twitter_engagement_days`, in days, every evening at 22:30 UTC.
 
-**Price:** age 1 is free; each post at another age, or of a late snapshot, costs {posts}, also if a backfill landed it.
+**Price:** a post is free if it was bought on the same UTC day, as most posts at age 1. Any other post costs {posts}: at
+another age, in a late snapshot, or after a backfill.
 
 **It is red.** Open the red square, then *Logs*: the last line names the cause and the remedy. Stored responses are not
 requested again.
@@ -13,15 +14,15 @@ requested again.
 
 - `load`: free. It publishes the same staged files again.
 - `transform`: free. It makes the tables from the stored responses again.
-- `extract`: the price of the posts without a stored response. Without such posts nothing.
+- `extract`: the price of the posts without a stored response. If every post has one, nothing.
 
 **What it does**
 
 - The run named 2026-11-18 waits until 2026-11-19, 22:30 UTC, without a worker slot. It makes the snapshots of age 1 of
-  2026-11-18, age 7 of 2026-11-12 and age 30 of 2026-10-20; then the missed snapshots of the two weeks before. Those are
-  late, and the log says by how many hours.
+  2026-11-18, age 7 of 2026-11-12 and age 30 of 2026-10-20. Then it makes the missed snapshots of the two weeks before.
+  The log and the receipt have the hours by which they are late.
 - **Why age 1 is free:** most posts were bought on that UTC day, and X charges a post once a day. X calls that a *soft
-  guarantee*. So the price is reserved under the caps; the ledger records 0 as spent, and what it would have cost.
+  guarantee*. So the price is reserved under the caps. The ledger records $0 as spent, and the price of another day.
 - **The caps** `twitter_run_budget_usd` and `twitter_month_budget_usd` apply to paid snapshots.
 - `extract` requests the posts by id, a hundred per request. `transform` makes a table of `tweet_id`, the six counts,
   `captured_at` and `state`. `load` publishes `twitter_engagement/dt=D/age=A/engagement.csv`, with the same rows as

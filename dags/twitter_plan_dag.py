@@ -1,17 +1,17 @@
 """
 ### A backfill that is planned, priced and approved
 
-*Trigger* with `first` and `last`. **quote** reports what the days lack and what that costs at most. **approve** shows it
-and waits for your approval. **start** starts a run of `twitter` for each day that lacks something. **compare** compares
-the approved price with what was bought.
+*Trigger* with `first` and `last`. **quote** reports which posts are missing, and their highest price. **approve** shows
+the report and waits for your approval. **start** starts a run of `twitter` for each day with missing posts. **compare**
+compares the approved price with the amount that was spent.
 
 **Before you approve** nothing is bought but the plan itself. Its log reports the price first: {users} for each
 account that is looked up, and {archive_counts} for each count, of up to 35 accounts and 31 days. So 20 accounts × 30 days are
-20 look-ups and one count. They belong to the month's spending, and the caps apply to them. The runs use the stored
-responses of both.
+20 look-ups and one count. They belong to the month's spending, and the caps apply to them. Their responses are stored:
+the runs do not request them again.
 
-**The price is an upper bound:** the lower of X's count and the limits of the accounts, with look-ups and counts. The
-plan also shows the most likely price if X's counts determine it.
+**The price is an upper bound:** the posts that X counts, at most the limits of the accounts, with look-ups and counts.
+The plan also shows the most likely price if X's counts determine it.
 
 **Approve** waits under *Required Actions*, for a week, without a worker slot. *Reject* ends the run, green, and nothing
 is bought. Posts that have landed are not bought again.
@@ -21,7 +21,7 @@ accounts do not change. One run buys at a time, and the daily run has priority.
 
 | clear | what happens | cost |
 |---|---|---|
-| `compare` | compares the approved price with what is bought by now | none |
+| `compare` | compares the approved price with the amount spent by now | none |
 | `start` + downstream | skips the days whose run was started, starts the others | none |
 | `quote` + downstream | shows the same plan again; for another one, *Trigger* | none |
 
@@ -65,8 +65,8 @@ from include.twitter.retry import DEFAULT_ARGS
             None,
             type=["null", "string"],
             title="Only these accounts",
-            description="Handles of twitter_handles with commas between, for example NASA, esa, or a group of "
-            "its file, group:press. Empty means all.",
+            description="Handles of twitter_handles, for example NASA, esa, or a group of its file, for example "
+            "group:press. Empty means all accounts.",
         ),
     },
     default_args=DEFAULT_ARGS,
@@ -74,21 +74,21 @@ from include.twitter.retry import DEFAULT_ARGS
 def twitter_plan():
     @task(max_active_tis_per_dag=1, execution_timeout=timedelta(hours=3))
     def quote() -> dict:
-        """Report what the days lack and cost at most."""
+        """Report which posts are missing, and their highest price."""
         from include.twitter_features.backfill_plan import plan, tasks
 
         return tasks.quote(plan.plan_request_from_context())
 
     @task(execution_timeout=timedelta(minutes=10))
     def runs(quoted: dict) -> list[dict]:
-        """Name a run for each day that lacks something."""
+        """Name a run for each day with missing posts."""
         from include.twitter_features.backfill_plan import tasks
 
         return tasks.runs(quoted["plan"])
 
     @task(trigger_rule="none_failed_min_one_success", execution_timeout=timedelta(minutes=10))
     def compare(quoted: dict) -> dict:
-        """Compare the approved price with what was bought, once the runs have ended."""
+        """Compare the approved price with the amount spent, once the runs have ended."""
         from include.twitter_features.backfill_plan import tasks
 
         tasks.wait_for_runs(quoted["plan"])

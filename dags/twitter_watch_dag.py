@@ -1,8 +1,8 @@
 """
 ### Has yesterday landed, and does X's count agree with the ledger?
 
-Both tasks wait until `twitter_deadline` (06:00 UTC) without a worker slot. They also run if no run of `twitter` was
-created, because the host was down or the DAG was paused. They are independent of each other, and free.
+Both tasks wait until `twitter_deadline` (06:00 UTC) without a worker slot. They also work if no run of `twitter` was
+created, because the host was down or the DAG was paused. They are independent of each other. Both are free.
 
 **watch** compares the receipts in the bucket with the calendar.
 
@@ -11,10 +11,10 @@ created, because the host was down or the DAG was paused. They are independent o
 
 **meter** requests X's own count of this month's posts and compares it with the ledger.
 
-- **Green:** they differ by 2 % at most, or by no more than was reported before, or these keys have no access to X's
-  count: the log says which.
-- **Red:** another program uses the same app, or the ledger lacks entries, or has too many. It is reported once a month,
-  and again if the difference grows.
+- **Green:** the two differ by at most 2 % or 20 posts, the difference was reported before, or X's count is not available
+  to these keys. The log has the reason.
+- **Red:** another program uses the same app, or the ledger lacks entries, or has too many. The task reports a difference
+  once a month, and again if it grows.
 
 **Alerts** go to `twitter_alert_emails` and Connection `twitter_alert_webhook`, as for every failed stage.
 """

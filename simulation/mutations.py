@@ -205,7 +205,7 @@ MUTATIONS = (
 
     def _add(""",
         """            self._add(key, response)
-        self._answered.clear()
+        self.statuses.clear()
 
     def _add(""",
     ),

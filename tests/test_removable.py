@@ -12,6 +12,7 @@ from tests.test_architecture import LIBRARY, imported
 
 ROOT = Path(__file__).parents[1]
 TREES = ("include", "dags", "plugins", "deploy", "docs", "tests")
+FEATURES = "include.twitter_features"
 REMOVED = {
     "backfill_plan": ("dags/twitter_plan_dag.py", "docs/backfill_plan.md"),
     "compliance": ("dags/twitter_compliance_dag.py", "docs/compliance.md"),
@@ -46,24 +47,25 @@ sys.exit(pytest.main(["-q", "-x", "-p", "no:xdist", "--assert=plain", *sys.argv[
 
 
 def test_every_feature_is_listed():
-    features = {name.split(".")[2] for name in LIBRARY if name.startswith("include.twitter_features.")}
-    assert features == REMOVED.keys()
+    assert {name.split(".")[2] for name in LIBRARY if name.startswith(f"{FEATURES}.")} == REMOVED.keys()
 
 
-def test_neither_the_core_nor_its_dag_imports_a_feature():
-    files = [*(ROOT / "include/twitter").rglob("*.py"), ROOT / "dags/twitter_dag.py"]
-    for file in [*files, ROOT / "plugins/twitter_timetable.py"]:
-        assert not any("twitter_features" in name for name in imported(file)), file
+def test_only_the_files_that_are_deleted_with_a_feature_import_it():
+    for file in (file for tree in TREES if tree != "tests" for file in (ROOT / tree).rglob("*.py")):
+        names = {name for name in imported(file) if name.startswith(FEATURES)}
+        of_file = {feature for feature in REMOVED if str(file.relative_to(ROOT)) in REMOVED[feature]}
+        imported_features = {f"{name}.".split(".")[2] for name in names}
+        assert imported_features <= of_file | {file.parent.name}, file
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("feature", REMOVED)
-def test_the_rest_works_without_a_feature(feature, tmp_path):
+def test_the_rest_works_without_any_feature(tmp_path):
+    """Also what imports a module of a feature on demand, by `deploy.features`."""
     for tree in TREES:
         copytree(ROOT / tree, tmp_path / tree, ignore=ignore_patterns("__pycache__", "pictures"))
     (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
-    rmtree(tmp_path / "include/twitter_features" / feature)
-    for file in REMOVED[feature]:
+    rmtree(tmp_path / "include/twitter_features")
+    for file in {file for files in REMOVED.values() for file in files}:
         (tmp_path / file).unlink()
     home = {"AIRFLOW_HOME": str(tmp_path / "home"), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "PYTEST"))} | home

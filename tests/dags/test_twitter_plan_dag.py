@@ -3,20 +3,13 @@
 import pytest
 
 
-def test_a_no_and_a_week_of_silence_skip_all_that_follows(dag):
+def test_a_rejection_and_a_week_without_a_response_skip_the_rest(dag):
     approve = dag.get_task("approve")
     assert approve.defaults == ["Reject"]
     assert approve.response_timeout.days == 7
     assert approve.execution_timeout is None
     assert approve.ignore_downstream_trigger_rules is True
     assert approve.fail_on_reject is False
-
-
-def test_its_own_tasks_have_a_timeout_and_the_policy(dag):
-    for name in ("quote", "runs", "compare"):
-        task = dag.get_task(name)
-        assert task.execution_timeout is not None
-        assert type(task.retry_policy).__name__ == "ErrorDrivenRetryPolicy"
 
 
 def test_runs_are_started_once_and_not_waited_for_one_by_one(dag):
@@ -27,13 +20,13 @@ def test_runs_are_started_once_and_not_waited_for_one_by_one(dag):
     assert "wait_for_completion" not in start
 
 
-def test_nothing_starts_it_but_a_person(dag):
+def test_only_a_person_starts_it(dag):
     assert dag.timetable.can_be_scheduled is False
     assert dag.is_paused_upon_creation is False
 
 
 @pytest.mark.parametrize("name", ["first", "last"])
-def test_the_trigger_form_wants_two_dates(dag, name):
+def test_the_trigger_form_requires_two_dates(dag, name):
     from airflow.sdk.exceptions import ParamValidationError
 
     param = dag.params.get_param(name)
@@ -43,5 +36,5 @@ def test_the_trigger_form_wants_two_dates(dag, name):
             param.resolve(odd)
 
 
-def test_its_manual_tells_its_price_first(dag):
+def test_the_manual_has_the_price_of_the_plan(dag):
     assert "$0.010 for each\naccount that is looked up, and $0.010 for each count" in dag.doc_md

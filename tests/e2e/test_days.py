@@ -1,6 +1,6 @@
-"""The page Days in the live Airflow: over HTTP, in a browser, and refused to who may not see the DAG.
+"""The page Days in the live Airflow: over HTTP, in a browser, and refused without the right to see the DAG.
 
-What it shows of a bucket is tested in tests/features/days_page, how it looks in rehearsals/browser.
+Its texts are tested in tests/features/days_page, its appearance in rehearsals/browser.
 """
 
 import json
@@ -19,13 +19,13 @@ SAMPLES = {"month": "2026-11", "year": "2026", "day": "2026-11-18"}
 
 
 def test_a_landed_month_links_to_the_runs_of_its_days(landed, days):
-    answer = days.get(f"/month/{day_ago(3)[:7]}")
-    assert re.search(r"\d+ landed", words(answer.text))
-    assert f"{day_ago(3)}: the ledger has" not in words(answer.text)
-    assert f"/dags/twitter/runs/{landed[day_ago(3)].replace(':', '%3A').replace('+', '%2B')}" in answer.text
+    html = days.get(f"/month/{day_ago(3)[:7]}").text
+    assert re.search(r"\d+ landed", words(html))
+    assert f"{day_ago(3)}: the ledger has" not in words(html)
+    assert f"/dags/twitter/runs/{landed[day_ago(3)].replace(':', '%3A').replace('+', '%2B')}" in html
 
 
-def test_a_red_day_names_the_log_that_says_why(red, variables, days):
+def test_a_red_day_links_to_the_log_with_the_reason(red, variables, days):
     variables(twitter_handles=RED_HANDLES)
     page = days.get(f"/day/{red.day}").text
     assert "Incomplete:" in words(page)
@@ -36,7 +36,7 @@ def test_a_red_day_names_the_log_that_says_why(red, variables, days):
 
 
 @pytest.mark.parametrize(
-    ("who", "codes", "says"),
+    ("who", "codes", "message"),
     [
         ("", {401}, "sign in to Airflow"),
         ("forged", {401, 403}, ""),
@@ -44,7 +44,7 @@ def test_a_red_day_names_the_log_that_says_why(red, variables, days):
         ("viewer", {200}, ""),
     ],
 )
-def test_every_route_is_shown_to_those_who_may_see_the_runs_of_the_dag(stack, who, codes, says):
+def test_every_route_requires_the_right_to_see_the_runs_of_the_dag(stack, who, codes, message):
     from include.twitter_features.days_page.routes import app
 
     passwords = json.loads((stack.state / "ui_password.json").read_text())
@@ -55,13 +55,13 @@ def test_every_route_is_shown_to_those_who_may_see_the_runs_of_the_dag(stack, wh
             client.cookies.set("_token", token)
         elif who:
             client.cookies.set("_token", "e30.e30.e30")  # pragma: allowlist secret
-        answers = [client.get(f"/twitter_days{route.path.format(**SAMPLES)}") for route in app.routes]
-    assert {answer.status_code for answer in answers} <= codes
-    assert all(says in answer.text for answer in answers)
+        responses = [client.get(f"/twitter_days{route.path.format(**SAMPLES)}") for route in app.routes]
+    assert {response.status_code for response in responses} <= codes
+    assert all(message in response.text for response in responses)
 
 
 @pytest.mark.browser
-def test_three_clicks_from_airflow_to_the_log_that_says_why(red, variables, page, stack):
+def test_three_clicks_from_airflow_to_the_log_with_the_reason(red, variables, page, stack):
     variables(twitter_handles=RED_HANDLES)
     page.goto(f"{stack.url}/")
     page.get_by_role("link", name="Days", exact=True).click()
@@ -76,9 +76,9 @@ def test_three_clicks_from_airflow_to_the_log_that_says_why(red, variables, page
     last = page.get_by_text("It is not tried again by itself.").last
     last.wait_for()
     page.screenshot(path=SHOTS / "red_load.png")
-    where = last.bounding_box()  # in sight, without scrolling
-    assert where["x"] + where["width"] <= 1440
-    assert where["y"] + where["height"] <= 1000
+    box = last.bounding_box()  # visible without scrolling
+    assert box["x"] + box["width"] <= 1440
+    assert box["y"] + box["height"] <= 1000
 
 
 @pytest.mark.browser
@@ -88,20 +88,20 @@ def test_a_day_is_triggered_from_its_page_with_the_form_filled_in(landed, airflo
     frame = page.frame_locator("iframe")
     assert frame.get_by_label("Day (UTC)").input_value() == day
 
-    # Nothing is bought again before its price was confirmed.
+    # Nothing is bought again before the price is confirmed.
     frame.get_by_label("Buy again").check()
     frame.get_by_role("button", name="Trigger").click()
-    asked = frame.get_by_role("dialog")
-    asked.get_by_text(re.compile(r"Cost: about \$[\d.]+, as before")).wait_for()
-    asked.get_by_role("button", name="Cancel").click()
-    asked.wait_for(state="hidden")
+    dialog = frame.get_by_role("dialog")
+    dialog.get_by_text(re.compile(r"Cost: about \$[\d.]+, as before")).wait_for()
+    dialog.get_by_role("button", name="Cancel").click()
+    dialog.wait_for(state="hidden")
     assert not [run for run in airflow.runs() if "buy_again" in run["dag_run_id"]]
 
     frame.get_by_label("Buy again").uncheck()
     frame.get_by_role("button", name="Trigger").click()
-    asked.get_by_text("Cost: free: nothing is missing.").wait_for()
+    dialog.get_by_text("Cost: free: nothing is missing.").wait_for()
     page.screenshot(path=SHOTS / "trigger_day.png")
-    asked.get_by_role("button", name="Trigger").click()
+    dialog.get_by_role("button", name="Trigger").click()
     run = f"manual__{day}"
     page.wait_for_url(f"**/dags/twitter/runs/{run}")
     assert airflow.run(run)["conf"] == {"day": day, "buy_again": False}

@@ -1,9 +1,11 @@
-"""A backfill that waits for a yes, in the live Airflow: over REST, as the UI's buttons answer it."""
+"""A backfill that waits for approval in the live Airflow: over REST, like the UI's buttons."""
 
 from datetime import timedelta
+from operator import itemgetter
 from typing import Any
 
 import pytest
+from more_itertools import map_reduce
 
 from tests.browser import CHROMIUM, SHOTS
 from tests.drivers import ENDED, Airflow, eventually
@@ -24,27 +26,25 @@ class Plan:
 
     def __init__(self, airflow: Airflow, first: str, last: str) -> None:
         self._call = airflow.call
-        asked = {"logical_date": None, "conf": {"first": first, "last": last}}
-        self.run = self._call("POST", "/dags/twitter_plan/dagRuns", json=asked)["dag_run_id"]
+        request = {"logical_date": None, "conf": {"first": first, "last": last}}
+        self.run = self._call("POST", "/dags/twitter_plan/dagRuns", json=request)["dag_run_id"]
         self._path = f"/dags/twitter_plan/dagRuns/{self.run}"
 
     def tasks(self) -> dict[str, list[dict[str, Any]]]:
-        found: dict[str, list[dict[str, Any]]] = {}
-        for task in self._call("GET", f"{self._path}/taskInstances")["task_instances"]:
-            found.setdefault(task["task_id"], []).append(task)
-        return found
+        instances = self._call("GET", f"{self._path}/taskInstances")["task_instances"]
+        return map_reduce(instances, itemgetter("task_id"))
 
     def states(self) -> dict[str, set[str]]:
         return {name: {task["state"] for task in tasks} for name, tasks in self.tasks().items()}
 
-    def asks(self) -> dict[str, Any]:
-        """What a person is asked, once it waits for the answer."""
+    def required_action(self) -> dict[str, Any]:
+        """The text for approval, once the run waits for it."""
         eventually(lambda: self.states().get("approve"), lambda states: states == {"awaiting_input"}, 120)
         return self._call("GET", f"{self._path}/taskInstances/approve/-1/hitlDetails")
 
-    def answer(self, option: str) -> None:
-        asked = {"chosen_options": [option], "params_input": {}}
-        self._call("PATCH", f"{self._path}/taskInstances/approve/-1/hitlDetails", json=asked)
+    def respond(self, option: str) -> None:
+        response = {"chosen_options": [option], "params_input": {}}
+        self._call("PATCH", f"{self._path}/taskInstances/approve/-1/hitlDetails", json=response)
 
     def wait(self) -> str:
         return eventually(lambda: self._call("GET", self._path)["state"], ENDED.__contains__, 240)
@@ -53,40 +53,33 @@ class Plan:
         return self._call("GET", f"{self._path}/taskInstances/{task}/xcomEntries/return_value")["value"]
 
 
-def test_a_plan_waits_without_a_worker_and_a_no_leaves_it_green_and_nothing_bought(
+def test_a_plan_waits_without_a_worker_slot_and_a_rejection_buys_nothing_and_is_green(
     airflow, bucket, variables, x
 ):
     variables(twitter_handles=HANDLES)
     plan = Plan(airflow, archived(3), archived(1))
-    asked = plan.asks()
-    assert asked["subject"].startswith("Buy ")
-    assert "Complete already: 0 of 3 days." in asked["body"]
+    action = plan.required_action()
+    assert action["subject"].startswith("Buy ")
+    assert "Complete already: 0 of 3 days." in action["body"]
     (approve,) = plan.tasks()["approve"]
     assert approve["triggerer_job"] is None
-    assert {state for states in plan.states().values() for state in states} == {
-        "success",
-        "awaiting_input",
-        None,
-    }
-    plan.answer("Reject")
+    assert set().union(*plan.states().values()) == {"success", "awaiting_input", None}
+    plan.respond("Reject")
     assert plan.wait() == "success"
-    assert plan.states() == {
-        "quote": {"success"},
-        "approve": {"success"},
-        "runs": {"skipped"},
-        "start": {"skipped"},
-        "compare": {"skipped"},
-    }
+    skipped = {key: {"skipped"} for key in ("runs", "start", "compare")}
+    assert plan.states() == {"quote": {"success"}, "approve": {"success"}} | skipped
     assert not [request for request in x.requests() if "/search/" in request["path"]]
     assert not bucket.keys(f"twitter_raw/dt={archived(2)}/")
 
 
-def test_a_yes_starts_a_run_named_after_each_day_and_the_quote_holds(airflow, bucket, variables, x, picture):
+def test_an_approval_starts_a_run_named_after_each_day_within_the_approved_price(
+    airflow, bucket, variables, x, picture
+):
     variables(twitter_handles=HANDLES)
     plan = Plan(airflow, archived(5), archived(4))
-    plan.asks()
+    plan.required_action()
     picture(plan)
-    plan.answer("Approve")
+    plan.respond("Approve")
     assert plan.wait() == "success"
     id_ = plan.xcom("quote")["plan"]
     days = [archived(5), archived(4)]
@@ -106,7 +99,7 @@ def test_a_yes_starts_a_run_named_after_each_day_and_the_quote_holds(airflow, bu
 
 @pytest.fixture
 def picture(stack, request):
-    """Takes a picture of what waits for a person, where there is a browser."""
+    """Takes a picture of the required action if there is a browser."""
 
     def take(plan: Plan) -> None:
         if not CHROMIUM:

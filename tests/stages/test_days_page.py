@@ -15,9 +15,9 @@ def days(deployment, monkeypatch):
     for dependency in routes.app.router.dependencies:
         monkeypatch.setitem(routes.app.dependency_overrides, dependency.dependency, lambda: None)
     monkeypatch.setattr(airflow_db, "runs_by_day", lambda first, last: {})
-    day_range.drop_store()
+    day_range.store_of.cache_clear()
     yield TestClient(routes.app)
-    day_range.drop_store()
+    day_range.store_of.cache_clear()
 
 
 def test_a_bucket_that_the_role_may_not_read_is_one_sentence(days, monkeypatch):

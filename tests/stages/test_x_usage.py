@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from include.twitter import layout, object_store, settings
+from include.twitter import object_store, settings
 from include.twitter.day import Day
 from include.twitter.errors import UsageMismatch
 from include.twitter_features.x_usage.tasks import check_usage
@@ -20,7 +20,7 @@ USAGE = "/2/usage/tweets"
 
 @pytest.fixture
 def log_of(pipeline, x, bucket, caplog):
-    """What the task logs once its deadline has come: by default a day later."""
+    """The log of the task after its deadline, by default a day later."""
     caplog.set_level(logging.INFO)
 
     def log_of(day=TODAY, at=TOMORROW):
@@ -32,7 +32,7 @@ def log_of(pipeline, x, bucket, caplog):
     return log_of
 
 
-def test_what_x_has_served_is_what_the_ledger_has(pipeline, log_of, bucket):
+def test_x_counts_as_many_posts_as_the_ledger(pipeline, log_of, bucket):
     pipeline.put(tweet_limit=0)
     pipeline.extract("posts_250_a, posts_120_b")
     assert "370 posts from 2026-11-01 to 2026-11-22, the ledger explains 0 to 370: they agree" in log_of()
@@ -41,18 +41,9 @@ def test_what_x_has_served_is_what_the_ledger_has(pipeline, log_of, bucket):
     assert (bucket.json(key)["counted"], bucket.json(key)["upper_bound"]) == (370, 370)
 
 
-def test_a_post_that_is_bought_twice_in_a_day_is_counted_once_by_x(pipeline, log_of, bucket):
-    pipeline.put(tweet_limit=0)
-    pipeline.extract("posts_120_a")
-    pipeline.extract("posts_120_a", buy_again=True, name="again")
-    log_of()
-    usage = bucket.json(layout.usage(TODAY))
-    assert (usage["counted"], usage["upper_bound"]) == (120, 240)
-
-
-def test_what_another_program_has_read_is_alerted_once(log_of, x):
+def test_posts_that_another_program_has_read_are_alerted_once(log_of, x):
     x.put("usage", {"2026-11-20": 500})
-    for _ in range(2):  # the second time it is cleared, and nothing was mended
+    for _ in range(2):  # the second time, the task was cleared and nothing corrected
         with pytest.raises(UsageMismatch, match=r"500 posts .* X counts 500 more"):
             log_of()
     assert "X counts 500 more" in log_of(TODAY.plus(1), TOMORROW + timedelta(days=1))
@@ -69,7 +60,7 @@ def test_what_another_program_has_read_is_alerted_once(log_of, x):
         (200, {"data": {"project_usage": "7"}}, "nothing is compared"),
     ],
 )
-def test_what_x_does_not_say_is_logged_and_no_failure(log_of, x, bucket, status, body, message):
+def test_a_response_without_counts_is_logged_and_no_failure(log_of, x, bucket, status, body, message):
     x.order({"match": USAGE, "status": status, "body": body})
     assert message in log_of()
     assert bucket.keys("twitter_usage/") == []

@@ -3,67 +3,50 @@
 from __future__ import annotations
 
 import re
-from itertools import groupby
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from more_itertools import map_reduce
 
 from include.twitter.extract.budget import Caps
 from include.twitter.pricing import dollars
 from include.twitter_features.backfill_plan.plan import Plan
 
 
-def subject(plan: Plan) -> str:
-    """The question in one line."""
-    posts, days = sum(run.posts for run in plan.runs), plural(len(plan.runs), "day")
-    return f"Buy up to {plural(posts, 'post')} of {days} for at most ${plan.cost_usd:.3f}?"
-
-
 def plural(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
-
-
-def body(plan: Plan, caps: Caps, left_usd: float) -> str:
-    """What is missing, what it costs, and which cap would stop it; `left_usd` remains of the month's cap."""
-    counted, posts = sum(run.counted for run in plan.runs), sum(run.posts for run in plan.runs)
-    days = plural(plan.complete_days + len(plan.runs), "day")
-    likely = "" if plan.likely_usd is None else f", most likely ${plan.likely_usd:.3f}"
-    return "\n".join(
-        [
-            f"**{plan.first} to {plan.last}, {plural(len(plan.accounts), 'account')}.** Complete already: "
-            f"{plan.complete_days} of {days}. Of the others X counts {plural(counted, 'post')}; up to "
-            f"{posts} would be bought, for at most **${plan.cost_usd:.3f}** with look-ups and counts{likely}."
-            f" The plan itself has cost ${plan.own_cost_usd:.3f}.",
-            *_caps(plan, caps, left_usd),
-            *(f"\nNot bought: {escaped(name)}, {escaped(why)}" for name, why in plan.unavailable.items()),
-            "\n| month (UTC) | days to fill | posts X counts | posts to buy | cost |\n|---|--:|--:|--:|--:|",
-            *_months(plan),
-        ]
-    )
-
-
-def _months(plan: Plan) -> list[str]:
-    rows = []
-    for month, group in groupby(plan.runs, key=lambda run: run.day[:7]):
-        runs = list(group)
-        counted, posts = sum(run.counted for run in runs), sum(run.posts for run in runs)
-        cost_usd = sum(run.cost_usd for run in runs)
-        rows.append(f"| {month} | {len(runs)} | {counted} | {posts} | ${cost_usd:.3f} |")
-    return rows
-
-
-def _caps(plan: Plan, caps: Caps, left_usd: float) -> list[str]:
-    """The remainder of the month's cap, and in bold the caps that could stop the purchases."""
-    (run_name, run_cap), (month_name, month_cap) = caps.run, caps.month
-    lines = []
-    if month_cap:
-        remainder = f"${left_usd:.3f} of `{month_name}`, ${dollars(month_cap):.3f}, remain"
-        is_short = plan.cost_usd > left_usd
-        lines.append(f"\n**{remainder}: raise it before you approve**" if is_short else f"\n{remainder}.")
-    over = [run.day for run in plan.runs if round(1000 * (run.cost_usd + run.spent_usd)) > run_cap]
-    if run_cap and over:
-        days = f"{plural(len(over), 'day')} could cost more than `{run_name}`, first {over[0]}"
-        lines.append(f"\n**{days}: raise it before you approve**")
-    return lines
 
 
 def escaped(text: str) -> str:
     """Escape every character that has a meaning in Markdown."""
     return re.sub(r"([\\`*_{}\[\]<>()#+.!|~&-])", r"\\\1", " ".join(text.split()))
+
+
+ENVIRONMENT = Environment(  # noqa: S701 - Markdown: `escaped` is applied to words from X
+    loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, trim_blocks=True
+)
+ENVIRONMENT.filters |= {"plural": plural, "escaped": escaped, "usd": "${:.3f}".format}
+
+
+def subject(plan: Plan) -> str:
+    """The question in one line."""
+    posts, days = plural(sum(run.posts for run in plan.runs), "post"), plural(len(plan.runs), "day")
+    return f"Buy up to {posts} of {days} for at most ${plan.cost_usd:.3f}?"
+
+
+def body(plan: Plan, caps: Caps, remaining_usd: float) -> str:
+    """The missing posts, their price, and the caps that could stop the runs.
+
+    `remaining_usd` remains of the month's cap.
+    """
+    (run_cap_name, run_cap), (month_cap_name, month_cap) = caps.run, caps.month
+    over_cap = [run.day for run in plan.runs if round(1000 * (run.cost_usd + run.spent_usd)) > run_cap]
+    return ENVIRONMENT.get_template("approval.md.jinja").render(
+        plan=plan,
+        months=map_reduce(plan.runs, lambda run: run.day[:7]),
+        days_over_cap=over_cap if run_cap else [],
+        run_cap_name=run_cap_name,
+        month_cap_name=month_cap_name,
+        month_cap=dollars(month_cap),
+        remaining_usd=remaining_usd,
+    )

@@ -17,7 +17,7 @@ from itertools import groupby
 from more_itertools import chunked
 
 from include.twitter.day import Day
-from include.twitter.errors import Outage
+from include.twitter.errors import Outage, UnexpectedAnswer
 from include.twitter.extract.budget import Budget, Caps, Stored
 from include.twitter.extract.counts import DAYS_A_COUNT, Count, count_of, store_count, stored_count
 from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
@@ -58,21 +58,13 @@ def windows(
     """
     ids_by_days: dict[tuple[bool, tuple[Day, ...]], list[str]] = defaultdict(list)
     for id_, days in lacking.items():
-        if days:
-            ids_by_days[id_ in limited, tuple(days)].append(id_)
+        for _, part in groupby(days, key=lambda day: (day.date - days[0].date).days // DAYS_A_COUNT):
+            ids_by_days[id_ in limited, tuple(part)].append(id_)
     result = []
-    for (_, days), ids in ids_by_days.items():
-        for span in _split_days(days):
-            counted_together = id_batches(ids, len(ids), LONGEST_ARCHIVE_QUERY)
-            result += [Window(tuple(batch), span) for batch in counted_together]
-            result += [Window((id_,), span, of_threads=True) for id_ in ids if threads]
+    for (_, span), ids in ids_by_days.items():
+        result += [Window(tuple(ids), span) for ids in id_batches(ids, len(ids), LONGEST_ARCHIVE_QUERY)]
+        result += [Window((id_,), span, of_threads=True) for id_ in ids if threads]
     return result
-
-
-def _split_days(days: Sequence[Day]) -> list[tuple[Day, ...]]:
-    """Split the days into parts that one response holds."""
-    blocks = groupby(days, key=lambda day: (day.date - days[0].date).days // DAYS_A_COUNT)
-    return [tuple(block) for _, block in blocks]
 
 
 @dataclass
@@ -96,7 +88,7 @@ class CountRequests:
         unknown = [handle for handle in handles if handle not in ids]
         log.info("%d accounts are looked up, at %s each", len(unknown), price_text("users"))
         for part in chunked(unknown, HANDLES_A_LOOKUP):
-            response = self._users(part)
+            response = self._ask(f"users {part}", "users", len(part), partial(self.x.users, part))
             unavailable |= unavailable_reasons(response, part)
             users = users_of(response)
             for handle in (handle for handle in part if handle.lower() in users):
@@ -118,32 +110,31 @@ class CountRequests:
         return {window: self._count(window) for window in requested}
 
     def _count(self, window: Window) -> Count:
-        """Count the posts of a window, in as many parts as X makes of it."""
+        """Count the posts of a window. X splits a count into parts if it likes."""
         first, last, query = window.days[0], window.days[-1], window.query
         hours, token = Counter[str](), None
-        while True:
+        for _ in range(DAYS_A_COUNT):
             response = stored_count(self.store, query, first, last, token, self.clock())
-            response = response or self._fetch_count(query, first, last, token)
+            if not response:
+                send = partial(self.x.count_days, query, first, last, token)
+                response = self._ask(f"counts {query} {first} {last} {token}", "archive_counts", 1, send)
+                store_count(self.store, first, last, response)
             hours |= count_of(response).hours
             if not (token := response.next_token):
                 return Count(hours.total(), hours)
+        raise UnexpectedAnswer(
+            f"X splits the count of {first} to {last} into more than {DAYS_A_COUNT} parts: {query[:100]}. "
+            "Clear this task later."
+        )
 
-    def _users(self, handles: list[str]) -> Response:
-        name, send = short_hash(f"users {handles}"), partial(self.x.users, handles)
-        return self._ask(name, "users", len(handles), send)
-
-    def _fetch_count(self, query: str, first: Day, last: Day, token: str | None) -> Response:
-        name = short_hash(f"counts {query} {first} {last} {token}")
-        response = self._ask(name, "archive_counts", 1, partial(self.x.count_days, query, first, last, token))
-        store_count(self.store, first, last, response)
-        return response
-
-    def _ask(self, name: str, kind: str, units: int, send: Callable[[], Response]) -> Response:
-        return self.paid.ask(name, kind, units, units, lambda _: send(), _require_complete)[1]
+    def _ask(self, request: str, kind: str, units: int, send: Callable[[], Response]) -> Response:
+        """Return the stored response to a request, or send it; both are named by a hash of its text."""
+        name = short_hash(request)
+        return self.paid.ask(name, kind, units, units, lambda _: send(), _require_storable)[1]
 
 
-def _require_complete(response: Response) -> None:
-    """Raise for a response that is not to be stored."""
+def _require_storable(response: Response) -> None:
+    """Raise for a response that must not be stored."""
     if response.failure:
         raise Outage(f"X could not look up all users: {response.failure}")
     if response.kind == "archive_counts":

@@ -13,8 +13,8 @@ from include.twitter.extract.counts import Count
 from include.twitter.extract.purchase import Purchase
 from include.twitter.identities import Identities
 from include.twitter.object_store import ObjectStore, map_concurrently
-from include.twitter.pricing import dollars, prices
-from include.twitter.records import CollectionSpec, Manifest, Receipt
+from include.twitter.pricing import cost, dollars
+from include.twitter.records import BilledUnits, CollectionSpec, Manifest, Receipt
 from include.twitter.sources import Endpoint, id_batches
 from include.twitter_features.backfill_plan.fetch_counts import Window
 from include.twitter_features.backfill_plan.plan import PlannedRun, PlanRequest
@@ -55,7 +55,7 @@ def take_inventory(
             day,
             missing,
             not_landed=tuple(handle for handle in handles if handle in missing or handle not in landed),
-            stored_posts={handle: line.posts for handle in missing if (line := purchase.line(handle))},
+            stored_posts={handle: entry.posts for handle in missing if (entry := purchase.line(handle))},
             spent_usd=spent_usd(store, day),
         )
 
@@ -67,8 +67,8 @@ def landed_handles(
 ) -> set[str]:
     """Return the handles whose accounts have landed with what X shows of them."""
     receipt = store.record(layout.receipt(day), Receipt)
-    lines = identities.index(receipt.accounts if receipt else ())
-    return {handle for handle in handles if (line := lines.of(handle)) and line.outcome != "unavailable"}
+    entries = identities.index(receipt.accounts if receipt else ())
+    return {handle for handle in handles if (entry := entries.of(handle)) and entry.outcome != "unavailable"}
 
 
 def spent_usd(store: ObjectStore, day: Day) -> float:
@@ -90,32 +90,31 @@ def estimate(
     `ids` are those of the accounts that X shows, by handle.
 
     Of accounts that were counted together, each may have as many posts as its limit, and all no more than X
-    counts. Where that leaves open which of them are over it, `extract` counts the others once more, and looks
-    up those of which nothing arrives.
+    counts. If one may be over its limit, `extract` counts them once more, and looks up the empty ones.
     """
-    handles = {ids[handle]: handle for handle in day.missing if handle in ids}
-    counted, posts, count_requests, look_ups = 0, 0, 0, 0
-    for window in (window for window in counts if day.day in window.days):
-        total = counts[window].of_day(day.day).total
-        limits = [spec.limit_of(handles[id_]) for id_ in window.ids]
-        capped = sum(max(limit, SMALLEST_PAGE) for limit in limits) if all(limits) else total
-        stored = sum(day.stored_posts.get(handles[id_], 0) for id_ in window.ids if not window.of_threads)
-        counted += total
-        posts += max(min(total, capped) - stored, 0)
-        if len(limits) > 1 and total > min(filter(None, limits), default=total):
-            count_requests += sum(1 for _ in id_batches(window.ids))
-            look_ups += len(window.ids) - 1
     accounts = tuple(handle for handle in day.not_landed if handle in ids or handle not in day.missing)
     if not accounts:
         return None
-    listed = prices(at)
-    mills = posts * listed["posts"] + count_requests * listed["archive_counts"] + look_ups * listed["users"]
+    handles = {id_: handle for handle, id_ in ids.items()}
+    counted, most = 0, BilledUnits()
+    for window, count in counts.items():
+        if day.day not in window.days:
+            continue
+        total, names = count.of_day(day.day).total, [handles[id_] for id_ in window.ids]
+        limits = [spec.limit_of(name) for name in names]
+        capped = sum(max(limit, SMALLEST_PAGE) for limit in limits) if all(limits) else total
+        stored = 0 if window.of_threads else sum(day.stored_posts.get(name, 0) for name in names)
+        counted += total
+        most += BilledUnits(posts=max(min(total, capped) - stored, 0))
+        if len(limits) > 1 and total > min(filter(None, limits), default=total):
+            batches = [*id_batches(window.ids)]
+            most += BilledUnits(archive_counts=len(batches), users=len(limits) - 1)
     return PlannedRun(
         day=str(day.day),
         accounts=accounts,
         counted=counted,
-        posts=posts,
-        is_exact=not count_requests,
-        cost_usd=dollars(mills),
+        posts=most.posts,
+        is_exact=not most.archive_counts,
+        cost_usd=dollars(cost(most, at)),
         spent_usd=day.spent_usd,
     )

@@ -22,8 +22,7 @@ log = logging.getLogger(__name__)
 
 MAX_PLAN_DAYS = 366
 """Days of one plan: a run is started for each."""
-PLAN_ID = re.compile("[0-9a-f]{12}")
-RESPONSE_KEY = re.compile(rf"twitter_plans/{PLAN_ID.pattern}/{PLAN_ID.pattern}\.json\.gz")
+RESPONSE_KEY = re.compile(r"twitter_plans/[0-9a-f]{12}/[0-9a-f]{12}\.json\.gz")
 
 
 @dataclass(frozen=True)
@@ -71,9 +70,9 @@ class PlannedRun(Struct, kw_only=True):
     posts: int
     """How many of them would be purchased at most."""
     is_exact: bool
-    """Whether X's counts leave no doubt: of accounts counted together, none can be over its limit."""
+    """Whether X's counts determine `posts`: of accounts counted together, none can be over its limit."""
     cost_usd: float
-    """Their price, with that of counts in case of doubt."""
+    """The highest price, with the requests that are needed if the counts do not determine it."""
     spent_usd: float
     """The price of what was purchased of the day before."""
 
@@ -100,13 +99,11 @@ class Plan(Struct, kw_only=True):
     cost_usd: float
     """What the runs cost at most, also if all accounts have to be looked up again."""
     likely_usd: float | None
-    """What they cost without that; null where X's counts leave it in doubt."""
+    """What they cost without that; null if X's counts do not determine it."""
 
 
 def plan_prefix(id_: str) -> str:
     """Where a plan and the responses to its requests are stored; `id_` is the hash of its run."""
-    if not PLAN_ID.fullmatch(id_):
-        raise BadDay(f"plan={id_!r} is not a plan.")
     return f"twitter_plans/{id_}/"
 
 

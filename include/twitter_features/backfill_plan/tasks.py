@@ -1,9 +1,10 @@
-"""The tasks of `twitter_plan`: quote, name the runs, wait for them, compare."""
+"""The tasks of `twitter_plan`: quote, name the runs, wait until they have ended, compare."""
 
 from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from airflow.sdk import get_current_context
@@ -16,8 +17,8 @@ from include.twitter.errors import BadDay, Incomplete
 from include.twitter.extract.budget import Caps, spent_of_month
 from include.twitter.identities import Identities
 from include.twitter.object_store import ObjectStore
-from include.twitter.pricing import dollars, prices
-from include.twitter.records import encoded
+from include.twitter.pricing import cost, dollars
+from include.twitter.records import BilledUnits, encoded
 from include.twitter_features.backfill_plan import approval_text
 from include.twitter_features.backfill_plan.approval_text import plural
 from include.twitter_features.backfill_plan.fetch_counts import count_requests, windows
@@ -52,59 +53,55 @@ def quote(request: PlanRequest) -> dict[str, Any]:
     log.info("Planned %s: %s", store.url(plan_key(plan.id)), subject)
     if not plan.runs:
         skip("X shows none of the accounts that are missing: nothing can be bought")
-    left_usd = dollars(caps.month[1] - spent_of_month(store, request.now()))
-    return {"plan": plan.id, "subject": subject, "body": approval_text.body(plan, caps, left_usd)}
+    remaining_usd = dollars(caps.month[1] - spent_of_month(store, request.now()))
+    return {"plan": plan.id, "subject": subject, "body": approval_text.body(plan, caps, remaining_usd)}
 
 
 def _make_plan(store: ObjectStore, request: PlanRequest, caps: Caps) -> Plan:
-    roster = accounts.read(store)
+    roster, access = accounts.read(store), settings.x_access()
     spec, handles = roster.asked(), roster.among(request.accounts)
-    access, accepted = settings.x_access(), settings.confirmed_account_ids()
-    _require_settled(request)
-    identities = Identities.read(store, accepted)
-    days = _require_missing(take_inventory(store, request, spec, handles, identities))
+    identities = Identities.read(store, settings.confirmed_account_ids())
+    first, last, now = request.days[0], request.days[-1], request.now
+    first.require_collectable(now())
+    latest = Day.latest_settled(now(), settings.settling())
+    if last.date > latest.date:
+        raise BadDay(f"{last} may still change: the latest day to plan is {latest}. Trigger again with that.")
+
+    def inventory() -> list[DayInventory]:
+        days = take_inventory(store, request, spec, handles, identities)
+        if not any(day.not_landed for day in days):
+            skip(f"All {len(days)} days have landed with all accounts: nothing is missing")
+        return days
+
+    days = inventory()
     object_store.require_conditional_writes(store)
     with count_requests(store, request, caps, access) as x:
         missing = [handle for handle in handles if any(handle in day.missing for day in days)]
-        erased = store.tombstones().accounts
-        ids, unavailable = x.look_up(missing, identities, erased)
+        ids, unavailable = x.look_up(missing, identities, store.tombstones().accounts)
         current_ids = {handle.lower(): id_ for handle, id_ in ids.items()}
         if current_ids.items() - identities.ids.items():
             # A renamed account may be in the days already, under its former handle.
             identities.ids |= current_ids
-            days = _require_missing(take_inventory(store, request, spec, handles, identities))
+            days = inventory()
         lacking = {id_: [day.day for day in days if handle in day.missing] for handle, id_ in ids.items()}
         limited = {id_ for handle, id_ in ids.items() if spec.limit_of(handle)}
         counts = x.count(windows(lacking, limited, threads=spec.threads))
-    runs = [run for day in days if (run := estimate(day, ids, counts, spec, request.now()))]
+    runs = [run for day in days if (run := estimate(day, ids, counts, spec, now()))]
     runs_usd = sum(run.cost_usd for run in runs)
-    look_ups_usd = dollars(sum(map(bool, lacking.values())) * prices(request.now())["users"])
+    look_ups = BilledUnits(users=sum(map(bool, lacking.values())))
     return Plan(
         id=request.id,
-        made_at=request.now(),
-        first=str(request.days[0]),
-        last=str(request.days[-1]),
+        made_at=now(),
+        first=str(first),
+        last=str(last),
         complete_days=sum(not day.not_landed for day in days),
         accounts=handles,
         runs=runs,
         unavailable=unavailable,
         own_cost_usd=dollars(x.stored.total_mills),
-        cost_usd=round(runs_usd + look_ups_usd, 3),
+        cost_usd=round(runs_usd + dollars(cost(look_ups, now())), 3),
         likely_usd=round(runs_usd, 3) if all(run.is_exact for run in runs) else None,
     )
-
-
-def _require_settled(request: PlanRequest) -> None:
-    request.days[0].require_collectable(request.now())
-    last, latest = request.days[-1], Day.latest_settled(request.now(), settings.settling())
-    if last.date > latest.date:
-        raise BadDay(f"{last} may still change: the latest day to plan is {latest}. Trigger again with that.")
-
-
-def _require_missing(days: list[DayInventory]) -> list[DayInventory]:
-    if not any(day.not_landed for day in days):
-        skip(f"All {len(days)} days have landed with all accounts: nothing is missing")
-    return days
 
 
 def runs(plan_id: str) -> list[dict[str, Any]]:
@@ -121,11 +118,8 @@ def runs(plan_id: str) -> list[dict[str, Any]]:
 def wait_for_runs(plan_id: str) -> None:
     """Release the worker slot until the runs of the plan have ended."""
     names, ti = [run["trigger_run_id"] for run in runs(plan_id)], get_current_context()["ti"]
-    open_runs = sum(
-        ti.get_dr_count("twitter", run_ids=part, states=["queued", "running"])
-        for part in chunked(names, RUNS_A_REQUEST)
-    )
-    if open_runs:
+    count = partial(ti.get_dr_count, "twitter", states=["queued", "running"])
+    if open_runs := sum(count(run_ids=part) for part in chunked(names, RUNS_A_REQUEST)):
         poll(RUNS_POLL_INTERVAL, f"{open_runs} of {len(names)} runs have not ended")
 
 
@@ -138,8 +132,8 @@ def compare(plan_id: str) -> dict[str, Any]:
     for run in plan.runs:
         day = Day.parse(run.day)
         bought += spent_usd(store, day) - run.spent_usd
-        wanted = {handle for handle in run.accounts if handle.lower() in collected}
-        if wanted - landed_handles(store, day, wanted, identities):
+        handles = {handle for handle in run.accounts if handle.lower() in collected}
+        if handles - landed_handles(store, day, handles, identities):
             late.append(run.day)
     summary = f"Of the approved ${plan.cost_usd:.3f}, ${bought:.3f} was spent"
     if late:

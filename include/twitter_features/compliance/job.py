@@ -6,13 +6,15 @@ job there, or by its name in X's list, and continues.
 
 from __future__ import annotations
 
+import gzip
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from tempfile import TemporaryFile
-from typing import IO, NoReturn
+from pathlib import Path
+from tempfile import NamedTemporaryFile, TemporaryFile
+from typing import IO, cast
 
 import pyarrow
 import pyarrow.parquet
@@ -23,12 +25,12 @@ from include.twitter.airflow_context import now, poll, skip
 from include.twitter.day import Day
 from include.twitter.errors import ComplianceJobFailed, JobGone, NoAccess, Outage
 from include.twitter.landed import landed_days
-from include.twitter.layout import compliance_of, job_key, parse_job_key, short_hash
+from include.twitter.layout import compliance_of, job_key, parse_job_key, result_key, short_hash
 from include.twitter.object_store import ObjectStore
 from include.twitter.records import ComplianceJob, encoded
 from include.twitter.x.client import X
 from include.twitter_features.compliance.responses import JobStatus, XJob, parse_job
-from include.twitter_features.compliance.storage import upload_file
+from include.twitter_features.compliance.storage import download, upload_file
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,10 @@ RESULT_KEPT = timedelta(days=7)
 """How long X offers a result, from the creation of its job on."""
 MAX_JOBS = 3
 """Jobs of a run."""
+OPEN = ("created", "in_progress")
+"""The states at X of a job that X still works on."""
+MAX_BYTES_A_POST, MIN_BYTES_LIMIT = 512, 1 << 20
+"""Limits on the size of X's result."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,7 @@ class JobState(Enum):
 
 def job_state(job: ComplianceJob, status: JobStatus | None, age: timedelta) -> JobState:
     """Return the state of a job, by its status at X (None: X no longer has it) and its age."""
-    is_open = status in ("created", "in_progress")
+    is_open = status in OPEN
     if is_open and age > PATIENCE:
         return JobState.OVERDUE
     if not is_open and (status != "complete" or age > RESULT_KEPT):
@@ -85,40 +91,49 @@ class JobRunner:
         self._store, self._x, self._run = store, x, run
 
     def upload_ids(self) -> None:
-        """Create a job and upload_file the ids of all landed posts, unless that was done."""
+        """Create a job and upload the ids of all landed posts, unless that was done."""
         while not (job := latest_job(self._store, self._run)) or job.days is None:
             self._advance(job)
 
-    def wait_for_result(self) -> tuple[ComplianceJob, XJob]:
-        """Return the job once X offers its result; until then, wait without a worker slot."""
-        while True:
-            job = latest_job(self._store, self._run)
-            if (x_job := self._advance(job)) and job:
-                return job, x_job
+    def fetch_result(self) -> int:
+        """Store the result of a job unchanged, and return the job's number; wait without a worker slot."""
+        while (number := stored_result(self._store, self._run)) is None:
+            self._advance(latest_job(self._store, self._run))
+        return number
 
-    def _advance(self, job: ComplianceJob | None) -> XJob | None:
-        """Take the step that the job's state requires; returns the job at X once it is complete."""
+    def _advance(self, job: ComplianceJob | None) -> None:
+        """Take the step that the job's state requires."""
         if not job:
             self._submit(None, 1)
-            return None
+            return
         x_job = self._fetch(job)
         state = job_state(job, x_job.status if x_job else None, self._run.now() - job.made_at)
         match state:
-            case JobState.COMPLETE:
-                return x_job
+            case JobState.COMPLETE if x_job:
+                self._download(job, x_job.download_url)
             case JobState.CREATED:
                 self._submit(job, job.number)
             case JobState.CHECKING:
-                self._poll(state.value)
+                poll(JOB_POLL_INTERVAL, state.value, self._run.now)
             case JobState.LOST:
-                self.replace(job, x_job.status if x_job else "not found")
+                self._replace(job, x_job.status if x_job else "not found")
             case JobState.OVERDUE:
                 raise ComplianceJobFailed(
                     f"X has not ended job {job.id} in {PATIENCE.days} days. Trigger another run."
                 )
-        return None
 
-    def replace(self, job: ComplianceJob, reason: str) -> None:
+    def _download(self, job: ComplianceJob, address: str) -> None:
+        max_bytes = MAX_BYTES_A_POST * sum((job.days or {}).values()) + MIN_BYTES_LIMIT
+        with NamedTemporaryFile() as file:
+            try:
+                with gzip.open(file.name, "wb") as zipped:
+                    download(address, cast(IO[bytes], zipped), max_bytes)
+            except JobGone:
+                self._replace(job, "its result is gone")
+            else:
+                self._store.upload(result_key(self._run.id, job.number), Path(file.name))
+
+    def _replace(self, job: ComplianceJob, reason: str) -> None:
         """Create another job in the place of one that is lost; ComplianceJobFailed if it was the last one."""
         if job.number >= MAX_JOBS:
             raise ComplianceJobFailed(
@@ -128,13 +143,16 @@ class JobRunner:
         log.warning("Job %s is lost (%s): another job is created", job.id, reason)
         try:
             self._submit(None, job.number + 1)
-        except NoAccess as error:  # X gave access before: it may have an outage
+        except NoAccess as error:
             raise Outage(f"{error} X gave access before: the task is retried.") from error
 
     def _submit(self, job: ComplianceJob | None, number: int) -> None:
-        """Create the job unless it was created, upload_file the ids of all landed posts, and record that."""
+        """Create the job unless it was created, upload the ids of all landed posts, and record that."""
         with TemporaryFile() as ids:  # written first: X waits 15 minutes for them
-            days = _write_ids(self._store, ids)
+            days = dict[str, int]()
+            for day, table in read_tables(self._store, landed_days(self._store), "tweet_id"):
+                days[str(day)] = table.num_rows
+                ids.writelines(f"{id_}\n".encode() for id_ in table["tweet_id"].to_pylist())
             if not any(days.values()):
                 skip("No landed day has a post")
             job = job or self._create(number)
@@ -148,12 +166,12 @@ class JobRunner:
 
     def _create(self, number: int) -> ComplianceJob:
         """Find the job of this name at X, which a killed task has created, or create it."""
-        name = f"twitter {self._run.id} {number}"
-        jobs = [parse_job(data) for data in self._x.jobs()]
+        name, jobs = f"twitter {self._run.id} {number}", [parse_job(data) for data in self._x.jobs()]
         x_job = next((job for job in jobs if job.name == name), None)
         if not x_job:
-            if others := [job.id for job in jobs if job.status in ("created", "in_progress")]:
-                self._poll(f"X runs job {others[0]} of the same app, one at a time")
+            if others := [job.id for job in jobs if job.status in OPEN]:
+                why = f"X runs job {others[0]} of the same app, one at a time"
+                poll(JOB_POLL_INTERVAL, why, self._run.now)
             x_job = parse_job(self._x.make_job(name))
         job = ComplianceJob(id=x_job.id, number=number, made_at=self._run.now())
         self._record(job)
@@ -167,11 +185,14 @@ class JobRunner:
             log.warning("%s", error)
             return None
 
-    def _poll(self, why: str) -> NoReturn:
-        poll(JOB_POLL_INTERVAL, why, self._run.now)
-
     def _record(self, job: ComplianceJob) -> None:
         self._store.write(job_key(self._run.id, job.number), encoded(job))
+
+
+def stored_result(store: ObjectStore, run: ComplianceRun) -> int | None:
+    """Return the number of the newest job if its result is stored."""
+    job = latest_job(store, run)
+    return job.number if job and store.etag(result_key(run.id, job.number)) else None
 
 
 def latest_job(store: ObjectStore, run: ComplianceRun) -> ComplianceJob | None:
@@ -188,12 +209,3 @@ def read_tables(store: ObjectStore, days: list[Day], *columns: str) -> Iterator[
             with store.parsing(key, "the day's Parquet table"):
                 table = pyarrow.parquet.read_table(pyarrow.BufferReader(item.data), columns=[*columns])
             yield day, table
-
-
-def _write_ids(store: ObjectStore, file: IO[bytes]) -> dict[str, int]:
-    """Write the ids of all landed posts, one a line; returns their number by day."""
-    days = {}
-    for day, table in read_tables(store, landed_days(store), "tweet_id"):
-        days[str(day)] = table.num_rows
-        file.writelines(f"{id_}\n".encode() for id_ in table["tweet_id"].to_pylist())
-    return days

@@ -70,7 +70,6 @@ def parse_deleted(lines: Iterable[bytes]) -> dict[str, Verdict]:
         except ValueError as error:
             raise UnexpectedAnswer(f"Line {number} of X's result names no post: {error}.") from None
         if line.action == "delete" and line.reason != GEO_SCRUBBED:
-            state = STATE_OF_REASON.get(line.reason, "gone")
-            words = safe_text(f"X says: {line.action}, {line.reason or 'without a reason'}")
-            verdicts[line.id] = Verdict(state, words)
+            reason = safe_text(f"X says: {line.action}, {line.reason or 'without a reason'}")
+            verdicts[line.id] = Verdict(STATE_OF_REASON.get(line.reason, "gone"), reason)
     return verdicts

@@ -41,7 +41,7 @@ def download(address: str, file: IO[bytes], max_bytes: int) -> None:
 def _response(method: str, address: str, **options: Any) -> Iterator[requests.Response]:
     """Send a request without X's keys, follow no redirect, and require status 200."""
     scheme, host = urlsplit(address).scheme, urlsplit(address).hostname or ""
-    if not host or not (scheme == "https" or (scheme == "http" and host in LOOPBACK_HOSTS)):
+    if not host or (scheme != "https" and not (scheme == "http" and host in LOOPBACK_HOSTS)):
         raise UnexpectedAnswer(
             f"X sent a URL with {scheme or 'no scheme'} and {host or 'no host'}, and https is required. "
             "Check X's developer console before you clear this task."
@@ -51,7 +51,7 @@ def _response(method: str, address: str, **options: Any) -> Iterator[requests.Re
             limited_session(MAX_ERROR_BYTES, MAX_SECONDS) as session,
             session.request(method, address, timeout=TIMEOUT, allow_redirects=False, **options) as response,
         ):
-            message = f"X's storage, {host}, answered {response.status_code} to {method}"
+            message = f"X's storage, {host}, responded {response.status_code} to {method}"
             if method == "GET" and response.status_code in (404, 410):
                 raise JobGone(f"{message}: the result of the job is gone.")
             if response.status_code != 200:

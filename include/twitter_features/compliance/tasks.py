@@ -6,27 +6,20 @@ import gzip
 import io
 import logging
 import zlib
-from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import IO, Any, cast
+from typing import Any
 
 from include.twitter import object_store, settings
 from include.twitter.airflow_context import require_xcom, skip
-from include.twitter.day import Day
-from include.twitter.errors import DamagedObject, JobGone, MissingInput
+from include.twitter.errors import DamagedObject, MissingInput
 from include.twitter.landed import landed_days
 from include.twitter.layout import checked, compliance_of, job_key, result_key
 from include.twitter.object_store import ObjectStore
 from include.twitter.records import Checked, ComplianceJob, LostPost, encoded
 from include.twitter.x.client import X
-from include.twitter_features.compliance.job import ComplianceRun, JobRunner, latest_job, read_tables
+from include.twitter_features.compliance.job import ComplianceRun, JobRunner, read_tables, stored_result
 from include.twitter_features.compliance.responses import MAX_LINE_BYTES, parse_deleted
-from include.twitter_features.compliance.storage import download
 
 log = logging.getLogger(__name__)
-
-MAX_BYTES_A_POST, MIN_BYTES_LIMIT = 512, 1 << 20
-"""Limits on the size of X's result."""
 
 
 def upload(run: ComplianceRun) -> dict[str, Any]:
@@ -43,22 +36,10 @@ def wait_for_result(run: ComplianceRun, uploaded: dict[str, Any] | None) -> dict
     """Wait until X offers the result of a job, and store it unchanged."""
     store, access = object_store.from_settings(), settings.x_access()
     require_xcom(uploaded, "upload")
-    if (job := latest_job(store, run)) and store.etag(result_key(run.id, job.number)):
-        log.info("The result of job %s is stored", job.id)
-        return {"job": job.number}
-    with X(access, run.now, are_known=True) as x, NamedTemporaryFile() as file:
-        runner = JobRunner(store, x, run)
-        while True:
-            job, x_job = runner.wait_for_result()
-            max_bytes = MAX_BYTES_A_POST * sum((job.days or {}).values()) + MIN_BYTES_LIMIT
-            try:
-                with gzip.open(file.name, "wb") as zipped:
-                    download(x_job.download_url, cast(IO[bytes], zipped), max_bytes)
-                break
-            except JobGone:
-                runner.replace(job, "its result is gone")
-        store.upload(result_key(run.id, job.number), Path(file.name))
-    return {"job": job.number}
+    if (number := stored_result(store, run)) is None:
+        with X(access, run.now, are_known=True) as x:
+            number = JobRunner(store, x, run).fetch_result()
+    return {"job": number}
 
 
 def publish_deletions(run: ComplianceRun, fetched: dict[str, Any] | None) -> dict[str, Any]:
@@ -74,23 +55,21 @@ def publish_deletions(run: ComplianceRun, fetched: dict[str, Any] | None) -> dic
         ) from error
     if not job or job.days is None:
         raise MissingInput(f"The record of job {number} is gone. Trigger another run.")
-    days = [day for day in landed_days(store) if str(day) in job.days]
-    posts = gone = 0
-    for day, table in read_tables(store, days, "tweet_id", "username"):
+    uploaded = [day for day in landed_days(store) if str(day) in job.days]
+    reports = []
+    for day, table in read_tables(store, uploaded, "tweet_id", "username"):
         rows = zip(table["tweet_id"].to_pylist(), table["username"].to_pylist(), strict=True)
-        deleted = [LostPost(id_, name, *verdicts[id_], job.made_at) for id_, name in rows if id_ in verdicts]
-        number = job.days[str(day)]
-        _publish(
-            store, Checked(day=str(day), requested_at=job.made_at, job=job.id, posts=number, gone=deleted)
-        )
-        posts, gone = posts + number, gone + len(deleted)
-    log.info("%d of %d posts are gone", gone, posts)
-    return {"days": len(days), "gone": gone}
+        gone = [LostPost(id_, name, *verdicts[id_], job.made_at) for id_, name in rows if id_ in verdicts]
+        posts = job.days[str(day)]
+        reports.append(Checked(day=str(day), requested_at=job.made_at, job=job.id, posts=posts, gone=gone))
+        _publish(store, checked(day), reports[-1])
+    gone_posts = sum(len(report.gone) for report in reports)
+    log.info("%d of %d posts are gone", gone_posts, sum(report.posts for report in reports))
+    return {"days": len(reports), "gone": gone_posts}
 
 
-def _publish(store: ObjectStore, report: Checked) -> None:
+def _publish(store: ObjectStore, key: str, report: Checked) -> None:
     """Replace an older report: a run that is cleared late replaces no newer one."""
-    key = checked(Day.parse(report.day))
     published = store.record(key, Checked)
     if published and published.requested_at > report.requested_at:
         log.info("%s has a newer report, which is kept", report.day)

@@ -1,4 +1,1 @@
-"""The page "Days" in Airflow's UI: which days have landed, what they cost, what clearing a stage would cost.
-
-To remove it, delete this folder, plugins/twitter_days.py, docs/days.md and the tests that import it.
-"""
+"""The page "Days" in Airflow's UI: landed days, their cost, and the price of clearing a stage."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import UTC, datetime
+from itertools import count
+from operator import attrgetter
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -15,7 +17,6 @@ from include.twitter.day import Day
 DAG = "twitter"
 NAMED_BY_DATE = ("scheduled", "backfill")
 """Types of runs whose logical date is their day; others have it in their conf."""
-ACTIVE = {"queued", "running"}
 
 
 class DayRun(NamedTuple):
@@ -49,7 +50,7 @@ def runs_by_day(first: Day, last: Day) -> dict[str, list[DayRun]]:
             if str(first) <= day <= str(last):
                 queued_at = row.queued_at or row.run_after
                 runs[day].append(DayRun(row.run_id, str(row.state), queued_at, is_plain))
-    return {day: sorted(of_day, key=lambda run: run.queued_at, reverse=True) for day, of_day in runs.items()}
+    return {day: sorted(of_day, key=attrgetter("queued_at"), reverse=True) for day, of_day in runs.items()}
 
 
 class Trigger(NamedTuple):
@@ -65,10 +66,11 @@ def trigger(day: Day, runs: list[DayRun], *, buy_again: bool = False) -> Trigger
     by_id = {run.id: run for run in runs}
     name = f"manual__{day}" + ("__buy_again" if buy_again else "")
     existing = by_id.get(name)
-    if existing and existing.is_plain and not buy_again:
-        return Trigger(name, clears=True, is_active=existing.state in ACTIVE)
-    names = [name, *(f"{name}_{number}" for number in range(2, len(runs) + 2))]
-    return Trigger(next(free for free in names if free not in by_id))
+    if not existing:
+        return Trigger(name)
+    if existing.is_plain and not buy_again:
+        return Trigger(name, clears=True, is_active=existing.state in ("queued", "running"))
+    return Trigger(next(free for number in count(2) if (free := f"{name}_{number}") not in by_id))
 
 
 def failed_tasks(run: DayRun) -> list[str]:

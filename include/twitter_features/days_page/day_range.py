@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from operator import itemgetter
 from typing import TypeVar
 
+from more_itertools import map_reduce
 from msgspec.structs import replace
 
 from include.twitter import accounts, layout, settings
+from include.twitter.accounts import Roster
 from include.twitter.day import Day
 from include.twitter.errors import PipelineError
 from include.twitter.identities import Identities
@@ -19,6 +23,7 @@ from include.twitter.records import LedgerEntry, latest_in_words
 from include.twitter_features.days_page import airflow_db, landed_days, month_spend, status
 from include.twitter_features.days_page.airflow_db import DayRun
 from include.twitter_features.days_page.landed_days import LandedAccount, LandedDay
+from include.twitter_features.days_page.month_spend import Difference
 from include.twitter_features.days_page.status import Status
 
 Value = TypeVar("Value")
@@ -27,18 +32,9 @@ MAX_DAMAGED = 5
 
 
 @lru_cache(maxsize=1)
-def _store(bucket: str, aws_conn_id: str | None) -> ObjectStore:
+def store_of(bucket: str, aws_conn_id: str | None) -> ObjectStore:
+    """Return a cached store: a new AWS client takes a third of a second."""
     return ObjectStore(bucket, aws_conn_id)
-
-
-def current_store() -> ObjectStore:
-    """Return the cached store: a new AWS client takes a third of a second."""
-    return _store(settings.bucket(), settings.aws_connection())
-
-
-def drop_store() -> None:
-    """Make a new client next time: the connection may have been corrected."""
-    _store.cache_clear()
 
 
 class Notices(list[str]):
@@ -57,9 +53,10 @@ class Notices(list[str]):
 class CurrentSettings:
     """The settings that every page needs; one that cannot be read becomes a notice."""
 
-    handles: tuple[str, ...]
-    wanted: frozenset[str]
-    """The handles in lower case."""
+    roster: Roster
+    """Empty if it cannot be read."""
+    collected: frozenset[str]
+    """The handles of the roster in lower case."""
     month_cap: int | None
     """In mills; 0 is no cap, None unknown."""
     latest_settled: Day
@@ -67,14 +64,13 @@ class CurrentSettings:
 
     @classmethod
     def read(cls, store: ObjectStore, now: datetime, notices: Notices) -> CurrentSettings:
-        roster = notices.or_none(lambda: accounts.read(store))
-        handles = roster.handles if roster else ()
+        roster = notices.or_none(lambda: accounts.read(store)) or Roster(())
         budgets = notices.or_none(settings.budgets) or {}
         settling = notices.or_none(settings.settling) or settings.SETTLING
         accepted = notices.or_none(settings.confirmed_account_ids) or ()
         return cls(
-            handles,
-            frozenset(map(str.lower, handles)),
+            roster,
+            frozenset(map(str.lower, roster.handles)),
             budgets.get(settings.month_budget.name),
             Day.latest_settled(now, settling),
             notices.or_none(lambda: Identities.read(store, accepted)) or Identities({}, accepted),
@@ -86,9 +82,9 @@ class CurrentSettings:
         An account whose handle belongs to another account now is shown with its id.
         """
         entries = self.identities.index(landed.accounts)
-        names = {id(account): handle for handle in self.handles if (account := entries.of(handle))}
+        names = {id(account): handle for handle in self.roster.handles if (account := entries.of(handle))}
         for account in landed.accounts:
-            if account.has_posts and account.username.lower() in self.wanted:
+            if account.has_posts and account.username.lower() in self.collected:
                 names.setdefault(id(account), f"{account.username} ({account.id})")
         renamed = [(account, names.get(id(account), account.username)) for account in landed.accounts]
         shown = [a if a.username == name else replace(a, username=name) for a, name in renamed]
@@ -111,17 +107,16 @@ class DayRow:
     @property
     def rerun(self) -> Status | None:
         """The newest run of a landed day, if it has failed or is running."""
-        shown = status.RUNS.get(self.runs[0].state) if self.landed and self.runs else None
-        return status.RERUNS[shown] if shown else None
+        return status.OF_RUN.get(self.runs[0].state) if self.landed and self.runs else None
 
     @property
-    def incomplete(self) -> list[LandedAccount]:
-        return [account for account in self.landed.accounts if account.is_incomplete] if self.landed else []
+    def accounts(self) -> list[LandedAccount]:
+        return self.landed.accounts if self.landed else []
 
     @property
     def limited(self) -> list[LandedAccount]:
         """The accounts whose latest posts alone have landed."""
-        return [a for a in self.landed.accounts if a.outcome == "limit"] if self.landed else []
+        return [account for account in self.accounts if account.outcome == "limit"]
 
 
 @dataclass(frozen=True)
@@ -132,11 +127,12 @@ class DayRange:
     landed: dict[str, LandedDay]
     """By the day; also days of other months, whose posts were bought in the months of the range."""
     ledger: list[LedgerEntry]
+    differences: list[Difference]
     notices: Notices
 
     @classmethod
     def load(cls, first: Day, last: Day, now: datetime) -> DayRange:
-        store, notices = current_store(), Notices()
+        store, notices = store_of(settings.bucket(), settings.aws_connection()), Notices()
         current = CurrentSettings.read(store, now, notices)
         days = [first.plus(number) for number in range((last.date - first.date).days + 1)]
         landed, ledger, damaged = landed_days.load_days(store, {str(day)[:7] for day in days})
@@ -144,40 +140,39 @@ class DayRange:
         if (more := len(damaged) - MAX_DAMAGED) > 0:
             notices.append(f"{more} more records cannot be read: sums and lists do not include them.")
         landed = {day: current.with_current_handles(of_day) for day, of_day in landed.items()}
-        runs = airflow_db.runs_by_day(first, last)
-        spent = month_spend.by_day(ledger)
-        differing = {difference.day for difference in month_spend.differences(landed, ledger)}
+        runs_by_day, spent = airflow_db.runs_by_day(first, last), Counter[str]()
+        for entry in ledger:
+            spent[entry.day] += entry.spent_mills * entry.is_of_purchase
+        differences = month_spend.differences(landed, ledger)
+        differing = {difference.day for difference in differences}
 
-        def row(day: Day, name: str) -> DayRow:
-            is_settled, of_day = day.date <= current.latest_settled.date, runs.get(name, [])
-            shown = status.of_day(
-                landed.get(name),
-                of_day[0].state if of_day else None,
-                is_settled=is_settled,
-                wanted=current.wanted,
-            )
+        def row(day: Day) -> DayRow:
+            name, is_settled = str(day), day.date <= current.latest_settled.date
+            of_day, runs = landed.get(name), runs_by_day.get(name, [])
+            state = runs[0].state if runs else None
+            shown = status.of_day(of_day, state, is_settled=is_settled, collected=current.collected)
             if layout.receipt(day) in damaged:
-                shown = status.DAMAGED
-            return DayRow(day, landed.get(name), of_day, shown, is_settled, spent[name], name in differing)
+                shown = Status.DAMAGED
+            return DayRow(day, of_day, runs, shown, is_settled, spent[name], name in differing)
 
-        return cls(store, current, [row(day, str(day)) for day in days], landed, ledger, notices)
+        return cls(store, current, [*map(row, days)], landed, ledger, differences, notices)
 
     @property
     def handles(self) -> list[str]:
         """The collected accounts, then others that have landed."""
-        landed = {a.username.lower(): a.username for r in self.rows if r.landed for a in r.landed.accounts}
-        others = sorted(landed.keys() - self.settings.wanted)
-        return [*self.settings.handles, *(landed[name] for name in others)]
+        landed = {a.username.lower(): a.username for row in self.rows for a in row.accounts}
+        others = sorted(landed.keys() - self.settings.collected)
+        return [*self.settings.roster.handles, *(landed[name] for name in others)]
 
     def accounts(self, row: DayRow, handles: Iterable[str]) -> list[tuple[Status, LandedAccount | None]]:
         """The status of accounts on a day, with their entries in the receipt."""
-        entries = {a.username.lower(): a for a in row.landed.accounts} if row.landed else {}
+        entries = {account.username.lower(): account for account in row.accounts}
         shown: list[tuple[Status, LandedAccount | None]] = []
         for name in map(str.lower, handles):
             if entry := entries.get(name):
                 shown.append((status.of_account(entry), entry))
-            elif row.landed or name not in self.settings.wanted:
-                shown.append((status.NOT_COLLECTED, None))
+            elif row.landed or name not in self.settings.collected:
+                shown.append((Status.NOT_COLLECTED, None))
             else:
                 shown.append((row.status, None))
         return shown
@@ -195,17 +190,11 @@ class DayRange:
     @property
     def incomplete(self) -> dict[str, list[Day]]:
         """The days that lack rows of an account, by its handle."""
-        days: dict[str, list[Day]] = {}
-        for row in self.rows:
-            for account in row.incomplete:
-                days.setdefault(account.username, []).append(row.day)
-        return days
+        cells = ((a.username, row.day) for row in self.rows for a in row.accounts if a.is_incomplete)
+        return map_reduce(cells, itemgetter(0), itemgetter(1))
 
     @property
     def limited(self) -> dict[str, list[str]]:
         """`latest 100 of about 323` for each limited day of an account, by its handle, the newest first."""
-        extents: dict[str, list[str]] = {}
-        for row in reversed(self.rows):
-            for account in row.limited:
-                extents.setdefault(account.username, []).append(latest_in_words(account))
-        return extents
+        cells = ((a.username, latest_in_words(a)) for row in reversed(self.rows) for a in row.limited)
+        return map_reduce(cells, itemgetter(0), itemgetter(1))

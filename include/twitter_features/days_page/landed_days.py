@@ -69,14 +69,14 @@ def load_days(store: ObjectStore, months: Collection[str]) -> LandedDays:
     etags = store.etags(LEDGER)
     entries = store.parsed(etags, parse_ledger_key)
     subjects = {of.subject for of in entries.values() if of.month in months or of.subject[:7] in months}
-    keys = [key for key, of in entries.items() if of.subject in subjects]
-    ledger = _load_records(store, {key: etags[key] for key in keys}, LedgerEntry, LedgerEntry, damaged)
+    selected = {key: etags[key] for key, of in entries.items() if of.subject in subjects}
+    ledger = _load_records(store, selected, LedgerEntry, LedgerEntry, damaged)
 
     listed = {*months} | {subject[:7] for subject in subjects if not subject.startswith("plan-")}
     etags = store.etags(f"{RECEIPTS}dt={commonprefix([*listed])}")  # noqa: RUF071 - of characters, as S3's
     days = {key: str(day) for key, day in store.parsed(etags, layout.parse_receipt).items()}
-    keys = [key for key, day in days.items() if day[:7] in months or day in subjects]
-    landed = _load_records(store, {key: etags[key] for key in keys}, Receipt, LandedDay, damaged)
+    selected = {key: etags[key] for key, day in days.items() if day[:7] in months or day in subjects}
+    landed = _load_records(store, selected, Receipt, LandedDay, damaged)
     return LandedDays({days[key]: day for key, day in landed.items()}, [*ledger.values()], damaged)
 
 

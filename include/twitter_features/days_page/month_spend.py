@@ -45,7 +45,6 @@ class MonthSpend:
     """The cost of the days of this month, by the month that X billed."""
     other_days: Counter[str] = field(default_factory=Counter)
     """Of the spent: for days of other months, by the days' month."""
-    differences: list[Difference] = field(default_factory=list)
 
     @property
     def spent(self) -> int:
@@ -65,8 +64,6 @@ def of_month(month: str, landed: Mapping[str, LandedDay], ledger: Collection[Led
             spend.own_days[entry.month] += entry.spent_mills
         elif entry.is_of_purchase and entry.month == month:
             spend.other_days[entry.day[:7]] += entry.spent_mills
-    bought = {entry.day for entry in ledger if entry.month == month and entry.is_of_purchase}
-    spend.differences = [d for d in differences(landed, ledger) if d.day.startswith(month) or d.day in bought]
     return spend
 
 
@@ -80,16 +77,7 @@ def _part(entry: LedgerEntry, landed: LandedDay | None) -> str:
 
 def differences(landed: Mapping[str, LandedDay], ledger: Collection[LedgerEntry]) -> list[Difference]:
     stored: Counter[tuple[str, int]] = Counter()
-    for entry in ledger:  # plans and engagement have number 0
+    for entry in ledger:  # plans and snapshots have number 0
         stored[entry.day, entry.buy] += entry.spent_mills - entry.lost_mills
     costs = [Difference(day, stored[day, of.buy], round(of.cost_usd * 1000)) for day, of in landed.items()]
     return sorted(cost for cost in costs if cost.ledger != cost.receipt)
-
-
-def by_day(ledger: Collection[LedgerEntry], field: str = "spent_mills") -> Counter[str]:
-    """A field of the entries, summed for each day over all its purchases and months."""
-    total: Counter[str] = Counter()
-    for entry in ledger:
-        if entry.is_of_purchase:
-            total[entry.day] += getattr(entry, field)
-    return total

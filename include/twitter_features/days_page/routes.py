@@ -5,8 +5,8 @@ The page only reads: its forms call Airflow's API, with the rights of the person
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ MAX_FIND = 50
 
 
 def letters(statuses: Iterable[Status]) -> Markup:
-    """A row of days without any text from outside; a template would take a quarter of a second longer."""
+    """A row of days; a template would take a quarter of a second longer. No text is from outside."""
     runs = run_length.encode(statuses)
     return Markup("".join(f'<b class="s-{s.css}">{s.letter * number}</b>' for s, number in runs))  # noqa: S704
 
@@ -109,35 +109,26 @@ def refused(request: Request, error: HTTPException) -> Response:
     message = {
         401: "You are not signed in, or the session has ended: sign in to Airflow.",
         403: f"Days needs the right to see runs of the DAG {DAG}: ask your Airflow administrator.",
-    }
-    return _message(request, error.status_code, message.get(error.status_code, str(error.detail)))
+    }.get(error.status_code, str(error.detail))
+    return _render(request, "message.html", error.status_code, message=message)
 
 
 def _page(request: Request, template: str, view: Callable[..., dict[str, Any]], first: str) -> Response:
-    day = _parse_day(first)
+    """A page of the days from `first` on, with the accounts of a query such as `?page=2&find=nasa`."""
     try:
-        return _render(request, template, 200, **view(day, airflow_context.now(), _choice(request)))
+        day = Day.named(first)
+    except BadDay:
+        day = None
+    if not day or not FIRST_POST.year <= day.date.year < 3000:
+        raise HTTPException(404, f"There is no page for {first!r}. Example of a day: 2026-11-18")
+    page, find = request.query_params.get("page", "1"), request.query_params.get("find", "")
+    number = int(page) if re.fullmatch("[0-9]{1,6}", page) else 1
+    choice = view_models.Choice(number, find.strip()[:MAX_FIND])
+    try:
+        return _render(request, template, 200, **view(day, airflow_context.now(), choice))
     except PipelineError as error:
-        day_range.drop_store()
-        return _message(request, 503, str(error))
-
-
-def _parse_day(text: str) -> Day:
-    with suppress(BadDay):
-        if FIRST_POST.year <= (day := Day.named(text)).date.year < 3000:
-            return day
-    raise HTTPException(404, f"There is no page for {text!r}. Example of a day: 2026-11-18")
-
-
-def _choice(request: Request) -> view_models.Choice:
-    """Which accounts to show: `?page=2&find=nasa`."""
-    page = request.query_params.get("page", "1")
-    number = int(page) if page.isascii() and page.isdigit() and len(page) < 7 else 1
-    return view_models.Choice(number, request.query_params.get("find", "").strip()[:MAX_FIND])
-
-
-def _message(request: Request, code: int, text: str) -> Response:
-    return _render(request, "message.html", code, message=text)
+        day_range.store_of.cache_clear()  # the connection may be corrected before the next request
+        return _render(request, "message.html", 503, message=str(error))
 
 
 def _render(request: Request, template: str, code: int, **values: Any) -> HTMLResponse:

@@ -10,19 +10,18 @@ from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
-from more_itertools import batched
+from more_itertools import chunked
 
-from include.twitter import accounts, layout, settings
+from include.twitter import layout, settings
 from include.twitter.csv_rows import csv_rows
 from include.twitter.day import Day
-from include.twitter.identities import Identities
 from include.twitter.layout import ENGAGEMENT_RECEIPTS, USAGE, Snapshot
 from include.twitter.object_store import ObjectStore
-from include.twitter.pricing import prices
+from include.twitter.pricing import format_usd, prices
 from include.twitter.records import Checked, Manifest, Receipt, SnapshotReceipt, Usage
 from include.twitter_features.days_page import airflow_db, clear_price, month_spend, status
 from include.twitter_features.days_page.clear_price import PriceInputs
-from include.twitter_features.days_page.day_range import DayRange
+from include.twitter_features.days_page.day_range import CurrentSettings, DayRange
 
 FIRST_ROWS = 5
 FIRST_BYTES = 1 << 20
@@ -54,37 +53,34 @@ class AccountsPage(NamedTuple):
         matches = [account for account in accounts if choice.find.lower() in account[1].lower()]
         if len(matches) > ACCOUNTS_PER_PAGE:
             matches.sort(key=itemgetter(0), reverse=True)
-        pages = [*batched(matches, ACCOUNTS_PER_PAGE)] or [()]
+        pages = [*chunked(matches, ACCOUNTS_PER_PAGE)] or [[]]
         page = min(max(choice.page, 1), len(pages))
         shown = [value for _, _, value in pages[page - 1]]
         return cls(shown, page, len(pages), len(matches), len(accounts), choice.find)
 
 
-def _choose_accounts(days: DayRange, choice: Choice) -> AccountsPage:
+def _choose_handles(days: DayRange, choice: Choice) -> AccountsPage:
     worst: Counter[str] = Counter()
-    for row in days.rows:
-        for account in row.landed.accounts if row.landed else ():
-            name = account.username.lower()
-            worst[name] = max(worst[name], status.severity(account))
+    for account in (account for row in days.rows for account in row.accounts):
+        name = account.username.lower()
+        worst[name] = max(worst[name], status.severity(account))
     return AccountsPage.choose([(worst[handle.lower()], handle, handle) for handle in days.handles], choice)
 
 
 def month_view(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
     last = first.plus(calendar.monthrange(first.date.year, first.date.month)[1] - 1)
     days, name = DayRange.load(first, last, now), f"{first.date:%Y-%m}"
-    spend = month_spend.of_month(name, days.landed, days.ledger)
     usage_keys = days.store.parsed(days.store.keys(f"{USAGE}month={name}/"), layout.parse_usage)
     return {
         "title": f"{first.date:%B %Y}",
+        "unit": "month",
         "before": f"{first.plus(-1).date:%Y-%m}",
         "after": f"{last.plus(1).date:%Y-%m}",
-        "year": first.date.year,
         "days": days,
         "rows": [row for row in reversed(days.rows) if row.day.date <= now.date()] or days.rows[::-1],
-        "accounts": _choose_accounts(days, choice),
-        "spend": spend,
+        "accounts": _choose_handles(days, choice),
+        "spend": month_spend.of_month(name, days.landed, days.ledger),
         "usage": _load_record(days, max(usage_keys), Usage) if usage_keys else None,
-        "differences": spend.differences,
     }
 
 
@@ -92,17 +88,16 @@ def year_view(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
     days = DayRange.load(first, Day(first.date.replace(month=12, day=31)), now)
     begun = [row for row in days.rows if f"{row.day.date:%Y-%m}" <= f"{now:%Y-%m}"] or days.rows[:31]
     months = [(name, [*rows]) for name, rows in groupby(begun, lambda row: f"{row.day.date:%Y-%m}")][::-1]
-    accounts = _choose_accounts(days, choice)
-    spends = [month_spend.of_month(name, days.landed, days.ledger) for name, _ in months]
+    accounts = _choose_handles(days, choice)
     cells = [[days.accounts(row, accounts.shown) for row in rows] for _, rows in months]
     return {
         "title": str(first.date.year),
+        "unit": "year",
         "before": first.date.year - 1,
         "after": first.date.year + 1,
         "days": days,
         "months": months,
-        "spends": spends,
-        "differences": sorted({difference for spend in spends for difference in spend.differences}),
+        "billed": [sum(e.spent_mills for e in days.ledger if e.month == name) for name, _ in months],
         "accounts": accounts,
         "strips": {
             handle: [[of_day[number][0] for of_day in of_month] for of_month in cells]
@@ -115,15 +110,15 @@ def day_view(day: Day, now: datetime, choice: Choice) -> dict[str, Any]:
     days = DayRange.load(day, day, now)
     [row] = days.rows
     receipt = _load_record(days, layout.receipt(day), Receipt) if row.landed else None
-    buys = [entry.buy for entry in days.ledger if entry.day == str(day) and entry.is_of_purchase]
-    manifest = _load_record(days, layout.manifest(day, max(buys)), Manifest) if buys else None
+    entries = [entry for entry in days.ledger if entry.day == str(day) and entry.is_of_purchase]
+    newest = max((entry.buy for entry in entries), default=0)
+    manifest = _load_record(days, layout.manifest(day, newest), Manifest) if newest else None
     by_severity = sorted(receipt.accounts, key=status.severity, reverse=True) if receipt else []
-    differences = month_spend.differences(days.landed, days.ledger)
     return {
         "title": f"{day.date:%A}, {day.date.day} {day.date:%B %Y}",
         "row": row,
         "days": days,
-        "uncertain": month_spend.by_day(days.ledger, "uncertain_mills")[str(day)],
+        "uncertain": sum(entry.uncertain_mills for entry in entries),
         "receipt": receipt,
         "engagement": _snapshots(days, day) if row.landed else [],
         "checked": _load_record(days, layout.checked(day), Checked) if row.landed else None,
@@ -133,9 +128,9 @@ def day_view(day: Day, now: datetime, choice: Choice) -> dict[str, Any]:
             "plain": airflow_db.trigger(day, row.runs),
             "buy_again": airflow_db.trigger(day, row.runs, buy_again=True),
         },
-        "prices": days.notices.or_none(lambda: _clear_prices(days.store, manifest, receipt, now)),
+        "prices": days.notices.or_none(lambda: _clear_prices(days.settings, manifest, receipt, now)),
         "first_rows": _first_rows(days.store, day) if row.landed else [],
-        "differences": [difference for difference in differences if difference.day == str(day)],
+        "differences": [difference for difference in days.differences if difference.day == str(day)],
     }
 
 
@@ -152,19 +147,23 @@ def _load_record(days: DayRange, key: str, kind: type[Any]) -> Any:
 
 
 def _clear_prices(
-    store: ObjectStore, manifest: Manifest | None, receipt: Receipt | None, now: datetime
-) -> dict[str, str]:
-    roster, accepted = accounts.read(store), settings.confirmed_account_ids()
-    own = roster.own_handle()
-    if any(handle == own for handle, _ in accepted):
+    current: CurrentSettings, manifest: Manifest | None, receipt: Receipt | None, now: datetime
+) -> dict[str, str] | None:
+    """What clearing `extract` and buying again would cost; None without the list of accounts."""
+    roster, identities = current.roster, current.identities
+    if not roster.handles:
+        return None
+    own, confirmed = roster.own_handle(), {handle for handle, _ in identities.accepted}
+    if own in confirmed:
         own = ""  # the handle may belong to another account by now
     run_cap = settings.budgets()[settings.run_budget.name]
-    identities = Identities.read(store, accepted)
     inputs = PriceInputs(roster.asked(), own, run_cap, prices(now), identities)
     spent = round(receipt.cost_usd * 1000) if receipt else 0
     return {
         "extract": clear_price.of_extract(manifest, inputs),
-        "buy_again": clear_price.of_buying_again(spent, inputs),
+        "buy_again": f"about {format_usd(spent)}, as before"
+        if spent
+        else clear_price.of_extract(None, inputs),
     }
 
 

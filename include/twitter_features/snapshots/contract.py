@@ -32,25 +32,20 @@ CHECKS = {
 }
 SCHEMA = pa.DataFrameSchema(
     {
-        column.name: pa.Column(
-            column.kind.pandas,
-            CHECKS.get(column.name),
-            nullable=column.optional,
-            unique=column.name == "tweet_id",
-        )
+        column.name: pa.Column(column.kind.pandas, CHECKS.get(column.name), nullable=column.optional)
         for column in SNAPSHOT_COLUMNS
     },
+    coerce=True,
     strict=True,
     ordered=True,
+    unique=["tweet_id"],
 )
 
 
 def write_files(folder: Path, statuses: Iterable[PostStatus]) -> dict[str, Path]:
     """Write CSV and Parquet; SchemaError, and no file, for rows that violate the contract."""
     rows = [(status.tweet_id, *status.counts, status.captured_at, status.state) for status in statuses]
-    frame = pd.DataFrame(rows, columns=[column.name for column in SNAPSHOT_COLUMNS], dtype="object")
-    frame["captured_at"] = pd.to_datetime(frame["captured_at"], utc=True)
-    frame = SCHEMA.validate(frame.astype({column.name: column.kind.pandas for column in SNAPSHOT_COLUMNS}))
+    frame = SCHEMA.validate(pd.DataFrame(rows, columns=[*SCHEMA.columns], dtype="object"))
     files = {"csv": folder / "engagement.csv", "parquet": folder / "engagement.parquet"}
     with table_files(files["csv"], files["parquet"], SNAPSHOT_COLUMNS) as append:
         append(frame)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Callable, KeysView, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any
 
 import pyarrow
 import pyarrow.parquet
@@ -28,53 +27,36 @@ from include.twitter_features.snapshots.post_status import PostStatus, post_stat
 log = logging.getLogger(__name__)
 
 
-class LandedPost(NamedTuple):
-    """The columns of the day's table that a snapshot needs."""
-
-    username: str
-    captured_at: datetime
-    """The time of its purchase."""
-
-
-def landed_posts(store: ObjectStore, day: Day) -> dict[str, LandedPost]:
-    """Return the posts of a landed day by id, in the order of its table, without the erased ones."""
-    columns = ["tweet_id", "username", "captured_at"]
-    key = layout.parquet(day)
+def table_rows(store: ObjectStore, key: str, *columns: str) -> list[dict[str, Any]]:
+    """Return columns of a Parquet table, row by row."""
     data = pyarrow.BufferReader(store.required(key))
-    with store.parsing(key, "the day's Parquet table"):
-        rows = pyarrow.parquet.read_table(data, columns=columns).to_pylist()
-    erased = erased_ids(store)
-    posts = {row["tweet_id"]: LandedPost(row["username"], row["captured_at"]) for row in rows}
-    return {id_: post for id_, post in posts.items() if id_ not in erased}
-
-
-def erased_ids(store: ObjectStore) -> KeysView[str]:
-    """Return the ids of the posts that no snapshot may contain."""
-    return store.tombstones().posts.keys()
+    with store.parsing(key, "a Parquet table with its columns"):
+        return pyarrow.parquet.read_table(data, columns=[*columns]).to_pylist()
 
 
 class SnapshotFetch:
-    """The stored responses of a snapshot, and requests for the posts that they do not name."""
+    """The landed posts of a snapshot, the stored responses, and requests for the posts without one."""
 
-    def __init__(self, store: ObjectStore, snapshot: Snapshot, posts: Mapping[str, LandedPost]) -> None:
-        self._store, self.snapshot, self.posts = store, snapshot, posts
+    def __init__(self, store: ObjectStore, snapshot: Snapshot) -> None:
+        self._store, self.snapshot, self.stored = store, snapshot, Stored()
+        self.responses = NamedResponses(store, snapshot.raw, self.stored)
+        rows = table_rows(store, layout.parquet(snapshot.day), "tweet_id", "username", "captured_at")
+        erased = store.tombstones().posts
+        self.usernames = {row["tweet_id"]: row["username"] for row in rows if row["tweet_id"] not in erased}
+        """By id, in the order of the day's table; without erased posts."""
         self.statuses: dict[str, PostStatus] = {}
         """By id, for all posts with a stored response."""
-        self._charged: dict[Day, set[str]] = defaultdict(set)
-        """The posts that X has returned on a UTC day: it charges a post once in it."""
+        self._charged = {(Day.of(row["captured_at"]), row["tweet_id"]) for row in rows}
+        """The UTC days on which X has returned a post: X charges a post once a day."""
         self._pages: list[str] = []
-        self.stored = Stored()
-        self.responses = NamedResponses(store, snapshot.raw, self.stored)
-        for id_, post in posts.items():
-            self._charged[Day.of(post.captured_at)].add(id_)
         # Responses of other ages too: a post that X has charged today is free at every age.
         keys = [*store.parsed(store.keys(f"{layout.raw(snapshot.day)}age="), Snapshot.is_page)]
         for key, response in zip(keys, store.responses(keys), strict=True):
             self._add(key, response)
 
     def _add(self, key: str, response: Response) -> None:
-        sent_at = response.sent_at or response.received_at
-        self._charged[Day.of(sent_at)] |= {post["id"] for post in response.posts}
+        day = Day.of(response.sent_at or response.received_at)
+        self._charged |= {(day, post["id"]) for post in response.posts}
         if key.startswith(self.snapshot.raw):
             self._pages.append(key)
             self.statuses |= {status.tweet_id: status for status in post_statuses(response)}
@@ -84,17 +66,17 @@ class SnapshotFetch:
     @property
     def _missing(self) -> list[str]:
         """The landed posts without a stored response."""
-        return [id_ for id_ in self.posts if id_ not in self.statuses]
+        return [id_ for id_ in self.usernames if id_ not in self.statuses]
 
     def fetch(self, x: X, caps: Caps, clock: Callable[[], datetime], lease: Lease) -> int:
         """Request all missing posts, first those that are free; returns the mills that are uncertain."""
-        snapshot, now, missing = self.snapshot, clock(), self._missing
-        if missing:
+        snapshot, now = self.snapshot, clock()
+        if missing := self._missing:
             price = cost(BilledUnits(posts=len(missing) - len(self._free(missing, now))), now)
             log.info("%s: %d posts, for at most $%.3f", snapshot, len(missing), dollars(price))
-        if missing and (hours := (now - snapshot.due_at) // timedelta(hours=1)):
-            due = f"{snapshot.due_at:%Y-%m-%d %H:%M}"
-            log.warning("%s was due at %s UTC: it is fetched %d hours late", snapshot, due, hours)
+            if hours := (now - snapshot.due_at) // timedelta(hours=1):
+                due = f"{snapshot.due_at:%Y-%m-%d %H:%M}"
+                log.warning("%s was due at %s UTC: it is fetched %d hours late", snapshot, due, hours)
         entry = (str(snapshot.day), 0)
         # Also if nothing is missing: a killed task has left its ledger entry unsettled.
         with Budget(self._store, entry, caps, self.stored, clock, snapshot.ledger, snapshot.age) as budget:
@@ -104,11 +86,8 @@ class SnapshotFetch:
         bought, spent = total(self.stored.bought.values()), dollars(self.stored.total_mills)
         log.info("%s: %d posts were bought for $%.3f", snapshot, bought.posts, spent)
         if bought.rereads:
-            log.info(
-                "%s: %d posts were free, since X had charged them on the same UTC day",
-                snapshot,
-                bought.rereads,
-            )
+            message = "%s: %d posts were free, since X had charged them on the same UTC day"
+            log.info(message, snapshot, bought.rereads)
         return budget.uncertain_mills
 
     def _request(self, x: X, requests: PaidRequests, missing: list[str], now: datetime) -> None:
@@ -125,8 +104,7 @@ class SnapshotFetch:
         self._add(*page)
 
     def _free(self, ids: list[str], now: datetime) -> list[str]:
-        charged = self._charged[Day.of(now)]
-        return [id_ for id_ in ids if id_ in charged]
+        return [id_ for id_ in ids if (Day.of(now), id_) in self._charged]
 
 
 def _require_metrics(response: Response) -> None:

@@ -11,9 +11,14 @@ from include.twitter.response import NOT_FOUND, SUSPENDED, Response, kind_of, pr
 from include.twitter.safe_text import safe_text
 from include.twitter.transform.decode import counts
 
-NOT_AUTHORIZED = "not-authorized-for-resource"
-WITHHELD = {"resource-unavailable", "disallowed-resource"}
-NO_ANSWER = "X sent neither the post nor an error"
+STATE_OF_TYPE: dict[str, PostState] = {
+    NOT_FOUND: "gone",
+    "not-authorized-for-resource": "protected",
+    "resource-unavailable": "withheld",
+    "disallowed-resource": "withheld",
+}
+"""By the last segment of an error's `type`. Posts that are gone can be erased for good: so neither silence
+nor an unknown type makes a post gone."""
 SHOWN = {"there", "edited", "unanswered"}
 """States in which a post does not count as lost."""
 
@@ -47,21 +52,15 @@ def _state_of_post(post: Mapping[str, Any]) -> tuple[PostState, str]:
     history = post.get("edit_history_tweet_ids") or post.get("edit_history_post_ids")
     versions = history if isinstance(history, list) else [post["id"]]
     latest = max(map(str, versions), key=lambda id_: (len(id_), id_))
-    return (
-        ("there", "") if latest == post["id"] else ("edited", f"{safe_text(latest, 40)} is a later version")
-    )
+    if latest == post["id"]:
+        return "there", ""
+    return "edited", f"{safe_text(latest, 40)} is a later version"
 
 
 def _state_of_error(error: Mapping[str, Any] | None) -> tuple[PostState, str]:
-    """Return the state by the error's type; by its title if the account is suspended, which has no own type.
-
-    Posts that are gone can be erased for good. So neither silence nor an unknown type makes a post gone.
-    """
+    """Return the state by the error's type; a suspended account has no own type, but a title."""
     if error is None:
-        return "unanswered", NO_ANSWER
-    kind, reason = kind_of(error), reason_of(error)
-    if kind == NOT_FOUND:
-        return ("suspended" if error.get("title") == SUSPENDED else "gone"), reason
-    if kind in WITHHELD:
-        return "withheld", reason
-    return ("protected" if kind == NOT_AUTHORIZED else "unanswered"), reason
+        return "unanswered", "X sent neither the post nor an error"
+    state = STATE_OF_TYPE.get(kind_of(error), "unanswered")
+    is_suspended = state == "gone" and error.get("title") == SUSPENDED
+    return "suspended" if is_suspended else state, reason_of(error)

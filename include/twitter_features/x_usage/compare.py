@@ -7,13 +7,13 @@ bound), and the one at the time of the request, with lost and uncertain posts (u
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from datetime import datetime, timedelta
+from collections.abc import Collection
+from datetime import datetime
 
 import msgspec
 
 from include.twitter.day import Day
-from include.twitter.records import BilledUnits, LedgerEntry, Usage
+from include.twitter.records import LedgerEntry, Usage, total
 from include.twitter.response import decode_json
 
 TOLERATED_SHARE = 0.02
@@ -60,19 +60,20 @@ def compare_usage(
     x_usage: XUsage, day: Day, ledger: Collection[LedgerEntry], previous: Usage | None, at: datetime
 ) -> Usage:
     """Compare the month up to the end of the day; `previous` is the month's comparison before this one."""
-    lost = [item for entry in ledger for item in (*entry.lost_responses.values(), *entry.uncertain.values())]
     # X does not document whether it counts own posts: only the upper bound has them.
     confirmed = sum(entry.bought.posts for entry in ledger)
-    upper = _posts(entry.bought for entry in ledger) + _posts(item.bought for item in lost)
+    not_stored = [
+        item for entry in ledger for item in (*entry.lost_responses.values(), *entry.uncertain.values())
+    ]
+    bought = total([entry.bought for entry in ledger] + [item.bought for item in not_stored])
+    upper = bought.posts + bought.own_posts
     lower = previous.confirmed if previous and previous.requested_at <= day.end else 0
-    if at >= _end_of_month(day):
+    if (at.year, at.month) > (day.date.year, day.date.month):
         lower = confirmed
     # Other apps of the project may read too: it is enough that one count agrees.
     counts = [daily.posts(day) for daily in (x_usage.daily_project_usage, *x_usage.daily_client_app_usage)]
-    discrepancy, counted = min(
-        ((max(count - upper, 0) + min(count - lower, 0), count) for count in counts),
-        key=lambda pair: abs(pair[0]),
-    )
+    discrepancies = [(max(count - upper, 0) + min(count - lower, 0), count) for count in counts]
+    discrepancy, counted = min(discrepancies, key=lambda pair: abs(pair[0]))
     usage = Usage(
         day=str(day),
         requested_at=at,
@@ -88,37 +89,24 @@ def compare_usage(
     return usage
 
 
-def _posts(bought: Iterable[BilledUnits]) -> int:
-    return sum(units.posts + units.own_posts for units in bought)
-
-
-def _end_of_month(day: Day) -> datetime:
-    return ((day.start.replace(day=28)) + timedelta(days=4)).replace(day=1)
-
-
-def exceeds_tolerance(usage: Usage) -> bool:
-    return abs(usage.discrepancy) > _tolerance(usage)
+def exceeds_tolerance(usage: Usage, known: int = 0) -> bool:
+    """Whether the discrepancy differs from the `known` one by more than is tolerated."""
+    bound = usage.upper_bound if usage.discrepancy > 0 else usage.lower_bound
+    return abs(usage.discrepancy - known) > max(TOLERATED_POSTS, TOLERATED_SHARE * bound)
 
 
 def is_new(usage: Usage) -> bool:
     """Whether it exceeds the tolerance, and has grown since the month's last alert."""
-    return exceeds_tolerance(usage) and abs(usage.discrepancy - usage.alerted) > _tolerance(usage)
-
-
-def _tolerance(usage: Usage) -> float:
-    return max(
-        TOLERATED_POSTS, TOLERATED_SHARE * (usage.upper_bound if usage.discrepancy > 0 else usage.lower_bound)
-    )
+    return exceeds_tolerance(usage) and exceeds_tolerance(usage, usage.alerted)
 
 
 def _summary(usage: Usage, x_usage: XUsage) -> str:
-    ledger = f"{usage.lower_bound:,} to {usage.upper_bound:,}"
     verdict = "they agree"
     if exceeds_tolerance(usage):
         verdict = f"X counts {abs(usage.discrepancy):,} {'more' if usage.discrepancy > 0 else 'fewer'}"
     message = (
         f"X has counted {usage.counted:,} posts from {usage.day[:7]}-01 to {usage.day}, the ledger explains "
-        f"{ledger}: {verdict}."
+        f"{usage.lower_bound:,} to {usage.upper_bound:,}: {verdict}."
     )
     if x_usage.project_cap is None or x_usage.project_usage is None:
         return message

@@ -30,15 +30,15 @@ def meter() -> None:
 
 
 def check_usage(store: ObjectStore, access: XAccess, day: Day, at: datetime) -> None:
-    """Compare X's count with the ledger and store the result; without access nothing is compared."""
+    """Compare X's count with the ledger and store the result; without a count nothing is compared."""
     if not (x_usage := _fetch(access, day, at)):
         return
-    key, month = layout.usage(day), f"{layout.USAGE}month={day.date:%Y-%m}/"
-    earlier = [other for other in store.parsed(store.keys(month), layout.parse_usage) if other < key]
-    previous = store.record(earlier[-1], Usage) if earlier else None
-    usage = compare_usage(x_usage, day, entries(store, f"{day.date:%Y-%m}"), previous, at)
-    is_alert = is_new(usage)
-    if is_alert:
+    key, month = layout.usage(day), f"{day.date:%Y-%m}"
+    keys = store.parsed(store.keys(f"{layout.USAGE}month={month}/"), layout.parse_usage)
+    earlier = max((other for other in keys if other < key), default=None)
+    previous = store.record(earlier, Usage) if earlier else None
+    usage = compare_usage(x_usage, day, entries(store, month), previous, at)
+    if is_alert := is_new(usage):
         usage.alerted = usage.discrepancy
     store.write(key, encoded(usage))
     log.info(usage.summary)

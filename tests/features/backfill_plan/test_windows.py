@@ -1,34 +1,43 @@
 """As few counts as X's limits allow."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from include.twitter.errors import BadDay
-from include.twitter_features.backfill_plan.fetch_counts import windows
-from include.twitter_features.backfill_plan.plan import days_between, plan_key
+from include.twitter.errors import BadDay, UnexpectedAnswer
+from include.twitter.extract.counts import DAYS_A_COUNT
+from include.twitter.response import Response
+from include.twitter_features.backfill_plan.fetch_counts import CountRequests, windows
+from include.twitter_features.backfill_plan.plan import days_between
+from tests.include.factories import RECEIVED, MemoryStore
 
 OCTOBER = days_between("2026-10-01", "2026-10-31")
+AUTUMN = days_between("2026-09-01", "2026-10-31")
+IDS = [f"{1_990_000_000_000_000_000 + offset}" for offset in range(36)]
 
 
-def spans(lacking, **how):
-    return [(len(w.ids), str(w.days[0]), str(w.days[-1])) for w in windows(lacking, **how)]
-
-
-def ids(number):
-    return [f"{1_990_000_000_000_000_000 + offset}" for offset in range(number)]
-
-
-def test_accounts_that_lack_the_same_days_are_counted_together_as_many_as_a_query_holds():
-    assert spans(dict.fromkeys(ids(36), OCTOBER)) == [
-        (35, "2026-10-01", "2026-10-31"),
-        (1, "2026-10-01", "2026-10-31"),
-    ]
-
-
-def test_accounts_that_lack_other_days_are_counted_apart():
-    assert spans({"1": OCTOBER[:3], "2": OCTOBER[:1], "4": OCTOBER[:3]}) == [
-        (2, "2026-10-01", "2026-10-03"),
-        (1, "2026-10-01", "2026-10-01"),
-    ]
+@pytest.mark.parametrize(
+    ("lacking", "spans"),
+    [
+        (dict.fromkeys(IDS, OCTOBER), [(35, "2026-10-01", "2026-10-31"), (1, "2026-10-01", "2026-10-31")]),
+        (
+            {"1": OCTOBER[:3], "2": OCTOBER[:1], "4": OCTOBER[:3]},
+            [(2, "2026-10-01", "2026-10-03"), (1, "2026-10-01", "2026-10-01")],
+        ),
+        (
+            {"1": AUTUMN, "2": AUTUMN[:31]},
+            [(2, "2026-09-01", "2026-10-01"), (1, "2026-10-02", "2026-10-31")],
+        ),
+        (
+            {"1": AUTUMN[:2] + AUTUMN[40:]},
+            [(1, "2026-09-01", "2026-09-02"), (1, "2026-10-11", "2026-10-31")],
+        ),
+    ],
+    ids=["as a query holds", "the same days", "31 days", "where something is missing"],
+)
+def test_accounts_that_lack_the_same_days_are_counted_together(lacking, spans):
+    made = [(len(w.ids), str(w.days[0]), str(w.days[-1])) for w in windows(lacking)]
+    assert made == spans
 
 
 def test_accounts_with_a_limit_are_counted_apart():
@@ -36,20 +45,28 @@ def test_accounts_with_a_limit_are_counted_apart():
     assert [window.ids for window in made] == [("1", "3"), ("2",)]
 
 
-def test_a_window_is_of_31_days_and_begins_where_something_is_missing():
-    days = days_between("2026-09-01", "2026-10-31")
-    assert spans({"1": days[:2] + days[40:]}) == [
-        (1, "2026-09-01", "2026-09-02"),
-        (1, "2026-10-11", "2026-10-31"),
-    ]
-    assert spans({"1": days}) == [(1, "2026-09-01", "2026-10-01"), (1, "2026-10-02", "2026-10-31")]
-
-
 def test_replies_to_oneself_are_counted_account_by_account():
-    both = windows(dict.fromkeys(ids(2), OCTOBER), threads=True)
+    both = windows(dict.fromkeys(IDS[:2], OCTOBER), threads=True)
     assert [(len(window.ids), window.of_threads) for window in both] == [(2, False), (1, True), (1, True)]
     assert "to:" not in both[0].query
-    assert f"to:{ids(1)[0]}" in both[1].query
+    assert f"to:{IDS[0]}" in both[1].query
+
+
+def test_a_count_whose_parts_never_end_is_an_error():
+    def count_days(query, first, last, token):
+        body = b'{"data": [], "meta": {"total_tweet_count": 0, "next_token": "same"}}'
+        return Response("/2/tweets/counts/all", {"query": query, "next_token": token}, RECEIVED, body)
+
+    def ask(name, kind, wanted, smallest, send, problem):
+        requested.append(name)
+        return name, send(wanted)
+
+    requested = []
+    x, paid = SimpleNamespace(count_days=count_days), SimpleNamespace(ask=ask)
+    requests = CountRequests(MemoryStore(), x, paid, None, lambda: RECEIVED)
+    with pytest.raises(UnexpectedAnswer, match="2026-10-01 to 2026-10-31"):
+        requests.count(windows({"1": OCTOBER}))
+    assert len(requested) <= DAYS_A_COUNT
 
 
 @pytest.mark.parametrize(
@@ -65,10 +82,3 @@ def test_a_range_of_no_days_or_too_many_is_refused(first, last, problem):
     with pytest.raises(BadDay, match=problem):
         days_between(first, last)
     assert len(days_between("2025-10-01", "2026-10-01")) == 366
-
-
-@pytest.mark.parametrize("typed", ["", "plan", "plan-1", "../../twitter_raw/x", "NOT A PLAN"])
-def test_only_a_hash_names_a_plan(typed):
-    assert plan_key("450239e2d3b8") == "twitter_plans/450239e2d3b8/plan.json"
-    with pytest.raises(BadDay):
-        plan_key(typed)

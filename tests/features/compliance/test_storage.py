@@ -45,7 +45,7 @@ def test_a_result_is_decompressed_only_up_to_its_limit(wire):
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT"])
-def test_a_response_that_arrives_byte_by_byte_is_cut(monkeypatch, method):
+def test_a_response_that_arrives_byte_by_byte_is_aborted(monkeypatch, method):
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setattr(storage, "MAX_SECONDS", 0.2)
     response = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
@@ -57,15 +57,8 @@ def test_a_response_that_arrives_byte_by_byte_is_cut(monkeypatch, method):
     assert "s3cret" not in str(raised.value)
 
 
-def test_an_upload_that_is_accepted_slowly_is_cut(wire, monkeypatch):
-    monkeypatch.setattr(storage, "MAX_SECONDS", 0)
-    with pytest.raises(Outage, match="more than 0 s"):
-        storage.upload_file(f"{wire.host}/ids", io.BytesIO(b"1\n"))
-    assert wire.heard == []
-
-
 @pytest.mark.parametrize("address", ["http://storage.example/x?signature=s3cret", "file:///etc/passwd", ""])
-def test_ids_are_sent_to_no_address_in_the_clear(address):
+def test_ids_are_sent_by_https_alone(address):
     with pytest.raises(UnexpectedAnswer, match="https is required") as raised:
         storage.upload_file(address, io.BytesIO(b"1\n"))
     assert "s3cret" not in str(raised.value)

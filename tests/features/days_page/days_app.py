@@ -31,7 +31,8 @@ POSTS = [
 def days_app(store: MemoryStore, runs: dict[str, list[DayRun]] | None = None) -> Iterator[Starlette]:
     """The page, mounted as Airflow mounts it, open to everybody. Variables come from the environment."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(day_range, "current_store", lambda: store)
+        patch.setenv("AIRFLOW_VAR_TWITTER_BUCKET", store.bucket)
+        patch.setattr(day_range, "store_of", lambda *_: store)
         patch.setattr(airflow_db, "runs_by_day", lambda first, last: runs or {})
         patch.setattr(airflow_db, "failed_tasks", lambda run: ["load"])
         patch.setattr(routes.airflow_context, "now", lambda: NOW)

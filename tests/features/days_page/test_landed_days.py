@@ -1,4 +1,4 @@
-"""Receipts and ledger entries are read once for each version, and only those of the months asked for."""
+"""Receipts and ledger entries are read once for each version, and only those of the requested months."""
 
 import pytest
 from cachetools import LRUCache
@@ -10,14 +10,12 @@ from include.twitter.records import LedgerEntry, encoded
 from include.twitter_features.days_page import landed_days
 from tests.include.factories import MemoryStore, a_receipt, account_receipt
 
-RECEIPT, ENTRY = (
-    "twitter_receipts/dt=2026-11-18/receipt.json",
-    "twitter_ledger/month=2026-12/2026-11-30-2.json",
-)
+RECEIPT = "twitter_receipts/dt=2026-11-18/receipt.json"
+ENTRY = "twitter_ledger/month=2026-12/2026-11-30-2.json"
 
 
 class Store(MemoryStore):
-    """Two landed days, of which one was billed in December; remembers what was listed and read."""
+    """Two landed days, one of them billed in December; records the listed prefixes and the read keys."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +38,7 @@ class Store(MemoryStore):
         self.write(f"twitter_ledger/month={month}/{day}-2.json", encoded(entry))
 
     def published(self, *months: str) -> dict[str, int]:
-        """The rows of each day of these months; only what is read for it is remembered."""
+        """Load these months; returns the rows of each day."""
         self.listed, self.read_keys = [], []
         return {day: of.totals.published for day, of in landed_days.load_days(self, months).landed.items()}
 

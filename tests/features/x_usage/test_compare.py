@@ -10,7 +10,7 @@ from include.twitter.records import Billed, BilledUnits, LedgerEntry, Usage
 from include.twitter_features.x_usage.compare import compare_usage, exceeds_tolerance, is_new, parse_x_usage
 
 DAY = Day.parse("2026-11-18")
-ASKED = datetime(2026, 11, 19, 6, tzinfo=UTC)
+REQUESTED = datetime(2026, 11, 19, 6, tzinfo=UTC)
 
 
 def body(days, apps=(), **more):
@@ -25,29 +25,21 @@ def billed(**number):
     return {f"of {number}": Billed(BilledUnits(**number), 5)}
 
 
-def entry(posts, own=0, lost_responses=None, uncertain=None):
-    return LedgerEntry(
-        day="2026-11-04",
-        buy=1,
-        month="2026-11",
-        reserved_mills=0,
-        spent_mills=0,
-        bought=BilledUnits(posts=posts, own_posts=own, users=7),
-        lost_responses=lost_responses or {},
-        uncertain=uncertain or {},
-    )
+def entry(posts, own=0, **more):
+    bought, price = BilledUnits(posts=posts, own_posts=own, users=7), {"reserved_mills": 0, "spent_mills": 0}
+    return LedgerEntry(day="2026-11-04", buy=1, month="2026-11", bought=bought, **price, **more)
 
 
-def compared(posts, *ledger, previous=None, apps=(), day=DAY, at=ASKED):
+def compared(posts, *ledger, previous=None, apps=(), day=DAY, at=REQUESTED):
     x_usage = parse_x_usage(body({"2026-11-05": posts}, [{"2026-11-05": number} for number in apps]))
     return compare_usage(x_usage, day, ledger, previous, at)
 
 
 def earlier(confirmed=0, at=datetime(2026, 11, 18, 6, tzinfo=UTC), alerted=0):
+    numbers = dict.fromkeys(("counted", "lower_bound", "upper_bound", "discrepancy"), 0)
     return Usage(
-        day="2026-11-17", requested_at=at, counted=0, lower_bound=0, upper_bound=0, confirmed=confirmed,
-        discrepancy=0, alerted=alerted, summary="",
-    )  # fmt: skip
+        day="2026-11-17", requested_at=at, confirmed=confirmed, alerted=alerted, summary="", **numbers
+    )
 
 
 def test_numbers_may_be_texts_and_a_day_may_lack_its_number():
@@ -61,7 +53,6 @@ def test_numbers_may_be_texts_and_a_day_may_lack_its_number():
     [
         b"{}",
         b"[]",
-        b'{"data": {}}',
         b'{"data": {"daily_project_usage": []}}',
         b'{"data": {"project_cap": 1}}',
         b'{"data":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
@@ -73,14 +64,14 @@ def test_a_response_without_days_as_x_documents_them_is_none(data):
 
 def test_only_the_days_of_the_month_up_to_the_day_are_counted():
     days = {"2026-10-31": 1000, "2026-11-01": 1, "2026-11-18": 20, "2026-11-19": 5000}
-    assert compare_usage(parse_x_usage(body(days)), DAY, [], None, ASKED).counted == 21
+    assert compare_usage(parse_x_usage(body(days)), DAY, [], None, REQUESTED).counted == 21
 
 
 @pytest.mark.parametrize(
     ("posts", "discrepancy"),
-    [(899, -1), (900, 0), (1000, 0), (1150, 0), (1151, 1), (0, -900), (5000, 3850)],
+    [(899, -1), (900, 0), (1150, 0), (1151, 1), (0, -900), (5000, 3850)],
 )
-def test_they_agree_between_what_x_has_certainly_counted_and_what_it_may_have(posts, discrepancy):
+def test_a_count_between_the_bounds_is_no_discrepancy(posts, discrepancy):
     ledger = [
         entry(600),
         entry(400, own=50, lost_responses=billed(posts=50), uncertain=billed(posts=20, own_posts=30)),
@@ -94,7 +85,7 @@ def test_a_lost_look_up_of_users_explains_no_posts(kind):
     assert compared(0, entry(1000, **{kind: billed(users=100)})).upper_bound == 1000
 
 
-def test_a_total_that_was_known_after_the_day_ended_is_no_lower_bound():
+def test_a_total_of_after_the_end_of_the_day_is_no_lower_bound():
     late = earlier(900, at=datetime(2026, 11, 19, 1, tzinfo=UTC))
     assert compared(0, entry(1000), previous=late).lower_bound == 0
 
@@ -112,7 +103,7 @@ def test_another_app_of_the_project_is_no_discrepancy():
 
 @pytest.mark.parametrize(
     ("posts", "ledger", "exceeds"),
-    [(1020, 1000, False), (1021, 1000, True), (120, 100, False), (121, 100, True), (10_201, 10_000, True)],
+    [(1020, 1000, False), (1021, 1000, True), (120, 100, False), (121, 100, True)],
 )
 def test_two_per_cent_and_twenty_posts_are_tolerated(posts, ledger, exceeds):
     assert exceeds_tolerance(compared(posts, entry(ledger))) is exceeds
@@ -121,11 +112,6 @@ def test_two_per_cent_and_twenty_posts_are_tolerated(posts, ledger, exceeds):
 @pytest.mark.parametrize(("alerted", "new"), [(0, True), (100, False), (80, False), (70, True), (-100, True)])
 def test_a_discrepancy_is_new_until_it_was_alerted_and_if_it_grows(alerted, new):
     assert is_new(compared(1100, entry(1000), previous=earlier(alerted=alerted))) is new
-
-
-def test_a_discrepancy_that_grows_slowly_is_alerted_once_it_exceeds_the_tolerance():
-    first = compared(1015, entry(1000))
-    assert (is_new(first), is_new(compared(1025, entry(1000), previous=first))) == (False, True)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +126,6 @@ def test_the_summary_has_both_numbers_and_the_verdict(usage, facts):
     assert [fact for fact in facts if fact not in usage.summary] == []
 
 
-def test_the_summary_tells_how_much_of_xs_own_cap_is_used():
+def test_the_summary_has_the_used_part_of_the_own_cap_of_x():
     usage = parse_x_usage(body({"2026-11-18": 700}, project_cap=10_000, project_usage=9_500))
-    assert "9,500 posts of X's own cap of 10,000" in compare_usage(usage, DAY, [], None, ASKED).summary
+    assert "9,500 posts of X's own cap of 10,000" in compare_usage(usage, DAY, [], None, REQUESTED).summary

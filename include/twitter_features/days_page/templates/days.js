@@ -1,4 +1,4 @@
-// Airflow shows this page in a frame that may not leave it: links to Airflow's own pages are opened by the page around.
+// Airflow shows this page in a sandboxed frame: the page around it opens links to Airflow's own pages.
 const framed = window.parent !== window;
 
 function open(href, inNew) {
@@ -18,7 +18,7 @@ document.addEventListener("click", (event) => {
   open(link.href, event.ctrlKey || event.metaKey);
 });
 
-// The Trigger form asks first: a dialog has the run's name and the price.
+// The Trigger form opens a dialog with the run's name and the price.
 document.addEventListener("submit", (event) => {
   const form = event.target.closest("form.trigger");
   if (!form) return;
@@ -26,7 +26,7 @@ document.addEventListener("submit", (event) => {
   document.getElementById(form.buy_again.checked ? "buy_again" : "plain").showModal();
 });
 
-// Triggers a run through Airflow's API, or clears it if it exists, with the rights of who clicks.
+// Triggers a run through Airflow's API, or clears an existing one, with the rights of the person who clicks.
 document.addEventListener("click", async (event) => {
   const yes = event.target.closest("dialog button.yes");
   if (!yes) return;
@@ -47,7 +47,7 @@ document.addEventListener("click", async (event) => {
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(body),
     });
-    if (response.status === 409) throw new Error("the run exists by now: reload this page");
+    if (response.status === 409) throw new Error("another person has started the run: reload this page");
     if (!response.ok) {
       const { detail } = await response.json();
       throw new Error(typeof detail === "string" ? detail : JSON.stringify(detail));
@@ -59,7 +59,7 @@ document.addEventListener("click", async (event) => {
   }
 });
 
-// Light or dark as Airflow is, which need not be what the system says.
+// Follow Airflow's theme, which may differ from the system's.
 if (framed) {
   const follow = () => {
     const around = window.parent.document.documentElement;
