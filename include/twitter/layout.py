@@ -23,6 +23,7 @@ ENGAGEMENT_RECEIPTS = "twitter_engagement_receipts/"
 COMPLIANCE = "twitter_compliance/"
 COUNTS = "twitter_accounts/counts/"
 PROBE = "twitter_accounts/conditional_writes.json"
+PROBES = "staging/probe/"
 FORGOTTEN = "twitter_forgotten/tombstones.json"
 
 # Other programs leave objects below the prefixes too: folder markers, copies, inventories. So each kind of
