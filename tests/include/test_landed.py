@@ -7,6 +7,13 @@ from include.twitter.landed import missing_days
 from tests.include.factories import MemoryStore
 
 
+def store_with(*days):
+    store = MemoryStore()
+    for day in days:
+        store.write(f"twitter_receipts/dt={day}/receipt.json", b"{}")
+    return store
+
+
 @pytest.mark.parametrize(
     ("landed", "days", "missing"),
     [
@@ -17,7 +24,5 @@ from tests.include.factories import MemoryStore
     ids=["none yet", "since the first landed day", "only recent days"],
 )
 def test_a_day_is_missing_from_the_first_landed_one_to_the_latest(landed, days, missing):
-    store = MemoryStore()
-    for day in landed:
-        store.write(f"twitter_receipts/dt={day}/receipt.json", b"{}")
-    assert [str(day) for day in missing_days(store, Day.parse("2026-11-18"), days)] == missing
+    latest = Day.parse("2026-11-18")
+    assert [str(day) for day in missing_days(store_with(*landed), latest, days)] == missing

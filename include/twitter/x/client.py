@@ -278,7 +278,7 @@ class _Session(requests.Session):
         problem = error_of(response)
         if isinstance(problem, BadKeys) and scheme_of(response) in self.accepted:
             # X refused valid keys for hours in 2026.
-            raise KeysInDoubt(f"{problem} X accepted these keys before, so the task is retried first.")
+            raise KeysInDoubt(f"{problem} X accepted these keys before, so the fault may be its own.")
         raise problem
 
 

@@ -91,9 +91,9 @@ def _meaning(
             return JobGone, "X no longer has this job."
         case status if status in (404, 408) or status >= 500:
             # X answered 404 for hours in an outage of its own; for an account that is gone it answers 200.
-            return Outage, "X has a problem of its own. The task is retried."
+            return Outage, "X has a problem of its own."
         case status if status != 429 and response.content.strip() and not isinstance(body, dict):
-            return Outage, "A proxy or another program sent this response, not X. The task is retried."
+            return Outage, "A proxy or another program sent this response, not X."
         case 401 | 403 if clock := _clock_error(response, problem):
             return ClockWrong, clock
         case 400:
@@ -124,7 +124,7 @@ def _meaning(
         case 429 if title == "UsageCapExceeded" or kind == "usage-capped":
             return NoCredits, "The monthly cap of the X account is used up: raise it, or wait for next month."
         case 429:
-            return RateLimited, "The rate limit is used up. The task is retried when it resets."
+            return RateLimited, "The rate limit is used up."
     return UnexpectedAnswer, "The pipeline does not know this response."
 
 
