@@ -17,13 +17,13 @@ from include.twitter.day import Day
 LEDGER = "twitter_ledger/"
 RECEIPTS = "twitter_receipts/"
 ACCOUNTS = "twitter_accounts/accounts.json"
+PROBES = "staging/probe/"
 USAGE = "twitter_usage/"
 ENGAGEMENT = "twitter_engagement/"
 ENGAGEMENT_RECEIPTS = "twitter_engagement_receipts/"
 COMPLIANCE = "twitter_compliance/"
 COUNTS = "twitter_accounts/counts/"
 PROBE = "twitter_accounts/conditional_writes.json"
-PROBES = "staging/probe/"
 FORGOTTEN = "twitter_forgotten/tombstones.json"
 
 # Other programs leave objects below the prefixes too: folder markers, copies, inventories. So each kind of
