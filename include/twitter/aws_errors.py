@@ -25,6 +25,10 @@ CREDENTIALS_REMEDY = (
     "Enter valid ones in Connection aws_default or in the environment. If they come from AWS IAM Identity "
     "Center (SSO), run `aws sso login`. On EC2, remove them: the instance role is used then."
 )
+KMS_REMEDY = (
+    "The bucket's KMS key has to exist, be enabled and be symmetric. Enable it, for example: `aws kms "
+    "enable-key --key-id ID`, or set another default key. Objects encrypted with a deleted key are lost."
+)
 _ROWS = (
     (NoPermission, "", "AccessDenied AccessDeniedException Forbidden 403"),
     # AWS cannot do it now, or bytes changed on their way; a role's expired credentials are replaced.
@@ -66,27 +70,6 @@ _ROWS = (
         AwsRefused,
         "The owner of the AWS account has to resolve this in AWS's billing or account console.",
         "AccountProblem AllAccessDisabled NotSignedUp OptInRequired PendingVerification",
-    ),
-    (
-        AwsRefused,
-        "Enable the bucket's KMS key, for example: `aws kms enable-key --key-id ID`.",
-        "KMS.DisabledException",
-    ),
-    (
-        AwsRefused,
-        "The bucket's KMS key is disabled or about to be deleted. Keep it, for example: "
-        "`aws kms cancel-key-deletion --key-id ID`, then `aws kms enable-key --key-id ID`.",
-        "KMS.KMSInvalidStateException",
-    ),
-    (
-        AwsRefused,
-        "Set another default key for the bucket. Objects encrypted with the missing key are lost.",
-        "KMS.NotFoundException",
-    ),
-    (
-        AwsRefused,
-        "Set a symmetric encryption key as the bucket's default key.",
-        "KMS.InvalidKeyUsageException",
     ),
 )
 MEANINGS: dict[str, tuple[type[PipelineError], str]] = {
@@ -135,7 +118,7 @@ def explained(code: str, message: str, status: int, call: Call) -> PipelineError
     if code == "AuthorizationHeaderMalformed" and "region" not in message:
         kind, remedy = BadCredentials, CREDENTIALS_REMEDY
     if not kind and code.startswith("KMS."):
-        kind, remedy = AwsRefused, "Check the bucket's KMS key."
+        kind, remedy = AwsRefused, KMS_REMEDY
     if not kind and status >= 500 and status != NOT_IMPLEMENTED:
         kind = PlatformOutage
     if kind is None:

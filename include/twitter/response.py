@@ -369,11 +369,7 @@ def decode_json(content: bytes | msgspec.Raw) -> Any:
 def decode_json_leniently(content: bytes | msgspec.Raw) -> Any:
     """Decode JSON like `decode_json`, but keep half emojis as received."""
     text = _without_deep_values(bytes(content)).decode("utf-8-sig", "replace")
-    return json.loads(text, parse_int=_integer)
-
-
-def _integer(digits: str) -> int | None:
-    return int(digits) if len(digits) <= MAX_DIGITS else None
+    return json.loads(text, parse_int=lambda digits: int(digits) if len(digits) <= MAX_DIGITS else None)
 
 
 def _without_deep_values(content: bytes) -> bytes:
