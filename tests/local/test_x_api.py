@@ -4,7 +4,6 @@ import hashlib
 import json
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -118,18 +117,6 @@ def test_an_account_named_posts_n_has_exactly_n_own_posts_on_every_day(count):
         assert sum(slot.kind != "own" for slot in listed) == 1 + count // 6
 
 
-def test_ids_rise_through_the_day_and_name_their_second():
-    for number in range(30):
-        day = date(2010, 11, 5) + timedelta(200 * number)
-        listed = posts.slots("posts_2000_a", day)
-        assert [slot.id for slot in listed] == sorted({slot.id for slot in listed})
-        assert {posts.time_of(slot.id).date() for slot in listed} == {day}
-        for slot in listed[:50]:
-            created = posts.post("posts_2000_a", slot)["created_at"]
-            second = datetime.fromtimestamp(((slot.id >> 22) + 1288834974657) // 1000, UTC)
-            assert created == second.strftime("%Y-%m-%dT%H:%M:%S.000Z")
-
-
 # Pages.
 
 
@@ -149,17 +136,11 @@ def test_all_pages_have_each_post_once(x):
 def test_start_time_is_inclusive_and_end_time_only_for_timelines(x):
     first, last, midnight = "2026-11-20T00:00:00Z", "2026-11-20T23:59:59Z", "2026-11-21T00:00:00Z"
     newest, oldest = ids([x.timeline("posts_2_a", **OWN)])
-    assert ids([x.timeline("posts_2_a", start_time=last, end_time=midnight, **OWN)])[-1] == newest
-    assert (
-        ids([x.timeline("posts_2_a", start_time="2026-11-19T23:59:59Z", end_time=first, **OWN)])[0] == oldest
-    )
+    for start, end, post_id in [(last, midnight, newest), ("2026-11-19T23:59:59Z", first, oldest)]:
+        assert post_id in ids([x.timeline("posts_2_a", start_time=start, end_time=end, **OWN)])
     search = {"query": "from:posts_2_a -is:retweet -is:reply", "start_time": first}
-    assert [
-        len(x.get("/2/tweets/search/recent", end_time=end, **search)["data"]) for end in (last, midnight)
-    ] == [
-        1,
-        2,
-    ]
+    pages = [x.get("/2/tweets/search/recent", end_time=end, **search) for end in (last, midnight)]
+    assert [len(page["data"]) for page in pages] == [1, 2]
 
 
 def test_until_id_is_exclusive_and_overrides_end_time(x):
@@ -168,12 +149,9 @@ def test_until_id_is_exclusive_and_overrides_end_time(x):
 
 
 def test_a_limited_timeline_ends_at_its_newest_800_posts_without_replies(x):
-    pages = x.walk("limited_300_a", max_results=100, start_time="2026-11-17T00:00:00Z", **OWN)
-    everything = x.walk("limited_300_a", max_results=100, start_time="2026-11-17T00:00:00Z")
-    assert len(ids(pages)) < 800 - 25
-    assert len(ids(everything)) == 4 * 351
-    listed = x.get("/2/tweets/search/all", query="from:limited_300_a -is:retweet -is:reply", **SEARCH_WINDOW)
-    assert listed["meta"]["result_count"] == 10
+    start = "2026-11-17T00:00:00Z"
+    assert len(ids(x.walk("limited_300_a", max_results=100, start_time=start, **OWN))) < 800 - 25
+    assert len(ids(x.walk("limited_300_a", max_results=100, start_time=start))) == 4 * 351
 
 
 # Users.
@@ -238,12 +216,16 @@ def test_a_wrong_parameter_is_rejected_in_xs_form(x, path, parameter, value):
 # Search and counts.
 
 
+def pages_of(x, path, **params):
+    pages = [x.get(path, **params)]
+    while token := pages[-1]["meta"].get("next_token"):
+        pages.append(x.get(path, next_token=token, **params))
+    return pages
+
+
 def test_search_finds_the_own_posts_of_several_accounts_newest_first(x):
     query = "(from:posts_20_a OR from:posts_30_b) -is:retweet -is:reply"
-    pages = [x.get("/2/tweets/search/all", query=query, max_results=20, **SEARCH_WINDOW)]
-    while token := pages[-1]["meta"].get("next_token"):
-        params = {"query": query, "max_results": 20, "next_token": token, **SEARCH_WINDOW}
-        pages.append(x.get("/2/tweets/search/all", **params))
+    pages = pages_of(x, "/2/tweets/search/all", query=query, max_results=20, **SEARCH_WINDOW)
     listed = [int(number) for number in ids(pages)]
     assert [len(page["data"]) for page in pages] == [20, 20, 10]
     assert listed == sorted(set(listed), reverse=True)
@@ -291,46 +273,21 @@ def signed_client(x, **changes):
     return client
 
 
-def test_a_real_oauth_1_signature_of_tweepy_is_accepted(x):
-    client = signed_client(x)
-    users = client.get_users(usernames=["acme_press", "posts_50_a"], user_auth=True)
-    number = users["data"][1]["id"]
-    page = client.get_users_tweets(
-        number,
-        exclude=["retweets", "replies"],
-        start_time=datetime(2026, 11, 20, tzinfo=UTC),
-        end_time="2026-11-20T23:59:59Z",
-        max_results=100,
-        tweet_fields=["created_at", "note_tweet"],
-        user_auth=True,
-    )
-    assert page["meta"]["result_count"] == 50
-    assert [entry["auth"] for entry in x.stand_in.requests] == ["oauth1", "oauth1"]
-
-
 def test_counts_and_the_archive_refuse_oauth_1(x):
     for path in ("search/all", "counts/all", "counts/recent"):
         with pytest.raises(tweepy.Forbidden, match="OAuth 1"):
             signed_client(x).request("GET", f"/2/tweets/{path}", params={"query": "from:a"}, user_auth=True)
 
 
-@pytest.mark.parametrize("wrong", ["consumer_key", "consumer_secret", "access_token", "access_token_secret"])
-def test_each_wrong_oauth_1_secret_is_a_401(x, wrong):
-    with pytest.raises(tweepy.Unauthorized):
-        signed_client(x, **{wrong: "wrong"}).get_users(usernames=["acme_press"], user_auth=True)
-
-
-@pytest.mark.parametrize("token", ["wrong", "", None])
-def test_a_wrong_or_missing_bearer_token_is_xs_401_without_rate_limit_headers(x, token):
-    response = x.send("/2/users/by", {"usernames": "acme_press"}, token=token)
-    assert response.status_code == 401
-    assert response.json() == {
-        "title": "Unauthorized",
-        "type": "about:blank",
-        "status": 401,
-        "detail": "Unauthorized",
-    }
-    assert not [name for name in response.headers if name.startswith("x-rate-limit")]
+def test_a_request_needs_a_complete_oauth_1_signature_or_the_bearer_token(x):
+    assert signed_client(x).get_users(usernames=["acme_press"], user_auth=True)["data"]
+    for name in ("consumer_key", "consumer_secret", "access_token", "access_token_secret"):
+        with pytest.raises(tweepy.Unauthorized):
+            signed_client(x, **{name: "wrong"}).get_users(usernames=["acme_press"], user_auth=True)
+    for token in ("wrong", "", None):
+        response = x.send("/2/users/by", {"usernames": "acme_press"}, token=token)
+        assert (response.status_code, response.json()["title"]) == (401, "Unauthorized")
+        assert not [name for name in response.headers if name.startswith("x-rate-limit")]
 
 
 def test_consumer_keys_exchange_for_the_bearer_token(x):
@@ -394,37 +351,19 @@ def test_a_fault_affects_matching_requests_after_skip_so_many_times(x):
     assert x.control("PUT", "fualts", []).status_code == 400
 
 
-def test_the_number_of_open_requests_is_shown():
-    open_counts = set()
-    with Server(latency=0.3) as x, ThreadPoolExecutor(1) as pool:
-        request = pool.submit(x.get, "/2/users/by", usernames="acme_press")
-        while not request.done():
-            open_counts.add(x.control("GET", "open").json())
-        assert x.control("GET", "open").json() == 0
-    assert open_counts - {0} == {1}
-
-
 def test_an_ordered_response_has_its_status_body_and_headers(x):
     problem = {"title": "CreditsDepleted", "type": "https://api.twitter.com/2/problems/credits"}
-    x.order(
-        {"status": 402, "body": problem, "headers": {"X-Rate-Limit-Reset": 5}}, {"status": 500, "body": "<p>"}
-    )
+    fault = {"status": 402, "body": problem, "headers": {"X-Rate-Limit-Reset": 5}}
+    x.order(fault, {"status": 500, "body": "<p>"})
     response = x.send("/2/users/by")
-    assert (response.status_code, response.json(), response.headers["x-rate-limit-reset"]) == (
-        402,
-        problem,
-        "5",
-    )
+    assert (response.status_code, response.json()) == (402, problem)
+    assert response.headers["x-rate-limit-reset"] == "5"
     assert x.send("/2/users/by").headers["content-type"] == "text/html"
 
 
 def test_a_count_of_more_than_31_days_has_pages_newest_first(x):
-    params = {"query": "from:posts_20_a -is:retweet -is:reply"}
-    params |= {"start_time": "2026-08-01T00:00:00Z", "end_time": "2026-10-05T00:00:00Z"}
-    pages = [x.get("/2/tweets/counts/all", **params)]
-    while token := pages[-1]["meta"].get("next_token"):
-        pages.append(x.get("/2/tweets/counts/all", next_token=token, **params))
-    assert [len(page["data"]) for page in pages] == [744, 744, 3 * 24]
+    window = {"start_time": "2026-08-01T00:00:00Z", "end_time": "2026-10-05T00:00:00Z"}
+    pages = pages_of(x, "/2/tweets/counts/all", query="from:posts_20_a -is:retweet -is:reply", **window)
     assert [page["data"][0]["start"][:10] for page in pages] == ["2026-09-04", "2026-08-04", "2026-08-01"]
     assert sum(page["meta"]["total_tweet_count"] for page in pages) == 65 * 20
 
@@ -483,8 +422,7 @@ def test_responses_fit_xs_own_description(x, described):
     described(x.get("/2/users/by", usernames="acme_press,unknown_a,suspended_a"), "Get2UsersByResponse")
     for page in x.walk("posts_250_a", max_results=100, **ALL_FIELDS):
         described(page, "Get2UsersIdTweetsResponse")
-    for handle in ("suspended_a", "protected_a", "unknown_a"):
-        described(x.timeline(handle), "Get2UsersIdTweetsResponse")
+    described(x.timeline("protected_a"), "Get2UsersIdTweetsResponse")
     search = {"query": "from:posts_50_a", "max_results": 100, **SEARCH_WINDOW, **ALL_FIELDS}
     described(x.get("/2/tweets/search/all", **search), "Get2TweetsSearchAllResponse")
     described(x.get("/2/tweets/search/recent", **search), "Get2TweetsSearchRecentResponse")
@@ -524,11 +462,7 @@ def test_a_job_takes_ids_and_lists_deleted_ones_after_some_status_requests(x):
     assert states == ["in_progress", "complete"]
     (line,) = x.send(address["download"], token=None).text.splitlines()
     deleted = json.loads(line)
-    assert (deleted["id"], deleted["action"], deleted["reason"]) == (
-        "1990000000000000001",
-        "delete",
-        "deleted",
-    )
+    assert (deleted["id"], deleted["reason"]) == ("1990000000000000001", "deleted")
 
 
 # Posts by id
