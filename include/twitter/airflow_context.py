@@ -64,8 +64,8 @@ def day_of(context: Mapping[str, Any]) -> Day:
         if param:
             return Day.named(param)
         raise BadDay(
-            "A triggered run needs a day, and its logical date is not used as one. Trigger again with `day` "
-            f'(as JSON: {{"day": "{Day.of(dag_run.run_after).plus(-1)}"}}).'
+            "A triggered run needs a day; its logical date does not count. Trigger again with `day`, for example "
+            f'{{"day": "{Day.of(dag_run.run_after).plus(-1)}"}}.'
         )
     if param:
         raise BadDay(

@@ -22,8 +22,8 @@ NOT_IMPLEMENTED = 501
 MAX_MESSAGE_LENGTH = 500
 """Characters of AWS's message that are repeated."""
 CREDENTIALS_REMEDY = (
-    "Enter valid ones in Connection aws_default or in the environment. If they come from AWS IAM Identity "
-    "Center (SSO), run `aws sso login`. On EC2, remove them: the instance role is used then."
+    "Enter valid credentials in Connection aws_default or in the environment. If they come from AWS IAM "
+    "Identity Center (SSO), run `aws sso login`. On EC2, remove them: the instance role is used then."
 )
 KMS_REMEDY = (
     "The bucket's KMS key has to exist, be enabled and be symmetric. Enable it, for example: `aws kms "

@@ -108,7 +108,7 @@ Dollars = Annotated[
     int,
     matching(
         r"(?![1-9][0-9]{0,2}\.[0-9]{2}0$)[0-9]{1,7}(\.[0-9]{1,3})?",
-        "an amount in US dollars, such as 12.50 or 1500 (1.500 could mean either)",
+        "an amount in US dollars, such as 12.50 or 1500 (1.500 could be 1.50 or 1500)",
         lambda amount: round(Decimal(amount[0]) * 1000),
     ),
 ]
@@ -343,13 +343,13 @@ def x_access() -> XAccess:
     """The X connection; from here on its secrets are masked in every log."""
     connection = _read_stored("Connection", X_CONNECTION)
     if connection is None:
-        raise _bad_x("there is none. Create it under Admin → Connections")
+        raise _bad_x("it does not exist. Create it under Admin → Connections")
     try:
         extra = json.loads(connection.extra or "{}")  # extra_dejson would ignore malformed JSON
     except ValueError:
         extra = None
     if not isinstance(extra, dict):
-        raise _bad_x("its extra is not a JSON object")
+        raise _bad_x("its extra is not a JSON object with double quotes")
     consumer = {"consumer_key": connection.login, "consumer_secret": connection.password}
     # Airflow's audit log masks the password and every value of extra, but not the login.
     if extra.keys() & consumer.keys():

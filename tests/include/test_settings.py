@@ -335,7 +335,7 @@ def test_a_wrong_connection_is_refused_without_its_secrets(connection, extra, fi
 def test_a_missing_or_malformed_connection_is_refused_without_its_secrets(monkeypatch, text):
     if text is not None:
         monkeypatch.setenv("AIRFLOW_CONN_TWITTER_DEFAULT", text)
-    refuses_without_secrets("there is none.* Example: type HTTP" if text is None else "cannot be parsed")
+    refuses_without_secrets("it does not exist.* Example: type HTTP" if text is None else "cannot be parsed")
 
 
 def refuses_without_secrets(problem):
