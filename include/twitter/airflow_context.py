@@ -64,7 +64,7 @@ def day_of(context: Mapping[str, Any]) -> Day:
         if param:
             return Day.named(param)
         raise BadDay(
-            "A triggered run needs a day; its logical date does not count. Trigger again with `day`, for example "
+            "A triggered run needs a day: its logical date does not count. Trigger again with `day`, such as "
             f'{{"day": "{Day.of(dag_run.run_after).plus(-1)}"}}.'
         )
     if param:
