@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from airflow.sdk import Connection, Variable
 from airflow.sdk.exceptions import AirflowSecretsBackendAccessDenied
 from airflow.sdk.log import mask_secret
+from more_itertools import unique_everseen
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, TypeAdapter, ValidationError
 
 from include.twitter import airflow_compat, pricing
@@ -67,14 +68,6 @@ def split_items(text: str) -> list[str]:
     return [item.strip() for item in items]
 
 
-def _without_repeats(handles: tuple[str, ...]) -> tuple[str, ...]:
-    """The handles without repeats, whatever their case, each as it is spelled first."""
-    spelled: dict[str, str] = {}
-    for handle in handles:
-        spelled.setdefault(handle.lower(), handle)
-    return tuple(spelled.values())
-
-
 def _handles_or_file(text: str) -> tuple[str, ...] | str:
     if text.lower().startswith("s3:"):
         return parse(FileAddress, text)
@@ -93,11 +86,7 @@ def _own_handle(text: str) -> str:
 
 
 Bucket = Annotated[
-    str,
-    matching(
-        "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
-        "a bucket name: 3 to 63 lower-case letters, digits, dots and hyphens, without s3://",
-    ),
+    str, matching("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket name: 3 to 63 of a-z, 0-9, . and -, no s3://")
 ]
 FileAddress = Annotated[
     str, matching(r"s3://[a-z0-9.-]+/\S(.*\S)?\.csv", "the address of a CSV file, s3://bucket/key.csv")
@@ -138,7 +127,10 @@ Handle = Annotated[
     ),
 ]
 Items = BeforeValidator(split_items)
-Handles = Annotated[tuple[Handle, ...], AfterValidator(_without_repeats)]
+Handles = Annotated[
+    tuple[Handle, ...], AfterValidator(lambda names: tuple(unique_everseen(names, str.lower)))
+]
+"""Each once, whatever its case, as it is spelled first."""
 Days = Annotated[frozenset[Annotated[Day, PlainValidator(Day.parse)]], Items]
 ConfirmedId = Annotated[
     tuple[str, str],
@@ -149,14 +141,9 @@ ConfirmedId = Annotated[
     ),
 ]
 Age = Annotated[int, matching("[1-9][0-9]?|[12][0-9]{2}|3[0-5][0-9]|36[0-6]", "an age in days from 1 to 366")]
-# As HTML forms accept an address: without a name, brackets or quotes.
-Address = Annotated[
-    str,
-    matching(
-        r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*",
-        "an email address; commas separate several",
-    ),
-]
+EMAIL = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*"
+"""As HTML forms accept an address: without a name, brackets or quotes."""
+Address = Annotated[str, matching(EMAIL, "an email address; commas separate several")]
 
 
 def parse(kind: Any, value: object) -> Any:
