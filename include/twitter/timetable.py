@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 WESTERNMOST = timedelta(hours=-10)
 """Honolulu's offset from UTC. A bound further west counts as one of the zone a whole day east of it."""
 BACKFILL_HINT = (
-    "Leave it empty for a backfill: its From and To are whole UTC days (do not change the times). "
+    "Leave it empty for a backfill, whose From and To are UTC days (do not change the times). "
     "In UTC-12, UTC-11 and UTC+14 set the UI to UTC first, or the backfill collects the neighbouring days."
 )
 """The form shows it below `day`: these zones look like those a whole day east or west."""
