@@ -50,19 +50,19 @@ the task.
 
 #### Settings (Admin → Variables)
 
-- `twitter_bucket`: the S3 bucket, the pipeline's own
-- `twitter_handles`: the accounts: handles with commas between, or a JSON list; or a file of them, `s3://<bucket>/…/accounts.csv`
-- `twitter_tweet_limit` (100): the latest N posts of an account's day; 0 is no limit
-- `twitter_run_budget_usd` (5): hard cap in US dollars on what one purchase of a day may cost, over all its runs; 0 is no cap
-- `twitter_month_budget_usd` (100): hard cap in US dollars on what is spent in a UTC month, over all days; 0 is no cap
-- `twitter_settle_minutes` (90): how long after midnight UTC a day may still change, in minutes; X lets authors edit for an hour
-- `twitter_include_threads` (false): whether an account's replies to itself are landed too, the later posts of its threads: one request more
-- `twitter_allow_row_loss`: days that may lose rows: of an account that has fewer by now, or that left `twitter_handles`
-- `twitter_confirmed_account_ids`: handles that have become another account, each with the new one's id: else nothing of it is bought
-- `twitter_own_handle`: the account that owns the X app and whose access token is used: X charges $0.001 for each of its own posts
-- `twitter_deadline` (06:00): when a day has to be landed: a time of the next day, UTC; after it `twitter_watch` is red
-- `twitter_alert_emails`: who gets an email about a failed stage or a late day, through Connection `smtp_default`; empty: nobody
-- `twitter_engagement_days` (1): at which ages in days `twitter_engagement` reads posts again: 1 is free, others cost $0.005 a post
+- `twitter_bucket`: the name of the S3 bucket, which only this pipeline uses
+- `twitter_handles`: the accounts to collect: handles with commas between them, a JSON list of handles, or the address of a CSV file in the bucket, `s3://<bucket>/…/accounts.csv`
+- `twitter_tweet_limit` (100): collect only the latest N posts of each account and day; 0 means no limit
+- `twitter_run_budget_usd` (5): the spending cap in US dollars for one purchase of a day, with all its retries; 0 means no cap
+- `twitter_month_budget_usd` (100): the spending cap in US dollars for a UTC month, over all days; 0 means no cap
+- `twitter_settle_minutes` (90): minutes after midnight UTC until a day is collected; X lets authors edit a post for an hour
+- `twitter_include_threads` (false): whether to collect replies of an account to itself, the rest of its threads, with one more request
+- `twitter_allow_row_loss`: days that may lose published rows, of an account that has fewer posts now or left `twitter_handles`
+- `twitter_confirmed_account_ids`: handles that belong to another account now, with its id; nothing is bought of the new account until you confirm its id here
+- `twitter_own_handle`: the account that owns the X app and whose access token is used; X charges $0.001 for each of its own posts
+- `twitter_deadline` (06:00): the time of the next day, in UTC, by which a day has to be published; after it `twitter_watch` fails
+- `twitter_alert_emails`: the addresses that receive an email about a failed task or a late day, sent through Connection `smtp_default`; empty means nobody
+- `twitter_engagement_days` (1): ages in days at which `twitter_engagement` reads the counts of posts again; age 1 is free, other ages cost $0.005 a post
 """
 
 from datetime import timedelta

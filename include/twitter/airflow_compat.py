@@ -1,6 +1,6 @@
-"""Every name of Airflow's that is not in its public interface. A test fails where an upgrade drops one.
+"""Every name of Airflow's that is not public. A test fails if an upgrade removes one.
 
-A name is imported when it is first used: workers load none that only the API server needs.
+A name is imported at its first use, so that workers load no module of the API server.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MODULES = {
     "ensure_secrets_backend_loaded": "airflow.sdk.execution_time.supervisor",
     "requires_access_dag": "airflow.api_fastapi.core_api.security",
 }
-"""By name the module of Airflow that defines it."""
+"""The module of Airflow that defines each name."""
 
 
 def __getattr__(name: str) -> Any:

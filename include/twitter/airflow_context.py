@@ -1,4 +1,4 @@
-"""The Airflow run that a task belongs to, the clock, and waiting without a worker slot."""
+"""The Airflow run of the current task, the clock, and waiting without a worker slot."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Run:
 
     day: Day
     id: str
-    """A key-safe name, the same for every try of every task of the run."""
+    """A name for keys, the same in every try of every task of the run."""
     now: Callable[[], datetime] = now
     buy_again: bool = False
-    """Whether the whole day is purchased again, once."""
+    """Whether to buy the whole day again, once."""
     accounts: str = ""
-    """The only accounts to purchase, as typed; empty means all."""
+    """The only accounts to buy, as typed; empty means all."""
 
 
 def run_from_context() -> Run:
@@ -64,13 +64,13 @@ def day_of(context: Mapping[str, Any]) -> Day:
         if param:
             return Day.named(param)
         raise BadDay(
-            "A triggered run says which day it is for, and this one came without: Trigger again with `day` "
-            f'(as JSON: {{"day": "{Day.of(dag_run.run_after).plus(-1)}"}}). A logical date names no day.'
+            "A triggered run needs a day: its logical date does not count. Trigger again with `day`, such as "
+            f'{{"day": "{Day.of(dag_run.run_after).plus(-1)}"}}.'
         )
     if param:
         raise BadDay(
-            f"day={param} is refused on a {run_type} run, which already names its day. "
-            "Leave `day` out, or use Trigger with it."
+            f"day={param} cannot be combined with a {run_type} run, which has a day of its own. "
+            "Remove `day`, or use Trigger."
         )
     start, end = context["data_interval_start"], context["data_interval_end"]
     day = Day.of(start)
@@ -83,10 +83,11 @@ def day_of(context: Mapping[str, Any]) -> Day:
 
 
 def require_xcom(value: Returned | None, task: str) -> Returned:
-    """Return what the task before returned; MissingInput if it was marked success by hand."""
+    """Return the result of the task before; MissingInput if it was marked as success by hand."""
     if not value:
         raise MissingInput(
-            f"`{task}` returned nothing: was it marked success by hand? Clear it: nothing is paid for twice."
+            f"`{task}` returned nothing; it may have been marked as success by hand. Clear it: nothing is "
+            "paid for twice."
         )
     return value
 
@@ -97,7 +98,7 @@ def skip(why: str) -> NoReturn:
 
 
 def wait_until(at: datetime, why: str, clock: Callable[[], datetime] | None = None) -> None:
-    """Release the worker slot until `at`; return at once if that has passed."""
+    """Release the worker slot until `at`; return at once if that time has passed."""
     if (clock or now)() < at:
         _reschedule(at, why)
 
@@ -108,5 +109,5 @@ def poll(every: timedelta, why: str, clock: Callable[[], datetime] | None = None
 
 
 def _reschedule(at: datetime, why: str) -> NoReturn:
-    log.info("%s: the task comes back at %s UTC", why, f"{at:%Y-%m-%d %H:%M}")
+    log.info("%s: the task continues at %s UTC", why, f"{at:%Y-%m-%d %H:%M}")
     raise AirflowRescheduleException(at)

@@ -1,4 +1,4 @@
-"""Alerts for a failed run: by email, by a webhook, or both, where they are set up."""
+"""Alerts for a failed task, by email and by a webhook, whichever is configured."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from include.twitter.x.http_limits import LimitedAdapter, no_netrc
 
 log = logging.getLogger(__name__)
 
-SECONDS = 10
-"""How long a webhook may take to connect, and to send the next bytes."""
+TIMEOUT = 10
+"""Seconds for a webhook to connect, and to send the next bytes."""
 WEBHOOK_SECONDS, WEBHOOK_BYTES = 60, 1 << 20
-"""Of the whole request, and of the response."""
+"""Limits of the whole request and of the response."""
 
 
-def notify_failure(context: Any) -> None:
-    """Send a task's failure by every way that is set up; one that fails does not keep it from the other."""
+def send_alerts(context: Any) -> None:
+    """Report a task's failure through every configured channel, even if another channel fails."""
     for channel, send in {"email": _by_email, "webhook": _by_webhook}.items():
         try:
             send(context, *message(context))
-        except Exception as error:  # each has its own, and the task's error stays the one that is logged
+        except Exception as error:  # each channel has its own; the log of the task shows the task's error
             log.warning("No alert was sent by %s: %s: %s", channel, type(error).__name__, safe_text(error))
 
 
-# `notify` and not a call of the notifier: that would render what X has written as a template.
-# Airflow's notifier for HTTP has no limits, and logs what the webhook answers as it is: this uses its hook.
+# `notify` rather than a call of the notifier, which would render text of X as a template. Airflow's HTTP
+# notifier has no limits and logs the webhook's response unescaped, so its hook is used.
 
 
 def _by_email(context: Any, subject: str, lines: list[str]) -> None:
@@ -53,8 +53,8 @@ def _by_webhook(context: Any, subject: str, lines: list[str]) -> None:
             auth_type=lambda *login: HTTPBasicAuth(*login) if login else no_netrc,
             adapter=LimitedAdapter(WEBHOOK_BYTES, WEBHOOK_SECONDS),
         )
-        # A redirect would take credentials from ~/.netrc, and turn the POST into a GET.
-        options = {"timeout": SECONDS, "check_response": False, "allow_redirects": False}
+        # After a redirect, requests would use ~/.netrc and turn the POST into a GET.
+        options = {"timeout": TIMEOUT, "check_response": False, "allow_redirects": False}
         response = hook.run(endpoint=path, json={"text": text}, extra_options=options)
         if not 200 <= response.status_code < 300:
             words = safe_text(response.content[:200].decode(errors="replace"))
@@ -63,9 +63,9 @@ def _by_webhook(context: Any, subject: str, lines: list[str]) -> None:
 
 
 def message(context: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """What a person reads first, and the lines below it: what happened, what to do, where.
+    """The subject and the lines of a message: what happened, what to do, and the link to the log.
 
-    If a worker was lost, Airflow's context may have less: what is missing is left out.
+    If a worker was lost, Airflow's context may be incomplete: missing parts are omitted.
     """
     ti, error = context.get("ti"), context.get("exception")
     task, dag = (getattr(ti, name, None) or "unknown" for name in ("task_id", "dag_id"))
@@ -73,14 +73,17 @@ def message(context: Mapping[str, Any]) -> tuple[str, list[str]]:
     if isinstance(error, PipelineError):
         lines = [str(error), str(type(error).__doc__)]
     elif error:
-        lines = [error_text(error), "A defect or a fault of the platform: its log has more."]
+        lines = [
+            error_text(error),
+            "This is a defect or a fault of the platform. The log of the task has more.",
+        ]
     else:
-        lines = ["Its worker was lost.", "Clear the task: it continues from what is stored."]
+        lines = ["The worker was lost.", "Clear the task: it continues from the stored responses."]
     return safe_text(subject), [safe_text(line, LONGEST_MESSAGE) for line in [*lines, *_link(ti)]]
 
 
 def _run_day(context: Mapping[str, Any]) -> str:
-    """The run's day; else the id of the run, which names it as well."""
+    """The run's day, or else the id of the run."""
     try:
         return str(day_of(context))
     except (BadDay, KeyError, AttributeError, TypeError):
@@ -91,5 +94,5 @@ def _run_day(context: Mapping[str, Any]) -> str:
 def _link(ti: Any) -> list[str]:
     try:
         return [ti.log_url] if ti.log_url else []
-    except Exception:  # Airflow makes it of the run's id and its own settings
+    except Exception:  # Airflow builds it from the run's id and its own settings
         return []

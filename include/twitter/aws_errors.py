@@ -1,6 +1,6 @@
-"""AWS's error codes in words: what AWS refused, where, and what a person has to do.
+"""What an error of AWS means: by its code, which error of the pipeline it is and what a person has to do.
 
-It knows codes and messages alone, no client: `lake` gives it what botocore raises.
+It knows codes and messages only; `object_store` passes on what botocore raises.
 """
 
 from __future__ import annotations
@@ -21,94 +21,61 @@ from include.twitter.errors import (
 NOT_IMPLEMENTED = 501
 MAX_MESSAGE_LENGTH = 500
 """Characters of AWS's message that are repeated."""
-TRANSIENT = {
-    "BadDigest",
-    "ExpiredToken",
-    "IncompleteBody",
-    "InternalError",
-    "KMS.DependencyTimeoutException",
-    "KMS.KMSInternalException",
-    "KMS.KeyUnavailableException",
-    "KMS.ThrottlingException",
-    "RequestLimitExceeded",
-    "RequestTimeout",
-    "ServiceUnavailable",
-    "SlowDown",
-    "TemporaryRedirect",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequests",
-    "XAmzContentChecksumMismatch",
-    "XAmzContentSHA256Mismatch",
-}
-"""AWS cannot do it now, or bytes changed on their way; a role's expired credentials are replaced."""
-DENIALS = {"AccessDenied", "AccessDeniedException", "Forbidden", "403"}
-CREDENTIALS = {
-    "AuthFailure": "AWS does not accept the access key",
-    "ExpiredTokenException": "the session of the credentials has expired",
-    "IncompleteSignature": "the credentials are incomplete",
-    "InvalidAccessKeyId": "AWS does not know the access key",
-    "InvalidClientTokenId": "AWS does not know the access key",
-    "InvalidSecurity": "AWS does not accept the credentials",
-    "InvalidToken": "the session token does not belong to the access key, or is malformed",
-    "MissingAuthenticationToken": "the request was not signed",
-    "MissingSecurityHeader": "the request was not signed",
-    "SignatureDoesNotMatch": "the secret key is not that of the access key, or a proxy changed the request",
-    "TokenRefreshRequired": "the session of the credentials has expired",
-    "UnauthorizedException": "the session of the credentials has expired",
-    "UnrecognizedClientException": "AWS does not know the access key",
-}
-USE_VALID = (
-    "Put valid ones into Connection aws_default or the environment; where they come from AWS IAM Identity "
-    "Center (SSO), run `aws sso login`. On EC2, remove them: then the instance role is used."
+CREDENTIALS_REMEDY = (
+    "Enter valid credentials in Connection aws_default or in the environment. If they come from AWS IAM "
+    "Identity Center (SSO), run `aws sso login`. On EC2, remove them: the instance role is used then."
 )
-OTHER_BUCKET = {
-    "AuthorizationHeaderMalformed",
-    "IllegalLocationConstraintException",
-    "IncorrectEndpoint",
-    "InvalidBucketName",
-    "MovedPermanently",
-    "NoSuchBucket",
-    "PermanentRedirect",
-    "301",
-}
-"""There is no such bucket, or not in this region."""
-SET_CLOCK = "Let the host synchronize its clock, for example: `timedatectl set-ntp true`."
-ASK_OWNER = "Its owner has to end that in AWS's billing or account console."
-ARCHIVED = (
-    "the object is archived (S3 Glacier)",
-    "Restore it, for example: `aws s3api restore-object --bucket {bucket} --key {key} --restore-request "
-    "Days=7`. Then exclude the pipeline's prefixes from the lifecycle rule that moved it.",
+KMS_REMEDY = (
+    "The bucket's KMS key has to exist, be enabled and be symmetric. Enable it, for example: `aws kms "
+    "enable-key --key-id ID`, or set another default key. Objects encrypted with a deleted key are lost."
 )
-REFUSALS = {
-    "InvalidObjectState": ARCHIVED,
-    "ObjectNotInActiveTierError": ARCHIVED,  # of the source of a copy
-    "RequestTimeTooSkewed": ("the host's clock differs from AWS's by more than 15 minutes", SET_CLOCK),
-    "RequestExpired": ("the host's clock differs from AWS's by more than 15 minutes", SET_CLOCK),
-    "AccountProblem": ("the AWS account has a problem", ASK_OWNER),
-    "AllAccessDisabled": ("AWS has disabled all access to the bucket", ASK_OWNER),
-    "NotSignedUp": ("the AWS account is not signed up for the service", ASK_OWNER),
-    "OptInRequired": ("the AWS account is not signed up for the service or the region", ASK_OWNER),
-    "PendingVerification": ("AWS verifies the account", ASK_OWNER),
-    "KMS.DisabledException": (
-        "the KMS key of the bucket is disabled",
-        "Enable it, for example: `aws kms enable-key --key-id ID`.",
+_ROWS = (
+    (NoPermission, "", "AccessDenied AccessDeniedException Forbidden 403"),
+    # AWS cannot do it now, or bytes changed on their way; a role's expired credentials are replaced.
+    (
+        PlatformOutage,
+        "",
+        "BadDigest ExpiredToken IncompleteBody InternalError KMS.DependencyTimeoutException "
+        "KMS.KMSInternalException KMS.KeyUnavailableException KMS.ThrottlingException RequestLimitExceeded "
+        "RequestTimeout ServiceUnavailable SlowDown TemporaryRedirect Throttling ThrottlingException "
+        "TooManyRequests XAmzContentChecksumMismatch XAmzContentSHA256Mismatch",
     ),
-    "KMS.KMSInvalidStateException": (
-        "the KMS key of the bucket cannot be used: it is disabled or about to be deleted",
-        "Keep it, for example: `aws kms cancel-key-deletion --key-id ID`, then `aws kms enable-key --key-id "
-        "ID`.",
+    (
+        BadCredentials,
+        CREDENTIALS_REMEDY,
+        "AuthFailure ExpiredTokenException IncompleteSignature InvalidAccessKeyId InvalidClientTokenId "
+        "InvalidSecurity InvalidToken MissingAuthenticationToken MissingSecurityHeader SignatureDoesNotMatch "
+        "TokenRefreshRequired UnauthorizedException UnrecognizedClientException",
     ),
-    "KMS.NotFoundException": (
-        "the KMS key of the bucket does not exist",
-        "Give the bucket another default key. What the missing one has encrypted is lost.",
+    # The bucket does not exist, or not in this region.
+    (
+        BadSetting,
+        "",
+        "AuthorizationHeaderMalformed IllegalLocationConstraintException IncorrectEndpoint InvalidBucketName "
+        "MovedPermanently NoSuchBucket PermanentRedirect 301",
     ),
-    "KMS.InvalidKeyUsageException": (
-        "the KMS key of the bucket is not for encryption",
-        "Give the bucket a symmetric key as its default.",
+    (
+        AwsRefused,
+        "The object is archived (S3 Glacier). Restore it, for example: `aws s3api restore-object --bucket "
+        "{bucket} --key {key} --restore-request Days=7`. Then exclude the pipeline's prefixes from the "
+        "lifecycle rule that archived it.",
+        "InvalidObjectState ObjectNotInActiveTierError",  # the latter is of the source of a copy
     ),
+    (
+        AwsRefused,
+        "Synchronize the host's clock, for example: `timedatectl set-ntp true`.",
+        "RequestTimeTooSkewed RequestExpired",
+    ),
+    (
+        AwsRefused,
+        "The owner of the AWS account has to resolve this in AWS's billing or account console.",
+        "AccountProblem AllAccessDisabled NotSignedUp OptInRequired PendingVerification",
+    ),
+)
+MEANINGS: dict[str, tuple[type[PipelineError], str]] = {
+    code: (kind, remedy) for kind, remedy, codes in _ROWS for code in codes.split()
 }
-"""What AWS refuses until a person acts, with what that person does."""
+"""The pipeline's error and the remedy by AWS's code; a remedy may refer to `{bucket}` and `{key}`."""
 
 NOT_AUTHORIZED = re.compile(r"not authorized to perform: ([\w-]+:[\w*]+)(?: on resource: \"?([^\s\"]+))?")
 ACTIONS = {
@@ -119,34 +86,24 @@ ACTIONS = {
     "ListObjectVersions": "s3:ListBucketVersions",
     "PutObject": "s3:PutObject",
 }
-"""What a call needs, where AWS's message names no action."""
-
-
-class Policy(NamedTuple):
-    """A kind of policy that may deny; AWS's message names it."""
-
-    pattern: re.Pattern[str]
-    name: str
-    owner: str
-    """Who can change it, where it is not changed with the pipeline's own stack."""
-
-
+"""The permission of a call, where AWS's message names none."""
 POLICIES = (
-    Policy(re.compile("service control polic"), "a service control policy (SCP)", "the AWS organization"),
-    Policy(re.compile("resource control polic"), "a resource control policy (RCP)", "the AWS organization"),
-    Policy(re.compile("VPC endpoint polic"), "the policy of a VPC endpoint", "the VPC"),
-    Policy(re.compile("permissions? boundar"), "the permissions boundary of the role", "IAM"),
-    Policy(re.compile("session polic"), "the policy of the session", "the session"),
-    Policy(re.compile("resource-based polic"), "the bucket's policy", "the bucket"),
-    Policy(re.compile("identity-based polic"), "a policy of the role", ""),
+    ("service control polic", "A service control policy (SCP)", "the AWS organization"),
+    ("resource control polic", "A resource control policy (RCP)", "the AWS organization"),
+    ("VPC endpoint polic", "The policy of a VPC endpoint", "the VPC"),
+    ("boundar", "The permissions boundary of the role", "IAM"),
+    ("session polic", "The policy of the session", "the session"),
+    ("resource-based polic", "The bucket's policy", "the bucket"),
+    ("identity-based polic", "A policy of the role", ""),
 )
+"""Text in AWS's message, the policy that it means, and who administers it if not the role's owner."""
 
 
 class Call(NamedTuple):
     """A call that AWS refused."""
 
     operation: str
-    """As boto names it, like `PutObject`."""
+    """botocore's name, such as `PutObject`."""
     url: str
     """The object or prefix, `s3://…`."""
     bucket: str
@@ -154,71 +111,62 @@ class Call(NamedTuple):
 
 
 def explained(code: str, message: str, status: int, call: Call) -> PipelineError | None:
-    """The error of the pipeline for an error code of AWS; None for one that it does not know."""
+    """The pipeline's error for an error code of AWS; None if the code is unknown."""
     message = message[:MAX_MESSAGE_LENGTH]
-    reason = f"{code}: {message}"
-    if code in DENIALS:
+    reason = f"{code}: {message}".rstrip(". ")
+    kind, remedy = MEANINGS.get(code, (None, ""))
+    if code == "AuthorizationHeaderMalformed" and "region" not in message:
+        kind, remedy = BadCredentials, CREDENTIALS_REMEDY
+    if not kind and code.startswith("KMS."):
+        kind, remedy = AwsRefused, KMS_REMEDY
+    if not kind and status >= 500 and status != NOT_IMPLEMENTED:
+        kind = PlatformOutage
+    if kind is None:
+        return None
+    if kind is NoPermission:
         return NoPermission(_denied(message, call))
-    if code in TRANSIENT:
-        return PlatformOutage(f"AWS cannot do {call.operation} on {call.url} now ({reason}).")
-    if code in CREDENTIALS or (code == "AuthorizationHeaderMalformed" and "region" not in message):
-        problem = CREDENTIALS.get(code, "the credentials are malformed")
-        return BadCredentials(
-            f"AWS refuses {call.operation} on {call.url}: {problem} ({reason}). {USE_VALID}"
-        )
-    if code in OTHER_BUCKET:
-        return other_bucket(call.bucket, reason)
-    if refusal := REFUSALS.get(code):
-        problem, remedy = refusal
-        remedy = remedy.format(bucket=call.bucket, key=quote(call.key))
-        return AwsRefused(f"AWS refuses {call.operation} on {call.url}: {problem} ({reason}). {remedy}")
-    if code.startswith("KMS."):
-        return AwsRefused(
-            f"AWS refuses {call.operation} on {call.url}: its KMS key cannot be used ({reason})."
-        )
-    if status >= 500 and status != NOT_IMPLEMENTED:
-        return PlatformOutage(f"AWS cannot do {call.operation} on {call.url} now ({reason}).")
-    return None
+    if kind is BadSetting:
+        return wrong_bucket(call.bucket, reason)
+    if kind is PlatformOutage:
+        return PlatformOutage(f"AWS cannot complete {call.operation} on {call.url} now ({reason}).")
+    remedy = remedy.format(bucket=call.bucket, key=quote(call.key))
+    return kind(f"AWS refused {call.operation} on {call.url} ({reason}). {remedy}")
 
 
-def other_bucket(bucket: str, reason: str) -> BadSetting:
-    """The bucket has another name, or is in another region."""
+def wrong_bucket(bucket: str, reason: str) -> BadSetting:
+    """The error for a bucket that does not exist, or is in another region."""
     return BadSetting(
         "Variable twitter_bucket",
-        f"{bucket!r} is no bucket of this region ({reason}). Name another, or set the region of Connection "
-        "aws_default to the bucket's",
-        "acme-twitter-lake, in the region of the instance",
+        f"there is no bucket {bucket!r} in this region ({reason}). Correct the name, or set the region of "
+        "Connection aws_default to the region of the bucket",
+        "acme-twitter-lake",
     )
 
 
 def _denied(message: str, call: Call) -> str:
-    """What AWS denies and by which policy, as its message says."""
+    """Which permission AWS denies, by which policy, and who can change that."""
     match = NOT_AUTHORIZED.search(message)
     action = match[1] if match else ACTIONS.get(call.operation, call.operation)
-    text = f"AWS denies {action} on {call.url}"
-    if match and action.startswith("kms:") and match[2]:
-        text += f" (key {match[2]})"
-    policy = next((policy for policy in POLICIES if policy.pattern.search(message)), None)
-    text += f". {_policy_remedy(action, policy, is_explicit='explicit' in message)}"
+    is_kms = action.startswith("kms:")
+    key = f" (key {match[2]})" if match and match[2] and is_kms else ""
+    policies = ((name, owner) for text, name, owner in POLICIES if text in message)
+    policy, owner = next(policies, ("", ""))
+    if is_kms and owner == "the bucket":
+        policy, owner = "The KMS key's policy", "the KMS key"
+    if policy and "explicit" in message:
+        remedy = (
+            f"{policy} denies it explicitly: ask the administrator of {owner or 'the role'} to change it."
+        )
+    elif owner:
+        remedy = f"{policy} does not allow it: ask the administrator of {owner} to change it."
+    elif is_kms:
+        remedy = f"Grant {action} to the instance role, and allow the role in the key's policy."
+    else:
+        remedy = (
+            f"Grant {action} to the instance role. If the bucket is wrong, correct Variable twitter_bucket."
+        )
     if call.operation == "GetObject" and action == "s3:ListBucket":
-        text += " The object does not exist: S3 says so only to who has s3:ListBucket, and denies others."
+        remedy += " The object does not exist: S3 reports that only to a role with s3:ListBucket."
     elif call.operation == "GetObject" and not match:
-        text += " Or the object does not exist, and the role has no s3:ListBucket: S3 denies then too."
-    return f"{text} AWS says: {message or 'nothing more'}"
-
-
-def _policy_remedy(action: str, policy: Policy | None, *, is_explicit: bool) -> str:
-    name, owner = (policy.name, policy.owner) if policy else ("", "")
-    if action.startswith("kms:") and name == "the bucket's policy":
-        name, owner = "the KMS key's policy", "the KMS key"
-    if is_explicit and name:
-        return f"It is an explicit deny in {name}: ask who administers {owner or 'the role'} to change it."
-    if owner:
-        return f"It has to be allowed by {name}: ask who administers {owner}."
-    hint = (
-        ""
-        if action.startswith("kms:")
-        else " If it is not the bucket you want, correct Variable twitter_bucket."
-    )
-    also = ", and let the key's policy allow the role" if action.startswith("kms:") else ""
-    return f"Grant {action} to the instance role{also}.{hint}"
+        remedy += " The object may not exist: S3 also denies access then, to a role without s3:ListBucket."
+    return f"AWS denied {action} on {call.url}{key}. {remedy} AWS's message: {message or 'none'}"

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable
 
 LONGEST_CELL = 2**31 - 1
-"""Characters. Python's own limit, 131,072, is less than an article may have, and holds for the process."""
+"""Characters. Python's own limit, 131,072, is too small for an article, and applies to the process."""
 
 
 def csv_rows(lines: Iterable[str]) -> csv.DictReader[str]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from include.twitter.errors import BadDay
 
 SETTLING = timedelta(minutes=90)
-"""How long after midnight a day may still change: authors can edit for an hour, and X lags."""
+"""Time after midnight during which a day may change: authors can edit for an hour, and X lags."""
 
-SOON = timedelta(minutes=1)
-"""Tolerance: a scheduled run begins a second before its day ends."""
+TOLERANCE = timedelta(minutes=1)
+"""A scheduled run begins a second before its day ends."""
 
 FIRST_POST = date(2006, 3, 21)
-"""X refuses requests for earlier dates."""
+"""X rejects requests for earlier dates."""
 
 
 @dataclass(frozen=True)
@@ -25,15 +26,16 @@ class Day:
 
     @classmethod
     def parse(cls, text: str) -> Day:
-        """Read `YYYY-MM-DD`; anything else is a ValueError."""
-        day = cls(date.fromisoformat(text))
-        if str(day) != text:  # fromisoformat also takes 20261118 and 2026-W47-3
-            raise ValueError(f"{text!r} is not of the form YYYY-MM-DD")
-        return day
+        """Read `YYYY-MM-DD`; ValueError for any other text."""
+        with suppress(ValueError):
+            day = cls(date.fromisoformat(text))
+            if str(day) == text:  # fromisoformat also takes 20261118 and 2026-W47-3
+                return day
+        raise ValueError(f"{text!r} is not a day, YYYY-MM-DD")
 
     @classmethod
     def of(cls, moment: datetime) -> Day:
-        """The day that holds `moment` (timezone-aware)."""
+        """The UTC day of a timezone-aware `moment`."""
         return cls(moment.astimezone(UTC).date())
 
     @classmethod
@@ -47,17 +49,17 @@ class Day:
         try:
             return cls.parse(text)
         except ValueError as error:
-            raise BadDay(f"day={text!r} is no date. Example: 2026-11-18") from error
+            raise BadDay(f"day={error}. Example: 2026-11-18") from error
 
     def require_collectable(self, at: datetime) -> None:
         """Raise BadDay if the day has not ended, or is before the first post on X."""
-        if at < self.end - SOON:
+        if at < self.end - TOLERANCE:
             raise BadDay(
                 f"{self} has not ended: it is {at:%Y-%m-%d %H:%M} UTC. "
-                f"The latest day to collect is {Day.of(at).plus(-1)}."
+                f"The latest day that can be collected is {Day.of(at).plus(-1)}."
             )
         if self.date < FIRST_POST:
-            raise BadDay(f"{self} is before the first post on X, of {FIRST_POST}.")
+            raise BadDay(f"{self} is before {FIRST_POST}, the day of the first post on X.")
 
     def __str__(self) -> str:
         return self.date.isoformat()

@@ -1,7 +1,7 @@
-"""Every failure that the pipeline understands, named by what to do next.
+"""Every failure that the pipeline understands, each class named by what to do next.
 
-Two kinds decide whether Airflow tries again (see `retry`): a `PermanentError` needs a person,
-a `TransientError` ends by itself. Any other exception is a defect or a fault of the platform.
+`retry` decides by two families: a `PermanentError` needs a person, a `TransientError` ends by itself. Any
+other exception is a defect or a fault of the platform. Alerts and Airflow show a class's docstring.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ class PipelineError(Exception):
     """A failure that says what happened and what to do."""
 
     def __init__(self, message: object = "") -> None:
-        # It goes to logs, terminals and mails, and may quote what X or a person wrote.
+        # Logs, terminals and mails show it, and it may quote text of X or of a person.
         super().__init__(safe_text(message, LONGEST_MESSAGE))
 
 
 class PermanentError(PipelineError):
-    """Trying again changes nothing: a person has to act first."""
+    """A person has to act: a retry would fail in the same way."""
 
 
 class BadSetting(PermanentError):
-    """A Variable or Connection is missing or malformed: mend it, then clear the task."""
+    """A Variable or Connection is missing or malformed: correct it, then clear the task."""
 
     def __init__(self, setting: str, problem: str, example: str) -> None:
         super().__init__(f"{setting}: {problem}. Example: {example}")
 
 
 class BadDay(PermanentError):
-    """The run names no day that can be collected: trigger another."""
+    """The run is not for a day that can be collected: trigger a run for another day."""
 
 
 class BadAccounts(PermanentError):
@@ -39,112 +39,112 @@ class BadAccounts(PermanentError):
 
 
 class BadKeys(PermanentError):
-    """X does not know the keys of the connection: put in valid ones."""
+    """X does not accept the keys of the connection: enter valid keys, then clear the task."""
 
 
 class BadRequest(PermanentError):
-    """X calls the request malformed: a defect of this pipeline or a change at X."""
+    """X rejected the request as malformed: report a defect of this pipeline, or a change at X."""
 
 
 class NoCredits(PermanentError):
-    """The X account has nothing left to pay with: buy credits, or wait for the month to turn."""
+    """The X account has no credits left: buy credits or raise its cap, then clear the task."""
 
 
 class OverBudget(PermanentError):
-    """The next request could cross a cap: raise the cap, or leave the day unbought."""
+    """The next request could exceed a cap: raise the cap, or do not collect the day."""
 
 
 class NoAccess(PermanentError):
-    """The X app may not use this endpoint: change its access in X's developer console."""
+    """X does not allow the app to use this endpoint: change the app's access in X's developer console."""
 
 
 class NoPermission(PermanentError):
-    """AWS denies what the pipeline has to do: attach or mend the instance role."""
+    """AWS denied a request: grant the missing permission to the instance role, then clear the task."""
 
 
 class BadCredentials(PermanentError):
-    """AWS does not accept the credentials, or they cannot be used: put in valid ones, or sign in again."""
+    """AWS did not accept the credentials: enter valid ones or sign in again, then clear the task."""
 
 
 class AwsRefused(PermanentError):
-    """AWS refuses until a person acts: the message says who has to do what."""
+    """AWS refused a request until a person acts: the message says who has to do what."""
 
 
 class UnexpectedAnswer(PermanentError):
-    """X answered in a form that would lose data: look before buying more of it."""
+    """X sent a response that the pipeline would lose data of: check it before you pay for more."""
 
 
 class OtherAuthors(UnexpectedAnswer):
-    """X sent posts of another account than the one that was asked for: look who is behind the handle."""
+    """X sent posts of an account that was not requested: check which account has the handle now."""
 
 
 class BadStore(PermanentError):
-    """The object store ignores the conditions of writes, or cannot keep them: use one that does."""
+    """The object store does not support conditional writes: use a store that does."""
 
 
 class MissingInput(PermanentError):
-    """The objects that a stage works on are gone or were never made: clear the stage before it."""
+    """The input of a stage does not exist: clear the stage that writes it."""
 
 
 class DamagedObject(PermanentError):
-    """An object in the bucket is not what its name says: restore its earlier version, or make it again."""
+    """An object in the bucket cannot be read: restore its previous version."""
 
 
 class NewerFormat(DamagedObject):
-    """A newer version of the pipeline wrote an object that this one has to read: install that version."""
+    """A newer version of the pipeline wrote this object: install that version."""
 
 
 class TooManyRejected(PermanentError):
-    """So many posts break the contract that X or the contract must have changed: look before publishing."""
+    """Too many posts break the contract, so X or the contract has changed: check them before publishing."""
 
 
 class AccountingMismatch(PermanentError):
-    """Posts were fetched that are neither published nor accounted for: a defect; nothing is published."""
+    """The number of posts fetched and accounted for differ, so nothing was published: report a defect."""
 
 
 class Incomplete(PermanentError):
-    """The day is published but accounts are missing from it: mend `twitter_handles` or the accounts."""
+    """The day is published without some accounts: correct `twitter_handles` or the accounts."""
 
 
 class NotLanded(PermanentError):
-    """A day is not landed by its deadline: fill it, then clear the task."""
+    """A day was not published by its deadline: run that day, then clear the task."""
 
 
 class ComplianceJobFailed(PermanentError):
-    """X does not end the jobs that check the landed posts: look later, and trigger another run."""
+    """X does not finish the jobs that check the published posts: trigger another run later."""
 
 
 class UsageMismatch(PermanentError):
-    """X has counted other posts than the ledger has: look who else reads with the X app's keys."""
+    """X counted more or fewer posts than the ledger: check who else uses the keys of the X app."""
 
 
 class RowLossBlocked(PermanentError):
-    """Publishing would drop rows that are already landed: look, then accept the day by name."""
+    """Publishing would remove rows that are published: check them, then allow it for this day."""
 
 
 class TransientError(PipelineError):
-    """The failure ends by itself."""
+    """The failure ends by itself: the task is retried."""
 
     def __init__(self, message: str, retry_at: datetime | None = None) -> None:
         super().__init__(message)
         self.retry_at = retry_at
-        """When to try again, if that is known."""
+        """When to retry, if that is known."""
 
 
 class RateLimited(TransientError):
-    """The rate window is used up; X names the time of its reset."""
+    """X's rate limit is used up: the task is retried when it resets."""
 
 
 class Outage(TransientError):
-    """X cannot be reached or answers with an error of its own."""
+    """X cannot be reached or has an error of its own: the task is retried."""
 
 
 class JobGone(Outage):
-    """X no longer has a compliance job or its answer: another job is made."""
+    """X no longer has a compliance job or its result: the task creates another job."""
 
 
 class NoResponse(Outage):
-    """X may have processed and billed a request whose response did not arrive, or cannot be read."""
+    """X may have billed a request whose response is missing or unreadable: it is booked as uncertain."""
 
 
 class PlatformOutage(TransientError):
@@ -152,19 +152,19 @@ class PlatformOutage(TransientError):
 
 
 class AmbiguousError(TransientError):
-    """It may pass, and it may be a person's to mend: it is tried a few times before it is a refusal."""
+    """The failure may end by itself or need a person: a few retries, then the task fails."""
 
 
 class KeysInDoubt(AmbiguousError):
-    """X refuses keys that it took before: it may be at fault itself. Else put in valid ones."""
+    """X refuses keys that it accepted before: after a few retries, enter valid keys."""
 
 
 class ClockWrong(AmbiguousError):
-    """The host has another time than X: it may correct that by itself. Else let it synchronize its clock."""
+    """The host's clock differs from X's: after a few retries, synchronize the host's clock."""
 
 
 class NoCredentials(AmbiguousError):
-    """There are no AWS credentials: the instance metadata may be away. Else attach the role."""
+    """No AWS credentials were found: after a few retries, attach the instance role."""
 
 
 class LeaseHeld(TransientError):
@@ -175,13 +175,13 @@ class LeaseHeld(TransientError):
 
 
 class LeaseExpired(TransientError):
-    """The lease could not be renewed in time, so nothing more was written: the next try acquires it again."""
+    """The lease could not be renewed in time, so the task stopped writing: the retry acquires it again."""
 
 
 class WriteConflict(TransientError):
-    """Another process has written the same object: the next try continues from what it wrote."""
+    """Another process wrote the same object: the retry continues from the new object."""
 
 
 def error_text(error: BaseException | str) -> str:
-    """An error with its kind; Airflow gives a text where the task did not raise it."""
+    """An error with its class; Airflow gives a string where the task did not raise it."""
     return error if isinstance(error, str) else f"{type(error).__name__}: {error}"

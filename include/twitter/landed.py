@@ -1,4 +1,4 @@
-"""Which days have landed, which should have, and when they have to."""
+"""Which days have landed, which are missing, and the deadline of a day."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from include.twitter.object_store import ObjectStore
 
 
 def landed_days(store: ObjectStore) -> list[Day]:
-    """Return the days that have a receipt, the oldest first."""
+    """Return the days with a receipt, the oldest first."""
     return [*store.parsed(store.keys(RECEIPTS), parse_receipt).values()]
 
 
 def missing_days(store: ObjectStore, latest: Day, days: int) -> list[Day]:
-    """Return the unlanded of the `days` days up to `latest`, from the first landed day on."""
+    """Return the missing days among the `days` days up to `latest`, from the first landed day on."""
     landed = landed_days(store)
     first = min((day.date for day in landed), default=latest.date)
     recent = [latest.plus(-back) for back in reversed(range(days))]
@@ -27,9 +27,9 @@ def missing_days(store: ObjectStore, latest: Day, days: int) -> list[Day]:
 
 
 def wait_until_deadline() -> tuple[Day, datetime]:
-    """Return the day that the current run checks and its deadline, once that has passed."""
+    """Wait for the deadline of the day that the current run checks; return both."""
     context = get_current_context()
-    start = context.get("data_interval_start")  # a run by hand has none: it checks the day before
+    start = context.get("data_interval_start")  # a triggered run has none: it checks the day before
     day = Day.of(start) if start else Day.of(context["dag_run"].run_after).plus(-1)
     deadline = day.end + settings.deadline()
     wait_until(deadline, f"{day} is not due yet")

@@ -1,7 +1,7 @@
 """The pipeline's bucket: the only importer of S3Hook.
 
-No key: S3Hook falls through to the instance role where there is no connection `aws_default`, or an empty one.
-No ACL: a bucket with ACLs disabled refuses a request that carries one.
+S3Hook uses the instance role if connection `aws_default` is missing or empty. No request has an ACL: a bucket
+with ACLs disabled would refuse it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 import os
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,7 +25,7 @@ from botocore.parsers import ResponseParserError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from include.twitter import settings
-from include.twitter.aws_errors import USE_VALID, Call, explained, other_bucket
+from include.twitter.aws_errors import CREDENTIALS_REMEDY, Call, explained, wrong_bucket
 from include.twitter.errors import (
     BadCredentials,
     BadSetting,
@@ -34,25 +34,25 @@ from include.twitter.errors import (
     MissingInput,
     NewerFormat,
     NoCredentials,
+    PipelineError,
     PlatformOutage,
     WriteConflict,
 )
-from include.twitter.layout import FORGOTTEN, PROBE
+from include.twitter.layout import FORGOTTEN, PROBE, PROBES
 from include.twitter.records import Record, StoreProbe, decoded, encoded
 from include.twitter.response import Response
 from include.twitter.tombstones import Tombstones
 
 log = logging.getLogger(__name__)
 
-# They log each connection, between the lines of the stage.
+# They log each connection.
 for chatty in ("airflow.providers.amazon.aws", "botocore"):
     logging.getLogger(chatty).setLevel(logging.WARNING)
 
 CONCURRENT_READS = 16
-"""Objects that are read concurrently, and how many are read ahead."""
 CONDITION_FAILED = {"PreconditionFailed", "412"}
 CONFLICTS = {"ConditionalRequestConflict", "OperationAborted", "409"}
-"""Another write of the key is under way; it may be an earlier attempt of the same one."""
+"""Another write of the key is in progress, possibly an earlier attempt of this one."""
 UNKNOWN_CONDITION = {"NotImplemented", "InvalidArgument", "InvalidRequest"}
 """Error codes of a store that does not support conditional writes."""
 TRIES = 8
@@ -76,11 +76,10 @@ UNUSABLE_CREDENTIALS = (
     boto.TokenRetrievalError,
     boto.UnknownCredentialError,
 )
-
-# The instance's metadata may be slow: botocore would ask for the role's credentials once, for one second.
-os.environ.setdefault("AWS_METADATA_SERVICE_TIMEOUT", "5")
-os.environ.setdefault("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "4")
-
+MAX_STRAYS_NAMED = 5
+"""Unknown objects that a warning names."""
+MAX_PROBLEM_LENGTH = 200
+"""Characters of a parser's error that a message repeats."""
 MEDIA_TYPES = {
     ".csv": "text/csv; charset=utf-8",
     ".json": "application/json",
@@ -88,17 +87,16 @@ MEDIA_TYPES = {
     ".gz": "application/gzip",
 }
 
+# The instance's metadata may be slow: botocore's default is one attempt of one second.
+os.environ.setdefault("AWS_METADATA_SERVICE_TIMEOUT", "5")
+os.environ.setdefault("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "4")
 
 Input = TypeVar("Input")
 Output = TypeVar("Output")
-MAX_STRAYS_NAMED = 5
-"""Unknown objects that a warning names."""
-MAX_PROBLEM_LENGTH = 200
-"""Characters of a parser's error that a message repeats."""
 
 
 def retried(should_retry: Callable[[BaseException], bool]) -> Retrying:
-    """Retry a call after random pauses while it fails with such an error; at last that error is raised."""
+    """Retry a call after random pauses while it raises such an error; the last attempt raises the error."""
     return Retrying(
         retry=retry_if_exception(should_retry),
         stop=stop_after_attempt(TRIES),
@@ -116,7 +114,7 @@ def _is_conflict(error: BaseException) -> bool:
 
 
 def _code(error: BaseException) -> str:
-    """The error code of S3."""
+    """S3's error code; empty for another error."""
     return error.response["Error"]["Code"] if isinstance(error, boto.ClientError) else ""
 
 
@@ -126,7 +124,7 @@ class StoredObject(NamedTuple):
 
 
 def from_settings() -> ObjectStore:
-    """The store that the settings name."""
+    """The store of the configured bucket."""
     return ObjectStore(settings.bucket(), settings.aws_connection())
 
 
@@ -217,7 +215,7 @@ class ObjectStore:
     def required(self, key: str) -> bytes:
         """An object's bytes; MissingInput if it does not exist."""
         if (data := self.read(key)) is None:
-            raise MissingInput(f"{self.url(key)} is gone: clear the stage that made it.")
+            raise MissingInput(f"{self.url(key)} does not exist: clear the stage that writes it.")
         return data
 
     def beginning(self, key: str, size: int) -> bytes | None:
@@ -251,24 +249,29 @@ class ObjectStore:
         def read_response(key: str) -> Response:
             if (data := self.read(key)) is None:
                 raise MissingInput(
-                    f"{self.url(key)} is gone. It was paid for: restore it, or Trigger with `buy_again`."
+                    f"{self.url(key)} does not exist. It was paid for: restore it, or Trigger with "
+                    "`buy_again`."
                 )
             return response_in(data, self.url(key))
 
         return map_concurrently(read_response, keys)
 
-    def write(self, key: str, data: bytes) -> None:
-        """Put an object without a condition."""
-        self._put(key, data)
+    def write(self, key: str, data: bytes | IO[bytes], **condition: Any) -> str:
+        """Put an object; returns its ETag."""
+        media_type = MEDIA_TYPES[Path(key).suffix]
+        with self._explained(key):
+            return self._hook.get_conn().put_object(
+                Bucket=self.bucket, Key=key, Body=data, ContentType=media_type, **condition
+            )["ETag"]
 
     def put_if_match(self, key: str, data: bytes, etag: str | None) -> str:
-        """Put an object if the stored one has this ETag (None: if none is stored); returns the new ETag.
+        """Put an object if the stored one has this ETag (None: if the key is free); returns the new ETag.
 
         Raises WriteConflict if another process has written it.
         """
         condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
         try:
-            return retried(_is_conflict)(self._put, key, data, **condition)
+            return retried(_is_conflict)(self.write, key, data, **condition)
         except boto.ClientError as error:
             if _code(error) not in CONDITION_FAILED | CONFLICTS:
                 raise
@@ -289,13 +292,13 @@ class ObjectStore:
     def upload(self, key: str, file: Path) -> str:
         """Put a file; returns the ETag."""
         with file.open("rb") as opened:
-            return self._put(key, opened)
+            return self.write(key, opened)
 
     def copy(self, source: str, target: str, etag: str, over: str | None = None) -> str:
         """Copy the object with this ETag inside the bucket, on the server; returns the ETag of the target.
 
-        The target is replaced if it has the ETag `over` (None: if it does not exist), else WriteConflict is
-        raised. A store without conditions for the target of a copy ignores it.
+        Raises WriteConflict unless the target has the ETag `over` (None: unless the key is free). Stores that
+        support no condition on the target of a copy ignore it.
         """
         condition = {"IfMatch": over} if over else {"IfNoneMatch": "*"}
         with self._explained(source, target):
@@ -313,8 +316,7 @@ class ObjectStore:
                     raise
                 if self.etag(source) != etag:
                     raise MissingInput(
-                        f"{self.url(source)} is not what its receipt says: it was overwritten or is gone. "
-                        "Clear `transform`."
+                        f"{self.url(source)} was overwritten or deleted in the meantime. Clear `transform`."
                     ) from error
                 if self.etag(target) == etag:  # our own copy: its response was lost
                     return etag
@@ -322,51 +324,52 @@ class ObjectStore:
                     f"{self.url(target)} was written by another process in the meantime."
                 ) from error
 
-    def _put(self, key: str, body: bytes | IO[bytes], **condition: Any) -> str:
-        with self._explained(key):
-            return self._hook.get_conn().put_object(
-                Bucket=self.bucket, Key=key, Body=body, ContentType=MEDIA_TYPES[Path(key).suffix], **condition
-            )["ETag"]
-
     @contextmanager
     def _explained(self, key: str, target: str = "") -> Iterator[None]:
         """Turn botocore's errors into the pipeline's; a copy has a target too."""
         url = f"{self.url(key)} → {target}" if target else self.url(key)
         try:
             yield
-        except boto.NoCredentialsError as error:
-            raise NoCredentials(
-                "There are no AWS credentials here. On EC2, attach the instance role; "
-                "elsewhere, set Connection aws_default."
-            ) from error
-        except boto.CredentialRetrievalError as error:
-            if error.kwargs.get("provider") in ROLE_PROVIDERS:
-                raise PlatformOutage(f"{url} cannot be reached: {error}") from error
-            raise NoCredentials(f"There are no AWS credentials for {url}: {error}. {USE_VALID}") from error
-        except UNREACHABLE as error:
-            raise PlatformOutage(f"{url} cannot be reached: {error}") from error
-        except UNUSABLE_CREDENTIALS as error:
-            raise BadCredentials(f"{url} was not requested: {str(error).rstrip('.')}. {USE_VALID}") from error
         except boto.ClientError as error:
-            response, code = error.response["Error"], _code(error)
+            code = _code(error)
             if code == "NoSuchKey":
-                raise MissingInput(f"{key} is gone: clear the stage that made it.") from error
+                raise MissingInput(f"{url} does not exist: clear the stage that writes it.") from error
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             call = Call(error.operation_name, url, self.bucket, key)
-            if explanation := explained(code, response.get("Message", ""), status, call):
+            if explanation := explained(code, error.response["Error"].get("Message", ""), status, call):
                 raise explanation from error
-            error.args = (f"{error} ({url})",)  # its code decides what is done, so it stays what it is
+            error.args = (f"{error} ({url})",)  # callers decide by its code, so its class stays
             raise
-        except boto.ParamValidationError as error:
-            if "bucket name" not in str(error):
-                raise
-            raise other_bucket(self.bucket, str(error).replace("\n", " ")) from error
-        except boto.BotoCoreError as error:
-            raise BadSetting(
-                "Connection aws_default, the environment or ~/.aws/config",
-                str(error).rstrip("."),
-                "AWS_DEFAULT_REGION=eu-central-1",  # pragma: allowlist secret
-            ) from error
+        except (boto.BotoCoreError, ResponseParserError) as error:
+            if explanation := _unsent(error, url, self.bucket):
+                raise explanation from error
+            raise
+
+
+def _unsent(error: Exception, url: str, bucket: str) -> PipelineError | None:
+    """The pipeline's error for a request without a response; None for a defect of the pipeline."""
+    text = str(error).replace("\n", " ").rstrip(".")
+    match error:
+        case boto.NoCredentialsError():
+            return NoCredentials(
+                f"There are no AWS credentials for {url}. On EC2, attach the instance role; elsewhere, set "
+                "Connection aws_default."
+            )
+        case boto.CredentialRetrievalError() if error.kwargs.get("provider") not in ROLE_PROVIDERS:
+            return NoCredentials(f"There are no AWS credentials for {url}: {text}. {CREDENTIALS_REMEDY}")
+        case boto.CredentialRetrievalError():
+            return PlatformOutage(f"{url} cannot be reached: {text}.")
+        case boto.ParamValidationError():
+            return wrong_bucket(bucket, text) if "bucket name" in text else None
+    if isinstance(error, UNREACHABLE):
+        return PlatformOutage(f"{url} cannot be reached: {text}.")
+    if isinstance(error, UNUSABLE_CREDENTIALS):
+        return BadCredentials(f"The AWS credentials for {url} cannot be used: {text}. {CREDENTIALS_REMEDY}")
+    where, example = (
+        "Connection aws_default, the environment or ~/.aws/config",
+        "AWS_DEFAULT_REGION=eu-central-1",
+    )
+    return BadSetting(where, text, example)
 
 
 def response_in(data: bytes, url: str) -> Response:
@@ -375,69 +378,58 @@ def response_in(data: bytes, url: str) -> Response:
         return Response.from_bytes(data)
     except ValueError as error:
         raise DamagedObject(
-            f"{url} is no stored response of X: {error}. "
-            "Restore its earlier version, or Trigger with `buy_again`."
+            f"{url} is not a stored response of X: {error}. "
+            "Restore its previous version, or Trigger with `buy_again`."
         ) from error
 
 
 def require_conditional_writes(store: ObjectStore) -> None:
-    """Refuse a store that ignores the conditions of writes: there, several runs would buy a day at once.
+    """Raise BadStore if the store ignores conditions of writes: several runs could buy a day at once.
 
-    A store that passed is not probed again: the record names bucket and endpoint, since a bucket may be
-    copied. Several runs may probe at once, and a killed probe is started over.
+    Each condition is tried once with an object of its own, then recorded for this bucket and endpoint.
     """
-    address = {"bucket": store.url(""), "endpoint": getattr(store, "endpoint", "")}  # one in memory has none
+    endpoint = getattr(store, "endpoint", "")  # a store in memory has none
+    passed = encoded(StoreProbe(store.url(""), endpoint, keeps_conditions=True))
+    if store.read(PROBE) == passed:
+        return
+    if problem := _condition_problem(store, f"{PROBES}{uuid4().hex}.json"):
+        raise BadStore(
+            f"{store.url('')} at {endpoint} does not support conditional writes: {problem}. Two runs could "
+            "buy the same day, so nothing was bought. Use a bucket of Amazon S3, or of a store that supports "
+            "If-None-Match and If-Match in PutObject. Example: twitter_bucket = acme-twitter-lake"
+        )
+    store.write(PROBE, passed)
+    log.info("%s supports conditional writes", endpoint)
+
+
+def _condition_problem(store: ObjectStore, key: str) -> str:
+    """Which condition the store does not keep; empty if it keeps all."""
     try:
-        retried(is_write_conflict)(_probe, store, address)
+        first = store.put_if_match(key, b"1", None)
+        if _accepts(store, key, b"2", None):
+            return "it accepts If-None-Match for an existing key"
+        store.put_if_match(key, b"3", first)
+        if _accepts(store, key, b"4", first):
+            return "it accepts If-Match with the ETag of an older version"
+    except WriteConflict:
+        return "it answers 412 although the condition of a write holds"
     except boto.ClientError as error:
         if _code(error) not in UNKNOWN_CONDITION:
             raise
-        raise _bad_store(address, f"it answers {_code(error)} to a conditional write") from error
+        return f"it answers {_code(error)} to a conditional write"
+    return ""
 
 
-def _probe(store: ObjectStore, address: Mapping[str, str]) -> None:
-    """Try each condition once; WriteConflict where another run probes at the same time."""
-
-    def probe(*, has_passed: bool = False) -> bytes:
-        return encoded(
-            StoreProbe(**address, keeps_conditions=has_passed, token="" if has_passed else uuid4().hex)
-        )
-
-    def write(data: bytes, etag: str | None) -> str:
-        try:
-            return store.put_if_match(PROBE, data, etag)
-        except WriteConflict:
-            if store.etag(PROBE) == etag:
-                raise _bad_store(address, "it answers 412 where the condition of a write holds") from None
-            raise
-
-    def require_refusal(etag: str | None, condition: str) -> None:
-        with suppress(WriteConflict):
-            store.put_if_match(PROBE, probe(), etag)
-            raise _bad_store(address, f"it accepts {condition}")
-
-    stored = store.get(PROBE)
-    if stored and stored.data == probe(has_passed=True):
-        return
-    stale = stored.etag if stored else write(probe(), None)
-    require_refusal(None, "If-None-Match for an existing key")
-    etag = write(probe(), stale)
-    require_refusal(stale, "If-Match with the ETag of an older version")
-    write(probe(has_passed=True), etag)
-    log.info("%s keeps the conditions of writes", address["endpoint"])
-
-
-def _bad_store(address: Mapping[str, str], problem: str) -> BadStore:
-    return BadStore(
-        f"{address['bucket']} at {address['endpoint']} does not keep the conditions of writes: {problem}. "
-        "Two runs could buy one day twice, so nothing is bought. Use a bucket of Amazon S3, or of a store "
-        "that supports If-None-Match and If-Match in PutObject, for example: twitter_bucket = "
-        "acme-twitter-lake."
-    )
+def _accepts(store: ObjectStore, key: str, data: bytes, etag: str | None) -> bool:
+    """Whether the store accepts a write whose condition does not hold."""
+    with suppress(WriteConflict):
+        store.put_if_match(key, data, etag)
+        return True
+    return False
 
 
 def map_concurrently(work: Callable[[Input], Output], items: Iterable[Input]) -> Iterator[Output]:
-    """Map `work` over the items concurrently, yielding results in their order.
+    """Map `work` over the items concurrently, yielding results in the order of the items.
 
     An item that is repeated while it is in progress is processed once: accounts may share pages.
     """

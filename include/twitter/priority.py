@@ -1,4 +1,4 @@
-"""Which run goes first where several wait for the one `extract` at a time."""
+"""Which run goes first if several wait for the only slot of `extract`."""
 
 from typing import Any
 
@@ -6,19 +6,19 @@ from airflow.task.priority_strategy import PriorityWeightStrategy
 
 
 class BackfillsLast(PriorityWeightStrategy):
-    """The day's own run, or one that somebody has triggered, passes the days of a backfill or plan that wait.
+    """Scheduled and triggered runs go before the waiting days of a backfill or plan.
 
-    Airflow would take the oldest day first: a backfill of a month would hold up today's run to its end. The
-    plugin `twitter_timetable` makes it known to Airflow.
+    Airflow would start with the oldest day, so a backfill of a month would delay today's run until its end.
+    The plugin `twitter_timetable` registers the class.
     """
 
     def get_weight(self, ti: Any) -> int:
-        of_a_range = ti.run_id.startswith("backfill__") or "__plan_" in ti.run_id
-        return 1 if of_a_range else 2
+        is_one_of_many = ti.run_id.startswith("backfill__") or "__plan_" in ti.run_id
+        return 1 if is_one_of_many else 2
 
     def __repr__(self) -> str:
-        """The same text in every process: Airflow serializes `default_args` with it.
+        """The same text in every process, because Airflow serializes `default_args` with it.
 
-        The default holds a memory address, so each parse made a new Dag version.
+        The default contains a memory address, so each parse created a new version of the DAG.
         """
         return f"{type(self).__module__}.{type(self).__qualname__}"

@@ -20,11 +20,10 @@ log = logging.getLogger(__name__)
 FIRST_DELAY = timedelta(seconds=15)
 LONGEST_DELAY = timedelta(minutes=30)
 RETRIES = 24
-"""15, 30, 60 seconds, and so on up to every half hour: nine hours. X's longest outage seen lasted eight."""
+"""After 15, 30, 60 seconds, up to half an hour: nine hours. X's longest known outage lasted eight."""
 TRIES_IF_UNKNOWN = 3
-"""For an error that the pipeline does not know."""
-TRIES_IN_DOUBT = 5
-"""Four minutes, before keys or credentials are blamed for what may be an outage."""
+TRIES_IF_AMBIGUOUS = 5
+"""Four minutes, until an error that may be an outage counts as permanent."""
 
 
 class ErrorDrivenRetryPolicy(RetryPolicy):
@@ -33,35 +32,35 @@ class ErrorDrivenRetryPolicy(RetryPolicy):
     def evaluate(self, exception, try_number, max_tries, context=None) -> RetryDecision:
         if isinstance(exception, PermanentError):
             return RetryDecision.fail(type(exception).__doc__)
-        # Airflow does not reset the number of tries at a clear: count those since the last one.
+        # Airflow does not reset the number of tries when a task is cleared: count the tries since then.
         task = (context or {}).get("task")
         used = try_number - max(max_tries - task.retries, 0) if task else try_number
-        if isinstance(exception, AmbiguousError) and used >= TRIES_IN_DOUBT:
+        if isinstance(exception, AmbiguousError) and used >= TRIES_IF_AMBIGUOUS:
             return RetryDecision.fail(type(exception).__doc__)
         if _is_airflows_outage(exception):
-            return RetryDecision.retry(backoff(used), "Airflow's API server is away")
+            return RetryDecision.retry(backoff(used), "Airflow's API server is unreachable")
         if isinstance(exception, TransientError):
             wait = exception.retry_at - now() if exception.retry_at else timedelta(0)
             if wait <= timedelta(0):
                 return RetryDecision.retry(backoff(used), type(exception).__doc__)
             wait = min(wait, LONGEST_DELAY)
-            return RetryDecision.retry(wait, f"It is tried again at {now() + wait:%H:%M:%S} UTC")
+            return RetryDecision.retry(wait, f"It is retried at {now() + wait:%H:%M:%S} UTC")
         if used >= TRIES_IF_UNKNOWN:
             return RetryDecision.fail(f"{TRIES_IF_UNKNOWN} tries failed")
         return RetryDecision.default()
 
 
 def log_failure_summary(context: Mapping[str, Any]) -> None:
-    """Log the error and the next try below Airflow's traceback: the UI opens a log at its end.
+    """Log the error and the next try below Airflow's traceback, where the UI opens a log.
 
-    Where a worker was lost, Airflow calls this in the DAG processor, with a context without `exception`.
+    If a worker was lost, Airflow calls this in the DAG processor, with a context without `exception`.
     """
     error = context.get("exception")
     if error:
         summary = safe_text(error_text(error), LONGEST_MESSAGE).rstrip(". ")
     else:
-        summary = "The worker was lost: it was killed, or sent no heartbeat. Airflow has no error of this try"
-    log.info("::endgroup::")  # Airflow calls in a folded group, Post Execute
+        summary = "The worker was lost: it was killed, or sent no heartbeat"
+    log.info("::endgroup::")  # Airflow calls this inside a folded group, Post Execute
     log.error("%s. %s", summary, _next_try(error, context))
 
 
@@ -69,9 +68,9 @@ def _next_try(error: BaseException | str | None, context: Mapping[str, Any]) -> 
     ti, task = context.get("ti"), context.get("task")
     tries, most = getattr(ti, "try_number", None), getattr(ti, "max_tries", None)
     if tries is None or most is None or task is None:
-        return "The task's page in Airflow shows whether it is tried again."
+        return "The task's page in Airflow shows whether it is retried."
     decision = RetryDecision.default()
-    if isinstance(error, BaseException):  # else Airflow does not use the policy
+    if isinstance(error, BaseException):  # Airflow uses the policy only then
         decision = ErrorDrivenRetryPolicy().evaluate(error, tries, most, context)
     if decision.action is RetryAction.FAIL or tries > most:
         return "It is not tried again by itself."
@@ -80,15 +79,15 @@ def _next_try(error: BaseException | str | None, context: Mapping[str, Any]) -> 
 
 
 def notify_failure(context: Mapping[str, Any]) -> None:
-    """Alert people; the libraries for it are imported only when a task has failed."""
+    """Send alerts; their libraries are imported only when a task has failed."""
     from include.twitter import alerts
 
-    alerts.notify_failure(context)
+    alerts.send_alerts(context)
 
 
 DEFAULT_ARGS = {
     "retries": RETRIES,
-    "retry_delay": FIRST_DELAY,  # for a lost worker Airflow does not use the policy
+    "retry_delay": FIRST_DELAY,  # after a lost worker Airflow does not use the policy
     "retry_policy": ErrorDrivenRetryPolicy(),
     "on_retry_callback": log_failure_summary,
     "on_failure_callback": [log_failure_summary, notify_failure],
@@ -102,8 +101,8 @@ def reschedule_after_progress(
 ) -> Iterator[None]:
     """Reschedule the task after a transient error if it made progress, or if another run holds the lease.
 
-    A reschedule counts as no try: a day of many accounts may need more rate windows than Airflow has tries,
-    and the holder of a lease may work for long.
+    A reschedule does not count as a try: a day of many accounts may need more rate-limit windows than there
+    are tries, and another run may hold the lease for long.
     """
     try:
         yield
@@ -112,7 +111,7 @@ def reschedule_after_progress(
         if isinstance(error, AmbiguousError) or not (is_held or has_progress()):
             raise
         wait = min(max((error.retry_at or clock()) - clock(), FIRST_DELAY), LONGEST_DELAY)
-        why = "The lease is checked again" if is_held else "Something was bought: the task continues"
+        why = "The task checks the lease again" if is_held else "The task made progress and continues"
         log.warning("%s %s at %s UTC", error, why, f"{clock() + wait:%H:%M:%S}")
         raise AirflowRescheduleException(clock() + wait) from error
 
@@ -123,5 +122,5 @@ def _is_airflows_outage(exception: BaseException) -> bool:
 
 
 def backoff(used: int) -> timedelta:
-    """The wait after the `used`th try: doubling, capped."""
+    """The wait after try number `used`: doubling, up to LONGEST_DELAY."""
     return min(FIRST_DELAY * 2 ** min(used - 1, 10), LONGEST_DELAY)

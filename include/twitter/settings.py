@@ -1,23 +1,26 @@
-"""What a deployment provides: Airflow Variables and Connections, checked before anything is bought.
+"""The settings of a deployment: Airflow Variables and Connections, checked before anything is bought.
 
-A setting is read when it is called, `settings.tweet_limit()`: from Airflow's Variables, the environment
-(`AIRFLOW_VAR_…`) or a secrets backend. The docs' tables and Airflow's page of Variables come from here too.
+A setting is read when it is called, `settings.tweet_limit()`: from a secrets backend, the environment
+(`AIRFLOW_VAR_…`) or Airflow's Variables. The docs and Airflow's page of Variables are generated from here.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from operator import itemgetter
 from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from airflow.sdk import Connection, Variable
 from airflow.sdk.exceptions import AirflowSecretsBackendAccessDenied
 from airflow.sdk.log import mask_secret
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, TypeAdapter, ValidationError
+from more_itertools import unique_everseen
+from pydantic import AfterValidator, BeforeValidator, PlainValidator, TypeAdapter, ValidationError
 
 from include.twitter import airflow_compat, pricing
 from include.twitter.day import SETTLING, Day
@@ -29,23 +32,25 @@ WEBHOOK_CONNECTION = "twitter_alert_webhook"
 X_HOST = "https://api.x.com"
 HANDLE = re.compile("[A-Za-z0-9_]{1,15}")
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-MAX_AGE = 366
-"""Days: an older post's counts hardly change."""
-PRECEDENCE = "AIRFLOW_VAR_… and a secrets backend win over what stands here."
+PRECEDENCE = "AIRFLOW_VAR_… and a secrets backend take precedence over this page."
 
 T = TypeVar("T")
 
 
-# The types of values. pydantic alone accepts more notations than people mean alike, such as `1_000` and `+5`.
+# The types of values. pydantic alone accepts more notations than a person may mean, such as `1_000` and `+5`.
 
 
-def matching(pattern: str, expected: str) -> BeforeValidator:
-    """Refuse a text that has another form."""
+def matching(
+    pattern: str, expected: str, read: Callable[[re.Match[str]], Any] = itemgetter(0)
+) -> BeforeValidator:
+    """Read a text by the match of its form, and reject one of another form."""
 
     def check(value: object) -> object:
-        if isinstance(value, str) and not re.fullmatch(pattern, value, re.ASCII):
+        if not isinstance(value, str):
+            return value
+        if not (match := re.fullmatch(pattern, value, re.ASCII)):
             raise ValueError(f"{value!r} is not {expected}")
-        return value
+        return read(match)
 
     return BeforeValidator(check)
 
@@ -63,93 +68,86 @@ def split_items(text: str) -> list[str]:
     return [item.strip() for item in items]
 
 
-def _without_repeats(handles: tuple[str, ...]) -> tuple[str, ...]:
-    """The handles, whatever their case, as they are spelled first."""
-    spelled: dict[str, str] = {}
-    for handle in handles:
-        spelled.setdefault(handle.lower(), handle)
-    return tuple(spelled.values())
-
-
 def _handles_or_file(text: str) -> tuple[str, ...] | str:
-    if not text.lower().startswith("s3:"):
-        if not (handles := parse(Handles, split_items(text))):
-            raise ValueError(f"{text!r} names no account")
-        return handles
-    if not re.fullmatch(r"s3://[a-z0-9.-]+/\S(.*\S)?\.csv", text):
-        raise ValueError(f"{text!r} is not s3://bucket/key of a .csv file")
-    return text
+    if text.lower().startswith("s3:"):
+        return parse(FileAddress, text)
+    if not (handles := parse(Handles, split_items(text))):
+        raise ValueError("no account is listed")
+    return handles
 
 
 def _own_handle(text: str) -> str:
     handles = parse(Handles, split_items(text)) if text else ("",)
     if len(handles) > 1:
-        raise ValueError(f"{text!r} names {len(handles)} accounts, and an access token is one account's")
+        raise ValueError(
+            f"{text!r} lists {len(handles)} accounts, but an access token belongs to one account"
+        )
     return handles[0].lower()
 
 
-def _confirmed_id(text: str) -> tuple[str, str]:
-    if not (pair := re.fullmatch(f"@?({HANDLE.pattern})=([1-9][0-9]{{0,18}})", text)):
-        raise ValueError(f"{text!r} is not a handle with its new id")
-    return pair[1].lower(), pair[2]
-
-
-def _parse_day(text: str) -> Day:
-    try:
-        return Day.parse(text)
-    except ValueError as error:
-        raise ValueError(f"{text!r} is not a day, YYYY-MM-DD") from error
-
-
-def _mills(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,3})?", text):
-        raise ValueError(f"{text!r} is not an amount in dollars from 0 up")
-    if re.fullmatch(r"[1-9][0-9]{0,2}\.[0-9]{2}0", text):
-        raise ValueError(f"{text!r} may mean thousands: write cents after a point, and thousands without one")
-    return round(Decimal(text) * 1000)
-
-
-def _minutes(text: str) -> timedelta:
-    if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= 24 * 60:
-        raise ValueError(f"{text!r} is not a whole number of minutes from 1 to 1440")
-    return timedelta(minutes=int(text))
-
-
-def _time_of_day(text: str) -> timedelta:
-    """A time with an offset is refused: it may be on another day in UTC."""
-    if not (time := re.fullmatch(r"([01][0-9]|2[0-3]):([0-5][0-9])(:00)?Z?", text)):
-        raise ValueError(f"{text!r} is not a time of day in UTC, HH:MM from 00:00 to 23:59 without an offset")
-    return timedelta(hours=int(time[1]), minutes=int(time[2]))
-
-
 Bucket = Annotated[
-    str,
+    str, matching("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket name: 3 to 63 of a-z, 0-9, . and -, no s3://")
+]
+FileAddress = Annotated[
+    str, matching(r"s3://[a-z0-9.-]+/\S(.*\S)?\.csv", "the address of a CSV file, s3://bucket/key.csv")
+]
+WholeNumber = Annotated[int, matching("[0-9]{1,9}", "a whole number from 0 up, in digits only")]
+TrueOrFalse = Annotated[bool, matching("(?i)true|false", "true or false")]
+Dollars = Annotated[
+    int,
     matching(
-        "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
-        "a bucket name: 3 to 63 lower-case letters, digits, dots and hyphens, without s3://",
+        r"(?![1-9][0-9]{0,2}\.[0-9]{2}0$)[0-9]{1,7}(\.[0-9]{1,3})?",
+        "an amount in US dollars, such as 12.50 or 1500 (1.500 could be 1.50 or 1500)",
+        lambda amount: round(Decimal(amount[0]) * 1000),
     ),
 ]
-WholeNumber = Annotated[int, matching("[0-9]{1,9}", "a whole number from 0 up")]
-TrueOrFalse = Annotated[bool, matching("(?i)true|false", "true or false")]
+"""In mills, thousandths of a dollar."""
+Minutes = Annotated[
+    timedelta,
+    matching(
+        "0{0,3}([1-9][0-9]{0,2}|1[0-3][0-9]{2}|14[0-3][0-9]|1440)",
+        "a whole number of minutes from 1 to 1440",
+        lambda minutes: timedelta(minutes=int(minutes[0])),
+    ),
+]
+TimeOfDay = Annotated[
+    timedelta,
+    matching(
+        r"([01][0-9]|2[0-3]):([0-5][0-9])(:00)?Z?",
+        "a time of day in UTC, HH:MM from 00:00 to 23:59 without a time zone",
+        lambda time: timedelta(hours=int(time[1]), minutes=int(time[2])),
+    ),
+]
 Handle = Annotated[
     str,
-    matching(f"@?{HANDLE.pattern}", "a handle: 1 to 15 letters, digits or underscores"),
-    AfterValidator(lambda handle: handle.removeprefix("@")),
+    matching(
+        f"@?({HANDLE.pattern})",
+        "a handle: 1 to 15 letters, digits or underscores, without https://x.com/; commas separate several",
+        itemgetter(1),
+    ),
 ]
 Items = BeforeValidator(split_items)
-Handles = Annotated[tuple[Handle, ...], AfterValidator(_without_repeats)]
-Days = Annotated[frozenset[Annotated[Day, PlainValidator(_parse_day)]], Items]
-ConfirmedIds = Annotated[frozenset[Annotated[tuple[str, str], PlainValidator(_confirmed_id)]], Items]
-Age = Annotated[int, matching("[1-9][0-9]{0,2}", f"an age from 1 to {MAX_AGE} days"), Field(le=MAX_AGE)]
-Ages = Annotated[set[Age], Items, AfterValidator(sorted)]
-# As HTML forms take an address: without a name, brackets or quotes.
-Address = Annotated[
-    str, matching(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", "an email address")
+Handles = Annotated[
+    tuple[Handle, ...], AfterValidator(lambda names: tuple(unique_everseen(names, str.lower)))
 ]
+"""Each once, whatever its case, as it is spelled first."""
+Days = Annotated[frozenset[Annotated[Day, PlainValidator(Day.parse)]], Items]
+ConfirmedId = Annotated[
+    tuple[str, str],
+    matching(
+        f"@?({HANDLE.pattern})=([1-9][0-9]{{0,18}})",
+        "handle=id, with the id of the account that has the handle now",
+        lambda pair: (pair[1].lower(), pair[2]),
+    ),
+]
+Age = Annotated[int, matching("[1-9][0-9]?|[12][0-9]{2}|3[0-5][0-9]|36[0-6]", "an age in days from 1 to 366")]
+EMAIL = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*"
+"""As HTML forms accept an address: without a name, brackets or quotes."""
+Address = Annotated[str, matching(EMAIL, "an email address; commas separate several")]
 
 
 def parse(kind: Any, value: object) -> Any:
-    """The value as this type; a ValueError says in one line which part of it is wrong, and how."""
+    """The value as this type; a ValueError says in one line which part is wrong, and why."""
     try:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
@@ -165,23 +163,25 @@ class Setting(Generic[T]):
 
     name: str
     kind: Any
-    """The type of its values, as pydantic knows it."""
+    """The type of its values, for pydantic."""
     description: str
     example: str
     default: str | None = None
     """None: it has to be set."""
 
     def __call__(self) -> T:
-        label = f"Variable {self.name}"
         text = _read_stored("Variable", self.name)
         if text is None:
             text = self.default
-        if text is None:
-            raise BadSetting(label, "not set", self.example)
         try:
+            if text is None:
+                raise ValueError(
+                    f"it is not set. Set it under Admin → Variables, or as AIRFLOW_VAR_{self.name.upper()} "
+                    "in the environment"
+                )
             return parse(self.kind, str(text).strip())
         except ValueError as error:
-            raise BadSetting(label, str(error), self.example) from None  # one message
+            raise BadSetting(f"Variable {self.name}", str(error), self.example) from None  # one message
 
     @property
     def help_text(self) -> str:
@@ -189,61 +189,64 @@ class Setting(Generic[T]):
         return f"{self.description[0].upper()}{self.description[1:]}. Example: {self.example}. {PRECEDENCE}"
 
 
-bucket = Setting[str]("twitter_bucket", Bucket, "the S3 bucket, the pipeline's own", "acme-twitter-lake")
+bucket = Setting[str](
+    "twitter_bucket", Bucket, "the name of the S3 bucket, which only this pipeline uses", "acme-twitter-lake"
+)
 accounts = Setting[tuple[str, ...] | str](
     "twitter_handles",
     Annotated[Any, PlainValidator(_handles_or_file)],
-    "the accounts: handles with commas between, or a JSON list; or a file of them, `s3://<bucket>/…/accounts.csv`",
+    "the accounts to collect: handles with commas between them, a JSON list of handles, or the address of a "
+    "CSV file in the bucket, `s3://<bucket>/…/accounts.csv`",
     "NASA, esa",
 )
-"""Each account once, whatever its case; or the address of their file, which `accounts.read` reads."""
+"""Each account once, whatever its case; or the address of the file that `accounts.read` reads."""
 tweet_limit = Setting[int](
     "twitter_tweet_limit",
     WholeNumber,
-    "the latest N posts of an account's day; 0 is no limit",
+    "collect only the latest N posts of each account and day; 0 means no limit",
     example="250",
     default="100",
 )
 run_budget = Setting[int](
     "twitter_run_budget_usd",
-    Annotated[int, PlainValidator(_mills)],
-    "hard cap in US dollars on what one purchase of a day may cost, over all its runs; 0 is no cap",
+    Dollars,
+    "the spending cap in US dollars for one purchase of a day, with all its retries; 0 means no cap",
     example="12.50",
     default="5",
 )
-"""In mills, as the next."""
 month_budget = Setting[int](
     "twitter_month_budget_usd",
-    Annotated[int, PlainValidator(_mills)],
-    "hard cap in US dollars on what is spent in a UTC month, over all days; 0 is no cap",
+    Dollars,
+    "the spending cap in US dollars for a UTC month, over all days; 0 means no cap",
     example="250",
     default="100",
 )
 settling = Setting[timedelta](
     "twitter_settle_minutes",
-    Annotated[timedelta, PlainValidator(_minutes)],
-    "how long after midnight UTC a day may still change, in minutes; X lets authors edit for an hour",
+    Minutes,
+    "minutes after midnight UTC until a day is collected; X lets authors edit a post for an hour",
     example="120",
     default=str(SETTLING // timedelta(minutes=1)),
 )
 threads = Setting[bool](
     "twitter_include_threads",
     TrueOrFalse,
-    "whether an account's replies to itself are landed too, the later posts of its threads: one request more",
+    "whether to collect replies of an account to itself, the rest of its threads, with one more request",
     example="true",
     default="false",
 )
 allow_row_loss = Setting[frozenset[Day]](
     "twitter_allow_row_loss",
     Days,
-    "days that may lose rows: of an account that has fewer by now, or that left `twitter_handles`",
+    "days that may lose published rows, of an account that has fewer posts now or left `twitter_handles`",
     example="2026-11-18, 2026-11-19",
     default="",
 )
 confirmed_account_ids = Setting[frozenset[tuple[str, str]]](
     "twitter_confirmed_account_ids",
-    ConfirmedIds,
-    "handles that have become another account, each with the new one's id: else nothing of it is bought",
+    Annotated[frozenset[ConfirmedId], Items],
+    "handles that belong to another account now, with its id; nothing is bought of the new account until you "
+    "confirm its id here",
     example="NASA=11348282",
     default="",
 )
@@ -251,31 +254,32 @@ confirmed_account_ids = Setting[frozenset[tuple[str, str]]](
 own_handle = Setting[str](
     "twitter_own_handle",
     Annotated[str, PlainValidator(_own_handle)],
-    "the account that owns the X app and whose access token is used: X charges "
+    "the account that owns the X app and whose access token is used; X charges "
     f"{pricing.price_text('own_posts')} for each of its own posts",
     example="NASA",
     default="",
 )
-"""In lower case; empty where none is named."""
+"""In lower case; empty if none is set."""
 deadline = Setting[timedelta](
     "twitter_deadline",
-    Annotated[timedelta, PlainValidator(_time_of_day)],
-    "when a day has to be landed: a time of the next day, UTC; after it `twitter_watch` is red",
+    TimeOfDay,
+    "the time of the next day, in UTC, by which a day has to be published; after it `twitter_watch` fails",
     example="07:30",
     default="06:00",
 )
 alert_emails = Setting[list[str]](
     "twitter_alert_emails",
     Annotated[list[Address], Items],
-    "who gets an email about a failed stage or a late day, through Connection `smtp_default`; empty: nobody",
+    "the addresses that receive an email about a failed task or a late day, sent through Connection "
+    "`smtp_default`; empty means nobody",
     example="data@acme.example",
     default="",
 )
 engagement_days = Setting[list[int]](
     "twitter_engagement_days",
-    Ages,
-    "at which ages in days `twitter_engagement` reads posts again: 1 is free, others cost "
-    f"{pricing.price_text('posts')} a post",
+    Annotated[set[Age], Items, AfterValidator(sorted)],
+    "ages in days at which `twitter_engagement` reads the counts of posts again; age 1 is free, other ages "
+    f"cost {pricing.price_text('posts')} a post",
     example="1, 7, 30",
     default="1",
 )
@@ -283,24 +287,24 @@ SETTINGS = tuple(value for value in list(globals().values()) if isinstance(value
 
 
 def budgets() -> dict[str, int]:
-    """The caps in mills, by the Variable that sets them; 0 is no cap."""
+    """The caps in mills, by the name of their Variable; 0 means no cap."""
     return {setting.name: setting() for setting in (run_budget, month_budget)}
 
 
 def alert_webhook() -> str | None:
-    """The path below the host of Connection `twitter_alert_webhook`, a secret; None where there is none."""
+    """The path below the host of Connection `twitter_alert_webhook`, a secret; None without connection."""
     connection = _read_stored("Connection", WEBHOOK_CONNECTION)
     return None if connection is None else _secret(connection.password) or ""
 
 
 def aws_connection() -> str | None:
-    """The AWS connection's id; None, which is the instance role, where there is none."""
+    """The AWS connection's id; None, which means the instance role, without that connection."""
     return AWS_CONNECTION if _read_stored("Connection", AWS_CONNECTION) else None
 
 
 @dataclass(frozen=True)
 class XAccess:
-    """Where X is and what opens it: consumer keys, a user's access token, a bearer token, or several.
+    """X's address, and the keys for it: consumer keys, a user's access token, a bearer token, or several.
 
     No pydantic model: its errors quote the values.
     """
@@ -318,74 +322,70 @@ class XAccess:
 
     @property
     def user(self) -> bool:
-        """Whether OAuth 1.0a in a user's name is possible."""
+        """Whether requests can be signed in a user's name, by OAuth 1.0a."""
         return bool(self.consumer and self.access_token and self.access_token_secret)
 
 
 def x_access() -> XAccess:
-    """The X connection, its secrets masked in every log from here on."""
-
-    def bad(problem: str, example: str = "") -> BadSetting:
-        example = example or (
-            'type HTTP, extra = {"consumer_key": "…", "consumer_secret": "…", "access_token": "…", '
-            '"access_token_secret": "…"}; or only extra = {"bearer_token": "…"}'
-        )
-        return BadSetting(f"Connection {X_CONNECTION}", problem, example)
-
+    """The X connection; from here on its secrets are masked in every log."""
     connection = _read_stored("Connection", X_CONNECTION)
     if connection is None:
-        raise bad("not found")
+        raise _bad_x("it does not exist. Create it under Admin → Connections")
     try:
-        extra = json.loads(connection.extra or "{}")  # extra_dejson would pass over what it cannot read
+        extra = json.loads(connection.extra or "{}")  # extra_dejson would ignore malformed JSON
     except ValueError:
         extra = None
     if not isinstance(extra, dict):
-        raise bad("its extra is not a JSON object")
-    tokens = ("access_token", "access_token_secret", "bearer_token")
-    # Airflow's audit log masks the password and every value of extra, and shows the login.
-    if extra.keys() & {"consumer_key", "consumer_secret"}:
-        value = {name: extra.get(name) for name in ("consumer_key", "consumer_secret", *tokens)}
-    else:
-        value = {"login": connection.login, "password": connection.password}
-        value |= {name: extra.get(name) for name in tokens}
-    keys = {name: key for name, value in value.items() if (key := _secret(value))}
+        raise _bad_x("its extra is not a JSON object with double quotes")
+    consumer = {"consumer_key": connection.login, "consumer_secret": connection.password}
+    # Airflow's audit log masks the password and every value of extra, but not the login.
+    if extra.keys() & consumer.keys():
+        consumer = {name: extra.get(name) for name in consumer}
+    tokens = {name: extra.get(name) for name in ("access_token", "access_token_secret", "bearer_token")}
+    keys = {name: key for name, value in (consumer | tokens).items() if (key := _secret(value))}
     if malformed := [name for name, key in keys.items() if not re.fullmatch("[!-~]+", key)]:
-        raise bad(f"{', '.join(malformed)}: a key has no white space and only ASCII")
-    access = XAccess(
-        _x_host(connection, bad),
-        keys.get("consumer_key") or keys.get("login"),
-        keys.get("consumer_secret") or keys.get("password"),
-        **{name: keys.get(name) for name in tokens},
-    )
+        raise _bad_x(f"{', '.join(malformed)}: a key consists of ASCII characters without white space")
+    access = XAccess(_x_host(connection), **keys)
     if not (access.consumer or access.bearer_token):
-        raise bad(f"it has no usable keys (found: {', '.join(keys) or 'none'})")
+        raise _bad_x(
+            "its keys are incomplete: enter consumer_key and consumer_secret (or Login and Password), or "
+            f"bearer_token (found: {', '.join(keys) or 'none'})"
+        )
     if bool(access.access_token) != bool(access.access_token_secret):
-        raise bad("access_token and access_token_secret go together, one of them is missing")
+        raise _bad_x("access_token and access_token_secret belong together, and one of them is missing")
     return access
 
 
-def _x_host(connection: Connection, bad: Any) -> str:
+def _bad_x(problem: str, example: str = "") -> BadSetting:
+    example = example or (
+        'type HTTP, extra = {"consumer_key": "…", "consumer_secret": "…", "access_token": "…", '
+        '"access_token_secret": "…"}; or only extra = {"bearer_token": "…"}'
+    )
+    return BadSetting(f"Connection {X_CONNECTION}", problem, example)
+
+
+def _x_host(connection: Connection) -> str:
     if not connection.host:
         return X_HOST
     value = connection.host
     if "://" not in value:
         value = f"{connection.schema or 'https'}://{value}"
-    shown = re.sub(r"//.*@", "//…@", value)  # a password may have been written into it
+    shown = re.sub(r"//.*@", "//…@", value)  # it may contain a password
     try:
         url = urlsplit(value)
         port = connection.port or url.port
     except ValueError:
         url, port = urlsplit(""), None
     if url.scheme not in ("http", "https") or not url.hostname:
-        raise bad(f"its host {shown!r} is not a web address", f"{X_HOST}, or empty for X itself")
+        raise _bad_x(f"its host {shown!r} is not a web address", f"{X_HOST}, or empty for X itself")
     if url.scheme == "http" and url.hostname not in LOOPBACK:
-        raise bad(f"its host {shown!r} would send the keys in clear text", X_HOST)
+        raise _bad_x(f"its host {shown!r} would get the keys without encryption; use https", X_HOST)
     host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
     return f"{url.scheme}://{host}" + (f":{port}" if port else "")
 
 
 def _secret(value: Any) -> str | None:
-    """A secret without the white space that comes with copying, masked in the logs (the login too)."""
+    """A secret without the white space of copying; it is masked in the logs, the login too."""
     text = str(value or "").strip()
     if text:
         mask_secret(text)
@@ -393,10 +393,10 @@ def _secret(value: Any) -> str | None:
 
 
 def _read_stored(kind: str, name: str) -> Any:
-    """A Variable's text or a Connection; None where it is set nowhere.
+    """A Variable's text or a Connection; None if it is not set.
 
-    Airflow skips a backend that fails, as if nothing were set there: a cap of $20 became the default of $100.
-    So each backend is read directly, and one that fails keeps the stage from beginning.
+    Airflow ignores a failing backend, so a cap of $20 became the default of $100. Here each backend is read
+    directly, and PlatformOutage is raised if one fails.
     """
     try:
         for backend in airflow_compat.ensure_secrets_backend_loaded():
@@ -404,11 +404,11 @@ def _read_stored(kind: str, name: str) -> Any:
                 return value
         if name not in _stored_variables():
             return None
-        raise LookupError("it is set, and Airflow's API server does not return it")
+        raise LookupError("it is set, but Airflow's API server does not return it")
     except AirflowSecretsBackendAccessDenied:
         raise
     except ValueError as error:
-        problem = f"what is set is malformed ({type(error).__name__})"  # its text may hold a secret
+        problem = f"its value cannot be parsed ({type(error).__name__})"  # the error's text may hold a secret
         raise BadSetting(f"{kind} {name}", problem, "see .env.example") from None
     except Exception as error:  # each backend has its own
         reason = f"{type(error).__name__}: {error}"
@@ -416,11 +416,11 @@ def _read_stored(kind: str, name: str) -> Any:
 
 
 def _stored_variables() -> set[str]:
-    """The Variables in Airflow's database; an error where its API server is away.
+    """The names of the Variables in Airflow's database; an error if the API server is unreachable.
 
-    The backend that reads a Variable there answers None both if it is not set and if the server is away.
+    The backend that reads a Variable from there returns None in both cases: not set, and server unreachable.
     """
     try:
         return set(Variable.keys(prefix="twitter_"))
-    except ImportError:  # no task of Airflow's around this process, so no API server to ask
+    except ImportError:  # this process runs outside of a task of Airflow, so there is no API server
         return set()

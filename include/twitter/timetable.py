@@ -14,14 +14,14 @@ from pendulum import duration
 log = logging.getLogger(__name__)
 
 WESTERNMOST = timedelta(hours=-10)
-"""Honolulu's offset from UTC. A bound further west is taken for one of the zone a whole day east of it."""
+"""Honolulu's offset from UTC. A bound further west counts as one of the zone a whole day east of it."""
 BACKFILL_HINT = (
-    "A backfill takes none: its From and To are UTC days, whole ones (leave the times as they are). "
-    "In UTC-12, UTC-11 and UTC+14 set the UI to UTC first: else a backfill collects the neighbouring days."
+    "Leave it empty for a backfill, whose From and To are UTC days (do not change the times). "
+    "In UTC-12, UTC-11 and UTC+14 set the UI to UTC first, or the backfill collects the neighbouring days."
 )
-"""The form shows it below `day`: these zones cannot be told from those a whole day east or west."""
+"""The form shows it below `day`: these zones look like those a whole day east or west."""
 LAST_MINUTE = 14
-"""Of each quarter of an hour: in it lies the end of a day of any zone, since offsets are whole quarters."""
+"""Of each quarter of an hour: a day of any zone ends in it, because offsets are whole quarters."""
 LARGEST_CLOCK_CHANGE = timedelta(hours=2)
 """Antarctica/Troll; elsewhere it is an hour or half of one."""
 
@@ -29,9 +29,9 @@ LARGEST_CLOCK_CHANGE = timedelta(hours=2)
 class UtcDayTimetable(CronDataIntervalTimetable):
     """Each UTC day from midnight to midnight: `scheduled__2026-11-24` is the run for 24 November.
 
-    Airflow names runs by the moment from which they may begin, which would be the midnight after the day. It
-    is a second earlier here, so that run lists and the ids of backfills name the day too. The plugin
-    `twitter_timetable` makes it known to Airflow.
+    Airflow names runs by their earliest start, which would be the midnight after the day. Here that is a
+    second earlier, so that run lists and the ids of backfills show the day. The plugin `twitter_timetable`
+    registers the class.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class UtcDayTimetable(CronDataIntervalTimetable):
             try:
                 first, last = days_of_backfill(restriction.earliest, restriction.latest)
             except ValueError as error:
-                log.warning("The backfill makes no run: %s", error)
+                log.warning("The backfill creates no run: %s", error)
                 return None
             restriction = TimeRestriction(_midnight(first), _midnight(last), restriction.catchup)
         info = super().next_dagrun_info(restriction=restriction, **options)
@@ -74,30 +74,30 @@ class UtcDayTimetable(CronDataIntervalTimetable):
 
 
 def days_of_backfill(earliest: datetime, latest: datetime) -> tuple[date, date]:
-    """The first and the last UTC day of a backfill, from the bounds that Airflow hands on.
+    """The first and the last UTC day of a backfill, from the bounds that Airflow passes.
 
-    The UI's form takes dates in the zone that the UI is set to, and sends moments in UTC without its name:
-    `From` is the midnight at which the first day begins there, `To` the last millisecond of the last day, or
-    23:59:00 where its field was filled before. The API and the CLI are given midnights. The result is the
-    date whose start, or end, the bound is in some zone.
+    The UI's form takes dates in the UI's time zone and sends moments in UTC, without the zone: `From` is the
+    midnight at which the first day begins there, `To` the last millisecond of the last day, or 23:59:00 if
+    its field was filled before. The API and the CLI pass midnights. The result is the date that starts, or
+    ends, at the bound in some zone.
 
-    A bound with an offset of its own names its date. Of one in UTC two dates are possible where zones lie a
-    whole day apart: it is then taken to be of a zone from UTC-10 (Honolulu) to UTC+13:45 (Chatham). People in
-    UTC-12, UTC-11 and UTC+14 have to set the UI to UTC, as the form says. A bound that is neither the start
-    nor the end of a day, or two that are not of one zone, could mean other days: a ValueError.
+    A bound with an offset of its own has one date. For a bound in UTC two dates are possible where zones are
+    a whole day apart: then a zone from UTC-10 (Honolulu) to UTC+13:45 (Chatham) is assumed. People in UTC-12,
+    UTC-11 and UTC+14 have to set the UI to UTC, as the form says. A bound that is neither the start nor the
+    end of a day, or two bounds of different zones, could mean other days: ValueError.
     """
     first, offset = _date_and_offset(earliest)
     last, other = _date_and_offset(latest)
     if abs(offset - other) > LARGEST_CLOCK_CHANGE:
         raise ValueError(
-            f"From {earliest.isoformat()} and To {latest.isoformat()} are no midnights of one time zone. "
-            "Pick dates and leave the times as they are, for example 2026-11-18T00:00:00Z"
+            f"From {earliest.isoformat()} and To {latest.isoformat()} are not midnights of one time zone. "
+            "Choose dates and do not change the times, for example 2026-11-18T00:00:00Z"
         )
     return first, last
 
 
 def _date_and_offset(bound: datetime) -> tuple[date, timedelta]:
-    """The date that a bound of a backfill means, and the offset from UTC of the zone in which it does."""
+    """The date of a bound of a backfill, and the offset from UTC of the zone with that date."""
     if own := bound.utcoffset():
         return date(bound.year, bound.month, bound.day), own
     moment = bound.astimezone(UTC)
@@ -106,7 +106,7 @@ def _date_and_offset(bound: datetime) -> tuple[date, timedelta]:
     if midnight.minute % 15 or midnight.second or midnight.microsecond:
         raise ValueError(
             f"{bound.isoformat()} is neither midnight nor the end of a day in any time zone. "
-            "Pick dates and leave the times as they are, for example 2026-11-18T00:00:00Z"
+            "Choose dates and do not change the times, for example 2026-11-18T00:00:00Z"
         )
     start = datetime(midnight.year, midnight.month, midnight.day, tzinfo=UTC)
     offset = start - midnight

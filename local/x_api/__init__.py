@@ -1,8 +1,8 @@
-"""A stand-in for X's API v2: invented accounts, X's own bodies, headers and bad days.
+"""A stand-in for X's API v2: invented accounts, X's own bodies, headers and faults.
 
     python -m local.x_api --port 8010 --log .local/x_api.jsonl
 
-The credentials below are the ones that it accepts.
+It accepts the credentials below.
 """
 
 # ruff: noqa: S105 - invented, for this server alone

@@ -16,7 +16,7 @@ def main() -> None:
     args = parser.parse_args()
     args.log.parent.mkdir(parents=True, exist_ok=True)
     app = LoopbackOnly(create_app(StandIn(log=args.log)))
-    # Idle connections outlive any client's interest in them, so that none is closed under a request.
+    # Idle connections stay open longer than any client keeps them, so that none is closed during a request.
     uvicorn.run(app, port=args.port, access_log=False, log_level="warning", timeout_keep_alive=300)
 
 

@@ -1,4 +1,4 @@
-"""X's refusals, as X words them: recorded traffic and reports, 2021 to 2026."""
+"""X's errors in X's words: recorded traffic and reports, 2021 to 2026."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ NOT_A_PAGE = "<!DOCTYPE html>\n<html><head><title>X</title></head><body>Nothing 
 
 
 class Refusal(Exception):
-    """X answers the whole request with this status and body."""
+    """X responds to the whole request with this status and body."""
 
     def __init__(self, status: int, body: Body, headers: dict[str, str] | None = None) -> None:
         super().__init__(status)
@@ -34,44 +34,44 @@ def bearer_only() -> Refusal:
 
 
 def token_refused(code: int, message: str, label: str) -> Refusal:
-    """What `/oauth2/token` says: it speaks the older dialect."""
+    """An error of `/oauth2/token`, in the form of API v1."""
     return Refusal(403, {"errors": [{"code": code, "message": message, "label": label}]})
 
 
-def invalid(parameter: str, value: str, complaint: str) -> Refusal:
-    """400 for a parameter whose value is wrong."""
-    return _invalid(parameter, value, f"The `{parameter}` query parameter value [{value}] {complaint}")
+def invalid(parameter: str, value: str, problem: str) -> Refusal:
+    """400 for a wrong value of a parameter."""
+    return _invalid(parameter, value, f"The `{parameter}` query parameter value [{value}] {problem}")
 
 
 def too_annotated(size: int) -> Refusal:
     """400 for a page of more than 100 with annotations."""
-    complaint = (
+    problem = (
         "when requesting `tweet.fields=context_annotations` `max_results` must be less than or equal to `100`"
     )
-    return _invalid("max_results", str(size), complaint)
+    return _invalid("max_results", str(size), problem)
 
 
-def invalid_time(parameter: str, value: str, complaint: str) -> Refusal:
-    """400 for a time that cannot be asked for."""
-    return _invalid(parameter, value, f"Invalid '{parameter}':'{value}'. '{parameter}' {complaint}")
+def invalid_time(parameter: str, value: str, problem: str) -> Refusal:
+    """400 for a time that cannot be requested."""
+    return _invalid(parameter, value, f"Invalid '{parameter}':'{value}'. '{parameter}' {problem}")
 
 
 def gone(state: str, parameter: str, value: str, kind: str = "user") -> Body:
-    """The entry in `errors` for a user or tweet that is unknown, suspended or protected; beside a 200."""
+    """The entry in `errors`, with status 200, for a user or tweet that is unknown, suspended or protected."""
     about = {"value": value, "resource_id": value, "resource_type": kind, "parameter": parameter}
     if state == "protected":
         shown = {"tweet": "Tweet"}.get(kind, kind)
-        told = f"Sorry, you are not authorized to see the {shown} with {parameter}: [{value}]."
+        detail = f"Sorry, you are not authorized to see the {shown} with {parameter}: [{value}]."
         problem = PROBLEMS + "not-authorized-for-resource"
-        return about | {"title": "Authorization Error", "detail": told, "section": "data", "type": problem}
-    title, told = "Not Found Error", f"Could not find {kind} with {parameter}: [{value}]."
+        return about | {"title": "Authorization Error", "detail": detail, "section": "data", "type": problem}
+    title, detail = "Not Found Error", f"Could not find {kind} with {parameter}: [{value}]."
     if state == "suspended":
-        title, told = "Forbidden", f"User has been suspended: [{value}]."
-    return about | {"title": title, "detail": told, "type": PROBLEMS + "resource-not-found"}
+        title, detail = "Forbidden", f"User has been suspended: [{value}]."
+    return about | {"title": title, "detail": detail, "type": PROBLEMS + "resource-not-found"}
 
 
 def one_job_at_a_time() -> Refusal:
-    """For a job while another one is open. Status and words are invented: X documents only the limit."""
+    """400 for a job while another is open. Status and words are invented: X documents only the limit."""
     detail = "One job of a type at a time: wait until the other has ended."
     return Refusal(400, {"title": "Invalid Request", "detail": detail, "type": PROBLEMS + "invalid-request"})
 

@@ -1,4 +1,4 @@
-"""Rate limits: X's own are announced but not enforced; one that is ordered holds."""
+"""Rate limits: X's own are announced but not enforced; an ordered one is enforced."""
 
 import math
 import re
@@ -19,7 +19,7 @@ X_LIMITS = {
 
 @dataclass
 class Limit:
-    """So many requests a window, counted from `since` (unix seconds)."""
+    """A number of requests in each window from `since` (unix seconds) on."""
 
     limit: int
     window: float
@@ -28,24 +28,24 @@ class Limit:
     used: dict[int, int] = field(default_factory=dict)
 
     def spend(self, now: float) -> tuple[int, dict[str, str]]:
-        """Counts a request: what remains in this window, below zero if it was too many, and the headers."""
-        turn = int((now - self.since) // self.window)
-        self.used[turn] = self.used.get(turn, 0) + 1
-        remaining = self.limit - self.used[turn]
-        reset = math.ceil(self.since + (turn + 1) * self.window)
+        """Count a request; return the rest of this window, negative if exceeded, and the headers."""
+        window = int((now - self.since) // self.window)
+        self.used[window] = self.used.get(window, 0) + 1
+        remaining = self.limit - self.used[window]
+        reset = math.ceil(self.since + (window + 1) * self.window)
         names = ("x-rate-limit-limit", "x-rate-limit-remaining", "x-rate-limit-reset")
         return remaining, dict(zip(names, map(str, (self.limit, max(remaining, 0), reset)), strict=True))
 
 
 @dataclass
 class RateLimits:
-    """The limits of every family of endpoints and kind of credentials, and the ordered one."""
+    """The limits by family of endpoints and kind of credentials, and the ordered one."""
 
     announced: dict[tuple[str, str], Limit] = field(default_factory=dict)
     ordered: Limit | None = None
 
     def spend(self, family: str, auth: str, line: str, now: float) -> dict[str, str]:
-        """The headers of the answer; refuses with 429 beyond an ordered limit."""
+        """The headers of the response; raises 429 beyond an ordered limit."""
         if self.ordered and re.search(self.ordered.match, line):
             remaining, headers = self.ordered.spend(now)
             if remaining < 0:

@@ -1,11 +1,11 @@
-"""What a page of posts looks like: chosen fields, `meta`, tokens, and X's two vocabularies."""
+"""The form of a page of posts: requested fields, `meta`, tokens, and X's two vocabularies."""
 
 import re
 from typing import Any
 
 from local.x_api.errors import Body, invalid
 
-OLDER = "7140dibdnow"  # how tokens begin
+OLDER = "7140dibdnow"  # the beginning of every token
 ALWAYS = ("id", "text", "edit_history_tweet_ids")
 POST_VOCABULARY = {  # spec 2.167, August 2026
     "edit_history_tweet_ids": "edit_history_post_ids",
@@ -18,13 +18,13 @@ POST_VOCABULARY = {  # spec 2.167, August 2026
 
 
 def chosen(posts: list[Body], params: dict[str, str]) -> list[Body]:
-    """The posts with the fields asked for. Unknown names are ignored."""
+    """The posts with the requested fields. Unknown names are ignored."""
     fields = dict.fromkeys([*ALWAYS, *params.get("tweet.fields", "").split(",")])
     return [{name: post[name] for name in fields if name in post} for post in posts]
 
 
 def to_post_vocabulary(value: Any) -> Any:
-    """The same answer in the vocabulary of spec 2.167."""
+    """The same response in the vocabulary of spec 2.167."""
     if isinstance(value, dict):
         return {POST_VOCABULARY.get(key, key): to_post_vocabulary(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -33,7 +33,7 @@ def to_post_vocabulary(value: Any) -> Any:
 
 
 def page(posts: list[Body], next_token: str | None) -> Body:
-    """A page's body: without `data` where it is empty, with a token where there is one."""
+    """The body of a page: without `data` if it is empty, with a token if there is one."""
     meta: Body = {"result_count": len(posts)}
     if posts:
         ids = sorted((post["id"] for post in posts), key=int)
@@ -44,12 +44,12 @@ def page(posts: list[Body], next_token: str | None) -> Body:
 
 
 def older_than(post_id: int) -> str:
-    """The token of the page that goes on below a post."""
+    """The token of the page below a post."""
     return f"{OLDER}{post_id:x}"
 
 
 def token_below(token: str) -> int:
-    """The id below which the page behind a token goes on."""
+    """The id below which the page of a token starts."""
     match = re.fullmatch(rf"{OLDER}([0-9a-f]{{1,16}})", token)
     if not match:
         raise invalid("pagination_token", token, "is not valid")

@@ -1,8 +1,8 @@
 """Invented accounts and posts: a pure function of (handle, day), the same on every machine.
 
-Any day from 2010-11-05 on. A day's `slots` (ids and kinds) are cheap and cached; the `post` in a slot is
-written when it is asked for. On every day, an account that `shows` has a long post, an edited one, and one
-with all that a post can hold. Only `Random.random()` is used: its stream is what Python promises to keep.
+Days start with 2010-11-05. A day's `slots` (ids and kinds) are cheap and cached; the `post` in a slot is
+written on request. On every day, an account that `shows` has a long post, an edited one, and one with every
+part of a post. Only `Random.random()` is used, because Python promises to keep its stream.
 """
 
 import hashlib
@@ -32,19 +32,19 @@ DAY_MS = 86_400_000
 EDIT_WINDOW = timedelta(minutes=60)
 DEMO = ("acme_press", "orbital_news", "quiet_garden")
 LONG_AT, EDIT_AT, FULL_AT = 0, 2, 3
-"""What is at which place in the day of an account that `shows`: the edit is one of the post before it."""
+"""Places in the day of an account that `shows`; the edit is an edit of the post before it."""
 Choice = TypeVar("Choice")
 
 
 @dataclass(frozen=True)
 class Account:
-    """How an account behaves: how many posts of its own a day, what about, and what X says of it."""
+    """The behaviour of an account: its own posts a day, their topics, and its state at X."""
 
     fewest: int
     most: int
     topics: tuple[str, ...] = ("press", "orbit", "garden")
     long: float = 0.08
-    odd: int = 4  # every how many-th post is an oddity; 0 is never
+    odd: int = 4  # one post in so many is an oddity; 0 means never
     shows: bool = False  # six posts or more, and on every day a long one, an edited one and a full one
     all_hours: bool = False  # posts from 00:00:00 to 23:59:59, not from 06:00 to 22:00
     shallow: bool = False  # the timeline ends at its newest 3,200 posts, 800 without replies
@@ -53,7 +53,7 @@ class Account:
 
 BUSY = Account(0, 0, odd=2, all_hours=True)
 
-# The first pattern that a handle matches decides; a number in it is the posts a day.
+# The first pattern that matches a handle applies; its number is the posts a day.
 ACCOUNTS = (
     (r"acme_press", Account(6, 9, ("press",), long=0.1, odd=0, shows=True)),
     (r"orbital_news", Account(280, 320, ("orbit",), long=0.01, odd=12, all_hours=True)),
@@ -68,7 +68,7 @@ ACCOUNTS = (
 
 
 class Slot(NamedTuple):
-    """Where a post is: `history` holds the ids of its versions, `place` is the first one's in the day."""
+    """A post's position: `history` has the ids of its versions, `place` is the first one's in the day."""
 
     id: int
     kind: str  # own, retweeted or replied_to
@@ -78,7 +78,7 @@ class Slot(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def account(handle: str) -> Account:
-    """The behaviour that a handle's name asks for."""
+    """The behaviour of a handle, by its name."""
     for pattern, found in ACCOUNTS:
         if match := re.fullmatch(pattern, handle):
             return replace(found, fewest=int(match[1]), most=int(match[1])) if match.groups() else found
@@ -92,7 +92,7 @@ def user_id(handle: str) -> str:
 
 
 def user(handle: str) -> dict[str, Any]:
-    """The user object with every field that this stand-in knows."""
+    """The user object with every field of this stand-in."""
     return {
         "id": user_id(handle),
         "name": handle.replace("_", " ").title(),
@@ -104,7 +104,7 @@ def user(handle: str) -> dict[str, Any]:
 
 
 def is_thread(slot: Slot) -> bool:
-    """Whether it is a reply of the account to itself: every other of its replies."""
+    """Whether it is a reply of the account to itself, as every second reply is."""
     return slot.kind == "replied_to" and slot.place % 2 == 1
 
 
@@ -118,13 +118,13 @@ def time_of(post_id: int) -> datetime:
 
 
 def stamp(moment: datetime) -> str:
-    """As X writes times: to the second, with three zeros."""
+    """A time as X writes it: to the second, with three zeros."""
     return moment.isoformat()[:19] + ".000Z"
 
 
 @lru_cache(maxsize=20_000)
 def slots(handle: str, day: date) -> tuple[Slot, ...]:
-    """Everything an account posts on a UTC day, oldest first: its own posts, retweets and replies."""
+    """All posts of an account on a UTC day, oldest first: own posts, retweets and replies."""
     behaviour = account(handle)
     if day < FIRST_DAY or behaviour.state != "active":
         return ()
@@ -184,7 +184,7 @@ def post(handle: str, slot: Slot) -> dict[str, Any]:
 
 
 def grown(body: dict[str, Any], now: datetime) -> dict[str, Any]:
-    """The post with the counts of an hour of its life: they double in ten days."""
+    """The post with its counts at `now`, which double in ten days."""
     hours = (now - time_of(int(body["id"]))) // timedelta(hours=1)
     counts = body["public_metrics"].items()
     return body | {"public_metrics": {name: count + count * hours // 240 for name, count in counts}}
@@ -203,7 +203,7 @@ def _pick(rng: Random, choices: Sequence[Choice]) -> Choice:
 
 
 def _kinds(rng: Random, own: int, opening: int) -> list[str]:
-    """What the slots of a day hold. The `opening` ones and the last are own posts where there are as many."""
+    """The kinds of a day's slots. The first `opening` and the last are own posts, if there are enough."""
     others = 1 + own // 6
     kinds = ["own"] * (own + others)
     first, width = min(own, opening), own + others - min(own, opening + 1)
@@ -214,13 +214,13 @@ def _kinds(rng: Random, own: int, opening: int) -> list[str]:
 
 
 def _edits(kinds: list[str], shows: bool) -> set[int]:
-    """The slots that hold a later version of the post before them."""
+    """The slots with a later version of the post before them."""
     chosen = {i for i in range(len(kinds) - 1) if i % 40 in (7, 8) or (shows and i == EDIT_AT)}
     return {i for i in chosen if kinds[i] == kinds[i - 1] == "own"}
 
 
 def _chains(count: int, edits: set[int]) -> list[list[int]]:
-    """Slots grouped into the versions of one post."""
+    """The slots, grouped by post."""
     chains: list[list[int]] = []
     for i in range(count):
         if i in edits:
@@ -231,7 +231,7 @@ def _chains(count: int, edits: set[int]) -> list[list[int]]:
 
 
 def _times(rng: Random, count: int, edits: set[int], all_hours: bool) -> list[int]:
-    """Milliseconds of the day, rising: one in each equal part of it, but an edit soon after what it edits."""
+    """Rising milliseconds of the day: one in each equal part, but an edit soon after its post."""
     opens, closes = (0, DAY_MS) if all_hours else (DAY_MS // 4, DAY_MS * 22 // 24)
     step = (closes - opens) / count
     times: list[int] = []
@@ -249,7 +249,7 @@ def _times(rng: Random, count: int, edits: set[int], all_hours: bool) -> list[in
 
 
 def _raw_text(rng: Random, behaviour: Account, slot: Slot) -> tuple[str, str, bool]:
-    """Language, text as its author typed it, and whether a picture hangs on it."""
+    """Language, text as its author typed it, and whether it has a picture."""
     day = time_of(slot.id).toordinal()
     if behaviour.odd and slot.place % behaviour.odd == 1:
         lang, template, pictured = ODDITIES[(slot.place // behaviour.odd + day) % len(ODDITIES)]
@@ -288,7 +288,7 @@ def _metrics(rng: Random, kind: str) -> dict[str, int]:
 
 
 def _refer(body: dict[str, Any], rng: Random, slot: Slot, raw: str, quoting: float) -> str:
-    """Adds what a post refers to, and returns its text with what that puts around it."""
+    """Add the references of a post; return its text with their parts."""
     references = []
     if slot.kind != "own":
         other, other_id = _pick(rng, WORDS["who"]), _earlier(rng, slot)
@@ -310,12 +310,12 @@ def _refer(body: dict[str, Any], rng: Random, slot: Slot, raw: str, quoting: flo
 
 
 def _earlier(rng: Random, slot: Slot) -> str:
-    """The id of somebody's post of the day before."""
+    """The id of a post of the day before."""
     return str(slot.history[0] - (int(1 + rng.random() * DAY_MS) << 22))
 
 
 def _write(body: dict[str, Any], handle: str, rng: Random, raw: str, pictured: bool) -> None:
-    """Adds text, entities, note_tweet and attachments to a post."""
+    """Add text, entities, note_tweet and attachments to a post."""
     written = typed(rng, raw, user_id)
     page = f"https://twitter.com/{handle}/status/{body['id']}"
     if len(written.text) > 280:

@@ -1,6 +1,6 @@
-"""What the invented accounts write: sentences with blanks, and the oddities that real posts are full of.
+"""The texts of the invented accounts: sentences with blanks, and the oddities of real posts.
 
-Everything here is made up. Links lead below example.org; people and places do not exist.
+Everything is invented. Links are below example.org; people and places do not exist.
 """
 
 WORDS = {
@@ -118,7 +118,7 @@ LONG = {
     ),
 }
 
-# Language, text, and whether a picture hangs on it. Every one of them has broken somebody's table.
+# Language, text, and whether it has a picture. Each of them has broken a table.
 ODDITIES = (
     ("en", "Crew photo: 👩🏽‍🚀👨‍👩‍👧‍👦 and the 🏳️‍🌈 mission patch. 𝒪𝓇𝒷𝒾𝓉 day {n}!", True),
     ("en", "Three notes for {weekday}:\n\n1. Water the {plant}\n2. Call {place}\n3. Nothing else", False),

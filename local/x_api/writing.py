@@ -1,4 +1,4 @@
-"""A text as X sends it: escaped, links shortened, entities found and placed, the long ones cut."""
+"""A text as X sends it: escaped, with short links, entities and offsets, and cut if it is long."""
 
 import re
 from collections.abc import Callable
@@ -33,7 +33,7 @@ class Text:
         self.entity("urls", short, url=short, expanded_url=target, **about)
 
     def cut(self, limit: int) -> "Text":
-        """The first words and an ellipsis, with the entities that are whole in them."""
+        """The first words and an ellipsis, with the entities that they contain completely."""
         kept = Text()
         kept.text = cut(self.text, limit)
         for kind, found in self.entities.items():
@@ -43,7 +43,7 @@ class Text:
 
 
 def typed(rng: Random, raw: str, user_id: Callable[[str], str]) -> Text:
-    """What an author typed, as X sends it."""
+    """The text that an author typed, as X sends it."""
     written, done = Text(), 0
     for match in ENTITY.finditer(raw):
         written.plain(raw[done : match.start()])
@@ -60,7 +60,7 @@ def typed(rng: Random, raw: str, user_id: Callable[[str], str]) -> Text:
 
 
 def cut(text: str, limit: int) -> str:
-    """The words that fit, and an ellipsis; a script without spaces is cut where the limit falls."""
+    """The words that fit, and an ellipsis; a script without spaces is cut at the limit."""
     if len(text) <= limit:
         return text
     end = text.rfind(" ", limit - 60, limit)

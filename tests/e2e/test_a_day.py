@@ -153,7 +153,7 @@ def test_an_unsettled_day_and_a_rate_window_wait_without_a_slot_and_what_can_goe
 
     assert airflow.states(waiting)["extract"] == "up_for_reschedule"
     extract = next(stage for stage in stack.airflow.stages(waiting) if stage.name == "extract")
-    comes_back = f"the task comes back at {yesterday + timedelta(days=2)} 00:00 UTC"
+    comes_back = f"the task continues at {yesterday + timedelta(days=2)} 00:00 UTC"
     why = f"{yesterday} has ended but may still change: {comes_back}"
     assert stack.airflow.why_it_waits(waiting, extract) == why
     assert not [r for r in x.requests() if str(yesterday) in str(r["query"])]

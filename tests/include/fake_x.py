@@ -1,4 +1,4 @@
-"""X on loopback for several readers at once: a response depends on the request, not on the order."""
+"""X on loopback for concurrent readers: a response depends on the request, not on the order."""
 
 import re
 from collections import defaultdict
@@ -17,7 +17,7 @@ from include.twitter.records import AccountOutcome, CollectionSpec
 from include.twitter.settings import XAccess
 from include.twitter.x.client import X
 from tests.include.factories import DAY, RECEIVED, MemoryStore
-from tests.include.http_recorder import Heard, Wire, listening
+from tests.include.http_recorder import HttpRecorder, RecordedRequest, listening
 
 ROOT = "twitter_raw/dt=2026-11-18/buy=1/"
 FORBIDDEN = (403, {"title": "Forbidden", "type": "about:blank", "detail": "Not for this app."})
@@ -28,44 +28,44 @@ LIMIT = 10.0
 
 
 class Shop:
-    """Every answer is given once, in the order of `has`; what is not on the shelves is refused with a 418.
+    """Sends every response once, in the order of `has`; a request without a response gets a 418.
 
     A request has a short name: `users NASA,esa`, `timeline 42`, `timeline 42 t1`, `search 42`,
-    `search-all 42`, `count 11,22`, `count-all 42`, `posts 1,2`. A post of nobody in particular
-    (42, as `post` makes them) is one of the account that was asked for.
+    `search-all 42`, `count 11,22`, `count-all 42`, `posts 1,2`. A post of author 42, the default of `post`,
+    becomes one of the requested account.
     """
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: HttpRecorder) -> None:
         self.wire = wire
         self.asked: list[str] = []
         self.sizes: dict[str, int] = {}
-        """How many posts were asked for, by the name of the request."""
-        self._shelves: dict[str, list[Any]] = defaultdict(list)
-        self._door = Lock()
+        """The requested page size, by the name of the request."""
+        self._responses: dict[str, list[Any]] = defaultdict(list)
+        self._lock = Lock()
         wire.replies = self._reply
 
-    def has(self, name: str, *answers: Any) -> None:
-        """Answers to a request: a body, a status and a body, or a function that gives one of them."""
-        self._shelves[name] += answers
+    def has(self, name: str, *responses: Any) -> None:
+        """Prepare responses to a request: a body, a status and a body, or a function that returns one."""
+        self._responses[name] += responses
 
     @property
     def left(self) -> list[str]:
-        """What nobody asked for."""
-        return sorted(name for name, answers in self._shelves.items() if answers)
+        """The requests whose responses were not all sent."""
+        return sorted(name for name, responses in self._responses.items() if responses)
 
-    def _reply(self, heard: Heard) -> tuple[int, Any]:
+    def _reply(self, heard: RecordedRequest) -> tuple[int, Any]:
         name = _name(heard)
-        with self._door:
+        with self._lock:
             self.asked.append(name)
             self.sizes[name] = int(heard.query.get("max_results", 0))
-            answer = (self._shelves[name] or [(418, {"title": f"Not in the script: {name}"})]).pop(0)
-        if isinstance(answer, Callable):
-            answer = answer()
-        status, body = answer if isinstance(answer, tuple) else (200, answer)
+            response = (self._responses[name] or [(418, {"title": f"Not prepared: {name}"})]).pop(0)
+        if isinstance(response, Callable):
+            response = response()
+        status, body = response if isinstance(response, tuple) else (200, response)
         return status, body if name.startswith("posts ") else _signed(body, name.split()[1])
 
 
-def _name(heard: Heard) -> str:
+def _name(heard: RecordedRequest) -> str:
     path, query = heard.path.removeprefix("/2/"), heard.query
     if path == "users/by":
         return f"users {query['usernames']}"
@@ -98,7 +98,7 @@ def open_shop() -> Iterator[Shop]:
 
 
 class Hurried(Event):
-    """Lets nobody wait who pauses, and keeps for how long they would have."""
+    """An event that does not wait, and records the pauses."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class Hurried(Event):
 
 
 class Try:
-    """One try of `extract`, its parts at hand: everything is as it is there, but for the settings."""
+    """One try of `extract` with access to its parts; only the settings differ."""
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ class Try:
 
     @contextmanager
     def buying(self) -> Iterator[tuple[X, Budget]]:
-        """What buys in the turn of the purchase, after what an earlier try has stored was taken over."""
+        """Hold the lease of the purchase, with the responses of earlier tries loaded."""
         purchase = self.purchase
         with purchase.hold_lease():
             self.collection.resume()
@@ -149,7 +149,7 @@ class Try:
                 yield x, budget
 
     def collect(self) -> dict[str, AccountOutcome]:
-        """Buy what is missing and close; the lines of the manifest by their handles."""
+        """Buy what is missing and close the purchase; returns the accounts of the manifest by handle."""
         with self.buying() as (x, budget):
             read = self.collection.collect(x, budget)
             self.purchase.close(read)
@@ -157,7 +157,7 @@ class Try:
 
 
 def users(**ids: str) -> dict[str, Any]:
-    """The answer to a look-up that finds everybody."""
+    """The response to a look-up that finds every account."""
     return {"data": [{"id": id_, "username": name, "protected": False} for name, id_ in ids.items()]}
 
 
@@ -167,9 +167,9 @@ def page(*posts: Any, token: str | None = None) -> dict[str, Any]:
 
 
 def total(number: int, hour: int | None = None) -> dict[str, Any]:
-    """The answer to a count, hour by hour with all of it in one hour; without one, in two halves of the day.
+    """The response to a count by the hour, with all posts in one hour; without `hour`, by halves of the day.
 
-    The first 59 posts are of nine o'clock.
+    The factory's first 59 posts are of nine o'clock.
     """
     starts = [0, 12, 24] if hour is None else [*range(25)]
     moments = [f"2026-11-18T{start:02}:00:00.000Z" for start in starts[:-1]] + ["2026-11-19T00:00:00.000Z"]

@@ -16,7 +16,7 @@ from werkzeug import Request, Response
 
 
 @dataclass
-class Heard:
+class RecordedRequest:
     method: str
     path: str
     query: dict[str, str]
@@ -25,31 +25,34 @@ class Heard:
 
 
 @dataclass
-class Wire:
-    """`says` holds what is still to be answered: status, body (JSON or bytes; None hangs up) and headers.
+class HttpRecorder:
+    """Sends the responses of `says` in order: status, body (JSON or bytes; None hangs up) and headers.
 
-    Where several ask at once, `replies` tells the status and the body for what was heard.
+    For concurrent requests, `replies` returns the status and the body of the response to a request.
     """
 
     host: str
     says: list[tuple[int, Any, dict[str, str]]] = field(default_factory=list)
-    heard: list[Heard] = field(default_factory=list)
-    replies: Callable[[Heard], tuple[int, Any]] | None = None
+    heard: list[RecordedRequest] = field(default_factory=list)
+    replies: Callable[[RecordedRequest], tuple[int, Any]] | None = None
 
     def say(self, status: int, body: Any, **headers: str) -> None:
         self.says.append((status, body, {name.replace("_", "-"): value for name, value in headers.items()}))
 
     def answer(self, request: Request) -> Response:
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        heard = Heard(
-            request.method, request.path, request.args.to_dict(), headers, request.get_data(as_text=True)
+        heard = RecordedRequest(
+            request.method,
+            request.path,
+            request.args.to_dict(),
+            {name.lower(): value for name, value in request.headers.items()},
+            request.get_data(as_text=True),
         )
         self.heard.append(heard)
-        status, said, more = (*self.replies(heard), {}) if self.replies else self.says.pop(0)
-        if said is None:
+        status, body, headers = (*self.replies(heard), {}) if self.replies else self.says.pop(0)
+        if body is None:
             request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-        content = said if isinstance(said, bytes) else json.dumps(said).encode()
-        return Response([content], status, {"content-length": str(len(content)), **more})
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return Response([content], status, {"content-length": str(len(content)), **headers})
 
 
 @cache
@@ -63,7 +66,7 @@ def _server() -> HTTPServer:
 
 @contextmanager
 def serving(answer: Callable[[Request], Response]) -> Iterator[str]:
-    """The address where every request is answered so."""
+    """The address of a server that responds to every request with `answer`."""
     server = _server()
     server.expect_request(re.compile("")).respond_with_handler(answer)
     try:
@@ -73,15 +76,15 @@ def serving(answer: Callable[[Request], Response]) -> Iterator[str]:
 
 
 @contextmanager
-def listening() -> Iterator[Wire]:
-    wire = Wire("")
+def listening() -> Iterator[HttpRecorder]:
+    wire = HttpRecorder("")
     with serving(wire.answer) as wire.host:
         yield wire
 
 
 @contextmanager
 def dripping(first: bytes, then: bytes, seconds: float = 0.02) -> Iterator[str]:
-    """The address of a server that answers with `first`, then with `then` again and again, without an end."""
+    """The address of a server that sends `first`, then `then` again and again, without an end."""
     ended = Event()
 
     def serve(connection: socket.socket) -> None:

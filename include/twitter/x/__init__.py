@@ -1,1 +1,1 @@
-"""X: the client that signs and sends requests, and the limits of what comes back."""
+"""X: the client that signs and sends requests, the meaning of X's errors, and limits on responses."""

@@ -1,6 +1,6 @@
-"""Limits on what a server outside may send: bytes after decompression, and seconds of a whole request.
+"""Limits on the response of a server: bytes after decompression, and seconds for the whole request.
 
-A timeout of `requests` is one of a single read: a server that sends a byte each second never meets it.
+A timeout of `requests` limits each single read, so a server that sends a byte every second never exceeds it.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
 PART = 1 << 16
-"""Bytes that are decompressed at once."""
+"""Bytes that are decompressed at a time."""
 
 
 class TooLarge(requests.RequestException):
-    """A response has more bytes than its limit; it was not read further."""
+    """A response has more bytes than its limit; the rest was not read."""
 
 
 def no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """An `auth` that adds nothing.
 
-    Without one, `requests` takes credentials from ~/.netrc in the place of ours. `trust_env=False` would
-    keep it from that too, and from the proxies and CA certificates of the environment.
+    Without it, `requests` replaces our credentials by those in ~/.netrc. `trust_env=False` would prevent that
+    too, but also ignore the proxies and CA certificates of the environment.
     """
     return request
 
 
 def limited_session(most_bytes: int, most_seconds: float) -> requests.Session:
-    """A session with these limits that takes no credentials from ~/.netrc."""
+    """A session with these limits that ignores ~/.netrc."""
     session = requests.Session()
     session.auth = no_netrc
     for scheme in ("http://", "https://"):
@@ -45,27 +45,27 @@ def limited_session(most_bytes: int, most_seconds: float) -> requests.Session:
 
 
 class _Sending(threading.local):
-    """The request that this thread sent last."""
+    """The last request of this thread."""
 
     has_begun: bool | None = None
-    """Whether it was sent, if only in part; None where another adapter knows it."""
+    """Whether at least a part of it was sent; None if this module's adapter did not send it."""
     ends: float = inf
-    """When its response has to be complete."""
+    """The time by which its response has to be complete."""
 
 
 sending = _Sending()
 
 
 def is_overdue() -> bool:
-    """Whether this thread's last request took as long as it may."""
+    """Whether this thread's last request has used up its time."""
     return time.monotonic() >= sending.ends
 
 
 class LimitedAdapter(HTTPAdapter):
     """Sends a request within `most_seconds`, and reads at most `most_bytes` of the response.
 
-    Of a response that is streamed it limits the time alone. `sending` tells whether a request that failed was
-    sent: a handshake may fail in as many ways.
+    It limits only the time of a streamed response. `sending` records whether a failed request was sent: a
+    handshake can fail with the same exceptions.
     """
 
     def __init__(self, most_bytes: int, most_seconds: float, **options: Any) -> None:
@@ -88,7 +88,7 @@ class LimitedAdapter(HTTPAdapter):
         return response
 
     def _read(self, response: requests.Response) -> None:
-        """Read the body; an error has the response, whose status is known."""
+        """Read the body; an error carries the response, because its status is known."""
         body = bytearray()
         try:
             for part in response.iter_content(PART):
@@ -103,7 +103,7 @@ class LimitedAdapter(HTTPAdapter):
 
 
 class _UntilDeadline(io.RawIOBase):
-    """The bytes of a socket, with the end of the request as the timeout of each read."""
+    """The bytes of a socket; each read times out at the end of the request."""
 
     def __init__(self, connection: socket.socket, raw: Any) -> None:
         self._connection, self._raw = connection, raw
@@ -113,10 +113,10 @@ class _UntilDeadline(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        if (left := self._ends - time.monotonic()) <= 0:
-            raise TimeoutError("the response is not complete in its time")
-        if left != inf:
-            self._connection.settimeout(left if self._timeout is None else min(left, self._timeout))
+        if (remaining := self._ends - time.monotonic()) <= 0:
+            raise TimeoutError("the response was not complete in time")
+        if remaining != inf:
+            self._connection.settimeout(remaining if self._timeout is None else min(remaining, self._timeout))
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
@@ -125,7 +125,7 @@ class _UntilDeadline(io.RawIOBase):
 
 
 class _Response(http.client.HTTPResponse):
-    """Its status line, headers and body are read until the deadline."""
+    """A response whose status line, headers and body are read until the deadline."""
 
     def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
@@ -133,7 +133,7 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Connection(HTTPConnection):
-    """Notes that a request is being sent, which it is once there is a connection."""
+    """Records that a request is being sent, once it is connected."""
 
     response_class = _Response
 
@@ -145,7 +145,7 @@ class _Connection(HTTPConnection):
 
     def send(self, data: Any) -> None:
         if is_overdue():
-            raise TimeoutError("the request is not sent in its time")
+            raise TimeoutError("the request was not sent in time")
         super().send(data)
 
 

@@ -74,8 +74,8 @@ def test_a_count_whose_parts_never_end_is_an_error():
     [
         ("2026-10-02", "2026-10-01", "are 0 days"),
         ("2025-10-01", "2026-10-02", "are 367 days, and a plan is for 1 to 366"),
-        ("2026-10-1", "2026-10-02", "day='2026-10-1' is no date"),
-        ("2026-10-01", "today", "day='today' is no date"),
+        ("2026-10-1", "2026-10-02", "day='2026-10-1' is not a day"),
+        ("2026-10-01", "today", "day='today' is not a day"),
     ],
 )
 def test_a_range_of_no_days_or_too_many_is_refused(first, last, problem):

@@ -1,4 +1,4 @@
-"""One request to an endpoint: its parameters, read as strictly as X reads them."""
+"""A request to an endpoint, with its parameters checked as strictly as X checks them."""
 
 import re
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ HANDLE, NUMBER = "^[A-Za-z0-9_]{1,15}$", "^[0-9]{1,19}$"
 
 
 @dataclass
-class Ask:
-    """A request; `handles`, `posts` and `users` are filled in for the log as it is answered."""
+class ApiRequest:
+    """A request; the endpoint fills in `handles`, `posts` and `users` for the log."""
 
     params: dict[str, str]
     path: dict[str, str]
@@ -25,29 +25,28 @@ class Ask:
     line: str
     """METHOD path?query"""
     known: dict[str, str]
-    """Handles by user id, of the whole stand-in."""
+    """Handles by user id; the whole stand-in shares them."""
     owners: dict[str, str] = field(default_factory=dict)
-    """By handle the account that has it now, named by the handle that made its id and its posts."""
+    """The account that owns a handle now, named by the handle that its id and posts are made from."""
     states: dict[str, str] = field(default_factory=dict)
-    """By id the posts that are no longer as they were: deleted, protected, suspended or withheld."""
+    """Changed posts by id: deleted, protected, suspended or withheld."""
     handles: list[str] = field(default_factory=list)
     posts: int = 0
     users: int = 0
     charged: Mapping[str, int] = field(default_factory=dict)
-    """Posts that the whole stand-in has charged, by the UTC day."""
-
+    """Posts that the whole stand-in has charged, by UTC day."""
     method: str = "GET"
     form: bytes = b""
-    """The body that was sent."""
+    """The body of the request."""
     host: str = ""
-    """By which the stand-in was asked."""
+    """The address of the stand-in in the request."""
 
     @property
     def token(self) -> str | None:
         return self.params.get("pagination_token", self.params.get("next_token"))
 
     def account(self, name: str) -> str:
-        """The account that a handle or an id names."""
+        """The account of a handle or an id."""
         return self.known.get(name) or self.owners.get(name.lower(), name.lower())
 
     def require_bearer(self) -> None:
@@ -55,7 +54,7 @@ class Ask:
             raise bearer_only()
 
     def allow(self, *names: str) -> None:
-        """Refuses parameters that the endpoint does not have, or only X's."""
+        """Reject parameters that the endpoint, or this stand-in, does not have."""
         for name in self.params.keys() - set(names):
             raise invalid(name, self.params[name], f"is not one of [{','.join(sorted(names))}]")
 
@@ -77,7 +76,7 @@ class Ask:
         return start, end
 
     def bounds(self, start: datetime | None, end: datetime | None) -> tuple[int, int]:
-        """low <= id < high. An id wins over the time, the token narrows both, the future holds nothing."""
+        """low <= id < high. `until_id` overrides the time, and the token and the present narrow both."""
         until = self.id("until_id")
         high = until if until is not None else posts.id_at(end or self.now)
         most = token_below(self.token) if self.token else high
@@ -88,13 +87,13 @@ class Ask:
             return None
         if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", text):
             raise invalid(name, text, "is not a valid RFC 3339 date-time")
-        found = datetime.fromisoformat(text).replace(microsecond=0, tzinfo=UTC)
-        if found > self.now - timedelta(seconds=10):
+        moment = datetime.fromisoformat(text).replace(microsecond=0, tzinfo=UTC)
+        if moment > self.now - timedelta(seconds=10):
             late = "must be a minimum of 10 seconds prior to the request time."
-            raise invalid_time(name, _minute(found), late)
-        if found < earliest:
-            raise invalid_time(name, _minute(found), f"must be on or after {_minute(earliest)}")
-        return found
+            raise invalid_time(name, _minute(moment), late)
+        if moment < earliest:
+            raise invalid_time(name, _minute(moment), f"must be on or after {_minute(earliest)}")
+        return moment
 
 
 def matching(name: str, text: str, pattern: str) -> str:
