@@ -65,6 +65,9 @@ class Billed(Struct, frozen=True):
     mills: int
     """The price on the day of the request, in thousandths of a US dollar."""
 
+    def __add__(self, other: Billed) -> Billed:
+        return Billed(self.bought + other.bought, self.mills + other.mills)
+
 
 class CollectionSpec(Struct, frozen=True):
     """The posts that a run collects: accounts, limits and options."""

@@ -266,9 +266,7 @@ class Purchase:
             pages.append(key)
         # With the lease's token: equal responses to two processes are two responses, and both were billed.
         self._store.put_if_match(key, answer.to_bytes(self._lease.token), None)
-        with self._storing:
-            self.stored.add(answer)
-            self.made_progress |= not answer.unavailable
+        self.made_progress |= not answer.unavailable
         return key
 
     def close(self, read: Iterable[AccountOutcome], uncertain_mills: int = 0) -> None:

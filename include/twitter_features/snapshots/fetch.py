@@ -64,7 +64,7 @@ class SnapshotFetch:
         """The posts that X has returned on a UTC day: it charges a post once in it."""
         self._pages: list[str] = []
         self.stored = Stored()
-        self.responses = NamedResponses(store, snapshot.raw, self.stored)
+        self.responses = NamedResponses(store, snapshot.raw)
         for id_, post in posts.items():
             self._charged[Day.of(post.captured_at)].add(id_)
         # Responses of other ages too: a post that X has charged today is free at every age.

@@ -44,7 +44,7 @@ def came(number, kind="posts"):
 def spend(drawn, number, wanted=100, smallest=5, kind="posts"):
     """Ask for a page, of which that many posts come and are stored; returns how many were asked for."""
     with drawn.reserve(kind, wanted, smallest) as reserved:
-        drawn.stored.add(reserved.settle(came(number, kind)))
+        reserved.settle(came(number, kind))
     return reserved.size
 
 
@@ -65,7 +65,7 @@ def test_a_post_that_x_has_charged_today_is_held_at_its_price_and_booked_as_noth
     with budget(lake, run=500) as drawn:
         with drawn.reserve("rereads", 100, 100) as reserved:
             held = entry(lake)
-            drawn.stored.add(reserved.settle(came(100, "rereads")))
+            reserved.settle(came(100, "rereads"))
         spend(drawn, 40, kind="rereads")
     assert (held.reserved_mills, held.spent_mills) == (500, 0)
     assert (entry(lake).reserved_mills, entry(lake).spent_mills) == (0, 0)
@@ -372,7 +372,7 @@ def test_a_request_is_booked_in_the_month_in_which_it_was_held_whenever_its_answ
     moment = TURNING[0]
     with budget(lake, clock=lambda: moment) as drawn, drawn.reserve("posts", 100, 5) as reserved:
         moment = TURNING[1]
-        drawn.stored.add(response := reserved.settle(came(2)))
+        response = reserved.settle(came(2))
         assert response.sent_at == TURNING[0]
     assert (entry(lake).month, entry(lake).bought) == ("2026-11", BilledUnits(posts=2))
 
@@ -384,7 +384,7 @@ def test_a_reservation_is_written_before_the_request_and_is_a_dollar_at_a_time(l
     with budget(lake) as drawn:
         with drawn.reserve("posts", 100, 5) as reserved:
             assert (entry(lake).reserved_mills, entry(lake).spent_mills) == (1_000, 0)
-            drawn.stored.add(reserved.settle(came(100)))
+            reserved.settle(came(100))
         spend(drawn, 100)
         assert lake.written == [KEY]
         with drawn.reserve("posts", 100, 5):
@@ -569,7 +569,7 @@ def test_what_does_not_fit_waits_for_the_request_in_flight(lake, cap, wanted, ca
             waiting, ended = side_by_side(lambda: spend(drawn, 0, wanted=wanted))
             waiting.join(0.1)
             assert waiting.is_alive()
-            drawn.stored.add(reserved.settle(came(came_first)))
+            reserved.settle(came(came_first))
         waiting.join(5)
     assert ended == [then]
 
@@ -580,7 +580,7 @@ def test_readers_that_wait_are_refused_once_nothing_is_in_flight_and_nothing_fit
             readers = [side_by_side(lambda: spend(drawn, 0)) for _ in range(8)]
             readers[0][0].join(0.1)
             assert all(waiting.is_alive() for waiting, _ in readers)
-            drawn.stored.add(reserved.settle(came(100)))
+            reserved.settle(came(100))
         for waiting, _ in readers:
             waiting.join(5)
     assert [str(ended[0])[:25] for _, ended in readers] == ["$0.500 of $0.50 are spent"] * 8
@@ -619,9 +619,7 @@ def test_eight_readers_that_draw_at_random_never_pass_the_cap_and_the_sum_is_exa
                     with counting:
                         known["held"] -= NEWEST[kind] * reserved.size
                         known["spent"] += NEWEST[kind] * answer.billed
-                    response = reserved.settle(answer)
-                    with counting:
-                        drawn.stored.add(response)
+                    reserved.settle(answer)
             except OverBudget:
                 return True
         return False

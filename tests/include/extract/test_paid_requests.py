@@ -40,7 +40,7 @@ class FakeX:
 class Asking:
     def __init__(self, cap=0):
         self.lake, self.stored, self.cap = MemoryStore(), Stored(), cap
-        self.responses = NamedResponses(self.lake, PREFIX, self.stored)
+        self.responses = NamedResponses(self.lake, PREFIX)
 
     def ask(self, x, name="0a1b", wanted=100, smallest=5, **options):
         before = options.pop("before_sending", lambda: None)
