@@ -12,8 +12,8 @@ MUTATIONS = (
     Mutation(
         "a page overwrites another one",
         ROOT + "extract/purchase.py",
-        "self._store.put_if_match(key, answer.to_bytes(self._lease.token), None)",
-        "self._store.write(key, answer.to_bytes(self._lease.token))",
+        "self._store.put_if_match(key, data, None)",
+        "self._store.write(key, data)",
     ),
     Mutation(
         "more is used than was reserved",
@@ -96,7 +96,7 @@ MUTATIONS = (
     Mutation(
         "accounts that left leave their days",
         ROOT + "extract/purchase.py",
-        "or (line.posts and not self._may_leave)",
+        "or (entry.posts and not self._may_leave)",
         "",
     ),
     Mutation(

@@ -31,7 +31,7 @@ MUTATIONS = [
     Mutation(
         "response is not stored",
         f"{EXTRACT}/purchase.py",
-        "        self._store.put_if_match(key, answer.to_bytes(self._lease.token), None)\n",
+        "        self._store.put_if_match(key, data, None)\n",
         "",
         ("tests/include/extract/test_purchase.py",),
     ),

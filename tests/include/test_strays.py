@@ -66,7 +66,7 @@ def test_what_others_left_stops_nobody(littered):
     assert purchase(littered).manifest.buy == 1
     with purchase(littered).hold_lease():
         pass
-    assert purchase(littered)._is_behind is False
+    assert purchase(littered).has_unrecorded_pages is False
     assert missing_days(littered, DAY, 31) == []
     assert landed_days(littered) == [DAY]
 
