@@ -287,10 +287,8 @@ class Purchase:
         manifest.requests = sorted(stored.difference(_pages(manifest.accounts)))
         manifest.bought, manifest.mills = self.stored.bought, self.stored.mills
         manifest.cost_usd, manifest.uncertain_usd = dollars(self.stored.total_mills), dollars(uncertain_mills)
-        handles = [
-            handle for handle in self._spec.handles if handle.lower() in self._only or self.line(handle)
-        ]
-        manifest.spec, manifest.closed_at = replace(self._spec, handles=tuple(handles)), self._run.now()
+        collected = [h for h in self._spec.handles if h.lower() in self._only or self.line(h)]
+        manifest.spec, manifest.closed_at = replace(self._spec, handles=tuple(collected)), self._run.now()
         manifest.is_open = False
         self._write_manifest(None)
         self.state = self.state.after("close")
