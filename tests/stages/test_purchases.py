@@ -73,16 +73,6 @@ def test_handles_may_change_between_two_tries(pipeline, x):
     assert published == {"posts_3_b": 3, "posts_4_c": 4, "posts_5_d": 5}
 
 
-def test_all_accounts_unavailable_publishes_nothing(pipeline, x, bucket):
-    bought = pipeline.extract("suspended_s, protected_p, unknown_u", "2026-11-17")
-    staged = pipeline.transform(bought, "2026-11-17")
-
-    with pytest.raises(Incomplete, match="Nothing is published: no account of 2026-11-17 could be read"):
-        pipeline.load(staged, "2026-11-17")
-
-    assert bucket.keys("twitter/dt=2026-11-17/") == bucket.keys("twitter_receipts/") == []
-
-
 def test_of_100_accounts_five_are_unavailable_named_and_asked_for_alone(pipeline, x):
     sound = [f"posts_2_n{number}" for number in range(95)]
     gone = ["suspended_a", "suspended_b", "suspended_c", "protected_d", "unknown_e"]

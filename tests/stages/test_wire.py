@@ -1,8 +1,5 @@
-"""What the stages say to S3, read off the wire by a proxy between them and the embedded bucket."""
+"""The requests of the stages to S3, recorded by a proxy between them and the embedded bucket."""
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
@@ -31,19 +28,7 @@ class Seen:
 
 
 class Wire(list[Seen]):
-    """Every S3 request that the stages send while a test runs, in order; what it `refuses` is denied."""
-
-    refuses = ""
-    at_once = 0
-    """The most requests that were on their way together."""
-    under_way = 0
-
-    @contextmanager
-    def one_more(self) -> Iterator[None]:
-        self.under_way += 1
-        self.at_once = max(self.at_once, self.under_way)
-        yield
-        self.under_way -= 1
+    """Every S3 request that the stages send while a test runs, in order."""
 
     def puts(self, part: str) -> list[Seen]:
         return [seen for seen in self if seen.method == "PUT" and part in seen.key]
@@ -57,13 +42,10 @@ def wire(stand_ins, deployment, monkeypatch):
         headers = {name.lower(): value for name, value in request.headers.items()}
         key = request.path[1:].partition("/")[2]
         seen.append(Seen(request.method, key, headers))
-        if seen.refuses and re.search(seen.refuses, f"{request.method} {key}"):
-            return Response(b"<Error><Code>AccessDenied</Code></Error>", 403)
-        with seen.one_more():
-            url = stand_ins.aws + request.environ["RAW_URI"]
-            there = client.request(request.method, url, content=request.get_data(), headers=headers)
-        kept = {name: value for name, value in there.headers.items() if name not in HOP_BY_HOP}
-        return Response(there.content, there.status_code, kept)
+        url = stand_ins.aws + request.environ["RAW_URI"]
+        response = client.request(request.method, url, content=request.get_data(), headers=headers)
+        kept = {name: value for name, value in response.headers.items() if name not in HOP_BY_HOP}
+        return Response(response.content, response.status_code, kept)
 
     with httpx.Client(trust_env=False, timeout=30) as client, serving(forward) as address:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", address)

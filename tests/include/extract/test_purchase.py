@@ -1,5 +1,6 @@
 """One purchase of a day's posts."""
 
+import json
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -204,6 +205,17 @@ def test_two_accounts_that_had_one_handle_have_each_its_own_limit(lake):
     close(purchase(lake, limit=5))
     assert [(each.id, each.publish_limit) for each in manifest(lake).accounts] == [("11", 5), ("99", 9)]
     assert purchase(lake, limit=5).is_complete
+
+
+def test_of_two_handles_of_one_account_the_first_has_its_limit(lake):
+    known = {name: {"id": "11", "seen_at": "2026-11-19T00:00:00Z"} for name in ("nasa", "nasa_new")}
+    lake.write("twitter_accounts/accounts.json", json.dumps(known).encode())
+    close(purchase(lake), entry())
+    spec = CollectionSpec(("NASA_new", "NASA"), 0, limits={"nasa_new": 5, "nasa": 7})
+    both = Purchase(lake, Run(DAY, "c0ffee123456", after(0)), spec, may_leave=False)
+    assert (both.missing, both.doubles) == ([], [("NASA", "NASA_new")])
+    assert [each.publish_limit for each in close(both).manifest.accounts] == [5]
+    assert both.is_complete
 
 
 def test_a_page_that_was_stored_after_it_was_closed_is_booked_by_the_next_run(lake):
