@@ -84,8 +84,8 @@ MUTATIONS = (
     Mutation(
         "an account that was away is not requested again",
         ROOT + "records.py",
-        'if line is None or line.outcome == "unavailable" or (self.threads and not line.threads):',
-        "if line is None or (self.threads and not line.threads):",
+        'if entry is None or entry.outcome == "unavailable" or (self.threads and not entry.threads):',
+        "if entry is None or (self.threads and not entry.threads):",
     ),
     Mutation(
         "another account is accepted by itself",

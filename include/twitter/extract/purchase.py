@@ -148,11 +148,6 @@ class Purchase:
         entry = self.line(handle)
         return entry.username if entry and entry.username.lower() != handle.lower() else handle
 
-    def confirm(self, handle: str, id_: str) -> None:
-        """Note that a look-up has found which account the handle is."""
-        self.identities.confirm(handle, id_)
-        self._entries = self.identities.index(self.manifest.accounts)
-
     @property
     def _requested(self) -> dict[tuple[str, str | None], str]:
         """The handle that requests each entry of the day; of several the first of `twitter_handles`."""

@@ -163,7 +163,7 @@ def test_what_is_uncertain_counts_against_the_caps_of_the_purchase_and_of_the_mo
 
 def test_a_booked_amount_stays_what_it_was_when_the_price_changes(lake, monkeypatch):
     dearer = {kind: price + 1 for kind, price in NEWEST.items()} | {"rereads": 0}
-    monkeypatch.setitem(pricing.PRICE_LISTS, date(2027, 1, 1), dearer)
+    monkeypatch.setitem(pricing.PRICE_LISTS, date(2027, 1, 2), dearer)
     stored = Stored()
     stored.add(response(100))
     with budget(lake, run=1_000, stored=stored, clock=lambda: IN_JANUARY) as drawn:
