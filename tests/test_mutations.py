@@ -1,4 +1,4 @@
-"""The mutations of the pipeline and of the simulation fit the code: a changed line has its mutation changed."""
+"""The mutations of the pipeline and of the simulation fit the code."""
 
 from pathlib import Path
 
