@@ -8,7 +8,6 @@ from werkzeug import Request, Response
 
 from include.twitter import layout
 from include.twitter.day import Day
-from include.twitter.errors import MissingInput
 from include.twitter.layout import ACCOUNTS, FORGOTTEN
 from tests.include.http_recorder import serving
 from tests.stages.conftest import RECENT
@@ -99,14 +98,3 @@ def test_what_is_bought_is_written_on_condition(pipeline, wire):
     assert {seen.headers.get("if-none-match") for seen in pages} == {"*"}
     manifests = wire.puts("manifest.json")
     assert [seen.headers.get("if-none-match", "if-match") for seen in manifests] == ["*", "if-match"]
-
-
-def test_a_staged_file_that_was_overwritten_is_not_published(pipeline, bucket):
-    staged = pipeline.transform(pipeline.extract("posts_2_wire"))
-    csv = staged["receipt"].replace("receipt.json", "refined_tweets.csv")
-    bucket.client.put_object(Bucket=bucket.name, Key=csv, Body=b"tweet_id\n1\n")
-
-    with pytest.raises(MissingInput, match="is not what its receipt says: it was overwritten"):
-        pipeline.load(staged)
-
-    assert bucket.keys("twitter_receipts/") == []

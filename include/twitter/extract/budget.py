@@ -25,7 +25,7 @@ from include.twitter.records import Billed, BilledUnits, LedgerEntry, encoded
 from include.twitter.response import Response
 
 RESERVATION_CHUNK = 1000
-"""Mills reserved at a time: the entry is not written for each page, and a kill leaves little reserved."""
+"""Mills reserved at a time: the entry is not written for every page, and a kill leaves little reserved."""
 NO_BILL = Billed(BilledUnits(), 0)
 
 
@@ -171,9 +171,8 @@ def _summed(
     uncertain: dict[str, Billed],
 ) -> LedgerEntry:
     """The entry with these parts and their sums; what is reserved beyond them stays."""
-    lost_mills, uncertain_mills = (
-        sum(billed.mills for billed in part.values()) for part in (lost, uncertain)
-    )
+    lost_mills = sum(billed.mills for billed in lost.values())
+    uncertain_mills = sum(billed.mills for billed in uncertain.values())
     spent = stored_mills + lost_mills
     more = spent + uncertain_mills - known.charged_mills
     return structs.replace(
@@ -312,7 +311,7 @@ class Budget:
     def _refusal(self, month: _Month, planned: str, price: int) -> str:
         others = self._others(month) if self._caps.month[1] else []
         spent = {
-            self._caps.run: sum(each.entry.charged_mills for each in self._months.values()),
+            self._caps.run: sum(other.entry.charged_mills for other in self._months.values()),
             self._caps.month: sum(map(reserved, others)) + month.entry.charged_mills,
         }
         name, cap = min((cap for cap in spent if cap[1]), key=lambda cap: cap[1] - spent[cap])

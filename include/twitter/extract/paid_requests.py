@@ -60,8 +60,8 @@ class PaidRequests:
         stored, as `refused-<name>`; the error is raised afterwards. Only a purchase may return one: it
         numbers its pages, while `NamedResponses` writes each name once.
         """
-        if found := self.responses.find(name):
-            return found
+        if stored := self.responses.find(name):
+            return stored
         with self.budget.reserve(kind, wanted, smallest) as reservation:
             self.before_sending()
             response = reservation.settle(send(reservation.size))

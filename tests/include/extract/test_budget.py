@@ -269,24 +269,16 @@ def test_a_settled_entry_has_what_was_bought_and_what_it_cost(lake):
         spend(drawn, 100)
         for kind, units in [("users", 2), ("counts", 24), ("own_posts", 3)]:
             spend(drawn, units, 2, 1, kind)
-    assert json.loads(lake.read(KEY)) == {
-        "format": 1,
-        "day": "2026-11-18",
-        "buy": 1,
-        "age": 0,
-        "month": "2026-11",
-        "reserved_mills": 1_028,
-        "checked_mills": 1_028,
-        "spent_mills": 1_028,
-        "lost_mills": 0,
-        "uncertain_mills": 0,
-        "spent_usd": 1.028,
-        "would_have_cost_usd": 0,
-        "bought": {"posts": 200, "own_posts": 3, "users": 2, "counts": 1, "archive_counts": 0, "rereads": 0},
-        "lost_responses": {},
-        "uncertain": {},
-        "writer": "",
-    }
+    assert entry(lake) == LedgerEntry(
+        day="2026-11-18",
+        buy=1,
+        month="2026-11",
+        reserved_mills=1_028,
+        checked_mills=1_028,
+        spent_mills=1_028,
+        spent_usd=1.028,
+        bought=BilledUnits(posts=200, own_posts=3, users=2, counts=1),
+    )
 
 
 def test_of_others_only_the_entries_that_have_changed_are_read_again(lake, monkeypatch):
