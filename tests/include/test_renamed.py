@@ -33,7 +33,7 @@ def shop(monkeypatch):
 @pytest.fixture
 def stages(shop, monkeypatch):
     """The three stages for a run of the day; `put` sets Variables."""
-    here = PlainStore()
+    lake = PlainStore()
 
     def put(**values):
         for name, value in values.items():
@@ -45,16 +45,16 @@ def stages(shop, monkeypatch):
         return load(run, transform(run, extract(run)))
 
     def rows():
-        table = here.read(layout.csv(DAY)).decode()
+        table = lake.read(layout.csv(DAY)).decode()
         return [
             (row["username"], row["tweet_id"][-2:]) for row in csv.DictReader(io.StringIO(table, newline=""))
         ]
 
-    monkeypatch.setattr(object_store, "from_settings", lambda: here)
+    monkeypatch.setattr(object_store, "from_settings", lambda: lake)
     connection = {"conn_type": "http", "host": shop.wire.host, "extra": {"bearer_token": "invented"}}
     monkeypatch.setenv("AIRFLOW_CONN_TWITTER_DEFAULT", json.dumps(connection))
-    put(bucket=here.bucket, tweet_limit=0, run_budget_usd=0, month_budget_usd=0)
-    return SimpleNamespace(lake=here, put=put, whole=whole, rows=rows)
+    put(bucket=lake.bucket, tweet_limit=0, run_budget_usd=0, month_budget_usd=0)
+    return SimpleNamespace(lake=lake, put=put, whole=whole, rows=rows)
 
 
 @pytest.fixture

@@ -298,7 +298,7 @@ def test_of_others_only_the_entries_that_have_changed_are_read_again(lake, monke
 
 
 class BrokenStore:
-    """S3 fails a few times, before or `after` it has done what it was asked for."""
+    """S3 fails a few times, before or `after` it has done its work."""
 
     def __init__(self, lake, method, times=1, *, after=False):
         self._lake, self.method, self.times, self.after = lake, method, times, after
