@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
+from collections import ChainMap
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -69,12 +70,13 @@ def _meanings() -> dict[str, dict[str, str]]:
     modules = filter(None, (records, PLAN))
     body = [node for module in modules for node in ast.parse(Path(module.__file__).read_text()).body]
     types = _docstrings(body)
-    meanings = {}
+    meanings: dict[str, dict[str, str]] = {}
     for record in body:
         if isinstance(record, ast.ClassDef):
             fields = [node for node in record.body if isinstance(node, ast.AnnAssign)]
             of_types = {_name(field.target): types.get(_name(field.annotation), "") for field in fields}
-            meanings[record.name] = of_types | _docstrings(record.body)
+            inherited = [meanings.get(_name(base), {}) for base in record.bases]
+            meanings[record.name] = dict(ChainMap(_docstrings(record.body), of_types, *inherited))
     return meanings
 
 

@@ -12,8 +12,8 @@ MUTATIONS = (
     Mutation(
         "a page overwrites another one",
         ROOT + "extract/purchase.py",
-        "self._store.put_if_match(key, answer.to_bytes(self._lease.token), None)",
-        "self._store.write(key, answer.to_bytes(self._lease.token))",
+        "self._store.put_if_match(key, data, None)",
+        "self._store.write(key, data)",
     ),
     Mutation(
         "more is used than was reserved",
@@ -24,8 +24,8 @@ MUTATIONS = (
     Mutation(
         "the month's cap ignores other purchases",
         ROOT + "extract/budget.py",
-        "left = cap - sum(reserved(entry) for entry in self._others(month))",
-        "left = cap",
+        "at_most = min(at_most, cap - sum(map(reserved, self._others(month))))",
+        "at_most = min(at_most, cap)",
     ),
     Mutation(
         "a purchase has no cap",
@@ -36,14 +36,14 @@ MUTATIONS = (
     Mutation(
         "a lost response is not uncertain",
         ROOT + "extract/budget.py",
-        "self.is_uncertain |= not (self.response or is_known)",
-        "self.is_uncertain = False",
+        "return isinstance(error, NoResponse) or not isinstance(error, PipelineError)",
+        "return False",
     ),
     Mutation(
         "the reservation of a killed process is forgotten",
         ROOT + "extract/budget.py",
-        "if (rest := self._known.checked_mills - self.entry.charged_mills) > 0:",
-        "if (rest := 0) > 0:",
+        "if known.writer != self._token and (unspent := known.checked_mills - entry.charged_mills) > 0:",
+        "if (unspent := 0) > 0:",
     ),
     Mutation(
         "a response that could not be stored is not booked",
@@ -54,8 +54,8 @@ MUTATIONS = (
     Mutation(
         "a price is that of the month's first day",
         ROOT + "extract/budget.py",
-        "self.mills[month] = self.mills.get(month, 0) + cost(number, at)",
-        "self.mills[month] = self.mills.get(month, 0) + cost(number, start_of(month))",
+        "self.mills[month] = self.mills.get(month, 0) + cost(units, at)",
+        "self.mills[month] = self.mills.get(month, 0) + cost(units, start_of(month))",
     ),
     Mutation(
         "stored pages are not resumed from",
@@ -84,8 +84,8 @@ MUTATIONS = (
     Mutation(
         "an account that was away is not requested again",
         ROOT + "records.py",
-        'if line is None or line.outcome == "unavailable" or (self.threads and not line.threads):',
-        "if line is None or (self.threads and not line.threads):",
+        'if entry is None or entry.outcome == "unavailable" or (self.threads and not entry.threads):',
+        "if entry is None or (self.threads and not entry.threads):",
     ),
     Mutation(
         "another account is accepted by itself",
@@ -96,7 +96,7 @@ MUTATIONS = (
     Mutation(
         "accounts that left leave their days",
         ROOT + "extract/purchase.py",
-        "or (line.posts and not self._may_leave)",
+        "or (entry.posts and not self._may_leave)",
         "",
     ),
     Mutation(

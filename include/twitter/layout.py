@@ -22,9 +22,9 @@ USAGE = "twitter_usage/"
 ENGAGEMENT = "twitter_engagement/"
 ENGAGEMENT_RECEIPTS = "twitter_engagement_receipts/"
 COMPLIANCE = "twitter_compliance/"
-COUNTS = "twitter_accounts/counts/"
 PROBE = "twitter_accounts/conditional_writes.json"
 FORGOTTEN = "twitter_forgotten/tombstones.json"
+_COUNTS = "twitter_accounts/counts/"
 
 # Other programs leave objects below the prefixes too: folder markers, copies, inventories. So each kind of
 # key that is listed has a pattern and a parser.
@@ -33,30 +33,55 @@ _MONTH = "([0-9]{4}-(?:0[1-9]|1[0-2]))"
 _NUMBER = "([1-9][0-9]{0,8})"
 _PAGE = r"([0-9]{4,9})\.json\.gz"
 _HASH = "[0-9a-f]{12}"
-_RECEIPT = re.compile(rf"{RECEIPTS}dt={_DATE}/receipt\.json")
-_USAGE = re.compile(rf"{USAGE}month={_MONTH}/{_DATE}\.json")
 _OF_PURCHASE = re.compile(rf"twitter_raw/dt={_DATE}/buy={_NUMBER}/(?:manifest\.json|([a-z0-9_-]+)/{_PAGE})")
 _PAGE_AT_END = re.compile(rf".+/{_PAGE}")
-_ENGAGEMENT_RECEIPT = re.compile(rf"{ENGAGEMENT_RECEIPTS}dt={_DATE}/age={_NUMBER}/receipt\.json")
-_OF_REVISIT = re.compile(rf"twitter_raw/dt={_DATE}/age={_NUMBER}/{_PAGE}")
+_SNAPSHOT_RECEIPT = re.compile(rf"{ENGAGEMENT_RECEIPTS}dt={_DATE}/age={_NUMBER}/receipt\.json")
+_SNAPSHOT_PAGE = re.compile(rf"twitter_raw/dt={_DATE}/age={_NUMBER}/{_PAGE}")
 _LEDGER = re.compile(rf"{LEDGER}month={_MONTH}/((?:{_DATE}-(?:age-)?{_NUMBER})|plan-{_HASH})\.json")
-_COUNT = re.compile(rf"{COUNTS}month={_MONTH}/{_DATE}_{_DATE}-{_HASH}\.json\.gz")
+_COUNT = re.compile(rf"{_COUNTS}month={_MONTH}/{_DATE}_{_DATE}-{_HASH}\.json\.gz")
 _JOB = re.compile(rf"{COMPLIANCE}run=[^/]+/job={_NUMBER}\.json")
 
 
-# A day: what readers use
+def _day_in(match: re.Match[str] | None, group: int) -> Day | None:
+    """The day in a key; None for an impossible date, like 2026-13-45."""
+    try:
+        return Day.parse(match[group]) if match else None
+    except ValueError:
+        return None
 
 
-def csv(day: Day) -> str:
-    return f"twitter/dt={day}/refined_tweets.csv"
+# A day
 
 
-def parquet(day: Day) -> str:
-    return f"twitter_parquet/dt={day}/refined_tweets.parquet"
+class _KeyOfDay:
+    """A kind of key, or prefix, with one for each day."""
+
+    def __init__(self, template: str) -> None:
+        self._template = template
+
+    def __call__(self, day: Day) -> str:
+        return self._template.format(day=day)
+
+    def parse(self, key: str) -> Day | None:
+        """The day that has this key; None for any other key."""
+        day = _day_in(re.search(_DATE, key), 1)
+        return day if day and self(day) == key else None
 
 
-def rejected(day: Day) -> str:
-    return f"twitter_rejected/dt={day}/rejected_tweets.jsonl.gz"
+csv = _KeyOfDay("twitter/dt={day}/refined_tweets.csv")
+parquet = _KeyOfDay("twitter_parquet/dt={day}/refined_tweets.parquet")
+rejected = _KeyOfDay("twitter_rejected/dt={day}/rejected_tweets.jsonl.gz")
+receipt = _KeyOfDay(RECEIPTS + "dt={day}/receipt.json")
+parse_receipt = receipt.parse
+usage = _KeyOfDay(USAGE + "month={day.date:%Y-%m}/{day}.json")
+"""X's usage, compared with the ledger up to the day."""
+parse_usage = usage.parse
+checked = _KeyOfDay(COMPLIANCE + "dt={day}/gone.json")
+"""The last report of X's batch compliance about the day."""
+raw = _KeyOfDay("twitter_raw/dt={day}/")
+"""Prefix of everything that was bought for a day."""
+publish_lease = _KeyOfDay("staging/twitter/dt={day}/lease.json")
+"""The lease of the run that publishes the day."""
 
 
 def tables(day: Day) -> dict[str, str]:
@@ -64,36 +89,12 @@ def tables(day: Day) -> dict[str, str]:
     return {"csv": csv(day), "parquet": parquet(day), "rejected": rejected(day)}
 
 
-def receipt(day: Day) -> str:
-    return f"{RECEIPTS}dt={day}/receipt.json"
+def staging(day: Day, run: str) -> str:
+    """Prefix of the run's candidates for publishing."""
+    return f"staging/twitter/dt={day}/run={run}/"
 
 
-def parse_receipt(key: str) -> Day | None:
-    """The day whose receipt has this key; None for any other key."""
-    return _day_in(_RECEIPT.fullmatch(key), 1)
-
-
-def usage(day: Day) -> str:
-    return f"{USAGE}month={day.date:%Y-%m}/{day}.json"
-
-
-def parse_usage(key: str) -> Day | None:
-    """The day of a record of X's usage; None for any other key."""
-    day = _day_in(_USAGE.fullmatch(key), 2)
-    return day if day and usage(day) == key else None
-
-
-def checked(day: Day) -> str:
-    """The last report of X's batch compliance about the day."""
-    return f"{COMPLIANCE}dt={day}/gone.json"
-
-
-# A day: what it is made from
-
-
-def raw(day: Day) -> str:
-    """Prefix of everything that was bought for a day."""
-    return f"twitter_raw/dt={day}/"
+# A purchase
 
 
 def manifest(day: Day, buy: int) -> str:
@@ -104,24 +105,6 @@ def next_page(folder: str, pages: Sequence[str]) -> str:
     """The key of the response after these pages of a folder; an earlier one may be missing."""
     last = _PAGE_AT_END.fullmatch(pages[-1]) if pages else None
     return f"{folder}{int(last[1]) + 1 if last else 1:04}.json.gz"
-
-
-def staging(day: Day, run: str) -> str:
-    """Prefix of the run's candidates for publishing."""
-    return f"staging/twitter/dt={day}/run={run}/"
-
-
-def publish_lease(day: Day) -> str:
-    """The lease of the run that publishes the day."""
-    return f"staging/twitter/dt={day}/lease.json"
-
-
-def _day_in(match: re.Match[str] | None, group: int) -> Day | None:
-    """The day in a key; None for an impossible date, like 2026-13-45."""
-    try:
-        return Day.parse(match[group]) if match else None
-    except ValueError:
-        return None
 
 
 class PurchaseKey(NamedTuple):
@@ -146,12 +129,27 @@ SNAPSHOT_TIME = timedelta(hours=22, minutes=30)
 """Time of day of a snapshot: late on the day on which most posts were bought, so that it is free."""
 
 
+def _key_of_snapshot(template: str) -> property:
+    """A key, or prefix, with the snapshot's partition in it."""
+    return property(lambda snapshot: template.format(f"dt={snapshot.day}/age={snapshot.age}/"))
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """A snapshot of the landed posts of `day` at an age of `age` days, and its keys."""
 
     day: Day
     age: int
+
+    csv = _key_of_snapshot(ENGAGEMENT + "{}engagement.csv")
+    parquet = _key_of_snapshot("twitter_engagement_parquet/{}engagement.parquet")
+    receipt = _key_of_snapshot(ENGAGEMENT_RECEIPTS + "{}receipt.json")
+    raw = _key_of_snapshot("twitter_raw/{}")
+    """Prefix of the stored responses."""
+    lease = _key_of_snapshot(f"staging/{ENGAGEMENT}{{}}lease.json")
+    """The lease of the run that publishes it."""
+    fetch_lease = _key_of_snapshot(f"staging/{ENGAGEMENT}{{}}reading/lease.json")
+    """The lease of the run that requests it."""
 
     def __str__(self) -> str:
         return f"{self.day} at age {self.age}"
@@ -161,42 +159,9 @@ class Snapshot:
         return self.day.plus(self.age).start + SNAPSHOT_TIME
 
     @property
-    def _at(self) -> str:
-        return f"dt={self.day}/age={self.age}/"
-
-    @property
-    def csv(self) -> str:
-        return f"{ENGAGEMENT}{self._at}engagement.csv"
-
-    @property
-    def parquet(self) -> str:
-        return f"twitter_engagement_parquet/{self._at}engagement.parquet"
-
-    @property
     def tables(self) -> dict[str, str]:
         """The keys of its files, by their names in its receipt."""
         return {"csv": self.csv, "parquet": self.parquet}
-
-    @property
-    def receipt(self) -> str:
-        return f"{ENGAGEMENT_RECEIPTS}{self._at}receipt.json"
-
-    @property
-    def raw(self) -> str:
-        """Prefix of the stored responses."""
-        return f"{raw(self.day)}age={self.age}/"
-
-    @classmethod
-    def of_receipt(cls, key: str) -> Snapshot | None:
-        """The snapshot whose receipt has this key; None for any other key."""
-        match = _ENGAGEMENT_RECEIPT.fullmatch(key)
-        day = _day_in(match, 1)
-        return cls(day, int(match[2])) if match and day else None
-
-    @staticmethod
-    def is_page(key: str) -> bool | None:
-        """True for the key of a response; None for another one."""
-        return True if _day_in(_OF_REVISIT.fullmatch(key), 1) else None
 
     @property
     def ledger(self) -> str:
@@ -205,17 +170,22 @@ class Snapshot:
 
     def staging(self, run: str) -> str:
         """Prefix of the run's candidates for publishing."""
-        return f"staging/{ENGAGEMENT}{self._at}run={run}/"
+        return f"staging/{ENGAGEMENT}dt={self.day}/age={self.age}/run={run}/"
 
-    @property
-    def lease(self) -> str:
-        """The lease of the run that publishes it."""
-        return f"staging/{ENGAGEMENT}{self._at}lease.json"
+    @classmethod
+    def of_receipt(cls, key: str) -> Snapshot | None:
+        """The snapshot whose receipt has this key; None for any other key."""
+        match = _SNAPSHOT_RECEIPT.fullmatch(key)
+        day = _day_in(match, 1)
+        return cls(day, int(match[2])) if match and day else None
 
-    @property
-    def fetch_lease(self) -> str:
-        """The lease of the run that requests it."""
-        return f"staging/{ENGAGEMENT}{self._at}reading/lease.json"
+    @staticmethod
+    def is_page(key: str) -> bool | None:
+        """True for the key of a response; None for another one."""
+        return True if _day_in(_SNAPSHOT_PAGE.fullmatch(key), 1) else None
+
+
+# Records that belong to no day
 
 
 class CountWindow(NamedTuple):
@@ -227,7 +197,7 @@ class CountWindow(NamedTuple):
 
 def counts_prefix(first: Day) -> str:
     """Prefix of the stored counts whose window begins in the month of this day."""
-    return f"{COUNTS}month={first.date:%Y-%m}/"
+    return f"{_COUNTS}month={first.date:%Y-%m}/"
 
 
 def count_key(query: str, first: Day, last: Day, token: str = "") -> str:

@@ -1,9 +1,8 @@
 """A lease: the right of one process to do some work until it expires.
 
-It is kept in the bucket, and written on condition that nobody else has written it meanwhile. Nobody takes it
-over before it has expired; the lease of a killed owner expires. An owner that pauses past the end of its
-lease can still send the one write that it was about to send: what must not be overwritten is written with a
-condition of its own.
+It is stored in the bucket, by conditional writes. No process takes it over before it has expired; the lease
+of a killed owner expires. An owner that pauses past the end of its lease can still send the one write that it
+was about to send: whatever must not be overwritten has a condition of its own.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ from include.twitter.records import LeaseHolder, encoded
 
 LIFETIME = timedelta(minutes=1)
 RENEWED_BELOW = LIFETIME * 2 / 3
-"""What is left of a lease when its owner renews it."""
+"""Remaining time below which the owner renews its lease."""
 MARGIN = LIFETIME / 3
-"""What has to be left of a lease when a write is sent: time for the write, and for clocks that differ."""
+"""Remaining time that a write needs: for the write itself, and for clocks that differ."""
 
 
 class Lease:
     """The lease of this process for some work, as `2026-11-18 is being bought`.
 
-    `write` keeps who holds it; it raises WriteConflict if another process has written it since.
+    `write` stores its holder; it raises WriteConflict if another process has written it since.
     """
 
     def __init__(self, run: Run, work: str, write: Callable[[LeaseHolder], None]) -> None:
@@ -42,7 +41,7 @@ class Lease:
         self._ended = Event()
 
     def acquire(self, holder: LeaseHolder | None) -> None:
-        """Take it over from the last holder; LeaseHeld while that holds it."""
+        """Acquire it after the last holder; LeaseHeld while that one holds it."""
         if holder and holder.expires_at and self._run.now() < holder.expires_at:
             raise LeaseHeld(
                 f"{self._work} by another process. If that was killed, that shows at "
@@ -54,20 +53,20 @@ class Lease:
     def renew(self) -> None:
         """Renew it once a third of its lifetime is over; LeaseHeld if it was lost."""
         with self._lock:
-            if not self._ended.is_set() and self._left < RENEWED_BELOW:
+            if not self._ended.is_set() and self._remaining < RENEWED_BELOW:
                 self._extend()
 
     def require(self) -> None:
-        """Make sure, before a write, that it is held long enough; LeaseHeld or LeaseExpired if not."""
+        """Renew it for a write that follows; LeaseHeld or LeaseExpired if it is not held long enough."""
         self.renew()
-        if self._left < MARGIN:
+        if self._remaining < MARGIN:
             raise LeaseExpired(
                 f"{self._work}, but the lease took too long to be renewed: nothing more is written."
             )
 
     @contextmanager
     def heartbeat(self) -> Iterator[None]:
-        """Renew it meanwhile also while this process waits."""
+        """Renew it in the background, then end it."""
 
         def beat() -> None:
             while not self._ended.wait(LIFETIME.total_seconds() / 6):
@@ -81,19 +80,19 @@ class Lease:
                 self.end()
 
     def end(self) -> None:
-        """Renew it no more."""
+        """Stop renewing it."""
         with self._lock:
             self._ended.set()
 
     def release(self) -> None:
-        """Let others have it at once; one that was lost is another's already."""
+        """Let others acquire it at once, unless it was lost to one of them."""
         with self._lock:
             self.end()
             if self._expires_at:
                 self._write(LeaseHolder(self._run.id, self.token, None))
 
     @property
-    def _left(self) -> timedelta:
+    def _remaining(self) -> timedelta:
         return self._expires_at - self._run.now() if self._expires_at else timedelta(0)
 
     def _extend(self) -> None:
@@ -110,16 +109,16 @@ class Lease:
 
 @contextmanager
 def held(store: ObjectStore, key: str, run: Run) -> Iterator[Lease]:
-    """Hold the lease that is kept at this key; LeaseHeld while another process does."""
-    found = store.get(key)
-    etag = found.etag if found else None
+    """Hold the lease that is stored at this key; LeaseHeld while another process does."""
+    stored = store.get(key)
+    etag = stored.etag if stored else None
 
     def write(holder: LeaseHolder) -> None:
         nonlocal etag
         etag = store.put_if_match(key, encoded(holder), etag)
 
     lease = Lease(run, f"{store.url(key)} is held", write)
-    lease.acquire(store.decoded(key, found.data, LeaseHolder) if found else None)
+    lease.acquire(store.decoded(key, stored.data, LeaseHolder) if stored else None)
     try:
         yield lease
     finally:

@@ -65,6 +65,9 @@ class Billed(Struct, frozen=True):
     mills: int
     """The price on the day of the request, in thousandths of a US dollar."""
 
+    def __add__(self, other: Billed) -> Billed:
+        return Billed(self.bought + other.bought, self.mills + other.mills)
+
 
 class CollectionSpec(Struct, frozen=True):
     """The posts that a run collects: accounts, limits and options."""
@@ -82,10 +85,6 @@ class CollectionSpec(Struct, frozen=True):
         """The limit of this account; 0 is no limit."""
         return self.limits.get(handle.lower(), self.tweet_limit)
 
-    def lowest(self, handles: Iterable[str]) -> int:
-        """The lowest limit of these accounts; 0 if none has a limit."""
-        return min(filter(None, map(self.limit_of, handles)), default=0)
-
     def is_satisfied_by(self, entry: AccountOutcome | None, handle: str = "") -> bool:
         """Whether the account needs no request; `handle` is the current one, by default the entry's."""
         if entry is None or entry.outcome == "unavailable" or (self.threads and not entry.threads):
@@ -93,8 +92,8 @@ class CollectionSpec(Struct, frozen=True):
         return entry.outcome == "complete" or 0 < self.limit_of(handle or entry.username) <= entry.limit
 
 
-class AccountOutcome(Struct, kw_only=True):
-    """The purchased posts of one account on a day."""
+class AccountResult(Struct, kw_only=True):
+    """The result of collecting one account on a day."""
 
     username: str
     """The handle under which the account's day was first bought, as spelled in `twitter_handles` then."""
@@ -109,6 +108,11 @@ class AccountOutcome(Struct, kw_only=True):
     accounts were counted together; null if it was counted alone."""
     counted: int | None
     """X's own count, if the account was counted alone."""
+
+
+class AccountOutcome(AccountResult, kw_only=True):
+    """The purchased posts of one account on a day."""
+
     posts: int
     """Posts that X returned, with repeated ones."""
     limit: int
@@ -365,25 +369,12 @@ class ErasureLog(Struct, kw_only=True):
     """In the order of their times."""
 
 
-class AccountReceipt(Struct, kw_only=True):
+class AccountReceipt(AccountResult, kw_only=True):
     """One account of a day.
 
     fetched = published + rejected + duplicates + outside + over_limit + unrequested + erased.
     """
 
-    username: str
-    """The handle, as in the table: the one under which the account's day was first bought."""
-    id: str | None
-    """The account's id at X; null if X has never returned it."""
-    outcome: Outcome
-    reason: str | None
-    """Why it is unavailable, in X's words if there are any; or why reading stopped before the last page."""
-    proof: Proof
-    proof_reason: str | None = None
-    """Why it is `unchecked`, `short` or `surplus`, in X's words if there are any. If `matched`: how many
-    accounts were counted together; null if it was counted alone."""
-    counted: int | None
-    """X's own count, if the account was counted alone."""
     fetched: int
     """Posts that X returned, repeated ones too."""
     published: int

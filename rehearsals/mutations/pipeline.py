@@ -31,7 +31,7 @@ MUTATIONS = [
     Mutation(
         "response is not stored",
         f"{EXTRACT}/purchase.py",
-        "        self._store.put_if_match(key, answer.to_bytes(self._lease.token), None)\n",
+        "        self._store.put_if_match(key, data, None)\n",
         "",
         ("tests/include/extract/test_purchase.py",),
     ),
@@ -53,36 +53,38 @@ MUTATIONS = [
     Mutation(
         "reservations of others are ignored",
         f"{EXTRACT}/budget.py",
-        "left = cap - sum(reserved(entry) for entry in self._others(month))",
-        "left = cap - sum(entry.spent_mills for entry in self._others(month))",
+        "cap - sum(map(reserved, self._others(month)))",
+        "cap - sum(entry.spent_mills for entry in self._others(month))",
         ("tests/include/extract/test_budget.py",),
     ),
     Mutation(
         "reservation after the request",
         f"{EXTRACT}/budget.py",
-        """        reservation = Reservation(self._granted(month, kind, worst, wanted, smallest), at)
+        """        reservation = Reservation(self._granted(month, kind, price, wanted, smallest), at)
+        error: BaseException | None = None
         try:
             yield reservation
 """,
         """        reservation = Reservation(wanted, at)
+        error: BaseException | None = None
         try:
             yield reservation
-            reservation.size = self._granted(month, kind, worst, wanted, smallest)
+            reservation.size = self._granted(month, kind, price, wanted, smallest)
 """,
         ("tests/include/extract/test_budget.py",),
     ),
     Mutation(
         "request without a response costs nothing",
         f"{EXTRACT}/budget.py",
-        "        if reservation.is_uncertain:\n",
-        "        if reservation.is_uncertain and response:\n",
+        "elif error and not response and _may_be_billed(error):",
+        "elif error and response and _may_be_billed(error):",
         ("tests/include/extract/test_budget.py",),
     ),
     Mutation(
         "ledger entry of another writer is overwritten",
         f"{EXTRACT}/budget.py",
-        "self._tag = self._store.put_if_match(self.key, data, self._tag)",
-        "self._tag = self._store.put_if_match(self.key, data, self._store.etag(self.key))",
+        "self._store.put_if_match(self.key, data, self._object and self._object.etag)",
+        "self._store.put_if_match(self.key, data, self._store.etag(self.key))",
         ("tests/include/extract/test_budget.py",),
     ),
     # transform

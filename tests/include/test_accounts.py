@@ -104,8 +104,6 @@ def test_a_limit_of_an_account_is_another_than_that_of_all(filed, monkeypatch):
     asked = filed(b"handle,limit\nNASA,\nesa,0\nJAXA,50\nCNES_fr,200\n").asked()
     assert asked == CollectionSpec(("NASA", "esa", "JAXA", "CNES_fr"), 50, False, {"esa": 0, "cnes_fr": 200})
     assert [asked.limit_of(handle) for handle in ("NASA", "ESA", "JAXA", "CNES_fr")] == [50, 0, 50, 200]
-    several = [["esa"], ["esa", "CNES_fr"], ["CNES_fr", "NASA"]]
-    assert [asked.lowest(handles) for handles in several] == [0, 200, 50]
 
 
 def test_a_file_that_is_not_there_is_refused(named, lake):

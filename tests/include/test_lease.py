@@ -1,5 +1,6 @@
 """One holder at a time: acquired, renewed, released, expired."""
 
+from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
@@ -8,14 +9,14 @@ from include.twitter import layout
 from include.twitter.airflow_context import Run
 from include.twitter.errors import LeaseExpired, LeaseHeld
 from include.twitter.lease import LIFETIME, held
-from tests.include.factories import DAY, RECEIVED, MemoryStore
+from tests.include.factories import DAY, RECEIVED, OvertakenStore
 
 SECOND = timedelta(seconds=1)
+KEY = layout.publish_lease(DAY)
 
 
 class Clock:
-    def __init__(self):
-        self.now = RECEIVED
+    now = RECEIVED
 
     def __call__(self):
         return self.now
@@ -28,108 +29,84 @@ def clock():
 
 @pytest.fixture
 def lake():
-    return MemoryStore()
+    return OvertakenStore()
 
 
 @pytest.fixture
 def lease(lake, clock):
     """The lease of a run, to be entered."""
-    return lambda name="c0ffee123456": held(lake, layout.publish_lease(DAY), Run(DAY, name, clock))
+    return lambda name="c0ffee123456": held(lake, KEY, Run(DAY, name, clock))
 
 
 @pytest.mark.parametrize("other", ["c0ffee123456", "another12345"], ids=["a try of the same run", "another"])
-def test_nobody_else_gets_it_while_it_is_held_and_is_told_until_when(lease, clock, other):
-    with lease():
-        clock.now += LIFETIME - SECOND
-        with pytest.raises(LeaseHeld) as busy, lease(other):
-            pytest.fail("two hold it")
-    assert busy.value.retry_at == RECEIVED + LIFETIME
+def test_no_other_process_acquires_it_before_it_has_expired(lease, clock, other):
+    killed = lease()
+    killed.__enter__()
+    clock.now += LIFETIME - SECOND
+    with pytest.raises(LeaseHeld) as raised, lease(other):
+        pytest.fail("two hold it")
+    assert raised.value.retry_at == RECEIVED + LIFETIME
+    clock.now += SECOND
+    with lease(other) as successor:
+        successor.require()
 
 
-def test_the_next_one_gets_it_once_it_is_released_whatever_the_clocks_say(lease, clock):
-    with lease():
-        pass
+def test_it_is_released_by_a_failure_too_whatever_the_clock_of_the_next_one_says(lease, clock):
+    with pytest.raises(ZeroDivisionError), lease():
+        raise ZeroDivisionError
     clock.now -= timedelta(hours=1)
     with lease("another"):
         pass
-
-
-def test_it_is_released_by_a_failure_too(lease):
-    with pytest.raises(ZeroDivisionError), lease():
-        raise ZeroDivisionError
-    with lease("another"):
-        pass
-
-
-def test_the_lease_of_one_that_was_killed_expires(lease, clock):
-    lease().__enter__()  # and never left
-    clock.now += LIFETIME
-    with lease("another") as other:
-        other.require()
 
 
 def test_it_is_written_again_only_when_a_third_of_it_is_over(lease, lake, clock):
     with lease() as one:
         clock.now += LIFETIME / 3
         one.require()
-        assert lake.written == [layout.publish_lease(DAY)]
+        assert lake.written == [KEY]
         clock.now += SECOND
         one.require()
-        assert lake.written == [layout.publish_lease(DAY)] * 2
+        assert lake.written == [KEY] * 2
         clock.now = RECEIVED + LIFETIME
         with pytest.raises(LeaseHeld), lease("another"):
             pytest.fail("two hold it")
 
 
-def test_a_holder_that_paused_past_its_end_goes_on_where_nobody_has_taken_over(lease, clock):
+def test_a_holder_that_paused_past_its_end_goes_on_if_nobody_has_taken_over(lease, clock):
     with lease() as one:
         clock.now += 10 * LIFETIME
         one.require()
 
 
-def test_a_holder_that_paused_past_its_end_stops_where_another_has_taken_over(lease, clock):
-    with lease() as one:
+@pytest.mark.parametrize("is_done", [False, True])
+def test_a_holder_that_paused_past_its_end_stops_if_another_has_taken_over(lease, clock, is_done):
+    with ExitStack() as other, lease() as one:
         clock.now += LIFETIME
-        with lease("another"):
-            with pytest.raises(LeaseHeld) as busy:
-                one.require()
-            assert busy.value.retry_at == clock.now + LIFETIME
-            with pytest.raises(LeaseHeld), lease("a third"):
-                pytest.fail("what was lost was released")
-
-
-def test_a_holder_that_paused_stops_also_where_the_other_is_done(lease, clock):
-    with lease() as one:
-        clock.now += LIFETIME
-        with lease("another"):
-            pass
-        with pytest.raises(LeaseHeld):
+        other.enter_context(lease("another"))
+        if is_done:
+            other.close()
+        with pytest.raises(LeaseHeld) as raised:
             one.require()
+        assert raised.value.retry_at == clock.now + LIFETIME
+        if not is_done:
+            with pytest.raises(LeaseHeld), lease("a third"):
+                pytest.fail("a lost lease was released")
 
 
-def test_nothing_is_written_where_the_renewal_took_too_long(lease, lake, clock, monkeypatch):
-    with lease() as one:
+def test_nothing_is_written_if_the_renewal_took_too_long(lease, lake, clock):
+    def pause():
         clock.now += LIFETIME
-        swap = lake.put_if_match
 
-        def slow(*arguments):
-            clock.now += LIFETIME
-            return swap(*arguments)
-
-        monkeypatch.setattr(lake, "put_if_match", slow)
+    with lease() as one:
+        pause()
+        lake.meanwhile = pause
         with pytest.raises(LeaseExpired):
             one.require()
 
 
-def test_of_two_that_find_it_free_at_once_one_gets_it(lease, lake, monkeypatch):
-    swap = lake.put_if_match
-
-    def overtaken(*arguments):
-        monkeypatch.setattr(lake, "put_if_match", swap)
-        lease("another").__enter__()
-        return swap(*arguments)
-
-    monkeypatch.setattr(lake, "put_if_match", overtaken)
-    with pytest.raises(LeaseHeld) as busy, lease():
-        pytest.fail("two hold it")
-    assert busy.value.retry_at == RECEIVED + LIFETIME
+def test_of_two_that_find_it_free_at_once_one_gets_it(lease, lake):
+    with ExitStack() as other:
+        lake.meanwhile = lambda: other.enter_context(lease("another"))
+        with pytest.raises(LeaseHeld) as raised, lease():
+            pytest.fail("two hold it")
+        assert raised.value.retry_at == RECEIVED + LIFETIME

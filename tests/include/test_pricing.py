@@ -40,7 +40,7 @@ def test_each_list_has_a_price_for_all_that_x_bills():
         assert listed.keys() == set(BilledUnits.__struct_fields__)
 
 
-def test_what_was_free_is_told_at_the_price_of_its_month(dearer):
+def test_free_posts_would_have_cost_the_price_of_their_month(dearer):
     bought = {"2026-12": BilledUnits(rereads=10), "2027-01": BilledUnits(rereads=10)}
     assert pricing.would_have_cost(bought) == 50 + 60
 

@@ -33,7 +33,7 @@ def shop(monkeypatch):
 @pytest.fixture
 def stages(shop, monkeypatch):
     """The three stages for a run of the day; `put` sets Variables."""
-    here = PlainStore()
+    lake = PlainStore()
 
     def put(**values):
         for name, value in values.items():
@@ -45,16 +45,16 @@ def stages(shop, monkeypatch):
         return load(run, transform(run, extract(run)))
 
     def rows():
-        table = here.read(layout.csv(DAY)).decode()
+        table = lake.read(layout.csv(DAY)).decode()
         return [
             (row["username"], row["tweet_id"][-2:]) for row in csv.DictReader(io.StringIO(table, newline=""))
         ]
 
-    monkeypatch.setattr(object_store, "from_settings", lambda: here)
+    monkeypatch.setattr(object_store, "from_settings", lambda: lake)
     connection = {"conn_type": "http", "host": shop.wire.host, "extra": {"bearer_token": "invented"}}
     monkeypatch.setenv("AIRFLOW_CONN_TWITTER_DEFAULT", json.dumps(connection))
-    put(bucket=here.bucket, tweet_limit=0, run_budget_usd=0, month_budget_usd=0)
-    return SimpleNamespace(lake=here, put=put, whole=whole, rows=rows)
+    put(bucket=lake.bucket, tweet_limit=0, run_budget_usd=0, month_budget_usd=0)
+    return SimpleNamespace(lake=lake, put=put, whole=whole, rows=rows)
 
 
 @pytest.fixture
@@ -79,16 +79,6 @@ def test_a_landed_day_of_a_renamed_account_is_green_and_costs_one_look_up_once(l
     assert landed.whole("NASA_new, esa", name="cleared again")["unavailable"] == []
     assert shop.asked == ["users NASA_new"]
     assert landed.rows() == ROWS
-
-
-def test_threads_of_a_renamed_account_land_beside_its_rows_and_each_post_once(landed, shop):
-    reply = post(3, referenced_tweets=[{"type": "replied_to", "id": post(2)["id"]}], in_reply_to_user_id="42")
-    shop.has("search 42", page(reply))
-    shop.has("search 11", page())
-    landed.put(include_threads="true")
-    landed.whole("NASA_new, esa", name="threads")
-    assert sorted(shop.asked) == ["search 11", "search 42", "users NASA_new"]
-    assert landed.rows() == [("NASA", "01"), ("NASA", "02"), ("NASA", "03"), ("esa", "07")]
 
 
 def test_a_part_that_landed_before_a_suspension_is_waived_with_the_account_and_not_by_its_handle(
@@ -145,52 +135,6 @@ def test_more_is_bought_of_the_account_of_the_day_after_its_handle_became_anothe
     assert len(stages.rows()) == (2 if accepted else 4)
     accounts = decoded(stages.lake.read(layout.receipt(DAY)), Receipt).accounts
     assert [(account.rejected, account.outcome) for account in accounts if account.rejected] == []
-
-
-def test_accounts_that_swapped_their_handles_keep_their_own_posts_on_a_landed_day(shop, stages):
-    shop.has("users alpha,beta", users(alpha="42", beta="11"))
-    shop.has("timeline 42", page(post(3), post(2), token="t1"))
-    shop.has("timeline 11", page(post(9, author_id="11"), post(8, author_id="11"), token="t1"))
-    stages.put(tweet_limit=1)
-    stages.whole("alpha, beta")
-    seen_at = f"{RECEIVED:%Y-%m-%dT%H:%M:%SZ}"
-    swapped = {"alpha": {"id": "11", "seen_at": seen_at}, "beta": {"id": "42", "seen_at": seen_at}}
-    stages.lake.write("twitter_accounts/accounts.json", json.dumps(swapped).encode())
-    stages.put(tweet_limit=5)
-    shop.has("timeline 42", page(post(1)))
-    shop.has("timeline 11", page(post(7, author_id="11")))
-    shop.has("count 42,11", total(6, 9))
-    shop.has("count 11,42", total(6, 9))
-    stages.whole("alpha, beta", name="more")
-    assert stages.rows() == [
-        *(("alpha", number) for number in ("01", "02", "03")),
-        *(("beta", number) for number in ("07", "08", "09")),
-    ]
-
-
-def test_two_accounts_that_had_one_handle_on_a_day_have_each_its_own_limit(shop, stages):
-    def whole(accounts, name):
-        stages.lake.write("twitter_accounts/accounts.csv", f"handle,limit\n{accounts}".encode())
-        stages.whole(stages.lake.url("twitter_accounts/accounts.csv"), name=name)
-
-    shop.has("users alpha", users(alpha="42"))
-    shop.has("timeline 42", page(post(3), post(2), post(1), token="t1"))
-    whole("alpha,2", "first")
-    seen_at = f"{RECEIVED:%Y-%m-%dT%H:%M:%SZ}"
-    renamed = {"alpha": {"id": "77", "seen_at": seen_at}, "alpha2": {"id": "42", "seen_at": seen_at}}
-    stages.lake.write("twitter_accounts/accounts.json", json.dumps(renamed).encode())
-    stages.put(confirmed_account_ids="alpha=77")
-    shop.has("timeline 77", page(*(post(number, author_id="77") for number in (14, 13, 12, 11))))
-    shop.has("count 77", total(4, 9))
-    for accounts, numbers in (
-        ("alpha,0\nalpha2,2", "02 03 11 12 13 14"),
-        ("alpha2,3\nalpha,0", "01 02 03 11 12 13 14"),
-    ):
-        for name in ("bought", "cleared"):
-            whole(accounts, f"{name} {accounts}")
-            assert " ".join(number for _, number in sorted(stages.rows())) == numbers
-    whole("alpha,0", "the other one stays as it was")
-    assert len(stages.rows()) == 7
 
 
 def test_a_landed_day_keeps_its_pages_when_its_handle_becomes_a_third_account(landed, shop):

@@ -58,7 +58,7 @@ def test_objects_of_others_stop_no_stage(store):
         assert reservation.size == 10
     with purchase(store).hold_lease():
         pass
-    assert purchase(store)._is_behind is False
+    assert purchase(store).has_unrecorded_pages is False
     assert (missing_days(store, DAY, 31), landed_days(store)) == ([], [DAY])
 
 

@@ -1,8 +1,5 @@
-"""What the stages say to S3, read off the wire by a proxy between them and the embedded bucket."""
+"""The requests of the stages to S3, recorded by a proxy between them and the embedded bucket."""
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
@@ -11,7 +8,6 @@ from werkzeug import Request, Response
 
 from include.twitter import layout
 from include.twitter.day import Day
-from include.twitter.errors import MissingInput
 from include.twitter.layout import ACCOUNTS, FORGOTTEN
 from tests.include.http_recorder import serving
 from tests.stages.conftest import RECENT
@@ -31,19 +27,7 @@ class Seen:
 
 
 class Wire(list[Seen]):
-    """Every S3 request that the stages send while a test runs, in order; what it `refuses` is denied."""
-
-    refuses = ""
-    at_once = 0
-    """The most requests that were on their way together."""
-    under_way = 0
-
-    @contextmanager
-    def one_more(self) -> Iterator[None]:
-        self.under_way += 1
-        self.at_once = max(self.at_once, self.under_way)
-        yield
-        self.under_way -= 1
+    """Every S3 request that the stages send while a test runs, in order."""
 
     def puts(self, part: str) -> list[Seen]:
         return [seen for seen in self if seen.method == "PUT" and part in seen.key]
@@ -57,13 +41,10 @@ def wire(stand_ins, deployment, monkeypatch):
         headers = {name.lower(): value for name, value in request.headers.items()}
         key = request.path[1:].partition("/")[2]
         seen.append(Seen(request.method, key, headers))
-        if seen.refuses and re.search(seen.refuses, f"{request.method} {key}"):
-            return Response(b"<Error><Code>AccessDenied</Code></Error>", 403)
-        with seen.one_more():
-            url = stand_ins.aws + request.environ["RAW_URI"]
-            there = client.request(request.method, url, content=request.get_data(), headers=headers)
-        kept = {name: value for name, value in there.headers.items() if name not in HOP_BY_HOP}
-        return Response(there.content, there.status_code, kept)
+        url = stand_ins.aws + request.environ["RAW_URI"]
+        response = client.request(request.method, url, content=request.get_data(), headers=headers)
+        kept = {name: value for name, value in response.headers.items() if name not in HOP_BY_HOP}
+        return Response(response.content, response.status_code, kept)
 
     with httpx.Client(trust_env=False, timeout=30) as client, serving(forward) as address:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", address)
@@ -117,14 +98,3 @@ def test_what_is_bought_is_written_on_condition(pipeline, wire):
     assert {seen.headers.get("if-none-match") for seen in pages} == {"*"}
     manifests = wire.puts("manifest.json")
     assert [seen.headers.get("if-none-match", "if-match") for seen in manifests] == ["*", "if-match"]
-
-
-def test_a_staged_file_that_was_overwritten_is_not_published(pipeline, bucket):
-    staged = pipeline.transform(pipeline.extract("posts_2_wire"))
-    csv = staged["receipt"].replace("receipt.json", "refined_tweets.csv")
-    bucket.client.put_object(Bucket=bucket.name, Key=csv, Body=b"tweet_id\n1\n")
-
-    with pytest.raises(MissingInput, match="is not what its receipt says: it was overwritten"):
-        pipeline.load(staged)
-
-    assert bucket.keys("twitter_receipts/") == []

@@ -8,8 +8,8 @@ against that sum is used: of two that reserve at once, neither spends what the o
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import Condition
@@ -21,11 +21,11 @@ from include.twitter.errors import NoResponse, OverBudget, PipelineError, WriteC
 from include.twitter.layout import LEDGER, ledger_key, parse_ledger_key
 from include.twitter.object_store import ObjectStore, StoredObject, is_write_conflict, retried
 from include.twitter.pricing import cost, dollars, month_of, prices, start_of, worst_case, would_have_cost
-from include.twitter.records import Billed, BilledUnits, LedgerEntry, decoded, encoded
+from include.twitter.records import Billed, BilledUnits, LedgerEntry, encoded
 from include.twitter.response import Response
 
 RESERVATION_CHUNK = 1000
-"""Mills reserved at a time: the entry is not written for each page, and a kill leaves little reserved."""
+"""Mills reserved at a time: the entry is not written for every page, and a kill leaves little reserved."""
 NO_BILL = Billed(BilledUnits(), 0)
 
 
@@ -38,12 +38,12 @@ class Stored:
     ids: set[str] = field(default_factory=set)
     """Of the responses: a response that is stored is not lost, although S3's reply to its writer was."""
 
-    def add(self, answer: Response) -> None:
-        at = answer.sent_at or answer.received_at
-        month, number = month_of(at), BilledUnits(**{answer.kind: answer.billed})
-        self.mills[month] = self.mills.get(month, 0) + cost(number, at)
-        self.bought[month] = self.bought.get(month, BilledUnits()) + number
-        self.ids.add(answer.id)
+    def add(self, response: Response) -> None:
+        at = response.sent_at or response.received_at
+        month, units = month_of(at), BilledUnits(**{response.kind: response.billed})
+        self.mills[month] = self.mills.get(month, 0) + cost(units, at)
+        self.bought[month] = self.bought.get(month, BilledUnits()) + units
+        self.ids.add(response.id)
 
     @property
     def total_mills(self) -> int:
@@ -60,170 +60,133 @@ class Caps:
 
 @dataclass
 class Reservation:
-    """The worst case of one request, which may ask for `size` things."""
+    """The worst case of one request for `size` units, made `at` a time: that of its price and month."""
 
     size: int
     at: datetime
-    """When it was reserved: the month that the request is booked in, and the day of its price."""
     response: Response | None = None
-    is_uncertain: bool = False
 
     def settle(self, response: Response) -> Response:
-        """Book what X has billed for the response, which is lost unless it is stored then; returns it."""
+        """Book what X has billed for the response; returns it with its id and time."""
         self.response = replace(response, sent_at=self.at, id=uuid4().hex)
         return self.response
 
-    def fail(self, error: BaseException) -> None:
-        """Note whether X may have billed a request that ended with this error.
-
-        X bills no error response, and no request that was not sent: the other errors mean one of these.
-        """
-        is_known = isinstance(error, PipelineError) and not isinstance(error, NoResponse)
-        self.is_uncertain |= not (self.response or is_known)
-
 
 class _Month:
-    """The ledger entry of one month, as this process writes it next, and the requests in flight."""
+    """The ledger entry of one month: as it is stored, and what this process adds to it."""
 
-    def __init__(self, store: ObjectStore, key: str, entry: LedgerEntry, stored: Stored) -> None:
-        self._store, self.key, self._stored = store, key, stored
+    def __init__(self, store: ObjectStore, key: str, new: LedgerEntry, stored: Stored) -> None:
+        self._store, self.key, self._stored, self._known = store, key, stored, new
         self._token = uuid4().hex
-        self._written = b""
-        self._tag: str | None = None
-        self._known = entry
-        """As it is in the bucket."""
-        self._lost: dict[str, Billed] = {}
-        self._uncertain: dict[str, Billed] = {}
-        """Both that the entry does not have yet."""
-        self.in_flight = self._usable = 0
-        """Mills; usable are those that are written as reserved, and were checked."""
-        self.lease_lost = False
-        self._look()
-        # A process that was killed may have had requests in flight for all that it had checked and not
-        # spent. If it is alive, and only its lease was lost, it corrects that when it settles.
-        if (rest := self._known.checked_mills - self.entry.charged_mills) > 0:
-            price = prices(start_of(entry.month))["posts"]
-            self.add_uncertain(Billed(BilledUnits(posts=rest // price), rest), self._known.writer)
+        self.in_flight = 0
+        """The worst case of open requests, in mills."""
+        self.lost: dict[str, Billed] = {}
+        self.uncertain = NO_BILL
+        self._is_taken_over = False
+        """Whether another process buys the same: this one only adds what it lost."""
+        self._read()
 
-    def _look(self) -> None:
-        before = self._known.uncertain
-        if found := self._store.get(self.key):
-            self._written, self._tag = found
-            self._known = self._store.decoded(self.key, found.data, LedgerEntry)
-        known = self._known.uncertain
-        self._uncertain = {
-            writer: billed
-            for writer, billed in self._uncertain.items()
-            if writer == self._token or known.get(writer) == before.get(writer)
-        }
+    def _read(self) -> None:
+        self._object = self._store.get(self.key)
+        if self._object:
+            self._known = self._store.decoded(self.key, self._object.data, LedgerEntry)
 
     @property
     def entry(self) -> LedgerEntry:
+        """The entry as this process writes it next."""
         known, month = self._known, self._known.month
-        lost = {
-            id_: it for id_, it in (known.lost_responses | self._lost).items() if id_ not in self._stored.ids
-        }
-        return _summed(
-            structs.replace(
-                known,
-                bought=self._stored.bought.get(month, BilledUnits()),
-                lost_responses=lost,
-                uncertain=known.uncertain | self._uncertain,
-            ),
-            self._stored.mills.get(month, 0),
-        )
+        lost = known.lost_responses | self.lost
+        uncertain = known.uncertain | {self._token: self.uncertain}
+        if self._is_taken_over:
+            return _summed(known, known.bought, known.spent_mills - known.lost_mills, lost, uncertain)
+        bought = self._stored.bought.get(month, BilledUnits()), self._stored.mills.get(month, 0)
+        lost = {id_: billed for id_, billed in lost.items() if id_ not in self._stored.ids}
+        entry = _summed(known, *bought, lost, uncertain)
+        if known.writer != self._token and (unspent := known.checked_mills - entry.charged_mills) > 0:
+            # That process was killed, and may have had requests in flight for all of it. If it only lost
+            # its lease, it corrects this when it settles.
+            posts = BilledUnits(posts=unspent // prices(start_of(month))["posts"])
+            uncertain[known.writer] = uncertain.get(known.writer, NO_BILL) + Billed(posts, unspent)
+            return _summed(known, *bought, lost, uncertain)
+        return entry
 
     @property
     def taken(self) -> int:
         return self.entry.charged_mills + self.in_flight
 
     @property
+    def _usable(self) -> int:
+        """Mills that this process has reserved, and that were checked."""
+        return self._known.checked_mills if self._known.writer == self._token else 0
+
+    @property
     def free(self) -> int:
-        """Mills of the reserved that may be used, and are neither spent nor in flight."""
+        """Mills of the usable ones that are neither spent nor in flight."""
         return max(self._usable - self.taken, 0)
 
-    def add_lost(self, id_: str, billed: Billed) -> None:
-        self._lost[id_] = billed
-
-    def add_uncertain(self, more: Billed, writer: str = "") -> None:
-        writer = writer or self._token
-        before = self.entry.uncertain.get(writer, NO_BILL)
-        self._uncertain[writer] = Billed(before.bought + more.bought, before.mills + more.mills)
-
-    def reserve(self, more: int, at_most: int = 0, *, is_checked: bool = True) -> None:
-        """Reserve so much beyond what is taken; WriteConflict if another process has bought.
+    def reserve(self, more: int, at_most: int, *, is_checked: bool = True) -> None:
+        """Reserve so much beyond what is taken; WriteConflict if another process buys the same.
 
         The reservation is usable once it is written and `is_checked`.
         """
         retried(is_write_conflict)(self._write, more, at_most, is_checked)
-        if self.lease_lost:
+        if self._is_taken_over:
             raise WriteConflict(
                 f"{self._store.url(self.key)} was written by another process that buys the same."
             )
-        if is_checked:
-            self._usable = self._known.checked_mills
-
-    def _write(self, more: int, at_most: int, is_checked: bool) -> None:
-        """Write the entry; WriteConflict if another process has added what it lost meanwhile."""
-        if self.lease_lost:
-            return
-        entry, before = self.entry, self._known
-        entry.reserved_mills = max(self.taken, min(self.taken + more, at_most))
-        entry.checked_mills = entry.reserved_mills if is_checked else min(self._usable, entry.reserved_mills)
-        entry.writer = self._token if more else ""
-        if (data := encoded(entry)) == self._written:
-            return
-        try:
-            self._tag = self._store.put_if_match(self.key, data, self._tag)
-        except WriteConflict:
-            self._look()
-            now, is_own = self._known, self._known.writer == self._token
-            self.lease_lost = not is_own and (now.writer, now.bought) != (before.writer, before.bought)
-            if not self.lease_lost:
-                raise
-        else:
-            self._written, self._known = data, decoded(data, LedgerEntry)
 
     def close(self) -> None:
-        """Give back what is reserved and not spent; a process that was overtaken adds only what it lost."""
-        with suppress(WriteConflict):
-            if not self.lease_lost and (self._tag or self.entry.charged_mills):
-                self.reserve(0)
-        if self.lease_lost:
-            self._store.update(self.key, lambda data: encoded(self._with_own(data or b"")))
+        """Give back what is reserved and not spent."""
+        if self._object or self.entry.charged_mills:
+            retried(is_write_conflict)(self._write, 0, 0, True)
 
-    def _with_own(self, data: bytes) -> LedgerEntry:
-        """The entry of the other process with what this one lost, and with what is uncertain of it."""
-        entry = self._store.decoded(self.key, data, LedgerEntry)
-        own = self._uncertain.get(self._token, NO_BILL)
-        both = structs.replace(
-            entry,
-            lost_responses=entry.lost_responses | self._lost,
-            uncertain=entry.uncertain | {self._token: own},
-        )
-        return _summed(both, entry.spent_mills - entry.lost_mills)
+    def _write(self, more: int, at_most: int, is_checked: bool) -> None:
+        entry, before = self.entry, self._known
+        if not self._is_taken_over:
+            entry.reserved_mills = max(self.taken, min(self.taken + more, at_most))
+            entry.checked_mills = (
+                entry.reserved_mills if is_checked else min(self._usable, entry.reserved_mills)
+            )
+            entry.writer = self._token if more else ""
+        data = encoded(entry)
+        if self._object and data == self._object.data:
+            return
+        try:
+            etag = self._store.put_if_match(self.key, data, self._object and self._object.etag)
+        except WriteConflict:
+            self._read()
+            now = self._known
+            if now.writer != self._token:  # else this process has written it, and S3's reply was lost
+                # A process that was taken over adds what it lost, and changes neither.
+                self._is_taken_over |= (now.writer, now.bought) != (before.writer, before.bought)
+            raise
+        self._object, self._known = StoredObject(data, etag), entry
 
 
-def _billed(kind: str, number: int, price: int) -> Billed:
-    return Billed(BilledUnits(**{kind: number}), price * number)
-
-
-def _summed(entry: LedgerEntry, stored_mills: int) -> LedgerEntry:
-    """The entry with the sums of what is stored, lost and uncertain; what is reserved beyond stays."""
-    lost_responses, uncertain = (
-        sum(billed.mills for billed in part.values()) for part in (entry.lost_responses, entry.uncertain)
-    )
-    spent = stored_mills + lost_responses
-    more = spent + uncertain - entry.charged_mills
+def _summed(
+    known: LedgerEntry,
+    bought: BilledUnits,
+    stored_mills: int,
+    lost: dict[str, Billed],
+    uncertain: dict[str, Billed],
+) -> LedgerEntry:
+    """The entry with these parts and their sums; what is reserved beyond them stays."""
+    lost_mills = sum(billed.mills for billed in lost.values())
+    uncertain_mills = sum(billed.mills for billed in uncertain.values())
+    spent = stored_mills + lost_mills
+    more = spent + uncertain_mills - known.charged_mills
     return structs.replace(
-        entry,
-        lost_mills=lost_responses,
-        uncertain_mills=uncertain,
+        known,
+        bought=bought,
+        lost_responses=lost,
+        uncertain={writer: billed for writer, billed in uncertain.items() if billed.mills},
+        lost_mills=lost_mills,
+        uncertain_mills=uncertain_mills,
         spent_mills=spent,
         spent_usd=dollars(spent),
-        would_have_cost_usd=dollars(would_have_cost({entry.month: entry.bought})),
-        reserved_mills=entry.reserved_mills + more,
-        checked_mills=entry.checked_mills + more,
+        would_have_cost_usd=dollars(would_have_cost({known.month: bought})),
+        reserved_mills=known.reserved_mills + more,
+        checked_mills=known.checked_mills + more,
     )
 
 
@@ -232,10 +195,10 @@ class Budget:
 
         with budget.reserve("posts", 100, smallest=5) as reservation:
             response = reservation.settle(x.timeline(…, size=reservation.size))
+            store(response)
 
-    `purchase` is its day and number; `stored` what its stored responses have cost, to which each response is
-    added once it is stored; `entry` the name of its ledger entries, if that is not the purchase's; `age` that
-    of the posts of a snapshot.
+    `purchase` is its day and number; `stored` what its stored responses have cost; `entry` the name of its
+    ledger entries, if that is not the purchase's; `age` that of the posts of a snapshot.
     """
 
     def __init__(
@@ -249,16 +212,14 @@ class Budget:
         age: int = 0,
     ) -> None:
         self._store, self._purchase, self._caps, self._clock, self._age = store, purchase, caps, clock, age
-        self._entry = entry or "-".join(map(str, purchase))
+        self._entry, self._stored = entry or "-".join(map(str, purchase)), stored
         self._changed = Condition()
         self._months: dict[str, _Month] = {}
-        self._others_seen: dict[str, StoredObject] = {}
-        self._is_stored = stored.ids
-        self._stored = Stored(dict(stored.bought), dict(stored.mills), set(stored.ids))
-        kept = store.parsed(store.keys(LEDGER), parse_ledger_key).values()
-        before = {key.month for key in kept if key.entry == self._entry}
-        for name in {*stored.bought, *before, month_of(clock())}:
-            self._month(name)
+        self._others_seen: dict[str, StoredObject | None] = {}
+        ledger = store.parsed(store.keys(LEDGER), parse_ledger_key).values()
+        months = {key.month for key in ledger if key.entry == self._entry}
+        for month in {*stored.bought, *months, month_of(clock())}:
+            self._month(month)
 
     @property
     def uncertain_mills(self) -> int:
@@ -274,34 +235,32 @@ class Budget:
 
     @contextmanager
     def reserve(self, kind: str, wanted: int, smallest: int) -> Iterator[Reservation]:
-        """Reserve the worst case of a request for `wanted` things or fewer, and book what X bills for it.
+        """Reserve the worst case of a request for `wanted` units or fewer, and book what X bills for it.
 
-        If the budget cannot cover it, wait until the requests in flight are settled, then ask for fewer, down
-        to `smallest`, then raise OverBudget.
+        If the budget cannot cover it, wait until the requests in flight are settled, then shrink it, down to
+        `smallest`, then raise OverBudget. A response is stored if the context ends without an error, else
+        lost. Without a response, X may have billed the request, unless the error excludes that.
         """
         at = self._clock()
-        month = self._month(month_of(at))
-        worst = worst_case(at)[kind]
-        reservation = Reservation(self._granted(month, kind, worst, wanted, smallest), at)
+        month, price = self._month(month_of(at)), worst_case(at)[kind]
+        reservation = Reservation(self._granted(month, kind, price, wanted, smallest), at)
+        error: BaseException | None = None
         try:
             yield reservation
-        except BaseException as error:
-            reservation.fail(error)
+        except BaseException as raised:
+            error = raised
             raise
         finally:
             with self._changed:
-                self._book(month, kind, worst, reservation)
+                response = reservation.response
+                month.in_flight -= price * reservation.size
+                if response and not error:
+                    self._stored.add(response)
+                elif response and response.billed:
+                    month.lost[response.id] = _billed(kind, response.billed, prices(at)[kind])
+                elif error and not response and _may_be_billed(error):
+                    month.uncertain += _billed(kind, reservation.size, price)
                 self._changed.notify_all()
-
-    def _book(self, month: _Month, kind: str, worst: int, reservation: Reservation) -> None:
-        month.in_flight -= worst * reservation.size
-        response = reservation.response
-        if reservation.is_uncertain:
-            month.add_uncertain(_billed(kind, reservation.size, worst))
-        elif response and response.id in self._is_stored:
-            self._stored.add(response)
-        elif response and response.billed:
-            month.add_lost(response.id, _billed(kind, response.billed, prices(reservation.at)[kind]))
 
     def _granted(self, month: _Month, kind: str, price: int, wanted: int, smallest: int) -> int:
         with self._changed:
@@ -309,7 +268,7 @@ class Budget:
                 if month.free < price * wanted:
                     self._reserve(month, price * wanted)
                 granted = min(wanted, month.free // price)
-                busy = any(each.in_flight for each in self._months.values())
+                busy = any(other.in_flight for other in self._months.values())
                 if granted == wanted or (granted >= smallest and not busy):
                     month.in_flight += price * granted
                     return granted
@@ -321,10 +280,10 @@ class Budget:
         with self._changed:
             if name not in self._months:
                 day, buy = self._purchase
-                entry = LedgerEntry(
+                new = LedgerEntry(
                     day=day, buy=buy, age=self._age, month=name, reserved_mills=0, spent_mills=0
                 )
-                self._months[name] = _Month(self._store, ledger_key(name, self._entry), entry, self._stored)
+                self._months[name] = _Month(self._store, ledger_key(name, self._entry), new, self._stored)
             return self._months[name]
 
     def _reserve(self, month: _Month, needed: int) -> None:
@@ -333,36 +292,29 @@ class Budget:
         Where that fails in between, nothing of it is used, and it is given back in the end.
         """
         more = max(needed, RESERVATION_CHUNK)
-        in_other_months = sum(each.taken for each in self._months.values() if each is not month)
+        in_other_months = sum(other.taken for other in self._months.values() if other is not month)
         at_most = (self._caps.run[1] or sys.maxsize) - in_other_months
-        cap = self._caps.month[1]
-        month.reserve(more, at_most, is_checked=not cap)
-        if cap:
-            left = cap - sum(reserved(entry) for entry in self._others(month))
-            month.reserve(more, min(left, at_most))
+        if cap := self._caps.month[1]:
+            month.reserve(more, at_most, is_checked=False)
+            at_most = min(at_most, cap - sum(map(reserved, self._others(month))))
+        month.reserve(more, at_most)
 
     def _others(self, month: _Month) -> list[LedgerEntry]:
         """The entries of the month's other purchases: listed each time, read where they have changed."""
-        tags = self._store.etags(f"{LEDGER}month={month.entry.month}/")
-        tags.pop(month.key, None)
-        tags = {key: tags[key] for key in self._store.parsed(tags, parse_ledger_key)}
-        changed = [
-            key
-            for key, tag in tags.items()
-            if key not in self._others_seen or self._others_seen[key].etag != tag
-        ]
-        found = zip(changed, self._store.get_many(changed), strict=True)
-        self._others_seen |= {key: entry for key, entry in found if entry}
-        there = [(key, self._others_seen[key].data) for key in tags if key in self._others_seen]
-        return [self._store.decoded(key, data, LedgerEntry) for key, data in there]
+        etags = self._store.etags(f"{LEDGER}month={month.entry.month}/")
+        keys = [key for key in self._store.parsed(etags, parse_ledger_key) if key != month.key]
+        seen = {key: entry.etag for key, entry in self._others_seen.items() if entry}
+        changed = [key for key in keys if etags[key] != seen.get(key)]
+        self._others_seen |= zip(changed, self._store.get_many(changed), strict=True)
+        return _decoded(self._store, ((key, self._others_seen[key]) for key in keys))
 
     def _refusal(self, month: _Month, planned: str, price: int) -> str:
         others = self._others(month) if self._caps.month[1] else []
         spent = {
-            self._caps.run: sum(each.entry.charged_mills for each in self._months.values()),
+            self._caps.run: sum(other.entry.charged_mills for other in self._months.values()),
             self._caps.month: sum(map(reserved, others)) + month.entry.charged_mills,
         }
-        cap = min((cap for cap in spent if cap[1]), key=lambda cap: cap[1] - spent[cap])
+        name, cap = min((cap for cap in spent if cap[1]), key=lambda cap: cap[1] - spent[cap])
         unsettled = [entry.day for entry in others if entry.reserved_mills > entry.charged_mills]
         notes = f", with what is reserved for {', '.join(unsettled)}: not settled" if unsettled else ""
         if uncertain := self.uncertain_mills:
@@ -370,10 +322,22 @@ class Budget:
                 f", with ${dollars(uncertain):.3f} of requests without a response, which X may have billed"
             )
         return (
-            f"${dollars(spent[cap]):.3f} of ${dollars(cap[1]):.2f} are spent (Variable {cap[0]}){notes}; "
+            f"${dollars(spent[name, cap]):.3f} of ${dollars(cap):.2f} are spent (Variable {name}){notes}; "
             f"the next request is for at least {planned}, up to ${dollars(price):.3f}. "
-            f"Raise {cap[0]} and clear the task: it goes on where it stopped."
+            f"Raise {name} and clear the task: it goes on where it stopped."
         )
+
+
+def _billed(kind: str, number: int, price: int) -> Billed:
+    return Billed(BilledUnits(**{kind: number}), price * number)
+
+
+def _may_be_billed(error: BaseException) -> bool:
+    """Whether X may have billed a request that ended with this error.
+
+    X bills no error response, and no request that was not sent: the other errors mean one of these.
+    """
+    return isinstance(error, NoResponse) or not isinstance(error, PipelineError)
 
 
 def spent_of_month(store: ObjectStore, at: datetime) -> int:
@@ -384,8 +348,11 @@ def spent_of_month(store: ObjectStore, at: datetime) -> int:
 def entries(store: ObjectStore, month: str) -> list[LedgerEntry]:
     """All entries of a month; DamagedObject where one cannot be read: without it the sum is too small."""
     keys = [*store.parsed(store.keys(f"{LEDGER}month={month}/"), parse_ledger_key)]
-    found = zip(keys, store.get_many(keys), strict=True)
-    return [store.decoded(key, entry.data, LedgerEntry) for key, entry in found if entry]
+    return _decoded(store, zip(keys, store.get_many(keys), strict=True))
+
+
+def _decoded(store: ObjectStore, objects: Iterable[tuple[str, StoredObject | None]]) -> list[LedgerEntry]:
+    return [store.decoded(key, entry.data, LedgerEntry) for key, entry in objects if entry]
 
 
 def reserved(entry: LedgerEntry) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from include.twitter.errors import PipelineError
-from include.twitter.extract.budget import Budget, Stored
+from include.twitter.extract.budget import Budget
 from include.twitter.object_store import ObjectStore, response_in
 from include.twitter.response import Response
 
@@ -29,12 +29,12 @@ class Responses(Protocol):
         """
 
     def store(self, name: str, response: Response) -> str:
-        """Write a response, on condition that nobody else has, and count it as stored; returns its key."""
+        """Write a response, on condition that nobody else has; returns its key."""
 
 
 @dataclass
 class PaidRequests:
-    """Asks X for what costs money."""
+    """Sends the requests that cost money."""
 
     budget: Budget
     responses: Responses
@@ -50,7 +50,7 @@ class PaidRequests:
         send: Callable[[int], Response],
         problem: Callable[[Response], PipelineError | None] = lambda _: None,
     ) -> tuple[str, Response]:
-        """Return the stored response, or request `wanted` things from X and store what it sends.
+        """Return the stored response with its key, or request `wanted` units from X and store the response.
 
         `kind` is a price kind, such as `posts`. If the budget does not cover `wanted`, fewer are requested,
         down to `smallest`; `send` gets the number. What X bills is booked even if it cannot be stored.
@@ -60,8 +60,8 @@ class PaidRequests:
         stored, as `refused-<name>`; the error is raised afterwards. Only a purchase may return one: it
         numbers its pages, while `NamedResponses` writes each name once.
         """
-        if found := self.responses.find(name):
-            return found
+        if stored := self.responses.find(name):
+            return stored
         with self.budget.reserve(kind, wanted, smallest) as reservation:
             self.before_sending()
             response = reservation.settle(send(reservation.size))
@@ -72,22 +72,24 @@ class PaidRequests:
         return key, response
 
 
+@dataclass
 class NamedResponses:
     """Responses below a prefix, each by the name of its request: `<prefix><name>.json.gz`."""
 
-    def __init__(self, store: ObjectStore, prefix: str, stored: Stored) -> None:
-        self._store, self._prefix, self._stored = store, prefix, stored
-        self.made_progress = False
-        """Whether a response was stored that was not there."""
+    object_store: ObjectStore
+    prefix: str
+    made_progress: bool = False
+    """Whether a response was stored."""
 
     def find(self, name: str) -> tuple[str, Response] | None:
-        key = f"{self._prefix}{name}.json.gz"
-        data = self._store.read(key)
-        return (key, response_in(data, self._store.url(key))) if data is not None else None
+        key = self._key(name)
+        data = self.object_store.read(key)
+        return None if data is None else (key, response_in(data, self.object_store.url(key)))
 
     def store(self, name: str, response: Response) -> str:
-        key = f"{self._prefix}{name}.json.gz"
-        self._store.put_if_match(key, response.to_bytes(), None)
-        self._stored.add(response)
+        self.object_store.put_if_match(key := self._key(name), response.to_bytes(), None)
         self.made_progress = True
         return key
+
+    def _key(self, name: str) -> str:
+        return f"{self.prefix}{name}.json.gz"

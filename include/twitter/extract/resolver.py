@@ -173,7 +173,7 @@ class Resolver:
         if account.id == id_:  # X still names the account that it does not find
             account.mark_unavailable(account.reason or "")
             return
-        self.purchase.confirm(handle, id_)
+        self.known.confirm(handle, id_)
         self._be(account, id_, own=self.is_own(handle, id_, is_accepted))
         if twin := self._by_id.get(id_):
             log.warning("%s and %s are one account, %s: it is collected once", handle, twin.handle, id_)

@@ -149,7 +149,7 @@ def count_requests(
     prefix, stored = plan_prefix(request.id), Stored()
     for earlier in store.responses(store.parsed(store.keys(prefix), RESPONSE_KEY.fullmatch)):
         stored.add(earlier)
-    responses = NamedResponses(store, prefix, stored)
+    responses = NamedResponses(store, prefix)
     subject, entry = (str(request.days[0]), 0), f"plan-{request.id}"
     with (
         Budget(store, subject, caps, stored, request.now, entry=entry) as budget,

@@ -39,7 +39,7 @@ class SnapshotFetch:
 
     def __init__(self, store: ObjectStore, snapshot: Snapshot) -> None:
         self._store, self.snapshot, self.stored = store, snapshot, Stored()
-        self.responses = NamedResponses(store, snapshot.raw, self.stored)
+        self.responses = NamedResponses(store, snapshot.raw)
         rows = table_rows(store, layout.parquet(snapshot.day), "tweet_id", "username", "captured_at")
         erased = store.tombstones().posts
         self.usernames = {row["tweet_id"]: row["username"] for row in rows if row["tweet_id"] not in erased}
