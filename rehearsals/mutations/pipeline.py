@@ -10,8 +10,8 @@ MUTATIONS = [
     Mutation(
         "next day's first second is counted",
         f"{EXTRACT}/cursor.py",
-        "day.start <= created_at < day.end",
-        "day.start <= created_at <= day.end",
+        "self.day.start <= created_at < self.day.end",
+        "self.day.start <= created_at <= self.day.end",
         ("tests/include/extract/test_cursor.py",),
     ),
     Mutation(
@@ -24,8 +24,8 @@ MUTATIONS = [
     Mutation(
         "wrong author is accepted",
         f"{EXTRACT}/cursor.py",
-        "if not author_id or not authors or author_id in authors:",
-        "if not author_id or not authors or authors:",
+        "if author_id and authors and author_id not in authors:",
+        "if author_id and not authors:",
         ("tests/include/extract/test_cursor.py",),
     ),
     Mutation(

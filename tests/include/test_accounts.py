@@ -5,7 +5,7 @@ import re
 import pytest
 
 from include.twitter import accounts
-from include.twitter.accounts import Account, parse
+from include.twitter.accounts import Account, parse_accounts_file
 from include.twitter.errors import BadAccounts, BadSetting
 from include.twitter.records import CollectionSpec
 from tests.include.factories import MemoryStore
@@ -54,11 +54,11 @@ def test_a_variable_and_a_file_with_the_same_accounts_are_the_same(named, filed)
     ],
 )
 def test_a_file_comes_as_editors_and_spreadsheets_save_it(data):
-    assert [account.handle for account in parse(data)] == ["NASA", "esa"]
+    assert [account.handle for account in parse_accounts_file(data)] == ["NASA", "esa"]
 
 
 def test_a_file_tells_groups_and_whose_access_token_is_used():
-    assert parse(FILE) == [
+    assert parse_accounts_file(FILE) == [
         Account("NASA", "space"),
         Account("esa", "space"),
         Account("acme_press", "press", own=True),
@@ -96,12 +96,12 @@ def test_a_bad_line_is_named_by_its_number(filed, lake, data, said):
 
 def test_the_example_is_a_file_that_is_taken():
     first, then = re.findall(r"\S*,\S*", accounts.EXAMPLE)
-    assert parse(f"{first}\n{then}".encode()) == [Account("acme_press", "press", 50, own=True)]
+    assert parse_accounts_file(f"{first}\n{then}".encode()) == [Account("acme_press", "press", 50, own=True)]
 
 
 def test_a_limit_of_an_account_is_another_than_that_of_all(filed, monkeypatch):
     monkeypatch.setenv("AIRFLOW_VAR_TWITTER_TWEET_LIMIT", "50")
-    asked = filed(b"handle,limit\nNASA,\nesa,0\nJAXA,50\nCNES_fr,200\n").asked()
+    asked = filed(b"handle,limit\nNASA,\nesa,0\nJAXA,50\nCNES_fr,200\n").collection_spec()
     assert asked == CollectionSpec(("NASA", "esa", "JAXA", "CNES_fr"), 50, False, {"esa": 0, "cnes_fr": 200})
     assert [asked.limit_of(handle) for handle in ("NASA", "ESA", "JAXA", "CNES_fr")] == [50, 0, 50, 200]
     several = [["esa"], ["esa", "CNES_fr"], ["CNES_fr", "NASA"]]
@@ -109,7 +109,7 @@ def test_a_limit_of_an_account_is_another_than_that_of_all(filed, monkeypatch):
 
 
 def test_a_file_that_is_not_there_is_refused(named, lake):
-    with pytest.raises(BadSetting, match=f"there is no {lake.url(KEY)}. Example: s3://"):
+    with pytest.raises(BadSetting, match=f"{lake.url(KEY)} does not exist. Example: s3://"):
         named(lake.url(KEY))
 
 
@@ -131,7 +131,7 @@ def test_a_file_in_another_bucket_is_refused_without_a_look(named):
     ],
 )
 def test_accounts_are_named_among_those_that_are_collected(filed, typed, found):
-    assert filed(FILE).among(typed) == found
+    assert filed(FILE).select(typed) == found
 
 
 @pytest.mark.parametrize(
@@ -147,12 +147,12 @@ def test_accounts_are_named_among_those_that_are_collected(filed, typed, found):
 )
 def test_accounts_that_are_not_collected_are_refused(filed, typed, told):
     with pytest.raises(BadAccounts, match=told):
-        filed(FILE).among(typed)
+        filed(FILE).select(typed)
 
 
 def test_a_variable_has_no_groups(named):
     with pytest.raises(BadAccounts, match=r"has no group 'space'\. It names no groups\."):
-        named("NASA, esa").among("group:space")
+        named("NASA, esa").select("group:space")
 
 
 @pytest.mark.parametrize(("own", "found"), [("", "acme_press"), ("ACME_press", "acme_press")])

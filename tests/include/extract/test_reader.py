@@ -444,7 +444,7 @@ def test_an_account_that_reached_its_limit_has_the_count_that_another_run_has_pa
     remember(lake, NASA="11")
     shop.has("timeline 11", page(post(3), post(2), token="t1"))
     run = Try(shop, lake, "NASA", limit=2)
-    run.collection.stored_counts = {("11",): Count(323, Counter())}
+    run.collection.cached_counts = {("11",): Count(323, Counter())}
     nasa = run.collect()["NASA"]
     assert (nasa.proof, nasa.counted, shop.asked) == ("limited", 323, ["timeline 11"])
 
@@ -672,7 +672,7 @@ def test_of_an_old_day_no_page_is_asked_for_of_accounts_that_have_no_post_by_a_s
     shop.has("users NASA,esa,jaxa", users(NASA="11", esa="22", jaxa="33"))
     shop.has("search-all 33", page(post(1)))
     going = Try(shop, lake, "NASA", "esa", "jaxa", old=True)
-    going.collection.stored_counts = {("11", "22"): Count(0, Counter()), ("33",): Count(1, Counter())}
+    going.collection.cached_counts = {("11", "22"): Count(0, Counter()), ("33",): Count(1, Counter())}
     lines = going.collect()
     assert proofs(lines) == {"NASA": "matched", "esa": "matched", "jaxa": "matched"}
     assert (lines["NASA"].outcome, lines["NASA"].posts, lines["NASA"].pages) == ("complete", 0, [])
@@ -685,7 +685,7 @@ def test_of_a_recent_day_the_timeline_is_read_although_nothing_was_counted_since
     remember(lake, NASA="11")
     shop.has("timeline 11", {"errors": [SUSPENDED]})
     going = Try(shop, lake, "NASA")
-    going.collection.stored_counts = {("11",): Count(0, Counter())}
+    going.collection.cached_counts = {("11",): Count(0, Counter())}
     assert outcomes(going.collect()) == {"NASA": "unavailable"}
 
 
@@ -717,7 +717,7 @@ def test_of_an_old_day_an_account_that_is_gone_since_it_was_counted_is_unavailab
     shop.has("users esa", {"errors": [gone]})
     going = Try(shop, lake, "NASA", "esa", old=True)
     counts = {("11",): Count(1, Counter()), ("22",): Count(5, Counter())}
-    going.collection.stored_counts = {("11", "22"): Count(6, Counter())} if together else counts
+    going.collection.cached_counts = {("11", "22"): Count(6, Counter())} if together else counts
     lines = going.collect()
     assert outcomes(lines) == {"NASA": "complete", "esa": "unavailable"}
     assert proofs(lines)["NASA"] == "matched"
@@ -768,7 +768,7 @@ def test_an_empty_account_is_not_looked_up_where_a_stored_count_says_that_it_has
     shop.has("count-all 22", total(0))
     going = Try(shop, lake, "NASA", "esa", old=True)
     counts = Counter({"2026-11-18T09": number})
-    going.collection.stored_counts = {("11", "22"): Count(number, counts)}
+    going.collection.cached_counts = {("11", "22"): Count(number, counts)}
     assert proofs(going.collect()) == {"NASA": "matched", "esa": "matched"}
     assert [name for name in shop.asked if name.startswith("users")] == look_ups
 
