@@ -80,7 +80,7 @@ def _name(heard: Heard) -> str:
     else:
         kind = "search" if "/search/" in path else "count"
         name = f"{kind}{'-all' if path.endswith('/all') else ''} "
-        name += ",".join(re.findall(r"from:(\w+)", query["query"]))
+        name += ",".join(re.findall(r"from:(\w+)", query["query"])) or query["query"].split()[0]
     return f"{name} {token}" if token else name
 
 
