@@ -8,18 +8,23 @@ from threading import Barrier
 
 import pytest
 
-from include.twitter.errors import BadKeys, NoAccess, Outage
+from include.twitter.airflow_context import Run
+from include.twitter.errors import BadKeys, BadRequest, LeaseHeld, NoAccess, Outage, OverBudget
 from include.twitter.extract.counts import Count
+from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.reader import Stopped
+from include.twitter.records import CollectionSpec
 from include.twitter.sources import Endpoint, PageRequest, SourceSet, account_sources
 from include.twitter.x.client import POST_FIELDS
-from tests.include.factories import RECEIVED, SUSPENDED, MemoryStore, about, post
-from tests.include.fake_x import FORBIDDEN, LIMIT, OUTAGE, ROOT, Try, open_shop, page, total, users
+from tests.include.factories import DAY, RECEIVED, SUSPENDED, MemoryStore, about, post
+from tests.include.fake_x import FORBIDDEN, LIMIT, MALFORMED, OUTAGE, ROOT, Try, open_shop, page, total, users
 
 ACCOUNTS = "twitter_accounts/accounts.json"
+PROBLEMS = "https://api.x.com/2/problems"
 RATE_LIMITED = (429, {"title": "Too Many Requests"})
 UNAUTHORIZED = (401, {"title": "Unauthorized", "type": "about:blank", "status": 401})
 GONE = {"errors": [SUSPENDED]}
+FAILED = {"errors": [{"type": f"{PROBLEMS}/internal-error", "title": "Internal Error"}]}
 NOT_FOUND = {"errors": [about("11", "Not Found Error", "Could not find user with id: [11].")]}
 OTHER_ID = "the handle has become another account: 777, and it was 11. Nothing is bought of 777"
 
@@ -160,7 +165,7 @@ ONE_OF_ESA = {"timeline 22": page(post(1)), "count 22": total(1)}
         pytest.param(
             "NASA esa", 1, KNOWN,
             {"timeline 11": NOT_FOUND, "timeline 22": page(*map(post, range(1, 10))), "count 22": total(9)},
-            {"cap": 54}, {"NASA": "11 unavailable unchecked 0", "esa": "22 complete matched 9"}, "Could not find",
+            {"cap": 54}, {"NASA": "11 unavailable unchecked 0", "esa": "22 complete matched 9"}, "Could not",
             id="a look-up beyond the budget",
         ),
         pytest.param(
@@ -371,6 +376,69 @@ def test_threads_that_are_collected_later_leave_the_proof_as_it_is(day):
     assert "of 2 accounts" in day.lines["NASA"].proof_reason
 
 
+# Requests that are sent in another way
+
+
+@pytest.mark.parametrize(("most", "sizes"), [(100, [500, 250, 125, 100]), (0, [500, 250, 125, 100])])
+def test_an_archive_page_that_fails_is_requested_smaller(day, most, sizes):
+    requested = []
+
+    def serve():
+        requested.append(day.x.sizes["search-all 11"])
+        return page(post(1)) if requested[-1] <= most else OUTAGE
+
+    day.knows(1, NASA="11")
+    day.serves({"search-all 11": [serve] * 9, "count-all 11": total(1)})
+    if most:
+        assert day.read("NASA", old=True) == {"NASA": "11 complete matched 1"}
+    else:
+        with pytest.raises(Outage):
+            day.read("NASA", old=True)
+    assert requested == sizes
+
+
+def test_a_page_that_would_cross_the_cap_is_requested_smaller(day):
+    day.knows(1, NASA="11")
+    day.serves({"timeline 11": page(post(2), post(1))})
+    with pytest.raises(OverBudget, match="at least 10 posts"):
+        day.read("NASA", cap=36, threads=True)
+    assert day.x.sizes["timeline 11"] == 7
+
+
+def test_a_token_that_expired_continues_below_the_oldest_post(day):
+    day.knows(1, NASA="11")
+    day.serves(
+        {"timeline 11": [page(post(3), post(2), token="t1"), page(post(1))], "timeline 11 t1": MALFORMED,
+         "count 11": total(3)}
+    )  # fmt: skip
+    assert day.read("NASA") == {"NASA": "11 complete matched 3"}
+    assert day.x.wire.heard[2].query["until_id"] == post(2)["id"]
+    assert day.lines["NASA"].pages == [f"{ROOT}11/0001.json.gz", f"{ROOT}11/0002.json.gz"]
+
+
+def test_a_malformed_request_without_a_token_is_an_error(day):
+    day.knows(1, NASA="11")
+    day.serves({"timeline 11": MALFORMED})
+    with pytest.raises(BadRequest):
+        day.read("NASA")
+    assert day.requests == ["timeline 11"]
+
+
+@pytest.mark.parametrize(
+    ("response", "is_stored"),
+    [
+        (users(NASA="11") | FAILED, True),
+        *(({"errors": errors}, False) for errors in ([], [None, "odd"])),
+        ({"meta": {}}, False),
+    ],
+)
+def test_a_look_up_in_which_x_failed_is_an_outage_and_nobody_is_missing(day, response, is_stored):
+    day.serves({"users NASA,esa": response})
+    with pytest.raises(Outage):
+        day.read("NASA esa")
+    assert bool(day.store.keys(f"{ROOT}users-by/")) == day.attempt.purchase.made_progress == is_stored
+
+
 # Readers in parallel
 
 
@@ -414,11 +482,17 @@ def test_of_several_errors_the_permanent_one_is_raised(day):
         day.read("NASA esa bad")
 
 
-def test_a_reader_that_was_stopped_sends_nothing(day):
+def test_a_reader_that_was_stopped_or_lost_its_lease_sends_nothing(day):
     attempt = Try(day.x, day.store, "NASA")
     attempt.stopped.set()
     with pytest.raises(Stopped):
         attempt.collect()
+    late = Run(DAY, "another run", now=lambda: RECEIVED + timedelta(minutes=3))
+    stale = Try(day.x, day.store, "NASA")
+    with pytest.raises(LeaseHeld), stale.buying() as (x, budget):
+        stale.now += timedelta(minutes=3)
+        with Purchase(day.store, late, CollectionSpec(("NASA",), 0), may_leave=False).hold_lease():
+            stale.collection.collect(x, budget)
     assert day.requests == []
 
 
@@ -577,7 +651,7 @@ FILLED = post(2, entities={"hashtags": [{"tag": "Moon"}]})
 
 
 def lacking(*posts, field="entities", **more):
-    problem = {"type": "https://api.x.com/2/problems/field-hydration-failure", "field": field} | more
+    problem = {"type": f"{PROBLEMS}/field-hydration-failure", "field": field} | more
     return page(*posts) | {"errors": [problem]}
 
 
@@ -606,7 +680,7 @@ def test_a_post_with_an_unfilled_field_is_read_again_with_all_fields_for_free(in
         {},
         {"data": [post(7, author_id="11")]},
         {"data": [post(1, author_id="99")]},
-        {"errors": [{"type": "https://api.x.com/2/problems/internal-error", "title": "Internal Error"}]},
+        FAILED,
     ],
 )
 def test_a_day_does_not_wait_for_posts_that_cannot_be_read_again(incomplete, response, caplog):
