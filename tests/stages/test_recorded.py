@@ -44,12 +44,12 @@ def test_every_recorded_answer_is_walked_or_refused_for_a_field_it_lacks():
     for page in recorded_pages():
         body, cursor = page["body"], Cursor(AccountPosts("NASA", AUTHOR), DAY, 0)
         posts = body.get("data") or []
-        came = answer(**{**body, "data": [signed(post, AUTHOR) for post in posts]})
-        if refusal := cursor.problem(came):
+        response = answer(**{**body, "data": [signed(post, AUTHOR) for post in posts]})
+        if refusal := cursor.problem(response):
             assert "posts without" in str(refusal)
             outcomes.append("refused")
             continue
-        cursor.advance(came)
+        cursor.advance(response)
         assert cursor.returned == len(posts)
         outcomes.append("goes on" if cursor.token else cursor.ended)
     assert len(outcomes) == 28

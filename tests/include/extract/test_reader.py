@@ -354,6 +354,16 @@ def test_a_verification_that_was_cut_off_continues_below_its_oldest_post(day):
     assert day.x.wire.heard[-1].query["until_id"] == post(3)["id"]
 
 
+def test_a_day_that_has_become_old_continues_in_the_archive(day):
+    day.knows(1, NASA="11")
+    day.serves({"timeline 11": page(post(3), post(2), token="t1"), "timeline 11 t1": OUTAGE})
+    with pytest.raises(Outage):
+        day.read("NASA")
+    day.serves({"search-all 11": page(post(1)), "count-all 11": total(3)})
+    assert day.read("NASA", old=True) == {"NASA": "11 complete matched 3"}
+    assert day.x.wire.heard[-2].query["until_id"] == post(2)["id"]
+
+
 def test_a_complete_account_is_neither_counted_nor_looked_up_again(day):
     day.knows(1, NASA="11", out="42")
     day.serves({"timeline 11": page(post(1)), "timeline 42": GONE, "count 11": total(1)})
