@@ -68,10 +68,11 @@ class Cursor:
 
     def problem(self, response: Response) -> UnexpectedAnswer | None:
         """Return why a response cannot be used as the next page; raise Outage if it is no response at all."""
-        if not response.unavailable and response.has_no_content:
-            raise Outage(f"X sent neither posts nor a count of them, but {response.content[:200]!r}")
-        if not response.posts and response.failure:
-            raise Outage(f"X sent no posts, since a part of it failed: {response.failure}")
+        failure = None if response.posts else response.failure
+        if failure or (response.has_no_content and not response.unavailable):
+            raise Outage(
+                f"X sent neither posts nor a count of them, but {failure or response.content[:200]!r}"
+            )
         posts, author_id = _objects(response), self.source.author_id
         authors = {str(author_of(post, author_id)) for post in posts}
         if author_id and authors and author_id not in authors:

@@ -58,8 +58,6 @@ class AccountProgress:
         self.posts = cursor(self.sources.posts)
         self.verification = self.sources.verification and cursor(self.sources.verification)
         self.self_replies = self.sources.self_replies and cursor(self.sources.self_replies)
-        self.rereads = cursor(self.sources.posts)
-        """Only counts the posts that were requested a second time by their ids."""
         self.pages, self.reread, self.reason, self.refusal, self.is_begun = [], set(), None, None, False
 
     @property
@@ -73,8 +71,7 @@ class AccountProgress:
 
     @property
     def cursors(self) -> list[Cursor]:
-        cursors = (self.posts, self.verification, self.rereads, self.self_replies)
-        return [cursor for cursor in cursors if cursor]
+        return [cursor for cursor in (self.posts, self.verification, self.self_replies) if cursor]
 
     def apply(self, event: Event) -> None:
         self.state = self.state.after(event)
@@ -111,7 +108,7 @@ class AccountProgress:
     def take_reread(self, key: str, response: Response) -> None:
         """Take in posts that were requested a second time."""
         self.pages.append(key)
-        self.rereads.count(response)
+        self.posts.count(response)
         self.reread |= {*str(response.params["ids"]).split(",")}
 
     @property
@@ -123,8 +120,7 @@ class AccountProgress:
     @property
     def _hours(self) -> dict[str, str]:
         """The hours of its own posts, without self-replies, by id."""
-        verified = self.verification.hours if self.verification else {}
-        return self.posts.hours | verified | self.rereads.hours
+        return self.posts.hours | (self.verification.hours if self.verification else {})
 
     @property
     def arrived(self) -> int:

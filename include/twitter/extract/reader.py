@@ -187,10 +187,16 @@ class Collection:
         today = Day.of(self.purchase.now())
         ids = [id_ for id_, at in sorted(account.unfilled.items()) if Day.of(at) == today]
         for some in chunked(ids if not account.is_unavailable else (), POSTS_A_LOOKUP):
-            send, problem = partial(self._send_reread, some), partial(_reread_problem, some, account.id)
+            name, number = f"{REREADS}{account.label}", len(some)
+            problem = partial(_reread_problem, some, account.id)
             try:
                 key, response = self.requests.ask(
-                    f"{REREADS}{account.label}", "rereads", len(some), len(some), send, problem
+                    name,
+                    "rereads",
+                    number,
+                    number,
+                    lambda _: self.x.posts(some, free=True, whole=True),  # noqa: B023
+                    problem,
                 )
             except (LeaseHeld, LeaseExpired, WriteConflict):  # another run has the lease now
                 raise
@@ -201,9 +207,6 @@ class Collection:
                 return
             account.take_reread(key, response)
             log.info("%s: %d posts with unfilled fields were read again", account.username, len(some))
-
-    def _send_reread(self, ids: list[str], _: int) -> Response:
-        return self.x.posts(ids, free=True, whole=True)
 
     # Look-ups and counts
 
