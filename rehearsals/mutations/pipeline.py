@@ -17,7 +17,7 @@ MUTATIONS = [
     Mutation(
         "remembered id is not compared",
         f"{EXTRACT}/resolver.py",
-        "former_ids = [before.id if before else None, remembered]",
+        "former_ids = [before.id if before else None, known]",
         "former_ids = [before.id if before else None]",
         ("tests/include/extract/test_reader.py",),
     ),

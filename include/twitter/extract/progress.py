@@ -54,10 +54,10 @@ class AccountProgress:
         def cursor(source: Source) -> Cursor:
             return Cursor(source.resolve(id_), self.day, self.limit)
 
-        self.username = username
-        self.posts = cursor(self.sources.posts)
-        self.verification = self.sources.verification and cursor(self.sources.verification)
-        self.self_replies = self.sources.self_replies and cursor(self.sources.self_replies)
+        self.username, (posts, verification, self_replies) = username, self.sources
+        self.posts = cursor(posts)
+        self.verification = cursor(verification) if verification else None
+        self.self_replies = cursor(self_replies) if self_replies else None
         self.pages, self.reread, self.reason, self.refusal, self.is_begun = [], set(), None, None, False
 
     @property

@@ -16,19 +16,8 @@ from typing import TypeVar
 
 from more_itertools import chunked
 
+from include.twitter import errors
 from include.twitter.day import Day
-from include.twitter.errors import (
-    BadRequest,
-    LeaseExpired,
-    LeaseHeld,
-    OtherAuthors,
-    Outage,
-    PermanentError,
-    PipelineError,
-    TransientError,
-    UnexpectedAnswer,
-    WriteConflict,
-)
 from include.twitter.extract.account_state import Event, State
 from include.twitter.extract.budget import Budget
 from include.twitter.extract.counts import Count
@@ -48,7 +37,7 @@ log = logging.getLogger(__name__)
 WorkItem = TypeVar("WorkItem")
 
 
-class Stopped(PipelineError):
+class Stopped(errors.PipelineError):
     """Another reader failed, so this one sends no more requests."""
 
 
@@ -78,7 +67,7 @@ class Collection:
         self.x, self.requests = x, PaidRequests(budget, purchase, self._before_sending)
         resolver = Resolver(purchase, purchase.identities, self._look_up, self.old, purchase.now())
         for response in self._stored[LOOKUPS_FOLDER]:
-            resolver.recall(response)
+            resolver.learn(response)
         accounts = [self._begin(handle) for handle in purchase.missing]
         resolver.resolve(accounts)
         accounts = [account for account in accounts if not account.is_skipped]
@@ -115,7 +104,7 @@ class Collection:
             try:
                 for key, response in self._pages(account, cursor, is_wanted=is_wanted):
                     account.advance(cursor, key, response)
-            except OtherAuthors as error:
+            except errors.OtherAuthors as error:
                 cursor.ended, cursor.reason = Event.GONE, str(error)
             if is_wanted and account.can_be_read:
                 account.finish(cursor)
@@ -162,10 +151,10 @@ class Collection:
                 lambda size: self.x.page(request, day, size, **position),
                 cursor.problem,
             )
-        except BadRequest:
+        except errors.BadRequest:
             if not cursor.fall_back_to_until_id():
                 raise
-        except Outage:
+        except errors.Outage:
             if not cursor.shrink_page_size():
                 raise
         return None
@@ -198,9 +187,13 @@ class Collection:
                     lambda _: self.x.posts(some, free=True, whole=True),  # noqa: B023
                     problem,
                 )
-            except (LeaseHeld, LeaseExpired, WriteConflict):  # another run has the lease now
+            except (
+                errors.LeaseHeld,
+                errors.LeaseExpired,
+                errors.WriteConflict,
+            ):  # another run has the lease now
                 raise
-            except PipelineError as error:
+            except errors.PipelineError as error:
                 account.reread |= {*ids}  # not again in this attempt
                 message = "%s: X could not fill fields of %d posts, and they are not read again. %s"
                 log.warning(message, account.username, len(some), error)
@@ -216,7 +209,7 @@ class Collection:
             LOOKUPS_FOLDER, "users", number, number, lambda _: self.x.users(handles), _look_up_problem
         )
         if response.failure:
-            raise Outage(f"X could not look up all users: {response.failure}")
+            raise errors.Outage(f"X could not look up all users: {response.failure}")
         return response
 
     def _count(self, query: str) -> Response:
@@ -255,20 +248,26 @@ class Collection:
                 if has_failed:
                     self.stopped.set()
                     pool.shutdown(cancel_futures=True)
-        errors = [error for job in running if not job.cancelled() and (error := job.exception())]
-        if errors := [error for error in errors if not isinstance(error, Stopped)]:
-            raise min(errors, key=lambda e: isinstance(e, TransientError) - isinstance(e, PermanentError))
+        failures = [error for job in running if not job.cancelled() and (error := job.exception())]
+        if failures := [error for error in failures if not isinstance(error, Stopped)]:
+            raise min(failures, key=_priority)
+
+
+def _priority(error: BaseException) -> int:
+    return isinstance(error, errors.TransientError) - isinstance(error, errors.PermanentError)
 
 
 def _look_up_problem(response: Response) -> None:
     if not (response.posts or problems(response.body)):
-        raise Outage(f"X sent no users, but {response.content[:200]!r}")
+        raise errors.Outage(f"X sent no users, but {response.content[:200]!r}")
 
 
-def _reread_problem(ids: list[str], author_id: str | None, response: Response) -> UnexpectedAnswer | None:
+def _reread_problem(
+    ids: list[str], author_id: str | None, response: Response
+) -> errors.UnexpectedAnswer | None:
     if response.failure or not (response.posts or problems(response.body)):
-        raise Outage(f"X could not send the posts: {response.failure or repr(response.content[:200])}")
+        raise errors.Outage(f"X could not send the posts: {response.failure or repr(response.content[:200])}")
     posts = (post for post in response.posts if isinstance(post, dict))
     if all(post.get("id") in ids and author_id in (None, author_of(post, author_id)) for post in posts):
         return None
-    return UnexpectedAnswer(f"X sent other posts than the {len(ids)} that were requested by their ids.")
+    return errors.UnexpectedAnswer(f"X sent other posts than the {len(ids)} that were requested by id.")

@@ -45,10 +45,18 @@ class Resolver:
     """The users that X has returned to this purchase, by lower-case handle."""
     _by_id: dict[str, AccountProgress] = field(default_factory=dict)
 
-    def recall(self, response: Response) -> None:
-        """Use a look-up that an earlier attempt has paid for."""
-        self.looked_up |= users_of(response)
-        self._remember(response)
+    def __post_init__(self) -> None:
+        self._ids_before = {name: account.id for name, account in self.known.known.items()}
+
+    def learn(self, response: Response) -> None:
+        """Take in a look-up, also one that an earlier attempt has paid for.
+
+        An id that replaces another one without a confirmation is not stored.
+        """
+        users = users_of(response)
+        self.looked_up |= users
+        ids = {name: user["id"] for name, user in users.items()}
+        self.known.learn(response, but=[name for name, id_ in ids.items() if self._is_blocked(name, id_)])
 
     def resolve(self, accounts: Iterable[AccountProgress]) -> None:
         """Bind each account to its id, or record why it cannot be read."""
@@ -134,13 +142,11 @@ class Resolver:
         """Request accounts from X: yields each with its user, or with the reason why there is none."""
         for some in chunked(accounts, HANDLES_A_LOOKUP):
             handles = [account.handle for account in some]
-            response = self.look_up(handles)
-            self.looked_up |= users_of(response)
+            self.learn(response := self.look_up(handles))
             reasons = unavailable_reasons(response, handles)
             for account in some:
                 user = self.looked_up.get(account.handle.lower(), {})
                 yield account, user, reasons.get(account.handle, "")
-            self._remember(response)
 
     def _resolve_by_look_up(self, accounts: Iterable[AccountProgress]) -> None:
         for account, user, reason in self._look_up(accounts):
@@ -151,30 +157,22 @@ class Resolver:
                 self._begin(account, id_)  # the day keeps what was bought of it
             account.mark_unavailable(account.reason or reason)
 
-    def _remember(self, response: Response) -> None:
-        """Store the ids of a look-up, except those that replace another one without a confirmation."""
-        ids = {name: user["id"] for name, user in users_of(response).items()}
-        blocked = [
-            name
-            for name, id_ in ids.items()
-            if self._former_id(name, id_) and not self.known.accepts(name, id_)
-        ]
-        self.known.learn(response, but=blocked)
-
     def _former_id(self, handle: str, id_: str) -> str | None:
         """Return the other id that the handle had on the day or at its latest look-up."""
         before = self.purchase.line(handle) or self.purchase.former_entry(handle)
         # Without a look-up the day itself shows which account it is, whatever the handle became later.
-        remembered = self.known.last_id_of(handle) if handle.lower() in self.looked_up else None
-        former_ids = [before.id if before else None, remembered]
+        known = self._ids_before.get(handle.lower()) if handle.lower() in self.looked_up else None
+        former_ids = [before.id if before else None, known]
         return next((former for former in former_ids if former not in (None, id_)), None)
+
+    def _is_blocked(self, handle: str, id_: str) -> bool:
+        return self._former_id(handle, id_) is not None and not self.known.accepts(handle, id_)
 
     def _bind(self, account: AccountProgress, id_: str) -> None:
         """Read this id for the handle, unless the handle had another id and nobody has confirmed this one."""
         handle = account.handle
         if former := self._former_id(handle, id_):
-            is_accepted = self.known.accepts(handle, id_)
-            if not is_accepted:
+            if self._is_blocked(handle, id_):
                 # The refusal replaces no entry that has pages: the day keeps what was bought.
                 line = self.purchase.line(handle)
                 kept_id = (line and line.id) or (id_ if self.purchase.former_entry(handle) else former)
@@ -198,17 +196,13 @@ class Resolver:
             account.apply(Event.RESOLVED)
             if tombstone := self.purchase.forgotten.accounts.get(id_):
                 account.refusal = ERASED.format(tombstone.at)
-            elif self.old and self._is_protected(handle):
+            elif self.old and self.known.is_protected(handle):
                 account.refusal = PROTECTED_REASON
             else:
                 self._by_id[id_] = account
 
     def _begin(self, account: AccountProgress, id_: str) -> None:
         account.bind(id_, self.purchase.username_of(account.handle))
-
-    def _is_protected(self, handle: str) -> bool:
-        user = self.looked_up.get(handle.lower())
-        return bool(user.get("protected")) if user else self.known.is_protected(handle)
 
 
 def _other_id(handle: str, id_: str, former: str | None) -> str:
