@@ -15,27 +15,27 @@ FILE = b"handle,group,own\nNASA,space,\nesa,space,no\nacme_press,press,yes\n"
 
 
 @pytest.fixture
-def lake():
+def store():
     return MemoryStore()
 
 
 @pytest.fixture
-def named(lake, monkeypatch):
+def named(store, monkeypatch):
     """Read the accounts of a Variable, with a file or without."""
 
     def read(text, file=None, own=""):
         monkeypatch.setenv("AIRFLOW_VAR_TWITTER_HANDLES", text)
         monkeypatch.setenv("AIRFLOW_VAR_TWITTER_OWN_HANDLE", own)
         if file is not None:
-            lake.write(KEY, file)
-        return accounts.read(lake)
+            store.write(KEY, file)
+        return accounts.read(store)
 
     return read
 
 
 @pytest.fixture
-def filed(lake, named):
-    return lambda file, own="": named(lake.url(KEY), file, own)
+def filed(store, named):
+    return lambda file, own="": named(store.url(KEY), file, own)
 
 
 def test_a_variable_and_a_file_with_the_same_accounts_are_the_same(named, filed):
@@ -91,10 +91,10 @@ def test_a_bad_line_is_named_by_its_number(data, problem):
         parse_accounts_file(data)
 
 
-def test_a_bad_file_is_named_with_an_example(filed, lake):
+def test_a_bad_file_is_named_with_an_example(filed, store):
     with pytest.raises(BadSetting) as error:
         filed(b"# handle")
-    assert all(fact in str(error.value) for fact in (lake.url(KEY), "line 1", accounts.EXAMPLE))
+    assert all(fact in str(error.value) for fact in (store.url(KEY), "line 1", accounts.EXAMPLE))
 
 
 def test_the_example_is_a_file_that_is_taken():
@@ -107,8 +107,6 @@ def test_a_limit_of_an_account_is_another_than_that_of_all(filed, monkeypatch):
     spec = filed(b"handle,limit\nNASA,\nesa,0\nJAXA,50\nCNES_fr,200\n").collection_spec()
     assert spec == CollectionSpec(("NASA", "esa", "JAXA", "CNES_fr"), 50, False, {"esa": 0, "cnes_fr": 200})
     assert [spec.limit_of(handle) for handle in ("NASA", "ESA", "JAXA", "CNES_fr")] == [50, 0, 50, 200]
-    several = [["esa"], ["esa", "CNES_fr"], ["CNES_fr", "NASA"]]
-    assert [spec.lowest(handles) for handles in several] == [0, 200, 50]
 
 
 @pytest.mark.parametrize(

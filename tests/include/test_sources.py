@@ -1,4 +1,4 @@
-"""How X is asked for what is collected, and which posts belong to it."""
+"""The requests of each source, and which posts belong to it."""
 
 import pytest
 

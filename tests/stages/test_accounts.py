@@ -30,7 +30,7 @@ def remember(bucket, seen_at, *handles):
 # Handles that change hands
 
 
-def test_a_handle_that_has_a_new_owner_lands_only_after_a_word_and_refuses_nobody_elses_day(
+def test_a_handle_with_another_id_lands_once_it_is_confirmed_and_other_accounts_at_once(
     pipeline, x, bucket, caplog
 ):
     remember(bucket, "2026-10-01T01:30:00Z", "posts_4_old", "posts_3_b")
@@ -68,14 +68,14 @@ def test_a_landed_day_of_a_renamed_account_stays_and_a_plan_quotes_nothing_for_i
 
     with pytest.raises(AirflowSkipException, match="have landed with all accounts"):
         tasks.quote(PlanRequest(days_between(RECENT, RECENT), short_hash(pipeline.name), "", lambda: NOW))
-    assert x.asked() == ["users"], "the look-up that says who the new handle is"
+    assert x.asked() == ["users"], "the look-up of the new handle"
     landed = pipeline.load(pipeline.transform(pipeline.extract(name="rerun"), name="rerun"), name="rerun")
 
     assert (landed["rows"], landed["unavailable"], x.asked()) == (7, [], ["users"])
     assert bucket.read(PUBLISHED) == table
 
 
-# Accounts that go in mid-walk
+# Accounts that are gone while they are read
 
 
 def test_what_arrived_of_an_account_before_it_was_gone_is_published_and_the_day_is_red(pipeline, x, bucket):

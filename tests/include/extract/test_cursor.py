@@ -22,9 +22,9 @@ def after(*pages, limit=0, source=TIMELINE):
     return cursor
 
 
-def led_by(led, *posts, **more):
+def led_by(token_before, *posts, **more):
     """The page that a token led to."""
-    return answer(*posts, asked={"pagination_token": led}, **more)
+    return answer(*posts, asked={"pagination_token": token_before}, **more)
 
 
 def below(number, *posts, **more):
@@ -93,7 +93,7 @@ def test_the_limit_is_reached_by_the_days_own_posts_each_once(posts, wanted):
     assert after(page).ended is None
 
 
-def test_what_cannot_be_published_has_arrived_and_what_is_of_another_day_or_author_has_not():
+def test_malformed_posts_of_the_day_count_and_those_of_another_day_or_author_do_not():
     cursor = after(answer(post(2, text=None), post(3, created_at="soon"), post(9, **OUTSIDE),
                           post(4, author_id="7"), {"text": "without an id"}, None))  # fmt: skip
     assert numbers(cursor) == {2, 3}
@@ -144,18 +144,18 @@ def test_a_bound_ends_a_reading_that_makes_no_progress(pages, bound):
         (ARCHIVE, {0: 500, 9: 10, 250: 250, 501: 500}),
     ],
 )
-def test_the_first_page_asks_for_what_is_wanted_within_what_x_serves(source, sizes):
+def test_the_first_page_has_the_limit_within_what_x_serves(source, sizes):
     assert {limit: after(limit=limit, source=source).page_size for limit in sizes} == sizes
 
 
 @pytest.mark.parametrize(
-    ("came", "size", "limit", "then"),
+    ("returned", "size", "limit", "next_size"),
     [(20, 20, 30, 10), (10, 20, 20, 20), (0, 5, 5, 100), (9, 9, 10, 5)],
     ids=["the rest", "by the share that X drops", "after an empty page", "no smaller than X serves"],
 )
-def test_the_next_page_asks_for_what_is_still_wanted(came, size, limit, then):
-    page = answer(*map(post, range(1, came + 1)), token="t1", size=size)
-    assert after(page, limit=limit).page_size == then
+def test_the_next_page_has_what_the_limit_leaves(returned, size, limit, next_size):
+    page = answer(*map(post, range(1, returned + 1)), token="t1", size=size)
+    assert after(page, limit=limit).page_size == next_size
 
 
 def test_pages_that_the_archive_fails_to_serve_are_halved_and_doubled_again_after_five():

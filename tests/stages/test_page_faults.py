@@ -1,11 +1,11 @@
-"""What X does to a walk: the rows are those of a good day all the same, or the run says why."""
+"""Faults in X's pages: the rows are those of a good day all the same."""
 
 import pytest
 
 pytestmark = pytest.mark.live
 
 TIMELINE = r"/2/users/\d+/tweets"
-WALKER = "posts_250_w"  # 292 posts with retweets and replies: three pages
+ACCOUNT = "posts_250_w"  # 292 posts with retweets and replies: three pages
 
 GOOD: list[dict[str, str]] = []
 
@@ -13,7 +13,7 @@ GOOD: list[dict[str, str]] = []
 def a_good_day(pipeline, x) -> list[dict[str, str]]:
     """The rows of an undisturbed purchase of the same day, bought once."""
     if not GOOD:
-        pipeline.transform(pipeline.extract(WALKER, name="good"), name="good")
+        pipeline.transform(pipeline.extract(ACCOUNT, name="good"), name="good")
         GOOD.extend(pipeline.rows(name="good"))
         for zone in ("twitter_accounts/", "twitter_raw/"):
             pipeline.bucket.delete(zone)
@@ -31,8 +31,8 @@ def test_the_rows_are_those_of_a_good_day(pipeline, x, fault):
     good = a_good_day(pipeline, x)
     x.order({"match": TIMELINE} | fault)
 
-    bought = pipeline.extract(WALKER)
-    account = pipeline.refine(bought)[WALKER]
+    bought = pipeline.extract(ACCOUNT)
+    account = pipeline.refine(bought)[ACCOUNT]
 
     assert pipeline.rows() == good
     assert (account["outcome"], account["proof"]) == ("complete", "matched")
@@ -44,7 +44,7 @@ def test_the_verification_brings_what_a_stalled_timeline_does_not(pipeline, x):
     good = a_good_day(pipeline, x)
     x.order({"match": TIMELINE, "skip": 1, "times": 999, "same_page": True})
 
-    account = pipeline.refine(pipeline.extract(WALKER))[WALKER]
+    account = pipeline.refine(pipeline.extract(ACCOUNT))[ACCOUNT]
 
     assert x.asked() == ["users"] + ["timeline"] * 12 + ["token", "count"] + ["search"] * 3
     assert "10 pages in a row brought nothing new" in account["reason"]
@@ -64,7 +64,7 @@ def test_a_limit_gives_exactly_the_latest_n(pipeline, x):
     good = a_good_day(pipeline, x)
     pipeline.put(tweet_limit=200)
 
-    account = pipeline.refine(pipeline.extract(WALKER))[WALKER]
+    account = pipeline.refine(pipeline.extract(ACCOUNT))[ACCOUNT]
 
     assert pipeline.rows() == good[-200:]
     assert (account["outcome"], account["proof"], account["published"]) == ("limit", "limited", 200)
@@ -77,8 +77,7 @@ def test_old_days_come_from_the_archive_with_a_derived_bearer_token(pipeline, x)
     bought = pipeline.extract("posts_60_old, protected_old, suspended_old", "2026-10-20")
     accounts = pipeline.refine(bought, "2026-10-20")
 
-    asked = {(request["path"], request["auth"]) for request in x.requests()}
-    assert asked == {
+    assert {(request["path"], request["auth"]) for request in x.requests()} == {
         ("/2/users/by", "oauth1"),
         ("/oauth2/token", "basic"),
         ("/2/tweets/search/all", "bearer"),
