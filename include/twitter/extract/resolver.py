@@ -98,7 +98,8 @@ class Resolver:
 
         def was_shown(account: AccountProgress) -> bool:
             if account.label not in counted_at:
-                return account.handle.lower() in self.looked_up
+                is_recent = self.known.id_of(account.handle, self.now, for_archive=True) is not None
+                return is_recent and account.handle.lower() in self.looked_up
             seen_at, at = self.known.seen_at(account.handle), counted_at[account.label]
             return seen_at is not None and at is not None and seen_at > at
 

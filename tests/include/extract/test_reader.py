@@ -527,6 +527,15 @@ def test_an_account_that_was_counted_after_its_stored_look_up_is_looked_up_again
     assert day.requests == ["users esa"]
 
 
+@pytest.mark.parametrize(("hours", "outcome"), [(23, "complete"), (25, "unavailable")])
+def test_a_stored_look_up_shows_an_empty_account_for_a_day(day, hours, outcome):
+    day.serves({"users esa": ["esa=22", unknown("esa")], "search-all 22": ["1", ""], "count-all 22": 0})
+    day.read("esa", old=True, killed_at="/22/0001.json.gz")
+    attempt = Try(day.x, day.store, "esa", old=True)
+    attempt.now = RECEIVED + timedelta(hours=hours)
+    assert attempt.collect()["esa"].outcome == outcome
+
+
 def test_a_protected_account_is_looked_up_again_on_the_next_attempt(day):
     hidden = {"data": [{"id": "11", "username": "NASA", "protected": True}]}
     day.serves({"users NASA": [hidden, "NASA=11"], "search-all 11": "1 >t1"})
