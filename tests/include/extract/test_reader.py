@@ -153,6 +153,13 @@ def case(name, responses, *lines, reason="", known=KNOWN, hours_ago=1, **options
              "777 complete matched 2", accepted=[("nasa", "777")]),
         case("neither id nor handle are known", {"timeline 11": NOT_FOUND, "users NASA": unknown("NASA")},
              "11 unavailable unchecked 0", reason="Could not find user with id: [11]."),
+        case("X returns the user and does not find its timeline",
+             {"timeline 11": NOT_FOUND, "users NASA": "NASA=11"}, "11 unavailable unchecked 0",
+             reason="Could not find"),
+        case("the same after a look-up", {"users NASA": "NASA=11", "timeline 11": NOT_FOUND},
+             "11 unavailable unchecked 0", reason="Could not", known={}),
+        case("a known account that is gone keeps its id", {"users NASA": unknown("NASA")},
+             "11 unavailable unchecked 0", reason="No NASA.", hours_ago=LONG_AGO),
         case("X finds a suspended account, so it is not looked up", {"timeline 11": GONE},
              "11 unavailable unchecked 0", reason="User has been suspended"),
         case("a look-up beyond the budget",
@@ -247,6 +254,7 @@ def test_an_account_that_was_gone_continues_under_its_new_handle(day, renamed):
     )  # fmt: skip
     assert day.read("NASA") == {"NASA": "11 unavailable unchecked 2"}
     assert day.read("NASA_new") == {"NASA": "11 complete matched 3"}
+    assert len(day.lines["NASA"].pages) == 3, "also the one that says that it was suspended"
 
 
 @pytest.mark.parametrize("handles", ["NASA_new", "NASA_new NASA"])
