@@ -652,6 +652,7 @@ def test_a_day_does_not_wait_for_posts_that_cannot_be_read_again(incomplete, res
     incomplete.serves({f"posts {ONE}": [response] * 2})
     assert incomplete.read("NASA") == {"NASA": "11 complete matched 2"}
     assert "could not fill" in caplog.text
+    assert incomplete.requests.count(f"posts {ONE}") == 1
 
 
 def test_posts_are_not_read_again_beyond_the_budget(day):

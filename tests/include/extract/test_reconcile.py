@@ -21,7 +21,7 @@ from include.twitter.extract.counts import Count
 from include.twitter.extract.progress import AccountProgress
 from include.twitter.extract.reconcile import Reconciler, reconcile
 from include.twitter.sources import account_sources
-from tests.include.factories import DAY, RECEIVED, answer
+from tests.include.factories import DAY, RECEIVED, account_read, answer
 
 
 def read(id_, **hours):
@@ -130,6 +130,24 @@ def test_accounts_are_batched_as_cached_counts_are_and_the_others_by_twenty():
 def test_a_cached_count_confirms_that_an_account_is_empty(cached, empty):
     counted_at = Reconciling(cached=cached).empty_counted_at([NASA, EMPTY])
     assert counted_at == dict.fromkeys(empty, RECEIVED)
+
+
+@pytest.mark.parametrize(
+    ("page", "line", "state"),
+    [
+        ("buy=1/thread-1/0001", {"proof": "short"}, State.SHORT),
+        ("buy=1/thread-1/0001", {"proof": "surplus"}, State.SURPLUS),
+        ("buy=1/thread-1/0001", {"proof": "unchecked"}, State.READ),
+        ("buy=1/thread-1/0001", {"id": "2"}, State.READ),
+        ("buy=1/thread-1/0001", {"outcome": "unavailable"}, State.READ),
+        ("buy=1/1/0002", {"proof": "matched"}, State.READ),
+    ],
+)
+def test_an_earlier_proof_is_kept_unless_an_own_page_has_arrived(page, line, state):
+    account = read("1")
+    account.pages = ["buy=1/1/0001", page]
+    Reconciling().restore(account, account_read("1", pages=["buy=1/1/0001"], **{"id": "1"} | line))
+    assert account.state is state
 
 
 # Requests
