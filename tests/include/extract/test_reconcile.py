@@ -226,3 +226,13 @@ def test_an_account_of_which_much_is_missing_may_be_gone(counted, looked_up, sta
 
     Reconciling([total(counted)], [False], is_gone=is_gone).check([account])
     assert (account.state, bool(look_ups)) == (state, looked_up)
+
+
+def test_an_empty_account_without_a_count_may_be_read_to_its_limit():
+    def to_the_limit(account):
+        account.verification.ended = Event.LIMIT
+        return False
+
+    account = read("1")
+    Reconciling([NoAccess("403")], [to_the_limit]).check([account])
+    assert (account.state, account.proof_reason) == (State.LIMITED, None)
