@@ -38,7 +38,7 @@ MUTATIONS = [
     Mutation(
         "hours of a count are ignored",
         f"{EXTRACT}/reconcile.py",
-        "if count.total == posts and +count.hours == hours:",
+        "if count.total == posts and count.hours == hours:",
         "if count.total == posts:",
         ("tests/include/extract/test_reconcile.py",),
     ),

@@ -53,7 +53,7 @@ def reconcile(
     if len(batch) == 1:
         return [_compared(count.total, posts)]
     hours: Counter[str] = sum((account.hours for account in batch), Counter())
-    if count.total == posts and +count.hours == hours:
+    if count.total == posts and count.hours == hours:
         reason = f"X counts {count.total} posts of {len(batch)} accounts together, and as many arrived"
         return [(Event.COUNT_EQUAL, reason)] * len(batch)
     if is_shared and posts != count.total and not _exceeds_tolerance(count.total, posts):
