@@ -90,7 +90,7 @@ MUTATIONS = (
     Mutation(
         "another account is accepted by itself",
         ROOT + "extract/resolver.py",
-        "if not is_accepted:",
+        "if self._is_blocked(handle, id_):",
         "if False:",
     ),
     Mutation(

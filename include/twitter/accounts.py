@@ -1,9 +1,9 @@
 """The configured accounts: the handles in `twitter_handles`, or the file in the bucket that it names.
 
-A task reads them once, so that all its steps see the same accounts. A file has one line for each account:
+A task reads them once, so all its steps have the same accounts. A file has one line per account:
 
     handle,group,limit,own
-    # who buys it, and why, may stand here
+    # a comment
     NASA,space,,
     acme_press,press,0,yes
 """
@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from codecs import BOM_UTF8
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -43,7 +44,7 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Roster:
+class ConfiguredAccounts:
     """All configured accounts, in the order and spelling of the configuration."""
 
     accounts: tuple[Account, ...]
@@ -52,8 +53,7 @@ class Roster:
     def handles(self) -> tuple[str, ...]:
         return tuple(account.handle for account in self.accounts)
 
-    def asked(self) -> CollectionSpec:
-        """Return what is to be collected of a day."""
+    def collection_spec(self) -> CollectionSpec:
         limit = settings.tweet_limit()
         limits = {
             account.handle.lower(): account.limit
@@ -62,8 +62,8 @@ class Roster:
         }
         return CollectionSpec(self.handles, limit, settings.threads(), limits)
 
-    def among(self, text: str) -> tuple[str, ...]:
-        """Return the handles that a text names, one by one or as `group:press`; all for an empty text.
+    def select(self, text: str) -> tuple[str, ...]:
+        """Return the handles that a text names, singly or as `group:press`; all for an empty text.
 
         Raise BadAccounts for a handle that is not configured: the daily run would not keep it.
         """
@@ -74,27 +74,24 @@ class Roster:
             handles = settings.parse(settings.Handles, [item for item in items if not item.startswith(GROUP)])
         except ValueError as error:
             raise BadAccounts(f"accounts={text!r}: {error}. Example: NASA, esa") from None
-        wanted = {handle.lower() for handle in handles}
-        if unknown := sorted(wanted - {handle.lower() for handle in self.handles}):
+        selected = {handle.lower() for handle in handles}
+        if unknown := sorted(selected - {handle.lower() for handle in self.handles}):
             raise BadAccounts(
                 f"accounts={text!r}: Variable twitter_handles does not name {', '.join(unknown)}. Add them "
                 "there first, so that the daily run keeps them; then trigger again."
             )
-        groups = {account.group for account in self.accounts} - {""}
-        for group in [item.removeprefix(GROUP).strip() for item in items if item.startswith(GROUP)]:
-            if group not in groups:
-                known = (
-                    f"The groups of its file are {', '.join(sorted(groups))}"
-                    if groups
-                    else "It names no groups"
-                )
-                raise BadAccounts(
-                    f"accounts={text!r}: Variable twitter_handles has no group {group!r}. {known}."
-                )
-            wanted |= {account.handle.lower() for account in self.accounts if account.group == group}
-        if not wanted:
+        names = sorted({account.group for account in self.accounts} - {""})
+        groups = {item.removeprefix(GROUP).strip() for item in items if item.startswith(GROUP)}
+        for group in sorted(groups - {*names}):
+            known = f"The groups of its file are {', '.join(names)}" if names else "It names no groups"
+            raise BadAccounts(f"accounts={text!r}: Variable twitter_handles has no group {group!r}. {known}.")
+        if not (selected or groups):
             raise BadAccounts(f"accounts={text!r} names no account. Example: NASA, esa")
-        return tuple(handle for handle in self.handles if handle.lower() in wanted)
+        return tuple(
+            account.handle
+            for account in self.accounts
+            if account.handle.lower() in selected or account.group in groups
+        )
 
     def own_handle(self) -> str:
         """Return the handle of the access token's owner in lower case, by the file or twitter_own_handle."""
@@ -106,80 +103,84 @@ class Roster:
             raise BadSetting(f"Variable {settings.own_handle.name}", problem, settings.own_handle.example)
         return next(iter(owners), "")
 
+    asked, among = collection_spec, select
 
-def read(store: ObjectStore) -> Roster:
+
+def read(store: ObjectStore) -> ConfiguredAccounts:
     """Read the configured accounts."""
+
+    def bad(problem: str, example: str) -> BadSetting:
+        return BadSetting(f"Variable {settings.accounts.name}", problem, example)
+
     configured = settings.accounts()
     if not isinstance(configured, str):
-        return Roster(tuple(map(Account, configured)))
+        return ConfiguredAccounts(tuple(map(Account, configured)))
     prefix = store.url("")
     example = f"{prefix}twitter_accounts/accounts.csv"
     if not configured.startswith(prefix):
-        raise _bad(f"{configured} is not in the pipeline's own bucket", example)
+        raise bad(f"{configured} is not in the pipeline's own bucket", example)
     if (data := store.read(configured.removeprefix(prefix))) is None:
-        raise _bad(f"there is no {configured}", example)
+        raise bad(f"{configured} does not exist", example)
     try:
-        return Roster(tuple(parse(data)))
+        return ConfiguredAccounts(tuple(parse_accounts_file(data)))
     except ValueError as error:
-        raise _bad(f"{configured}, {error}", EXAMPLE) from None
+        raise bad(f"{configured}, {error}", EXAMPLE) from None
 
 
-def _bad(problem: str, example: str) -> BadSetting:
-    return BadSetting(f"Variable {settings.accounts.name}", problem, example)
-
-
-def parse(data: bytes) -> list[Account]:
-    """Parse a file of accounts; a ValueError names the bad line and the reason."""
-    rows = _file_rows(data)
-    if not (first := next(rows, None)):
-        raise ValueError("line 1: the file is empty")
-    columns = _file_columns(*first)
-    lines: dict[str, int] = {}
-    accounts: list[Account] = []
-    for number, cells in rows:
-        try:
-            if len(cells) > len(columns):
-                raise ValueError(f"{','.join(cells)!r} has more cells than there are columns")
-            given = {
-                name: cell for name, cell in zip(columns, cells, strict=False) if cell or name == "handle"
-            }
-            account = settings.parse(Account, {"handle": "", **given})
-            if line := lines.get(account.handle.lower()):
-                raise ValueError(f"{account.handle} is in line {line} already")
-            if account.own and (owner := next((other.handle for other in accounts if other.own), None)):
-                raise ValueError(f"{owner} is `own` already, and an access token is one account's")
-        except ValueError as error:
-            raise ValueError(f"line {number}: {error}") from None
-        lines[account.handle.lower()] = number
-        accounts.append(account)
-    if not accounts:
-        raise ValueError(f"line {first[0]}: no account is below it")
-    return accounts
-
-
-def _file_rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
-    """The number and the cells of each line, without comments and empty lines."""
+def parse_accounts_file(data: bytes) -> list[Account]:
+    """Parse a file of accounts; a ValueError names the line and the problem."""
+    columns: list[str] = []
+    accounts: dict[int, Account] = {}
+    number = header = 1
     try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        number = data[: error.start].count(b"\n") + 1
-        raise ValueError(f"line {number}: it is not written in UTF-8") from None
-    for number, line in enumerate(re.split("\r\n|\n|\r", text), 1):
-        if line.lstrip().startswith("#"):
-            continue
-        try:
-            cells = [cell.strip() for row in csv.reader([line], strict=True) for cell in row]
-        except csv.Error as error:
-            raise ValueError(f"line {number}: {line!r} is not CSV ({error})") from None
-        if any(cells):
-            yield number, cells
+        for number, line in enumerate(re.split(rb"\r\n|\n|\r", data.removeprefix(BOM_UTF8)), 1):
+            if not (cells := _cells(line)):
+                continue
+            if columns:
+                accounts[number] = _account(columns, cells, accounts)
+            else:
+                columns, header = _columns(cells), number
+        if not accounts:
+            number = header
+            raise ValueError("no account is below it" if columns else "the file is empty")
+    except ValueError as error:
+        raise ValueError(f"line {number}: {error}") from None
+    return [*accounts.values()]
 
 
-def _file_columns(number: int, cells: list[str]) -> list[str]:
+def _cells(line: bytes) -> list[str]:
+    """The cells of a line; none if it is empty or a comment."""
+    try:
+        text = line.decode()
+        if text.lstrip().startswith("#"):
+            return []
+        cells = [cell.strip() for row in csv.reader([text], strict=True) for cell in row]
+    except UnicodeDecodeError:
+        raise ValueError("it is not written in UTF-8") from None
+    except csv.Error as error:
+        raise ValueError(f"{text!r} is not CSV ({error})") from None
+    return cells if any(cells) else []
+
+
+def _columns(cells: list[str]) -> list[str]:
     names = [cell.lower() for cell in cells]
     if "handle" not in names:
-        raise ValueError(f"line {number}: {','.join(cells)!r} has no column `handle`")
+        raise ValueError(f"{','.join(cells)!r} has no column `handle`")
     if unknown := [name for name in names if name not in CSV_COLUMNS or names.count(name) > 1]:
-        columns = ", ".join(CSV_COLUMNS)
-        raise ValueError(f"line {number}: {unknown[0]!r} is no column, or is there twice: they are {columns}")
+        raise ValueError(
+            f"{unknown[0]!r} is no column, or is there twice: the columns are {', '.join(CSV_COLUMNS)}"
+        )
     return names
+
+
+def _account(columns: list[str], cells: list[str], others: Mapping[int, Account]) -> Account:
+    if len(cells) > len(columns):
+        raise ValueError(f"{','.join(cells)!r} has more cells than there are columns")
+    values = {name: cell for name, cell in zip(columns, cells, strict=False) if cell}
+    account = settings.parse(Account, {"handle": "", **values})
+    for number, other in others.items():
+        if other.handle.lower() == account.handle.lower():
+            raise ValueError(f"{account.handle} is in line {number} already")
+        if other.own and account.own:
+            raise ValueError(f"{other.handle} is `own` already, and an access token is one account's")
+    return account

@@ -1,4 +1,4 @@
-"""Which account a handle is: an account is its id, whatever its handle is.
+"""The account ids of handles: an account is its id, and a handle may change.
 
 Look-ups are stored in `twitter_accounts/accounts.json`, since X bills each of them.
 """
@@ -21,7 +21,7 @@ from include.twitter.response import Response, reason_of
 ACCOUNT_ID = re.compile("[0-9]{1,19}")
 LOOKUP_MAX_AGE = timedelta(days=30)
 ARCHIVE_LOOKUP_MAX_AGE = timedelta(hours=24)
-"""The archive returns nothing of an account that is gone, and no error; a timeline returns one."""
+"""Shorter, since the archive returns nothing of an account that is gone, and no error; a timeline does."""
 PROTECTED_REASON = "Authorization Error: the account is protected, and the archive shows nothing of it"
 
 
@@ -41,12 +41,12 @@ Entry = TypeVar("Entry", bound=AccountEntry)
 
 @dataclass
 class Identities:
-    """The accounts that handles are, as far as look-ups have shown."""
+    """The account ids of handles, from look-ups and from the owner."""
 
     ids: dict[str, str]
-    """The latest ids by lower-case handle, however long ago they were looked up."""
+    """The latest ids by lower-case handle, whatever the age of the look-up."""
     accepted: Collection[tuple[str, str]] = ()
-    """Handles in lower case that may be another account than before, with its id."""
+    """Confirmed ids of handles that became another account: lower-case handle and id."""
     known: dict[str, KnownAccount] = field(default_factory=dict)
     """Look-ups by lower-case handle."""
     store: ObjectStore | None = None
@@ -63,14 +63,19 @@ class Identities:
 
     def id_of(self, handle: str, at: datetime, *, for_archive: bool = False) -> str | None:
         """Return the id of the handle if its look-up is not too old."""
-        known = self.known.get(handle.lower())
         max_age = ARCHIVE_LOOKUP_MAX_AGE if for_archive else LOOKUP_MAX_AGE
-        return known.id if known and at - known.seen_at < max_age else None
+        seen_at = self.seen_at(handle)
+        return self.last_id_of(handle) if seen_at and at - seen_at < max_age else None
 
     def last_id_of(self, handle: str) -> str | None:
-        """Return the id of the latest look-up, however old."""
+        """Return the id of the latest look-up, whatever its age."""
         known = self.known.get(handle.lower())
         return known.id if known else None
+
+    def seen_at(self, handle: str) -> datetime | None:
+        """Return when X showed the account last."""
+        known = self.known.get(handle.lower())
+        return known.seen_at if known else None
 
     def is_protected(self, handle: str) -> bool:
         """Whether the account was protected at its latest look-up."""
@@ -78,14 +83,11 @@ class Identities:
         return known is not None and known.protected
 
     def accepts(self, handle: str, id_: str) -> bool:
-        """Whether the owner has confirmed that the handle is this account now."""
+        """Whether the owner has confirmed that the handle belongs to this account now."""
         return (handle.lower(), id_) in self.accepted
 
     def learn(self, response: Response, but: Collection[str] = ()) -> None:
-        """Store the users of a look-up, except the handles in `but`.
-
-        A response that an earlier try has stored replaces no newer look-up.
-        """
+        """Store the users of a look-up, except the handles in `but` and those with a newer look-up."""
         at = response.received_at.replace(microsecond=0)
         users = {
             name: KnownAccount(user["id"], at, user.get("protected") is True)
@@ -101,7 +103,7 @@ class Identities:
     # The entries of a day
 
     def confirm(self, handle: str, id_: str) -> None:
-        """Note that the handle is this account, and that it may be read."""
+        """Record that the handle belongs to this account and may be read."""
         self.ids[handle.lower()] = id_
         self._confirmed.add((handle.lower(), id_))
 
@@ -111,12 +113,11 @@ class Identities:
 
     def unresolved(self, handles: Iterable[str], entries: Iterable[Entry]) -> list[str]:
         """Return the handles without a look-up that may be an account of the day under another handle."""
-        of_day, handles = [*entries], [*handles]
-        index = self.index(of_day)
-        matched = [entry for handle in handles if (entry := index.of(handle))]
-        if all(any(entry is other for other in matched) for entry in of_day if entry.has_posts):
+        entries = [*entries]
+        found = {handle: self.index(entries).of(handle) for handle in handles}
+        if all(any(entry is other for other in found.values()) for entry in entries if entry.has_posts):
             return []
-        return [handle for handle in handles if handle.lower() not in self.ids and index.of(handle) is None]
+        return [name for name, entry in found.items() if entry is None and name.lower() not in self.ids]
 
     def index(self, entries: Iterable[Entry]) -> DayEntries[Entry]:
         return DayEntries([*entries], self)
@@ -136,8 +137,7 @@ class DayEntries(Generic[Entry]):
     def of(self, handle: str) -> Entry | None:
         """Return the entry of the account that the handle is.
 
-        A handle that became another account means the account that it was on that day, until the other one
-        is confirmed.
+        A handle that became another account means the former account until the new one is confirmed.
         """
         name = handle.lower()
         id_, by_handle = self._identities.ids.get(name), self._by_handle.get(name)
@@ -158,28 +158,28 @@ def known_accounts(data: bytes | None) -> Mapping[str, KnownAccount]:
 def users_of(response: Response) -> dict[str, dict[str, Any]]:
     """Return the users of a look-up with a valid id by lower-case handle.
 
-    The id is a part of paths and queries of later requests: it must consist of digits.
+    Later requests have the id in path and query, so it must consist of digits.
     """
-    users = {user["username"].lower(): user for user in _users_with_handle(response)}
-    return {name: user for name, user in users.items() if ACCOUNT_ID.fullmatch(str(user.get("id")))}
+    users = _users_by_handle(response).items()
+    return {name: user for name, user in users if ACCOUNT_ID.fullmatch(str(user.get("id")))}
 
 
-def _users_with_handle(response: Response) -> list[dict[str, Any]]:
+def _users_by_handle(response: Response) -> dict[str, dict[str, Any]]:
     users = [user for user in response.posts if isinstance(user, dict)]
-    return [user for user in users if isinstance(user.get("username"), str)]
+    return {user["username"].lower(): user for user in users if isinstance(user.get("username"), str)}
 
 
 def unavailable_reasons(response: Response, handles: Iterable[str]) -> dict[str, str]:
     """Return why the handles that a look-up did not find are unavailable, in X's words."""
     errors = {str(error.get("value", "")).lower(): error for error in response.errors_about_accounts()}
-    malformed = {user["username"].lower(): user.get("id") for user in _users_with_handle(response)}
-    users = users_of(response)
+    all_users, users = _users_by_handle(response), users_of(response)
 
     def reason(name: str) -> str:
         if name in errors:
             return reason_of(errors[name])
-        if name in malformed:
-            return f"X gives it the id {str(malformed[name])[:40]!r}, and an id has 1 to 19 digits"
+        if name in all_users:
+            id_ = str(all_users[name].get("id"))[:40]
+            return f"X gives it the id {id_!r}, and an id has 1 to 19 digits"
         return "X does not mention it"
 
     return {handle: reason(handle.lower()) for handle in handles if handle.lower() not in users}

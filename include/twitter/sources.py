@@ -1,7 +1,8 @@
 """What is collected, and how it is requested from X.
 
-The cursor, the budget, the purchase and the manifest know a `Source` and nothing of accounts. To collect
-something else, like the posts of a hashtag, write one more class with these methods.
+The reader takes the sources of each handle from one function, `account_sources`. Cursor, budget, purchase and
+manifest know a `Source` and nothing of accounts: to collect something else, such as the posts of a hashtag,
+write one class with the methods of `Source`, and return it in a `SourceSet`.
 """
 
 from __future__ import annotations
@@ -9,85 +10,108 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
+
+from more_itertools import constrained_batches
 
 from include.twitter.response import author_of, is_reply_to_self, is_unrequested
 
 LONGEST_QUERY, LONGEST_ARCHIVE_QUERY = 512, 1024
-"""Characters that X takes in a query of recent posts, and of its full archive: 35 accounts."""
+"""X's longest query of recent posts and of its full archive, in characters: 35 accounts."""
 ACCOUNTS_A_COUNT = 20
 """Accounts that `extract` counts together."""
 
-# Prefixes of the folders of an account's pages, before its id; those of its own posts have none.
+# Prefixes of the folders of an account's pages, before its id; the folder of its own posts has none.
 SEARCHED = "search-"
 THREADS = "thread-"
 REREADS = "reread-"
-"""Posts that were read a second time by their ids, since X could not fill a field of them."""
+"""Posts that were requested a second time by their ids, since X could not fill a field of them."""
 
 
 class Endpoint(Enum):
-    """Where X serves pages of posts, with the smallest and the largest page that it serves there."""
+    """An endpoint that returns pages of posts."""
 
     TIMELINE = ("timeline", 5, 100)
     RECENT_SEARCH = ("recent search", 10, 100)
     FULL_ARCHIVE_SEARCH = ("full-archive search", 10, 500)
 
-    @property
-    def smallest_page(self) -> int:
-        return self.value[1]
-
-    @property
-    def largest_page(self) -> int:
-        return self.value[2]
+    def __init__(self, _: str, smallest_page: int, largest_page: int) -> None:
+        self.smallest_page, self.largest_page = smallest_page, largest_page
 
 
 @dataclass(frozen=True)
 class PageRequest:
-    """What the requests of a source have in common; the cursor adds size and position."""
+    """What all requests of a source have in common; the cursor adds size and position."""
 
     endpoint: Endpoint
     target: str
-    """The id of the account whose timeline it is, else the query."""
+    """For a timeline the account's id, otherwise the query."""
     kind: str = "posts"
     """What X bills: a field of `records.BilledUnits`."""
 
 
 class Source(Protocol):
-    """Posts of a day that are collected together, in the order in which X sends them: newest first."""
+    """Posts of a day that are collected together; X sends the newest first."""
 
     @property
     def label(self) -> str:
-        """Name of the folder of its pages, safe in a key; no other source of the day has it."""
+        """Name of the folder of its pages: safe in a key, unique within the day."""
 
     @property
     def author_id(self) -> str | None:
-        """The id of the account that writes all of it; None where anybody may."""
+        """Id of the only author, empty until it is resolved; None if anybody may be the author."""
 
     def resolve(self, id_: str) -> Self:
-        """The same source once X has said which account its handle is; itself where it needs no account."""
+        """Return the source with the id that X gives the handle; without a handle, itself."""
 
     def page_request(self) -> PageRequest: ...
 
     def count_query(self) -> str | None:
-        """The query whose count by X is compared with what arrived; None where nothing is compared."""
+        """Return the query whose count is compared with the posts that arrived; None: not compared."""
 
     def owns(self, post: Mapping[str, Any], unfilled: Collection[str] = ()) -> bool:
-        """Whether the post was requested: X may send others. `unfilled` fields X could not fill."""
+        """Whether the post was requested: X may send others. `unfilled`: fields X could not fill."""
 
     def username(self, post: Mapping[str, Any]) -> str:
-        """The account that the post is published under."""
+        """Return the account that the post is published under."""
+
+
+class SourceSet(NamedTuple):
+    """All sources of one entry of the collection spec."""
+
+    posts: Source
+    verification: Source | None = None
+    """The same posts by another endpoint: requested if X counts more posts than arrived."""
+    self_replies: Source | None = None
+    """Requested if threads are collected."""
+
+
+@dataclass(frozen=True)
+class TokenOwner:
+    """The account that owns the access token: X charges less for its posts."""
+
+    handle: str = ""
+    """In lower case; empty if no account is charged less."""
+    id: str | None = None
+    """If the token begins with it, as X's tokens do."""
+    confirmed: Collection[tuple[str, str]] = ()
+    """Handles in lower case that became another account, with its id."""
+
+    def is_account(self, handle: str, id_: str) -> bool:
+        """Whether the account is charged less; if only the handle is known, one that changed hands is not."""
+        if self.handle and self.id:
+            return id_ == self.id
+        return handle.lower() == self.handle and (self.handle, id_) not in self.confirmed
 
 
 @dataclass(frozen=True)
 class AccountPosts:
-    """An account's own posts: its timeline, of an `old` day what the full archive has."""
+    """An account's own posts: its timeline, for an `old` day the full archive."""
 
     handle: str
-    """As it was on the day."""
     id: str = ""
     old: bool = False
-    own: bool = False
-    """Whether X charges the price of one's own posts."""
+    owner: TokenOwner = TokenOwner()
     prefix: ClassVar[str] = ""
 
     @property
@@ -104,7 +128,8 @@ class AccountPosts:
     def page_request(self) -> PageRequest:
         if self.old:
             return PageRequest(Endpoint.FULL_ARCHIVE_SEARCH, author_query([self.id]))
-        return PageRequest(Endpoint.TIMELINE, self.id, "own_posts" if self.own else "posts")
+        is_own = self.owner.is_account(self.handle, self.id)
+        return PageRequest(Endpoint.TIMELINE, self.id, "own_posts" if is_own else "posts")
 
     def count_query(self) -> str | None:
         return author_query([self.id])
@@ -116,43 +141,43 @@ class AccountPosts:
         return self.handle
 
 
-@dataclass(frozen=True)
 class Verification(AccountPosts):
-    """The same posts by the search, read once where the timeline came short of X's count."""
+    """The same posts by the search: read if the timeline has fewer posts than X counts."""
 
-    prefix: ClassVar[str] = SEARCHED
+    prefix = SEARCHED
+
+    def _query(self) -> str:
+        return author_query([self.id])
 
     def page_request(self) -> PageRequest:
-        return PageRequest(_search(self.old), author_query([self.id]))
+        endpoint = Endpoint.FULL_ARCHIVE_SEARCH if self.old else Endpoint.RECENT_SEARCH
+        return PageRequest(endpoint, self._query())
 
     def count_query(self) -> str | None:
         return None
 
 
-@dataclass(frozen=True)
-class SelfReplies(AccountPosts):
-    """The account's replies to itself: the later posts of its threads, which a timeline leaves out."""
+class SelfReplies(Verification):
+    """The account's replies to itself, the later posts of its threads: a timeline leaves them out."""
 
-    prefix: ClassVar[str] = THREADS
+    prefix = THREADS
 
-    def page_request(self) -> PageRequest:
-        return PageRequest(_search(self.old), self_reply_query(self.id))
-
-    def count_query(self) -> str | None:
-        return None
+    def _query(self) -> str:
+        return self_reply_query(self.id)
 
     def owns(self, post: Mapping[str, Any], unfilled: Collection[str] = ()) -> bool:
         return author_of(post, self.id) == self.id and is_reply_to_self(post)
 
 
-def _search(old: bool) -> Endpoint:
-    return Endpoint.FULL_ARCHIVE_SEARCH if old else Endpoint.RECENT_SEARCH
+def account_sources(handle: str, *, old: bool = False, owner: TokenOwner = TokenOwner()) -> SourceSet:
+    posts = AccountPosts(handle, old=old, owner=owner)
+    return SourceSet(posts, Verification(handle, old=old), SelfReplies(handle, old=old))
 
 
 def author_query(user_ids: Iterable[str]) -> str:
-    """The accounts' own posts, neither retweets nor replies: the posts that a timeline returns.
+    """Return the query of the accounts' own posts, without retweets and replies, like their timelines.
 
-    An account is its id: a handle may have become another's.
+    Ids, not handles: a handle may belong to another account now.
     """
     return f"({' OR '.join(f'from:{user_id}' for user_id in user_ids)}) -is:retweet -is:reply"
 
@@ -163,13 +188,9 @@ def self_reply_query(user_id: str) -> str:
 
 def id_batches(
     user_ids: Iterable[str], most: int = ACCOUNTS_A_COUNT, longest: int = LONGEST_QUERY
-) -> Iterator[list[str]]:
-    """The accounts in as few queries as X's limits allow."""
-    batch: list[str] = []
-    for user_id in user_ids:
-        if batch and (len(batch) == most or len(author_query([*batch, user_id])) > longest):
-            yield batch
-            batch = []
-        batch.append(user_id)
-    if batch:
-        yield batch
+) -> Iterator[tuple[str, ...]]:
+    """Split the ids into batches of at most `most`, each within a query of `longest` characters."""
+    fixed = len(author_query([])) - len(" OR ")
+    return constrained_batches(
+        user_ids, longest - fixed, most, get_len=lambda id_: len(f"from:{id_} OR "), strict=False
+    )

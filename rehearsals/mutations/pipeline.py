@@ -10,22 +10,22 @@ MUTATIONS = [
     Mutation(
         "next day's first second is counted",
         f"{EXTRACT}/cursor.py",
-        "day.start <= created_at < day.end",
-        "day.start <= created_at <= day.end",
+        "self.day.start <= created_at < self.day.end",
+        "self.day.start <= created_at <= self.day.end",
         ("tests/include/extract/test_cursor.py",),
     ),
     Mutation(
         "remembered id is not compared",
         f"{EXTRACT}/resolver.py",
-        "former_ids = [before.id if before else None, remembered]",
+        "former_ids = [before.id if before else None, known]",
         "former_ids = [before.id if before else None]",
         ("tests/include/extract/test_reader.py",),
     ),
     Mutation(
         "wrong author is accepted",
         f"{EXTRACT}/cursor.py",
-        "if not author_id or not authors or author_id in authors:",
-        "if not author_id or not authors or authors:",
+        "if author_id and authors and author_id not in authors:",
+        "if author_id and not authors:",
         ("tests/include/extract/test_cursor.py",),
     ),
     Mutation(
@@ -38,7 +38,7 @@ MUTATIONS = [
     Mutation(
         "hours of a count are ignored",
         f"{EXTRACT}/reconcile.py",
-        "if count.total == posts and +count.hours == hours:",
+        "if count.total == posts and count.hours == hours:",
         "if count.total == posts:",
         ("tests/include/extract/test_reconcile.py",),
     ),

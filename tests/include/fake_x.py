@@ -2,19 +2,22 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from threading import Event, Lock
 from typing import Any
 
 from include.twitter.airflow_context import Run
 from include.twitter.extract.budget import Budget, Caps
+from include.twitter.extract.counts import Count
 from include.twitter.extract.purchase import Purchase
 from include.twitter.extract.reader import Collection
 from include.twitter.identities import Identities
 from include.twitter.records import AccountOutcome, CollectionSpec
 from include.twitter.settings import XAccess
+from include.twitter.sources import SourceSet, account_sources
 from include.twitter.x.client import X
 from tests.include.factories import DAY, RECEIVED, MemoryStore
 from tests.include.http_recorder import HttpRecorder, RecordedRequest, listening
@@ -77,7 +80,7 @@ def _name(heard: RecordedRequest) -> str:
     else:
         kind = "search" if "/search/" in path else "count"
         name = f"{kind}{'-all' if path.endswith('/all') else ''} "
-        name += ",".join(re.findall(r"from:(\w+)", query["query"]))
+        name += ",".join(re.findall(r"from:(\w+)", query["query"])) or query["query"].split()[0]
     return f"{name} {token}" if token else name
 
 
@@ -120,7 +123,8 @@ class Try:
         limit: int = 0,
         old: bool = False,
         cap: int = 0,
-        own_handle: str = "",
+        sources: Callable[[str], SourceSet] | None = None,
+        cached: Mapping[tuple[str, ...], Count] | None = None,
         accepted: Iterable[tuple[str, str]] = (),
         stopped: Event | None = None,
         threads: bool = False,
@@ -131,9 +135,10 @@ class Try:
         self.now = RECEIVED
         run = Run(DAY, "c0ffee123456", lambda: self.now)
         identities = Identities.read(lake, self._accepted)
-        asked = CollectionSpec(handles, limit, threads)
-        self.purchase = Purchase(lake, run, asked, may_leave=False, identities=identities)
-        self.collection = Collection(self.purchase, old, own_handle=own_handle, stopped=stopped or Event())
+        spec = CollectionSpec(handles, limit, threads)
+        self.purchase = Purchase(lake, run, spec, may_leave=False, identities=identities)
+        sources = sources or partial(account_sources, old=old)
+        self.collection = Collection(self.purchase, old, sources, cached or {}, stopped or Event())
         self.stopped = self.collection.stopped
 
     @contextmanager

@@ -1,11 +1,11 @@
 """Which account a handle is."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
-from include.twitter.identities import LOOKUP_MAX_AGE, Identities, unavailable_reasons, users_of
+from include.twitter.identities import Identities, unavailable_reasons, users_of
 from tests.include.factories import RECEIVED, MemoryStore, OvertakenStore, about, account_read, answer
 
 NASA = {"id": "11348282", "username": "NASA", "name": "NASA"}
@@ -14,7 +14,7 @@ KEY = "twitter_accounts/accounts.json"
 
 
 @pytest.fixture
-def lake():
+def store():
     return MemoryStore()
 
 
@@ -22,72 +22,57 @@ def looked_up(*users, **more):
     return answer(*users, path="/2/users/by", kind="users", **more)
 
 
-def test_an_empty_memory_knows_nobody(lake):
-    assert Identities.read(lake).id_of("NASA", RECEIVED) is None
-
-
 @pytest.mark.parametrize("handle", ["NASA", "nasa", "NaSa"])
-def test_a_handle_that_was_looked_up_is_known_at_once_and_in_the_next_run_whatever_its_case(lake, handle):
-    known = Identities.read(lake)
+def test_a_look_up_is_known_at_once_and_in_the_next_run(store, handle):
+    known = Identities.read(store)
+    assert (known.id_of(handle, RECEIVED), known.last_id_of(handle), known.seen_at(handle)) == (None,) * 3
+    known.learn(looked_up(NASA, ESA | {"protected": True}))
+    for identities in (known, Identities.read(store)):
+        assert (identities.id_of(handle, RECEIVED), identities.seen_at(handle)) == ("11348282", RECEIVED)
+        assert (identities.is_protected(handle), identities.is_protected("esa")) == (False, True)
+
+
+@pytest.mark.parametrize(("for_archive", "days"), [(False, 30), (True, 1)])
+def test_a_look_up_expires(store, for_archive, days):
+    known, second = Identities.read(store), timedelta(seconds=1)
     known.learn(looked_up(NASA))
-    assert known.id_of(handle, RECEIVED) == Identities.read(lake).id_of(handle, RECEIVED) == "11348282"
+    until = RECEIVED + timedelta(days=days)
+    assert known.id_of("NASA", until - second, for_archive=for_archive) == "11348282"
+    assert known.id_of("NASA", until, for_archive=for_archive) is None
+    assert known.last_id_of("NASA") == "11348282"
 
 
-def test_an_account_is_asked_for_again_after_thirty_days(lake):
-    known = Identities.read(lake)
-    known.learn(looked_up(NASA))
-    assert timedelta(days=30) == LOOKUP_MAX_AGE
-    assert known.id_of("NASA", datetime(2026, 12, 19, 1, 30, 6, tzinfo=UTC)) == "11348282"
-    assert known.id_of("NASA", datetime(2026, 12, 19, 1, 30, 7, tzinfo=UTC)) is None
+def test_a_newer_look_up_replaces_an_older_one_unless_it_is_blocked(store):
+    known = Identities.read(store)
+    known.learn(looked_up(NASA, ESA))
+    known.learn(looked_up(NASA | {"id": "77"}, ESA | {"id": "6"}), but=["esa"])
+    known.learn(looked_up(NASA | {"id": "78"}, received_at=RECEIVED - timedelta(seconds=1)))
+    for identities in (known, Identities.read(store)):
+        assert (identities.last_id_of("NASA"), identities.last_id_of("esa")) == ("77", "5")
 
 
-def test_a_handle_that_has_a_new_owner_is_learnt_anew(lake):
-    known = Identities.read(lake)
-    known.learn(looked_up(NASA))
-    known.learn(looked_up(NASA | {"id": "77"}))
-    assert known.id_of("NASA", RECEIVED) == "77"
-
-
-def test_the_last_id_of_a_handle_is_known_however_long_ago_it_was_seen(lake):
-    known = Identities.read(lake)
-    assert known.last_id_of("NASA") is None
-    known.learn(looked_up(NASA, received_at=datetime(2020, 1, 1, tzinfo=UTC)))
-    assert (known.last_id_of("Nasa"), known.id_of("NASA", RECEIVED)) == ("11348282", None)
-
-
-def test_what_was_not_accepted_is_not_learnt(lake):
-    Identities.read(lake).learn(looked_up(NASA, ESA))
-    Identities.read(lake).learn(looked_up(NASA | {"id": "77"}, ESA | {"id": "6"}), but=["nasa"])
-    known = Identities.read(lake)
-    assert (known.id_of("NASA", RECEIVED), known.id_of("esa", RECEIVED)) == ("11348282", "6")
-
-
-def test_a_handle_is_accepted_with_one_id_and_in_any_case(lake):
-    known = Identities.read(lake, {("nasa", "77")})
+def test_a_handle_is_accepted_with_one_id_and_in_any_case(store):
+    known = Identities.read(store, {("nasa", "77")})
     assert known.accepts("NASA", "77")
     assert not known.accepts("NASA", "78")
     assert not known.accepts("esa", "77")
 
 
-def test_the_memory_is_kept_as_sorted_readable_json(lake):
-    Identities.read(lake).learn(looked_up(NASA, ESA))
-    kept = json.loads(lake.read(KEY))
-    assert list(kept.items()) == [
+def test_look_ups_are_stored_as_sorted_readable_json(store):
+    Identities.read(store).learn(looked_up())
+    assert store.written == [], "nobody was found"
+    Identities.read(store).learn(looked_up(NASA, ESA))
+    assert list(json.loads(store.read(KEY)).items()) == [
         ("esa", {"id": "5", "seen_at": "2026-11-19T01:30:07Z", "protected": False}),
         ("nasa", {"id": "11348282", "seen_at": "2026-11-19T01:30:07Z", "protected": False}),
     ]
 
 
-def test_a_look_up_that_found_nobody_writes_nothing(lake):
-    Identities.read(lake).learn(looked_up())
-    assert lake.written == []
-
-
 def test_of_two_runs_that_learn_at_once_neither_forgets_what_the_other_has_learnt():
-    lake = OvertakenStore()
-    lake.meanwhile = lambda: Identities.read(lake).learn(looked_up(ESA))
-    Identities.read(lake).learn(looked_up(NASA))
-    assert list(json.loads(lake.read(KEY))) == ["esa", "nasa"]
+    store = OvertakenStore()
+    store.meanwhile = lambda: Identities.read(store).learn(looked_up(ESA))
+    Identities.read(store).learn(looked_up(NASA))
+    assert list(json.loads(store.read(KEY))) == ["esa", "nasa"]
 
 
 def test_every_handle_that_was_not_found_has_a_reason():
@@ -101,21 +86,14 @@ def test_every_handle_that_was_not_found_has_a_reason():
     }
 
 
-def test_when_nobody_is_found_everybody_has_a_reason():
-    assert unavailable_reasons(looked_up(), ["a", "b"]) == {
-        "a": "X does not mention it",
-        "b": "X does not mention it",
-    }
-
-
 @pytest.mark.parametrize(
     "id_", ["../../1.1/account", "5?x=1", "", "12345678901234567890", "٣", " 5", "5\n", 5.5, None]
 )
-def test_what_is_no_id_of_an_account_is_neither_used_nor_remembered(lake, id_):
+def test_what_is_no_id_of_an_account_is_neither_used_nor_remembered(store, id_):
     found = looked_up(NASA, {"id": id_, "username": "esa"}, None, {"id": "7"})
     assert list(users_of(found)) == ["nasa"]
-    Identities.read(lake).learn(found)
-    assert list(json.loads(lake.read(KEY))) == ["nasa"]
+    Identities.read(store).learn(found)
+    assert list(json.loads(store.read(KEY))) == ["nasa"]
     (reason,) = unavailable_reasons(found, ["NASA", "esa"]).values()
     assert repr(str(id_)) in reason
     assert "1 to 19 digits" in reason

@@ -1,4 +1,4 @@
-"""Answers that X gave to others, walked and refined: nothing of them is lost, and nothing breaks."""
+"""Recorded responses of X, read and refined: nothing of them is lost, and nothing breaks."""
 
 import json
 import re
@@ -20,7 +20,7 @@ TIMELINE = r"/2/users/\d+/tweets"
 
 
 def pages_of_posts(author_id: str) -> list[dict]:
-    """The recorded bodies that an account's timeline could answer with, their own tokens taken out."""
+    """The recorded bodies that a timeline could have, without their tokens."""
     bodies = [page["body"] for page in recorded_pages()]
     posts = [b for b in bodies if isinstance(b.get("data"), list) and "text" in b["data"][0]]
     return [
@@ -35,37 +35,37 @@ def signed(post: dict, author_id: str) -> dict:
     return post | {"author_id": author_id} if "author_id" in post else post
 
 
-def walkable(body: dict) -> bool:
+def has_required_fields(body: dict) -> bool:
     return all(any(name in post for post in body["data"]) for name in MUST_HAVE)
 
 
-def test_every_recorded_answer_is_walked_or_refused_for_a_field_it_lacks():
+def test_every_recorded_response_is_read_or_refused_for_a_missing_field():
     outcomes = []
     for page in recorded_pages():
         body, cursor = page["body"], Cursor(AccountPosts("NASA", AUTHOR), DAY, 0)
         posts = body.get("data") or []
-        came = answer(**{**body, "data": [signed(post, AUTHOR) for post in posts]})
-        if refusal := cursor.problem(came):
-            assert "posts without" in str(refusal)
+        response = answer(**{**body, "data": [signed(post, AUTHOR) for post in posts]})
+        if problem := cursor.problem(response):
+            assert "posts without" in str(problem)
             outcomes.append("refused")
             continue
-        cursor.advance(came)
+        cursor.advance(response)
         assert cursor.returned == len(posts)
         outcomes.append("goes on" if cursor.token else cursor.ended)
     assert len(outcomes) == 28
     assert "goes on" in outcomes
 
 
-def test_every_recorded_error_ends_a_walk_or_is_none_of_its_business():
+def test_every_recorded_error_about_an_account_ends_its_reading():
     for error in recorded_errors():
         cursor = Cursor(AccountPosts("NASA", AUTHOR), DAY, 0)
         cursor.advance(answer(errors=[error]))
-        about = error.get("resource_type") == "user" and error.get("parameter") in (
+        is_about_account = error.get("resource_type") == "user" and error.get("parameter") in (
             "id",
             "usernames",
             "username",
         )
-        assert (cursor.ended is not Event.END) == about, error
+        assert (cursor.ended is not Event.END) == is_about_account, error
 
 
 def test_every_recorded_error_about_a_look_up_names_its_handle():
@@ -77,7 +77,7 @@ def test_every_recorded_error_about_a_look_up_names_its_handle():
 
 
 def of_later(body):
-    """The page with its posts after the day that is asked for: a walk does not go far into older ones."""
+    """The page with its posts after the requested day: reading ends at a page of older ones."""
     day = "2026-11-21T12:00:00.000Z"
     return body | {"data": [item | {"created_at": day} for item in body["data"]]}
 
@@ -85,7 +85,7 @@ def of_later(body):
 @pytest.mark.live
 def test_recorded_pages_go_through_the_stages_without_loss(pipeline, x):
     recorded = pages_of_posts(user_id("posts_0_rec"))
-    bodies = [of_later(body) for body in recorded if walkable(body)]
+    bodies = [of_later(body) for body in recorded if has_required_fields(body)]
     chain = [
         body | {"meta": body["meta"] | ({"next_token": f"t{number}"} if number < len(bodies) else {})}
         for number, body in enumerate(bodies, 1)

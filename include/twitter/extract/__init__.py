@@ -1,14 +1,15 @@
-"""The first stage: buys what is missing of a day from X, and keeps every response as it came.
+"""The first stage: buys what is missing of a day from X, and stores each response as X sent it.
 
-`purchase` says what is there and what is missing, `paid_requests` asks X within the budget, `x` speaks to X.
-`identity` finds out which accounts the handles are; `collect` reads them side by side, each with the cursors
-of its sources, and has `reconcile` compare what arrived with X's own counts.
+`purchase` knows what is stored and what is missing, `paid_requests` sends requests within the budget.
+`resolver` finds the account ids of the handles, `reader` reads the accounts in parallel, each with a `cursor`
+per source, and `reconcile` compares what arrived with X's own counts.
 """
 
 from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from include.twitter import accounts, object_store, settings
@@ -20,7 +21,8 @@ from include.twitter.extract.reader import Collection
 from include.twitter.identities import Identities
 from include.twitter.records import AccountOutcome
 from include.twitter.retry import reschedule_after_progress
-from include.twitter.x.client import X
+from include.twitter.sources import TokenOwner, account_sources
+from include.twitter.x.client import X, owner_id
 
 __all__ = ["extract"]
 
@@ -31,24 +33,24 @@ TIMELINE_DAYS = timedelta(days=7)
 
 
 def extract(run: Run) -> dict[str, Any]:
-    """Buy what is missing of the day's posts, and store every response as it arrives.
+    """Buy what is missing of the day's posts, and store each response as it arrives.
 
-    Every setting is checked before the first call to X, also those that only `load` needs.
+    Every setting is checked before the first request to X, also those that only `load` needs.
     """
     run.day.require_collectable(run.now())
     store = object_store.from_settings()
-    roster = accounts.read(store)
-    asked = roster.asked()
-    only = roster.among(run.accounts) if run.accounts else ()
+    configured = accounts.read(store)
+    spec = configured.collection_spec()
+    only = configured.select(run.accounts) if run.accounts else ()
     caps = Caps(*settings.budgets().items())
-    access, own = settings.x_access(), roster.own_handle()
-    may_leave, accepted = run.day in settings.allow_row_loss(), settings.confirmed_account_ids()
+    access, own_handle = settings.x_access(), configured.own_handle()
+    may_leave, confirmed = run.day in settings.allow_row_loss(), settings.confirmed_account_ids()
     settled_at = run.day.settled_at(settings.settling())
     wait_until(settled_at, f"{run.day} has ended but may still change", run.now)
     if only:
         log.info("Only %s; other accounts of the day stay as they are", ", ".join(only))
-    identities = Identities.read(store, accepted)
-    purchase = Purchase(store, run, asked, may_leave=may_leave, only=only, identities=identities)
+    identities = Identities.read(store, confirmed)
+    purchase = Purchase(store, run, spec, may_leave=may_leave, only=only, identities=identities)
     for handle, other in purchase.doubles:
         log.warning("%s and %s are one account: it is collected once", other, handle)
     if purchase.is_complete:
@@ -56,17 +58,19 @@ def extract(run: Run) -> dict[str, Any]:
         return purchase.summary()
     object_store.require_conditional_writes(store)
     old = run.day.start < run.now() - TIMELINE_DAYS
+    owner = TokenOwner(own_handle if access.user else "", owner_id(access), confirmed)
     with reschedule_after_progress(lambda: purchase.made_progress, run.now), purchase.hold_lease():
         since = purchase.manifest.opened_at if purchase.manifest.buy > 1 else run.day.end
-        stored = counts_of_day(store, run.day, since, run.now())
-        collection = Collection(purchase, old, stored, own)
+        cached_counts = counts_of_day(store, run.day, since, run.now())
+        sources = partial(account_sources, old=old, owner=owner)
+        collection = Collection(purchase, old, sources, cached_counts)
         collection.resume()
-        read: list[AccountOutcome] = []
+        outcomes: list[AccountOutcome] = []
         with Budget(store, purchase.name, caps, purchase.stored, run.now) as budget:
             if purchase.missing:
                 with X(access, run.now, are_known=bool(purchase.bought)) as x:
-                    read = collection.collect(x, budget)
-        purchase.close(read, budget.uncertain_mills)
+                    outcomes = collection.collect(x, budget)
+        purchase.close(outcomes, budget.uncertain_mills)
     if uncertain := purchase.manifest.uncertain_usd:
         log.warning(
             "X may have billed up to $%.3f more, for requests without a response: caps count it",

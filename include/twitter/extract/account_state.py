@@ -1,4 +1,4 @@
-"""The state of an account on a day, and what may change it."""
+"""The state of an account on a day, and the events that change it."""
 
 from __future__ import annotations
 
@@ -7,31 +7,8 @@ from enum import Enum, auto
 from include.twitter.records import Outcome, Proof
 
 
-class State(Enum):
-    """How far an account's day has come."""
-
-    UNRESOLVED = auto()
-    """X has not said which account the handle is."""
-    READING = auto()
-    READ = auto()
-    """Read to the end of the day, not yet compared with X's count."""
-    LIMITED = auto()
-    """Read to the latest N posts that are wanted."""
-    VERIFYING = auto()
-    """X counts more than arrived: the account is read a second time."""
-    MATCHED = auto()
-    SHORT = auto()
-    SURPLUS = auto()
-    UNCHECKED = auto()
-    """Read, and X's count cannot be had."""
-    UNAVAILABLE = auto()
-    """X does not show it: suspended, protected, unknown, or the answers are another account's."""
-    BLOCKED = auto()
-    """The handle has become another account, and nobody has accepted that."""
-
-
 class Event(Enum):
-    """What X, or the reader, has found out about an account."""
+    """What X or the cursor reports about an account."""
 
     RESOLVED = auto()
     OTHER_ID = auto()
@@ -44,9 +21,54 @@ class Event(Enum):
     COUNT_LOWER = auto()
     NO_COUNT = auto()
     EMPTY_WITHOUT_COUNT = auto()
-    """Nothing says that an empty account is one."""
+    """Nothing arrived, and no count confirms that there is nothing."""
 
 
+class State(Enum):
+    """The state of an account on a day."""
+
+    UNRESOLVED = auto()
+    """The id of the handle is not known."""
+    READING = auto()
+    READ = auto()
+    """Read to the end of the day, not yet compared with X's count."""
+    LIMITED = auto()
+    """Read to the limit: the latest N posts."""
+    VERIFYING = auto()
+    """X counts more posts than arrived: the account is read once more."""
+    MATCHED = auto()
+    SHORT = auto()
+    SURPLUS = auto()
+    UNCHECKED = auto()
+    """Read, and there is no count."""
+    UNAVAILABLE = auto()
+    """X does not show it: suspended, protected, unknown, or X sent posts of other authors."""
+    BLOCKED = auto()
+    """The handle belongs to another account now, and nobody has confirmed its id."""
+
+    def after(self, event: Event) -> State:
+        """Return the next state; KeyError if the event cannot happen in this state."""
+        return TRANSITIONS[self][event]
+
+    @property
+    def outcome(self) -> Outcome:
+        """How far the account was read, as manifest and receipt record it."""
+        if self in (State.UNRESOLVED, State.READING, State.UNAVAILABLE, State.BLOCKED):
+            return "unavailable"
+        return "limit" if self is State.LIMITED else "complete"
+
+    @property
+    def proof(self) -> Proof:
+        """The comparison with X's count, as manifest and receipt record it."""
+        return next((proof for proof, state in STATE_OF_PROOF.items() if state is self), "unchecked")
+
+
+STATE_OF_PROOF: dict[Proof, State] = {
+    "matched": State.MATCHED,
+    "short": State.SHORT,
+    "surplus": State.SURPLUS,
+    "limited": State.LIMITED,
+}
 TRANSITIONS: dict[State, dict[Event, State]] = {
     State.UNRESOLVED: {
         Event.RESOLVED: State.READING,
@@ -79,35 +101,4 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
     },
     State.LIMITED: {Event.LIMIT: State.LIMITED, Event.END: State.LIMITED, Event.GONE: State.UNAVAILABLE},
 }
-"""A state that is not in it is final."""
-
-
-def after(state: State, event: Event) -> State:
-    """The state that follows; KeyError for an event that cannot happen in this state."""
-    return TRANSITIONS[state][event]
-
-
-def outcome_of(state: State) -> Outcome:
-    """What manifest and receipt say about how far the account was read."""
-    if state in (State.UNRESOLVED, State.READING, State.UNAVAILABLE, State.BLOCKED):
-        return "unavailable"
-    return "limit" if state is State.LIMITED else "complete"
-
-
-def proof_of(state: State) -> Proof:
-    """What manifest and receipt say about X's count."""
-    return PROOF_OF_STATE.get(state, "unchecked")
-
-
-PROOF_OF_STATE: dict[State, Proof] = {
-    State.MATCHED: "matched",
-    State.SHORT: "short",
-    State.SURPLUS: "surplus",
-    State.LIMITED: "limited",
-}
-EVENTS_OF_PROOF: dict[Proof, tuple[Event, ...]] = {
-    "matched": (Event.COUNT_EQUAL,),
-    "short": (Event.COUNT_HIGHER, Event.COUNT_HIGHER),
-    "surplus": (Event.COUNT_LOWER,),
-}
-"""What an account that was read had been through when its day was closed with this proof."""
+"""A state that is not a key is final."""

@@ -1,4 +1,4 @@
-"""How far the reading of a source has come: a pure function of X's responses so far.
+"""The position in the posts of a source: a pure function of X's responses so far.
 
 Stored pages and new ones advance it alike, so an interrupted reading continues as if it had not stopped.
 """
@@ -19,64 +19,78 @@ from include.twitter.response import Response, author_of, field_by_either_name
 from include.twitter.sources import Endpoint, Source
 
 MUST_HAVE = ("id", "text", "created_at", "public_metrics")
-"""X ignores a field name that it does not know, answers 200, and bills: only looking shows it."""
+"""X ignores the name of a field that it does not know, answers 200 and bills: only the posts show it."""
 POST_ID = re.compile("[0-9]{1,19}")
 MAX_EMPTY_PAGES = 100
-"""So many in a row without a post end a reading: a timeline of 800 posts has 8 that could be."""
+"""In a row. A timeline of 800 posts may have 8."""
 MAX_REPEATED_PAGES = 10
-"""So many in a row with posts that had all come before: X bills them."""
+"""In a row, with posts that had all arrived before: X bills them."""
 MAX_DEAD_TOKENS = 10
-"""So many that X refused in a row, with empty pages alone between them: then it is not the tokens."""
+"""Refused in a row with empty pages alone in between: then the tokens are not the cause."""
 SMALLEST_ARCHIVE_PAGE = 100
-"""X's archive has answered 503 to 500 posts a page, and served 100."""
+"""X's archive has answered 503 to pages of 500 posts, and served pages of 100."""
 PAGES_TO_RECOVER = 5
-"""After so many successful pages the page size is doubled again."""
+"""Successful pages after which the page size is doubled again."""
 
 
 @dataclass
 class Cursor:
-    """The position in a source's posts of a day, from the newest to the oldest, and what has arrived."""
+    """The position in a source's posts of a day, newest first, and what has arrived of them."""
 
     source: Source
     day: Day
     limit: int
-    """The latest N posts are wanted; 0 is all."""
+    """The latest N posts are collected; 0 is all."""
     ended: Event | None = None
-    """None while there is more to read."""
+    """None if there is more to read."""
     reason: str | None = None
     """Why the account is gone, in X's words, or which bound has ended the reading."""
     pages: int = 0
     returned: int = 0
     requested: int = 0
     token: str | None = None
-    """Of the next page."""
+    """Token of the next page."""
     hours: dict[str, str] = field(default_factory=dict)
-    """The day's posts that the source owns, publishable or not, by id, with their hour: `2026-11-18T09`."""
+    """The hour, as `2026-11-18T09`, of each post of the day that the source owns, by id."""
     unfilled: dict[str, datetime] = field(default_factory=dict)
-    """Posts that lack a field which X could not fill, and when X sent them."""
+    """When X sent the posts that lack a field which it could not fill, by id."""
     _posts: set[str] = field(default_factory=set)
-    """Those posts with all versions of an edited one as one."""
+    """First versions of those in `hours`."""
     _tokens: set[str] = field(default_factory=set)
     _oldest: int | None = None
     _stall: StallDetector = field(default_factory=lambda: StallDetector())
     _page_size_cap: int = 0
-    """Since the archive has failed; 0 is as many as X serves."""
+    """After failures of the archive; 0 is X's largest page."""
     _successes: int = 0
     _dead_tokens: int = 0
     _fell_back_at: tuple[int | None, int] = (-1, -1)
-    """The oldest post, and the number of posts returned, when a token was dropped last."""
+    """Oldest post and number of returned posts when a token was dropped last."""
 
     def problem(self, response: Response) -> UnexpectedAnswer | None:
-        """Why a response cannot be the next page, if it cannot; Outage where it is no response at all."""
-        if not response.unavailable and response.has_no_content:
-            raise Outage(f"X sent neither posts nor a count of them, but {response.content[:200]!r}")
-        if not response.posts and response.failure:
-            raise Outage(f"X sent no posts, since a part of it failed: {response.failure}")
-        other_authors = _by_others(response, self.source.author_id)
-        return other_authors or (None if self.returned else _without_fields(response))
+        """Return why a response cannot be used as the next page; raise Outage if it is no response at all."""
+        failure = None if response.posts else response.failure
+        if failure or (response.has_no_content and not response.unavailable):
+            raise Outage(
+                f"X sent neither posts nor a count of them, but {failure or response.content[:200]!r}"
+            )
+        posts, author_id = _objects(response), self.source.author_id
+        authors = {str(author_of(post, author_id)) for post in posts}
+        if author_id and authors and author_id not in authors:
+            return OtherAuthors(
+                f"The posts of {author_id} were requested, and X sent those of "
+                f"{', '.join(sorted(authors))}: they are stored and not published"
+            )
+        missing = {name for name in MUST_HAVE if not any(name in post for post in posts)} - response.unfilled
+        if response.posts and missing and not self.returned:
+            return UnexpectedAnswer(
+                f"X sent {len(response.posts)} posts without {', '.join(sorted(missing))}. It may have "
+                "renamed the field or the parameter `tweet.fields`; nothing more is bought. See POST_FIELDS "
+                "in x/client.py."
+            )
+        return None
 
     def advance(self, response: Response) -> None:
-        """Go one page further."""
+        """Take in the next page."""
         if reason := response.unavailable:
             self.ended = Event.ID_UNKNOWN if response.id_not_found else Event.GONE
             self.reason = reason
@@ -89,30 +103,35 @@ class Cursor:
         posts = _objects(response)
         ids = [int(post["id"]) for post in posts if POST_ID.fullmatch(str(post.get("id")))]
         self._oldest = min([*ids, *([self._oldest] if self._oldest else [])], default=None)
-        self._recover_page_size()
-        self.token, stalled = response.next_token, self._stall.after(response, posts, self.day)
+        self._successes += 1
+        if self._page_size_cap and self._successes % PAGES_TO_RECOVER == 0:
+            self._page_size_cap = min(self._page_size_cap * 2, self._endpoint.largest_page)
+        self.token, bound = response.next_token, self._stall.after(response, posts, self.day)
         if self.limit and len(self._posts) >= self.limit:
             self.ended = Event.LIMIT
         elif self.token is None or self.token in self._tokens:
             # A short or an empty page is no end; a token seen before would lead in a circle.
             self.ended = Event.END
-        elif stalled:
-            self.ended, self.reason = Event.END, f"its walk was ended: {stalled}"
+        elif bound:
+            self.ended, self.reason = Event.END, f"reading was stopped: {bound}"
         else:
             self._tokens.add(self.token)
 
     def count(self, response: Response) -> None:
-        """Count what came, and keep which of it is the day's and the source's."""
+        """Record which posts of a response belong to the day and the source."""
         self.returned += len(response.posts)
         author_id = self.source.author_id
         for post in _objects(response):
-            if not _is_of(post, self.day) or (author_id and author_of(post, author_id) != author_id):
+            created_at = _created_at(post)
+            # The request names the window, so a post without a time is of the day.
+            is_of_day = created_at is None or self.day.start <= created_at < self.day.end
+            is_of_author = not author_id or author_of(post, author_id) == author_id
+            if not (isinstance(post.get("id"), str) and is_of_day and is_of_author):
                 continue
             unfilled = response.unfilled_of(post)
             if unfilled and POST_ID.fullmatch(post["id"]):
                 self.unfilled[post["id"]] = response.received_at
             if self.source.owns(post, unfilled):
-                created_at = _created_at(post)
                 self.hours[post["id"]] = f"{created_at.astimezone(UTC):%Y-%m-%dT%H}" if created_at else ""
                 self._posts.add(_first_version(post))
 
@@ -120,21 +139,20 @@ class Cursor:
 
     @property
     def request_params(self) -> dict[str, Any]:
-        """What leads X to the next page: a token, or the oldest post that came."""
+        """The position of the next page: a token, or the oldest post that arrived."""
         return {"token": self.token} if self.token or not self._oldest else {"until_id": self._oldest}
 
     @property
     def page_size(self) -> int:
-        """How many posts to ask for: what is still wanted, by the share of them that X has returned so far.
+        """The number of posts to request: what the limit leaves, by the share that X has returned so far.
 
-        X cuts a page first and drops retweets and replies from it after, and bills only what it returns.
+        X cuts a page first, drops retweets and replies from it afterwards, and bills what it returns.
         """
         largest = self._page_size_cap or self._endpoint.largest_page
         if not self.limit:
             return largest
-        wanted = self.limit - len(self._posts)
         share = max(self.returned / self.requested, 0.01) if self.requested else 1
-        return min(max(math.ceil(wanted / share), self.smallest_page), largest)
+        return min(max(math.ceil((self.limit - len(self._posts)) / share), self.smallest_page), largest)
 
     @property
     def smallest_page(self) -> int:
@@ -145,22 +163,17 @@ class Cursor:
         return self.source.page_request().endpoint
 
     def shrink_page_size(self) -> bool:
-        """Halve the next pages, where they are large: the archive may fail to find so much in time."""
+        """Halve the next pages, since the archive may time out on large ones; False if they are small."""
         if self.page_size <= SMALLEST_ARCHIVE_PAGE:
             return False
         self._page_size_cap, self._successes = max(self.page_size // 2, SMALLEST_ARCHIVE_PAGE), 0
         return True
 
-    def _recover_page_size(self) -> None:
-        self._successes += 1
-        if self._page_size_cap and self._successes % PAGES_TO_RECOVER == 0:
-            self._page_size_cap = min(self._page_size_cap * 2, self._endpoint.largest_page)
-
     def fall_back_to_until_id(self) -> bool:
-        """Drop the token and go on below the oldest post that came: tokens expire, ids do not.
+        """Drop the token and continue below the oldest post: tokens expire, ids do not.
 
-        False where there is no token to drop; or nothing older has come since that was done last, and posts
-        did, or it was done often. Empty pages are free.
+        False if there is no token to drop, or if dropping one again cannot help: no older post has arrived
+        since the last time although X sent posts, or only empty pages arrived too often.
         """
         if not self.token:
             return False
@@ -173,15 +186,15 @@ class Cursor:
 
 @dataclass
 class StallDetector:
-    """The pages in a row that brought nothing: X may lead on for ever, with a new token each time."""
+    """Ends a reading that makes no progress: X may send a new token with each page for ever."""
 
     seen: set[str] = field(default_factory=set)
-    """The ids of all posts that came."""
+    """Ids of all posts that arrived."""
     empty: int = 0
     repeated: int = 0
 
     def after(self, response: Response, posts: list[dict[str, Any]], day: Day) -> str | None:
-        """The bound that is reached with this page, if one is."""
+        """Return which bound this page has reached, if any."""
         new = {str(post.get("id")) for post in posts} - self.seen
         self.seen |= new
         if response.posts:
@@ -193,8 +206,9 @@ class StallDetector:
             return f"{MAX_EMPTY_PAGES} pages in a row were empty, and posts may be missing"
         if self.repeated >= MAX_REPEATED_PAGES:
             return f"{MAX_REPEATED_PAGES} pages in a row brought nothing new, and posts may be missing"
-        if _is_before(posts, day):  # X sends newer posts first
-            return "a page lay before the day, whose start was asked for"
+        times = [_created_at(post) for post in posts]
+        if times and all(at and at < day.start for at in times):  # X sends newer posts first
+            return "a page has only posts from before the day"
         return None
 
 
@@ -202,50 +216,13 @@ def _objects(response: Response) -> list[dict[str, Any]]:
     return [post for post in response.posts if isinstance(post, dict)]
 
 
-def _by_others(response: Response, author_id: str | None) -> OtherAuthors | None:
-    """Refuse a page without a post of the requested account."""
-    authors = {str(post.get("author_id") or author_id) for post in _objects(response)}
-    if not author_id or not authors or author_id in authors:
-        return None
-    return OtherAuthors(
-        f"X was asked for the posts of {author_id} and sent those of {', '.join(sorted(authors))}: "
-        "they are kept as they came, and not published"
-    )
-
-
-def _without_fields(response: Response) -> UnexpectedAnswer | None:
-    """Refuse a page without the fields that everything else needs, before more of it is bought.
-
-    A field that X says it could not fill costs that field alone.
-    """
-    posts = _objects(response)
-    missing = {name for name in MUST_HAVE if not any(name in post for post in posts)} - response.unfilled
-    if not response.posts or not missing:
-        return None
-    return UnexpectedAnswer(
-        f"X sent {len(response.posts)} posts without {', '.join(sorted(missing))}. It may have renamed the "
-        "field or the parameter `tweet.fields`; nothing more is bought. See POST_FIELDS in x/client.py."
-    )
-
-
-def _created_at(post: Any) -> datetime | None:
+def _created_at(post: Mapping[str, Any]) -> datetime | None:
+    """The time of a post; None if it is malformed or has no offset."""
     try:
-        return datetime.fromisoformat(post["created_at"])
+        created_at = datetime.fromisoformat(post["created_at"])
     except (KeyError, TypeError, ValueError):
         return None
-
-
-def _is_of(post: Mapping[str, Any], day: Day) -> bool:
-    """Whether it is one of the day's posts: the request names the window, so a post without a time is."""
-    created_at = _created_at(post)
-    inside = created_at is None or created_at.tzinfo is None or day.start <= created_at < day.end
-    return isinstance(post.get("id"), str) and inside
-
-
-def _is_before(posts: list[dict[str, Any]], day: Day) -> bool:
-    """Whether the posts of a page all lie before the day."""
-    times = [_created_at(post) for post in posts]
-    return bool(times) and all(at is not None and at.tzinfo and at < day.start for at in times)
+    return created_at if created_at.tzinfo else None
 
 
 def _first_version(post: Mapping[str, Any]) -> str:

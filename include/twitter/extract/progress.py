@@ -1,4 +1,4 @@
-"""One account of the day, and how far it has come."""
+"""The progress of one account of the day: its state, its cursors and its pages."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from include.twitter.day import Day
-from include.twitter.extract.account_state import Event, State, after, outcome_of, proof_of
+from include.twitter.extract.account_state import Event, State
 from include.twitter.extract.cursor import Cursor
 from include.twitter.records import AccountOutcome
 from include.twitter.response import Response
-from include.twitter.sources import AccountPosts, SelfReplies, Verification
+from include.twitter.sources import Source, SourceSet
 
 log = logging.getLogger(__name__)
 
@@ -22,12 +22,12 @@ class AccountProgress:
     """The state of an account on a day, the cursors of its sources, and the pages that belong to it."""
 
     handle: str
-    """As `twitter_handles` names it now."""
+    """As in `twitter_handles`."""
     username: str
     """Its handle on the day."""
     day: Day
     limit: int
-    old: bool = False
+    sources: SourceSet
     state: State = State.UNRESOLVED
     reason: str | None = None
     """Why it is unavailable, or which bound has ended its reading."""
@@ -35,35 +35,46 @@ class AccountProgress:
     counted: int | None = None
     """X's own count, if the account was counted alone."""
     pages: list[str] = field(default_factory=list)
-    """Keys of the responses that belong to it."""
+    """Keys of its responses."""
     reread: set[str] = field(default_factory=set)
     """Ids of posts that were requested a second time."""
     is_begun: bool = False
     """Whether its stored pages were read."""
     refusal: str | None = None
-    """Why nothing more may be bought of it."""
+    """Why no more of it may be bought."""
     is_skipped: bool = False
-    """Whether nothing is to be read for the handle: another one reads the account, or all of it is there."""
+    """Whether the handle needs no reading: another handle names the account too, or nothing is missing."""
 
     def __post_init__(self) -> None:
-        self.bind("")
+        self.bind("", self.username)
+
+    def bind(self, id_: str, username: str) -> None:
+        """Begin with the account of this id; pages of another one do not belong to it."""
+
+        def cursor(source: Source) -> Cursor:
+            return Cursor(source.resolve(id_), self.day, self.limit)
+
+        self.username, (posts, verification, self_replies) = username, self.sources
+        self.posts = cursor(posts)
+        self.verification = cursor(verification) if verification else None
+        self.self_replies = cursor(self_replies) if self_replies else None
+        self.pages, self.reread, self.reason, self.refusal, self.is_begun = [], set(), None, None, False
 
     @property
     def id(self) -> str | None:
         return self.posts.source.author_id or None
 
-    def bind(self, id_: str, *, own: bool = False) -> None:
-        """Read this account; what came of another one is none of its pages."""
-        posts = AccountPosts(self.username, id_, self.old, own)
-        self.posts = Cursor(posts, self.day, self.limit)
-        self.verification = Cursor(Verification(self.username, id_, self.old), self.day, self.limit)
-        self.self_replies = Cursor(SelfReplies(self.username, id_, self.old), self.day, self.limit)
-        self.rereads = Cursor(posts, self.day, self.limit)
-        """The posts that were read a second time by their ids: it only counts."""
-        self.pages, self.reread, self.reason, self.refusal, self.is_begun = [], set(), None, None, False
+    @property
+    def label(self) -> str:
+        """The label of its own posts: the id of an account."""
+        return self.posts.source.label
+
+    @property
+    def cursors(self) -> list[Cursor]:
+        return [cursor for cursor in (self.posts, self.verification, self.self_replies) if cursor]
 
     def apply(self, event: Event) -> None:
-        self.state = after(self.state, event)
+        self.state = self.state.after(event)
 
     def mark_unavailable(self, reason: str, event: Event = Event.GONE) -> None:
         log.warning("%s: %s", self.username, reason)
@@ -79,7 +90,7 @@ class AccountProgress:
         return self.state in (State.READING, State.READ, State.LIMITED)
 
     def finish(self, cursor: Cursor) -> None:
-        """Take over how a cursor of its posts has ended."""
+        """Apply the end of a cursor to the account."""
         name = cursor.source.label.replace(str(self.id), self.username)
         end = cursor.reason or (cursor.ended and cursor.ended.name)
         log.info("%s: %s; posts %d, pages %d", name, end, cursor.returned, cursor.pages)
@@ -89,44 +100,48 @@ class AccountProgress:
             self.apply(cursor.ended)
             self.reason = self.reason or cursor.reason
 
-    def take_reread(self, key: str, response: Response) -> None:
-        self.rereads.count(response)
-        self.reread |= {*str(response.params["ids"]).split(",")}
+    def advance(self, cursor: Cursor, key: str, response: Response) -> None:
+        """Take in a page of one of its sources."""
         self.pages.append(key)
+        cursor.advance(response)
+
+    def take_reread(self, key: str, response: Response) -> None:
+        """Take in posts that were requested a second time."""
+        self.pages.append(key)
+        self.posts.count(response)
+        self.reread |= {*str(response.params["ids"]).split(",")}
 
     @property
     def unfilled(self) -> dict[str, datetime]:
-        """The posts that lack fields and were not read a second time, and when X sent them."""
-        cursors = (self.posts, self.verification, self.rereads, self.self_replies)
-        found = {id_: at for cursor in cursors for id_, at in cursor.unfilled.items()}
-        return {id_: at for id_, at in found.items() if id_ not in self.reread}
+        """When X sent the posts that lack fields and were not requested again, by id."""
+        unfilled = {id_: at for cursor in self.cursors for id_, at in cursor.unfilled.items()}
+        return {id_: at for id_, at in unfilled.items() if id_ not in self.reread}
 
     @property
-    def _arrived(self) -> dict[str, str]:
-        """Its own posts of the day with their hours, each once, without those of its threads."""
-        return self.posts.hours | self.verification.hours | self.rereads.hours
+    def _hours(self) -> dict[str, str]:
+        """The hours of its own posts, without self-replies, by id."""
+        return self.posts.hours | (self.verification.hours if self.verification else {})
 
     @property
     def arrived(self) -> int:
-        return len(self._arrived)
+        return len(self._hours)
 
     @property
     def hours(self) -> Counter[str]:
-        """How many of them were posted in which hour."""
-        return Counter(filter(None, self._arrived.values()))
+        """How many of its own posts arrived, by hour."""
+        return Counter(filter(None, self._hours.values()))
 
     def record(self) -> AccountOutcome:
-        cursors = (self.posts, self.verification, self.rereads, self.self_replies)
         return AccountOutcome(
             username=self.username,
             id=self.id,
-            outcome=outcome_of(self.state),
+            outcome=self.state.outcome,
             reason=self.reason,
-            proof=proof_of(self.state),
+            proof=self.state.proof,
             proof_reason=self.proof_reason,
             counted=self.counted,
-            posts=sum(cursor.returned for cursor in cursors),
+            posts=sum(cursor.returned for cursor in self.cursors),
             limit=self.limit,
-            threads=self.self_replies.ended is not None,
+            threads=not self.self_replies or self.self_replies.ended is not None,
             pages=self.pages,
         )

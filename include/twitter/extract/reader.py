@@ -1,11 +1,12 @@
-"""Collects what is missing of a day: which account each handle is, its posts, and X's own count of them.
+"""Reads what is missing of a day: resolves the handles, reads the posts, and compares them with X's counts.
 
-Accounts are isolated and read side by side, each from its stored pages on.
+Accounts are isolated and read in parallel, each from its stored pages on.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -15,19 +16,8 @@ from typing import TypeVar
 
 from more_itertools import chunked
 
+from include.twitter import errors
 from include.twitter.day import Day
-from include.twitter.errors import (
-    BadRequest,
-    LeaseExpired,
-    LeaseHeld,
-    OtherAuthors,
-    Outage,
-    PermanentError,
-    PipelineError,
-    TransientError,
-    UnexpectedAnswer,
-    WriteConflict,
-)
 from include.twitter.extract.account_state import Event, State
 from include.twitter.extract.budget import Budget
 from include.twitter.extract.counts import Count
@@ -39,7 +29,7 @@ from include.twitter.extract.reconcile import Reconciler
 from include.twitter.extract.resolver import Resolver
 from include.twitter.records import AccountOutcome
 from include.twitter.response import Response, author_of, problems
-from include.twitter.sources import REREADS
+from include.twitter.sources import REREADS, SourceSet
 from include.twitter.x.client import POSTS_A_LOOKUP, READERS, X
 
 log = logging.getLogger(__name__)
@@ -47,160 +37,171 @@ log = logging.getLogger(__name__)
 WorkItem = TypeVar("WorkItem")
 
 
-class Stopped(PipelineError):
-    """Another reader failed, so this one buys no more."""
+class Stopped(errors.PipelineError):
+    """Another reader failed, so this one sends no more requests."""
 
 
 @dataclass
 class Collection:
-    """Reads the incomplete accounts of a day; for an `old` day from X's full archive."""
+    """Reads the incomplete accounts of a day; an `old` day from X's full archive."""
 
     purchase: Purchase
     old: bool
-    stored_counts: Mapping[tuple[str, ...], Count] = field(default_factory=dict)
-    """X's counts of the day that others have paid for, by the ids that were counted together."""
-    own_handle: str = ""
+    sources: Callable[[str], SourceSet]
+    """Makes the sources of a handle."""
+    cached_counts: Mapping[tuple[str, ...], Count] = field(default_factory=dict)
+    """X's counts of the day that a plan has paid for, by the ids that were counted together."""
     stopped: Flag = field(default_factory=Flag)
-    look_ups: list[Response] = field(default_factory=list)
-    """Responses that an earlier try has stored."""
-    counts: list[Response] = field(default_factory=list)
+    _stored: dict[str, list[Response]] = field(default_factory=lambda: defaultdict(list))
+    """Responses that an unfinished attempt has stored, by folder."""
 
     def resume(self) -> None:
-        """Take over what an earlier try has stored, and book it; accounts go on from their pages later."""
+        """Book what an unfinished attempt has stored; accounts read their stored pages later."""
         for folder, _, response in self.purchase.stored_responses():
-            if folder == LOOKUPS_FOLDER:
-                self.look_ups.append(response)
-            elif folder == COUNTS_FOLDER:
-                self.counts.append(response)
+            if folder in (LOOKUPS_FOLDER, COUNTS_FOLDER):
+                self._stored[folder].append(response)
 
     def collect(self, x: X, budget: Budget) -> list[AccountOutcome]:
-        """Buy what is missing; an account that X no longer finds by its id is looked up by its handle."""
-        purchase, now = self.purchase, self.purchase.now()
-        self.x = x
-        self.requests = PaidRequests(budget, purchase, self._go_on)
-        resolver = Resolver(purchase, purchase.identities, self._look_up, self._is_own, self.old, now)
-        accounts = [self._begun(handle) for handle in purchase.missing]
-        for response in self.look_ups:
-            resolver.recall(response)
+        """Buy what is missing; an account whose id X does not find is looked up by its handle."""
+        purchase = self.purchase
+        self.x, self.requests = x, PaidRequests(budget, purchase, self._before_sending)
+        resolver = Resolver(purchase, purchase.identities, self._look_up, self.old, purchase.now())
+        for response in self._stored[LOOKUPS_FOLDER]:
+            resolver.learn(response)
+        accounts = [self._begin(handle) for handle in purchase.missing]
         resolver.resolve(accounts)
         accounts = [account for account in accounts if not account.is_skipped]
         self._for_each(accounts, self._read)
         if lost := [account for account in accounts if account.state is State.UNRESOLVED]:
             resolver.resolve_again(lost)
-            self._for_each([account for account in lost if not account.is_skipped], self._read)
             accounts = [account for account in accounts if not account.is_skipped]
+            self._for_each([account for account in lost if not account.is_skipped], self._read)
         self._for_each(accounts, self._reread)
-        reconciler = Reconciler(self._count, self._verify, resolver.is_gone, self._pause, self.stored_counts)
+        reconciler = Reconciler(self._count, self._verify, resolver.is_gone, self._pause, self.cached_counts)
         for account in accounts:
             reconciler.restore(account, purchase.line(account.handle))
-        resolver.look_up_empty(reconciler.unproven_empty(accounts))
-        self._for_each(reconciler.groups(accounts), reconciler.check)
+        resolver.look_up_empty(accounts, reconciler.empty_counted_at(accounts))
+        self._for_each(reconciler.batches(accounts), reconciler.check)
         self._for_each(accounts, self._reread)
         return [account.record() for account in accounts]
 
-    def _begun(self, handle: str) -> AccountProgress:
+    def _begin(self, handle: str) -> AccountProgress:
         purchase = self.purchase
         username, limit = purchase.username_of(handle), purchase.limit_of(handle)
-        return AccountProgress(handle, username, purchase.day, limit, self.old)
+        return AccountProgress(handle, username, purchase.day, limit, self.sources(handle))
 
-    # Reading
+    # Pages
 
     def _read(self, account: AccountProgress) -> None:
-        """Read an account to the end of its day or to the limit, and its threads where they are wanted."""
-        wants_threads = self.purchase.wants_threads(account.handle)
+        """Read an account to the end of its day or to the limit, and its threads if they are collected."""
         for cursor, is_wanted in (
             (account.posts, True),
-            (account.self_replies, wants_threads),
+            (account.self_replies, self.purchase.wants_threads(account.handle)),
             (account.verification, False),
         ):
+            if not cursor:
+                continue
             try:
                 for key, response in self._pages(account, cursor, is_wanted=is_wanted):
-                    account.pages.append(key)
-                    cursor.advance(response)
-            except OtherAuthors as error:
+                    account.advance(cursor, key, response)
+            except errors.OtherAuthors as error:
                 cursor.ended, cursor.reason = Event.GONE, str(error)
             if is_wanted and account.can_be_read:
                 account.finish(cursor)
         if not account.is_begun:
             account.is_begun = True
-            for key, response in self.purchase.stored_pages(f"{REREADS}{account.id}"):
+            for key, response in self.purchase.stored_pages(f"{REREADS}{account.label}"):
                 account.take_reread(key, response)
 
     def _pages(
         self, account: AccountProgress, cursor: Cursor, *, is_wanted: bool
     ) -> Iterator[tuple[str, Response]]:
-        """The pages of a source: the stored ones first, then X's, as far as the cursor leads."""
+        """Yield the pages of a source: the stored ones, then X's up to the end of the cursor."""
         if not account.is_begun:
             for key, response in self.purchase.stored_pages(cursor.source.label):
                 if response.unavailable:
-                    account.pages.append(key)  # it may be back
+                    account.pages.append(key)  # X may show the account again
                 else:
                     yield key, response
             cursor.fall_back_to_until_id()
         if cursor is account.posts and not cursor.ended:
             if account.refusal and account.can_be_read:
                 account.mark_unavailable(account.refusal)
-            elif not cursor.pages and self._is_empty(account):
+            elif not cursor.pages and self._has_no_post(account):
                 cursor.ended = Event.END
         while is_wanted and account.can_be_read and not cursor.ended:
             if page := self._next_page(cursor):
                 yield page
 
-    def _is_empty(self, account: AccountProgress) -> bool:
-        """Whether X is known to count no post of the account: of an old day a page would tell no more."""
-        return self.old and any(
-            account.id in ids and not count.total for ids, count in self.stored_counts.items()
-        )
+    def _has_no_post(self, account: AccountProgress) -> bool:
+        """Whether X counts no post of the account on an old day: a page of the archive would be empty too."""
+        counts = self.cached_counts.items()
+        return self.old and any(account.label in ids and not count.total for ids, count in counts)
 
     def _next_page(self, cursor: Cursor) -> tuple[str, Response] | None:
-        """X's next page; None if it has to be requested in another way."""
+        """Request X's next page; None if the cursor has to request it in another way."""
         source, position = cursor.source, cursor.request_params
-        request = source.page_request()
+        request, day = source.page_request(), self.purchase.day
         try:
             return self.requests.ask(
                 source.label,
                 request.kind,
                 cursor.page_size,
                 cursor.smallest_page,
-                lambda size: self.x.page(request, self.purchase.day, size, **position),
+                lambda size: self.x.page(request, day, size, **position),
                 cursor.problem,
             )
-        except BadRequest:
+        except errors.BadRequest:
             if not cursor.fall_back_to_until_id():
                 raise
-        except Outage:
+        except errors.Outage:
             if not cursor.shrink_page_size():
                 raise
         return None
 
-    def _reread(self, account: AccountProgress) -> None:
-        """Read posts with unfilled fields a second time, while X charges nothing for it.
+    def _verify(self, account: AccountProgress) -> bool:
+        """Request one more page of an account's verification; False if there is none."""
+        cursor = account.verification
+        if not cursor or self.old or cursor.ended:  # the archive would send the same posts again
+            return False
+        if page := self._next_page(cursor):
+            account.advance(cursor, *page)
+        return True
 
-        Nothing else depends on it: what fails is logged, and the posts stay as they came.
+    def _reread(self, account: AccountProgress) -> None:
+        """Request posts with unfilled fields a second time, on the day on which X charges nothing for it.
+
+        Nothing depends on it: an error is logged, and the posts stay as they are.
         """
         today = Day.of(self.purchase.now())
         ids = [id_ for id_, at in sorted(account.unfilled.items()) if Day.of(at) == today]
         for some in chunked(ids if not account.is_unavailable else (), POSTS_A_LOOKUP):
+            name, number = f"{REREADS}{account.label}", len(some)
+            problem = partial(_reread_problem, some, account.id)
             try:
                 key, response = self.requests.ask(
-                    f"{REREADS}{account.id}",
+                    name,
                     "rereads",
-                    len(some),
-                    len(some),
+                    number,
+                    number,
                     lambda _: self.x.posts(some, free=True, whole=True),  # noqa: B023
-                    partial(_reread_problem, some, account.id),
+                    problem,
                 )
-            except (LeaseHeld, LeaseExpired, WriteConflict):  # another run has the lease now
+            except (
+                errors.LeaseHeld,
+                errors.LeaseExpired,
+                errors.WriteConflict,
+            ):  # another run has the lease now
                 raise
-            except PipelineError as error:
-                account.reread |= {*ids}  # this try of the task asks once
+            except errors.PipelineError as error:
+                account.reread |= {*ids}  # not again in this attempt
                 message = "%s: X could not fill fields of %d posts, and they are not read again. %s"
                 log.warning(message, account.username, len(some), error)
                 return
             account.take_reread(key, response)
             log.info("%s: %d posts with unfilled fields were read again", account.username, len(some))
 
-    # What identity and reconciliation ask X for
+    # Look-ups and counts
 
     def _look_up(self, handles: list[str]) -> Response:
         number = len(handles)
@@ -208,87 +209,65 @@ class Collection:
             LOOKUPS_FOLDER, "users", number, number, lambda _: self.x.users(handles), _look_up_problem
         )
         if response.failure:
-            raise Outage(f"X could not look up all users: {response.failure}")
+            raise errors.Outage(f"X could not look up all users: {response.failure}")
         return response
 
     def _count(self, query: str) -> Response:
-        kind = "archive_counts" if self.old else "counts"
-        stored = (response for response in self.counts if response.params["query"] == query)
-        if response := next(stored, None):
-            return response
-        day = self.purchase.day
+        for response in self._stored[COUNTS_FOLDER]:
+            if response.params["query"] == query:
+                return response
+        kind, day = "archive_counts" if self.old else "counts", self.purchase.day
         return self.requests.ask(
             COUNTS_FOLDER, kind, 1, 1, lambda _: self.x.count(query, day, archive=self.old)
         )[1]
 
-    def _verify(self, account: AccountProgress) -> bool:
-        """Take the search of an account one page further; False where that is of no use any more."""
-        cursor = account.verification
-        if self.old or cursor.ended:  # the archive brings the same again
-            return False
-        if page := self._next_page(cursor):
-            account.pages.append(page[0])
-            cursor.advance(page[1])
-        return True
-
-    def _is_own(self, handle: str, id_: str, was_another: bool) -> bool:
-        """Whether X charges an own post's price: the account owns the access token.
-
-        X's tokens begin with the owner's id. Where one does not, a handle that another account took over is
-        not one's own, so that no amount is booked too low.
-        """
-        if not (self.x.is_user and self.own_handle):
-            return False
-        if self.x.owner_id:
-            return id_ == self.x.owner_id
-        return handle.lower() == self.own_handle and not was_another
-
-    # Several at once
+    # Readers in parallel
 
     def _pause(self, seconds: float) -> None:
-        """Wait, unless another reader fails meanwhile."""
-        self.stopped.wait(seconds)
+        self.stopped.wait(seconds)  # ends at once if another reader fails
 
-    def _go_on(self) -> None:
+    def _before_sending(self) -> None:
         if self.stopped.is_set():
             raise Stopped
         self.purchase.renew_lease()
 
     def _for_each(self, items: Iterable[WorkItem], work: Callable[[WorkItem], None]) -> None:
-        """Work on several at once; the first failure keeps the others from buying more.
+        """Work on several items at once; the first error keeps the others from sending more requests.
 
-        Of several failures the one that needs a person is raised, and one that passes by itself last.
+        Of several errors a permanent one is raised first, and a transient one last.
         """
         with ThreadPoolExecutor(READERS) as pool:
             running = [pool.submit(work, item) for item in items]
             try:
                 wait(running, return_when=FIRST_EXCEPTION)
-                failed = any(job.done() and not job.cancelled() and job.exception() for job in running)
+                has_failed = any(job.done() and not job.cancelled() and job.exception() for job in running)
             except BaseException:  # Airflow ends the task
-                failed = True
+                has_failed = True
                 raise
             finally:
-                if failed:
+                if has_failed:
                     self.stopped.set()
                     pool.shutdown(cancel_futures=True)
-        errors = [error for job in running if not job.cancelled() and (error := job.exception())]
-        errors = [error for error in errors if not isinstance(error, Stopped)]
-        if errors:
-            raise min(
-                errors,
-                key=lambda error: isinstance(error, TransientError) - isinstance(error, PermanentError),
-            )
+        failures = [error for job in running if not job.cancelled() and (error := job.exception())]
+        if failures := [error for error in failures if not isinstance(error, Stopped)]:
+            raise min(failures, key=_priority)
+
+
+def _priority(error: BaseException) -> int:
+    return isinstance(error, errors.TransientError) - isinstance(error, errors.PermanentError)
 
 
 def _look_up_problem(response: Response) -> None:
     if not (response.posts or problems(response.body)):
-        raise Outage(f"X was asked for users and sent none, but {response.content[:200]!r}")
+        raise errors.Outage(f"X sent no users, but {response.content[:200]!r}")
 
 
-def _reread_problem(ids: list[str], author_id: str | None, response: Response) -> UnexpectedAnswer | None:
+def _reread_problem(
+    ids: list[str], author_id: str | None, response: Response
+) -> errors.UnexpectedAnswer | None:
     if response.failure or not (response.posts or problems(response.body)):
-        raise Outage(f"X could not send the posts: {response.failure or repr(response.content[:200])}")
+        raise errors.Outage(f"X could not send the posts: {response.failure or repr(response.content[:200])}")
     posts = (post for post in response.posts if isinstance(post, dict))
-    if all(post.get("id") in ids and author_of(post, author_id) == author_id for post in posts):
+    if all(post.get("id") in ids and author_id in (None, author_of(post, author_id)) for post in posts):
         return None
-    return UnexpectedAnswer(f"X was asked for {len(ids)} posts by their ids and sent others.")
+    return errors.UnexpectedAnswer(f"X sent other posts than the {len(ids)} that were requested by id.")

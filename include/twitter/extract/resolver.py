@@ -1,9 +1,9 @@
-"""Which account each handle is: resolved by what is known, else looked up; confirmed, or blocked."""
+"""Finds the account id of each handle: from earlier look-ups, else by a new one; confirmed or blocked."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -22,184 +22,191 @@ from include.twitter.x.client import HANDLES_A_LOOKUP
 log = logging.getLogger(__name__)
 
 OTHER_ID = "the handle has become another account: {}, and it was {}"
-WHICH_ONE = (
+WHAT_TO_DO = (
     ". Nothing is bought of {id}: if it is the account you want, add {handle}={id} to Variable "
-    "twitter_confirmed_account_ids and clear `extract`; if not, put the new handle of the old one into "
+    "twitter_confirmed_account_ids and clear `extract`; if not, put the new handle of the former one into "
     "twitter_handles"
 )
-UNSEEN = "nothing of it arrived, and whether X still shows it could not be looked up: clear `extract`. {}"
+UNSEEN = "no post of it arrived, and it could not be looked up: clear `extract`. {}"
 ERASED = "it was forgotten on {:%Y-%m-%d}, and nothing is bought of it: take it out of twitter_handles"
 
 
 @dataclass
 class Resolver:
-    """Finds out for one run of `extract` which accounts the handles are."""
+    """Resolves the handles of one attempt of `extract`."""
 
     purchase: Purchase
     known: Identities
     look_up: Callable[[list[str]], Response]
-    """Asks X for at most 100 handles."""
-    is_own: Callable[[str, str, bool], bool]
-    """Whether X charges the price of own posts: by handle, id, and whether the handle was another account."""
+    """Requests at most 100 handles from X."""
     old: bool
     now: datetime
     looked_up: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    """The users that X has shown to this purchase, by lower-case handle."""
+    """The users that X has returned to this purchase, by lower-case handle."""
     _by_id: dict[str, AccountProgress] = field(default_factory=dict)
 
-    def recall(self, response: Response) -> None:
-        """Take over a look-up that an earlier try has paid for."""
-        self.looked_up |= users_of(response)
-        self._remember(response)
+    def __post_init__(self) -> None:
+        self._ids_before = {name: account.id for name, account in self.known.known.items()}
+
+    def learn(self, response: Response) -> None:
+        """Take in a look-up, also one that an earlier attempt has paid for.
+
+        An id that replaces another one without a confirmation is not stored.
+        """
+        users = users_of(response)
+        self.looked_up |= users
+        ids = {name: user["id"] for name, user in users.items()}
+        self.known.learn(response, but=[name for name, id_ in ids.items() if self._is_blocked(name, id_)])
 
     def resolve(self, accounts: Iterable[AccountProgress]) -> None:
-        """Bind each account to its id, or say why it cannot be read."""
+        """Bind each account to its id, or record why it cannot be read."""
         unknown = []
         for account in accounts:
-            if id_ := self._known_id(account.handle):
+            if account.posts.source.author_id is None:  # its source is no account
+                account.apply(Event.RESOLVED)
+            elif id_ := self._known_id(account.handle):
                 self._bind(account, id_)
             else:
                 unknown.append(account)
-        self._look_up(unknown)
+        self._resolve_by_look_up(unknown)
 
     def resolve_again(self, accounts: list[AccountProgress]) -> None:
-        """Look accounts up, once, by their handles, since X does not find their ids."""
+        """Look accounts up by their handles, once, since X does not find their ids."""
         lost = [account for account in accounts if account.handle.lower() not in self.looked_up]
         try:
-            self._look_up(lost)
+            self._resolve_by_look_up(lost)
         except PermanentError as error:
-            log.warning(
-                "%d accounts that X does not find by their ids are not looked up. %s", len(lost), error
-            )
+            log.warning("%d accounts whose ids X does not find are not looked up. %s", len(lost), error)
         for account in accounts:
             if account.state is State.UNRESOLVED:
                 account.mark_unavailable(account.reason or "")
 
     def is_gone(self, account: AccountProgress) -> bool:
-        """Look up whether X still shows an account whose archive has less than X counts."""
-        self.look_up_gone([account])
+        """Look up, once in a purchase, whether X still shows an account of an old day."""
+        if self.old and account.id and account.handle.lower() not in self.looked_up:
+            self._mark_gone([account])
         return account.is_unavailable
 
-    def look_up_empty(self, accounts: Collection[AccountProgress]) -> None:
-        """Make sure that X still shows the accounts without a post."""
+    def look_up_empty(
+        self, accounts: Iterable[AccountProgress], counted_at: Mapping[str, datetime | None]
+    ) -> None:
+        """Look up accounts of an old day of which nothing arrived: X may show them no longer.
+
+        `counted_at`: when X counted no post of an account, by its id. X counts no post of an account that it
+        does not show, so such a count is a proof only if X showed the account later.
+        """
+
+        def was_shown(account: AccountProgress) -> bool:
+            if account.label not in counted_at:
+                is_recent = self.known.id_of(account.handle, self.now, for_archive=True) is not None
+                return is_recent and account.handle.lower() in self.looked_up
+            seen_at, at = self.known.seen_at(account.handle), counted_at[account.label]
+            return seen_at is not None and at is not None and seen_at > at
+
+        empty = [one for one in accounts if one.state is State.READ and one.id and not one.arrived]
+        unseen = [account for account in empty if self.old and not was_shown(account)]
         try:
-            self.look_up_gone(accounts)
+            self._mark_gone(unseen)
         except PermanentError as error:
-            for account in accounts:
-                if self.old and account.can_be_read and account.handle.lower() not in self.looked_up:
+            for account in unseen:
+                if account.can_be_read and not was_shown(account):
                     account.mark_unavailable(UNSEEN.format(error))
 
-    def look_up_gone(self, accounts: Iterable[AccountProgress]) -> None:
-        """Mark accounts unavailable that X no longer shows; this purchase looks each account up once.
+    def _mark_gone(self, accounts: Collection[AccountProgress]) -> None:
+        """Mark the accounts unavailable that X does not show.
 
-        The archive returns no posts of an account that is suspended or protected, and no error either.
+        The archive returns no posts of a suspended or protected account, and no error.
         """
-        unseen = [account for account in accounts if account.handle.lower() not in self.looked_up]
-        for some in chunked(unseen if self.old else (), HANDLES_A_LOOKUP):
-            handles = [account.handle for account in some]
-            response = self.look_up(handles)
-            self.looked_up |= users_of(response)
-            gone = unavailable_reasons(response, handles)
-            for account in some:
-                user = self.looked_up.get(account.handle.lower(), {})
-                if account.handle in gone:
-                    account.mark_unavailable(gone[account.handle])
-                elif user["id"] != account.id and not account.arrived:
-                    account.mark_unavailable(_which_one(account.handle, user["id"], account.id))
-                elif user.get("protected"):
-                    account.mark_unavailable(PROTECTED_REASON)
-            self._remember(response)
+        for account, user, reason in self._look_up(accounts):
+            if reason:
+                account.mark_unavailable(reason)
+            elif user["id"] != account.id and not account.arrived:
+                account.mark_unavailable(_other_id(account.handle, user["id"], account.id))
+            elif user.get("protected"):
+                account.mark_unavailable(PROTECTED_REASON)
 
     def _known_id(self, handle: str) -> str | None:
-        """The account's id, if X need not be asked: of an old day X has to have shown it lately."""
+        """Return the id that needs no look-up: for an old day X must have shown the account recently."""
         name = handle.lower()
         if name in self.looked_up:
             return self.looked_up[name]["id"]
         line = self.purchase.line(handle)
-        is_red = line is not None and line.outcome == "unavailable"  # what was away may be another by now
+        is_red = line is not None and line.outcome == "unavailable"  # the handle may be another's by now
         id_ = (line.id if line and not is_red else None) or self.known.id_of(handle, self.now)
         if not self.old or id_ in self.purchase.forgotten.accounts:
             return id_
         return id_ if id_ == self.known.id_of(handle, self.now, for_archive=True) and not is_red else None
 
-    def _look_up(self, accounts: list[AccountProgress]) -> None:
+    def _look_up(
+        self, accounts: Iterable[AccountProgress]
+    ) -> Iterator[tuple[AccountProgress, Mapping[str, Any], str]]:
+        """Request accounts from X: yields each with its user, or with the reason why there is none."""
         for some in chunked(accounts, HANDLES_A_LOOKUP):
             handles = [account.handle for account in some]
-            response = self.look_up(handles)
-            self.looked_up |= users_of(response)
-            gone = unavailable_reasons(response, handles)
+            self.learn(response := self.look_up(handles))
+            reasons = unavailable_reasons(response, handles)
             for account in some:
-                if account.handle in gone:
-                    if not account.id and (id_ := self.purchase.id_of(account.handle)):
-                        self._be(account, id_)  # what was bought of it stays the day's
-                    account.mark_unavailable(account.reason or gone[account.handle])
-                else:
-                    self._bind(account, self.looked_up[account.handle.lower()]["id"])
-            self._remember(response)
+                user = self.looked_up.get(account.handle.lower(), {})
+                yield account, user, reasons.get(account.handle, "")
 
-    def _remember(self, response: Response) -> None:
-        """Remember which accounts the handles are, but for those that nobody has accepted as another one."""
-        ids = {name: user["id"] for name, user in users_of(response).items()}
-        blocked = [
-            name
-            for name, id_ in ids.items()
-            if self._former_id(name, id_) and not self.known.accepts(name, id_)
-        ]
-        self.known.learn(response, but=blocked)
+    def _resolve_by_look_up(self, accounts: Iterable[AccountProgress]) -> None:
+        for account, user, reason in self._look_up(accounts):
+            if not reason:
+                self._bind(account, user["id"])
+                continue
+            if not account.id and (id_ := self.purchase.id_of(account.handle)):
+                self._begin(account, id_)  # the day keeps what was bought of it
+            account.mark_unavailable(account.reason or reason)
 
     def _former_id(self, handle: str, id_: str) -> str | None:
-        """The other account that the handle was, in the day or when it was looked up last."""
+        """Return the other id that the handle had on the day or at its latest look-up."""
         before = self.purchase.line(handle) or self.purchase.former_entry(handle)
-        # Without a look-up, the day itself says which account it is, whatever the handle became later.
-        remembered = self.known.last_id_of(handle) if handle.lower() in self.looked_up else None
-        former_ids = [before.id if before else None, remembered]
+        # Without a look-up the day itself shows which account it is, whatever the handle became later.
+        known = self._ids_before.get(handle.lower()) if handle.lower() in self.looked_up else None
+        former_ids = [before.id if before else None, known]
         return next((former for former in former_ids if former not in (None, id_)), None)
 
+    def _is_blocked(self, handle: str, id_: str) -> bool:
+        return self._former_id(handle, id_) is not None and not self.known.accepts(handle, id_)
+
     def _bind(self, account: AccountProgress, id_: str) -> None:
-        """Read this account for the handle, unless it was another one's, and that was not accepted."""
+        """Read this id for the handle, unless the handle had another id and nobody has confirmed this one."""
         handle = account.handle
-        is_accepted = self.known.accepts(handle, id_)
         if former := self._former_id(handle, id_):
-            if not is_accepted:
-                # The refusal takes the place of no line that has pages: what was bought stays the day's.
+            if self._is_blocked(handle, id_):
+                # The refusal replaces no entry that has pages: the day keeps what was bought.
                 line = self.purchase.line(handle)
-                self._be(
-                    account, (line and line.id) or (id_ if self.purchase.former_entry(handle) else former)
-                )
-                account.mark_unavailable(_which_one(handle, id_, former), Event.OTHER_ID)
+                kept_id = (line and line.id) or (id_ if self.purchase.former_entry(handle) else former)
+                self._begin(account, kept_id)
+                account.mark_unavailable(_other_id(handle, id_, former), Event.OTHER_ID)
                 return
             message = safe_text(OTHER_ID.format(id_, former))
             log.warning("%s: %s. Accepted by twitter_confirmed_account_ids", handle, message)
-        if account.id == id_:  # X still names the account that it does not find
+        if account.id == id_:  # X returns the user and does not find the timeline
             account.mark_unavailable(account.reason or "")
             return
         self.known.confirm(handle, id_)
-        self._be(account, id_, own=self.is_own(handle, id_, is_accepted))
+        self._begin(account, id_)
         if twin := self._by_id.get(id_):
             log.warning("%s and %s are one account, %s: it is collected once", handle, twin.handle, id_)
             account.is_skipped = True
         elif self.purchase.has(handle):
-            log.info("%s is %s in this day, and nothing of it is missing", handle, account.username)
+            log.info("%s is %s on this day, and nothing of it is missing", handle, account.username)
             account.is_skipped = True
         else:
             account.apply(Event.RESOLVED)
             if tombstone := self.purchase.forgotten.accounts.get(id_):
                 account.refusal = ERASED.format(tombstone.at)
-            elif self.old and self._is_protected(handle):
+            elif self.old and self.known.is_protected(handle):
                 account.refusal = PROTECTED_REASON
             else:
                 self._by_id[id_] = account
 
-    def _be(self, account: AccountProgress, id_: str, *, own: bool = False) -> None:
-        account.username = self.purchase.username_of(account.handle)
-        account.bind(id_, own=own)
-
-    def _is_protected(self, handle: str) -> bool:
-        user = self.looked_up.get(handle.lower())
-        return bool(user.get("protected")) if user else self.known.is_protected(handle)
+    def _begin(self, account: AccountProgress, id_: str) -> None:
+        account.bind(id_, self.purchase.username_of(account.handle))
 
 
-def _which_one(handle: str, id_: str, former: str | None) -> str:
-    """The reason why an account is blocked whose handle has another id now, and what to do about it."""
-    advice = WHICH_ONE.format(handle=handle, id=safe_text(id_, 40))
+def _other_id(handle: str, id_: str, former: str | None) -> str:
+    """Return why an account is blocked whose handle has another id now, and what to do about it."""
+    advice = WHAT_TO_DO.format(handle=handle, id=safe_text(id_, 40))
     return safe_text(OTHER_ID.format(id_, former)) + advice

@@ -6,11 +6,11 @@ from include.twitter.errors import OtherAuthors, Outage, UnexpectedAnswer
 from include.twitter.extract.account_state import Event
 from include.twitter.extract.cursor import MAX_DEAD_TOKENS, Cursor
 from include.twitter.response import Response
-from include.twitter.sources import AccountPosts, SelfReplies, Verification
+from include.twitter.sources import AccountPosts, Verification
 from tests.include.factories import DAY, RECEIVED, SUSPENDED, about, answer, in_post_words, post
 
 TIMELINE, ARCHIVE = AccountPosts("NASA", "42"), AccountPosts("NASA", "42", old=True)
-SEARCH, THREADS = Verification("NASA", "42"), SelfReplies("NASA", "42")
+SEARCH = Verification("NASA", "42")
 OUTSIDE = {"created_at": "2026-11-19T00:00:00.000Z"}
 YESTERDAY = {"created_at": "2026-11-17T23:59:59.000Z"}
 
@@ -22,9 +22,9 @@ def after(*pages, limit=0, source=TIMELINE):
     return cursor
 
 
-def led_by(led, *posts, **more):
+def led_by(token_before, *posts, **more):
     """The page that a token led to."""
-    return answer(*posts, asked={"pagination_token": led}, **more)
+    return answer(*posts, asked={"pagination_token": token_before}, **more)
 
 
 def below(number, *posts, **more):
@@ -93,7 +93,7 @@ def test_the_limit_is_reached_by_the_days_own_posts_each_once(posts, wanted):
     assert after(page).ended is None
 
 
-def test_what_cannot_be_published_has_arrived_and_what_is_of_another_day_or_author_has_not():
+def test_malformed_posts_of_the_day_count_and_those_of_another_day_or_author_do_not():
     cursor = after(answer(post(2, text=None), post(3, created_at="soon"), post(9, **OUTSIDE),
                           post(4, author_id="7"), {"text": "without an id"}, None))  # fmt: skip
     assert numbers(cursor) == {2, 3}
@@ -106,21 +106,7 @@ def test_the_hours_of_what_arrived_are_those_of_utc():
     assert sorted(hours.values()) == ["", "2026-11-18T09", "2026-11-18T09", "2026-11-18T10"]
 
 
-def test_of_threads_the_accounts_replies_to_itself_alone_arrive():
-    page = answer(
-        post(3, referenced_tweets=REPLY, in_reply_to_user_id="42"),
-        post(2, referenced_tweets=REPLY, in_reply_to_user_id="777"),
-        post(1),
-    )
-    assert numbers(after(page, source=THREADS)) == {3}
-    assert numbers(after(page)) == numbers(after(page, source=SEARCH)) == {1}
-
-
-# Bounds: each page leads on with a token of its own
-
-
-def led_on(*pages):
-    return after(*(answer(*posts, token=f"t{number}") for number, posts in enumerate(pages)))
+# Bounds: each page has another token
 
 
 AGAIN = [post(2), post(1), None, {"text": "no id"}]
@@ -137,19 +123,14 @@ AGAIN = [post(2), post(1), None, {"text": "no id"}]
         ([[None, 5]] * 9, None),
         ([[None, 5]] * 10, "10 pages in a row brought nothing new"),
         ([[post(5)], [post(4), post(3, **YESTERDAY)]], None),
-        ([[post(5)], [post(2, **YESTERDAY), post(1, **YESTERDAY)]], "a page lay before the day"),
+        ([[post(5)], [post(2, **YESTERDAY), post(1, **YESTERDAY)]], "only posts from before the day"),
         ([[post(n, created_at="soon")] for n in range(1, 9)], None),
     ],
 )
-def test_a_bound_ends_a_reading_that_x_leads_on_for_ever(pages, bound):
-    cursor = led_on(*pages)
+def test_a_bound_ends_a_reading_that_makes_no_progress(pages, bound):
+    cursor = after(*(answer(*posts, token=f"t{number}") for number, posts in enumerate(pages)))
     assert (cursor.ended is Event.END) == (bound is not None)
     assert (bound or "") in (cursor.reason or "")
-
-
-def test_where_a_bound_and_the_end_come_together_it_is_the_end():
-    cursor = after(*(answer(token=f"t{number}") for number in range(99)), answer())
-    assert (cursor.ended, cursor.reason) == (Event.END, None)
 
 
 # The size of a page
@@ -163,18 +144,18 @@ def test_where_a_bound_and_the_end_come_together_it_is_the_end():
         (ARCHIVE, {0: 500, 9: 10, 250: 250, 501: 500}),
     ],
 )
-def test_the_first_page_asks_for_what_is_wanted_within_what_x_serves(source, sizes):
+def test_the_first_page_has_the_limit_within_what_x_serves(source, sizes):
     assert {limit: after(limit=limit, source=source).page_size for limit in sizes} == sizes
 
 
 @pytest.mark.parametrize(
-    ("came", "size", "limit", "then"),
+    ("returned", "size", "limit", "next_size"),
     [(20, 20, 30, 10), (10, 20, 20, 20), (0, 5, 5, 100), (9, 9, 10, 5)],
     ids=["the rest", "by the share that X drops", "after an empty page", "no smaller than X serves"],
 )
-def test_the_next_page_asks_for_what_is_still_wanted(came, size, limit, then):
-    page = answer(*map(post, range(1, came + 1)), token="t1", size=size)
-    assert after(page, limit=limit).page_size == then
+def test_the_next_page_has_what_the_limit_leaves(returned, size, limit, next_size):
+    page = answer(*map(post, range(1, returned + 1)), token="t1", size=size)
+    assert after(page, limit=limit).page_size == next_size
 
 
 def test_pages_that_the_archive_fails_to_serve_are_halved_and_doubled_again_after_five():
@@ -189,11 +170,13 @@ def test_pages_that_the_archive_fails_to_serve_are_halved_and_doubled_again_afte
     assert sizes == [100] * 5 + [200] * 5 + [400] * 5 + [500]
 
 
-def test_a_small_page_is_not_made_smaller_and_a_limit_bounds_it_too():
-    assert not after().shrink_page_size(), "X serves a hundred posts of a timeline"
-    assert not after(limit=100, source=ARCHIVE).shrink_page_size()
-    cursor = after(limit=300, source=ARCHIVE)
-    assert (cursor.shrink_page_size(), cursor.page_size) == (True, 150)
+@pytest.mark.parametrize(
+    ("source", "limit", "size"), [(TIMELINE, 0, None), (ARCHIVE, 100, None), (ARCHIVE, 300, 150)]
+)
+def test_a_small_page_is_not_made_smaller(source, limit, size):
+    cursor = after(limit=limit, source=source)
+    assert cursor.shrink_page_size() is (size is not None)
+    assert size in (None, cursor.page_size)
 
 
 # Responses that are no page
@@ -258,17 +241,16 @@ def test_stored_pages_lead_where_those_of_x_did_whenever_they_came():
     assert after(later) == after(answer(post(1), token="t1"))
 
 
-def test_without_its_token_it_goes_on_below_the_oldest_post():
-    cursor = after(answer(post(3), {"id": "999"}, {"id": "none"}, token="t1"))
+@pytest.mark.parametrize(
+    ("posts", "params"),
+    [([post(3), {"id": "999"}, {"id": "none"}], {"until_id": 999}), ([], {"token": None})],
+    ids=["the smallest number", "no post yet"],
+)
+def test_without_its_token_it_continues_below_the_oldest_post(posts, params):
+    cursor = after(answer(*posts, token="t1"))
     assert cursor.request_params == {"token": "t1"}
-    assert cursor.fall_back_to_until_id()
-    assert cursor.request_params == {"until_id": 999}, "the smallest number, not the first of the alphabet"
-
-
-def test_before_the_first_post_it_begins_anew_and_without_a_token_there_is_none_to_drop():
-    cursor = after(answer(token="t1"))
-    assert (cursor.fall_back_to_until_id(), cursor.request_params) == (True, {"token": None})
-    assert not cursor.fall_back_to_until_id()
+    assert (cursor.fall_back_to_until_id(), cursor.request_params) == (True, params)
+    assert not cursor.fall_back_to_until_id(), "there is no token to drop"
 
 
 def test_dead_tokens_end_it_at_last_where_nothing_older_comes_between():

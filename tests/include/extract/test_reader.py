@@ -1,914 +1,692 @@
-"""A day is collected: look-ups, walks, and X's own count held against them."""
+"""A day is read: look-ups, pages in parallel, X's counts, and a second attempt after a failure."""
 
 import json
 from collections import Counter
+from dataclasses import dataclass
 from datetime import timedelta
 from threading import Barrier
 
 import pytest
 
-from include.twitter.errors import BadKeys, NoAccess, Outage
+from include.twitter.airflow_context import Run
+from include.twitter.errors import BadKeys, BadRequest, LeaseHeld, NoAccess, Outage, OverBudget
 from include.twitter.extract.counts import Count
+from include.twitter.extract.purchase import Purchase
+from include.twitter.extract.reader import Stopped
+from include.twitter.records import CollectionSpec
+from include.twitter.sources import Endpoint, PageRequest, SourceSet, account_sources
 from include.twitter.x.client import POST_FIELDS
-from tests.include.factories import RECEIVED, SUSPENDED, MemoryStore, about, post
-from tests.include.fake_x import (
-    FORBIDDEN,
-    LIMIT,
-    MALFORMED,
-    OUTAGE,
-    ROOT,
-    Hurried,
-    Try,
-    open_shop,
-    page,
-    total,
-    users,
-)
+from tests.include.factories import DAY, RECEIVED, SUSPENDED, MemoryStore, about, post
+from tests.include.fake_x import FORBIDDEN, LIMIT, MALFORMED, OUTAGE, ROOT, Try, open_shop, page, total, users
 
+ACCOUNTS = "twitter_accounts/accounts.json"
+PROBLEMS = "https://api.x.com/2/problems"
+RATE_LIMITED = (429, {"title": "Too Many Requests"})
 UNAUTHORIZED = (401, {"title": "Unauthorized", "type": "about:blank", "status": 401})
+GONE = {"errors": [SUSPENDED]}
+FAILED = {"errors": [{"type": f"{PROBLEMS}/internal-error", "title": "Internal Error"}]}
+NOT_FOUND = {"errors": [about("11", "Not Found Error", "Could not find user with id: [11].")]}
+OTHER_ID = "the handle has become another account: 777, and it was 11. Nothing is bought of 777"
+
+
+def unknown(*names, title="Not Found Error"):
+    """The response to a look-up that finds nobody."""
+    return {"errors": [about(name, title, f"No {name}.", parameter="usernames") for name in names]}
+
+
+class FailingStore(MemoryStore):
+    """An object store whose writer is killed once, before it has written an object."""
+
+    fails_at = "none"
+
+    def put_if_match(self, key, data, etag):
+        if key.endswith(self.fails_at):
+            self.fails_at = "none"
+            raise ConnectionError
+        return super().put_if_match(key, data, etag)
+
+
+class Attempts:
+    """Attempts of `extract` for one day, with X on loopback."""
+
+    def __init__(self, x):
+        self.x, self.store = x, FailingStore()
+
+    def knows(self, hours_ago=240, *, protected=False, **ids):
+        """The accounts that were looked up before."""
+        seen_at = (RECEIVED - timedelta(hours=hours_ago)).isoformat()
+        known = {
+            name.lower(): {"id": id_, "seen_at": seen_at, "protected": protected} for name, id_ in ids.items()
+        }
+        self.store.write(ACCOUNTS, json.dumps(known).encode())
+
+    @property
+    def known(self):
+        return {name: account["id"] for name, account in json.loads(self.store.read(ACCOUNTS)).items()}
+
+    def serves(self, responses):
+        """X's responses by request, each once. A page may be `3 2 >t1`, a count `3`, users `NASA=11`."""
+
+        def response(name, value):
+            if isinstance(value, str) and name.startswith("users"):
+                return users(**dict(pair.split("=") for pair in value.split()))
+            if isinstance(value, str):
+                numbers, _, token = value.partition(">")
+                return page(*(post(int(number)) for number in numbers.split()), token=token or None)
+            return total(value, hour=9 if "," in name else None) if isinstance(value, int) else value
+
+        for name, several in responses.items():
+            values = several if isinstance(several, list) else [several]
+            self.x.has(name, *(response(name, value) for value in values))
+
+    def read(self, handles, *, killed_at="", **options):
+        """Buy what is missing; return id, outcome, proof and number of posts by handle."""
+        self.x.asked.clear()
+        self.attempt = Try(self.x, self.store, *handles.split(), **options)
+        if killed_at:
+            self.store.fails_at = killed_at
+            with pytest.raises(ConnectionError):
+                self.attempt.collect()
+            return {}
+        self.lines = self.attempt.collect()
+        return {
+            line.username: f"{line.id} {line.outcome} {line.proof} {line.posts}"
+            for line in self.attempt.purchase.manifest.accounts
+        }
+
+    @property
+    def requests(self):
+        return sorted(self.x.asked)
+
+    @property
+    def billed(self):
+        return self.attempt.purchase.manifest.bought["2026-11"]
 
 
 @pytest.fixture
-def shop(monkeypatch):
+def day(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setattr("include.twitter.x.client.ARCHIVE_SECONDS", 0)
-    with open_shop() as opened:
-        yield opened
+    with open_shop() as x:
+        yield Attempts(x)
 
 
-@pytest.fixture
-def lake():
-    return MortalLake()
+def counted(number, *ids, hour="2026-11-18T09", hours_ago=2):
+    """A cached count, by default of two hours ago."""
+    return {ids: Count(number, Counter({hour: number}), RECEIVED - timedelta(hours=hours_ago))}
 
 
-class MortalLake(MemoryStore):
-    """A lake whose writer is killed before it has written an object."""
+# One attempt on a recent day
 
-    dies_at = "none"
-
-    def put_if_match(self, key, data, tag):
-        if key.endswith(self.dies_at):
-            self.dies_at = "none"
-            raise ConnectionError
-        return super().put_if_match(key, data, tag)
+LONG_AGO = 24 * 31
+KNOWN = {"NASA": "11", "esa": "22"}
+ONE_OF_ESA = {"timeline 22": "1", "count 22": 1}
 
 
-def remember(lake, **ids):
-    """The accounts that earlier days have looked up."""
-    seen = {name.lower(): {"id": id_, "seen_at": "2026-11-10T01:30:00Z"} for name, id_ in ids.items()}
-    lake.write("twitter_accounts/accounts.json", json.dumps(seen).encode())
+def case(name, responses, *lines, reason="", known=KNOWN, hours_ago=1, **options):
+    """An attempt with X's responses, the entries of NASA and esa after it, and a part of NASA's reason."""
+    return pytest.param(responses, lines, reason, known, hours_ago, options, id=name)
 
 
-def staged(lake):
-    """The keys of the first purchase, without its prefix."""
-    return [key.removeprefix(ROOT) for key in lake.keys(ROOT)]
+@pytest.mark.parametrize(
+    ("responses", "lines", "reason", "known", "hours_ago", "options"),
+    [
+        case("a known account is not looked up, and a batch that matches is counted once",
+             {"users esa": "esa=22", "timeline 11": "2 1", "timeline 22": "", "count 11,22": 2},
+             "11 complete matched 2", "22 complete matched 0", reason="2 posts of 2 accounts",
+             known={"NASA": "11"}),
+        case("an id that is none enters no request",
+             {"users NASA,esa": "NASA=../../1.1/account esa=22", **ONE_OF_ESA},
+             "None unavailable unchecked 0", "22 complete matched 1", reason="../../1.1/account", known={}),
+        case("a handle with another id is blocked, alone",
+             {"users NASA,esa": "NASA=777 esa=22", **ONE_OF_ESA},
+             "11 unavailable unchecked 0", "22 complete matched 1", reason=OTHER_ID, hours_ago=LONG_AGO),
+        case("a third id is confirmed", {"users NASA": "NASA=777"}, "11 unavailable unchecked 0",
+             reason=OTHER_ID, hours_ago=LONG_AGO, accepted=[("nasa", "778")]),
+        case("another id is confirmed", {"users NASA": "NASA=777", "timeline 777": "1", "count 777": 1},
+             "777 complete matched 1", hours_ago=LONG_AGO, accepted=[("nasa", "777")]),
+        case("an unknown id is looked up by its handle", {"timeline 11": NOT_FOUND, "users NASA": "NASA=777"},
+             "11 unavailable unchecked 0", reason=OTHER_ID),
+        case("an unknown id whose handle has a confirmed one",
+             {"timeline 11": "9 >t1", "timeline 11 t1": NOT_FOUND, "users NASA": "NASA=777",
+              "timeline 777": "2 1", "count 777": 2},
+             "777 complete matched 2", accepted=[("nasa", "777")]),
+        case("neither id nor handle are known", {"timeline 11": NOT_FOUND, "users NASA": unknown("NASA")},
+             "11 unavailable unchecked 0", reason="Could not find user with id: [11]."),
+        case("X returns the user and does not find its timeline",
+             {"timeline 11": NOT_FOUND, "users NASA": "NASA=11"}, "11 unavailable unchecked 0",
+             reason="Could not find"),
+        case("the same after a look-up", {"users NASA": "NASA=11", "timeline 11": NOT_FOUND},
+             "11 unavailable unchecked 0", reason="Could not", known={}),
+        case("a known account that is gone keeps its id", {"users NASA": unknown("NASA")},
+             "11 unavailable unchecked 0", reason="No NASA.", hours_ago=LONG_AGO),
+        case("X finds a suspended account, so it is not looked up", {"timeline 11": GONE},
+             "11 unavailable unchecked 0", reason="User has been suspended"),
+        case("a look-up beyond the budget",
+             {"timeline 11": NOT_FOUND, "timeline 22": "9 8 7 6 5 4 3 2 1", "count 22": 9},
+             "11 unavailable unchecked 0", "22 complete matched 9", reason="Could not find", cap=54),
+        case("a page of other authors",
+             {"timeline 11": "9 >t1", "timeline 11 t1": page(post(2, author_id="777"), token="t2"),
+              **ONE_OF_ESA},
+             "11 unavailable unchecked 1", "22 complete matched 1", reason="777"),
+        case("a verification with other authors",
+             {"timeline 11": "1", "count 11": 2, "search 11": page(post(2, author_id="777"))},
+             "11 complete short 1", reason="777"),
+        case("a surplus", {"timeline 11": "2 1", "count 11": 1}, "11 complete surplus 2",
+             reason="X counts 1 posts, 2 arrived"),
+        case("a verification ends at the limit",
+             {"timeline 11": "90", "count 11": 50, "search 11": "12 11 10 9 8 7 6 5 4 3 >s1"},
+             "11 limit limited 11", limit=10),
+        case("a limited account is not counted", {"timeline 11": "3 2 >t1"}, "11 limit limited 2",
+             limit=2, cached=counted(323, "11")),
+        case("a timeline shows who is gone, so it is read although X counts nothing", {"timeline 11": GONE},
+             "11 unavailable unchecked 0", reason="suspended", cached=counted(0, "11")),
+    ],
+)  # fmt: skip
+def test_an_account_of_a_recent_day(day, responses, lines, reason, known, hours_ago, options):
+    day.knows(hours_ago, **known)
+    day.serves(responses)
+    assert tuple(day.read("NASA esa" if len(lines) == 2 else "NASA", **options).values()) == lines
+    assert day.requests == sorted(responses), "each is requested once, and nothing else"
+    nasa = day.lines["NASA"]
+    assert reason in f"{nasa.reason} {nasa.proof_reason}"
+    assert all(f"/{nasa.id}/" in key or f"-{nasa.id}/" in key for key in nasa.pages)
+    assert day.known.get("nasa") in ((known["NASA"],) if reason == OTHER_ID else (nasa.id, None))
+    assert nasa.counted == (323 if nasa.outcome == "limit" and "cached" in options else nasa.counted)
 
 
-def proofs(lines):
-    return {username: line.proof for username, line in lines.items()}
-
-
-# Look-ups
-
-
-def test_a_remembered_account_is_not_looked_up(shop, lake):
-    remember(lake, NASA="11")
-    shop.has("users esa", users(esa="22"))
-    shop.has("timeline 11", page())
-    shop.has("timeline 22", page())
-    shop.has("count 11,22", total(0, hour=9))
-    lines = Try(shop, lake, "NASA", "esa").collect()
-    assert {username: line.id for username, line in lines.items()} == {"NASA": "11", "esa": "22"}
-    assert shop.asked[0] == "users esa"
-
-
-def test_more_than_a_hundred_handles_are_looked_up_in_hundreds(shop, lake):
+def test_more_than_a_hundred_handles_are_looked_up_in_hundreds(day):
     names = [f"u{number}" for number in range(101)]
-    gone = [about(name, "Not Found Error", "Could not find it.", parameter="usernames") for name in names]
-    shop.has(f"users {','.join(names[:100])}", {"errors": gone[:100]})
-    shop.has("users u100", {"errors": gone[100:]})
-    lines = Try(shop, lake, *names).collect()
-    assert {line.outcome for line in lines.values()} == {"unavailable"}
-    assert (len(shop.asked), len(lines)) == (2, 101)
+    day.serves({f"users {','.join(names[:100])}": unknown(*names[:100]), "users u100": unknown("u100")})
+    assert {line.split()[1] for line in day.read(" ".join(names)).values()} == {"unavailable"}
+    assert len(day.requests) == 2
 
 
-def test_an_id_that_is_none_costs_its_account_alone_and_enters_no_request(shop, lake):
-    shop.has("users NASA,esa", users(NASA="../../1.1/account", esa="22"))
-    shop.has("timeline 22", page())
-    shop.has("count 22", total(0))
-    lines = Try(shop, lake, "NASA", "esa").collect()
-    assert outcomes(lines) == {"NASA": "unavailable", "esa": "complete"}
-    assert "../../1.1/account" in lines["NASA"].reason
-    assert shop.asked == ["users NASA,esa", "timeline 22", "count 22"]
+def test_only_inside_a_batch_that_does_not_match_is_each_account_counted_alone(day):
+    ids = {f"u{number:02}": f"1{number:02}" for number in range(1, 23)}
+    day.knows(1, **ids)
+    day.serves({f"timeline {id_}": page(post(int(id_[1:]))) for id_ in ids.values()})
+    counts = {
+        f"count {','.join([*ids.values()][:20])}": 20, "count 121,122": 3,
+        "count 121": 1, "count 122": 2, "search 122": "22 50",
+    }  # fmt: skip
+    day.serves(counts)
+    day.read(" ".join(ids))
+    assert [name for name in day.requests if not name.startswith("timeline")] == sorted(counts)
+    assert {line.proof for line in day.lines.values()} == {"matched"}
+    assert {name for name, line in day.lines.items() if len(line.pages) == 2} == {"u22"}
 
 
-@pytest.mark.parametrize("is_known", [True, False])
-def test_two_handles_of_one_account_are_collected_once(shop, lake, caplog, is_known):
-    remember(lake, NASA="11", **({"NASA_new": "11"} if is_known else {}))
-    shop.has("users NASA_new", users(NASA_new="11"))
-    shop.has("timeline 11", page(post(1)))
-    shop.has("count 11", total(1))
-    going = Try(shop, lake, "NASA", "NASA_new")
-    assert outcomes(going.collect()) == {"NASA": "complete"}
-    assert "NASA_new and NASA are one account, 11: it is collected once" in caplog.messages
-    again = Try(shop, lake, "NASA", "NASA_new").purchase
-    assert (again.missing, again.doubles) == ([], [("NASA_new", "NASA")])
+# Renamed accounts
+
+WHETHER_KNOWN = pytest.mark.parametrize("renamed", [{"NASA_new": "11"}, {}], ids=["known", "not known"])
 
 
-# Accounts that were renamed
+@WHETHER_KNOWN
+def test_two_handles_of_one_account_are_collected_once(day, caplog, renamed):
+    day.knows(1, NASA="11", **renamed)
+    day.serves({"users NASA_new": "NASA_new=11", "timeline 11": "1", "count 11": 1})
+    assert day.read("NASA NASA_new") == {"NASA": "11 complete matched 1"}
+    assert "NASA_new and NASA are one account, 11" in caplog.text
+    purchase = Try(day.x, day.store, "NASA", "NASA_new").purchase
+    assert (purchase.missing, purchase.doubles) == ([], [("NASA_new", "NASA")])
 
 
-def bought_as_nasa(shop, lake, **line):
-    """A day that has the account 11 under the handle NASA, which belongs to nobody by now."""
-    remember(lake, NASA="11")
-    shop.has("timeline 11", page(post(3), post(2), token="t1"))
-    if not line:
-        shop.has("timeline 11 t1", page(post(1)))
-        shop.has("count 11", total(3))
-    before = Try(shop, lake, "NASA", **line).collect()["NASA"]
-    shop.asked.clear()
-    return before
+@WHETHER_KNOWN
+def test_a_raised_limit_continues_a_renamed_account_under_the_handle_of_the_day(day, renamed):
+    day.knows(1, NASA="11", **renamed)
+    day.serves({"timeline 11": ["3 2 >t1", "1"]})
+    assert day.read("NASA", limit=2) == {"NASA": "11 limit limited 2"}
+    before = day.lines["NASA"].pages
+    day.serves({"users NASA_new": "NASA_new=11", "count 11": 3})
+    assert day.read("NASA_new", limit=9) == {"NASA": "11 complete matched 3"}
+    assert day.lines["NASA"].pages[: len(before)] == before
+    assert day.requests == ["count 11", "timeline 11", *["users NASA_new"] * (not renamed)]
+    assert day.x.wire.heard[-2].query["until_id"] == post(2)["id"]
 
 
-@pytest.mark.parametrize("is_known", [True, False])
-def test_a_raised_limit_goes_on_with_a_renamed_account_under_the_handle_of_the_day(shop, lake, is_known):
-    before = bought_as_nasa(shop, lake, limit=2)
-    if is_known:
-        remember(lake, NASA="11", NASA_new="11")
-    shop.has("users NASA_new", users(NASA_new="11"))
-    shop.has("timeline 11", page(post(1)))
-    shop.has("count 11", total(3))
-    lines = Try(shop, lake, "NASA_new", limit=9).collect()
-    assert {name: (line.id, line.posts, line.proof) for name, line in lines.items()} == {
-        "NASA": ("11", 3, "matched")
-    }
-    assert lines["NASA"].pages[: len(before.pages)] == before.pages
-    assert shop.asked == [*["users NASA_new"] * (not is_known), "timeline 11", "count 11"]
-    assert shop.wire.heard[-2].query["until_id"] == "1990000000000000002"
+@WHETHER_KNOWN
+def test_an_account_that_was_gone_continues_under_its_new_handle(day, renamed):
+    day.knows(1, NASA="11", **renamed)
+    day.serves(
+        {"timeline 11": ["3 2 >t1", "1"], "timeline 11 t1": GONE,
+         "users NASA_new": "NASA_new=11", "count 11": 3}
+    )  # fmt: skip
+    assert day.read("NASA") == {"NASA": "11 unavailable unchecked 2"}
+    assert day.read("NASA_new") == {"NASA": "11 complete matched 3"}
+    assert len(day.lines["NASA"].pages) == 3, "also the one that says that it was suspended"
 
 
-@pytest.mark.parametrize("is_known", [True, False])
-def test_an_account_that_went_in_mid_walk_and_is_back_under_a_new_handle_is_gone_on_with(
-    shop, lake, is_known
-):
-    remember(lake, NASA="11", **({"NASA_new": "11"} if is_known else {}))
-    shop.has("timeline 11", page(post(3), post(2), token="t1"), page(post(1)))
-    shop.has("timeline 11 t1", {"errors": [about("11", "Forbidden", "User has been suspended: [11].")]})
-    shop.has("users NASA_new", users(NASA_new="11"))
-    shop.has("count 11", total(3))
-    assert outcomes(Try(shop, lake, "NASA").collect()) == {"NASA": "unavailable"}
-    lines = Try(shop, lake, "NASA_new").collect()
-    assert {name: (line.outcome, line.posts) for name, line in lines.items()} == {"NASA": ("complete", 3)}
+@pytest.mark.parametrize("handles", ["NASA_new", "NASA_new NASA"])
+@WHETHER_KNOWN
+def test_pages_of_a_killed_attempt_are_used_under_one_handle(day, renamed, handles):
+    day.knows(1, NASA="11", **renamed)
+    day.serves(
+        {"timeline 11": ["3 2 >t1", "1"], "timeline 11 t1": "1",
+         "users NASA_new": "NASA_new=11", "count 11": 3}
+    )  # fmt: skip
+    day.read("NASA", killed_at="/11/0002.json.gz")
+    [line] = day.read(handles).values()
+    assert line == "11 complete matched 3"
+    assert day.requests == ["count 11", "timeline 11", *["users NASA_new"] * (not renamed)]
+    assert all(not Try(day.x, day.store, name).purchase.missing for name in ("NASA", "NASA_new"))
 
 
-@pytest.mark.parametrize("handles", [["NASA_new"], ["NASA_new", "NASA"]], ids=["renamed", "named by both"])
-@pytest.mark.parametrize("is_known", [True, False])
-def test_pages_of_a_try_that_was_killed_are_read_again_under_no_other_handle(shop, lake, is_known, handles):
-    remember(lake, NASA="11", **({"NASA_new": "11"} if is_known else {}))
-    shop.has("timeline 11", page(post(3), post(2), token="t1"), page(post(1)))
-    lake.dies_at = "/11/0002.json.gz"
-    shop.has("timeline 11 t1", page(post(1)))
-    with pytest.raises(ConnectionError):
-        Try(shop, lake, "NASA").collect()
-    shop.asked.clear()
-    shop.has("users NASA_new", users(NASA_new="11"))
-    shop.has("count 11", total(3))
-    [line] = Try(shop, lake, *handles).collect().values()
-    assert (line.id, line.outcome, line.posts, line.proof) == ("11", "complete", 3, "matched")
-    assert shop.asked == [*["users NASA_new"] * (not is_known), "timeline 11", "count 11"]
-    assert shop.wire.heard[-2].query["until_id"] == "1990000000000000002"
-    for name in ("NASA", "NASA_new"):
-        assert Try(shop, lake, name).purchase.missing == []
+def test_a_look_up_of_a_killed_attempt_is_not_requested_again(day):
+    day.knows(1, NASA="11")
+    day.serves({"timeline 11": "", "count 11": 0, "users NASA_new": "NASA_new=11"})
+    before = day.read("NASA")
+    day.read("NASA_new", killed_at="accounts.json")
+    assert day.requests == ["users NASA_new"]
+    assert day.read("NASA_new") == before
+    assert (day.requests, day.known) == ([], {"nasa": "11", "nasa_new": "11"})
 
 
-def test_a_look_up_of_a_try_that_was_killed_before_it_was_remembered_is_asked_for_once(shop, lake):
-    before = bought_as_nasa(shop, lake)
-    shop.has("users NASA_new", users(NASA_new="11"))
-    lake.dies_at = "accounts.json"
-    with pytest.raises(ConnectionError):
-        Try(shop, lake, "NASA_new").collect()
-    assert Try(shop, lake, "NASA_new").collect() == {"NASA": before}
-    assert Try(shop, lake, "NASA_new").purchase.is_complete
-    assert remembered(lake) == {"nasa": "11", "nasa_new": "11"}
-    assert shop.asked == ["users NASA_new"]
+def test_a_look_up_of_a_failed_attempt_is_compared_with_the_known_id_too(day):
+    day.knows(LONG_AGO, **KNOWN)
+    day.serves({"users NASA,esa": "NASA=777 esa=22", "timeline 22": [OUTAGE, ""]})
+    with pytest.raises(Outage):
+        day.read("NASA esa")
+    day.serves({"count 22": 0})
+    day.read("NASA esa")
+    assert day.lines["NASA"].reason.startswith(OTHER_ID)
 
 
-def test_a_staged_look_up_takes_the_place_of_nothing_that_was_seen_since(shop, lake):
-    shop.has("users NASA", users(NASA="11"))
-    lake.dies_at = "accounts.json"
-    with pytest.raises(ConnectionError):
-        Try(shop, lake, "NASA").collect()
-    seen = {"nasa": {"id": "11", "seen_at": "2026-11-19T02:30:00Z"}}
-    lake.write("twitter_accounts/accounts.json", json.dumps(seen).encode())
-    shop.has("timeline 11", page())
-    shop.has("count 11", total(0))
-    Try(shop, lake, "NASA").collect()
-    assert json.loads(lake.read("twitter_accounts/accounts.json")) == seen
-
-
-def test_part_of_an_account_stays_where_its_handle_was_accepted_as_another_one(shop, lake):
-    remember(lake, NASA="11")
-    shop.has("timeline 11", page(post(3), post(2), token="t1"), {"errors": [NOT_FOUND]})
-    shop.has("timeline 11 t1", {"errors": [about("11", "Forbidden", "User has been suspended: [11].")]})
-    Try(shop, lake, "NASA").collect()
-    shop.has("users NASA", users(NASA="777"))
-    shop.has("timeline 777", page(post(5)))
-    shop.has("count 777", total(1))
-    going = Try(shop, lake, "NASA", accepted=[("nasa", "777")])
-    going.collect()
-    lines = going.purchase.manifest.accounts
+def test_the_former_account_of_a_handle_stays_beside_the_confirmed_one(day):
+    day.knows(1, NASA="11")
+    day.serves(
+        {"timeline 11": ["3 2 >t1", NOT_FOUND], "timeline 11 t1": GONE,
+         "users NASA": "NASA=777", "timeline 777": "5", "count 777": 1}
+    )  # fmt: skip
+    day.read("NASA")
+    day.read("NASA", accepted=[("nasa", "777")])
+    lines = day.attempt.purchase.manifest.accounts
     assert [(line.id, line.outcome, line.posts) for line in lines] == [
         ("11", "unavailable", 2), ("777", "complete", 1)
     ]  # fmt: skip
 
 
-def test_a_handle_that_another_day_has_accepted_is_looked_up_where_its_former_account_was_begun(shop, lake):
-    shop.has("users NASA", users(NASA="11"), users(NASA="777"))
-    shop.has("search-all 11", page(post(9)))
-    lake.dies_at = "counts-of/0001.json.gz"
-    shop.has("count-all 11", total(1))
-    with pytest.raises(ConnectionError):
-        Try(shop, lake, "NASA", old=True).collect()
-    remember(lake, NASA="777")
-    for key in staged(lake):
-        if key.startswith("users-by"):
-            del lake.objects[ROOT + key]  # it is older than this purchase
-    shop.has("search-all 777", page(post(1)))
-    shop.has("count-all 777", total(1))
-    line = Try(shop, lake, "NASA", old=True, accepted=[("nasa", "777")]).collect()["NASA"]
-    assert (line.id, line.outcome, line.posts) == ("777", "complete", 1)
+def test_an_unfinished_purchase_of_the_former_account_reads_the_confirmed_one(day):
+    day.serves(
+        {"users NASA": ["NASA=11", "NASA=777"], "search-all 11": "9",
+         "count-all 11": 1, "search-all 777": "1", "count-all 777": 1}
+    )  # fmt: skip
+    day.read("NASA", old=True, killed_at="counts-of/0001.json.gz")
+    day.knows(NASA="777")  # another day has confirmed it
+    del day.store.objects[f"{ROOT}users-by/0001.json.gz"]  # it is older than this purchase
+    lines = day.read("NASA", old=True, accepted=[("nasa", "777")])
+    assert lines == {"NASA": "777 complete matched 1"}
 
 
-# Accounts that are another one by now
-
-NOT_FOUND = about("11", "Not Found Error", "Could not find user with id: [11].")
-ANOTHER = (
-    "the handle has become another account: 777, and it was 11. Nothing is bought of 777: if it is the "
-    "account you want, add NASA=777 to Variable twitter_confirmed_account_ids and clear `extract`; if not, "
-    "put the new handle of the old one into twitter_handles"
-)
+# A second attempt
 
 
-def forget_since(lake, **ids):
-    """The accounts that were looked up more than thirty days ago."""
-    seen = {name.lower(): {"id": id_, "seen_at": "2026-10-01T01:30:00Z"} for name, id_ in ids.items()}
-    lake.write("twitter_accounts/accounts.json", json.dumps(seen).encode())
+def test_a_verification_that_was_cut_off_continues_below_its_oldest_post(day):
+    day.knows(1, NASA="11")
+    day.serves({"timeline 11": "9", "count 11": 3, "search 11 s1": "2", "search 11": ["3 >s1", "2"]})
+    day.read("NASA", killed_at="search-11/0002.json.gz")
+    assert day.read("NASA") == {"NASA": "11 complete matched 3"}
+    assert day.requests == ["search 11"], "the count is stored"
+    assert day.x.wire.heard[-1].query["until_id"] == post(3)["id"]
 
 
-def remembered(lake):
-    known = json.loads(lake.read("twitter_accounts/accounts.json"))
-    return {name: account["id"] for name, account in known.items()}
-
-
-def outcomes(lines):
-    return {username: line.outcome for username, line in lines.items()}
-
-
-def test_a_handle_that_has_become_another_account_is_not_bought_and_says_what_to_do(shop, lake, caplog):
-    forget_since(lake, NASA="11", esa="22")
-    shop.has("users NASA,esa", users(NASA="777", esa="22"))
-    shop.has("timeline 22", page(post(1)))
-    shop.has("count 22", total(1))
-    lines = Try(shop, lake, "NASA", "esa").collect()
-    assert (lines["NASA"].outcome, lines["NASA"].reason, lines["NASA"].id) == ("unavailable", ANOTHER, "11")
-    assert (lines["esa"].outcome, lines["esa"].proof) == ("complete", "matched")
-    assert f"NASA: {ANOTHER}" in caplog.messages
-    assert remembered(lake) == {"nasa": "11", "esa": "22"}
-    assert shop.asked == ["users NASA,esa", "timeline 22", "count 22"]
-
-
-def test_it_is_refused_again_and_again_until_it_is_accepted(shop, lake, caplog):
-    forget_since(lake, NASA="11")
-    shop.has("users NASA", *[users(NASA="777")] * 3)
-    shop.has("timeline 777", page(post(1)))
-    shop.has("count 777", total(1))
-    for accepted in [[], [("nasa", "778")]]:
-        line = Try(shop, lake, "NASA", accepted=accepted).collect()["NASA"]
-        assert (line.outcome, line.reason) == ("unavailable", ANOTHER)
-    caplog.clear()
-    line = Try(shop, lake, "NASA", accepted=[("nasa", "777")]).collect()["NASA"]
-    assert (line.outcome, line.proof, line.id) == ("complete", "matched", "777")
-    assert remembered(lake) == {"nasa": "777"}
-    assert caplog.messages[0] == (
-        "NASA: the handle has become another account: 777, and it was 11. Accepted by "
-        "twitter_confirmed_account_ids"
-    )
-
-
-def test_a_look_up_that_an_earlier_try_has_staged_is_held_against_what_is_remembered_too(shop, lake):
-    forget_since(lake, NASA="11", esa="22")
-    shop.has("users NASA,esa", users(NASA="777", esa="22"))
-    shop.has("timeline 22", OUTAGE)
+def test_a_day_that_has_become_old_continues_in_the_archive(day):
+    day.knows(1, NASA="11")
+    day.serves({"timeline 11": "3 2 >t1", "timeline 11 t1": OUTAGE})
     with pytest.raises(Outage):
-        Try(shop, lake, "NASA", "esa").collect()
-    shop.has("timeline 22", page())
-    shop.has("count 22", total(0))
-    assert Try(shop, lake, "NASA", "esa").collect()["NASA"].reason == ANOTHER
+        day.read("NASA")
+    day.serves({"search-all 11": "1", "count-all 11": 3})
+    assert day.read("NASA", old=True) == {"NASA": "11 complete matched 3"}
+    assert day.x.wire.heard[-2].query["until_id"] == post(2)["id"]
 
 
-def test_an_id_that_x_no_longer_finds_is_looked_up_by_its_handle_at_once(shop, lake):
-    remember(lake, NASA="11")
-    shop.has("timeline 11", {"errors": [NOT_FOUND]})
-    shop.has("users NASA", users(NASA="777"))
-    line = Try(shop, lake, "NASA").collect()["NASA"]
-    assert (line.outcome, line.reason, line.id) == ("unavailable", ANOTHER, "11")
-    assert shop.asked == ["timeline 11", "users NASA"]
+def test_a_complete_account_is_neither_counted_nor_looked_up_again(day):
+    day.knows(1, NASA="11", out="42")
+    day.serves({"timeline 11": "1", "timeline 42": GONE, "count 11": 1})
+    day.read("NASA out")
+    day.serves({"users out": "out=42", "search-all 42": "2 >t1"})
+    lines = day.read("NASA out", old=True, limit=1)
+    assert lines == {"NASA": "11 complete matched 1", "out": "42 limit limited 1"}
+    assert day.requests == ["search-all 42", "users out"]
 
 
-def test_an_id_that_is_gone_and_whose_handle_was_accepted_is_read_as_the_new_one(shop, lake):
-    remember(lake, NASA="11")
-    shop.has("timeline 11", page(post(9), token="t1"))
-    shop.has("timeline 11 t1", {"errors": [NOT_FOUND]})
-    shop.has("users NASA", users(NASA="777"))
-    shop.has("timeline 777", page(post(2), post(1)))
-    shop.has("count 777", total(2))
-    line = Try(shop, lake, "NASA", accepted=[("nasa", "777")]).collect()["NASA"]
-    assert (line.outcome, line.proof, line.id, line.posts) == ("complete", "matched", "777", 2)
-    assert line.pages == [f"{ROOT}777/0001.json.gz"], "what was bought of 11 is kept, and none of its pages"
+def test_threads_that_are_collected_later_leave_the_proof_as_it_is(day):
+    day.knows(1, **KNOWN)
+    day.serves({"timeline 11": "2 1", "timeline 22": "3", "count 11,22": 3})
+    before = day.read("NASA esa")
+    day.serves({"search 11": "", "search 22": ""})
+    assert day.read("NASA esa", threads=True) == before
+    assert day.requests == ["search 11", "search 22"]
+    assert "of 2 accounts" in day.lines["NASA"].proof_reason
 
 
-def test_an_id_and_a_handle_that_are_both_gone_are_unavailable_in_the_words_of_x(shop, lake):
-    remember(lake, NASA="11")
-    gone = about("NASA", "Not Found Error", "Could not find NASA.", parameter="usernames")
-    shop.has("timeline 11", {"errors": [NOT_FOUND]})
-    shop.has("users NASA", {"errors": [gone]})
-    line = Try(shop, lake, "NASA").collect()["NASA"]
-    assert line.outcome == "unavailable"
-    assert line.reason == "Not Found Error: Could not find user with id: [11]."
-    assert shop.asked == ["timeline 11", "users NASA"]
+# Requests that are sent in another way
 
 
-@pytest.mark.parametrize(
-    ("title", "kind"),
-    [("Forbidden", "resource-not-found"), ("Authorization Error", "not-authorized-for-resource")],
-    ids=["suspended", "protected"],
-)
-def test_an_account_that_x_finds_and_does_not_show_is_not_looked_up(shop, lake, title, kind):
-    remember(lake, NASA="11")
-    hidden = about("11", title, "No.", type=f"https://api.x.com/2/problems/{kind}")
-    shop.has("timeline 11", {"errors": [hidden]})
-    assert Try(shop, lake, "NASA").collect()["NASA"].reason == f"{title}: No."
-    assert shop.asked == ["timeline 11"]
+@pytest.mark.parametrize(("most", "sizes"), [(100, [500, 250, 125, 100]), (0, [500, 250, 125, 100])])
+def test_an_archive_page_that_fails_is_requested_smaller(day, most, sizes):
+    requested = []
+
+    def serve():
+        requested.append(day.x.sizes["search-all 11"])
+        return page(post(1)) if requested[-1] <= most else OUTAGE
+
+    day.knows(1, NASA="11")
+    day.serves({"search-all 11": [serve] * 9, "count-all 11": 1})
+    if most:
+        assert day.read("NASA", old=True) == {"NASA": "11 complete matched 1"}
+    else:
+        with pytest.raises(Outage):
+            day.read("NASA", old=True)
+    assert requested == sizes
 
 
-def test_a_look_up_of_one_that_is_gone_that_the_budget_does_not_hold_refuses_no_day(shop, lake):
-    remember(lake, NASA="11", esa="22")
-    shop.has("timeline 11", {"errors": [NOT_FOUND]})
-    shop.has("timeline 22", page(*map(post, range(1, 10))))
-    lines = Try(shop, lake, "NASA", "esa", cap=54).collect()
-    assert outcomes(lines) == {"NASA": "unavailable", "esa": "complete"}
-    assert "users NASA" not in shop.asked
+def test_a_page_that_would_cross_the_cap_is_requested_smaller(day):
+    day.knows(1, NASA="11")
+    day.serves({"timeline 11": "2 1"})
+    with pytest.raises(OverBudget, match="at least 10 posts"):
+        day.read("NASA", cap=36, threads=True)
+    assert day.x.sizes["timeline 11"] == 7
 
 
-# Posts of another author
+def test_a_token_that_expired_continues_below_the_oldest_post(day):
+    day.knows(1, NASA="11")
+    day.serves({"timeline 11": ["3 2 >t1", "1"], "timeline 11 t1": MALFORMED, "count 11": 3})
+    assert day.read("NASA") == {"NASA": "11 complete matched 3"}
+    assert day.x.wire.heard[2].query["until_id"] == post(2)["id"]
+    assert day.lines["NASA"].pages == [f"{ROOT}11/0001.json.gz", f"{ROOT}11/0002.json.gz"]
 
 
-def test_a_page_that_is_all_another_accounts_ends_the_walk_and_is_not_published(shop, lake):
-    remember(lake, NASA="11", esa="22")
-    shop.has("timeline 11", page(post(9), token="t1"))
-    shop.has("timeline 11 t1", page(post(2, author_id="777"), post(1, author_id="778"), token="t2"))
-    shop.has("timeline 22", page(post(1)))
-    shop.has("count 22", total(1))
-    lines = Try(shop, lake, "NASA", "esa").collect()
-    assert outcomes(lines) == {"NASA": "unavailable", "esa": "complete"}
-    assert (lines["NASA"].posts, lines["NASA"].pages) == (1, [f"{ROOT}11/0001.json.gz"])
-    assert lines["NASA"].reason == (
-        "X was asked for the posts of 11 and sent those of 777, 778: they are kept as they came, and not "
-        "published"
-    )
-    assert f"{ROOT}refused-11/0001.json.gz" in lake.objects
-
-
-def test_a_search_that_brings_another_accounts_posts_leaves_the_account_short(shop, lake):
-    remember(lake, NASA="11")
-    shop.has("timeline 11", page(post(1)))
-    shop.has("count 11", total(2))
-    shop.has("search 11", page(post(2, author_id="777")))
-    line = Try(shop, lake, "NASA").collect()["NASA"]
-    assert (line.outcome, line.proof, line.posts) == ("complete", "short", 1)
-    assert line.proof_reason == (
-        "X counts 2 posts, 1 arrived. It could not be read once more: X was asked for the posts of 11 and "
-        "sent those of 777: they are kept as they came, and not published"
-    )
-
-
-# The proof
-
-
-def test_a_group_whose_count_matches_is_asked_for_nothing_more(shop, lake):
-    remember(lake, NASA="11", esa="22")
-    shop.has("timeline 11", page(post(2), post(1)))
-    shop.has("timeline 22", page(post(3)))
-    shop.has("count 11,22", total(3, hour=9))
-    lines = Try(shop, lake, "NASA", "esa").collect()
-    assert proofs(lines) == {"NASA": "matched", "esa": "matched"}
-    assert "3 posts of 2 accounts together" in lines["NASA"].proof_reason, "a match of the group"
-    assert lines["esa"].proof_reason == lines["NASA"].proof_reason
-    assert sorted(shop.asked) == ["count 11,22", "timeline 11", "timeline 22"]
-
-
-def test_a_count_below_what_arrived_is_a_surplus_and_told(shop, lake, caplog):
-    remember(lake, NASA="11")
-    shop.has("timeline 11", page(post(2), post(1)))
-    shop.has("count 11", total(1))
-    nasa = Try(shop, lake, "NASA").collect()["NASA"]
-    assert (nasa.proof, nasa.counted, nasa.proof_reason) == ("surplus", 1, "X counts 1 posts, 2 arrived")
-    assert "NASA: X counts 1 posts, 2 arrived" in caplog.messages
-    assert shop.asked == ["timeline 11", "count 11"]
-
-
-def test_only_inside_a_group_that_does_not_match_is_each_account_counted_alone(shop, lake):
-    names = [f"u{number:02}" for number in range(1, 23)]
-    remember(lake, **{name: f"1{name[1:]}" for name in names})
-    for name in names:
-        shop.has(f"timeline 1{name[1:]}", page(post(int(name[1:]))))
-    first_twenty = ",".join(f"1{name[1:]}" for name in names[:20])
-    shop.has(f"count {first_twenty}", total(20, hour=9))
-    shop.has("count 121,122", total(3, hour=9))
-    shop.has("count 121", total(1))
-    shop.has("count 122", total(2))
-    shop.has("search 122", page(post(22), post(50)))
-    lines = Try(shop, lake, *names).collect()
-    assert set(proofs(lines).values()) == {"matched"}
-    assert sorted(name for name in shop.asked if not name.startswith("timeline")) == [
-        f"count {first_twenty}",
-        "count 121",
-        "count 121,122",
-        "count 122",
-        "search 122",
-    ]
-    assert {name for name, line in lines.items() if len(line.pages) == 2} == {"u22"}
-
-
-def test_an_account_that_reached_its_limit_has_the_count_that_another_run_has_paid_for(shop, lake):
-    remember(lake, NASA="11")
-    shop.has("timeline 11", page(post(3), post(2), token="t1"))
-    run = Try(shop, lake, "NASA", limit=2)
-    run.collection.stored_counts = {("11",): Count(323, Counter())}
-    nasa = run.collect()["NASA"]
-    assert (nasa.proof, nasa.counted, shop.asked) == ("limited", 323, ["timeline 11"])
-
-
-def test_a_second_reading_ends_at_the_limit(shop, lake):
-    remember(lake, NASA="11")
-    shop.has("timeline 11", page(post(90)))
-    shop.has("count 11", total(50))
-    shop.has("search 11", page(*map(post, range(12, 2, -1)), token="s1"))
-    lines = Try(shop, lake, "NASA", limit=10).collect()
-    assert (lines["NASA"].proof, lines["NASA"].outcome) == ("limited", "limit")
-    assert shop.sizes["search 11"] == 10
+def test_a_malformed_request_without_a_token_is_an_error(day):
+    day.knows(1, NASA="11")
+    day.serves({"timeline 11": MALFORMED})
+    with pytest.raises(BadRequest):
+        day.read("NASA")
+    assert day.requests == ["timeline 11"]
 
 
 @pytest.mark.parametrize(
-    ("answer", "tries", "said"),
+    ("response", "is_stored"),
     [
-        pytest.param(FORBIDDEN, 1, "The app of Connection twitter_default has no access", id="no access"),
-        pytest.param(MALFORMED, 1, "X rejected the request as malformed", id="bad request"),
-        pytest.param(UNAUTHORIZED, 1, "Enter valid keys in Connection", id="bad keys"),
-        pytest.param((402, {"title": "CreditsDepleted"}), 1, "Buy credits", id="no credits"),
-        pytest.param((418, {"title": "Teapot"}), 1, "does not know this response", id="unknown"),
-        pytest.param({"meta": {"result_count": 0}}, 1, "asked for a count and sent none", id="no number"),
-        pytest.param({"meta": [], "data": 5}, 1, "asked for a count and sent none, but", id="no count"),
-        pytest.param((404, b""), 4, "(empty body)", id="404"),
-        pytest.param(OUTAGE, 4, "Service Unavailable", id="503"),
-        pytest.param((200, b"<html>"), 4, "not with a JSON object", id="HTML"),
-        pytest.param((429, {"title": "Too Many Requests"}), 4, "The rate limit is used up", id="429"),
-        pytest.param((200, None), 4, "X cannot be reached: ConnectionError", id="no answer"),
+        (users(NASA="11") | FAILED, True),
+        *(({"errors": errors}, False) for errors in ([], [None, "odd"])),
+        ({"meta": {}}, False),
     ],
 )
-def test_where_x_does_not_open_its_counts_the_day_lands_unchecked_with_the_reason(
-    shop, lake, caplog, answer, tries, said
-):
-    remember(lake, NASA="11")
-    shop.has("timeline 11", page(post(1)))
-    shop.has("count 11", *[answer] * 9)
-    going = Try(shop, lake, "NASA", stopped=Hurried())
-    nasa = going.collect()["NASA"]
-    assert (nasa.proof, nasa.outcome) == ("unchecked", "complete")
-    assert said in nasa.proof_reason
-    assert nasa.proof_reason.endswith("That was done 3 times.") == (tries == 4)
-    assert f"X's own count is not held against 1 accounts. {nasa.proof_reason}" in caplog.messages
-    assert shop.asked == ["timeline 11"] + ["count 11"] * tries
-    assert going.stopped.pauses == [1, 5, 25][: tries - 1]
+def test_a_look_up_in_which_x_failed_is_an_outage_and_nobody_is_missing(day, response, is_stored):
+    day.serves({"users NASA,esa": response})
+    with pytest.raises(Outage):
+        day.read("NASA esa")
+    assert bool(day.store.keys(f"{ROOT}users-by/")) == day.attempt.purchase.made_progress == is_stored
 
 
-def test_a_count_that_fails_for_the_moment_is_asked_for_again(shop, lake):
-    remember(lake, NASA="11")
-    shop.has("timeline 11", page(post(1)))
-    shop.has("count 11", OUTAGE, OUTAGE, OUTAGE, total(1))
-    nasa = Try(shop, lake, "NASA", stopped=Hurried()).collect()["NASA"]
-    assert (nasa.proof, nasa.proof_reason) == ("matched", None)
+# Readers in parallel
 
 
-def test_accounts_that_nothing_has_counted_and_that_were_empty_are_read_once_more(shop, lake):
-    remember(lake, NASA="11", esa="22", jaxa="33")
-    shop.has("timeline 11", page())
-    shop.has("timeline 22", page(post(5)))
-    shop.has("timeline 33", page())
-    shop.has("count 11,22,33", *[(404, b"")] * 4)
-    shop.has("search 11", page(post(2), post(1)))
-    shop.has("search 33", page())
-    lines = Try(shop, lake, "NASA", "esa", "jaxa", stopped=Hurried()).collect()
-    assert {name: (line.proof, line.posts) for name, line in lines.items()} == {
-        "NASA": ("unchecked", 2),
-        "esa": ("unchecked", 1),
-        "jaxa": ("unchecked", 0),
-    }
-    assert [name for name in shop.asked if name.startswith("search")] == ["search 11", "search 33"]
-
-
-def test_a_search_that_is_closed_is_not_asked_for_each_account(shop, lake):
-    remember(lake, NASA="11", esa="22")
-    shop.has("timeline 11", page())
-    shop.has("timeline 22", page())
-    shop.has("count 11,22", FORBIDDEN)
-    shop.has("search 11", FORBIDDEN)
-    lines = Try(shop, lake, "NASA", "esa").collect()
-    assert proofs(lines) == {"NASA": "unchecked", "esa": "unchecked"}
-    assert lines["esa"].proof_reason.count("Not for this app.") == 2, "the count, and the search"
-    assert shop.asked[2:] == ["count 11,22", "search 11"]
-
-
-def test_a_count_that_the_budget_does_not_hold_is_not_asked_for(shop, lake):
-    remember(lake, NASA="11")
-    shop.has("timeline 11", page(*map(post, range(1, 6))))
-    lines = Try(shop, lake, "NASA", cap=29).collect()
-    assert (lines["NASA"].proof, lines["NASA"].outcome) == ("unchecked", "complete")
-    assert shop.asked == ["timeline 11"]
-
-
-@pytest.mark.parametrize(("cap", "asked"), [(0, ["search 11"]), (40, [])], ids=["no access", "no budget"])
-def test_a_short_account_that_cannot_be_read_once_more_lands_as_it_is(shop, lake, cap, asked):
-    remember(lake, NASA="11")
-    shop.has("timeline 11", page(post(1)))
-    shop.has("count 11", total(3))
-    shop.has("search 11", FORBIDDEN)
-    nasa = Try(shop, lake, "NASA", cap=cap).collect()["NASA"]
-    assert nasa.proof == "short"
-    assert nasa.proof_reason.startswith("X counts 3 posts, 1 arrived. It could not be read once more: ")
-    assert shop.asked[2:] == asked
-
-
-@pytest.mark.parametrize("answer", [(404, b""), OUTAGE, (429, {"title": "Too Many Requests"})])
-def test_a_second_reading_that_x_never_answers_keeps_nobody_from_landing(shop, lake, answer):
-    remember(lake, NASA="11")
-    shop.has("timeline 11", page(post(1)))
-    shop.has("count 11", total(3))
-    shop.has("search 11", *[answer] * 9)
-    nasa = Try(shop, lake, "NASA", stopped=Hurried()).collect()["NASA"]
-    assert (nasa.proof, nasa.outcome, nasa.posts) == ("short", "complete", 1)
-    assert shop.asked[2:] == ["search 11"] * 4
-
-
-# A second try
-
-
-def test_a_second_try_goes_on_with_a_search_that_was_cut_off_below_its_oldest_post(shop, lake):
-    remember(lake, NASA="11")
-    shop.has("timeline 11", page(post(9)))
-    shop.has("count 11", total(3))
-    shop.has("search 11", page(post(3), token="s1"), page(post(2)))
-    shop.has("search 11 s1", page(post(2)))
-    lake.dies_at = "search-11/0002.json.gz"
-    with pytest.raises(ConnectionError):
-        Try(shop, lake, "NASA").collect()
-    shop.asked.clear()
-    lines = Try(shop, lake, "NASA").collect()
-    assert shop.asked == ["search 11"]
-    assert shop.wire.heard[-1].query["until_id"] == "1990000000000000003"
-    assert (lines["NASA"].proof, lines["NASA"].posts) == ("matched", 3)
-
-
-def test_an_account_that_was_bought_is_neither_counted_nor_looked_up_when_another_is_missing(shop, lake):
-    remember(lake, NASA="11", out="42")
-    shop.has("timeline 11", page(post(1)))
-    shop.has("timeline 42", {"errors": [SUSPENDED]})
-    shop.has("count 11", total(1))
-    Try(shop, lake, "NASA", "out").collect()
-    shop.asked.clear()
-    shop.has("users out", users(out="42"))
-    shop.has("search-all 42", page(post(2), token="t1"))
-    lines = Try(shop, lake, "NASA", "out", old=True, limit=1).collect()
-    assert shop.asked == ["users out", "search-all 42"]
-    assert proofs(lines) == {"NASA": "matched", "out": "limited"}
-
-
-# Several readers
-
-
-def test_accounts_are_read_side_by_side(shop, lake):
-    names = [f"u{number}" for number in range(8)]
-    remember(lake, **{name: f"1{name[1:]}" for name in names})
+def test_accounts_are_read_in_parallel(day):
+    ids = {f"u{number}": f"1{number}" for number in range(8)}
     together = Barrier(8)
-
-    def when_all_have_asked():
-        together.wait(LIMIT)
-        return page()
-
-    for number in range(8):
-        shop.has(f"timeline 1{number}", when_all_have_asked)
-    shop.has("count 10,11,12,13,14,15,16,17", total(0, hour=9))
-    assert set(proofs(Try(shop, lake, *names).collect()).values()) == {"matched"}
+    day.knows(1, **ids)
+    day.serves({f"timeline {id_}": lambda: together.wait(LIMIT) * 0 or page() for id_ in ids.values()})
+    day.serves({"count 10,11,12,13,14,15,16,17": 0})
+    day.read(" ".join(ids))
+    assert {line.proof for line in day.lines.values()} == {"matched"}
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"), [(OUTAGE, Outage), (FORBIDDEN, NoAccess), (UNAUTHORIZED, BadKeys)]
+    ("response", "error"), [(OUTAGE, Outage), (FORBIDDEN, NoAccess), (UNAUTHORIZED, BadKeys)]
 )
-def test_the_first_failure_keeps_the_other_readers_from_buying_more(shop, lake, answer, kind):
-    remember(lake, NASA="11", esa="22", bad="33")
-    first = Try(shop, lake, "NASA", "esa", "bad")
+def test_the_first_error_keeps_other_readers_from_buying_more(day, response, error):
+    day.knows(1, bad="33", **KNOWN)
 
-    def after_the_failure():
-        assert first.stopped.wait(LIMIT)
+    def after_the_error():
+        assert day.attempt.stopped.wait(LIMIT)
         return page(post(1), token="t1")
 
-    shop.has("timeline 11", after_the_failure)
-    shop.has("timeline 22", after_the_failure)
-    shop.has("timeline 33", answer)
-    with pytest.raises(kind):
-        first.collect()
-    assert sorted(shop.asked) == ["timeline 11", "timeline 22", "timeline 33"]
-    assert staged(lake) == ["11/0001.json.gz", "22/0001.json.gz", "manifest.json"], "it was on its way"
+    day.serves({"timeline 11": after_the_error, "timeline 22": after_the_error, "timeline 33": response})
+    with pytest.raises(error):
+        day.read("NASA esa bad")
+    assert day.requests == ["timeline 11", "timeline 22", "timeline 33"]
+    stored = [key.removeprefix(ROOT) for key in day.store.keys(ROOT)]
+    assert stored == ["11/0001.json.gz", "22/0001.json.gz", "manifest.json"], "they were on their way"
 
 
-def test_of_several_failures_the_one_that_needs_a_person_is_raised_whoever_was_first(shop, lake):
-    remember(lake, NASA="11", esa="22", bad="33")
+def test_of_several_errors_the_permanent_one_is_raised(day):
+    day.knows(1, bad="33", **KNOWN)
     together = Barrier(3)
-
-    def at_once(answer):
-        return lambda: together.wait(LIMIT) * 0 or answer
-
-    shop.has("timeline 11", at_once(OUTAGE))
-    shop.has("timeline 22", at_once((429, {"title": "Too Many Requests"})))
-    shop.has("timeline 33", at_once(UNAUTHORIZED))
+    responses = {"11": OUTAGE, "22": RATE_LIMITED, "33": UNAUTHORIZED}
+    day.serves(
+        {f"timeline {id_}": lambda response=response: together.wait(LIMIT) * 0 or response
+         for id_, response in responses.items()}
+    )  # fmt: skip
     with pytest.raises(BadKeys):
-        Try(shop, lake, "NASA", "esa", "bad").collect()
+        day.read("NASA esa bad")
 
 
-# The archive
+def test_a_reader_that_was_stopped_or_lost_its_lease_sends_nothing(day):
+    attempt = Try(day.x, day.store, "NASA")
+    attempt.stopped.set()
+    with pytest.raises(Stopped):
+        attempt.collect()
+    late = Run(DAY, "another run", now=lambda: RECEIVED + timedelta(minutes=3))
+    stale = Try(day.x, day.store, "NASA")
+    with pytest.raises(LeaseHeld), stale.buying() as (x, budget):
+        stale.now += timedelta(minutes=3)
+        with Purchase(day.store, late, CollectionSpec(("NASA",), 0), may_leave=False).hold_lease():
+            stale.collection.collect(x, budget)
+    assert day.requests == []
 
 
-def test_an_account_that_was_protected_is_looked_up_again_when_a_red_day_goes_on(shop, lake):
+# The archive: it returns nothing of an account that is gone, and no error
+
+PROTECTED = {"data": [{"id": "22", "username": "esa", "protected": True}]}
+
+
+def old_case(name, hours_ago, responses, esa, *counts):
+    """An attempt with X's responses besides NASA's one post, the entry of esa, and cached counts."""
+    cached = {ids: count for several in counts for ids, count in several.items()}
+    return pytest.param(hours_ago, {"search-all 11": "1", **responses}, cached, f"22 {esa}", id=name)
+
+
+EMPTY, ALONE, NASA = {"search-all 22": ""}, {"count-all 11": 1}, counted(1, "11")
+LEFT, SHOWN = {"users esa": unknown("esa")}, {"users esa": "esa=22"}
+MATCHED, AWAY = "complete matched 0", "unavailable unchecked 0"
+
+
+@pytest.mark.parametrize(
+    ("hours_ago", "responses", "cached", "esa"),
+    [
+        old_case("accounts are looked up once a day", 25,
+                 {"users NASA,esa": "NASA=11 esa=22", "search-all 22": "2", "count-all 11,22": 2},
+                 "complete matched 1"),
+        *(old_case(f"empty, {name}", 1, {**EMPTY, **ALONE, "users esa": response}, AWAY)
+          for name, response in {"suspended": unknown("esa", title="Forbidden"), "protected": PROTECTED,
+                                 "another account": "esa=99", "not looked up": FORBIDDEN}.items()),
+        old_case("empty, shown", 1, {**EMPTY, **SHOWN, "count-all 11,22": 1}, MATCHED),
+        old_case("counted together, shown later", 1, EMPTY, MATCHED, counted(1, "11", "22")),
+        old_case("counted alone, shown later", 1, {}, MATCHED, NASA, counted(0, "22")),
+        old_case("counted together, gone before", 2, EMPTY | ALONE | LEFT, AWAY, counted(1, "11", "22")),
+        old_case("counted alone, gone before", 3, LEFT, AWAY, NASA, counted(0, "22")),
+        old_case("counted together, another number", 1,
+                 {**EMPTY, **ALONE, **SHOWN, "count-all 22": 0}, MATCHED, counted(2, "11", "22")),
+        old_case("counted alone, gone since", 1, {**EMPTY, **LEFT}, AWAY, NASA, counted(5, "22")),
+        old_case("short, not searched again", 1,
+                 {**ALONE, "search-all 22": "2", "count-all 11,22": 9, "count-all 22": 2, **SHOWN},
+                 "complete short 1"),
+        old_case("short, looked up in this attempt", 25,
+                 {"users NASA,esa": "NASA=11 esa=22", **ALONE, "search-all 22": "2", "count-all 11,22": 9,
+                  "count-all 22": 2},
+                 "complete short 1"),
+    ],
+)  # fmt: skip
+def test_an_account_of_an_old_day(day, hours_ago, responses, cached, esa):
+    day.knows(hours_ago, **KNOWN)
+    day.serves(responses)
+    lines = day.read("NASA esa", old=True, cached=cached)
+    assert lines == {"NASA": "11 complete matched 1", "esa": esa}
+    assert day.requests == sorted(responses)
+
+
+def test_an_account_that_was_counted_after_its_stored_look_up_is_looked_up_again(day):
+    day.serves({"users esa": ["esa=22", unknown("esa")], "search-all 22": "1"})
+    day.read("esa", old=True, killed_at="/22/0001.json.gz")
+    cached = counted(0, "22", hours_ago=-1)
+    assert day.read("esa", old=True, cached=cached) == {"esa": "22 unavailable unchecked 0"}
+    assert day.requests == ["users esa"]
+
+
+@pytest.mark.parametrize(("hours", "outcome"), [(23, "complete"), (25, "unavailable")])
+def test_a_stored_look_up_shows_an_empty_account_for_a_day(day, hours, outcome):
+    day.serves({"users esa": ["esa=22", unknown("esa")], "search-all 22": ["1", ""], "count-all 22": 0})
+    day.read("esa", old=True, killed_at="/22/0001.json.gz")
+    attempt = Try(day.x, day.store, "esa", old=True)
+    attempt.now = RECEIVED + timedelta(hours=hours)
+    assert attempt.collect()["esa"].outcome == outcome
+
+
+def test_a_protected_account_is_looked_up_again_on_the_next_attempt(day):
     hidden = {"data": [{"id": "11", "username": "NASA", "protected": True}]}
-    shop.has("users NASA", hidden, users(NASA="11"))
-    shop.has("search-all 11", page(post(1), token="t1"))
-    lines = Try(shop, lake, "NASA", old=True, limit=1).collect()
-    assert lines["NASA"].reason.startswith("Authorization Error: the account is protected")
-    lines = Try(shop, lake, "NASA", old=True, limit=1).collect()
-    assert lines["NASA"].outcome == "limit"
-    assert shop.asked == ["users NASA", "users NASA", "search-all 11"]
+    day.serves({"users NASA": [hidden, "NASA=11"], "search-all 11": "1 >t1"})
+    assert day.read("NASA", old=True, limit=1) == {"NASA": "11 unavailable unchecked 0"}
+    assert "the account is protected" in day.lines["NASA"].reason
+    assert day.read("NASA", old=True, limit=1) == {"NASA": "11 limit limited 1"}
 
 
-def test_an_old_day_that_came_short_is_not_searched_for_again(shop, lake):
-    shop.has("users NASA", users(NASA="11"))
-    shop.has("search-all 11", page(post(1)))
-    shop.has("count-all 11", total(2))
-    lines = Try(shop, lake, "NASA", old=True).collect()
-    assert (lines["NASA"].proof, lines["NASA"].counted) == ("short", 2)
-    assert shop.asked == ["users NASA", "search-all 11", "count-all 11"]
+def test_a_protected_account_is_known_to_other_old_days(day):
+    day.knows(1, protected=True, NASA="11")
+    assert day.read("NASA", old=True) == {"NASA": "11 unavailable unchecked 0"}
+    assert day.requests == []
 
 
-def test_of_an_old_day_no_page_is_asked_for_of_accounts_that_have_no_post_by_a_stored_count(shop, lake):
-    shop.has("users NASA,esa,jaxa", users(NASA="11", esa="22", jaxa="33"))
-    shop.has("search-all 33", page(post(1)))
-    going = Try(shop, lake, "NASA", "esa", "jaxa", old=True)
-    going.collection.stored_counts = {("11", "22"): Count(0, Counter()), ("33",): Count(1, Counter())}
-    lines = going.collect()
-    assert proofs(lines) == {"NASA": "matched", "esa": "matched", "jaxa": "matched"}
-    assert (lines["NASA"].outcome, lines["NASA"].posts, lines["NASA"].pages) == ("complete", 0, [])
-    assert shop.asked == ["users NASA,esa,jaxa", "search-all 33"]
+# Another kind of source
 
 
-def test_of_a_recent_day_the_timeline_is_read_although_nothing_was_counted_since_it_says_who_is_gone(
-    shop, lake
-):
-    remember(lake, NASA="11")
-    shop.has("timeline 11", {"errors": [SUSPENDED]})
-    going = Try(shop, lake, "NASA")
-    going.collection.stored_counts = {("11",): Count(0, Counter())}
-    assert outcomes(going.collect()) == {"NASA": "unavailable"}
+@dataclass(frozen=True)
+class Hashtag:
+    """The posts of a hashtag: one class is all it takes."""
+
+    tag: str
+    author_id = None
+
+    @property
+    def label(self):
+        return f"tag-{self.tag}"
+
+    def resolve(self, id_):
+        return self
+
+    def page_request(self):
+        return PageRequest(Endpoint.RECENT_SEARCH, f"#{self.tag} -is:retweet")
+
+    def count_query(self):
+        return self.page_request().target
+
+    def owns(self, post, unfilled=()):
+        return any(tag["tag"] == self.tag for tag in post.get("entities", {}).get("hashtags", ()))
+
+    def username(self, post):
+        return post["author_id"]
 
 
-@pytest.mark.parametrize(("hours", "asked"), [(23, []), (25, ["users NASA"])])
-def test_of_an_old_day_an_account_that_was_looked_up_on_the_last_day_is_not_looked_up(
-    shop, lake, hours, asked
-):
-    seen_at = (RECEIVED - timedelta(hours=hours)).isoformat()
-    lake.write(
-        "twitter_accounts/accounts.json", json.dumps({"nasa": {"id": "11", "seen_at": seen_at}}).encode()
-    )
-    shop.has("users NASA", users(NASA="11"))
-    shop.has("search-all 11", page(post(1)))
-    shop.has("count-all 11", total(1))
-    Try(shop, lake, "NASA", old=True).collect()
-    assert shop.asked == [*asked, "search-all 11", "count-all 11"]
+def test_the_posts_of_a_hashtag_are_read_resumed_and_counted_beside_an_account(day):
+    def sources(name):
+        return SourceSet(Hashtag("mars")) if name == "mars" else account_sources(name)
 
-
-@pytest.mark.parametrize("together", [True, False])
-def test_of_an_old_day_an_account_that_is_gone_since_it_was_counted_is_unavailable(shop, lake, together):
-    ids = {"nasa": "11", "esa": "22"}
-    seen_at = (RECEIVED - timedelta(hours=1)).isoformat()
-    seen = {name: {"id": id_, "seen_at": seen_at} for name, id_ in ids.items()}
-    lake.write("twitter_accounts/accounts.json", json.dumps(seen).encode())
-    shop.has("search-all 11", page(post(1)))
-    shop.has("search-all 22", page())
-    shop.has("count-all 11", total(1))
-    gone = about("esa", "Forbidden", "User has been suspended: [esa].", parameter="usernames")
-    shop.has("users esa", {"errors": [gone]})
-    going = Try(shop, lake, "NASA", "esa", old=True)
-    counts = {("11",): Count(1, Counter()), ("22",): Count(5, Counter())}
-    going.collection.stored_counts = {("11", "22"): Count(6, Counter())} if together else counts
-    lines = going.collect()
-    assert outcomes(lines) == {"NASA": "complete", "esa": "unavailable"}
-    assert proofs(lines)["NASA"] == "matched"
-
-
-EMPTY_GONE = {
-    "suspended": {
-        "errors": [about("esa", "Forbidden", "User has been suspended: [esa].", parameter="usernames")]
-    },
-    "protected": {"data": [{"id": "22", "username": "esa", "protected": True}]},
-    "become another account": users(esa="99"),
-}
-
-
-def seen_an_hour_ago(lake, **ids):
-    seen_at = (RECEIVED - timedelta(hours=1)).isoformat()
-    seen = {name.lower(): {"id": id_, "seen_at": seen_at} for name, id_ in ids.items()}
-    lake.write("twitter_accounts/accounts.json", json.dumps(seen).encode())
-
-
-@pytest.mark.parametrize("reason", [*EMPTY_GONE])
-def test_of_an_old_day_an_account_that_is_gone_since_its_look_up_is_unavailable(shop, lake, reason):
-    seen_an_hour_ago(lake, NASA="11", esa="22", jaxa="33")
-    shop.has("search-all 11", page(post(1)))
-    shop.has("search-all 22", page())
-    shop.has("search-all 33", page())
-    answer = EMPTY_GONE[reason]
-    shop.has(
-        "users esa,jaxa",
-        {"data": [*answer.get("data", []), *users(jaxa="33")["data"]], "errors": answer.get("errors", [])},
-    )
-    shop.has("count-all 11,33", total(1, hour=9))
-    lines = Try(shop, lake, "NASA", "esa", "jaxa", old=True).collect()
-    assert outcomes(lines) == {"NASA": "complete", "esa": "unavailable", "jaxa": "complete"}
-    assert reason in lines["esa"].reason
-    assert lines["esa"].id == "22"
-
-
-@pytest.mark.parametrize(("number", "look_ups"), [(1, []), (2, ["users esa"])])
-def test_an_empty_account_is_not_looked_up_where_a_stored_count_says_that_it_has_no_post(
-    shop, lake, number, look_ups
-):
-    seen_an_hour_ago(lake, NASA="11", esa="22")
-    shop.has("search-all 11", page(post(1)))
-    shop.has("search-all 22", page())
-    shop.has("users esa", users(esa="22"))
-    shop.has("count-all 11", total(1))
-    shop.has("count-all 22", total(0))
-    going = Try(shop, lake, "NASA", "esa", old=True)
-    counts = Counter({"2026-11-18T09": number})
-    going.collection.stored_counts = {("11", "22"): Count(number, counts)}
-    assert proofs(going.collect()) == {"NASA": "matched", "esa": "matched"}
-    assert [name for name in shop.asked if name.startswith("users")] == look_ups
-
-
-def test_an_empty_account_that_cannot_be_looked_up_is_not_green(shop, lake):
-    seen_an_hour_ago(lake, NASA="11", esa="22")
-    shop.has("search-all 11", page(post(1)))
-    shop.has("search-all 22", page())
-    shop.has("users esa", FORBIDDEN)
-    shop.has("count-all 11", total(1))
-    lines = Try(shop, lake, "NASA", "esa", old=True).collect()
-    assert outcomes(lines) == {"NASA": "complete", "esa": "unavailable"}
-    shop.has("users esa", users(esa="22"))
-    shop.has("search-all 22", page())
-    shop.has("count-all 22", total(0))
-    assert outcomes(Try(shop, lake, "NASA", "esa", old=True).collect())["esa"] == "complete"
-
-
-def test_that_an_account_is_protected_is_remembered_for_other_old_days(shop, lake):
-    hidden = {"id": "11", "seen_at": (RECEIVED - timedelta(hours=1)).isoformat(), "protected": True}
-    lake.write("twitter_accounts/accounts.json", json.dumps({"nasa": hidden}).encode())
-    line = Try(shop, lake, "NASA", old=True).collect()["NASA"]
-    assert (line.outcome, line.id, shop.asked) == ("unavailable", "11", [])
-
-
-# Counts that are there
-
-
-def test_an_account_whose_threads_are_wanted_later_is_not_counted_again(shop, lake):
-    remember(lake, NASA="11", esa="22")
-    shop.has("timeline 11", page(post(2), post(1)))
-    shop.has("timeline 22", page(post(3)))
-    shop.has("count 11,22", total(3, hour=9))
-    before = proofs(Try(shop, lake, "NASA", "esa").collect())
-    shop.asked.clear()
-    shop.has("search 11", page())
-    shop.has("search 22", page())
-    lines = Try(shop, lake, "NASA", "esa", threads=True).collect()
-    assert (sorted(shop.asked), proofs(lines)) == (["search 11", "search 22"], before)
-    assert "of 2 accounts" in lines["NASA"].proof_reason
+    tagged = {"author_id": "9", "entities": {"hashtags": [{"tag": "mars"}]}}
+    day.knows(1, NASA="11")
+    day.serves(
+        {"timeline 11": "1", "search 11": "", "count 11": 1, "count #mars": 2,
+         "search #mars": [page(post(4, **tagged), post(3), token="t1"), page(post(2, **tagged))],
+         "search #mars t1": page(post(2, **tagged))}
+    )  # fmt: skip
+    options = {"threads": True, "sources": sources}
+    day.read("NASA mars", killed_at="/tag-mars/0002.json.gz", **options)
+    lines = {"NASA": "11 complete matched 1", "mars": "None complete matched 3"}
+    assert day.read("NASA mars", **options) == lines
+    assert {key.split("/")[-2] for key in day.lines["mars"].pages} == {"tag-mars"}
+    assert day.read("NASA mars", **options) == lines
+    assert (day.requests, day.attempt.purchase.is_complete) == ([], True)
 
 
 # Fields that X could not fill
 
-
-def lacking(*posts, field="entities", token=None, **more):
-    problem = {"type": "https://api.x.com/2/problems/field-hydration-failure", "field": field} | more
-    return page(*posts, token=token) | {"errors": [problem]}
-
-
-ONE, TWO = post(1)["id"], post(2)["id"]
-WHOLE = post(1, author_id="11", entities={"hashtags": [{"tag": "Mars"}]})
+ONE = post(1)["id"]
+WHOLE = {"data": [post(1, author_id="11", entities={"hashtags": [{"tag": "Mars"}]})]}
 FILLED = post(2, entities={"hashtags": [{"tag": "Moon"}]})
 
 
-def a_day_that_lacks_a_field(shop, lake):
-    remember(lake, NASA="11")
-    shop.has("timeline 11", lacking(FILLED, post(1)))
-    shop.has("count 11", total(2))
+def lacking(*posts, field="entities", **more):
+    problem = {"type": f"{PROBLEMS}/field-hydration-failure", "field": field} | more
+    return page(*posts) | {"errors": [problem]}
 
 
-def bought(attempt):
-    return attempt.purchase.manifest.bought["2026-11"]
+@pytest.fixture
+def incomplete(day):
+    """A day with a post whose field X could not fill."""
+    day.knows(1, NASA="11")
+    day.serves({"timeline 11": lacking(FILLED, post(1)), "count 11": 2})
+    return day
 
 
-def test_a_post_of_which_x_could_not_fill_a_field_is_read_once_more_with_all_fields_for_free(shop, lake):
-    a_day_that_lacks_a_field(shop, lake)
-    shop.has(f"posts {ONE}", {"data": [WHOLE]})
-    attempt = Try(shop, lake, "NASA")
-    line = attempt.collect()["NASA"]
-    assert (line.outcome, line.proof, line.posts) == ("complete", "matched", 3)
-    assert line.pages == [f"{ROOT}11/0001.json.gz", f"{ROOT}reread-11/0001.json.gz"]
-    assert (bought(attempt).posts, bought(attempt).rereads) == (2, 1)
-    (asked,) = [heard for heard in shop.wire.heard if heard.path == "/2/tweets"]
-    assert set(asked.query["tweet.fields"].split(",")) == set(POST_FIELDS)
+def test_a_post_with_an_unfilled_field_is_read_again_with_all_fields_for_free(incomplete):
+    incomplete.serves({f"posts {ONE}": WHOLE})
+    assert incomplete.read("NASA") == {"NASA": "11 complete matched 3"}
+    assert incomplete.lines["NASA"].pages == [f"{ROOT}11/0001.json.gz", f"{ROOT}reread-11/0001.json.gz"]
+    assert (incomplete.billed.posts, incomplete.billed.rereads) == (2, 1)
+    (reread,) = [heard for heard in incomplete.x.wire.heard if heard.path == "/2/tweets"]
+    assert set(reread.query["tweet.fields"].split(",")) == set(POST_FIELDS)
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         OUTAGE,
         FORBIDDEN,
-        MALFORMED,
         {},
         {"data": [post(7, author_id="11")]},
         {"data": [post(1, author_id="99")]},
-        {"errors": [{"type": "https://api.x.com/2/problems/internal-error", "title": "Internal Error"}]},
+        FAILED,
     ],
 )
-def test_a_day_does_not_wait_for_posts_that_could_not_be_read_again(shop, lake, answer, caplog):
-    a_day_that_lacks_a_field(shop, lake)
-    shop.has(f"posts {ONE}", answer, answer)
-    line = Try(shop, lake, "NASA").collect()["NASA"]
-    assert (line.outcome, line.proof, line.posts) == ("complete", "matched", 2)
+def test_a_day_does_not_wait_for_posts_that_cannot_be_read_again(incomplete, response, caplog):
+    incomplete.serves({f"posts {ONE}": [response] * 2})
+    assert incomplete.read("NASA") == {"NASA": "11 complete matched 2"}
     assert "could not fill" in caplog.text
+    assert incomplete.requests.count(f"posts {ONE}") == 1
 
 
-def test_posts_are_not_read_again_where_the_cap_leaves_nothing_for_it(shop, lake):
-    remember(lake, NASA="11")
-    shop.has("timeline 11", lacking(*map(post, range(5, 0, -1))))
-    shop.has("count 11", total(5))
-    line = Try(shop, lake, "NASA", cap=30).collect()["NASA"]
-    assert (line.outcome, line.proof, line.posts) == ("complete", "matched", 5)
-    assert shop.asked == ["timeline 11", "count 11"]
+def test_posts_are_not_read_again_beyond_the_budget(day):
+    day.knows(1, NASA="11")
+    day.serves({"timeline 11": lacking(*map(post, range(5, 0, -1))), "count 11": 5})
+    assert day.read("NASA", cap=30) == {"NASA": "11 complete matched 5"}
+    assert day.requests == ["count 11", "timeline 11"]
 
 
-def test_a_try_that_goes_on_reads_nothing_again_that_was_read_again(shop, lake):
-    a_day_that_lacks_a_field(shop, lake)
-    shop.has(f"posts {ONE}", {"data": [WHOLE]})
-    first = Try(shop, lake, "NASA")
-    with first.buying() as (x, money):
-        first.collection.collect(x, money)  # and killed before it is closed
-    second = Try(shop, lake, "NASA")
-    line = second.collect()["NASA"]
-    assert shop.asked.count(f"posts {ONE}") == 1
-    assert (line.posts, sorted(line.pages)) == (
-        3,
-        [f"{ROOT}11/0001.json.gz", f"{ROOT}reread-11/0001.json.gz"],
-    )
-    assert bought(second).rereads == 1
+def test_posts_are_read_again_once_in_several_attempts(incomplete):
+    incomplete.serves({f"posts {ONE}": WHOLE})
+    first = Try(incomplete.x, incomplete.store, "NASA")
+    with first.buying() as (x, budget):
+        first.collection.collect(x, budget)  # and it is killed before it closes
+    assert incomplete.read("NASA") == {"NASA": "11 complete matched 3"}
+    assert (incomplete.requests, incomplete.billed.rereads) == ([], 1)
 
 
-def test_a_try_on_the_next_utc_day_does_not_read_again_what_would_be_charged(shop, lake):
-    a_day_that_lacks_a_field(shop, lake)
-    lake.dies_at = "reread-11/0001.json.gz"
-    shop.has(f"posts {ONE}", {"data": [WHOLE]})
-    with pytest.raises(ConnectionError):
-        Try(shop, lake, "NASA").collect()
-    shop.asked.clear()
-    second = Try(shop, lake, "NASA")
+def test_posts_are_not_read_again_on_the_next_utc_day_since_x_would_charge_them(incomplete):
+    incomplete.serves({f"posts {ONE}": WHOLE})
+    incomplete.read("NASA", killed_at="reread-11/0001.json.gz")
+    second = Try(incomplete.x, incomplete.store, "NASA")
     second.now = RECEIVED + timedelta(days=1)
+    incomplete.x.asked.clear()
     assert second.collect()["NASA"].outcome == "complete"
-    assert not [name for name in shop.asked if name.startswith("posts")]
+    assert incomplete.requests == ["count 11"]
 
 
-def test_a_post_presumed_to_be_a_reply_counts_as_arrived_once_it_turns_out_to_be_none(shop, lake):
-    remember(lake, NASA="11")
-    answer_to = post(1, in_reply_to_user_id="77")
-    shop.has("timeline 11", lacking(answer_to, field="referenced_tweets", resource_id=ONE))
-    shop.has("count 11", total(1))
-    quote = answer_to | {"author_id": "11", "referenced_tweets": [{"type": "quoted", "id": "7"}]}
-    shop.has(f"posts {ONE}", {"data": [quote]})
-    assert Try(shop, lake, "NASA").collect()["NASA"].proof == "matched"
+def test_a_presumed_reply_counts_once_x_shows_that_it_is_none(day):
+    day.knows(1, NASA="11")
+    presumed = post(1, in_reply_to_user_id="77")
+    quote = presumed | {"author_id": "11", "referenced_tweets": [{"type": "quoted", "id": "7"}]}
+    day.serves(
+        {"timeline 11": lacking(presumed, field="referenced_tweets", resource_id=ONE),
+         "count 11": 1, f"posts {ONE}": {"data": [quote]}}
+    )  # fmt: skip
+    assert day.read("NASA") == {"NASA": "11 complete matched 2"}
