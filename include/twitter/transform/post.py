@@ -192,12 +192,6 @@ class Post(Struct, gc=False):
         return references is not None and any(reference.type == "quoted" for reference in references)
 
     @property
-    def refers_otherwise(self) -> bool:
-        """Whether it may be a retweet or a reply."""
-        references = self.referenced_tweets
-        return references is not None and any(reference.type != "quoted" for reference in references)
-
-    @property
     def versions(self) -> list[str]:
         """The ids of all its edits, from the first."""
         return self.edit_history_tweet_ids or [self.id]
