@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from include.twitter.transform import contract
-from include.twitter.transform.decode import FIELDS, PATHS
+from include.twitter.transform.decode import FIELDS
 from include.twitter.x.client import POST_FIELDS
 
 ROOT = Path(__file__).parents[3]
@@ -81,4 +81,4 @@ def test_x_is_asked_for_every_field_that_a_column_is_made_of():
     always_sent = {"id", "text"}
     made_of = {column.path or column.made_of for column in contract.COLUMNS}
     assert {name.partition(".")[0] for name in made_of if name} - always_sent <= {*POST_FIELDS}
-    assert {column.path.partition(".")[0] for column in PATHS} <= FIELDS
+    assert {column.path.partition(".")[0] for column in contract.COLUMNS if column.path} <= FIELDS
