@@ -132,7 +132,7 @@ MUTATIONS = [
     Mutation(
         "accepted loss is not written down",
         f"{LOAD}/__init__.py",
-        "                store.put_if_match(key, encoded(candidate), etag)\n",
+        "                store.put_if_match(key, encoded(candidate), stored_candidate.etag)\n",
         "",
         ("tests/include/load/test_two_loads.py",),
     ),

@@ -183,7 +183,7 @@ def settled_rows(
             post.settle("over_limit" if 0 < limit < len(originals) else "published")
         ids.add(post.id)
 
-    rejected_ids = set[str | None]()
+    rejected_ids = set[str]()
     for post in posts:
         if post.tombstone and post.fate in ("published", "rejected"):
             post.settle("erased")
@@ -192,12 +192,13 @@ def settled_rows(
             post.settle("duplicates")
         elif post.fate == "rejected":
             counts.reasons[str(post.reason)] += 1
-            rejected_ids |= {post.id} - {None}
+            if post.id is not None:
+                rejected_ids.add(post.id)
         elif post.fate == "published" and post.warning:
             counts.warnings.append(post.warning)
         for name in sorted(post.unfilled) if post.unfilled else ():
             counts.dropped_fields[f"{name}: {UNFILLED}"] += 1
-    counts.counts.update(post.fate for post in posts)
+    counts.counts.update(str(post.fate) for post in posts)
     counts.counts["fetched"] = len(posts)
     rows = [post.cells for post in ordered if post.fate == "published"]
     if rows:
@@ -251,7 +252,7 @@ def record(
     if unfilled:
         unknown = _with_dependent(unfilled, post)
         for place, column in enumerate(COLUMNS):
-            if column.made_of in unknown and not cells[place]:
+            if column.made_of and column.made_of in unknown and not cells[place]:
                 cells[place] = None
         if names := [name for name in sorted(unfilled) if name.partition(".")[0] in READ_FIELDS]:
             warning = "; ".join(filter(None, [warning, f"{', '.join(names)}: {UNFILLED}"]))
