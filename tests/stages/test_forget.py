@@ -532,8 +532,8 @@ class Damaged:
     def __init__(self, data: bytes) -> None:
         self._data = data
 
-    def read(self, key: str) -> forget.StoredObject:
-        return forget.StoredObject(self._data, "tag", "application/json")
+    def read(self, key: str) -> forget.ObjectContent:
+        return forget.ObjectContent(self._data, "tag", "application/json")
 
 
 @pytest.mark.parametrize(

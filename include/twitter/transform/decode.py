@@ -21,24 +21,11 @@ from include.twitter.transform.contract import COLUMNS, METRICS
 from include.twitter.transform.post import Post
 
 STORED = (
-    "attachments",
-    "card_uri",
-    "community_id",
-    "context_annotations",
-    "display_text_range",
-    "edit_controls",
-    "geo",
-    "in_reply_to_user_id",
-    "matched_media_notes",
-    "media_metadata",
-    "note_request_suggestions",
-    "paid_partnership",
-    "reply_settings",
-    "scopes",
-    "source",
-    "suggested_source_links",
+    "attachments", "card_uri", "community_id", "context_annotations", "display_text_range", "edit_controls",
+    "geo", "in_reply_to_user_id", "matched_media_notes", "media_metadata", "note_request_suggestions",
+    "paid_partnership", "reply_settings", "scopes", "source", "suggested_source_links",
     "suggested_source_links_with_counts",
-)
+)  # fmt: skip
 """Fields that X sends and the raw responses keep. No code knows them; a column may read them."""
 NEEDED = ("id", "text", "created_at", "author_id")
 """Without one of these there is no row."""

@@ -21,16 +21,7 @@ from include.twitter.records import (
 from include.twitter.transform import contract
 from include.twitter.transform.refine import NOT_OWN, PostCounts
 
-FATES = (
-    "fetched",
-    "published",
-    "rejected",
-    "duplicates",
-    "outside",
-    "over_limit",
-    "unrequested",
-    "erased",
-)
+FATES = ("fetched", "published", "rejected", "duplicates", "outside", "over_limit", "unrequested", "erased")
 """The numbers of an account's posts: the first is the sum of the others."""
 OUTCOME_FIELDS = ("username", "id", "reason", "proof", "proof_reason", "counted")
 FEW_REJECTED, SHARE_REJECTED = 3, 0.05

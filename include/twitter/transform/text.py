@@ -92,20 +92,15 @@ def placed(text: str, links: Collection[Link]) -> tuple[list[Place], bool]:
 
     X has been seen to repeat a link and to miscount. Then each is found by its own text.
     """
-    if len(links) == 1 == text.count(SHORT_LINK):
-        (link,) = links
-        if text[link.start : link.end] == link.url:
-            return [(link.start, link.end, link)], False
     by_start = {link.start: link for link in links if text[link.start : link.end] == link.url}
     if len(by_start) == len(links) == text.count(SHORT_LINK):
         return [(start, by_start[start].end, by_start[start]) for start in sorted(by_start)], False
-    known = {link.url or _short(text[link.start : link.end]): link for link in links}
+    known: dict[str, Link] = {}
+    for link in links:
+        place = text[link.start : link.end]
+        known[link.url or (place if SHORT_LINK in place else "")] = link
     places = sorted((*place, link) for url, link in known.items() for place in _occurrences(url, text))
     return places, len({text[start:end] for start, end, _ in places}) < len(known)
-
-
-def _short(text: str) -> str:
-    return text if SHORT_LINK in text else ""
 
 
 def _occurrences(url: str, text: str) -> Iterator[tuple[int, int]]:
@@ -119,15 +114,12 @@ def _occurrences(url: str, text: str) -> Iterator[tuple[int, int]]:
 
 
 def whole(link: Link) -> str | None:
-    """What its author linked to; where that is a shortener's, what X found there, but for a sign-in page."""
-    is_short = _domain(link.expanded_url or link.url) in SHORTENERS
+    """What its author linked to; if that is a shortener's, what X found there, except a sign-in page."""
+    host = (link.expanded_url or link.url).partition("://")[2].partition("/")[0].lower()
+    is_short = host.removeprefix("www.") in SHORTENERS
     if is_short and link.unwound_url and link.status == 200 and not SIGN_IN.match(link.unwound_url):
         return link.unwound_url
     return link.expanded_url
-
-
-def _domain(url: str) -> str:
-    return url.partition("://")[2].partition("/")[0].lower().removeprefix("www.")
 
 
 def unescaped(text: str) -> str:

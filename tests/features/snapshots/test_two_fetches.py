@@ -155,7 +155,7 @@ def test_nothing_is_erased_while_somebody_reads_or_publishes(lake, key):
 
     forgetter = forget.Forgetter.__new__(forget.Forgetter)
     forgetter.bucket = SimpleNamespace(
-        versions=versions, read=lambda key: forget.StoredObject(lake.objects[key], "", "")
+        versions=versions, read=lambda key: forget.ObjectContent(lake.objects[key], "", "")
     )
     with held(lake, key, run()):
         with pytest.raises(CannotDo, match="is held at this moment"):
