@@ -71,7 +71,7 @@ def test_a_retweet_of_it_goes_and_a_quote_of_it_stays():
     assert data[1] == quote
 
 
-def test_a_post_that_came_with_another_goes_too():
+def test_an_included_post_goes_too():
     assert "text" not in redacted_page(post(1), includes={"tweets": [post(2)]})["includes"]["tweets"][0]
 
 

@@ -178,12 +178,12 @@ def test_a_day_that_lands_no_row_of_any_account_is_not_published(landing):
 
 def test_an_account_with_posts_outside_the_day_excluded_twice_or_erased_is_green(landing):
     tombstones = landing.forget(*ids(7))
-    came = [
+    sent = [
         post(5, created_at="2026-11-19T00:00:00Z"),
         post(6, referenced_tweets=[{"type": "retweeted", "id": "7"}]),
         *posts(7, 7),
     ]
-    receipt = landing.land("first", {"NASA": posts(1), "esa": came}, tombstones=tombstones)
+    receipt = landing.land("first", {"NASA": posts(1), "esa": sent}, tombstones=tombstones)
     assert [(line.published, line.rejected) for line in receipt.accounts] == [(1, 0), (0, 0)]
 
 

@@ -44,7 +44,7 @@ def day(tmp_path_factory):
     return written(tmp_path_factory.mktemp("day"), *accounts)
 
 
-# How each reader reads
+# The readers
 
 
 def csv_by_python(file):
@@ -104,7 +104,7 @@ PARQUET_READERS = [parquet_by_pyarrow, parquet_by_pandas, parquet_by_duckdb]
 def as_csv_says(row):
     """A row of the Parquet file in the words of the CSV."""
 
-    def said(value):
+    def cell(value):
         match value:
             case None:
                 return ""
@@ -116,7 +116,7 @@ def as_csv_says(row):
                 return str(value)
         return f"{value:%Y-%m-%dT%H:%M:%SZ}"
 
-    return {name: said(value) for name, value in row.items()}
+    return {name: cell(value) for name, value in row.items()}
 
 
 # The CSV

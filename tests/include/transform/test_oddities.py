@@ -97,13 +97,13 @@ def cut(number=1, **changes):
     )
 
 
-ALARM = "1990000000000000001: a long post, cut: its whole text did not arrive"
+CUT_WARNING = "1990000000000000001: a long post, cut: its whole text did not arrive"
 
 
 @pytest.mark.parametrize(
     ("posts", "warnings"),
     [
-        ([cut(1)], [ALARM]),
+        ([cut(1)], [CUT_WARNING]),
         ([cut(1), cut(1, note_tweet={"text": "whole"})], []),
         ([cut(1, created_at="2026-11-19T00:00:00.000Z")], []),
         ([cut(1, author_id="43")], []),
@@ -111,5 +111,5 @@ ALARM = "1990000000000000001: a long post, cut: its whole text did not arrive"
     ],
     ids=["published", "read again, whole", "outside the day", "rejected", "over the limit"],
 )
-def test_a_cut_post_raises_an_alarm_if_it_is_published(posts, warnings):
+def test_a_cut_post_has_a_warning_if_it_is_published(posts, warnings):
     assert refined(*posts, limit=1).warnings == warnings

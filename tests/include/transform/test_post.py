@@ -91,7 +91,7 @@ LEARN = {"start": 8, "end": 18, "url": "https://support.twitter.com/articles/1",
         ({"text": "Our app: @acme's account is temporarily unavailable because it violates us"}, None),
     ],
 )
-def test_words_of_x_in_the_place_of_the_authors_raise_the_alarm(changes, warning):
+def test_a_notice_of_x_in_place_of_the_text_has_a_warning(changes, warning):
     assert repaired_post(post(1, **changes)).warning == warning
 
 

@@ -167,16 +167,16 @@ def walks(draw: st.DrawFn) -> list[Walk]:
     walked = []
     for number, versions in enumerate(posts):
         username, author_id = f"account_{number}", str(40 + number)
-        came: list[Case] = []
+        sent: list[Case] = []
         for several in versions:
             own = [next(pool) for _ in range(several)]
-            came += [draw(cases(own, version, author_id)) for version in range(several)]
-        again = draw(st.lists(st.sampled_from(came), max_size=2)) if came else []
-        came = draw(st.permutations([*came, *again]))
+            sent += [draw(cases(own, version, author_id)) for version in range(several)]
+        again = draw(st.lists(st.sampled_from(sent), max_size=2)) if sent else []
+        sent = draw(st.permutations([*sent, *again]))
         if draw(st.booleans()):
-            came = [Case(in_post_words(case.sent), case.second, case.row) for case in came]
-        cut = draw(st.integers(0, len(came)))
-        pages = [(RECEIVED, came[:cut]), (RECEIVED + timedelta(minutes=1), came[cut:])]
+            sent = [Case(in_post_words(case.sent), case.second, case.row) for case in sent]
+        cut = draw(st.integers(0, len(sent)))
+        pages = [(RECEIVED, sent[:cut]), (RECEIVED + timedelta(minutes=1), sent[cut:])]
         walked.append(Walk(username, author_id, pages))
     return walked
 

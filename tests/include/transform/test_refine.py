@@ -173,7 +173,7 @@ def test_a_link_whose_place_x_miscounts_is_found_by_its_own_text(text, links, re
         ("To itself https://t.co/aaa", [at(10, expanded="https://t.co/aaa")]),
     ],
 )
-def test_a_link_that_cannot_be_placed_or_leads_nowhere_raises_the_alarm(text, links):
+def test_a_link_that_cannot_be_placed_or_leads_nowhere_has_a_warning(text, links):
     batch = refined(post(text=text, entities={"urls": links}))
     (one,) = batch.rows.to_dict("records")
     assert one["text"] == text.replace("and https://t.co/aaa", "and https://a.example")
@@ -192,7 +192,7 @@ def test_a_link_that_cannot_be_placed_or_leads_nowhere_raises_the_alarm(text, li
         ([{"type": "mentioned", "id": "7"}, {"type": "quoted", "id": "8"}], True),
     ],
 )
-def test_a_quote_is_told_by_its_references_only(references, is_quote):
+def test_a_post_is_a_quote_by_its_references_alone(references, is_quote):
     assert row(referenced_tweets=references)["is_quote"] == is_quote
 
 
@@ -231,7 +231,7 @@ def test_a_post_that_comes_twice_is_one_row_as_it_was_read_last():
     assert batch.fates == {"fetched": 2, "published": 1, "duplicates": 1}
 
 
-# What is no row
+# Rejected posts
 
 
 NEEDED = ("id", "text", "created_at", "author_id")
@@ -311,7 +311,7 @@ def test_fetched_is_published_and_rejected_and_duplicates_and_outside_and_over_t
     assert batch.ids == ["06", "07"]
 
 
-def test_a_rejected_post_that_came_twice_is_one_rejected_and_one_duplicate():
+def test_a_rejected_post_that_x_sent_twice_is_one_rejected_and_one_duplicate():
     malformed, late = post(1, text=None), post(2, created_at="yesterday")
     batch = refined(malformed, late, post(3), malformed, late, post(3))
     assert [item["post"] for item in batch.rejected] == [malformed, late]
@@ -334,11 +334,11 @@ def test_an_account_without_an_id_publishes_nothing():
     assert refined(post(1), author_id=None).reasons == {refine.NOT_OWN: 1}
 
 
-# What is not asked for
+# Unrequested posts
 
 
 @pytest.mark.parametrize("words", [dict, in_post_words])
-def test_retweets_and_replies_that_came_all_the_same_are_counted_and_not_published(words):
+def test_retweets_and_replies_that_x_sent_nevertheless_are_counted_and_not_published(words):
     retweeted, replied = ([{"type": kind, "id": "7"}] for kind in ("retweeted", "replied_to"))
     batch = refined(
         *map(
