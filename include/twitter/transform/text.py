@@ -49,22 +49,15 @@ class WrittenPost(Struct, gc=False):
 
 
 def written_post(post: Post, username: str, captured_at: datetime) -> tuple[WrittenPost, str | None]:
-    """The post as people read it, and a warning if its text is not the author's whole one."""
-    text, entities = post.written
-    text, urls, warning = _with_links(post, text, entities.urls or ())
-    text = text.replace("\0", "\ufffd")  # readers of C strings would take it for the end
-    return WrittenPost(post, username, captured_at, text, urls, entities), warning
-
-
-def _with_links(post: Post, text: str, links: Collection[Link]) -> tuple[str, list[str], str | None]:
-    """The text with its links whole, the author's links, and a warning.
+    """The post as people read it, and a warning if its text is not the author's whole one.
 
     Links are put in first, and `&amp;` and the like are resolved after, piece by piece: X's offsets count
     code points of the text as X escaped it. X's own links, to attached media or to the post itself, go.
     """
+    text, entities = post.written
     pieces: list[str] = []
     urls: list[str] = []
-    places, is_lost = placed(text, links) if links else ([], False)
+    places, is_lost = placed(text, entities.urls) if entities.urls else ([], False)
     position = 0
     for start, end, link in places:
         if start < position:  # inside the link before
@@ -84,7 +77,9 @@ def _with_links(post: Post, text: str, links: Collection[Link]) -> tuple[str, li
             pieces += (before, urls[-1])
     is_lost = is_lost or SHORT_LINK in text[position:]
     read = "".join([*pieces, unescaped(text[position:])])
-    return read, urls, post.warning or (LINKS_LOST if is_lost else None)
+    read = read.replace("\0", "\ufffd")  # readers of C strings would take it for the end
+    written = WrittenPost(post, username, captured_at, read, urls, entities)
+    return written, post.warning or (LINKS_LOST if is_lost else None)
 
 
 def placed(text: str, links: Collection[Link]) -> tuple[list[Place], bool]:
