@@ -127,6 +127,7 @@ def fates(*posts, limit=0):
         for source, known in ((page, stones), (after, stones), (after, Tombstones()))
     ]
     one, *others = [(batch.ids, batch.fates, batch.erased) for batch in batches]
+    assert not any(batch.drift for batch in batches)
     assert others == [one, one]
     return one[:2]
 

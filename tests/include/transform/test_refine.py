@@ -219,6 +219,11 @@ def test_a_post_that_was_edited_on_the_next_day_has_its_latest_version_on_each_d
     assert batch.fates == {"fetched": 2, "published": 1, "outside": 1}
 
 
+def test_a_copy_of_an_edited_post_without_its_versions_is_a_duplicate():
+    batch = refined(post(2, edit_history_tweet_ids=None), post(2, edit_history_tweet_ids=[FIRST, SECOND]))
+    assert batch.fates == {"fetched": 2, "published": 1, "duplicates": 1}
+
+
 def test_a_post_that_comes_twice_is_one_row_as_it_was_read_last():
     later = RECEIVED + timedelta(minutes=5)
     batch = refined(

@@ -112,10 +112,12 @@ def test_a_column_that_is_made_of_an_unfilled_field_is_unknown(field, changes, c
     assert (len(batch.warnings), batch.dropped_fields.total()) == (1, 1)
 
 
-def test_a_field_that_no_column_is_made_of_is_in_the_receipt_alone():
-    batch = refined(answers=[page("geo")])
-    assert (batch.records[0]["hashtags"], batch.warnings) == ([], [])
-    assert batch.dropped_fields == {f"geo: {REASON}": 1}
+@pytest.mark.parametrize("field", ["geo", ""])
+def test_a_field_that_no_column_is_made_of_is_in_the_receipt_alone(field):
+    batch = refined(answers=[page(field)])
+    (row,) = batch.records
+    assert (row["hashtags"], row["possibly_sensitive"], batch.warnings) == ([], False, [])
+    assert batch.dropped_fields == {f"{field}: {REASON}": 1}
 
 
 @pytest.mark.parametrize(
