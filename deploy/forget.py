@@ -53,7 +53,6 @@ from include.twitter.records import (
     LeaseHolder,
     Manifest,
     PurchaseState,
-    Record,
     Tombstone,
     Why,
     decoded,
@@ -73,12 +72,13 @@ POST = re.compile(r"(?:https://\S+/status/)?([0-9]{1,19})")
 SNAPSHOT_FILE = re.compile(r"twitter_engagement(?:_parquet)?/(dt=[^/]+/age=(\d+)/)")
 """Keys of the files of snapshots."""
 MAX_PERCENT = 10
-"""Percent of a day's or an account's posts that one confirmation is enough for."""
+"""Percent of a day's or an account's posts for which one confirmation is enough."""
 MAX_WORKERS = 16
 MAX_VERSIONS_PER_DELETE = 1_000
 """Versions that S3 deletes in one request."""
 DENIED_CODES = {"AccessDenied", "403"}
 CONFLICT_CODES = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
+MISSING_CODES = {"NoSuchKey", "NoSuchVersion"}
 
 
 class Version(NamedTuple):
@@ -91,10 +91,15 @@ class Version(NamedTuple):
     stored_at: datetime
     """The time that S3 recorded: no writer can choose it."""
 
+    @property
+    def is_current(self) -> bool:
+        """Whether readers get it."""
+        return self.is_latest and not self.is_mark
 
-class StoredObject(NamedTuple):
+
+class ObjectContent(NamedTuple):
     data: bytes
-    tag: str
+    etag: str
     media_type: str
 
 
@@ -120,30 +125,30 @@ class VersionedBucket:
             for item in page.get(kind, ())
         ]
 
-    def read(self, key: str, version: str | None = None) -> StoredObject | None:
+    def read(self, key: str, version: str | None = None) -> ObjectContent | None:
         """Return an object, or one version of it; None if it does not exist."""
-        which = {"VersionId": version} if version else {}
+        of_version = {"VersionId": version} if version else {}
         try:
-            found = self._client.get_object(Bucket=self.name, Key=key, **which)
+            response = self._client.get_object(Bucket=self.name, Key=key, **of_version)
         except ClientError as error:
-            if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchVersion"):
+            if error.response["Error"]["Code"] in MISSING_CODES:
                 return None
             raise
-        return StoredObject(found["Body"].read(), found["ETag"], found["ContentType"])
+        return ObjectContent(response["Body"].read(), response["ETag"], response["ContentType"])
 
-    def put(self, key: str, data: bytes, over: StoredObject | None) -> None:
+    def put(self, key: str, data: bytes, over: ObjectContent | None) -> None:
         """Replace the object that was read."""
-        condition = {"IfMatch": over.tag} if over else {"IfNoneMatch": "*"}
+        condition = {"IfMatch": over.etag} if over else {"IfNoneMatch": "*"}
         media_type = over.media_type if over else "application/json"
         self._client.put_object(Bucket=self.name, Key=key, Body=data, ContentType=media_type, **condition)
 
     def purge(self, versions: Iterable[Version]) -> None:
         """Delete versions for good."""
-        named = [{"Key": version.key, "VersionId": version.id} for version in versions]
-        for start in range(0, len(named), MAX_VERSIONS_PER_DELETE):
-            asked = {"Objects": named[start : start + MAX_VERSIONS_PER_DELETE], "Quiet": True}
-            said = self._client.delete_objects(Bucket=self.name, Delete=asked)
-            if errors := said.get("Errors"):
+        ids = [{"Key": version.key, "VersionId": version.id} for version in versions]
+        for start in range(0, len(ids), MAX_VERSIONS_PER_DELETE):
+            batch = {"Objects": ids[start : start + MAX_VERSIONS_PER_DELETE], "Quiet": True}
+            response = self._client.delete_objects(Bucket=self.name, Delete=batch)
+            if errors := response.get("Errors"):
                 raise CannotDo(
                     f"AWS has not deleted {len(errors)} versions, the first is {errors[0]['Key']}: "
                     f"{errors[0].get('Message') or errors[0]['Code']}. Run this again with the rights to."
@@ -160,22 +165,21 @@ class Search:
     """Every version of every day's table."""
 
     @property
-    def ids(self) -> set[str]:
-        """Of the posts that were found, and all their versions."""
-        return {id_ for found in self.traces.values() for trace in found for id_ in trace.ids}
+    def all_traces(self) -> Iterator[Trace]:
+        return (trace for traces_of_version in self.traces.values() for trace in traces_of_version)
 
     @property
     def posts(self) -> set[str]:
-        """The ids of the posts themselves."""
-        return {trace.ids[0] for found in self.traces.values() for trace in found if trace.is_post}
+        """The ids of the posts to erase, without those of their versions."""
+        return {trace.ids[0] for trace in self.all_traces if trace.is_post}
 
     @property
     def days(self) -> dict[str, list[Version]]:
-        """The versions that hold something, by day; what is of no day under an empty one."""
-        of_day = defaultdict(list)
+        """The versions with traces, by day; those of no day under an empty one."""
+        versions = defaultdict(list)
         for version in self.traces:
-            of_day[_day_of(version.key)].append(version)
-        return dict(sorted(of_day.items()))
+            versions[_day_of(version.key)].append(version)
+        return dict(sorted(versions.items()))
 
 
 @dataclass
@@ -188,254 +192,245 @@ class ErasureRequest:
 
     def erasures(self, known: Tombstones, at: datetime) -> list[Erasure]:
         """Return the erasures for everything that is not erased yet, without their days."""
-        wishes: list[tuple[Why, set[str], str | None]] = [
-            ("requested", {*self.posts} - known.posts.keys(), None),
-            ("gone", {*self.gone} - known.posts.keys(), None),
+        requests: list[tuple[Why, Collection[str]]] = [("requested", self.posts), ("gone", self.gone)]
+        erasures = [
+            Erasure(at=at, why=why, posts=sorted(new), days=[])
+            for why, posts in requests
+            if (new := {*posts} - known.posts.keys())
         ]
-        erasures = [Erasure(at=at, why=why, posts=sorted(ids), days=[]) for why, ids, _ in wishes if ids]
         if self.account and self.account not in known.accounts:
             erasures.append(Erasure(at=at, why="account", posts=[], account=self.account, days=[]))
         return erasures
 
 
 class Forgetter:
-    """The steps, in their order; each leaves the bucket so that all can be done again."""
+    """The steps of an erasure, in order. After each the command may stop, and a next run continues."""
 
-    def __init__(self, bucket: VersionedBucket, say: Callable[[str], None] | None = None) -> None:
-        self.bucket, self._say = bucket, say or _show
-        self._kept = bucket.read(FORGOTTEN)
+    def __init__(self, bucket: VersionedBucket) -> None:
+        self.bucket = bucket
+        self._log = bucket.read(FORGOTTEN)
         with _parsing(FORGOTTEN):
-            self._before = Tombstones.of(self._kept and self._kept.data)
+            self._before = Tombstones.of(self._log and self._log.data)
         self.tombstones = self._before
 
-    def look(self, asked: ErasureRequest, at: datetime) -> Search:
+    def search(self, request: ErasureRequest, at: datetime) -> Search:
         """Find all objects of the request and of unfinished earlier erasures; nothing is changed."""
-        erasures = asked.erasures(self._before, at)
+        erasures = request.erasures(self._before, at)
         while True:  # until no version of a post, and no post of an account, is new
             self.tombstones = Tombstones([*self._before.erasures, *erasures])
-            found = self._search()
-            if found.ids <= self.tombstones.posts.keys():
-                erasures = [_with_days(erasure, found) for erasure in erasures]
+            search = self._search()
+            if all(self.tombstones.posts.keys() >= {*trace.ids} for trace in search.all_traces):
+                erasures = [_with_days(erasure, search) for erasure in erasures]
                 self.tombstones = Tombstones([*self._before.erasures, *erasures])
-                return found
-            erasures = _with_versions(erasures, self._before, found, at)
+                return search
+            erasures = _with_ids(erasures, self.tombstones, search, at)
 
     def _search(self) -> Search:
-        every = [version for place in PLACES for version in self.bucket.versions(place)]
-        search = Search(every)
-        kept = [version for version in every if not version.is_mark and version.key.endswith(SUFFIXES)]
+        search = Search([version for place in PLACES for version in self.bucket.versions(place)])
+        objects = [v for v in search.versions if not v.is_mark and v.key.endswith(SUFFIXES)]
         with ThreadPoolExecutor(MAX_WORKERS) as pool:
-            for version, (found, table) in zip(kept, pool.map(self._look_at, kept), strict=True):
+            for version, (found, table) in zip(objects, pool.map(self._inspect, objects), strict=True):
                 if found:
                     search.traces[version] = found
                 if table:
                     search.tables.append(table)
         return search
 
-    def _look_at(self, version: Version) -> tuple[list[Trace], Table | None]:
-        found = self.bucket.read(version.key, version.id)
-        if not found:
+    def _inspect(self, version: Version) -> tuple[list[Trace], Table | None]:
+        if not (content := self.bucket.read(version.key, version.id)):
             return [], None
-        traced = traces(version.key, found.data, self.tombstones)
-        return traced, table_of(version.key, found.data, self._not_begun(traced))
+        found = traces(version.key, content.data, self.tombstones)
+        return found, table_of(version.key, content.data, self._new_posts(found))
 
-    def _not_begun(self, traced: Iterable[Trace]) -> set[str]:
+    def _new_posts(self, found: Iterable[Trace]) -> set[str]:
         """The posts that no earlier erasure names: earlier ones were confirmed."""
-        return {trace.ids[0] for trace in traced if trace.is_post} - self._before.posts.keys()
+        return {trace.ids[0] for trace in found if trace.is_post} - self._before.posts.keys()
 
-    def tell(self, found: Search) -> None:
+    def show(self, search: Search) -> None:
         """Show what would be erased."""
-        touched = {version.key for version in found.traces}
-        days = [day for day in found.days if day]
+        keys = {version.key for version in search.traces}
+        days = [day for day in search.days if day]
         span = f" of {len(days)} days, {days[0]} to {days[-1]}" if days else ""
-        self._say(
-            f"{len(found.posts)} posts{span}, found in {len(touched)} objects of s3://{self.bucket.name}:"
-        )
-        versions = Counter(_place(version.key) for version in found.versions if version.key in touched)
-        objects = Counter(map(_place, touched))
-        for place, number in sorted(objects.items()):
-            self._say(f"  {place:22} {number:6} objects, {versions[place]:6} versions")
-        shares = Shares(found.tables)
+        _show(f"{len(search.posts)} posts{span}, found in {len(keys)} objects of s3://{self.bucket.name}:")
+        versions = Counter(_place(version.key) for version in search.versions if version.key in keys)
+        for place, number in sorted(Counter(map(_place, keys)).items()):
+            _show(f"  {place:22} {number:6} objects, {versions[place]:6} versions")
+        shares = Shares(search.tables)
         if shares.posts:
-            self._say("By account and day, of all that has landed:")
+            _show("By account and day, of all that has landed:")
         for line in shares.lines():
-            self._say(line)
-        if nowhere := sorted(self._new_posts() - found.posts):
-            self._say(f"Not in the bucket, and kept from landing: {', '.join(nowhere)}")
+            _show(line)
+        new = self.tombstones.erasures[len(self._before.erasures) :]
+        requested = {id_ for erasure in new if not erasure.account for id_ in erasure.posts}
+        if absent := sorted(requested - search.posts):
+            _show(f"Not in the bucket, and kept from landing: {', '.join(absent)}")
 
-    def number_of_new(self, found: Search) -> int:
+    def number_of_new(self, search: Search) -> int:
         """Return how many posts would be erased that no earlier erasure names."""
-        return len(self._not_begun(trace for traced in found.traces.values() for trace in traced))
+        return len(self._new_posts(search.all_traces))
 
-    def above(self, found: Search, most: int) -> list[str]:
+    def above(self, search: Search, most: int) -> list[str]:
         """Return the reasons why one confirmation is not enough, if there are any."""
-        landed = {post for table in found.tables for post in table.going}
-        traced = (trace for of_version in found.traces.values() for trace in of_version)
-        others = self._not_begun(trace for trace in traced if not landed & {*trace.ids})
-        why = Shares(found.tables).above(most)
-        return why + ([f"posts that no version of a day's table holds: {len(others)}"] if others else [])
+        landed = {post for table in search.tables for post in table.going}
+        others = self._new_posts(trace for trace in search.all_traces if not landed & {*trace.ids})
+        reasons = Shares(search.tables).above(most)
+        return reasons + ([f"posts that no version of a day's table holds: {len(others)}"] if others else [])
 
-    def _new_posts(self) -> set[str]:
-        asked = [
-            erasure
-            for erasure in self.tombstones.erasures[len(self._before.erasures) :]
-            if not erasure.account
-        ]
-        return {id_ for erasure in asked for id_ in erasure.posts}
-
-    def forget(self, found: Search, at: datetime) -> None:
-        """Do it: tombstones, then what is staged, then day by day objects, receipt, old versions."""
+    def erase(self, search: Search, at: datetime) -> None:
+        """Write the tombstones; then erase in staged files, and day by day in objects and old versions."""
         self.require_quiet(at)
         if len(self.tombstones.erasures) > len(self._before.erasures):
-            self.bucket.put(FORGOTTEN, encoded(ErasureLog(erasures=self.tombstones.erasures)), self._kept)
-        self.require_quiet(at)  # who begins from here on knows the tombstones
-        self._unstage(found)
-        for number, (day, versions) in enumerate(found.days.items(), 1):
-            self._say(f"{day or 'of no day'} ({number} of {len(found.days)})")
-            self._forget_day(day, versions, found)
+            self.bucket.put(FORGOTTEN, encoded(ErasureLog(erasures=self.tombstones.erasures)), self._log)
+        self.require_quiet(at)  # a task that starts from here on reads the tombstones
+        self._delete_staged(search)
+        for number, (day, versions) in enumerate(search.days.items(), 1):
+            _show(f"{day or 'of no day'} ({number} of {len(search.days)})")
+            self._erase_day(day, versions, search)
 
     def require_quiet(self, at: datetime) -> None:
         """Raise CannotDo while posts are bought, fetched for a snapshot or published.
 
         A task that started before the tombstones were written could store one of these posts.
         """
-        for version in self.bucket.versions("staging/"):
-            if version.is_latest and not version.is_mark and version.key.endswith("/lease.json"):
-                lease = self.bucket.read(version.key)
-                expires_at = lease and _decode_record(version.key, lease.data, LeaseHolder).expires_at
-                if expires_at and at < expires_at:
-                    raise CannotDo(
-                        f"{version.key} is held at this moment: nothing of any day is removed. "
-                        "Run this again in some minutes."
-                    )
-        for version in self.bucket.versions("twitter_raw/"):
-            if version.is_latest and MANIFEST.fullmatch(version.key):
-                manifest = self.bucket.read(version.key)
-                purchase = manifest and _decode_record(version.key, manifest.data, Manifest)
-                if purchase and purchase.state(at) is PurchaseState.LEASED:
-                    raise CannotDo(
-                        f"{version.key} is being bought at this moment: nothing of any day is removed. "
-                        "Run this again when `extract` has ended."
-                    )
+        for version in [*self.bucket.versions("staging/"), *self.bucket.versions("twitter_raw/")]:
+            is_lease, is_manifest = version.key.endswith("/lease.json"), MANIFEST.fullmatch(version.key)
+            if not version.is_current or not (is_lease or is_manifest):
+                continue
+            if not (content := self.bucket.read(version.key)):
+                continue
+            with _parsing(version.key):
+                expires_at = is_lease and decoded(content.data, LeaseHolder).expires_at
+                purchase = decoded(content.data, Manifest).state(at) if is_manifest else None
+            if expires_at and at < expires_at:
+                raise CannotDo(
+                    f"{version.key} is held at this moment: nothing of any day is removed. "
+                    "Run this again in some minutes."
+                )
+            if purchase is PurchaseState.LEASED:
+                raise CannotDo(
+                    f"{version.key} is being bought at this moment: nothing of any day is removed. "
+                    "Run this again when `extract` has ended."
+                )
 
-    def _unstage(self, found: Search) -> None:
-        """Delete candidates of which one holds something, run by run: clearing `transform` makes them."""
-        runs = {staged[0] for version in found.traces if (staged := RUN.match(version.key))}
-        for run in sorted(runs):
-            holding = [version for version in found.traces if version.key.startswith(run)]
-            others = [version for version in self.bucket.versions(run) if version not in holding]
-            self.bucket.purge([*others, *holding])  # those that tell of the others last
+    def _delete_staged(self, search: Search) -> None:
+        """Delete the staged files of each run with a trace: clearing `transform` makes them again."""
+        for run in sorted({match[0] for version in search.traces if (match := RUN.match(version.key))}):
+            with_traces = [version for version in search.traces if version.key.startswith(run)]
+            others = [version for version in self.bucket.versions(run) if version not in with_traces]
+            self.bucket.purge([*others, *with_traces])  # last: a next run finds the others by them
 
-    def _forget_day(self, day: str, versions: list[Version], found: Search) -> None:
+    def _erase_day(self, day: str, versions: list[Version], search: Search) -> None:
         keys = {version.key for version in versions if not RUN.match(version.key)}
         for key in sorted(keys, key=_order):
-            self._rewrite(key)
-        snapshots = {read[1] for key in keys if (read := SNAPSHOT_FILE.match(key))}
-        receipts = [f"twitter_engagement_receipts/{reading}receipt.json" for reading in sorted(snapshots)]
+            self._update(key, self._redacted)
+        snapshots = {match[1] for key in keys if (match := SNAPSHOT_FILE.match(key))}
+        receipts = [f"twitter_engagement_receipts/{snapshot}receipt.json" for snapshot in sorted(snapshots)]
         for receipt in receipts:
             self._renew(receipt, lambda data, files: snapshot_receipt_of(data, files, self.tombstones))
         if day:
-            self._unlist(layout.checked(Day.parse(day)))
-            receipts += [layout.checked(Day.parse(day)), layout.receipt(Day.parse(day))]
-            gone = _gone(Day.parse(day), versions, found)
-            self._renew(receipts[-1], lambda data, files: receipt_of(data, files, gone, self.tombstones))
-        for key in [*receipts, *sorted(keys)]:  # what a receipt is of tells that it is to be renewed
+            checked, receipt = layout.checked(Day.parse(day)), layout.receipt(Day.parse(day))
+            receipts += [checked, receipt]
+            self._update(checked, self._without_erased)
+            gone = _tombstones_of_table(Day.parse(day), versions, search)
+            self._renew(receipt, lambda data, files: receipt_of(data, files, gone, self.tombstones))
+        for key in [
+            *receipts,
+            *sorted(keys),
+        ]:  # as long as a file has old versions, a next run renews its receipt
             self._purge_all_but_the_newest(key)
 
-    def _rewrite(self, key: str) -> None:
-        """Replace an object by its redacted form."""
-        now = self.bucket.read(key)
-        if now and traces(key, now.data, self.tombstones):
-            self.bucket.put(key, redact(key, now.data, self.tombstones), now)
+    def _update(self, key: str, changed: Callable[[str, bytes], bytes]) -> None:
+        """Replace an object by its changed form, if it differs."""
+        if stored := self.bucket.read(key):
+            with _parsing(key):
+                data = changed(key, stored.data)
+            if data != stored.data:
+                self.bucket.put(key, data, stored)
 
-    def _renew(self, key: str, made: Callable[[bytes, Files], bytes]) -> None:
+    def _redacted(self, key: str, data: bytes) -> bytes:
+        return redact(key, data, self.tombstones) if traces(key, data, self.tombstones) else data
+
+    def _without_erased(self, _: str, data: bytes) -> bytes:
+        """The day's compliance report without erased posts."""
+        checked = decoded(data, Checked)
+        kept = [post for post in checked.gone if post.tweet_id not in self.tombstones.posts]
+        return data if kept == checked.gone else encoded(msgspec.structs.replace(checked, gone=kept))
+
+    def _renew(self, key: str, receipt: Callable[[bytes, Files], bytes]) -> None:
         """Update a receipt to its current files, if all of them exist."""
-        if (now := self.bucket.read(key)) is None:
+        if (stored := self.bucket.read(key)) is None:
             return
         with _parsing(key):
-            keys = {name: str(item["key"]) for name, item in json.loads(now.data)["objects"].items()}
-        found = {name: self.bucket.read(of_file) for name, of_file in keys.items()}
-        files = {name: (file.data, file.tag) for name, file in found.items() if file}
-        if len(files) < len(keys):
-            return
-        with _parsing(key):
-            renewed = made(now.data, files)
-        if renewed != now.data:
-            self.bucket.put(key, renewed, now)
-
-    def _unlist(self, key: str) -> None:
-        """Remove erased posts from the day's compliance report."""
-        if now := self.bucket.read(key):
-            checked = _decode_record(key, now.data, Checked)
-            left = [post for post in checked.gone if post.tweet_id not in self.tombstones.posts]
-            if left != checked.gone:
-                self.bucket.put(key, encoded(msgspec.structs.replace(checked, gone=left)), now)
+            keys = {name: str(item["key"]) for name, item in json.loads(stored.data)["objects"].items()}
+        contents = {name: self.bucket.read(file_key) for name, file_key in keys.items()}
+        files = {name: (content.data, content.etag) for name, content in contents.items() if content}
+        if len(files) == len(keys):
+            self._update(key, lambda _, data: receipt(data, files))
 
     def _purge_all_but_the_newest(self, key: str) -> None:
         versions = [version for version in self.bucket.versions(key) if version.key == key]
-        is_there = any(version.is_latest and not version.is_mark for version in versions)
-        self.bucket.purge(version for version in versions if not (is_there and version.is_latest))
+        exists = any(version.is_current for version in versions)
+        self.bucket.purge(version for version in versions if not (exists and version.is_latest))
 
-    def prove(self) -> None:
-        """Search every object and version once more."""
-        found = self._search()
-        if found.traces:
+    def require_erased(self) -> None:
+        """Search every object and version once more; CannotDo if there is a trace."""
+        search = self._search()
+        if search.traces:
             raise CannotDo(
-                f"{len(found.traces)} versions hold something of it again, the first is "
-                f"{next(iter(found.traces)).key}: somebody wrote them meanwhile. Run this again."
+                f"{len(search.traces)} versions hold something of it again, the first is "
+                f"{next(iter(search.traces)).key}: another process wrote them meanwhile. Run this again."
             )
-        self._say(f"Searched all {len(found.versions)} versions of all objects: nothing of it is there.")
+        _show(f"Searched all {len(search.versions)} versions of all objects: nothing of it is there.")
 
 
-def _gone(day: Day, versions: Iterable[Version], found: Search) -> set[Tombstone]:
-    """What is left of the posts that any version of the day's table held, or of its rejected posts."""
-    held = (version for version in versions if version.key in (layout.csv(day), layout.rejected(day)))
-    return {trace.tombstone for version in held for trace in found.traces[version]}
+def _tombstones_of_table(day: Day, versions: Iterable[Version], search: Search) -> set[Tombstone]:
+    """The tombstones of the posts that any version of the day's table, or of its rejected posts, has."""
+    keys = (layout.csv(day), layout.rejected(day))
+    return {
+        trace.tombstone for version in versions if version.key in keys for trace in search.traces[version]
+    }
 
 
-def _with_days(erasure: Erasure, found: Search) -> Erasure:
-    """The erasure with the days in which something of it was found."""
-    its = Tombstones([erasure])
+def _with_days(erasure: Erasure, search: Search) -> Erasure:
+    """The erasure with the days that have its traces."""
+    tombstones = Tombstones([erasure])
     days = {
         _day_of(version.key)
-        for version, traced in found.traces.items()
-        for trace in traced
-        if its.of_ids(trace.ids, trace.tombstone.id)
+        for version, found in search.traces.items()
+        for trace in found
+        if tombstones.of_ids(trace.ids, trace.tombstone.id)
     }
     return msgspec.structs.replace(erasure, days=sorted(days - {""}))
 
 
-def _with_versions(erasures: list[Erasure], before: Tombstones, found: Search, at: datetime) -> list[Erasure]:
-    """The erasures with all ids that were found: each goes to the erasure that its tombstone is of."""
-    known = Tombstones([*before.erasures, *erasures])
-    ids: dict[tuple[str, str | None], set[str]] = defaultdict(set)
-    for trace in (trace for traced in found.traces.values() for trace in traced):
+def _with_ids(erasures: list[Erasure], known: Tombstones, search: Search, at: datetime) -> list[Erasure]:
+    """The erasures with all ids that were found, each in the erasure of its tombstone.
+
+    One more erasure has the new ids of an earlier one.
+    """
+    ids: dict[tuple[Why, str | None], set[str]] = defaultdict(set)
+    for trace in search.all_traces:
         account = trace.tombstone.id if trace.tombstone.why == "account" else None
         ids[trace.tombstone.why, account] |= {*trace.ids} - known.posts.keys()
-    more = []
-    for erasure in erasures:
-        more.append(
-            msgspec.structs.replace(
-                erasure, posts=sorted({*erasure.posts, *ids.pop((erasure.why, erasure.account), ())})
-            )
+    extended = [
+        msgspec.structs.replace(
+            erasure, posts=sorted({*erasure.posts, *ids.pop((erasure.why, erasure.account), ())})
         )
-    for (why, account), new in ids.items():  # of what was begun before
-        if new:
-            more.append(Erasure(at=at, why=why, posts=sorted(new), account=account, days=[]))  # type: ignore[arg-type]
-    return more
+        for erasure in erasures
+    ]
+    return extended + [
+        Erasure(at=at, why=why, posts=sorted(new), account=account, days=[])
+        for (why, account), new in ids.items()
+        if new
+    ]
 
 
 def _day_of(key: str) -> str:
-    found = DAY.search(key)
+    match = DAY.search(key)
     try:
-        return str(Day.parse(found[1])) if found else ""
-    except ValueError:  # a date that no calendar has: it was not written by the pipeline
+        return str(Day.parse(match[1])) if match else ""
+    except ValueError:  # a date that no calendar has: the pipeline did not write it
         return ""
-
-
-def _decode_record(key: str, data: bytes, kind: type[Record]) -> Record:
-    with _parsing(key):
-        return decoded(data, kind)
 
 
 @contextmanager
@@ -455,19 +450,19 @@ def _place(key: str) -> str:
 
 
 def _order(key: str) -> tuple[int, str]:
-    """What others are made of goes first, the table last."""
-    return next(number for number, kind in enumerate(SUFFIXES) if key.endswith(kind)), key
+    """Responses first, since other objects are made of them; the table last."""
+    return next(number for number, suffix in enumerate(SUFFIXES) if key.endswith(suffix)), key
 
 
-# What is asked for
+# The request
 
 
 def posts_named(text: str) -> list[str]:
-    """The ids in a text: numbers or links, with blanks or commas between."""
-    named = [each for each in re.split(r"[\s,]+", text) if each]
-    if wrong := [each for each in named if not POST.fullmatch(each)]:
+    """The ids in a text: numbers or links, separated by blanks or commas."""
+    names = [name for name in re.split(r"[\s,]+", text) if name]
+    if wrong := [name for name in names if not POST.fullmatch(name)]:
         raise CannotDo(f"{wrong[0]!r} is no post. Example: POST=1859287304958390272, the column tweet_id.")
-    return [found[1] for each in named if (found := POST.fullmatch(each))]
+    return [POST.sub(r"\1", name) for name in names]
 
 
 def account_named(bucket: VersionedBucket, text: str) -> str | None:
@@ -475,9 +470,9 @@ def account_named(bucket: VersionedBucket, text: str) -> str | None:
     handle = text.strip().lstrip("@")
     if not handle:
         return None
-    kept = bucket.read(ACCOUNTS)
+    stored = bucket.read(ACCOUNTS)
     with _parsing(ACCOUNTS):
-        known = known_accounts(kept and kept.data)
+        known = known_accounts(stored and stored.data)
     if handle.lower() in known:
         return known[handle.lower()].id
     if handle.isascii() and handle.isdecimal():
@@ -487,13 +482,13 @@ def account_named(bucket: VersionedBucket, text: str) -> str | None:
     )
 
 
-def posts_gone(bucket: VersionedBucket, say: Callable[[str], None] = print) -> set[str]:
-    """The posts that X's stored responses prove gone; what does not count is said."""
+def posts_gone(bucket: VersionedBucket, show: Callable[[str], None] = print) -> set[str]:
+    """The posts that X's stored responses prove gone; shows the responses that do not count."""
     found = evidence.load_evidence(bucket)
     for line in found.ignored:
-        say(f"Ignored: {line}")
+        show(f"Ignored: {line}")
     if found.waiting:
-        say(
+        show(
             f"{len(found.waiting)} posts were found gone on one UTC day alone, and stay: it takes a response "
             "of another day. Trigger `twitter_compliance` tomorrow, or name them: POST=…"
         )
@@ -502,23 +497,22 @@ def posts_gone(bucket: VersionedBucket, say: Callable[[str], None] = print) -> s
 
 def run(
     bucket: VersionedBucket,
-    asked: ErasureRequest,
+    request: ErasureRequest,
     *,
     confirm: Callable[[], bool] | None,
     at: datetime,
     most: int = MAX_PERCENT,
     confirm_number: Callable[[int], bool] = lambda _: False,
 ) -> None:
-    """Show, ask, do, and search again; without `confirm` it is shown alone.
+    """Search, show, confirm, erase, and search again; without `confirm` only search and show.
 
-    Where more than `most` percent of a day's or an account's posts would go, `confirm_number` is asked too,
-    with the number of all posts that would.
+    If more than `most` percent of a day's or an account's posts would go, `confirm_number` has to confirm
+    the number of all posts that would.
     """
     forgetter = Forgetter(bucket)
-    found = forgetter.look(asked, at)
-    forgetter.tell(found)
-    number = forgetter.number_of_new(found)
-    above = forgetter.above(found, most)
+    search = forgetter.search(request, at)
+    forgetter.show(search)
+    number, above = forgetter.number_of_new(search), forgetter.above(search, most)
     if above:
         _show(f"This is more than {most} % of a day's or an account's posts, and takes CONFIRM={number}:")
         for line in above:
@@ -532,8 +526,8 @@ def run(
             f"nothing was changed: {number} posts would go, more than {most} % of a day's or an account's. "
             f"Look at the days and accounts above. If all of it shall go, add CONFIRM={number}."
         )
-    forgetter.forget(found, at)
-    forgetter.prove()
+    forgetter.erase(search, at)
+    forgetter.require_erased()
 
 
 # The command
@@ -541,30 +535,22 @@ def run(
 
 def _argument_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deploy.forget", description=__doc__)
-    parser.add_argument("--stack", default="twitter", help="whose bucket it is; env STACK")
-    parser.add_argument("--bucket", help="the bucket, where no stack has made it")
-    parser.add_argument("--post", default="", help="ids of posts, or their links")
-    parser.add_argument("--handle", default="", help="an account, or its id")
-    parser.add_argument(
-        "--gone", action="store_true", help="all posts that X's responses of two days call gone"
-    )
-    parser.add_argument(
-        "--most",
-        default=MAX_PERCENT,
-        type=_percent,
-        metavar="PERCENT",
-        help="of a day or an account without --confirm",
-    )
-    parser.add_argument(
-        "--confirm", type=int, metavar="POSTS", help="how many posts shall go, where it is more"
-    )
-    parser.add_argument("--dry", action="store_true", help="show it, and do nothing")
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+    add = parser.add_argument
+    add("--stack", default="twitter", help="the stack of the bucket; env STACK")
+    add("--bucket", help="the bucket, if no stack made it")
+    add("--post", default="", help="ids of posts, or their links")
+    add("--handle", default="", help="an account, or its id")
+    add("--gone", action="store_true", help="all posts that X's responses of two days call gone")
+    most = {"default": MAX_PERCENT, "type": _percent, "metavar": "PERCENT"}
+    add("--most", help="of a day or an account without --confirm", **most)  # type: ignore[arg-type]
+    add("--confirm", type=int, metavar="POSTS", help="how many posts shall go, if it is more")
+    add("--dry", action="store_true", help="only show what would be erased")
+    add("--yes", action="store_true", help="do not ask for a confirmation")
     return parser
 
 
 def _show(text: object, file: TextIO | None = None) -> None:
-    """Print a line: ids and keys of the bucket are no text of ours."""
+    """Print a line: ids and keys of the bucket may be any text."""
     print(safe_text(text, LONGEST_MESSAGE), file=file)
 
 
@@ -574,19 +560,8 @@ def _percent(text: str) -> int:
     return int(text)
 
 
-def _confirmed(name: str) -> bool:
-    print("This cannot be undone.")
-    return _typed(f"Type {name} to forget it: ") == name
-
-
-def _confirmed_number(number: int, given: int | None) -> bool:
-    if given is not None:
-        return given == number
-    return _typed(f"Type {number} to forget that many posts: ") == str(number)
-
-
 def _typed(question: str) -> str:
-    """What a person answers; nothing where there is nobody."""
+    """The text that a person types; empty without a terminal."""
     try:
         return input(question).strip()
     except EOFError:
@@ -594,31 +569,39 @@ def _typed(question: str) -> str:
 
 
 def main() -> int:
-    given = _argument_parser().parse_args()
+    arguments = _argument_parser().parse_args()
+
+    def confirm() -> bool:
+        print("This cannot be undone.")
+        return _typed(f"Type {name} to forget it: ") == name
+
+    def confirm_number(number: int) -> bool:
+        if arguments.confirm is not None:
+            return bool(arguments.confirm == number)
+        return _typed(f"Type {number} to forget that many posts: ") == str(number)
+
     try:
-        name = given.bucket or Stack(given.stack).output("BucketName")
+        name = arguments.bucket or Stack(arguments.stack).output("BucketName")
         bucket = VersionedBucket(boto3.client("s3", config=Config(max_pool_connections=MAX_WORKERS)), name)
-        gone = posts_gone(bucket) if given.gone else ()
-        asked = ErasureRequest(posts_named(given.post), account_named(bucket, given.handle), gone)
-        confirm = None if given.dry else lambda: given.yes or _confirmed(name)
+        gone = posts_gone(bucket) if arguments.gone else ()
+        request = ErasureRequest(posts_named(arguments.post), account_named(bucket, arguments.handle), gone)
         run(
             bucket,
-            asked,
-            confirm=confirm,
+            request,
+            confirm=None if arguments.dry else lambda: arguments.yes or confirm(),
             at=datetime.now(UTC).replace(microsecond=0),
-            most=given.most,
-            confirm_number=lambda number: _confirmed_number(number, given.confirm),
+            most=arguments.most,
+            confirm_number=confirm_number,
         )
     except (CannotDo, NotReadable) as error:
         _show(error, sys.stderr)
-        return 1
     except ClientError as error:
         _show(_aws_message(error), sys.stderr)
-        return 1
     except BotoCoreError as error:
         _show(f"AWS says: {error}", sys.stderr)
-        return 1
-    return 0
+    else:
+        return 0
+    return 1
 
 
 def _aws_message(error: ClientError) -> str:
@@ -630,7 +613,7 @@ def _aws_message(error: ClientError) -> str:
             "s3:DeleteObjectVersion."
         )
     if code in CONFLICT_CODES:
-        return "Somebody wrote the same object meanwhile: run this again, it goes on from here."
+        return "Another process wrote the same object meanwhile: run this again, it continues from here."
     return f"AWS says: {error}"
 
 

@@ -102,26 +102,26 @@ MUTATIONS = (
     Mutation(
         "an edited post has two rows",
         ROOT + "transform/refine.py",
-        'once.drop_duplicates(["owner", "original_tweet_id"], keep="last")',
-        "once",
+        " or post.cells[ORIGINAL] in originals:",
+        ":",
     ),
     Mutation(
         "the first version of an edited post lands",
         ROOT + "transform/refine.py",
-        'once.drop_duplicates(["owner", "original_tweet_id"], keep="last")',
-        'once.drop_duplicates(["owner", "original_tweet_id"], keep="first")',
+        "for post in reversed(ordered):",
+        "for post in ordered:",
     ),
     Mutation(
         "retweets and replies land",
         ROOT + "transform/refine.py",
-        "or post.refers_otherwise:",
-        "or False:",
+        "if is_unrequested(sent, fetched.unfilled) and not is_thread:",
+        "if False:",
     ),
     Mutation(
         "posts of others land",
         ROOT + "transform/refine.py",
-        "author_id is not None and author_id == self.author_id",
-        "author_id is not None",
+        "elif post.author_id != author_id:",
+        "elif False:",
     ),
     Mutation(
         "a line break stays in the CSV",
@@ -159,7 +159,7 @@ MUTATIONS = (
     Mutation(
         "a day without some accounts is green",
         ROOT + "load/__init__.py",
-        "if missing := [account for account in candidate.incomplete if account in wanted]:",
+        "if missing := [account for account in candidate.incomplete if account in requested]:",
         "if missing := []:",
     ),
     Mutation(

@@ -7,15 +7,14 @@ sums need, and the time and reason of the erasure.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from include.twitter.day import Day
-from include.twitter.records import Erasure, ErasureLog, Tombstone
-from include.twitter.records import decoded as record
+from include.twitter.records import Erasure, ErasureLog, Tombstone, decoded
 from include.twitter.response import decode_json, decode_json_leniently
 
 MARK = "forgotten"
@@ -43,7 +42,7 @@ class Tombstones:
     @classmethod
     def of(cls, data: bytes | None) -> Tombstones:
         """Decode the list of erasures; empty if the object does not exist."""
-        return cls(record(data, ErasureLog).erasures if data else ())
+        return cls(decoded(data, ErasureLog).erasures if data else ())
 
     def affect(self, day: Day, since: int) -> bool:
         """Whether an erasure after the first `since` affects the day."""
@@ -77,21 +76,26 @@ class Tombstones:
         if not self.erasures:
             return content
         body = _json_fields(content)
-        changed = self._redact_list(body, "data", kind == "users")
+        is_changed = self._redact_list(body, "data", kind == "users")
         includes = _json_fields_of(body.get("includes"))
         are_changed = [self._redact_list(includes, name, name == "users") for name in [*includes]]
         if any(are_changed):
-            body["includes"], changed = msgspec.Raw(msgspec.json.encode(includes)), True
-        return msgspec.json.encode(body) if changed else content
+            body["includes"], is_changed = msgspec.Raw(msgspec.json.encode(includes)), True
+        return msgspec.json.encode(body) if is_changed else content
 
     def _redact_list(self, fields: dict[str, msgspec.Raw], name: str, are_users: bool) -> bool:
         """Redact one list of a response; returns whether it changed."""
         find, redact = (self.of_user, _redacted_user) if are_users else (self.of_post, redacted_post)
-        redacted = _redacted_items(_json_items(fields.get(name)), find, redact)
-        if redacted is None:
-            return False
-        fields[name] = msgspec.Raw(msgspec.json.encode(redacted))
-        return True
+        items: list[Any] = list(_json_items(fields.get(name)))
+        is_changed = False
+        for number, item in enumerate(items):
+            value = decode_json(item)
+            is_redacted = isinstance(value, dict) and MARK in value
+            if not is_redacted and (tombstone := find(value)):
+                items[number], is_changed = redact(value, tombstone), True
+        if is_changed:
+            fields[name] = msgspec.Raw(msgspec.json.encode(items))
+        return is_changed
 
 
 NO_TOMBSTONES = Tombstones()
@@ -119,22 +123,6 @@ def redacted_post(post: Mapping[str, Any], tombstone: Tombstone, **more: Any) ->
 def _redacted_user(user: Mapping[str, Any], tombstone: Tombstone) -> dict[str, Any]:
     kept = {name: user[name] for name in KEPT_USER_FIELDS if name in user}
     return {**kept, MARK: msgspec.to_builtins(tombstone)}
-
-
-def _redacted_items(
-    items: list[msgspec.Raw],
-    find: Callable[[Any], Tombstone | None],
-    redact: Callable[..., dict[str, Any]],
-) -> list[Any] | None:
-    """The items, with erased ones redacted; None if none is erased."""
-    values = [decode_json(item) for item in items]
-    tombstones = [None if isinstance(value, dict) and MARK in value else find(value) for value in values]
-    if not any(tombstones):
-        return None
-    return [
-        redact(value, tombstone) if tombstone else item
-        for item, value, tombstone in zip(items, values, tombstones, strict=True)
-    ]
 
 
 def _references_of(post: Mapping[str, Any], *names: str) -> list[Mapping[str, Any]]:

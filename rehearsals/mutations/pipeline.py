@@ -98,15 +98,15 @@ MUTATIONS = [
     Mutation(
         "next day's first second is published",
         f"{TRANSFORM}/refine.py",
-        '(rows["created_at"] < day.end)',
-        '(rows["created_at"] <= day.end)',
+        "day.start <= created_at < day.end",
+        "day.start <= created_at <= day.end",
         ("tests/include/transform/test_refine.py",),
     ),
     Mutation(
         "first version of an edited post is published",
         f"{TRANSFORM}/refine.py",
-        'once.drop_duplicates(["owner", "original_tweet_id"], keep="last")',
-        'once.drop_duplicates(["owner", "original_tweet_id"], keep="first")',
+        "for post in reversed(ordered):",
+        "for post in ordered:",
         ("tests/include/transform/test_refine.py",),
     ),
     Mutation(
@@ -134,7 +134,7 @@ MUTATIONS = [
     Mutation(
         "accepted loss is not written down",
         f"{LOAD}/__init__.py",
-        "                store.put_if_match(key, encoded(candidate), etag)\n",
+        "                store.put_if_match(key, encoded(candidate), stored_candidate.etag)\n",
         "",
         ("tests/include/load/test_two_loads.py",),
     ),

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from deploy import evidence
-from deploy.forget import StoredObject, Version
+from deploy.forget import ObjectContent, Version
 from include.twitter.response import Response
 from tests.include.factories import post
 
@@ -36,8 +36,8 @@ class Bucket:
             if key.startswith(prefix)
         ]
 
-    def read(self, key: str, version: str | None = None) -> StoredObject | None:
-        return StoredObject(self.objects[key][0], "tag", "text")
+    def read(self, key: str, version: str | None = None) -> ObjectContent | None:
+        return ObjectContent(self.objects[key][0], "tag", "text")
 
     # What the pipeline stores
 

@@ -13,10 +13,10 @@ from include.twitter.errors import Incomplete
 from include.twitter.extract import extract
 from include.twitter.layout import short_hash
 from include.twitter.load import load
-from include.twitter.records import Manifest, Receipt, decoded, encoded
+from include.twitter.records import Receipt, decoded
 from include.twitter.transform import transform
 from tests.include.factories import DAY, RECEIVED, SUSPENDED, MemoryStore, post
-from tests.include.fake_x import ROOT, open_shop, page, total, users
+from tests.include.fake_x import open_shop, page, total, users
 
 
 class PlainStore(MemoryStore):
@@ -95,21 +95,6 @@ def test_a_part_that_landed_before_a_suspension_is_waived_with_the_account_and_n
     with pytest.raises(Incomplete, match="with a part of 1 of 2 accounts"):
         stages.whole("NASA_new, esa", name="renamed, and still suspended")
     assert stages.whole("esa", name="given up")["rows"] == 3
-
-
-def test_a_day_that_was_bought_under_both_handles_of_an_account_lands_each_post_once(landed, shop, caplog):
-    key = f"{ROOT}manifest.json"
-    manifest = decoded(landed.lake.read(key), Manifest)
-    [nasa] = [line for line in manifest.accounts if line.username == "NASA"]
-    copied = nasa.pages[0].replace("/nasa/", "/nasa_new/")
-    landed.lake.write(copied, landed.lake.read(nasa.pages[0]))
-    again = decoded(encoded(nasa), type(nasa))
-    again.username, again.pages = "NASA_new", [copied]
-    manifest.accounts.append(again)
-    landed.lake.write(key, encoded(manifest))
-    landed.whole("NASA_new, esa", name="cleared")
-    assert landed.rows() == ROWS
-    assert "NASA and NASA_new are one account, 42: its posts land once" in caplog.messages
 
 
 @pytest.mark.parametrize("accepted", ["", "NASA=77"])

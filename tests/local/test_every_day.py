@@ -29,7 +29,7 @@ def published(handle: str, day: date) -> list[posts.Slot]:
 def row(handle: str, slot: posts.Slot) -> dict:
     post = repaired_post(json.loads(json.dumps(posts.post(handle, slot))))
     cells, _ = refine.record(post, handle, datetime.now(UTC))
-    return {column.name: cell for column, cell in zip(refine.READ, cells, strict=True)}
+    return dict(zip(contract.COLUMN_NAMES, cells, strict=True))
 
 
 def test_the_readmes_rows_are_what_the_demo_accounts_give():

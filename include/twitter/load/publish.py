@@ -8,8 +8,7 @@ else has written it, and the files are compared with what was copied, before and
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
-from itertools import islice
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +19,7 @@ from include.twitter.errors import WriteConflict
 from include.twitter.landed import missing_days
 from include.twitter.lease import Lease
 from include.twitter.object_store import ObjectStore
-from include.twitter.records import AccountReceipt, PublishedObject, Receipt, encoded
+from include.twitter.records import PublishedObject, Receipt, encoded
 
 log = logging.getLogger(__name__)
 
@@ -78,22 +77,17 @@ def warn_of_gaps(store: ObjectStore, run: Run) -> None:
 
 def asset_event(receipt: Receipt, bucket: str) -> dict[str, Any]:
     """What a complete day hands to consumers: less than 4 KB, however many accounts it has."""
-    keys = {name: file.key for name, file in receipt.objects.items()}
+    differing = [account.username for account in receipt.accounts if account.proof in ("short", "surplus")]
     return {
         "day": receipt.day,
         "bucket": bucket,
-        "keys": keys | {"receipt": layout.receipt(Day.parse(receipt.day))},
+        "keys": {name: file.key for name, file in receipt.objects.items()}
+        | {"receipt": layout.receipt(Day.parse(receipt.day))},
         "sha256": {name: file.sha256 for name, file in receipt.objects.items()},
         "rows": receipt.totals.published,
         "cost_usd": receipt.cost_usd,
         "accounts": receipt.totals.accounts,
         "proof": receipt.totals.proof,
-        "differing": _first_names(
-            account for account in receipt.accounts if account.proof in ("short", "surplus")
-        ),
-        "unavailable": _first_names(receipt.missing),
+        "differing": differing[:MAX_NAMES],
+        "unavailable": [account.username for account in receipt.missing[:MAX_NAMES]],
     }
-
-
-def _first_names(accounts: Iterable[AccountReceipt]) -> list[str]:
-    return [account.username for account in islice(accounts, MAX_NAMES)]

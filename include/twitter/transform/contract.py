@@ -86,6 +86,16 @@ class Column:
         """The origin, if it is a path."""
         return self.source if isinstance(self.source, str) else ""
 
+    @property
+    def read(self) -> Callable[[WrittenPost], Any]:
+        """The function that reads a cell of it."""
+        return attrgetter(f"post.{self.source}") if isinstance(self.source, str) else self.source
+
+    @property
+    def complaint(self) -> str:
+        """About a cell that fails the check."""
+        return f"{self.name}: {self.check.complaint}" if self.check else ""
+
 
 # fmt: off
 COLUMNS = (
@@ -135,6 +145,11 @@ COLUMNS = (
 COLUMN_NAMES = [column.name for column in COLUMNS]
 METRICS = [column.name for column in COLUMNS if column.path.startswith("public_metrics.")]
 PATTERNS = {column.name: column.check.pattern for column in COLUMNS if column.check}
+_CHECKS = [
+    (place, re.compile(column.check.pattern).fullmatch)
+    for place, column in enumerate(COLUMNS)
+    if column.check
+]
 
 
 def parquet_schema(columns: Iterable[Column]) -> pyarrow.Schema:
@@ -146,12 +161,19 @@ def parquet_schema(columns: Iterable[Column]) -> pyarrow.Schema:
 PARQUET_SCHEMA = parquet_schema(COLUMNS)
 
 
-def breaches(rows: pd.DataFrame) -> Iterator[tuple[Column, str, pd.Series]]:
-    """Each column with a check, the complaint, and which rows break it. An empty cell breaks none."""
-    for column in COLUMNS:
-        if check := column.check:
-            keeps = rows[column.name].str.fullmatch(check.pattern).fillna(True).astype(bool)
-            yield column, f"{column.name}: {check.complaint}", ~keeps
+def breaches(cells: Sequence[Any]) -> Iterator[Column]:
+    """The columns whose checks a row fails. An empty cell fails none."""
+    for place, fits in _CHECKS:
+        if cells[place] is not None and not fits(cells[place]):
+            yield COLUMNS[place]
+
+
+def table(rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
+    """The rows, with cells in the order of COLUMNS, with the contract's types."""
+    columns = zip(*rows, strict=True) if rows else [()] * len(COLUMNS)
+    return pd.DataFrame(
+        {column.name: column.kind.array(cells) for column, cells in zip(COLUMNS, columns, strict=True)}
+    )
 
 
 def csv_text(rows: pd.DataFrame, columns: Iterable[Column] = COLUMNS) -> str:

@@ -1,4 +1,4 @@
-"""Decodes posts. One that is as expected is decoded in one step; any other is repaired field by field.
+"""Decodes posts, and repairs field by field what is not as expected.
 
 An unexpected value costs its own field, never the post: only `id`, `text`, `created_at` and `author_id` are
 needed. Each dropped value and each unknown field is counted.
@@ -21,28 +21,12 @@ from include.twitter.transform.contract import COLUMNS, METRICS
 from include.twitter.transform.post import Post
 
 STORED = (
-    "attachments",
-    "card_uri",
-    "community_id",
-    "context_annotations",
-    "display_text_range",
-    "edit_controls",
-    "geo",
-    "in_reply_to_user_id",
-    "matched_media_notes",
-    "media_metadata",
-    "note_request_suggestions",
-    "paid_partnership",
-    "reply_settings",
-    "scopes",
-    "source",
-    "suggested_source_links",
+    "attachments", "card_uri", "community_id", "context_annotations", "display_text_range", "edit_controls",
+    "geo", "in_reply_to_user_id", "matched_media_notes", "media_metadata", "note_request_suggestions",
+    "paid_partnership", "reply_settings", "scopes", "source", "suggested_source_links",
     "suggested_source_links_with_counts",
-)
+)  # fmt: skip
 """Fields that X sends and the raw responses keep. No code knows them; a column may read them."""
-PATHS = [column for column in COLUMNS if column.path]
-MEASURED = max(column.measured_since for column in COLUMNS)
-"""When X began to show the last of the counts."""
 NEEDED = ("id", "text", "created_at", "author_id")
 """Without one of these there is no row."""
 NEEDED_IN = ("tag", "username", "type", "text")
@@ -52,120 +36,100 @@ UNKNOWN_LINK = {"start": 0, "end": 0, "url": ""}
 INDEX = re.compile(r"\[\d+\]")
 MAX_REPAIRS = 100
 """Bad values of a post that are dropped one by one. After that each bad field is dropped as a whole."""
+MEASURED = max(column.measured_since for column in COLUMNS)
+"""When X began to show the last of the counts."""
 
 
 class Malformed(Exception):
     """A post that cannot be a row; the message is the reason in the rejected file."""
 
 
-def _types() -> tuple[Any, Any]:
-    """`Post` with the fields that columns read by path: as a lenient type, and as a strict decoder."""
-    fields: dict[str, Any] = {}
-    nested: defaultdict[str, dict[str, Any]] = defaultdict(dict)
-    for column in PATHS:
+def _post_type() -> Any:
+    """`Post` with the fields that columns read by path. An absent object is one without a value."""
+    fields: list[Any] = []
+    objects: defaultdict[str, list[Any]] = defaultdict(list)
+    for column in COLUMNS:
         name, _, inner = column.path.partition(".")
         if inner:
-            nested[name][inner] = column.kind.sent | None
-        elif name not in Post.__struct_fields__:
-            fields[name] = column.kind.sent | None
-    strict = {name: msgspec.Raw for name in STORED if name not in fields and name not in nested}
-    for name, inner_fields in nested.items():
-        fields[name] = _struct(name, inner_fields)
-        if name == "public_metrics":
-            strict[name] = _struct(name, {}, fields[name], forbid_unknown_fields=True)
-    lenient = _struct("Post", fields, Post)
-    decoder = msgspec.json.Decoder(_struct("Post", strict, lenient, forbid_unknown_fields=True))
-    return lenient, decoder
+            objects[name].append((inner, column.kind.sent | None, None))
+        elif name and name not in Post.__struct_fields__:
+            fields.append((name, column.kind.sent | None, None))
+    for name, inner_fields in objects.items():
+        kind = msgspec.defstruct(name, inner_fields, gc=False)
+        fields.append((name, kind, msgspec.field(default_factory=kind)))
+    return msgspec.defstruct("Post", fields, bases=(Post,), gc=False)
 
 
-def _struct(name: str, fields: dict[str, Any], base: Any = None, **options: Any) -> Any:
-    """A type whose fields may be absent: then they are None, or an object without a value."""
-    listed = []
-    for field, kind in fields.items():
-        default = msgspec.field(default_factory=kind) if isinstance(kind, type) else None
-        listed.append((field, kind, default))
-    return msgspec.defstruct(name, listed, bases=(base,) if base else None, gc=False, **options)
-
-
-_POST, _DECODER = _types()
+_POST = _post_type()
+# msgspec reads a type when it is first used, and crashes if two threads are the first: it is read here.
+msgspec.json.Decoder(_POST)
 READ_FIELDS = frozenset(_POST.__struct_fields__)
 FIELDS = READ_FIELDS | {*STORED} | OLDER_NAMES.keys()
 """All fields of a post that are known."""
-METRIC_FIELDS = {column.path.partition(".")[2] for column in PATHS if "." in column.path} | {"repost_count"}
-# msgspec reads a type when it is first used, and crashes if two threads are the first: it is read here.
-msgspec.json.Decoder(_POST)
-
-
-def decoded_post(raw: bytes | msgspec.Raw) -> Post | None:
-    """The post in JSON; None if anything in it is unexpected."""
-    try:
-        return _DECODER.decode(raw)
-    except (ValueError, RecursionError):
-        return None
+METRIC_FIELDS = {column.path.partition(".")[2] for column in COLUMNS if "." in column.path} | {"repost_count"}
+_metrics = attrgetter(*(column.path for column in COLUMNS if column.name in METRICS))
 
 
 def repaired_post(sent: Any, dropped: Counter[str] | None = None) -> Post:
     """The post in decoded JSON; what is wrong in it is removed from `sent`, and counted in `dropped`.
 
-    Raises Malformed if one of the needed fields is missing or wrong.
+    A count of zero from before X measured it is None. Raises Malformed if one of the needed fields is
+    missing or wrong.
     """
     if isinstance(sent, dict):
-        for name in [name for name, value in sent.items() if value is None and name not in NEEDED]:
-            del sent[name]
         _use_older_names(sent)
         _use_older_names(sent.get("public_metrics"))
     repairs = 0
     while True:
         try:
-            return msgspec.convert(sent, _POST)
+            post = msgspec.convert(sent, _POST)
+            break
         except msgspec.ValidationError as error:
             place, problem = _complaint(str(error))
         if place in ("", *NEEDED):
             raise Malformed(f"{place or 'post'}: {safe_text(problem)}")
         value = _drop(sent, place if repairs < MAX_REPAIRS else re.split(r"\W", place)[0])
         repairs += 1
+        is_null_field = value is None and place.isidentifier()
         is_empty_list = value == {} and problem.startswith("expected array")  # as some tools write one
-        if dropped is not None and not is_empty_list:
+        if dropped is not None and not is_null_field and not is_empty_list:
             dropped[f"{INDEX.sub('[]', place)}: {safe_text(problem)}"] += 1
+    if post.created_at < MEASURED:
+        _drop_unmeasured(post)
+    return post
 
 
 def unknown_fields(sent: Mapping[str, Any]) -> list[str]:
     """Fields of a post that this pipeline does not know: X's format has drifted, and nothing is lost."""
     metrics = sent.get("public_metrics")
-    unknown_metrics = metrics.keys() - METRIC_FIELDS if isinstance(metrics, dict) else ()
-    unknown = [*(sent.keys() - FIELDS), *(f"public_metrics.{name}" for name in unknown_metrics)]
+    unknown = [name for name in sent if name not in FIELDS]
+    if isinstance(metrics, dict):
+        unknown += [f"public_metrics.{name}" for name in metrics if name not in METRIC_FIELDS]
     return sorted(safe_text(name, 100) for name in unknown)
-
-
-_read_paths = attrgetter(*(column.path for column in PATHS))
-
-
-def cells_by_path(post: Post) -> tuple[Any, ...]:
-    """The cells of the columns in PATHS; a zero that X had not measured yet is None."""
-    cells = _read_paths(post)
-    if post.created_at >= MEASURED:
-        return cells
-    return tuple(
-        None if cell == 0 and post.created_at < column.measured_since else cell
-        for cell, column in zip(cells, PATHS, strict=True)
-    )
 
 
 def counts(sent: Any) -> tuple[int | None, ...]:
     """The counts of a post in decoded JSON, in the order of METRICS; all None without a post."""
     try:
-        cells = cells_by_path(repaired_post(sent))
+        return _metrics(repaired_post(sent))
     except Malformed:
         return (None,) * len(METRICS)
-    return tuple(cell for cell, column in zip(cells, PATHS, strict=True) if column.name in METRICS)
+
+
+def _drop_unmeasured(post: Post) -> None:
+    for column in COLUMNS:
+        if post.created_at < column.measured_since:
+            *path, name = column.path.split(".")
+            holder = reduce(getattr, path, post)
+            setattr(holder, name, getattr(holder, name) or None)
 
 
 def _use_older_names(sent: Any) -> None:
     """X's vocabulary of August 2026 becomes the older one."""
-    if isinstance(sent, dict):
+    if isinstance(sent, dict) and not OLDER_NAMES.keys().isdisjoint(sent):
         for newer in OLDER_NAMES.keys() & sent.keys():
             value = sent.pop(newer)
-            if sent.get(OLDER_NAMES[newer]) in (None, "", [], {}):
+            if value is not None and sent.get(OLDER_NAMES[newer]) in (None, "", [], {}):
                 sent[OLDER_NAMES[newer]] = value
 
 

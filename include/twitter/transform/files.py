@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -42,21 +41,21 @@ def table_files(
         yield append
 
 
-class Partition:
+class Partition(ExitStack):
     """CSV, Parquet and the rejected posts, in a local folder."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self.csv = folder / "refined_tweets.csv"
         self.parquet = folder / "refined_tweets.parquet"
         self.rejected = folder / "rejected_tweets.jsonl.gz"
-        self._open = ExitStack()
 
     @property
     def files(self) -> dict[str, Path]:
         return {"csv": self.csv, "parquet": self.parquet, "rejected": self.rejected}
 
     def __enter__(self) -> Partition:
-        enter = self._open.enter_context
+        enter = self.enter_context
         self._append = enter(table_files(self.csv, self.parquet))
         # No file name and no time in the gzip header: the same posts give the same bytes.
         self._rejected = enter(gzip.GzipFile("", "wb", fileobj=enter(self.rejected.open("wb")), mtime=0))
@@ -67,11 +66,6 @@ class Partition:
         self._append(refined.rows)
         for post in refined.rejected:
             self._rejected.write(msgspec.json.encode(post) + b"\n")
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._open.close()
 
 
 def fingerprint(file: Path) -> dict[str, Any]:

@@ -60,30 +60,23 @@ class Entities(Struct, gc=False):
     cashtags: list[Hashtag] | None = None
     urls: list[Link] | None = None
 
-    def within(self, text: str) -> Entities:
-        """Those that occur in a text: of a cut post all of the author's, and not X's own link to the post."""
+    def within(self, note: str, cut: str) -> Entities:
+        """Those of a cut text that occur in its note: all of the author's, and not X's link to the post.
+
+        A link without `url` gets the text at its place.
+        """
+        folded = note.casefold()
+
+        def occurs(marks: str, name: str) -> bool:
+            return any(f"{mark}{name}".casefold() in folded for mark in marks)
+
+        links = [replace(link, url=link.url or cut[link.start : link.end]) for link in self.urls or ()]
         return Entities(
-            [hashtag for hashtag in self.hashtags or () if _occurs(text, "#＃", hashtag.tag)],
-            [mention for mention in self.mentions or () if _occurs(text, "@＠", mention.username)],
-            [cashtag for cashtag in self.cashtags or () if _occurs(text, "$", cashtag.tag)],
-            [link for link in self.urls or () if link.url and link.url in text],
+            [hashtag for hashtag in self.hashtags or () if occurs("#＃", hashtag.tag)],
+            [mention for mention in self.mentions or () if occurs("@＠", mention.username)],
+            [cashtag for cashtag in self.cashtags or () if occurs("$", cashtag.tag)],
+            [link for link in links if link.url and link.url in note],
         )
-
-    def with_urls_of(self, text: str) -> Entities:
-        """The same; a link without `url` gets what stands at its place in the text that it came with."""
-        urls = [
-            link if link.url else replace(link, url=text[link.start : link.end]) for link in self.urls or ()
-        ]
-        return replace(self, urls=urls)
-
-    def filled_from(self, others: Entities) -> Entities:
-        """The same, with each kind that is empty taken from others."""
-        return Entities(*(getattr(self, kind) or getattr(others, kind) for kind in ENTITY_KINDS))
-
-
-def _occurs(text: str, marks: str, name: str) -> bool:
-    """Whether a text has the name after one of these marks, in any case."""
-    return any(f"{mark}{name}".casefold() in text.casefold() for mark in marks)
 
 
 class Note(Struct, gc=False):
@@ -121,7 +114,7 @@ class Post(Struct, gc=False):
 
     @property
     def written(self) -> tuple[str, Entities]:
-        """What its author wrote: the article, the note or the text, with its entities."""
+        """The text of its author, which is the article, the note or the text, with its entities."""
         if self.article and self.article.plain_text and ONLY_LINKS.fullmatch(self.text):
             return "\n\n".join(filter(None, [self.article.title, self.article.plain_text])), Entities()
         note = self.note_tweet
@@ -129,7 +122,8 @@ class Post(Struct, gc=False):
             return self.text, self.entities or Entities()
         entities = note.entities or Entities()
         if self.entities and not all(getattr(entities, kind) for kind in ENTITY_KINDS):
-            entities = entities.filled_from(self.entities.with_urls_of(self.text).within(note.text))
+            own = self.entities.within(note.text, self.text)
+            entities = Entities(*(getattr(entities, kind) or getattr(own, kind) for kind in ENTITY_KINDS))
         return note.text, entities
 
     @property
@@ -147,9 +141,14 @@ class Post(Struct, gc=False):
             target = link.expanded_url or ""
             if "/i/" not in target:
                 continue
-            if target.endswith(f"/i/web/status/{self.id}") and self._is_cut_at(link):
-                return "a long post, cut: its whole text did not arrive"
-            if "/i/article/" in target and self._lacks_its_article:
+            # Before there were long posts, edited ones linked to themselves, and were whole.
+            may_be_long = not self.note_tweet and self.created_at >= LONG_POSTS_BEGAN
+            if may_be_long and target.endswith(f"/i/web/status/{self.id}"):
+                before = self.text.partition(link.url or "\0")[0].rstrip()
+                if before.endswith("…") or len(before) >= MIN_CUT_LENGTH:
+                    return "a long post, cut: its whole text did not arrive"
+            has_article = self.article and self.article.plain_text
+            if "/i/article/" in target and not has_article and ONLY_LINKS.fullmatch(self.text):
                 return "an article: its text did not arrive"
         return None
 
@@ -157,20 +156,6 @@ class Post(Struct, gc=False):
     def may_be_cut(self) -> bool:
         """Whether X may have cut its text, by its length."""
         return len(self.text) >= MIN_CUT_LENGTH or self.text.rstrip().endswith("…")
-
-    def _is_cut_at(self, link: Link) -> bool:
-        """Whether it is a long post whose whole text did not arrive: it links to itself, and has no note.
-
-        Before there were long posts, edited ones linked to themselves, and were whole.
-        """
-        before = self.text.partition(link.url or "\0")[0].rstrip()
-        is_long = before.endswith("…") or len(before) >= MIN_CUT_LENGTH
-        return is_long and not self.note_tweet and self.created_at >= LONG_POSTS_BEGAN
-
-    @property
-    def _lacks_its_article(self) -> bool:
-        has_text = self.article and self.article.plain_text
-        return not has_text and bool(ONLY_LINKS.fullmatch(self.text))
 
     def is_own_link(self, link: Link) -> bool:
         """Whether X made it, to the post itself: to media, to its whole text, or to a version of it.
@@ -190,12 +175,6 @@ class Post(Struct, gc=False):
     def is_quote(self) -> bool:
         references = self.referenced_tweets
         return references is not None and any(reference.type == "quoted" for reference in references)
-
-    @property
-    def refers_otherwise(self) -> bool:
-        """Whether it may be a retweet or a reply."""
-        references = self.referenced_tweets
-        return references is not None and any(reference.type != "quoted" for reference in references)
 
     @property
     def versions(self) -> list[str]:

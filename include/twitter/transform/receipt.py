@@ -21,37 +21,27 @@ from include.twitter.records import (
 from include.twitter.transform import contract
 from include.twitter.transform.refine import NOT_OWN, PostCounts
 
-FATES = (
-    "fetched",
-    "published",
-    "rejected",
-    "duplicates",
-    "outside",
-    "over_limit",
-    "unrequested",
-    "erased",
-)
-
+FATES = ("fetched", "published", "rejected", "duplicates", "outside", "over_limit", "unrequested", "erased")
+"""The numbers of an account's posts: the first is the sum of the others."""
 OUTCOME_FIELDS = ("username", "id", "reason", "proof", "proof_reason", "counted")
-
 FEW_REJECTED, SHARE_REJECTED = 3, 0.05
 """More rejected posts than both, and a day is not published."""
 
 
 def entry(bought: AccountOutcome, post_counts: PostCounts) -> AccountReceipt:
-    """What the walk of one account came to, and what became of its posts.
+    """The outcome of one account, and what became of its posts.
 
-    Raises AccountingMismatch where a post is neither published nor accounted for.
+    Raises AccountingMismatch if a post is neither published nor accounted for.
     """
     counts: dict[str, Any] = {name: post_counts.counts[name] for name in FATES}
     if not bought.posts == counts["fetched"] == sum(counts[name] for name in FATES[1:]):
         raise AccountingMismatch(
             f"{bought.username}: {bought.posts} posts were bought, and this became of them: {counts}"
         )
-    as_bought: dict[str, Any] = {name: getattr(bought, name) for name in OUTCOME_FIELDS}
+    outcome_fields: dict[str, Any] = {name: getattr(bought, name) for name in OUTCOME_FIELDS}
     return AccountReceipt(
-        **as_bought,
-        # One that was read to the end of its day, and of which the limit of now lands a part.
+        **outcome_fields,
+        # An account that was read to the end of its day may be published with a lower limit.
         outcome="limit" if bought.outcome == "complete" and counts["over_limit"] else bought.outcome,
         rejected_by_reason=dict(post_counts.reasons),
         warnings=post_counts.warnings,
@@ -70,9 +60,9 @@ def of(
     erased: Iterable[Tombstone] = (),
     erasures: int = 0,
 ) -> Receipt:
-    """The receipt of a purchase that was refined; `objects` are what it became.
+    """The receipt of a purchase that was refined, and of its files.
 
-    `erased` is what was left out of them, `erasures` how many erasures of forgetting were known.
+    `erased` has the tombstones of the posts that are not in them; `erasures` is how many were known.
     """
     return Receipt(
         day=manifest.day,
@@ -88,8 +78,8 @@ def of(
             unavailable=sum(account.outcome == "unavailable" for account in accounts),
             proof=dict(Counter(account.proof for account in accounts)),
             warnings=sum(len(account.warnings) for account in accounts),
-            dropped_fields=sorted({oddity for account in accounts for oddity in account.dropped_fields}),
-            drift=sorted({field for account in accounts for field in account.drift}),
+            dropped_fields=sorted({name for account in accounts for name in account.dropped_fields}),
+            drift=sorted({name for account in accounts for name in account.drift}),
             **{name: sum(getattr(account, name) for account in accounts) for name in FATES},
         ),
         accounts=accounts,
@@ -99,33 +89,34 @@ def of(
     )
 
 
-def require_few_rejected(candidate: Receipt, kept: str) -> None:
-    """Refuse a day that lost more posts to the contract than odd ones explain, or all that it had.
+def require_few_rejected(candidate: Receipt, url: str) -> None:
+    """Raise TooManyRejected if the contract costs a day more posts than odd ones explain, or all of them.
 
-    `kept` is where they are. Posts of another author tell of one account, not of X or the contract, and
-    refuse nobody's day.
+    `url` is where the rejected posts are. Posts of other authors do not count: they are a problem of one
+    account, not of X's format or the contract.
     """
-    others = sum(account.rejected_by_reason.get(NOT_OWN, 0) for account in candidate.accounts)
-    rejected, fetched = candidate.totals.rejected - others, candidate.totals.fetched
+    reasons: Counter[str] = Counter()
+    for account in candidate.accounts:
+        reasons.update(account.rejected_by_reason)
+    rejected, fetched = candidate.totals.rejected - reasons.pop(NOT_OWN, 0), candidate.totals.fetched
     are_many = rejected > FEW_REJECTED and rejected > SHARE_REJECTED * fetched
     if are_many or (rejected and not candidate.totals.published):
-        reasons: Counter[str] = Counter()
-        for account in candidate.accounts:
-            reasons.update(account.rejected_by_reason)
-        del reasons[NOT_OWN]
         reason, number = reasons.most_common(1)[0]
         raise TooManyRejected(
             f"Nothing is published: {rejected} of {fetched} posts break the contract, {number} of them for "
-            f"`{reason}`. Look at {kept}; mend the contract or the reading of X, and clear `transform`: free."
+            f"`{reason}`. Look at {url}; mend the contract or the reading of X, and clear `transform`: free."
         )
 
 
 def readable(receipt: Receipt) -> list[str]:
     """The receipt as the lines of a table, for a log."""
-    head = ["account", "outcome", "proof", *FATES]
-    rows = [
-        [a.username, a.outcome, a.proof, *(str(getattr(a, name)) for name in FATES)] for a in receipt.accounts
-    ]
-    rows.append(["total", "", "", *(str(getattr(receipt.totals, name)) for name in FATES)])
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]]
+    rows = [["account", "outcome", "proof", *FATES]]
+    for account in receipt.accounts:
+        rows.append([account.username, account.outcome, account.proof, *_numbers(account)])
+    rows.append(["total", "", "", *_numbers(receipt.totals)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+def _numbers(counts: AccountReceipt | Totals) -> list[str]:
+    return [str(getattr(counts, name)) for name in FATES]

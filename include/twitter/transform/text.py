@@ -49,22 +49,15 @@ class WrittenPost(Struct, gc=False):
 
 
 def written_post(post: Post, username: str, captured_at: datetime) -> tuple[WrittenPost, str | None]:
-    """The post as people read it, and a warning if its text is not the author's whole one."""
-    text, entities = post.written
-    text, urls, warning = _with_links(post, text, entities.urls or ())
-    text = text.replace("\0", "\ufffd")  # readers of C strings would take it for the end
-    return WrittenPost(post, username, captured_at, text, urls, entities), warning
-
-
-def _with_links(post: Post, text: str, links: Collection[Link]) -> tuple[str, list[str], str | None]:
-    """The text with its links whole, the author's links, and a warning.
+    """The post as people read it, and a warning if its text is not the author's whole one.
 
     Links are put in first, and `&amp;` and the like are resolved after, piece by piece: X's offsets count
     code points of the text as X escaped it. X's own links, to attached media or to the post itself, go.
     """
+    text, entities = post.written
     pieces: list[str] = []
     urls: list[str] = []
-    places, is_lost = placed(text, links) if links else ([], False)
+    places, is_lost = placed(text, entities.urls) if entities.urls else ([], False)
     position = 0
     for start, end, link in places:
         if start < position:  # inside the link before
@@ -84,7 +77,9 @@ def _with_links(post: Post, text: str, links: Collection[Link]) -> tuple[str, li
             pieces += (before, urls[-1])
     is_lost = is_lost or SHORT_LINK in text[position:]
     read = "".join([*pieces, unescaped(text[position:])])
-    return read, urls, post.warning or (LINKS_LOST if is_lost else None)
+    read = read.replace("\0", "\ufffd")  # readers of C strings would take it for the end
+    written = WrittenPost(post, username, captured_at, read, urls, entities)
+    return written, post.warning or (LINKS_LOST if is_lost else None)
 
 
 def placed(text: str, links: Collection[Link]) -> tuple[list[Place], bool]:
@@ -92,20 +87,15 @@ def placed(text: str, links: Collection[Link]) -> tuple[list[Place], bool]:
 
     X has been seen to repeat a link and to miscount. Then each is found by its own text.
     """
-    if len(links) == 1 == text.count(SHORT_LINK):
-        (link,) = links
-        if text[link.start : link.end] == link.url:
-            return [(link.start, link.end, link)], False
     by_start = {link.start: link for link in links if text[link.start : link.end] == link.url}
     if len(by_start) == len(links) == text.count(SHORT_LINK):
         return [(start, by_start[start].end, by_start[start]) for start in sorted(by_start)], False
-    known = {link.url or _short(text[link.start : link.end]): link for link in links}
+    known: dict[str, Link] = {}
+    for link in links:
+        place = text[link.start : link.end]
+        known[link.url or (place if SHORT_LINK in place else "")] = link
     places = sorted((*place, link) for url, link in known.items() for place in _occurrences(url, text))
     return places, len({text[start:end] for start, end, _ in places}) < len(known)
-
-
-def _short(text: str) -> str:
-    return text if SHORT_LINK in text else ""
 
 
 def _occurrences(url: str, text: str) -> Iterator[tuple[int, int]]:
@@ -119,15 +109,12 @@ def _occurrences(url: str, text: str) -> Iterator[tuple[int, int]]:
 
 
 def whole(link: Link) -> str | None:
-    """What its author linked to; where that is a shortener's, what X found there, but for a sign-in page."""
-    is_short = _domain(link.expanded_url or link.url) in SHORTENERS
+    """What its author linked to; if that is a shortener's, what X found there, except a sign-in page."""
+    host = (link.expanded_url or link.url).partition("://")[2].partition("/")[0].lower()
+    is_short = host.removeprefix("www.") in SHORTENERS
     if is_short and link.unwound_url and link.status == 200 and not SIGN_IN.match(link.unwound_url):
         return link.unwound_url
     return link.expanded_url
-
-
-def _domain(url: str) -> str:
-    return url.partition("://")[2].partition("/")[0].lower().removeprefix("www.")
 
 
 def unescaped(text: str) -> str:

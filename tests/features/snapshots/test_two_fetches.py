@@ -173,7 +173,7 @@ def test_nothing_is_erased_while_a_lease_of_the_day_is_held(store, key):
 
     forgetter = forget.Forgetter.__new__(forget.Forgetter)
     forgetter.bucket = SimpleNamespace(
-        versions=versions, read=lambda key: forget.StoredObject(store.objects[key], "", "")
+        versions=versions, read=lambda key: forget.ObjectContent(store.objects[key], "", "")
     )
     with held(store, key, run()):
         with pytest.raises(CannotDo, match="is held at this moment"):

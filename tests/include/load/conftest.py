@@ -56,8 +56,8 @@ class Landing:
         """
         folder_of = layout.staging(DAY, name)
         sources, read = [], []
-        for each, posts in sorted(accounts.items()):
-            handle, _, id_ = each.partition(":")
+        for account, posts in sorted(accounts.items()):
+            handle, _, id_ = account.partition(":")
             id_ = id_ or f"{len(handle)}00"
             written = [post | {"author_id": id_} if post.get("author_id") == "42" else post for post in posts]
             sources.append(refine.AccountPages(handle, id_, [answer(*written)]))

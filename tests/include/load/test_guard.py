@@ -54,11 +54,10 @@ def test_by_the_receipts_an_account_has_lost_rows_if_it_has_fewer_that_were_not_
 # What is refused
 
 
-def test_only_the_losses_are_refused_and_all_decreases_are_told(caplog):
+def test_the_error_names_the_losses_and_the_log_all_decreases(caplog):
     with pytest.raises(RowLossBlocked) as refused:
         require_no_loss([Decrease("NASA", 10, 9), Decrease("esa", 10, 1)], DAY, accepted=False)
-    assert "esa: 10 rows" in str(refused.value)
-    assert "NASA" not in str(refused.value)
+    assert ("esa: 10 rows" in str(refused.value), "NASA" in str(refused.value)) == (True, False)
     assert [message[:4] for message in caplog.messages] == ["NASA", "esa:"]
 
 
@@ -72,15 +71,9 @@ def test_only_the_losses_are_refused_and_all_decreases_are_told(caplog):
         (Decrease("NASA", 10, 100, "42", tuple("123456")), True),
     ],
 )
-def test_the_loss_of_more_than_half_is_refused_unless_it_is_accepted_and_each_loss_is_logged(
-    decrease, is_most, caplog
-):
-    with pytest.raises(RowLossBlocked) if is_most else nullcontext() as refused:
+def test_the_loss_of_more_than_half_is_refused_unless_it_is_accepted(decrease, is_most, caplog):
+    with pytest.raises(RowLossBlocked, match="twitter_allow_row_loss") if is_most else nullcontext():
         require_no_loss([decrease], DAY, accepted=False)
-    if is_most:
-        assert f"{DAY} to Variable twitter_allow_row_loss" in str(refused.value)
+    caplog.clear()
     require_no_loss([decrease], DAY, accepted=True)
-    logged = f"NASA: {decrease.landed} rows are landed, this run has {decrease.published}"
-    accepted = ["Accepted by twitter_allow_row_loss"] * is_most
-    assert [message.partition(": NASA")[0] for message in caplog.messages[2:]] == accepted
-    assert all(message.startswith(logged) for message in caplog.messages[:2])
+    assert ("Accepted by twitter_allow_row_loss" in caplog.text) == is_most

@@ -1,8 +1,6 @@
-"""The copies to what readers see, and what is told about them."""
+"""The copies to what readers see, and what is event about them."""
 
 import json
-
-import pytest
 
 from include.twitter import layout
 from include.twitter.airflow_context import Run
@@ -11,12 +9,8 @@ from include.twitter.records import PublishedObject
 from tests.include.factories import DAY, RECEIVED, MemoryStore, a_receipt, account_receipt
 
 
-@pytest.fixture
-def lake():
-    return MemoryStore()
-
-
-def test_days_of_the_last_week_that_are_not_landed_are_told_from_the_first_landed_day_on(lake, caplog):
+def test_days_of_the_last_week_that_are_not_landed_are_logged_from_the_first_landed_day_on(caplog):
+    lake = MemoryStore()
     for day in ("2026-11-14", "2026-11-16", "2026-11-18"):
         lake.write(f"twitter_receipts/dt={day}/receipt.json", b"{}")
     warn_of_gaps(lake, Run(DAY, "c0ffee123456", now=lambda: RECEIVED))
@@ -54,12 +48,8 @@ def test_the_asset_event_of_a_thousand_accounts_stays_below_4_kb():
     doubted = {"outcome": "unavailable", "proof": "short"}
     accounts = [account_receipt(f"longest_name{number:03}", 100, **doubted) for number in range(1000)]
     receipt = a_receipt(*accounts)
-    for name, key in (
-        ("csv", layout.csv(DAY)),
-        ("parquet", layout.parquet(DAY)),
-        ("rejected", layout.rejected(DAY)),
-    ):
+    for name, key in layout.tables(DAY).items():
         receipt.objects[name] = PublishedObject(key=key, bytes=10**9, sha256="a" * 64, etag='"cd"')
-    told = asset_event(receipt, "b" * 63)
-    assert told["proof"] == {"short": 1000}
-    assert len(json.dumps(told)) < 4096
+    event = asset_event(receipt, "b" * 63)
+    assert event["proof"] == {"short": 1000}
+    assert len(json.dumps(event)) < 4096

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from include.twitter.transform import contract
-from include.twitter.transform.decode import FIELDS, PATHS
+from include.twitter.transform.decode import FIELDS
 from include.twitter.x.client import POST_FIELDS
 
 ROOT = Path(__file__).parents[3]
@@ -37,9 +37,9 @@ from include.twitter.transform.files import Partition
 from deploy import athena
 posts = [post(1, reply_settings="everyone", geo={"place_id": "07d9", "coordinates": {}}),
          post(2, reply_settings="??"), post(3, reply_settings=5)]
-came = account([answer(*posts)], username="o", author_id="42", day=DAY, limit=0)
+batch = account([answer(*posts)], username="o", author_id="42", day=DAY, limit=0)
 with Partition(Path(sys.argv[2])) as partition:
-    partition.append(came)
+    partition.append(batch)
 names = "replies_by", "place", "words"
 parquet = pyarrow.parquet.read_table(partition.parquet, columns=[*names]).to_pylist()
 schema = {field["name"]: field for field in json.loads(athena.schema())["fields"]}
@@ -47,8 +47,8 @@ print(json.dumps({
     "csv": [[row[name] for name in names] for row in csv_rows(partition.csv.open())],
     "parquet": [[*row.values()] for row in parquet],
     "schema": [schema[name]["athena"] for name in names],
-    "dropped_fields": came.post_counts.dropped_fields,
-    "drift": came.post_counts.drift,
+    "dropped_fields": batch.post_counts.dropped_fields,
+    "drift": batch.post_counts.drift,
 }))
 """
 
@@ -77,8 +77,8 @@ def test_an_added_column_is_in_csv_parquet_and_schema_with_its_origin_and_check(
     assert with_columns["drift"] == {}
 
 
-def test_x_is_asked_for_every_field_that_a_column_is_made_of():
+def test_every_field_that_a_column_is_made_of_is_requested_from_x():
     always_sent = {"id", "text"}
     made_of = {column.path or column.made_of for column in contract.COLUMNS}
     assert {name.partition(".")[0] for name in made_of if name} - always_sent <= {*POST_FIELDS}
-    assert {column.path.partition(".")[0] for column in PATHS} <= FIELDS
+    assert {column.path.partition(".")[0] for column in contract.COLUMNS if column.path} <= FIELDS

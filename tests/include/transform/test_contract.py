@@ -12,8 +12,8 @@ import pyarrow.parquet
 import pytest
 
 from include.twitter.transform import contract
-from include.twitter.transform.files import Partition
 from tests.include.factories import DAY, a_day, account, answer, post
+from tests.include.transform.refined import refined, written
 
 GOLDEN = Path(__file__).parents[2] / "data" / "refined_tweets.csv"
 
@@ -34,28 +34,17 @@ NEVER_EMPTY = {
 }
 
 
-def written(folder, accounts):
-    with Partition(folder) as partition:
-        for username, posts in accounts:
-            author_id = posts[0]["author_id"] if posts else "42"
-            partition.append(
-                account([answer(*posts)], username=username, author_id=author_id, day=DAY, limit=0)
-            )
-    return partition
-
-
 @pytest.fixture(scope="module")
 def day(tmp_path_factory):
     """The files of a day that holds what readers find hard."""
-    return written(tmp_path_factory.mktemp("day"), a_day())
+    accounts = [
+        account([answer(*posts)], username=username, author_id=posts[0]["author_id"], day=DAY, limit=0)
+        for username, posts in a_day()
+    ]
+    return written(tmp_path_factory.mktemp("day"), *accounts)
 
 
-def of_texts(folder, texts):
-    posts = [post(number, text=text) for number, text in enumerate(texts, 1)]
-    return written(folder, [("ObservatoryHill", posts)])
-
-
-# How each reader reads
+# The readers
 
 
 def csv_by_python(file):
@@ -115,7 +104,7 @@ PARQUET_READERS = [parquet_by_pyarrow, parquet_by_pandas, parquet_by_duckdb]
 def as_csv_says(row):
     """A row of the Parquet file in the words of the CSV."""
 
-    def said(value):
+    def cell(value):
         match value:
             case None:
                 return ""
@@ -127,7 +116,7 @@ def as_csv_says(row):
                 return str(value)
         return f"{value:%Y-%m-%dT%H:%M:%SZ}"
 
-    return {name: said(value) for name, value in row.items()}
+    return {name: cell(value) for name, value in row.items()}
 
 
 # The CSV
@@ -144,9 +133,11 @@ def test_every_reader_of_the_csv_gives_the_same_rows(day, reader):
 
 def test_a_run_of_line_breaks_is_one_space_in_the_csv_and_itself_in_parquet(tmp_path):
     breaks = ["\n", "\r", "\r\n", "\n\n\n", *"\v\f\x1c\x1d\x1e\x85\u2028\u2029", "\r\n\u2028"]
-    day = of_texts(tmp_path, [f"one{each}two" for each in breaks])
+    texts = [f"one{line_break}two" for line_break in breaks]
+    batch = refined(*(post(number, text=text) for number, text in enumerate(texts, 1)))
+    day = written(tmp_path, batch)
     assert [row["text"] for row in csv_by_lines(day.csv)] == ["one two"] * 13
-    assert [row["text"] for row in parquet_by_pyarrow(day.parquet)] == [f"one{each}two" for each in breaks]
+    assert [row["text"] for row in parquet_by_pyarrow(day.parquet)] == texts
 
 
 # Parquet
@@ -166,26 +157,6 @@ def test_csv_and_parquet_hold_the_same_rows_but_for_the_line_breaks_of_the_text(
     assert from_parquet == csv_by_python(day.csv)
 
 
-# The checks
-
-
-@pytest.mark.parametrize(
-    ("column", "cell", "complaint"),
-    [
-        ("tweet_id", "x", "is no id"),
-        ("original_tweet_id", "12345678901234567890", "is no id"),
-        ("conversation_id", "", "is no id"),
-        ("lang", "zh_TW", "is no language"),
-    ],
-)
-def test_a_cell_that_breaks_its_columns_check_is_found(column, cell, complaint):
-    rows = account([answer(post(1), post(2, lang=None))], username="o", author_id="42", day=DAY, limit=0).rows
-    assert [where.any() for *_, where in contract.breaches(rows)] == [False] * 4
-    rows.loc[rows.index[0], column] = cell
-    found = {complaint: [*where] for _, complaint, where in contract.breaches(rows)}
-    assert found[f"{column}: {complaint}"] == [True, False]
-
-
 @pytest.mark.parametrize(
     "defect",
     [
@@ -196,7 +167,7 @@ def test_a_cell_that_breaks_its_columns_check_is_found(column, cell, complaint):
     ids=["without a column", "of another type", "empty where nothing may be"],
 )
 def test_rows_that_do_not_fit_the_columns_are_a_defect_and_are_not_written(defect, tmp_path):
-    came = account([answer(post(1))], username="o", author_id="42", day=DAY, limit=0)
-    came.rows = defect(came.rows)
-    with pytest.raises((KeyError, ValueError)), Partition(tmp_path) as partition:
-        partition.append(came)
+    batch = refined(post(1)).batch
+    batch.rows = defect(batch.rows)
+    with pytest.raises((KeyError, ValueError)):
+        written(tmp_path, batch)

@@ -8,20 +8,19 @@ import pytest
 
 from include.twitter.transform import contract
 from include.twitter.transform.files import Partition, fingerprint
+from include.twitter.transform.refine import NOT_OWN
 from tests.include.factories import DAY, a_day, account, answer, post
+from tests.include.transform import refined
 
 
-def refined(username, posts, author_id=None):
-    author_id = author_id or (posts[0]["author_id"] if posts else "42")
+def one_account(username, posts):
+    author_id = posts[0]["author_id"] if posts else "42"
     return account([answer(*posts)], username=username, author_id=author_id, day=DAY, limit=0)
 
 
 def written(folder, accounts):
     folder.mkdir()
-    with Partition(folder) as partition:
-        for username, posts in accounts:
-            partition.append(refined(username, posts, "42" if username == "broken" else None))
-    return partition
+    return refined.written(folder, *(one_account(*account) for account in accounts))
 
 
 def hashes(partition):
@@ -51,11 +50,7 @@ def test_rejected_posts_are_kept_as_lines_of_json_with_the_account_and_the_reaso
     assert lines.pop() == ""
     assert [json.loads(line) for line in lines] == [
         {"username": "a", "reason": "text: is missing", "post": broken},
-        {
-            "username": "a",
-            "reason": "author_id: is another author's, not the account's own",
-            "post": post(3, author_id="43"),
-        },
+        {"username": "a", "reason": NOT_OWN, "post": post(3, author_id="43")},
     ]
 
 
@@ -77,6 +72,6 @@ def test_a_file_is_known_by_its_size_and_sha_256(tmp_path):
 
 def test_files_are_closed_when_a_stage_fails_half_way(tmp_path):
     with pytest.raises(ZeroDivisionError), Partition(tmp_path) as partition:
-        partition.append(refined("a", [post(1)]))
+        partition.append(one_account("a", [post(1)]))
         raise ZeroDivisionError
     assert partition.csv.read_text(encoding="utf-8").count("\n") == 2

@@ -11,14 +11,8 @@ import pandas as pd
 import pytest
 
 from include.twitter.response import Response
-from include.twitter.transform import refine
-from include.twitter.transform.contract import MOMENTS
-from tests.include.factories import DAY, RECEIVED, answer, link, post
-from tests.include.transform.test_contract import (
-    CSV_READERS,
-    PARQUET_READERS,
-    written,
-)
+from tests.include.factories import answer, link, post
+from tests.include.transform.refined import refined, row
 
 ODDITIES = json.loads((Path(__file__).parents[2] / "data" / "oddities.json").read_text(encoding="utf-8"))
 CASES = [
@@ -26,19 +20,11 @@ CASES = [
     for category, cases in ODDITIES.items()
     for case in cases
 ]
-PUBLISHED = [case for cases in ODDITIES.values() for case in cases if "row" in case]
 ABOUT_THE_ACCOUNT = {
     "username": "ObservatoryHill",
     "author_id": "42",
     "captured_at": pd.Timestamp("2026-11-19T01:30:07Z"),
 }
-
-
-def refined(*posts):
-    """The one batch of one account."""
-    source = refine.AccountPages("ObservatoryHill", "42", [Response.from_bytes(answer(*posts).to_bytes())])
-    (batch,) = refine.refine_accounts([source], day=DAY, limit=0)
-    return batch
 
 
 def as_written(row):
@@ -51,75 +37,22 @@ def as_written(row):
 
 @pytest.mark.parametrize("case", CASES)
 def test_an_odd_post_becomes_the_row_that_is_written_beside_it(case):
-    batch = refined(case["post"])
-    (post_counts,) = batch.counts_by_account
+    page = Response.from_bytes(answer(case["post"]).to_bytes())
+    batch = refined(answers=[page])
     expected = []
     if "row" in case:
         url = f"https://x.com/ObservatoryHill/status/{case['row']['tweet_id']}"
         created_at = pd.Timestamp(case["row"]["created_at"])
         expected = [case["row"] | ABOUT_THE_ACCOUNT | {"url": url, "created_at": created_at}]
-    assert [as_written(row) for row in batch.rows.to_dict("records")] == expected
-    assert [item["reason"] for item in batch.rejected] == [case[key] for key in ("rejected",) if key in case]
-    assert dict(post_counts.reasons) == ({case["rejected"]: 1} if "rejected" in case else {})
-    assert post_counts.warnings == case.get("warnings", [])
-    assert dict(post_counts.drift) == case.get("drift", {})
-    assert {name: number for name, number in post_counts.counts.items() if number} == {
-        "fetched": 1,
-        "published" if "row" in case else "unrequested" if "unrequested" in case else "rejected": 1,
-    }
-
-
-# What readers get of them
-
-
-@pytest.fixture(scope="module")
-def day(tmp_path_factory):
-    """The files of a day on which all of them were posted."""
-    posts = [case["post"] for cases in ODDITIES.values() for case in cases]
-    return written(tmp_path_factory.mktemp("odd"), [("ObservatoryHill", posts)])
-
-
-def in_csv(case):
-    """The cells of a row, with its lists decoded."""
-
-    def cell(value):
-        match value:
-            case None:
-                return ""
-            case bool():
-                return "true" if value else "false"
-            case int():
-                return str(value)
-        return value
-
-    text = {"text": case.get("csv_text", case["row"]["text"])}
-    return {name: cell(value) for name, value in (case["row"] | text).items()}
-
-
-def decoded(row, names):
-    lists = ("hashtags", "mentions", "cashtags", "urls")
-    return {name: json.loads(row[name]) if name in lists else row[name] for name in names}
-
-
-@pytest.mark.parametrize("reader", CSV_READERS)
-def test_every_reader_of_the_csv_gets_the_odd_posts_as_they_are_to_be_read(day, reader):
-    expected = [in_csv(case) for case in sorted(PUBLISHED, key=lambda case: case["row"]["tweet_id"])]
-    assert [decoded(row, expected[0]) for row in reader(day.csv)] == expected
-
-
-@pytest.mark.parametrize("reader", PARQUET_READERS)
-def test_every_reader_of_parquet_gets_the_odd_posts_as_they_were_written(day, reader):
-    rows = [row | {"created_at": row["created_at"].strftime(MOMENTS)} for row in reader(day.parquet)]
-    expected = [case["row"] for case in sorted(PUBLISHED, key=lambda case: case["row"]["tweet_id"])]
-    assert [{name: row[name] for name in expected[0]} for row in rows] == expected
+    assert [as_written(record) for record in batch.records] == expected
+    assert batch.reasons == ({case["rejected"]: 1} if "rejected" in case else {})
+    assert batch.warnings == case.get("warnings", [])
+    assert batch.drift == case.get("drift", {})
+    fate = "published" if "row" in case else "unrequested" if "unrequested" in case else "rejected"
+    assert batch.fates == {"fetched": 1, fate: 1}
 
 
 # Links and long posts
-
-
-def only(**changes):
-    (row,) = refined(post(**changes)).rows.to_dict("records")
-    return row
 
 
 @pytest.mark.parametrize(
@@ -146,9 +79,9 @@ def test_offsets_hold_whatever_stands_before_the_link(before, read):
         {"text": "cut…", "note_tweet": {"text": text, "entities": {"urls": entities}}},
         {"text": "cut…", "note_post": {"text": text, "entities": {"urls": entities}}},
     ):
-        row = only(**changes)
-        assert row["text"] == f"{read}https://a.example & https://b.example/?x&amp;y after"
-        assert row["urls"] == ["https://a.example", "https://b.example/?x&amp;y"]
+        only = row(**changes)
+        assert only["text"] == f"{read}https://a.example & https://b.example/?x&amp;y after"
+        assert only["urls"] == ["https://a.example", "https://b.example/?x&amp;y"]
 
 
 # What is counted beside the rows
@@ -164,32 +97,19 @@ def cut(number=1, **changes):
     )
 
 
-def warnings(*posts, limit=0):
-    source = refine.AccountPages("ObservatoryHill", "42", [answer(*posts, received_at=RECEIVED)])
-    (batch,) = refine.refine_accounts([source], day=DAY, limit=limit)
-    (post_counts,) = batch.counts_by_account
-    return post_counts.warnings
-
-
-ALARM = "1990000000000000001: a long post, cut: its whole text did not arrive"
-
-
-def test_a_cut_post_that_is_published_raises_an_alarm():
-    assert warnings(cut(1), post(2)) == [ALARM]
-
-
-def test_a_cut_post_that_came_whole_when_it_was_read_again_raises_no_alarm():
-    assert warnings(cut(1), cut(1, note_tweet={"text": "whole"})) == []
+CUT_WARNING = "1990000000000000001: a long post, cut: its whole text did not arrive"
 
 
 @pytest.mark.parametrize(
-    "posts",
+    ("posts", "warnings"),
     [
-        [cut(1, created_at="2026-11-19T00:00:00.000Z")],
-        [cut(1, author_id="43")],
-        [cut(1), post(2)],
+        ([cut(1)], [CUT_WARNING]),
+        ([cut(1), cut(1, note_tweet={"text": "whole"})], []),
+        ([cut(1, created_at="2026-11-19T00:00:00.000Z")], []),
+        ([cut(1, author_id="43")], []),
+        ([cut(1), post(2)], []),
     ],
-    ids=["outside the day", "rejected", "over the limit"],
+    ids=["published", "read again, whole", "outside the day", "rejected", "over the limit"],
 )
-def test_a_cut_post_that_is_not_published_raises_no_alarm(posts):
-    assert warnings(*posts, limit=1) == []
+def test_a_cut_post_has_a_warning_if_it_is_published(posts, warnings):
+    assert refined(*posts, limit=1).warnings == warnings

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from include.twitter.response import Response
 from include.twitter.transform import refine
 from include.twitter.transform.decode import FIELDS
-from include.twitter.transform.files import Partition
 from include.twitter.transform.receipt import FATES
 from tests.include.factories import DAY, RECEIVED, answer, in_post_words, post
+from tests.include.transform.refined import refined, written
 from tests.include.transform.test_contract import CSV_READERS, PARQUET_READERS
 
 pytestmark = pytest.mark.slow
@@ -167,24 +167,24 @@ def walks(draw: st.DrawFn) -> list[Walk]:
     walked = []
     for number, versions in enumerate(posts):
         username, author_id = f"account_{number}", str(40 + number)
-        came: list[Case] = []
+        sent: list[Case] = []
         for several in versions:
             own = [next(pool) for _ in range(several)]
-            came += [draw(cases(own, version, author_id)) for version in range(several)]
-        again = draw(st.lists(st.sampled_from(came), max_size=2)) if came else []
-        came = draw(st.permutations([*came, *again]))
+            sent += [draw(cases(own, version, author_id)) for version in range(several)]
+        again = draw(st.lists(st.sampled_from(sent), max_size=2)) if sent else []
+        sent = draw(st.permutations([*sent, *again]))
         if draw(st.booleans()):
-            came = [Case(in_post_words(case.sent), case.second, case.row) for case in came]
-        cut = draw(st.integers(0, len(came)))
-        pages = [(RECEIVED, came[:cut]), (RECEIVED + timedelta(minutes=1), came[cut:])]
+            sent = [Case(in_post_words(case.sent), case.second, case.row) for case in sent]
+        cut = draw(st.integers(0, len(sent)))
+        pages = [(RECEIVED, sent[:cut]), (RECEIVED + timedelta(minutes=1), sent[cut:])]
         walked.append(Walk(username, author_id, pages))
     return walked
 
 
-# What is to come of it
+# The expected rows and counts
 
 
-def told(walk: Walk, limit: int) -> tuple[list[dict[str, Any]], dict[str, int]]:
+def expected(walk: Walk, limit: int) -> tuple[list[dict[str, Any]], dict[str, int]]:
     """The rows and the counts of one account, found in another way than the pipeline's."""
     latest: dict[str, tuple[int, str, dict[str, Any]]] = {}
     fetched = outside = 0
@@ -217,20 +217,20 @@ def told(walk: Walk, limit: int) -> tuple[list[dict[str, Any]], dict[str, int]]:
 
 def in_csv(row: dict[str, Any]) -> dict[str, Any]:
     """A row as the CSV has it, its lists decoded."""
-    said: dict[str, Any] = {}
+    cells: dict[str, Any] = {}
     for name, value in row.items():
         if name in LISTS:
-            said[name] = value
+            cells[name] = value
         elif value is None:
-            said[name] = ""
+            cells[name] = ""
         elif isinstance(value, bool):
-            said[name] = "true" if value else "false"
+            cells[name] = "true" if value else "false"
         elif isinstance(value, datetime):
-            said[name] = value.strftime(MOMENT)
+            cells[name] = value.strftime(MOMENT)
         else:
-            said[name] = str(value)
-    said["text"] = re.sub(r"[\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029]+", " ", row["text"])
-    return said
+            cells[name] = str(value)
+    cells["text"] = re.sub(r"[\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029]+", " ", row["text"])
+    return cells
 
 
 def lists_decoded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -240,75 +240,37 @@ def lists_decoded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 # Refining and writing
 
 
-def refined(sources: list[refine.AccountPages], limit: int = 0) -> list[refine.Refined]:
+def batches_of(sources: list[refine.AccountPages], limit: int = 0) -> list[refine.Refined]:
     return list(refine.refine_accounts(sources, day=DAY, limit=limit))
 
 
-def written(folder: str, batches: list[refine.Refined]) -> Partition:
-    with Partition(Path(folder)) as partition:
-        for batch in batches:
-            partition.append(batch)
-    return partition
-
-
-def contents(batches: list[refine.Refined]) -> dict[str, bytes]:
-    with TemporaryDirectory() as folder:
-        return {name: file.read_bytes() for name, file in written(folder, batches).files.items()}
-
-
-def balances(batches: list[refine.Refined]) -> dict[str, Counter[str]]:
-    return {
-        post_counts.username: post_counts.counts
-        for batch in batches
-        for post_counts in batch.counts_by_account
-    }
-
-
 @given(walks(), st.sampled_from([0, 0, 1, 2]))
-def test_every_reader_of_both_files_gives_the_rows_that_were_posted(walked, limit):
-    batches = refined([walk.source for walk in walked], limit)
-    rows = [row for walk in walked for row in told(walk, limit)[0]]
+def test_every_reader_of_both_files_gives_the_rows_that_were_posted_and_every_post_is_counted(walked, limit):
+    batches = batches_of([walk.source for walk in walked], limit)
+    accounts = {walk.username: expected(walk, limit) for walk in walked}
+    rows = [row for account_rows, _ in accounts.values() for row in account_rows]
+    counts = {account.username: account.counts for batch in batches for account in batch.counts_by_account}
+    assert counts == {username: Counter(numbers) for username, (_, numbers) in accounts.items()}
     with TemporaryDirectory() as folder:
-        day = written(folder, batches)
+        day = written(Path(folder), *batches)
         for reader in CSV_READERS:
             assert lists_decoded(reader(day.csv)) == [in_csv(row) for row in rows], reader.__name__
         for reader in PARQUET_READERS:
             assert reader(day.parquet) == rows, reader.__name__
 
 
-@given(walks(), st.sampled_from([0, 1, 2]))
-def test_every_post_of_every_account_is_in_one_of_the_counts(walked, limit):
-    came = balances(refined([walk.source for walk in walked], limit))
-    assert came == {walk.username: Counter(told(walk, limit)[1]) for walk in walked}
-
-
-# Purity
-
-
 @given(walks())
-def test_the_same_answers_give_the_same_bytes(walked):
-    once = refined([walk.source for walk in walked])
-    again = refined([walk.source for walk in walked])
-    assert contents(once) == contents(again)
-    assert once[0].counts_by_account == again[0].counts_by_account
-
-
-def _alike(sources: list[refine.AccountPages]) -> None:
-    together = refined(sources)
-    apart = [batch for source in sources for batch in refined([source])]
-    assert [post_counts for batch in together for post_counts in batch.counts_by_account] == [
-        post_counts for batch in apart for post_counts in batch.counts_by_account
+def test_accounts_refined_together_come_out_as_they_do_one_by_one(walked):
+    together = batches_of([walk.source for walk in walked])
+    apart = [batch for walk in walked for batch in batches_of([walk.source])]
+    assert [account for batch in together for account in batch.counts_by_account] == [
+        account for batch in apart for account in batch.counts_by_account
     ]
     with TemporaryDirectory() as one, TemporaryDirectory() as other:
-        day, same = written(one, together), written(other, apart)
+        day, same = written(Path(one), *together), written(Path(other), *apart)
         assert day.csv.read_bytes() == same.csv.read_bytes()
         assert day.rejected.read_bytes() == same.rejected.read_bytes()
         assert pyarrow.parquet.read_table(day.parquet) == pyarrow.parquet.read_table(same.parquet)
-
-
-@given(walks())
-def test_accounts_refined_together_come_out_as_they_do_one_by_one(walked):
-    _alike([walk.source for walk in walked])
 
 
 # Anything at all in the place of a field
@@ -342,11 +304,8 @@ STRANGE_ERRORS = st.fixed_dictionaries(
 def test_whatever_stands_in_a_post_costs_at_most_that_post(changes, instead, errors):
     posts = [post(number) | changed for number, changed in enumerate(changes, 1)]
     page = answer(*posts, instead, post(99), **({"errors": errors} if errors else {}))
-    batches = refined([refine.AccountPages("ObservatoryHill", "42", [Response.from_bytes(page.to_bytes())])])
-    ((post_counts,),) = (batch.counts_by_account for batch in batches)
-    assert (
-        post_counts.counts["fetched"] == len(posts) + 2 == sum(post_counts.counts[name] for name in FATES[1:])
-    )
-    assert post(99)["id"] in {row["tweet_id"] for row in batches[0].rows.to_dict("records")}
+    batch = refined(answers=[Response.from_bytes(page.to_bytes())])
+    assert batch.counts["fetched"] == len(posts) + 2 == sum(batch.counts[name] for name in FATES[1:])
+    assert post(99)["id"] in {row["tweet_id"] for row in batch.records}
     with TemporaryDirectory() as folder:
-        written(folder, batches)
+        written(Path(folder), batch.batch)

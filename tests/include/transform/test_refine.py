@@ -1,4 +1,4 @@
-"""Raw answers → the refined rows of an account, and of several in a batch."""
+"""Raw responses → the refined rows of an account, and of several in a batch."""
 
 import gzip
 import json
@@ -10,38 +10,15 @@ import pytest
 
 from include.twitter.response import Response
 from include.twitter.transform import contract, refine
-from include.twitter.transform.files import Partition
-from tests.include.factories import (
-    DAY,
-    METRICS,
-    RECEIVED,
-    account,
-    answer,
-    in_post_words,
-    link,
-    post,
-)
+from tests.include.factories import DAY, METRICS, RECEIVED, answer, in_post_words, link, post
 from tests.include.recorded import recorded_pages
+from tests.include.transform.refined import refined, row, written
 
-
-def refined(*posts, answers=None, limit=0, day=DAY, author_id="42"):
-    pages = answers if answers is not None else [answer(*posts)]
-    return account(pages, username="ObservatoryHill", author_id=author_id, day=day, limit=limit)
-
-
-def row(**changes):
-    """The one row of one post."""
-    rows = refined(post(**changes)).rows
-    assert len(rows) == 1
-    return rows.iloc[0]
-
-
-def ids(came):
-    return [id_[-2:] for id_ in came.rows["tweet_id"]]
+FIRST, SECOND = post(1)["id"], post(2)["id"]
 
 
 def test_a_post_becomes_a_row():
-    assert row().to_dict() == {
+    assert row() == {
         "tweet_id": "1990000000000000001",
         "created_at": pd.Timestamp("2026-11-18T09:01:00Z"),
         "username": "ObservatoryHill",
@@ -71,27 +48,6 @@ def test_a_post_becomes_a_row():
 # Text
 
 
-def test_a_long_post_without_entities_of_its_own_has_those_of_the_cut_form_that_stand_in_it():
-    own = "https://x.com/i/web/status/1990000000000000001"
-    came = refined(
-        post(
-            text="#Open https://t.co/aaa … https://t.co/own",
-            entities={
-                "hashtags": [{"start": 0, "end": 5, "tag": "Open"}, {"start": 0, "end": 4, "tag": "cut"}],
-                "urls": [
-                    {"start": 6, "end": 22, "url": "https://t.co/aaa", "expanded_url": "https://a.example"},
-                    {"start": 25, "end": 41, "url": "https://t.co/own", "expanded_url": own},
-                ],
-            },
-            note_tweet={"text": "#Open https://t.co/aaa and more"},
-        )
-    )
-    assert came.rows[["text", "hashtags", "urls"]].values.tolist() == [
-        ["#Open https://a.example and more", ["Open"], ["https://a.example"]]
-    ]
-    assert came.warnings == []
-
-
 @pytest.mark.parametrize(
     ("expanded", "unwound", "status", "kept"),
     [
@@ -103,6 +59,26 @@ def test_a_long_post_without_entities_of_its_own_has_those_of_the_cut_form_that_
         ("http://m.me/Dome", "https://www.messenger.com/login.php?next=x", 200, "http://m.me/Dome"),
         ("https://sky.example/a", "https://consent.example/?continue=x", 200, "https://sky.example/a"),
         ("https://bit.ly.example/a", "https://sky.example/a", 200, "https://bit.ly.example/a"),
+        *(
+            ("https://bit.ly/abc", page, 200, "https://bit.ly/abc")
+            for page in (
+                "https://www.linkedin.com/authwall?trk=x",
+                "https://www.instagram.com/accounts/login/?next=/p/X/",
+                "https://www.facebook.com/login.php?next=x",
+                "https://accounts.google.com/v3/whatever",
+                "https://consent.youtube.com/m?continue=x",
+                "https://myaccount.nytimes.com/auth/login?URI=x",
+                "https://medium.com/m/signin",
+            )
+        ),
+        *(
+            ("https://bit.ly/abc", page, 200, page)
+            for page in (
+                "https://news.example/2026/how-to-login-safely",
+                "https://news.example/story?from=/login",
+                "https://author.example/blog/authority",
+            )
+        ),
     ],
 )
 def test_an_unwound_link_is_kept_only_where_a_shortener_was_found_to_lead_there(
@@ -110,8 +86,8 @@ def test_an_unwound_link_is_kept_only_where_a_shortener_was_found_to_lead_there(
 ):
     text = "https://t.co/aaa"
     entity = link(text, text, expanded_url=expanded, unwound_url=unwound, status=status)
-    came = row(text=text, entities={"urls": [entity]})
-    assert (came["text"], came["urls"]) == (kept, [kept])
+    only = row(text=text, entities={"urls": [entity]})
+    assert (only["text"], only["urls"]) == (kept, [kept])
 
 
 OWN = "status/1990000000000000001"
@@ -139,15 +115,11 @@ def test_a_picture_is_known_by_its_key_or_its_link_and_taken_out_wherever_it_sta
     picture, text, read, urls
 ):
     quote = [link(text, "https://t.co/quo", expanded_url=QUOTE)] if "quo" in text else []
-    came = refined(
-        post(
-            text=text,
-            entities={"urls": [*quote, link(text, "https://t.co/pic", **picture)]},
-            edit_history_tweet_ids=["1989999999999999999", "1990000000000000001"],
-        )
-    )
-    assert came.rows[["text", "urls"]].values.tolist() == [[read, urls]]
-    assert came.warnings == []
+    entities = {"urls": [*quote, link(text, "https://t.co/pic", **picture)]}
+    versions = ["1989999999999999999", FIRST]
+    batch = refined(post(text=text, entities=entities, edit_history_tweet_ids=versions))
+    assert batch.rows[["text", "urls"]].values.tolist() == [[read, urls]]
+    assert batch.warnings == []
 
 
 LOST = "its links are not all whole: X does not say where one stands, or where it leads"
@@ -182,11 +154,11 @@ LONGER = "https://t.co/aaa/b https://t.co/aaa9"
     ],
 )
 def test_a_link_whose_place_x_miscounts_is_found_by_its_own_text(text, links, read):
-    came = refined(post(text=text, entities={"urls": links}))
-    (one,) = came.rows.to_dict("records")
+    batch = refined(post(text=text, entities={"urls": links}))
+    (one,) = batch.rows.to_dict("records")
     assert one["text"] == read
     assert one["urls"] == re.findall(r"https://\w\.example", read)
-    assert came.warnings == []
+    assert batch.warnings == []
 
 
 @pytest.mark.parametrize(
@@ -201,11 +173,11 @@ def test_a_link_whose_place_x_miscounts_is_found_by_its_own_text(text, links, re
         ("To itself https://t.co/aaa", [at(10, expanded="https://t.co/aaa")]),
     ],
 )
-def test_a_link_that_cannot_be_placed_or_leads_nowhere_raises_the_alarm(text, links):
-    came = refined(post(text=text, entities={"urls": links}))
-    (one,) = came.rows.to_dict("records")
+def test_a_link_that_cannot_be_placed_or_leads_nowhere_has_a_warning(text, links):
+    batch = refined(post(text=text, entities={"urls": links}))
+    (one,) = batch.rows.to_dict("records")
     assert one["text"] == text.replace("and https://t.co/aaa", "and https://a.example")
-    assert came.warnings == [f"1990000000000000001: {LOST}"]
+    assert batch.warnings == [f"1990000000000000001: {LOST}"]
 
 
 # What kind of post it is
@@ -220,52 +192,51 @@ def test_a_link_that_cannot_be_placed_or_leads_nowhere_raises_the_alarm(text, li
         ([{"type": "mentioned", "id": "7"}, {"type": "quoted", "id": "8"}], True),
     ],
 )
-def test_a_quote_is_told_by_its_references_only(references, is_quote):
+def test_a_post_is_a_quote_by_its_references_alone(references, is_quote):
     assert row(referenced_tweets=references)["is_quote"] == is_quote
 
 
+VERSIONS = ["tweet_id", "text", "original_tweet_id", "is_edited"]
+
+
 def test_an_edited_post_is_one_row_with_its_latest_version():
-    versions = ["1990000000000000001", "1990000000000000002"]
-    came = refined(
+    versions = [FIRST, SECOND]
+    batch = refined(
         post(2, text="mended", edit_history_tweet_ids=versions),
         post(1, text="typo", edit_history_tweet_ids=versions),
     )
-    assert came.rows[["tweet_id", "text", "original_tweet_id", "is_edited"]].values.tolist() == [
-        ["1990000000000000002", "mended", "1990000000000000001", True]
-    ]
-    assert came.counts["duplicates"] == 1
+    assert batch.rows[VERSIONS].values.tolist() == [[SECOND, "mended", FIRST, True]]
+    assert batch.fates == {"fetched": 2, "published": 1, "duplicates": 1}
 
 
-def test_the_first_version_of_a_post_that_was_edited_on_the_next_day_is_marked_and_so_is_the_later_one():
+@pytest.mark.parametrize(("day", "number"), [(DAY, 1), (DAY.plus(1), 99)])
+def test_a_post_that_was_edited_on_the_next_day_has_its_latest_version_on_each_day(day, number):
     # X names every version, also to those who read the first one (seen on the wire, October 2022).
-    versions = ["1990000000000000001", "1990000000000000099"]
-    edited_later = post(99, created_at="2026-11-19T00:04:00.000Z", edit_history_tweet_ids=versions)
-    came = refined(edited_later, post(1, edit_history_tweet_ids=versions))
-    assert came.rows[["tweet_id", "original_tweet_id", "is_edited"]].values.tolist() == [
-        ["1990000000000000001", "1990000000000000001", True]
-    ]
-    assert came.counts["outside"] == 1
-    (batch,) = refine.refine_accounts(
-        [refine.AccountPages("ObservatoryHill", "42", [answer(edited_later)])], day=DAY.plus(1), limit=0
-    )
-    assert batch.rows[["tweet_id", "original_tweet_id", "is_edited"]].values.tolist() == [
-        ["1990000000000000099", "1990000000000000001", True]
-    ]
+    versions = [FIRST, post(99)["id"]]
+    later = post(99, created_at="2026-11-19T00:04:00.000Z", edit_history_tweet_ids=versions)
+    batch = refined(later, post(1, edit_history_tweet_ids=versions), day=day)
+    assert batch.rows[VERSIONS].values.tolist() == [[post(number)["id"], "Clear skies tonight", FIRST, True]]
+    assert batch.fates == {"fetched": 2, "published": 1, "outside": 1}
+
+
+def test_a_copy_of_an_edited_post_without_its_versions_is_a_duplicate():
+    batch = refined(post(2, edit_history_tweet_ids=None), post(2, edit_history_tweet_ids=[FIRST, SECOND]))
+    assert batch.fates == {"fetched": 2, "published": 1, "duplicates": 1}
 
 
 def test_a_post_that_comes_twice_is_one_row_as_it_was_read_last():
     later = RECEIVED + timedelta(minutes=5)
-    came = refined(
+    batch = refined(
         answers=[
             answer(post(public_metrics=METRICS | {"like_count": 1})),
             answer(post(public_metrics=METRICS | {"like_count": 9}), received_at=later),
         ]
     )
-    assert came.rows[["likes", "captured_at"]].values.tolist() == [[9, pd.Timestamp("2026-11-19T01:35:07Z")]]
-    assert (came.counts["fetched"], came.counts["published"], came.counts["duplicates"]) == (2, 1, 1)
+    assert batch.rows[["likes", "captured_at"]].values.tolist() == [[9, pd.Timestamp("2026-11-19T01:35:07Z")]]
+    assert batch.fates == {"fetched": 2, "published": 1, "duplicates": 1}
 
 
-# What is no row
+# Rejected posts
 
 
 NEEDED = ("id", "text", "created_at", "author_id")
@@ -286,15 +257,15 @@ NO_TIMES = ["", "yesterday", "now", "2026", "2026-11-18", "2026-11-18T09:00:00",
 )
 def test_a_post_that_breaks_the_contract_is_rejected_with_the_reason(changes, reason):
     broken = post(2, **changes)
-    came = refined(post(1), broken, post(3))
-    assert ids(came) == ["01", "03"]
-    assert came.rejected == [{"username": "ObservatoryHill", "reason": reason, "post": broken}]
+    batch = refined(post(1), broken, post(3))
+    assert batch.ids == ["01", "03"]
+    assert batch.rejected == [{"username": "ObservatoryHill", "reason": reason, "post": broken}]
 
 
 @pytest.mark.parametrize(("thing", "kind"), [(None, "null"), (5, "int"), ("text", "str"), ([], "array")])
 def test_what_is_no_post_at_all_is_rejected(thing, kind):
-    came = refined(post(1), thing)
-    assert came.rejected == [
+    batch = refined(post(1), thing)
+    assert batch.rejected == [
         {"username": "ObservatoryHill", "reason": f"post: expected object, got {kind}", "post": thing}
     ]
 
@@ -316,12 +287,12 @@ def test_what_is_no_post_at_all_is_rejected(thing, kind):
     ],
 )
 def test_only_posts_of_the_day_are_published(created_at, inside):
-    came = refined(post(created_at=created_at))
-    assert (came.counts["published"], came.counts["outside"]) == ((1, 0) if inside else (0, 1))
+    batch = refined(post(created_at=created_at))
+    assert batch.fates == {"fetched": 1, "published" if inside else "outside": 1}
 
 
 def test_fetched_is_published_and_rejected_and_duplicates_and_outside_and_over_the_limit():
-    came = refined(
+    batch = refined(
         post(1),
         post(1),
         post(2, text=None),
@@ -333,7 +304,7 @@ def test_fetched_is_published_and_rejected_and_duplicates_and_outside_and_over_t
         None,
         limit=2,
     )
-    assert dict(came.counts) == {
+    assert batch.fates == {
         "fetched": 9,
         "published": 2,
         "rejected": 4,
@@ -342,46 +313,39 @@ def test_fetched_is_published_and_rejected_and_duplicates_and_outside_and_over_t
         "over_limit": 1,
     }
     # A rejected post takes no place of a good one.
-    assert ids(came) == ["06", "07"]
+    assert batch.ids == ["06", "07"]
 
 
-def test_a_rejected_post_that_came_twice_is_one_rejected_and_one_duplicate():
+def test_a_rejected_post_that_x_sent_twice_is_one_rejected_and_one_duplicate():
     malformed, late = post(1, text=None), post(2, created_at="yesterday")
-    came = refined(malformed, late, post(3), malformed, late, post(3))
-    assert [item["post"] for item in came.rejected] == [malformed, late]
-    assert came.post_counts.reasons == {"text: is missing": 1, "created_at: is no time": 1}
-    assert {name: number for name, number in came.counts.items() if number} == {
-        "fetched": 6,
-        "published": 1,
-        "rejected": 2,
-        "duplicates": 3,
-    }
+    batch = refined(malformed, late, post(3), malformed, late, post(3))
+    assert [item["post"] for item in batch.rejected] == [malformed, late]
+    assert batch.reasons == {"text: is missing": 1, "created_at: is no time": 1}
+    assert batch.fates == {"fetched": 6, "published": 1, "rejected": 2, "duplicates": 3}
 
 
 def test_rejects_without_an_id_are_each_one_of_their_own():
-    came = refined(None, None, post(1, id=None), post(2, id=None), {"id": 5}, {"id": 5})
-    assert (came.counts["rejected"], came.counts["duplicates"]) == (6, 0)
+    batch = refined(None, None, post(1, id=None), post(2, id=None), {"id": 5}, {"id": 5})
+    assert batch.fates == {"fetched": 6, "rejected": 6}
 
 
 def test_a_bad_version_of_an_edit_takes_no_good_one_with_it():
-    bad = post(2, edit_history_tweet_ids=[post(1)["id"], post(2)["id"]], author_id="43")
-    came = refined(post(1), bad)
-    assert ids(came) == ["01"]
-    assert [r["reason"] for r in came.rejected] == ["author_id: is another author's, not the account's own"]
+    bad = post(2, edit_history_tweet_ids=[FIRST, SECOND], author_id="43")
+    batch = refined(post(1), bad)
+    assert (batch.ids, batch.reasons) == (["01"], {refine.NOT_OWN: 1})
 
 
 def test_an_account_without_an_id_publishes_nothing():
-    (rejected,) = refined(post(1), author_id=None).rejected
-    assert rejected["reason"] == "author_id: is another author's, not the account's own"
+    assert refined(post(1), author_id=None).reasons == {refine.NOT_OWN: 1}
 
 
-# What is not asked for
+# Unrequested posts
 
 
 @pytest.mark.parametrize("words", [dict, in_post_words])
-def test_retweets_and_replies_that_came_all_the_same_are_counted_and_not_published(words):
+def test_retweets_and_replies_that_x_sent_nevertheless_are_counted_and_not_published(words):
     retweeted, replied = ([{"type": kind, "id": "7"}] for kind in ("retweeted", "replied_to"))
-    came = refined(
+    batch = refined(
         *map(
             words,
             [
@@ -395,13 +359,8 @@ def test_retweets_and_replies_that_came_all_the_same_are_counted_and_not_publish
         ),
         limit=2,
     )
-    assert ids(came) == ["01", "02"]
-    assert {name: number for name, number in came.counts.items() if number} == {
-        "fetched": 6,
-        "published": 2,
-        "unrequested": 4,
-    }
-    assert came.rejected == []
+    assert batch.ids == ["01", "02"]
+    assert batch.fates == {"fetched": 6, "published": 2, "unrequested": 4}
 
 
 # What X itself sent
@@ -420,51 +379,41 @@ def test_recorded_timelines_are_refined_without_a_rejection():
         for page in recorded_pages()
         if isinstance(page["body"].get("data"), list) and "author_id" in page["body"]["data"][0]
     ]
-    came = refined(answers=[answer(*map(of_the_day, posts)) for posts in timelines])
-    assert came.rejected == []
-    assert came.counts["fetched"] == 368
-    assert came.counts["published"] + came.counts["duplicates"] + came.counts["unrequested"] == 368
-    contract.arrow_table(came.rows).validate(full=True)
+    batch = refined(answers=[answer(*map(of_the_day, posts)) for posts in timelines])
+    assert batch.fates.keys() == {"fetched", "published", "unrequested"}
+    assert batch.fates["fetched"] == 368
+    contract.arrow_table(batch.rows).validate(full=True)
 
 
 # Several accounts
 
 
-def test_an_account_may_have_a_limit_of_its_own():
-    sources = [
-        refine.AccountPages(
-            name, author, [answer(*(post(n, author_id=author) for n in (4, 3, 2, 1)))], limit=own
-        )
-        for name, author, own in (("a", "7", None), ("b", "8", 1), ("c", "9", 0))
-    ]
-    (batch,) = refine.refine_accounts(sources, day=DAY, limit=2)
-    assert [post_counts.counts["published"] for post_counts in batch.counts_by_account] == [2, 1, 4]
-    assert [post_counts.counts["over_limit"] for post_counts in batch.counts_by_account] == [2, 3, 0]
-    assert list(batch.rows["username"]) == ["a"] * 2 + ["b"] + ["c"] * 4
-
-
 def refine_accounts(*accounts, limit=0):
-    sources = [refine.AccountPages(name, author, [answer(*posts)]) for name, author, posts in accounts]
+    """Batches of accounts by name, author, posts and perhaps a limit of its own."""
+    sources = [
+        refine.AccountPages(name, author, [answer(*posts)], False, *own)
+        for name, author, posts, *own in accounts
+    ]
     return list(refine.refine_accounts(sources, day=DAY, limit=limit))
 
 
 def test_the_accounts_of_a_batch_keep_their_order_and_the_limit_is_that_of_each():
-    own = [post(n, author_id="7") for n in (4, 5, 6)]
+    posts = [post(n) for n in (2, 3, 1)]
+    others = [post(n, author_id="7") for n in (4, 5, 6)]
     (batch,) = refine_accounts(
-        ("b", "42", [post(2), post(3), post(1)]), ("none", "1", []), ("a", "7", own), limit=2
-    )
-    assert batch.rows[["username", "tweet_id"]].values.tolist() == [
-        ["b", "1990000000000000002"],
-        ["b", "1990000000000000003"],
-        ["a", "1990000000000000005"],
-        ["a", "1990000000000000006"],
+        ("b", "42", posts), ("none", "1", []), ("a", "7", others), ("own", "7", others, 1),
+        ("all", "7", others, 0), limit=2,
+    )  # fmt: skip
+    assert [(row.username, row.tweet_id[-2:]) for row in batch.rows.itertuples()] == [
+        *(("b", "02"), ("b", "03"), ("a", "05"), ("a", "06"), ("own", "06")),
+        *(("all", "04"), ("all", "05"), ("all", "06")),
     ]
-    assert [
-        (t.username, t.counts["published"], t.counts["over_limit"], t.first) for t in batch.counts_by_account
-    ] == [
-        ("b", 2, 1, "2026-11-18T09:02:00Z"),
-        ("none", 0, 0, None),
-        ("a", 2, 1, "2026-11-18T09:05:00Z"),
+    assert [(t.counts["published"], t.counts["over_limit"], t.first) for t in batch.counts_by_account] == [
+        (2, 1, "2026-11-18T09:02:00Z"),
+        (0, 0, None),
+        (2, 1, "2026-11-18T09:05:00Z"),
+        (1, 2, "2026-11-18T09:06:00Z"),
+        (3, 0, "2026-11-18T09:04:00Z"),
     ]
 
 
@@ -479,9 +428,9 @@ def test_a_batch_is_closed_after_the_account_that_fills_it(first, sizes):
 
 def test_fields_that_nobody_knows_are_counted_and_lose_nothing():
     new = {"views": 1, "public_metrics": METRICS | {"view_count": 1}}
-    came = refined(post(1, **new), post(2, views=2), post(3))
-    assert ids(came) == ["01", "02", "03"]
-    assert dict(came.post_counts.drift) == {"views": 2, "public_metrics.view_count": 1}
+    batch = refined(post(1, **new), post(2, views=2), post(3))
+    assert batch.ids == ["01", "02", "03"]
+    assert batch.drift == {"views": 2, "public_metrics.view_count": 1}
 
 
 # X's own links, and where links lead
@@ -503,11 +452,11 @@ SELF = "19900000000000000"
 def test_a_link_of_x_from_a_post_to_itself_is_taken_out(address):
     text = "hey :) https://t.co/own"
     urls = [link(text, "https://t.co/own", expanded_url=address)]
-    came = refined(
+    batch = refined(
         post(2, text=text, entities={"urls": urls}, edit_history_tweet_ids=[f"{SELF}01", f"{SELF}02"])
     )
-    ((read, found),) = came.rows[["text", "urls"]].values.tolist()
-    assert (read, found, came.warnings) == ("hey :)", [], [])
+    ((read, found),) = batch.rows[["text", "urls"]].values.tolist()
+    assert (read, found, batch.warnings) == ("hey :)", [], [])
 
 
 @pytest.mark.parametrize(
@@ -525,9 +474,9 @@ def test_a_link_to_something_else_stays(place):
 def test_a_link_that_leads_to_a_short_link_is_whole(address):
     text = "See https://t.co/abc"
     urls = [link(text, "https://t.co/abc", expanded_url=address)]
-    came = refined(post(text=text, entities={"urls": urls}))
-    assert came.rows["urls"].tolist() == [[address]]
-    assert came.warnings == []
+    batch = refined(post(text=text, entities={"urls": urls}))
+    assert batch.rows["urls"].tolist() == [[address]]
+    assert batch.warnings == []
 
 
 def test_a_link_within_another_one_is_left_out():
@@ -536,36 +485,15 @@ def test_a_link_within_another_one_is_left_out():
         link(text, "https://t.co/abc", expanded_url="https://a.example"),
         link(text, "t.co/abc", expanded_url="https://b.example"),
     ]
-    came = refined(post(text=text, entities={"urls": urls}))
-    assert came.rows[["text", "urls"]].values.tolist() == [["See https://a.example", ["https://a.example"]]]
-    assert len(came.warnings) == 1
-
-
-@pytest.mark.parametrize(
-    ("ended", "followed"),
-    [
-        ("https://www.linkedin.com/authwall?trk=x", False),
-        ("https://www.instagram.com/accounts/login/?next=/p/X/", False),
-        ("https://www.facebook.com/login.php?next=x", False),
-        ("https://accounts.google.com/v3/whatever", False),
-        ("https://consent.youtube.com/m?continue=x", False),
-        ("https://myaccount.nytimes.com/auth/login?URI=x", False),
-        ("https://medium.com/m/signin", False),
-        ("https://news.example/2026/how-to-login-safely", True),
-        ("https://news.example/story?from=/login", True),
-        ("https://author.example/blog/authority", True),
-    ],
-)
-def test_a_shortener_is_not_followed_to_a_sign_in_page(ended, followed):
-    text = "See https://t.co/abc"
-    urls = [link(text, "https://t.co/abc", expanded_url="https://bit.ly/abc", unwound_url=ended, status=200)]
-    assert row(text=text, entities={"urls": urls})["urls"] == [ended if followed else "https://bit.ly/abc"]
+    batch = refined(post(text=text, entities={"urls": urls}))
+    assert batch.rows[["text", "urls"]].values.tolist() == [["See https://a.example", ["https://a.example"]]]
+    assert len(batch.warnings) == 1
 
 
 # What X sends and nobody can hold
 
 
-DEEP = b"[" * 200_000 + b"]" * 200_000
+DEEP = b"[" * 10_000 + b"]" * 10_000
 
 
 @pytest.mark.parametrize(
@@ -585,18 +513,16 @@ def test_what_cannot_be_held_of_a_post_costs_that_alone(hostile):
     spoilt = sent.replace(b'"id": "1990000000000000002"', b'"id": "1990000000000000002", ' + hostile)
     assert spoilt != sent
     page = Response("/2/users/42/tweets", {"max_results": "100"}, RECEIVED, spoilt)
-    came = refined(answers=[Response.from_bytes(page.to_bytes())])
-    assert ids(came) == ["01", "02"]
-    assert came.rejected == []
+    batch = refined(answers=[Response.from_bytes(page.to_bytes())])
+    assert batch.ids == ["01", "02"]
+    assert batch.rejected == []
 
 
 def test_a_rejected_post_that_cannot_be_held_is_kept_without_that(tmp_path):
     sent = answer(post(1), post(2)).content
     spoilt = sent.replace(b'"id": "1990000000000000002"', b'"id": 5, "new": ' + DEEP)
-    came = refined(answers=[Response("/2/users/42/tweets", {}, RECEIVED, spoilt)])
-    assert ids(came) == ["01"]
-    assert [item["reason"] for item in came.rejected] == ["id: expected str, got int"]
-    with Partition(tmp_path) as partition:
-        partition.append(came)
-    (line,) = gzip.decompress(partition.rejected.read_bytes()).splitlines()
+    batch = refined(answers=[Response("/2/users/42/tweets", {}, RECEIVED, spoilt)])
+    assert batch.ids == ["01"]
+    assert batch.reasons == {"id: expected str, got int": 1}
+    (line,) = gzip.decompress(written(tmp_path, batch).rejected.read_bytes()).splitlines()
     assert json.loads(line)["post"]["text"] == "Clear skies tonight"

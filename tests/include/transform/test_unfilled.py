@@ -6,9 +6,10 @@ import io
 import pandas as pd
 import pytest
 
-from include.twitter.transform import contract, refine
+from include.twitter.transform import contract
 from include.twitter.transform.contract import csv_text
-from tests.include.factories import DAY, answer, in_post_words, link, post
+from tests.include.factories import answer, in_post_words, link, post
+from tests.include.transform.refined import refined
 
 TAGGED = "Bright #Mars tonight, $ACME, with @rowan_sky: https://t.co/sky"
 ENTITIES = {
@@ -19,100 +20,104 @@ ENTITIES = {
 }
 CUT = ("Ten nights of rain, then one clear hour over the dome; " * 6)[:270]
 LISTS = ["hashtags", "mentions", "cashtags", "urls"]
+ID = post(1)["id"]
+REASON = "X reports that it could not fill it"
 
 
-def unfilled(field, id_=None, kind="field-hydration-failure", **more):
+def unfilled(field, id_=ID, kind="field-hydration-failure", **more):
+    """X's error object; `id_` None names no post."""
     named = {"resource_id": id_, "value": id_} if id_ else {}
-    return {
-        "title": "Field Hydration Failure",
-        "type": f"https://api.x.com/2/problems/{kind}",
-        "field": field,
-    } | {
-        **named,
-        **more,
-    }
+    return {"type": f"https://api.x.com/2/problems/{kind}", "field": field, **named, **more}
 
 
-def refined(*answers, threads=False):
-    source = refine.AccountPages("ObservatoryHill", "42", answers, threads)
-    (batch,) = refine.refine_accounts([source], day=DAY, limit=0)
-    (post_counts,) = batch.counts_by_account
-    rows = {row["tweet_id"][-2:]: row for row in batch.rows.to_dict("records")}
-    return rows, post_counts, batch
-
-
-def id_of(number):
-    return post(number)["id"]
-
-
-def fates(post_counts):
-    return {name: number for name, number in post_counts.counts.items() if number}
+def page(field, *others, words=dict, **changes):
+    """A page with other posts and the post number 1, of which X could not fill a field."""
+    return answer(*others, words(post(1, **changes)), errors=[unfilled(field)])
 
 
 @pytest.mark.parametrize(
     "kind", ["field-hydration-failure", "field-unauthorized", "not-authorized-for-field"]
 )
 def test_entities_that_x_could_not_fill_are_empty_cells_and_those_of_other_posts_are_lists(kind):
-    page = answer(post(2), post(1, text=TAGGED), errors=[unfilled("entities", id_of(1), kind)])
-    rows, post_counts, batch = refined(page)
-    assert [rows["01"][name] for name in LISTS] == [None] * 4
-    assert [rows["02"][name] for name in LISTS] == [[]] * 4
+    sent = answer(post(2), post(1, text=TAGGED), errors=[unfilled("entities", kind=kind)])
+    batch = refined(answers=[sent])
     cells = list(csv.DictReader(io.StringIO(",".join(contract.COLUMN_NAMES) + "\n" + csv_text(batch.rows))))
-    assert [cells[0][name] for name in LISTS] == [""] * 4
-    assert [cells[1][name] for name in LISTS] == ["[]"] * 4
-    table = contract.arrow_table(batch.rows).to_pylist()
-    assert ([table[0][name] for name in LISTS], [table[1][name] for name in LISTS]) == ([None] * 4, [[]] * 4)
-    (warning,) = post_counts.warnings
-    assert warning.startswith(f"{id_of(1)}: ")
-    assert "entities" in warning
-    assert post_counts.dropped_fields == {"entities: X reports that it could not fill it": 1}
+    for rows, unknown, none in (
+        (batch.records, None, []),
+        (contract.arrow_table(batch.rows).to_pylist(), None, []),
+        (cells, "", "[]"),
+    ):
+        assert [[row[name] for name in LISTS] for row in rows] == [[unknown] * 4, [none] * 4]
+    (warning,) = batch.warnings
+    assert warning.startswith(f"{ID}: ") and f"entities: {REASON}" in warning
+    assert batch.dropped_fields == {f"entities: {REASON}": 1}
 
 
 def test_one_kind_of_entities_that_x_could_not_fill_leaves_the_others_known():
     entities = {name: values for name, values in ENTITIES.items() if name != "hashtags"}
-    rows, post_counts, _ = refined(
-        answer(post(1, text=TAGGED, entities=entities), errors=[unfilled("entities.hashtags", id_of(1))])
-    )
-    assert [rows["01"][name] for name in LISTS] == [None, ["rowan_sky"], ["ACME"], ["https://sky.example"]]
-    assert len(post_counts.warnings) == 1
+    batch = refined(answers=[page("entities.hashtags", text=TAGGED, entities=entities)])
+    assert [batch.records[0][name] for name in LISTS] == [
+        None, ["rowan_sky"], ["ACME"], ["https://sky.example"],
+    ]  # fmt: skip
+    assert len(batch.warnings) == 1
 
 
 def test_an_error_that_names_no_post_is_about_those_that_lack_the_field():
-    rows, post_counts, _ = refined(
-        answer(post(2, text=TAGGED, entities=ENTITIES), post(1, text=TAGGED), errors=[unfilled("entities")])
-    )
-    assert (rows["01"]["hashtags"], rows["02"]["hashtags"]) == (None, ["Mars"])
-    assert [warning.partition(":")[0] for warning in post_counts.warnings] == [id_of(1)]
+    whole = post(2, text=TAGGED, entities=ENTITIES)
+    batch = refined(answers=[answer(whole, post(1, text=TAGGED), errors=[unfilled("entities", None)])])
+    assert [row["hashtags"] for row in batch.records] == [None, ["Mars"]]
+    (warning,) = batch.warnings
+    assert warning.startswith(f"{ID}: ") and f"entities: {REASON}" in warning
 
 
-def test_a_field_that_arrived_all_the_same_is_known():
-    page = answer(post(1, text=TAGGED, entities=ENTITIES), errors=[unfilled("entities", id_of(1))])
-    rows, post_counts, _ = refined(page)
-    assert (rows["01"]["hashtags"], post_counts.warnings, post_counts.dropped_fields) == (["Mars"], [], {})
-
-
-@pytest.mark.parametrize("more", [{"resource_type": "user"}, {"resource_type": "media"}])
-def test_a_field_of_something_else_is_no_field_of_a_post(more):
-    rows, post_counts, _ = refined(answer(post(1), errors=[unfilled("entities", **more)]))
-    assert (rows["01"]["hashtags"], post_counts.warnings, post_counts.dropped_fields) == ([], [], {})
+@pytest.mark.parametrize(
+    ("sent", "hashtags"),
+    [
+        (page("entities", text=TAGGED, entities=ENTITIES), ["Mars"]),
+        *(
+            (answer(post(1), errors=[unfilled("entities", None, resource_type=other)]), [])
+            for other in ("user", "media")
+        ),
+    ],
+    ids=["it arrived all the same", "of a user", "of media"],
+)
+def test_a_field_that_arrived_or_is_none_of_a_post_is_known(sent, hashtags):
+    batch = refined(answers=[sent])
+    assert (batch.records[0]["hashtags"], batch.warnings, batch.dropped_fields) == (hashtags, [], {})
 
 
 @pytest.mark.parametrize("field", ["note_tweet", "note_post"])
 def test_a_text_whose_note_x_could_not_fill_is_marked(field):
-    entities = {"hashtags": [{"tag": "dome"}]}
-    page = answer(post(1, text=CUT, entities=entities), errors=[unfilled(field, id_of(1))])
-    rows, post_counts, _ = refined(page)
-    assert rows["01"]["text"] == CUT
-    assert (rows["01"]["hashtags"], rows["01"]["mentions"]) == (["dome"], None)
-    assert post_counts.warnings == [f"{id_of(1)}: note_tweet: X reports that it could not fill it"]
+    batch = refined(answers=[page(field, text=CUT, entities={"hashtags": [{"tag": "dome"}]})])
+    (row,) = batch.records
+    assert (row["text"], row["hashtags"], row["mentions"]) == (CUT, ["dome"], None)
+    assert batch.warnings == [f"{ID}: note_tweet: {REASON}"]
 
 
-@pytest.mark.parametrize("field", ["referenced_tweets", "referenced_posts"])
-def test_whether_a_post_quotes_is_unknown_without_its_references(field):
-    for words in (dict, in_post_words):
-        rows, post_counts, _ = refined(answer(words(post(1)), errors=[unfilled(field, id_of(1))]))
-        assert pd.isna(rows["01"]["is_quote"])
-        assert len(post_counts.warnings) == 1
+@pytest.mark.parametrize("words", [dict, in_post_words])
+@pytest.mark.parametrize(
+    ("field", "changes", "columns"),
+    [
+        ("referenced_tweets", {}, ["is_quote"]),
+        ("referenced_posts", {}, ["is_quote"]),
+        ("edit_history_tweet_ids", {"edit_history_tweet_ids": None}, ["is_edited"]),
+        ("public_metrics", {"public_metrics": None}, contract.METRICS),
+    ],
+)
+def test_a_column_that_is_made_of_an_unfilled_field_is_unknown(field, changes, columns, words):
+    batch = refined(answers=[page(field, words=words, **changes)])
+    (row,) = batch.records
+    assert all(pd.isna(row[name]) for name in columns)
+    assert row["original_tweet_id"] == ID
+    assert (len(batch.warnings), batch.dropped_fields.total()) == (1, 1)
+
+
+@pytest.mark.parametrize("field", ["geo", ""])
+def test_a_field_that_no_column_is_made_of_is_in_the_receipt_alone(field):
+    batch = refined(answers=[page(field)])
+    (row,) = batch.records
+    assert (row["hashtags"], row["possibly_sensitive"], batch.warnings) == ([], False, [])
+    assert batch.dropped_fields == {f"{field}: {REASON}": 1}
 
 
 @pytest.mark.parametrize(
@@ -124,77 +129,43 @@ def test_whether_a_post_quotes_is_unknown_without_its_references(field):
         ("42", True, "published"),
     ],
 )
-def test_a_post_that_names_whom_it_replies_to_is_no_post_of_its_own_without_its_references(to, threads, fate):
-    page = answer(post(1, in_reply_to_user_id=to), errors=[unfilled("referenced_tweets", id_of(1))])
-    _, post_counts, _ = refined(page, threads=threads)
-    assert fates(post_counts) == {"fetched": 1, fate: 1}
-    assert post_counts.dropped_fields == {"referenced_tweets: X reports that it could not fill it": 1}
-
-
-def test_whether_a_post_was_edited_is_unknown_without_its_history():
-    bare = post(1, edit_history_tweet_ids=None)
-    rows, post_counts, _ = refined(answer(bare, errors=[unfilled("edit_history_tweet_ids", id_of(1))]))
-    assert pd.isna(rows["01"]["is_edited"])
-    assert rows["01"]["original_tweet_id"] == id_of(1)
-    assert len(post_counts.warnings) == 1
-
-
-def test_counts_that_x_could_not_fill_are_empty_and_told():
-    page = answer(post(1, public_metrics=None), errors=[unfilled("public_metrics", id_of(1))])
-    rows, post_counts, _ = refined(page)
-    assert all(pd.isna(rows["01"][name]) for name in contract.METRICS)
-    assert (len(post_counts.warnings), post_counts.dropped_fields) == (
-        1,
-        {"public_metrics: X reports that it could not fill it": 1},
-    )
-
-
-def test_a_field_that_no_column_is_made_of_is_told_in_the_receipt_alone():
-    rows, post_counts, _ = refined(answer(post(1), errors=[unfilled("geo", id_of(1))]))
-    assert (rows["01"]["hashtags"], post_counts.warnings) == ([], [])
-    assert post_counts.dropped_fields == {"geo: X reports that it could not fill it": 1}
+def test_a_post_that_names_whom_it_replies_to_is_a_reply_without_its_references(to, threads, fate):
+    batch = refined(answers=[page("referenced_tweets", in_reply_to_user_id=to)], threads=threads)
+    assert batch.fates == {"fetched": 1, fate: 1}
+    assert batch.dropped_fields == {f"referenced_tweets: {REASON}": 1}
 
 
 # Copies of the same post
 
 
-def lacking(field="entities", **changes):
-    return answer(post(1, **changes), errors=[unfilled(field, id_of(1))])
-
-
-def test_a_copy_with_all_its_fields_takes_the_place_of_one_that_lacks_some_whichever_came_first():
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_copy_with_all_its_fields_replaces_one_that_lacks_some_whichever_came_first(order):
     whole = answer(post(1, text=TAGGED, entities=ENTITIES), kind="rereads", path="/2/tweets")
-    for copies in ([lacking(text=TAGGED), whole], [whole, lacking(text=TAGGED)]):
-        rows, post_counts, _ = refined(*copies)
-        assert rows["01"]["hashtags"] == ["Mars"]
-        assert fates(post_counts) == {"fetched": 2, "published": 1, "duplicates": 1}
-        assert (post_counts.warnings, post_counts.dropped_fields) == ([], {})
+    batch = refined(answers=[page("entities", text=TAGGED), whole][::order])
+    assert batch.records[0]["hashtags"] == ["Mars"]
+    assert batch.fates == {"fetched": 2, "published": 1, "duplicates": 1}
+    assert (batch.warnings, batch.dropped_fields) == ([], {})
 
 
-def test_of_two_copies_that_lack_fields_the_later_is_published_and_told():
-    rows, post_counts, _ = refined(lacking(text="first"), lacking(text="second"))
-    assert rows["01"]["text"] == "second"
-    assert fates(post_counts) == {"fetched": 2, "published": 1, "duplicates": 1}
-    assert len(post_counts.warnings) == 1
+def test_of_two_copies_that_lack_fields_the_later_is_published_with_a_warning():
+    batch = refined(answers=[page("entities", text="first"), page("entities", text="second")])
+    assert batch.records[0]["text"] == "second"
+    assert batch.fates == {"fetched": 2, "published": 1, "duplicates": 1}
+    assert len(batch.warnings) == 1
 
 
-@pytest.mark.parametrize("kind", ["retweeted", "replied_to"])
-def test_a_post_that_turns_out_to_be_a_retweet_or_a_reply_is_not_published(kind):
-    whole = answer(post(1, referenced_tweets=[{"type": kind, "id": "7"}]))
-    rows, post_counts, _ = refined(lacking("referenced_tweets"), whole)
-    assert (rows, fates(post_counts)) == ({}, {"fetched": 2, "unrequested": 1, "duplicates": 1})
-
-
-def test_a_presumed_reply_that_turns_out_to_be_none_is_published():
-    rows, post_counts, _ = refined(
-        lacking("referenced_tweets", in_reply_to_user_id="77"),
-        answer(post(1, in_reply_to_user_id="77", referenced_tweets=[{"type": "quoted", "id": "7"}])),
-    )
-    assert rows["01"]["is_quote"] is True
-    assert fates(post_counts) == {"fetched": 2, "published": 1, "duplicates": 1}
+@pytest.mark.parametrize(
+    ("kind", "fate"),
+    [("retweeted", "unrequested"), ("replied_to", "unrequested"), ("quoted", "published")],
+)
+def test_the_copy_with_references_shows_whether_the_post_was_requested(kind, fate):
+    whole = answer(post(1, in_reply_to_user_id="77", referenced_tweets=[{"type": kind, "id": "7"}]))
+    batch = refined(answers=[page("referenced_tweets", in_reply_to_user_id="77"), whole])
+    assert batch.fates == {"fetched": 2, fate: 1, "duplicates": 1}
+    assert [row["is_quote"] for row in batch.records] == [True] * (fate == "published")
 
 
 def test_a_copy_that_could_be_no_row_is_a_duplicate_of_one_that_is():
-    rows, post_counts, batch = refined(lacking("text", text=None), answer(post(1)))
-    assert (list(rows), batch.rejected) == (["01"], [])
-    assert fates(post_counts) == {"fetched": 2, "published": 1, "duplicates": 1}
+    batch = refined(answers=[page("text", text=None), answer(post(1))])
+    assert (batch.ids, batch.rejected) == (["01"], [])
+    assert batch.fates == {"fetched": 2, "published": 1, "duplicates": 1}
