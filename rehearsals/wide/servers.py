@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from local.stack import Component, _free_ports
+from local.stack import Component, free_ports
 from tests.drivers import eventually
 
 NEEDED = "apt-get install --no-install-recommends postgresql redis-server"
@@ -49,7 +49,7 @@ class Postgres:
 def postgres(logs: Path) -> Iterator[Postgres]:
     """One that lets nobody in without the password, not even from this machine."""
     with TemporaryDirectory(prefix="wide-postgres-") as folder:
-        server = Postgres(_free_ports(1)[0], secrets.token_hex(16))
+        server = Postgres(free_ports(1)[0], secrets.token_hex(16))
         data, secret = Path(folder) / "data", Path(folder) / "password"
         secret.write_text(server.password)
         as_owner = _given_to_its_user(folder, secret)
@@ -86,7 +86,7 @@ class Redis:
     """A broker that keeps what it was given over a restart."""
 
     def __init__(self, folder: Path, logs: Path) -> None:
-        self.port, self.password = _free_ports(1)[0], secrets.token_hex(16)
+        self.port, self.password = free_ports(1)[0], secrets.token_hex(16)
         self._folder, self._logs = folder, logs
 
     def url(self, number: int) -> str:

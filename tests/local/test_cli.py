@@ -1,7 +1,6 @@
 """What `make run` bears on its way, and names at its end."""
 
 import io
-import re
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,32 +13,51 @@ from rich.console import Console
 from include.twitter.day import Day
 from local import cli
 from local.airflow import AirflowRefused, AirflowUnreachable, Stage
-from local.cli import _sample, follow, next_steps, summary, unsettled_note
-from local.environment import PROJECT
+from local.cli import _sample, follow, next_steps, summary, unsettled_note, welcome
+from local.environment import PROJECT, EnvFile
 from local.progress import Progress
 from local.running import LocalStackError
 from local.stack import Stack
 from tests.include.factories import a_receipt, account_receipt
 
-PAGE = PROJECT / "docs" / "read.md"
 REAL = "TWITTER_AWS=real\nAIRFLOW_VAR_TWITTER_BUCKET=acme-lake\n"
-TABLE = "twitter_parquet/dt=2026-11-18/refined_tweets.parquet"
+DAY = Day.parse("2026-11-18")
 
 
-@pytest.mark.parametrize(
-    ("env", "path"),
-    [("", "{state}/s3/000000000000/twitter-local/" + TABLE), (REAL, "s3://acme-lake/" + TABLE)],
-)
-def test_the_next_steps_are_the_file_the_readmes_line_that_reads_it_and_the_ui(
-    tmp_path: Path, env: str, path: str
-) -> None:
-    (tmp_path / "env").write_text(env)
-    stack = Stack(state=tmp_path, env_file=tmp_path / "env", caller={}, with_airflow=False)
-    file, read, look = next_steps(stack, "manual__2026-11-18", Day.parse("2026-11-18"))
-    assert file == path.format(state=tmp_path)
-    (documented,) = re.findall(r"`(pd\.read_parquet\(.*?\))`", PAGE.read_text())
-    assert read == documented.replace("path", repr(file))
-    assert look.startswith("make up ")
+@pytest.fixture
+def stack(tmp_path: Path) -> Stack:
+    """The stack of this checkout, without a settings file; it does not run."""
+    stack = Stack(state=PROJECT / ".local", env_file=tmp_path / "absent", caller={}, with_airflow=False)
+    stack.url = "http://127.0.0.1:8080"
+    return stack
+
+
+def commands(text: str) -> list[str]:
+    """The commands of the last lines; each has a comment."""
+    return [line.partition("  #")[0].rstrip() for line in text.splitlines() if "  # " in line]
+
+
+def test_a_run_ends_with_three_commands_for_the_files_the_ui_and_another_day(stack, tmp_path) -> None:
+    text = next_steps(stack, "manual__2026-11-18", DAY)
+    assert commands(text) == [
+        "ls .local/s3/000000000000/twitter-local/*/dt=2026-11-18",
+        "make up",
+        "make run DAY=2026-11-17",
+    ]
+    (tmp_path / "env").write_text(REAL)
+    stack.env_file = EnvFile.read(tmp_path / "env")
+    stack.stays = True
+    files, page, _ = commands(next_steps(stack, "manual__2026-11-18", DAY))
+    assert files == "aws s3 ls s3://acme-lake/twitter/dt=2026-11-18/"
+    assert page == "http://127.0.0.1:8080/dags/twitter/runs/manual__2026-11-18"
+
+
+def test_the_welcome_and_the_last_lines_of_a_run_fit_a_terminal_of_80_columns(stack, monkeypatch) -> None:
+    monkeypatch.setattr(Stack, "password", "k3J-xyzABCDEFGH1")
+    text = welcome(stack).plain
+    assert commands(text) == ["make run", "ls .local/s3/000000000000/twitter-local", ". .local/env"]
+    lines = [*text.splitlines(), *next_steps(stack, "manual__2026-11-18", DAY).splitlines()]
+    assert max(map(len, lines)) <= 80
 
 
 def test_the_summary_says_what_landed_for_how_much_and_what_is_not_whole() -> None:
@@ -54,7 +72,7 @@ def test_the_summary_says_what_landed_for_how_much_and_what_is_not_whole() -> No
         "107 posts of 2 accounts for $1.525 (pretend money: X is a stand-in here).",
         "orbital_news: latest 100 of about 323.",
         "gone: incomplete, User has been suspended: [gone].",
-        "X's own count: 1 matched, 1 limited, 1 unchecked.",
+        "Compared with X's own counts, by account: 1 matched, 1 limited, 1 unchecked.",
     ]
 
 
@@ -115,10 +133,10 @@ def test_a_landed_day_that_cannot_be_shown_is_one_line_and_a_success(monkeypatch
             raise error
 
     @contextmanager
-    def at_hand():
+    def any_stack():
         yield Landed()
 
-    monkeypatch.setattr(cli, "_at_hand", at_hand)
+    monkeypatch.setattr(cli, "_any_stack", any_stack)
     monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
     monkeypatch.setattr(cli, "past_proxies", lambda _: {})
     assert cli.main(["run", "2026-11-18"]) == 0

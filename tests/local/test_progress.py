@@ -72,7 +72,7 @@ def test_a_stage_that_does_not_wait_is_not_asked_why() -> None:
     [
         (stage("up_for_retry", 2), f"extract is up for retry (try 2): {OUTAGE}"),
         (stage("running"), "extract is running"),
-        (stage("success"), "no stage is at work"),
+        (stage("success"), "no stage is running"),
     ],
 )
 def test_what_is_pending_is_the_first_stage_that_is_not_through(state: Stage, pending: str) -> None:
