@@ -2,7 +2,7 @@
 
 import io
 import time
-from contextlib import contextmanager
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -76,31 +76,60 @@ def test_the_summary_says_what_landed_for_how_much_and_what_is_not_whole() -> No
     ]
 
 
-class BusyStack:
-    """A stack whose Airflow leaves the first question without an answer."""
+class FakeStack:
+    """A stack whose run is in each of these states, one after the other, or raises one."""
 
-    def __init__(self) -> None:
+    bucket, stays = "b", False
+
+    def __init__(self, *states: str | BaseException, stages: str = "success") -> None:
         self.airflow = self
-        self.answers = iter([AirflowUnreachable("timed out"), "running", "success"])
+        self._states = iter(states)
+        self._stages = stages
 
     def check(self) -> None:
-        """Nothing has died."""
+        """No component has ended."""
+
+    def run_day(self, day: str, restart: bool) -> str:
+        return f"manual__{day}"
 
     def run_state(self, run: str) -> str:
-        answer = next(self.answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        state = next(self._states)
+        if isinstance(state, BaseException):
+            raise state
+        return state
 
     def stages(self, run: str) -> list[Stage]:
-        return [Stage("load", "success", 1, None, 1.5), Stage("extract", "success", 1, None, 1.5)]
+        return [Stage(name, self._stages, 1, None, 1.5) for name in ("load", "extract")]
+
+    def why_it_waits(self, run: str, stage: Stage) -> str:
+        return "Outage: X answered 503."
 
 
-def test_a_machine_too_busy_to_answer_is_asked_again() -> None:
-    out = Console(file=io.StringIO())
-    progress = Progress(out, "twitter, 2026-11-18", lambda stage: None)
-    assert follow(BusyStack(), "run", progress, time.monotonic() + 60) == "success"
+@pytest.fixture
+def run(monkeypatch):
+    """Run `make run` on a fake stack; returns its exit code."""
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(cli, "past_proxies", lambda _: {})
+
+    def run(stack: FakeStack) -> int:
+        monkeypatch.setattr(cli, "_any_stack", lambda: nullcontext(stack))
+        return cli.main(["run", "2026-11-18"])
+
+    return run
+
+
+def test_a_request_to_a_busy_airflow_is_repeated() -> None:
+    stack = FakeStack(AirflowUnreachable("timed out"), "running", "success")
+    progress = Progress(Console(file=io.StringIO()), "twitter, 2026-11-18", lambda stage: None)
+    assert follow(stack, "run", progress, time.monotonic() + 60) == "success"
     assert [stage.name for stage in progress.stages] == ["extract", "load"]
+
+
+def test_ctrl_c_shows_what_the_run_waits_for_and_how_to_continue(run, capsys) -> None:
+    assert run(FakeStack("running", KeyboardInterrupt(), stages="up_for_retry")) == 130
+    *_, reason, step = capsys.readouterr().out.splitlines()
+    assert reason == "interrupted: extract is up for retry: Outage: X answered 503."
+    assert step == "stopping everything … `make run DAY=2026-11-18` goes on from there"
 
 
 @pytest.mark.parametrize(
@@ -119,27 +148,12 @@ AWS_ERRORS = [
 
 
 @pytest.mark.parametrize("error", AWS_ERRORS, ids=["timeout", "refusal"])
-def test_a_landed_day_that_cannot_be_shown_is_one_line_and_a_success(monkeypatch, capsys, error) -> None:
-    class Landed(BusyStack):
-        def run_day(self, day: str, restart: bool) -> str:
-            return f"manual__{day}"
-
-        def why_it_waits(self, run: str, stage: Stage) -> None:
-            return None
-
-        bucket = "b"
-
+def test_a_landed_day_that_cannot_be_shown_is_one_line_and_a_success(run, capsys, error) -> None:
+    class Landed(FakeStack):
         def s3(self) -> None:
             raise error
 
-    @contextmanager
-    def any_stack():
-        yield Landed()
-
-    monkeypatch.setattr(cli, "_any_stack", any_stack)
-    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
-    monkeypatch.setattr(cli, "past_proxies", lambda _: {})
-    assert cli.main(["run", "2026-11-18"]) == 0
+    assert run(Landed("success")) == 0
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("2026-11-18 has landed, but cannot be shown here. A request to AWS failed: ")
     assert type(error).__name__ in last
@@ -149,7 +163,7 @@ HOSTILE = "\x1b[2J\x1b]0;owned\x07\u202e\x9bm"
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "shown"),
     [
         *((error, "A request to AWS failed: ") for error in AWS_ERRORS),
         *(
@@ -159,17 +173,15 @@ HOSTILE = "\x1b[2J\x1b]0;owned\x07\u202e\x9bm"
     ],
 )
 def test_an_error_is_one_line_that_does_nothing_to_a_terminal_and_a_failure(
-    monkeypatch, capsys, error, said
+    run, capsys, error, shown
 ) -> None:
-    def fail(given) -> int:
-        raise error
+    class Failing(FakeStack):
+        def run_day(self, day: str, restart: bool) -> str:
+            raise error
 
-    monkeypatch.setattr(cli, "run", fail)
-    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
-    monkeypatch.setattr(cli, "past_proxies", lambda _: {})
-    assert cli.main(["run"]) == 1
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith(said)
+    assert run(Failing()) == 1
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.startswith(shown)
     assert not {*"\x1b\x07\u202e\x9b"} & {*line}
 
 
