@@ -19,12 +19,16 @@ MILLS = {"posts": 5, "users": 10, "counts": 5, "archive_counts": 10}
 """What X bills: for each post and user, and for a count."""
 
 
-def eventually(look, enough, seconds: float) -> Any:
-    """What `look` sees once it is `enough`."""
+PATIENCE = 300
+"""Seconds after which a wait has failed: ten times what the slowest takes on an idle machine."""
+
+
+def eventually(look, enough=bool, seconds: float = PATIENCE) -> Any:
+    """Call `look` until its result is `enough`, and return it."""
     waiting = retry(
         retry=retry_if_not_result(enough),
         stop=stop_after_delay(seconds),
-        wait=wait_fixed(0.3),
+        wait=wait_fixed(0.4),
         retry_error_callback=lambda last: pytest.fail(f"not within {seconds} s; last seen: {last.outcome}"),
     )
     return waiting(look)()
@@ -212,8 +216,8 @@ class Airflow(airflow.Airflow):
 
     def backfilled(self, first: str, last: str, **more: Any) -> dict[str, str]:
         """Start a backfill; returns the run of each day."""
-        # A backfill is told to have ended when the scheduler comes by, each half minute.
-        eventually(lambda: self._backfill_begins(first, last, **more), bool, 60)
+        # The scheduler closes an earlier backfill, twice a minute.
+        eventually(lambda: self._backfill_begins(first, last, **more))
         return {
             run["logical_date"][:10]: run["dag_run_id"]
             for run in self.runs()
@@ -240,12 +244,12 @@ class Airflow(airflow.Airflow):
     def states(self, run: str) -> dict[str, str]:
         return {stage.name: stage.state for stage in self.stages(run)}
 
-    def wait(self, run: str, until=lambda state: state in ENDED, seconds: float = 150) -> str:
+    def wait(self, run: str) -> str:
         """The run's state once it has ended."""
-        return eventually(lambda: self.run_state(run), until, seconds)
+        return eventually(lambda: self.run_state(run), ENDED.__contains__)
 
-    def wait_for_task(self, run: str, task: str, state: str, seconds: float = 90) -> None:
-        eventually(lambda: self.states(run)[task], lambda found: found == state, seconds)
+    def wait_for_task(self, run: str, task: str, state: str) -> None:
+        eventually(lambda: self.states(run)[task], lambda found: found == state)
 
     def log(self, run: str, task: str) -> list[dict[str, Any]]:
         """The log of a task's last try, an event a line."""

@@ -58,7 +58,7 @@ def url() -> Iterator[str]:
             server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
             thread = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
             thread.start()
-            eventually(lambda: server.started, bool, 30)
+            eventually(lambda: server.started)
             yield f"http://127.0.0.1:{listening.getsockname()[1]}{PREFIX}"
             server.should_exit = True
             thread.join(30)

@@ -67,7 +67,7 @@ def postgres(logs: Path) -> Iterator[Postgres]:
         running = Component("postgres", serve, PATH, logs)
         running.start()
         try:
-            eventually(lambda: server.query("SELECT 1", server.password).stdout, bool, 30)
+            eventually(lambda: server.query("SELECT 1", server.password).stdout)
             yield server
         finally:
             running.stop()

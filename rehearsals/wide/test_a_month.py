@@ -143,7 +143,7 @@ def pass_through(month: Month, redis: Redis) -> None:
     month.seconds["redis"] = time.monotonic() - back
 
     month.until(lambda: month.landed() >= WITHOUT_A_WORKER, 600)
-    month.lost, month.lost_run = eventually(month.buyer, bool, 60)
+    month.lost, month.lost_run = eventually(month.buyer)
     month.unanswered = month.x.ask("open")
     month.stack.lose(month.lost)
     lost = time.monotonic()
@@ -227,7 +227,7 @@ def test_nothing_of_a_run_stays_on_a_workers_disk_and_its_logs_are_in_the_bucket
     each = {
         (run, task) for run in month.runs() for task in ("extract", "transform", "load")
     } - month.lost_logs
-    eventually(lambda: each - logged(month.x), lambda missing: not missing, 180)
+    eventually(lambda: each - logged(month.x), lambda missing: not missing)
     stayed = next(worker for worker in WORKERS if worker != month.lost)
     left = {file.name for file in month.stack.home(stayed).rglob("*") if file.is_file()}
     assert all(name == "airflow.cfg" or name.startswith("airflow.db") for name in left), left

@@ -74,7 +74,7 @@ class Desk:
         copy = self.folder / script.name
         copy.write_text(text)
         return subprocess.run(
-            ["bash", copy], capture_output=True, text=True, timeout=60, check=False,
+            ["bash", copy], capture_output=True, text=True, timeout=600, check=False,
             env={"PATH": f"{self.bin}:{os.environ['PATH']}", "HOME": str(self.folder), **environment},
         )  # fmt: skip
 
@@ -169,7 +169,7 @@ class Signer:
             check=True,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=600,
         )
         return done.stdout
 
@@ -220,7 +220,7 @@ def test_an_agent_without_a_valid_signature_is_not_installed(desk: Desk, agent, 
 @GPG
 def test_the_key_of_the_agent_is_that_of_aws(tmp_path) -> None:
     shown = ["gpg", "--homedir", str(tmp_path), "--with-colons", "--show-keys", HOST / "amazon-ssm-agent.asc"]
-    found = subprocess.run(shown, check=True, capture_output=True, text=True, timeout=60).stdout
+    found = subprocess.run(shown, check=True, capture_output=True, text=True, timeout=600).stdout
     [fingerprint] = re.findall(r"^fpr:+(\w+):", found, re.MULTILINE)
     assert fingerprint == "1C5B 395C BE5E 74E2 F1CA 2159 2784 DBF3 88D1 9D46".replace(" ", "")
     assert "<ssm-agent-signer@amazon.com>" in found

@@ -32,6 +32,21 @@ def test_a_backfill_of_three_dates_lands_the_same_three_days(landed, bucket):
         assert bucket.json(layout.receipt(Day.parse(day)))["totals"]["published"] == len(rows)
 
 
+def test_each_landed_day_is_one_event_of_both_assets(landed, airflow, bucket):
+    for day, run in landed.items():
+        found = airflow.call("GET", "/assets/events", params={"source_run_id": run})["asset_events"]
+        events = {event["name"]: event for event in found}
+        assert len(found) == len(events) == 2
+        assert events["twitter_days"]["partition_key"] == day
+        extra, receipt = events["twitter_days"]["extra"], bucket.json(layout.receipt(Day.parse(day)))
+        assert events["twitter_refined_tweets"]["extra"] == extra
+        assert (extra["day"], extra["bucket"]) == (day, bucket.name)
+        assert (extra["rows"], extra["cost_usd"]) == (receipt["totals"]["published"], receipt["cost_usd"])
+        assert extra["keys"] == {name: item["key"] for name, item in receipt["objects"].items()} | {
+            "receipt": layout.receipt(Day.parse(day))
+        }
+
+
 def test_a_day_holds_all_that_the_demo_accounts_show(landed, bucket):
     for day in map(Day.parse, landed):
         rows = pyarrow.parquet.read_table(io.BytesIO(bucket.read(layout.parquet(day)))).to_pylist()
@@ -135,12 +150,12 @@ def test_an_unsettled_day_and_a_rate_window_wait_without_a_slot_and_what_can_goe
 ):
     variables(twitter_handles="posts_4_window", twitter_settle_minutes="1440")
     # It settles at the next midnight.
-    eventually(lambda: datetime.now(UTC).time(), lambda now: now < time(23, 58), 130)
+    eventually(lambda: datetime.now(UTC).time(), lambda now: now < time(23, 58))
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     waiting = airflow.trigger(day=str(yesterday))
     airflow.wait_for_task(waiting, "extract", "up_for_reschedule")
 
-    reset = int(datetime.now(UTC).timestamp()) + 10
+    reset = int(datetime.now(UTC).timestamp()) + 20  # later than extract begins on a slow machine
     body = {"title": "Too Many Requests", "type": "about:blank", "status": 429, "detail": "Too Many Requests"}
     headers = {"x-rate-limit-limit": 1, "x-rate-limit-remaining": 0, "x-rate-limit-reset": reset}
     x.order({"match": "GET /2/users/.*/tweets", "status": 429, "body": body, "headers": headers})

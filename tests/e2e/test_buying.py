@@ -28,13 +28,13 @@ def buy_and_kill(airflow, stack, bucket, x, variables, empty_day, *, with_superv
     variables(twitter_handles="posts_1990_kill", twitter_tweet_limit="0")
     x.latency(400)
     run = airflow.trigger(day=empty_day)
-    eventually(lambda: len(x.pages()), lambda pages: pages >= 3, 90)
+    eventually(lambda: len(x.pages()), lambda pages: pages >= 3)
     child = running_task(stack)
     # The supervisor first: nobody is left to tell.
     for process in [child.parent(), child] if with_supervisor else [child]:
         os.kill(process.pid, signal.SIGKILL)
     x.latency(0)
-    assert airflow.wait(run, seconds=240) == "success"
+    assert airflow.wait(run) == "success"
 
     asked = [where(page["query"]) for page in x.pages()]
     assert len(asked) - len(set(asked)) <= READERS

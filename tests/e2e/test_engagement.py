@@ -21,7 +21,7 @@ def ran(airflow: Airflow, day: str) -> str:
     airflow.call("PATCH", DAG, params={"update_mask": "is_paused"}, json={"is_paused": False})
     asked = {"logical_date": None, "conf": {"day": day}}
     run = airflow.call("POST", f"{DAG}/dagRuns", json=asked)["dag_run_id"]
-    return eventually(lambda: airflow.call("GET", f"{DAG}/dagRuns/{run}")["state"], ENDED.__contains__, 240)
+    return eventually(lambda: airflow.call("GET", f"{DAG}/dagRuns/{run}")["state"], ENDED.__contains__)
 
 
 def rows(bucket, key: str) -> list[dict[str, str]]:

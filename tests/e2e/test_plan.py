@@ -39,7 +39,7 @@ class Plan:
 
     def asks(self) -> dict[str, Any]:
         """What a person is asked, once it waits for the answer."""
-        eventually(lambda: self.states().get("approve"), lambda states: states == {"awaiting_input"}, 120)
+        eventually(lambda: self.states().get("approve"), lambda states: states == {"awaiting_input"})
         return self._call("GET", f"{self._path}/taskInstances/approve/-1/hitlDetails")
 
     def answer(self, option: str) -> None:
@@ -47,7 +47,7 @@ class Plan:
         self._call("PATCH", f"{self._path}/taskInstances/approve/-1/hitlDetails", json=asked)
 
     def wait(self) -> str:
-        return eventually(lambda: self._call("GET", self._path)["state"], ENDED.__contains__, 240)
+        return eventually(lambda: self._call("GET", self._path)["state"], ENDED.__contains__)
 
     def xcom(self, task: str) -> Any:
         return self._call("GET", f"{self._path}/taskInstances/{task}/xcomEntries/return_value")["value"]

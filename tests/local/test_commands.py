@@ -16,7 +16,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 from local import environment
 from local.stack import MARK, free_ports
-from tests.drivers import Airflow, eventually
+from tests.drivers import PATIENCE, Airflow, eventually
 from tests.e2e.conftest import day_ago
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
@@ -44,7 +44,9 @@ def checkout(tmp_path_factory):
 
 
 def make(checkout, *words, **more):
-    return subprocess.run([MAKE, *words], cwd=checkout, capture_output=True, text=True, timeout=280, **more)
+    return subprocess.run(
+        [MAKE, *words], cwd=checkout, capture_output=True, text=True, timeout=3 * PATIENCE, **more
+    )
 
 
 @contextmanager
@@ -60,7 +62,7 @@ def begun(checkout, *words, **more) -> Iterator[tuple[subprocess.Popen, Path]]:
     finally:
         if running.poll() is None:
             os.killpg(running.pid, signal.SIGINT)
-            running.wait(60)
+            running.wait(PATIENCE)
 
 
 def order(checkout, fault) -> None:
@@ -69,9 +71,9 @@ def order(checkout, fault) -> None:
     def listening() -> set[tuple[str, int]]:
         return listeners([one for one in processes(checkout) if "local.x_api" in one.info["cmdline"]])
 
-    ((_, port),) = eventually(listening, bool, 60)
+    ((_, port),) = eventually(listening)
     faults = f"http://127.0.0.1:{port}/_control/faults"
-    httpx.put(faults, json=[fault], trust_env=False).raise_for_status()
+    httpx.put(faults, json=[fault], trust_env=False, timeout=60).raise_for_status()
 
 
 def processes(checkout) -> list[psutil.Process]:
@@ -102,7 +104,7 @@ def test_two_runs_at_once_share_a_stack_land_show_their_days_and_leave_nothing_r
         _shown(output, "started in", first)
         order(checkout, OUTAGE)  # whichever sends the first request waits, so one outlives the other
         second = make(checkout, "run", f"DAY={DAY}")
-        first.wait(280)
+        first.wait(PATIENCE)
     outputs = {other: output.read_text(), DAY: second.stdout}
     assert (first.returncode, second.returncode) == (0, 0), outputs
     assert "on the stack that runs already" in second.stdout
@@ -138,7 +140,7 @@ def test_make_up_serves_loopback_alone_buys_nothing_takes_runs_in_and_leaves_not
     with begun(checkout, "up", f"PORT={port}") as (up, output):
         url = f"http://127.0.0.1:{port}"
         _shown(output, f":{port}/dags/twitter", up)
-        health = httpx.get(f"{url}/api/v2/monitor/health", trust_env=False, timeout=30).json()
+        health = httpx.get(f"{url}/api/v2/monitor/health", trust_env=False, timeout=60).json()
         assert health["scheduler"]["status"] == "healthy"
         running = processes(checkout)
         assert {ip for ip, _ in listeners(running)} == {"127.0.0.1"}
@@ -167,12 +169,12 @@ def test_make_up_serves_loopback_alone_buys_nothing_takes_runs_in_and_leaves_not
     (checkout / ".env").unlink()
     assert processes(checkout) == []
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{url}/", trust_env=False, timeout=5)
+        httpx.get(f"{url}/", trust_env=False, timeout=60)
 
 
 @retry(
     retry=retry_if_exception_type(AssertionError),
-    stop=stop_after_delay(180),
+    stop=stop_after_delay(PATIENCE),
     wait=wait_fixed(0.5),
     reraise=True,
 )

@@ -33,7 +33,7 @@ ledger is written less often where an answer comes before the next request. Five
 HANDLES = "posts_130_a, posts_45_b, posts_5_c"
 ROWS = {"posts_130_a": 122, "posts_45_b": 42, "posts_5_c": 5}
 """The rest are earlier versions of edited posts, and posts of the next midnight."""
-LIMIT = 120
+LIMIT = 600
 """Seconds after which a test gives up waiting for a process."""
 MEETINGS = [Moment("met", "read", number) for number in range(1, 6)]
 MEETINGS += [Moment("met", at, number) for at in ("before", "after") for number in range(1, MOST)]

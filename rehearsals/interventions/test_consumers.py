@@ -47,7 +47,7 @@ def stack(tmp_path_factory):
 @pytest.fixture(scope="module")
 def airflow(stack):
     with closing(Airflow(stack.url, stack.password)) as client:
-        eventually(lambda: dags(client), lambda found: found == {"twitter", *TASKS}, 60)
+        eventually(lambda: dags(client), lambda found: found == {"twitter", *TASKS})
         yield client
 
 
@@ -81,7 +81,7 @@ def events(airflow, run: str) -> list[tuple[str, str | None, dict]]:
         except AirflowRefused:  # 500 of Airflow 3.3.2, while a run that an event has made waits for its start
             return None
 
-    found = eventually(answer, bool, 60)["asset_events"]
+    found = eventually(answer)["asset_events"]
     return sorted((event["name"], event["partition_key"], event["extra"]) for event in found)
 
 
@@ -95,7 +95,6 @@ def results(airflow, consumer: str, number: int = 1) -> list[dict]:
     ended = eventually(
         lambda: runs(airflow, consumer),
         lambda found: len(found) >= number and {run["state"] for run in found} <= ENDED,
-        90,
     )
     assert {run["state"] for run in ended} == {"success"}
     path = f"/dags/{consumer}/dagRuns/{{}}/taskInstances/{TASKS[consumer]}/xcomEntries/return_value"
