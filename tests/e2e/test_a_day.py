@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from datetime import UTC, datetime, time, timedelta
 
 import pyarrow.parquet
@@ -9,6 +10,7 @@ import pytest
 
 from include.twitter import layout
 from include.twitter.day import Day
+from local.stack import VARIABLES
 from local.x_api import posts
 from tests import demo
 from tests.drivers import eventually
@@ -45,6 +47,22 @@ def test_each_landed_day_is_one_event_of_both_assets(landed, airflow, bucket):
         assert extra["keys"] == {name: item["key"] for name, item in receipt["objects"].items()} | {
             "receipt": layout.receipt(Day.parse(day))
         }
+
+
+def test_the_log_of_extract_begins_with_its_day_and_ends_with_its_cost(landed, airflow):
+    lines = [
+        event["event"] for event in airflow.log(landed[SECOND], "extract") if event.get("level") == "info"
+    ]
+    first = next(n for n, line in enumerate(lines) if f"Day {SECOND} (UTC)" in line)
+    assert any(line.startswith("Bought") for line in lines[first:])
+
+
+def test_every_setting_is_a_variable_with_its_meaning(airflow):
+    found = airflow.call("GET", "/variables", params={"limit": 100})["variables"]
+    shown = {variable["key"]: variable["description"] for variable in found}
+    settings = json.loads(VARIABLES.read_text())
+    assert settings.keys() <= shown.keys()
+    assert all(shown[name] == setting["description"] for name, setting in settings.items())
 
 
 def test_a_day_holds_all_that_the_demo_accounts_show(landed, bucket):

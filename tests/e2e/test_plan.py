@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from tests.browser import CHROMIUM, SHOTS
 from tests.drivers import ENDED, Airflow, eventually
 from tests.e2e.conftest import TODAY
 
@@ -81,11 +80,10 @@ def test_a_plan_waits_without_a_worker_and_a_no_leaves_it_green_and_nothing_boug
     assert not bucket.keys(f"twitter_raw/dt={archived(2)}/")
 
 
-def test_a_yes_starts_a_run_named_after_each_day_and_the_quote_holds(airflow, bucket, variables, x, picture):
+def test_a_yes_starts_a_run_named_after_each_day_and_the_quote_holds(airflow, bucket, variables, x):
     variables(twitter_handles=HANDLES)
     plan = Plan(airflow, archived(5), archived(4))
     plan.asks()
-    picture(plan)
     plan.answer("Approve")
     assert plan.wait() == "success"
     id_ = plan.xcom("quote")["plan"]
@@ -102,21 +100,3 @@ def test_a_yes_starts_a_run_named_after_each_day_and_the_quote_holds(airflow, bu
     again = Plan(airflow, archived(5), archived(4))
     assert again.wait() == "success"
     assert again.states()["quote"] == {"skipped"}
-
-
-@pytest.fixture
-def picture(stack, request):
-    """Takes a picture of what waits for a person, where there is a browser."""
-
-    def take(plan: Plan) -> None:
-        if not CHROMIUM:
-            return
-        page = request.getfixturevalue("page")
-        page.goto(f"{stack.url}/dags/twitter_plan/runs/{plan.run}/tasks/approve/required_actions")
-        page.get_by_role("button", name="Approve").wait_for()
-        page.screenshot(path=SHOTS / "approve.png")
-        page.goto(stack.url)
-        page.get_by_text("Required Action").first.wait_for()
-        page.screenshot(path=SHOTS / "home.png")
-
-    return take
