@@ -28,7 +28,7 @@ OUTAGE = {"match": "/2/", "status": 503, "body": "Service Unavailable"}
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory):
+def make_checkout(tmp_path_factory):
     """The files of this checkout, beside its installed packages."""
     there = tmp_path_factory.mktemp("checkout")
     listed = [shutil.which("git"), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
@@ -43,19 +43,24 @@ def checkout(tmp_path_factory):
     return there
 
 
-def make(checkout, *words, **more):
+def make(make_checkout, *words, **more):
     return subprocess.run(
-        [MAKE, *words], cwd=checkout, capture_output=True, text=True, timeout=3 * PATIENCE, **more
+        [MAKE, *words], cwd=make_checkout, capture_output=True, text=True, timeout=3 * PATIENCE, **more
     )
 
 
 @contextmanager
-def begun(checkout, *words, **more) -> Iterator[tuple[subprocess.Popen, Path]]:
+def begun(make_checkout, *words, **more) -> Iterator[tuple[subprocess.Popen, Path]]:
     """A make command that runs beside the test, and the file of what it has printed; Ctrl-C ends it."""
-    output = checkout / ".local" / f"{words[0]}.out"
+    output = make_checkout / ".local" / f"{words[0]}.out"
     with output.open("w") as out:
         running = subprocess.Popen(
-            [MAKE, *words], cwd=checkout, stdout=out, stderr=subprocess.STDOUT, start_new_session=True, **more
+            [MAKE, *words],
+            cwd=make_checkout,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            **more,
         )
     try:
         yield running, output
@@ -65,23 +70,23 @@ def begun(checkout, *words, **more) -> Iterator[tuple[subprocess.Popen, Path]]:
             running.wait(PATIENCE)
 
 
-def order(checkout, fault) -> None:
+def order(make_checkout, fault) -> None:
     """Orders a fault at the stand-in for X of a stack that is starting, long before Airflow runs a stage."""
 
     def listening() -> set[tuple[str, int]]:
-        return listeners([one for one in processes(checkout) if "local.x_api" in one.info["cmdline"]])
+        return listeners([one for one in processes(make_checkout) if "local.x_api" in one.info["cmdline"]])
 
     ((_, port),) = eventually(listening)
     faults = f"http://127.0.0.1:{port}/_control/faults"
     httpx.put(faults, json=[fault], trust_env=False, timeout=60).raise_for_status()
 
 
-def processes(checkout) -> list[psutil.Process]:
+def processes(make_checkout) -> list[psutil.Process]:
     """What a stack of the checkout has left running."""
     found = []
     for process in psutil.process_iter(["cmdline"]):
         try:
-            if process.environ().get(MARK) == str(checkout / ".local"):
+            if process.environ().get(MARK) == str(make_checkout / ".local"):
                 found.append(process)
         except psutil.Error:
             continue
@@ -97,13 +102,13 @@ def listeners(found) -> set[tuple[str, int]]:
     }
 
 
-def test_two_runs_at_once_share_a_stack_land_show_their_days_and_leave_nothing_running(checkout):
+def test_two_runs_at_once_share_a_stack_land_show_their_days_and_leave_nothing_running(make_checkout):
     other = day_ago(5)
     no_proxy = dict.fromkeys(("http_proxy", "HTTP_PROXY", "https_proxy"), "http://127.0.0.1:9")
-    with begun(checkout, "run", f"DAY={other}", env=os.environ | no_proxy) as (first, output):
+    with begun(make_checkout, "run", f"DAY={other}", env=os.environ | no_proxy) as (first, output):
         _shown(output, "started in", first)
-        order(checkout, OUTAGE)  # whichever sends the first request waits, so one outlives the other
-        second = make(checkout, "run", f"DAY={DAY}")
+        order(make_checkout, OUTAGE)  # whichever sends the first request waits, so one outlives the other
+        second = make(make_checkout, "run", f"DAY={DAY}")
         first.wait(PATIENCE)
     outputs = {other: output.read_text(), DAY: second.stdout}
     assert (first.returncode, second.returncode) == (0, 0), outputs
@@ -126,48 +131,48 @@ def test_two_runs_at_once_share_a_stack_land_show_their_days_and_leave_nothing_r
             assert re.search(line, text), line
         pasted = re.search(r"^ls .*$", text, re.MULTILINE)[0]
         listed = subprocess.run(
-            ["sh", "-c", pasted], cwd=checkout, capture_output=True, text=True, check=True
+            ["sh", "-c", pasted], cwd=make_checkout, capture_output=True, text=True, check=True
         )
         assert {"refined_tweets.csv", "refined_tweets.parquet", "receipt.json"} <= {*listed.stdout.split()}
-    assert processes(checkout) == []
+    assert processes(make_checkout) == []
 
 
-def test_make_up_serves_loopback_alone_buys_nothing_takes_runs_in_and_leaves_nothing_behind(checkout):
+def test_make_up_serves_loopback_alone_buys_nothing_takes_runs_in_and_leaves_nothing_behind(make_checkout):
     [port] = free_ports(1)
-    log = checkout / ".local/x_api/requests.jsonl"
+    log = make_checkout / ".local/x_api/requests.jsonl"
     bought = log.read_text() if log.exists() else ""
-    (checkout / ".env").write_text("AIRFLOW_VAR_TWITTER_TWEET_LIMIT=7\n")
-    with begun(checkout, "up", f"PORT={port}") as (up, output):
+    (make_checkout / ".env").write_text("AIRFLOW_VAR_TWITTER_TWEET_LIMIT=7\n")
+    with begun(make_checkout, "up", f"PORT={port}") as (up, output):
         url = f"http://127.0.0.1:{port}"
         _shown(output, f":{port}/dags/twitter", up)
         health = httpx.get(f"{url}/api/v2/monitor/health", trust_env=False, timeout=60).json()
         assert health["scheduler"]["status"] == "healthy"
-        running = processes(checkout)
+        running = processes(make_checkout)
         assert {ip for ip, _ in listeners(running)} == {"127.0.0.1"}
-        exported = (checkout / ".local/env").read_text()
+        exported = (make_checkout / ".local/env").read_text()
         assert "export AWS_ENDPOINT_URL=http://127.0.0.1:" in exported
         assert "SECRET_ACCESS_KEY=" not in exported
         assert (log.read_text() if log.exists() else "") == bought
 
-        with closing(Airflow(url, environment.ui_password(checkout / ".local"))) as airflow:
+        with closing(Airflow(url, environment.ui_password(make_checkout / ".local"))) as airflow:
             handles = airflow.variable("twitter_handles")
             airflow.set_variable("twitter_handles", "@bad handle!")
-            red = make(checkout, "run", f"DAY={day_ago(4)}")
+            red = make(make_checkout, "run", f"DAY={day_ago(4)}")
             airflow.set_variable("twitter_handles", handles)
         assert red.returncode != 0
         said = " ".join(red.stdout.split())
         assert "extract failed: BadSetting: Variable twitter_handles: '@bad handle!' is not a handle" in said
         assert "Traceback" not in red.stdout + red.stderr
 
-        done = make(checkout, "run", f"DAY={day_ago(4)}")
+        done = make(make_checkout, "run", f"DAY={day_ago(4)}")
         assert done.returncode == 0, done.stdout + done.stderr
         assert re.search(r"orbital_news: latest 7 of about \d+", done.stdout)  # as .env says
         said = done.stdout.splitlines()
         assert f"on the stack that runs already: {url}" in said
         assert f"{url}/dags/twitter/runs/manual__{day_ago(4)}" in said
         assert up.poll() is None
-    (checkout / ".env").unlink()
-    assert processes(checkout) == []
+    (make_checkout / ".env").unlink()
+    assert processes(make_checkout) == []
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{url}/", trust_env=False, timeout=60)
 
