@@ -181,9 +181,9 @@ class Airflow:
         events = self.log_of(run, stage)
         if stage.state == "up_for_retry":
             return _error(events)
-        tells = ("include.twitter.airflow_context", "include.twitter.retry")
-        said = [event["event"] for event in events if event.get("logger") in tells]
-        return said[-1] if said else None
+        loggers = ("include.twitter.airflow_context", "include.twitter.retry")
+        messages = [event["event"] for event in events if event.get("logger") in loggers]
+        return messages[-1] if messages else None
 
     def log_of(self, run: str, stage: Stage) -> list[dict[str, Any]]:
         """The log of the stage's last try, an event a line."""

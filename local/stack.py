@@ -315,11 +315,11 @@ class Stack(Running):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             lock.seek(0)
-            said = lock.read()
+            address = lock.read()
             lock.close()
-            if not said:
+            if not address:
                 raise Changing from error
-            raise AlreadyRunning(Address(**json.loads(said))) from error
+            raise AlreadyRunning(Address(**json.loads(address))) from error
         lock.truncate(0)  # the address of an earlier stack
         return lock
 
@@ -399,12 +399,12 @@ class Stack(Running):
 
     def _migrate(self) -> None:
         """Brings the metadata database to this Airflow's schema, once for each version."""
-        wanted = version("apache-airflow-core")
-        if self._own_database and self._database.is_migrated_to(wanted):
+        release = version("apache-airflow-core")
+        if self._own_database and self._database.is_migrated_to(release):
             return
         self._finish("migrate", [*self._airflow, "db", "migrate"], self.environment)
         if self._own_database:
-            self._database.note_migrated_to(wanted)
+            self._database.note_migrated_to(release)
 
     def _finish(self, name: str, command: list[str], env: Mapping[str, str]) -> None:
         """Runs a command to its end, and raises where it fails."""

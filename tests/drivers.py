@@ -211,8 +211,8 @@ class Airflow(airflow.Airflow):
         **more: Any,
     ) -> str:
         conf = ({"day": day} if day else {}) | more
-        asked = {"logical_date": logical_date, "conf": conf, "dag_run_id": dag_run_id}
-        return self.call("POST", "/dags/twitter/dagRuns", json=asked)["dag_run_id"]
+        body = {"logical_date": logical_date, "conf": conf, "dag_run_id": dag_run_id}
+        return self.call("POST", "/dags/twitter/dagRuns", json=body)["dag_run_id"]
 
     def backfilled(self, first: str, last: str, **more: Any) -> dict[str, str]:
         """Start a backfill; returns the run of each day."""
@@ -232,8 +232,8 @@ class Airflow(airflow.Airflow):
         return True
 
     def clear(self, run: str, *tasks: str) -> None:
-        asked = {"dry_run": False, "only_failed": False, "dag_run_id": run, "task_ids": list(tasks)}
-        self.call("POST", "/dags/twitter/clearTaskInstances", json=asked)
+        body = {"dry_run": False, "only_failed": False, "dag_run_id": run, "task_ids": list(tasks)}
+        self.call("POST", "/dags/twitter/clearTaskInstances", json=body)
 
     def clear_run(self, run: str) -> None:
         self.call("POST", f"/dags/twitter/dagRuns/{run}/clear", json={"dry_run": False})

@@ -64,7 +64,7 @@ def fail_scheduled_run(airflow) -> None:
     airflow.call("PATCH", f"/dags/twitter/dagRuns/{found[0]['dag_run_id']}", json={"state": "failed"})
 
 
-def tell(airflow, day: str) -> None:
+def emit(airflow, day: str) -> None:
     """The event of a day of 2 posts, as `load` would emit it."""
     (asset,) = airflow.call("GET", "/assets", params={"name_pattern": "twitter_days"})["assets"]
     extra = {"day": day, "rows": 2, "cost_usd": 0.01}
@@ -103,8 +103,8 @@ def results(airflow, consumer: str, number: int = 1) -> list[dict]:
 
 def waiting(airflow, consumer: str) -> list[tuple[int, int]]:
     """Of how many days the next run has been told, and how many it waits for."""
-    asked = {"dag_id": consumer, "has_created_dag_run_id": False}
-    found = airflow.call("GET", "../../ui/partitioned_dag_runs", params=asked)["partitioned_dag_runs"]
+    params = {"dag_id": consumer, "has_created_dag_run_id": False}
+    found = airflow.call("GET", "../../ui/partitioned_dag_runs", params=params)["partitioned_dag_runs"]
     return [(run["total_received"], run["total_required"]) for run in found if run["partition_key"] == MONTH]
 
 
@@ -115,7 +115,7 @@ def red(airflow) -> str:
     airflow.unpause("tweets_of_a_month")
     for day in DAYS:
         if day != str(DAY):
-            tell(airflow, day)
+            emit(airflow, day)
     airflow.set_variable("twitter_handles", "posts_5_fine, suspended_one")
     airflow.unpause("tweets_of_a_day")
     airflow.unpause("twitter")

@@ -48,8 +48,8 @@ def test_extract_marked_failed_and_cleared_buys_the_day_once(airflow, stack, buc
     x.latency(0)
     assert airflow.wait(run) == "success"
     bought_once(bucket, day, handle, 990)
-    asked = served(x, handle)
-    assert len(asked) - len(set(asked)) <= 1, "at most the page in flight is asked for twice"
+    requested = served(x, handle)
+    assert len(requested) - len(set(requested)) <= 1, "at most the page in flight is asked for twice"
 
 
 def test_extract_marked_success_by_hand_says_what_to_do_and_is_gone_on_with(
@@ -109,8 +109,8 @@ def test_a_backfill_cancelled_and_run_again_buys_each_day_once(airflow, bucket, 
     assert [airflow.wait(run) for run in runs.values()] == ["success", "success"]
     for day in runs:
         bought_once(bucket, day, handle, 290)
-    asked = [str(page["query"]) for page in x.requests() if "/search/" in page["path"]]
-    assert len(asked) == len(set(asked))
+    requested = [str(page["query"]) for page in x.requests() if "/search/" in page["path"]]
+    assert len(requested) == len(set(requested))
 
 
 def ended(airflow, first: str, last: str) -> bool:
@@ -141,8 +141,8 @@ def test_an_api_server_that_is_away_while_a_day_is_bought_costs_nothing(
     x.latency(0)
     assert airflow.wait(run) == "success"
     bought_once(bucket, day, handle, 790)
-    asked = served(x, handle)
-    assert len(asked) - len(set(asked)) <= 1, "at most the page in flight is asked for twice"
+    requested = served(x, handle)
+    assert len(requested) - len(set(requested)) <= 1, "at most the page in flight is asked for twice"
 
 
 def is_api_server(process: psutil.Process, stack) -> bool:

@@ -39,9 +39,9 @@ class Postgres:
         return f"postgresql+{driver}://airflow:{self.password}@127.0.0.1:{self.port}/postgres"
 
     def query(self, sql: str, password: str | None) -> subprocess.CompletedProcess[str]:
-        asked = [str(commands() / "psql"), "-XAtqw", "-h127.0.0.1", f"-p{self.port}", "-Uairflow"]
+        psql = [str(commands() / "psql"), "-XAtqw", "-h127.0.0.1", f"-p{self.port}", "-Uairflow"]
         given = PATH | ({"PGPASSWORD": password} if password else {})
-        whole = [*asked, "-c", sql, "postgres"]
+        whole = [*psql, "-c", sql, "postgres"]
         return subprocess.run(whole, env=given, capture_output=True, text=True, timeout=30)
 
 

@@ -124,7 +124,7 @@ def month(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
         month = Month(stack, x, postgres, airflow)
         pass_through(month, redis)
         with request.config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
-            sys.stdout.write(told(month))
+            sys.stdout.write(report(month))
         yield month
 
 
@@ -160,7 +160,7 @@ def logged(x: StandIns) -> set[tuple[str, str]]:
     return set(re.findall(r"run_id=(.*?)/task_id=(\w+)/", "\n".join(x.keys("airflow_logs/"))))
 
 
-def told(month: Month) -> str:
+def report(month: Month) -> str:
     each = ", ".join(f"{worker} {month.began(worker)}" for worker in WORKERS)
     rate = 60 * len(DAYS) / month.seconds["all"]
     return (
@@ -209,8 +209,8 @@ def test_what_a_lost_worker_did_is_done_again_by_itself_and_soon(month: Month) -
 def test_a_worker_has_no_way_into_the_database_and_none_of_airflows_keys(month: Month) -> None:
     keys = json.loads((month.stack.state / "airflow_keys.json").read_text()).values()
     for worker in WORKERS:
-        told = " ".join(month.stack.told(worker).values())
-        assert not any(secret in told for secret in (month.postgres.password, *keys))
+        report = " ".join(month.stack.report(worker).values())
+        assert not any(secret in report for secret in (month.postgres.password, *keys))
         # Where it is told of no database, Airflow opens one of its own, and makes no table in it.
         with closing(sqlite3.connect(month.stack.home(worker) / "airflow" / "airflow.db")) as own:
             assert own.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)

@@ -20,10 +20,14 @@ HOST = PROJECT / "deploy" / "host"
 
 def test_airflow_knows_every_setting_of_the_host() -> None:
     """The unknown ones it would pass over in silence. The logins' own are checked on the rehearsed host."""
-    asked = re.findall(r"^AIRFLOW__([A-Z_]+?)__([A-Z_]+)=", (HOST / "airflow.env").read_text(), re.MULTILINE)
+    settings = re.findall(
+        r"^AIRFLOW__([A-Z_]+?)__([A-Z_]+)=", (HOST / "airflow.env").read_text(), re.MULTILINE
+    )
     known = conf.configuration_description
-    assert len(asked) > 10
-    assert [(part, name) for part, name in asked if name.lower() not in known[part.lower()]["options"]] == []
+    assert len(settings) > 10
+    assert [
+        (part, name) for part, name in settings if name.lower() not in known[part.lower()]["options"]
+    ] == []
 
 
 def test_the_host_has_no_default_password_and_no_key() -> None:

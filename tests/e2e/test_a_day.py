@@ -157,8 +157,8 @@ def test_runs_that_name_no_day_to_collect_fail_at_once_and_call_no_x(airflow, x)
     }
     for sentence, run in runs.items():
         assert airflow.wait(run) == "failed"
-        said = [event["event"] for event in airflow.log(run, "extract") if event.get("level") == "error"]
-        assert sentence in said[-1] and "It is not tried again by itself" in said[-1]
+        errors = [event["event"] for event in airflow.log(run, "extract") if event.get("level") == "error"]
+        assert sentence in errors[-1] and "It is not tried again by itself" in errors[-1]
         assert airflow.call("GET", f"/dags/twitter/dagRuns/{run}/taskInstances/extract")["try_number"] == 1
     assert x.requests() == []
 

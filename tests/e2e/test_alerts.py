@@ -31,8 +31,8 @@ def test_a_day_without_a_run_is_told_and_the_month_shows_what_x_has_counted_besi
     airflow, variables, landed, alerts, days
 ):
     variables(twitter_deadline="00:00", twitter_month_budget_usd="1000")
-    asked = {"logical_date": None, "conf": {}}
-    run = airflow.call("POST", "/dags/twitter_watch/dagRuns", json=asked)["dag_run_id"]
+    body = {"logical_date": None, "conf": {}}
+    run = airflow.call("POST", "/dags/twitter_watch/dagRuns", json=body)["dag_run_id"]
     path = f"/dags/twitter_watch/dagRuns/{run}"
     assert eventually(lambda: airflow.call("GET", path)["state"], lambda state: state in ENDED) == "failed"
     (text,) = alerts.texts()
@@ -42,5 +42,5 @@ def test_a_day_without_a_run_is_told_and_the_month_shows_what_x_has_counted_besi
 
     assert airflow.call("GET", f"{path}/taskInstances/meter")["state"] == "success"
     months = dict.fromkeys([str(TODAY - timedelta(days=1))[:7], f"{TODAY:%Y-%m}"])
-    said = unescape(" ".join(words(days.get(f"/month/{month}").text) for month in months))
-    assert re.search(r"X has counted [\d,]+ posts from \S+ to \S+, the ledger explains", said)
+    shown = unescape(" ".join(words(days.get(f"/month/{month}").text) for month in months))
+    assert re.search(r"X has counted [\d,]+ posts from \S+ to \S+, the ledger explains", shown)

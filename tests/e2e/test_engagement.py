@@ -19,8 +19,8 @@ DAG = "/dags/twitter_engagement"
 def ran(airflow: Airflow, day: str) -> str:
     """The state in which the run for a day ends, of which the evening has passed."""
     airflow.call("PATCH", DAG, params={"update_mask": "is_paused"}, json={"is_paused": False})
-    asked = {"logical_date": None, "conf": {"day": day}}
-    run = airflow.call("POST", f"{DAG}/dagRuns", json=asked)["dag_run_id"]
+    body = {"logical_date": None, "conf": {"day": day}}
+    run = airflow.call("POST", f"{DAG}/dagRuns", json=body)["dag_run_id"]
     return eventually(lambda: airflow.call("GET", f"{DAG}/dagRuns/{run}")["state"], ENDED.__contains__)
 
 
@@ -41,13 +41,13 @@ def test_the_posts_of_two_days_are_read_again_and_what_is_gone_is_on_its_day(
     for snapshot in (younger, older):
         there, again = rows(bucket, layout.csv(snapshot.day)), rows(bucket, snapshot.csv)
         assert [row["tweet_id"] for row in again] == [row["tweet_id"] for row in there]
-        said = bucket.json(snapshot.receipt)
-        given = len(again) - len(said["lost"])
-        assert round(said["cost_usd"] + said["would_have_cost_usd"], 3) == round(0.005 * given, 3)
-    told = words(days.get(f"/day/{older.day}").text)
-    assert "Gone at age 2: 1" in told
-    assert f"{gone} : gone, at " in told
-    assert f"Not Found Error: Could not find tweet with ids: [{gone}]." in told
+        receipt = bucket.json(snapshot.receipt)
+        given = len(again) - len(receipt["lost"])
+        assert round(receipt["cost_usd"] + receipt["would_have_cost_usd"], 3) == round(0.005 * given, 3)
+    shown = words(days.get(f"/day/{older.day}").text)
+    assert "Gone at age 2: 1" in shown
+    assert f"{gone} : gone, at " in shown
+    assert f"Not Found Error: Could not find tweet with ids: [{gone}]." in shown
     assert "Snapshots" not in words(days.get(f"/day/{day_ago(4)}").text)
     assert "Gone at age" not in words(days.get(f"/day/{younger.day}").text)
-    assert "Ledger and receipt agree." in told
+    assert "Ledger and receipt agree." in shown

@@ -23,8 +23,8 @@ class Plan:
 
     def __init__(self, airflow: Airflow, first: str, last: str) -> None:
         self._call = airflow.call
-        asked = {"logical_date": None, "conf": {"first": first, "last": last}}
-        self.run = self._call("POST", "/dags/twitter_plan/dagRuns", json=asked)["dag_run_id"]
+        body = {"logical_date": None, "conf": {"first": first, "last": last}}
+        self.run = self._call("POST", "/dags/twitter_plan/dagRuns", json=body)["dag_run_id"]
         self._path = f"/dags/twitter_plan/dagRuns/{self.run}"
 
     def tasks(self) -> dict[str, list[dict[str, Any]]]:
@@ -36,14 +36,14 @@ class Plan:
     def states(self) -> dict[str, set[str]]:
         return {name: {task["state"] for task in tasks} for name, tasks in self.tasks().items()}
 
-    def asks(self) -> dict[str, Any]:
+    def approval(self) -> dict[str, Any]:
         """What a person is asked, once it waits for the answer."""
         eventually(lambda: self.states().get("approve"), lambda states: states == {"awaiting_input"})
         return self._call("GET", f"{self._path}/taskInstances/approve/-1/hitlDetails")
 
     def answer(self, option: str) -> None:
-        asked = {"chosen_options": [option], "params_input": {}}
-        self._call("PATCH", f"{self._path}/taskInstances/approve/-1/hitlDetails", json=asked)
+        body = {"chosen_options": [option], "params_input": {}}
+        self._call("PATCH", f"{self._path}/taskInstances/approve/-1/hitlDetails", json=body)
 
     def wait(self) -> str:
         return eventually(lambda: self._call("GET", self._path)["state"], ENDED.__contains__)
@@ -57,9 +57,9 @@ def test_a_plan_waits_without_a_worker_and_a_no_leaves_it_green_and_nothing_boug
 ):
     variables(twitter_handles=HANDLES)
     plan = Plan(airflow, archived(3), archived(1))
-    asked = plan.asks()
-    assert asked["subject"].startswith("Buy ")
-    assert "Complete already: 0 of 3 days." in asked["body"]
+    body = plan.approval()
+    assert body["subject"].startswith("Buy ")
+    assert "Complete already: 0 of 3 days." in body["body"]
     (approve,) = plan.tasks()["approve"]
     assert approve["triggerer_job"] is None
     assert {state for states in plan.states().values() for state in states} == {
@@ -83,7 +83,7 @@ def test_a_plan_waits_without_a_worker_and_a_no_leaves_it_green_and_nothing_boug
 def test_a_yes_starts_a_run_named_after_each_day_and_the_quote_holds(airflow, bucket, variables, x):
     variables(twitter_handles=HANDLES)
     plan = Plan(airflow, archived(5), archived(4))
-    plan.asks()
+    plan.approval()
     plan.answer("Approve")
     assert plan.wait() == "success"
     id_ = plan.xcom("quote")["plan"]

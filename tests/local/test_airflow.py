@@ -9,16 +9,16 @@ from local.airflow import Airflow, AirflowRefused, AirflowUnreachable, Login, St
 
 
 def test_a_day_that_has_a_run_goes_through_that_one_again():
-    asked = []
+    requests = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(f"{request.method} {request.url.path}")
+        requests.append(f"{request.method} {request.url.path}")
         return httpx.Response(
             409 if request.url.path.endswith("/dagRuns") else 200, json={"detail": "exists"}
         )
 
     assert answering(answer).run_day("2026-11-18") == "manual__2026-11-18"
-    assert asked == [
+    assert requests == [
         "PATCH /api/v2/dags/twitter",
         "POST /api/v2/dags/twitter/dagRuns",
         "POST /api/v2/dags/twitter/dagRuns/manual__2026-11-18/clear",
@@ -29,16 +29,16 @@ def test_a_day_that_has_a_run_goes_through_that_one_again():
     ("state", "cleared"), [("running", False), ("queued", False), ("up_for_retry", True)]
 )
 def test_a_run_that_another_command_follows_is_not_cleared_while_a_worker_has_it(state, cleared):
-    asked = []
+    requests = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(request.url.path.rpartition("/")[2])
+        requests.append(request.url.path.rpartition("/")[2])
         task = {"task_id": "load", "state": state, "try_number": 1, "start_date": None, "duration": None}
-        status = 409 if asked[-1] == "dagRuns" else 200
+        status = 409 if requests[-1] == "dagRuns" else 200
         return httpx.Response(status, json={"detail": "exists", "task_instances": [task]})
 
     assert answering(answer).run_day("2026-11-18", restart=False) == "manual__2026-11-18"
-    assert ("clear" in asked) is cleared
+    assert ("clear" in requests) is cleared
 
 
 CALLS = {
@@ -97,10 +97,10 @@ def test_only_404_means_that_a_variable_does_not_exist():
 
 
 def test_the_client_signs_in_once_and_again_when_its_token_has_expired():
-    asked, valid = [], ["first", "second"]
+    requests, valid = [], ["first", "second"]
 
     def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(f"{request.url.path} {request.headers.get('authorization', '')}")
+        requests.append(f"{request.url.path} {request.headers.get('authorization', '')}")
         assert request.extensions["timeout"]["read"] == 60
         if request.url.path == "/auth/token":
             given = json.loads(request.content)
@@ -114,7 +114,7 @@ def test_the_client_signs_in_once_and_again_when_its_token_has_expired():
         airflow.call("GET", "/dags")
     valid.pop(0)
     airflow.call("GET", "/dags")
-    assert asked == [
+    assert requests == [
         "/auth/token ",
         "/api/v2/dags Bearer first",
         "/api/v2/dags Bearer first",
@@ -153,7 +153,7 @@ def answering(answer, auth=None) -> Airflow:
 def test_an_error_of_a_log_does_nothing_to_a_terminal():
     detail = {"exc_type": "ValueError", "exc_value": "\x1b[2J\u202e" + "A" * 9000}
     for events in [{"error_detail": [detail]}], [{"level": "error", "event": "\x1b[2J\n"}]:
-        said = _error(events)
-        assert "[U+001B][2J" in said
-        assert "\x1b" not in said and "\n" not in said
-        assert len(said) <= 4000
+        message = _error(events)
+        assert "[U+001B][2J" in message
+        assert "\x1b" not in message and "\n" not in message
+        assert len(message) <= 4000

@@ -115,8 +115,8 @@ def test_a_client_without_keys_gets_the_roles_credentials(local_aws: LocalAws) -
 def test_the_metadata_service_refuses_a_request_without_a_token(local_aws: LocalAws) -> None:
     url = f"{local_aws.metadata}/latest/meta-data/iam/security-credentials/{aws.ROLE}"
     assert httpx.get(url, trust_env=False, timeout=60).status_code == 401
-    asked = {"x-aws-ec2-metadata-token": token(local_aws).text}
-    assert httpx.get(url, headers=asked, trust_env=False, timeout=60).json()["Code"] == "Success"
+    headers = {"x-aws-ec2-metadata-token": token(local_aws).text}
+    assert httpx.get(url, headers=headers, trust_env=False, timeout=60).json()["Code"] == "Success"
 
 
 @pytest.mark.parametrize("way", ["kill", "stop"])

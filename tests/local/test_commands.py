@@ -160,16 +160,18 @@ def test_make_up_serves_loopback_alone_buys_nothing_takes_runs_in_and_leaves_not
             red = make(make_checkout, "run", f"DAY={day_ago(4)}")
             airflow.set_variable("twitter_handles", handles)
         assert red.returncode != 0
-        said = " ".join(red.stdout.split())
-        assert "extract failed: BadSetting: Variable twitter_handles: '@bad handle!' is not a handle" in said
+        output = " ".join(red.stdout.split())
+        assert (
+            "extract failed: BadSetting: Variable twitter_handles: '@bad handle!' is not a handle" in output
+        )
         assert "Traceback" not in red.stdout + red.stderr
 
         done = make(make_checkout, "run", f"DAY={day_ago(4)}")
         assert done.returncode == 0, done.stdout + done.stderr
         assert re.search(r"orbital_news: latest 7 of about \d+", done.stdout)  # as .env says
-        said = done.stdout.splitlines()
-        assert f"on the stack that runs already: {url}" in said
-        assert f"{url}/dags/twitter/runs/manual__{day_ago(4)}" in said
+        output = done.stdout.splitlines()
+        assert f"on the stack that runs already: {url}" in output
+        assert f"{url}/dags/twitter/runs/manual__{day_ago(4)}" in output
         assert up.poll() is None
     (make_checkout / ".env").unlink()
     assert processes(make_checkout) == []

@@ -77,17 +77,17 @@ class Child:
         """Count what passes."""
         send = BaseClient._make_api_call
 
-        def sent(client: BaseClient, operation: str, asked: dict[str, Any]) -> Any:
+        def sent(client: BaseClient, operation: str, params: dict[str, Any]) -> Any:
             if operation != "PutObject":
                 self._pass("read", next(self.reads))
-                return send(client, operation, asked)
+                return send(client, operation, params)
             number = next(self.writes)
             if number == 1 and self.moment.at == "call":
                 threading.setprofile(called)
                 sys.setprofile(called)
             self._pass("before", number)
             try:
-                return send(client, operation, asked)
+                return send(client, operation, params)
             finally:  # after one that S3 refused, too
                 self._pass("after", number)
 
