@@ -80,7 +80,7 @@ def test_a_planted_secret_is_found_wherever_it_is_and_an_invented_one_of_a_test_
 
 @contextmanager
 def database(vulnerable: str = "") -> Iterator[tuple[str, list[str]]]:
-    """A database that speaks OSV's protocol and knows one vulnerable package, if any. Yields its URL and its queries."""
+    """A database that speaks OSV's protocol and knows one package, if any: its URL and its queries."""
     queries = []
 
     def answer(request: Request) -> Response:

@@ -157,9 +157,9 @@ class Host:
         """A call of the REST API by the user admin."""
         with self.http() as http:
             if not self._token:  # logins are limited to five in 40 seconds
-                settings = {"username": "admin", "password": self.password}
+                credentials = {"username": "admin", "password": self.password}
                 self._token = (
-                    http.post("/auth/token", json=settings).raise_for_status().json()["access_token"]
+                    http.post("/auth/token", json=credentials).raise_for_status().json()["access_token"]
                 )
             http.headers["Authorization"] = f"Bearer {self._token}"
             answer = http.request(method, f"/api/v2{path}", **options)
@@ -188,8 +188,8 @@ class Host:
         """Land a day as a person does; returns the run's id."""
         eventually(lambda: self.call("GET", "/dags")["dags"])
         self.call("PATCH", "/dags/twitter", params={"update_mask": "is_paused"}, json={"is_paused": False})
-        settings = {"logical_date": None, "conf": {"day": day}}
-        run = self.call("POST", "/dags/twitter/dagRuns", json=settings)["dag_run_id"]
+        body = {"logical_date": None, "conf": {"day": day}}
+        run = self.call("POST", "/dags/twitter/dagRuns", json=body)["dag_run_id"]
         path = f"/dags/twitter/dagRuns/{run}"
         state = eventually(lambda: self.call("GET", path)["state"], {"success", "failed"}.__contains__)
         assert state == "success", self.call("GET", f"{path}/taskInstances")
@@ -320,8 +320,8 @@ def test_nobody_gets_in_without_the_password_that_the_host_made(host: Host) -> N
         assert http.get("/api/v2/dags").status_code == 401
         assert http.get("/api/v2/connections").status_code == 401
         for password in ("admin", "airflow", ""):
-            settings = {"username": "admin", "password": password}
-            assert http.post("/auth/token", json=settings).status_code in (400, 401)
+            credentials = {"username": "admin", "password": password}
+            assert http.post("/auth/token", json=credentials).status_code in (400, 401)
     host.call("GET", "/connections")
 
 
@@ -470,11 +470,11 @@ class RunCommand:
     def __init__(self, host: Host) -> None:
         self.host = host
 
-    def send_command(self, **settings: Any) -> dict[str, Any]:
-        assert settings["Parameters"]["commands"] == [install_command(self.host.sent)]
+    def send_command(self, **request: Any) -> dict[str, Any]:
+        assert request["Parameters"]["commands"] == [install_command(self.host.sent)]
         return {"Command": {"CommandId": "1"}}
 
-    def get_command_invocation(self, **settings: Any) -> dict[str, str]:
+    def get_command_invocation(self, **request: Any) -> dict[str, str]:
         ended = self.host.install()
         return {
             "Status": "Failed" if ended.returncode else "Success",
