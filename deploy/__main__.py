@@ -89,7 +89,7 @@ class Stack:
         self.name = name
         self.cloud = boto3.client("cloudformation")
 
-    def found(self) -> dict[str, Any] | None:
+    def describe(self) -> dict[str, Any] | None:
         """CloudFormation's description; None if the stack does not exist, or only its name does."""
         try:
             stack = self.cloud.describe_stacks(StackName=self.name)["Stacks"][0]
