@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -201,7 +202,22 @@ class Bucket:
 
 
 class Airflow(airflow.Airflow):
-    """What a person does in the UI, over the REST API that the UI uses."""
+    """What a person does in the UI, over the REST API that the UI uses.
+
+    `check` raises if a component of the stack has ended, so that no test waits for it.
+    """
+
+    def __init__(self, url: str, password: str, check: Callable[[], None] = lambda: None) -> None:
+        super().__init__(url, password)
+        self._check = check
+
+    def run_state(self, run: str) -> str:
+        self._check()
+        return super().run_state(run)
+
+    def stages(self, run: str) -> list[airflow.Stage]:
+        self._check()
+        return super().stages(run)
 
     def trigger(
         self,

@@ -77,7 +77,7 @@ def running_task(stack) -> psutil.Process:
 @pytest.fixture(scope="session")
 def airflow(stack) -> Iterator[Airflow]:
     """The live Airflow, with no cap on what all the tests together buy."""
-    with closing(Airflow(stack.url, stack.password)) as client:
+    with closing(Airflow(stack.url, stack.password, stack.check)) as client:
         client.set_variable("twitter_run_budget_usd", "0")
         client.set_variable("twitter_month_budget_usd", "0")
         yield client

@@ -64,4 +64,4 @@ def test_posts_are_forgotten_also_beside_a_long_cell(day_with_an_article):
 
 
 def test_the_sample_of_a_local_run_shows_a_day_with_a_long_cell(day_with_an_article):
-    assert cli._sample(day_with_an_article(200_000).decode()).caption == "1 of 3 rows"
+    assert cli._sample(day_with_an_article(200_000).decode()).title == "1 of 3 rows"
