@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from airflow.configuration import conf
 
+from deploy.__main__ import next_steps
 from local.environment import PROJECT
 
 HOST = PROJECT / "deploy" / "host"
@@ -28,6 +29,20 @@ def test_airflow_knows_every_setting_of_the_host() -> None:
     assert [
         (part, name) for part, name in settings if name.lower() not in known[part.lower()]["options"]
     ] == []
+
+
+@pytest.mark.parametrize(
+    ("stack", "with_host", "new_host", "commands"),
+    [
+        ("twitter", True, True, ["make secrets FILE=.env", "make connect", "make password"]),
+        ("acme", True, False, ["make upgrade STACK=acme", "make secrets FILE=.env STACK=acme"]),
+        ("twitter", False, False, ["make deploy SET=WithHost=true"]),
+    ],
+)
+def test_a_deployment_ends_with_commands_that_follow(stack, with_host, new_host, commands) -> None:
+    lines = next_steps(stack, with_host, new_host).splitlines()
+    assert [line.partition("  #")[0].rstrip() for line in lines][: len(commands)] == commands
+    assert max(map(len, lines)) <= 80
 
 
 def test_the_host_has_no_default_password_and_no_key() -> None:

@@ -160,18 +160,16 @@ def test_make_up_serves_loopback_alone_buys_nothing_takes_runs_in_and_leaves_not
             red = make(make_checkout, "run", f"DAY={day_ago(4)}")
             airflow.set_variable("twitter_handles", handles)
         assert red.returncode != 0
-        output = " ".join(red.stdout.split())
-        assert (
-            "extract failed: BadSetting: Variable twitter_handles: '@bad handle!' is not a handle" in output
-        )
+        failure = "extract failed: BadSetting: Variable twitter_handles: '@bad handle!' is not a handle"
+        assert failure in " ".join(red.stdout.split())
         assert "Traceback" not in red.stdout + red.stderr
 
         done = make(make_checkout, "run", f"DAY={day_ago(4)}")
         assert done.returncode == 0, done.stdout + done.stderr
         assert re.search(r"orbital_news: latest 7 of about \d+", done.stdout)  # as .env says
-        output = done.stdout.splitlines()
-        assert f"on the stack that runs already: {url}" in output
-        assert any(line.startswith(f"{url}/dags/twitter/runs/manual__{day_ago(4)} ") for line in output)
+        lines = done.stdout.splitlines()
+        assert f"on the stack that runs already: {url}" in lines
+        assert any(line.startswith(f"{url}/dags/twitter/runs/manual__{day_ago(4)} ") for line in lines)
         assert up.poll() is None
     (make_checkout / ".env").unlink()
     assert processes(make_checkout) == []
