@@ -1,4 +1,4 @@
-"""The lines that readers are told to use are run as they stand, on docs/read.md."""
+"""The lines that docs/read.md gives to readers run as they stand."""
 
 import csv
 import re

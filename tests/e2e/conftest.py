@@ -164,7 +164,7 @@ def red(stack, airflow) -> RedRun:
         put(twitter_handles=RED_HANDLES)
         run = airflow.trigger(day=day)
         assert airflow.wait(run) == "failed"
-        airflow.log_text(run, "load")  # it is written once all have been told
+        airflow.log_text(run, "load")  # it is written after the alerts were sent
         return RedRun(run, day, sent.mails, sent.texts())
 
 

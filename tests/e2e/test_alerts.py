@@ -1,4 +1,4 @@
-"""Who is told of a red run, and of a day that is late, by the real Airflow."""
+"""The alerts of a red run and of a late day, sent by the real Airflow."""
 
 import re
 from datetime import timedelta

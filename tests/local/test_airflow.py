@@ -1,4 +1,4 @@
-"""What the local stack asks of its Airflow."""
+"""The requests of the local stack to its Airflow."""
 
 import json
 

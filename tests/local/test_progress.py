@@ -63,7 +63,7 @@ def test_a_log_that_comes_after_its_state_is_asked_until_it_tells_the_reason_and
 
 def test_a_stage_that_does_not_wait_is_not_asked_why() -> None:
     states = [stage(state) for state in ("waiting", "scheduled", "queued", "running", "success", "failed")]
-    text, _ = shown(*states, why=lambda stage: pytest.fail(f"{stage} was asked"))
+    text, _ = shown(*states, why=lambda stage: pytest.fail(f"{stage} does not wait"))
     assert "waits" not in text
 
 

@@ -39,7 +39,7 @@ def evening(run: Run) -> None:
 
 @dataclass
 class Child:
-    """What the process is to do; its parent says when to begin, and is told how it ended."""
+    """The job of the process; its parent sends when to begin, and receives how it ended."""
 
     day: str
     run: str
