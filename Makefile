@@ -115,7 +115,7 @@ test-datacontract: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) $(CONTRACT_INSTALLED)
 test-browser: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) ## Look at the Days pages in Chromium: widths, colour schemes, keyboard
 	$(call pytest,,rehearsals/browser)
 
-test-interventions: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) ## Kill, clear, delete and cancel what buys a day
+test-interventions: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) ## Kill, clear, delete and cancel what buys a day, lose the database, run the consumers
 	$(call pytest,,rehearsals/interventions)
 
 test-deploy: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Try role, policies and the operator's commands, and land a day over TLS

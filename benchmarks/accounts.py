@@ -28,7 +28,7 @@ GOALS = {100: 6.0, 500: 8.0}
 """Seconds, by the number of accounts."""
 
 
-def asked(x: StandIns) -> str:
+def new_requests(x: StandIns) -> str:
     """X's requests by path since they were last asked for."""
     paths = ("by" if r["path"].endswith("/by") else r["path"].split("/")[-1] for r in x.requests())
     x.forget()
@@ -55,7 +55,13 @@ def main() -> int:
         seconds, goal = monotonic() - began, GOALS[accounts]
         missed.extend([stage] if seconds >= goal else [])
         table.add_row(
-            stage, str(accounts), f"{x_ms} ms", f"{s3_ms} ms", f"{seconds:.2f}", f"{goal:.0f}", asked(x)
+            stage,
+            str(accounts),
+            f"{x_ms} ms",
+            f"{s3_ms} ms",
+            f"{seconds:.2f}",
+            f"{goal:.0f}",
+            new_requests(x),
         )
         return done
 

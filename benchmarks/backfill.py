@@ -70,12 +70,12 @@ def main() -> int:
         settings.write_text("".join(f"{name}={value}\n" for name, value in SETTINGS.items()))
         with Stack(state=state, port=None, env_file=settings) as stack:
             seconds, own = backfilled(stack)
-            asked = [json.loads(line) for line in (state / "x_api" / "requests.jsonl").open()]
+            requests = [json.loads(line) for line in (state / "x_api" / "requests.jsonl").open()]
             deadlocks = (state / "logs" / "postgres.log").read_text().count("deadlock detected")
     table = Table("what", "seen", "goal")
     rate = DAYS / seconds * 60
     table.add_row(f"{DAYS} days", f"{seconds:.0f} s, {rate:.1f} days a minute", f"{GOAL:.0f} a minute")
-    table.add_row("of it at X's pace", f"{sum(r['path'].endswith('/all') for r in asked)} s", "")
+    table.add_row("of it at X's pace", f"{sum(r['path'].endswith('/all') for r in requests)} s", "")
     for name, took in own.items():
         table.add_row(f"{name}, from queued to landed", f"{took:.0f} s", f"{PASSED:.0f} s")
     table.add_row("deadlocks in the database", str(deadlocks), "0")

@@ -142,8 +142,8 @@ def table(found: Mapping[str, Took], rows: Mapping[str, Rows]) -> list[str]:
     for name in sorted((*rows, FLOOR), key=lambda name: -found[name].cpu):
         cpu, wall, peak = found[name]
         share = cpu / found[OURS].cpu
-        told = f"{rows[name].number:,} | {rows[name].whole:.0%}" if name in rows else " | "
-        lines.append(f"| {name} | {cpu:.2f} | {share:.2f} | {wall:.2f} | {peak:.0f} | {told} |")
+        ratio = f"{rows[name].number:,} | {rows[name].whole:.0%}" if name in rows else " | "
+        lines.append(f"| {name} | {cpu:.2f} | {share:.2f} | {wall:.2f} | {peak:.0f} | {ratio} |")
     few, pandas = found[FEW].cpu, found[IMPORT].cpu
     return [*lines, "", f"100 posts take the pipeline {few:.2f} s, `import pandas` alone {pandas:.2f} s."]
 

@@ -54,15 +54,15 @@ def slow_s3(seconds: float) -> Iterator[None]:
     """S3 answers so many seconds later: by way of a proxy in front of the stand-in for AWS."""
     there = urlsplit(os.environ["AWS_ENDPOINT_URL"])
 
-    async def connected(asks: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
-        sent, asked = await asyncio.open_connection(there.hostname, there.port)
+    async def connected(client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
+        sent, upstream = await asyncio.open_connection(there.hostname, there.port)
         waiting = asyncio.Event()
 
         async def ask() -> None:
-            while data := await asks.read(1 << 20):
+            while data := await client.read(1 << 20):
                 waiting.set()
-                asked.write(data)
-            asked.close()
+                upstream.write(data)
+            upstream.close()
 
         async def answer() -> None:
             while data := await sent.read(1 << 20):

@@ -102,8 +102,8 @@ def stage(name: str, handles: list[str], given: Any) -> dict[str, Any]:
     """What a stage takes, in a process of its own."""
     put(handles=",".join(handles))
     command = [sys.executable, "-m", "benchmarks.growth", name, json.dumps(given)]
-    told = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, timeout=1800).stdout
-    done = json.loads(told.splitlines()[-1])
+    stdout = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, timeout=1800).stdout
+    done = json.loads(stdout.splitlines()[-1])
     print(f"{name}, {len(handles)} accounts: {done['cpu']:.2f} s, {done['peak']:.0f} MB", file=sys.stderr)
     return done
 

@@ -28,13 +28,13 @@ class Took(NamedTuple):
 def took(*command: object) -> Took:
     """Run it to its end. Whoever asks has to be small: a child's peak begins with its parent's."""
     begun = monotonic()
-    with TemporaryFile() as said:
-        process = subprocess.Popen([*map(str, command)], stdout=said, stderr=said)
+    with TemporaryFile() as output:
+        process = subprocess.Popen([*map(str, command)], stdout=output, stderr=output)
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            said.seek(0)
-            sys.exit(f"{' '.join(map(str, command))}\n{said.read().decode()}")
+            output.seek(0)
+            sys.exit(f"{' '.join(map(str, command))}\n{output.read().decode()}")
     return Took(used.ru_utime + used.ru_stime, monotonic() - begun, used.ru_maxrss / 1024)
 
 

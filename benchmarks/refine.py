@@ -48,7 +48,7 @@ def stage(folder: Path, accounts: int, posts_each: int) -> None:
     for number in range(accounts):
         handle = f"posts_{posts_each}_{number:02}"
         x.get("/2/users/by", params={"usernames": handle})
-        asked = {
+        params = {
             "max_results": "100",
             "exclude": "retweets,replies",
             "start_time": f"{day.start:%Y-%m-%dT%H:%M:%SZ}",
@@ -56,21 +56,21 @@ def stage(folder: Path, accounts: int, posts_each: int) -> None:
             "tweet.fields": ",".join(POST_FIELDS),
         }
         path, page = f"/2/users/{posts.user_id(handle)}/tweets", 0
-        while page == 0 or "pagination_token" in asked:
+        while page == 0 or "pagination_token" in params:
             page += 1
-            said = enriched(x.get(path, params=asked).content)
-            answer = Response(path, asked, datetime(2026, 11, 19, 2, tzinfo=UTC), said)
+            body_bytes = enriched(x.get(path, params=params).content)
+            answer = Response(path, params, datetime(2026, 11, 19, 2, tzinfo=UTC), body_bytes)
             (folder / f"{handle}-{posts.user_id(handle)}-{page:02}.json.gz").write_bytes(answer.to_bytes())
-            lines.write(said + b"\n")
-            asked.pop("pagination_token", None)
+            lines.write(body_bytes + b"\n")
+            params.pop("pagination_token", None)
             if answer.next_token:
-                asked["pagination_token"] = answer.next_token
+                params["pagination_token"] = answer.next_token
     lines.close()
 
 
-def enriched(said: bytes) -> bytes:
+def enriched(body_bytes: bytes) -> bytes:
     """A page as X answers for a publisher: cards of links, annotations, every twentieth post a long one."""
-    body = json.loads(said)
+    body = json.loads(body_bytes)
     for number, post in enumerate(body.get("data", ())):
         shown = post.get("note_tweet", post)
         if number % 20 == 0 and shown is post:

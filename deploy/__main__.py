@@ -1,7 +1,6 @@
-"""The pipeline on one EC2 host: make it, give it its settings, look at it, change it, end it.
+"""The pipeline on one EC2 host: the commands of docs/deploy.md.
 
-Each command is one of docs/deploy.md. Account and region come from where boto3 finds them: AWS_PROFILE,
-AWS_DEFAULT_REGION and their like.
+Account and region come from where boto3 finds them: AWS_PROFILE, AWS_DEFAULT_REGION and their like.
 """
 
 from __future__ import annotations
@@ -23,6 +22,8 @@ import boto3
 import yaml
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 from dotenv import dotenv_values
+from rich.console import Console
+from rich.text import Text
 from tenacity import (
     RetryError,
     Retrying,
@@ -38,7 +39,7 @@ PROJECT = Path(__file__).parents[1]
 TEMPLATE = Path(__file__).with_name("template.yaml")
 RELEASES = "releases/"
 ARCHIVE = re.compile(rf"{RELEASES}(?:[0-9a-f]{{64}}|current)\.tar\.gz")
-"""The key of a release; `current` is that of a version of this project before."""
+"""The key of a release; an earlier version of this project used `current`."""
 DEBIAN = "/aws/service/debian/release/13/latest/amd64"
 KINDS = {"AIRFLOW_CONN_": "connections", "AIRFLOW_VAR_": "variables"}
 INSTALL = """touch /run/twitter-release.again
@@ -47,8 +48,8 @@ systemctl start twitter-release 2>/dev/null || failed=1
 journalctl --lines 60 --output cat _SYSTEMD_UNIT=twitter-release.service
 [ "$(readlink /opt/twitter/current)" = /opt/twitter/releases/HASH ] || failed=1
 exit ${failed:-0}"""
-"""HASH is the beginning of the release's SHA-256: the host runs that one, or the command fails."""
-# What no change may end: what that would mean, and what to do.
+"""HASH is the start of the release's SHA-256: the command fails unless the host runs that release."""
+# Resources that no change may replace or delete: the consequence, and what to do.
 GUARDED = {
     "Bucket": ("this would make another bucket, and leave this one", "Make another stack for it."),
     "Host": (
@@ -62,21 +63,23 @@ EVERY_5_S = {"Delay": 5, "MaxAttempts": 360}
 
 
 class CannotDo(Exception):
-    """A command that was not carried out; the message says why, and what to do."""
+    """A command failed; the message says why, and what to do."""
 
 
 class NotInstalled(CannotDo):
-    """The host reported that it does not run the new release."""
+    """The host reported that it runs another release than the new one."""
 
 
 class NotDone(CannotDo):
-    """A change that CloudFormation began and has undone."""
+    """CloudFormation began a change and rolled it back."""
 
     def __init__(self, failures: list[dict[str, Any]]) -> None:
-        told = {one["LogicalResourceId"]: one.get("ResourceStatusReason", "failed") for one in failures}
-        self.guarded = {name for name, reason in told.items() if "by stack policy" in reason}
-        reasons = [f"{name}: {reason}" for name, reason in told.items()]
-        super().__init__("\n  ".join(["CloudFormation did not get through:", *reasons]))
+        reasons = {
+            event["LogicalResourceId"]: event.get("ResourceStatusReason", "failed") for event in failures
+        }
+        self.guarded = {name for name, reason in reasons.items() if "by stack policy" in reason}
+        lines = [f"{name}: {reason}" for name, reason in reasons.items()]
+        super().__init__("\n  ".join(["CloudFormation could not make the change:", *lines]))
 
 
 class Stack:
@@ -86,8 +89,8 @@ class Stack:
         self.name = name
         self.cloud = boto3.client("cloudformation")
 
-    def found(self) -> dict[str, Any] | None:
-        """What CloudFormation says of it; None where there is none, or only its name."""
+    def describe(self) -> dict[str, Any] | None:
+        """CloudFormation's description; None if the stack does not exist, or only its name does."""
         try:
             stack = self.cloud.describe_stacks(StackName=self.name)["Stacks"][0]
         except ClientError as error:
@@ -97,7 +100,7 @@ class Stack:
         return None if stack["StackStatus"] == "REVIEW_IN_PROGRESS" else stack
 
     def _of(self, part: str, kind: str, name: str) -> str:
-        stack = self.found()
+        stack = self.describe()
         if stack is None:
             raise CannotDo(f"there is no stack {self.name!r} here: `make deploy` makes one.")
         for entry in stack.get(part, []):
@@ -113,47 +116,51 @@ class Stack:
 
     def create(self, settings: dict[str, str]) -> None:
         # What a first try made and could not finish goes again, the bucket too: it is empty.
-        once = {"StackPolicyBody": guarding(GUARDED), "RetainExceptOnCreate": True}
-        self._carry_out("create_stack", "stack_create_complete", **_asked(settings), **once)
-        self._show()
+        policy = {"StackPolicyBody": guarding(GUARDED), "RetainExceptOnCreate": True}
+        self._run_change("create_stack", "stack_create_complete", **_template_request(settings), **policy)
+        self._print_completed()
 
-    def update(self, settings: dict[str, str], kept: Collection[str], may_end: Collection[str]) -> None:
-        """Bring it to what the template says. What would end what is guarded, and may not, is undone."""
+    def update(self, settings: dict[str, str], kept: Collection[str], replaceable: Collection[str]) -> None:
+        """Apply the template. A change that would end a guarded resource that must stay is rolled back."""
         self.cloud.set_stack_policy(StackName=self.name, StackPolicyBody=guarding(GUARDED))
-        once = {"StackPolicyDuringUpdateBody": guarding(GUARDED.keys() - set(may_end))} if may_end else {}
+        request = _template_request(settings, kept)
+        if replaceable:
+            request["StackPolicyDuringUpdateBody"] = guarding(GUARDED.keys() - set(replaceable))
         try:
-            self._carry_out("update_stack", "stack_update_complete", **_asked(settings, kept), **once)
+            self._run_change("update_stack", "stack_update_complete", **request)
         except ClientError as error:
             if "No updates are to be performed" not in str(error):
                 raise
             print(f"The stack {self.name!r} is as the template says.")
         else:
-            self._show()
+            self._print_completed()
 
-    def take_over(self, bucket: str, settings_path: str) -> None:
-        """Begin it with a bucket that is there already."""
-        asked = _asked({"BucketName": bucket, "SettingsPath": settings_path, "WithHost": "false"})
-        asked["TemplateBody"] = template_body("Bucket")  # an import may hold nothing else
+    def import_bucket(self, bucket: str, settings_path: str) -> None:
+        """Create the stack with a bucket that exists already."""
+        request = _template_request(
+            {"BucketName": bucket, "SettingsPath": settings_path, "WithHost": "false"}
+        )
+        request["TemplateBody"] = template_body("Bucket")  # an import may hold nothing else
         taken = {
             "ResourceType": "AWS::S3::Bucket",
             "LogicalResourceId": "Bucket",
             "ResourceIdentifier": {"BucketName": bucket},
         }
         plan = {"StackName": self.name, "ChangeSetName": "take-over"}
-        self.cloud.create_change_set(**plan, **asked, ChangeSetType="IMPORT", ResourcesToImport=[taken])
+        self.cloud.create_change_set(**plan, **request, ChangeSetType="IMPORT", ResourcesToImport=[taken])
         try:
             self._wait("change_set_create_complete", **plan)
         except WaiterError as error:
             reason = error.last_response.get("StatusReason", str(error))
             raise CannotDo(f"CloudFormation cannot take {bucket} over: {reason}") from None
-        self._carry_out("execute_change_set", "stack_import_complete", ChangeSetName="take-over")
+        self._run_change("execute_change_set", "stack_import_complete", ChangeSetName="take-over")
 
     def delete(self) -> None:
-        self._carry_out("delete_stack", "stack_delete_complete")
+        self._run_change("delete_stack", "stack_delete_complete")
 
-    def _carry_out(self, change: str, until: str, **asked: Any) -> None:
+    def _run_change(self, change: str, until: str, **request: Any) -> None:
         """Begin a change, and wait for its end."""
-        getattr(self.cloud, change)(StackName=self.name, ClientRequestToken=f"change-{uuid4()}", **asked)
+        getattr(self.cloud, change)(StackName=self.name, ClientRequestToken=f"change-{uuid4()}", **request)
         try:
             self._wait(until, StackName=self.name)
         except WaiterError:
@@ -162,22 +169,22 @@ class Stack:
     def _wait(self, until: str, **what: str) -> None:
         self.cloud.get_waiter(until).wait(**what, WaiterConfig=EVERY_5_S)
 
-    def _show(self) -> None:
+    def _print_completed(self) -> None:
         for event in self._events("_COMPLETE"):
             print(f"  {event['ResourceStatus']} {event['LogicalResourceId']} ({event['ResourceType']})")
 
     def _events(self, kind: str) -> list[dict[str, Any]]:
-        """What happened in the last change, oldest first."""
+        """The events of the last change, oldest first."""
         pages = self.cloud.get_paginator("describe_stack_events").paginate(StackName=self.name)
         newest = chain.from_iterable(page["StackEvents"] for page in pages)
         _, last = next(groupby(newest, lambda event: event.get("ClientRequestToken")))
         return [event for event in reversed(list(last)) if event["ResourceStatus"].endswith(kind)]
 
 
-def _asked(settings: dict[str, str], kept: Collection[str] = ()) -> dict[str, Any]:
-    """The template with its parameters. Those that are not named stay as they are."""
+def _template_request(settings: dict[str, str], kept: Collection[str] = ()) -> dict[str, Any]:
+    """The template with its parameters; a parameter in `kept` that has no new setting keeps its value."""
     named = [{"ParameterKey": name, "ParameterValue": value} for name, value in settings.items()]
-    stay = sorted(set(kept) & template_parameters() - settings.keys())
+    stay = sorted(set(kept) & parameter_names() - settings.keys())
     return {
         "TemplateBody": template_body(),
         "Parameters": named + [{"ParameterKey": name, "UsePreviousValue": True} for name in stay],
@@ -203,7 +210,7 @@ _Template.add_multi_constructor("!", _long_form)
 
 
 def template_body(*only: str) -> str:
-    """The template, or these of its resources alone, as JSON: CloudFormation takes 51,200 bytes at most."""
+    """The template, or only these resources of it, as JSON: CloudFormation takes 51,200 bytes at most."""
     template = yaml.load(TEMPLATE.read_text(), Loader=_Template)  # noqa: S506 - a safe loader
     if only:
         template["Resources"] = {name: template["Resources"][name] for name in only}
@@ -212,7 +219,7 @@ def template_body(*only: str) -> str:
 
 
 def guarding(resources: Collection[str]) -> str:
-    """The stack policy under which a change may do all but end these."""
+    """The stack policy under which a change may do everything but replace or delete these resources."""
     ending = ["Update:Replace", "Update:Delete"]
     ids = [f"LogicalResourceId/{name}" for name in sorted(resources)]
     statements = [
@@ -225,46 +232,61 @@ def guarding(resources: Collection[str]) -> str:
 # The commands
 
 
-def deploy(stack: Stack, given: argparse.Namespace) -> None:
-    """Make the stack, or change it. A new host gets this version of the pipeline."""
-    settings = dict(pair.split("=", 1) for pair in [*given.set, *given.more])
-    known = template_parameters()
+def deploy(stack: Stack, args: argparse.Namespace) -> None:
+    """Create the stack, or change it. A new host gets this version of the pipeline."""
+    settings = dict(pair.split("=", 1) for pair in [*args.set, *args.more])
+    known = parameter_names()
     if unknown := settings.keys() - known:
         raise CannotDo(
             f"the template has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}."
         )
-    before = stack.found()
+    before = stack.describe()
     if before is None or before["StackStatus"] == "ROLLBACK_COMPLETE":  # a first try may have left its name
         stack.delete()
         before = None
     kept = {entry["ParameterKey"]: entry["ParameterValue"] for entry in (before or {}).get("Parameters", [])}
     with_host = (kept | settings).get("WithHost", "true") == "true"
-    new_host = with_host and (given.replace_host or kept.get("WithHost", "false") == "false")
+    new_host = with_host and (args.replace_host or kept.get("WithHost", "false") == "false")
     if with_host:
-        settings = place_of_host(kept | settings, new_host) | settings
+        settings = host_placement(kept | settings, new_host) | settings
     if before is None:
         settings = {"SettingsPath": f"/twitter/{stack.name}"} | settings
-        take_over(stack, settings)
-        change(stack, settings, kept, given.replace_host)
+        import_bucket(stack, settings)
+        change(stack, settings, kept, args.replace_host)
         release(stack)
     elif new_host:  # which looks for its release at its first boot
         former, _ = release(stack)
         try:
-            change(stack, settings, kept, given.replace_host)
+            change(stack, settings, kept, args.replace_host)
         except CannotDo:
             name_release(stack, former)
             raise
     else:
-        change(stack, settings, kept, given.replace_host)
-    if new_host:
-        print("A new host installs itself in some five minutes. Its DAG is paused: unpause it in the UI.")
-    elif with_host:
-        print("`make upgrade` installs this version of the pipeline.")
+        change(stack, settings, kept, args.replace_host)
     print(f"The bucket is {stack.output('BucketName')}.")
+    if new_host:
+        print("The new host installs itself in five minutes. Its DAGs are paused: unpause them in the UI.")
+    print(f"\n{next_steps(stack.name, with_host, new_host)}")
 
 
-def place_of_host(settings: dict[str, str], is_new: bool) -> dict[str, str]:
-    """Where a host goes and what it starts from: what is set, else the default network, the newest Debian."""
+def next_steps(stack: str, with_host: bool, new_host: bool) -> str:
+    """What to do after a deployment, as commands that can be pasted."""
+    steps = {
+        "make secrets FILE=.env": "X keys and Variables, into Parameter Store",
+        "make connect": "the Airflow UI at http://localhost:8080",
+        "make password": "its password",
+    }
+    if not with_host:
+        steps = {"make deploy SET=WithHost=true": "add a host that runs Airflow"}
+    elif not new_host:
+        steps = {"make upgrade": "install this version on the host"} | steps
+    place = "" if stack == "twitter" else f" STACK={stack}"
+    width = max(map(len, steps)) + len(place)
+    return "\n".join(f"{command + place:<{width}}  # {comment}" for command, comment in steps.items())
+
+
+def host_placement(settings: dict[str, str], is_new: bool) -> dict[str, str]:
+    """The network and the image of a host: as set, else the default network and the newest Debian."""
     found = {}
     if is_new or not settings.get("ImageId"):
         found["ImageId"] = boto3.client("ssm").get_parameter(Name=DEBIAN)["Parameter"]["Value"]
@@ -274,7 +296,7 @@ def place_of_host(settings: dict[str, str], is_new: bool) -> dict[str, str]:
 
 
 def default_network(ec2: Any, instance_type: str) -> dict[str, str]:
-    """The region's default network, and its first subnet that has hosts of this type."""
+    """The region's default network, and its first subnet that offers this instance type."""
     nets = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
     if not nets:
         raise CannotDo("this region has no default network: name VpcId and SubnetId.")
@@ -290,8 +312,8 @@ def default_network(ec2: Any, instance_type: str) -> dict[str, str]:
     return {"VpcId": nets[0]["VpcId"], "SubnetId": subnets[fitting[0]]["SubnetId"]}
 
 
-def take_over(stack: Stack, settings: dict[str, str]) -> None:
-    """Begin the stack with the bucket of that name, if a stack before this one left it."""
+def import_bucket(stack: Stack, settings: dict[str, str]) -> None:
+    """Create the stack with the bucket of that name, if an earlier stack left it."""
     s3, name = boto3.client("s3"), settings.get("BucketName")
     if not name:
         return
@@ -301,40 +323,41 @@ def take_over(stack: Stack, settings: dict[str, str]) -> None:
         if error.response["Error"]["Code"] == "404":
             return
         raise  # somebody else's
-    stack.take_over(name, settings["SettingsPath"])
+    stack.import_bucket(name, settings["SettingsPath"])
     s3.delete_bucket_policy(Bucket=name)  # the stack puts its own, and refuses to meet one
     print(f"The bucket {name} was there already: it is taken over.")
 
 
 def change(stack: Stack, settings: dict[str, str], kept: dict[str, str], replace_host: bool) -> None:
-    """Bring the stack to what the template says; parameters that are not named stay as they are."""
-    if stack.found() is None:
+    """Apply the template; parameters that have no new setting keep their values."""
+    print(f"CloudFormation changes the stack {stack.name!r}: minutes, most of them for the host.", flush=True)
+    if stack.describe() is None:
         return stack.create(settings)
     try:
-        return stack.update(settings, kept, may_end={"Host"} if replace_host else ())
+        return stack.update(settings, kept, replaceable={"Host"} if replace_host else ())
     except NotDone as undone:
-        asking = [f"{name}={value}" for name, value in settings.items() if kept.get(name) != value]
-        cause = ", ".join(asking) or "the host in deploy/template.yaml is another than the one that runs"
+        changed = [f"{name}={value}" for name, value in settings.items() if kept.get(name) != value]
+        cause = ", ".join(changed) or "the host in deploy/template.yaml is another than the one that runs"
         for name in sorted(undone.guarded):
             meaning, instead = GUARDED[name]
             raise CannotDo(f"{meaning} ({cause}). CloudFormation has left all as it was. {instead}") from None
         raise
 
 
-def template_parameters() -> set[str]:
-    """The names of what the template asks for."""
+def parameter_names() -> set[str]:
+    """The names of the template's parameters."""
     template = {key.value: value for key, value in yaml.compose(TEMPLATE.read_text()).value}  # type: ignore[union-attr]
     return {name.value for name, _ in template["Parameters"].value}
 
 
 def release(stack: Stack) -> tuple[str | None, str]:
-    """Upload the committed version of this checkout, and name it to the host. The former and the new name.
+    """Upload the committed version of this checkout, and name it to the host.
 
-    A name is `SHA-256 version`. It is in Parameter Store and not in the bucket: who may write there must not
-    decide what the host runs.
+    Returns the former name and the new one, each `SHA-256 version`. They are in Parameter Store and not in
+    the bucket: whoever may write to the bucket must not decide what the host runs.
     """
     if _git("status", "--porcelain", "--untracked-files=no"):
-        print("There are changes that are not committed: they are not sent.")
+        print("Uncommitted changes are not sent.")
     bucket, archive = stack.output("BucketName"), _git("archive", "--format=tar.gz", "HEAD")
     version = _git("describe", "--always", "--tags").decode().strip()
     name = f"{hashlib.sha256(archive).hexdigest()} {version}"
@@ -346,7 +369,7 @@ def release(stack: Stack) -> tuple[str | None, str]:
 
 
 def release_key(name: str) -> str:
-    """Where the archive is. Each has a key of its own, so the former one stays until it is not needed."""
+    """The key of the archive: each release has its own, so the former one stays until it is not needed."""
     return f"{RELEASES}{name.split()[0]}.tar.gz"
 
 
@@ -364,15 +387,15 @@ def named_release(stack: Stack) -> str | None:
 
 
 def name_release(stack: Stack, name: str | None) -> None:
-    """Have boots install this release; None: the one that is named stays."""
+    """Make boots install this release; None changes nothing."""
     if name:
         store, parameter = boto3.client("ssm"), release_parameter(stack)
-        how = _ways_to_put(store, stack, [parameter])[parameter]
-        store.put_parameter(Name=parameter, Value=name, Type="String", **how)
+        options = _put_options(store, stack, [parameter])[parameter]
+        store.put_parameter(Name=parameter, Value=name, Type="String", **options)
 
 
 def delete_former_releases(stack: Stack, name: str) -> None:
-    """Delete every archive but this one, which the host has accepted; what else lies there stays."""
+    """Delete every archive but this one, which the host has accepted; other objects stay."""
     s3, bucket = boto3.client("s3"), stack.output("BucketName")
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=RELEASES):
         for item in page.get("Contents", []):
@@ -380,26 +403,29 @@ def delete_former_releases(stack: Stack, name: str) -> None:
                 s3.delete_object(Bucket=bucket, Key=item["Key"])
 
 
-def secrets(stack: Stack, given: argparse.Namespace) -> None:
+def secrets(stack: Stack, args: argparse.Namespace) -> None:
     """Put the Connections and Variables of an env file into SSM Parameter Store.
 
-    All are checked before one is written: a parameter that this stack has not made is somebody else's.
+    All are checked before one is written: a parameter that this stack did not create is not overwritten.
     """
     path, store = stack.parameter("SettingsPath"), boto3.client("ssm")
-    settings = {f"{path}/{name}": value for name, value in _settings(given.file).items()}
-    ways = _ways_to_put(store, stack, settings)
+    settings = {f"{path}/{name}": value for name, value in _settings(args.file).items()}
+    options = _put_options(store, stack, settings)
     for name, value in settings.items():
         kind = "SecureString" if name.startswith(f"{path}/connections/") else "String"
-        store.put_parameter(Name=name, Value=value, Type=kind, Tier="Intelligent-Tiering", **ways[name])
+        store.put_parameter(Name=name, Value=value, Type=kind, Tier="Intelligent-Tiering", **options[name])
         print(f"  {name}")
 
 
-def _ways_to_put(store: Any, stack: Stack, names: Collection[str]) -> dict[str, dict[str, Any]]:
-    """How each parameter is written: with the stack's tag, or over one that has it, else CannotDo."""
+def _put_options(store: Any, stack: Stack, names: Collection[str]) -> dict[str, dict[str, Any]]:
+    """The arguments that write each parameter: new with the stack's tag, or over one that has it.
+
+    Raises CannotDo if another stack created one.
+    """
     owners = {name: _owner(store, name) for name in names}
     if foreign := [name for name, owner in owners.items() if owner not in (None, stack.name)]:
         raise CannotDo(
-            f"the stack {stack.name!r} has not made {', '.join(foreign)} (tag {OWNER}: "
+            f"the stack {stack.name!r} did not create {', '.join(foreign)} (tag {OWNER}: "
             f"{owners[foreign[0]] or 'none'}). Nothing was written. Give the stack a path of its own, for "
             f"example SettingsPath=/twitter/{stack.name}. If the parameter is this stack's, tag it: aws ssm "
             f"add-tags-to-resource --resource-type Parameter --resource-id {foreign[0]} "
@@ -410,7 +436,7 @@ def _ways_to_put(store: Any, stack: Stack, names: Collection[str]) -> dict[str, 
 
 
 def _owner(store: Any, name: str) -> str | None:
-    """The stack that has made a parameter, "" where nobody says so; None where there is no parameter."""
+    """The stack that created a parameter, "" if it has no tag; None if there is no parameter."""
     try:
         store.get_parameter(Name=name)
     except store.exceptions.ParameterNotFound:
@@ -420,7 +446,7 @@ def _owner(store: Any, name: str) -> str | None:
 
 
 def _settings(file: Path) -> dict[str, str]:
-    """The settings in an env file, named as Airflow looks for them in the Parameter Store."""
+    """The settings of an env file, by the names under which Airflow reads them from Parameter Store."""
     if not file.exists():
         raise CannotDo(f"there is no file {file}. .env.example shows what it may hold.")
     found = {}
@@ -436,11 +462,11 @@ def _settings(file: Path) -> dict[str, str]:
     return found
 
 
-def upgrade(stack: Stack, given: argparse.Namespace) -> None:
-    """Send this version to the host, have it installed, and wait until its services are healthy.
+def upgrade(stack: Stack, args: argparse.Namespace) -> None:
+    """Send this version to the host, install it, and wait until its services are healthy.
 
-    The former archive stays until then. Where the host goes back to the former release, so does the name that
-    its next boot, or a new host, installs.
+    The former archive stays until then. If the host returns to the former release, so does the name that its
+    next boot, or a new host, installs.
     """
     host = stack.output("HostId")
     former, new = release(stack)
@@ -459,63 +485,66 @@ def install_command(name: str) -> str:
 
 
 def install(ssm: Any, host: str, name: str, seconds: float = 5) -> None:
-    """Have the host install the release of this name; look every so many seconds how far it is."""
+    """Make the host install the release of this name; poll its state every so many seconds."""
     document = {"DocumentName": "AWS-RunShellScript", "Parameters": {"commands": [install_command(name)]}}
     sent = ssm.send_command(InstanceIds=[host], **document)["Command"]["CommandId"]
-    looking = Retrying(
+    polling = Retrying(
         retry=retry_if_exception_type(ssm.exceptions.InvocationDoesNotExist)  # not yet
-        | retry_if_result(lambda said: said["Status"] in ("Pending", "InProgress", "Delayed", "Cancelling")),
+        | retry_if_result(
+            lambda result: result["Status"] in ("Pending", "InProgress", "Delayed", "Cancelling")
+        ),
         wait=wait_fixed(seconds),
         stop=stop_after_delay(1800),
     )
     try:
-        said = looking(ssm.get_command_invocation, CommandId=sent, InstanceId=host)
+        result = polling(ssm.get_command_invocation, CommandId=sent, InstanceId=host)
     except RetryError:
         raise CannotDo(
-            "the host has not ended it in half an hour; `journalctl -u twitter-release` there."
+            "the host did not finish in half an hour: read `journalctl -u twitter-release` there."
         ) from None
-    if said["Status"] != "Success":
-        # Of a command that was cancelled or ran out of time nobody knows whether the host goes on with it.
-        raise (NotInstalled if said["Status"] == "Failed" else CannotDo)(
-            f"the host did not install it ({said['Status']}); what runs now, its last line says:\n"
-            f"{said['StandardOutputContent']}{said['StandardErrorContent']}"
+    if result["Status"] != "Success":
+        # A cancelled or timed-out command may still be running on the host.
+        raise (NotInstalled if result["Status"] == "Failed" else CannotDo)(
+            f"the host did not install it ({result['Status']}); the last line says what runs now:\n"
+            f"{result['StandardOutputContent']}{result['StandardErrorContent']}"
         )
 
 
-def connect(stack: Stack, given: argparse.Namespace) -> None:
+def connect(stack: Stack, args: argparse.Namespace) -> None:
     """Forward the host's Airflow UI to this machine, until Ctrl-C."""
     stack.output("HostId")
-    ports = f"portNumber=8080,localPortNumber={given.port}"
+    ports = f"portNumber=8080,localPortNumber={args.port}"
     scheme = "https" if stack.parameter("AdminCidr") else "http"
-    print(f"Airflow: {scheme}://localhost:{given.port}, user admin, `make password`. Ctrl-C ends it.")
+    print(f"Airflow: {scheme}://localhost:{args.port}, user admin, `make password`. Ctrl-C ends it.")
     _session(stack, "AWS-StartPortForwardingSession", ports)
 
 
-def password(stack: Stack, given: argparse.Namespace) -> None:
+def password(stack: Stack, args: argparse.Namespace) -> None:
     """Show the password of the UI's user admin."""
     _session(stack, "AWS-StartInteractiveCommand", 'command=["sudo cat /etc/twitter/admin-password"]')
 
 
 def _session(stack: Stack, document: str, parameters: str) -> None:
     host = stack.output("HostId")
-    ask = ["aws", "ssm", "start-session", "--target", host, "--document-name", document]
+    command = ["aws", "ssm", "start-session", "--target", host, "--document-name", document]
     try:
-        subprocess.run([*ask, "--parameters", parameters], check=True)
+        subprocess.run([*command, "--parameters", parameters], check=True)
     except FileNotFoundError:
-        raise CannotDo("needs the AWS CLI and its Session Manager plugin.") from None
+        raise CannotDo("this needs the AWS CLI and its Session Manager plugin.") from None
     except subprocess.CalledProcessError as error:
         raise CannotDo(f"the session ended with exit code {error.returncode}; see above.") from None
     except KeyboardInterrupt:
         pass
 
 
-def teardown(stack: Stack, given: argparse.Namespace) -> None:
-    """Delete the host, the role and the tables; the bucket and what landed stay."""
+def teardown(stack: Stack, args: argparse.Namespace) -> None:
+    """Delete the host, the role and the tables; the bucket and the landed days stay."""
     path, ssm = stack.parameter("SettingsPath"), boto3.client("ssm")
-    if not given.yes and input(f"Type {stack.name} to delete this stack: ").strip() != stack.name:
+    if not args.yes and input(f"Type {stack.name} to delete this stack: ").strip() != stack.name:
         raise CannotDo("nothing was deleted.")
-    if _owner(ssm, release_parameter(stack)) == stack.name:  # another's is not this stack's to delete
+    if _owner(ssm, release_parameter(stack)) == stack.name:
         ssm.delete_parameter(Name=release_parameter(stack))
+    print(f"CloudFormation deletes the stack {stack.name!r}: some minutes.", flush=True)
     stack.delete()
     print(f"Deleted. The bucket with all that landed stays, and so do the settings at {path}.")
 
@@ -567,16 +596,22 @@ def _pairs(text: str) -> list[str]:
 
 
 def main() -> int:
-    given = _parser().parse_args()
+    args = _parser().parse_args()
     try:
-        given.command(Stack(given.stack), given)
+        args.command(Stack(args.stack), args)
     except CannotDo as error:
-        print(safe_lines(error), file=sys.stderr)  # may quote the host's log
+        _print_error(str(error))
         return 1
     except (BotoCoreError, ClientError) as error:
-        print(f"AWS says: {safe_lines(error)}", file=sys.stderr)
+        _print_error(f"AWS says: {error}")
         return 1
     return 0
+
+
+def _print_error(text: str) -> None:
+    """Print text that may quote the host's log. A terminal breaks it between words; a pipe gets one line."""
+    errors = Console(stderr=True, highlight=False)
+    errors.print(Text(safe_lines(text), "red"), soft_wrap=not errors.is_terminal)
 
 
 if __name__ == "__main__":

@@ -206,14 +206,14 @@ def receipt_of(data: bytes, files: Files, gone: Iterable[Tombstone], tombstones:
 
 def snapshot_receipt_of(data: bytes, files: Files, tombstones: Tombstones) -> bytes:
     """Return the receipt of a snapshot for its current files."""
-    said, rows = json.loads(data), list(csv_rows(files["csv"][0].decode().split("\n")))
+    receipt, rows = json.loads(data), list(csv_rows(files["csv"][0].decode().split("\n")))
     objects = decoded_record(data, _WithObjects).objects
     return encoded(
-        said
+        receipt
         | {
             "posts": len(rows),
             "states": Counter(row["state"] for row in rows),
-            "lost": [post for post in said["lost"] if not tombstones.of_ids([post["tweet_id"]], None)],
+            "lost": [post for post in receipt["lost"] if not tombstones.of_ids([post["tweet_id"]], None)],
             "objects": {name: _published(item, *files[name]) for name, item in objects.items()},
         }
     )

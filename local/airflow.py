@@ -15,7 +15,7 @@ DAG = "twitter"
 
 
 class AirflowRefused(RuntimeError):
-    """Airflow's API answered with an error."""
+    """Airflow's API responded with an error."""
 
 
 class AirflowUnreachable(RuntimeError):
@@ -23,13 +23,13 @@ class AirflowUnreachable(RuntimeError):
 
 
 class AirflowHasIt(AirflowRefused):
-    """What was to be made is there already."""
+    """What a request creates exists already."""
 
 
 AT_WORK = ("queued", "running")
-"""States of a stage that a worker has, or is about to have."""
+"""States of a task that a worker runs, or is about to run."""
 COMES_BACK = ("up_for_retry", "up_for_reschedule")
-"""States of a stage that waits for its own next turn."""
+"""States of a task that Airflow starts again by itself."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class Stage:
     seconds: float | None
 
     @classmethod
-    def read(cls, answer: dict[str, Any]) -> Self:
+    def read(cls, instance: dict[str, Any]) -> Self:
         return cls(
-            name=answer["task_id"],
-            state=answer["state"] or "waiting",
-            attempt=answer["try_number"],
-            started=_moment(answer["start_date"]),
-            seconds=answer["duration"],
+            name=instance["task_id"],
+            state=instance["state"] or "waiting",
+            attempt=instance["try_number"],
+            started=_moment(instance["start_date"]),
+            seconds=instance["duration"],
         )
 
 
@@ -76,8 +76,8 @@ class Login(httpx.Auth):
 
     def _sign_in(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         url, timeouts = f"{self.url}/auth/token", request.extensions
-        answer = yield httpx.Request("POST", url, json=self._given, extensions=timeouts)
-        self.token = _content(answer)["access_token"]
+        response = yield httpx.Request("POST", url, json=self._given, extensions=timeouts)
+        self.token = _content(response)["access_token"]
 
 
 class Airflow:
@@ -94,15 +94,15 @@ class Airflow:
         return self._request("GET", "/monitor/health", auth=None).is_success
 
     def answers_tasks(self) -> bool:
-        """Whether the API for tasks is there: the first request makes its versions, which takes seconds."""
+        """Whether the API for tasks responds; the first request takes seconds."""
         health = str(self._http.base_url.join("/execution/health"))
         return self._request("GET", health, auth=None).is_success
 
     def healthy_since(self, moment: datetime, components: Iterable[str]) -> bool:
-        """Whether each component has been heard of after `moment`; older heartbeats are another stack's."""
+        """Whether each component has sent a heartbeat since `moment`; older ones are another stack's."""
         health = self.call("GET", "/monitor/health")
         return health["metadatabase"]["status"] == "healthy" and all(
-            (heard := _moment(health[name][f"latest_{name}_heartbeat"])) and heard >= moment
+            (heartbeat := _moment(health[name][f"latest_{name}_heartbeat"])) and heartbeat >= moment
             for name in components
         )
 
@@ -114,7 +114,7 @@ class Airflow:
         return dag.is_success and (_moment(_content(dag)["last_parsed_time"]) or moment) > moment
 
     def import_error_since(self, moment: datetime) -> str | None:
-        """What a DAG file fails with, if one does."""
+        """The error of a DAG file that cannot be imported, if there is one."""
         for error in self.call("GET", "/importErrors")["import_errors"]:
             if (_moment(error["timestamp"]) or moment) >= moment:
                 return f"{error['filename']} cannot be imported:\n{error['stack_trace'].strip()}"
@@ -126,8 +126,8 @@ class Airflow:
 
     def add_variables(self, variables: dict[str, dict[str, str]]) -> None:
         """Creates Variables; one that exists keeps the value that somebody gave it."""
-        there = {found["key"] for found in self.call("GET", "/variables", params={"limit": 100})["variables"]}
-        for name in variables.keys() - there:
+        found = self.call("GET", "/variables", params={"limit": 100})["variables"]
+        for name in variables.keys() - {variable["key"] for variable in found}:
             self.call("POST", "/variables", json={"key": name, **variables[name]})
 
     def put_connection(self, name: str, **fields: Any) -> None:
@@ -144,8 +144,8 @@ class Airflow:
     def backfill(self, first: str, last: str, **more: Any) -> None:
         """Starts the runs of all days from the first to the last, landed ones too."""
         days = {"from_date": f"{first}T00:00:00Z", "to_date": f"{last}T00:00:00Z"}
-        asked = {"dag_id": DAG, "reprocess_behavior": "completed"} | days | more
-        self.call("POST", "/backfills", json=asked)
+        body = {"dag_id": DAG, "reprocess_behavior": "completed"} | days | more
+        self.call("POST", "/backfills", json=body)
 
     def runs(self) -> list[dict[str, Any]]:
         return self.call("GET", f"/dags/{DAG}/dagRuns", params={"limit": 1000})["dag_runs"]
@@ -158,8 +158,8 @@ class Airflow:
         self.unpause()
         run = f"manual__{day}"
         try:
-            asked = {"dag_run_id": run, "logical_date": None, "conf": {"day": day}}
-            self.call("POST", f"/dags/{DAG}/dagRuns", json=asked)
+            body = {"dag_run_id": run, "logical_date": None, "conf": {"day": day}}
+            self.call("POST", f"/dags/{DAG}/dagRuns", json=body)
         except AirflowHasIt:
             if restart or not any(stage.state in AT_WORK for stage in self.stages(run)):
                 self.call("POST", f"/dags/{DAG}/dagRuns/{run}/clear", json={"dry_run": False})
@@ -177,13 +177,13 @@ class Airflow:
         return _error(self.log_of(run, stage)) or "its log holds no error; the worker may have been killed"
 
     def why_it_waits(self, run: str, stage: Stage) -> str | None:
-        """What the log says of a stage that comes back: its error, or the line that names the time."""
+        """The reason in the log of a task that starts again: its error, or the line that names the time."""
         events = self.log_of(run, stage)
         if stage.state == "up_for_retry":
             return _error(events)
-        tells = ("include.twitter.airflow_context", "include.twitter.retry")
-        said = [event["event"] for event in events if event.get("logger") in tells]
-        return said[-1] if said else None
+        loggers = ("include.twitter.airflow_context", "include.twitter.retry")
+        messages = [event["event"] for event in events if event.get("logger") in loggers]
+        return messages[-1] if messages else None
 
     def log_of(self, run: str, stage: Stage) -> list[dict[str, Any]]:
         """The log of the stage's last try, an event a line."""
@@ -194,9 +194,9 @@ class Airflow:
         return _content(self._request(method, path, **request))
 
     def _find(self, path: str) -> Any:
-        """What is at the path, None where nothing is."""
-        answer = self._request("GET", path)
-        return None if answer.status_code == 404 else _content(answer)
+        """The resource at the path, None if there is none."""
+        response = self._request("GET", path)
+        return None if response.status_code == 404 else _content(response)
 
     def _request(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
@@ -209,16 +209,16 @@ class Airflow:
             ) from error
 
 
-def _content(answer: httpx.Response) -> Any:
-    asked = f"{answer.request.method} {answer.url}: {answer.status_code}"
-    if answer.is_error:
-        refusal = AirflowHasIt if answer.status_code == 409 else AirflowRefused
-        raise refusal(f"{asked} {_detail(answer)}")
+def _content(response: httpx.Response) -> Any:
+    request = f"{response.request.method} {response.url}: {response.status_code}"
+    if response.is_error:
+        refusal = AirflowHasIt if response.status_code == 409 else AirflowRefused
+        raise refusal(f"{request} {_detail(response)}")
     try:
-        return answer.json() if answer.content else None
+        return response.json() if response.content else None
     except ValueError as error:
         raise AirflowRefused(
-            f"{asked}, but the body is not JSON: {answer.text[:100]!r}. Is this port Airflow's?"
+            f"{request}, but the body is not JSON: {response.text[:100]!r}. Is this port Airflow's?"
         ) from error
 
 
@@ -232,11 +232,11 @@ def _error(events: list[dict[str, Any]]) -> str | None:
     return safe_text(errors[-1], LONGEST_MESSAGE) if errors else None
 
 
-def _detail(answer: httpx.Response) -> str:
+def _detail(response: httpx.Response) -> str:
     try:
-        return str(answer.json()["detail"])
+        return str(response.json()["detail"])
     except (json.JSONDecodeError, KeyError, TypeError):
-        return answer.text[:500]
+        return response.text[:500]
 
 
 def _moment(text: str | None) -> datetime | None:

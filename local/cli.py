@@ -1,4 +1,7 @@
-"""`python -m local up` and `python -m local run [DAY]`: the pipeline on this machine."""
+"""`python -m local up` and `python -m local run [DAY]`: the pipeline on this machine.
+
+Its colours are readable on a dark and on a light terminal. rich drops them in a pipe, and with NO_COLOR.
+"""
 
 import argparse
 import io
@@ -12,9 +15,8 @@ from functools import partial
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
-from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -37,30 +39,29 @@ STAGES = ("extract", "transform", "load")
 ENDED = ("success", "failed")
 SAMPLE_COLUMNS = ("created_at", "username", "likes", "text")
 SAMPLE_ROWS = 3
-READ_PARQUET = 'pd.read_parquet({path!r}, dtype_backend="numpy_nullable")'
-"""As on docs/read.md: likes are numbers."""
 MONEY = {False: "pretend money: X is a stand-in here", True: "billed by X"}
-MOST_NAMED = 10
+MAX_NAMED = 10
 """Accounts that the summary names: the receipt has all."""
 
 CHANGING_SECONDS = 60
-"""How long `make run` waits for another one's stack to start or stop."""
+"""How long `make run` waits for another command's stack to start or stop."""
+NOTICE = "bold"
 
 out = Console(highlight=False)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    given = _parser().parse_args(arguments)
+    args = _parser().parse_args(arguments)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     os.environ |= past_proxies(os.environ)  # boto3 in this process
     try:
-        return given.command(given)
+        return args.command(args)
     except (LocalStackError, AirflowRefused, AirflowUnreachable, BadDay) as error:
-        _say(str(error), "red")
+        _print(str(error), "red")
         return 1
     except (BotoCoreError, ClientError) as error:
-        _say(_aws_failure(error), "red")
+        _print(_aws_failure(error), "red")
         return 1
     except KeyboardInterrupt:
         return 130
@@ -73,35 +74,35 @@ def _parser() -> argparse.ArgumentParser:
     up_.add_argument("--port", type=int, default=os.environ.get("PORT") or 8080, help="of the UI; env PORT")
     up_.set_defaults(command=up)
     run_ = commands.add_parser("run", help="start everything, land one day, show it, stop")
-    run_.add_argument("day", nargs="?", help="YYYY-MM-DD; the latest settled UTC day")
+    run_.add_argument("day", nargs="?", help="YYYY-MM-DD; default: the latest settled UTC day")
     run_.add_argument("--timeout", type=float, default=900, metavar="SECONDS", help="of the whole run")
     run_.set_defaults(command=run)
     return parser
 
 
-def up(given: argparse.Namespace) -> int:
-    """Everything runs until Ctrl-C. Nothing is bought until somebody starts a day."""
-    with _running(given.port) as stack:
-        out.print(_welcome(stack))
+def up(args: argparse.Namespace) -> int:
+    """Keep everything running until Ctrl-C. Nothing is bought until somebody starts a day."""
+    with _new_stack(args.port) as stack:
+        out.print(welcome(stack), soft_wrap=True)
         try:
-            stack.wait(lambda text: _say(text, "yellow"))
+            stack.wait(lambda report: _print(report, NOTICE))
         except KeyboardInterrupt:
             out.print("stopping …")
     return 0
 
 
-def run(given: argparse.Namespace) -> int:
-    """Lands one day, on the stack that `make up` keeps or on one of its own.
+def run(args: argparse.Namespace) -> int:
+    """Land one day, on the stack that `make up` keeps or on one of its own.
 
-    A second time clears that day's run and goes through it again.
+    A second time clears that day's run, so that it goes through again.
     """
-    deadline = time.monotonic() + given.timeout
+    deadline = time.monotonic() + args.timeout
     now = datetime.now(UTC)
-    day = Day.named(given.day) if given.day else Day.latest_settled(now)
+    day = Day.named(args.day) if args.day else Day.latest_settled(now)
     day.require_collectable(now)
-    if not given.day and (note := unsettled_note(now)):
-        _say(note)
-    with _at_hand() as stack:
+    if not args.day and (note := unsettled_note(now)):
+        _print(note)
+    with _any_stack() as stack:
         run_id = stack.airflow.run_day(str(day), restart=isinstance(stack, Stack))
         progress = Progress(out, f"twitter, {day}", partial(stack.airflow.why_it_waits, run_id))
         try:
@@ -113,18 +114,18 @@ def run(given: argparse.Namespace) -> int:
             try:
                 _show_landed(stack, run_id, day)
             except (BotoCoreError, ClientError) as error:
-                _say(f"{day} has landed, but cannot be shown here. {_aws_failure(error)}", "red")
+                _print(f"{day} has landed, but cannot be shown here. {_aws_failure(error)}", "red")
             return 0
         if state == "failed":
-            _show_failure(stack, run_id, progress.stages)
+            _show_failure(stack, run_id, progress.stages, day)
         else:
-            _show_unfinished(f"not ended within {given.timeout:.0f} s", stack, run_id, progress, day)
+            _show_unfinished(f"not ended within {args.timeout:.0f} s", stack, run_id, progress, day)
         return 1
 
 
 @contextmanager
-def _at_hand() -> Iterator[Running]:
-    """The stack of this checkout that runs already, or one that is started and stopped."""
+def _any_stack() -> Iterator[Running]:
+    """The stack of this checkout that another command runs, or one that is started and stopped."""
     with ExitStack() as closing:
         retry = Retrying(
             retry=retry_if_exception_type(Changing),
@@ -132,26 +133,26 @@ def _at_hand() -> Iterator[Running]:
             wait=wait_fixed(0.5),
             reraise=True,
         )
-        yield retry(_own_or_running, closing)
+        yield retry(_new_or_running_stack, closing)
 
 
-def _own_or_running(closing: ExitStack) -> Running:
+def _new_or_running_stack(closing: ExitStack) -> Running:
     try:
-        stack = closing.enter_context(_running(None, with_triggerer=False))
-    except AlreadyRunning as found:
+        stack = closing.enter_context(_new_stack(None, with_triggerer=False))
+    except AlreadyRunning as error:
         with out.status("waiting for the stack that another command has started …"):
-            neighbour = closing.enter_context(Neighbour(found.address))
-        out.print(f"on the stack that runs already: {found.address.url}", style="dim")
+            neighbour = closing.enter_context(Neighbour(error.address))
+        out.print(f"on the stack that runs already: {error.address.url}", style="dim")
         return neighbour
     closing.callback(_wait_for_guests, stack)
     return stack
 
 
 def _wait_for_guests(stack: Stack) -> None:
-    """Keeps the stack until other commands that use it have ended."""
+    """Keep the stack until the other commands that use it have ended."""
     if stack.lock_guests_out():
         return
-    _say("another `make run` uses this stack: it stops when that one ends. Ctrl-C stops both.", "yellow")
+    _print("another `make run` uses this stack: it stops when that one ends. Ctrl-C stops both.", NOTICE)
     with suppress(LocalStackError):
         while not stack.lock_guests_out():
             stack.check()
@@ -159,45 +160,53 @@ def _wait_for_guests(stack: Stack) -> None:
 
 
 @contextmanager
-def _running(port: int | None, with_triggerer: bool = True) -> Iterator[Stack]:
+def _new_stack(port: int | None, with_triggerer: bool = True) -> Iterator[Stack]:
     stack = Stack(port=port, with_triggerer=with_triggerer)
     begun = time.monotonic()
     try:
-        _start(stack)
+        try:
+            with out.status("starting AWS, X and Airflow on this machine …"):
+                stack.start()
+        except KeyboardInterrupt:
+            _print("interrupted while AWS, X and Airflow were starting", "red")
+            raise
         out.print(f"started in {time.monotonic() - begun:.0f} s", style="dim")
         yield stack
     finally:
         stack.stop()
 
 
-def _start(stack: Stack) -> None:
-    try:
-        with out.status("starting AWS, X and Airflow on this machine …"):
-            stack.start()
-    except KeyboardInterrupt:
-        out.print("interrupted while AWS, X and Airflow were starting", style="red")
-        raise
-
-
-def _welcome(stack: Stack) -> Panel:
-    lines = [
-        f"[bold]{stack.url}/dags/twitter[/]   the Airflow UI",
-        f"user [bold]{UI_USER}[/], password [bold]{escape(stack.password)}[/]",
-        "",
-        "Land a day      press Trigger there and type the day",
-        "Land a range    Trigger twitter_plan: it shows the price, then waits",
-        "See the days    Days in the menu: what has landed, and what it cost",
-        "Run it again    click extract, transform or load, then Clear",
-        "Change it       Admin, Variables: twitter_handles, twitter_tweet_limit",
-    ]
+def welcome(stack: Running) -> Text:
+    """What `make up` shows: where the UI is, what to do there, and three commands for another terminal."""
+    files = f"aws s3 ls s3://{stack.bucket}/"
     if not stack.env_file.real_aws:
-        lines.append(f"Find the files  {escape(near(aws.object_on_disk(stack.state, stack.bucket, '')))}")
-    lines += [
-        f"Use a shell     . {escape(near(stack.state / 'env'))}",
-        "",
-        "[dim]Ctrl-C stops everything.[/]",
-    ]
-    return Panel("\n".join(lines), title="twitter-to-s3", expand=False, padding=(1, 2))
+        files = f"ls {near(aws.object_on_disk(stack.state, stack.bucket, ''))}"
+    text = (
+        "\n"
+        f"Airflow UI      {stack.url}/dags/{DAG}\n"
+        f"Sign in         user {UI_USER}, password {stack.password}\n"
+        "\n"
+        "Land a day      press Trigger there and type the day\n"
+        "Land a range    trigger twitter_plan: it shows the price, then waits for you\n"
+        "See the days    Days in the menu: what has landed, and what it cost\n"
+        "Run it again    click extract, transform or load, then Clear\n"
+        "Change it       Admin, Variables: twitter_handles, twitter_tweet_limit\n"
+        "\n"
+        "In another terminal:\n\n"
+        + _steps(
+            ("make run", "land the latest settled day here"),
+            (files, "what has landed"),
+            (f". {near(stack.state / 'env')}", "use this AWS and Airflow in a shell"),
+        )
+        + "\n\nCtrl-C stops everything. What has landed stays."
+    )
+    return Text(safe_lines(text))
+
+
+def _steps(*steps: tuple[str, str]) -> str:
+    """Commands that can be pasted as they are, each with a comment."""
+    width = max(len(command) for command, _ in steps)
+    return "\n".join(f"{command:<{width}}  # {comment}" for command, comment in steps)
 
 
 def unsettled_note(now: datetime) -> str | None:
@@ -219,41 +228,48 @@ def _aws_failure(error: BotoCoreError | ClientError) -> str:
 
 
 def follow(stack: Running, run_id: str, progress: Progress, deadline: float) -> str:
-    """Shows the stages until the run has ended, or `deadline` has come. Returns the run's last state."""
+    """Show the stages until the run has ended or `deadline` has passed. Returns the run's last state."""
     state = "queued"
     with progress:
         while state not in ENDED and time.monotonic() < deadline:
             stack.check()
-            with suppress(AirflowUnreachable):  # the machine is busy: what has died fails the check
-                now, stages = stack.airflow.run_state(run_id), stack.airflow.stages(run_id)
-                stages.sort(key=lambda one: STAGES.index(one.name) if one.name in STAGES else len(STAGES))
+            with suppress(AirflowUnreachable):  # the machine is busy; a dead component fails the check
+                state_now, stages = stack.airflow.run_state(run_id), stack.airflow.stages(run_id)
+                stages.sort(
+                    key=lambda stage: STAGES.index(stage.name) if stage.name in STAGES else len(STAGES)
+                )
                 progress.show(stages)
-                state = now
+                state = state_now
             time.sleep(0.5)
     return state
 
 
-def _show_failure(stack: Running, run_id: str, stages: list[Stage]) -> None:
+def _show_failure(stack: Running, run_id: str, stages: list[Stage], day: Day) -> None:
     for stage in [stage for stage in stages if stage.state == "failed"][:1]:
-        _say(f"{stage.name} failed: {stack.airflow.error_of(run_id, stage)}", "red")
+        _print(f"{stage.name} failed: {stack.airflow.error_of(run_id, stage)}", "red")
+    _print(
+        f"its log: {_page(stack, run_id)}"
+        if stack.stays
+        else f"`make up` shows its log; `make run DAY={day}` tries again"
+    )
 
 
-def _show_unfinished(how: str, stack: Running, run_id: str, progress: Progress, day: Day) -> None:
-    _say(f"{how}: {progress.pending}", "red")
+def _show_unfinished(reason: str, stack: Running, run_id: str, progress: Progress, day: Day) -> None:
+    _print(f"{reason}: {progress.pending}", "red")
     if stack.stays:
-        _say(f"it goes on without you: {_page(stack, run_id)}")
+        _print(f"it goes on without you: {_page(stack, run_id)}")
     else:
-        _say(f"stopping everything … `make run DAY={day}` goes on from there")
+        _print(f"stopping everything … `make run DAY={day}` goes on from there")
 
 
 def _page(stack: Running, run_id: str) -> str:
     return f"{stack.url}/dags/{DAG}/runs/{run_id}"
 
 
-def _say(text: str, style: str = "") -> None:
-    """A terminal breaks it between words; in a pipe a line stays one.
+def _print(text: str, style: str = "") -> None:
+    """Print text that may quote a log, a receipt or a server's response.
 
-    The text may quote a log, a receipt or a server's response.
+    A terminal breaks it between words; in a pipe a line stays one.
     """
     out.print(Text(safe_lines(text), style), soft_wrap=not out.is_terminal)
 
@@ -263,21 +279,24 @@ def _show_landed(stack: Running, run_id: str, day: Day) -> None:
     out.print()
     for key in (layout.csv(day), layout.parquet(day), layout.rejected(day), layout.receipt(day)):
         if (size := _size(s3, bucket, key)) is not None:
-            out.print(f"s3://{bucket}/{key}  [dim]{size:,} bytes[/]", soft_wrap=True)
+            out.print(f"{-(-size // 1000):>3,} KB  s3://{bucket}/{key}", soft_wrap=True)
+    out.print()
     out.print(_sample(s3.get_object(Bucket=bucket, Key=layout.csv(day))["Body"].read().decode()))
     if _size(s3, bucket, layout.receipt(day)) is not None:
         receipt = decoded(s3.get_object(Bucket=bucket, Key=layout.receipt(day))["Body"].read(), Receipt)
-        _say(summary(receipt, real_x=stack.env_file.real_x))
-    out.print(Text("\n".join(["", *next_steps(stack, run_id, day)])), soft_wrap=True)
+        _print(summary(receipt, real_x=stack.env_file.real_x))
+    out.print(Text(f"\n{next_steps(stack, run_id, day)}"), soft_wrap=True)
 
 
-def next_steps(stack: Running, run_id: str, day: Day) -> tuple[str, str, str]:
-    """Where the table is, how to read it, and what to do next: each line can be copied as it is."""
-    path = f"s3://{stack.bucket}/{layout.parquet(day)}"
+def next_steps(stack: Running, run_id: str, day: Day) -> str:
+    """Where the files are and what to do next: three lines that a shell takes as they are."""
+    files = f"aws s3 ls s3://{stack.bucket}/{layout.csv(day).rpartition('/')[0]}/"
     if not stack.env_file.real_aws:
-        path = str(aws.object_on_disk(stack.state, stack.bucket, layout.parquet(day)))
-    look = "make up    # the same Airflow with its UI, until Ctrl-C"
-    return path, READ_PARQUET.format(path=path), _page(stack, run_id) if stack.stays else look
+        files = f"ls {near(aws.object_on_disk(stack.state, stack.bucket, '*'))}/dt={day}"
+    ui = ("make up", "the Airflow UI")
+    if stack.stays:
+        ui = (_page(stack, run_id), "this run in the UI")
+    return _steps((files, "the files of the day"), ui, (f"make run DAY={day.plus(-1)}", "the day before"))
 
 
 def _size(s3: Any, bucket: str, key: str) -> int | None:
@@ -293,9 +312,10 @@ def _sample(text: str) -> Table:
     """The first row of each of a few accounts."""
     rows = list(csv_rows(io.StringIO(text)))
     firsts = list({row["username"]: row for row in reversed(rows)}.values())[::-1][:SAMPLE_ROWS]
-    table = Table(caption=f"{len(firsts)} of {len(rows)} rows", caption_justify="left")
+    title = f"{len(firsts)} of {len(rows)} rows"
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="dim")
     for column in SAMPLE_COLUMNS:
-        table.add_column(column, no_wrap=column != "text")
+        table.add_column(column, no_wrap=column != "text", justify="right" if column == "likes" else "left")
     for row in firsts:
         cells = (row.get(column) or "" for column in SAMPLE_COLUMNS)
         table.add_row(*(Text(safe_text(cell), no_wrap=True, overflow="ellipsis") for cell in cells))
@@ -303,23 +323,23 @@ def _sample(text: str) -> Table:
 
 
 def summary(receipt: Receipt, *, real_x: bool) -> str:
-    """What has landed, for how much, and of which accounts that is not the whole day."""
+    """What has landed, for how much, and which accounts have not landed whole."""
     totals = receipt.totals
-    of_accounts = sum(a.published > 0 or a.outcome != "unavailable" for a in receipt.accounts)
-    posts, accounts = _many(totals.published, "post"), _many(of_accounts, "account")
+    landed = sum(a.published > 0 or a.outcome != "unavailable" for a in receipt.accounts)
+    posts, accounts = _count(totals.published, "post"), _count(landed, "account")
     lines = [f"{posts} of {accounts} for {format_usd(round(receipt.cost_usd * 1000))} ({MONEY[real_x]})."]
     if totals.rejected:
-        lines.append(f"{_many(totals.rejected, 'post')} rejected: see the rejected file.")
+        lines.append(f"{_count(totals.rejected, 'post')} rejected: see the rejected file.")
     named = [
         *(f"{a.username}: {latest_in_words(a)}." for a in receipt.accounts if a.outcome == "limit"),
         *(f"{a.username}: incomplete, {(a.reason or 'not read').rstrip('.')}." for a in receipt.missing),
     ]
-    lines += named[:MOST_NAMED]
-    if len(named) > MOST_NAMED:
-        lines.append(f"{len(named) - MOST_NAMED} more accounts are limited or incomplete: see the receipt.")
+    lines += named[:MAX_NAMED]
+    if len(named) > MAX_NAMED:
+        lines.append(f"{len(named) - MAX_NAMED} more accounts are limited or incomplete: see the receipt.")
     proof = ", ".join(f"{number} {word}" for word, number in totals.proof.items())
-    return "\n".join([*lines, f"X's own count: {proof}."])
+    return "\n".join([*lines, f"Compared with X's own counts, by account: {proof}."])
 
 
-def _many(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number != 1)}"
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"

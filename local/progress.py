@@ -1,4 +1,4 @@
-"""How the stages of a run get on, and why one waits: for a terminal and for a pipe."""
+"""Shows the states of a run's stages, and why one waits, on a terminal and in a pipe."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,15 +12,15 @@ from rich.text import Text
 from include.twitter.safe_text import safe_lines
 from local.airflow import COMES_BACK, Stage
 
-COLOURS = {"success": "green", "failed": "red", "upstream_failed": "red", "running": "cyan"}
+COLOURS = {"success": "green", "failed": "red", "upstream_failed": "red", "running": "bold"}
 NOT_YET = ("waiting", "scheduled", "queued")
 
 
 class Progress:
-    """Shows stages: one table that is redrawn on a terminal, else a line for each change of state.
+    """Shows stages: a table that is redrawn on a terminal, else a line for each change of state.
 
-    Either way a line says why a stage waits, and another when the reason changes. `why` is asked for the
-    reason until it knows one: a log may come after the state that it explains.
+    Either way a line says why a stage waits, and another when the reason changes. `why` is called until it
+    returns a reason: a log may come after the state that it explains.
     """
 
     def __init__(self, out: Console, title: str, why: Callable[[Stage], str | None]) -> None:
@@ -29,9 +29,9 @@ class Progress:
         self._title = title
         self._why = why
         self._live = Live(console=out, auto_refresh=False) if out.is_terminal else None
-        self._shown: dict[str, tuple[str, int]] = {}
-        self._known: dict[Stage, str] = {}
-        self._said: dict[str, str] = {}
+        self._states: dict[str, tuple[str, int]] = {}
+        self._reasons: dict[Stage, str] = {}
+        self._printed: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         if self._live:
@@ -52,26 +52,26 @@ class Progress:
             self._print_changes()
         for stage in stages:
             if stage.state in COMES_BACK:
-                self._say_why(stage)
+                self._print_reason(stage)
 
     @property
     def pending(self) -> str:
-        """The first stage that is not through, and why it waits, if it does."""
+        """The first stage that has not succeeded, and why it waits, if it does."""
         for stage in self.stages:
             if stage.state != "success":
-                reason = self._known.get(stage)
+                reason = self._reasons.get(stage)
                 return f"{stage.name} is {_state(stage)}" + (f": {reason}" if reason else "")
-        return "no stage is at work"
+        return "no stage is running"
 
-    def _say_why(self, stage: Stage) -> None:
-        reason = self._known.get(stage) or self._why(stage)
+    def _print_reason(self, stage: Stage) -> None:
+        reason = self._reasons.get(stage) or self._why(stage)
         if not reason:
             return
-        self._known[stage] = reason
-        if self._said.get(stage.name) != reason:
-            self._said[stage.name] = reason
+        self._reasons[stage] = reason
+        if self._printed.get(stage.name) != reason:
+            self._printed[stage.name] = reason
             self._out.print(
-                Text(f"{stage.name} waits: {safe_lines(reason)}", "yellow"),
+                Text(f"{stage.name} waits: {safe_lines(reason)}", "bold"),
                 soft_wrap=not self._out.is_terminal,
             )
 
@@ -83,9 +83,9 @@ class Progress:
 
     def _print_changes(self) -> None:
         for stage in self.stages:
-            now = (stage.state, stage.attempt)
-            if self._shown.get(stage.name) != now and stage.state not in NOT_YET:
-                self._shown[stage.name] = now
+            state = (stage.state, stage.attempt)
+            if self._states.get(stage.name) != state and stage.state not in NOT_YET:
+                self._states[stage.name] = state
                 self._out.print(f"{stage.name:<10} {_state(stage):<25} {_seconds(stage)}".rstrip())
 
 

@@ -69,7 +69,7 @@ class Component(SimpleExecutor):
         super().__init__(
             command,
             cwd=str(PROJECT),
-            # Python takes seconds to fold up the API server after its last answer.
+            # Python takes seconds to end the API server after its last response.
             timeout=1 if name == "api-server" else STOP_SECONDS,
             # PostgreSQL waits at SIGTERM until all clients have left; at SIGINT it ends their connections.
             stop_signal=signal.SIGINT if name == "postgres" else signal.SIGTERM,
@@ -116,7 +116,7 @@ class Component(SimpleExecutor):
 
 
 class AlreadyRunning(LocalStackError):
-    """The stack of this state directory is there: at `address`."""
+    """The stack of this state directory runs, at `address`."""
 
     def __init__(self, address: Address) -> None:
         super().__init__(
@@ -192,7 +192,7 @@ class Stack(Running):
         return self
 
     def stop(self) -> None:
-        """Stops everything, those who ask before those who answer. May be called twice."""
+        """Stop everything, clients before servers. May be called twice."""
         with _undisturbed():
             for components in (self._workers, self._servers, self._databases):
                 with ThreadPoolExecutor() as pool:
@@ -315,11 +315,11 @@ class Stack(Running):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             lock.seek(0)
-            said = lock.read()
+            address = lock.read()
             lock.close()
-            if not said:
+            if not address:
                 raise Changing from error
-            raise AlreadyRunning(Address(**json.loads(said))) from error
+            raise AlreadyRunning(Address(**json.loads(address))) from error
         lock.truncate(0)  # the address of an earlier stack
         return lock
 
@@ -399,12 +399,12 @@ class Stack(Running):
 
     def _migrate(self) -> None:
         """Brings the metadata database to this Airflow's schema, once for each version."""
-        wanted = version("apache-airflow-core")
-        if self._own_database and self._database.is_migrated_to(wanted):
+        release = version("apache-airflow-core")
+        if self._own_database and self._database.is_migrated_to(release):
             return
         self._finish("migrate", [*self._airflow, "db", "migrate"], self.environment)
         if self._own_database:
-            self._database.note_migrated_to(wanted)
+            self._database.note_migrated_to(release)
 
     def _finish(self, name: str, command: list[str], env: Mapping[str, str]) -> None:
         """Runs a command to its end, and raises where it fails."""
@@ -457,7 +457,7 @@ class Stack(Running):
         return self.airflow.dag_parsed_since(self._started)
 
     def _seed(self) -> None:
-        """Tells Airflow where the stand-ins are. Variables that somebody changed keep their value."""
+        """Create the Variables and the Connection of the stand-ins. Changed Variables keep their values."""
         variables = json.loads(VARIABLES.read_text())
         variables["twitter_handles"] = {
             "value": HANDLES,

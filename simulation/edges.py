@@ -209,8 +209,8 @@ def erase(
     forget = importlib.import_module(COMMAND)
     bucket = forget.VersionedBucket(current().process.store, BUCKET)
     gone = forget.posts_gone(bucket, lambda _: None) if is_gone else ()
-    asked = forget.ErasureRequest(posts, account, gone)
-    forget.run(bucket, asked, confirm=confirm, at=at, confirm_number=confirm_number)
+    request = forget.ErasureRequest(posts, account, gone)
+    forget.run(bucket, request, confirm=confirm, at=at, confirm_number=confirm_number)
 
 
 def is_of_the_command(error: BaseException) -> bool:

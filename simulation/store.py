@@ -100,8 +100,11 @@ class Bucket:
 
 
 def _refusal(code: str, status: int, operation: str) -> ClientError:
-    said = {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(said, operation)  # type: ignore[arg-type]
+    error_response = {
+        "Error": {"Code": code, "Message": code},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(error_response, operation)  # type: ignore[arg-type]
 
 
 class _Body(io.BytesIO):

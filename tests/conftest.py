@@ -36,7 +36,7 @@ settings.register_profile(
 settings.register_profile("nightly", settings.get_profile("suite"), max_examples=200)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
-FIRST = ("stack", "stand_ins", "live", "slow")
+FIRST = ("stack", "make_checkout", "stand_ins", "live", "slow")
 """Fixtures and marks of the tests that begin first, the longest before the others."""
 
 

@@ -29,7 +29,7 @@ class Inbox:
 def mail_server() -> Iterator[Inbox]:
     inbox = Inbox()
     [port] = free_ports(1)
-    server = Controller(inbox, hostname="127.0.0.1", port=port)
+    server = Controller(inbox, hostname="127.0.0.1", port=port, ready_timeout=60)
     server.start()
     extra = {"from_email": "airflow@acme.example", "disable_ssl": True, "disable_tls": True}
     inbox.connection = {"conn_type": "smtp", "host": "127.0.0.1", "port": port, "extra": extra}

@@ -57,7 +57,7 @@ def imports(tmp_path_factory):
     """Of each module the packages that a process has with it, and those that it adds to what Airflow has."""
     file = tmp_path_factory.mktemp("imports") / "modules.jsonl"
     command = [sys.executable, "-c", IMPORTS, file, json.dumps(DAGS)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return dict(map(json.loads, file.read_text().splitlines()))
 

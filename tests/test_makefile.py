@@ -110,7 +110,7 @@ def make(checkout: Path, *words: str, **given: str) -> subprocess.CompletedProce
     path = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nobody", "CALLS": str(checkout / "calls")}
     return subprocess.run(
         [MAKE, "--no-print-directory", *words],
-        cwd=checkout, env=path | given, capture_output=True, text=True, timeout=60, check=False,
+        cwd=checkout, env=path | given, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
 
 

@@ -59,9 +59,9 @@ def test_the_image_has_a_python_that_make_versions_tests():
 def test_the_locks_hold_what_pyproject_names(group, locks):
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
     locked = set().union(*(pins((ROOT / lock).read_text()) for lock in locks.split()))
-    for wanted in [entry for entry in groups[group] if isinstance(entry, str)]:
-        name = re.match(r"[\w.-]+", wanted)[0]
-        assert any(pin == wanted if "==" in wanted else pin.startswith(f"{name}==") for pin in locked), wanted
+    for pinned in [entry for entry in groups[group] if isinstance(entry, str)]:
+        name = re.match(r"[\w.-]+", pinned)[0]
+        assert any(pin == pinned if "==" in pinned else pin.startswith(f"{name}==") for pin in locked), pinned
 
 
 def everywhere(lock):
@@ -175,9 +175,9 @@ def defined(file: Path) -> set[str]:
 @pytest.mark.parametrize("page", ["architecture", "x"])
 def test_every_function_that_a_page_names_is_where_it_says(page):
     text = (ROOT / f"docs/{page}.md").read_text()
-    said = re.findall(r"`([\w/]+\.py): ([\w.]+)`", text)
-    assert len(said) > 30
-    for file, name in said:
+    named = re.findall(r"`([\w/]+\.py): ([\w.]+)`", text)
+    assert len(named) > 30
+    for file, name in named:
         place = "include" if file.startswith("twitter_features/") else "include/twitter"
         assert name in defined(ROOT / place / file), f"{file}: {name}"
     for file in re.findall(r"`([\w/]+\.py)`", text):
@@ -206,11 +206,11 @@ def test_the_lines_that_the_architecture_quotes_are_lines_of_the_library():
 
 
 def test_ci_runs_every_make_command_of_the_readme():
-    said = set(re.findall(r"^make [a-z]+", (ROOT / "README.md").read_text(), re.MULTILINE))
+    named = set(re.findall(r"^make [a-z]+", (ROOT / "README.md").read_text(), re.MULTILINE))
     run_by_ci = set(re.findall(r"^make [a-z]+", (ROOT / ".ci/run").read_text(), re.MULTILINE))
     # tests/local/test_commands.py, rehearsals/deploy/test_commands.py
     run_by_a_test = {"make up", "make deploy", "make secrets", "make connect"}
-    assert said - run_by_ci - run_by_a_test == set()
+    assert named - run_by_ci - run_by_a_test == set()
 
 
 def test_no_document_names_a_path_of_somebodys_machine():

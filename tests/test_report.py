@@ -48,7 +48,7 @@ def run(folder: Path, ci: str) -> tuple[int, str]:
         cwd=PROJECT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
     return ended.returncode, ended.stdout
 

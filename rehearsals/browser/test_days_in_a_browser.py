@@ -58,7 +58,7 @@ def url() -> Iterator[str]:
             server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
             thread = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
             thread.start()
-            eventually(lambda: server.started, bool, 30)
+            eventually(lambda: server.started)
             yield f"http://127.0.0.1:{listening.getsockname()[1]}{PREFIX}"
             server.should_exit = True
             thread.join(30)
@@ -102,9 +102,9 @@ def test_the_days_are_reached_by_keyboard(page, url):
 
 
 def test_a_hostile_day_is_only_text(page, url):
-    said = []
-    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+    dialogs = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
     page.goto(f"{url}/day/{HOSTILE}")
     page.get_by_text("<img src=x onerror=alert(1)>").wait_for()
     page.screenshot(path=SHOTS / "hostile.png")
-    assert (said, page.title()) == ([], f"{HOSTILE} · Days")
+    assert (dialogs, page.title()) == ([], f"{HOSTILE} · Days")

@@ -52,7 +52,7 @@ def checked(*cases: Path, kinds: str = "schema,quality") -> dict[str, dict[str, 
         (case / "datacontract.yaml").write_text(yaml.safe_dump(whole))
     command = [TOOL / "bin" / "python", "-c", CHECK, kinds, *cases]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    return {Path(case).name: said for case, said in json.loads(done.stdout).items()}
+    return {Path(case).name: results for case, results in json.loads(done.stdout).items()}
 
 
 def servers(case: Path) -> list[dict[str, str]]:
@@ -116,7 +116,7 @@ BROKEN = {
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory):
+def results(tmp_path_factory):
     """What the checker says of each day, by its name."""
     folder = tmp_path_factory.mktemp("days")
 
@@ -148,18 +148,18 @@ def test_it_is_as_the_standard_demands():
 
 @pytest.mark.parametrize("day", ["hard", "empty"])
 @pytest.mark.parametrize(("server", "checks"), [("csv", 47), ("parquet", 75)])
-def test_a_landed_day_passes_every_check(said, day, server, checks):
-    assert faults(said[day][server]) == set()
-    assert len(said[day][server]) == checks
+def test_a_landed_day_passes_every_check(results, day, server, checks):
+    assert faults(results[day][server]) == set()
+    assert len(results[day][server]) == checks
 
 
 @pytest.mark.parametrize("break_it", BROKEN)
-def test_a_day_that_breaks_the_contract_fails_the_check_that_says_so(said, break_it):
-    assert faults(said[break_it.__name__]["parquet"]) == BROKEN[break_it]
+def test_a_day_that_breaks_the_contract_fails_the_check_that_says_so(results, break_it):
+    assert faults(results[break_it.__name__]["parquet"]) == BROKEN[break_it]
 
 
-def test_a_csv_with_a_line_twice_fails_the_same_check(said):
-    assert faults(said["a line twice"]["csv"]) == BROKEN[twice]
+def test_a_csv_with_a_line_twice_fails_the_same_check(results):
+    assert faults(results["a line twice"]["csv"]) == BROKEN[twice]
 
 
 def test_a_day_is_fresh_for_as_long_as_the_contract_promises(tmp_path):
@@ -173,6 +173,6 @@ def test_a_day_is_fresh_for_as_long_as_the_contract_promises(tmp_path):
                 [refine.AccountPages("ObservatoryHill", "42", [page])], day=DAY, limit=0
             ):
                 partition.append(batch)
-    said = checked(*(tmp_path / name for name in ages), kinds="schema,quality,servicelevel")
-    assert [faults(said["fresh"][server]) for server in ("csv", "parquet")] == [set(), set()]
-    assert faults(said["stale"]["csv"]) == {"Freshness of refined_tweets.captured_at < 28.5h"}
+    results = checked(*(tmp_path / name for name in ages), kinds="schema,quality,servicelevel")
+    assert [faults(results["fresh"][server]) for server in ("csv", "parquet")] == [set(), set()]
+    assert faults(results["stale"]["csv"]) == {"Freshness of refined_tweets.captured_at < 28.5h"}

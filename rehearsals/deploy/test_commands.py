@@ -109,8 +109,8 @@ def test_a_parameter_changes_and_the_others_stay(cloud: Cloud, operator: Operato
 
 
 def test_an_unknown_parameter_is_refused_by_name(operator: Operator, deployed: str) -> None:
-    said = operator("deploy", "BuketName=acme", code=1)
-    assert "the template has no BuketName; it has AccessLogBucket, AdminCidr," in said
+    output = operator("deploy", "BuketName=acme", code=1)
+    assert "the template has no BuketName; it has AccessLogBucket, AdminCidr," in output
 
 
 def test_settings_go_from_an_env_file_to_the_parameter_store(
@@ -122,12 +122,12 @@ def test_settings_go_from_an_env_file_to_the_parameter_store(
         f"AIRFLOW_CONN_TWITTER_DEFAULT={connection}\n"
         "AIRFLOW_VAR_TWITTER_HANDLES=NASA, esa\nAIRFLOW_VAR_TWITTER_BUCKET=of-my-laptop\nTWITTER_AWS=real\n"
     )
-    said = operator("secrets", "--file", file)
-    assert said.split() == [
+    output = operator("secrets", "--file", file)
+    assert output.split() == [
         "/twitter/twitter/connections/twitter_default",
         "/twitter/twitter/variables/twitter_handles",
     ]
-    assert SECRET not in said
+    assert SECRET not in output
     role = cloud.role("ssm")
     found = role.get_parameter(Name="/twitter/twitter/connections/twitter_default", WithDecryption=True)[
         "Parameter"
@@ -154,9 +154,10 @@ def test_a_parameter_that_another_has_made_is_not_overwritten_and_nothing_is_wri
     store.put_parameter(Name=foreign, Value="theirs", Type="SecureString", Tags=tags)
     file = tmp_path / "settings.env"
     file.write_text("AIRFLOW_VAR_TWITTER_OWN_HANDLE=acme\nAIRFLOW_CONN_WAREHOUSE=http://a\n")
-    said = operator("secrets", "--file", file, code=1)
+    output = operator("secrets", "--file", file, code=1)
     assert (
-        foreign in said and f"add-tags-to-resource --resource-type Parameter --resource-id {foreign}" in said
+        foreign in output
+        and f"add-tags-to-resource --resource-type Parameter --resource-id {foreign}" in output
     )
     assert store.get_parameter(Name=foreign, WithDecryption=True)["Parameter"]["Value"] == "theirs"
     with pytest.raises(ClientError, match="ParameterNotFound"):
@@ -165,7 +166,7 @@ def test_a_parameter_that_another_has_made_is_not_overwritten_and_nothing_is_wri
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "output"),
     [
         ("AIRFLOW_VAR_TWITTER_HANDLES=\n", "AIRFLOW_VAR_TWITTER_HANDLES is empty"),
         ("TWITTER_AWS=real\n", "has no AIRFLOW_CONN_… and no AIRFLOW_VAR_… line"),
@@ -173,12 +174,12 @@ def test_a_parameter_that_another_has_made_is_not_overwritten_and_nothing_is_wri
     ],
 )
 def test_a_file_without_settings_is_refused(
-    operator: Operator, deployed: str, tmp_path, text: str | None, said: str
+    operator: Operator, deployed: str, tmp_path, text: str | None, output: str
 ) -> None:
     file = tmp_path / "settings.env"
     if text is not None:
         file.write_text(text)
-    assert said in operator("secrets", "--file", file, code=1)
+    assert output in operator("secrets", "--file", file, code=1)
 
 
 @pytest.mark.parametrize("command", ["upgrade", "connect", "password"])
@@ -190,8 +191,8 @@ def test_without_a_host_there_is_nothing_to_connect_to(
 
 @pytest.mark.parametrize("command", ["secrets", "connect", "password", "upgrade", "teardown"])
 def test_without_a_stack_each_command_says_how_to_make_one(operator: Operator, command: str) -> None:
-    said = operator("--stack", "absent", command, code=1)
-    assert "there is no stack 'absent' here: `make deploy` makes one." in said
+    output = operator("--stack", "absent", command, code=1)
+    assert "there is no stack 'absent' here: `make deploy` makes one." in output
 
 
 def test_a_teardown_asks_and_keeps_the_bucket(cloud: Cloud, operator: Operator) -> None:
@@ -223,8 +224,8 @@ def test_a_teardown_deletes_only_a_parameter_of_its_own(monkeypatch, owner: str 
     monkeypatch.setattr(commands.boto3, "client", lambda _: store)
     with Stubber(store) as stub:
         stub.add_response("get_parameter", {"Parameter": {"Name": name, "Value": "theirs"}}, {"Name": name})
-        asked = {"ResourceType": "Parameter", "ResourceId": name}
-        stub.add_response("list_tags_for_resource", {"TagList": tags}, asked)
+        expected = {"ResourceType": "Parameter", "ResourceId": name}
+        stub.add_response("list_tags_for_resource", {"TagList": tags}, expected)
         if goes:
             stub.add_response("delete_parameter", {}, {"Name": name})
         commands.teardown(stack, argparse.Namespace(yes=True))
@@ -234,15 +235,15 @@ def test_a_teardown_deletes_only_a_parameter_of_its_own(monkeypatch, owner: str 
 def test_without_credentials_the_message_is_one_line(cloud: Cloud) -> None:
     nobody = Operator(cloud)
     nobody._environment |= {"AWS_ACCESS_KEY_ID": "AKIAINVALID", "AWS_SECRET_ACCESS_KEY": "x"}
-    said = nobody("deploy", code=1)
-    assert said.startswith("AWS says: ") and said.count("\n") == 1
+    output = nobody("deploy", code=1)
+    assert output.startswith("AWS says: ") and output.count("\n") == 1
 
 
 def test_docs_deploy_word_for_word(cloud: Cloud, operator: Operator, tmp_path) -> None:
     """The page's commands, with a stack and a bucket of their own; what needs a host says so."""
     page = (PROJECT / "docs" / "deploy.md").read_text().split("```sh\n")[1].split("```")[0]
-    told = [line.split("#")[0].strip() for line in page.splitlines()]
-    assert told == [
+    page_commands = [line.split("#")[0].strip() for line in page.splitlines()]
+    assert page_commands == [
         'make deploy SET="BucketName=acme-twitter-lake"',
         "make secrets FILE=.env",
         "make connect",
@@ -296,7 +297,7 @@ KEPT = {"KeyName": "", "BucketName": "acme-lake", "InstanceType": "t3.medium"}
 
 
 @pytest.mark.parametrize(
-    ("resource", "settings", "said"),
+    ("resource", "settings", "output"),
     [
         (
             "Host",
@@ -310,7 +311,7 @@ KEPT = {"KeyName": "", "BucketName": "acme-lake", "InstanceType": "t3.medium"}
     ],
 )
 def test_a_change_that_would_end_what_is_guarded_says_what_asks_for_it(
-    cloudformation, resource: str, settings: dict[str, str], said: str
+    cloudformation, resource: str, settings: dict[str, str], output: str
 ) -> None:
     stack, stub = cloudformation
     stub.add_response("update_stack", {"StackId": "1"}, UPDATE)
@@ -322,7 +323,7 @@ def test_a_change_that_would_end_what_is_guarded_says_what_asks_for_it(
         (resource, "UPDATE_FAILED", f"Action denied by stack policy: {denied}"),
     )
     stub.add_response("describe_stack_events", happened)
-    with pytest.raises(commands.CannotDo, match=said.replace("(", r"\(").replace(")", r"\)")):
+    with pytest.raises(commands.CannotDo, match=output.replace("(", r"\(").replace(")", r"\)")):
         commands.change(stack, settings, KEPT, replace_host=False)
 
 
@@ -338,7 +339,7 @@ def test_to_replace_the_host_is_allowed_for_one_change_and_the_bucket_stays_guar
     stub.add_response("describe_stacks", stacks("UPDATE_COMPLETE"))
     stub.add_response("describe_stack_events", events(("Host", "UPDATE_COMPLETE", "")))
     commands.change(stack, {"KeyName": "acme"}, KEPT, replace_host=True)
-    assert capsys.readouterr().out == "  UPDATE_COMPLETE Host (AWS)\n"
+    assert capsys.readouterr().out.endswith("\n  UPDATE_COMPLETE Host (AWS)\n")
 
 
 @pytest.mark.parametrize(
@@ -424,11 +425,11 @@ def test_without_a_default_network_the_operator_is_asked_to_name_one() -> None:
 def ssm() -> Iterator[Stubber]:
     client = boto3.client("ssm", region_name="eu-central-1", aws_access_key_id="x", aws_secret_access_key="x")
     with Stubber(client) as stub:
-        asked = {"commands": [commands.install_command(RELEASE)]}
+        expected = {"commands": [commands.install_command(RELEASE)]}
         stub.add_response(
             "send_command",
             {"Command": {"CommandId": COMMAND}},
-            {"InstanceIds": [HOST], "DocumentName": "AWS-RunShellScript", "Parameters": asked},
+            {"InstanceIds": [HOST], "DocumentName": "AWS-RunShellScript", "Parameters": expected},
         )
         yield stub
         stub.assert_no_pending_responses()
@@ -439,8 +440,8 @@ RELEASE = f"{'0b' * 32} v2"
 FORMER = f"{'0a' * 32} v1"
 
 
-def answer(status: str, said: str = "") -> dict[str, str]:
-    return {"Status": status, "StandardOutputContent": said, "StandardErrorContent": ""}
+def answer(status: str, output: str = "") -> dict[str, str]:
+    return {"Status": status, "StandardOutputContent": output, "StandardErrorContent": ""}
 
 
 def test_an_upgrade_waits_until_the_host_has_installed_it(ssm: Stubber) -> None:
@@ -562,13 +563,13 @@ def test_a_new_host_that_is_refused_leaves_the_former_release_to_the_one_that_st
     named: list[str | None] = []
 
     class Deployed:
-        def found(self) -> dict[str, Any]:
+        def describe(self) -> dict[str, Any]:
             return {"StackStatus": "UPDATE_COMPLETE", "Parameters": []}
 
     def refuse(*_: Any) -> None:
         raise commands.CannotDo("CloudFormation has left all as it was.")
 
-    monkeypatch.setattr(commands, "place_of_host", lambda *_: {})
+    monkeypatch.setattr(commands, "host_placement", lambda *_: {})
     monkeypatch.setattr(commands, "release", lambda _: (FORMER, RELEASE))
     monkeypatch.setattr(commands, "name_release", lambda _, name: named.append(name))
     monkeypatch.setattr(commands, "change", refuse)

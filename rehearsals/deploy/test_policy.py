@@ -208,17 +208,17 @@ def test_the_role_reads_no_other_parameter(cloud: Cloud, name: str) -> None:
 
 
 def test_the_role_changes_no_parameter(cloud: Cloud) -> None:
-    asked = {
+    arguments = {
         "Name": "/twitter/twitter/variables/twitter_handles",
         "Value": "mallory",
         "Overwrite": True,
         "Type": "String",
     }
-    assert refused(cloud.role("ssm").put_parameter, **asked) == "AccessDeniedException"
+    assert refused(cloud.role("ssm").put_parameter, **arguments) == "AccessDeniedException"
 
 
 @pytest.mark.parametrize(
-    ("service", "call", "asked"),
+    ("service", "call", "arguments"),
     [
         ("iam", "list_roles", {}),
         ("iam", "put_role_policy", {"RoleName": aws.ROLE, "PolicyName": "more", "PolicyDocument": "{}"}),
@@ -235,8 +235,8 @@ def test_the_role_changes_no_parameter(cloud: Cloud) -> None:
         ("ssm", "describe_parameters", {}),
     ],
 )
-def test_the_role_has_nothing_else(cloud: Cloud, service: str, call: str, asked: dict) -> None:
-    code = refused(getattr(cloud.role(service), call), **asked)
+def test_the_role_has_nothing_else(cloud: Cloud, service: str, call: str, arguments: dict) -> None:
+    code = refused(getattr(cloud.role(service), call), **arguments)
     assert code in {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 
 
@@ -244,7 +244,7 @@ def test_the_role_has_nothing_else(cloud: Cloud, service: str, call: str, asked:
 
 
 @pytest.mark.parametrize(
-    ("call", "asked"),
+    ("call", "arguments"),
     [
         ("put_bucket_versioning", {"VersioningConfiguration": {"Status": "Suspended"}}),
         ("put_bucket_policy", {"Policy": "{}"}),
@@ -256,8 +256,8 @@ def test_the_role_has_nothing_else(cloud: Cloud, service: str, call: str, asked:
         ("delete_bucket", {}),
     ],
 )
-def test_the_role_does_not_loosen_the_bucket(cloud: Cloud, call: str, asked: dict) -> None:
-    assert refused(getattr(cloud.role(), call), Bucket=aws.BUCKET, **asked) == "AccessDenied"
+def test_the_role_does_not_loosen_the_bucket(cloud: Cloud, call: str, arguments: dict) -> None:
+    assert refused(getattr(cloud.role(), call), Bucket=aws.BUCKET, **arguments) == "AccessDenied"
 
 
 def test_the_public_reads_nothing(cloud: Cloud) -> None:

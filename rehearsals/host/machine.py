@@ -55,7 +55,7 @@ class Machine:
         bounded = ["exec", self.name, "timeout", str(seconds), *command]
         return _podman(*bounded, seconds=seconds + 30, check=check)
 
-    def said(self, *command: str, seconds: float = 60) -> str:
+    def output(self, *command: str, seconds: float = 60) -> str:
         return self.run(*command, seconds=seconds).stdout.strip()
 
     def begin(self, *command: str) -> None:

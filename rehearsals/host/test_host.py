@@ -124,18 +124,18 @@ class Host:
 
     @property
     def release(self) -> str:
-        return self.machine.said("readlink", "/opt/twitter/current")
+        return self.machine.output("readlink", "/opt/twitter/current")
 
     @property
     def pids(self) -> dict[str, str]:
         return {unit: self.state_of(unit, "MainPID") for unit in UNITS}
 
     def state_of(self, unit: str, part: str) -> str:
-        return self.machine.said("systemctl", "show", "--value", f"--property={part}", unit)
+        return self.machine.output("systemctl", "show", "--value", f"--property={part}", unit)
 
     @property
     def password(self) -> str:
-        return self.machine.said("cat", "/etc/twitter/admin-password")
+        return self.machine.output("cat", "/etc/twitter/admin-password")
 
     @property
     def certificate(self) -> str | None:
@@ -157,8 +157,10 @@ class Host:
         """A call of the REST API by the user admin."""
         with self.http() as http:
             if not self._token:  # logins are limited to five in 40 seconds
-                asked = {"username": "admin", "password": self.password}
-                self._token = http.post("/auth/token", json=asked).raise_for_status().json()["access_token"]
+                credentials = {"username": "admin", "password": self.password}
+                self._token = (
+                    http.post("/auth/token", json=credentials).raise_for_status().json()["access_token"]
+                )
             http.headers["Authorization"] = f"Bearer {self._token}"
             answer = http.request(method, f"/api/v2{path}", **options)
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
@@ -186,8 +188,8 @@ class Host:
         """Land a day as a person does; returns the run's id."""
         eventually(lambda: self.call("GET", "/dags")["dags"])
         self.call("PATCH", "/dags/twitter", params={"update_mask": "is_paused"}, json={"is_paused": False})
-        asked = {"logical_date": None, "conf": {"day": day}}
-        run = self.call("POST", "/dags/twitter/dagRuns", json=asked)["dag_run_id"]
+        body = {"logical_date": None, "conf": {"day": day}}
+        run = self.call("POST", "/dags/twitter/dagRuns", json=body)["dag_run_id"]
         path = f"/dags/twitter/dagRuns/{run}"
         state = eventually(lambda: self.call("GET", path)["state"], {"success", "failed"}.__contains__)
         assert state == "success", self.call("GET", f"{path}/taskInstances")
@@ -268,25 +270,25 @@ def first_boot(host: Host, work: Path) -> None:
     watch = "until [ -e /run/seen ]; do cat /proc/[0-9]*/cmdline; sleep 0.2; done >/run/command-lines 2>&1"
     host.machine.begin("sh", "-c", watch)
     host.upload()
-    said = eventually(
+    output = eventually(
         lambda: journal(host, "twitter-release"),
-        lambda said: "installed: /opt/twitter/releases/" in said or "FAILED" in said,
+        lambda output: "installed: /opt/twitter/releases/" in output or "FAILED" in output,
         seconds=FIRST_BOOT_SECONDS,
     )
-    assert "FAILED" not in said
+    assert "FAILED" not in output
     host.machine.run("touch", "/run/seen")
-    host.command_lines = host.machine.said("cat", "/run/command-lines")
+    host.command_lines = host.machine.output("cat", "/run/command-lines")
 
 
 def journal(host: Host, unit: str, *options: str) -> str:
-    return host.machine.said("journalctl", "--no-pager", "--output=cat", f"--unit={unit}", *options)
+    return host.machine.output("journalctl", "--no-pager", "--output=cat", f"--unit={unit}", *options)
 
 
 def test_four_components_run_and_nothing_has_failed(host: Host) -> None:
-    running = host.machine.said("systemctl", "is-active", *UNITS, "postgresql", "amazon-ssm-agent")
+    running = host.machine.output("systemctl", "is-active", *UNITS, "postgresql", "amazon-ssm-agent")
     assert running.split() == ["active"] * 6
-    assert host.machine.said("systemctl", "is-enabled", *UNITS).split() == ["enabled"] * 4
-    assert host.machine.said("systemctl", "--failed", "--no-legend") == ""
+    assert host.machine.output("systemctl", "is-enabled", *UNITS).split() == ["enabled"] * 4
+    assert host.machine.output("systemctl", "--failed", "--no-legend") == ""
     host.wait_until_healthy(since=datetime.now(UTC) - timedelta(minutes=1))
 
 
@@ -294,12 +296,12 @@ def test_the_components_are_confined(host: Host) -> None:
     for unit in UNITS:
         checked = host.machine.run("systemd-analyze", "verify", f"/etc/systemd/system/{unit}", check=False)
         assert (checked.returncode, checked.stderr) == (0, "")
-        rated = host.machine.said("systemd-analyze", "security", "--no-pager", unit).splitlines()[-1]
+        rated = host.machine.output("systemd-analyze", "security", "--no-pager", unit).splitlines()[-1]
         assert float(re.search(r"(\d+\.\d)", rated)[1]) <= 1.2, rated
     for pid in host.pids.values():
         writes = ["nsenter", f"--target={pid}", "--mount", "touch", "/etc/written"]
         assert "Read-only file system" in host.machine.run(*writes, check=False).stderr
-        status = host.machine.said("cat", f"/proc/{pid}/status")
+        status = host.machine.output("cat", f"/proc/{pid}/status")
         assert "NoNewPrivs:\t1" in status
         assert "CapBnd:\t0000000000000000" in status
         assert "Uid:\t0" not in status
@@ -318,8 +320,8 @@ def test_nobody_gets_in_without_the_password_that_the_host_made(host: Host) -> N
         assert http.get("/api/v2/dags").status_code == 401
         assert http.get("/api/v2/connections").status_code == 401
         for password in ("admin", "airflow", ""):
-            asked = {"username": "admin", "password": password}
-            assert http.post("/auth/token", json=asked).status_code in (400, 401)
+            credentials = {"username": "admin", "password": password}
+            assert http.post("/auth/token", json=credentials).status_code in (400, 401)
     host.call("GET", "/connections")
 
 
@@ -335,35 +337,43 @@ def test_a_person_logs_in_with_the_form(host: Host) -> None:
 
 def test_secrets_are_roots_alone(host: Host) -> None:
     for file in SECRETS:
-        assert host.machine.said("stat", "--format=%U:%G %a", file) == "root:root 600"
-    keys = dict(line.split("=", 1) for line in host.machine.said("cat", SECRETS[0]).splitlines())
+        assert host.machine.output("stat", "--format=%U:%G %a", file) == "root:root 600"
+    keys = dict(line.split("=", 1) for line in host.machine.output("cat", SECRETS[0]).splitlines())
     assert len(keys["AIRFLOW__API_AUTH__JWT_SECRET"].encode()) >= 64
-    assert "AWS_ACCESS_KEY_ID" not in host.machine.said("cat", "/etc/twitter/host.env")
+    assert "AWS_ACCESS_KEY_ID" not in host.machine.output("cat", "/etc/twitter/host.env")
 
 
 def test_no_secret_was_on_a_command_line_or_in_the_journal(host: Host) -> None:
-    keys = [line.split("=", 1)[1] for line in host.machine.said("cat", SECRETS[0]).splitlines()]
+    keys = [line.split("=", 1)[1] for line in host.machine.output("cat", SECRETS[0]).splitlines()]
     secrets = [*keys, host.password, x_api.CONSUMER_SECRET, x_api.ACCESS_TOKEN_SECRET]
     assert all(len(secret) > 15 for secret in secrets)
     assert "users\0create" in host.command_lines
-    seen = host.command_lines + host.machine.said("journalctl", "--no-pager", "--output=verbose", seconds=120)
+    seen = host.command_lines + host.machine.output(
+        "journalctl", "--no-pager", "--output=verbose", seconds=120
+    )
     assert [secret for secret in secrets if secret in seen] == []
 
 
 def test_only_the_ui_listens_and_only_on_loopback(host: Host) -> None:
-    assert host.machine.said("runuser", "-u", "postgres", "--", "psql", "-Atc", "SHOW listen_addresses") == ""
-    listening = host.machine.said("ss", "-Htlnp").splitlines()  # on this machine; only the host's have names
+    assert (
+        host.machine.output("runuser", "-u", "postgres", "--", "psql", "-Atc", "SHOW listen_addresses") == ""
+    )
+    listening = host.machine.output(
+        "ss", "-Htlnp"
+    ).splitlines()  # on this machine; only the host's have names
     ours = {line.split()[3] for line in listening if "users:" in line}
     assert ours == {f"127.0.0.1:{host.port}"}
 
 
 def test_every_setting_is_one_that_airflow_knows(host: Host) -> None:
     files = "/opt/twitter/current/deploy/host/airflow.env /etc/twitter/*.env"
-    names = host.machine.said("sh", "-c", f"cat {files}")
-    asked = set(re.findall(r"^AIRFLOW__(\w+?)__(\w+)=", names, re.MULTILINE))
+    names = host.machine.output("sh", "-c", f"cat {files}")
+    settings = set(re.findall(r"^AIRFLOW__(\w+?)__(\w+)=", names, re.MULTILINE))
     python = ["env", "AIRFLOW_HOME=/run/none", "/opt/twitter/current/.venv/bin/python", "-c", KNOWN_SETTINGS]
-    known = json.loads(host.machine.said(*python, seconds=120).splitlines()[-1])
-    assert {(part, name) for part, name in asked if name.lower() not in known.get(part.lower(), [])} == set()
+    known = json.loads(host.machine.output(*python, seconds=120).splitlines()[-1])
+    assert {
+        (part, name) for part, name in settings if name.lower() not in known.get(part.lower(), [])
+    } == set()
 
 
 def test_a_killed_scheduler_comes_back(host: Host) -> None:
@@ -398,7 +408,9 @@ def test_a_day_lands_under_the_role(host: Host) -> None:
     shown = json.dumps(host.call("GET", path, headers={"Accept": "application/json"}))
     assert of_load[0] in shown and "refined_tweets.csv" in shown
     left = ("find", "/var/lib/airflow/logs", "-path", f"*{run}*", "-name", "*.log")
-    eventually(lambda: host.machine.said(*left) == "")  # a stage may begin while the log before is on its way
+    eventually(
+        lambda: host.machine.output(*left) == ""
+    )  # a stage may begin while the log before is on its way
 
 
 @pytest.fixture(scope="module")
@@ -408,13 +420,13 @@ def kept(host: Host) -> None:
 
 @pytest.mark.usefixtures("kept")
 def test_an_upgrade_keeps_the_database_and_a_broken_one_changes_nothing(host: Host) -> None:
-    before = (host.release, host.password, host.machine.said("cat", SECRETS[0]))
+    before = (host.release, host.password, host.machine.output("cat", SECRETS[0]))
 
     host.upload(**{"UPGRADE": "first"})
     assert host.install().returncode == 0
     first = host.release
     assert first != before[0]
-    assert (host.password, host.machine.said("cat", SECRETS[0])) == before[1:]
+    assert (host.password, host.machine.output("cat", SECRETS[0])) == before[1:]
     assert host.call("GET", "/variables/kept")["value"] == "through upgrades"
 
     pids = host.pids
@@ -428,7 +440,7 @@ def test_an_upgrade_keeps_the_database_and_a_broken_one_changes_nothing(host: Ho
     host.upload(**{"UPGRADE": "second"})
     assert host.install().returncode == 0
     assert host.release not in (first, before[0])
-    kept = host.machine.said("find", "/opt/twitter/releases", "-mindepth", "1", "-maxdepth", "1").split()
+    kept = host.machine.output("find", "/opt/twitter/releases", "-mindepth", "1", "-maxdepth", "1").split()
     assert set(kept) == {first, host.release}
     assert host.call("GET", "/variables/kept")["value"] == "through upgrades"
 
@@ -458,11 +470,11 @@ class RunCommand:
     def __init__(self, host: Host) -> None:
         self.host = host
 
-    def send_command(self, **asked: Any) -> dict[str, Any]:
-        assert asked["Parameters"]["commands"] == [install_command(self.host.sent)]
+    def send_command(self, **request: Any) -> dict[str, Any]:
+        assert request["Parameters"]["commands"] == [install_command(self.host.sent)]
         return {"Command": {"CommandId": "1"}}
 
-    def get_command_invocation(self, **asked: Any) -> dict[str, str]:
+    def get_command_invocation(self, **request: Any) -> dict[str, str]:
         ended = self.host.install()
         return {
             "Status": "Failed" if ended.returncode else "Success",
@@ -479,7 +491,7 @@ def assert_as_before(host: Host, before: str, name: str) -> None:
     assert host.call("GET", "/variables/kept")["value"] == "through upgrades"
     assert host.call("GET", "/variables", params={"variable_key_pattern": name})["total_entries"] == 0
     databases = ["runuser", "-u", "postgres", "--", "psql", "-Atc", "SELECT datname FROM pg_database"]
-    assert set(host.machine.said(*databases).split()) == {"postgres", "template0", "template1", "airflow"}
+    assert set(host.machine.output(*databases).split()) == {"postgres", "template0", "template1", "airflow"}
     assert host.machine.run("readlink", "/opt/twitter/former", check=False).returncode == 1
 
 
@@ -489,12 +501,12 @@ def test_a_release_that_is_not_healthy_gives_way_to_the_one_before(host: Host) -
     host.upload(**broken("no_dag_processor", WITHOUT_DAG_PROCESSOR))
     with pytest.raises(NotInstalled) as refused:
         install(RunCommand(host), "the host", host.sent)
-    said = str(refused.value)
-    assert re.search(r"airflow@dag-processor: \S+, restarted 5 times", said)
-    assert re.search(r"airflow@scheduler: running, restarted 0 times", said)
-    assert "failed while waiting until Airflow is healthy." in said
-    assert f"The release before runs, healthy and with its database: {before}." in said
-    assert said.rstrip().endswith("journalctl -u twitter-release -u 'airflow@*'")
+    output = str(refused.value)
+    assert re.search(r"airflow@dag-processor: \S+, restarted 5 times", output)
+    assert re.search(r"airflow@scheduler: running, restarted 0 times", output)
+    assert "failed while waiting until Airflow is healthy." in output
+    assert f"The release before runs, healthy and with its database: {before}." in output
+    assert output.rstrip().endswith("journalctl -u twitter-release -u 'airflow@*'")
     assert_as_before(host, before, "no_dag_processor")
 
     rebooted = datetime.now(UTC)
@@ -508,7 +520,7 @@ def test_a_release_that_is_not_healthy_gives_way_to_the_one_before(host: Host) -
     host.upload(**{"UPGRADE": "third"})
     install(RunCommand(host), "the host", host.sent)
     assert host.release != before
-    assert host.machine.said("systemctl", "--failed", "--no-legend") == ""
+    assert host.machine.output("systemctl", "--failed", "--no-legend") == ""
 
 
 @pytest.mark.usefixtures("kept")
@@ -572,7 +584,7 @@ def test_the_journal_survives_the_host(host: Host) -> None:
     ]
     logs = [gzip.decompress(s3.get_object(Bucket=aws.BUCKET, Key=key)["Body"].read()) for key in keys]
     assert b"waiting until Airflow is healthy" in b"".join(logs)
-    assert host.machine.said("systemctl", "is-active", *TIMERS).split() == ["active"] * 2
+    assert host.machine.output("systemctl", "is-active", *TIMERS).split() == ["active"] * 2
 
 
 def test_the_weekly_clean_runs_beside_airflow(host: Host) -> None:
@@ -616,7 +628,7 @@ def test_with_a_network_let_in_it_speaks_tls_alone(host: Host) -> None:
     try:
         assert host.install().returncode == 0
         assert host.certificate
-        assert host.machine.said("stat", "--format=%U:%G %a", "/etc/twitter/tls.key") == "root:airflow 640"
+        assert host.machine.output("stat", "--format=%U:%G %a", "/etc/twitter/tls.key") == "root:airflow 640"
         with pytest.raises(httpx.TransportError), httpx.Client(trust_env=False, timeout=10) as plain:
             plain.get(f"http://127.0.0.1:{host.port}/api/v2/monitor/health")
         host.land(day_ago(3))

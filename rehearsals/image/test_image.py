@@ -29,9 +29,9 @@ def image(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def inside(*command: str) -> str:
     """What a command says in the image."""
-    said = image("run", *command)
-    assert said.returncode == 0, said.stderr
-    return said.stdout
+    done = image("run", *command)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def made() -> str:
         (PROJECT / name).parent.mkdir(exist_ok=True)
         (PROJECT / name).write_text("not for an image\n")
     try:
-        said = subprocess.run(
+        done = subprocess.run(
             ["make", "--no-print-directory", "image"],
             cwd=PROJECT,
             capture_output=True,
@@ -53,8 +53,8 @@ def made() -> str:
     finally:
         for name in STRAY:
             (PROJECT / name).unlink()
-    assert said.returncode == 0, said.stdout[-3000:] + said.stderr[-3000:]
-    return said.stdout
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
 
 
 def test_make_image_lists_the_dag_inside_it_and_nothing_that_cannot_be_imported(made):
@@ -118,13 +118,13 @@ def test_nothing_of_the_machine_that_built_it_stays_in_the_image():
 def test_without_a_builder_make_image_says_what_it_needs(tmp_path):
     for tool in ("bash", "dirname", "sed", "mkdir", "cat"):
         (tmp_path / tool).symlink_to(shutil.which(tool))
-    said = subprocess.run(
+    done = subprocess.run(
         [PROJECT / "local/image/image.sh", "build"],
         env={"PATH": str(tmp_path)},
         capture_output=True,
         text=True,
     )
-    assert said.returncode == 2
-    assert said.stderr == (
+    assert done.returncode == 2
+    assert done.stderr == (
         "An image needs a container builder: a running Docker, buildah or podman. None was found.\n"
     )

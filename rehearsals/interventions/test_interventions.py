@@ -35,7 +35,7 @@ def test_extract_marked_failed_and_cleared_buys_the_day_once(airflow, stack, buc
     variables(twitter_handles=handle, twitter_tweet_limit="0")
     x.latency(500)
     run = airflow.trigger(day=day)
-    eventually(lambda: len(x.pages()), lambda pages: pages >= 2, 90)
+    eventually(lambda: len(x.pages()), lambda pages: pages >= 2)
     task = running_task(stack)
     airflow.call(
         "PATCH",
@@ -43,13 +43,13 @@ def test_extract_marked_failed_and_cleared_buys_the_day_once(airflow, stack, buc
         json={"new_state": "failed"},
     )
     # Cleared before its worker knows, Airflow 3.3.2's own scheduler ends with a StaleDataError.
-    eventually(task.is_running, lambda running: not running, 60)
+    eventually(task.is_running, lambda running: not running)
     airflow.clear_run(run)
     x.latency(0)
-    assert airflow.wait(run, seconds=240) == "success"
+    assert airflow.wait(run) == "success"
     bought_once(bucket, day, handle, 990)
-    asked = served(x, handle)
-    assert len(asked) - len(set(asked)) <= 1, "at most the page in flight is asked for twice"
+    requested = served(x, handle)
+    assert len(requested) - len(set(requested)) <= 1, "at most the page in flight is asked for twice"
 
 
 def test_extract_marked_success_by_hand_says_what_to_do_and_is_gone_on_with(
@@ -59,7 +59,7 @@ def test_extract_marked_success_by_hand_says_what_to_do_and_is_gone_on_with(
     variables(twitter_handles=handle, twitter_tweet_limit="0")
     x.latency(500)
     run = airflow.trigger(day=day)
-    eventually(lambda: len(x.pages()), lambda pages: pages >= 2, 90)
+    eventually(lambda: len(x.pages()), lambda pages: pages >= 2)
     airflow.call(
         "PATCH",
         f"/dags/twitter/dagRuns/{run}/taskInstances/extract",
@@ -69,7 +69,7 @@ def test_extract_marked_success_by_hand_says_what_to_do_and_is_gone_on_with(
     assert airflow.wait(run) == "failed"
     assert "was it marked success by hand? Clear it" in airflow.log_text(run, "transform")
     airflow.clear_run(run)
-    assert airflow.wait(run, seconds=240) == "success"
+    assert airflow.wait(run) == "success"
     bought_once(bucket, day, handle, 590)
 
 
@@ -84,12 +84,12 @@ def test_a_run_deleted_while_it_buys_leaves_its_pages_to_the_next(airflow, bucke
     variables(twitter_handles=handle, twitter_tweet_limit="0")
     x.latency(500)
     run = airflow.trigger(day=day)
-    eventually(lambda: len(x.pages()), lambda pages: pages >= 2, 90)
+    eventually(lambda: len(x.pages()), lambda pages: pages >= 2)
     airflow.call("PATCH", f"/dags/twitter/dagRuns/{run}", json={"state": "failed"})
     airflow.call("DELETE", f"/dags/twitter/dagRuns/{run}")
     x.latency(0)
     other = airflow.trigger(day=day)
-    assert airflow.wait(other, seconds=240) == "success"
+    assert airflow.wait(other) == "success"
     bought_once(bucket, day, handle, 490)
 
 
@@ -99,18 +99,18 @@ def test_a_backfill_cancelled_and_run_again_buys_each_day_once(airflow, bucket, 
     variables(twitter_handles=handle, twitter_tweet_limit="0")
     x.latency(500)
     airflow.backfilled(first, last)
-    eventually(lambda: len(x.requests()), lambda requests: requests >= 2, 90)
+    eventually(lambda: len(x.requests()), lambda requests: requests >= 2)
     for backfill in airflow.call("GET", "/backfills", params={"dag_id": "twitter"})["backfills"]:
         if backfill["completed_at"] is None:
             airflow.call("PUT", f"/backfills/{backfill['id']}/cancel")
     x.latency(0)
-    eventually(lambda: ended(airflow, first, last), bool, 120)
+    eventually(lambda: ended(airflow, first, last))
     runs = airflow.backfilled(first, last)
-    assert [airflow.wait(run, seconds=240) for run in runs.values()] == ["success", "success"]
+    assert [airflow.wait(run) for run in runs.values()] == ["success", "success"]
     for day in runs:
         bought_once(bucket, day, handle, 290)
-    asked = [str(page["query"]) for page in x.requests() if "/search/" in page["path"]]
-    assert len(asked) == len(set(asked))
+    requested = [str(page["query"]) for page in x.requests() if "/search/" in page["path"]]
+    assert len(requested) == len(set(requested))
 
 
 def ended(airflow, first: str, last: str) -> bool:
@@ -126,7 +126,7 @@ def test_an_api_server_that_is_away_while_a_day_is_bought_costs_nothing(
     variables(twitter_handles=handle, twitter_tweet_limit="0")
     x.latency(1000)
     run = airflow.trigger(day=day)
-    eventually(lambda: len(x.pages()), lambda pages: pages >= 1, 90)
+    eventually(lambda: len(x.pages()), lambda pages: pages >= 1)
     task = running_task(stack)
     servers = [process for process in psutil.process_iter() if is_api_server(process, stack)]
     assert servers
@@ -134,15 +134,15 @@ def test_an_api_server_that_is_away_while_a_day_is_bought_costs_nothing(
         server.suspend()
     try:
         # Its worker gives it up after three heartbeats, each of which is tried for up to 40 seconds.
-        eventually(task.is_running, lambda running: not running, 300)
+        eventually(task.is_running, lambda running: not running)
     finally:
         for server in servers:
             server.resume()
     x.latency(0)
-    assert airflow.wait(run, seconds=240) == "success"
+    assert airflow.wait(run) == "success"
     bought_once(bucket, day, handle, 790)
-    asked = served(x, handle)
-    assert len(asked) - len(set(asked)) <= 1, "at most the page in flight is asked for twice"
+    requested = served(x, handle)
+    assert len(requested) - len(set(requested)) <= 1, "at most the page in flight is asked for twice"
 
 
 def is_api_server(process: psutil.Process, stack) -> bool:

@@ -39,7 +39,7 @@ def take(page: Page, name: str, ready: Locator) -> None:
 def test_pictures(airflow, variables, stack, page):
     variables(twitter_handles=HANDLES, twitter_month_budget_usd="100", twitter_run_budget_usd="5")
     plan = Plan(airflow, of_month(1), of_month(25))
-    plan.asks()
+    plan.approval()
     page.goto(f"{stack.url}/dags/twitter_plan/runs/{plan.run}/tasks/approve/required_actions")
     take(page, "plan", page.get_by_role("button", name="Approve"))
     plan.answer("Approve")

@@ -38,7 +38,7 @@ class Wide(Stack):
         self.ended: list[str] = []
         """The components that have ended, and were started anew."""
 
-    def told(self, worker: str) -> dict[str, str]:
+    def worker_environment(self, worker: str) -> dict[str, str]:
         """A worker's whole environment."""
         home = self.home(worker)
         for folder in ("airflow", "tmp"):
@@ -87,7 +87,7 @@ class Wide(Stack):
         super()._start_airflow()
         for worker in WORKERS:
             serve = ["-m", "airflow", "celery", "worker", "--skip-serve-logs", "--celery-hostname", worker]
-            self._launch(self._workers, worker, [self.python, *serve], self.told(worker))
+            self._launch(self._workers, worker, [self.python, *serve], self.worker_environment(worker))
 
     def _processes(self, worker: str) -> list[psutil.Process]:
         found = []

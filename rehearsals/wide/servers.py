@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from local.stack import Component, _free_ports
+from local.stack import Component, free_ports
 from tests.drivers import eventually
 
 NEEDED = "apt-get install --no-install-recommends postgresql redis-server"
@@ -39,9 +39,9 @@ class Postgres:
         return f"postgresql+{driver}://airflow:{self.password}@127.0.0.1:{self.port}/postgres"
 
     def query(self, sql: str, password: str | None) -> subprocess.CompletedProcess[str]:
-        asked = [str(commands() / "psql"), "-XAtqw", "-h127.0.0.1", f"-p{self.port}", "-Uairflow"]
+        psql = [str(commands() / "psql"), "-XAtqw", "-h127.0.0.1", f"-p{self.port}", "-Uairflow"]
         given = PATH | ({"PGPASSWORD": password} if password else {})
-        whole = [*asked, "-c", sql, "postgres"]
+        whole = [*psql, "-c", sql, "postgres"]
         return subprocess.run(whole, env=given, capture_output=True, text=True, timeout=30)
 
 
@@ -49,7 +49,7 @@ class Postgres:
 def postgres(logs: Path) -> Iterator[Postgres]:
     """One that lets nobody in without the password, not even from this machine."""
     with TemporaryDirectory(prefix="wide-postgres-") as folder:
-        server = Postgres(_free_ports(1)[0], secrets.token_hex(16))
+        server = Postgres(free_ports(1)[0], secrets.token_hex(16))
         data, secret = Path(folder) / "data", Path(folder) / "password"
         secret.write_text(server.password)
         as_owner = _given_to_its_user(folder, secret)
@@ -67,7 +67,7 @@ def postgres(logs: Path) -> Iterator[Postgres]:
         running = Component("postgres", serve, PATH, logs)
         running.start()
         try:
-            eventually(lambda: server.query("SELECT 1", server.password).stdout, bool, 30)
+            eventually(lambda: server.query("SELECT 1", server.password).stdout)
             yield server
         finally:
             running.stop()
@@ -86,7 +86,7 @@ class Redis:
     """A broker that keeps what it was given over a restart."""
 
     def __init__(self, folder: Path, logs: Path) -> None:
-        self.port, self.password = _free_ports(1)[0], secrets.token_hex(16)
+        self.port, self.password = free_ports(1)[0], secrets.token_hex(16)
         self._folder, self._logs = folder, logs
 
     def url(self, number: int) -> str:

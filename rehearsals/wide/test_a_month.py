@@ -124,7 +124,7 @@ def month(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
         month = Month(stack, x, postgres, airflow)
         pass_through(month, redis)
         with request.config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
-            sys.stdout.write(told(month))
+            sys.stdout.write(report(month))
         yield month
 
 
@@ -143,7 +143,7 @@ def pass_through(month: Month, redis: Redis) -> None:
     month.seconds["redis"] = time.monotonic() - back
 
     month.until(lambda: month.landed() >= WITHOUT_A_WORKER, 600)
-    month.lost, month.lost_run = eventually(month.buyer, bool, 60)
+    month.lost, month.lost_run = eventually(month.buyer)
     month.unanswered = month.x.ask("open")
     month.stack.lose(month.lost)
     lost = time.monotonic()
@@ -160,7 +160,7 @@ def logged(x: StandIns) -> set[tuple[str, str]]:
     return set(re.findall(r"run_id=(.*?)/task_id=(\w+)/", "\n".join(x.keys("airflow_logs/"))))
 
 
-def told(month: Month) -> str:
+def report(month: Month) -> str:
     each = ", ".join(f"{worker} {month.began(worker)}" for worker in WORKERS)
     rate = 60 * len(DAYS) / month.seconds["all"]
     return (
@@ -209,8 +209,8 @@ def test_what_a_lost_worker_did_is_done_again_by_itself_and_soon(month: Month) -
 def test_a_worker_has_no_way_into_the_database_and_none_of_airflows_keys(month: Month) -> None:
     keys = json.loads((month.stack.state / "airflow_keys.json").read_text()).values()
     for worker in WORKERS:
-        told = " ".join(month.stack.told(worker).values())
-        assert not any(secret in told for secret in (month.postgres.password, *keys))
+        report = " ".join(month.stack.report(worker).values())
+        assert not any(secret in report for secret in (month.postgres.password, *keys))
         # Where it is told of no database, Airflow opens one of its own, and makes no table in it.
         with closing(sqlite3.connect(month.stack.home(worker) / "airflow" / "airflow.db")) as own:
             assert own.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
@@ -227,7 +227,7 @@ def test_nothing_of_a_run_stays_on_a_workers_disk_and_its_logs_are_in_the_bucket
     each = {
         (run, task) for run in month.runs() for task in ("extract", "transform", "load")
     } - month.lost_logs
-    eventually(lambda: each - logged(month.x), lambda missing: not missing, 180)
+    eventually(lambda: each - logged(month.x), lambda missing: not missing)
     stayed = next(worker for worker in WORKERS if worker != month.lost)
     left = {file.name for file in month.stack.home(stayed).rglob("*") if file.is_file()}
     assert all(name == "airflow.cfg" or name.startswith("airflow.db") for name in left), left

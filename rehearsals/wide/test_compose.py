@@ -26,8 +26,10 @@ def compose() -> list[str] | None:
 def read(given: Path) -> subprocess.CompletedProcess[str]:
     if not (command := compose()):
         pytest.skip("no docker compose here: apt-get install --no-install-recommends docker-compose")
-    asked = [*command, "--env-file", str(given), "--file", str(COMPOSE), "config"]
-    return subprocess.run(asked, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=60)
+    arguments = [*command, "--env-file", str(given), "--file", str(COMPOSE), "config"]
+    return subprocess.run(
+        arguments, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=60
+    )
 
 
 def test_compose_takes_the_file(tmp_path):

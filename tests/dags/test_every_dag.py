@@ -127,5 +127,5 @@ open(sys.argv[1], "w").write(serialized(bag))
         "PYTHONHASHSEED": "2",
     }
     command = [sys.executable, "-c", program, file]
-    subprocess.run(command, cwd=checkout, env=os.environ | settings, check=True, timeout=120)
+    subprocess.run(command, cwd=checkout, env=os.environ | settings, check=True, timeout=600)
     return file.read_text()

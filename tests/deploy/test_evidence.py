@@ -46,7 +46,7 @@ class Bucket:
         at: datetime,
         errors: dict[str, tuple[str, str]] | None = None,
         shown: tuple[dict, ...] = (),
-        asked: tuple[str, ...] = (P,),
+        requested: tuple[str, ...] = (P,),
         stored_at: datetime | None = None,
         path: str = "/2/tweets",
         status: int = 200,
@@ -57,7 +57,7 @@ class Bucket:
             for id_, (title, kind) in (errors or {}).items()
         ]
         body = {"data": [*shown]} | ({"errors": problems} if problems else {})
-        answer = Response(path, {"ids": ",".join(asked)}, at, json.dumps(body).encode(), status=status)
+        answer = Response(path, {"ids": ",".join(requested)}, at, json.dumps(body).encode(), status=status)
         self.put(f"twitter_raw/dt=2026-11-15/age={at.day}/0001.json.gz", answer.to_bytes(), stored_at or at)
 
     def check(
@@ -117,7 +117,7 @@ def test_two_checks_are_enough_and_so_are_a_check_and_a_lookup(bucket):
 
 def test_xs_silence_is_no_finding_however_often(bucket):
     for day in RUNS:
-        bucket.lookup(day, shown=(post(),), asked=(P, post()["id"]))
+        bucket.lookup(day, shown=(post(),), requested=(P, post()["id"]))
     assert (gone(bucket), evidence.load_evidence(bucket).waiting) == (set(), set())
 
 
@@ -130,7 +130,7 @@ def test_an_error_that_does_not_say_gone_is_no_finding(bucket, error):
 
 def test_what_says_that_another_post_is_gone_proves_nothing_of_this_one(bucket):
     for day in (MONDAY, TUESDAY):
-        bucket.lookup(day, {"8": NOT_FOUND}, asked=(P,))
+        bucket.lookup(day, {"8": NOT_FOUND}, requested=(P,))
     assert gone(bucket) == set()
 
 
@@ -160,8 +160,8 @@ def test_one_days_responses_that_were_stored_again_later_are_one_finding(bucket)
 def test_a_day_is_one_of_utc_in_whatever_zone_a_response_tells_it(bucket):
     bucket.lookup(TUESDAY, {P: NOT_FOUND}, stored_at=WEDNESDAY)
     key, (data, stored_at) = bucket.objects.popitem()
-    told = gzip.decompress(data).replace(b"2026-11-17T08:00:00Z", b"2026-11-16T23:00:00-09:00")
-    bucket.put(key.replace("age=17", "age=1"), gzip.compress(told), stored_at)
+    changed = gzip.decompress(data).replace(b"2026-11-17T08:00:00Z", b"2026-11-16T23:00:00-09:00")
+    bucket.put(key.replace("age=17", "age=1"), gzip.compress(changed), stored_at)
     bucket.lookup(TUESDAY, {P: NOT_FOUND})
     assert (gone(bucket), evidence.load_evidence(bucket).waiting) == (set(), {P})
 

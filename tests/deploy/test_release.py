@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from airflow.configuration import conf
 
+from deploy.__main__ import next_steps
 from local.environment import PROJECT
 
 HOST = PROJECT / "deploy" / "host"
@@ -20,10 +21,28 @@ HOST = PROJECT / "deploy" / "host"
 
 def test_airflow_knows_every_setting_of_the_host() -> None:
     """The unknown ones it would pass over in silence. The logins' own are checked on the rehearsed host."""
-    asked = re.findall(r"^AIRFLOW__([A-Z_]+?)__([A-Z_]+)=", (HOST / "airflow.env").read_text(), re.MULTILINE)
+    settings = re.findall(
+        r"^AIRFLOW__([A-Z_]+?)__([A-Z_]+)=", (HOST / "airflow.env").read_text(), re.MULTILINE
+    )
     known = conf.configuration_description
-    assert len(asked) > 10
-    assert [(part, name) for part, name in asked if name.lower() not in known[part.lower()]["options"]] == []
+    assert len(settings) > 10
+    assert [
+        (part, name) for part, name in settings if name.lower() not in known[part.lower()]["options"]
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("stack", "with_host", "new_host", "commands"),
+    [
+        ("twitter", True, True, ["make secrets FILE=.env", "make connect", "make password"]),
+        ("acme", True, False, ["make upgrade STACK=acme", "make secrets FILE=.env STACK=acme"]),
+        ("twitter", False, False, ["make deploy SET=WithHost=true"]),
+    ],
+)
+def test_a_deployment_ends_with_commands_that_follow(stack, with_host, new_host, commands) -> None:
+    lines = next_steps(stack, with_host, new_host).splitlines()
+    assert [line.partition("  #")[0].rstrip() for line in lines][: len(commands)] == commands
+    assert max(map(len, lines)) <= 80
 
 
 def test_the_host_has_no_default_password_and_no_key() -> None:
@@ -74,7 +93,7 @@ class Desk:
         copy = self.folder / script.name
         copy.write_text(text)
         return subprocess.run(
-            ["bash", copy], capture_output=True, text=True, timeout=60, check=False,
+            ["bash", copy], capture_output=True, text=True, timeout=600, check=False,
             env={"PATH": f"{self.bin}:{os.environ['PATH']}", "HOME": str(self.folder), **environment},
         )  # fmt: skip
 
@@ -169,7 +188,7 @@ class Signer:
             check=True,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=600,
         )
         return done.stdout
 
@@ -220,7 +239,7 @@ def test_an_agent_without_a_valid_signature_is_not_installed(desk: Desk, agent, 
 @GPG
 def test_the_key_of_the_agent_is_that_of_aws(tmp_path) -> None:
     shown = ["gpg", "--homedir", str(tmp_path), "--with-colons", "--show-keys", HOST / "amazon-ssm-agent.asc"]
-    found = subprocess.run(shown, check=True, capture_output=True, text=True, timeout=60).stdout
+    found = subprocess.run(shown, check=True, capture_output=True, text=True, timeout=600).stdout
     [fingerprint] = re.findall(r"^fpr:+(\w+):", found, re.MULTILINE)
     assert fingerprint == "1C5B 395C BE5E 74E2 F1CA 2159 2784 DBF3 88D1 9D46".replace(" ", "")
     assert "<ssm-agent-signer@amazon.com>" in found

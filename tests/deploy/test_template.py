@@ -299,6 +299,6 @@ def test_the_template_is_sent_as_cloudformation_reads_it(tmp_path) -> None:
     sent = tmp_path / "template.json"
     sent.write_text(template_body())
     linter = PROJECT / ".local" / "tools" / "bin" / "cfn-lint"
-    linted = subprocess.run([linter, sent], capture_output=True, text=True, timeout=120, check=False)
+    linted = subprocess.run([linter, sent], capture_output=True, text=True, timeout=600, check=False)
     assert (linted.returncode, linted.stdout) == (0, "")
     assert list(json.loads(template_body("Bucket"))["Resources"]) == ["Bucket"]

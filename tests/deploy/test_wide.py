@@ -59,8 +59,8 @@ def test_only_this_machine_reaches_the_containers():
 
 def test_a_worker_of_compose_is_told_what_the_tested_ones_are_and_reaches_no_database():
     worker = services()["worker"]
-    told = worker["environment"].keys() | SETTINGS.keys()
-    assert {name for name in told if name.startswith("AIRFLOW__")} <= TOLD | SETTINGS.keys()
+    variables = worker["environment"].keys() | SETTINGS.keys()
+    assert {name for name in variables if name.startswith("AIRFLOW__")} <= TOLD | SETTINGS.keys()
     assert "database" not in worker["networks"]
     assert worker["deploy"]["replicas"] == 2
     assert services()["postgres"]["networks"] == ["database"]

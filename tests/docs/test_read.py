@@ -1,4 +1,4 @@
-"""The lines that readers are told to use are run as they stand, on docs/read.md."""
+"""The lines that docs/read.md gives to readers run as they stand."""
 
 import csv
 import re
@@ -194,15 +194,19 @@ def test_polars_reads_the_rows_with_their_types(day):
 
 
 def spark():
-    said = dict(re.findall(r"(quote|escape)='(.)'", fenced("python", PAGE, "spark")))
-    doubled = said["escape"] == said["quote"]
-    return {"quotechar": said["quote"], "escapechar": None if doubled else said["escape"]}
+    options = dict(re.findall(r"(quote|escape)='(.)'", fenced("python", PAGE, "spark")))
+    doubled = options["escape"] == options["quote"]
+    return {"quotechar": options["quote"], "escapechar": None if doubled else options["escape"]}
 
 
 def snowflake():
-    said = dict(re.findall(r"(\w+) = '?([^\s';]+)'?", fenced("sql", PAGE, "SKIP_HEADER")))
-    assert (said["ESCAPE"], said["ESCAPE_UNENCLOSED_FIELD"], said["NULL_IF"]) == ("NONE", "NONE", "()")
-    return {"quotechar": said["FIELD_OPTIONALLY_ENCLOSED_BY"]}
+    options = dict(re.findall(r"(\w+) = '?([^\s';]+)'?", fenced("sql", PAGE, "SKIP_HEADER")))
+    assert (options["ESCAPE"], options["ESCAPE_UNENCLOSED_FIELD"], options["NULL_IF"]) == (
+        "NONE",
+        "NONE",
+        "()",
+    )
+    return {"quotechar": options["FIELD_OPTIONALLY_ENCLOSED_BY"]}
 
 
 @pytest.mark.parametrize("dialect", [spark, snowflake])

@@ -33,7 +33,7 @@ def day_ago(number: int) -> str:
 class WarmStack(Stack):
     """A stack whose scheduler has imported the stages before it forks its workers: tasks begin sooner.
 
-    The stacks of tests/local and of test_database_lost.py import them in each task, as the product does.
+    The stacks of tests/local and the rehearsals import them in each task, as the product does.
     """
 
     @property
@@ -47,7 +47,6 @@ def stack(tmp_path_factory) -> Iterator[Stack]:
     settings = state / "tests.env"
     settings.write_text(
         "AIRFLOW__LOGGING__LOGGING_LEVEL=DEBUG\n"  # what logs may give away, they give away at DEBUG
-        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME=0.1\n"  # the tests wait for it all the time
         # Nobody edits a DAG file while the tests run: each is read once.
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL=3600\n"
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL=3600\n"
@@ -72,13 +71,13 @@ def running_task(stack) -> psutil.Process:
                 return process
         return None
 
-    return eventually(found, lambda process: process is not None, 60)
+    return eventually(found, lambda process: process is not None)
 
 
 @pytest.fixture(scope="session")
 def airflow(stack) -> Iterator[Airflow]:
     """The live Airflow, with no cap on what all the tests together buy."""
-    with closing(Airflow(stack.url, stack.password)) as client:
+    with closing(Airflow(stack.url, stack.password, stack.check)) as client:
         client.set_variable("twitter_run_budget_usd", "0")
         client.set_variable("twitter_month_budget_usd", "0")
         yield client
@@ -165,7 +164,7 @@ def red(stack, airflow) -> RedRun:
         put(twitter_handles=RED_HANDLES)
         run = airflow.trigger(day=day)
         assert airflow.wait(run) == "failed"
-        airflow.log_text(run, "load")  # it is written once all have been told
+        airflow.log_text(run, "load")  # it is written after the alerts were sent
         return RedRun(run, day, sent.mails, sent.texts())
 
 
@@ -174,7 +173,7 @@ def days(stack) -> Iterator[httpx.Client]:
     """The page Days, as the administrator sees it."""
     url, signed_in = f"{stack.url}/twitter_days", stack.airflow.login
     with httpx.Client(
-        base_url=url, auth=signed_in, trust_env=False, timeout=30, follow_redirects=True
+        base_url=url, auth=signed_in, trust_env=False, timeout=60, follow_redirects=True
     ) as client:
         yield client
 
@@ -197,7 +196,7 @@ def browser(stack, airflow):
 def page(browser):
     """An empty page."""
     shown = browser.new_page()
-    shown.set_default_timeout(60_000)
+    shown.set_default_timeout(180_000)
     yield shown
     shown.close()
 

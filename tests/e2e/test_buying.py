@@ -28,16 +28,16 @@ def buy_and_kill(airflow, stack, bucket, x, variables, empty_day, *, with_superv
     variables(twitter_handles="posts_1990_kill", twitter_tweet_limit="0")
     x.latency(400)
     run = airflow.trigger(day=empty_day)
-    eventually(lambda: len(x.pages()), lambda pages: pages >= 3, 90)
+    eventually(lambda: len(x.pages()), lambda pages: pages >= 3)
     child = running_task(stack)
     # The supervisor first: nobody is left to tell.
     for process in [child.parent(), child] if with_supervisor else [child]:
         os.kill(process.pid, signal.SIGKILL)
     x.latency(0)
-    assert airflow.wait(run, seconds=240) == "success"
+    assert airflow.wait(run) == "success"
 
-    asked = [where(page["query"]) for page in x.pages()]
-    assert len(asked) - len(set(asked)) <= READERS
+    requested = [where(page["query"]) for page in x.pages()]
+    assert len(requested) - len(set(requested)) <= READERS
     raw = [
         key
         for key in bucket.keys(f"twitter_raw/dt={empty_day}/")
@@ -46,7 +46,7 @@ def buy_and_kill(airflow, stack, bucket, x, variables, empty_day, *, with_superv
     staged = [json.loads(bucket.read(key))["request"]["params"] for key in raw]
     pages = [where(request) for request in staged]
     assert len(pages) == len(set(pages)) >= 20
-    assert set(pages) <= set(asked)
+    assert set(pages) <= set(requested)
     totals = bucket.json(layout.receipt(Day.parse(empty_day)))["totals"]
     assert totals["published"] + totals["duplicates"] == 1990
 
@@ -67,16 +67,16 @@ def test_no_log_xcom_or_object_holds_a_secret(landed, airflow, stack, bucket):
             x_api.BEARER_TOKEN,
         )
     ]
-    said = {
+    texts = {
         str(file): file.read_bytes()
         for folder in (stack.logs, stack.state / "airflow" / "logs", stack.state / "x_api")
         for file in Path(folder).rglob("*")
         if file.is_file()
     }
-    assert any(b'"level":"debug"' in text or b"DEBUG" in text for text in said.values())
+    assert any(b'"level":"debug"' in text or b"DEBUG" in text for text in texts.values())
     run, *_ = landed.values()
-    said |= {task: json.dumps(airflow.xcom(run, task)).encode() for task in ("extract", "transform", "load")}
+    texts |= {task: json.dumps(airflow.xcom(run, task)).encode() for task in ("extract", "transform", "load")}
     for key in bucket.keys(""):
-        said[key] = bucket.read(key)
-    leaks = {name for name, text in said.items() for secret in secrets if secret in text}
+        texts[key] = bucket.read(key)
+    leaks = {name for name, text in texts.items() for secret in secrets if secret in text}
     assert leaks == set()

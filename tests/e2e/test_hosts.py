@@ -39,7 +39,9 @@ def ports(stack) -> set[int]:
 def test_every_server_rejects_a_foreign_web_page_on_every_path(ports, foreign):
     for port in ports:
         headers = {name: value.format(port=port) for name, value in foreign.items()}
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False) as page:
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False, timeout=60
+        ) as page:
             found = {path: page.get(path).status_code for path in PATHS}
             found |= {f"POST {path}": page.post(path).status_code for path in PATHS}
         assert set(found.values()) == {403}, (port, found)

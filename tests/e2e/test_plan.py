@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from more_itertools import map_reduce
 
-from tests.browser import CHROMIUM, SHOTS
 from tests.drivers import ENDED, Airflow, eventually
 from tests.e2e.conftest import TODAY
 
@@ -47,7 +46,7 @@ class Plan:
         self._call("PATCH", f"{self._path}/taskInstances/approve/-1/hitlDetails", json=response)
 
     def wait(self) -> str:
-        return eventually(lambda: self._call("GET", self._path)["state"], ENDED.__contains__, 240)
+        return eventually(lambda: self._call("GET", self._path)["state"], ENDED.__contains__)
 
     def xcom(self, task: str) -> Any:
         return self._call("GET", f"{self._path}/taskInstances/{task}/xcomEntries/return_value")["value"]

@@ -39,4 +39,4 @@ def test_every_reader_of_the_csv_reads_a_cell_of_any_length(tmp_path):
     assert [row["tweet_id"][-2:] for row in csv_rows(redacted.decode().split("\n"))] == ["01", "03"]
 
     csv.field_size_limit(PYTHONS_LIMIT)
-    assert cli._sample(data.decode()).caption == "1 of 3 rows"
+    assert cli._sample(data.decode()).title == "1 of 3 rows"

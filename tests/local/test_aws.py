@@ -18,6 +18,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 from local import aws, environment
 from local.environment import PROJECT
 from local.stack import free_ports
+from tests.drivers import PATIENCE
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -55,12 +56,12 @@ class LocalAws:
     def kill(self) -> None:
         for child in self.children:
             child.kill()
-            child.wait(10)
+            child.wait(60)
 
     def stop(self) -> None:
         for child in self.children:
             child.terminate()
-            child.wait(10)
+            child.wait(60)
 
     def client(self, service: str = "s3"):
         return aws.role_session(self.metadata).client(service, endpoint_url=self.endpoint)
@@ -71,12 +72,12 @@ class LocalAws:
 
 @retry(
     retry=retry_if_exception_type(httpx.HTTPError),
-    stop=stop_after_delay(30),
+    stop=stop_after_delay(PATIENCE),
     wait=wait_fixed(0.1),
     reraise=True,
 )
 def _answers(url: str) -> None:
-    httpx.get(url, trust_env=False, timeout=5).raise_for_status()
+    httpx.get(url, trust_env=False, timeout=60).raise_for_status()
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +101,7 @@ def token(local_aws: LocalAws, seconds: str = "60") -> httpx.Response:
         f"{local_aws.metadata}/latest/api/token",
         headers={"x-aws-ec2-metadata-token-ttl-seconds": seconds},
         trust_env=False,
+        timeout=60,
     )
 
 
@@ -112,9 +114,9 @@ def test_a_client_without_keys_gets_the_roles_credentials(local_aws: LocalAws) -
 
 def test_the_metadata_service_refuses_a_request_without_a_token(local_aws: LocalAws) -> None:
     url = f"{local_aws.metadata}/latest/meta-data/iam/security-credentials/{aws.ROLE}"
-    assert httpx.get(url, trust_env=False).status_code == 401
-    asked = {"x-aws-ec2-metadata-token": token(local_aws).text}
-    assert httpx.get(url, headers=asked, trust_env=False).json()["Code"] == "Success"
+    assert httpx.get(url, trust_env=False, timeout=60).status_code == 401
+    headers = {"x-aws-ec2-metadata-token": token(local_aws).text}
+    assert httpx.get(url, headers=headers, trust_env=False, timeout=60).json()["Code"] == "Success"
 
 
 @pytest.mark.parametrize("way", ["kill", "stop"])
@@ -147,4 +149,4 @@ def test_the_root_key_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> No
 def test_both_reject_a_foreign_web_page(local_aws: LocalAws) -> None:
     for url in (f"{local_aws.endpoint}/_ministack/health", f"{local_aws.metadata}/health"):
         for foreign in ({"Host": "rebound.example"}, {"Origin": "http://rebound.example"}):
-            assert httpx.get(url, headers=foreign, trust_env=False).status_code == 403
+            assert httpx.get(url, headers=foreign, trust_env=False, timeout=60).status_code == 403

@@ -1,9 +1,8 @@
 """What `make run` bears on its way, and names at its end."""
 
 import io
-import re
 import time
-from contextlib import contextmanager
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,32 +13,51 @@ from rich.console import Console
 from include.twitter.day import Day
 from local import cli
 from local.airflow import AirflowRefused, AirflowUnreachable, Stage
-from local.cli import _sample, follow, next_steps, summary, unsettled_note
-from local.environment import PROJECT
+from local.cli import _sample, follow, next_steps, summary, unsettled_note, welcome
+from local.environment import PROJECT, EnvFile
 from local.progress import Progress
 from local.running import LocalStackError
 from local.stack import Stack
 from tests.include.factories import a_receipt, account_receipt
 
-PAGE = PROJECT / "docs" / "read.md"
 REAL = "TWITTER_AWS=real\nAIRFLOW_VAR_TWITTER_BUCKET=acme-lake\n"
-TABLE = "twitter_parquet/dt=2026-11-18/refined_tweets.parquet"
+DAY = Day.parse("2026-11-18")
 
 
-@pytest.mark.parametrize(
-    ("env", "path"),
-    [("", "{state}/s3/000000000000/twitter-local/" + TABLE), (REAL, "s3://acme-lake/" + TABLE)],
-)
-def test_the_next_steps_are_the_file_the_readmes_line_that_reads_it_and_the_ui(
-    tmp_path: Path, env: str, path: str
-) -> None:
-    (tmp_path / "env").write_text(env)
-    stack = Stack(state=tmp_path, env_file=tmp_path / "env", caller={}, with_airflow=False)
-    file, read, look = next_steps(stack, "manual__2026-11-18", Day.parse("2026-11-18"))
-    assert file == path.format(state=tmp_path)
-    (documented,) = re.findall(r"`(pd\.read_parquet\(.*?\))`", PAGE.read_text())
-    assert read == documented.replace("path", repr(file))
-    assert look.startswith("make up ")
+@pytest.fixture
+def stack(tmp_path: Path) -> Stack:
+    """The stack of this checkout, without a settings file; it does not run."""
+    stack = Stack(state=PROJECT / ".local", env_file=tmp_path / "absent", caller={}, with_airflow=False)
+    stack.url = "http://127.0.0.1:8080"
+    return stack
+
+
+def commands(text: str) -> list[str]:
+    """The commands of the last lines; each has a comment."""
+    return [line.partition("  #")[0].rstrip() for line in text.splitlines() if "  # " in line]
+
+
+def test_a_run_ends_with_three_commands_for_the_files_the_ui_and_another_day(stack, tmp_path) -> None:
+    text = next_steps(stack, "manual__2026-11-18", DAY)
+    assert commands(text) == [
+        "ls .local/s3/000000000000/twitter-local/*/dt=2026-11-18",
+        "make up",
+        "make run DAY=2026-11-17",
+    ]
+    (tmp_path / "env").write_text(REAL)
+    stack.env_file = EnvFile.read(tmp_path / "env")
+    stack.stays = True
+    files, page, _ = commands(next_steps(stack, "manual__2026-11-18", DAY))
+    assert files == "aws s3 ls s3://acme-lake/twitter/dt=2026-11-18/"
+    assert page == "http://127.0.0.1:8080/dags/twitter/runs/manual__2026-11-18"
+
+
+def test_the_welcome_and_the_last_lines_of_a_run_fit_a_terminal_of_80_columns(stack, monkeypatch) -> None:
+    monkeypatch.setattr(Stack, "password", "k3J-xyzABCDEFGH1")
+    text = welcome(stack).plain
+    assert commands(text) == ["make run", "ls .local/s3/000000000000/twitter-local", ". .local/env"]
+    lines = [*text.splitlines(), *next_steps(stack, "manual__2026-11-18", DAY).splitlines()]
+    assert max(map(len, lines)) <= 80
 
 
 def test_the_summary_says_what_landed_for_how_much_and_what_is_not_whole() -> None:
@@ -54,35 +72,64 @@ def test_the_summary_says_what_landed_for_how_much_and_what_is_not_whole() -> No
         "107 posts of 2 accounts for $1.525 (pretend money: X is a stand-in here).",
         "orbital_news: latest 100 of about 323.",
         "gone: incomplete, User has been suspended: [gone].",
-        "X's own count: 1 matched, 1 limited, 1 unchecked.",
+        "Compared with X's own counts, by account: 1 matched, 1 limited, 1 unchecked.",
     ]
 
 
-class BusyStack:
-    """A stack whose Airflow leaves the first question without an answer."""
+class FakeStack:
+    """A stack whose run is in each of these states, one after the other, or raises one."""
 
-    def __init__(self) -> None:
+    bucket, stays = "b", False
+
+    def __init__(self, *states: str | BaseException, stages: str = "success") -> None:
         self.airflow = self
-        self.answers = iter([AirflowUnreachable("timed out"), "running", "success"])
+        self._states = iter(states)
+        self._stages = stages
 
     def check(self) -> None:
-        """Nothing has died."""
+        """No component has ended."""
+
+    def run_day(self, day: str, restart: bool) -> str:
+        return f"manual__{day}"
 
     def run_state(self, run: str) -> str:
-        answer = next(self.answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        state = next(self._states)
+        if isinstance(state, BaseException):
+            raise state
+        return state
 
     def stages(self, run: str) -> list[Stage]:
-        return [Stage("load", "success", 1, None, 1.5), Stage("extract", "success", 1, None, 1.5)]
+        return [Stage(name, self._stages, 1, None, 1.5) for name in ("load", "extract")]
+
+    def why_it_waits(self, run: str, stage: Stage) -> str:
+        return "Outage: X answered 503."
 
 
-def test_a_machine_too_busy_to_answer_is_asked_again() -> None:
-    out = Console(file=io.StringIO())
-    progress = Progress(out, "twitter, 2026-11-18", lambda stage: None)
-    assert follow(BusyStack(), "run", progress, time.monotonic() + 60) == "success"
+@pytest.fixture
+def run(monkeypatch):
+    """Run `make run` on a fake stack; returns its exit code."""
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(cli, "past_proxies", lambda _: {})
+
+    def run(stack: FakeStack) -> int:
+        monkeypatch.setattr(cli, "_any_stack", lambda: nullcontext(stack))
+        return cli.main(["run", "2026-11-18"])
+
+    return run
+
+
+def test_a_request_to_a_busy_airflow_is_repeated() -> None:
+    stack = FakeStack(AirflowUnreachable("timed out"), "running", "success")
+    progress = Progress(Console(file=io.StringIO()), "twitter, 2026-11-18", lambda stage: None)
+    assert follow(stack, "run", progress, time.monotonic() + 60) == "success"
     assert [stage.name for stage in progress.stages] == ["extract", "load"]
+
+
+def test_ctrl_c_shows_what_the_run_waits_for_and_how_to_continue(run, capsys) -> None:
+    assert run(FakeStack("running", KeyboardInterrupt(), stages="up_for_retry")) == 130
+    *_, reason, step = capsys.readouterr().out.splitlines()
+    assert reason == "interrupted: extract is up for retry: Outage: X answered 503."
+    assert step == "stopping everything … `make run DAY=2026-11-18` goes on from there"
 
 
 @pytest.mark.parametrize(
@@ -101,27 +148,12 @@ AWS_ERRORS = [
 
 
 @pytest.mark.parametrize("error", AWS_ERRORS, ids=["timeout", "refusal"])
-def test_a_landed_day_that_cannot_be_shown_is_one_line_and_a_success(monkeypatch, capsys, error) -> None:
-    class Landed(BusyStack):
-        def run_day(self, day: str, restart: bool) -> str:
-            return f"manual__{day}"
-
-        def why_it_waits(self, run: str, stage: Stage) -> None:
-            return None
-
-        bucket = "b"
-
+def test_a_landed_day_that_cannot_be_shown_is_one_line_and_a_success(run, capsys, error) -> None:
+    class Landed(FakeStack):
         def s3(self) -> None:
             raise error
 
-    @contextmanager
-    def at_hand():
-        yield Landed()
-
-    monkeypatch.setattr(cli, "_at_hand", at_hand)
-    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
-    monkeypatch.setattr(cli, "past_proxies", lambda _: {})
-    assert cli.main(["run", "2026-11-18"]) == 0
+    assert run(Landed("success")) == 0
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("2026-11-18 has landed, but cannot be shown here. A request to AWS failed: ")
     assert type(error).__name__ in last
@@ -131,7 +163,7 @@ HOSTILE = "\x1b[2J\x1b]0;owned\x07\u202e\x9bm"
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "shown"),
     [
         *((error, "A request to AWS failed: ") for error in AWS_ERRORS),
         *(
@@ -141,17 +173,15 @@ HOSTILE = "\x1b[2J\x1b]0;owned\x07\u202e\x9bm"
     ],
 )
 def test_an_error_is_one_line_that_does_nothing_to_a_terminal_and_a_failure(
-    monkeypatch, capsys, error, said
+    run, capsys, error, shown
 ) -> None:
-    def fail(given) -> int:
-        raise error
+    class Failing(FakeStack):
+        def run_day(self, day: str, restart: bool) -> str:
+            raise error
 
-    monkeypatch.setattr(cli, "run", fail)
-    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
-    monkeypatch.setattr(cli, "past_proxies", lambda _: {})
-    assert cli.main(["run"]) == 1
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith(said)
+    assert run(Failing()) == 1
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.startswith(shown)
     assert not {*"\x1b\x07\u202e\x9b"} & {*line}
 
 

@@ -63,7 +63,7 @@ def test_a_log_that_comes_after_its_state_is_asked_until_it_tells_the_reason_and
 
 def test_a_stage_that_does_not_wait_is_not_asked_why() -> None:
     states = [stage(state) for state in ("waiting", "scheduled", "queued", "running", "success", "failed")]
-    text, _ = shown(*states, why=lambda stage: pytest.fail(f"{stage} was asked"))
+    text, _ = shown(*states, why=lambda stage: pytest.fail(f"{stage} does not wait"))
     assert "waits" not in text
 
 
@@ -72,7 +72,7 @@ def test_a_stage_that_does_not_wait_is_not_asked_why() -> None:
     [
         (stage("up_for_retry", 2), f"extract is up for retry (try 2): {OUTAGE}"),
         (stage("running"), "extract is running"),
-        (stage("success"), "no stage is at work"),
+        (stage("success"), "no stage is running"),
     ],
 )
 def test_what_is_pending_is_the_first_stage_that_is_not_through(state: Stage, pending: str) -> None:

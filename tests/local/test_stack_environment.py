@@ -167,7 +167,7 @@ def test_a_component_that_ends_is_restarted_a_few_times_and_the_rest_goes_on(tmp
     def kill(name: str) -> None:
         (component,) = [one for one in stack._servers if one.name == name]
         component.process.kill()
-        component.process.wait(10)
+        component.process.wait(60)
         stack.restart_ended(reports.append)
 
     absent = tmp_path / "absent"

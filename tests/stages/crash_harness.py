@@ -39,7 +39,7 @@ def evening(run: Run) -> None:
 
 @dataclass
 class Child:
-    """What the process is to do; its parent says when to begin, and is told how it ended."""
+    """The job of the process; its parent sends when to begin, and receives how it ended."""
 
     day: str
     run: str
@@ -77,17 +77,17 @@ class Child:
         """Count what passes."""
         send = BaseClient._make_api_call
 
-        def sent(client: BaseClient, operation: str, asked: dict[str, Any]) -> Any:
+        def sent(client: BaseClient, operation: str, params: dict[str, Any]) -> Any:
             if operation != "PutObject":
                 self._pass("read", next(self.reads))
-                return send(client, operation, asked)
+                return send(client, operation, params)
             number = next(self.writes)
             if number == 1 and self.moment.at == "call":
                 threading.setprofile(called)
                 sys.setprofile(called)
             self._pass("before", number)
             try:
-                return send(client, operation, asked)
+                return send(client, operation, params)
             finally:  # after one that S3 refused, too
                 self._pass("after", number)
 

@@ -33,7 +33,7 @@ ledger is written less often where an answer comes before the next request. Five
 HANDLES = "posts_130_a, posts_45_b, posts_5_c"
 ROWS = {"posts_130_a": 122, "posts_45_b": 42, "posts_5_c": 5}
 """The rest are earlier versions of edited posts, and posts of the next midnight."""
-LIMIT = 120
+LIMIT = 600
 """Seconds after which a test gives up waiting for a process."""
 MEETINGS = [Moment("met", "read", number) for number in range(1, 6)]
 MEETINGS += [Moment("met", at, number) for at in ("before", "after") for number in range(1, MOST)]
@@ -47,23 +47,23 @@ class Process:
     """A child, as its parent sees it."""
 
     def __init__(self, pipeline, clock, moment: Moment, name: str, day: str) -> None:
-        self._told, told = CONTEXT.Pipe()
+        self._connection, childs = CONTEXT.Pipe()
         run = pipeline.run(day, name=name).id
-        child = Child(day, run, NOW, dict(os.environ), moment, clock, told)
+        child = Child(day, run, NOW, dict(os.environ), moment, clock, childs)
         self._process = CONTEXT.Process(target=child.work, daemon=True)
         self._process.start()
-        told.close()
+        childs.close()
         assert self.hears() == "ready"
 
     def go(self) -> "Process":
-        self._told.send("go")
+        self._connection.send("go")
         return self
 
     def hears(self) -> Any:
-        """What the child tells next, None where it is killed first."""
-        assert self._told.poll(LIMIT), "nothing is heard"
+        """The child's next message, None if it is killed first."""
+        assert self._connection.poll(LIMIT), "the child sent nothing"
         try:
-            return self._told.recv()
+            return self._connection.recv()
         except EOFError:
             return None
 
@@ -83,7 +83,7 @@ class Process:
         self._process.kill()
         self._process.join(LIMIT)
         self._process.close()
-        self._told.close()
+        self._connection.close()
 
 
 class Day:
@@ -100,9 +100,9 @@ class Day:
 
     def meet(self, one: Process, other: Process) -> list[tuple[str, int, int]]:
         """Both come to their moments, and go on from there at once; how they ended."""
-        told = [(process, process.go().hears()) for process in (one, other)]
-        going = [process.go() for process, said in told if said == "met"]
-        return [process.hears() if process in going else said for process, said in told]
+        messages = [(process, process.go().hears()) for process in (one, other)]
+        going = [process.go() for process, message in messages if message == "met"]
+        return [process.hears() if process in going else message for process, message in messages]
 
     def turn_is_over(self) -> None:
         self.clock.value += 61
@@ -114,7 +114,7 @@ class Day:
 
     @property
     def lost(self) -> Counter[tuple[str, int]]:
-        """Answers of X that are on no page: what was asked, and its price in mills."""
+        """Responses of X that are on no page: the request, and its price in mills."""
         self.x.answered()
         served, staged = self._served(), self._staged()
         assert not staged - served
@@ -286,9 +286,9 @@ def test_a_process_that_comes_back_while_another_has_taken_over_is_booked_too(da
     with day.process(stop) as late, day.process(chance.choice(MEETINGS), "of another") as other:
         late.go().stops()
         day.turn_is_over()
-        said = other.go().hears()
+        message = other.go().hears()
         late.continues()
-        ended = [late.hears(), other.go().hears() if said == "met" else said]
+        ended = [late.hears(), other.go().hears() if message == "met" else message]
     assert {how for how, *_ in ended} <= {"done", "held"}
 
     bought = day.extract()

@@ -47,7 +47,7 @@ def stack(tmp_path_factory):
 @pytest.fixture(scope="module")
 def airflow(stack):
     with closing(Airflow(stack.url, stack.password)) as client:
-        eventually(lambda: dags(client), lambda found: found == {"twitter", *TASKS}, 60)
+        eventually(lambda: dags(client), lambda found: found == {"twitter", *TASKS})
         yield client
 
 
@@ -64,7 +64,7 @@ def fail_scheduled_run(airflow) -> None:
     airflow.call("PATCH", f"/dags/twitter/dagRuns/{found[0]['dag_run_id']}", json={"state": "failed"})
 
 
-def tell(airflow, day: str) -> None:
+def emit(airflow, day: str) -> None:
     """The event of a day of 2 posts, as `load` would emit it."""
     (asset,) = airflow.call("GET", "/assets", params={"name_pattern": "twitter_days"})["assets"]
     extra = {"day": day, "rows": 2, "cost_usd": 0.01}
@@ -81,7 +81,7 @@ def events(airflow, run: str) -> list[tuple[str, str | None, dict]]:
         except AirflowRefused:  # 500 of Airflow 3.3.2, while a run that an event has made waits for its start
             return None
 
-    found = eventually(answer, bool, 60)["asset_events"]
+    found = eventually(answer)["asset_events"]
     return sorted((event["name"], event["partition_key"], event["extra"]) for event in found)
 
 
@@ -95,7 +95,6 @@ def results(airflow, consumer: str, number: int = 1) -> list[dict]:
     ended = eventually(
         lambda: runs(airflow, consumer),
         lambda found: len(found) >= number and {run["state"] for run in found} <= ENDED,
-        90,
     )
     assert {run["state"] for run in ended} == {"success"}
     path = f"/dags/{consumer}/dagRuns/{{}}/taskInstances/{TASKS[consumer]}/xcomEntries/return_value"
@@ -104,8 +103,8 @@ def results(airflow, consumer: str, number: int = 1) -> list[dict]:
 
 def waiting(airflow, consumer: str) -> list[tuple[int, int]]:
     """Of how many days the next run has been told, and how many it waits for."""
-    asked = {"dag_id": consumer, "has_created_dag_run_id": False}
-    found = airflow.call("GET", "../../ui/partitioned_dag_runs", params=asked)["partitioned_dag_runs"]
+    params = {"dag_id": consumer, "has_created_dag_run_id": False}
+    found = airflow.call("GET", "../../ui/partitioned_dag_runs", params=params)["partitioned_dag_runs"]
     return [(run["total_received"], run["total_required"]) for run in found if run["partition_key"] == MONTH]
 
 
@@ -116,7 +115,7 @@ def red(airflow) -> str:
     airflow.unpause("tweets_of_a_month")
     for day in DAYS:
         if day != str(DAY):
-            tell(airflow, day)
+            emit(airflow, day)
     airflow.set_variable("twitter_handles", "posts_5_fine, suspended_one")
     airflow.unpause("tweets_of_a_day")
     airflow.unpause("twitter")
