@@ -83,7 +83,7 @@ class Refined:
     counts_by_account: list[PostCounts]
 
 
-class FetchedPost(msgspec.Struct):
+class FetchedPost(msgspec.Struct, gc=False):
     """A post as it was fetched, and its one fate: a name in `PostCounts.counts`."""
 
     raw: msgspec.Raw
@@ -151,7 +151,8 @@ def _fetched_post(
         fetched.settle("rejected", str(error))
         return fetched
     if not tombstone:
-        counts.drift.update(unknown_fields(sent))
+        for name in unknown_fields(sent):
+            counts.drift[name] += 1
     fetched.author_id = post.author_id
     fetched.cells, warning = record(post, account.username, response.received_at, fetched.unfilled)
     if warning:
