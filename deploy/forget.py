@@ -45,7 +45,7 @@ from deploy.traces import (
 from include.twitter import layout
 from include.twitter.day import Day
 from include.twitter.identities import known_accounts
-from include.twitter.layout import ACCOUNTS, FORGOTTEN
+from include.twitter.layout import ACCOUNTS, TOMBSTONES
 from include.twitter.records import (
     Checked,
     Erasure,
@@ -208,8 +208,8 @@ class Forgetter:
 
     def __init__(self, bucket: VersionedBucket) -> None:
         self.bucket = bucket
-        self._log = bucket.read(FORGOTTEN)
-        with _parsing(FORGOTTEN):
+        self._log = bucket.read(TOMBSTONES)
+        with _parsing(TOMBSTONES):
             self._before = Tombstones.of(self._log and self._log.data)
         self.tombstones = self._before
 
@@ -280,7 +280,7 @@ class Forgetter:
         """Write the tombstones; then erase in staged files, and day by day in objects and old versions."""
         self.require_quiet(at)
         if len(self.tombstones.erasures) > len(self._before.erasures):
-            self.bucket.put(FORGOTTEN, encoded(ErasureLog(erasures=self.tombstones.erasures)), self._log)
+            self.bucket.put(TOMBSTONES, encoded(ErasureLog(erasures=self.tombstones.erasures)), self._log)
         self.require_quiet(at)  # a task that starts from here on reads the tombstones
         self._delete_staged(search)
         for number, (day, versions) in enumerate(search.days.items(), 1):

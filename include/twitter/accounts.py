@@ -103,8 +103,6 @@ class ConfiguredAccounts:
             raise BadSetting(f"Variable {settings.own_handle.name}", problem, settings.own_handle.example)
         return next(iter(owners), "")
 
-    asked, among = collection_spec, select
-
 
 def read(store: ObjectStore) -> ConfiguredAccounts:
     """Read the configured accounts."""

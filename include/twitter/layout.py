@@ -18,12 +18,12 @@ LEDGER = "twitter_ledger/"
 RECEIPTS = "twitter_receipts/"
 ACCOUNTS = "twitter_accounts/accounts.json"
 PROBES = "staging/probe/"
-USAGE = "twitter_usage/"
+X_USAGE = "twitter_usage/"
 ENGAGEMENT = "twitter_engagement/"
 ENGAGEMENT_RECEIPTS = "twitter_engagement_receipts/"
 COMPLIANCE = "twitter_compliance/"
 PROBE = "twitter_accounts/conditional_writes.json"
-FORGOTTEN = "twitter_forgotten/tombstones.json"
+TOMBSTONES = "twitter_forgotten/tombstones.json"
 _COUNTS = "twitter_accounts/counts/"
 
 # Other programs leave objects below the prefixes too: folder markers, copies, inventories. So each kind of
@@ -73,7 +73,7 @@ parquet = _KeyOfDay("twitter_parquet/dt={day}/refined_tweets.parquet")
 rejected = _KeyOfDay("twitter_rejected/dt={day}/rejected_tweets.jsonl.gz")
 receipt = _KeyOfDay(RECEIPTS + "dt={day}/receipt.json")
 parse_receipt = receipt.parse
-usage = _KeyOfDay(USAGE + "month={day.date:%Y-%m}/{day}.json")
+usage = _KeyOfDay(X_USAGE + "month={day.date:%Y-%m}/{day}.json")
 """X's usage, compared with the ledger up to the day."""
 parse_usage = usage.parse
 checked = _KeyOfDay(COMPLIANCE + "dt={day}/gone.json")

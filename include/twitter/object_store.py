@@ -38,7 +38,7 @@ from include.twitter.errors import (
     PlatformOutage,
     WriteConflict,
 )
-from include.twitter.layout import FORGOTTEN, PROBE, PROBES
+from include.twitter.layout import PROBE, PROBES, TOMBSTONES
 from include.twitter.records import Record, StoreProbe, decoded, encoded
 from include.twitter.response import Response
 from include.twitter.tombstones import Tombstones
@@ -209,8 +209,8 @@ class ObjectStore:
 
     def tombstones(self) -> Tombstones:
         """All erasures; DamagedObject if their list cannot be read."""
-        with self.parsing(FORGOTTEN, "the list of erased posts and accounts"):
-            return Tombstones.of(self.read(FORGOTTEN))
+        with self.parsing(TOMBSTONES, "the list of erased posts and accounts"):
+            return Tombstones.of(self.read(TOMBSTONES))
 
     def required(self, key: str) -> bytes:
         """An object's bytes; MissingInput if it does not exist."""

@@ -94,21 +94,3 @@ def test_an_approval_starts_a_run_named_after_each_day_within_the_approved_price
     again = Plan(airflow, archived(5), archived(4))
     assert again.wait() == "success"
     assert again.states()["quote"] == {"skipped"}
-
-
-@pytest.fixture
-def picture(stack, request):
-    """Takes a picture of the required action if there is a browser."""
-
-    def take(plan: Plan) -> None:
-        if not CHROMIUM:
-            return
-        page = request.getfixturevalue("page")
-        page.goto(f"{stack.url}/dags/twitter_plan/runs/{plan.run}/tasks/approve/required_actions")
-        page.get_by_role("button", name="Approve").wait_for()
-        page.screenshot(path=SHOTS / "approve.png")
-        page.goto(stack.url)
-        page.get_by_text("Required Action").first.wait_for()
-        page.screenshot(path=SHOTS / "home.png")
-
-    return take

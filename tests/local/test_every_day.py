@@ -12,7 +12,7 @@ import pytest
 from include.twitter.day import Day
 from include.twitter.response import Response
 from include.twitter.transform import contract, refine
-from include.twitter.transform.decode import repaired_post
+from include.twitter.transform.decode import decoded_post
 from local.x_api import posts
 from tests import demo
 
@@ -27,7 +27,7 @@ def published(handle: str, day: date) -> list[posts.Slot]:
 
 
 def row(handle: str, slot: posts.Slot) -> dict:
-    post = repaired_post(json.loads(json.dumps(posts.post(handle, slot))))
+    post = decoded_post(json.loads(json.dumps(posts.post(handle, slot))))
     cells, _ = refine.record(post, handle, datetime.now(UTC))
     return dict(zip(contract.COLUMN_NAMES, cells, strict=True))
 

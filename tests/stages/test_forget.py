@@ -24,7 +24,7 @@ from deploy.traces import NotReadable, traces
 from include.twitter import layout
 from include.twitter.day import Day
 from include.twitter.errors import Incomplete
-from include.twitter.layout import ACCOUNTS, FORGOTTEN
+from include.twitter.layout import ACCOUNTS, TOMBSTONES
 from include.twitter.response import Response
 from include.twitter.tombstones import Tombstones
 from local import aws
@@ -360,7 +360,7 @@ def test_receipts_balance_their_hashes_hold_and_they_have_the_tombstones(month):
 
 def test_of_a_touched_object_one_version_is_left_and_the_same_request_changes_nothing(month, capsys):
     now = month.lake.now()
-    touched = {key for key, data in month.before.items() if now.get(key) != data} - {FORGOTTEN}
+    touched = {key for key, data in month.before.items() if now.get(key) != data} - {TOMBSTONES}
     before = [version[:2] for version in month.lake.versions()]
     versions = [key for key, _ in before if key in touched]
     assert len(versions) == len({*versions}) > 70
@@ -534,7 +534,7 @@ class Damaged:
 )
 def test_every_other_damaged_record_is_named_too(data):
     bucket = Damaged(data)
-    with pytest.raises(NotReadable, match=FORGOTTEN):
+    with pytest.raises(NotReadable, match=TOMBSTONES):
         forget.Forgetter(bucket)
     with pytest.raises(NotReadable, match=ACCOUNTS):
         forget.account_named(bucket, "acme_press")

@@ -8,7 +8,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 
 from include.twitter.errors import BadDay, Incomplete, NoCredits
-from include.twitter.layout import FORGOTTEN, short_hash
+from include.twitter.layout import TOMBSTONES, short_hash
 from include.twitter.records import Erasure, ErasureLog, encoded
 from include.twitter_features.backfill_plan import tasks
 from include.twitter_features.backfill_plan.plan import PlanRequest, days_between, plan_key
@@ -184,7 +184,7 @@ def test_accounts_that_x_does_not_show_are_named_and_not_bought(pipeline, x):
 def test_an_account_that_was_erased_or_is_no_longer_collected_does_not_keep_a_plan_red(pipeline, bucket):
     pipeline.put(handles="reader_00, reader_01, reader_02")
     erasure = Erasure(at=NOW, why="account", account=posts.user_id("reader_02"), posts=[], days=[])
-    bucket.write(FORGOTTEN, json.loads(encoded(ErasureLog(erasures=[erasure]))))
+    bucket.write(TOMBSTONES, json.loads(encoded(ErasureLog(erasures=[erasure]))))
     quoted = quote(pipeline)
     assert r"Not bought: reader\_02, the account was erased" in quoted["body"]
     (run,) = tasks.runs(quoted["plan"])

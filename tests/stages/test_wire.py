@@ -8,7 +8,7 @@ from werkzeug import Request, Response
 
 from include.twitter import layout
 from include.twitter.day import Day
-from include.twitter.layout import ACCOUNTS, FORGOTTEN
+from include.twitter.layout import ACCOUNTS, TOMBSTONES
 from tests.include.http_recorder import serving
 from tests.stages.conftest import RECENT
 
@@ -76,7 +76,7 @@ def test_the_stages_send_no_acl_delete_nothing_and_publish_by_copies_with_the_re
         staged["receipt"],
         layout.publish_lease(DAY),
         layout.receipt(DAY),
-        FORGOTTEN,
+        TOMBSTONES,
         ACCOUNTS,
     }
 

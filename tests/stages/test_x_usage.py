@@ -15,7 +15,7 @@ pytestmark = pytest.mark.live
 
 TODAY = Day.of(NOW)
 TOMORROW = NOW + timedelta(days=1)
-USAGE = "/2/usage/tweets"
+X_USAGE = "/2/usage/tweets"
 
 
 @pytest.fixture
@@ -61,6 +61,6 @@ def test_posts_that_another_program_has_read_are_alerted_once(log_of, x):
     ],
 )
 def test_a_response_without_counts_is_logged_and_no_failure(log_of, x, bucket, status, body, message):
-    x.order({"match": USAGE, "status": status, "body": body})
+    x.order({"match": X_USAGE, "status": status, "body": body})
     assert message in log_of()
     assert bucket.keys("twitter_usage/") == []

@@ -51,7 +51,7 @@ def extract(run: Run) -> dict[str, Any]:
         log.info("Only %s; other accounts of the day stay as they are", ", ".join(only))
     identities = Identities.read(store, confirmed)
     purchase = Purchase(store, run, spec, may_leave=may_leave, only=only, identities=identities)
-    for handle, other in purchase.doubles:
+    for handle, other in purchase.duplicate_handles:
         log.warning("%s and %s are one account: it is collected once", other, handle)
     if purchase.is_complete:
         log.info("Nothing is missing, nothing is bought: %s", store.url(purchase.key))

@@ -82,7 +82,7 @@ class Purchase:
         self.stored = Stored(dict(self.manifest.bought), dict(self.manifest.mills))
         self.made_progress = False
         """Whether something was stored that brings it nearer to its end."""
-        self.forgotten = store.tombstones()
+        self.tombstones = store.tombstones()
         """Posts that are stored as tombstones, and accounts that are not bought."""
         self._numbering = RLock()
         self._lease = Lease(run, f"{run.day} is being bought ({store.url(self.key)})", self._write_manifest)
@@ -129,7 +129,7 @@ class Purchase:
 
     # Which account a handle is
 
-    def line(self, handle: str) -> AccountOutcome | None:
+    def entry(self, handle: str) -> AccountOutcome | None:
         """The account's entry in the manifest."""
         return self._entries.of(handle)
 
@@ -140,25 +140,25 @@ class Purchase:
 
     def id_of(self, handle: str) -> str | None:
         """The account that the handle was on this day, else the one that the latest look-up found."""
-        entry = self.line(handle)
+        entry = self.entry(handle)
         return (entry and entry.id) or self.identities.ids.get(handle.lower())
 
     def username_of(self, handle: str) -> str:
         """The handle of the account on this day: the one under which it was first bought."""
-        entry = self.line(handle)
+        entry = self.entry(handle)
         return entry.username if entry and entry.username.lower() != handle.lower() else handle
 
     @property
     def _requested(self) -> dict[tuple[str, str | None], str]:
         """The handle that requests each entry of the day; of several the first of `twitter_handles`."""
         handles = reversed(self._spec.handles)
-        return {_key(entry): handle for handle in handles if (entry := self.line(handle))}
+        return {_key(entry): handle for handle in handles if (entry := self.entry(handle))}
 
     @property
-    def doubles(self) -> list[tuple[str, str]]:
+    def duplicate_handles(self) -> list[tuple[str, str]]:
         """Handles of accounts that an earlier handle names too, with that handle."""
         first = self._requested
-        requested = [(handle, entry) for handle in self._spec.handles if (entry := self.line(handle))]
+        requested = [(handle, entry) for handle in self._spec.handles if (entry := self.entry(handle))]
         return [(handle, first[_key(entry)]) for handle, entry in requested if first[_key(entry)] != handle]
 
     # What is missing
@@ -171,7 +171,7 @@ class Purchase:
 
     def has(self, handle: str) -> bool:
         """Whether nothing is missing of the account."""
-        return self._spec.is_satisfied_by(self.line(handle), handle)
+        return self._spec.is_satisfied_by(self.entry(handle), handle)
 
     def limit_of(self, handle: str) -> int:
         """The account's latest N posts are collected; 0 is all."""
@@ -179,7 +179,7 @@ class Purchase:
 
     def wants_threads(self, handle: str) -> bool:
         """Whether the account's replies to itself are collected, or were when it was bought."""
-        entry = self.line(handle)
+        entry = self.entry(handle)
         return self._spec.threads or bool(entry and entry.threads)
 
     @property
@@ -251,7 +251,7 @@ class Purchase:
 
     def store(self, folder: str, response: Response) -> str:
         """Write a response as the next page of its folder, if nobody else has; returns its key."""
-        content = self.forgotten.redact(response.content, response.kind)
+        content = self.tombstones.redact(response.content, response.kind)
         with self._numbering:
             pages = self._pages[folder]
             pages.append(key := layout.next_page(f"{self._prefix}{folder}/", pages))
@@ -282,7 +282,7 @@ class Purchase:
         manifest.requests = sorted(stored.difference(_pages(manifest.accounts)))
         manifest.bought, manifest.mills = self.stored.bought, self.stored.mills
         manifest.cost_usd, manifest.uncertain_usd = dollars(self.stored.total_mills), dollars(uncertain_mills)
-        collected = [h for h in self._spec.handles if h.lower() in self._only or self.line(h)]
+        collected = [h for h in self._spec.handles if h.lower() in self._only or self.entry(h)]
         manifest.spec, manifest.closed_at = replace(self._spec, handles=tuple(collected)), self._run.now()
         manifest.is_open = False
         self._write_manifest(None)

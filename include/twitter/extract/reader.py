@@ -79,7 +79,7 @@ class Collection:
         self._for_each(accounts, self._reread)
         reconciler = Reconciler(self._count, self._verify, resolver.is_gone, self._pause, self.cached_counts)
         for account in accounts:
-            reconciler.restore(account, purchase.line(account.handle))
+            reconciler.restore(account, purchase.entry(account.handle))
         resolver.look_up_empty(accounts, reconciler.empty_counted_at(accounts))
         self._for_each(reconciler.batches(accounts), reconciler.check)
         self._for_each(accounts, self._reread)

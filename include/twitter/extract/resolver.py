@@ -130,10 +130,10 @@ class Resolver:
         name = handle.lower()
         if name in self.looked_up:
             return self.looked_up[name]["id"]
-        line = self.purchase.line(handle)
+        line = self.purchase.entry(handle)
         is_red = line is not None and line.outcome == "unavailable"  # the handle may be another's by now
         id_ = (line.id if line and not is_red else None) or self.known.id_of(handle, self.now)
-        if not self.old or id_ in self.purchase.forgotten.accounts:
+        if not self.old or id_ in self.purchase.tombstones.accounts:
             return id_
         return id_ if id_ == self.known.id_of(handle, self.now, for_archive=True) and not is_red else None
 
@@ -160,7 +160,7 @@ class Resolver:
 
     def _former_id(self, handle: str, id_: str) -> str | None:
         """Return the other id that the handle had on the day or at its latest look-up."""
-        before = self.purchase.line(handle) or self.purchase.former_entry(handle)
+        before = self.purchase.entry(handle) or self.purchase.former_entry(handle)
         # Without a look-up the day itself shows which account it is, whatever the handle became later.
         known = self._ids_before.get(handle.lower()) if handle.lower() in self.looked_up else None
         former_ids = [before.id if before else None, known]
@@ -175,7 +175,7 @@ class Resolver:
         if former := self._former_id(handle, id_):
             if self._is_blocked(handle, id_):
                 # The refusal replaces no entry that has pages: the day keeps what was bought.
-                line = self.purchase.line(handle)
+                line = self.purchase.entry(handle)
                 kept_id = (line and line.id) or (id_ if self.purchase.former_entry(handle) else former)
                 self._begin(account, kept_id)
                 account.mark_unavailable(_other_id(handle, id_, former), Event.OTHER_ID)
@@ -195,7 +195,7 @@ class Resolver:
             account.is_skipped = True
         else:
             account.apply(Event.RESOLVED)
-            if tombstone := self.purchase.forgotten.accounts.get(id_):
+            if tombstone := self.purchase.tombstones.accounts.get(id_):
                 account.refusal = ERASED.format(tombstone.at)
             elif self.old and self.known.is_protected(handle):
                 account.refusal = PROTECTED_REASON

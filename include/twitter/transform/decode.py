@@ -70,7 +70,7 @@ METRIC_FIELDS = {column.path.partition(".")[2] for column in COLUMNS if "." in c
 _metrics = attrgetter(*(column.path for column in COLUMNS if column.name in METRICS))
 
 
-def repaired_post(sent: Any, dropped: Counter[str] | None = None) -> Post:
+def decoded_post(sent: Any, dropped: Counter[str] | None = None) -> Post:
     """The post in decoded JSON; what is wrong in it is removed from `sent`, and counted in `dropped`.
 
     A count of zero from before X measured it is None. Raises Malformed if one of the needed fields is
@@ -111,7 +111,7 @@ def unknown_fields(sent: Mapping[str, Any]) -> list[str]:
 def counts(sent: Any) -> tuple[int | None, ...]:
     """The counts of a post in decoded JSON, in the order of METRICS; all None without a post."""
     try:
-        return _metrics(repaired_post(sent))
+        return _metrics(decoded_post(sent))
     except Malformed:
         return (None,) * len(METRICS)
 

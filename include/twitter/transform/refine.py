@@ -24,7 +24,7 @@ from include.twitter.safe_text import safe_text
 from include.twitter.tombstones import NO_TOMBSTONES, Tombstones, redacted_post
 from include.twitter.transform import contract
 from include.twitter.transform.contract import COLUMNS
-from include.twitter.transform.decode import READ_FIELDS, Malformed, repaired_post, unknown_fields
+from include.twitter.transform.decode import READ_FIELDS, Malformed, decoded_post, unknown_fields
 from include.twitter.transform.post import ENTITY_KINDS, Post
 from include.twitter.transform.text import written_post
 
@@ -146,7 +146,7 @@ def _fetched_post(
         fetched.settle("unrequested")
         return fetched
     try:
-        post = repaired_post(sent, counts.dropped_fields)
+        post = decoded_post(sent, counts.dropped_fields)
     except Malformed as error:
         fetched.settle("rejected", str(error))
         return fetched

@@ -55,7 +55,7 @@ def take_inventory(
             day,
             missing,
             not_landed=tuple(handle for handle in handles if handle in missing or handle not in landed),
-            stored_posts={handle: entry.posts for handle in missing if (entry := purchase.line(handle))},
+            stored_posts={handle: entry.posts for handle in missing if (entry := purchase.entry(handle))},
             spent_usd=spent_usd(store, day),
         )
 

@@ -59,7 +59,7 @@ def quote(request: PlanRequest) -> dict[str, Any]:
 
 def _make_plan(store: ObjectStore, request: PlanRequest, caps: Caps) -> Plan:
     roster, access = accounts.read(store), settings.x_access()
-    spec, handles = roster.asked(), roster.among(request.accounts)
+    spec, handles = roster.collection_spec(), roster.select(request.accounts)
     identities = Identities.read(store, settings.confirmed_account_ids())
     first, last, now = request.days[0], request.days[-1], request.now
     first.require_collectable(now())

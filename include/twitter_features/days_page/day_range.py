@@ -14,7 +14,7 @@ from more_itertools import map_reduce
 from msgspec.structs import replace
 
 from include.twitter import accounts, layout, settings
-from include.twitter.accounts import Roster
+from include.twitter.accounts import ConfiguredAccounts
 from include.twitter.day import Day
 from include.twitter.errors import PipelineError
 from include.twitter.identities import Identities
@@ -53,7 +53,7 @@ class Notices(list[str]):
 class CurrentSettings:
     """The settings that every page needs; one that cannot be read becomes a notice."""
 
-    roster: Roster
+    roster: ConfiguredAccounts
     """Empty if it cannot be read."""
     collected: frozenset[str]
     """The handles of the roster in lower case."""
@@ -64,7 +64,7 @@ class CurrentSettings:
 
     @classmethod
     def read(cls, store: ObjectStore, now: datetime, notices: Notices) -> CurrentSettings:
-        roster = notices.or_none(lambda: accounts.read(store)) or Roster(())
+        roster = notices.or_none(lambda: accounts.read(store)) or ConfiguredAccounts(())
         budgets = notices.or_none(settings.budgets) or {}
         settling = notices.or_none(settings.settling) or settings.SETTLING
         accepted = notices.or_none(settings.confirmed_account_ids) or ()

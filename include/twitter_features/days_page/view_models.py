@@ -15,7 +15,7 @@ from more_itertools import chunked
 from include.twitter import layout, settings
 from include.twitter.csv_rows import csv_rows
 from include.twitter.day import Day
-from include.twitter.layout import ENGAGEMENT_RECEIPTS, USAGE, Snapshot
+from include.twitter.layout import ENGAGEMENT_RECEIPTS, X_USAGE, Snapshot
 from include.twitter.object_store import ObjectStore
 from include.twitter.pricing import format_usd, prices
 from include.twitter.records import Checked, Manifest, Receipt, SnapshotReceipt, Usage
@@ -70,7 +70,7 @@ def _choose_handles(days: DayRange, choice: Choice) -> AccountsPage:
 def month_view(first: Day, now: datetime, choice: Choice) -> dict[str, Any]:
     last = first.plus(calendar.monthrange(first.date.year, first.date.month)[1] - 1)
     days, name = DayRange.load(first, last, now), f"{first.date:%Y-%m}"
-    usage_keys = days.store.parsed(days.store.keys(f"{USAGE}month={name}/"), layout.parse_usage)
+    usage_keys = days.store.parsed(days.store.keys(f"{X_USAGE}month={name}/"), layout.parse_usage)
     return {
         "title": f"{first.date:%B %Y}",
         "unit": "month",
@@ -157,7 +157,7 @@ def _clear_prices(
     if own in confirmed:
         own = ""  # the handle may belong to another account by now
     run_cap = settings.budgets()[settings.run_budget.name]
-    inputs = PriceInputs(roster.asked(), own, run_cap, prices(now), identities)
+    inputs = PriceInputs(roster.collection_spec(), own, run_cap, prices(now), identities)
     spent = round(receipt.cost_usd * 1000) if receipt else 0
     return {
         "extract": clear_price.of_extract(manifest, inputs),

@@ -34,7 +34,7 @@ def check_usage(store: ObjectStore, access: XAccess, day: Day, at: datetime) -> 
     if not (x_usage := _fetch(access, day, at)):
         return
     key, month = layout.usage(day), f"{day.date:%Y-%m}"
-    keys = store.parsed(store.keys(f"{layout.USAGE}month={month}/"), layout.parse_usage)
+    keys = store.parsed(store.keys(f"{layout.X_USAGE}month={month}/"), layout.parse_usage)
     earlier = max((other for other in keys if other < key), default=None)
     previous = store.record(earlier, Usage) if earlier else None
     usage = compare_usage(x_usage, day, entries(store, month), previous, at)

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from include.twitter.accounts import Account, Roster
+from include.twitter.accounts import Account, ConfiguredAccounts
 from include.twitter.identities import Identities
 from include.twitter_features.days_page.day_range import CurrentSettings
 from include.twitter_features.days_page.landed_days import LandedDay
@@ -24,7 +24,7 @@ FORMER_ESA, ESA = account_receipt("esa", 3, id="5"), account_receipt("esa", 3, i
     ids=["renamed", "not looked up", "both accounts of a handle", "former account of a handle"],
 )
 def test_an_account_is_shown_under_its_current_handle_or_with_its_id(ids, accepted, accounts, shown):
-    roster = Roster((Account("NASA_new"), Account("esa")))
+    roster = ConfiguredAccounts((Account("NASA_new"), Account("esa")))
     settings = CurrentSettings(roster, frozenset(["nasa_new", "esa"]), 0, DAY, Identities(ids, accepted))
     landed = msgspec.convert(a_receipt(*accounts), LandedDay, from_attributes=True)
     assert [account.username for account in settings.with_current_handles(landed).accounts] == shown

@@ -16,7 +16,7 @@ from include.twitter import layout
 from include.twitter.airflow_context import Run
 from include.twitter.day import Day
 from include.twitter.errors import MissingInput, Outage, UnexpectedAnswer
-from include.twitter.layout import FORGOTTEN, Snapshot, ledger_key
+from include.twitter.layout import TOMBSTONES, Snapshot, ledger_key
 from include.twitter.lease import LIFETIME, held
 from include.twitter.records import Erasure, ErasureLog, encoded
 from include.twitter.response import Response
@@ -82,7 +82,7 @@ def run(name="one", at=NOW):
 
 def erase(store, *ids):
     erasure = Erasure(at=NOW, why="requested", posts=[*ids], days=[str(DAY)])
-    store.write(FORGOTTEN, encoded(ErasureLog(erasures=[erasure])))
+    store.write(TOMBSTONES, encoded(ErasureLog(erasures=[erasure])))
 
 
 def test_a_concurrent_fetch_waits_and_requests_no_post_again(store, x):

@@ -213,7 +213,7 @@ def test_of_two_handles_of_one_account_the_first_has_its_limit(lake):
     close(purchase(lake), entry())
     spec = CollectionSpec(("NASA_new", "NASA"), 0, limits={"nasa_new": 5, "nasa": 7})
     both = Purchase(lake, Run(DAY, "c0ffee123456", after(0)), spec, may_leave=False)
-    assert (both.missing, both.doubles) == ([], [("NASA", "NASA_new")])
+    assert (both.missing, both.duplicate_handles) == ([], [("NASA", "NASA_new")])
     assert [each.publish_limit for each in close(both).manifest.accounts] == [5]
     assert both.is_complete
 

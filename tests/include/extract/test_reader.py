@@ -229,7 +229,7 @@ def test_two_handles_of_one_account_are_collected_once(day, caplog, renamed):
     assert day.read("NASA NASA_new") == {"NASA": "11 complete matched 1"}
     assert "NASA_new and NASA are one account, 11" in caplog.text
     purchase = Try(day.x, day.store, "NASA", "NASA_new").purchase
-    assert (purchase.missing, purchase.doubles) == ([], [("NASA_new", "NASA")])
+    assert (purchase.missing, purchase.duplicate_handles) == ([], [("NASA_new", "NASA")])
 
 
 @WHETHER_KNOWN

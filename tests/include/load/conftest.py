@@ -10,7 +10,7 @@ import pytest
 
 from include.twitter import layout, object_store
 from include.twitter.airflow_context import Run
-from include.twitter.layout import FORGOTTEN
+from include.twitter.layout import TOMBSTONES
 from include.twitter.load import load
 from include.twitter.records import (
     CollectionSpec,
@@ -99,7 +99,7 @@ class Landing:
 
     def forget(self, *posts: str, account: str | None = None) -> Tombstones:
         erasure = Erasure(at=RECEIVED, why="requested", posts=list(posts), account=account, days=[str(DAY)])
-        self.lake.write(FORGOTTEN, encoded(ErasureLog(erasures=[erasure])))
+        self.lake.write(TOMBSTONES, encoded(ErasureLog(erasures=[erasure])))
         return Tombstones([erasure])
 
     @property

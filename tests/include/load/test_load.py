@@ -6,7 +6,7 @@ import pytest
 
 from include.twitter import layout
 from include.twitter.errors import Incomplete, MissingInput, RowLossBlocked
-from include.twitter.layout import FORGOTTEN
+from include.twitter.layout import TOMBSTONES
 from include.twitter.load import load
 from include.twitter.records import Decrease
 from tests.include.factories import DAY, post
@@ -192,5 +192,5 @@ def test_what_was_staged_before_something_was_forgotten_is_not_published(landing
     landing.forget(*ids(1))
     with pytest.raises(MissingInput, match="were erased since it was staged"):
         landing.load("first")
-    assert FORGOTTEN in landing.lake.objects
+    assert TOMBSTONES in landing.lake.objects
     assert landing.lake.read(layout.receipt(DAY)) is None

@@ -8,13 +8,13 @@ from threading import Thread
 import pytest
 
 from include.twitter.transform import decode as decode_module
-from include.twitter.transform.decode import MAX_REPAIRS, counts, repaired_post, unknown_fields
+from include.twitter.transform.decode import MAX_REPAIRS, counts, decoded_post, unknown_fields
 from include.twitter.transform.text import written_post
 from tests.include.factories import METRICS, RECEIVED, in_post_words, link, post
 
 
 def test_a_post_needs_an_id_a_text_a_time_an_author_and_nothing_else_to_be_read():
-    bare = repaired_post({"id": "1", "text": "", "created_at": "2026-11-18T09:01:00.000Z", "author_id": "42"})
+    bare = decoded_post({"id": "1", "text": "", "created_at": "2026-11-18T09:01:00.000Z", "author_id": "42"})
     assert (bare.note_tweet, bare.referenced_tweets, bare.lang, bare.versions) == (None, None, None, ["1"])
 
 
@@ -26,7 +26,7 @@ def test_the_note_the_references_and_the_first_version_are_read_in_both_vocabula
         edit_history_tweet_ids=["1990000000000000001", "1990000000000000002"],
     )
     for words in (tweet, in_post_words(tweet)):
-        read = repaired_post(words)
+        read = decoded_post(words)
         assert read.note_tweet.text == "whole"
         assert [reference.type for reference in read.referenced_tweets] == ["quoted"]
         assert read.versions[0] == "1990000000000000001"
@@ -36,7 +36,7 @@ def long(before, number=1, **changes):
     """A post that links to itself at its end, as X sends long ones."""
     text = f"{before} https://t.co/own"
     own = f"https://twitter.com/i/web/status/19900000000000000{number:02}"
-    return repaired_post(
+    return decoded_post(
         post(1, text=text, entities={"urls": [link(text, "https://t.co/own", expanded_url=own)]}) | changes
     )
 
@@ -51,7 +51,7 @@ CUT = "a long post, cut: its whole text did not arrive"
         (long("Words " * 24), CUT),
         (long("Words…", number=2), None),
         (long("Words…", note_tweet={"text": "whole"}), None),
-        (repaired_post(post(1)), None),
+        (decoded_post(post(1)), None),
         # In October 2022 edited posts linked to themselves, and were whole.
         (long("hey :)"), None),
         (long("Words " * 40, created_at="2022-10-03T17:57:11.000Z"), None),
@@ -92,7 +92,7 @@ LEARN = {"start": 8, "end": 18, "url": "https://support.twitter.com/articles/1",
     ],
 )
 def test_a_notice_of_x_in_place_of_the_text_has_a_warning(changes, warning):
-    assert repaired_post(post(1, **changes)).warning == warning
+    assert decoded_post(post(1, **changes)).warning == warning
 
 
 BARE = "https://t.co/art"
@@ -113,7 +113,7 @@ ABSENT = "an article: its text did not arrive"
 def test_the_text_of_a_post_that_is_a_bare_link_to_its_article_is_that_of_the_article(
     text, article, written, warning
 ):
-    sent = repaired_post(post(1, text=text, article=article, entities={"urls": [TO_IT]}))
+    sent = decoded_post(post(1, text=text, article=article, entities={"urls": [TO_IT]}))
     assert (sent.written[0], sent.warning) == (written, warning)
 
 
@@ -127,7 +127,7 @@ def test_several_threads_may_be_the_first_to_read_a_post(monkeypatch):
             fresh = module_from_spec(spec)
             monkeypatch.setitem(sys.modules, spec.name, fresh)
             spec.loader.exec_module(fresh)
-            readers = [Thread(target=fresh.repaired_post, args=[post()]) for _ in range(4)]
+            readers = [Thread(target=fresh.decoded_post, args=[post()]) for _ in range(4)]
             for reader in readers:
                 reader.start()
             for reader in readers:
@@ -154,7 +154,7 @@ OWN = {
 
 
 def entities_of(sent):
-    _, found = repaired_post(sent).written
+    _, found = decoded_post(sent).written
     return {
         "hashtags": [entity.tag for entity in found.hashtags or ()],
         "mentions": [entity.username for entity in found.mentions or ()],
@@ -197,7 +197,7 @@ def test_a_link_of_the_cut_text_is_known_by_its_place_there_and_found_in_the_not
         "expanded_url": "https://a.example",
     }
     note = {"text": f"First this. {WHOLE_TEXT}", "entities": {"hashtags": []}}
-    sent = repaired_post(post(1, text=CUT_TEXT, entities={"urls": [unnamed | {"url": ""}]}, note_tweet=note))
+    sent = decoded_post(post(1, text=CUT_TEXT, entities={"urls": [unnamed | {"url": ""}]}, note_tweet=note))
     written, _ = written_post(sent, "rowan_sky", RECEIVED)
     assert written.text == "First this. " + WHOLE_TEXT.replace("https://t.co/sky", "https://a.example")
     assert written.urls == ["https://a.example"]
@@ -240,7 +240,7 @@ def test_a_zero_from_before_x_measured_is_no_count(posted, bookmarks, impression
 @pytest.mark.parametrize("kind", ["hashtags", "mentions", "cashtags", "urls"])
 def test_a_field_whose_name_looks_like_a_place_costs_itself_alone(name, kind):
     oddities = Counter()
-    read = repaired_post(post(1, entities={kind: {name: 1}, "annotations": {name: 1}}), oddities)
+    read = decoded_post(post(1, entities={kind: {name: 1}, "annotations": {name: 1}}), oddities)
     assert (read.id, getattr(read.entities, kind)) == ("1990000000000000001", None)
     assert oddities == {f"entities.{kind}: expected array | null, got object": 1}
 
@@ -248,6 +248,6 @@ def test_a_field_whose_name_looks_like_a_place_costs_itself_alone(name, kind):
 def test_many_odd_values_of_a_post_cost_the_field_that_they_stand_in():
     sent = post(1, entities={"hashtags": [{"tag": 5}] * 5_000, "mentions": [{"username": "rowan_sky"}]})
     oddities = Counter()
-    read = repaired_post(sent, oddities)
+    read = decoded_post(sent, oddities)
     assert (read.text, read.entities) == ("Clear skies tonight", None)
     assert oddities.total() == MAX_REPAIRS + 1
