@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import FloatRect, Locator
 
+from tests.drivers import eventually
 from tests.e2e.conftest import TODAY
 from tests.e2e.test_plan import Plan
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1200)
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 HANDLES = "acme_press, orbital_news, quiet_garden, posts_5_fine, posts_9_lost"
@@ -56,11 +57,11 @@ def take(page, scheme):
 
 @pytest.fixture(scope="module")
 def plan(airflow):
-    """A plan of most of the month that waits for its approval."""
+    """A plan of half of the month that waits for its approval."""
     airflow.set_variable("twitter_handles", HANDLES)
     airflow.set_variable("twitter_month_budget_usd", "100")
     airflow.set_variable("twitter_run_budget_usd", "5")
-    waiting = Plan(airflow, of_month(1), of_month(25))
+    waiting = Plan(airflow, of_month(12), of_month(25))
     waiting.asks()
     return waiting
 
@@ -69,7 +70,7 @@ def plan(airflow):
 def month(airflow, plan):
     """The runs of a green day and of one that lacks an account, after the days of the plan have landed."""
     plan.answer("Approve")
-    assert plan.wait() == "success"
+    eventually(lambda: plan.states()["compare"], lambda states: states == {"success"}, 800)
     green = airflow.trigger(day=of_month(28), dag_run_id=f"manual__{of_month(28)}")
     assert airflow.wait(green) == "success"
     airflow.set_variable("twitter_handles", f"{HANDLES}, suspended_one")
@@ -79,7 +80,7 @@ def month(airflow, plan):
 
 
 def test_a_plan_before_its_approval(plan, stack, page, take):
-    page.set_viewport_size({"width": 1100, "height": 700})
+    page.set_viewport_size({"width": 1100, "height": 600})
     page.goto(f"{stack.url}/dags/twitter_plan/runs/{plan.run}/tasks/approve/required_actions")
     take("plan", page.get_by_role("button", name="Approve"))
 
