@@ -186,6 +186,7 @@ def test_a_month_says_what_its_money_was_for(pages):
         "Ledger and receipts agree.",
     ):
         assert fact in month
+    assert "</li>" not in month
     assert (
         "X has billed $0.00 of $100.00 this month, according to the ledger. "
         "The month's own days have cost $1.525 so far: $0.00 billed this month, $1.525 in 2026-11."
