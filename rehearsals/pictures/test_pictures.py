@@ -3,10 +3,11 @@
 `make pictures` takes them, always on the same day: towards the end of a month.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import FloatRect, Locator
+from playwright.sync_api import FloatRect, Locator, Page, TimeoutError
 
 from tests.drivers import eventually
 from tests.e2e.conftest import TODAY
@@ -19,7 +20,7 @@ HANDLES = "acme_press, orbital_news, quiet_garden, posts_5_fine, posts_9_lost"
 # Controls that cover what a picture shows.
 OVERLAYS = ".react-flow__panel, button[aria-label^='Scroll to'] { display: none !important; }"
 # Airflow's menu on the left stays; its panel on the right goes.
-GRAPH: FloatRect = {"x": 0, "y": 0, "width": 900, "height": 300}
+GRAPH: FloatRect = {"x": 0, "y": 0, "width": 890, "height": 290}
 
 
 def of_month(day: int) -> str:
@@ -41,13 +42,19 @@ def page(browser, scheme):
     shown.close()
 
 
+def settle(page: Page) -> None:
+    """Wait until the page loads nothing more, or polls for too long."""
+    with suppress(TimeoutError):
+        page.wait_for_load_state("networkidle", timeout=15_000)
+
+
 @pytest.fixture
 def take(page, scheme):
     """Saves a picture once `ready` is visible: all of the window, or a part of it."""
 
     def save(name: str, ready: Locator, part: FloatRect | None = None) -> None:
         ready.wait_for()
-        page.wait_for_load_state("networkidle")
+        settle(page)
         page.add_style_tag(content=OVERLAYS)
         file = f"{name}.png" if scheme == "light" else f"{name}-dark.png"
         page.screenshot(path=PICTURES / file, clip=part)
@@ -87,14 +94,14 @@ def test_a_plan_before_its_approval(plan, stack, page, take):
 
 def test_the_graph_of_a_green_day(month, stack, page, take):
     green, _ = month
-    page.set_viewport_size({"width": 1280, "height": 300})
+    page.set_viewport_size({"width": 1280, "height": 290})
     page.goto(f"{stack.url}/dags/twitter/runs/{green}")
     page.locator('[aria-label^="Show Graph"]').click()
     take("graph", page.locator(".react-flow__node").nth(2), GRAPH)
 
 
 def test_the_days_of_a_month(month, stack, page, take):
-    page.set_viewport_size({"width": 900, "height": 760})
+    page.set_viewport_size({"width": 900, "height": 748})
     page.goto(f"{stack.url}/plugin/days/twitter_days/month/{TODAY:%Y-%m}")
     take("days", page.frame_locator("iframe").get_by_role("heading", name=f"{TODAY:%B %Y}"))
 
@@ -112,7 +119,7 @@ def test_the_end_of_the_log_of_a_red_load(month, stack, page, take):
     page.locator('[aria-label^="Show Grid"]').click()
     last = page.get_by_text("It is not tried again by itself.").last
     last.wait_for()
-    page.wait_for_load_state("networkidle")
+    settle(page)
     box = last.bounding_box()  # above it is a traceback, with paths of this machine
     line: FloatRect = {"x": 332, "y": box["y"] - 2, "width": 936, "height": box["height"] + 12}
     take("red_load", last, line)
