@@ -34,10 +34,8 @@ INSTEAD = {
     r"tall(?:y|ies)": "counts",
     r"surveys?": "inventory",
     r"revisits?": "snapshot",
-    r"X(?:'s)? (?:own )?answer(?:s|ed)?": "X's response, X responds",
+    r"X's (?:own )?answers?": "X's response",
     r"gives? way|gave way": "is rolled back",
-    r"shrunk": "rows lost",
-    r"(?:is|are) billed for what": "name what is billed",
 }
 """What not to write, and what to write instead: the left and right columns of the project's vocabulary."""
 DIALECT = re.compile("|".join(rf"\b(?:{words})\b" for words in INSTEAD), re.IGNORECASE)

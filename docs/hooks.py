@@ -10,7 +10,7 @@ from pathlib import Path
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).parents[1]
-LINK = re.compile(r'(\]\(|\b(?:src|href)=")(?![a-z]+:|#)([^)"#\s]+)')
+LINK = re.compile(r'(\]\(|\b(?:src|srcset|href)=")(?![a-z]+:|#)([^)"#\s]+)')
 
 
 def on_files(files, config):

@@ -142,7 +142,7 @@ def error_table() -> str:
 
 def decisions() -> str:
     """Each decision with its status, which its file has below the title."""
-    lines = ["| | decision | status |", "|---|---|---|"]
+    lines = ["| | decision | status |", "|--:|---|---|"]
     for file in sorted(DECISIONS.parent.glob("[0-9]*.md")):
         text = file.read_text()
         number, title = re.search(r"(?m)^# (\d+)\. (.*)$", text).groups()  # type: ignore[union-attr]
