@@ -1,6 +1,6 @@
-"""Checks the words of the docs: no word of a private dialect, and pages that are easy to read.
+"""Checks the words of the docs, from the root: no word of a private dialect, and pages that are easy to read.
 
-Code is skipped, and so are the tables that `make docs` generates from it. Ends with 1 if it finds something.
+.ci/words.py PAGE ... skips code, and the tables that `make docs` generates from it. Ends with 1 on a finding.
 """
 
 import re
@@ -8,7 +8,6 @@ import sys
 import warnings
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
 GRADE = 10
 """The highest grade (Flesch-Kincaid: years of school) of the pages that everybody reads."""
 EASY = ("README.md", "docs/start/", "docs/how-to/")
@@ -41,7 +40,9 @@ INSTEAD = {
 DIALECT = re.compile("|".join(rf"\b(?:{words})\b" for words in INSTEAD), re.IGNORECASE)
 
 GENERATED = re.compile(r"<!-- (\S[^>]*?) -->.*?<!-- /\1 -->", re.DOTALL)
-CODE = re.compile(r"^ *```.*?^ *```|^(?: {4}|\t).*?$|<[^>]+>|`[^`\n]*`|(?<=\])\([^)]*\)", re.DOTALL | re.MULTILINE)
+CODE = re.compile(
+    r"^ *```.*?^ *```|^(?: {4}|\t).*?$|<[^>]+>|`[^`\n]*`|(?<=\])\([^)]*\)", re.DOTALL | re.MULTILINE
+)
 
 
 def prose(text: str) -> str:
@@ -79,11 +80,11 @@ def grade(text: str) -> float:
 def main(pages: list[str]) -> int:
     problems = []
     for page in pages:
-        text = (ROOT / page).read_text()
+        text = Path(page).read_text()
         problems += dialect(page, text)
         if page.startswith(EASY) and (found := grade(text)) > GRADE:
             problems.append(f"{page}: grade {found:.1f} is above {GRADE}: write shorter sentences and words")
-    print("\n".join(problems))
+    sys.stdout.writelines(f"{problem}\n" for problem in problems)
     return bool(problems)
 
 
