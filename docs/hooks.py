@@ -13,6 +13,11 @@ ROOT = Path(__file__).parents[1]
 LINK = re.compile(r'(\]\(|\b(?:src|srcset|href)=")(?![a-z]+:|#)([^)"#\s]+)')
 
 
+PICTURE = re.compile(
+    r'<picture>.*?<img src="([^"]+)" alt="([^"]*)">\s*</picture>|!\[([^\]]*)\]\(([^)]+\.png)\)', re.DOTALL
+)
+
+
 def on_files(files, config):
     """Add README.md, and the files outside docs/ to which a page links."""
     pages = [f"docs/{file.src_uri}" for file in files.documentation_pages()]
@@ -28,8 +33,15 @@ def on_files(files, config):
 
 
 def on_page_markdown(markdown, page, config, files):
-    """Point each link at the place of its target on the site."""
+    """Show each picture as light or dark as the page, and point each link at the place of its target."""
     path = _path(page.file)
+
+    def in_both_schemes(match):
+        picture, text = match[1] or match[4], match[2] or match[3] or ""
+        dark = picture.removesuffix(".png") + "-dark.png"
+        if not (ROOT / _target(path, dark)).is_file():
+            return match[0]
+        return f"![{text}]({picture}#only-light)![{text}]({dark}#only-dark)"
 
     def on_site(match):
         target = _target(path, match[2])
@@ -38,7 +50,7 @@ def on_page_markdown(markdown, page, config, files):
         place = posixpath.relpath(_uri(target), posixpath.dirname(page.file.src_uri))
         return match[1] + place
 
-    return LINK.sub(on_site, markdown)
+    return LINK.sub(on_site, PICTURE.sub(in_both_schemes, markdown))
 
 
 def _file(path, config):
