@@ -95,8 +95,9 @@ def shrunk(failed: Outcome, promise: str) -> Outcome:
 def end(code: int) -> NoReturn:
     """End the process without Python's finalization.
 
-    The simulation leaves greenlets of killed tasks in the middle of compiled code, and pyarrow threads that wait.
-    About once in a hundred processes, finalization aborted them (SIGABRT) after the result had been printed.
+    The simulation leaves greenlets of killed tasks in the middle of compiled code, and threads of pyarrow
+    that wait. In about one process of a hundred, finalization aborted (SIGABRT)
+    after the result had been printed.
     """
     sys.stdout.flush()
     sys.stderr.flush()

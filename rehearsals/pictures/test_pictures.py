@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(1200)
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 HANDLES = "acme_press, orbital_news, quiet_garden, posts_5_fine, posts_9_lost"
 # Controls that cover what a picture shows.
-OVERLAYS = ".react-flow__panel, button[aria-label^='Scroll to'] { display: none !important; }"
+OVERLAYS = ".react-flow__panel, button[aria-label*='scroll to'] { display: none !important; }"
 # Airflow's menu on the left stays; its panel on the right goes.
 GRAPH: FloatRect = {"x": 0, "y": 0, "width": 890, "height": 290}
 
@@ -120,6 +120,7 @@ def test_the_end_of_the_log_of_a_red_load(month, stack, page, take):
     last = page.get_by_text("It is not tried again by itself.").last
     last.wait_for()
     settle(page)
+    last.scroll_into_view_if_needed()
     box = last.bounding_box()  # above it is a traceback, with paths of this machine
     line: FloatRect = {"x": 332, "y": box["y"] - 2, "width": 936, "height": box["height"] + 12}
     take("red_load", last, line)
