@@ -1,7 +1,7 @@
 """Checks the words of the docs, from the root: no word of a private dialect, and pages that are easy to read.
 
-.ci/words.py FILE ... skips code, and the tables that `make docs` generates from it. Of a Python file it checks the
-docstrings and the texts. Ends with 1 on a finding.
+.ci/words.py FILE ... skips code, and tables that `make docs` generates from it. Of a Python file it checks
+docstrings and texts. Ends with 1 on a finding.
 """
 
 import ast
