@@ -46,7 +46,7 @@ up: $(INSTALLED) $(MINISTACK_INSTALLED) ## Keep the local stack running for the 
 
 clean: ## Remove the environments and all local state
 	@[ ! -d .local/image ] || local/image/image.sh clean
-	rm -rf $(VENV) .local
+	rm -rf $(VENV) .local site
 
 ##@ Change it
 

@@ -1,8 +1,10 @@
 """Checks the words of the docs, from the root: no word of a private dialect, and pages that are easy to read.
 
-.ci/words.py PAGE ... skips code, and the tables that `make docs` generates from it. Ends with 1 on a finding.
+.ci/words.py FILE ... skips code, and tables that `make docs` generates from it. Of a Python file it checks
+docstrings and texts. Ends with 1 on a finding.
 """
 
+import ast
 import re
 import sys
 import warnings
@@ -54,13 +56,19 @@ def _blank(match: re.Match[str]) -> str:
     return "it" + "\n" * match[0].count("\n")  # a name in a sentence is one short word
 
 
-def dialect(page: str, text: str) -> list[str]:
+def dialect(page: str, text: str, first: int = 1) -> list[str]:
     found = []
     for match in DIALECT.finditer(prose(text)):
-        line = prose(text).count("\n", 0, match.start()) + 1
+        line = prose(text).count("\n", 0, match.start()) + first
         instead = next(use for words, use in INSTEAD.items() if re.fullmatch(words, match[0], re.IGNORECASE))
         found.append(f"{page}:{line}: {match[0]!r}: write {instead}")
     return found
+
+
+def dialect_of_code(file: str, text: str) -> list[str]:
+    texts = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)]
+    of_words = [node for node in texts if isinstance(node.value, str) and " " in node.value]
+    return [problem for node in of_words for problem in dialect(file, node.value, node.lineno)]
 
 
 def sentences(text: str) -> str:
@@ -81,7 +89,7 @@ def main(pages: list[str]) -> int:
     problems = []
     for page in pages:
         text = Path(page).read_text()
-        problems += dialect(page, text)
+        problems += dialect_of_code(page, text) if page.endswith(".py") else dialect(page, text)
         if page.startswith(EASY) and (found := grade(text)) > GRADE:
             problems.append(f"{page}: grade {found:.1f} is above {GRADE}: write shorter sentences and words")
     sys.stdout.writelines(f"{problem}\n" for problem in problems)

@@ -136,6 +136,7 @@ HARD_TO_READ = (
         ("docs/x.md", "# A page\n\nThe owner is told of it.\n", "docs/x.md:3: 'told'"),
         ("docs/x.md", "```text\nit is told\n```\nX sends `told` in [it](told.md).\n", ""),
         ("docs/x.md", HARD_TO_READ, ""),
+        ("dags/x.py", 'told = """A DAG.\n\nIt is told."""  # told\n', "dags/x.py:3: 'told'"),
         ("docs/how-to/x.md", HARD_TO_READ, "is above 10"),
     ],
 )

@@ -51,10 +51,12 @@ def s3(httpserver: HTTPServer) -> HTTPServer:
 def shell(checkout, s3):  # noqa: F811
     """Runs a block as a person would in a new checkout; returns what it printed."""
     (checkout / ".env.example").write_text("")
+    (checkout / "airflow_settings.example.yaml").write_text("")
     (checkout / "accounts.csv").write_text("handle\nNASA\n")
     (checkout / ".local/env").write_text("")
     (checkout / ".local/aws_root_key.json").write_text(json.dumps({"id": "root", "secret": "local-root"}))
     (checkout / "aws").symlink_to(AWS)
+    (checkout / "airflow").symlink_to(checkout / ".venv/bin/python")  # a stub
     environment = {
         "PATH": f"{checkout}:/usr/local/bin:/usr/bin:/bin",
         "HOME": str(checkout),
