@@ -60,7 +60,8 @@ class Owner:
         """The ids of all posts of which the command has said by then that they are nowhere."""
         ended = [each for each in self.begun if each.ended_at and (not before or each.ended_at <= before)]
         accounts = {each.account for each in ended if each.account}
-        own = {str(id_) for id_, post in self._s.world.by_id.items() if post.author.id in accounts}
+        sent = (post for served in self._s.world.served for post in served.posts) if accounts else ()
+        own = {post["id"] for post in sent if post.get("author_id") in accounts}  # some come as another's
         return own.union(*(each.required for each in ended))
 
     def is_of(self, erasure: Erasure, id_: str) -> bool:
