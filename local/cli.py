@@ -38,7 +38,7 @@ ENDED = ("success", "failed")
 SAMPLE_COLUMNS = ("created_at", "username", "likes", "text")
 SAMPLE_ROWS = 3
 READ_PARQUET = 'pd.read_parquet({path!r}, dtype_backend="numpy_nullable")'
-"""As in docs/how-to/query_with_pandas.md: likes are numbers."""
+"""As on docs/read.md: likes are numbers."""
 MONEY = {False: "pretend money: X is a stand-in here", True: "billed by X"}
 MOST_NAMED = 10
 """Accounts that the summary names: the receipt has all."""
