@@ -3,7 +3,7 @@
 # The rehearsals, short ones first. `make pictures` is none of them: it writes into docs/pictures.
 NIGHTLY := test-properties test-datacontract versions test-deploy test-interventions test-browser test-kills test-image test-wide \
 	simulate mutations test-host
-.PHONY: help run up test check test-stackless lint format docs pictures audit image deploy secrets connect password upgrade teardown forget \
+.PHONY: help run up test check test-stackless lint format docs site pictures audit image deploy secrets connect password upgrade teardown forget \
 	nightly $(NIGHTLY) lock raise clean bench bench-growth
 
 # What people set on the command line. It is data: make does not expand it, and a recipe takes it from the environment
@@ -46,7 +46,7 @@ up: $(INSTALLED) $(MINISTACK_INSTALLED) ## Keep the local stack running for the 
 
 clean: ## Remove the environments and all local state
 	@[ ! -d .local/image ] || local/image/image.sh clean
-	rm -rf $(VENV) .local
+	rm -rf $(VENV) .local site
 
 ##@ Change it
 
@@ -59,7 +59,7 @@ test: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) $(TOOLS_INSTALLED) ## Run all test
 test-stackless:
 	@$(call pytest,$(WORKERS) --quiet -m 'not live' --ignore=tests/simulation)
 
-lint: $(DEV_INSTALLED) $(TOOLS_INSTALLED) ## Check style, types, shell, templates, and that no secret is in sight
+lint: $(DEV_INSTALLED) $(TOOLS_INSTALLED) ## Check style, types, shell, templates, docs, and that no secret is in sight
 	@.ci/lint
 
 format: $(DEV_INSTALLED) ## Format the code
@@ -68,6 +68,9 @@ format: $(DEV_INSTALLED) ## Format the code
 
 docs: $(DEV_INSTALLED) ## Generate the tables, schemas and Glue template again
 	$(BIN)/python -m docs.tables
+
+site: $(TOOLS_INSTALLED) ## Build the docs site into site/; ARGS=serve shows it at http://127.0.0.1:8000 while you write
+	@NO_MKDOCS_2_WARNING=1 .local/tools/bin/mkdocs "$${ARGS:-build}"
 
 pictures: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) ## Renew the pictures of README and docs, in Chromium: minutes
 	.ci/on-date "2026-11-29 09:00" $(BIN)/python -m pytest rehearsals/pictures

@@ -51,7 +51,7 @@ def _contract() -> dict[str, Any]:
         "description": {
             "purpose": "The posts of chosen X (Twitter) accounts, one UTC day a partition.",
             "limitations": "Neither retweets nor replies to others. Counts are those of captured_at.",
-            "usage": "The Parquet files are typed; how the CSV is read right stands in docs/read.md.",
+            "usage": "The Parquet files are typed. For the CSV, docs/reference/csv.md has the dialect.",
         },
         "servers": [
             _server("csv", layout.csv(athena.FIRST_DAY)),

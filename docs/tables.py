@@ -1,29 +1,31 @@
 """Writes the texts that must agree with the code: `make docs`. A test fails if they differ.
 
-Columns, settings and prices in docs/reference.md; the columns of counts at an age in docs/read.md; the SQL of
-the views in docs/athena.md; deploy/schema.json; parts of deploy/template.yaml; the records in docs/records.md
-and deploy/records.json; docs/datacontract.yaml; deploy/variables.json, for `airflow variables import`; the
-settings in the manual of dags/twitter_dag.py.
+The pages of PAGES, part by part: columns, settings, prices, errors, commands, the SQL of Athena's views,
+records, the index of the decisions; deploy/schema.json; parts of deploy/template.yaml; deploy/records.json;
+docs/datacontract.yaml; deploy/variables.json, for `airflow variables import`; the settings in the manual of
+dags/twitter_dag.py.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from textwrap import indent
 
 from deploy import athena
 from docs import datacontract, records
-from include.twitter import pricing
+from include.twitter import errors, pricing
 from include.twitter.settings import SETTINGS
 from include.twitter.transform import contract
 
 PROJECT = Path(__file__).parents[1]
-REFERENCE = PROJECT / "docs" / "reference.md"
-READ = PROJECT / "docs" / "read.md"
-ATHENA = PROJECT / "docs" / "athena.md"
+DOCS = PROJECT / "docs"
+ATHENA = DOCS / "how-to" / "query_from_athena.md"
+DECISIONS = DOCS / "decisions" / "README.md"
+ERRORS = DOCS / "reference" / "errors.md"
+MAKEFILE = PROJECT / "Makefile"
 TEMPLATE = PROJECT / "deploy" / "template.yaml"
 HOST = PROJECT / "deploy" / "host"
 VARIABLES = PROJECT / "deploy" / "variables.json"
@@ -97,26 +99,77 @@ def prices() -> str:
     )
 
 
-def with_tables(text: str) -> str:
-    """The text of docs/reference.md with each table between its markers made anew."""
-    return _filled(text, {"columns": columns(), "settings": settings(), "prices": prices()})
-
-
-def with_view(text: str) -> str:
-    """The text of docs/athena.md with the views' SQL made anew."""
-    at_an_age = view_at_an_age() if athena.SNAPSHOT_CONTRACT else ""
-    return _filled(text, {"view": view(), "view at an age": at_an_age})
-
-
-def with_engagement(text: str) -> str:
-    """The text of docs/read.md with the columns of the counts at an age made anew."""
+def counts_at_an_age() -> str:
     snapshots = athena.SNAPSHOT_CONTRACT
-    return _filled(text, {"engagement": columns(snapshots.SNAPSHOT_COLUMNS) if snapshots else ""})
+    return columns(snapshots.SNAPSHOT_COLUMNS) if snapshots else ""
 
 
-def with_records(text: str) -> str:
-    """The text of docs/records.md with what it says of each record made anew."""
-    return _filled(text, records.parts())
+def commands() -> str:
+    """The targets of the Makefile, by section, as `make help` lists them."""
+    lines: list[str] = []
+    for line in MAKEFILE.read_text().splitlines():
+        if section := re.match(r"##@ (.*?)(?: \(.*\))?$", line):
+            lines += ["", f"## {section[1]}", "", "| command | what it does |", "|---|---|"]
+        elif lines and (target := re.match(r"([a-z-]+):.*## (.*)", line)):  # `help` is above the sections
+            lines.append(f"| `make {target[1]}` | {target[2]} |")
+    return "\n".join(lines[1:])
+
+
+RETRIED: dict[type[errors.PipelineError], str] = {
+    errors.AmbiguousError: "five times in four minutes",
+    errors.TransientError: "yes",
+    errors.PermanentError: "no",
+}
+"""Whether Airflow tries again: the first base class that fits decides."""
+
+
+def error_table() -> str:
+    """The errors by name. People write the page's rows; whether Airflow tries again comes from the class."""
+    rows = dict(re.findall(r"(?m)^\| `(\w+)` (\|.*\|.*\|.*)\|[^|]*\|$", ERRORS.read_text()))
+    kinds = {
+        name: kind
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, tuple(RETRIED)) and kind not in RETRIED
+    }
+    if rows.keys() != kinds.keys():
+        raise SystemExit(f"{ERRORS.name} and errors.py differ in {sorted(rows.keys() ^ kinds.keys())}")
+    lines = ["| error | stage | what it means | what to do | Airflow retries |", "|---|---|---|---|---|"]
+    for name, kind in sorted(kinds.items()):
+        retried = next(word for base, word in RETRIED.items() if issubclass(kind, base))
+        lines.append(f"| `{name}` {rows[name]}| {retried} |")
+    return "\n".join(lines)
+
+
+def decisions() -> str:
+    """Each decision with its status, which its file has below the title."""
+    lines = ["| | decision | status |", "|--:|---|---|"]
+    for file in sorted(DECISIONS.parent.glob("[0-9]*.md")):
+        text = file.read_text()
+        number, title = re.search(r"(?m)^# (\d+)\. (.*)$", text).groups()  # type: ignore[union-attr]
+        status = re.search(r"(?ms)^\*\*Status\.\*\* (.*?)\.?$(?=\n\n)", text)[1]  # type: ignore[index]
+        lines.append(f"| {number} | [{title}]({file.name}) | {' '.join(status.split())} |")
+    return "\n".join(lines)
+
+
+PAGES: dict[Path, Callable[[], dict[str, str]]] = {
+    DOCS / "reference/columns.md": lambda: {"columns": columns(), "engagement": counts_at_an_age()},
+    DOCS / "reference/settings.md": lambda: {"settings": settings()},
+    DOCS / "reference/prices.md": lambda: {"prices": prices()},
+    DOCS / "reference/commands.md": lambda: {"commands": commands()},
+    ERRORS: lambda: {"errors": error_table()},
+    ATHENA: lambda: {
+        "view": view(),
+        "view at an age": view_at_an_age() if athena.SNAPSHOT_CONTRACT else "",
+    },
+    records.PAGE: records.parts,
+    DECISIONS: lambda: {"decisions": decisions()},
+}
+"""By page what stands between its marks."""
+
+
+def with_tables(page: Path) -> str:
+    """The text of a page with each part between its marks made anew."""
+    return _filled(page.read_text(), PAGES[page]())
 
 
 def with_parts(text: str) -> str:
@@ -145,11 +198,9 @@ def _filled(text: str, parts: dict[str, str], mark: str = "<!-- {} -->") -> str:
 
 
 if __name__ == "__main__":
-    REFERENCE.write_text(with_tables(REFERENCE.read_text()))
-    ATHENA.write_text(with_view(ATHENA.read_text()))
-    READ.write_text(with_engagement(READ.read_text()))
+    for page in PAGES:
+        page.write_text(with_tables(page))
     athena.SCHEMA_FILE.write_text(athena.schema())
-    records.PAGE.write_text(with_records(records.PAGE.read_text()))
     records.SCHEMA.write_text(records.schema())
     datacontract.FILE.write_text(datacontract.text())
     VARIABLES.write_text(variables())

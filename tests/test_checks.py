@@ -75,6 +75,77 @@ def test_a_planted_secret_is_found_wherever_it_is_and_an_invented_one_of_a_test_
     assert set(re.findall(r"Location: +(.*):\d+", found.stdout)) == set(PLANTED)
 
 
+# The docs
+
+
+def site(folder: Path, link: str) -> subprocess.CompletedProcess[str]:
+    """The site of a README and one page with a link, by the project's own settings and hooks."""
+    settings, _ = (ROOT / "mkdocs.yml").read_text().split("nav:\n  - Home")
+    files = {
+        "mkdocs.yml": settings + "nav: [index.md, page.md]\n",
+        "README.md": "# Home\n[A page](docs/page.md)\n",
+        "docs/page.md": f"# A page\n[A link]({link})\n",
+        "docs/hooks.py": (ROOT / "docs/hooks.py").read_text(),
+        "include/code.py": "CODE = 1\n",
+        "include/README.md": "# The library\n[Back](../README.md#home)\n",
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    command = [ROOT / ".local/tools/bin/mkdocs", "build", "--strict"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("link", "place"),
+    [
+        ("../README.md#home", "index.html#home"),
+        ("../include/code.py", "repository/include/code.py.txt"),
+        ("../include/README.md", "repository/include/index.html"),
+    ],
+)
+def test_a_link_out_of_the_docs_leads_to_a_place_on_the_site(link, place, tmp_path):
+    built = site(tmp_path, link)
+    assert built.returncode == 0, built.stderr
+    assert f'href="{place}"' in (tmp_path / "site/page.html").read_text()
+    assert (tmp_path / "site" / place.split("#")[0]).exists()
+
+
+@pytest.mark.parametrize("link", ["gone.md", "../include/gone.py", "../README.md#gone"])
+def test_a_link_that_leads_nowhere_fails_the_site(link, tmp_path):
+    built = site(tmp_path, link)
+    assert built.returncode != 0
+    assert "gone" in built.stderr
+
+
+def words(folder: Path, page: str, text: str) -> subprocess.CompletedProcess[str]:
+    (folder / page).parent.mkdir(parents=True, exist_ok=True)
+    (folder / page).write_text(text)
+    command = [ROOT / ".local/tools/bin/python", ROOT / ".ci/words.py", page]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+
+
+HARD_TO_READ = (
+    "Notwithstanding organizational considerations, idempotent reconciliation necessitates " * 4 + "it."
+)
+
+
+@pytest.mark.parametrize(
+    ("page", "text", "finding"),
+    [
+        ("docs/x.md", "# A page\n\nThe owner is told of it.\n", "docs/x.md:3: 'told'"),
+        ("docs/x.md", "```text\nit is told\n```\nX sends `told` in [it](told.md).\n", ""),
+        ("docs/x.md", HARD_TO_READ, ""),
+        ("dags/x.py", 'told = """A DAG.\n\nIt is told."""  # told\n', "dags/x.py:3: 'told'"),
+        ("docs/how-to/x.md", HARD_TO_READ, "is above 10"),
+    ],
+)
+def test_a_word_of_a_private_dialect_and_a_page_that_is_hard_to_read_are_found(page, text, finding, tmp_path):
+    checked = words(tmp_path, page, text)
+    assert checked.returncode == bool(finding), checked.stderr
+    assert finding in checked.stdout
+
+
 # The audit of the locks
 
 

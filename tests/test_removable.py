@@ -17,12 +17,12 @@ ROOT = Path(__file__).parents[1]
 TREES = ("include", "dags", "plugins", "deploy", "docs", "tests")
 FEATURES = "include.twitter_features"
 REMOVED = {
-    "backfill_plan": ("dags/twitter_plan_dag.py", "docs/backfill_plan.md"),
-    "compliance": ("dags/twitter_compliance_dag.py", "docs/compliance.md"),
-    "days_page": ("plugins/twitter_days.py", "docs/days.md"),
-    "freshness": ("dags/twitter_watch_dag.py", "docs/watch.md"),
-    "snapshots": ("dags/twitter_engagement_dag.py", "docs/snapshots.md"),
-    "x_usage": ("dags/twitter_watch_dag.py", "docs/watch.md"),
+    "backfill_plan": ("dags/twitter_plan_dag.py", "docs/how-to/backfill_a_month.md"),
+    "compliance": ("dags/twitter_compliance_dag.py", "docs/how-to/find_deleted_posts.md"),
+    "days_page": ("plugins/twitter_days.py", "docs/how-to/see_landed_days.md"),
+    "freshness": ("dags/twitter_watch_dag.py", "docs/how-to/find_late_days.md"),
+    "snapshots": ("dags/twitter_engagement_dag.py", "docs/how-to/collect_likes_after_a_week.md"),
+    "x_usage": ("dags/twitter_watch_dag.py", "docs/how-to/compare_with_xs_count.md"),
 }
 """By feature the files that are deleted with its folder."""
 CORE_TESTS = ("tests/include/load/test_guard.py", "tests/include/transform/test_receipt.py")
@@ -66,7 +66,8 @@ def test_the_rest_works_without_any_feature(tmp_path):
     """Also what imports a module of a feature on demand, by `deploy.features`."""
     for tree in TREES:
         copytree(ROOT / tree, tmp_path / tree, ignore=ignore_patterns("__pycache__", "pictures"))
-    (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
+    for file in ("pyproject.toml", "Makefile"):
+        (tmp_path / file).write_bytes((ROOT / file).read_bytes())
     rmtree(tmp_path / "include/twitter_features")
     for file in {file for files in REMOVED.values() for file in files}:
         (tmp_path / file).unlink()

@@ -1,7 +1,7 @@
 """Consumers of landed days: all that has landed, day by day, and month by month.
 
-Put those that you need among your own DAGs, and your own work in the place of `summary`. docs/consumers.md
-tells when each of them runs, and what an event carries.
+Put those that you need among your own DAGs, and your own work in the place of `summary`.
+docs/how-to/trigger_other_dags.md says when each of them runs, and what an event carries.
 """
 
 from airflow.sdk import (

@@ -1,4 +1,4 @@
-"""The consumers of docs/consumers.md beside the pipeline: what a landed day sets off, and what does not."""
+"""The consumers of docs/how-to/trigger_other_dags.md beside the pipeline: which events start them."""
 
 from calendar import monthrange
 from contextlib import closing

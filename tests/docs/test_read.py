@@ -1,4 +1,4 @@
-"""The lines that docs/read.md gives to readers run as they stand."""
+"""The code of the pages about reading a day runs as it is on the page."""
 
 import csv
 import re
@@ -10,7 +10,6 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from docs import tables
 from include.twitter import layout
 from include.twitter.layout import Snapshot
 from include.twitter.transform import contract, refine
@@ -20,7 +19,19 @@ from include.twitter_features.snapshots.post_status import PostStatus
 from tests.include.factories import DAY, METRICS, answer, post
 
 ROOT = Path(__file__).parents[2]
-README, PAGE = ROOT / "README.md", ROOT / "docs" / "read.md"
+HOW_TO = ROOT / "docs" / "how-to"
+PANDAS, DUCKDB, POLARS, SPARK, SNOWFLAKE, SEVERAL_DAYS, LIKES = (
+    HOW_TO / f"{name}.md"
+    for name in (
+        "query_with_pandas",
+        "query_with_duckdb",
+        "query_with_polars",
+        "query_with_spark",
+        "query_with_snowflake",
+        "query_several_days",
+        "collect_likes_after_a_week",
+    )
+)
 
 TEXTS = {
     'says "so", twice': 'says "so", twice',
@@ -126,7 +137,7 @@ def types(tweets):
 
 
 def test_pandas_reads_the_rows_with_their_types(day):
-    tweets = run(fenced("python", PAGE, "pd.read_csv"))
+    tweets = run(fenced("python", PANDAS, "pd.read_csv"))
     kinds = {column.name: column.kind.pandas for column in contract.COLUMNS}
     assert types(tweets) == {name: "str" if kind == "string" else kind for name, kind in kinds.items()}
     read = pyarrow.Table.from_pandas(tweets, contract.PARQUET_SCHEMA, preserve_index=False)
@@ -135,7 +146,7 @@ def test_pandas_reads_the_rows_with_their_types(day):
 
 def test_what_people_write_is_this_to_who_reads_the_csv(tmp_path, monkeypatch):
     monkeypatch.chdir(land(tmp_path, HARD))
-    tweets = run(fenced("python", PAGE, "pd.read_csv"))
+    tweets = run(fenced("python", PANDAS, "pd.read_csv"))
     assert tweets["text"].tolist()[:-2] == list(TEXTS.values())
     assert tweets["tweet_id"].tolist()[0] == "1990000000000000001"
     assert tweets["is_quote"].tolist()[:3] == [False, True, False]
@@ -145,23 +156,18 @@ def test_what_people_write_is_this_to_who_reads_the_csv(tmp_path, monkeypatch):
 
 def test_the_line_of_pandas_is_the_one_that_a_run_shows():
     shown = contract.READ_CSV.replace("path", '"refined_tweets.csv"')
-    assert shown in fenced("python", PAGE, "pd.read_csv")
+    assert shown in fenced("python", PANDAS, "pd.read_csv")
 
 
-def test_pandas_reads_parquet_with_its_types(day):
-    (line,) = re.findall(r"`(pd\.read_parquet\(.*?\))`", PAGE.read_text())
-    tweets = eval(line, {"pd": pd, "path": "refined_tweets.parquet"})  # noqa: S307
-    assert types(tweets) == {column.name: column.kind.pandas for column in contract.COLUMNS}
-
-
-def test_the_readmes_line_reads_parquet_with_its_types(day):
-    tweets = run(fenced("python", README, "read_parquet"))
+@pytest.mark.parametrize("page", [ROOT / "README.md", PANDAS], ids=["README", "how-to"])
+def test_pandas_reads_parquet_with_its_types(page, day):
+    tweets = run(fenced("python", page, "read_parquet"))
     assert types(tweets) == {column.name: column.kind.pandas for column in contract.COLUMNS}
 
 
 def by_duckdb(containing):
     """The rows that the page's line with these words gives."""
-    (line,) = [line for line in fenced("sql", PAGE, "refined_tweets.csv").split("\n") if containing in line]
+    (line,) = [line for line in fenced("sql", DUCKDB, "refined_tweets.csv").split("\n") if containing in line]
     with duckdb.connect() as database:
         database.execute("SET TimeZone = 'UTC'")
         read = database.sql(line)
@@ -190,17 +196,22 @@ def test_duckdb_takes_no_hash_of_a_post_for_a_comment(tmp_path, monkeypatch):
 
 
 def test_polars_reads_the_rows_with_their_types(day):
-    assert run(fenced("python", PAGE, "polars")).to_dicts() == landed()
+    assert run(fenced("python", POLARS, "read_csv")).to_dicts() == landed()
+
+
+def test_polars_reads_both_files_alike(day):
+    typed = run(fenced("python", POLARS, "read_parquet"))
+    assert typed.drop("text").equals(run(fenced("python", POLARS, "read_csv")).drop("text"))
 
 
 def spark():
-    options = dict(re.findall(r"(quote|escape)='(.)'", fenced("python", PAGE, "spark")))
+    options = dict(re.findall(r"(quote|escape)='(.)'", fenced("python", SPARK, "escape")))
     doubled = options["escape"] == options["quote"]
     return {"quotechar": options["quote"], "escapechar": None if doubled else options["escape"]}
 
 
 def snowflake():
-    options = dict(re.findall(r"(\w+) = '?([^\s';]+)'?", fenced("sql", PAGE, "SKIP_HEADER")))
+    options = dict(re.findall(r"(\w+) = '?([^\s';]+)'?", fenced("sql", SNOWFLAKE, "SKIP_HEADER")))
     assert (options["ESCAPE"], options["ESCAPE_UNENCLOSED_FIELD"], options["NULL_IF"]) == (
         "NONE",
         "NONE",
@@ -237,10 +248,10 @@ def test_over_several_days_the_lines_keep_the_latest_version_of_each_post(an_edi
     assert sorted(whole["tweet_id"]) == ["1000", post(2)["id"], post(2)["id"], "999"]
     assert whole.set_index("tweet_id")["is_edited"].loc[["999", "1000"]].tolist() == [True, True]
     names = {"tweets": whole}
-    exec(fenced("python", PAGE, "drop_duplicates"), names)  # noqa: S102 - the documentation's own lines
+    exec(fenced("python", SEVERAL_DAYS, "drop_duplicates"), names)  # noqa: S102 - the documentation's own lines
     assert sorted(names["latest"]["tweet_id"]) == ["1000", post(2)["id"]]
     with duckdb.connect() as database:
-        read = database.sql(fenced("sql", PAGE, "QUALIFY"))
+        read = database.sql(fenced("sql", SEVERAL_DAYS, "QUALIFY"))
         assert sorted(row[read.columns.index("tweet_id")] for row in read.fetchall()) == [
             "1000",
             post(2)["id"],
@@ -267,7 +278,7 @@ def test_pandas_puts_the_counts_of_a_week_later_in_the_place_of_the_first(a_week
     for folder in a_week_later:
         for file in folder.iterdir():
             file.rename(file.name)
-    tweets = run(fenced("python", PAGE, "week"))
+    tweets = run(fenced("python", LIKES, "week"))
     assert tweets["likes"].tolist() == [10, 20, pd.NA]
     assert tweets["state"].tolist() == ["there", "there", "gone"]
     assert {*tweets.columns} == {*contract.COLUMN_NAMES, "state"}
@@ -276,8 +287,27 @@ def test_pandas_puts_the_counts_of_a_week_later_in_the_place_of_the_first(a_week
 
 def test_duckdb_has_the_likes_after_a_week_in_one_query(a_week_later):
     with duckdb.connect() as database:
-        assert database.sql(fenced("sql", PAGE, "week")).fetchall() == [("ObservatoryHill", 3, 15.0)]
+        assert database.sql(fenced("sql", LIKES, "week")).fetchall() == [("ObservatoryHill", 3, 15.0)]
 
 
-def test_the_columns_of_an_age_are_those_of_its_contract():
-    assert tables.READ.read_text() == tables.with_engagement(tables.READ.read_text()), "make docs"
+ATHENA = HOW_TO / "query_from_athena.md"
+QUERIES = [
+    block
+    for block in re.findall(r"^```sql\n(.*?)\n```$", ATHENA.read_text(), re.MULTILINE | re.DOTALL)
+    if "FROM twitter." in block
+]
+
+
+def test_athenas_queries_run_over_tables_with_its_columns(tmp_path):
+    land(tmp_path, HARD)
+    with duckdb.connect() as database:
+        database.execute(
+            f"""CREATE SCHEMA twitter;
+            CREATE VIEW twitter.tweets AS SELECT *, '2026-11-21' AS dt FROM '{tmp_path}/*.parquet';
+            CREATE VIEW twitter.tweets_csv AS FROM twitter.tweets;
+            CREATE VIEW twitter.tweets_at_7_days AS SELECT *, 'there' AS state FROM twitter.tweets"""
+        )
+        week, later, tags, differing = (database.sql(query).fetchall() for query in QUERIES)
+    assert week[0][:2] == later[0][:2] == ("ObservatoryHill", len(HARD) + 1)
+    assert ('a "b", c\\d\u2028é', 1) in tags
+    assert differing == []

@@ -72,7 +72,7 @@ def test_a_plan_waits_without_a_worker_slot_and_a_rejection_buys_nothing_and_is_
 
 
 def test_an_approval_starts_a_run_named_after_each_day_within_the_approved_price(
-    airflow, bucket, variables, x, picture
+    airflow, bucket, variables, x
 ):
     variables(twitter_handles=HANDLES)
     plan = Plan(airflow, archived(5), archived(4))

@@ -195,6 +195,7 @@ def test_a_month_has_its_cost_by_purpose(pages):
         "The month's own days have cost $1.865 so far.",
         "Ledger and receipts agree.",
     )
+    assert "</li>" not in pages.words(MONTH)
     pages.shows(
         "month/2026-10",
         "X has billed $0.00 of $100.00 this month, according to the ledger. "
