@@ -365,11 +365,8 @@ def _unsent(error: Exception, url: str, bucket: str) -> PipelineError | None:
         return PlatformOutage(f"{url} cannot be reached: {text}.")
     if isinstance(error, UNUSABLE_CREDENTIALS):
         return BadCredentials(f"The AWS credentials for {url} cannot be used: {text}. {CREDENTIALS_REMEDY}")
-    where, example = (
-        "Connection aws_default, the environment or ~/.aws/config",
-        "AWS_DEFAULT_REGION=eu-central-1",
-    )
-    return BadSetting(where, text, example)
+    where = "Connection aws_default, the environment or the AWS config file of the user"
+    return BadSetting(where, text, "AWS_DEFAULT_REGION=eu-central-1")
 
 
 def response_in(data: bytes, url: str) -> Response:

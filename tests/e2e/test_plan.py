@@ -77,7 +77,6 @@ def test_an_approval_starts_a_run_named_after_each_day_within_the_approved_price
     variables(twitter_handles=HANDLES)
     plan = Plan(airflow, archived(5), archived(4))
     plan.required_action()
-    picture(plan)
     plan.respond("Approve")
     assert plan.wait() == "success"
     id_ = plan.xcom("quote")["plan"]
