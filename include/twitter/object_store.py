@@ -366,7 +366,7 @@ def _unsent(error: Exception, url: str, bucket: str) -> PipelineError | None:
     if isinstance(error, UNUSABLE_CREDENTIALS):
         return BadCredentials(f"The AWS credentials for {url} cannot be used: {text}. {CREDENTIALS_REMEDY}")
     where = "Connection aws_default, the environment or the AWS config file of the user"
-    return BadSetting(where, text, "AWS_DEFAULT_REGION=eu-central-1")
+    return BadSetting(where, text, "AWS_DEFAULT_REGION=eu-central-1")  # pragma: allowlist secret
 
 
 def response_in(data: bytes, url: str) -> Response:
