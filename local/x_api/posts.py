@@ -185,7 +185,8 @@ def post(handle: str, slot: Slot) -> dict[str, Any]:
     raw = _refer(body, rng, slot, raw + " (corrected)" * version, quoting)
     more = _random(handle, str(first), "more")
     kind = MEDIA[time_of(first).toordinal() % 4] if behaviour.shows else _pick(more, MEDIA)
-    pictured = pictured or (behaviour.shows and slot.place == EDIT_AT - 1)
+    if behaviour.shows and slot.place <= EDIT_AT:
+        pictured = slot.place == EDIT_AT - 1
     _write(body, handle, rng, raw, kind if pictured and slot.kind != "retweeted" else "")
     _extend(body, more, slot, behaviour.shows)
     body["display_text_range"] = [0, len(body["text"])]

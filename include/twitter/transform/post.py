@@ -189,7 +189,7 @@ class Post(Struct, gc=False):
 
     def quoted_username(self, entities: Entities) -> str | None:
         """The handle in the link to the quoted post; X's own short form `x.com/i/…` has none."""
-        if not (id_ := self.reference("quoted")):
+        if not self.referenced_tweets or not (id_ := self.reference("quoted")):
             return None
         own = self.entities or Entities()
         for link in (*(entities.urls or ()), *(own.urls or ())):
@@ -201,6 +201,8 @@ class Post(Struct, gc=False):
     @property
     def media(self) -> list[str] | None:
         """The type of each attached medium, in order; None if one is of a type that nobody knows."""
+        if self.attachments is None:  # most have none
+            return []
         keys = self._attached("media_keys")
         if not keys:
             return keys
@@ -209,6 +211,8 @@ class Post(Struct, gc=False):
 
     @property
     def has_poll(self) -> bool | None:
+        if self.attachments is None:
+            return False
         polls = self._attached("poll_ids")
         return None if polls is None else bool(polls)
 
@@ -222,8 +226,6 @@ class Post(Struct, gc=False):
 
     def _attached(self, name: str) -> list[Any] | None:
         """The attachments of a kind; None if they cannot be read."""
-        if self.attachments is None:
-            return []
         if not isinstance(self.attachments, dict):
             return None
         values = self.attachments.get(name)
