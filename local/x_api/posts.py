@@ -32,7 +32,12 @@ DAY_MS = 86_400_000
 EDIT_WINDOW = timedelta(minutes=60)
 DEMO = ("acme_press", "orbital_news", "quiet_garden")
 LONG_AT, EDIT_AT, FULL_AT = 0, 2, 3
-"""Places in the day of an account that `shows`; the edit is an edit of the post before it."""
+"""Places in the day of an account that `shows`; the edit is an edit of the post before it.
+
+The long post has a poll, the edited one a medium, and the full one a quote and a community.
+"""
+MEDIA = ("3", "7", "16", "13")
+"""What the keys of pictures, videos, animated GIFs and promoted videos begin with."""
 Choice = TypeVar("Choice")
 
 
@@ -178,8 +183,13 @@ def post(handle: str, slot: Slot) -> dict[str, Any]:
     }
     quoting = 1 if behaviour.shows and slot.place == FULL_AT else 0.1
     raw = _refer(body, rng, slot, raw + " (corrected)" * version, quoting)
-    _write(body, handle, rng, raw, pictured and slot.kind != "retweeted")
-    body |= {"display_text_range": [0, len(body["text"])], "paid_partnership": False}
+    more = _random(handle, str(first), "more")
+    kind = MEDIA[time_of(first).toordinal() % 4] if behaviour.shows else _pick(more, MEDIA)
+    if behaviour.shows and slot.place <= EDIT_AT:
+        pictured = slot.place == EDIT_AT - 1
+    _write(body, handle, rng, raw, kind if pictured and slot.kind != "retweeted" else "")
+    _extend(body, more, slot, behaviour.shows)
+    body["display_text_range"] = [0, len(body["text"])]
     return body
 
 
@@ -314,8 +324,8 @@ def _earlier(rng: Random, slot: Slot) -> str:
     return str(slot.history[0] - (int(1 + rng.random() * DAY_MS) << 22))
 
 
-def _write(body: dict[str, Any], handle: str, rng: Random, raw: str, pictured: bool) -> None:
-    """Add text, entities, note_tweet and attachments to a post."""
+def _write(body: dict[str, Any], handle: str, rng: Random, raw: str, medium: str) -> None:
+    """Add text, entities, note_tweet and a medium of a kind of MEDIA to a post."""
     written = typed(rng, raw, user_id)
     page = f"https://twitter.com/{handle}/status/{body['id']}"
     if len(written.text) > 280:
@@ -325,11 +335,22 @@ def _write(body: dict[str, Any], handle: str, rng: Random, raw: str, pictured: b
         written = written.cut(138 if body["lang"] == "ja" else 277)
         written.plain(" ")
         written.link(rng, f"https://twitter.com/i/web/status/{body['id']}")
-    if pictured:
-        key = f"3_{int(body['id']) - 1_000_000}"
+    if medium:
+        key = f"{medium}_{int(body['id']) - 1_000_000}"
+        shown = "video" if medium in ("7", "13") else "photo"  # X links to an animated GIF as to a photo
         written.plain(" " if written.text else "")
-        written.link(rng, f"{page}/photo/1", display_url=f"pic.twitter.com/{code(rng)}", media_key=key)
+        written.link(rng, f"{page}/{shown}/1", display_url=f"pic.twitter.com/{code(rng)}", media_key=key)
         body["attachments"] = {"media_keys": [key]}
     body["text"] = written.text
     if written.entities:
         body["entities"] = written.entities
+
+
+def _extend(body: dict[str, Any], rng: Random, slot: Slot, shows: bool) -> None:
+    """Add a poll, a community and a paid partnership to some posts."""
+    poll, community, paid = (rng.random() < share for share in (0.05, 0.05, 0.03))
+    if slot.kind == "own" and "attachments" not in body and (poll or (shows and slot.place == LONG_AT)):
+        body["attachments"] = {"poll_ids": [str(slot.history[0] - 2_000_000)]}
+    if slot.kind == "own" and (community or (shows and slot.place == FULL_AT)):
+        body["community_id"] = str(1_490_000_000_000_000_000 + int(rng.random() * 3))
+    body["paid_partnership"] = paid and slot.kind == "own"

@@ -12,6 +12,7 @@ from include.twitter.identities import known_accounts
 from include.twitter.records import LedgerEntry, Manifest, Receipt
 from include.twitter.response import Response
 from tests.include.factories import DAY
+from tests.include.transform.promised import PROMISED
 from tests.kept_bucket import deployment, kept, land
 
 UNREACHABLE = "http://127.0.0.1:1"
@@ -58,8 +59,15 @@ def test_the_stored_responses_and_tables_are_read(store):
     assert {layout.parse_receipt(key) for key in store.keys("twitter_receipts/")} == {DAY}
 
 
-def test_a_clear_of_all_stages_requests_nothing_and_publishes_the_same_table(store):
-    table = store.read(layout.csv(DAY))
+def test_a_clear_of_all_stages_requests_nothing_and_publishes_the_same_table_with_the_columns_of_today(store):
+    landed = store.read(layout.csv(DAY)).splitlines()
     with deployment(store, UNREACHABLE, "ObservatoryHill, rowan_sky"):
         assert land("scheduled__2026-11-18")["rows"] == 8
-    assert store.read(layout.csv(DAY)) == table
+    table = store.read(layout.csv(DAY)).splitlines()
+    assert [line[: len(before)] for line, before in zip(table, landed, strict=True)] == landed
+    assert table[0].decode().split(",") == [*PROMISED]
+    assert [
+        row["quoted_tweet_id"]
+        for row in csv.DictReader(map(bytes.decode, table))
+        if row["is_quote"] == "true"
+    ] == ["1990000000000000001"]

@@ -20,7 +20,7 @@ from pyarrow import compute
 
 from include.twitter.transform.text import WrittenPost
 
-VERSION = "2"
+VERSION = "3"
 """Raised when a column is added, dropped, renamed or changes its meaning."""
 
 READ_CSV = "pd.read_csv(path, dtype=str, keep_default_na=False)"
@@ -64,6 +64,8 @@ class CellCheck(NamedTuple):
 
 IS_ID = CellCheck("[0-9]{1,19}", "is no id")
 IS_LANGUAGE = CellCheck("[A-Za-z0-9-]+", "is no language")
+IS_HANDLE = CellCheck("[A-Za-z0-9_]{1,50}", "is no handle")
+IS_APP = CellCheck(r"[^\s\x00]+( [^\s\x00]+)*", "is no name of an app")
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,21 @@ COLUMNS = (
     Column("possibly_sensitive", BOOLEAN, "", True, "possibly_sensitive"),
     Column("captured_at", MOMENT, "when X answered: the moment that the counts are of",
            source=attrgetter("captured_at")),
+    Column("media", TEXTS, "`photo`, `video` or `animated_gif` for each attached medium, in order; `[]` is "
+           "none; empty if one is of a type that is not known", True, attrgetter("post.media"),
+           made_of="attachments"),
+    Column("has_poll", BOOLEAN, "", True, attrgetter("post.has_poll"), made_of="attachments"),
+    Column("quoted_tweet_id", STRING, "id of the post that it quotes", True,
+           lambda written: written.post.reference("quoted"), IS_ID, made_of="referenced_tweets"),
+    Column("quoted_username", STRING, "the quoted account's handle, as the link to the post has it", True,
+           lambda written: written.post.quoted_username(written.entities), IS_HANDLE,
+           made_of="referenced_tweets"),
+    Column("in_reply_to_tweet_id", STRING, "in a thread, id of the author's post that it replies to", True,
+           lambda written: written.post.reference("replied_to"), IS_ID, made_of="referenced_tweets"),
+    Column("community_id", STRING, "id of the community that it was posted in", True, "community_id", IS_ID),
+    Column("paid_partnership", BOOLEAN, "its author says that it is paid for", True, "paid_partnership"),
+    Column("source", STRING, "the app that it was posted with; X rarely sends it for posts after 2022", True,
+           "source", IS_APP),
 )
 # fmt: on
 COLUMN_NAMES = [column.name for column in COLUMNS]

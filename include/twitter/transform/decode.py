@@ -21,10 +21,9 @@ from include.twitter.transform.contract import COLUMNS, METRICS
 from include.twitter.transform.post import Post
 
 STORED = (
-    "attachments", "card_uri", "community_id", "context_annotations", "display_text_range", "edit_controls",
-    "geo", "in_reply_to_user_id", "matched_media_notes", "media_metadata", "note_request_suggestions",
-    "paid_partnership", "reply_settings", "scopes", "source", "suggested_source_links",
-    "suggested_source_links_with_counts",
+    "card_uri", "context_annotations", "display_text_range", "edit_controls", "geo", "in_reply_to_user_id",
+    "matched_media_notes", "media_metadata", "note_request_suggestions", "reply_settings", "scopes",
+    "suggested_source_links", "suggested_source_links_with_counts",
 )  # fmt: skip
 """Fields that X sends and the raw responses keep. No code knows them; a column may read them."""
 NEEDED = ("id", "text", "created_at", "author_id")
@@ -94,6 +93,8 @@ def decoded_post(sent: Any, dropped: Counter[str] | None = None) -> Post:
         is_empty_list = value == {} and problem.startswith("expected array")  # as some tools write one
         if dropped is not None and not is_null_field and not is_empty_list:
             dropped[f"{INDEX.sub('[]', place)}: {safe_text(problem)}"] += 1
+    if dropped is not None and post.attachments is not None:
+        dropped.update(post.unread)
     if post.created_at < MEASURED:
         _drop_unmeasured(post)
     return post

@@ -14,6 +14,8 @@ from msgspec.structs import replace
 Name = Annotated[str, Meta(min_length=1)]
 
 ENTITY_KINDS = ("hashtags", "mentions", "cashtags", "urls")
+MEDIA_TYPES = {"3": "photo", "7": "video", "13": "video", "16": "animated_gif"}
+"""By the number before the `_` of a media key; docs/x.md has the evidence."""
 
 OWN_LINK = re.compile(r"https?://(?:\w+\.)?(?:x|twitter)\.com/(i/web|\w+)/status/(\d+)/?", re.ASCII)
 LONG_POSTS_BEGAN = "2023-02-08"
@@ -22,6 +24,7 @@ MIN_CUT_LENGTH = 140
 PICTURE = re.compile(
     r"https?://(?:\w+\.)?(?:x|twitter)\.com/(?:i/web|\w+)/status/(\d+)/(?:photo|video)/\d+", re.ASCII
 )
+POST_LINK = re.compile(r"https?://(?:\w+\.)?(?:x|twitter)\.com/(\w+)/status/(\d+)/?(?:[?#].*)?", re.ASCII)
 ONLY_LINKS = re.compile(r"(\s*https?://t\.co/\w+)+\s*", re.ASCII)
 NOTICE = re.compile(
     r"(@\w{1,15}['\u2019]s account|This (Tweet|Post) from @\w{1,15}) "
@@ -111,6 +114,7 @@ class Post(Struct, gc=False):
     referenced_tweets: list[Reference] | None = None
     edit_history_tweet_ids: list[str] | None = None
     withheld: Any = None
+    attachments: Any = None
 
     @property
     def written(self) -> tuple[str, Entities]:
@@ -175,6 +179,59 @@ class Post(Struct, gc=False):
     def is_quote(self) -> bool:
         references = self.referenced_tweets
         return references is not None and any(reference.type == "quoted" for reference in references)
+
+    def reference(self, kind: str) -> str | None:
+        """The id of the post that it refers to in this way."""
+        for reference in self.referenced_tweets or ():
+            if reference.type == kind:
+                return reference.id if isinstance(reference.id, str) else None
+        return None
+
+    def quoted_username(self, entities: Entities) -> str | None:
+        """The handle in the link to the quoted post; X's own short form `x.com/i/…` has none."""
+        if not self.referenced_tweets or not (id_ := self.reference("quoted")):
+            return None
+        own = self.entities or Entities()
+        for link in (*(entities.urls or ()), *(own.urls or ())):
+            target = POST_LINK.fullmatch(link.expanded_url or "")
+            if target and target[2] == id_ and target[1] != "i":
+                return target[1]
+        return None
+
+    @property
+    def media(self) -> list[str] | None:
+        """The type of each attached medium, in order; None if one is of a type that nobody knows."""
+        if self.attachments is None:  # most have none
+            return []
+        keys = self._attached("media_keys")
+        if not keys:
+            return keys
+        types = [MEDIA_TYPES.get(key.partition("_")[0]) if isinstance(key, str) else None for key in keys]
+        return [type_ for type_ in types if type_] if all(types) else None
+
+    @property
+    def has_poll(self) -> bool | None:
+        if self.attachments is None:
+            return False
+        polls = self._attached("poll_ids")
+        return None if polls is None else bool(polls)
+
+    @property
+    def unread(self) -> list[str]:
+        """What of its attachments cannot be read, as it is counted."""
+        if not isinstance(self.attachments, dict):
+            return [] if self.attachments is None else ["attachments: expected object | null"]
+        kinds = {"media_keys": self.media, "poll_ids": self.has_poll}
+        return [f"attachments.{name}: is not known" for name, value in kinds.items() if value is None]
+
+    def _attached(self, name: str) -> list[Any] | None:
+        """The attachments of a kind; None if they cannot be read."""
+        if not isinstance(self.attachments, dict):
+            return None
+        values = self.attachments.get(name)
+        if values is None or values == {}:  # some tools write an empty list so
+            return []
+        return values if isinstance(values, list) else None
 
     @property
     def versions(self) -> list[str]:

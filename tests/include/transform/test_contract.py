@@ -13,25 +13,10 @@ import pytest
 
 from include.twitter.transform import contract
 from tests.include.factories import DAY, a_day, account, answer, post
+from tests.include.transform.promised import PROMISED
 from tests.include.transform.refined import refined, written
 
 GOLDEN = Path(__file__).parents[2] / "data" / "refined_tweets.csv"
-
-
-STRING, INTEGER, BOOLEAN = pyarrow.string(), pyarrow.int64(), pyarrow.bool_()
-MOMENT, LIST = pyarrow.timestamp("ms", tz="UTC"), pyarrow.list_(STRING)
-COLUMNS = {
-    **{"tweet_id": STRING, "created_at": MOMENT, "username": STRING, "text": STRING},
-    **dict.fromkeys(["likes", "retweets", "replies", "quotes", "bookmarks", "impressions"], INTEGER),
-    **{"lang": STRING, "is_quote": BOOLEAN},
-    **dict.fromkeys(["hashtags", "mentions", "cashtags", "urls"], LIST),
-    **dict.fromkeys(["url", "author_id", "conversation_id", "original_tweet_id"], STRING),
-    **{"is_edited": BOOLEAN, "possibly_sensitive": BOOLEAN, "captured_at": MOMENT},
-}
-"""The promise, in order."""
-NEVER_EMPTY = {
-    *("tweet_id", "created_at", "username", "text", "url", "author_id", "original_tweet_id", "captured_at")
-}
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +53,7 @@ def csv_by_duckdb(file):
 
 def csv_by_pyarrow(file):
     convert = pyarrow.csv.ConvertOptions(
-        column_types=dict.fromkeys(COLUMNS, pyarrow.string()), strings_can_be_null=False
+        column_types=dict.fromkeys(PROMISED, pyarrow.string()), strings_can_be_null=False
     )
     return pyarrow.csv.read_csv(file, convert_options=convert).to_pylist()
 
@@ -76,7 +61,7 @@ def csv_by_pyarrow(file):
 def csv_by_lines(file):
     """A reader that splits lines before it looks for quotes, like Athena's."""
     lines = file.read_text(encoding="utf-8").splitlines()
-    return [dict(zip(COLUMNS, next(csv.reader([line])), strict=True)) for line in lines[1:]]
+    return [dict(zip(PROMISED, next(csv.reader([line])), strict=True)) for line in lines[1:]]
 
 
 CSV_READERS = [csv_by_python, csv_by_pandas, csv_by_duckdb, csv_by_pyarrow, csv_by_lines]
@@ -145,9 +130,10 @@ def test_a_run_of_line_breaks_is_one_space_in_the_csv_and_itself_in_parquet(tmp_
 
 def test_parquet_has_the_columns_and_types_of_the_contract_and_says_which_may_be_empty(day):
     schema = pyarrow.parquet.read_schema(day.parquet)
-    assert {field.name: field.type for field in schema} == COLUMNS
-    assert schema.names == contract.COLUMN_NAMES == [*COLUMNS]
-    assert {field.name for field in schema if not field.nullable} == NEVER_EMPTY
+    assert {field.name: (str(field.type), not field.nullable) for field in schema} == {
+        column.name: (column.parquet, column.required) for column in PROMISED.values()
+    }
+    assert schema.names == contract.COLUMN_NAMES == [*PROMISED]
 
 
 def test_csv_and_parquet_hold_the_same_rows_but_for_the_line_breaks_of_the_text(day):

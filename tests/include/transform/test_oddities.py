@@ -12,6 +12,7 @@ import pytest
 
 from include.twitter.response import Response
 from tests.include.factories import answer, link, post
+from tests.include.transform.promised import added
 from tests.include.transform.refined import refined, row
 
 ODDITIES = json.loads((Path(__file__).parents[2] / "data" / "oddities.json").read_text(encoding="utf-8"))
@@ -43,7 +44,7 @@ def test_an_odd_post_becomes_the_row_that_is_written_beside_it(case):
     if "row" in case:
         url = f"https://x.com/ObservatoryHill/status/{case['row']['tweet_id']}"
         created_at = pd.Timestamp(case["row"]["created_at"])
-        expected = [case["row"] | ABOUT_THE_ACCOUNT | {"url": url, "created_at": created_at}]
+        expected = [added() | case["row"] | ABOUT_THE_ACCOUNT | {"url": url, "created_at": created_at}]
     assert [as_written(record) for record in batch.records] == expected
     assert batch.reasons == ({case["rejected"]: 1} if "rejected" in case else {})
     assert batch.warnings == case.get("warnings", [])

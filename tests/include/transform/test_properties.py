@@ -20,6 +20,7 @@ from include.twitter.transform import refine
 from include.twitter.transform.decode import FIELDS
 from include.twitter.transform.receipt import FATES
 from tests.include.factories import DAY, RECEIVED, answer, in_post_words, post
+from tests.include.transform.promised import PROMISED, added
 from tests.include.transform.refined import refined, written
 from tests.include.transform.test_contract import CSV_READERS, PARQUET_READERS
 
@@ -33,7 +34,8 @@ METRICS = {
     "bookmarks": "bookmark_count",
     "impressions": "impression_count",
 }
-LISTS = ["hashtags", "mentions", "cashtags", "urls"]
+LISTS = [column.name for column in PROMISED.values() if column.athena == "array<string>"]
+TAGS = ["hashtags", "mentions", "cashtags", "urls"]
 MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -97,7 +99,7 @@ def bodies(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
         nothing: dict[str, Any] = draw(st.sampled_from([{}, {"entities": {}}]))
         return {"text": before} | nothing, {
             "text": unescape(before).replace("\0", "\ufffd"),
-            **{name: [] for name in LISTS},
+            **{name: [] for name in TAGS},
         }
     text = f"{before} https://t.co/link {after}"
     start = len(before) + 1
@@ -154,6 +156,7 @@ def cases(draw: st.DrawFn, own: list[str], number: int, author_id: str) -> Case:
         "original_tweet_id": own[0],
         "is_edited": len(own) > 1,
         "possibly_sensitive": sensitive,
+        **added(quoted_tweet_id="7" if quotes else None),
     }
     return Case(sent, second, row)
 

@@ -109,7 +109,7 @@ def test_a_receipt_has_the_spec_the_price_and_the_sums_of_the_accounts():
         account_receipt("gone", 0, outcome="unavailable", proof="unchecked"),
     )
     assert (day.day, day.buy, f"{day.closed_at:%F %T}") == ("2026-11-18", 2, "2026-11-19 01:31:00")
-    assert day.versions == {"code": "0.1.0", "contract": "2"}
+    assert day.versions == {"code": "0.1.0", "contract": "3"}
     assert day.spec == CollectionSpec(("NASA", "esa"), 100)
     assert day.uncertain_usd == 0.25
     assert (day.bought, day.cost_usd) == (BilledUnits(posts=300, users=2, counts=1), 1.525)

@@ -12,37 +12,42 @@ from include.twitter.response import Response
 from include.twitter.transform import contract, refine
 from tests.include.factories import DAY, METRICS, RECEIVED, answer, in_post_words, link, post
 from tests.include.recorded import recorded_pages
+from tests.include.transform.promised import added
 from tests.include.transform.refined import refined, row, written
 
 FIRST, SECOND = post(1)["id"], post(2)["id"]
 
 
 def test_a_post_becomes_a_row():
-    assert row() == {
-        "tweet_id": "1990000000000000001",
-        "created_at": pd.Timestamp("2026-11-18T09:01:00Z"),
-        "username": "ObservatoryHill",
-        "text": "Clear skies tonight",
-        "likes": 1,
-        "retweets": 2,
-        "replies": 3,
-        "quotes": 4,
-        "bookmarks": 5,
-        "impressions": 6,
-        "lang": "en",
-        "is_quote": False,
-        "hashtags": [],
-        "mentions": [],
-        "cashtags": [],
-        "urls": [],
-        "url": "https://x.com/ObservatoryHill/status/1990000000000000001",
-        "author_id": "42",
-        "conversation_id": "1990000000000000001",
-        "original_tweet_id": "1990000000000000001",
-        "is_edited": False,
-        "possibly_sensitive": False,
-        "captured_at": pd.Timestamp("2026-11-19T01:30:07Z"),
-    }
+    assert (
+        row()
+        == {
+            "tweet_id": "1990000000000000001",
+            "created_at": pd.Timestamp("2026-11-18T09:01:00Z"),
+            "username": "ObservatoryHill",
+            "text": "Clear skies tonight",
+            "likes": 1,
+            "retweets": 2,
+            "replies": 3,
+            "quotes": 4,
+            "bookmarks": 5,
+            "impressions": 6,
+            "lang": "en",
+            "is_quote": False,
+            "hashtags": [],
+            "mentions": [],
+            "cashtags": [],
+            "urls": [],
+            "url": "https://x.com/ObservatoryHill/status/1990000000000000001",
+            "author_id": "42",
+            "conversation_id": "1990000000000000001",
+            "original_tweet_id": "1990000000000000001",
+            "is_edited": False,
+            "possibly_sensitive": False,
+            "captured_at": pd.Timestamp("2026-11-19T01:30:07Z"),
+        }
+        | added()
+    )
 
 
 # Text
