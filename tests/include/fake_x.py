@@ -118,7 +118,7 @@ class Try:
     def __init__(
         self,
         shop: Shop,
-        lake: MemoryStore,
+        store: MemoryStore,
         *handles: str,
         limit: int = 0,
         old: bool = False,
@@ -129,14 +129,14 @@ class Try:
         stopped: Event | None = None,
         threads: bool = False,
     ) -> None:
-        self._lake, self._accepted = lake, {*accepted}
+        self._store, self._accepted = store, {*accepted}
         self._caps = Caps(("twitter_run_budget_usd", cap), ("twitter_month_budget_usd", 0))
         self._access = XAccess(host=shop.wire.host, bearer_token="bearer-token-c2d4")
         self.now = RECEIVED
         run = Run(DAY, "c0ffee123456", lambda: self.now)
-        identities = Identities.read(lake, self._accepted)
+        identities = Identities.read(store, self._accepted)
         spec = CollectionSpec(handles, limit, threads)
-        self.purchase = Purchase(lake, run, spec, may_leave=False, identities=identities)
+        self.purchase = Purchase(store, run, spec, may_leave=False, identities=identities)
         sources = sources or partial(account_sources, old=old)
         self.collection = Collection(self.purchase, old, sources, cached or {}, stopped or Event())
         self.stopped = self.collection.stopped
@@ -148,7 +148,7 @@ class Try:
         with purchase.hold_lease():
             self.collection.resume()
             with (
-                Budget(self._lake, purchase.name, self._caps, purchase.stored, lambda: self.now) as budget,
+                Budget(self._store, purchase.name, self._caps, purchase.stored, lambda: self.now) as budget,
                 X(self._access, lambda: self.now) as x,
             ):
                 yield x, budget

@@ -1,7 +1,7 @@
-"""Compares X's own counts with what arrived: `reconcile` decides, `Reconciler` sends the requests.
+"""Compares X's own counts with the posts that arrived: `reconcile` decides, `Reconciler` sends the requests.
 
-A count costs as much as a post, so accounts are counted together, and singly only if the sum differs. X says
-that counts and results may differ a little. A missing count never keeps a paid day from landing.
+A count costs as much as a post, so accounts are counted together, and one by one only if the sum differs. X
+documents that counts and results may differ a little. A missing count never blocks a paid day.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ ResultT = TypeVar("ResultT")
 def reconcile(
     batch: Sequence[AccountProgress], count: Count, *, is_shared: bool = False
 ) -> list[tuple[Event | None, str | None]]:
-    """Decide what X's count of a batch means for each account, with the reason; None: count it alone.
+    """Return the event and the reason for each account of a counted batch; None: count the account alone.
 
     If a count that is shared with other days differs by little, no account with posts is counted alone: that
     would cost two posts each.
@@ -95,26 +95,26 @@ class Reconciler:
     _failed: dict[str, errors.PipelineError] = field(default_factory=dict)
     """Kinds of requests that are no longer sent, each with the error."""
 
-    def restore(self, account: AccountProgress, line: AccountOutcome | None) -> None:
+    def restore(self, account: AccountProgress, entry: AccountOutcome | None) -> None:
         """Keep an earlier proof if no own page has arrived since: self-replies are not compared."""
         if account.state is State.LIMITED and (count := self.stored.get((account.label,))):
             account.counted = count.total
-        if account.state is not State.READ or line is None or line.id != account.id:
+        if account.state is not State.READ or entry is None or entry.id != account.id:
             return
         own_pages = {page for page in account.pages if f"/{THREADS}" not in page}
-        if line.outcome == "complete" and line.proof in STATE_OF_PROOF and own_pages <= {*line.pages}:
-            account.state = STATE_OF_PROOF[line.proof]
-            account.proof_reason, account.counted = line.proof_reason, line.counted
+        if entry.outcome == "complete" and entry.proof in STATE_OF_PROOF and own_pages <= {*entry.pages}:
+            account.state = STATE_OF_PROOF[entry.proof]
+            account.proof_reason, account.counted = entry.proof_reason, entry.counted
 
     def batches(self, accounts: Iterable[AccountProgress]) -> list[list[AccountProgress]]:
         """Batch the accounts as cached counts do, and the others into as few requests as X allows."""
         uncounted = _readable(accounts)
         batches = [[uncounted.pop(id_) for id_ in ids] for ids in self._cached(uncounted)]
-        batches += [[uncounted.pop(label)] for label, one in [*uncounted.items()] if not one.id]
+        batches += [[uncounted.pop(label)] for label, account in [*uncounted.items()] if not account.id]
         return batches + [[uncounted[id_] for id_ in ids] for ids in id_batches(uncounted)]
 
     def _cached(self, labels: Collection[str]) -> Iterator[tuple[str, ...]]:
-        """The ids of cached counts that together contain no account twice, the smallest batches first."""
+        """The cached batches of ids, the smallest first, without one that contains a counted account."""
         uncounted = {*labels}
         for ids in sorted(self.stored, key=len):
             if uncounted.issuperset(ids):

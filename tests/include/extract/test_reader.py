@@ -584,9 +584,6 @@ class Hashtag:
     def owns(self, post, unfilled=()):
         return any(tag["tag"] == self.tag for tag in post.get("entities", {}).get("hashtags", ()))
 
-    def username(self, post):
-        return post["author_id"]
-
 
 def test_the_posts_of_a_hashtag_are_read_resumed_and_counted_beside_an_account(day):
     def sources(name):
