@@ -271,13 +271,18 @@ class Purchase:
         """Record the outcomes of this attempt in the manifest, and release the lease."""
         self._lease.end()
         manifest, requested, new = self.manifest, self._handles_by_entry, _each_page_once([*outcomes])
-        handles = {entry.username.lower() for entry in new}
+        handles, entry_keys = {entry.username.lower() for entry in new}, {*map(_entry_key, new)}
         ids = {entry.id for entry in new if entry.has_posts}
+
+        def is_replaced(entry: AccountOutcome) -> bool:
+            if not entry.has_posts:  # such an entry belongs to its handle, the others to their ids
+                return entry.username.lower() in handles
+            return entry.id in ids or (not entry.posts and _entry_key(entry) in entry_keys)
+
         kept = [
             entry
             for entry in manifest.accounts
-            # An entry without posts belongs to its handle, one with posts to its id.
-            if (entry.id not in ids if entry.has_posts else entry.username.lower() not in handles)
+            if not is_replaced(entry)
             and (_entry_key(entry) in requested or (entry.posts and not self._may_leave))
         ]
         new = [replace(entry, publish_limit=entry.limit) for entry in new]
