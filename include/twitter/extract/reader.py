@@ -68,7 +68,7 @@ class Collection:
         resolver = Resolver(purchase, purchase.identities, self._look_up, self.old, purchase.now())
         for response in self._stored[LOOKUPS_FOLDER]:
             resolver.learn(response)
-        accounts = [self._begin(handle) for handle in purchase.missing]
+        accounts = [self._progress_of(handle) for handle in purchase.missing]
         resolver.resolve(accounts)
         accounts = [account for account in accounts if not account.is_skipped]
         self._for_each(accounts, self._read)
@@ -85,7 +85,7 @@ class Collection:
         self._for_each(accounts, self._reread)
         return [account.record() for account in accounts]
 
-    def _begin(self, handle: str) -> AccountProgress:
+    def _progress_of(self, handle: str) -> AccountProgress:
         purchase = self.purchase
         username, limit = purchase.username_of(handle), purchase.limit_of(handle)
         return AccountProgress(handle, username, purchase.day, limit, self.sources(handle))

@@ -65,7 +65,7 @@ class Resolver:
             if account.posts.source.author_id is None:  # its source is no account
                 account.apply(Event.RESOLVED)
             elif id_ := self._known_id(account.handle):
-                self._bind(account, id_)
+                self._bind_if_confirmed(account, id_)
             else:
                 unknown.append(account)
         self._resolve_by_look_up(unknown)
@@ -161,10 +161,10 @@ class Resolver:
     def _resolve_by_look_up(self, accounts: Iterable[AccountProgress]) -> None:
         for account, user, reason in self._look_up(accounts):
             if not reason:
-                self._bind(account, user["id"])
+                self._bind_if_confirmed(account, user["id"])
                 continue
             if not account.id and (id_ := self.purchase.id_of(account.handle)):
-                self._begin(account, id_)  # the day keeps what was bought of it
+                self._bind_id(account, id_)  # the day keeps what was bought of it
             account.mark_unavailable(account.reason or reason)
 
     def _former_id(self, handle: str, id_: str) -> str | None:
@@ -178,15 +178,15 @@ class Resolver:
     def _is_blocked(self, handle: str, id_: str) -> bool:
         return self._former_id(handle, id_) is not None and not self.known.accepts(handle, id_)
 
-    def _bind(self, account: AccountProgress, id_: str) -> None:
-        """Read this id for the handle, unless the handle had another id and nobody has confirmed this one."""
+    def _bind_if_confirmed(self, account: AccountProgress, id_: str) -> None:
+        """Bind the account to this id; block it if the handle had another id and nobody has confirmed this one."""
         handle = account.handle
         if former := self._former_id(handle, id_):
             if self._is_blocked(handle, id_):
                 # A blocked account keeps its entry with pages: the day keeps what was bought.
                 entry = self.purchase.entry(handle)
                 kept_id = (entry and entry.id) or (id_ if self.purchase.former_entry(handle) else former)
-                self._begin(account, kept_id)
+                self._bind_id(account, kept_id)
                 account.mark_unavailable(_other_id(handle, id_, former), Event.OTHER_ID)
                 return
             message = safe_text(OTHER_ID.format(id_, former))
@@ -195,7 +195,7 @@ class Resolver:
             account.mark_unavailable(account.reason or "")
             return
         self.known.confirm(handle, id_)
-        self._begin(account, id_)
+        self._bind_id(account, id_)
         if duplicate := self._by_id.get(id_):
             log.warning("%s and %s are one account, %s: it is collected once", handle, duplicate.handle, id_)
             account.is_skipped = True
@@ -211,7 +211,7 @@ class Resolver:
             else:
                 self._by_id[id_] = account
 
-    def _begin(self, account: AccountProgress, id_: str) -> None:
+    def _bind_id(self, account: AccountProgress, id_: str) -> None:
         account.bind(id_, self.purchase.username_of(account.handle))
 
 
