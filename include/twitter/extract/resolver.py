@@ -179,7 +179,7 @@ class Resolver:
         return self._former_id(handle, id_) is not None and not self.known.accepts(handle, id_)
 
     def _bind_if_confirmed(self, account: AccountProgress, id_: str) -> None:
-        """Bind the account to this id; block it if its handle had another id and nobody has confirmed this."""
+        """Bind the account to this id; block it if its handle had another id and this one is unconfirmed."""
         handle = account.handle
         if former := self._former_id(handle, id_):
             if self._is_blocked(handle, id_):
