@@ -509,7 +509,7 @@ class Simulation:
             self.start(deployment, f"whole__{name.replace(' ', '_')}", run.day)
             run.is_dropped = True
             return None
-        for handle in re.findall(r"(\w+): it was forgotten on", text):
+        for handle in re.findall(r"(\w+): it was erased on", text):
             stage = "extract" if "Nothing is published" in text else "load"
             for each in self.deployments:
                 self.take_out(each, handle)

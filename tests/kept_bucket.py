@@ -19,7 +19,7 @@ from include.twitter.layout import short_hash
 from include.twitter.load import load
 from include.twitter.transform import transform
 from tests.include.factories import DAY, RECEIVED, MemoryStore, a_day, post
-from tests.include.fake_x import open_shop, page, total, users
+from tests.include.fake_x import open_fake_x, page, total, users
 
 FOLDER = Path(__file__).parent / "data" / "format_1"
 
@@ -62,12 +62,12 @@ def generate() -> None:
     store = KeptLake()
     (observatory, first), (rowan, second) = a_day()
     newest, *older = [*first, post(6, created_at="2026-11-17T23:59:59.000Z"), post(7, text=None)]
-    with open_shop() as x, deployment(store, x.wire.host, f"{observatory}, {rowan}"):
-        x.has(f"users {observatory},{rowan}", users(**{observatory: "42", rowan: "77"}))
-        x.has("timeline 42", page(newest, token="t1"))
-        x.has("timeline 42 t1", page(*older))
-        x.has("timeline 77", page(*second))
-        x.has("count 42,77", *[total(len(first) + 1 + len(second), 9)] * 3)
+    with open_fake_x() as x, deployment(store, x.wire.host, f"{observatory}, {rowan}"):
+        x.prepare(f"users {observatory},{rowan}", users(**{observatory: "42", rowan: "77"}))
+        x.prepare("timeline 42", page(newest, token="t1"))
+        x.prepare("timeline 42 t1", page(*older))
+        x.prepare("timeline 77", page(*second))
+        x.prepare("count 42,77", *[total(len(first) + 1 + len(second), 9)] * 3)
         print(land("scheduled__2026-11-18"))  # noqa: T201
     rmtree(FOLDER, ignore_errors=True)
     for key, data in store.objects.items():

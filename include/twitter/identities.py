@@ -46,12 +46,13 @@ class Identities:
     ids: dict[str, str]
     """The latest ids by lower-case handle, whatever the age of the look-up."""
     accepted: Collection[tuple[str, str]] = ()
-    """Confirmed ids of handles that became another account: lower-case handle and id."""
+    """Ids that the owner has confirmed: pairs of lower-case handle and id."""
     known: dict[str, KnownAccount] = field(default_factory=dict)
     """Look-ups by lower-case handle."""
     store: ObjectStore | None = None
     """Where look-ups are stored."""
     _confirmed: set[tuple[str, str]] = field(default_factory=set)
+    """Ids that this run has confirmed."""
 
     @classmethod
     def read(cls, store: ObjectStore, accepted: Collection[tuple[str, str]] = ()) -> Identities:
@@ -86,13 +87,13 @@ class Identities:
         """Whether the owner has confirmed that the handle belongs to this account now."""
         return (handle.lower(), id_) in self.accepted
 
-    def learn(self, response: Response, but: Collection[str] = ()) -> None:
-        """Store the users of a look-up, except the handles in `but` and those with a newer look-up."""
+    def learn(self, response: Response, exclude: Collection[str] = ()) -> None:
+        """Store the users of a look-up, without the handles to `exclude` and those with a newer look-up."""
         at = response.received_at.replace(microsecond=0)
         users = {
             name: KnownAccount(user["id"], at, user.get("protected") is True)
             for name, user in users_of(response).items()
-            if name not in but and (name not in self.known or self.known[name].seen_at <= at)
+            if name not in exclude and (name not in self.known or self.known[name].seen_at <= at)
         }
         self.known |= users
         if users and self.store:
@@ -108,16 +109,20 @@ class Identities:
         self._confirmed.add((handle.lower(), id_))
 
     def is_confirmed(self, handle: str, id_: str | None) -> bool:
-        """Whether the owner, or a look-up without contradiction, has confirmed the id."""
+        """Whether the owner or this run has confirmed the id."""
         return (handle.lower(), id_) in {*self.accepted, *self._confirmed}
 
     def unresolved(self, handles: Iterable[str], entries: Iterable[Entry]) -> list[str]:
-        """Return the handles without a look-up that may be an account of the day under another handle."""
+        """Return the handles without an id that may be new handles of the day's accounts.
+
+        There are none if every account with posts has a handle.
+        """
         entries = [*entries]
-        found = {handle: self.index(entries).of(handle) for handle in handles}
-        if all(any(entry is other for other in found.values()) for entry in entries if entry.has_posts):
+        index = self.index(entries)
+        entry_of = {handle: index.of(handle) for handle in handles}
+        if all(any(entry is other for other in entry_of.values()) for entry in entries if entry.has_posts):
             return []
-        return [name for name, entry in found.items() if entry is None and name.lower() not in self.ids]
+        return [name for name, entry in entry_of.items() if entry is None and name.lower() not in self.ids]
 
     def index(self, entries: Iterable[Entry]) -> DayEntries[Entry]:
         return DayEntries([*entries], self)
@@ -135,9 +140,10 @@ class DayEntries(Generic[Entry]):
         self._by_handle = self._without_posts | of_handle
 
     def of(self, handle: str) -> Entry | None:
-        """Return the entry of the account that the handle is.
+        """Return the entry of the account that has this handle now.
 
-        A handle that became another account means the former account until the new one is confirmed.
+        If the handle belongs to a different account now, this is the former account until the new id is
+        confirmed.
         """
         name = handle.lower()
         id_, by_handle = self._identities.ids.get(name), self._by_handle.get(name)

@@ -1,8 +1,8 @@
 """A lease: the right of one process to do some work until it expires.
 
 It is stored in the bucket, by conditional writes. No process takes it over before it has expired; the lease
-of a killed owner expires. An owner that pauses past the end of its lease can still send the one write that it
-was about to send: whatever must not be overwritten has a condition of its own.
+of a killed owner expires. A lease alone does not protect data: an owner that pauses past its end can still
+send one write. So every write that must not overwrite another one is conditional too.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ LIFETIME = timedelta(minutes=1)
 RENEWED_BELOW = LIFETIME * 2 / 3
 """Remaining time below which the owner renews its lease."""
 MARGIN = LIFETIME / 3
-"""Remaining time that a write needs: for the write itself, and for clocks that differ."""
+"""Remaining time that a write requires: for the write itself, and for clocks that differ."""
 
 
 class Lease:
-    """The lease of this process for some work, as `2026-11-18 is being bought`.
+    """The lease of this process for some work.
 
-    `write` stores its holder; it raises WriteConflict if another process has written it since.
+    `work` begins its messages: `2026-11-18 is being bought`. `write` stores the holder; it raises
+    WriteConflict if another process has written it since.
     """
 
     def __init__(self, run: Run, work: str, write: Callable[[LeaseHolder], None]) -> None:
@@ -41,10 +42,10 @@ class Lease:
         self._ended = Event()
 
     def acquire(self, holder: LeaseHolder | None) -> None:
-        """Acquire it after the last holder; LeaseHeld while that one holds it."""
+        """Acquire the lease; LeaseHeld if its last holder still holds it."""
         if holder and holder.expires_at and self._run.now() < holder.expires_at:
             raise LeaseHeld(
-                f"{self._work} by another process. If that was killed, that shows at "
+                f"{self._work} by another process. If that process was killed, its lease expires at "
                 f"{holder.expires_at:%H:%M:%S} UTC.",
                 retry_at=holder.expires_at,
             )
@@ -66,7 +67,7 @@ class Lease:
 
     @contextmanager
     def heartbeat(self) -> Iterator[None]:
-        """Renew it in the background, then end it."""
+        """Renew it in the background until the context ends."""
 
         def beat() -> None:
             while not self._ended.wait(LIFETIME.total_seconds() / 6):
@@ -85,7 +86,7 @@ class Lease:
             self._ended.set()
 
     def release(self) -> None:
-        """Let others acquire it at once, unless it was lost to one of them."""
+        """Let other processes acquire it at once; nothing if another process has taken it over."""
         with self._lock:
             self.end()
             if self._expires_at:
@@ -122,5 +123,5 @@ def held(store: ObjectStore, key: str, run: Run) -> Iterator[Lease]:
     try:
         yield lease
     finally:
-        with suppress(PipelineError):  # one that cannot be released expires
+        with suppress(PipelineError):  # a lease that cannot be released expires
             lease.release()

@@ -26,7 +26,7 @@ PRICE_LISTS: dict[date, Mapping[str, int]] = {
 }
 """Mills for a post or a user returned, and for a count request, whatever it counts; by the first UTC day."""
 NEWEST = PRICE_LISTS[max(PRICE_LISTS)]
-"""For texts."""
+"""For texts: they show a new list as soon as it is in the code."""
 
 
 def prices(at: datetime) -> Mapping[str, int]:

@@ -1,8 +1,9 @@
 """What is collected, and how it is requested from X.
 
-The reader takes the sources of each handle from one function, `account_sources`. Cursor, budget, purchase and
-manifest know a `Source` and nothing of accounts: to collect something else, such as the posts of a hashtag,
-write one class with the methods of `Source`, and return it in a `SourceSet`.
+`extract` takes the sources of a handle from one function, `account_sources`. Cursor, budget, purchase and
+manifest use a `Source` and know nothing of accounts. To collect something else, such as the posts of a
+hashtag, write a class with the methods of `Source`, and return it in a `SourceSet`. `transform` does not use
+sources: for each entry it publishes only the posts of the entry's account.
 """
 
 from __future__ import annotations
@@ -72,9 +73,6 @@ class Source(Protocol):
     def owns(self, post: Mapping[str, Any], unfilled: Collection[str] = ()) -> bool:
         """Whether the post was requested: X may send others. `unfilled`: fields X could not fill."""
 
-    def username(self, post: Mapping[str, Any]) -> str:
-        """Return the account that the post is published under."""
-
 
 class SourceSet(NamedTuple):
     """All sources of one entry of the collection spec."""
@@ -136,9 +134,6 @@ class AccountPosts:
 
     def owns(self, post: Mapping[str, Any], unfilled: Collection[str] = ()) -> bool:
         return author_of(post, self.id) == self.id and not is_unrequested(post, unfilled)
-
-    def username(self, post: Mapping[str, Any]) -> str:
-        return self.handle
 
 
 class Verification(AccountPosts):

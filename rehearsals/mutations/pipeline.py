@@ -60,16 +60,16 @@ MUTATIONS = [
     Mutation(
         "reservation after the request",
         f"{EXTRACT}/budget.py",
-        """        reservation = Reservation(self._granted(month, kind, price, wanted, smallest), at)
+        """        reservation = Reservation(self._granted(month, kind, price, units, smallest), at)
         error: BaseException | None = None
         try:
             yield reservation
 """,
-        """        reservation = Reservation(wanted, at)
+        """        reservation = Reservation(units, at)
         error: BaseException | None = None
         try:
             yield reservation
-            reservation.size = self._granted(month, kind, price, wanted, smallest)
+            reservation.size = self._granted(month, kind, price, units, smallest)
 """,
         ("tests/include/extract/test_budget.py",),
     ),

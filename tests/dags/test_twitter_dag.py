@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from include.twitter import pricing
 from tests.dags.test_every_dag import as_the_scheduler_has_it
 
 
@@ -40,7 +41,7 @@ def test_the_trigger_form_accepts_values_of_its_types_alone(dag, name, accepted,
         with pytest.raises(ParamValidationError):
             param.resolve(value)
     assert set(dag.params) == {"day", "buy_again", "accounts"}
-    assert "$0.005 a post" in dag.params.get_param("buy_again").description
+    assert f"{pricing.price_text('posts')} a post" in dag.params.get_param("buy_again").description
 
 
 @pytest.mark.parametrize("run", ["scheduled__2026-11-25", "manual__2026-11-25"])

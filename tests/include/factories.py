@@ -184,7 +184,7 @@ class MemoryStore:
 
 
 class OvertakenStore(MemoryStore):
-    """A lake in which somebody else is quicker, once: `meanwhile` comes before the next conditional write."""
+    """A store with one faster process: `meanwhile` runs before the next conditional write."""
 
     meanwhile: Callable[[], object] | None = None
 

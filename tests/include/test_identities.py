@@ -45,7 +45,7 @@ def test_a_look_up_expires(store, for_archive, days):
 def test_a_newer_look_up_replaces_an_older_one_unless_it_is_blocked(store):
     known = Identities.read(store)
     known.learn(looked_up(NASA, ESA))
-    known.learn(looked_up(NASA | {"id": "77"}, ESA | {"id": "6"}), but=["esa"])
+    known.learn(looked_up(NASA | {"id": "77"}, ESA | {"id": "6"}), exclude=["esa"])
     known.learn(looked_up(NASA | {"id": "78"}, received_at=RECEIVED - timedelta(seconds=1)))
     for identities in (known, Identities.read(store)):
         assert (identities.last_id_of("NASA"), identities.last_id_of("esa")) == ("77", "5")

@@ -16,7 +16,9 @@ NOVEMBER = datetime(2026, 11, 18, tzinfo=UTC)
 @pytest.fixture
 def dearer(monkeypatch):
     """X raises the price of a post on 1 January 2027."""
-    monkeypatch.setitem(pricing.PRICE_LISTS, date(2027, 1, 1), pricing.NEWEST | {"posts": 6})
+    prices = {"posts": 5, "own_posts": 1, "users": 10, "counts": 5, "archive_counts": 10, "rereads": 0}
+    lists = {date(2026, 4, 21): prices, date(2027, 1, 1): prices | {"posts": 6}}
+    monkeypatch.setattr(pricing, "PRICE_LISTS", lists)
 
 
 @pytest.mark.parametrize(

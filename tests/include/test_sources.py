@@ -50,7 +50,6 @@ def test_a_source_describes_its_requests(source, label, request_, count):
 def test_a_source_owns_the_posts_that_were_requested(sent, unfilled, is_own, is_self_reply):
     assert AccountPosts("NASA", "42").owns(sent, unfilled) is is_own
     assert SelfReplies("NASA", "42").owns(sent, unfilled) is is_self_reply
-    assert AccountPosts("NASA", "42").username(sent) == "NASA"
 
 
 @pytest.mark.parametrize(

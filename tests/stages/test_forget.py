@@ -399,9 +399,7 @@ def test_an_account_that_was_forgotten_is_not_bought_and_the_day_says_why(month,
     clock.forget()
     with pytest.raises(Incomplete) as red:
         land(pipe, clock, day)
-    reason = (
-        "posts_4_b: it was forgotten on 2026-11-22, and nothing is bought of it: take it out of twitter_h"
-    )
+    reason = "posts_4_b: it was erased on 2026-11-22, and nothing is bought of it: take it out of twitter_h"
     assert reason in str(red.value)
     assert not [request for request in clock.requests() if f"/users/{month.account}/" in request["path"]]
     assert {row["username"] for row in month.lake.rows(layout.csv(Day.parse(day)))} == {

@@ -1,8 +1,8 @@
 """The first stage: buys what is missing of a day from X, and stores each response as X sent it.
 
 `purchase` knows what is stored and what is missing, `paid_requests` sends requests within the budget.
-`resolver` finds the account ids of the handles, `reader` reads the accounts in parallel, each with a `cursor`
-per source, and `reconcile` compares what arrived with X's own counts.
+`resolver` finds the account ids of the handles. `reader` reads the accounts in parallel, with one `cursor`
+for each source, and `reconcile` compares the posts that arrived with X's own counts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["extract"]
 log = logging.getLogger(__name__)
 
 TIMELINE_DAYS = timedelta(days=7)
-"""Older days are read from X's full archive: a timeline ends after some hundred posts."""
+"""Days that began earlier are read from X's full archive: a timeline ends after some hundred posts."""
 
 
 def extract(run: Run) -> dict[str, Any]:
@@ -51,8 +51,8 @@ def extract(run: Run) -> dict[str, Any]:
         log.info("Only %s; other accounts of the day stay as they are", ", ".join(only))
     identities = Identities.read(store, confirmed)
     purchase = Purchase(store, run, spec, may_leave=may_leave, only=only, identities=identities)
-    for handle, other in purchase.duplicate_handles:
-        log.warning("%s and %s are one account: it is collected once", other, handle)
+    for handle, earlier in purchase.duplicate_handles:
+        log.warning("%s and %s are one account: it is collected once", earlier, handle)
     if purchase.is_complete:
         log.info("Nothing is missing, nothing is bought: %s", store.url(purchase.key))
         return purchase.summary()
@@ -60,8 +60,8 @@ def extract(run: Run) -> dict[str, Any]:
     old = run.day.start < run.now() - TIMELINE_DAYS
     owner = TokenOwner(own_handle if access.user else "", owner_id(access), confirmed)
     with reschedule_after_progress(lambda: purchase.made_progress, run.now), purchase.hold_lease():
-        since = purchase.manifest.opened_at if purchase.manifest.buy > 1 else run.day.end
-        cached_counts = counts_of_day(store, run.day, since, run.now())
+        counted_since = purchase.manifest.opened_at if purchase.manifest.buy > 1 else run.day.end
+        cached_counts = counts_of_day(store, run.day, counted_since, run.now())
         sources = partial(account_sources, old=old, owner=owner)
         collection = Collection(purchase, old, sources, cached_counts)
         collection.resume()

@@ -1,8 +1,9 @@
 """The budget: the caps that no request may exceed, and the ledger of what was spent.
 
-Amounts are whole mills, thousandths of a US dollar, so that sums are exact. The ledger has one entry a
-purchase and UTC month. A reservation is written before the entries are added up, and only what was checked
-against that sum is used: of two that reserve at once, neither spends what the other may.
+Amounts are whole mills, thousandths of a US dollar, so that sums are exact. The ledger has one entry for each
+purchase and UTC month. A process writes its reservation before it adds up all entries, and uses only the part
+that fits: if two processes reserve at once, the later writer sees the other's reservation, so both stay below
+the cap.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Stored:
     bought: dict[str, BilledUnits] = field(default_factory=dict)
     mills: dict[str, int] = field(default_factory=dict)
     ids: set[str] = field(default_factory=set)
-    """Of the responses: a response that is stored is not lost, although S3's reply to its writer was."""
+    """Ids of these responses: a stored response is not lost, even if S3's reply to its writer was."""
 
     def add(self, response: Response) -> None:
         at = response.sent_at or response.received_at
@@ -60,7 +61,7 @@ class Caps:
 
 @dataclass
 class Reservation:
-    """The worst case of one request for `size` units, made `at` a time: that of its price and month."""
+    """The worst case of one request for `size` units; `at` determines its price and its month."""
 
     size: int
     at: datetime
@@ -73,7 +74,7 @@ class Reservation:
 
 
 class _Month:
-    """The ledger entry of one month: as it is stored, and what this process adds to it."""
+    """The ledger entry of one month: the stored one, and the changes of this process."""
 
     def __init__(self, store: ObjectStore, key: str, new: LedgerEntry, stored: Stored) -> None:
         self._store, self.key, self._stored, self._known = store, key, stored, new
@@ -83,7 +84,7 @@ class _Month:
         self.lost: dict[str, Billed] = {}
         self.uncertain = NO_BILL
         self._is_taken_over = False
-        """Whether another process buys the same: this one only adds what it lost."""
+        """Whether another process buys for the same purchase: this one only adds its lost responses."""
         self._read()
 
     def _read(self) -> None:
@@ -103,8 +104,8 @@ class _Month:
         lost = {id_: billed for id_, billed in lost.items() if id_ not in self._stored.ids}
         entry = _summed(known, *bought, lost, uncertain)
         if known.writer != self._token and (unspent := known.checked_mills - entry.charged_mills) > 0:
-            # That process was killed, and may have had requests in flight for all of it. If it only lost
-            # its lease, it corrects this when it settles.
+            # The last writer was killed, and may have had requests in flight for all of it. If it only lost
+            # its lease, it corrects the amount when it closes its entry.
             posts = BilledUnits(posts=unspent // prices(start_of(month))["posts"])
             uncertain[known.writer] = uncertain.get(known.writer, NO_BILL) + Billed(posts, unspent)
             return _summed(known, *bought, lost, uncertain)
@@ -112,6 +113,7 @@ class _Month:
 
     @property
     def taken(self) -> int:
+        """Mills that are spent, uncertain or in flight."""
         return self.entry.charged_mills + self.in_flight
 
     @property
@@ -121,13 +123,14 @@ class _Month:
 
     @property
     def free(self) -> int:
-        """Mills of the usable ones that are neither spent nor in flight."""
+        """Mills that a further request may use."""
         return max(self._usable - self.taken, 0)
 
     def reserve(self, more: int, at_most: int, *, is_checked: bool = True) -> None:
-        """Reserve so much beyond what is taken; WriteConflict if another process buys the same.
+        """Raise the reservation to `more` mills above those taken, but to `at_most` in all, and write it.
 
-        The reservation is usable once it is written and `is_checked`.
+        Only a reservation that `is_checked` against the caps may be used. WriteConflict if another process
+        buys for the same purchase.
         """
         retried(is_write_conflict)(self._write, more, at_most, is_checked)
         if self._is_taken_over:
@@ -157,7 +160,7 @@ class _Month:
             self._read()
             now = self._known
             if now.writer != self._token:  # else this process has written it, and S3's reply was lost
-                # A process that was taken over adds what it lost, and changes neither.
+                # A process without the lease that adds its lost responses changes neither field.
                 self._is_taken_over |= (now.writer, now.bought) != (before.writer, before.bought)
             raise
         self._object, self._known = StoredObject(data, etag), entry
@@ -170,7 +173,7 @@ def _summed(
     lost: dict[str, Billed],
     uncertain: dict[str, Billed],
 ) -> LedgerEntry:
-    """The entry with these parts and their sums; what is reserved beyond them stays."""
+    """The entry with these parts and their sums; the open reservation above them is unchanged."""
     lost_mills = sum(billed.mills for billed in lost.values())
     uncertain_mills = sum(billed.mills for billed in uncertain.values())
     spent = stored_mills + lost_mills
@@ -191,14 +194,14 @@ def _summed(
 
 
 class Budget:
-    """What one purchase may spend, drawn on by several readers at once; a context that ends with it settled.
+    """The budget of one purchase, which its readers share; a context that settles the entries at its end.
 
         with budget.reserve("posts", 100, smallest=5) as reservation:
             response = reservation.settle(x.timeline(…, size=reservation.size))
             store(response)
 
-    `purchase` is its day and number; `stored` what its stored responses have cost; `entry` the name of its
-    ledger entries, if that is not the purchase's; `age` that of the posts of a snapshot.
+    `purchase`: its day and number. `stored`: what X billed for its stored responses. `entry`: the name of its
+    ledger entries, if it is not that of the purchase. `age`: the age of the posts of a snapshot, in days.
     """
 
     def __init__(
@@ -223,7 +226,7 @@ class Budget:
 
     @property
     def uncertain_mills(self) -> int:
-        """What X may have billed in addition to what is spent, in all months."""
+        """The uncertain amount of all months."""
         return sum(month.entry.uncertain_mills for month in self._months.values())
 
     def __enter__(self) -> Budget:
@@ -234,16 +237,17 @@ class Budget:
             month.close()
 
     @contextmanager
-    def reserve(self, kind: str, wanted: int, smallest: int) -> Iterator[Reservation]:
-        """Reserve the worst case of a request for `wanted` units or fewer, and book what X bills for it.
+    def reserve(self, kind: str, units: int, smallest: int) -> Iterator[Reservation]:
+        """Reserve the worst case of a request for `units` or fewer, and book what X bills for it.
 
         If the budget cannot cover it, wait until the requests in flight are settled, then shrink it, down to
-        `smallest`, then raise OverBudget. A response is stored if the context ends without an error, else
-        lost. Without a response, X may have billed the request, unless the error excludes that.
+        `smallest`, then raise OverBudget. A response counts as stored if the context ends without an error,
+        else as lost. A request without a response is booked as uncertain, unless the error proves that X did
+        not bill it.
         """
         at = self._clock()
         month, price = self._month(month_of(at)), worst_case(at)[kind]
-        reservation = Reservation(self._granted(month, kind, price, wanted, smallest), at)
+        reservation = Reservation(self._granted(month, kind, price, units, smallest), at)
         error: BaseException | None = None
         try:
             yield reservation
@@ -262,17 +266,18 @@ class Budget:
                     month.uncertain += _billed(kind, reservation.size, price)
                 self._changed.notify_all()
 
-    def _granted(self, month: _Month, kind: str, price: int, wanted: int, smallest: int) -> int:
+    def _granted(self, month: _Month, kind: str, price: int, units: int, smallest: int) -> int:
+        """The number of units that fit into the caps, once no request in flight can raise it."""
         with self._changed:
             while True:
-                if month.free < price * wanted:
-                    self._reserve(month, price * wanted)
-                granted = min(wanted, month.free // price)
-                busy = any(other.in_flight for other in self._months.values())
-                if granted == wanted or (granted >= smallest and not busy):
+                if month.free < price * units:
+                    self._reserve(month, price * units)
+                granted = min(units, month.free // price)
+                any_in_flight = any(other.in_flight for other in self._months.values())
+                if granted == units or (granted >= smallest and not any_in_flight):
                     month.in_flight += price * granted
                     return granted
-                if not busy:
+                if not any_in_flight:
                     raise OverBudget(self._refusal(month, f"{smallest} {kind}", price * smallest))
                 self._changed.wait()
 
@@ -287,9 +292,9 @@ class Budget:
             return self._months[name]
 
     def _reserve(self, month: _Month, needed: int) -> None:
-        """Reserve what is needed, and some more, as far as the caps let it: first written, then added up.
+        """Reserve at least `needed` mills, as far as the caps allow: write the reservation, then add up.
 
-        Where that fails in between, nothing of it is used, and it is given back in the end.
+        If this fails in between, the reservation is not used, and the end of the budget gives it back.
         """
         more = max(needed, RESERVATION_CHUNK)
         in_other_months = sum(other.taken for other in self._months.values() if other is not month)
@@ -300,7 +305,7 @@ class Budget:
         month.reserve(more, at_most)
 
     def _others(self, month: _Month) -> list[LedgerEntry]:
-        """The entries of the month's other purchases: listed each time, read where they have changed."""
+        """The month's entries of other purchases: listed at every call, read if their ETag has changed."""
         etags = self._store.etags(f"{LEDGER}month={month.entry.month}/")
         keys = [key for key in self._store.parsed(etags, parse_ledger_key) if key != month.key]
         seen = {key: entry.etag for key, entry in self._others_seen.items() if entry}
@@ -308,7 +313,7 @@ class Budget:
         self._others_seen |= zip(changed, self._store.get_many(changed), strict=True)
         return _decoded(self._store, ((key, self._others_seen[key]) for key in keys))
 
-    def _refusal(self, month: _Month, planned: str, price: int) -> str:
+    def _refusal(self, month: _Month, request: str, price: int) -> str:
         others = self._others(month) if self._caps.month[1] else []
         spent = {
             self._caps.run: sum(other.entry.charged_mills for other in self._months.values()),
@@ -323,7 +328,7 @@ class Budget:
             )
         return (
             f"${dollars(spent[name, cap]):.3f} of ${dollars(cap):.2f} are spent (Variable {name}){notes}; "
-            f"the next request is for at least {planned}, up to ${dollars(price):.3f}. "
+            f"the next request is for at least {request}, up to ${dollars(price):.3f}. "
             f"Raise {name} and clear the task: it goes on where it stopped."
         )
 
@@ -335,18 +340,19 @@ def _billed(kind: str, number: int, price: int) -> Billed:
 def _may_be_billed(error: BaseException) -> bool:
     """Whether X may have billed a request that ended with this error.
 
-    X bills no error response, and no request that was not sent: the other errors mean one of these.
+    X bills neither an error response nor a request that was not sent. Every PipelineError but NoResponse
+    is one of these.
     """
     return isinstance(error, NoResponse) or not isinstance(error, PipelineError)
 
 
 def spent_of_month(store: ObjectStore, at: datetime) -> int:
-    """Mills that all entries take of the cap of the month."""
+    """Mills that all entries of the month count against its cap."""
     return sum(map(reserved, entries(store, month_of(at))))
 
 
 def entries(store: ObjectStore, month: str) -> list[LedgerEntry]:
-    """All entries of a month; DamagedObject where one cannot be read: without it the sum is too small."""
+    """All entries of a month; DamagedObject if one cannot be read, as the sum would be too small."""
     keys = [*store.parsed(store.keys(f"{LEDGER}month={month}/"), parse_ledger_key)]
     return _decoded(store, zip(keys, store.get_many(keys), strict=True))
 
@@ -356,5 +362,5 @@ def _decoded(store: ObjectStore, objects: Iterable[tuple[str, StoredObject | Non
 
 
 def reserved(entry: LedgerEntry) -> int:
-    """Mills that an entry takes of its month's cap."""
+    """Mills that an entry counts against the cap of its month."""
     return max(entry.reserved_mills, entry.charged_mills)

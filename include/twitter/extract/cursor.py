@@ -24,9 +24,9 @@ POST_ID = re.compile("[0-9]{1,19}")
 MAX_EMPTY_PAGES = 100
 """In a row. A timeline of 800 posts may have 8."""
 MAX_REPEATED_PAGES = 10
-"""In a row, with posts that had all arrived before: X bills them."""
+"""In a row, with no new post: X bills them."""
 MAX_DEAD_TOKENS = 10
-"""Refused in a row with empty pages alone in between: then the tokens are not the cause."""
+"""Rejected in a row, with only empty pages between them: then the tokens are not the cause."""
 SMALLEST_ARCHIVE_PAGE = 100
 """X's archive has answered 503 to pages of 500 posts, and served pages of 100."""
 PAGES_TO_RECOVER = 5
@@ -53,9 +53,9 @@ class Cursor:
     hours: dict[str, str] = field(default_factory=dict)
     """The hour, as `2026-11-18T09`, of each post of the day that the source owns, by id."""
     unfilled: dict[str, datetime] = field(default_factory=dict)
-    """When X sent the posts that lack a field which it could not fill, by id."""
+    """The posts with a field that X could not fill: the time of the response, by id."""
     _posts: set[str] = field(default_factory=set)
-    """First versions of those in `hours`."""
+    """Ids of the first versions of the posts in `hours`: the limit counts them."""
     _tokens: set[str] = field(default_factory=set)
     _oldest: int | None = None
     _stall: StallDetector = field(default_factory=lambda: StallDetector())
@@ -90,7 +90,7 @@ class Cursor:
         return None
 
     def advance(self, response: Response) -> None:
-        """Take in the next page."""
+        """Move past the next page."""
         if reason := response.unavailable:
             self.ended = Event.ID_UNKNOWN if response.id_not_found else Event.GONE
             self.reason = reason
@@ -139,14 +139,14 @@ class Cursor:
 
     @property
     def request_params(self) -> dict[str, Any]:
-        """The position of the next page: a token, or the oldest post that arrived."""
+        """The parameters of the next page: a token, or the id of the oldest post that arrived."""
         return {"token": self.token} if self.token or not self._oldest else {"until_id": self._oldest}
 
     @property
     def page_size(self) -> int:
-        """The number of posts to request: what the limit leaves, by the share that X has returned so far.
+        """The number of posts to request: those missing to the limit, over the share that X returned so far.
 
-        X cuts a page first, drops retweets and replies from it afterwards, and bills what it returns.
+        X cuts a page to its size, then drops retweets and replies from it, and bills the rest.
         """
         largest = self._page_size_cap or self._endpoint.largest_page
         if not self.limit:
@@ -163,7 +163,7 @@ class Cursor:
         return self.source.page_request().endpoint
 
     def shrink_page_size(self) -> bool:
-        """Halve the next pages, since the archive may time out on large ones; False if they are small."""
+        """Halve the page size, since the archive may time out on large pages; False if it is small."""
         if self.page_size <= SMALLEST_ARCHIVE_PAGE:
             return False
         self._page_size_cap, self._successes = max(self.page_size // 2, SMALLEST_ARCHIVE_PAGE), 0
@@ -186,7 +186,7 @@ class Cursor:
 
 @dataclass
 class StallDetector:
-    """Ends a reading that makes no progress: X may send a new token with each page for ever."""
+    """Ends a reading without progress: X may send a new token with every page, without end."""
 
     seen: set[str] = field(default_factory=set)
     """Ids of all posts that arrived."""
@@ -194,7 +194,7 @@ class StallDetector:
     repeated: int = 0
 
     def after(self, response: Response, posts: list[dict[str, Any]], day: Day) -> str | None:
-        """Return which bound this page has reached, if any."""
+        """Return the reason to stop after this page, if there is one."""
         new = {str(post.get("id")) for post in posts} - self.seen
         self.seen |= new
         if response.posts:

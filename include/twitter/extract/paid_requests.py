@@ -45,15 +45,15 @@ class PaidRequests:
         self,
         name: str,
         kind: str,
-        wanted: int,
+        units: int,
         smallest: int,
         send: Callable[[int], Response],
         problem: Callable[[Response], PipelineError | None] = lambda _: None,
     ) -> tuple[str, Response]:
-        """Return the stored response with its key, or request `wanted` units from X and store the response.
+        """Return the stored response with its key, or request `units` from X and store the response.
 
-        `kind` is a price kind, such as `posts`. If the budget does not cover `wanted`, fewer are requested,
-        down to `smallest`; `send` gets the number. What X bills is booked even if it cannot be stored.
+        `kind` is a price kind, such as `posts`. If the budget does not cover `units`, fewer are requested,
+        down to `smallest`; `send` receives the number. What X bills is booked even if it cannot be stored.
 
         `problem` judges the response. It raises if the response must not be stored, such as an outage: the
         next attempt requests it again. It returns an error if the response cannot be used but has to be
@@ -62,7 +62,7 @@ class PaidRequests:
         """
         if stored := self.responses.find(name):
             return stored
-        with self.budget.reserve(kind, wanted, smallest) as reservation:
+        with self.budget.reserve(kind, units, smallest) as reservation:
             self.before_sending()
             response = reservation.settle(send(reservation.size))
             error = problem(response)

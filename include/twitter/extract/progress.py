@@ -38,18 +38,18 @@ class AccountProgress:
     """Keys of its responses."""
     reread: set[str] = field(default_factory=set)
     """Ids of posts that were requested a second time."""
-    is_begun: bool = False
+    has_read_stored: bool = False
     """Whether its stored pages were read."""
     refusal: str | None = None
-    """Why no more of it may be bought."""
+    """Why nothing more of it may be bought."""
     is_skipped: bool = False
-    """Whether the handle needs no reading: another handle names the account too, or nothing is missing."""
+    """Whether the handle is not read: an earlier handle names the same account, or nothing is missing."""
 
     def __post_init__(self) -> None:
         self.bind("", self.username)
 
     def bind(self, id_: str, username: str) -> None:
-        """Begin with the account of this id; pages of another one do not belong to it."""
+        """Start again with the account of this id, without the pages of another id."""
 
         def cursor(source: Source) -> Cursor:
             return Cursor(source.resolve(id_), self.day, self.limit)
@@ -58,7 +58,8 @@ class AccountProgress:
         self.posts = cursor(posts)
         self.verification = cursor(verification) if verification else None
         self.self_replies = cursor(self_replies) if self_replies else None
-        self.pages, self.reread, self.reason, self.refusal, self.is_begun = [], set(), None, None, False
+        self.pages, self.reread, self.has_read_stored = [], set(), False
+        self.reason = self.refusal = None
 
     @property
     def id(self) -> str | None:
@@ -91,9 +92,9 @@ class AccountProgress:
 
     def finish(self, cursor: Cursor) -> None:
         """Apply the end of a cursor to the account."""
-        name = cursor.source.label.replace(str(self.id), self.username)
+        label = cursor.source.label.replace(str(self.id), self.username)
         end = cursor.reason or (cursor.ended and cursor.ended.name)
-        log.info("%s: %s; posts %d, pages %d", name, end, cursor.returned, cursor.pages)
+        log.info("%s: %s; posts %d, pages %d", label, end, cursor.returned, cursor.pages)
         if cursor.ended in (Event.GONE, Event.ID_UNKNOWN):
             self.mark_unavailable(cursor.reason or "", cursor.ended)
         elif cursor.ended:
@@ -101,19 +102,19 @@ class AccountProgress:
             self.reason = self.reason or cursor.reason
 
     def advance(self, cursor: Cursor, key: str, response: Response) -> None:
-        """Take in a page of one of its sources."""
+        """Record a page of one of its sources, and advance its cursor."""
         self.pages.append(key)
         cursor.advance(response)
 
-    def take_reread(self, key: str, response: Response) -> None:
-        """Take in posts that were requested a second time."""
+    def add_reread(self, key: str, response: Response) -> None:
+        """Record posts that were requested a second time."""
         self.pages.append(key)
         self.posts.count(response)
         self.reread |= {*str(response.params["ids"]).split(",")}
 
     @property
     def unfilled(self) -> dict[str, datetime]:
-        """When X sent the posts that lack fields and were not requested again, by id."""
+        """The posts that lack fields and were not requested again: the time of the response, by id."""
         unfilled = {id_: at for cursor in self.cursors for id_, at in cursor.unfilled.items()}
         return {id_: at for id_, at in unfilled.items() if id_ not in self.reread}
 

@@ -1,6 +1,6 @@
 """Reads what is missing of a day: resolves the handles, reads the posts, and compares them with X's counts.
 
-Accounts are isolated and read in parallel, each from its stored pages on.
+Accounts are independent of each other and read in parallel. An account continues after its stored pages.
 """
 
 from __future__ import annotations
@@ -68,14 +68,14 @@ class Collection:
         resolver = Resolver(purchase, purchase.identities, self._look_up, self.old, purchase.now())
         for response in self._stored[LOOKUPS_FOLDER]:
             resolver.learn(response)
-        accounts = [self._begin(handle) for handle in purchase.missing]
+        accounts = [self._progress_of(handle) for handle in purchase.missing]
         resolver.resolve(accounts)
         accounts = [account for account in accounts if not account.is_skipped]
         self._for_each(accounts, self._read)
-        if lost := [account for account in accounts if account.state is State.UNRESOLVED]:
-            resolver.resolve_again(lost)
+        if unresolved := [account for account in accounts if account.state is State.UNRESOLVED]:
+            resolver.resolve_again(unresolved)
             accounts = [account for account in accounts if not account.is_skipped]
-            self._for_each([account for account in lost if not account.is_skipped], self._read)
+            self._for_each([account for account in unresolved if not account.is_skipped], self._read)
         self._for_each(accounts, self._reread)
         reconciler = Reconciler(self._count, self._verify, resolver.is_gone, self._pause, self.cached_counts)
         for account in accounts:
@@ -85,7 +85,7 @@ class Collection:
         self._for_each(accounts, self._reread)
         return [account.record() for account in accounts]
 
-    def _begin(self, handle: str) -> AccountProgress:
+    def _progress_of(self, handle: str) -> AccountProgress:
         purchase = self.purchase
         username, limit = purchase.username_of(handle), purchase.limit_of(handle)
         return AccountProgress(handle, username, purchase.day, limit, self.sources(handle))
@@ -108,19 +108,19 @@ class Collection:
                 cursor.ended, cursor.reason = Event.GONE, str(error)
             if is_wanted and account.can_be_read:
                 account.finish(cursor)
-        if not account.is_begun:
-            account.is_begun = True
+        if not account.has_read_stored:
+            account.has_read_stored = True
             for key, response in self.purchase.stored_pages(f"{REREADS}{account.label}"):
-                account.take_reread(key, response)
+                account.add_reread(key, response)
 
     def _pages(
         self, account: AccountProgress, cursor: Cursor, *, is_wanted: bool
     ) -> Iterator[tuple[str, Response]]:
         """Yield the pages of a source: the stored ones, then X's up to the end of the cursor."""
-        if not account.is_begun:
+        if not account.has_read_stored:
             for key, response in self.purchase.stored_pages(cursor.source.label):
                 if response.unavailable:
-                    account.pages.append(key)  # X may show the account again
+                    account.pages.append(key)  # not the end: X may show the account now
                 else:
                     yield key, response
             cursor.fall_back_to_until_id()
@@ -171,42 +171,38 @@ class Collection:
     def _reread(self, account: AccountProgress) -> None:
         """Request posts with unfilled fields a second time, on the day on which X charges nothing for it.
 
-        Nothing depends on it: an error is logged, and the posts stay as they are.
+        It is optional: an error is logged, and the posts stay as they are.
         """
         today = Day.of(self.purchase.now())
         ids = [id_ for id_, at in sorted(account.unfilled.items()) if Day.of(at) == today]
-        for some in chunked(ids if not account.is_unavailable else (), POSTS_A_LOOKUP):
-            name, number = f"{REREADS}{account.label}", len(some)
-            problem = partial(_reread_problem, some, account.id)
+        for batch in chunked(ids if not account.is_unavailable else (), POSTS_A_LOOKUP):
+            folder, size = f"{REREADS}{account.label}", len(batch)
+            problem = partial(_reread_problem, batch, account.id)
             try:
                 key, response = self.requests.ask(
-                    name,
+                    folder,
                     "rereads",
-                    number,
-                    number,
-                    lambda _: self.x.posts(some, free=True, whole=True),  # noqa: B023
+                    size,
+                    size,
+                    lambda _: self.x.posts(batch, free=True, whole=True),  # noqa: B023
                     problem,
                 )
-            except (
-                errors.LeaseHeld,
-                errors.LeaseExpired,
-                errors.WriteConflict,
-            ):  # another run has the lease now
-                raise
+            except (errors.LeaseHeld, errors.LeaseExpired, errors.WriteConflict):
+                raise  # another process has the lease now
             except errors.PipelineError as error:
                 account.reread |= {*ids}  # not again in this attempt
                 message = "%s: X could not fill fields of %d posts, and they are not read again. %s"
-                log.warning(message, account.username, len(some), error)
+                log.warning(message, account.username, size, error)
                 return
-            account.take_reread(key, response)
-            log.info("%s: %d posts with unfilled fields were read again", account.username, len(some))
+            account.add_reread(key, response)
+            log.info("%s: %d posts with unfilled fields were read again", account.username, size)
 
     # Look-ups and counts
 
     def _look_up(self, handles: list[str]) -> Response:
-        number = len(handles)
+        size = len(handles)
         _, response = self.requests.ask(
-            LOOKUPS_FOLDER, "users", number, number, lambda _: self.x.users(handles), _look_up_problem
+            LOOKUPS_FOLDER, "users", size, size, lambda _: self.x.users(handles), _look_up_problem
         )
         if response.failure:
             raise errors.Outage(f"X could not look up all users: {response.failure}")
@@ -224,7 +220,7 @@ class Collection:
     # Readers in parallel
 
     def _pause(self, seconds: float) -> None:
-        self.stopped.wait(seconds)  # ends at once if another reader fails
+        self.stopped.wait(seconds)  # returns at once if another reader fails
 
     def _before_sending(self) -> None:
         if self.stopped.is_set():
@@ -232,15 +228,15 @@ class Collection:
         self.purchase.renew_lease()
 
     def _for_each(self, items: Iterable[WorkItem], work: Callable[[WorkItem], None]) -> None:
-        """Work on several items at once; the first error keeps the others from sending more requests.
+        """Call `work` for the items in parallel; after the first error no more requests are sent.
 
-        Of several errors a permanent one is raised first, and a transient one last.
+        If there are several errors, a permanent one is preferred, and a transient one is raised last.
         """
         with ThreadPoolExecutor(READERS) as pool:
-            running = [pool.submit(work, item) for item in items]
+            jobs = [pool.submit(work, item) for item in items]
             try:
-                wait(running, return_when=FIRST_EXCEPTION)
-                has_failed = any(job.done() and not job.cancelled() and job.exception() for job in running)
+                wait(jobs, return_when=FIRST_EXCEPTION)
+                has_failed = any(job.done() and not job.cancelled() and job.exception() for job in jobs)
             except BaseException:  # Airflow ends the task
                 has_failed = True
                 raise
@@ -248,7 +244,7 @@ class Collection:
                 if has_failed:
                     self.stopped.set()
                     pool.shutdown(cancel_futures=True)
-        failures = [error for job in running if not job.cancelled() and (error := job.exception())]
+        failures = [error for job in jobs if not job.cancelled() and (error := job.exception())]
         if failures := [error for error in failures if not isinstance(error, Stopped)]:
             raise min(failures, key=_priority)
 

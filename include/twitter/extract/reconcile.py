@@ -1,7 +1,7 @@
-"""Compares X's own counts with what arrived: `reconcile` decides, `Reconciler` sends the requests.
+"""Compares X's own counts with the posts that arrived: `reconcile` decides, `Reconciler` sends the requests.
 
-A count costs as much as a post, so accounts are counted together, and singly only if the sum differs. X says
-that counts and results may differ a little. A missing count never keeps a paid day from landing.
+A count costs as much as a post, so accounts are counted together, and one by one only if the sum differs. X
+documents that counts and results may differ a little. A missing count never blocks a paid day.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ ResultT = TypeVar("ResultT")
 def reconcile(
     batch: Sequence[AccountProgress], count: Count, *, is_shared: bool = False
 ) -> list[tuple[Event | None, str | None]]:
-    """Decide what X's count of a batch means for each account, with the reason; None: count it alone.
+    """Return the event and the reason for each account of a counted batch; None: count the account alone.
 
     If a count that is shared with other days differs by little, no account with posts is counted alone: that
     would cost two posts each.
@@ -95,26 +95,26 @@ class Reconciler:
     _failed: dict[str, errors.PipelineError] = field(default_factory=dict)
     """Kinds of requests that are no longer sent, each with the error."""
 
-    def restore(self, account: AccountProgress, line: AccountOutcome | None) -> None:
+    def restore(self, account: AccountProgress, entry: AccountOutcome | None) -> None:
         """Keep an earlier proof if no own page has arrived since: self-replies are not compared."""
         if account.state is State.LIMITED and (count := self.stored.get((account.label,))):
             account.counted = count.total
-        if account.state is not State.READ or line is None or line.id != account.id:
+        if account.state is not State.READ or entry is None or entry.id != account.id:
             return
         own_pages = {page for page in account.pages if f"/{THREADS}" not in page}
-        if line.outcome == "complete" and line.proof in STATE_OF_PROOF and own_pages <= {*line.pages}:
-            account.state = STATE_OF_PROOF[line.proof]
-            account.proof_reason, account.counted = line.proof_reason, line.counted
+        if entry.outcome == "complete" and entry.proof in STATE_OF_PROOF and own_pages <= {*entry.pages}:
+            account.state = STATE_OF_PROOF[entry.proof]
+            account.proof_reason, account.counted = entry.proof_reason, entry.counted
 
     def batches(self, accounts: Iterable[AccountProgress]) -> list[list[AccountProgress]]:
         """Batch the accounts as cached counts do, and the others into as few requests as X allows."""
         uncounted = _readable(accounts)
         batches = [[uncounted.pop(id_) for id_ in ids] for ids in self._cached(uncounted)]
-        batches += [[uncounted.pop(label)] for label, one in [*uncounted.items()] if not one.id]
+        batches += [[uncounted.pop(label)] for label, account in [*uncounted.items()] if not account.id]
         return batches + [[uncounted[id_] for id_ in ids] for ids in id_batches(uncounted)]
 
     def _cached(self, labels: Collection[str]) -> Iterator[tuple[str, ...]]:
-        """The ids of cached counts that together contain no account twice, the smallest batches first."""
+        """The cached batches of ids, the smallest first, without one that contains a counted account."""
         uncounted = {*labels}
         for ids in sorted(self.stored, key=len):
             if uncounted.issuperset(ids):
@@ -139,17 +139,17 @@ class Reconciler:
         query = author_query(ids) if len(ids) > 1 else batch[0].posts.source.count_query()
         shared = self.stored.get(ids)
         if query is None:
-            self._leave_unchecked(batch[0], "X has no count of it")
+            self._set_unchecked(batch[0], "X has no count of it")
             return
         try:
-            count = shared or count_of(self._ask("count", lambda: self.count(query)))
+            count = shared or count_of(self._send_retried("count", lambda: self.count(query)))
         except NO_PROOF as error:
             log.warning("%d accounts are not compared with X's count. %s", len(batch), _failure_text(error))
             for account in batch:
-                self._leave_unchecked(account, _failure_text(error))
+                self._set_unchecked(account, _failure_text(error))
             return
         if len(batch) == 1:
-            self._settle(batch[0], count.total)
+            self._compare_alone(batch[0], count.total)
             return
         decisions = reconcile(batch, count, is_shared=shared is not None)
         for account, (event, reason) in zip(batch, decisions, strict=True):
@@ -159,8 +159,8 @@ class Reconciler:
                 account.apply(event)
                 account.proof_reason = reason
 
-    def _leave_unchecked(self, account: AccountProgress, reason: str) -> None:
-        """Land without a count; an account without a post is read once more."""
+    def _set_unchecked(self, account: AccountProgress, reason: str) -> None:
+        """Give an account no proof; one without a post is read once more."""
         account.proof_reason = reason
         if not account.arrived:
             account.apply(Event.EMPTY_WITHOUT_COUNT)
@@ -168,8 +168,8 @@ class Reconciler:
         if account.state is not State.LIMITED:
             account.apply(Event.NO_COUNT)
 
-    def _settle(self, account: AccountProgress, counted: int) -> None:
-        """Read a short account once more; a remaining difference is logged and lands."""
+    def _compare_alone(self, account: AccountProgress, counted: int) -> None:
+        """Compare an account with its own count, and read it once more if it is short."""
         account.counted = counted
         while True:
             event, reason = _compared(counted, account.arrived)
@@ -189,7 +189,7 @@ class Reconciler:
 
     def _looks_gone(self, account: AccountProgress) -> bool:
         try:
-            return self._ask("users", lambda: self.is_gone(account))
+            return self._send_retried("users", lambda: self.is_gone(account))
         except NO_PROOF as error:
             log.warning("%s is not looked up. %s", account.username, _failure_text(error))
             return False
@@ -197,7 +197,7 @@ class Reconciler:
     def _read_again(self, account: AccountProgress) -> None:
         """Read the verification of an account to its end or to the limit."""
         try:
-            while self._ask("search", lambda: self.verify(account)):
+            while self._send_retried("search", lambda: self.verify(account)):
                 pass
         except NO_PROOF as error:
             reason = f"It could not be read once more: {_failure_text(error)}"
@@ -207,7 +207,7 @@ class Reconciler:
             account.apply(Event.LIMIT)
             account.proof_reason = None
 
-    def _ask(self, kind: str, send: Callable[[], ResultT]) -> ResultT:
+    def _send_retried(self, kind: str, send: Callable[[], ResultT]) -> ResultT:
         """Send a request, retry transient errors, and send no more of a kind that failed for all accounts."""
         if kind in self._failed:
             raise self._failed[kind]

@@ -1,4 +1,4 @@
-"""Finds the account id of each handle: from earlier look-ups, else by a new one; confirmed or blocked."""
+"""Finds the account id of each handle by an earlier or a new look-up, and blocks unconfirmed ids."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WHAT_TO_DO = (
     "twitter_handles"
 )
 UNSEEN = "no post of it arrived, and it could not be looked up: clear `extract`. {}"
-ERASED = "it was forgotten on {:%Y-%m-%d}, and nothing is bought of it: take it out of twitter_handles"
+ERASED = "it was erased on {:%Y-%m-%d}, and nothing is bought of it: take it out of twitter_handles"
 
 
 @dataclass
@@ -49,14 +49,14 @@ class Resolver:
         self._ids_before = {name: account.id for name, account in self.known.known.items()}
 
     def learn(self, response: Response) -> None:
-        """Take in a look-up, also one that an earlier attempt has paid for.
+        """Record the users of a look-up, also of one that an earlier attempt has paid for.
 
         An id that replaces another one without a confirmation is not stored.
         """
         users = users_of(response)
         self.looked_up |= users
         ids = {name: user["id"] for name, user in users.items()}
-        self.known.learn(response, but=[name for name, id_ in ids.items() if self._is_blocked(name, id_)])
+        self.known.learn(response, exclude=[name for name, id_ in ids.items() if self._is_blocked(name, id_)])
 
     def resolve(self, accounts: Iterable[AccountProgress]) -> None:
         """Bind each account to its id, or record why it cannot be read."""
@@ -65,18 +65,18 @@ class Resolver:
             if account.posts.source.author_id is None:  # its source is no account
                 account.apply(Event.RESOLVED)
             elif id_ := self._known_id(account.handle):
-                self._bind(account, id_)
+                self._bind_if_confirmed(account, id_)
             else:
                 unknown.append(account)
         self._resolve_by_look_up(unknown)
 
     def resolve_again(self, accounts: list[AccountProgress]) -> None:
         """Look accounts up by their handles, once, since X does not find their ids."""
-        lost = [account for account in accounts if account.handle.lower() not in self.looked_up]
+        unknown = [account for account in accounts if account.handle.lower() not in self.looked_up]
         try:
-            self._resolve_by_look_up(lost)
+            self._resolve_by_look_up(unknown)
         except PermanentError as error:
-            log.warning("%d accounts whose ids X does not find are not looked up. %s", len(lost), error)
+            log.warning("%d accounts whose ids X does not find are not looked up. %s", len(unknown), error)
         for account in accounts:
             if account.state is State.UNRESOLVED:
                 account.mark_unavailable(account.reason or "")
@@ -90,7 +90,7 @@ class Resolver:
     def look_up_empty(
         self, accounts: Iterable[AccountProgress], counted_at: Mapping[str, datetime | None]
     ) -> None:
-        """Look up accounts of an old day of which nothing arrived: X may show them no longer.
+        """Look up accounts of an old day without a post: X may no longer show them.
 
         `counted_at`: when X counted no post of an account, by its id. X counts no post of an account that it
         does not show, so such a count is a proof only if X showed the account later.
@@ -103,7 +103,11 @@ class Resolver:
             seen_at, at = self.known.seen_at(account.handle), counted_at[account.label]
             return seen_at is not None and at is not None and seen_at > at
 
-        empty = [one for one in accounts if one.state is State.READ and one.id and not one.arrived]
+        empty = [
+            account
+            for account in accounts
+            if account.state is State.READ and account.id and not account.arrived
+        ]
         unseen = [account for account in empty if self.old and not was_shown(account)]
         try:
             self._mark_gone(unseen)
@@ -130,32 +134,37 @@ class Resolver:
         name = handle.lower()
         if name in self.looked_up:
             return self.looked_up[name]["id"]
-        line = self.purchase.entry(handle)
-        is_red = line is not None and line.outcome == "unavailable"  # the handle may be another's by now
-        id_ = (line.id if line and not is_red else None) or self.known.id_of(handle, self.now)
+        entry = self.purchase.entry(handle)
+        # The handle of an unavailable account may belong to another account now.
+        is_unavailable = entry is not None and entry.outcome == "unavailable"
+        id_ = (entry.id if entry and not is_unavailable else None) or self.known.id_of(handle, self.now)
         if not self.old or id_ in self.purchase.tombstones.accounts:
             return id_
-        return id_ if id_ == self.known.id_of(handle, self.now, for_archive=True) and not is_red else None
+        return (
+            id_
+            if id_ == self.known.id_of(handle, self.now, for_archive=True) and not is_unavailable
+            else None
+        )
 
     def _look_up(
         self, accounts: Iterable[AccountProgress]
     ) -> Iterator[tuple[AccountProgress, Mapping[str, Any], str]]:
         """Request accounts from X: yields each with its user, or with the reason why there is none."""
-        for some in chunked(accounts, HANDLES_A_LOOKUP):
-            handles = [account.handle for account in some]
+        for batch in chunked(accounts, HANDLES_A_LOOKUP):
+            handles = [account.handle for account in batch]
             self.learn(response := self.look_up(handles))
             reasons = unavailable_reasons(response, handles)
-            for account in some:
+            for account in batch:
                 user = self.looked_up.get(account.handle.lower(), {})
                 yield account, user, reasons.get(account.handle, "")
 
     def _resolve_by_look_up(self, accounts: Iterable[AccountProgress]) -> None:
         for account, user, reason in self._look_up(accounts):
             if not reason:
-                self._bind(account, user["id"])
+                self._bind_if_confirmed(account, user["id"])
                 continue
             if not account.id and (id_ := self.purchase.id_of(account.handle)):
-                self._begin(account, id_)  # the day keeps what was bought of it
+                self._bind_id(account, id_)  # the day keeps what was bought of it
             account.mark_unavailable(account.reason or reason)
 
     def _former_id(self, handle: str, id_: str) -> str | None:
@@ -169,26 +178,26 @@ class Resolver:
     def _is_blocked(self, handle: str, id_: str) -> bool:
         return self._former_id(handle, id_) is not None and not self.known.accepts(handle, id_)
 
-    def _bind(self, account: AccountProgress, id_: str) -> None:
-        """Read this id for the handle, unless the handle had another id and nobody has confirmed this one."""
+    def _bind_if_confirmed(self, account: AccountProgress, id_: str) -> None:
+        """Bind the account to this id; block it if its handle had another id and this one is unconfirmed."""
         handle = account.handle
         if former := self._former_id(handle, id_):
             if self._is_blocked(handle, id_):
-                # The refusal replaces no entry that has pages: the day keeps what was bought.
-                line = self.purchase.entry(handle)
-                kept_id = (line and line.id) or (id_ if self.purchase.former_entry(handle) else former)
-                self._begin(account, kept_id)
+                # A blocked account keeps its entry with pages: the day keeps what was bought.
+                entry = self.purchase.entry(handle)
+                kept_id = (entry and entry.id) or (id_ if self.purchase.former_entry(handle) else former)
+                self._bind_id(account, kept_id)
                 account.mark_unavailable(_other_id(handle, id_, former), Event.OTHER_ID)
                 return
             message = safe_text(OTHER_ID.format(id_, former))
             log.warning("%s: %s. Accepted by twitter_confirmed_account_ids", handle, message)
-        if account.id == id_:  # X returns the user and does not find the timeline
+        if account.id == id_:  # X returns the user but not its timeline
             account.mark_unavailable(account.reason or "")
             return
         self.known.confirm(handle, id_)
-        self._begin(account, id_)
-        if twin := self._by_id.get(id_):
-            log.warning("%s and %s are one account, %s: it is collected once", handle, twin.handle, id_)
+        self._bind_id(account, id_)
+        if duplicate := self._by_id.get(id_):
+            log.warning("%s and %s are one account, %s: it is collected once", handle, duplicate.handle, id_)
             account.is_skipped = True
         elif self.purchase.has(handle):
             log.info("%s is %s on this day, and nothing of it is missing", handle, account.username)
@@ -202,7 +211,7 @@ class Resolver:
             else:
                 self._by_id[id_] = account
 
-    def _begin(self, account: AccountProgress, id_: str) -> None:
+    def _bind_id(self, account: AccountProgress, id_: str) -> None:
         account.bind(id_, self.purchase.username_of(account.handle))
 
 

@@ -97,7 +97,7 @@ class CountRequests:
                     ids[handle] = id_
                 else:
                     unavailable[handle] = f"the handle has become another account: {id_}, and it was {former}"
-            known.learn(response, but=[handle.lower() for handle in unavailable])
+            known.learn(response, exclude=[handle.lower() for handle in unavailable])
         unavailable |= {handle: PROTECTED_REASON for handle in ids if known.is_protected(handle)}
         unavailable |= {handle: "the account was erased" for handle, id_ in ids.items() if id_ in erased}
         for handle, why in unavailable.items():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from include.twitter.identities import Identities
-from include.twitter.pricing import NEWEST, format_usd
+from include.twitter.pricing import format_usd
 from include.twitter.records import AccountOutcome, CollectionSpec, Manifest
 
 
@@ -18,7 +18,7 @@ class PriceInputs:
     own_handle: str
     run_cap: int
     """In mills; 0 is no cap."""
-    prices: Mapping[str, int] = field(default_factory=lambda: NEWEST)
+    prices: Mapping[str, int]
     identities: Identities = field(default_factory=lambda: Identities({}))
 
 

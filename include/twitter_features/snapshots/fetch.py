@@ -96,7 +96,7 @@ class SnapshotFetch:
         page = requests.ask(
             name=layout.next_page("", self._pages).removesuffix(".json.gz"),
             kind="rereads" if free else "posts",
-            wanted=len(ids),
+            units=len(ids),
             smallest=1,
             send=lambda size: x.posts(ids[:size], free=bool(free)),
             problem=_require_metrics,

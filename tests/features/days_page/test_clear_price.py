@@ -10,6 +10,7 @@ from include.twitter_features.days_page.clear_price import PriceInputs, of_extra
 from tests.include.factories import account_read
 
 FREE = "free: nothing is missing"
+PRICES = {"posts": 5, "own_posts": 1, "users": 10}
 
 
 def manifest(*accounts) -> Manifest:
@@ -19,7 +20,7 @@ def manifest(*accounts) -> Manifest:
 
 def inputs(*handles, limit=100, own="", cap=0, threads=False, limits=None, ids=None) -> PriceInputs:
     spec = CollectionSpec(handles or ("NASA", "esa"), limit, threads, limits or {})
-    return PriceInputs(spec, own, cap, identities=Identities(ids or {}))
+    return PriceInputs(spec, own, cap, PRICES, Identities(ids or {}))
 
 
 WHOLE = manifest(account_read("NASA"), account_read("esa", id="5", outcome="limit", limit=100))

@@ -17,7 +17,18 @@ from include.twitter.records import CollectionSpec
 from include.twitter.sources import Endpoint, PageRequest, SourceSet, account_sources
 from include.twitter.x.client import POST_FIELDS
 from tests.include.factories import DAY, RECEIVED, SUSPENDED, MemoryStore, about, post
-from tests.include.fake_x import FORBIDDEN, LIMIT, MALFORMED, OUTAGE, ROOT, Try, open_shop, page, total, users
+from tests.include.fake_x import (
+    FORBIDDEN,
+    LIMIT,
+    MALFORMED,
+    OUTAGE,
+    ROOT,
+    Try,
+    open_fake_x,
+    page,
+    total,
+    users,
+)
 
 ACCOUNTS = "twitter_accounts/accounts.json"
 PROBLEMS = "https://api.x.com/2/problems"
@@ -77,11 +88,11 @@ class Attempts:
 
         for name, several in responses.items():
             values = several if isinstance(several, list) else [several]
-            self.x.has(name, *(response(name, value) for value in values))
+            self.x.prepare(name, *(response(name, value) for value in values))
 
     def read(self, handles, *, killed_at="", **options):
         """Buy what is missing; return id, outcome, proof and number of posts by handle."""
-        self.x.asked.clear()
+        self.x.requests.clear()
         self.attempt = Try(self.x, self.store, *handles.split(), **options)
         if killed_at:
             self.store.fails_at = killed_at
@@ -96,7 +107,7 @@ class Attempts:
 
     @property
     def requests(self):
-        return sorted(self.x.asked)
+        return sorted(self.x.requests)
 
     @property
     def billed(self):
@@ -107,7 +118,7 @@ class Attempts:
 def day(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setattr("include.twitter.x.client.ARCHIVE_SECONDS", 0)
-    with open_shop() as x:
+    with open_fake_x() as x:
         yield Attempts(x)
 
 
@@ -584,9 +595,6 @@ class Hashtag:
     def owns(self, post, unfilled=()):
         return any(tag["tag"] == self.tag for tag in post.get("entities", {}).get("hashtags", ()))
 
-    def username(self, post):
-        return post["author_id"]
-
 
 def test_the_posts_of_a_hashtag_are_read_resumed_and_counted_beside_an_account(day):
     def sources(name):
@@ -676,7 +684,7 @@ def test_posts_are_not_read_again_on_the_next_utc_day_since_x_would_charge_them(
     incomplete.read("NASA", killed_at="reread-11/0001.json.gz")
     second = Try(incomplete.x, incomplete.store, "NASA")
     second.now = RECEIVED + timedelta(days=1)
-    incomplete.x.asked.clear()
+    incomplete.x.requests.clear()
     assert second.collect()["NASA"].outcome == "complete"
     assert incomplete.requests == ["count 11"]
 
