@@ -61,7 +61,7 @@ def traces(key: str, data: bytes, tombstones: Tombstones) -> list[Trace]:
         return list(_traces(key, data, tombstones))
     except FORMAT_ERRORS as error:
         raise NotReadable(
-            f"{key} cannot be read ({error}): mend it or take it away, then run this again."
+            f"{key} cannot be read ({error}): correct or remove it, then run this again."
         ) from error
 
 
@@ -186,9 +186,13 @@ def receipt_of(data: bytes, files: Files, gone: Iterable[Tombstone], tombstones:
     rejected posts stays as it is, so the rest of what was fetched is what was erased.
     """
     landed = decoded_record(data, Receipt)
-    rows, rejected = _rows_by_account(files["csv"][0]), _rejected_by_account(files["rejected"][0])
+    rows, rejected = (
+        _rows_by_account_traces(files["csv"][0]),
+        _rejected_by_account_traces(files["rejected"][0]),
+    )
     accounts = [
-        _account(line, rows[str(line.id)], rejected[line.username], tombstones) for line in landed.accounts
+        _account_traces(line, rows[str(line.id)], rejected[line.username], tombstones)
+        for line in landed.accounts
     ]
     sums = {
         name: sum(getattr(line, name) for line in accounts) for name in ("published", "rejected", "erased")
@@ -223,7 +227,7 @@ class _WithObjects(Struct):
     objects: dict[str, PublishedObject]
 
 
-def _account(
+def _account_traces(
     line: AccountReceipt, rows: list[str], rejected: Counter[str], tombstones: Tombstones
 ) -> AccountReceipt:
     others = line.duplicates + line.outside + line.over_limit + line.unrequested
@@ -248,7 +252,7 @@ def _account(
     )
 
 
-def _rows_by_account(data: bytes) -> dict[str, list[str]]:
+def _rows_by_account_traces(data: bytes) -> dict[str, list[str]]:
     """When each row was posted, by the account's id: two accounts may have had the same handle."""
     found = defaultdict(list)
     for row in csv_rows(data.decode().split("\n")):
@@ -256,7 +260,7 @@ def _rows_by_account(data: bytes) -> dict[str, list[str]]:
     return found
 
 
-def _rejected_by_account(data: bytes) -> dict[str, Counter[str]]:
+def _rejected_by_account_traces(data: bytes) -> dict[str, Counter[str]]:
     """How many were rejected for which reason, by account."""
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for line in map(decode_json, io.BytesIO(unzipped(data, LINES_BYTES))):

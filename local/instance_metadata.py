@@ -1,6 +1,6 @@
 """The laptop's EC2 instance metadata service: IMDSv2 on loopback, handing out the role's credentials.
 
-A token is required, as with HttpTokens=required. Each request for credentials assumes the role anew, so
+A token is required, as with HttpTokens=required. Each request for credentials assumes the role again, so
 clients, which ask again well before the hour is over, never hold stale ones.
 
     python -m local.instance_metadata --port 1338

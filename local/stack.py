@@ -478,7 +478,7 @@ class Stack(Running):
             self.airflow.put_connection(
                 "twitter_default",
                 conn_type="http",
-                description="The stand-in for X of the local stack, made anew at each start.",
+                description="The stand-in for X of the local stack, created again at each start.",
                 host="http://127.0.0.1",
                 port=self.x_port,
                 extra=json.dumps(

@@ -1,4 +1,4 @@
-"""The texts of the invented accounts: sentences with blanks, and the oddities of real posts.
+"""The texts of the invented accounts: sentences with blanks, and the special cases of real posts.
 
 Everything is invented. Links are below example.org; people and places do not exist.
 """
@@ -76,7 +76,7 @@ FULL = (
 
 LONG = {
     "en": (
-        "{opening}: {n} readers asked this week, and the answer is longer than a label.",
+        "{opening}: {n} readers wrote this week, and the answer is longer than a label.",
         "{person} wrote the first draft of {title} on a night ferry, in a notebook bought for recipes.",
         "The second draft lost {n} pages & gained a lighthouse; the third kept only the keeper.",
         "Our editor read it aloud to an empty room, the only honest test of a sentence we know of.",

@@ -34,7 +34,7 @@ class Moment:
 
 def evening(run: Run) -> None:
     """The three stages of `twitter_engagement`."""
-    snapshots.load(run, snapshots.transform(run, snapshots.extract(run)))
+    snapshots.load_snapshots(run, snapshots.transform_snapshots(run, snapshots.extract_snapshots(run)))
 
 
 @dataclass

@@ -56,7 +56,9 @@ class Evening:
         return self.finish(self.at(day, moment))
 
     def finish(self, run: Run) -> list[str]:
-        return tasks.load(run, tasks.transform(run, tasks.extract(run)))["receipts"]
+        return tasks.load_snapshots(run, tasks.transform_snapshots(run, tasks.extract_snapshots(run)))[
+            "receipts"
+        ]
 
     def published(self, day: Day, age: int) -> list[bytes]:
         return [self.bucket.read(getattr(Snapshot(day, age), name)) for name in ("csv", "parquet", "receipt")]
@@ -103,10 +105,10 @@ def test_age_1_is_free_by_xs_own_bill_and_recorded_with_what_it_would_have_cost(
 
 def test_it_waits_for_the_evening_and_is_skipped_if_nothing_has_landed(evening, caplog):
     with pytest.raises(AirflowRescheduleException) as waits:
-        tasks.extract(evening.at(FIRST, FIRST.end))
+        tasks.extract_snapshots(evening.at(FIRST, FIRST.end))
     assert waits.value.reschedule_date == datetime(2026, 10, 2, 22, 30, tzinfo=UTC)
     with caplog.at_level("INFO"), pytest.raises(AirflowSkipException):
-        tasks.extract(evening.at(FIRST))
+        tasks.extract_snapshots(evening.at(FIRST))
     assert "2026-10-01 at age 1 is not fetched: the day has not landed" in caplog.text
 
 
