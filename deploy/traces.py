@@ -124,16 +124,16 @@ def _gzipped(data: bytes) -> bytes:
 
 def _redact_parquet(data: bytes, gone: list[bool]) -> bytes:
     """Row group by row group, as it was written."""
-    file, left, at = pyarrow.parquet.ParquetFile(io.BytesIO(data)), io.BytesIO(), 0
+    file, output, at = pyarrow.parquet.ParquetFile(io.BytesIO(data)), io.BytesIO(), 0
     schema = _schema(file)
-    with pyarrow.parquet.ParquetWriter(left, schema, compression="zstd") as writer:
+    with pyarrow.parquet.ParquetWriter(output, schema, compression="zstd") as writer:
         for number in range(file.num_row_groups):
             group = file.read_row_group(number)
             stays = group.filter([not goes for goes in gone[at : at + group.num_rows]])
             at += group.num_rows
             if stays.num_rows:
                 writer.write_table(stays.cast(schema))
-    return left.getvalue()
+    return output.getvalue()
 
 
 def _schema(file: Any) -> pyarrow.Schema:
@@ -187,8 +187,8 @@ def receipt_of(data: bytes, files: Files, gone: Iterable[Tombstone], tombstones:
     """
     landed = decoded_record(data, Receipt)
     rows, rejected = (
-        _rows_by_account_traces(files["csv"][0]),
-        _rejected_by_account_traces(files["rejected"][0]),
+        _rows_by_account(files["csv"][0]),
+        _rejected_by_account(files["rejected"][0]),
     )
     accounts = [
         _account_traces(line, rows[str(line.id)], rejected[line.username], tombstones)
@@ -252,20 +252,20 @@ def _account_traces(
     )
 
 
-def _rows_by_account_traces(data: bytes) -> dict[str, list[str]]:
+def _rows_by_account(data: bytes) -> dict[str, list[str]]:
     """When each row was posted, by the account's id: two accounts may have had the same handle."""
-    found = defaultdict(list)
+    rows = defaultdict(list)
     for row in csv_rows(data.decode().split("\n")):
-        found[row[AUTHOR]].append(row["created_at"])
-    return found
+        rows[row[AUTHOR]].append(row["created_at"])
+    return rows
 
 
-def _rejected_by_account_traces(data: bytes) -> dict[str, Counter[str]]:
+def _rejected_by_account(data: bytes) -> dict[str, Counter[str]]:
     """How many were rejected for which reason, by account."""
-    found: dict[str, Counter[str]] = defaultdict(Counter)
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
     for line in map(decode_json, io.BytesIO(unzipped(data, LINES_BYTES))):
-        found[line["username"]][line["reason"]] += 1
-    return found
+        counts[line["username"]][line["reason"]] += 1
+    return counts
 
 
 def _published(item: PublishedObject, data: bytes, etag: str) -> PublishedObject:

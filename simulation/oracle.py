@@ -81,10 +81,10 @@ class Oracle:
     def _written(self, key: str, version: Version) -> None:
         if LEDGER.fullmatch(key):
             self.ledger[key] = json.loads(version.data)
-        elif (found := RECEIPT.fullmatch(key)) and version.by.startswith(OWNER):
-            self._erased(found[1], json.loads(version.data), version.by)
-        elif found:
-            self._published(found[1], json.loads(version.data), version.by)
+        elif (match := RECEIPT.fullmatch(key)) and version.by.startswith(OWNER):
+            self._erased(match[1], json.loads(version.data), version.by)
+        elif match:
+            self._published(match[1], json.loads(version.data), version.by)
 
     def _served(self, served: Served) -> None:
         self.of_day[served.process.day].append(served)
@@ -164,15 +164,15 @@ class Oracle:
             self.same_bytes(day, receipt, publisher)
             extracts = self._extracts_before(attempt)
             if publisher is attempt and len(extracts) == 1 and not receipt["totals"]["unavailable"]:
-                self.greens[day] = self._wanted(extracts[0]), attempt.began
+                self.greens[day] = self._settings_of(extracts[0]), attempt.began
             else:
                 self.greens.pop(day, None)
 
     def at_the_end(self) -> None:
         """What has to hold when nothing runs any more."""
         for key in self.bucket.keys("twitter_receipts/"):
-            if found := RECEIPT.fullmatch(key):
-                self.receipt_names_the_files(found[1], "the end")
+            if match := RECEIPT.fullmatch(key):
+                self.receipt_names_the_files(match[1], "the end")
         self.features.at_the_end()
         self.bill_is_in_the_ledger()
         self.nothing_is_booked_twice()
@@ -250,8 +250,8 @@ class Oracle:
         lines = {line["id"]: line for line in receipt["accounts"] if line["id"]}
         for handle in attempt.settings["twitter_handles"].split(","):
             named = [a for a in self.world.accounts.values() if handle.lower() in a.handles]
-            found = [lines[a.id] for a in named if a.id in lines]
-            if attempt.is_success and not any(line["outcome"] != "unavailable" for line in found):
+            entries = [lines[a.id] for a in named if a.id in lines]
+            if attempt.is_success and not any(line["outcome"] != "unavailable" for line in entries):
                 was_asked = all(handle in e.settings["twitter_handles"].split(",") for e in extracts)
                 if was_asked:
                     self.s.breach("green_means_complete", f"{attempt.process.name}: {handle} is missing")
@@ -389,13 +389,13 @@ class Oracle:
         if len(extracts) != 1:
             return
         serials = frozenset(each.serial for each in self.of_day[day] if each.stored_at)
-        wanted = tuple(extracts[0].settings.get(name, "") for name in WANTED)
+        settings = tuple(extracts[0].settings.get(name, "") for name in WANTED)
         successes = [e for e in self.s.attempts if e.run.day == day and e.stage == "extract" and e.is_success]
         last = successes[-1]
         acts = len(self.bucket.versions.get("twitter_forgotten/tombstones.json", ()))
-        name = (day, serials, wanted, last.ended, acts)
-        found = receipt["objects"]["csv"]["sha256"]
-        if self.bytes_of.setdefault(name, found) != found and last in extracts:
+        name = (day, serials, settings, last.ended, acts)
+        sha256 = receipt["objects"]["csv"]["sha256"]
+        if self.bytes_of.setdefault(name, sha256) != sha256 and last in extracts:
             self.s.breach("same_bytes", f"{attempt.process.name}: other bytes of the same answers")
 
     # Money
@@ -465,7 +465,7 @@ class Oracle:
         if served.faults & TAMPERED or not served.billed:
             return
         own = [each for each in self.of_day[process.day] if each.process is process]
-        if any(each.faults & TAMPERED for each in own if each.asked == served.asked):
+        if any(each.faults & TAMPERED for each in own if each.request == served.request):
             return  # X itself leads over the same pages again
         attempt = next(each for each in reversed(self.s.attempts) if each.process is process)
         again = [
@@ -474,13 +474,15 @@ class Oracle:
             if each.run.day == process.day and each.run.buy_again and each.stage == "extract"
         ]
         for before in self.of_day[process.day][:-1]:
-            is_same = (before.endpoint, before.asked) == (served.endpoint, served.asked)
-            if not is_same or before.faults & TAMPERED or not before.stored_at or before.asked == "ids":
+            is_same = (before.endpoint, before.request) == (served.endpoint, served.request)
+            if not is_same or before.faults & TAMPERED or not before.stored_at or before.request == "ids":
                 continue
             if before.stored_at >= attempt.began or any(before.at <= at for at in again):
                 continue
             if both := sorted(before.billed.keys() & served.billed.keys()):
-                message = f"{process.name}: {both[:3]} of {served.asked} were bought in {before.process.name}"
+                message = (
+                    f"{process.name}: {both[:3]} of {served.request} were bought in {before.process.name}"
+                )
                 self.s.breach("nothing_is_bought_twice", message)
                 return
 
@@ -489,7 +491,7 @@ class Oracle:
         green = self.greens.get(attempt.run.day)
         if (
             green
-            and green[0] == self._wanted(attempt)
+            and green[0] == self._settings_of(attempt)
             and green[1] < attempt.began
             and not attempt.run.buy_again
         ):
@@ -565,9 +567,9 @@ class Oracle:
             and (each.is_success or each is extracts[-1])
         ]
 
-    def _wanted(self, attempt: Attempt) -> Any:
-        wanted = tuple(attempt.settings.get(name, "") for name in WANTED)
-        return wanted, attempt.run.accounts
+    def _settings_of(self, attempt: Attempt) -> Any:
+        settings = tuple(attempt.settings.get(name, "") for name in WANTED)
+        return settings, attempt.run.accounts
 
 
 def _start_of(day: str) -> datetime:

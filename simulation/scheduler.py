@@ -175,14 +175,14 @@ LOCALS: list[threading.local] = []
 """Objects that are one a thread: here they are one a task."""
 
 
-def _exchange(kept: dict[int, dict[str, Any]]) -> None:
+def _exchange(saved: dict[int, dict[str, Any]]) -> None:
     """Swap what the thread-local objects hold with what was kept."""
     for number, local in enumerate(LOCALS):
         held = local.__dict__
         before = dict(held)
         held.clear()
-        held.update(kept.get(number, {}))
-        kept[number] = before
+        held.update(saved.get(number, {}))
+        saved[number] = before
 
 
 def current() -> Task:
@@ -401,12 +401,12 @@ class ThreadPoolExecutor:
 
 def wait(futures: Iterable[Future], timeout: float | None = None, return_when: str = "ALL_COMPLETED") -> None:
     """`concurrent.futures.wait`; the pipeline does not use its result."""
-    left = [*futures]
-    while not all(future.done() for future in left):
-        failed = any(f.done() and not f.cancelled() and f._error for f in left)
+    pending = [*futures]
+    while not all(future.done() for future in pending):
+        failed = any(f.done() and not f.cancelled() and f._error for f in pending)
         if failed and return_when == "FIRST_EXCEPTION":
             return
-        for future in left:
+        for future in pending:
             if not future.done():
                 future.add_waiter()
         Scheduler.active.park(timeout)

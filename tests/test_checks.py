@@ -70,9 +70,9 @@ def test_a_planted_secret_is_found_wherever_it_is_and_an_invented_one_of_a_test_
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(line + "\n")
-    found = scan(tmp_path)
-    assert found.returncode == 1
-    assert set(re.findall(r"Location: +(.*):\d+", found.stdout)) == set(PLANTED)
+    result = scan(tmp_path)
+    assert result.returncode == 1
+    assert set(re.findall(r"Location: +(.*):\d+", result.stdout)) == set(PLANTED)
 
 
 # The docs

@@ -79,9 +79,9 @@ class Slot(NamedTuple):
 @lru_cache(maxsize=4096)
 def account(handle: str) -> Account:
     """The behaviour of a handle, by its name."""
-    for pattern, found in ACCOUNTS:
+    for pattern, profile in ACCOUNTS:
         if match := re.fullmatch(pattern, handle):
-            return replace(found, fewest=int(match[1]), most=int(match[1])) if match.groups() else found
+            return replace(profile, fewest=int(match[1]), most=int(match[1])) if match.groups() else profile
     raise AssertionError("the last pattern matches every handle")
 
 
@@ -135,11 +135,11 @@ def slots(handle: str, day: date) -> tuple[Slot, ...]:
     times = _times(rng, len(kinds), edits, behaviour.all_hours)
     midnight = id_at(datetime(day.year, day.month, day.day, tzinfo=UTC))
     ids = [midnight + (ms << 22) + int(rng.random() * (1 << 22)) for ms in times]
-    found: list[Slot] = []
+    day_slots: list[Slot] = []
     for chain in _chains(len(kinds), edits):
         history = tuple(ids[i] for i in chain)
-        found += [Slot(ids[i], kinds[i], chain[0], history) for i in chain]
-    return tuple(found)
+        day_slots += [Slot(ids[i], kinds[i], chain[0], history) for i in chain]
+    return tuple(day_slots)
 
 
 def between(handle: str, low: int, high: int) -> Iterator[Slot]:
@@ -267,10 +267,10 @@ def _raw_text(rng: Random, behaviour: Account, slot: Slot) -> tuple[str, str, bo
 def _essay(rng: Random, lang: str) -> str:
     """A few to all of a language's sentences, in their order, as one post of more than 280 characters."""
     sentences = LONG[lang]
-    kept = len(sentences) if lang != "en" else 4 + int(rng.random() * (len(sentences) - 3))
-    half = kept // 2
+    length = len(sentences) if lang != "en" else 4 + int(rng.random() * (len(sentences) - 3))
+    half = length // 2
     joint = "" if lang == "ja" else " "
-    return joint.join(sentences[:half]) + "\n\n" + joint.join(sentences[half:kept])
+    return joint.join(sentences[:half]) + "\n\n" + joint.join(sentences[half:length])
 
 
 def _fill(rng: Random, template: str) -> str:

@@ -59,7 +59,9 @@ class Wide(Stack):
         ports = set()
         for process in self._processes(worker):
             with suppress(psutil.Error):
-                ports |= {found.raddr.port for found in process.net_connections() if found.raddr}
+                ports |= {
+                    connection.raddr.port for connection in process.net_connections() if connection.raddr
+                }
         return ports
 
     def lose(self, worker: str) -> None:
@@ -90,12 +92,12 @@ class Wide(Stack):
             self._launch(self._workers, worker, [self.python, *serve], self.worker_environment(worker))
 
     def _processes(self, worker: str) -> list[psutil.Process]:
-        found = []
+        processes = []
         for process in self._marked():
             with suppress(psutil.Error):
                 if process.environ().get("AIRFLOW_HOME") == str(self.home(worker) / "airflow"):
-                    found.append(process)
-        return found
+                    processes.append(process)
+        return processes
 
 
 @contextmanager

@@ -76,18 +76,18 @@ def test_helms_environment_is_that_of_airflow_env():
 
 
 def test_with_helm_the_keys_are_with_every_pod_but_the_workers():
-    found = values()
-    assert not any(found["enableBuiltInSecretEnvVars"].values())
-    assert {one["envName"] for one in found["secret"]} <= TOLD
+    chart = values()
+    assert not any(chart["enableBuiltInSecretEnvVars"].values())
+    assert {one["envName"] for one in chart["secret"]} <= TOLD
     for name in BRAINS:
-        assert {one["name"].removesuffix("_CMD") for one in found[name]["env"]} == KEYS, name
-        assert found[name]["extraVolumes"][0]["secret"]["secretName"] == "twitter-airflow"
-        [mount] = found[name]["extraVolumeMounts"]
-        assert all(mount["mountPath"] in one["value"] for one in found[name]["env"])
-    assert not {"env", "extraVolumes", "extraVolumeMounts"} & found["workers"].keys()
+        assert {one["name"].removesuffix("_CMD") for one in chart[name]["env"]} == KEYS, name
+        assert chart[name]["extraVolumes"][0]["secret"]["secretName"] == "twitter-airflow"
+        [mount] = chart[name]["extraVolumeMounts"]
+        assert all(mount["mountPath"] in one["value"] for one in chart[name]["env"])
+    assert not {"env", "extraVolumes", "extraVolumeMounts"} & chart["workers"].keys()
     # A container of its own, which asks the database with what the pod was told.
     for name in ("workers", *BRAINS[:-1]):
-        assert found[name]["waitForMigrations"] == {"enabled": False}, name
+        assert chart[name]["waitForMigrations"] == {"enabled": False}, name
 
 
 def test_airflow_takes_each_of_the_keys_from_a_command():
@@ -127,8 +127,8 @@ def test_redis_hands_out_nothing_twice_while_a_task_may_still_run():
 def test_an_outage_of_all_workers_is_waited_out_like_one_of_x():
     from include.twitter.retry import LONGEST_DELAY, RETRIES
 
-    found = SETTINGS
-    waits = int(found["AIRFLOW__SCHEDULER__NUM_STUCK_IN_QUEUED_RETRIES"])
-    seconds = waits * int(found["AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT"])
+    environment = SETTINGS
+    waits = int(environment["AIRFLOW__SCHEDULER__NUM_STUCK_IN_QUEUED_RETRIES"])
+    seconds = waits * int(environment["AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT"])
     assert seconds > 9 * 3600
     assert RETRIES * LONGEST_DELAY.total_seconds() > 9 * 3600

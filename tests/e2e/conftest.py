@@ -60,7 +60,7 @@ def stack(tmp_path_factory) -> Iterator[Stack]:
 def running_task(stack) -> psutil.Process:
     """The process that runs a task's code; its parent is the supervisor."""
 
-    def found() -> psutil.Process | None:
+    def find_task() -> psutil.Process | None:
         for process in psutil.process_iter():
             try:
                 above = " ".join(process.parent().cmdline()) if process.parent() else ""
@@ -71,7 +71,7 @@ def running_task(stack) -> psutil.Process:
                 return process
         return None
 
-    return eventually(found, lambda process: process is not None)
+    return eventually(find_task, lambda process: process is not None)
 
 
 @pytest.fixture(scope="session")

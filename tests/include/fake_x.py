@@ -30,7 +30,7 @@ LIMIT = 10.0
 """Seconds after which a test gives up waiting for another thread."""
 
 
-class Shop:
+class FakeX:
     """Sends every response once, in the order of `has`; a request without a response gets a 418.
 
     A request has a short name: `users NASA,esa`, `timeline 42`, `timeline 42 t1`, `search 42`,
@@ -38,29 +38,29 @@ class Shop:
     becomes one of the requested account.
     """
 
-    def __init__(self, wire: HttpRecorder) -> None:
-        self.wire = wire
-        self.asked: list[str] = []
+    def __init__(self, recorder: HttpRecorder) -> None:
+        self.recorder = recorder
+        self.requests: list[str] = []
         self.sizes: dict[str, int] = {}
         """The requested page size, by the name of the request."""
         self._responses: dict[str, list[Any]] = defaultdict(list)
         self._lock = Lock()
-        wire.replies = self._reply
+        recorder.replies = self._reply
 
     def has(self, name: str, *responses: Any) -> None:
         """Prepare responses to a request: a body, a status and a body, or a function that returns one."""
         self._responses[name] += responses
 
     @property
-    def left(self) -> list[str]:
+    def unused(self) -> list[str]:
         """The requests whose responses were not all sent."""
         return sorted(name for name, responses in self._responses.items() if responses)
 
-    def _reply(self, heard: RecordedRequest) -> tuple[int, Any]:
-        name = _name(heard)
+    def _reply(self, request: RecordedRequest) -> tuple[int, Any]:
+        name = _name(request)
         with self._lock:
-            self.asked.append(name)
-            self.sizes[name] = int(heard.query.get("max_results", 0))
+            self.requests.append(name)
+            self.sizes[name] = int(request.query.get("max_results", 0))
             response = (self._responses[name] or [(418, {"title": f"Not prepared: {name}"})]).pop(0)
         if isinstance(response, Callable):
             response = response()
@@ -68,8 +68,8 @@ class Shop:
         return status, body if name.startswith("posts ") else _signed(body, name.split()[1])
 
 
-def _name(heard: RecordedRequest) -> str:
-    path, query = heard.path.removeprefix("/2/"), heard.query
+def _name(request: RecordedRequest) -> str:
+    path, query = request.path.removeprefix("/2/"), request.query
     if path == "users/by":
         return f"users {query['usernames']}"
     if path == "tweets":
@@ -95,9 +95,9 @@ def _signed(body: Any, author_id: str) -> Any:
 
 
 @contextmanager
-def open_shop() -> Iterator[Shop]:
-    with listening() as wire:
-        yield Shop(wire)
+def open_fake_x() -> Iterator[FakeX]:
+    with listening() as recorder:
+        yield FakeX(recorder)
 
 
 class Hurried(Event):
@@ -112,13 +112,13 @@ class Hurried(Event):
         return self.is_set()
 
 
-class Try:
+class Attempt:
     """One try of `extract` with access to its parts; only the settings differ."""
 
     def __init__(
         self,
-        shop: Shop,
-        lake: MemoryStore,
+        fake_x: FakeX,
+        store: MemoryStore,
         *handles: str,
         limit: int = 0,
         old: bool = False,
@@ -129,14 +129,14 @@ class Try:
         stopped: Event | None = None,
         threads: bool = False,
     ) -> None:
-        self._lake, self._accepted = lake, {*accepted}
+        self._store, self._accepted = store, {*accepted}
         self._caps = Caps(("twitter_run_budget_usd", cap), ("twitter_month_budget_usd", 0))
-        self._access = XAccess(host=shop.wire.host, bearer_token="bearer-token-c2d4")
+        self._access = XAccess(host=fake_x.recorder.host, bearer_token="bearer-token-c2d4")
         self.now = RECEIVED
         run = Run(DAY, "c0ffee123456", lambda: self.now)
-        identities = Identities.read(lake, self._accepted)
+        identities = Identities.read(store, self._accepted)
         spec = CollectionSpec(handles, limit, threads)
-        self.purchase = Purchase(lake, run, spec, may_leave=False, identities=identities)
+        self.purchase = Purchase(store, run, spec, may_leave=False, identities=identities)
         sources = sources or partial(account_sources, old=old)
         self.collection = Collection(self.purchase, old, sources, cached or {}, stopped or Event())
         self.stopped = self.collection.stopped
@@ -148,7 +148,7 @@ class Try:
         with purchase.hold_lease():
             self.collection.resume()
             with (
-                Budget(self._lake, purchase.name, self._caps, purchase.stored, lambda: self.now) as budget,
+                Budget(self._store, purchase.name, self._caps, purchase.stored, lambda: self.now) as budget,
                 X(self._access, lambda: self.now) as x,
             ):
                 yield x, budget

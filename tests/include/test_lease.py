@@ -28,14 +28,14 @@ def clock():
 
 
 @pytest.fixture
-def lake():
+def store():
     return OvertakenStore()
 
 
 @pytest.fixture
-def lease(lake, clock):
+def lease(store, clock):
     """The lease of a run, to be entered."""
-    return lambda name="c0ffee123456": held(lake, KEY, Run(DAY, name, clock))
+    return lambda name="c0ffee123456": held(store, KEY, Run(DAY, name, clock))
 
 
 @pytest.mark.parametrize("other", ["c0ffee123456", "another12345"], ids=["a try of the same run", "another"])
@@ -59,14 +59,14 @@ def test_it_is_released_by_a_failure_too_whatever_the_clock_of_the_next_one_says
         pass
 
 
-def test_it_is_written_again_only_when_a_third_of_it_is_over(lease, lake, clock):
+def test_it_is_written_again_only_when_a_third_of_it_is_over(lease, store, clock):
     with lease() as one:
         clock.now += LIFETIME / 3
         one.require()
-        assert lake.written == [KEY]
+        assert store.written == [KEY]
         clock.now += SECOND
         one.require()
-        assert lake.written == [KEY] * 2
+        assert store.written == [KEY] * 2
         clock.now = RECEIVED + LIFETIME
         with pytest.raises(LeaseHeld), lease("another"):
             pytest.fail("two hold it")
@@ -93,20 +93,20 @@ def test_a_holder_that_paused_past_its_end_stops_if_another_has_taken_over(lease
                 pytest.fail("a lost lease was released")
 
 
-def test_nothing_is_written_if_the_renewal_took_too_long(lease, lake, clock):
+def test_nothing_is_written_if_the_renewal_took_too_long(lease, store, clock):
     def pause():
         clock.now += LIFETIME
 
     with lease() as one:
         pause()
-        lake.meanwhile = pause
+        store.meanwhile = pause
         with pytest.raises(LeaseExpired):
             one.require()
 
 
-def test_of_two_that_find_it_free_at_once_one_gets_it(lease, lake):
+def test_of_two_that_find_it_free_at_once_one_gets_it(lease, store):
     with ExitStack() as other:
-        lake.meanwhile = lambda: other.enter_context(lease("another"))
+        store.meanwhile = lambda: other.enter_context(lease("another"))
         with pytest.raises(LeaseHeld) as raised, lease():
             pytest.fail("two hold it")
         assert raised.value.retry_at == RECEIVED + LIFETIME

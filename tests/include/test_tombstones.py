@@ -176,8 +176,8 @@ DEEP = "[" * 10_000 + "]" * 10_000
 
 def test_a_post_is_forgotten_beside_one_that_is_nested_without_end():
     page = answer(post(1, new="deep"), post(2, text="Taken back")).content.replace(b'"deep"', DEEP.encode())
-    kept = decode_json(forgotten(2).redact(page, "posts"))["data"]
-    assert (kept[0]["text"], kept[1]["forgotten"]) == ("Clear skies tonight", MARK)
+    redacted = decode_json(forgotten(2).redact(page, "posts"))["data"]
+    assert (redacted[0]["text"], redacted[1]["forgotten"]) == ("Clear skies tonight", MARK)
     assert b"Taken back" not in forgotten(2).redact(page, "posts")
 
 

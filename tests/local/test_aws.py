@@ -54,14 +54,14 @@ class LocalAws:
         aws.apply(self.endpoint, self.root)
 
     def kill(self) -> None:
-        for child in self.children:
-            child.kill()
-            child.wait(60)
+        for process in self.children:
+            process.kill()
+            process.wait(60)
 
     def stop(self) -> None:
-        for child in self.children:
-            child.terminate()
-            child.wait(60)
+        for process in self.children:
+            process.terminate()
+            process.wait(60)
 
     def client(self, service: str = "s3"):
         return aws.role_session(self.metadata).client(service, endpoint_url=self.endpoint)

@@ -33,8 +33,8 @@ def test_the_callers_aws_and_airflow_do_not_reach_the_local_stack() -> None:
 
 
 def test_with_the_real_aws_the_callers_keys_are_kept() -> None:
-    kept = environment.clean(CALLER, keep_aws=True)
-    assert kept == {"PATH": "/usr/bin", "AWS_PROFILE": "work", "AWS_ACCESS_KEY_ID": "AKIAWORK"}
+    environ = environment.clean(CALLER, keep_aws=True)
+    assert environ == {"PATH": "/usr/bin", "AWS_PROFILE": "work", "AWS_ACCESS_KEY_ID": "AKIAWORK"}
 
 
 def test_the_env_file_is_read_as_it_stands(tmp_path: Path) -> None:
@@ -155,9 +155,9 @@ def test_a_stack_knows_whether_another_command_uses_it(tmp_path: Path, monkeypat
 
 def neighbour(second: Stack, state: Path) -> Neighbour:
     """A command that finds the stack of another one."""
-    with pytest.raises(AlreadyRunning) as found:
+    with pytest.raises(AlreadyRunning) as raised:
         second.start()
-    return Neighbour(found.value.address, state=state, env_file=state / "absent")
+    return Neighbour(raised.value.address, state=state, env_file=state / "absent")
 
 
 @pytest.mark.slow

@@ -45,7 +45,7 @@ def test_a_failed_page_is_requested_once_a_try_and_booked_where_x_may_have_bille
         pipeline.extract("posts_3_refused")
     tries = 1 if issubclass(error, PermanentError) else 2
     assert type(raised.value) is error
-    assert x.asked() == ["users"] + ["timeline"] * tries, "one request a try"
+    assert x.request_kinds() == ["users"] + ["timeline"] * tries, "one request a try"
     assert pipeline.raw() == ["buy=1/users-by/0001.json.gz"]
     [entry] = pipeline.bucket.ledger()
     uncertain = 500 * tries if error is NoResponse else 0
@@ -130,4 +130,4 @@ def test_a_paid_day_lands_although_x_refuses_the_count(pipeline, x, monkeypatch,
     [account] = pipeline.bucket.json("twitter_receipts/dt=2026-11-20/receipt.json")["accounts"]
     assert account["proof_reason"].startswith("X ")
     assert pipeline.bucket.ledger_mills() == x.served_mills()
-    assert x.asked() == ["users", "timeline", *requests]
+    assert x.request_kinds() == ["users", "timeline", *requests]

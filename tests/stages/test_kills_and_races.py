@@ -49,8 +49,8 @@ class Process:
     def __init__(self, pipeline, clock, moment: Moment, name: str, day: str) -> None:
         self._connection, childs = CONTEXT.Pipe()
         run = pipeline.run(day, name=name).id
-        child = Child(day, run, NOW, dict(os.environ), moment, clock, childs)
-        self._process = CONTEXT.Process(target=child.work, daemon=True)
+        worker = Child(day, run, NOW, dict(os.environ), moment, clock, childs)
+        self._process = CONTEXT.Process(target=worker.work, daemon=True)
         self._process.start()
         childs.close()
         assert self.hears() == "ready"
@@ -101,8 +101,8 @@ class Day:
     def meet(self, one: Process, other: Process) -> list[tuple[str, int, int]]:
         """Both come to their moments, and go on from there at once; how they ended."""
         messages = [(process, process.go().hears()) for process in (one, other)]
-        going = [process.go() for process, message in messages if message == "met"]
-        return [process.hears() if process in going else message for process, message in messages]
+        released = [process.go() for process, message in messages if message == "met"]
+        return [process.hears() if process in released else message for process, message in messages]
 
     def turn_is_over(self) -> None:
         self.clock.value += 61
@@ -115,7 +115,7 @@ class Day:
     @property
     def lost(self) -> Counter[tuple[str, int]]:
         """Responses of X that are on no page: the request, and its price in mills."""
-        self.x.answered()
+        self.x.wait_until_idle()
         served, staged = self._served(), self._staged()
         assert not staged - served
         return served - staged

@@ -97,7 +97,7 @@ def test_recorded_pages_go_through_the_stages_without_loss(pipeline, x):
     bought = pipeline.extract("posts_0_rec")
     account = pipeline.refine(bought)["posts_0_rec"]
 
-    assert x.asked().count("timeline") == len(bodies) > 5
+    assert x.request_kinds().count("timeline") == len(bodies) > 5
     assert account["fetched"] == account["unrequested"] + account["rejected"] + account["outside"] == sent
     [raw] = [key for key in pipeline.raw() if re.fullmatch(r"buy=1/\d+/0001\.json\.gz", key)]
     root = layout.raw(Day.parse("2026-11-20"))

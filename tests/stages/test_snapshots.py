@@ -156,7 +156,7 @@ def test_what_is_requested_after_midnight_is_paid(evening, bucket, x):
     run, midnight = evening.at(FIRST), FIRST.plus(2).start
 
     def clock() -> datetime:
-        if "posts" not in x.asked():
+        if "posts" not in x.request_kinds():
             return run.now()
         x.clock(midnight)
         return midnight
@@ -229,8 +229,8 @@ def _ended(evening: Evening, day: Day, moment: Moment) -> Any:
     run = evening.at(day)
     parent, child_end = CONTEXT.Pipe()
     clock, environ = CONTEXT.Value("d", 0), dict(os.environ)
-    child = Child(str(day), run.id, run.now(), environ, moment, clock, child_end, job=in_a_child)
-    process = CONTEXT.Process(target=child.work, daemon=True)
+    worker = Child(str(day), run.id, run.now(), environ, moment, clock, child_end, job=in_a_child)
+    process = CONTEXT.Process(target=worker.work, daemon=True)
     process.start()
     child_end.close()
     try:
@@ -244,5 +244,5 @@ def _ended(evening: Evening, day: Day, moment: Moment) -> Any:
         process.kill()
         process.join(120)
         parent.close()
-    evening.x.answered()
+    evening.x.wait_until_idle()
     return ended

@@ -19,7 +19,7 @@ NOW = RECEIVED + timedelta(days=20)
 def count(query="(from:1) -is:retweet -is:reply", words="tweet", at=NOW, **hours):
     data = [{"start": f"2026-11-{hour[1:]}:00:00.000Z", f"{words}_count": n} for hour, n in hours.items()]
     meta = {f"total_{words}_count": sum(hours.values())}
-    return answer(asked={"query": query}, kind="archive_counts", data=data, meta=meta, received_at=at)
+    return answer(params={"query": query}, kind="archive_counts", data=data, meta=meta, received_at=at)
 
 
 def month(ids=("1",), *, query=None, **more):

@@ -24,12 +24,12 @@ def after(*pages, limit=0, source=TIMELINE):
 
 def led_by(token_before, *posts, **more):
     """The page that a token led to."""
-    return answer(*posts, asked={"pagination_token": token_before}, **more)
+    return answer(*posts, params={"pagination_token": token_before}, **more)
 
 
 def below(number, *posts, **more):
     """The page below a post."""
-    return answer(*posts, asked={"until_id": post(number)["id"]}, **more)
+    return answer(*posts, params={"until_id": post(number)["id"]}, **more)
 
 
 def numbers(cursor):
@@ -70,7 +70,7 @@ VERSIONS = {"edit_history_tweet_ids": [post(1)["id"], post(2)["id"]]}
 
 
 @pytest.mark.parametrize(
-    ("posts", "wanted"),
+    ("posts", "limit"),
     [
         ([post(n) for n in range(1, 6)], 5),
         ([*(post(n, **OUTSIDE) for n in range(10, 15)), post(1)], 1),
@@ -86,10 +86,10 @@ VERSIONS = {"edit_history_tweet_ids": [post(1)["id"], post(2)["id"]]}
         *(([post(3, referenced_tweets=odd)], 1) for odd in ({}, [], "x", 5, [None, "x", {}])),
     ],
 )
-def test_the_limit_is_reached_by_the_days_own_posts_each_once(posts, wanted):
+def test_the_limit_is_reached_by_the_days_own_posts_each_once(posts, limit):
     page = answer(*posts, token="t1")
-    assert after(page, limit=wanted).ended is Event.LIMIT
-    assert after(page, limit=wanted + 1).ended is None
+    assert after(page, limit=limit).ended is Event.LIMIT
+    assert after(page, limit=limit + 1).ended is None
     assert after(page).ended is None
 
 

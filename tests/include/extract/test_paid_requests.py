@@ -31,22 +31,22 @@ class Requests:
     """Requests of one purchase, each with a budget of its own."""
 
     def __init__(self, cap=0):
-        self.lake, self.stored, self.cap = MemoryStore(), Stored(), cap
-        self.responses = NamedResponses(self.lake, PREFIX)
+        self.store, self.stored, self.cap = MemoryStore(), Stored(), cap
+        self.responses = NamedResponses(self.store, PREFIX)
 
     def ask(self, x, name="0a1b", smallest=5, before_sending=lambda: None, **options):
         caps = Caps(("run", self.cap), ("month", 0))
-        with Budget(self.lake, ("2026-11-18", 1), caps, self.stored, lambda: RECEIVED) as budget:
+        with Budget(self.store, ("2026-11-18", 1), caps, self.stored, lambda: RECEIVED) as budget:
             requests = PaidRequests(budget, self.responses, before_sending)
             return requests.ask(name, "posts", 100, smallest, x, **options)
 
     @property
     def entry(self):
-        return decoded(self.lake.read(LEDGER), LedgerEntry)
+        return decoded(self.store.read(LEDGER), LedgerEntry)
 
     @property
     def names(self):
-        return [key.removeprefix(PREFIX) for key in self.lake.keys(PREFIX)]
+        return [key.removeprefix(PREFIX) for key in self.store.keys(PREFIX)]
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_what_x_has_billed_for_a_response_that_must_not_be_stored_stays_booked(r
 
 def test_a_response_that_another_process_has_stored_meanwhile_is_lost_and_stays_booked(requests):
     def overtake(response):
-        requests.lake.write(f"{PREFIX}0a1b.json.gz", response.to_bytes("another process"))
+        requests.store.write(f"{PREFIX}0a1b.json.gz", response.to_bytes("another process"))
 
     with pytest.raises(WriteConflict):
         requests.ask(FakeX(), problem=overtake)

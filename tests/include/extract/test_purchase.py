@@ -44,14 +44,14 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def lake():
+def store():
     return MemoryStore()
 
 
-def purchase(lake, *handles, limit=0, threads=False, may_leave=False, only=(), name="c0ffee123456", **run):
+def purchase(store, *handles, limit=0, threads=False, may_leave=False, only=(), name="c0ffee123456", **run):
     run = Run(DAY, name, **{"now": after(0)} | run)
     spec = CollectionSpec(handles or ("NASA",), limit, threads)
-    return Purchase(lake, run, spec, may_leave=may_leave, only=only)
+    return Purchase(store, run, spec, may_leave=may_leave, only=only)
 
 
 def after(seconds):
@@ -79,21 +79,21 @@ def close(bought, *entries):
     return bought
 
 
-def killed(lake, *pages):
+def killed(store, *pages):
     """A try that stored these responses, each with its folder, and then ended."""
-    bought = purchase(lake)
+    bought = purchase(store)
     with suppress(OSError), bought.hold_lease():
         for folder, page in pages:
             buy(bought, folder, page)
         raise OSError("killed")
 
 
-def manifest(lake, key=KEY):
-    return decoded(lake.read(key), Manifest)
+def manifest(store, key=KEY):
+    return decoded(store.read(key), Manifest)
 
 
-def usernames(lake):
-    return [each.username for each in manifest(lake).accounts]
+def usernames(store):
+    return [each.username for each in manifest(store).accounts]
 
 
 def numbers(pages):
@@ -139,20 +139,20 @@ def test_the_state_of_a_manifest(is_open, expires_at, state):
     assert opened.state(RECEIVED) is state
 
 
-def test_a_purchase_goes_through_all_states(lake):
-    assert purchase(lake).state is ABSENT
-    killed = purchase(lake).hold_lease()
+def test_a_purchase_goes_through_all_states(store):
+    assert purchase(store).state is ABSENT
+    killed = purchase(store).hold_lease()
     killed.__enter__()
-    states = [purchase(lake, now=after(seconds)).state for seconds in (0, 59, 60)]
+    states = [purchase(store, now=after(seconds)).state for seconds in (0, 59, 60)]
     assert states == [LEASED, LEASED, ABANDONED]
     seconds = 0
-    early = purchase(lake, now=lambda: after(seconds)())
+    early = purchase(store, now=lambda: after(seconds)())
     seconds = 60  # the lease expires after the manifest was read
     with suppress(OSError), early.hold_lease():
         raise OSError("X is away")
-    assert purchase(lake).state is ABANDONED
-    assert close(purchase(lake, now=after(60)), entry()).state is CLOSED
-    assert purchase(lake).state is CLOSED
+    assert purchase(store).state is ABANDONED
+    assert close(purchase(store, now=after(60)), entry()).state is CLOSED
+    assert purchase(store).state is CLOSED
 
 
 # What is missing
@@ -181,72 +181,74 @@ def test_an_account_that_was_bought_satisfies_a_spec_or_not(stored, limit, threa
     assert CollectionSpec(("NASA",), limit, threads).is_satisfied_by(entry(**stored), "nasa") is is_satisfied
 
 
-def test_a_day_that_was_bought_is_complete_for_every_run_with_the_same_spec(lake):
-    assert purchase(lake, "NASA", "esa").missing == ["NASA", "esa"]
+def test_a_day_that_was_bought_is_complete_for_every_run_with_the_same_spec(store):
+    assert purchase(store, "NASA", "esa").missing == ["NASA", "esa"]
     close(
-        purchase(lake, "NASA", "esa", limit=10, threads=True), entry(threads=True), entry("esa", threads=True)
+        purchase(store, "NASA", "esa", limit=10, threads=True),
+        entry(threads=True),
+        entry("esa", threads=True),
     )
-    same = purchase(lake, "esa", "nasa", limit=10, name="another run")
+    same = purchase(store, "esa", "nasa", limit=10, name="another run")
     assert (same.missing, same.is_complete, same.wants_threads("nasa")) == ([], True, True)
-    lower = purchase(lake, "NASA", "esa", limit=5)
+    lower = purchase(store, "NASA", "esa", limit=5)
     assert (lower.missing, lower.is_complete) == ([], False)
     close(lower)
-    assert [each.publish_limit for each in manifest(lake).accounts] == [5, 5]
-    assert purchase(lake, "NASA", "esa", limit=5).is_complete
-    killed(lake)
-    assert not purchase(lake, "NASA", "esa", limit=5).is_complete
+    assert [each.publish_limit for each in manifest(store).accounts] == [5, 5]
+    assert purchase(store, "NASA", "esa", limit=5).is_complete
+    killed(store)
+    assert not purchase(store, "NASA", "esa", limit=5).is_complete
 
 
-def test_two_accounts_that_had_one_handle_have_each_its_own_limit(lake):
-    close(purchase(lake, limit=9), entry(limit=9))
-    lines = manifest(lake)
+def test_two_accounts_that_had_one_handle_have_each_its_own_limit(store):
+    close(purchase(store, limit=9), entry(limit=9))
+    lines = manifest(store)
     lines.accounts.append(account_read("NASA", 1, id="99", limit=9, publish_limit=9))
-    lake.write(KEY, encoded(lines))
-    close(purchase(lake, limit=5))
-    assert [(each.id, each.publish_limit) for each in manifest(lake).accounts] == [("11", 5), ("99", 9)]
-    assert purchase(lake, limit=5).is_complete
+    store.write(KEY, encoded(lines))
+    close(purchase(store, limit=5))
+    assert [(each.id, each.publish_limit) for each in manifest(store).accounts] == [("11", 5), ("99", 9)]
+    assert purchase(store, limit=5).is_complete
 
 
-def test_of_two_handles_of_one_account_the_first_has_its_limit(lake):
+def test_of_two_handles_of_one_account_the_first_has_its_limit(store):
     known = {name: {"id": "11", "seen_at": "2026-11-19T00:00:00Z"} for name in ("nasa", "nasa_new")}
-    lake.write("twitter_accounts/accounts.json", json.dumps(known).encode())
-    close(purchase(lake), entry())
+    store.write("twitter_accounts/accounts.json", json.dumps(known).encode())
+    close(purchase(store), entry())
     spec = CollectionSpec(("NASA_new", "NASA"), 0, limits={"nasa_new": 5, "nasa": 7})
-    both = Purchase(lake, Run(DAY, "c0ffee123456", after(0)), spec, may_leave=False)
+    both = Purchase(store, Run(DAY, "c0ffee123456", after(0)), spec, may_leave=False)
     assert (both.missing, both.duplicate_handles) == ([], [("NASA", "NASA_new")])
     assert [each.publish_limit for each in close(both).manifest.accounts] == [5]
     assert both.is_complete
 
 
-def test_a_page_that_was_stored_after_it_was_closed_is_booked_by_the_next_run(lake):
-    stale = purchase(lake)
-    close(purchase(lake), entry())
+def test_a_page_that_was_stored_after_it_was_closed_is_booked_by_the_next_run(store):
+    stale = purchase(store)
+    close(purchase(store), entry())
     stale.store("22", answer(post(1), post(2)))
-    again = purchase(lake)
+    again = purchase(store)
     assert (again.missing, again.is_complete) == ([], False)
     close(again)
-    assert manifest(lake).bought == {"2026-11": BilledUnits(posts=3)}
-    assert purchase(lake).is_complete
+    assert manifest(store).bought == {"2026-11": BilledUnits(posts=3)}
+    assert purchase(store).is_complete
 
 
 # Accounts that are no longer in the spec
 
 
-def test_accounts_with_posts_stay_in_the_day_and_those_without_leave(lake):
-    close(purchase(lake, "NASA", "gone"), entry(), entry("gone", 0, outcome="unavailable"))
-    assert purchase(lake).is_complete
-    close(purchase(lake, "jaxa"), entry("jaxa"))
-    assert usernames(lake) == ["NASA", "jaxa"]
+def test_accounts_with_posts_stay_in_the_day_and_those_without_leave(store):
+    close(purchase(store, "NASA", "gone"), entry(), entry("gone", 0, outcome="unavailable"))
+    assert purchase(store).is_complete
+    close(purchase(store, "jaxa"), entry("jaxa"))
+    assert usernames(store) == ["NASA", "jaxa"]
 
 
-def test_accounts_leave_where_they_may_and_come_back_with_their_pages_which_are_not_booked_again(lake):
-    close(purchase(lake, "NASA", "esa"), entry(), entry("esa"))
-    leaving = purchase(lake, "ESA", may_leave=True)
+def test_accounts_leave_where_they_may_and_come_back_with_their_pages_which_are_not_booked_again(store):
+    close(purchase(store, "NASA", "esa"), entry(), entry("esa"))
+    leaving = purchase(store, "ESA", may_leave=True)
     assert (leaving.missing, leaving.is_complete) == ([], False)
     close(leaving)
-    assert (usernames(lake), manifest(lake).requests) == (["esa"], [PAGE])
-    assert purchase(lake, "ESA", may_leave=True).is_complete
-    back = purchase(lake, "esa", "NASA")
+    assert (usernames(store), manifest(store).requests) == (["esa"], [PAGE])
+    assert purchase(store, "ESA", may_leave=True).is_complete
+    back = purchase(store, "esa", "NASA")
     assert back.missing == ["NASA"]
     with back.hold_lease():
         assert list(back.stored_responses()) == []
@@ -254,49 +256,49 @@ def test_accounts_leave_where_they_may_and_come_back_with_their_pages_which_are_
     assert back.bought == {"2026-11": BilledUnits(posts=2)}
 
 
-def test_of_two_handles_of_one_account_the_one_that_could_be_read_has_its_pages(lake):
+def test_of_two_handles_of_one_account_the_one_that_could_be_read_has_its_pages(store):
     refused = entry("quiet", 1, id="11", outcome="unavailable", reason="it was renamed")
-    close(purchase(lake, "NASA", "quiet"), entry(), refused)
-    found = [(each.username, each.posts, len(each.pages)) for each in manifest(lake).accounts]
-    assert found == [("NASA", 1, 1), ("quiet", 0, 0)]
-    close(purchase(lake, "quiet"), with_fields(refused, posts=0))
-    assert usernames(lake) == ["NASA", "quiet"], "a refusal replaces no entry that has posts"
-    close(purchase(lake, "quiet"), entry("quiet", id="11"))
-    assert usernames(lake) == ["quiet"], "an entry of the same account does"
+    close(purchase(store, "NASA", "quiet"), entry(), refused)
+    lines = [(each.username, each.posts, len(each.pages)) for each in manifest(store).accounts]
+    assert lines == [("NASA", 1, 1), ("quiet", 0, 0)]
+    close(purchase(store, "quiet"), with_fields(refused, posts=0))
+    assert usernames(store) == ["NASA", "quiet"], "a refusal replaces no entry that has posts"
+    close(purchase(store, "quiet"), entry("quiet", id="11"))
+    assert usernames(store) == ["quiet"], "an entry of the same account does"
 
 
 # Some accounts, and buying again
 
 
-def test_a_run_for_some_accounts_buys_no_others_and_keeps_what_the_day_has_of_them(lake):
-    close(purchase(lake, "esa", "gone", "quiet"), entry("esa"), entry("gone"), entry("quiet", 0))
-    some = purchase(lake, "NASA", "JAXA", "esa", "quiet", only=("nasa",), may_leave=True)
+def test_a_run_for_some_accounts_buys_no_others_and_keeps_what_the_day_has_of_them(store):
+    close(purchase(store, "esa", "gone", "quiet"), entry("esa"), entry("gone"), entry("quiet", 0))
+    some = purchase(store, "NASA", "JAXA", "esa", "quiet", only=("nasa",), may_leave=True)
     assert some.missing == ["NASA"]
     close(some, entry())
-    assert usernames(lake) == ["NASA", "esa", "gone", "quiet"]
-    assert manifest(lake).spec.handles == ("NASA", "esa", "quiet")
-    assert purchase(lake, "NASA", "JAXA", "esa", "quiet").missing == ["JAXA"]
+    assert usernames(store) == ["NASA", "esa", "gone", "quiet"]
+    assert manifest(store).spec.handles == ("NASA", "esa", "quiet")
+    assert purchase(store, "NASA", "JAXA", "esa", "quiet").missing == ["JAXA"]
 
 
-def test_buying_again_opens_the_next_purchase_once_a_run(lake):
-    close(purchase(lake), entry())
+def test_buying_again_opens_the_next_purchase_once_a_run(store):
+    close(purchase(store), entry())
     again = {"name": "again", "buy_again": True}
-    assert purchase(lake, **again).name == ("2026-11-18", 2)
-    close(purchase(lake, **again), entry())
-    for other in (purchase(lake, **again), purchase(lake, name="another run")):
+    assert purchase(store, **again).name == ("2026-11-18", 2)
+    close(purchase(store, **again), entry())
+    for other in (purchase(store, **again), purchase(store, name="another run")):
         assert (other.name[1], other.is_complete) == (2, True)
     opened = Manifest(day=str(DAY), buy=12, opened_by="r", opened_at=RECEIVED)
-    lake.write(KEY.replace("buy=1", "buy=12"), encoded(opened))
-    assert purchase(lake, **again).name[1] == purchase(lake).name[1] == 12
-    assert purchase(lake, name="once more", buy_again=True).name[1] == 13
+    store.write(KEY.replace("buy=1", "buy=12"), encoded(opened))
+    assert purchase(store, **again).name[1] == purchase(store).name[1] == 12
+    assert purchase(store, name="once more", buy_again=True).name[1] == 13
 
 
-def test_buying_again_has_nothing_of_the_accounts_of_the_run_and_all_of_the_others(lake):
-    close(purchase(lake, "NASA", "esa"), entry(), entry("esa"))
-    again = purchase(lake, "NASA", "esa", only=("esa",), name="again", buy_again=True)
+def test_buying_again_has_nothing_of_the_accounts_of_the_run_and_all_of_the_others(store):
+    close(purchase(store, "NASA", "esa"), entry(), entry("esa"))
+    again = purchase(store, "NASA", "esa", only=("esa",), name="again", buy_again=True)
     assert (again.missing, again.bought, again.manifest.buy) == (["esa"], {}, 2)
     close(again, entry("esa", 0))
-    [nasa, esa] = manifest(lake, KEY.replace("buy=1", "buy=2")).accounts
+    [nasa, esa] = manifest(store, KEY.replace("buy=1", "buy=2")).accounts
     assert (nasa.username, nasa.pages) == ("NASA", [PAGE])
     assert (esa.username, esa.pages) == ("esa", [])
 
@@ -304,110 +306,110 @@ def test_buying_again_has_nothing_of_the_accounts_of_the_run_and_all_of_the_othe
 # One process at a time
 
 
-def test_while_its_lease_is_held_no_other_process_buys(lake):
-    with purchase(lake).hold_lease():
-        holder = manifest(lake).lease
+def test_while_its_lease_is_held_no_other_process_buys(store):
+    with purchase(store).hold_lease():
+        holder = manifest(store).lease
         assert (holder.owner, holder.expires_at) == ("c0ffee123456", RECEIVED + MINUTE)
-        late = purchase(lake, name="another run", now=after(59))
+        late = purchase(store, name="another run", now=after(59))
         with pytest.raises(LeaseHeld, match=r"2026-11-18 is being bought") as raised, late.hold_lease():
             pass
         assert raised.value.retry_at == RECEIVED + MINUTE
-        with purchase(lake, now=after(60)).hold_lease():
-            assert manifest(lake).lease.token != holder.token
+        with purchase(store, now=after(60)).hold_lease():
+            assert manifest(store).lease.token != holder.token
 
 
-class HeardLake(MemoryStore):
+class RenewedStore(MemoryStore):
     """Counts its writes for one who waits."""
 
     def __init__(self):
         super().__init__()
-        self.heard = Semaphore(0)
+        self.renewals = Semaphore(0)
 
     def put_if_match(self, key, data, tag):
         try:
             return super().put_if_match(key, data, tag)
         finally:
-            self.heard.release()
+            self.renewals.release()
 
 
 def test_the_lease_is_renewed_while_its_owner_waits_for_a_response(monkeypatch):
     monkeypatch.setattr("include.twitter.lease.LIFETIME", timedelta(milliseconds=30))
     moments = count()
-    lake = HeardLake()
-    with purchase(lake, now=lambda: after(next(moments))()).hold_lease():
-        first = manifest(lake).lease.expires_at
+    store = RenewedStore()
+    with purchase(store, now=lambda: after(next(moments))()).hold_lease():
+        first = manifest(store).lease.expires_at
         for _ in range(3):
-            assert lake.heard.acquire(timeout=10)
-        assert manifest(lake).lease.expires_at > first
-    assert manifest(lake).lease.expires_at is None
+            assert store.renewals.acquire(timeout=10)
+        assert manifest(store).lease.expires_at > first
+    assert manifest(store).lease.expires_at is None
 
 
 @pytest.mark.parametrize("is_new", [False, True])
 def test_of_two_that_begin_at_once_one_has_the_lease(is_new):
-    lake = OvertakenStore()
+    store = OvertakenStore()
     if not is_new:
-        close(purchase(lake), entry())
-    one, quicker = purchase(lake, "esa"), purchase(lake, "esa")
+        close(purchase(store), entry())
+    one, quicker = purchase(store, "esa"), purchase(store, "esa")
     with ExitStack() as first:
-        lake.meanwhile = lambda: first.enter_context(quicker.hold_lease())
+        store.meanwhile = lambda: first.enter_context(quicker.hold_lease())
         with pytest.raises(LeaseHeld), one.hold_lease():
             pass
-        assert manifest(lake).lease.token == quicker._lease.token
+        assert manifest(store).lease.token == quicker._lease.token
 
 
 # Storing
 
 
-def test_an_equal_page_of_another_process_is_not_taken_for_ones_own(lake):
-    late, quicker = purchase(lake), purchase(lake)
+def test_an_equal_page_of_another_process_is_not_taken_for_ones_own(store):
+    late, quicker = purchase(store), purchase(store)
     quicker.store("11", answer(post(1)))
     with pytest.raises(WriteConflict):
         late.store("11", answer(post(1)))
-    assert [page.posts for page in lake.responses([PAGE])] == [[post(1)]]
+    assert [page.posts for page in store.responses([PAGE])] == [[post(1)]]
 
 
 def test_two_readers_that_store_in_one_folder_at_once_never_write_the_same_key():
-    lake = OvertakenStore()
-    bought = purchase(lake)
-    lake.meanwhile = lambda: bought.store(COUNTS_FOLDER, answer())
+    store = OvertakenStore()
+    bought = purchase(store)
+    store.meanwhile = lambda: bought.store(COUNTS_FOLDER, answer())
     bought.store(COUNTS_FOLDER, answer(post(1)))
-    assert lake.keys(f"{ROOT}counts-of/") == [f"{ROOT}counts-of/000{number}.json.gz" for number in (1, 2)]
+    assert store.keys(f"{ROOT}counts-of/") == [f"{ROOT}counts-of/000{number}.json.gz" for number in (1, 2)]
 
 
 # Going on
 
 
-def test_a_killed_purchase_goes_on_from_its_pages_in_the_order_in_which_they_were_stored(lake):
-    killed(lake, *(("11", answer(post(number))) for number in range(1, 12)), ("22", answer(post(20))))
-    again = purchase(lake, "nasa")
+def test_a_killed_purchase_goes_on_from_its_pages_in_the_order_in_which_they_were_stored(store):
+    killed(store, *(("11", answer(post(number))) for number in range(1, 12)), ("22", answer(post(20))))
+    again = purchase(store, "nasa")
     with again.hold_lease():
         of_nasa = [(f"11/{number:04}", f"{number:02}") for number in range(1, 12)]
         assert numbers(again.stored_responses()) == [*of_nasa, ("22/0001", "20")]
         assert numbers(again.stored_pages("11")) == of_nasa
         again.store("11", answer(post(12)))
-    assert lake.keys(f"{ROOT}11/")[-1] == f"{ROOT}11/0012.json.gz"
-    del lake.objects[PAGE]
-    killed(lake, ("11", answer(post(13))))
-    assert lake.keys(f"{ROOT}11/")[-1] == f"{ROOT}11/0013.json.gz", "also if a page before was never written"
+    assert store.keys(f"{ROOT}11/")[-1] == f"{ROOT}11/0012.json.gz"
+    del store.objects[PAGE]
+    killed(store, ("11", answer(post(13))))
+    assert store.keys(f"{ROOT}11/")[-1] == f"{ROOT}11/0013.json.gz", "also if a page before was never written"
 
 
-def test_pages_of_a_source_are_those_of_the_accounts_entry_and_of_its_folder(lake):
-    close(purchase(lake, "NASA", "esa"), entry(outcome="limit", limit=1), entry("esa"))
-    killed(lake, (f"{SEARCHED}11", answer(post(3))))
-    again = purchase(lake, "NASA", "esa")
+def test_pages_of_a_source_are_those_of_the_accounts_entry_and_of_its_folder(store):
+    close(purchase(store, "NASA", "esa"), entry(outcome="limit", limit=1), entry("esa"))
+    killed(store, (f"{SEARCHED}11", answer(post(3))))
+    again = purchase(store, "NASA", "esa")
     with again.hold_lease():
         assert numbers(again.stored_responses()) == [("search-11/0001", "03")]
         assert numbers(again.stored_pages("11")) == [("11/0001", "01")]
         assert numbers(again.stored_pages("search-11")) == [("search-11/0001", "03")]
 
 
-def test_what_is_stored_and_not_closed_is_booked_once_over_two_resumes_and_a_close(lake):
-    close(purchase(lake), entry())
+def test_what_is_stored_and_not_closed_is_booked_once_over_two_resumes_and_a_close(store):
+    close(purchase(store), entry())
     users = [{"id": "1", "username": "esa"}, {"id": "2", "username": "jaxa"}]
     december = datetime(2026, 12, 1, tzinfo=UTC)
     late = answer(post(6), received_at=december)
     killed(
-        lake,
+        store,
         (LOOKUPS_FOLDER, answer(*users, kind="users")),
         ("22", answer(post(1), post(2), token="t1")),
         ("22", answer()),
@@ -423,27 +425,27 @@ def test_what_is_stored_and_not_closed_is_booked_once_over_two_resumes_and_a_clo
     november = BilledUnits(posts=8, own_posts=1, users=2, counts=1, archive_counts=1)
     whole = {"2026-11": november, "2026-12": BilledUnits(posts=1)}
     for _ in range(2):
-        again = purchase(lake)
+        again = purchase(store)
         assert again.bought == {"2026-11": BilledUnits(posts=1)}
         with again.hold_lease():
             list(again.stored_responses())
         assert again.bought == whole
-    close(purchase(lake))
-    assert (manifest(lake).bought, manifest(lake).cost_usd) == (whole, 0.081)
-    assert purchase(lake).bought == whole
+    close(purchase(store))
+    assert (manifest(store).bought, manifest(store).cost_usd) == (whole, 0.081)
+    assert purchase(store).bought == whole
 
 
 # Closing
 
 
-def test_the_manifest_has_the_spec_and_the_stored_responses_account_by_account(lake):
-    bought = purchase(lake, "NASA", "esa", limit=7)
+def test_the_manifest_has_the_spec_and_the_stored_responses_account_by_account(store):
+    bought = purchase(store, "NASA", "esa", limit=7)
     with bought.hold_lease():
         request = buy(bought, LOOKUPS_FOLDER, answer({"id": "1", "username": "NASA"}, kind="users"))
         pages = [buy(bought, "11", answer(post(1), token="t1")), buy(bought, "11", answer(post(2)))]
         bought.close([entry("esa", 0), entry(posts=2, pages=pages, limit=7)])
     assert [*pages, request] == [f"{ROOT}{name}.json.gz" for name in ("11/0001", "11/0002", "users-by/0001")]
-    closed = manifest(lake)
+    closed = manifest(store)
     assert (closed.day, closed.buy, closed.opened_by) == ("2026-11-18", 1, "c0ffee123456")
     assert (closed.is_open, closed.lease) == (False, None)
     assert (closed.opened_at, closed.closed_at) == (RECEIVED, RECEIVED)
@@ -453,4 +455,4 @@ def test_the_manifest_has_the_spec_and_the_stored_responses_account_by_account(l
     assert closed.requests == [request]
     units = {"own_posts": 0, "users": 1, "counts": 0, "archive_counts": 0, "rereads": 0}
     summary = {"manifest": KEY, "posts": 2, **units, "cost_usd": 0.02}
-    assert bought.summary() == purchase(lake, name="another run").summary() == summary
+    assert bought.summary() == purchase(store, name="another run").summary() == summary

@@ -30,10 +30,10 @@ from tests.include.factories import DAY, RECEIVED, MemoryStore, account_read, an
 class Landing:
     """One day that runs load; every post is by number and account."""
 
-    def __init__(self, lake: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.lake, self._patch = lake, monkeypatch
+    def __init__(self, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.store, self._patch = store, monkeypatch
         self.now = RECEIVED
-        self._patch.setattr(object_store, "from_settings", lambda: self.lake)
+        self._patch.setattr(object_store, "from_settings", lambda: self.store)
         self.put(bucket="acme-twitter-lake", handles="NASA, esa, isro", allow_row_loss="")
 
     def put(self, **values: Any) -> None:
@@ -70,7 +70,7 @@ class Landing:
                     for post_counts in batch.counts_by_account:
                         entries.append(receipt.entry(read[len(entries)], post_counts))
                         erased |= post_counts.erased
-            objects = stage_files(self.lake, folder_of, partition.files, layout.tables(DAY))
+            objects = stage_files(self.store, folder_of, partition.files, layout.tables(DAY))
         manifest = Manifest(
             day=str(DAY),
             buy=1,
@@ -81,7 +81,7 @@ class Landing:
             accounts=read,
         )
         made = receipt.of(manifest, entries, objects, erased, len(tombstones.erasures))
-        self.lake.write(f"{folder_of}receipt.json", encoded(made))
+        self.store.write(f"{folder_of}receipt.json", encoded(made))
         return {"receipt": f"{folder_of}receipt.json"}
 
     def load(self, name: str) -> dict[str, Any]:
@@ -99,25 +99,25 @@ class Landing:
 
     def forget(self, *posts: str, account: str | None = None) -> Tombstones:
         erasure = Erasure(at=RECEIVED, why="requested", posts=list(posts), account=account, days=[str(DAY)])
-        self.lake.write(TOMBSTONES, encoded(ErasureLog(erasures=[erasure])))
+        self.store.write(TOMBSTONES, encoded(ErasureLog(erasures=[erasure])))
         return Tombstones([erasure])
 
     @property
     def receipt(self) -> Receipt:
-        return decoded(self.lake.required(layout.receipt(DAY)), Receipt)
+        return decoded(self.store.required(layout.receipt(DAY)), Receipt)
 
     @property
     def published(self) -> str:
         """Which run's bytes are the day, all of them; a mixture fails."""
-        objects = decoded(self.lake.required(layout.receipt(DAY)), Receipt).objects
+        objects = decoded(self.store.required(layout.receipt(DAY)), Receipt).objects
         for item in objects.values():
-            assert self.lake.get(item.key).etag == item.etag, f"{item.key} is not what the receipt says"
+            assert self.store.get(item.key).etag == item.etag, f"{item.key} is not what the receipt says"
         return objects["csv"].sha256
 
     def staged(self, name: str) -> str:
         """The same of the candidates of a run."""
         return (
-            decoded(self.lake.required(f"{layout.staging(DAY, name)}receipt.json"), Receipt)
+            decoded(self.store.required(f"{layout.staging(DAY, name)}receipt.json"), Receipt)
             .objects["csv"]
             .sha256
         )

@@ -98,10 +98,10 @@ def test_the_day_that_is_published_for_the_first_time_reads_no_table(landing, mo
 # A landed table that cannot be read
 
 UNREADABLE = {
-    "gone": lambda lake: lake.objects.pop(layout.parquet(DAY)),
-    "another": lambda lake: lake.write(layout.parquet(DAY), b"PAR1"),
-    "sound, and of another run": lambda lake: lake.write(
-        layout.parquet(DAY), lake.required(f"{layout.staging(DAY, 'other')}refined_tweets.parquet")
+    "gone": lambda store: store.objects.pop(layout.parquet(DAY)),
+    "another": lambda store: store.write(layout.parquet(DAY), b"PAR1"),
+    "sound, and of another run": lambda store: store.write(
+        layout.parquet(DAY), store.required(f"{layout.staging(DAY, 'other')}refined_tweets.parquet")
     ),
 }
 
@@ -110,7 +110,7 @@ UNREADABLE = {
 def test_without_the_landed_table_numbers_are_compared_and_the_log_says_so(landing, caplog, how):
     landing.land("first", {"NASA": posts(1, 2, 3), "esa": posts(11, 12)})
     landing.stage("other", {"NASA": posts(1)})
-    UNREADABLE[how](landing.lake)
+    UNREADABLE[how](landing.store)
     landing.stage("again", {"NASA": posts(1), "esa": posts(13, 14)})
     with pytest.raises(RowLossBlocked, match="NASA: 3 rows are landed, this run has 1"):
         landing.load("again")
@@ -126,7 +126,7 @@ def test_a_landed_table_that_is_no_parquet_is_as_good_as_none(landing, monkeypat
     rows = iter([[]])
 
     def broken(data):
-        if landing.lake.objects[landed.key] == data:
+        if landing.store.objects[landed.key] == data:
             raise KeyError("tweet_id")
         return next(rows)
 
@@ -148,7 +148,7 @@ def test_an_account_whose_posts_were_all_rejected_is_named_and_the_others_are_pu
     assert layout.rejected(DAY) in str(red.value)
     assert "clear `transform`" in str(red.value)
     assert "`extract`" not in str(red.value)
-    assert f"1 posts broke the contract: {landing.lake.url(layout.rejected(DAY))}" in caplog.text
+    assert f"1 posts broke the contract: {landing.store.url(layout.rejected(DAY))}" in caplog.text
     assert landing.published == landing.staged("first")
 
 
@@ -173,7 +173,7 @@ def test_a_day_that_lands_no_row_of_any_account_is_not_published(landing):
     landing.stage("first", {"NASA": [foreign], "esa": [foreign]})
     with pytest.raises(Incomplete, match="Nothing is published"):
         landing.load("first")
-    assert landing.lake.read(layout.receipt(DAY)) is None
+    assert landing.store.read(layout.receipt(DAY)) is None
 
 
 def test_an_account_with_posts_outside_the_day_excluded_twice_or_erased_is_green(landing):
@@ -192,5 +192,5 @@ def test_what_was_staged_before_something_was_forgotten_is_not_published(landing
     landing.forget(*ids(1))
     with pytest.raises(MissingInput, match="were erased since it was staged"):
         landing.load("first")
-    assert TOMBSTONES in landing.lake.objects
-    assert landing.lake.read(layout.receipt(DAY)) is None
+    assert TOMBSTONES in landing.store.objects
+    assert landing.store.read(layout.receipt(DAY)) is None

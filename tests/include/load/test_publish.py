@@ -10,10 +10,10 @@ from tests.include.factories import DAY, RECEIVED, MemoryStore, a_receipt, accou
 
 
 def test_days_of_the_last_week_that_are_not_landed_are_logged_from_the_first_landed_day_on(caplog):
-    lake = MemoryStore()
+    store = MemoryStore()
     for day in ("2026-11-14", "2026-11-16", "2026-11-18"):
-        lake.write(f"twitter_receipts/dt={day}/receipt.json", b"{}")
-    warn_of_gaps(lake, Run(DAY, "c0ffee123456", now=lambda: RECEIVED))
+        store.write(f"twitter_receipts/dt={day}/receipt.json", b"{}")
+    warn_of_gaps(store, Run(DAY, "c0ffee123456", now=lambda: RECEIVED))
     assert caplog.messages == [
         "Not landed among the last 7 days: 2026-11-15, 2026-11-17. Trigger `twitter_plan` to fill them."
     ]

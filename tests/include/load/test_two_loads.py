@@ -29,9 +29,9 @@ class Process(MemoryStore):
 
     copies_on_condition = True
 
-    def __init__(self, lake, before=lambda *_: None, after=lambda *_: None):
+    def __init__(self, store, before=lambda *_: None, after=lambda *_: None):
         super().__init__()
-        self.objects, self._door = lake.objects, lake._door
+        self.objects, self._door = store.objects, store._door
         self._before, self._after = before, after
         self.is_dead = False
 
@@ -63,11 +63,11 @@ class CopiesAnyhow(Process):
     copies_on_condition = False
 
 
-class Turns:
+class WriteOrder:
     """Lets one process at a time go on, up to its next write, in an order that is given."""
 
     def __init__(self, order):
-        self._order, self._left, self._at = list(order), {0, 1}, Condition()
+        self._order, self._unfinished, self._at = list(order), {0, 1}, Condition()
         self._running = None
 
     def wait(self, me):
@@ -79,7 +79,7 @@ class Turns:
 
     def end(self, me):
         with self._at:
-            self._left.discard(me)
+            self._unfinished.discard(me)
             self._stop(me)
 
     def _stop(self, me):
@@ -88,8 +88,8 @@ class Turns:
             self._at.notify_all()
 
     def _next(self):
-        self._order = [process for process in self._order if process in self._left]
-        return self._order[0] if self._order else min(self._left)
+        self._order = [process for process in self._order if process in self._unfinished]
+        return self._order[0] if self._order else min(self._unfinished)
 
 
 class Race:
@@ -100,7 +100,7 @@ class Race:
         self.ended = {}
 
     def go(self, order):
-        turns = Turns(order)
+        turns = WriteOrder(order)
         pair = [Thread(target=self._work, args=(turns, me)) for me in (0, 1)]
         for thread in pair:
             thread.start()
@@ -110,27 +110,27 @@ class Race:
         return self.ended
 
     def _work(self, turns, me):
-        def before(key, what, *_):
-            if key == layout.publish_lease(DAY) and b"null" in what:
+        def before(key, data, *_):
+            if key == layout.publish_lease(DAY) and b"null" in data:
                 return  # to release it is no step of its own
             turns.wait(me)
             self.landing.wait(self.seconds)
 
         try:
             turns.wait(me)
-            self.ended[me] = publish_once(self.landing, self.kind(self.landing.lake, before), str(me))
+            self.ended[me] = publish_once(self.landing, self.kind(self.landing.store, before), str(me))
         finally:
             turns.end(me)
 
 
-def publish_once(landing, lake, name):
+def publish_once(landing, store, name):
     """What `load` does under its lease."""
     run = Run(DAY, name, lambda: landing.now)
-    candidate = decoded(lake.required(f"{layout.staging(DAY, name)}receipt.json"), Receipt)
+    candidate = decoded(store.required(f"{layout.staging(DAY, name)}receipt.json"), Receipt)
     try:
-        with held(lake, layout.publish_lease(DAY), run) as lease:
-            over = lake.etag(layout.receipt(DAY))
-            publish_files(lake, lease, layout.staging(DAY, name), candidate, layout.receipt(DAY), over)
+        with held(store, layout.publish_lease(DAY), run) as lease:
+            over = store.etag(layout.receipt(DAY))
+            publish_files(store, lease, layout.staging(DAY, name), candidate, layout.receipt(DAY), over)
     except (LeaseHeld, LeaseExpired, WriteConflict):
         return "held"
     return "done"
@@ -150,11 +150,11 @@ def race(landing, monkeypatch):
     landing.land("landed", {"NASA": [post(1)]})
     landing.stage("0", {"NASA": [post(1), post(2)]})
     landing.stage("1", {"NASA": [post(1), post(3)], "esa": [post(11, text=None)]})
-    before = dict(landing.lake.objects)
+    before = dict(landing.store.objects)
 
     def go(order, kind, seconds):
-        landing.lake.objects.clear()
-        landing.lake.objects.update(before)
+        landing.store.objects.clear()
+        landing.store.objects.update(before)
         return Race(landing, kind, seconds).go(order)
 
     return go
@@ -165,7 +165,7 @@ def retried(landing, ended, kind=Process):
     for me, how in ended.items():
         if how == "held":
             landing.wait()
-            assert publish_once(landing, kind(landing.lake), str(me)) == "done"
+            assert publish_once(landing, kind(landing.store), str(me)) == "done"
 
 
 @pytest.mark.parametrize("kind", [Process, CopiesAnyhow])
@@ -198,13 +198,13 @@ def first_loads(landing):
 class Counter:
     """Calls something at the number-th time."""
 
-    def __init__(self, number, what):
-        self.number, self.what = number, what
+    def __init__(self, number, action):
+        self.number, self.action = number, action
 
     def __call__(self, *_):
         self.number -= 1
         if self.number == 0:
-            self.what()
+            self.action()
 
 
 def killed_at(landing, number, when):
@@ -215,11 +215,11 @@ def killed_at(landing, number, when):
         process.is_dead = True
         raise Killed
 
-    process = Process(landing.lake, **{when: Counter(number, kill)})
-    whole, landing.lake = landing.lake, process
+    process = Process(landing.store, **{when: Counter(number, kill)})
+    whole, landing.store = landing.store, process
     with pytest.raises(Killed):
         landing.load("mine")
-    landing.lake = whole
+    landing.store = whole
 
 
 LOST = [Decrease("NASA", 6, 6, "400", tuple(f"199000000000000000{number}" for number in (1, 2)))]
@@ -250,14 +250,14 @@ def test_a_load_that_pauses_past_its_lease_while_another_publishes_stops_and_is_
     landing, number, kind
 ):
     first_loads(landing)
-    whole = landing.lake
+    whole = landing.store
 
     def other_publishes():
-        landing.lake = whole
+        landing.store = whole
         landing.wait()
         landing.load("other")
 
-    landing.lake = kind(whole, before=Counter(number, other_publishes))
+    landing.store = kind(whole, before=Counter(number, other_publishes))
     with pytest.raises((WriteConflict, AirflowRescheduleException)):
         landing.load("mine")
     if kind is Process:
@@ -270,7 +270,7 @@ def test_a_load_that_pauses_past_its_lease_while_another_publishes_stops_and_is_
 
 def test_a_load_waits_without_a_worker_while_another_publishes(landing):
     first_loads(landing)
-    other = held(landing.lake, layout.publish_lease(DAY), landing.run("other"))
+    other = held(landing.store, layout.publish_lease(DAY), landing.run("other"))
     with other, pytest.raises(AirflowRescheduleException) as waits:
         landing.load("mine")
     assert waits.value.reschedule_date > landing.now
@@ -280,13 +280,13 @@ def test_a_load_waits_without_a_worker_while_another_publishes(landing):
 
 def test_a_receipt_that_changed_since_the_guard_read_it_is_not_replaced(landing):
     first_loads(landing)
-    store = landing.lake
+    store = landing.store
 
     def before(key, *_):
         if key == layout.receipt(DAY):
             store.write(key, b"{}")
 
-    landing.lake = Process(store, before)
+    landing.store = Process(store, before)
     with pytest.raises(WriteConflict) as conflict:
         landing.load("mine")
     assert conflict.value.retry_at is None, "a try that counts"
@@ -297,16 +297,16 @@ def test_a_receipt_that_changed_since_the_guard_read_it_is_not_replaced(landing)
 @pytest.mark.parametrize("name", ["csv", "parquet", "rejected"])
 def test_a_file_that_another_process_wrote_around_the_receipt_fails_the_load(landing, name, when):
     first_loads(landing)
-    store, file = landing.lake, getattr(layout, name)(DAY)
+    store, file = landing.store, getattr(layout, name)(DAY)
 
     def spoil(key, *_):
         if key == layout.receipt(DAY):
             store.write(file, b"spoiled")
 
-    landing.lake = Process(store, **{when: spoil})
+    landing.store = Process(store, **{when: spoil})
     with pytest.raises(WriteConflict, match=file):
         landing.load("mine")
-    landing.lake = store
+    landing.store = store
     landing.load("mine")
     assert landing.published == landing.staged("mine")
 
@@ -324,7 +324,7 @@ COPIED = 5
 )
 def test_no_receipt_is_written_for_files_or_a_lease_that_are_another_s_by_then(landing, meanwhile, error):
     first_loads(landing)
-    store = landing.lake
+    store = landing.store
     before = store.read(layout.receipt(DAY))
 
     def other():
@@ -334,7 +334,7 @@ def test_no_receipt_is_written_for_files_or_a_lease_that_are_another_s_by_then(l
             landing.wait()
             held(store, layout.publish_lease(DAY), landing.run("other")).__enter__()
 
-    landing.lake = Process(store, after=Counter(COPIED, other))
+    landing.store = Process(store, after=Counter(COPIED, other))
     with pytest.raises(error):
         landing.load("mine")
     assert store.read(layout.receipt(DAY)) == before

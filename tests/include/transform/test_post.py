@@ -154,12 +154,12 @@ OWN = {
 
 
 def entities_of(sent):
-    _, found = decoded_post(sent).written
+    _, entities = decoded_post(sent).written
     return {
-        "hashtags": [entity.tag for entity in found.hashtags or ()],
-        "mentions": [entity.username for entity in found.mentions or ()],
-        "cashtags": [entity.tag for entity in found.cashtags or ()],
-        "urls": [entity.expanded_url for entity in found.urls or ()],
+        "hashtags": [entity.tag for entity in entities.hashtags or ()],
+        "mentions": [entity.username for entity in entities.mentions or ()],
+        "cashtags": [entity.tag for entity in entities.cashtags or ()],
+        "urls": [entity.expanded_url for entity in entities.urls or ()],
     }
 
 

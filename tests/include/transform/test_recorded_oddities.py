@@ -68,20 +68,20 @@ def test_every_recorded_post_with_a_time_is_published_and_one_without_is_rejecte
 def test_the_text_has_its_escapes_resolved_and_its_links_whole_without_those_of_x(cases):
     numbers = Counter()
     for _, post, batch in cases:
-        text, found = post["text"], links(post)
-        own = list(dict.fromkeys(url["url"] for url in found if is_own(post, url)))
+        text, urls_of_post = post["text"], links(post)
+        own = list(dict.fromkeys(url["url"] for url in urls_of_post if is_own(post, url)))
         for link in own:
             before, after = text.split(link)
             text = before.rstrip() + after
         for escape, character in (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
             text = text.replace(escape, character)
-        for url in found:
+        for url in urls_of_post:
             text = text.replace(url["url"], whole(url))
         for row in batch.records:
             assert row["text"] == text
-            urls = {url["url"]: whole(url) for url in found if not is_own(post, url)}
+            urls = {url["url"]: whole(url) for url in urls_of_post if not is_own(post, url)}
             assert row["urls"] == sorted(urls.values(), key=text.index)
-            numbers.update(own=bool(own), links=len(found))
+            numbers.update(own=bool(own), links=len(urls_of_post))
     assert numbers["own"] > 20
     assert numbers["links"] > 150
 

@@ -49,7 +49,7 @@ def test_a_post_becomes_a_row():
 
 
 @pytest.mark.parametrize(
-    ("expanded", "unwound", "status", "kept"),
+    ("expanded", "unwound", "status", "published"),
     [
         ("https://bit.ly/3yW1m4H", "https://sky.example/a", 200, "https://sky.example/a"),
         ("http://www.OW.LY/x", "https://sky.example/a", 200, "https://sky.example/a"),
@@ -82,12 +82,12 @@ def test_a_post_becomes_a_row():
     ],
 )
 def test_an_unwound_link_is_kept_only_where_a_shortener_was_found_to_lead_there(
-    expanded, unwound, status, kept
+    expanded, unwound, status, published
 ):
     text = "https://t.co/aaa"
     entity = link(text, text, expanded_url=expanded, unwound_url=unwound, status=status)
     only = row(text=text, entities={"urls": [entity]})
-    assert (only["text"], only["urls"]) == (kept, [kept])
+    assert (only["text"], only["urls"]) == (published, [published])
 
 
 OWN = "status/1990000000000000001"
@@ -455,8 +455,8 @@ def test_a_link_of_x_from_a_post_to_itself_is_taken_out(address):
     batch = refined(
         post(2, text=text, entities={"urls": urls}, edit_history_tweet_ids=[f"{SELF}01", f"{SELF}02"])
     )
-    ((read, found),) = batch.rows[["text", "urls"]].values.tolist()
-    assert (read, found, batch.warnings) == ("hey :)", [], [])
+    ((text, urls),) = batch.rows[["text", "urls"]].values.tolist()
+    assert (text, urls, batch.warnings) == ("hey :)", [], [])
 
 
 @pytest.mark.parametrize(
