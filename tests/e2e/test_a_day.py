@@ -150,7 +150,7 @@ def test_runs_that_name_no_day_to_collect_fail_at_once_and_call_no_x(airflow, x)
     runs = {
         f"{tomorrow} has not ended": airflow.trigger(day=str(tomorrow)),
         "Trigger again with `day`": airflow.trigger(),
-        "A logical date names no day": airflow.trigger(logical_date="2026-09-10T00:00:00Z"),
+        "its logical date does not count": airflow.trigger(logical_date="2026-09-10T00:00:00Z"),
         "day=2026-09-01 is refused on a backfill run": airflow.backfilled(
             "2026-09-12", "2026-09-12", dag_run_conf={"day": "2026-09-01"}
         )["2026-09-12"],
