@@ -260,7 +260,7 @@ def test_over_several_days_the_lines_keep_the_latest_version_of_each_post(an_edi
 
 @pytest.fixture
 def a_week_later(tmp_path, monkeypatch):
-    """A day's files and those of a week later, as they lie in the lake; the last post is gone."""
+    """A day's files and those of a week later, as they lie in the bucket; the last post is gone."""
     monkeypatch.chdir(tmp_path)
     snapshot = Snapshot(DAY, 7)
     folders = [Path(key).parent for key in (layout.parquet(DAY), snapshot.parquet)]

@@ -133,7 +133,7 @@ def noon(day: str) -> datetime:
 
 
 class Month:
-    """The lake before and after."""
+    """The bucket before and after."""
 
     def __init__(self, bucket: ObjectStore, posts: list[str]) -> None:
         self.bucket, self.posts = bucket, posts
