@@ -86,9 +86,9 @@ def texts(file: Path) -> dict[str, str]:
         }
 
 
-def plain_ids(answers: Path) -> set[str]:
+def plain_ids(responses: Path) -> set[str]:
     """The posts whose text is the same in every tool: short, without links and escapes."""
-    with answers.open(encoding="utf-8") as lines:
+    with responses.open(encoding="utf-8") as lines:
         posts = (post for line in lines for post in json.loads(line).get("data", ()))
         return {post["id"] for post in posts if not _is_resolved(post)}
 

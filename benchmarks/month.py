@@ -63,7 +63,7 @@ class Month:
     def __init__(self, x: StandIns) -> None:
         self.x = x
         self.happened: Counter[str] = Counter()
-        self.asked_for_nothing = 0
+        self.needless_requests = 0
         """Requests to X where nothing was missing."""
         self._bought: dict[int, dict[str, Any]] = {}
         self._staged: dict[int, dict[str, Any]] = {}
@@ -84,7 +84,7 @@ class Month:
             for each in numbers:
                 self._later(event, each)
             if event not in CHANGED:
-                self.asked_for_nothing += len(self.x.requests()) - before
+                self.needless_requests += len(self.x.requests()) - before
 
     def _later(self, event: str, number: int) -> None:
         name = "" if event.startswith(("clear", "retry")) else event
@@ -183,8 +183,8 @@ def _name(path: str, params: dict[str, str]) -> str:
 
 def explained(x: StandIns) -> tuple[int, list[tuple[str, int, int]]]:
     """Posts landed, and what else X has billed: what, how many, at how many mills."""
-    answers = staged(x)
-    stored = Counter(_name(a["request"]["path"], a["request"]["params"]) for a in answers.values())
+    responses = staged(x)
+    stored = Counter(_name(a["request"]["path"], a["request"]["params"]) for a in responses.values())
     billed: Counter[str] = Counter()
     lost: Counter[str] = Counter()
     for name, kind, number in bill(x):
@@ -196,7 +196,7 @@ def explained(x: StandIns) -> tuple[int, list[tuple[str, int, int]]]:
         became.update({name: value for name, value in receipt["totals"].items() if isinstance(value, int)})
     manifests = [x.json(key) for key in x.keys("twitter_raw/") if key.endswith("manifest.json")]
     pages = [
-        [post["id"] for page in account["pages"] for post in answers[page]["body"].get("data", [])]
+        [post["id"] for page in account["pages"] for post in responses[page]["body"].get("data", [])]
         for manifest in manifests
         for account in manifest["accounts"]
     ]
@@ -243,8 +243,8 @@ def main() -> int:
     console.print(table)
     console.print(", ".join(f"{item}: {number}" for item, number in month.happened.items()))
     console.print(f"Without versions and other days: {ratio:.4f}, the goal is {GOAL}")
-    console.print(f"Requests to X where nothing was missing: {month.asked_for_nothing}")
-    broken = unexplained != 0 or spent != billed - lost or month.asked_for_nothing != 0
+    console.print(f"Requests to X where nothing was missing: {month.needless_requests}")
+    broken = unexplained != 0 or spent != billed - lost or month.needless_requests != 0
     return int(broken or ratio > GOAL)
 
 

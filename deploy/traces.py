@@ -147,9 +147,9 @@ def _schema(file: Any) -> pyarrow.Schema:
 
 def _in_response(data: bytes, tombstones: Tombstones) -> Iterator[Trace]:
     _, kind, body = _split_response(data)
-    answer = decode_json(body)
-    includes = answer.get("includes") or {}
-    for name, values in {"data": answer.get("data"), **includes}.items():
+    content = decode_json(body)
+    includes = content.get("includes") or {}
+    for name, values in {"data": content.get("data"), **includes}.items():
         are_users = name == "users" or (name == "data" and kind == "users")
         for value in values if isinstance(values, list) else ():
             if not isinstance(value, dict) or MARK in value:

@@ -461,7 +461,7 @@ class Simulation:
             run.is_dropped = True
             return None
         if match := re.search(r"add (\S+) to Variable twitter_allow_row_loss", text):
-            if not self.less_is_wanted(match[1]):  # an older table: others have bought more meanwhile
+            if not self.loss_is_expected(match[1]):  # an older table: others have bought more meanwhile
                 return "transform"
             deployment.add("twitter_allow_row_loss", match[1])
             return "load"
@@ -493,7 +493,7 @@ class Simulation:
             return match[1]
         return run.failed
 
-    def less_is_wanted(self, day: str) -> bool:
+    def loss_is_expected(self, day: str) -> bool:
         """Whether somebody bought the day again, changed which posts are wanted, or let accounts leave it."""
         extracts = [each for each in self.attempts if each.run.day == day and each.stage == "extract"]
         settings = {tuple(each.settings[name] for name in LATEST) for each in extracts}

@@ -51,7 +51,7 @@ class Compliance:
         self.carried_keys = False
         """Whether somebody sent X's keys to the storage."""
 
-    def answer(
+    def respond(
         self, served: Served, method: str, path: str, headers: dict[str, str], sent: bytes
     ) -> dict[str, Any] | bytes:
         at, (*_, action, id_) = served.at, path.split("/")

@@ -327,7 +327,7 @@ class _Response(io.RawIOBase):
         if process.faults and world.faults.strikes("x.slow", where, 0.01):
             active.sleep(55 * world.latency.number(f"slow {where}"))
         try:
-            status, more, body = world.answer(process, method, target, headers, sent)
+            status, more, body = world.respond(process, method, target, headers, sent)
         except Refusal as refusal:
             status, more, body = refusal.status, refusal.headers, refusal.body
         except Lost as lost:

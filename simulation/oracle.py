@@ -35,7 +35,7 @@ TAMPERED = {
     "x.ignored_window", "x.drop_fields", "x.same_page", "x.empty_page", "x.repeat_posts",
 }  # fmt: skip
 """Faults after which X itself has shown something else than its truth."""
-WANTED = (
+POST_SETTINGS = (
     "twitter_handles",
     "twitter_tweet_limit",
     "twitter_include_threads",
@@ -203,7 +203,7 @@ class Oracle:
             return f"is by {row['author_id']}, who is nobody"
         if row["username"].lower() not in account.handles:
             return f"is by {row['username']}, which {account.id} never was"
-        if row["tweet_id"] not in self.own_or_wanted(day, account):
+        if row["tweet_id"] not in self.expected_ids(day, account):
             return "is a retweet or a reply"
         sent = [(served, post) for served, post in self.sent[row["tweet_id"]] if served.process.day == day]
         stored = [(served, post) for served, post in sent if served.stored_at]
@@ -215,7 +215,7 @@ class Oracle:
         problems = [_difference(row, post) for post in then]
         return None if None in problems else problems[-1]
 
-    def own_or_wanted(self, day: str, account: Account) -> set[str]:
+    def expected_ids(self, day: str, account: Account) -> set[str]:
         """The ids of the account's own posts of a day, with its threads where somebody wanted them."""
         extracts = [each for each in self.s.attempts if each.run.day == day and each.stage == "extract"]
         threads = any(each.settings["twitter_include_threads"] == "true" for each in extracts)
@@ -252,8 +252,8 @@ class Oracle:
             named = [a for a in self.world.accounts.values() if handle.lower() in a.handles]
             entries = [lines[a.id] for a in named if a.id in lines]
             if attempt.is_success and not any(line["outcome"] != "unavailable" for line in entries):
-                was_asked = all(handle in e.settings["twitter_handles"].split(",") for e in extracts)
-                if was_asked:
+                was_requested = all(handle in e.settings["twitter_handles"].split(",") for e in extracts)
+                if was_requested:
                     self.s.breach("green_means_complete", f"{attempt.process.name}: {handle} is missing")
         for id_, line in lines.items():
             if line["outcome"] != "unavailable":
@@ -268,7 +268,7 @@ class Oracle:
         attempt: Attempt,
         extracts: list[Attempt],
     ) -> None:
-        if not all(self._is_wanted(account, each.settings) for each in extracts):
+        if not all(self._is_named_by(account, each.settings) for each in extracts):
             return
         first, last = _start_of(day), attempt.began
         if not account.was_active(first + timedelta(days=1), last):
@@ -287,8 +287,8 @@ class Oracle:
                 missing.append(str(post.id))
         if not missing:
             return
-        answers = [each for each in self.of_day[day] if each.at <= last]
-        faults = {fault for each in answers for fault in each.faults}
+        responses = [each for each in self.of_day[day] if each.at <= last]
+        faults = {fault for each in responses for fault in each.faults}
         message = f"{attempt.process.name}: {line['username']} lacks {missing}, proof {line['proof']}"
         message += f" {line['proof_reason'] or ''}"
         deleted = any(post.gone_at <= last for post in posts)
@@ -300,7 +300,7 @@ class Oracle:
         if is_proven and are_own and not deleted:
             self.s.breach("nothing_is_lost_in_silence", f"{message}, X's faults {sorted(faults)}")
 
-    def _is_wanted(self, account: Account, settings: dict[str, str]) -> bool:
+    def _is_named_by(self, account: Account, settings: dict[str, str]) -> bool:
         """Whether a handle means the account, and not another one that took it over and was accepted."""
         accepted = dict.fromkeys(settings.get("twitter_confirmed_account_ids", "").lower().split(","))
         others = {item.split("=")[0] for item in accepted if item and item.split("=")[1] != account.id}
@@ -349,7 +349,7 @@ class Oracle:
         own = [e for e in self.s.attempts if e.run is attempt.run and e.stage == "transform"]
         extracts = [e for e in self.s.attempts if e.run.day == day and e.stage == "extract"]
         is_older = any(e.ended is None or e.ended >= own[-1].began for e in extracts)
-        return is_older or self.s.less_is_wanted(day)
+        return is_older or self.s.loss_is_expected(day)
 
     # Receipts
 
@@ -389,7 +389,7 @@ class Oracle:
         if len(extracts) != 1:
             return
         serials = frozenset(each.serial for each in self.of_day[day] if each.stored_at)
-        settings = tuple(extracts[0].settings.get(name, "") for name in WANTED)
+        settings = tuple(extracts[0].settings.get(name, "") for name in POST_SETTINGS)
         successes = [e for e in self.s.attempts if e.run.day == day and e.stage == "extract" and e.is_success]
         last = successes[-1]
         acts = len(self.bucket.versions.get("twitter_forgotten/tombstones.json", ()))
@@ -568,7 +568,7 @@ class Oracle:
         ]
 
     def _settings_of(self, attempt: Attempt) -> Any:
-        settings = tuple(attempt.settings.get(name, "") for name in WANTED)
+        settings = tuple(attempt.settings.get(name, "") for name in POST_SETTINGS)
         return settings, attempt.run.accounts
 
 

@@ -351,7 +351,9 @@ class World:
 
     # What X answers
 
-    def answer(self, process: Process, method: str, target: str, headers: dict[str, str], sent: bytes) -> Any:
+    def respond(
+        self, process: Process, method: str, target: str, headers: dict[str, str], sent: bytes
+    ) -> Any:
         """Status, headers and body of a response; Refusal or Lost where there is none like that."""
         at, url = self._clock(), urlsplit(target)
         params = {name: values[0] for name, values in parse_qs(url.query).items()}
@@ -395,7 +397,7 @@ class World:
         self, served: Served, method: str, path: str, headers: dict[str, str], sent: bytes, fault: str | None
     ) -> Any:
         """What X's batch compliance answers, or the storage of its jobs: neither costs anything."""
-        body = self.compliance.answer(served, method, path, headers, sent)
+        body = self.compliance.respond(served, method, path, headers, sent)
         self.served.append(served)
         self.by_serial[served.serial] = served
         for observe in self.observers:

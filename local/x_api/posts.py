@@ -15,7 +15,7 @@ from functools import lru_cache
 from random import Random
 from typing import Any, NamedTuple, TypeVar
 
-from local.x_api.texts import FULL, LONG, ODDITIES, SENTENCES, WORDS
+from local.x_api.texts import FULL, LONG, SENTENCES, SPECIAL_CASES, WORDS
 from local.x_api.writing import code, cut, typed
 
 _SHARES = {  # of the likes
@@ -252,7 +252,7 @@ def _raw_text(rng: Random, behaviour: Account, slot: Slot) -> tuple[str, str, bo
     """Language, text as its author typed it, and whether it has a picture."""
     day = time_of(slot.id).toordinal()
     if behaviour.odd and slot.place % behaviour.odd == 1:
-        lang, template, pictured = ODDITIES[(slot.place // behaviour.odd + day) % len(ODDITIES)]
+        lang, template, pictured = SPECIAL_CASES[(slot.place // behaviour.odd + day) % len(SPECIAL_CASES)]
         return lang, _fill(rng, template), pictured
     if behaviour.shows and slot.place == FULL_AT:
         return "en", _fill(rng, FULL[day % len(FULL)]), False

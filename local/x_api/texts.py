@@ -76,7 +76,7 @@ FULL = (
 
 LONG = {
     "en": (
-        "{opening}: {n} readers wrote this week, and the answer is longer than a label.",
+        "{opening}: {n} readers asked this week, and the answer is longer than a label.",
         "{person} wrote the first draft of {title} on a night ferry, in a notebook bought for recipes.",
         "The second draft lost {n} pages & gained a lighthouse; the third kept only the keeper.",
         "Our editor read it aloud to an empty room, the only honest test of a sentence we know of.",
@@ -119,7 +119,7 @@ LONG = {
 }
 
 # Language, text, and whether it has a picture. Each of them has broken a table.
-ODDITIES = (
+SPECIAL_CASES = (
     ("en", "Crew photo: 👩🏽‍🚀👨‍👩‍👧‍👦 and the 🏳️‍🌈 mission patch. 𝒪𝓇𝒷𝒾𝓉 day {n}!", True),
     ("en", "Three notes for {weekday}:\n\n1. Water the {plant}\n2. Call {place}\n3. Nothing else", False),
     ("en", "Line ends:\r\nWindows,\u2028Unicode,\u2029paragraphs,\u0085next line,\tand a tab.", False),

@@ -19,7 +19,7 @@ from docs import datacontract
 from include.twitter.transform import contract, refine
 from include.twitter.transform.files import Partition
 from tests.docs.test_read import HARD, land
-from tests.include.factories import DAY, answer, post
+from tests.include.factories import DAY, make_response, post
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / ".local" / "datacontract"
@@ -167,7 +167,7 @@ def test_a_day_is_fresh_for_as_long_as_the_contract_promises(tmp_path):
     for name, age in ages.items():
         folder = tmp_path / name / f"dt={DAY}"
         folder.mkdir(parents=True)
-        page = answer(post(1), received_at=datetime.now(UTC) - age)
+        page = make_response(post(1), received_at=datetime.now(UTC) - age)
         with Partition(folder) as partition:
             for batch in refine.refine_accounts(
                 [refine.AccountPages("ObservatoryHill", "42", [page])], day=DAY, limit=0

@@ -446,20 +446,20 @@ RELEASE = f"{'0b' * 32} v2"
 FORMER = f"{'0a' * 32} v1"
 
 
-def answer(status: str, output: str = "") -> dict[str, str]:
+def invocation(status: str, output: str = "") -> dict[str, str]:
     return {"Status": status, "StandardOutputContent": output, "StandardErrorContent": ""}
 
 
 def test_an_upgrade_waits_until_the_host_has_installed_it(ssm: Stubber) -> None:
     ssm.add_client_error("get_command_invocation", "InvocationDoesNotExist")
     for status in ("Pending", "InProgress", "Delayed", "Success"):
-        ssm.add_response("get_command_invocation", answer(status))
+        ssm.add_response("get_command_invocation", invocation(status))
     commands.install(ssm.client, HOST, RELEASE, seconds=0)
 
 
 @pytest.mark.parametrize("status", ["Failed", "TimedOut", "Cancelled"])
 def test_a_host_that_did_not_install_it_says_why(ssm: Stubber, status: str) -> None:
-    ssm.add_response("get_command_invocation", answer(status, "FAILED while migrating the database"))
+    ssm.add_response("get_command_invocation", invocation(status, "FAILED while migrating the database"))
     with pytest.raises(commands.CannotDo, match=f"(?s){status}.*FAILED while migrating the database"):
         commands.install(ssm.client, HOST, RELEASE, seconds=0)
 
@@ -559,7 +559,7 @@ def test_where_nobody_knows_how_it_ended_both_archives_stay(cloud: Cloud, upgrad
     ("status", "gave_way"), [("Failed", True), ("TimedOut", False), ("Cancelled", False)]
 )
 def test_only_a_host_that_reports_a_failure_has_gone_back(ssm: Stubber, status: str, gave_way: bool) -> None:
-    ssm.add_response("get_command_invocation", answer(status))
+    ssm.add_response("get_command_invocation", invocation(status))
     with pytest.raises(commands.CannotDo) as refused:
         commands.install(ssm.client, HOST, RELEASE, seconds=0)
     assert isinstance(refused.value, commands.NotInstalled) is gave_way

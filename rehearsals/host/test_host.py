@@ -162,19 +162,19 @@ class Host:
                     http.post("/auth/token", json=credentials).raise_for_status().json()["access_token"]
                 )
             http.headers["Authorization"] = f"Bearer {self._token}"
-            answer = http.request(method, f"/api/v2{path}", **options)
-        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
-        return answer.json() if answer.content else None
+            response = http.request(method, f"/api/v2{path}", **options)
+        assert response.is_success, f"{method} {path}: {response.status_code} {response.text}"
+        return response.json() if response.content else None
 
     def wait_until_healthy(self, since: datetime) -> None:
         """Every component has been heard of after `since`."""
         client = self.http()
 
         def healthy() -> bool:
-            answer = client.get("/api/v2/monitor/health")
-            if not answer.is_success:
+            response = client.get("/api/v2/monitor/health")
+            if not response.is_success:
                 return False
-            health = answer.json()
+            health = response.json()
             parts = ("scheduler", "dag_processor", "triggerer")
             heartbeats = [health[part][f"latest_{part}_heartbeat"] for part in parts]
             return health["metadatabase"]["status"] == "healthy" and all(

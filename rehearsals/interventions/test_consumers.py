@@ -75,13 +75,13 @@ def emit(airflow, day: str) -> None:
 def events(airflow, run: str) -> list[tuple[str, str | None, dict]]:
     """What a run of the pipeline has told: asset, partition and what came along."""
 
-    def answer() -> dict | None:
+    def fetch_events() -> dict | None:
         try:
             return airflow.call("GET", "/assets/events", params={"source_run_id": run})
         except AirflowRefused:  # 500 of Airflow 3.3.2, while a run that an event has made waits for its start
             return None
 
-    entries = eventually(answer)["asset_events"]
+    entries = eventually(fetch_events)["asset_events"]
     return sorted((event["name"], event["partition_key"], event["extra"]) for event in entries)
 
 

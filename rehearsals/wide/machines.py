@@ -1,7 +1,7 @@
 """An Airflow over several machines, on this one: two workers that share nothing, and what they work for.
 
-A worker is told what `TOLD` names of the stack's settings, and has folders of its own. It has no way into the
-database, and none of the keys that Airflow signs and encrypts with.
+A worker gets the settings of the stack that `WORKER_SETTINGS` names, and has folders of its own. It has no
+way into the database, and none of the keys that Airflow signs and encrypts with.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from local import aws
 from local.environment import PROJECT
 from local.stack import Stack
 from rehearsals.wide.servers import Postgres, Redis
-from tests.deploy.test_wide import SETTINGS, TOLD
+from tests.deploy.test_wide import SETTINGS, WORKER_SETTINGS
 
 WORKERS = ("worker-1", "worker-2")
 HERE = {
@@ -43,7 +43,7 @@ class Wide(Stack):
         home = self.home(worker)
         for folder in ("airflow", "tmp"):
             (home / folder).mkdir(parents=True, exist_ok=True)
-        names = TOLD | HERE | SETTINGS.keys()
+        names = WORKER_SETTINGS | HERE | SETTINGS.keys()
         own = {"HOME": str(home), "TMPDIR": str(home / "tmp"), "AIRFLOW_HOME": str(home / "airflow")}
         return {name: value for name, value in self.environment.items() if name in names} | own
 

@@ -18,7 +18,7 @@ from include.twitter.transform import contract
 from include.twitter.transform.files import Partition
 from include.twitter_features.snapshots import contract as engagement
 from include.twitter_features.snapshots.post_status import PostStatus
-from tests.include.factories import DAY, a_day, account, answer, link, post
+from tests.include.factories import DAY, a_day, account, link, make_response, post
 
 TYPED = {
     "tweet_id": "string",
@@ -236,10 +236,10 @@ def test_the_view_gives_likes_after_a_week_of_posts_that_are_gone_too(day, tmp_p
             f"CREATE VIEW engagement AS SELECT *, '2026-11-18' AS dt, age FROM '{again}', "
             "(VALUES ('7')) AS ages(age)"
         )
-        rows = sql.execute(athena.view_at_age_sql(7)).fetchall()
+        view_rows = sql.execute(athena.view_at_age_sql(7)).fetchall()
         names = [column[0] for column in sql.description]
         assert sql.execute(athena.view_at_age_sql(30)).fetchall() == []
-    read = {row["tweet_id"]: row for row in (dict(zip(names, row, strict=True)) for row in rows)}
+    read = {row["tweet_id"]: row for row in (dict(zip(names, row, strict=True)) for row in view_rows)}
     assert names == [*TYPED, "state", "hours_old", "dt"]
     assert len(read) == len(rows)
     first, gone = read[rows[0]["tweet_id"]], read[rows[-1]["tweet_id"]]
@@ -298,7 +298,7 @@ def day(tmp_path_factory):
         for username, posts in accounts:
             of_account = posts[0]["author_id"]
             partition.append(
-                account([answer(*posts)], username=username, author_id=of_account, day=DAY, limit=0)
+                account([make_response(*posts)], username=username, author_id=of_account, day=DAY, limit=0)
             )
     return partition
 

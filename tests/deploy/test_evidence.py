@@ -57,8 +57,8 @@ class Bucket:
             for id_, (title, kind) in (errors or {}).items()
         ]
         body = {"data": [*shown]} | ({"errors": problems} if problems else {})
-        answer = Response(path, {"ids": ",".join(requested)}, at, json.dumps(body).encode(), status=status)
-        self.put(f"twitter_raw/dt=2026-11-15/age={at.day}/0001.json.gz", answer.to_bytes(), stored_at or at)
+        response = Response(path, {"ids": ",".join(requested)}, at, json.dumps(body).encode(), status=status)
+        self.put(f"twitter_raw/dt=2026-11-15/age={at.day}/0001.json.gz", response.to_bytes(), stored_at or at)
 
     def check(
         self, at: datetime, *named: str, reason: str = "deleted", action: str = "delete", stored: bool = True

@@ -12,7 +12,7 @@ COMPOSE = WIDE / "compose.yaml"
 SECRETS = WIDE / "secrets.example.env"
 SETTINGS = dotenv_values(WIDE / "airflow.env", interpolate=False)
 """What a deployment runs with."""
-TOLD = {
+WORKER_SETTINGS = {
     "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",
     "AIRFLOW__CELERY__BROKER_URL",
     "AIRFLOW__CELERY__RESULT_BACKEND",
@@ -60,7 +60,7 @@ def test_only_this_machine_reaches_the_containers():
 def test_a_worker_of_compose_is_told_what_the_tested_ones_are_and_reaches_no_database():
     worker = services()["worker"]
     variables = worker["environment"].keys() | SETTINGS.keys()
-    assert {name for name in variables if name.startswith("AIRFLOW__")} <= TOLD | SETTINGS.keys()
+    assert {name for name in variables if name.startswith("AIRFLOW__")} <= WORKER_SETTINGS | SETTINGS.keys()
     assert "database" not in worker["networks"]
     assert worker["deploy"]["replicas"] == 2
     assert services()["postgres"]["networks"] == ["database"]
@@ -78,7 +78,7 @@ def test_helms_environment_is_that_of_airflow_env():
 def test_with_helm_the_keys_are_with_every_pod_but_the_workers():
     chart = values()
     assert not any(chart["enableBuiltInSecretEnvVars"].values())
-    assert {one["envName"] for one in chart["secret"]} <= TOLD
+    assert {one["envName"] for one in chart["secret"]} <= WORKER_SETTINGS
     for name in BRAINS:
         assert {one["name"].removesuffix("_CMD") for one in chart[name]["env"]} == KEYS, name
         assert chart[name]["extraVolumes"][0]["secret"]["secretName"] == "twitter-airflow"

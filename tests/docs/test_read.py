@@ -16,7 +16,7 @@ from include.twitter.transform import contract, refine
 from include.twitter.transform.files import Partition
 from include.twitter_features.snapshots import contract as engagement
 from include.twitter_features.snapshots.post_status import PostStatus
-from tests.include.factories import DAY, METRICS, answer, post
+from tests.include.factories import DAY, METRICS, make_response, post
 
 ROOT = Path(__file__).parents[2]
 HOW_TO = ROOT / "docs" / "how-to"
@@ -86,8 +86,8 @@ def land(folder, sent):
     """A folder with the landed files of a day."""
     about = {"type": "https://api.x.com/2/problems/field-hydration-failure", "resource_id": UNFILLED["id"]}
     errors = {"errors": [about | {"field": name} for name in ("entities", "referenced_tweets")]}
-    answers = [answer(*sent), *([answer(UNFILLED, **errors)] if sent else [])]
-    source = refine.AccountPages("ObservatoryHill", "42", answers)
+    responses = [make_response(*sent), *([make_response(UNFILLED, **errors)] if sent else [])]
+    source = refine.AccountPages("ObservatoryHill", "42", responses)
     with Partition(folder) as partition:
         for batch in refine.refine_accounts([source], day=DAY, limit=0):
             partition.append(batch)
@@ -188,7 +188,7 @@ def test_duckdb_reads_a_day_whose_last_post_alone_has_quotes(long_day):
 
 def test_duckdb_takes_no_hash_of_a_post_for_a_comment(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    source = refine.AccountPages("ObservatoryHill", "42", [answer(*posts(["clear skies", " #stars"]))])
+    source = refine.AccountPages("ObservatoryHill", "42", [make_response(*posts(["clear skies", " #stars"]))])
     with Partition(tmp_path) as partition:
         for batch in refine.refine_accounts([source], day=DAY, limit=0):
             partition.append(batch)
@@ -234,7 +234,7 @@ def an_edit_over_midnight(tmp_path, monkeypatch):
         folder = tmp_path / f"twitter_parquet/dt={day}"
         folder.mkdir(parents=True)
         source = refine.AccountPages(
-            "ObservatoryHill", "42", [answer(sent, post(2, created_at=sent["created_at"]))]
+            "ObservatoryHill", "42", [make_response(sent, post(2, created_at=sent["created_at"]))]
         )
         with Partition(folder) as partition:
             for batch in refine.refine_accounts([source], day=day, limit=0):

@@ -80,7 +80,7 @@ def link(text: str, url: str, **more: Any) -> dict[str, Any]:
     return {"start": start, "end": start + len(url), "url": url} | more
 
 
-def answer(
+def make_response(
     *posts: Any,
     token: str | None = None,
     size: int = 100,
@@ -293,9 +293,9 @@ class One(SimpleNamespace):
     """A batch of one account: what a stage gets of it, and the account's post_counts in short."""
 
 
-def account(answers: Any, *, username: str, author_id: str, day: Day, limit: int) -> One:
+def account(responses: Any, *, username: str, author_id: str, day: Day, limit: int) -> One:
     """Refine one account's answers."""
-    source = refine.AccountPages(username, author_id, answers)
+    source = refine.AccountPages(username, author_id, responses)
     (batch,) = refine.refine_accounts([source], day=day, limit=limit)
     (post_counts,) = batch.counts_by_account
     return One(

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from include.twitter.identities import Identities, unavailable_reasons, users_of
-from tests.include.factories import RECEIVED, MemoryStore, OvertakenStore, about, account_read, answer
+from tests.include.factories import RECEIVED, MemoryStore, OvertakenStore, about, account_read, make_response
 
 NASA = {"id": "11348282", "username": "NASA", "name": "NASA"}
 ESA = {"id": "5", "username": "esa"}
@@ -19,7 +19,7 @@ def store():
 
 
 def looked_up(*users, **more):
-    return answer(*users, path="/2/users/by", kind="users", **more)
+    return make_response(*users, path="/2/users/by", kind="users", **more)
 
 
 @pytest.mark.parametrize("handle", ["NASA", "nasa", "NaSa"])

@@ -33,7 +33,7 @@ from include.twitter.x.http_limits import sending
 from tests.include.factories import DAY, POST_WORDS, RECEIVED, post
 from tests.include.http_recorder import dripping, listening
 from tests.include.recorded import x_components
-from tests.include.test_x_errors import HTML, UNAUTHORIZED, WRONG_CONSUMER_KEYS, answered
+from tests.include.test_x_errors import HTML, UNAUTHORIZED, WRONG_CONSUMER_KEYS, http_response
 
 CONSUMER_KEYS = {"consumer_key": "consumer-key-7f3a", "consumer_secret": "consumer-secret-91bc"}
 USER_KEYS = CONSUMER_KEYS | {
@@ -418,7 +418,7 @@ def test_every_request_has_a_timeout():
     class Recording(HTTPAdapter):
         def send(self, request, *, timeout=None, **_):
             self.timeout = timeout
-            return answered(200, {})
+            return http_response(200, {})
 
     session, adapter = _Session("https://api.x.com"), Recording()
     session.mount("https://api.x.com", adapter)

@@ -56,8 +56,8 @@ def test_a_terminal_keeps_the_reason_once_above_the_table() -> None:
 
 
 def test_a_log_that_comes_after_its_state_is_asked_until_it_tells_the_reason_and_then_no_more() -> None:
-    answers = iter([None, None, OUTAGE])
-    text, _ = shown(*[stage("up_for_retry")] * 5, why=lambda stage: next(answers))
+    reasons = iter([None, None, OUTAGE])
+    text, _ = shown(*[stage("up_for_retry")] * 5, why=lambda stage: next(reasons))
     assert text.count(OUTAGE) == 1
 
 

@@ -580,9 +580,9 @@ def store(bucket: ObjectStore, dated: Dated, at: datetime, ids: list[str], age: 
     """X's response to a look-up of posts, all of which are gone, as the pipeline stores it."""
     kind = "https://api.x.com/2/problems/resource-not-found"
     gone = [{"resource_id": id_, "title": "Not Found Error", "type": kind} for id_ in ids]
-    answer = Response("/2/tweets", {"ids": ",".join(ids)}, at, json.dumps({"errors": gone}).encode())
+    response = Response("/2/tweets", {"ids": ",".join(ids)}, at, json.dumps({"errors": gone}).encode())
     key = f"twitter_raw/dt={DAYS[0]}/age={age}/0001.json.gz"
-    bucket.client.put_object(Bucket=bucket.name, Key=key, Body=answer.to_bytes())
+    bucket.client.put_object(Bucket=bucket.name, Key=key, Body=response.to_bytes())
     dated.dates[key] = at
     return key
 
@@ -634,9 +634,9 @@ def test_a_forged_history_of_a_post_does_not_take_others_with_it(month):
     bucket, day = Old(month, [DAYS[0]]).bucket("forget-history"), Day.parse(DAYS[0])
     ids = [row["tweet_id"] for row in bucket.rows(layout.csv(day))]
     forged = post(id=ids[0]) | {"edit_history_tweet_ids": ids}
-    answer = Response("/2/users/7/tweets", {}, NOW, json.dumps({"data": [forged]}).encode())
+    response = Response("/2/users/7/tweets", {}, NOW, json.dumps({"data": [forged]}).encode())
     key = f"{layout.raw(day)}buy=9/acme/0001.json.gz"
-    bucket.client.put_object(Bucket=bucket.name, Key=key, Body=answer.to_bytes())
+    bucket.client.put_object(Bucket=bucket.name, Key=key, Body=response.to_bytes())
     assert f"add CONFIRM={len(ids)}." in refused(bucket, posts=[ids[0]])
 
 

@@ -26,7 +26,7 @@ class Seen:
     """Names in lower case."""
 
 
-class Wire(list[Seen]):
+class S3Requests(list[Seen]):
     """Every S3 request that the stages send while a test runs, in order."""
 
     def puts(self, part: str) -> list[Seen]:
@@ -35,7 +35,7 @@ class Wire(list[Seen]):
 
 @pytest.fixture
 def s3_requests(stand_ins, deployment, monkeypatch):
-    seen = Wire()
+    seen = S3Requests()
 
     def forward(request: Request) -> Response:
         headers = {name.lower(): value for name, value in request.headers.items()}

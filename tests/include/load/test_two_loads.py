@@ -100,8 +100,8 @@ class Race:
         self.ended = {}
 
     def go(self, order):
-        turns = WriteOrder(order)
-        pair = [Thread(target=self._work, args=(turns, me)) for me in (0, 1)]
+        write_order = WriteOrder(order)
+        pair = [Thread(target=self._work, args=(write_order, me)) for me in (0, 1)]
         for thread in pair:
             thread.start()
         for thread in pair:
@@ -109,18 +109,18 @@ class Race:
         assert set(self.ended) == {0, 1}
         return self.ended
 
-    def _work(self, turns, me):
+    def _work(self, write_order, me):
         def before(key, data, *_):
             if key == layout.publish_lease(DAY) and b"null" in data:
                 return  # to release it is no step of its own
-            turns.wait(me)
+            write_order.wait(me)
             self.landing.wait(self.seconds)
 
         try:
-            turns.wait(me)
+            write_order.wait(me)
             self.ended[me] = publish_once(self.landing, self.kind(self.landing.store, before), str(me))
         finally:
-            turns.end(me)
+            write_order.end(me)
 
 
 def publish_once(landing, store, name):

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from tests.include.factories import DAY
-from tests.include.recorded import recorded_oddities
+from tests.include.recorded import recorded_special_cases
 from tests.include.transform.refined import refined
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,7 @@ def of_the_day(sent):
 @pytest.fixture(scope="module")
 def cases():
     """Category, post and batch."""
-    posts = [(name, of_the_day(post)) for name, posts in recorded_oddities().items() for post in posts]
+    posts = [(name, of_the_day(post)) for name, posts in recorded_special_cases().items() for post in posts]
     return [(name, post, refined(post, author_id=post.get("author_id"))) for name, post in posts]
 
 
