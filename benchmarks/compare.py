@@ -2,8 +2,8 @@
 
     python -m benchmarks.compare        (`make bench` installs the others first)
 
-Processes take turns, three rounds. Told are the medians of their CPU time, wall and peak memory, and how many
-of the texts each has whole. compare.md and compare.svg are written anew. It ends with exit code 1 where a
+Processes take turns, three rounds. It reports the medians of their CPU time, wall and peak memory, and how
+many of the texts each has whole. It rewrites compare.md and compare.svg. It ends with exit code 1 where a
 goal is missed, or where rows part that have to agree.
 """
 

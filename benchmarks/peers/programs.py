@@ -15,7 +15,7 @@ BEYOND = (
     "display_text_range,note_tweet.entities.annotations,note_tweet.entities.cashtags,note_tweet.entities.hashtags,"
     "note_tweet.entities.mentions,note_tweet.entities.urls,note_tweet.text,paid_partnership"
 )
-"""What twarc-csv has to be told of, or it leaves out the pages that have it."""
+"""Columns that twarc-csv needs as an option, or it leaves out the pages that have them."""
 
 
 def tutorial(responses: str, out: str) -> None:

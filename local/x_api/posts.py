@@ -44,7 +44,7 @@ class Account:
     most: int
     topics: tuple[str, ...] = ("press", "orbit", "garden")
     long: float = 0.08
-    odd: int = 4  # one post in so many is an oddity; 0 means never
+    odd: int = 4  # one post in so many is a special case; 0 means never
     shows: bool = False  # six posts or more, and on every day a long one, an edited one and a full one
     all_hours: bool = False  # posts from 00:00:00 to 23:59:59, not from 06:00 to 22:00
     shallow: bool = False  # the timeline ends at its newest 3,200 posts, 800 without replies

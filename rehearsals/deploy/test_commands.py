@@ -413,13 +413,13 @@ def test_a_host_goes_to_a_subnet_of_the_default_network_that_has_its_type() -> N
         assert placement == {"VpcId": "vpc-0a", "SubnetId": "subnet-d"}
 
 
-def test_without_a_fitting_subnet_the_operator_is_asked_to_name_one() -> None:
+def test_without_a_fitting_subnet_the_operator_has_to_name_one() -> None:
     for stub in network("us-east-1f"):
         with pytest.raises(commands.CannotDo, match="name SubnetId"):
             commands.default_network(stub.client, "t3.medium")
 
 
-def test_without_a_default_network_the_operator_is_asked_to_name_one() -> None:
+def test_without_a_default_network_the_operator_has_to_name_one() -> None:
     client = boto3.client("ec2", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
     with Stubber(client) as stub:
         stub.add_response("describe_vpcs", {"Vpcs": []})
@@ -482,7 +482,7 @@ def test_an_upgrade_is_of_the_release_that_was_sent() -> None:
 
 
 class Upgrade:
-    """`make upgrade` on a stack of the stand-in, with a host that answers as it is told."""
+    """`make upgrade` on a stack of the stand-in, with a host that sends the prepared responses."""
 
     def __init__(self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in cloud.environment.items():
@@ -500,7 +500,7 @@ class Upgrade:
         commands.name_release(self.stack, FORMER)
 
     def __call__(self, ended: type[Exception] | None) -> str:
-        """The name of the release that the host is told to install."""
+        """The name of the release that the command sends to the host."""
         names = []
 
         def install(ssm: Any, host: str, name: str) -> None:

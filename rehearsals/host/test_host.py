@@ -167,7 +167,7 @@ class Host:
         return response.json() if response.content else None
 
     def wait_until_healthy(self, since: datetime) -> None:
-        """Every component has been heard of after `since`."""
+        """Every component has sent a heartbeat after `since`."""
         client = self.http()
 
         def healthy() -> bool:
@@ -536,7 +536,7 @@ def test_a_release_whose_dags_cannot_be_imported_gives_way(host: Host) -> None:
 
 
 def reboot_while(host: Host, moment: str) -> None:
-    """Begin to install what was uploaded, and reboot at this moment of it. The journal begins anew then."""
+    """Begin to install what was uploaded, and reboot at this moment of it. The journal then begins again."""
     begun = f"--since=@{datetime.now(UTC).timestamp():.0f}"
     host.machine.begin("sh", "-c", install_command(host.sent))
     eventually(lambda: moment in journal(host, "twitter-release", begun), seconds=FIRST_BOOT_SECONDS)

@@ -73,7 +73,7 @@ def emit(airflow, day: str) -> None:
 
 
 def events(airflow, run: str) -> list[tuple[str, str | None, dict]]:
-    """What a run of the pipeline has told: asset, partition and what came along."""
+    """The asset events of a run of the pipeline: asset, partition and extra."""
 
     def fetch_events() -> dict | None:
         try:
@@ -102,7 +102,7 @@ def results(airflow, consumer: str, number: int = 1) -> list[dict]:
 
 
 def waiting(airflow, consumer: str) -> list[tuple[int, int]]:
-    """Of how many days the next run has been told, and how many it waits for."""
+    """How many days of the next run have an event, and how many it waits for."""
     params = {"dag_id": consumer, "has_created_dag_run_id": False}
     entries = airflow.call("GET", "../../ui/partitioned_dag_runs", params=params)["partitioned_dag_runs"]
     return [
@@ -127,7 +127,7 @@ def red(airflow) -> str:
     return run
 
 
-def test_a_published_day_that_is_not_complete_tells_nobody(red, airflow, stack):
+def test_a_published_day_that_is_not_complete_triggers_no_consumer(red, airflow, stack):
     assert airflow.states(red)["load"] == "failed"
     assert Bucket(stack).json(layout.receipt(DAY))["totals"]["published"] == 5
     assert events(airflow, red) == []
@@ -143,7 +143,7 @@ def green(red, airflow) -> str:
     return red
 
 
-def test_a_complete_day_is_told_once_to_each_kind_of_consumer(green, airflow, stack):
+def test_a_complete_day_triggers_each_kind_of_consumer_once(green, airflow, stack):
     (_, partition, extra), landed = events(airflow, green)
     assert (partition, landed) == (str(DAY), ("twitter_refined_tweets", None, extra))
     receipt = Bucket(stack).json(layout.receipt(DAY))
@@ -171,7 +171,7 @@ def test_every_kind_of_consumer_runs_once_for_a_complete_day_and_the_month_that_
     ]
 
 
-def test_a_day_that_lands_again_is_told_again_and_the_month_waits_for_all_its_days_again(green, airflow):
+def test_a_day_that_lands_again_is_one_more_event_and_the_month_waits_for_all_its_days_again(green, airflow):
     (before,) = results(airflow, "tweets_of_a_day")
     airflow.clear(green, "load")
     assert airflow.wait(green) == "success"

@@ -25,7 +25,7 @@ HERE = {
 }  # fmt: skip
 """Where the code and the stand-ins are on this machine: an image and an instance's role elsewhere."""
 FORGIVEN = 5
-"""How often components are started anew."""
+"""How often components are restarted."""
 
 
 class Wide(Stack):
@@ -36,7 +36,7 @@ class Wide(Stack):
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
         self.ended: list[str] = []
-        """The components that have ended, and were started anew."""
+        """The components that have ended, and were restarted."""
 
     def worker_environment(self, worker: str) -> dict[str, str]:
         """A worker's whole environment."""
@@ -75,7 +75,7 @@ class Wide(Stack):
         psutil.wait_procs(gone, timeout=10)
 
     def check(self) -> None:
-        """Starts anew what has ended, as every platform does, a few times."""
+        """Restarts what has ended, as every platform does, a few times."""
         for component in [one for one in self._workers if one.exit_code is not None]:
             if len(self.ended) == FORGIVEN:
                 raise component.died()

@@ -157,7 +157,7 @@ def test_one_days_responses_that_were_stored_again_later_are_one_finding(bucket)
     assert gone(bucket) == set()
 
 
-def test_a_day_is_one_of_utc_in_whatever_zone_a_response_tells_it(bucket):
+def test_a_day_is_one_of_utc_in_whatever_zone_a_response_gives_it(bucket):
     bucket.lookup(TUESDAY, {P: NOT_FOUND}, stored_at=WEDNESDAY)
     key, (data, stored_at) = bucket.objects.popitem()
     changed = gzip.decompress(data).replace(b"2026-11-17T08:00:00Z", b"2026-11-16T23:00:00-09:00")
@@ -176,7 +176,7 @@ def test_a_response_that_was_received_after_s3_stored_it_does_not_count_and_is_n
 
 
 @pytest.mark.parametrize("back", ["lookup", "check", "edited", "withheld"])
-def test_a_post_that_x_shows_again_is_not_gone_and_is_found_anew(bucket, back):
+def test_a_post_that_x_shows_again_needs_two_new_findings_to_be_gone(bucket, back):
     bucket.lookup(MONDAY, {P: NOT_FOUND})
     bucket.check(TUESDAY, P)
     shown = post() | {"id": P}

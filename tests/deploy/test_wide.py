@@ -57,7 +57,7 @@ def test_only_this_machine_reaches_the_containers():
     assert ports == ["127.0.0.1:8080:8080"]
 
 
-def test_a_worker_of_compose_is_told_what_the_tested_ones_are_and_reaches_no_database():
+def test_a_worker_of_compose_has_the_settings_of_the_tested_ones_and_reaches_no_database():
     worker = services()["worker"]
     variables = worker["environment"].keys() | SETTINGS.keys()
     assert {name for name in variables if name.startswith("AIRFLOW__")} <= WORKER_SETTINGS | SETTINGS.keys()
@@ -85,7 +85,7 @@ def test_with_helm_the_keys_are_with_every_pod_but_the_workers():
         [mount] = chart[name]["extraVolumeMounts"]
         assert all(mount["mountPath"] in one["value"] for one in chart[name]["env"])
     assert not {"env", "extraVolumes", "extraVolumeMounts"} & chart["workers"].keys()
-    # A container of its own, which asks the database with what the pod was told.
+    # A container of its own, which connects to the database with the pod's settings.
     for name in ("workers", *BRAINS[:-1]):
         assert chart[name]["waitForMigrations"] == {"enabled": False}, name
 
@@ -124,7 +124,7 @@ def test_redis_hands_out_nothing_twice_while_a_task_may_still_run():
     assert all(task.execution_timeout.total_seconds() < visible for task in twitter().tasks)
 
 
-def test_an_outage_of_all_workers_is_waited_out_like_one_of_x():
+def test_an_outage_of_all_workers_is_retried_like_one_of_x():
     from include.twitter.retry import LONGEST_DELAY, RETRIES
 
     environment = SETTINGS

@@ -221,7 +221,7 @@ def snowflake():
 
 
 @pytest.mark.parametrize("dialect", [spark, snowflake])
-def test_a_reader_with_the_dialect_that_is_told_reads_every_text(day, dialect):
+def test_a_reader_with_the_documented_dialect_reads_every_text(day, dialect):
     assert [row["text"] for row in records(dialect())] == [row["text"] for row in landed()]
 
 

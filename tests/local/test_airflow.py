@@ -92,7 +92,7 @@ def test_the_client_signs_in_once_and_again_when_its_token_has_expired():
     ]
 
 
-def test_a_password_that_airflow_refuses_ends_the_call_and_health_is_asked_without_it():
+def test_a_password_that_airflow_refuses_ends_the_call_and_health_is_requested_without_it():
     def respond(request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/health"):
             return httpx.Response(200)

@@ -116,7 +116,7 @@ def test_the_system_gives_the_ports_of_a_stack_to_nobody_else_before_its_servers
         socket.create_server(("127.0.0.1", port)).close()
 
 
-def test_a_second_stack_on_the_same_state_is_told_who_runs_the_first(tmp_path: Path) -> None:
+def test_a_second_stack_on_the_same_state_names_who_runs_the_first(tmp_path: Path) -> None:
     first, second = (Stack(state=tmp_path, port=None, env_file=tmp_path / "absent", caller={}) for _ in "ab")
     first._lock = first._take_lock()
     first._prepare(first._lock)
@@ -125,7 +125,7 @@ def test_a_second_stack_on_the_same_state_is_told_who_runs_the_first(tmp_path: P
     first.stop()
 
 
-def test_a_command_that_comes_while_a_stack_starts_or_stops_is_told_to_try_again(tmp_path: Path) -> None:
+def test_a_command_while_a_stack_starts_or_stops_ends_with_try_again(tmp_path: Path) -> None:
     first, second = (Stack(state=tmp_path, port=None, env_file=tmp_path / "absent", caller={}) for _ in "ab")
     (tmp_path / "lock").write_text('{"pid": 1, "url": "of a killed stack"}')
     first._lock = first._take_lock()

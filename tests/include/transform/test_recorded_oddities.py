@@ -1,4 +1,4 @@
-"""Recorded posts, anonymized, in 23 categories of oddity: each is refined by rules that hold for any post.
+"""Recorded posts, anonymized, in 23 categories of special cases: the rules of any post refine each.
 
 Each is refined as the one post of its account. The expected text is found in another way than the
 pipeline's: by the links' addresses instead of their places.
