@@ -104,12 +104,12 @@ class Day:
         released = [process.go() for process, message in messages if message == "met"]
         return [process.hears() if process in released else message for process, message in messages]
 
-    def turn_is_over(self) -> None:
+    def lease_expires(self) -> None:
         self.clock.value += 61
 
     def extract(self, handles: str | None = None) -> dict[str, Any]:
         """Once more, after the turn of whoever had it."""
-        self.turn_is_over()
+        self.lease_expires()
         return self.pipeline.extract(handles, now=NOW + timedelta(seconds=self.clock.value))
 
     @property
@@ -222,7 +222,7 @@ def test_a_process_that_is_killed_at_any_moment_and_perhaps_again_is_gone_on_wit
             process.go().hears()
         assert sum((day.lost - lost).values()) <= READERS
         lost = day.lost
-        day.turn_is_over()
+        day.lease_expires()
 
     bought = day.extract()
 
@@ -266,7 +266,7 @@ def test_of_two_days_that_are_bought_at_once_neither_spends_what_the_other_may(d
 
 @pytest.mark.parametrize("handles", [HANDLES, "posts_5_c"], ids=["the same", "less"])
 @pytest.mark.parametrize("number", range(1, FEWEST + 1, STEP))
-def test_what_a_process_stopped_past_its_turn_wrote_late_is_booked_by_the_next(day, number, handles):
+def test_what_a_process_stopped_past_its_lease_wrote_late_is_booked_by_the_next(day, number, handles):
     with day.process(Moment("stopped", "before", number)) as late:
         late.go().stops()
         day.extract(handles)
@@ -285,7 +285,7 @@ def test_a_process_that_comes_back_while_another_has_taken_over_is_booked_too(da
     stop = Moment("stopped", "before", chance.randint(1, FEWEST))
     with day.process(stop) as late, day.process(chance.choice(MEETINGS), "of another") as other:
         late.go().stops()
-        day.turn_is_over()
+        day.lease_expires()
         message = other.go().hears()
         late.continues()
         ended = [late.hears(), other.go().hears() if message == "met" else message]

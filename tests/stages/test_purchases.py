@@ -73,7 +73,7 @@ def test_handles_may_change_between_two_tries(pipeline, x):
     assert published == {"posts_3_b": 3, "posts_4_c": 4, "posts_5_d": 5}
 
 
-def test_of_100_accounts_five_are_unavailable_named_and_asked_for_alone(pipeline, x):
+def test_of_100_accounts_five_are_unavailable_named_and_requested_alone(pipeline, x):
     sound = [f"posts_2_n{number}" for number in range(95)]
     gone = ["suspended_a", "suspended_b", "suspended_c", "protected_d", "unknown_e"]
     pipeline.put(tweet_limit=0)
