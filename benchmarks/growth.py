@@ -2,9 +2,9 @@
 
     python -m benchmarks.growth        (`make bench-growth` installs what it needs first)
 
-Each stage runs as a process of its own on the stand-ins for AWS and X, and reports its CPU time beyond imports,
-its peak memory and its requests. The result is the exponent by which each grows, over all sizes and over the
-last step. It ends with exit code 1 where one of them is above 1.1. It rewrites growth.md and growth.svg.
+Each stage runs as a process of its own on the stand-ins for AWS and X, and reports its CPU time beyond
+imports, its peak memory and its requests. The result is the exponent by which each grows, over all sizes and
+over the last step. It ends with exit code 1 where one is above 1.1. It rewrites growth.md and growth.svg.
 
 What is simulated: the stand-in makes 100,000 posts for `extract`. The million that is refined and loaded is
 1,000 accounts that name a few copies of the pages of one: as many requests and as much to read, but the bytes
