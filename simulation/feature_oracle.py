@@ -24,7 +24,7 @@ from simulation.owner import OWNER, Erasure
 from simulation.store import Version
 from simulation.world import Served, marker
 
-READING = re.compile(r"twitter_engagement_receipts/dt=([0-9-]+)/age=(\d+)/receipt\.json")
+SNAPSHOT_RECEIPT = re.compile(r"twitter_engagement_receipts/dt=([0-9-]+)/age=(\d+)/receipt\.json")
 GONE_LIST = re.compile(r"twitter_compliance/dt=([0-9-]+)/gone\.json")
 PAGE = re.compile(r"(twitter_raw/dt=[0-9-]+/age=\d+/)\d+\.json\.gz")
 MARKER = re.compile(r"zq[0-9a-f]{12}")
@@ -63,7 +63,7 @@ class FeatureOracle:
 
     def at_the_end(self) -> None:
         for key in self.bucket.keys("twitter_engagement_receipts/"):
-            if READING.fullmatch(key):
+            if SNAPSHOT_RECEIPT.fullmatch(key):
                 self.reading_names_its_files(key)
         for erasure in self.s.owner.begun:
             if erasure.ended_at:
@@ -75,7 +75,7 @@ class FeatureOracle:
         if match := PAGE.fullmatch(key):
             if not version.by.startswith(OWNER):
                 self.a_post_is_fetched_once(match[1], version)
-        elif (match := READING.fullmatch(key)) and not version.by.startswith(OWNER):
+        elif (match := SNAPSHOT_RECEIPT.fullmatch(key)) and not version.by.startswith(OWNER):
             self._read(match[1], int(match[2]), json.loads(version.data), version.by)
         elif match := GONE_LIST.fullmatch(key):
             self.only_what_x_named_is_listed(match[1], json.loads(version.data))
@@ -355,7 +355,7 @@ def _held(key: str, data: bytes) -> set[str]:
         return ids | {*MARKER.findall(text)}
     if key.endswith(".gz"):
         return {*MARKER.findall(gzip.decompress(data).decode())}
-    if GONE_LIST.fullmatch(key) or READING.fullmatch(key):
+    if GONE_LIST.fullmatch(key) or SNAPSHOT_RECEIPT.fullmatch(key):
         return {match.decode() for match in LISTED.findall(data)}
     return {*MARKER.findall(data.decode())}
 

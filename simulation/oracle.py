@@ -27,9 +27,9 @@ from simulation.world import Account, Post, Served, unescaped
 
 RECEIPT = re.compile(r"twitter_receipts/dt=([0-9-]+)/receipt\.json")
 LEDGER = re.compile(r"twitter_ledger/month=([0-9]{4}-[0-9]{2})/.+\.json")
-KEPT = ("published", "rejected", "duplicates", "outside", "over_limit", "unrequested", "erased")
+FATES = ("published", "rejected", "duplicates", "outside", "over_limit", "unrequested", "erased")
 BREAKS = re.compile("[\r\n\v\f\x1c-\x1e\u0085\u2028\u2029]+")
-LONGEST_ANSWER = timedelta(seconds=260)
+LONGEST_RESPONSE = timedelta(seconds=260)
 TAMPERED = {
     "x.drop_posts", "x.repeat_token", "x.empty_token", "x.gone", "x.failed_part", "x.foreign",
     "x.ignored_window", "x.drop_fields", "x.same_page", "x.empty_page", "x.repeat_posts",
@@ -357,7 +357,7 @@ class Oracle:
         """fetched = published + rejected + …, an account; published is the number of its rows."""
         rows = Counter(row["username"] for row in table)
         for line in [*receipt["accounts"], receipt["totals"]]:
-            if line["fetched"] != sum(line[name] for name in KEPT):
+            if line["fetched"] != sum(line[name] for name in FATES):
                 self.s.breach("receipts_balance", f"{day}: {line}")
         published = Counter({line["username"]: 0 for line in receipt["accounts"]})
         for line in receipt["accounts"]:

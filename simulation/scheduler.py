@@ -64,7 +64,7 @@ class Task:
         self.is_done = False
         self.result: Any = None
         self.error: BaseException | None = None
-        self.turn = 0
+        self.wait_number = 0
         """Counts its waits: an entry of the queue that belongs to an earlier wait is void."""
         self.timed_out = False
         self.locals: dict[int, dict[str, Any]] = {}
@@ -117,11 +117,11 @@ class Scheduler:
 
     def _push(self, at: float, task: Task) -> None:
         self._number += 1
-        heapq.heappush(self._queue, (at, self._number, task.turn, task))
+        heapq.heappush(self._queue, (at, self._number, task.wait_number, task))
 
     def wake(self, task: Task) -> None:
         """End the wait of a task."""
-        task.turn += 1
+        task.wait_number += 1
         task.timed_out = False
         self._push(self.now, task)
 
@@ -133,7 +133,7 @@ class Scheduler:
         task = current()
         if not task.process.is_alive:
             raise Killed
-        task.turn += 1
+        task.wait_number += 1
         task.timed_out = True
         if timeout is not None:
             self._push(self.now + timeout, task)
@@ -153,12 +153,12 @@ class Scheduler:
     def run(self, until: Callable[[], bool] = lambda: False) -> None:
         """Run tasks until none is left, or `until` holds."""
         while self._queue and not until():
-            at, _, turn, task = heapq.heappop(self._queue)
-            if turn != task.turn or task.is_done:
+            at, _, wait_number, task = heapq.heappop(self._queue)
+            if wait_number != task.wait_number or task.is_done:
                 continue
             if task.process.paused_until > at:
                 self._number += 1
-                heapq.heappush(self._queue, (task.process.paused_until, self._number, turn, task))
+                heapq.heappush(self._queue, (task.process.paused_until, self._number, wait_number, task))
                 continue
             self.now = max(self.now, at)
             self.steps += 1

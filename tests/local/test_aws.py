@@ -49,8 +49,8 @@ class LocalAws:
             subprocess.Popen(aws.SERVE, env=server),
             subprocess.Popen(serve, env=base | settings),
         ]
-        _answers(f"{self.endpoint}/_ministack/health")
-        _answers(f"{self.metadata}/health")
+        _wait_until_up(f"{self.endpoint}/_ministack/health")
+        _wait_until_up(f"{self.metadata}/health")
         aws.apply(self.endpoint, self.root)
 
     def kill(self) -> None:
@@ -76,7 +76,7 @@ class LocalAws:
     wait=wait_fixed(0.1),
     reraise=True,
 )
-def _answers(url: str) -> None:
+def _wait_until_up(url: str) -> None:
     httpx.get(url, trust_env=False, timeout=60).raise_for_status()
 
 

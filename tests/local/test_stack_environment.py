@@ -52,7 +52,7 @@ def test_no_env_file_means_both_stand_ins(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "answer"),
+    ("text", "problem"),
     [
         ("TWITTER_AWS=yes", "may be real or local"),
         ("AWS_PROFILE=work", "Add TWITTER_AWS=real"),
@@ -60,8 +60,8 @@ def test_no_env_file_means_both_stand_ins(tmp_path: Path) -> None:
         ("AIRFLOW_CONN_TWITTER_DEFAULT=http://x", "add AIRFLOW_VAR_TWITTER_HANDLES"),
     ],
 )
-def test_an_env_file_that_cannot_be_meant_says_what_to_write(tmp_path: Path, text: str, answer: str) -> None:
-    with pytest.raises(BadEnvFile, match=answer):
+def test_an_env_file_that_cannot_be_meant_says_what_to_write(tmp_path: Path, text: str, problem: str) -> None:
+    with pytest.raises(BadEnvFile, match=problem):
         env_file(tmp_path, text)
 
 
