@@ -46,5 +46,5 @@ PLACES = {
 
 def is_no_secret(filename: str, secret: str) -> bool:
     kinds = [ANYWHERE, *(kind for place, kind in PLACES.items() if filename.startswith(place))]
-    # A private key is told by its first line, which reads like a sentence.
+    # A private key is recognized by its first line, which reads like a sentence.
     return "PRIVATE KEY" not in secret and any(kind.fullmatch(secret) for kind in kinds)

@@ -57,12 +57,12 @@ def _blank(match: re.Match[str]) -> str:
 
 
 def dialect(page: str, text: str, first: int = 1) -> list[str]:
-    found = []
+    problems = []
     for match in DIALECT.finditer(prose(text)):
         line = prose(text).count("\n", 0, match.start()) + first
         instead = next(use for words, use in INSTEAD.items() if re.fullmatch(words, match[0], re.IGNORECASE))
-        found.append(f"{page}:{line}: {match[0]!r}: write {instead}")
-    return found
+        problems.append(f"{page}:{line}: {match[0]!r}: write {instead}")
+    return problems
 
 
 def dialect_of_code(file: str, text: str) -> list[str]:
@@ -90,8 +90,8 @@ def main(pages: list[str]) -> int:
     for page in pages:
         text = Path(page).read_text()
         problems += dialect_of_code(page, text) if page.endswith(".py") else dialect(page, text)
-        if page.startswith(EASY) and (found := grade(text)) > GRADE:
-            problems.append(f"{page}: grade {found:.1f} is above {GRADE}: write shorter sentences and words")
+        if page.startswith(EASY) and (years := grade(text)) > GRADE:
+            problems.append(f"{page}: grade {years:.1f} is above {GRADE}: write shorter sentences and words")
     sys.stdout.writelines(f"{problem}\n" for problem in problems)
     return bool(problems)
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.compare        (`make bench` installs the others first)
 
-Processes take turns, three rounds. Told are the medians of their CPU time, wall and peak memory, and how many
-of the texts each has whole. compare.md and compare.svg are written anew. It ends with exit code 1 where a
+Processes take turns, three rounds. It reports the medians of their CPU time, wall and peak memory, and how
+many of the texts each has whole. It rewrites compare.md and compare.svg. It ends with exit code 1 where a
 goal is missed, or where rows part that have to agree.
 """
 
@@ -52,15 +52,19 @@ def main() -> int:
         few = {IMPORT: [sys.executable, "-c", "import pandas"], FEW: refining(at / "few")}
         many = {OURS: refining(at / "many"), FLOOR: [sys.executable, HERE / "peers/decode.py", at / "many"]}
         many |= {name: peer(at, *which) for name, which in PEERS.items()}
-        found = medians(few, 3 * ROUNDS) | medians(many, ROUNDS)
+        results = medians(few, 3 * ROUNDS) | medians(many, ROUNDS)
         ours, plain = texts(at / "many-out/refined_tweets.csv"), plain_ids(at / "many.jsonl")
         rows = {OURS: held(ours, ours, plain)}
         rows |= {name: held(texts(at / f"{of}.csv"), ours, plain) for name, (_, of) in PEERS.items()}
-    goals = judged(found, rows)
-    lines = [*table(found, rows), "", *(f"- {'met' if met else '**missed**'}: {goal}" for goal, met in goals)]
+    goals = judged(results, rows)
+    lines = [
+        *table(results, rows),
+        "",
+        *(f"- {'met' if met else '**missed**'}: {goal}" for goal, met in goals),
+    ]
     print("\n".join(lines))
     (HERE / "compare.md").write_text("\n".join([*HEAD, "", *lines, ""]), encoding="utf-8")
-    draw("compare", {name: found[name] for name in (*PEERS, OURS, FLOOR)})
+    draw("compare", {name: results[name] for name in (*PEERS, OURS, FLOOR)})
     return int(not all(met for _, met in goals))
 
 
@@ -82,9 +86,9 @@ def texts(file: Path) -> dict[str, str]:
         }
 
 
-def plain_ids(answers: Path) -> set[str]:
+def plain_ids(responses: Path) -> set[str]:
     """The posts whose text is the same in every tool: short, without links and escapes."""
-    with answers.open(encoding="utf-8") as lines:
+    with responses.open(encoding="utf-8") as lines:
         posts = (post for line in lines for post in json.loads(line).get("data", ()))
         return {post["id"] for post in posts if not _is_resolved(post)}
 
@@ -104,11 +108,11 @@ def held(theirs: Mapping[str, str], ours: Mapping[str, str], plain: set[str]) ->
     return Rows(len(theirs), len(same) / len(ours), len(ours.keys() - theirs.keys()), len(parts))
 
 
-def judged(found: Mapping[str, Took], rows: Mapping[str, Rows]) -> list[tuple[str, bool]]:
+def judged(results: Mapping[str, Took], rows: Mapping[str, Rows]) -> list[tuple[str, bool]]:
     """Each goal in words, with what was measured, and whether it is met."""
-    faster = found["twarc-csv"].cpu / found[OURS].cpu
-    slower = found[OURS].cpu / found[FLOOR].cpu
-    peak, start = found[OURS].peak, found[FEW].cpu / found[IMPORT].cpu
+    faster = results["twarc-csv"].cpu / results[OURS].cpu
+    slower = results[OURS].cpu / results[FLOOR].cpu
+    peak, start = results[OURS].peak, results[FEW].cpu / results[IMPORT].cpu
     agree = all(not (row.lacks or row.parts) for row in rows.values())
     return [
         (f"at least 8 times faster than twarc-csv: {faster:.1f} times", faster >= 8),
@@ -134,17 +138,17 @@ HEAD = (
 )
 
 
-def table(found: Mapping[str, Took], rows: Mapping[str, Rows]) -> list[str]:
+def table(results: Mapping[str, Took], rows: Mapping[str, Rows]) -> list[str]:
     lines = [
         "| | CPU s | of the pipeline's | wall s | peak MB | posts | whole texts |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
-    for name in sorted((*rows, FLOOR), key=lambda name: -found[name].cpu):
-        cpu, wall, peak = found[name]
-        share = cpu / found[OURS].cpu
+    for name in sorted((*rows, FLOOR), key=lambda name: -results[name].cpu):
+        cpu, wall, peak = results[name]
+        share = cpu / results[OURS].cpu
         ratio = f"{rows[name].number:,} | {rows[name].whole:.0%}" if name in rows else " | "
         lines.append(f"| {name} | {cpu:.2f} | {share:.2f} | {wall:.2f} | {peak:.0f} | {ratio} |")
-    few, pandas = found[FEW].cpu, found[IMPORT].cpu
+    few, pandas = results[FEW].cpu, results[IMPORT].cpu
     return [*lines, "", f"100 posts take the pipeline {few:.2f} s, `import pandas` alone {pandas:.2f} s."]
 
 

@@ -54,7 +54,7 @@ def slow_s3(seconds: float) -> Iterator[None]:
     """S3 answers so many seconds later: by way of a proxy in front of the stand-in for AWS."""
     there = urlsplit(os.environ["AWS_ENDPOINT_URL"])
 
-    async def connected(client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
+    async def connected(client: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         sent, upstream = await asyncio.open_connection(there.hostname, there.port)
         waiting = asyncio.Event()
 
@@ -64,15 +64,15 @@ def slow_s3(seconds: float) -> Iterator[None]:
                 upstream.write(data)
             upstream.close()
 
-        async def answer() -> None:
+        async def send_responses() -> None:
             while data := await sent.read(1 << 20):
                 if waiting.is_set():
                     waiting.clear()
                     await asyncio.sleep(seconds)
-                answers.write(data)
-            answers.close()
+                writer.write(data)
+            writer.close()
 
-        await asyncio.gather(ask(), answer())
+        await asyncio.gather(ask(), send_responses())
 
     started: Future[tuple[int, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 

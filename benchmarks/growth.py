@@ -2,9 +2,9 @@
 
     python -m benchmarks.growth        (`make bench-growth` installs what it needs first)
 
-Each stage runs as a process of its own on the stand-ins for AWS and X, and tells its CPU time beyond imports,
-its peak memory and its requests. Told is the exponent by which each grows, over all sizes and over the last
-step; it ends with exit code 1 where one of them is above 1.1. growth.md and growth.svg are written anew.
+Each stage runs as a process of its own on the stand-ins for AWS and X, and reports its CPU time beyond
+imports, its peak memory and its requests. The result is the exponent by which each grows, over all sizes and
+over the last step. It ends with exit code 1 where one is above 1.1. It rewrites growth.md and growth.svg.
 
 What is simulated: the stand-in makes 100,000 posts for `extract`. The million that is refined and loaded is
 1,000 accounts that name a few copies of the pages of one: as many requests and as much to read, but the bytes
@@ -41,7 +41,7 @@ WHAT = {"cpu": "CPU s", "peak": "peak MB", "s3": "requests to S3", "x": "request
 
 
 def main() -> int:
-    found: dict[str, list[dict[str, float]]] = defaultdict(list)
+    results: dict[str, list[dict[str, float]]] = defaultdict(list)
     with TemporaryDirectory() as folder, deployed() as there:
         there.clock(NOW)
         put(run_budget_usd=0, month_budget_usd=0, tweet_limit=0)
@@ -50,7 +50,7 @@ def main() -> int:
             there.delete("twitter_")
             there.forget()
             done = stage("extract", handles, None)
-            found["extract"].append({**done, "x": len(there.requests()), "posts": accounts * posts})
+            results["extract"].append({**done, "x": len(there.requests()), "posts": accounts * posts})
         for accounts, posts in REFINED:
             handles = [f"account_{number}" for number in range(accounts)]
             there.delete("twitter_")
@@ -58,13 +58,13 @@ def main() -> int:
             refined = stage("transform", handles, bought)
             landed = stage("load", handles, refined["done"])
             for name, done in (("transform", refined), ("load", landed)):
-                found[name].append({**done, "posts": accounts * posts})
-    lines, worst = table(found)
+                results[name].append({**done, "posts": accounts * posts})
+    lines, worst = table(results)
     met = "met" if worst <= MOST else "**missed**"
     goal = f"- {met}: nothing grows faster than linearly; the largest exponent is {worst:.2f}"
     print("\n".join([*lines, "", goal]))
     (HERE / "growth.md").write_text("\n".join([*HEAD, "", *lines, "", goal, ""]), encoding="utf-8")
-    draw("growth", found)
+    draw("growth", results)
     return int(worst > MOST)
 
 
@@ -140,19 +140,19 @@ HEAD = (
 )
 
 
-def table(found: dict[str, list[dict[str, float]]]) -> tuple[list[str], float]:
+def table(results: dict[str, list[dict[str, float]]]) -> tuple[list[str], float]:
     """The lines of a table, and the largest exponent in it."""
     sizes = [accounts * posts for accounts, posts in REFINED]
     lines = [f"| posts | {' | '.join(f'{size:,}' for size in sizes)} | exponent | last step |"]
     lines += ["|---" + "|--:" * (len(sizes) + 2) + "|"]
     worst = 0.0
-    for name, sized in found.items():
-        for what, called in WHAT.items():
-            points = [(one["posts"], one[what]) for one in sized if one.get(what)]
+    for name, sized in results.items():
+        for measure, called in WHAT.items():
+            points = [(one["posts"], one[measure]) for one in sized if one.get(measure)]
             if points:
                 over_all, last = slope(points), slope(points[-2:])
                 worst = max(worst, over_all, last)
-                cells = [f"{value:,.{2 if what == 'cpu' else 0}f}" for _, value in points]
+                cells = [f"{value:,.{2 if measure == 'cpu' else 0}f}" for _, value in points]
                 cells += [""] * (len(sizes) - len(cells)) + [f"{over_all:.2f}", f"{last:.2f}"]
                 lines.append(f"| `{name}`, {called} | {' | '.join(cells)} |")
     return lines, worst

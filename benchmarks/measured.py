@@ -40,12 +40,12 @@ def took(*command: object) -> Took:
 
 def medians(commands: Mapping[str, Iterable[object]], rounds: int) -> dict[str, Took]:
     """Each command once a round, in turn, so that what else runs disturbs all alike."""
-    found: dict[str, list[Took]] = {name: [] for name in commands}
+    results: dict[str, list[Took]] = {name: [] for name in commands}
     for number in range(rounds):
         for name, command in commands.items():
-            found[name].append(took(*command))
-            print(f"round {number + 1} of {rounds}, {name}: {found[name][-1].cpu:.2f} s", file=sys.stderr)
-    return {name: Took(*map(median, zip(*each, strict=True))) for name, each in found.items()}
+            results[name].append(took(*command))
+            print(f"round {number + 1} of {rounds}, {name}: {results[name][-1].cpu:.2f} s", file=sys.stderr)
+    return {name: Took(*map(median, zip(*each, strict=True))) for name, each in results.items()}
 
 
 def draw(name: str, value: Any) -> None:

@@ -63,7 +63,7 @@ class Month:
     def __init__(self, x: StandIns) -> None:
         self.x = x
         self.happened: Counter[str] = Counter()
-        self.asked_for_nothing = 0
+        self.needless_requests = 0
         """Requests to X where nothing was missing."""
         self._bought: dict[int, dict[str, Any]] = {}
         self._staged: dict[int, dict[str, Any]] = {}
@@ -78,26 +78,26 @@ class Month:
         self._extract(number)
         self._refine(number)
         self.x.order()
-        for what, numbers in LATER.get(number, []):
-            put(**CHANGED.get(what, {}))
+        for event, numbers in LATER.get(number, []):
+            put(**CHANGED.get(event, {}))
             before = len(self.x.requests())
             for each in numbers:
-                self._later(what, each)
-            if what not in CHANGED:
-                self.asked_for_nothing += len(self.x.requests()) - before
+                self._later(event, each)
+            if event not in CHANGED:
+                self.needless_requests += len(self.x.requests()) - before
 
-    def _later(self, what: str, number: int) -> None:
-        name = "" if what.startswith(("clear", "retry")) else what
-        if what == "clear of load":
+    def _later(self, event: str, number: int) -> None:
+        name = "" if event.startswith(("clear", "retry")) else event
+        if event == "clear of load":
             from include.twitter.load import load
 
             run = self._run(number, name)
             load(run, self._staged[number])
         else:
-            if what != "clear of transform":
+            if event != "clear of transform":
                 self._extract(number, name)
             self._refine(number, name)
-        self.happened[what] += 1
+        self.happened[event] += 1
 
     def _extract(self, number: int, name: str = "") -> None:
         """As often as it has to be tried."""
@@ -183,24 +183,24 @@ def _name(path: str, params: dict[str, str]) -> str:
 
 def explained(x: StandIns) -> tuple[int, list[tuple[str, int, int]]]:
     """Posts landed, and what else X has billed: what, how many, at how many mills."""
-    answers = staged(x)
-    kept = Counter(_name(a["request"]["path"], a["request"]["params"]) for a in answers.values())
+    responses = staged(x)
+    stored = Counter(_name(a["request"]["path"], a["request"]["params"]) for a in responses.values())
     billed: Counter[str] = Counter()
     lost: Counter[str] = Counter()
     for name, kind, number in bill(x):
-        (billed if kept[name] else lost)[kind] += number
-        kept[name] -= 1
+        (billed if stored[name] else lost)[kind] += number
+        stored[name] -= 1
     receipts = [x.json(key) for key in x.keys("twitter_receipts/")]
     became: Counter[str] = Counter()
     for receipt in receipts:
         became.update({name: value for name, value in receipt["totals"].items() if isinstance(value, int)})
     manifests = [x.json(key) for key in x.keys("twitter_raw/") if key.endswith("manifest.json")]
-    came = [
-        [post["id"] for page in account["pages"] for post in answers[page]["body"].get("data", [])]
+    pages = [
+        [post["id"] for page in account["pages"] for post in responses[page]["body"].get("data", [])]
         for manifest in manifests
         for account in manifest["accounts"]
     ]
-    twice = sum(len(ids) - len(set(ids)) for ids in came)
+    twice = sum(len(ids) - len(set(ids)) for ids in pages)
     return became["published"], [
         ("users looked up", billed["users"], MILLS["users"]),
         ("counts", billed["counts"], MILLS["counts"]),
@@ -224,27 +224,27 @@ def main() -> int:
         landed, rest = explained(x)
         billed = sum(number * MILLS[kind] for _, kind, number in bill(x))
         spent = sum(x.json(key)["spent_mills"] for key in x.keys("twitter_ledger/"))
-    lost = sum(number * mills for what, number, mills in rest if "in flight" in what)
-    unrequested = sum(number * mills for what, number, mills in rest if what in UNASKED)
+    lost = sum(number * mills for item, number, mills in rest if "in flight" in item)
+    unrequested = sum(number * mills for item, number, mills in rest if item in UNASKED)
     ratio = (billed - unrequested) / (landed * MILLS["posts"])
     unexplained = billed - landed * MILLS["posts"] - sum(number * mills for _, number, mills in rest)
     table = Table("a month of 10 accounts", "number", "dollars", "of the landed")
 
-    def add(what: str, number: int | str, mills: int, **style: str) -> None:
-        table.add_row(what, str(number), f"{mills / 1000:8.3f}", f"{mills / (landed * 5):8.4f}", **style)
+    def add(item: str, number: int | str, mills: int, **style: str) -> None:
+        table.add_row(item, str(number), f"{mills / 1000:8.3f}", f"{mills / (landed * 5):8.4f}", **style)
 
     add("posts landed", landed, landed * MILLS["posts"])
-    for what, number, mills in rest:
-        add(what, number, number * mills)
+    for item, number, mills in rest:
+        add(item, number, number * mills)
     add("not explained", "", unexplained)
     add("billed by the stand-in", "", billed, style="bold")
     add("ledger", "", spent)
     console = Console(width=110)
     console.print(table)
-    console.print(", ".join(f"{what}: {number}" for what, number in month.happened.items()))
+    console.print(", ".join(f"{item}: {number}" for item, number in month.happened.items()))
     console.print(f"Without versions and other days: {ratio:.4f}, the goal is {GOAL}")
-    console.print(f"Requests to X where nothing was missing: {month.asked_for_nothing}")
-    broken = unexplained != 0 or spent != billed - lost or month.asked_for_nothing != 0
+    console.print(f"Requests to X where nothing was missing: {month.needless_requests}")
+    broken = unexplained != 0 or spent != billed - lost or month.needless_requests != 0
     return int(broken or ratio > GOAL)
 
 

@@ -59,12 +59,12 @@ def stage(folder: Path, accounts: int, posts_each: int) -> None:
         while page == 0 or "pagination_token" in params:
             page += 1
             body_bytes = enriched(x.get(path, params=params).content)
-            answer = Response(path, params, datetime(2026, 11, 19, 2, tzinfo=UTC), body_bytes)
-            (folder / f"{handle}-{posts.user_id(handle)}-{page:02}.json.gz").write_bytes(answer.to_bytes())
+            response = Response(path, params, datetime(2026, 11, 19, 2, tzinfo=UTC), body_bytes)
+            (folder / f"{handle}-{posts.user_id(handle)}-{page:02}.json.gz").write_bytes(response.to_bytes())
             lines.write(body_bytes + b"\n")
             params.pop("pagination_token", None)
-            if answer.next_token:
-                params["pagination_token"] = answer.next_token
+            if response.next_token:
+                params["pagination_token"] = response.next_token
     lines.close()
 
 

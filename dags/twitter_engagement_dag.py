@@ -75,7 +75,7 @@ def twitter_engagement():
         from include.twitter import airflow_context
         from include.twitter_features.snapshots import tasks
 
-        return tasks.extract(airflow_context.run_from_context())
+        return tasks.extract_snapshots(airflow_context.run_from_context())
 
     @task(execution_timeout=timedelta(hours=1))
     def transform(fetched: dict) -> dict:
@@ -83,7 +83,7 @@ def twitter_engagement():
         from include.twitter import airflow_context
         from include.twitter_features.snapshots import tasks
 
-        return tasks.transform(airflow_context.run_from_context(), fetched)
+        return tasks.transform_snapshots(airflow_context.run_from_context(), fetched)
 
     @task(max_active_tis_per_dag=1, execution_timeout=timedelta(hours=1))
     def load(staged: dict) -> dict:
@@ -91,7 +91,7 @@ def twitter_engagement():
         from include.twitter import airflow_context
         from include.twitter_features.snapshots import tasks
 
-        return tasks.load(airflow_context.run_from_context(), staged)
+        return tasks.load_snapshots(airflow_context.run_from_context(), staged)
 
     load(transform(extract()))
 

@@ -120,10 +120,12 @@ class Stack:
         self._run_change("create_stack", "stack_create_complete", **_template_request(settings), **policy)
         self._print_completed()
 
-    def update(self, settings: dict[str, str], kept: Collection[str], replaceable: Collection[str]) -> None:
+    def update(
+        self, settings: dict[str, str], current: Collection[str], replaceable: Collection[str]
+    ) -> None:
         """Apply the template. A change that would end a guarded resource that must stay is rolled back."""
         self.cloud.set_stack_policy(StackName=self.name, StackPolicyBody=guarding(GUARDED))
-        request = _template_request(settings, kept)
+        request = _template_request(settings, current)
         if replaceable:
             request["StackPolicyDuringUpdateBody"] = guarding(GUARDED.keys() - set(replaceable))
         try:
@@ -166,8 +168,8 @@ class Stack:
         except WaiterError:
             raise NotDone(self._events("_FAILED")) from None
 
-    def _wait(self, until: str, **what: str) -> None:
-        self.cloud.get_waiter(until).wait(**what, WaiterConfig=EVERY_5_S)
+    def _wait(self, until: str, **arguments: str) -> None:
+        self.cloud.get_waiter(until).wait(**arguments, WaiterConfig=EVERY_5_S)
 
     def _print_completed(self) -> None:
         for event in self._events("_COMPLETE"):
@@ -181,10 +183,10 @@ class Stack:
         return [event for event in reversed(list(last)) if event["ResourceStatus"].endswith(kind)]
 
 
-def _template_request(settings: dict[str, str], kept: Collection[str] = ()) -> dict[str, Any]:
+def _template_request(settings: dict[str, str], current: Collection[str] = ()) -> dict[str, Any]:
     """The template with its parameters; a parameter in `kept` that has no new setting keeps its value."""
     named = [{"ParameterKey": name, "ParameterValue": value} for name, value in settings.items()]
-    stay = sorted(set(kept) & parameter_names() - settings.keys())
+    stay = sorted(set(current) & parameter_names() - settings.keys())
     return {
         "TemplateBody": template_body(),
         "Parameters": named + [{"ParameterKey": name, "UsePreviousValue": True} for name in stay],
@@ -244,25 +246,27 @@ def deploy(stack: Stack, args: argparse.Namespace) -> None:
     if before is None or before["StackStatus"] == "ROLLBACK_COMPLETE":  # a first try may have left its name
         stack.delete()
         before = None
-    kept = {entry["ParameterKey"]: entry["ParameterValue"] for entry in (before or {}).get("Parameters", [])}
-    with_host = (kept | settings).get("WithHost", "true") == "true"
-    new_host = with_host and (args.replace_host or kept.get("WithHost", "false") == "false")
+    current = {
+        entry["ParameterKey"]: entry["ParameterValue"] for entry in (before or {}).get("Parameters", [])
+    }
+    with_host = (current | settings).get("WithHost", "true") == "true"
+    new_host = with_host and (args.replace_host or current.get("WithHost", "false") == "false")
     if with_host:
-        settings = host_placement(kept | settings, new_host) | settings
+        settings = host_placement(current | settings, new_host) | settings
     if before is None:
         settings = {"SettingsPath": f"/twitter/{stack.name}"} | settings
         import_bucket(stack, settings)
-        change(stack, settings, kept, args.replace_host)
+        change(stack, settings, current, args.replace_host)
         release(stack)
     elif new_host:  # which looks for its release at its first boot
         former, _ = release(stack)
         try:
-            change(stack, settings, kept, args.replace_host)
+            change(stack, settings, current, args.replace_host)
         except CannotDo:
             name_release(stack, former)
             raise
     else:
-        change(stack, settings, kept, args.replace_host)
+        change(stack, settings, current, args.replace_host)
     print(f"The bucket is {stack.output('BucketName')}.")
     if new_host:
         print("The new host installs itself in five minutes. Its DAGs are paused: unpause them in the UI.")
@@ -287,12 +291,12 @@ def next_steps(stack: str, with_host: bool, new_host: bool) -> str:
 
 def host_placement(settings: dict[str, str], is_new: bool) -> dict[str, str]:
     """The network and the image of a host: as set, else the default network and the newest Debian."""
-    found = {}
+    placement = {}
     if is_new or not settings.get("ImageId"):
-        found["ImageId"] = boto3.client("ssm").get_parameter(Name=DEBIAN)["Parameter"]["Value"]
+        placement["ImageId"] = boto3.client("ssm").get_parameter(Name=DEBIAN)["Parameter"]["Value"]
     if not (settings.get("VpcId") or settings.get("SubnetId")):
-        found |= default_network(boto3.client("ec2"), settings.get("InstanceType", "t3.medium"))
-    return found
+        placement |= default_network(boto3.client("ec2"), settings.get("InstanceType", "t3.medium"))
+    return placement
 
 
 def default_network(ec2: Any, instance_type: str) -> dict[str, str]:
@@ -328,15 +332,15 @@ def import_bucket(stack: Stack, settings: dict[str, str]) -> None:
     print(f"The bucket {name} was there already: it is taken over.")
 
 
-def change(stack: Stack, settings: dict[str, str], kept: dict[str, str], replace_host: bool) -> None:
+def change(stack: Stack, settings: dict[str, str], current: dict[str, str], replace_host: bool) -> None:
     """Apply the template; parameters that have no new setting keep their values."""
     print(f"CloudFormation changes the stack {stack.name!r}: minutes, most of them for the host.", flush=True)
     if stack.describe() is None:
         return stack.create(settings)
     try:
-        return stack.update(settings, kept, replaceable={"Host"} if replace_host else ())
+        return stack.update(settings, current, replaceable={"Host"} if replace_host else ())
     except NotDone as undone:
-        changed = [f"{name}={value}" for name, value in settings.items() if kept.get(name) != value]
+        changed = [f"{name}={value}" for name, value in settings.items() if current.get(name) != value]
         cause = ", ".join(changed) or "the host in deploy/template.yaml is another than the one that runs"
         for name in sorted(undone.guarded):
             meaning, instead = GUARDED[name]
@@ -449,17 +453,17 @@ def _settings(file: Path) -> dict[str, str]:
     """The settings of an env file, by the names under which Airflow reads them from Parameter Store."""
     if not file.exists():
         raise CannotDo(f"there is no file {file}. .env.example shows what it may hold.")
-    found = {}
+    values = {}
     for name, value in dotenv_values(file, interpolate=False).items():
         kind = next((kind for prefix, kind in KINDS.items() if name.startswith(prefix)), None)
         if kind is None or name == "AIRFLOW_VAR_TWITTER_BUCKET":  # the host knows its own
             continue
         if not value:
             raise CannotDo(f"{file}: {name} is empty. Give it a value, or take the line out.")
-        found[f"{kind}/{name.split('_', 2)[2].lower()}"] = value
-    if not found:
+        values[f"{kind}/{name.split('_', 2)[2].lower()}"] = value
+    if not values:
         raise CannotDo(f"{file} has no AIRFLOW_CONN_… and no AIRFLOW_VAR_… line; .env.example shows some.")
-    return found
+    return values
 
 
 def upgrade(stack: Stack, args: argparse.Namespace) -> None:

@@ -31,7 +31,7 @@ FIRST_DAY = Day.parse("2010-11-06")
 """The first day of which X's timelines still give posts: the template's default for FirstDay."""
 
 DT = {"Name": "dt", "Type": "string", "Comment": "the UTC day, YYYY-MM-DD"}
-AGE = {"Name": "age", "Type": "string", "Comment": "in days, when X was asked again"}
+AGE = {"Name": "age", "Type": "string", "Comment": "in days, at the second request to X"}
 VIEWED = (1, 7, 30)
 """Ages that have a view: the template's default for EngagementDays."""
 OF_THE_AGE = {*contract.METRICS, "captured_at"}
@@ -186,7 +186,7 @@ def _snapshot_resources(typed: dict[contract.Kind, str], parquet: dict[str, Any]
     resources = {
         "Engagement": _files(
             "engagement",
-            "The counts of landed posts at the ages of twitter_engagement_days, and what is there of them.",
+            "The counts of landed posts at the ages of twitter_engagement_days, and the state of each post.",
             key=Snapshot(FIRST_DAY, 1).parquet,
             columns=_glue_columns(typed, SNAPSHOT_CONTRACT.SNAPSHOT_COLUMNS),
             classes=parquet,

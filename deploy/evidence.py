@@ -53,7 +53,7 @@ States = tuple[datetime, list[tuple[str, PostState]]]
 class Statement(NamedTuple):
     """The state of one post according to one response of X."""
 
-    said_at: datetime
+    stated_at: datetime
     """The time of the response, as the response itself says."""
     stored_at: datetime
     """When S3 stored the response."""
@@ -90,15 +90,15 @@ class Evidence:
         statements = self.statements[post]
         gone = [statement for statement in statements if statement.state in GONE]
         naming = {statement.key for statement in gone}
-        shown_at = [statement.said_at for statement in statements if statement.state not in GONE]
+        shown_at = [statement.stated_at for statement in statements if statement.state not in GONE]
         shown_at += [at for key, at in self.checks.items() if key not in naming]
-        return [statement for statement in gone if not shown_at or statement.said_at > max(shown_at)]
+        return [statement for statement in gone if not shown_at or statement.stated_at > max(shown_at)]
 
     def _is_proven(self, post: str) -> bool:
         # Both dates: `make forget` stores a response again when it redacts it.
         return any(
             _date(first.stored_at) != _date(second.stored_at)
-            and _date(first.said_at) != _date(second.said_at)
+            and _date(first.stated_at) != _date(second.stated_at)
             for first, second in combinations(self._findings(post), 2)
         )
 

@@ -229,9 +229,9 @@ class Forgetter:
         search = Search([version for place in PLACES for version in self.bucket.versions(place)])
         objects = [v for v in search.versions if not v.is_mark and v.key.endswith(SUFFIXES)]
         with ThreadPoolExecutor(MAX_WORKERS) as pool:
-            for version, (found, table) in zip(objects, pool.map(self._inspect, objects), strict=True):
-                if found:
-                    search.traces[version] = found
+            for version, (post_traces, table) in zip(objects, pool.map(self._inspect, objects), strict=True):
+                if post_traces:
+                    search.traces[version] = post_traces
                 if table:
                     search.tables.append(table)
         return search
@@ -239,12 +239,12 @@ class Forgetter:
     def _inspect(self, version: Version) -> tuple[list[Trace], Table | None]:
         if not (content := self.bucket.read(version.key, version.id)):
             return [], None
-        found = traces(version.key, content.data, self.tombstones)
-        return found, table_of(version.key, content.data, self._new_posts(found))
+        post_traces = traces(version.key, content.data, self.tombstones)
+        return post_traces, table_of(version.key, content.data, self._new_posts(post_traces))
 
-    def _new_posts(self, found: Iterable[Trace]) -> set[str]:
+    def _new_posts(self, post_traces: Iterable[Trace]) -> set[str]:
         """The posts that no earlier erasure names: earlier ones were confirmed."""
-        return {trace.ids[0] for trace in found if trace.is_post} - self._before.posts.keys()
+        return {trace.ids[0] for trace in post_traces if trace.is_post} - self._before.posts.keys()
 
     def show(self, search: Search) -> None:
         """Show what would be erased."""
@@ -271,7 +271,7 @@ class Forgetter:
 
     def above(self, search: Search, most: int) -> list[str]:
         """Return the reasons why one confirmation is not enough, if there are any."""
-        landed = {post for table in search.tables for post in table.going}
+        landed = {post for table in search.tables for post in table.erased}
         others = self._new_posts(trace for trace in search.all_traces if not landed & {*trace.ids})
         reasons = Shares(search.tables).above(most)
         return reasons + ([f"posts that no version of a day's table holds: {len(others)}"] if others else [])
@@ -353,8 +353,10 @@ class Forgetter:
     def _without_erased(self, _: str, data: bytes) -> bytes:
         """The day's compliance report without erased posts."""
         checked = decoded(data, Checked)
-        kept = [post for post in checked.gone if post.tweet_id not in self.tombstones.posts]
-        return data if kept == checked.gone else encoded(msgspec.structs.replace(checked, gone=kept))
+        remaining = [post for post in checked.gone if post.tweet_id not in self.tombstones.posts]
+        return (
+            data if remaining == checked.gone else encoded(msgspec.structs.replace(checked, gone=remaining))
+        )
 
     def _renew(self, key: str, receipt: Callable[[bytes, Files], bytes]) -> None:
         """Update a receipt to its current files, if all of them exist."""
@@ -396,8 +398,8 @@ def _with_days(erasure: Erasure, search: Search) -> Erasure:
     tombstones = Tombstones([erasure])
     days = {
         _day_of(version.key)
-        for version, found in search.traces.items()
-        for trace in found
+        for version, post_traces in search.traces.items()
+        for trace in post_traces
         if tombstones.of_ids(trace.ids, trace.tombstone.id)
     }
     return msgspec.structs.replace(erasure, days=sorted(days - {""}))
@@ -484,15 +486,15 @@ def account_named(bucket: VersionedBucket, text: str) -> str | None:
 
 def posts_gone(bucket: VersionedBucket, show: Callable[[str], None] = print) -> set[str]:
     """The posts that X's stored responses prove gone; shows the responses that do not count."""
-    found = evidence.load_evidence(bucket)
-    for line in found.ignored:
+    loaded = evidence.load_evidence(bucket)
+    for line in loaded.ignored:
         show(f"Ignored: {line}")
-    if found.waiting:
+    if loaded.waiting:
         show(
-            f"{len(found.waiting)} posts were found gone on one UTC day alone, and stay: it takes a response "
-            "of another day. Trigger `twitter_compliance` tomorrow, or name them: POST=…"
+            f"{len(loaded.waiting)} posts were found gone on one UTC day alone, and stay: it takes a "
+            "response of another day. Trigger `twitter_compliance` tomorrow, or name them: POST=…"
         )
-    return found.gone
+    return loaded.gone
 
 
 def run(

@@ -25,7 +25,7 @@ class Table(NamedTuple):
     day: str
     held: Counter[str]
     """Rows by account id."""
-    going: dict[str, str]
+    erased: dict[str, str]
     """The account ids of the posts that would go, by post."""
     handles: dict[str, set[str]]
     """By account id. One has several where it was renamed, or where somebody wrote another name."""
@@ -34,14 +34,14 @@ class Table(NamedTuple):
 class Share(NamedTuple):
     """Of the posts of a day, an account, or an account's day, those that would go."""
 
-    going: int
+    erased: int
     held: int
 
     def is_above(self, most: int) -> bool:
-        return self.going * 100 > most * self.held
+        return self.erased * 100 > most * self.held
 
     def __str__(self) -> str:
-        return f"{self.going:,} of {self.held:,} posts ({self.going / self.held:.1%})"
+        return f"{self.erased:,} of {self.held:,} posts ({self.erased / self.held:.1%})"
 
 
 class Shares:
@@ -56,27 +56,27 @@ class Shares:
         self.accounts_days: dict[tuple[str, str], Share] = {}
         self.handles: dict[str, set[str]] = defaultdict(set)
         held: Counter[str] = Counter()
-        going: dict[str, set[str]] = defaultdict(set)
+        erased: dict[str, set[str]] = defaultdict(set)
         for day, versions in sorted(by_day.items()):
-            if any(table.going for table in versions):
-                self.days[day] = _largest((len(table.going), table.held.total()) for table in versions)
+            if any(table.erased for table in versions):
+                self.days[day] = _largest((len(table.erased), table.held.total()) for table in versions)
             for account in {account for table in versions for account in table.held}:
                 holding = [table for table in versions if table.held[account]]
                 # The fewest rows: a version with added rows does not hide what goes.
                 held[account] += min(table.held[account] for table in holding)
-                each = [{post for post, of in table.going.items() if of == account} for table in holding]
-                going[account] |= set().union(*each)
+                each = [{post for post, of in table.erased.items() if of == account} for table in holding]
+                erased[account] |= set().union(*each)
                 if any(each):
                     pairs = zip(map(len, each), (table.held[account] for table in holding), strict=True)
                     self.accounts_days[account, day] = _largest(pairs)
                 self.handles[account].update(*(table.handles[account] for table in holding))
-        for account, posts in going.items():
+        for account, posts in erased.items():
             if posts:
                 self.accounts[account] = Share(min(len(posts), held[account]), held[account])
 
     @property
     def posts(self) -> int:
-        return sum(share.going for share in self.accounts.values())
+        return sum(share.erased for share in self.accounts.values())
 
     def lines(self) -> Iterator[str]:
         """What would go, account by account and day by day."""
@@ -101,12 +101,12 @@ class Shares:
         return f"{', '.join([*map(_shown, names[:MAX_HANDLES]), *more])} ({_shown(account)})"
 
 
-def table_of(key: str, data: bytes, going: Collection[str]) -> Table | None:
+def table_of(key: str, data: bytes, erased: Collection[str]) -> Table | None:
     """A version of a day's table; None for any other object."""
-    if not (found := DAY_TABLE.fullmatch(key)):
+    if not (match := DAY_TABLE.fullmatch(key)):
         return None
     try:
-        day = str(Day.parse(found[1]))
+        day = str(Day.parse(match[1]))
     except ValueError:  # a date that no calendar has: it was not written by the pipeline
         return None
     table = Table(day, Counter(), {}, defaultdict(set))
@@ -114,14 +114,14 @@ def table_of(key: str, data: bytes, going: Collection[str]) -> Table | None:
         post, account = row.get("tweet_id") or "", row.get("author_id") or ""
         table.held[account] += 1
         table.handles[account].add(row.get("username") or "")
-        if post in going:
-            table.going[post] = account
+        if post in erased:
+            table.erased[post] = account
     return table
 
 
 def _largest(pairs: Iterable[tuple[int, int]]) -> Share:
     """Of the versions' shares; those are of one day."""
-    return max((Share(*pair) for pair in pairs if pair[1]), key=lambda share: share.going / share.held)
+    return max((Share(*pair) for pair in pairs if pair[1]), key=lambda share: share.erased / share.held)
 
 
 def _shown(text: str) -> str:

@@ -61,7 +61,7 @@ def traces(key: str, data: bytes, tombstones: Tombstones) -> list[Trace]:
         return list(_traces(key, data, tombstones))
     except FORMAT_ERRORS as error:
         raise NotReadable(
-            f"{key} cannot be read ({error}): mend it or take it away, then run this again."
+            f"{key} cannot be read ({error}): correct or remove it, then run this again."
         ) from error
 
 
@@ -124,16 +124,16 @@ def _gzipped(data: bytes) -> bytes:
 
 def _redact_parquet(data: bytes, gone: list[bool]) -> bytes:
     """Row group by row group, as it was written."""
-    file, left, at = pyarrow.parquet.ParquetFile(io.BytesIO(data)), io.BytesIO(), 0
+    file, output, at = pyarrow.parquet.ParquetFile(io.BytesIO(data)), io.BytesIO(), 0
     schema = _schema(file)
-    with pyarrow.parquet.ParquetWriter(left, schema, compression="zstd") as writer:
+    with pyarrow.parquet.ParquetWriter(output, schema, compression="zstd") as writer:
         for number in range(file.num_row_groups):
             group = file.read_row_group(number)
             stays = group.filter([not goes for goes in gone[at : at + group.num_rows]])
             at += group.num_rows
             if stays.num_rows:
                 writer.write_table(stays.cast(schema))
-    return left.getvalue()
+    return output.getvalue()
 
 
 def _schema(file: Any) -> pyarrow.Schema:
@@ -147,9 +147,9 @@ def _schema(file: Any) -> pyarrow.Schema:
 
 def _in_response(data: bytes, tombstones: Tombstones) -> Iterator[Trace]:
     _, kind, body = _split_response(data)
-    answer = decode_json(body)
-    includes = answer.get("includes") or {}
-    for name, values in {"data": answer.get("data"), **includes}.items():
+    content = decode_json(body)
+    includes = content.get("includes") or {}
+    for name, values in {"data": content.get("data"), **includes}.items():
         are_users = name == "users" or (name == "data" and kind == "users")
         for value in values if isinstance(values, list) else ():
             if not isinstance(value, dict) or MARK in value:
@@ -186,9 +186,13 @@ def receipt_of(data: bytes, files: Files, gone: Iterable[Tombstone], tombstones:
     rejected posts stays as it is, so the rest of what was fetched is what was erased.
     """
     landed = decoded_record(data, Receipt)
-    rows, rejected = _rows_by_account(files["csv"][0]), _rejected_by_account(files["rejected"][0])
+    rows, rejected = (
+        _rows_by_account(files["csv"][0]),
+        _rejected_by_account(files["rejected"][0]),
+    )
     accounts = [
-        _account(line, rows[str(line.id)], rejected[line.username], tombstones) for line in landed.accounts
+        _account_traces(line, rows[str(line.id)], rejected[line.username], tombstones)
+        for line in landed.accounts
     ]
     sums = {
         name: sum(getattr(line, name) for line in accounts) for name in ("published", "rejected", "erased")
@@ -223,7 +227,7 @@ class _WithObjects(Struct):
     objects: dict[str, PublishedObject]
 
 
-def _account(
+def _account_traces(
     line: AccountReceipt, rows: list[str], rejected: Counter[str], tombstones: Tombstones
 ) -> AccountReceipt:
     others = line.duplicates + line.outside + line.over_limit + line.unrequested
@@ -250,18 +254,18 @@ def _account(
 
 def _rows_by_account(data: bytes) -> dict[str, list[str]]:
     """When each row was posted, by the account's id: two accounts may have had the same handle."""
-    found = defaultdict(list)
+    rows = defaultdict(list)
     for row in csv_rows(data.decode().split("\n")):
-        found[row[AUTHOR]].append(row["created_at"])
-    return found
+        rows[row[AUTHOR]].append(row["created_at"])
+    return rows
 
 
 def _rejected_by_account(data: bytes) -> dict[str, Counter[str]]:
     """How many were rejected for which reason, by account."""
-    found: dict[str, Counter[str]] = defaultdict(Counter)
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
     for line in map(decode_json, io.BytesIO(unzipped(data, LINES_BYTES))):
-        found[line["username"]][line["reason"]] += 1
-    return found
+        counts[line["username"]][line["reason"]] += 1
+    return counts
 
 
 def _published(item: PublishedObject, data: bytes, etag: str) -> PublishedObject:

@@ -75,7 +75,7 @@ def manual() -> str:
 
 
 def with_settings(text: str) -> str:
-    """The text of dags/twitter_dag.py with the settings in its manual made anew."""
+    """The text of dags/twitter_dag.py with the generated settings of its manual."""
     begin, end = "#### Settings (Admin → Variables)\n\n", '\n"""\n'
     before, _, rest = text.partition(begin)
     _, _, after = rest.partition(end)
@@ -168,12 +168,12 @@ PAGES: dict[Path, Callable[[], dict[str, str]]] = {
 
 
 def with_tables(page: Path) -> str:
-    """The text of a page with each part between its marks made anew."""
+    """The text of a page with the generated text between its marks."""
     return _filled(page.read_text(), PAGES[page]())
 
 
 def with_parts(text: str) -> str:
-    """The text of deploy/template.yaml with Athena's tables and the host's first boot made anew."""
+    """The text of deploy/template.yaml with the generated tables of Athena and first boot of the host."""
     release, unit = ((HOST / f"twitter-release.{kind}").read_text() for kind in ("sh", "service"))
     # Without their comments: a change of these makes no new host.
     script = re.sub(r"(?m)^ *#(?!!).*\n", "", FIRST_BOOT.format(release=release, unit=unit))

@@ -121,13 +121,13 @@ class Airflow:
         return None
 
     def variable(self, name: str) -> str | None:
-        found = self._find(f"/variables/{name}")
-        return found["value"] if found else None
+        entry = self._find(f"/variables/{name}")
+        return entry["value"] if entry else None
 
     def add_variables(self, variables: dict[str, dict[str, str]]) -> None:
         """Creates Variables; one that exists keeps the value that somebody gave it."""
-        found = self.call("GET", "/variables", params={"limit": 100})["variables"]
-        for name in variables.keys() - {variable["key"] for variable in found}:
+        existing = self.call("GET", "/variables", params={"limit": 100})["variables"]
+        for name in variables.keys() - {variable["key"] for variable in existing}:
             self.call("POST", "/variables", json={"key": name, **variables[name]})
 
     def put_connection(self, name: str, **fields: Any) -> None:
@@ -169,8 +169,8 @@ class Airflow:
         return self.call("GET", f"/dags/{DAG}/dagRuns/{run}")["state"]
 
     def stages(self, run: str) -> list[Stage]:
-        found = self.call("GET", f"/dags/{DAG}/dagRuns/{run}/taskInstances")["task_instances"]
-        return [Stage.read(instance) for instance in found]
+        instances = self.call("GET", f"/dags/{DAG}/dagRuns/{run}/taskInstances")["task_instances"]
+        return [Stage.read(instance) for instance in instances]
 
     def error_of(self, run: str, stage: Stage) -> str:
         """The message that the stage's last try failed with."""

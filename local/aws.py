@@ -113,15 +113,15 @@ def apply(endpoint: str, root: RootKey, tls: Path | None = None) -> None:
     _apply_role(root.client("iam", endpoint, tls), resources["Role"])
 
 
-def _apply_bucket(s3: Any, wanted: dict[str, Any]) -> None:
+def _apply_bucket(s3: Any, properties: dict[str, Any]) -> None:
     with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
         s3.create_bucket(Bucket=BUCKET)
-    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration=wanted["VersioningConfiguration"])
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration=properties["VersioningConfiguration"])
     s3.put_public_access_block(
-        Bucket=BUCKET, PublicAccessBlockConfiguration=wanted["PublicAccessBlockConfiguration"]
+        Bucket=BUCKET, PublicAccessBlockConfiguration=properties["PublicAccessBlockConfiguration"]
     )
-    s3.put_bucket_ownership_controls(Bucket=BUCKET, OwnershipControls=wanted["OwnershipControls"])
-    rules = wanted["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    s3.put_bucket_ownership_controls(Bucket=BUCKET, OwnershipControls=properties["OwnershipControls"])
+    rules = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     s3.put_bucket_encryption(
         Bucket=BUCKET,
         ServerSideEncryptionConfiguration={
@@ -137,13 +137,13 @@ def _apply_bucket(s3: Any, wanted: dict[str, Any]) -> None:
     )
 
 
-def _apply_role(iam: Any, wanted: dict[str, Any]) -> None:
-    trust = json.dumps(wanted["AssumeRolePolicyDocument"])
+def _apply_role(iam: Any, properties: dict[str, Any]) -> None:
+    trust = json.dumps(properties["AssumeRolePolicyDocument"])
     try:
         iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=trust)
     except iam.exceptions.EntityAlreadyExistsException:
         iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=trust)
-    policies = {policy["PolicyName"]: policy["PolicyDocument"] for policy in wanted["Policies"]}
+    policies = {policy["PolicyName"]: policy["PolicyDocument"] for policy in properties["Policies"]}
     for stale in set(iam.list_role_policies(RoleName=ROLE)["PolicyNames"]) - policies.keys():
         iam.delete_role_policy(RoleName=ROLE, PolicyName=stale)
     for name, document in policies.items():
@@ -167,7 +167,7 @@ def read_template(parameters: dict[str, str]) -> dict[str, dict[str, Any]]:
             case {"Ref": name} | {"GetAtt": name}:
                 return refs[name]
             case {"Sub": text}:
-                return re.sub(r"\$\{([^}]+)}", lambda found: str(refs[found[1]]), text)
+                return re.sub(r"\$\{([^}]+)}", lambda match: str(refs[match[1]]), text)
             case {"Equals": [one, other]}:
                 return work_out(one) == work_out(other)
             case {"Not": [condition]}:

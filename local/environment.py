@@ -42,9 +42,9 @@ class EnvFile(dict[str, str]):
     def _check(self) -> None:
         if self.get("TWITTER_AWS", "local") not in ("local", "real"):
             raise BadEnvFile(f".env: TWITTER_AWS is {self['TWITTER_AWS']!r}; it may be real or local.")
-        if not self.real_aws and (found := [name for name in AWS_KEYS if name in self]):
+        if not self.real_aws and (names := [name for name in AWS_KEYS if name in self]):
             raise BadEnvFile(
-                f".env sets {found[0]}, but AWS is the local stand-in, which takes no such key. "
+                f".env sets {names[0]}, but AWS is the local stand-in, which takes no such key. "
                 "Add TWITTER_AWS=real to use the real AWS, or take it out."
             )
         # What the local stack once seeded for its stand-ins must never reach the real ones.

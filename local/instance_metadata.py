@@ -1,6 +1,6 @@
 """The laptop's EC2 instance metadata service: IMDSv2 on loopback, handing out the role's credentials.
 
-A token is required, as with HttpTokens=required. Each request for credentials assumes the role anew, so
+A token is required, as with HttpTokens=required. Each request for credentials assumes the role again, so
 clients, which ask again well before the hour is over, never hold stale ones.
 
     python -m local.instance_metadata --port 1338
@@ -48,7 +48,7 @@ def give_token(request: Request) -> Response:
     return PlainTextResponse(token, headers={"x-aws-ec2-metadata-token-ttl-seconds": seconds})
 
 
-def answer(request: Request) -> Response:
+def respond(request: Request) -> Response:
     token = request.headers.get("x-aws-ec2-metadata-token", "")
     if _tokens.get(token, 0) < time.monotonic():
         return PlainTextResponse("", 401)
@@ -86,7 +86,7 @@ app = Starlette(
     routes=[
         Route("/health", lambda request: PlainTextResponse("ok")),
         Route("/latest/api/token", give_token, methods=["PUT"]),
-        Route("/latest/{path:path}", answer),
+        Route("/latest/{path:path}", respond),
     ]
 )
 

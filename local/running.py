@@ -75,7 +75,7 @@ class Running:
     def check(self) -> None:
         """Raises where a part of it has ended."""
 
-    def until(self, what: str, ready: Callable[[], bool], seconds: float = START_SECONDS) -> None:
+    def until(self, condition: str, ready: Callable[[], bool], seconds: float = START_SECONDS) -> None:
         """Waits until `ready`; a component's death ends the wait at once."""
 
         def is_ready() -> bool:
@@ -93,7 +93,9 @@ class Running:
         try:
             retry(is_ready)
         except RetryError as error:
-            raise LocalStackError(f"not within {seconds} s: {what}. See {self.state / 'logs'}.") from error
+            raise LocalStackError(
+                f"not within {seconds} s: {condition}. See {self.state / 'logs'}."
+            ) from error
 
     @property
     def bucket(self) -> str:

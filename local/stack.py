@@ -257,13 +257,13 @@ class Stack(Running):
                 self._restart(component, group, report)
 
     def _restart(self, ended: Component, group: list[Component], report: Callable[[str], None]) -> None:
-        what = f"{ended.name} ended with exit code {ended.exit_code}"
+        event = f"{ended.name} ended with exit code {ended.exit_code}"
         ended.stop()  # the processes that it started
         now = time.monotonic()
         recent = [at for at in self._restarts[ended.name] if at > now - RESTART_WINDOW]
         if len(recent) == RESTARTS:
             report(
-                f"{what}, for the {RESTARTS + 1}th time in {RESTART_WINDOW // 60} minutes. It is not "
+                f"{event}, for the {RESTARTS + 1}th time in {RESTART_WINDOW // 60} minutes. It is not "
                 f"restarted; the rest keeps running. See {near(ended.log)}, press Ctrl-C and run `make up` "
                 "again."
             )
@@ -273,7 +273,7 @@ class Stack(Running):
         restarted = Component(ended.name, command, ended.environment, self.logs, is_restart=True)
         group.append(restarted)
         restarted.start()
-        report(f"{what}; it was restarted. See {near(ended.log)}.")
+        report(f"{event}; it was restarted. See {near(ended.log)}.")
         if ended.name == "aws":
             self._restore_aws(report)
 
@@ -478,7 +478,7 @@ class Stack(Running):
             self.airflow.put_connection(
                 "twitter_default",
                 conn_type="http",
-                description="The stand-in for X of the local stack, made anew at each start.",
+                description="The stand-in for X of the local stack, created again at each start.",
                 host="http://127.0.0.1",
                 port=self.x_port,
                 extra=json.dumps(
@@ -493,12 +493,12 @@ class Stack(Running):
 
     def _marked(self) -> list[psutil.Process]:
         """Living processes of a stack on this state directory."""
-        found = []
+        processes = []
         for process in psutil.process_iter():
             with suppress(psutil.Error, OSError):
                 if process.environ().get(MARK) == str(self.state) and process.pid != os.getpid():
-                    found.append(process)
-        return found
+                    processes.append(process)
+        return processes
 
 
 def _group(process: psutil.Process) -> int | None:

@@ -78,12 +78,12 @@ def shrunk(failed: Outcome, promise: str) -> Outcome:
     off: list[str] = []
     size = max(len(failed.struck) // 2, 1)
     while failed.struck:
-        left = [*failed.struck]
-        for at in range(0, len(left), size):
-            fewer = simulated(failed.seed, days, [*off, *left[at : at + size]])
+        struck = [*failed.struck]
+        for at in range(0, len(struck), size):
+            fewer = simulated(failed.seed, days, [*off, *struck[at : at + size]])
             if promise in fewer.promises:
                 failed = fewer
-                off += left[at : at + size]
+                off += struck[at : at + size]
                 break
         else:
             if size == 1:

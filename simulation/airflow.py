@@ -170,17 +170,17 @@ class Simulation:
             return
         if "/result=" in key:
             own = (each for each in reversed(self.world.served) if each.process.name == version.by)
-            served = next(each for each in own if each.asked == "verdicts")
+            served = next(each for each in own if each.request == "verdicts")
             served.stored_at, served.key = self.clock(), key
         if key.endswith(".json.gz") and "raw" in key:
             import gzip
 
             if len(self.bucket.versions[key]) > 1:
                 self.breach("raw_is_written_once", f"{key} was overwritten by {version.by}")
-            found = re.search(rb'"sim": ?(\d+)', gzip.decompress(version.data))
-            if not found:
+            match = re.search(rb'"sim": ?(\d+)', gzip.decompress(version.data))
+            if not match:
                 return
-            served = self.world.by_serial[int(found[1])]
+            served = self.world.by_serial[int(match[1])]
             if served.stored_at:
                 self.breach("raw_is_written_once", f"response {served.serial} was stored again as {key}")
             served.stored_at, served.key = self.clock(), key
@@ -310,7 +310,7 @@ class Simulation:
             if run.rounds > ROUNDS and not self.faults.calm:
                 self._sleep_until(self.last + timedelta(hours=31))
                 run.rounds = 0
-            stage = self._mend(run)
+            stage = self._fix(run)
             if stage:
                 first = stage if stage in run.stages else run.failed
                 self._stages(run, run.stages[run.stages.index(first) :])
@@ -421,10 +421,10 @@ class Simulation:
             is_first = stage == "quote"
             return [edges.range_of(run.first, day, run.id, self.clock) if is_first else run.plan_id]
         if run.dag == "compliance":
-            its = edges.check_of(run.id, self.clock)
-            return [its, run.results[run.stages[place - 1]]] if place else [its]
-        its = edges.run_of(day, run.id, self.clock, run.buy_again, run.accounts)
-        return [its, run.results[run.stages[place - 1]]] if place else [its]
+            context = edges.check_of(run.id, self.clock)
+            return [context, run.results[run.stages[place - 1]]] if place else [context]
+        context = edges.run_of(day, run.id, self.clock, run.buy_again, run.accounts)
+        return [context, run.results[run.stages[place - 1]]] if place else [context]
 
     def _await(self, task: Task, process: Process) -> None:
         """Wait for a try; one without a heartbeat for long is given up, and may continue all the same."""
@@ -449,7 +449,7 @@ class Simulation:
 
     # What people do
 
-    def _mend(self, run: Run) -> str | None:
+    def _fix(self, run: Run) -> str | None:
         """Do what the message of a failed run says; the stage to clear, None where nothing is to be done."""
         text, deployment = str(run.error), run.deployment
         name = f"{run.name} {run.rounds}"
@@ -460,10 +460,10 @@ class Simulation:
         if type(run.error).__name__ in ("BadAccounts", "BadDay"):
             run.is_dropped = True
             return None
-        if found := re.search(r"add (\S+) to Variable twitter_allow_row_loss", text):
-            if not self.less_is_wanted(found[1]):  # an older table: others have bought more meanwhile
+        if match := re.search(r"add (\S+) to Variable twitter_allow_row_loss", text):
+            if not self.loss_is_expected(match[1]):  # an older table: others have bought more meanwhile
                 return "transform"
-            deployment.add("twitter_allow_row_loss", found[1])
+            deployment.add("twitter_allow_row_loss", match[1])
             return "load"
         if "Raise twitter_" in text:
             variable = re.search(r"Raise (twitter_\w+)", text)[1]  # type: ignore[index]
@@ -486,20 +486,20 @@ class Simulation:
         if accepts:
             return "extract"
         if type(run.error).__name__ == "Incomplete":
-            return self._mend_incomplete(run, text, name)
+            return self._fix_incomplete(run, text, name)
         if "clear the stage that writes it" in text:
             return run.stages[max(run.stages.index(run.failed) - 1, 0)]
-        if (found := re.search(r"[Cc]lear (?:the )?`(\w+)`", text)) and found[1] in run.stages:
-            return found[1]
+        if (match := re.search(r"[Cc]lear (?:the )?`(\w+)`", text)) and match[1] in run.stages:
+            return match[1]
         return run.failed
 
-    def less_is_wanted(self, day: str) -> bool:
+    def loss_is_expected(self, day: str) -> bool:
         """Whether somebody bought the day again, changed which posts are wanted, or let accounts leave it."""
         extracts = [each for each in self.attempts if each.run.day == day and each.stage == "extract"]
-        wanted = {tuple(each.settings[name] for name in LATEST) for each in extracts}
-        return any(each.run.buy_again for each in extracts) or len(wanted) > 1 or day in self.let_go
+        settings = {tuple(each.settings[name] for name in LATEST) for each in extracts}
+        return any(each.run.buy_again for each in extracts) or len(settings) > 1 or day in self.let_go
 
-    def _mend_incomplete(self, run: Run, text: str, name: str) -> str | None:
+    def _fix_incomplete(self, run: Run, text: str, name: str) -> str | None:
         """Follow a renamed account, take out one that is gone, or ask again."""
         deployment, stage = run.deployment, "extract"
         left_out = [

@@ -51,56 +51,58 @@ class Compliance:
         self.carried_keys = False
         """Whether somebody sent X's keys to the storage."""
 
-    def answer(
+    def respond(
         self, served: Served, method: str, path: str, headers: dict[str, str], sent: bytes
     ) -> dict[str, Any] | bytes:
-        at, (*_, what, id_) = served.at, path.split("/")
+        at, (*_, action, id_) = served.at, path.split("/")
         if path.startswith("/storage/"):
             self.carried_keys |= "authorization" in headers
-            return self._stored(served, method, what, id_, sent)
+            return self._stored(served, method, action, id_, sent)
         if id_ == "jobs" and method == "POST":
-            return {"data": self._told(self._made(json.loads(sent), at), at)}
+            return {"data": self._as_json(self._made(json.loads(sent), at), at)}
         if id_ == "jobs":
-            return {"data": [self._told(job, at) for job in self.jobs.values() if not self._is_away(job, at)]}
+            return {
+                "data": [self._as_json(job, at) for job in self.jobs.values() if not self._is_away(job, at)]
+            }
         job = self.jobs.get(id_)
         if job is None or self._is_away(job, at):
             raise self._refusal(404, "Not Found Error")
-        return {"data": self._told(job, at)}
+        return {"data": self._as_json(job, at)}
 
     def _is_away(self, job: Job, at: datetime) -> bool:
         return job.ends == "forgotten" and job.status(at) == "complete"
 
-    def _made(self, asked: dict[str, Any], at: datetime) -> Job:
+    def _made(self, body: dict[str, Any], at: datetime) -> Job:
         if any(job.status(at) in ("created", "in_progress") for job in self.jobs.values()):
             raise self._refusal(400, "Invalid Request")
         number = len(self.jobs) + 1
         calm = self._world.faults.calm
         ends = "complete" if calm else self._draw.pick(f"{number} ends", ENDS)
         minutes = 4320 if ends == "slow" else 2 * 25 ** self._draw.number(f"{number} lasts")
-        job = Job(str(5000 + number), asked["name"], at, ends, timedelta(minutes=3 if calm else minutes))
+        job = Job(str(5000 + number), body["name"], at, ends, timedelta(minutes=3 if calm else minutes))
         self.jobs[job.id] = job
         return job
 
-    def _told(self, job: Job, at: datetime) -> dict[str, Any]:
+    def _as_json(self, job: Job, at: datetime) -> dict[str, Any]:
         addresses = {f"{name}_url": f"{HOST}/storage/{name}/{job.id}" for name in ("upload", "download")}
         return {"id": job.id, "type": "tweets", "status": job.status(at), "name": job.name, **addresses}
 
-    def _stored(self, served: Served, method: str, what: str, id_: str, sent: bytes) -> bytes:
+    def _stored(self, served: Served, method: str, action: str, id_: str, sent: bytes) -> bytes:
         job, at = self.jobs[id_], served.at
-        if what == "upload" and method == "PUT" and job.status(at) == "created":
-            job.ids, job.uploaded_at, served.asked, served.job = (
+        if action == "upload" and method == "PUT" and job.status(at) == "created":
+            job.ids, job.uploaded_at, served.request, served.job = (
                 sent.decode().split(),
                 at,
                 "ids of a job",
                 id_,
             )
             return b""
-        if what == "download" and method == "GET" and job.status(at) == "complete":
+        if action == "download" and method == "GET" and job.status(at) == "complete":
             if job.ends == "lost answer":
                 raise self._refusal(404, "NoSuchKey")
             self._check(job)
             verdicts = job.verdicts or {}
-            served.asked, served.job, served.gone = "verdicts", job.id, verdicts
+            served.request, served.job, served.gone = "verdicts", job.id, verdicts
             lines = [
                 {"id": id_, "action": "delete", "reason": REASONS[state]} for id_, state in verdicts.items()
             ]

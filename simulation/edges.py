@@ -107,8 +107,8 @@ def _in_the_place_of() -> Iterator[None]:
 
 def _modules() -> list[ModuleType]:
     packages = [importlib.import_module(name) for name in (PIPELINE, FEATURES)]
-    found = [pkgutil.walk_packages(package.__path__, f"{package.__name__}.") for package in packages]
-    names = [module.name for modules in found for module in modules]
+    packages_of = [pkgutil.walk_packages(package.__path__, f"{package.__name__}.") for package in packages]
+    names = [module.name for modules in packages_of for module in modules]
     return [*packages, *map(importlib.import_module, names)]
 
 
@@ -130,7 +130,7 @@ def install() -> None:
         command = importlib.import_module(COMMAND)
     command._show = lambda *_: None  # type: ignore[attr-defined]
     clock = _Time()
-    names = {name: _its(name) for name in MODULES}  # one that was renamed or moved fails here
+    names = {name: _named(name) for name in MODULES}  # one that was renamed or moved fails here
     for module in modules:
         for name, value in [*vars(module).items()]:
             if value is time:
@@ -165,36 +165,37 @@ MODULES = {
 }
 """By name of the pipeline the module that defines it."""
 TASKS = {
-    "twitter": f"{PIPELINE}.{{}}",
-    "engagement": f"{FEATURES}.snapshots.tasks",
-    "compliance": f"{FEATURES}.compliance.tasks",
-    "plan": f"{FEATURES}.backfill_plan.tasks",
+    "twitter": (f"{PIPELINE}.{{}}", "{}"),
+    "engagement": (f"{FEATURES}.snapshots.tasks", "{}_snapshots"),
+    "compliance": (f"{FEATURES}.compliance.tasks", "{}"),
+    "plan": (f"{FEATURES}.backfill_plan.tasks", "{}"),
 }
-"""By DAG the module of the function that a task calls."""
+"""By DAG the module and the name of the function that a task calls; `{}` is the task's id."""
 
 
 @cache
-def _its(name: str) -> Any:
+def _named(name: str) -> Any:
     return getattr(importlib.import_module(MODULES[name]), name)
 
 
 def stage(dag: str, name: str) -> Callable[..., Any]:
     """The function that a task of a DAG calls."""
-    return getattr(importlib.import_module(TASKS[dag].format(name)), name)
+    module, function = (pattern.format(name) for pattern in TASKS[dag])
+    return getattr(importlib.import_module(module), function)
 
 
 def run_of(day: str, id_: str, clock: Callable[[], datetime], buy_again: bool, accounts: str) -> Any:
-    return _its("Run")(_its("Day").parse(day), _its("short_hash")(id_), clock, buy_again, accounts)
+    return _named("Run")(_named("Day").parse(day), _named("short_hash")(id_), clock, buy_again, accounts)
 
 
 def range_of(first: str, last: str, id_: str, clock: Callable[[], datetime]) -> Any:
     """What a run of `twitter_plan` is for."""
-    return _its("PlanRequest")(_its("days_between")(first, last), _its("short_hash")(id_), "", clock)
+    return _named("PlanRequest")(_named("days_between")(first, last), _named("short_hash")(id_), "", clock)
 
 
 def check_of(id_: str, clock: Callable[[], datetime]) -> Any:
     """What a run of `twitter_compliance` is for."""
-    return _its("ComplianceRun")(_its("short_hash")(id_), clock)
+    return _named("ComplianceRun")(_named("short_hash")(id_), clock)
 
 
 def erase(
@@ -221,7 +222,7 @@ def is_of_the_command(error: BaseException) -> bool:
 
 def delay_after(error: BaseException, tries: int) -> timedelta | None:
     """When Airflow tries a failed task again; None where it does not."""
-    given = _its("DEFAULT_ARGS")
+    given = _named("DEFAULT_ARGS")
     if tries > given["retries"]:
         return None
     policy: RetryPolicy = given["retry_policy"]
@@ -234,7 +235,7 @@ def delay_after(error: BaseException, tries: int) -> timedelta | None:
 
 def is_understood(error: BaseException) -> bool:
     """Whether it is one of the errors that the pipeline names, with what to do."""
-    return isinstance(error, _its("PipelineError"))
+    return isinstance(error, _named("PipelineError"))
 
 
 def rescheduled_to(error: BaseException) -> datetime | None:
@@ -248,7 +249,7 @@ def is_skip(error: BaseException) -> bool:
 
 def set_prices(lists: Mapping[date, Mapping[str, int]]) -> None:
     """X's price lists, as the pipeline knows them."""
-    known = _its("PRICE_LISTS")
+    known = _named("PRICE_LISTS")
     known.clear()
     known.update(lists)
 
@@ -326,7 +327,7 @@ class _Response(io.RawIOBase):
         if process.faults and world.faults.strikes("x.slow", where, 0.01):
             active.sleep(55 * world.latency.number(f"slow {where}"))
         try:
-            status, more, body = world.answer(process, method, target, headers, sent)
+            status, more, body = world.respond(process, method, target, headers, sent)
         except Refusal as refusal:
             status, more, body = refusal.status, refusal.headers, refusal.body
         except Lost as lost:

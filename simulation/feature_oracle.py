@@ -24,7 +24,7 @@ from simulation.owner import OWNER, Erasure
 from simulation.store import Version
 from simulation.world import Served, marker
 
-READING = re.compile(r"twitter_engagement_receipts/dt=([0-9-]+)/age=(\d+)/receipt\.json")
+SNAPSHOT_RECEIPT = re.compile(r"twitter_engagement_receipts/dt=([0-9-]+)/age=(\d+)/receipt\.json")
 GONE_LIST = re.compile(r"twitter_compliance/dt=([0-9-]+)/gone\.json")
 PAGE = re.compile(r"(twitter_raw/dt=[0-9-]+/age=\d+/)\d+\.json\.gz")
 MARKER = re.compile(r"zq[0-9a-f]{12}")
@@ -63,7 +63,7 @@ class FeatureOracle:
 
     def at_the_end(self) -> None:
         for key in self.bucket.keys("twitter_engagement_receipts/"):
-            if READING.fullmatch(key):
+            if SNAPSHOT_RECEIPT.fullmatch(key):
                 self.reading_names_its_files(key)
         for erasure in self.s.owner.begun:
             if erasure.ended_at:
@@ -72,13 +72,13 @@ class FeatureOracle:
             self.s.breach("no_key_in_sight", "X's keys were sent to its job storage")
 
     def _written(self, key: str, version: Version) -> None:
-        if found := PAGE.fullmatch(key):
+        if match := PAGE.fullmatch(key):
             if not version.by.startswith(OWNER):
-                self.a_post_is_fetched_once(found[1], version)
-        elif (found := READING.fullmatch(key)) and not version.by.startswith(OWNER):
-            self._read(found[1], int(found[2]), json.loads(version.data), version.by)
-        elif found := GONE_LIST.fullmatch(key):
-            self.only_what_x_named_is_listed(found[1], json.loads(version.data))
+                self.a_post_is_fetched_once(match[1], version)
+        elif (match := SNAPSHOT_RECEIPT.fullmatch(key)) and not version.by.startswith(OWNER):
+            self._read(match[1], int(match[2]), json.loads(version.data), version.by)
+        elif match := GONE_LIST.fullmatch(key):
+            self.only_what_x_named_is_listed(match[1], json.loads(version.data))
 
     # Readings of engagement
 
@@ -296,32 +296,32 @@ class FeatureOracle:
         In the least of it a check that does not name a post shows it, and all dates have to differ: those of
         the job, of the response, and of the object as it is now.
         """
-        said: defaultdict[str, list[tuple[Served, set[Any]]]] = defaultdict(list)
+        evidence: defaultdict[str, list[tuple[Served, set[Any]]]] = defaultdict(list)
         shown: defaultdict[str, list[datetime]] = defaultdict(list)
         checks = []
         for served in self.world.served:
             if not served.stored_at or not (PAGE.fullmatch(served.key) or served.job):
                 continue
-            kept = self.bucket.newest(served.key)
-            if kept is None:
+            version = self.bucket.newest(served.key)
+            if version is None:
                 continue
-            days = {served.at.date(), kept.at.date()}
+            days = {served.at.date(), version.at.date()}
             if served.job:
                 checks.append(served)
                 days.add(self.world.compliance.jobs[served.job].made_at.date())
             for id_ in served.gone:
-                said[id_].append((served, days))
+                evidence[id_].append((served, days))
             for post in served.posts:
                 shown[post["id"]].append(served.at)
         lenient, strict = set(), set()
-        for id_, found in said.items():
+        for id_, entries in evidence.items():
             since = max(shown[id_], default=None)
-            left = [(served, days) for served, days in found if since is None or served.at > since]
-            if len({served.at.date() for served, _ in left}) > 1:
+            later = [(served, days) for served, days in entries if since is None or served.at > since]
+            if len({served.at.date() for served, _ in later}) > 1:
                 lenient.add(id_)
             silent = [check.at for check in checks if id_ not in check.gone]
             made = max(silent, default=None)
-            days_of = [days for served, days in left if made is None or served.at > made]
+            days_of = [days for served, days in later if made is None or served.at > made]
             if any(one.isdisjoint(other) for one, other in combinations(days_of, 2)):
                 strict.add(id_)
         return lenient, strict
@@ -330,8 +330,8 @@ class FeatureOracle:
         """When the command has ended, no version of any object holds the posts; nor does one ever after."""
         erased = self.s.owner.erased()
         words = {marker(int(id_)): id_ for id_ in erased} | {id_: id_ for id_ in erased}
-        for key, kept in self.bucket.versions.items():
-            for version in kept:
+        for key, versions in self.bucket.versions.items():
+            for version in versions:
                 if held := words.keys() & self._held_by(key, version):
                     began = next((e.began for e in self.s.attempts if e.process.name == version.by), None)
                     message = f"{erasure.name} ended at {erasure.ended_at}: {words[min(held)]} is in {key}"
@@ -355,8 +355,8 @@ def _held(key: str, data: bytes) -> set[str]:
         return ids | {*MARKER.findall(text)}
     if key.endswith(".gz"):
         return {*MARKER.findall(gzip.decompress(data).decode())}
-    if GONE_LIST.fullmatch(key) or READING.fullmatch(key):
-        return {found.decode() for found in LISTED.findall(data)}
+    if GONE_LIST.fullmatch(key) or SNAPSHOT_RECEIPT.fullmatch(key):
+        return {match.decode() for match in LISTED.findall(data)}
     return {*MARKER.findall(data.decode())}
 
 

@@ -27,15 +27,15 @@ from simulation.world import Account, Post, Served, unescaped
 
 RECEIPT = re.compile(r"twitter_receipts/dt=([0-9-]+)/receipt\.json")
 LEDGER = re.compile(r"twitter_ledger/month=([0-9]{4}-[0-9]{2})/.+\.json")
-KEPT = ("published", "rejected", "duplicates", "outside", "over_limit", "unrequested", "erased")
+FATES = ("published", "rejected", "duplicates", "outside", "over_limit", "unrequested", "erased")
 BREAKS = re.compile("[\r\n\v\f\x1c-\x1e\u0085\u2028\u2029]+")
-LONGEST_ANSWER = timedelta(seconds=260)
+LONGEST_RESPONSE = timedelta(seconds=260)
 TAMPERED = {
     "x.drop_posts", "x.repeat_token", "x.empty_token", "x.gone", "x.failed_part", "x.foreign",
     "x.ignored_window", "x.drop_fields", "x.same_page", "x.empty_page", "x.repeat_posts",
 }  # fmt: skip
 """Faults after which X itself has shown something else than its truth."""
-WANTED = (
+POST_SETTINGS = (
     "twitter_handles",
     "twitter_tweet_limit",
     "twitter_include_threads",
@@ -81,10 +81,10 @@ class Oracle:
     def _written(self, key: str, version: Version) -> None:
         if LEDGER.fullmatch(key):
             self.ledger[key] = json.loads(version.data)
-        elif (found := RECEIPT.fullmatch(key)) and version.by.startswith(OWNER):
-            self._erased(found[1], json.loads(version.data), version.by)
-        elif found:
-            self._published(found[1], json.loads(version.data), version.by)
+        elif (match := RECEIPT.fullmatch(key)) and version.by.startswith(OWNER):
+            self._erased(match[1], json.loads(version.data), version.by)
+        elif match:
+            self._published(match[1], json.loads(version.data), version.by)
 
     def _served(self, served: Served) -> None:
         self.of_day[served.process.day].append(served)
@@ -164,15 +164,15 @@ class Oracle:
             self.same_bytes(day, receipt, publisher)
             extracts = self._extracts_before(attempt)
             if publisher is attempt and len(extracts) == 1 and not receipt["totals"]["unavailable"]:
-                self.greens[day] = self._wanted(extracts[0]), attempt.began
+                self.greens[day] = self._settings_of(extracts[0]), attempt.began
             else:
                 self.greens.pop(day, None)
 
     def at_the_end(self) -> None:
         """What has to hold when nothing runs any more."""
         for key in self.bucket.keys("twitter_receipts/"):
-            if found := RECEIPT.fullmatch(key):
-                self.receipt_names_the_files(found[1], "the end")
+            if match := RECEIPT.fullmatch(key):
+                self.receipt_names_the_files(match[1], "the end")
         self.features.at_the_end()
         self.bill_is_in_the_ledger()
         self.nothing_is_booked_twice()
@@ -203,7 +203,7 @@ class Oracle:
             return f"is by {row['author_id']}, who is nobody"
         if row["username"].lower() not in account.handles:
             return f"is by {row['username']}, which {account.id} never was"
-        if row["tweet_id"] not in self.own_or_wanted(day, account):
+        if row["tweet_id"] not in self.expected_ids(day, account):
             return "is a retweet or a reply"
         sent = [(served, post) for served, post in self.sent[row["tweet_id"]] if served.process.day == day]
         stored = [(served, post) for served, post in sent if served.stored_at]
@@ -215,7 +215,7 @@ class Oracle:
         problems = [_difference(row, post) for post in then]
         return None if None in problems else problems[-1]
 
-    def own_or_wanted(self, day: str, account: Account) -> set[str]:
+    def expected_ids(self, day: str, account: Account) -> set[str]:
         """The ids of the account's own posts of a day, with its threads where somebody wanted them."""
         extracts = [each for each in self.s.attempts if each.run.day == day and each.stage == "extract"]
         threads = any(each.settings["twitter_include_threads"] == "true" for each in extracts)
@@ -250,10 +250,10 @@ class Oracle:
         lines = {line["id"]: line for line in receipt["accounts"] if line["id"]}
         for handle in attempt.settings["twitter_handles"].split(","):
             named = [a for a in self.world.accounts.values() if handle.lower() in a.handles]
-            found = [lines[a.id] for a in named if a.id in lines]
-            if attempt.is_success and not any(line["outcome"] != "unavailable" for line in found):
-                was_asked = all(handle in e.settings["twitter_handles"].split(",") for e in extracts)
-                if was_asked:
+            entries = [lines[a.id] for a in named if a.id in lines]
+            if attempt.is_success and not any(line["outcome"] != "unavailable" for line in entries):
+                was_requested = all(handle in e.settings["twitter_handles"].split(",") for e in extracts)
+                if was_requested:
                     self.s.breach("green_means_complete", f"{attempt.process.name}: {handle} is missing")
         for id_, line in lines.items():
             if line["outcome"] != "unavailable":
@@ -268,7 +268,7 @@ class Oracle:
         attempt: Attempt,
         extracts: list[Attempt],
     ) -> None:
-        if not all(self._is_wanted(account, each.settings) for each in extracts):
+        if not all(self._is_named_by(account, each.settings) for each in extracts):
             return
         first, last = _start_of(day), attempt.began
         if not account.was_active(first + timedelta(days=1), last):
@@ -287,8 +287,8 @@ class Oracle:
                 missing.append(str(post.id))
         if not missing:
             return
-        answers = [each for each in self.of_day[day] if each.at <= last]
-        faults = {fault for each in answers for fault in each.faults}
+        responses = [each for each in self.of_day[day] if each.at <= last]
+        faults = {fault for each in responses for fault in each.faults}
         message = f"{attempt.process.name}: {line['username']} lacks {missing}, proof {line['proof']}"
         message += f" {line['proof_reason'] or ''}"
         deleted = any(post.gone_at <= last for post in posts)
@@ -300,7 +300,7 @@ class Oracle:
         if is_proven and are_own and not deleted:
             self.s.breach("nothing_is_lost_in_silence", f"{message}, X's faults {sorted(faults)}")
 
-    def _is_wanted(self, account: Account, settings: dict[str, str]) -> bool:
+    def _is_named_by(self, account: Account, settings: dict[str, str]) -> bool:
         """Whether a handle means the account, and not another one that took it over and was accepted."""
         accepted = dict.fromkeys(settings.get("twitter_confirmed_account_ids", "").lower().split(","))
         others = {item.split("=")[0] for item in accepted if item and item.split("=")[1] != account.id}
@@ -349,7 +349,7 @@ class Oracle:
         own = [e for e in self.s.attempts if e.run is attempt.run and e.stage == "transform"]
         extracts = [e for e in self.s.attempts if e.run.day == day and e.stage == "extract"]
         is_older = any(e.ended is None or e.ended >= own[-1].began for e in extracts)
-        return is_older or self.s.less_is_wanted(day)
+        return is_older or self.s.loss_is_expected(day)
 
     # Receipts
 
@@ -357,7 +357,7 @@ class Oracle:
         """fetched = published + rejected + …, an account; published is the number of its rows."""
         rows = Counter(row["username"] for row in table)
         for line in [*receipt["accounts"], receipt["totals"]]:
-            if line["fetched"] != sum(line[name] for name in KEPT):
+            if line["fetched"] != sum(line[name] for name in FATES):
                 self.s.breach("receipts_balance", f"{day}: {line}")
         published = Counter({line["username"]: 0 for line in receipt["accounts"]})
         for line in receipt["accounts"]:
@@ -389,13 +389,13 @@ class Oracle:
         if len(extracts) != 1:
             return
         serials = frozenset(each.serial for each in self.of_day[day] if each.stored_at)
-        wanted = tuple(extracts[0].settings.get(name, "") for name in WANTED)
+        settings = tuple(extracts[0].settings.get(name, "") for name in POST_SETTINGS)
         successes = [e for e in self.s.attempts if e.run.day == day and e.stage == "extract" and e.is_success]
         last = successes[-1]
         acts = len(self.bucket.versions.get("twitter_forgotten/tombstones.json", ()))
-        name = (day, serials, wanted, last.ended, acts)
-        found = receipt["objects"]["csv"]["sha256"]
-        if self.bytes_of.setdefault(name, found) != found and last in extracts:
+        name = (day, serials, settings, last.ended, acts)
+        sha256 = receipt["objects"]["csv"]["sha256"]
+        if self.bytes_of.setdefault(name, sha256) != sha256 and last in extracts:
             self.s.breach("same_bytes", f"{attempt.process.name}: other bytes of the same answers")
 
     # Money
@@ -465,7 +465,7 @@ class Oracle:
         if served.faults & TAMPERED or not served.billed:
             return
         own = [each for each in self.of_day[process.day] if each.process is process]
-        if any(each.faults & TAMPERED for each in own if each.asked == served.asked):
+        if any(each.faults & TAMPERED for each in own if each.request == served.request):
             return  # X itself leads over the same pages again
         attempt = next(each for each in reversed(self.s.attempts) if each.process is process)
         again = [
@@ -474,13 +474,15 @@ class Oracle:
             if each.run.day == process.day and each.run.buy_again and each.stage == "extract"
         ]
         for before in self.of_day[process.day][:-1]:
-            is_same = (before.endpoint, before.asked) == (served.endpoint, served.asked)
-            if not is_same or before.faults & TAMPERED or not before.stored_at or before.asked == "ids":
+            is_same = (before.endpoint, before.request) == (served.endpoint, served.request)
+            if not is_same or before.faults & TAMPERED or not before.stored_at or before.request == "ids":
                 continue
             if before.stored_at >= attempt.began or any(before.at <= at for at in again):
                 continue
             if both := sorted(before.billed.keys() & served.billed.keys()):
-                message = f"{process.name}: {both[:3]} of {served.asked} were bought in {before.process.name}"
+                message = (
+                    f"{process.name}: {both[:3]} of {served.request} were bought in {before.process.name}"
+                )
                 self.s.breach("nothing_is_bought_twice", message)
                 return
 
@@ -489,7 +491,7 @@ class Oracle:
         green = self.greens.get(attempt.run.day)
         if (
             green
-            and green[0] == self._wanted(attempt)
+            and green[0] == self._settings_of(attempt)
             and green[1] < attempt.began
             and not attempt.run.buy_again
         ):
@@ -565,9 +567,9 @@ class Oracle:
             and (each.is_success or each is extracts[-1])
         ]
 
-    def _wanted(self, attempt: Attempt) -> Any:
-        wanted = tuple(attempt.settings.get(name, "") for name in WANTED)
-        return wanted, attempt.run.accounts
+    def _settings_of(self, attempt: Attempt) -> Any:
+        settings = tuple(attempt.settings.get(name, "") for name in POST_SETTINGS)
+        return settings, attempt.run.accounts
 
 
 def _start_of(day: str) -> datetime:

@@ -138,7 +138,7 @@ class Owner:
         task.join()
         erasure.process = None
         changed = s.bucket.deleted.get(name, 0) + sum(
-            version.by == name for kept in s.bucket.versions.values() for version in kept
+            version.by == name for versions in s.bucket.versions.values() for version in versions
         )
         if (declines or (task.error and "nothing was changed" in str(task.error))) and changed:
             s.breach("nothing_is_erased_without_a_yes", f"{name}: {changed} versions were written or deleted")

@@ -64,7 +64,7 @@ class Task:
         self.is_done = False
         self.result: Any = None
         self.error: BaseException | None = None
-        self.turn = 0
+        self.wait_number = 0
         """Counts its waits: an entry of the queue that belongs to an earlier wait is void."""
         self.timed_out = False
         self.locals: dict[int, dict[str, Any]] = {}
@@ -117,11 +117,11 @@ class Scheduler:
 
     def _push(self, at: float, task: Task) -> None:
         self._number += 1
-        heapq.heappush(self._queue, (at, self._number, task.turn, task))
+        heapq.heappush(self._queue, (at, self._number, task.wait_number, task))
 
     def wake(self, task: Task) -> None:
         """End the wait of a task."""
-        task.turn += 1
+        task.wait_number += 1
         task.timed_out = False
         self._push(self.now, task)
 
@@ -133,7 +133,7 @@ class Scheduler:
         task = current()
         if not task.process.is_alive:
             raise Killed
-        task.turn += 1
+        task.wait_number += 1
         task.timed_out = True
         if timeout is not None:
             self._push(self.now + timeout, task)
@@ -153,12 +153,12 @@ class Scheduler:
     def run(self, until: Callable[[], bool] = lambda: False) -> None:
         """Run tasks until none is left, or `until` holds."""
         while self._queue and not until():
-            at, _, turn, task = heapq.heappop(self._queue)
-            if turn != task.turn or task.is_done:
+            at, _, wait_number, task = heapq.heappop(self._queue)
+            if wait_number != task.wait_number or task.is_done:
                 continue
             if task.process.paused_until > at:
                 self._number += 1
-                heapq.heappush(self._queue, (task.process.paused_until, self._number, turn, task))
+                heapq.heappush(self._queue, (task.process.paused_until, self._number, wait_number, task))
                 continue
             self.now = max(self.now, at)
             self.steps += 1
@@ -175,14 +175,14 @@ LOCALS: list[threading.local] = []
 """Objects that are one a thread: here they are one a task."""
 
 
-def _exchange(kept: dict[int, dict[str, Any]]) -> None:
+def _exchange(saved: dict[int, dict[str, Any]]) -> None:
     """Swap what the thread-local objects hold with what was kept."""
     for number, local in enumerate(LOCALS):
         held = local.__dict__
         before = dict(held)
         held.clear()
-        held.update(kept.get(number, {}))
-        kept[number] = before
+        held.update(saved.get(number, {}))
+        saved[number] = before
 
 
 def current() -> Task:
@@ -401,12 +401,12 @@ class ThreadPoolExecutor:
 
 def wait(futures: Iterable[Future], timeout: float | None = None, return_when: str = "ALL_COMPLETED") -> None:
     """`concurrent.futures.wait`; the pipeline does not use its result."""
-    left = [*futures]
-    while not all(future.done() for future in left):
-        failed = any(f.done() and not f.cancelled() and f._error for f in left)
+    pending = [*futures]
+    while not all(future.done() for future in pending):
+        failed = any(f.done() and not f.cancelled() and f._error for f in pending)
         if failed and return_when == "FIRST_EXCEPTION":
             return
-        for future in left:
+        for future in pending:
             if not future.done():
                 future.add_waiter()
         Scheduler.active.park(timeout)

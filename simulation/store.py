@@ -62,32 +62,32 @@ class Bucket:
     """How many versions each process has deleted."""
 
     def newest(self, key: str) -> Version | None:
-        found = self.versions.get(key)
-        return found[-1] if found else None
+        versions = self.versions.get(key)
+        return versions[-1] if versions else None
 
     def read(self, key: str) -> bytes | None:
-        found = self.newest(key)
-        return found.data if found else None
+        version = self.newest(key)
+        return version.data if version else None
 
     def keys(self, prefix: str = "") -> list[str]:
-        return sorted(key for key, kept in self.versions.items() if kept and key.startswith(prefix))
+        return sorted(key for key, versions in self.versions.items() if versions and key.startswith(prefix))
 
     def version(self, key: str, id_: str) -> Version | None:
         return next((each for each in self.versions.get(key, []) if each.id == id_), None)
 
     def delete(self, key: str, id_: str, by: str) -> None:
         """Delete one version for good; the one before it is then the newest."""
-        if found := self.version(key, id_):
-            self.versions[key].remove(found)
+        if version := self.version(key, id_):
+            self.versions[key].remove(version)
             self.deleted[by] = self.deleted.get(by, 0) + 1
 
     def put(self, key: str, data: bytes, by: str, condition: dict[str, str], media_type: str = "") -> str:
         """Write a version, if the condition holds; else 412."""
-        found = self.newest(key)
-        if (condition.get("IfNoneMatch") == "*" and found) or (
-            "IfMatch" in condition and (found is None or found.etag != condition["IfMatch"])
+        newest = self.newest(key)
+        if (condition.get("IfNoneMatch") == "*" and newest) or (
+            "IfMatch" in condition and (newest is None or newest.etag != condition["IfMatch"])
         ):
-            if found is None:
+            if newest is None:
                 raise _refusal("NoSuchKey", 404, "PutObject")
             raise _refusal("PreconditionFailed", 412, "PutObject")
         etag = f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
@@ -157,18 +157,18 @@ class Client:
 
     def get_object(self, *, Bucket: str, Key: str, Range: str = "", VersionId: str = "") -> Any:
         def get() -> Any:
-            found = self._bucket.version(Key, VersionId) if VersionId else self._bucket.newest(Key)
-            if found is None:
+            version = self._bucket.version(Key, VersionId) if VersionId else self._bucket.newest(Key)
+            if version is None:
                 raise _refusal("NoSuchVersion" if VersionId else "NoSuchKey", 404, "GetObject")
-            data = found.data
+            data = version.data
             if Range:
                 first, last = Range.removeprefix("bytes=").split("-")
                 data = data[int(first) : int(last) + 1]
-            return {"Body": _Body(data), "ETag": found.etag, "ContentType": found.media_type}
+            return {"Body": _Body(data), "ETag": version.etag, "ContentType": version.media_type}
 
-        found, fault = self._request("GetObject", get)
-        found["Body"].is_cut = fault == "s3.cut"
-        return found
+        response, fault = self._request("GetObject", get)
+        response["Body"].is_cut = fault == "s3.cut"
+        return response
 
     def delete_objects(self, *, Bucket: str, Delete: Any) -> Any:
         by = current().process.name
@@ -186,10 +186,10 @@ class Client:
 
     def list_object_versions(self, prefix: str) -> Any:
         def listed() -> Any:
-            kept = ((key, self._bucket.versions[key]) for key in self._bucket.keys(prefix))
+            versions = ((key, self._bucket.versions[key]) for key in self._bucket.keys(prefix))
             return [
                 {"Key": key, "VersionId": each.id, "IsLatest": each is of_key[-1], "LastModified": each.at}
-                for key, of_key in kept
+                for key, of_key in versions
                 for each in reversed(of_key)
             ]
 
@@ -197,8 +197,8 @@ class Client:
 
     def paginate(self, *, Bucket: str, Prefix: str, **_: Any) -> Iterator[Any]:
         def listed() -> Any:
-            found = ((key, self._bucket.newest(key)) for key in self._bucket.keys(Prefix))
-            return [{"Key": key, "ETag": version.etag} for key, version in found if version]
+            newest = ((key, self._bucket.newest(key)) for key in self._bucket.keys(Prefix))
+            return [{"Key": key, "ETag": version.etag} for key, version in newest if version]
 
         contents = self._request("ListObjectsV2", listed)[0]
         yield {"Contents": contents} if contents else {}

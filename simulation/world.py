@@ -181,7 +181,7 @@ class Served:
     at: datetime
     process: Process
     endpoint: str
-    asked: str
+    request: str
     """What tells requests for different things apart: the accounts, and which of their posts."""
     posts: list[dict[str, Any]] = field(default_factory=list)
     mills: int = 0
@@ -333,11 +333,11 @@ class World:
         if high <= low:
             return []
         day, last = time_of(low).date() - timedelta(days=1), time_of(high - 1).date()
-        found: list[Post] = []
+        posts: list[Post] = []
         while day <= last:  # an edit after midnight is made with the day before
-            found += [post for post in self.posts(account, day) if low <= post.id < high]
+            posts += [post for post in self.posts(account, day) if low <= post.id < high]
             day += timedelta(days=1)
-        return sorted(found, key=lambda post: -post.id)
+        return sorted(posts, key=lambda post: -post.id)
 
     # What X bills
 
@@ -351,7 +351,9 @@ class World:
 
     # What X answers
 
-    def answer(self, process: Process, method: str, target: str, headers: dict[str, str], sent: bytes) -> Any:
+    def respond(
+        self, process: Process, method: str, target: str, headers: dict[str, str], sent: bytes
+    ) -> Any:
         """Status, headers and body of a response; Refusal or Lost where there is none like that."""
         at, url = self._clock(), urlsplit(target)
         params = {name: values[0] for name, values in parse_qs(url.query).items()}
@@ -395,7 +397,7 @@ class World:
         self, served: Served, method: str, path: str, headers: dict[str, str], sent: bytes, fault: str | None
     ) -> Any:
         """What X's batch compliance answers, or the storage of its jobs: neither costs anything."""
-        body = self.compliance.answer(served, method, path, headers, sent)
+        body = self.compliance.respond(served, method, path, headers, sent)
         self.served.append(served)
         self.by_serial[served.serial] = served
         for observe in self.observers:
@@ -463,12 +465,12 @@ class World:
             else:
                 protected = account.state == "protected"
                 data.append({"id": account.id, "username": account.handle, "protected": protected})
-        served.asked = "users"
+        served.request = "users"
         served.mills = len(data) * self._prices(at)["users"]
         return ({"data": data} if data else {}) | ({"errors": errors} if errors else {})
 
     def _by_ids(self, served: Served, ids: list[str], at: datetime, fault: str | None) -> dict[str, Any]:
-        served.asked, served.ids = "ids", tuple(ids)
+        served.request, served.ids = "ids", tuple(ids)
         errors: list[dict[str, Any]] = []
         for id_ in ids:
             post = self.by_id.get(int(id_))
@@ -487,14 +489,14 @@ class World:
         self, served: Served, path: str, params: dict[str, str], at: datetime, fault: str | None
     ) -> dict[str, Any]:
         archive = path.endswith("/all")
-        served.asked = "count"
+        served.request = "count"
         served.mills = self._prices(at)["archive_counts" if archive else "counts"]
         start, end = _moment(params["start_time"]), _moment(params["end_time"])
         if not archive and start < at - WEEK:
             raise invalid("'start_time' must be on or after a week ago")
         posts = [
             post
-            for account in self._asked(params["query"])
+            for account in self._accounts_in(params["query"])
             for post in self.between(account, id_at(start), id_at(end))
             if post.is_own and post.is_shown(at)
         ]
@@ -511,7 +513,7 @@ class World:
         total = sum(bucket["tweet_count"] for bucket in buckets)
         return {"data": buckets, "meta": {"total_tweet_count": total}}
 
-    def _asked(self, query: str) -> list[Account]:
+    def _accounts_in(self, query: str) -> list[Account]:
         ids = re.findall(r"from:(\d+)", query)
         return [self.accounts[i] for i in ids if i in self.accounts and self.accounts[i].state == "active"]
 
@@ -546,20 +548,20 @@ class World:
                 raise invalid("the token is not valid")
             high = min(high, bound)
         if is_search:
-            accounts = self._asked(query)
+            accounts = self._accounts_in(query)
             ids = re.findall(r"from:(\d+)", query)
         else:
             ids = [path.split("/")[3]]
-            found = self.accounts.get(ids[0])
-            state = found.state if found else "unknown"
+            account = self.accounts.get(ids[0])
+            state = account.state if account else "unknown"
             if fault == "x.gone":
                 state = self._draw.pick(f"gone {served.serial}", ("suspended", "protected"))
-            if state != "active" or not found:
-                served.asked = "gone"
+            if state != "active" or not account:
+                served.request = "gone"
                 return {"errors": [gone(state, "id", ids[0])]}
-            accounts = [found]
+            accounts = [account]
         kind = "threads" if of_threads else "search" if is_search else "timeline"
-        served.asked = f"{kind} {','.join(ids)}"
+        served.request = f"{kind} {','.join(ids)}"
         low = id_at(start)
         if fault == "x.ignored_window":
             low, high = id_at(start - timedelta(hours=12)), high if token else id_at(end + timedelta(hours=1))

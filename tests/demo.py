@@ -28,4 +28,4 @@ LOOKED_FOR = {
 def missing(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """What a day's typed rows lack of what is looked for."""
     rows = list(rows)
-    return [name for name, found in LOOKED_FOR.items() if not any(map(found, rows))]
+    return [name for name, matches in LOOKED_FOR.items() if not any(map(matches, rows))]

@@ -57,7 +57,7 @@ class X:
     def close(self) -> None:
         self._http.close()
 
-    def ask(self, name: str) -> Any:
+    def get(self, name: str) -> Any:
         return self._http.get(f"/{name}").raise_for_status().json()
 
     def put(self, name: str, value: Any) -> None:
@@ -68,14 +68,14 @@ class X:
             self._http.delete(f"/{name}").raise_for_status()
 
     def requests(self) -> list[dict[str, Any]]:
-        return self.ask("requests")
+        return self.get("requests")
 
-    def asked(self) -> list[str]:
+    def request_kinds(self) -> list[str]:
         """The kinds of the requests so far, in order of their arrival."""
         return [kind(request) for request in self.requests()]
 
     def pages(self) -> list[dict[str, Any]]:
-        """The timeline pages that were asked for."""
+        """The timeline pages that were requested."""
         return [request for request in self.requests() if request["path"].endswith("/tweets")]
 
     def forget(self) -> None:
@@ -106,14 +106,14 @@ class X:
         self.posts()
         self.reset("jobs", "rate_limit")
 
-    def answered(self) -> None:
-        """Wait for the answers to requests of a process that was killed: one may not even have been read."""
+    def wait_until_idle(self) -> None:
+        """Wait until the requests of a killed process have responses: X may not have read the last one."""
         quiet = 0
         for _ in range(10_000):
-            quiet = 0 if self.ask("open") else quiet + 1
+            quiet = 0 if self.get("open") else quiet + 1
             if quiet == 5:
                 return
-        pytest.fail("X is still answering")
+        pytest.fail("X is still responding")
 
     def served(self) -> Counter[str]:
         """What X has served, as it bills it."""
@@ -124,7 +124,7 @@ class X:
 
     def bill(self) -> dict[str, int]:
         """How many posts X charges, by the UTC day: each once in it, however often it is read."""
-        return self.ask("bill")
+        return self.get("bill")
 
 
 def kind(request: dict[str, Any]) -> str:
@@ -145,7 +145,7 @@ def charges(request: dict[str, Any]) -> Counter[str]:
     return +Counter(**counts, posts=request["posts"], users=request["users"])
 
 
-def said(request: dict[str, Any]) -> str:
+def request_line(request: dict[str, Any]) -> str:
     """A request as one line, the same for every try of it."""
     return f"{request['path']}?{json.dumps(request['query'], sort_keys=True)}"
 
@@ -265,7 +265,7 @@ class Airflow(airflow.Airflow):
         return eventually(lambda: self.run_state(run), ENDED.__contains__)
 
     def wait_for_task(self, run: str, task: str, state: str) -> None:
-        eventually(lambda: self.states(run)[task], lambda found: found == state)
+        eventually(lambda: self.states(run)[task], lambda current: current == state)
 
     def log(self, run: str, task: str) -> list[dict[str, Any]]:
         """The log of a task's last try, an event a line."""

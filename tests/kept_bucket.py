@@ -24,13 +24,13 @@ from tests.include.fake_x import open_fake_x, page, total, users
 FOLDER = Path(__file__).parent / "data" / "format_1"
 
 
-class KeptLake(MemoryStore):
+class KeptStore(MemoryStore):
     bucket = "acme-twitter-lake"
 
 
-def kept() -> KeptLake:
+def checked_in() -> KeptStore:
     """The kept bucket, in memory."""
-    store = KeptLake()
+    store = KeptStore()
     store.objects = {
         file.relative_to(FOLDER).as_posix(): file.read_bytes() for file in FOLDER.rglob("*") if file.is_file()
     }
@@ -59,10 +59,10 @@ def land(name: str) -> dict:
 
 
 def generate() -> None:
-    store = KeptLake()
+    store = KeptStore()
     (observatory, first), (rowan, second) = a_day()
     newest, *older = [*first, post(6, created_at="2026-11-17T23:59:59.000Z"), post(7, text=None)]
-    with open_fake_x() as x, deployment(store, x.wire.host, f"{observatory}, {rowan}"):
+    with open_fake_x() as x, deployment(store, x.recorder.host, f"{observatory}, {rowan}"):
         x.prepare(f"users {observatory},{rowan}", users(**{observatory: "42", rowan: "77"}))
         x.prepare("timeline 42", page(newest, token="t1"))
         x.prepare("timeline 42 t1", page(*older))

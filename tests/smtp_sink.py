@@ -14,7 +14,7 @@ from local.stack import free_ports
 
 
 @dataclass
-class Inbox:
+class SmtpSink:
     mails: list[tuple[list[str], EmailMessage]] = field(default_factory=list)
     """To whom, and what."""
     connection: dict[str, Any] = field(default_factory=dict)
@@ -26,14 +26,14 @@ class Inbox:
 
 
 @contextmanager
-def mail_server() -> Iterator[Inbox]:
-    inbox = Inbox()
+def mail_server() -> Iterator[SmtpSink]:
+    sink = SmtpSink()
     [port] = free_ports(1)
-    server = Controller(inbox, hostname="127.0.0.1", port=port, ready_timeout=60)
+    server = Controller(sink, hostname="127.0.0.1", port=port, ready_timeout=60)
     server.start()
     extra = {"from_email": "airflow@acme.example", "disable_ssl": True, "disable_tls": True}
-    inbox.connection = {"conn_type": "smtp", "host": "127.0.0.1", "port": port, "extra": extra}
+    sink.connection = {"conn_type": "smtp", "host": "127.0.0.1", "port": port, "extra": extra}
     try:
-        yield inbox
+        yield sink
     finally:
         server.stop()

@@ -70,9 +70,9 @@ def test_a_planted_secret_is_found_wherever_it_is_and_an_invented_one_of_a_test_
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(line + "\n")
-    found = scan(tmp_path)
-    assert found.returncode == 1
-    assert set(re.findall(r"Location: +(.*):\d+", found.stdout)) == set(PLANTED)
+    result = scan(tmp_path)
+    assert result.returncode == 1
+    assert set(re.findall(r"Location: +(.*):\d+", result.stdout)) == set(PLANTED)
 
 
 # The docs
@@ -154,7 +154,7 @@ def database(vulnerable: str = "") -> Iterator[tuple[str, list[str]]]:
     """A database that speaks OSV's protocol and knows one package, if any: its URL and its queries."""
     queries = []
 
-    def answer(request: Request) -> Response:
+    def respond(request: Request) -> Response:
         query = json.loads(request.get_data())
         name = query["package"]["name"]
         queries.append(f"{name}=={query['version']}")
@@ -163,7 +163,7 @@ def database(vulnerable: str = "") -> Iterator[tuple[str, list[str]]]:
         return Response(json.dumps(known if name == vulnerable else {}))
 
     with HTTPServer(threaded=True) as server:
-        server.expect_request(re.compile("")).respond_with_handler(answer)
+        server.expect_request(re.compile("")).respond_with_handler(respond)
         yield server.url_for("").rstrip("/"), queries
 
 

@@ -137,8 +137,8 @@ def test_a_decision_that_changes_another_is_named_by_it():
     for number, text in status.items():
         assert text.startswith(("Accepted", "Superseded")), number
         for verb in ("amends", "extends", "supersedes"):
-            said = re.search(rf"\b{verb} ((?:\[\d+\]\(.*?\)(?:, | and )?)+)", text)
-            for changed in re.findall(r"\[(\d+)\]", said[1] if said else ""):
+            match = re.search(rf"\b{verb} ((?:\[\d+\]\(.*?\)(?:, | and )?)+)", text)
+            for changed in re.findall(r"\[(\d+)\]", match[1] if match else ""):
                 by = re.search(
                     rf"{verb.removesuffix('s')}(?:e?d)? by .*", status[int(changed)], re.IGNORECASE
                 )

@@ -15,8 +15,8 @@ OURS, OTHER = "#0f62fe", "#a8a8a8"
 def compare(values):
     """Bars of CPU time and of peak memory, one row a tool."""
     values = dict(sorted(values.items(), key=lambda each: -each[1][0]))
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 2.9), sharey=True)
-    for axes, at, title in ((left, 0, "CPU seconds"), (right, 2, "MB at the peak")):
+    figure, (cpu_axes, memory_axes) = plt.subplots(1, 2, figsize=(8.5, 2.9), sharey=True)
+    for axes, at, title in ((cpu_axes, 0, "CPU seconds"), (memory_axes, 2, "MB at the peak")):
         numbers = [each[at] for each in values.values()]
         colours = [OURS if name == "this pipeline" else OTHER for name in values]
         bars = axes.barh([*values], numbers, color=colours)
@@ -27,7 +27,7 @@ def compare(values):
         axes.set_xticks([])
         axes.spines["bottom"].set_visible(False)
         axes.margins(x=0.12)
-    left.invert_yaxis()
+    cpu_axes.invert_yaxis()
     return figure
 
 
@@ -35,17 +35,17 @@ def growth(values):
     """Lines by posts; grey is what linear growth would be. Memory alone is not logarithmic."""
     figure, panels = plt.subplots(1, 3, figsize=(8.5, 2.8))
     shown = (("cpu", "CPU seconds beyond imports"), ("peak", "MB at the peak"), ("s3", "requests"))
-    for axes, (what, title) in zip(panels, shown, strict=True):
+    for axes, (measure, title) in zip(panels, shown, strict=True):
         for (name, sized), colour in zip(values.items(), ("#0f62fe", "#fa4d56", "#198038"), strict=True):
             posts = [one["posts"] for one in sized]
-            label = f"{name} to S3" if what == "s3" else name
-            axes.plot(posts, [one[what] for one in sized], "o-", color=colour, label=label, markersize=3)
-            if what == "s3" and "x" in sized[0]:
+            label = f"{name} to S3" if measure == "s3" else name
+            axes.plot(posts, [one[measure] for one in sized], "o-", color=colour, label=label, markersize=3)
+            if measure == "s3" and "x" in sized[0]:
                 x = [one["x"] for one in sized]
                 axes.plot(posts, x, "--", color=colour, label=f"{name} to X")
         axes.set(xscale="log", xlabel="posts")
         axes.set_title(title, loc="left", fontsize=9)
-        if what == "peak":
+        if measure == "peak":
             axes.set_ylim(0, None)
             continue
         axes.set_yscale("log")

@@ -15,16 +15,16 @@ BEYOND = (
     "display_text_range,note_tweet.entities.annotations,note_tweet.entities.cashtags,note_tweet.entities.hashtags,"
     "note_tweet.entities.mentions,note_tweet.entities.urls,note_tweet.text,paid_partnership"
 )
-"""What twarc-csv has to be told of, or it leaves out the pages that have it."""
+"""Columns that twarc-csv needs as an option, or it leaves out the pages that have them."""
 
 
-def tutorial(answers: str, out: str) -> None:
+def tutorial(responses: str, out: str) -> None:
     """Tweepy's objects, a dict of each, a DataFrame of them, `to_csv`."""
     import pandas as pd
     import tweepy
 
     rows = []
-    with open(answers) as lines:  # noqa: PTH123
+    with open(responses) as lines:  # noqa: PTH123
         for line in lines:
             for post in map(tweepy.Tweet, json.loads(line).get("data", [])):
                 entities = post.entities or {}
@@ -40,16 +40,16 @@ def tutorial(answers: str, out: str) -> None:
     pd.DataFrame(rows).to_csv(out, index=False)
 
 
-def json_normalize(answers: str, out: str) -> None:
+def json_normalize(responses: str, out: str) -> None:
     """Every field of every post becomes a column."""
     import pandas as pd
 
-    with open(answers) as lines:  # noqa: PTH123
+    with open(responses) as lines:  # noqa: PTH123
         posts = [post for line in lines for post in json.loads(line).get("data", [])]
     pd.json_normalize(posts).to_csv(out, index=False)
 
 
-def polars(answers: str, out: str) -> None:
+def polars(responses: str, out: str) -> None:
     """Posts unnested, lists of names joined: a CSV of polars holds no list."""
     import polars as pl
 
@@ -57,7 +57,7 @@ def polars(answers: str, out: str) -> None:
         listed = pl.col("entities").struct.field(of).list.eval(pl.element().struct.field(field))
         return listed.list.join(" ").alias(called)
 
-    posts = pl.read_ndjson(answers, infer_schema_length=None).select("data").explode("data").unnest("data")
+    posts = pl.read_ndjson(responses, infer_schema_length=None).select("data").explode("data").unnest("data")
     posts.select(
         *FIELDS,
         pl.col("public_metrics").struct.field(*METRICS),
@@ -67,7 +67,7 @@ def polars(answers: str, out: str) -> None:
     ).write_csv(out)
 
 
-def duckdb(answers: str, out: str) -> None:
+def duckdb(responses: str, out: str) -> None:
     """One statement of SQL."""
     import duckdb as db
 
@@ -79,16 +79,16 @@ def duckdb(answers: str, out: str) -> None:
         [f"post.{name}" for name in FIELDS] + [f"post.public_metrics.{name}" for name in METRICS]
     )
     db.execute(
-        f"COPY (SELECT {columns}, {names} FROM (SELECT unnest(data) AS post FROM read_json('{answers}', "  # noqa: S608
+        f"COPY (SELECT {columns}, {names} FROM (SELECT unnest(data) AS post FROM read_json('{responses}', "  # noqa: S608
         f"format = 'newline_delimited', sample_size = -1))) TO '{out}' (HEADER)"
     )
 
 
-def twarc_csv(answers: str, out: str) -> None:
+def twarc_csv(responses: str, out: str) -> None:
     """As its README shows it; it is in maintenance, and does not know X's newer fields."""
     from twarc_csv import CSVConverter, DataFrameConverter
 
-    with open(answers) as lines, open(out, "w") as written:  # noqa: PTH123
+    with open(responses) as lines, open(out, "w") as written:  # noqa: PTH123
         CSVConverter(
             lines, written, DataFrameConverter(extra_input_columns=BEYOND), hide_progress=True
         ).process()

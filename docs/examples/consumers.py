@@ -30,8 +30,8 @@ def posts(landed: dict):
     import pandas as pd
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
-    found = S3Hook().get_key(landed["keys"]["parquet"], landed["bucket"])
-    return pd.read_parquet(io.BytesIO(found.get()["Body"].read()))
+    parquet = S3Hook().get_key(landed["keys"]["parquet"], landed["bucket"])
+    return pd.read_parquet(io.BytesIO(parquet.get()["Body"].read()))
 
 
 def summary(landed: dict) -> dict:

@@ -132,10 +132,10 @@ def parse_accounts_file(data: bytes) -> list[Account]:
     number = header = 1
     try:
         for number, line in enumerate(re.split(rb"\r\n|\n|\r", data.removeprefix(BOM_UTF8)), 1):
-            if not (cells := _cells(line)):
+            if not (cells := _split_line(line)):
                 continue
             if columns:
-                accounts[number] = _account(columns, cells, accounts)
+                accounts[number] = _parse_account(columns, cells, accounts)
             else:
                 columns, header = _columns(cells), number
         if not accounts:
@@ -146,7 +146,7 @@ def parse_accounts_file(data: bytes) -> list[Account]:
     return [*accounts.values()]
 
 
-def _cells(line: bytes) -> list[str]:
+def _split_line(line: bytes) -> list[str]:
     """The cells of a line; none if it is empty or a comment."""
     try:
         text = line.decode()
@@ -171,7 +171,7 @@ def _columns(cells: list[str]) -> list[str]:
     return names
 
 
-def _account(columns: list[str], cells: list[str], others: Mapping[int, Account]) -> Account:
+def _parse_account(columns: list[str], cells: list[str], others: Mapping[int, Account]) -> Account:
     if len(cells) > len(columns):
         raise ValueError(f"{','.join(cells)!r} has more cells than there are columns")
     values = {name: cell for name, cell in zip(columns, cells, strict=False) if cell}

@@ -19,7 +19,7 @@ from include.twitter.x.http_limits import LimitedAdapter, no_netrc
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = 10
+CHANNEL_TIMEOUT = 10
 """Seconds for a webhook to connect, and to send the next bytes."""
 WEBHOOK_SECONDS, WEBHOOK_BYTES = 60, 1 << 20
 """Limits of the whole request and of the response."""
@@ -54,7 +54,7 @@ def _by_webhook(context: Any, subject: str, lines: list[str]) -> None:
             adapter=LimitedAdapter(WEBHOOK_BYTES, WEBHOOK_SECONDS),
         )
         # After a redirect, requests would use ~/.netrc and turn the POST into a GET.
-        options = {"timeout": TIMEOUT, "check_response": False, "allow_redirects": False}
+        options = {"timeout": CHANNEL_TIMEOUT, "check_response": False, "allow_redirects": False}
         response = hook.run(endpoint=path, json={"text": text}, extra_options=options)
         if not 200 <= response.status_code < 300:
             words = safe_text(response.content[:200].decode(errors="replace"))

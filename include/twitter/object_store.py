@@ -191,7 +191,7 @@ class ObjectStore:
             return decoded(data, kind)
 
     @contextmanager
-    def parsing(self, key: str, what: str) -> Iterator[None]:
+    def parsing(self, key: str, description: str) -> Iterator[None]:
         """Raise DamagedObject, with the object and the remedy, if parsing fails."""
         try:
             yield
@@ -201,8 +201,9 @@ class ObjectStore:
             of, at = f"--bucket {self.bucket}", f"--key {quote(key)}"
             version = quote(f"{self.bucket}/{key}?versionId=ID")
             raise DamagedObject(
-                f"{self.url(key)} is not {what}: {str(error)[:MAX_PROBLEM_LENGTH].rstrip('.')}. Restore its "
-                f"previous version: `aws s3api list-object-versions {of} --prefix {quote(key)}` lists them, "
+                f"{self.url(key)} is not {description}: {str(error)[:MAX_PROBLEM_LENGTH].rstrip('.')}. "
+                "Restore its previous version: "
+                f"`aws s3api list-object-versions {of} --prefix {quote(key)}` lists them, "
                 f"`aws s3api copy-object {of} {at} --copy-source {version}` restores one. Then clear the "
                 "task. If this pipeline has written no version of it, delete it."
             ) from error

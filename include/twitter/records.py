@@ -486,7 +486,7 @@ class Decrease(Struct, frozen=True):
     not be read: then numbers of rows were compared."""
 
     @property
-    def kept(self) -> int:
+    def kept_rows(self) -> int:
         """The number of landed rows that stay."""
         return self.landed - len(self.lost) if self.lost else self.published
 

@@ -375,15 +375,15 @@ def decode_json_leniently(content: bytes | msgspec.Raw) -> Any:
 def _without_deep_values(content: bytes) -> bytes:
     """The JSON with null in place of each value nested deeper than MAX_DEPTH."""
     pieces: list[bytes] = []
-    depth = kept = 0
+    depth = copied = 0
     for token in JSON_TOKENS.finditer(content):
         if token[0] in b"[{":
             depth += 1
             if depth == MAX_DEPTH + 1:
-                pieces += content[kept : token.start()], b"null"
-                kept = len(content)
+                pieces += content[copied : token.start()], b"null"
+                copied = len(content)
         elif token[0] in b"]}":
             if depth == MAX_DEPTH + 1:
-                kept = token.end()
+                copied = token.end()
             depth -= 1
-    return b"".join([*pieces, content[kept:]])
+    return b"".join([*pieces, content[copied:]])

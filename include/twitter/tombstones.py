@@ -112,17 +112,17 @@ def ids_of(post: Mapping[str, Any]) -> Iterator[str]:
 
 def redacted_post(post: Mapping[str, Any], tombstone: Tombstone, **more: Any) -> dict[str, Any]:
     """The kept fields of an erased post with its tombstone, and `more` fields."""
-    kept = {name: post[name] for name in KEPT_FIELDS if name in post}
+    fields = {name: post[name] for name in KEPT_FIELDS if name in post}
     for name in REFERENCES:
         kinds = [reference.get("type") for reference in _references_of(post, name)]
         if unrequested := [{"type": kind} for kind in kinds if kind in UNREQUESTED]:
-            kept[name] = unrequested
-    return {**kept, MARK: msgspec.to_builtins(tombstone), **more}
+            fields[name] = unrequested
+    return {**fields, MARK: msgspec.to_builtins(tombstone), **more}
 
 
 def _redacted_user(user: Mapping[str, Any], tombstone: Tombstone) -> dict[str, Any]:
-    kept = {name: user[name] for name in KEPT_USER_FIELDS if name in user}
-    return {**kept, MARK: msgspec.to_builtins(tombstone)}
+    fields = {name: user[name] for name in KEPT_USER_FIELDS if name in user}
+    return {**fields, MARK: msgspec.to_builtins(tombstone)}
 
 
 def _references_of(post: Mapping[str, Any], *names: str) -> list[Mapping[str, Any]]:

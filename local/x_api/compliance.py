@@ -100,13 +100,13 @@ class Jobs:
 
     def stored(self, call: ApiRequest) -> tuple[int, bytes]:
         """The response of the storage: status and body."""
-        job, what = self.made.get(call.path["id"]), call.path["what"]
-        if call.auth != "none" or not job or call.params.get("signature") != _signature(job, what):
+        job, kind = self.made.get(call.path["id"]), call.path["what"]
+        if call.auth != "none" or not job or call.params.get("signature") != _signature(job, kind):
             return 403, b"<?xml version='1.0'?><Error><Code>SignatureDoesNotMatch</Code></Error>"
-        if what == "submission" and call.method == "PUT" and job.status(call.now) == "created":
+        if kind == "submission" and call.method == "PUT" and job.status(call.now) == "created":
             job.ids = call.form.decode().split()
             return 200, b""
-        if what == "delivery" and call.method == "GET" and job.status(call.now) == "complete":
+        if kind == "delivery" and call.method == "GET" and job.status(call.now) == "complete":
             lines = [_line(id_, call) for id_ in job.ids or () if call.states.get(id_) in REASONS]
             return 200, "".join(lines).encode()
         return 404, b"<?xml version='1.0'?><Error><Code>NoSuchKey</Code></Error>"
@@ -129,9 +129,9 @@ def _kind(text: str) -> str:
     return text
 
 
-def _signed(job: Job, what: str, call: ApiRequest) -> str:
-    return f"{call.host}/storage/{what}/{job.id}?signature={_signature(job, what)}"
+def _signed(job: Job, kind: str, call: ApiRequest) -> str:
+    return f"{call.host}/storage/{kind}/{job.id}?signature={_signature(job, kind)}"
 
 
-def _signature(job: Job, what: str) -> str:
-    return sha256(f"{job.id} {what} signed".encode()).hexdigest()
+def _signature(job: Job, kind: str) -> str:
+    return sha256(f"{job.id} {kind} signed".encode()).hexdigest()

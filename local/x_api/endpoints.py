@@ -36,10 +36,10 @@ def users_by(call: ApiRequest) -> Body:
     names = call.params.get("usernames", "").split(",")
     if len(names) > 100:
         raise invalid("usernames", call.params["usernames"], "is not between 1 and 100 long")
-    found = [_looked_up(call, matching("usernames", name, HANDLE)) for name in names]
-    data = [user for user, error in found if not error]
+    results = [_looked_up(call, matching("usernames", name, HANDLE)) for name in names]
+    data = [user for user, error in results if not error]
     call.users = len(data)
-    errors = [error for _, error in found if error]
+    errors = [error for _, error in results if error]
     return ({"data": data} if data else {}) | ({"errors": errors} if errors else {})
 
 
@@ -58,10 +58,10 @@ def timeline(call: ApiRequest) -> Body:
     if not handle or posts.account(handle).state != "active":
         return {"errors": [gone(posts.account(handle).state if handle else "unknown", "id", number)]}
     low = max(low, _depth(handle, call.now, 800 if "replies" in excluded else 3200))
-    found = list(islice(posts.between(handle, low, high), size + 1))
-    cut, kinds = found[:size], {EXCLUDABLE[name] for name in excluded}
+    slots = list(islice(posts.between(handle, low, high), size + 1))
+    cut, kinds = slots[:size], {EXCLUDABLE[name] for name in excluded}
     data = chosen([posts.post(handle, slot) for slot in cut if slot.kind not in kinds], call.params)
-    return page(data, older_than(cut[-1].id) if len(found) > size else None)
+    return page(data, older_than(cut[-1].id) if len(slots) > size else None)
 
 
 def posts_by_id(call: ApiRequest) -> Body:
@@ -70,9 +70,9 @@ def posts_by_id(call: ApiRequest) -> Body:
     numbers = call.params.get("ids", "").split(",")
     if len(numbers) > 100:
         raise invalid("ids", call.params["ids"], "is not between 1 and 100 long")
-    found = [_post(call, matching("ids", number, NUMBER)) for number in numbers]
-    data = chosen([post for post, error in found if not error], call.params)
-    errors = [error for _, error in found if error]
+    results = [_post(call, matching("ids", number, NUMBER)) for number in numbers]
+    data = chosen([post for post, error in results if not error], call.params)
+    errors = [error for _, error in results if error]
     return ({"data": data} if data else {}) | ({"errors": errors} if errors else {})
 
 
@@ -167,9 +167,9 @@ def _search(call: ApiRequest, largest: int, longest: int, earliest: datetime, re
         raise too_annotated(size)
     start, end = call.window(earliest)
     low, high = call.bounds(start or (end or call.now) - reach, end)
-    found = list(islice(_found(call.handles, shown, low, high), size + 1))
-    data = chosen([posts.post(handle, slot) for slot, handle in found[:size]], call.params)
-    return page(data, older_than(found[size - 1][0].id) if len(found) > size else None)
+    matches = list(islice(_matches(call.handles, shown, low, high), size + 1))
+    data = chosen([posts.post(handle, slot) for slot, handle in matches[:size]], call.params)
+    return page(data, older_than(matches[size - 1][0].id) if len(matches) > size else None)
 
 
 def _counts(call: ApiRequest, longest: int, earliest: datetime, reach: timedelta) -> Body:
@@ -187,7 +187,7 @@ def _counts(call: ApiRequest, longest: int, earliest: datetime, reach: timedelta
     first = max(start, end - COUNT_SPAN)
     data = []
     for opens, closes in _buckets(first, end, STEPS[granularity]):
-        count = sum(1 for _ in _found(call.handles, shown, posts.id_at(opens), posts.id_at(closes)))
+        count = sum(1 for _ in _matches(call.handles, shown, posts.id_at(opens), posts.id_at(closes)))
         data.append({"end": posts.stamp(closes), "start": posts.stamp(opens), "tweet_count": count})
     meta: Body = {"total_tweet_count": sum(bucket["tweet_count"] for bucket in data)}
     return {
@@ -213,7 +213,7 @@ def _query(call: ApiRequest, longest: int) -> Callable[[posts.Slot], bool]:
     return lambda slot: slot.kind not in hidden
 
 
-def _found(
+def _matches(
     handles: list[str], shown: Callable[[posts.Slot], bool], low: int, high: int
 ) -> Iterator[tuple[posts.Slot, str]]:
     """The slots of several accounts with their handles, newest first."""

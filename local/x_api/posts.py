@@ -15,7 +15,7 @@ from functools import lru_cache
 from random import Random
 from typing import Any, NamedTuple, TypeVar
 
-from local.x_api.texts import FULL, LONG, ODDITIES, SENTENCES, WORDS
+from local.x_api.texts import FULL, LONG, SENTENCES, SPECIAL_CASES, WORDS
 from local.x_api.writing import code, cut, typed
 
 _SHARES = {  # of the likes
@@ -49,7 +49,7 @@ class Account:
     most: int
     topics: tuple[str, ...] = ("press", "orbit", "garden")
     long: float = 0.08
-    odd: int = 4  # one post in so many is an oddity; 0 means never
+    odd: int = 4  # one post in so many is a special case; 0 means never
     shows: bool = False  # six posts or more, and on every day a long one, an edited one and a full one
     all_hours: bool = False  # posts from 00:00:00 to 23:59:59, not from 06:00 to 22:00
     shallow: bool = False  # the timeline ends at its newest 3,200 posts, 800 without replies
@@ -84,9 +84,9 @@ class Slot(NamedTuple):
 @lru_cache(maxsize=4096)
 def account(handle: str) -> Account:
     """The behaviour of a handle, by its name."""
-    for pattern, found in ACCOUNTS:
+    for pattern, profile in ACCOUNTS:
         if match := re.fullmatch(pattern, handle):
-            return replace(found, fewest=int(match[1]), most=int(match[1])) if match.groups() else found
+            return replace(profile, fewest=int(match[1]), most=int(match[1])) if match.groups() else profile
     raise AssertionError("the last pattern matches every handle")
 
 
@@ -140,11 +140,11 @@ def slots(handle: str, day: date) -> tuple[Slot, ...]:
     times = _times(rng, len(kinds), edits, behaviour.all_hours)
     midnight = id_at(datetime(day.year, day.month, day.day, tzinfo=UTC))
     ids = [midnight + (ms << 22) + int(rng.random() * (1 << 22)) for ms in times]
-    found: list[Slot] = []
+    day_slots: list[Slot] = []
     for chain in _chains(len(kinds), edits):
         history = tuple(ids[i] for i in chain)
-        found += [Slot(ids[i], kinds[i], chain[0], history) for i in chain]
-    return tuple(found)
+        day_slots += [Slot(ids[i], kinds[i], chain[0], history) for i in chain]
+    return tuple(day_slots)
 
 
 def between(handle: str, low: int, high: int) -> Iterator[Slot]:
@@ -262,7 +262,7 @@ def _raw_text(rng: Random, behaviour: Account, slot: Slot) -> tuple[str, str, bo
     """Language, text as its author typed it, and whether it has a picture."""
     day = time_of(slot.id).toordinal()
     if behaviour.odd and slot.place % behaviour.odd == 1:
-        lang, template, pictured = ODDITIES[(slot.place // behaviour.odd + day) % len(ODDITIES)]
+        lang, template, pictured = SPECIAL_CASES[(slot.place // behaviour.odd + day) % len(SPECIAL_CASES)]
         return lang, _fill(rng, template), pictured
     if behaviour.shows and slot.place == FULL_AT:
         return "en", _fill(rng, FULL[day % len(FULL)]), False
@@ -277,10 +277,10 @@ def _raw_text(rng: Random, behaviour: Account, slot: Slot) -> tuple[str, str, bo
 def _essay(rng: Random, lang: str) -> str:
     """A few to all of a language's sentences, in their order, as one post of more than 280 characters."""
     sentences = LONG[lang]
-    kept = len(sentences) if lang != "en" else 4 + int(rng.random() * (len(sentences) - 3))
-    half = kept // 2
+    length = len(sentences) if lang != "en" else 4 + int(rng.random() * (len(sentences) - 3))
+    half = length // 2
     joint = "" if lang == "ja" else " "
-    return joint.join(sentences[:half]) + "\n\n" + joint.join(sentences[half:kept])
+    return joint.join(sentences[:half]) + "\n\n" + joint.join(sentences[half:length])
 
 
 def _fill(rng: Random, template: str) -> str:

@@ -1,4 +1,4 @@
-"""The texts of the invented accounts: sentences with blanks, and the oddities of real posts.
+"""The texts of the invented accounts: sentences with blanks, and the special cases of real posts.
 
 Everything is invented. Links are below example.org; people and places do not exist.
 """
@@ -119,7 +119,7 @@ LONG = {
 }
 
 # Language, text, and whether it has a picture. Each of them has broken a table.
-ODDITIES = (
+SPECIAL_CASES = (
     ("en", "Crew photo: 👩🏽‍🚀👨‍👩‍👧‍👦 and the 🏳️‍🌈 mission patch. 𝒪𝓇𝒷𝒾𝓉 day {n}!", True),
     ("en", "Three notes for {weekday}:\n\n1. Water the {plant}\n2. Call {place}\n3. Nothing else", False),
     ("en", "Line ends:\r\nWindows,\u2028Unicode,\u2029paragraphs,\u0085next line,\tand a tab.", False),

@@ -34,12 +34,12 @@ class Text:
 
     def cut(self, limit: int) -> "Text":
         """The first words and an ellipsis, with the entities that they contain completely."""
-        kept = Text()
-        kept.text = cut(self.text, limit)
-        for kind, found in self.entities.items():
-            if whole := [entity for entity in found if entity["end"] < len(kept.text)]:
-                kept.entities[kind] = whole
-        return kept
+        shortened = Text()
+        shortened.text = cut(self.text, limit)
+        for kind, entities_of_kind in self.entities.items():
+            if whole := [entity for entity in entities_of_kind if entity["end"] < len(shortened.text)]:
+                shortened.entities[kind] = whole
+        return shortened
 
 
 def typed(rng: Random, raw: str, user_id: Callable[[str], str]) -> Text:

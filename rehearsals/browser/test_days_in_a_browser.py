@@ -29,7 +29,7 @@ PAGES = [f"month/{DAY[:7]}", f"year/{DAY[:4]}", f"day/{DAY}", f"day/{HOSTILE}"]
 
 def landed() -> MemoryStore:
     """A bucket with a month of landed days, accounts in each state, and a hostile day."""
-    lake = MemoryStore()
+    store = MemoryStore()
     accounts = [
         account_receipt("NASA", 40, proof_reason="X counts 40 posts, and as many arrived"),
         account_receipt("esa", 3, proof="short", counted=9),
@@ -39,14 +39,14 @@ def landed() -> MemoryStore:
     ]
     for number in range(1, 25):
         day = f"2026-11-{number:02}"
-        lake.write(layout.receipt(Day.parse(day)), encoded(replace(a_receipt(*accounts), day=day)))
+        store.write(layout.receipt(Day.parse(day)), encoded(replace(a_receipt(*accounts), day=day)))
         entry = LedgerEntry(day=day, buy=2, month="2026-11", reserved_mills=1525, spent_mills=1525)
-        lake.write(f"{LEDGER}month=2026-11/{day}-2.json", encoded(entry))
+        store.write(f"{LEDGER}month=2026-11/{day}-2.json", encoded(entry))
         rows = [f'{day}T09:{minute:02}:00Z,NASA,"{TEXT}",{minute}' for minute in range(7)]
         table = "\n".join(["created_at,username,text,likes", *rows, ""])
-        lake.write(layout.csv(Day.parse(day)), table.encode())
-    land_hostile_day(lake)
-    return lake
+        store.write(layout.csv(Day.parse(day)), table.encode())
+    land_hostile_day(store)
+    return store
 
 
 @pytest.fixture(scope="module")

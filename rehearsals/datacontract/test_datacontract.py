@@ -19,7 +19,7 @@ from docs import datacontract
 from include.twitter.transform import contract, refine
 from include.twitter.transform.files import Partition
 from tests.docs.test_read import HARD, land
-from tests.include.factories import DAY, answer, post
+from tests.include.factories import DAY, make_response, post
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / ".local" / "datacontract"
@@ -29,18 +29,18 @@ import duckdb, yaml
 from datacontract.data_contract import DataContract
 
 kinds, *cases = sys.argv[1:]
-said = {}
+results = {}
 for case in cases:
     view = f"SELECT * FROM read_parquet('{case}/dt=*/refined_tweets.parquet', hive_partitioning = true)"
     with duckdb.connect(f"{case}/tables.duckdb") as tables:
         tables.execute(f"CREATE VIEW refined_tweets AS {view}")
     file = f"{case}/datacontract.yaml"
-    said[case] = {}
+    results[case] = {}
     for server in yaml.safe_load(open(file))["servers"]:
-        asked = {"server": server["server"], "check_categories": set(kinds.split(","))}
-        checks = DataContract(data_contract_file=file, **asked).test().checks
-        said[case][server["server"]] = {check.name: check.result.value for check in checks}
-json.dump(said, sys.stdout)
+        options = {"server": server["server"], "check_categories": set(kinds.split(","))}
+        checks = DataContract(data_contract_file=file, **options).test().checks
+        results[case][server["server"]] = {check.name: check.result.value for check in checks}
+json.dump(results, sys.stdout)
 """
 """What `datacontract test` does, for many days in one process: it takes 5 seconds to start."""
 
@@ -167,7 +167,7 @@ def test_a_day_is_fresh_for_as_long_as_the_contract_promises(tmp_path):
     for name, age in ages.items():
         folder = tmp_path / name / f"dt={DAY}"
         folder.mkdir(parents=True)
-        page = answer(post(1), received_at=datetime.now(UTC) - age)
+        page = make_response(post(1), received_at=datetime.now(UTC) - age)
         with Partition(folder) as partition:
             for batch in refine.refine_accounts(
                 [refine.AccountPages("ObservatoryHill", "42", [page])], day=DAY, limit=0

@@ -87,8 +87,8 @@ def test_the_tables_of_athena_are_there(cloud: Cloud, deployed: str) -> None:
     at_an_age = {f"tweets_at_{age}" for age in ("1_day", "7_days", "30_days")}
     ours = {"engagement", "tweets", "tweets_csv", "tweets_csv_strings"}
     assert {table["Name"] for table in tables} == ours | at_an_age
-    found = {table["Name"]: table["StorageDescriptor"].get("Location") for table in tables}
-    assert found["tweets"] == f"s3://{BUCKET}/twitter_parquet/"
+    locations = {table["Name"]: table["StorageDescriptor"].get("Location") for table in tables}
+    assert locations["tweets"] == f"s3://{BUCKET}/twitter_parquet/"
 
 
 def test_the_stacks_bucket_refuses_what_the_template_refuses(cloud: Cloud, deployed: str) -> None:
@@ -104,8 +104,12 @@ def test_a_second_time_there_is_nothing_to_change(operator: Operator, deployed: 
 def test_a_parameter_changes_and_the_others_stay(cloud: Cloud, operator: Operator, deployed: str) -> None:
     operator("deploy", "FirstDay=2026-01-01")
     stack = cloud.owner("cloudformation").describe_stacks(StackName="twitter")["Stacks"][0]
-    found = {entry["ParameterKey"]: entry["ParameterValue"] for entry in stack["Parameters"]}
-    assert (found["FirstDay"], found["BucketName"], found["WithHost"]) == ("2026-01-01", BUCKET, "false")
+    parameters = {entry["ParameterKey"]: entry["ParameterValue"] for entry in stack["Parameters"]}
+    assert (parameters["FirstDay"], parameters["BucketName"], parameters["WithHost"]) == (
+        "2026-01-01",
+        BUCKET,
+        "false",
+    )
 
 
 def test_an_unknown_parameter_is_refused_by_name(operator: Operator, deployed: str) -> None:
@@ -129,10 +133,10 @@ def test_settings_go_from_an_env_file_to_the_parameter_store(
     ]
     assert SECRET not in output
     role = cloud.role("ssm")
-    found = role.get_parameter(Name="/twitter/twitter/connections/twitter_default", WithDecryption=True)[
+    parameter = role.get_parameter(Name="/twitter/twitter/connections/twitter_default", WithDecryption=True)[
         "Parameter"
     ]
-    assert (found["Type"], found["Value"]) == ("SecureString", connection)
+    assert (parameter["Type"], parameter["Value"]) == ("SecureString", connection)
     assert (
         role.get_parameter(Name="/twitter/twitter/variables/twitter_handles")["Parameter"]["Value"]
         == "NASA, esa"
@@ -205,8 +209,8 @@ def test_a_teardown_asks_and_keeps_the_bucket(cloud: Cloud, operator: Operator) 
     assert len(sent) == 64 and version
     assert "nothing was deleted" in operator(*of_this, "teardown", stdin="no\n", code=1)
     assert "The bucket with all that landed stays" in operator(*of_this, "teardown", stdin="short-lived\n")
-    kept = cloud.owner().list_objects_v2(Bucket="kept-lake")["Contents"]
-    assert [one["Key"] for one in kept] == [f"releases/{sent}.tar.gz"]
+    objects = cloud.owner().list_objects_v2(Bucket="kept-lake")["Contents"]
+    assert [one["Key"] for one in objects] == [f"releases/{sent}.tar.gz"]
     with pytest.raises(ClientError, match="ParameterNotFound"):  # a later host would install it
         cloud.owner("ssm").get_parameter(Name="/short-lived/release")
     assert "aws:SecureTransport" in cloud.owner().get_bucket_policy(Bucket="kept-lake")["Policy"]
@@ -253,15 +257,17 @@ def test_docs_deploy_word_for_word(cloud: Cloud, operator: Operator, tmp_path) -
     ]
     env = tmp_path / ".env"
     env.write_text("AIRFLOW_VAR_TWITTER_HANDLES=NASA, esa\n")
-    here = ["STACK=by-make"]
+    arguments = ["STACK=by-make"]
     parameters = "BucketName=acme-twitter-lake WithHost=false DatabaseName=by_make"
-    assert "The bucket is acme-twitter-lake" in operator.run("make", "deploy", f"SET={parameters}", *here)
+    assert "The bucket is acme-twitter-lake" in operator.run(
+        "make", "deploy", f"SET={parameters}", *arguments
+    )
     assert "/twitter/by-make/variables/twitter_handles" in operator.run(
-        "make", "secrets", f"FILE={env}", *here
+        "make", "secrets", f"FILE={env}", *arguments
     )
     for command in ("connect", "password", "upgrade"):
-        assert "it was made with WithHost=false" in operator.run("make", command, *here, code=2)
-    assert "stays" in operator.run("make", "teardown", *here, stdin="by-make\n")
+        assert "it was made with WithHost=false" in operator.run("make", command, *arguments, code=2)
+    assert "stays" in operator.run("make", "teardown", *arguments, stdin="by-make\n")
 
 
 # What needs a host, with AWS's answers as its documentation has them
@@ -403,17 +409,17 @@ def network(*zones_with_hosts: str) -> Iterator[Stubber]:
 
 def test_a_host_goes_to_a_subnet_of_the_default_network_that_has_its_type() -> None:
     for stub in network("us-east-1d", "us-east-1f"):
-        found = commands.default_network(stub.client, "t3.medium")
-        assert found == {"VpcId": "vpc-0a", "SubnetId": "subnet-d"}
+        placement = commands.default_network(stub.client, "t3.medium")
+        assert placement == {"VpcId": "vpc-0a", "SubnetId": "subnet-d"}
 
 
-def test_without_a_fitting_subnet_the_operator_is_asked_to_name_one() -> None:
+def test_without_a_fitting_subnet_the_operator_has_to_name_one() -> None:
     for stub in network("us-east-1f"):
         with pytest.raises(commands.CannotDo, match="name SubnetId"):
             commands.default_network(stub.client, "t3.medium")
 
 
-def test_without_a_default_network_the_operator_is_asked_to_name_one() -> None:
+def test_without_a_default_network_the_operator_has_to_name_one() -> None:
     client = boto3.client("ec2", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
     with Stubber(client) as stub:
         stub.add_response("describe_vpcs", {"Vpcs": []})
@@ -440,20 +446,20 @@ RELEASE = f"{'0b' * 32} v2"
 FORMER = f"{'0a' * 32} v1"
 
 
-def answer(status: str, output: str = "") -> dict[str, str]:
+def invocation(status: str, output: str = "") -> dict[str, str]:
     return {"Status": status, "StandardOutputContent": output, "StandardErrorContent": ""}
 
 
 def test_an_upgrade_waits_until_the_host_has_installed_it(ssm: Stubber) -> None:
     ssm.add_client_error("get_command_invocation", "InvocationDoesNotExist")
     for status in ("Pending", "InProgress", "Delayed", "Success"):
-        ssm.add_response("get_command_invocation", answer(status))
+        ssm.add_response("get_command_invocation", invocation(status))
     commands.install(ssm.client, HOST, RELEASE, seconds=0)
 
 
 @pytest.mark.parametrize("status", ["Failed", "TimedOut", "Cancelled"])
 def test_a_host_that_did_not_install_it_says_why(ssm: Stubber, status: str) -> None:
-    ssm.add_response("get_command_invocation", answer(status, "FAILED while migrating the database"))
+    ssm.add_response("get_command_invocation", invocation(status, "FAILED while migrating the database"))
     with pytest.raises(commands.CannotDo, match=f"(?s){status}.*FAILED while migrating the database"):
         commands.install(ssm.client, HOST, RELEASE, seconds=0)
 
@@ -476,7 +482,7 @@ def test_an_upgrade_is_of_the_release_that_was_sent() -> None:
 
 
 class Upgrade:
-    """`make upgrade` on a stack of the stand-in, with a host that answers as it is told."""
+    """`make upgrade` on a stack of the stand-in, with a host that sends the prepared responses."""
 
     def __init__(self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in cloud.environment.items():
@@ -494,7 +500,7 @@ class Upgrade:
         commands.name_release(self.stack, FORMER)
 
     def __call__(self, ended: type[Exception] | None) -> str:
-        """The name of the release that the host is told to install."""
+        """The name of the release that the command sends to the host."""
         names = []
 
         def install(ssm: Any, host: str, name: str) -> None:
@@ -553,7 +559,7 @@ def test_where_nobody_knows_how_it_ended_both_archives_stay(cloud: Cloud, upgrad
     ("status", "gave_way"), [("Failed", True), ("TimedOut", False), ("Cancelled", False)]
 )
 def test_only_a_host_that_reports_a_failure_has_gone_back(ssm: Stubber, status: str, gave_way: bool) -> None:
-    ssm.add_response("get_command_invocation", answer(status))
+    ssm.add_response("get_command_invocation", invocation(status))
     with pytest.raises(commands.CannotDo) as refused:
         commands.install(ssm.client, HOST, RELEASE, seconds=0)
     assert isinstance(refused.value, commands.NotInstalled) is gave_way

@@ -82,7 +82,7 @@ def test_the_role_reads_and_replaces_below_its_own_prefixes(cloud: Cloud, key: s
     s3.put_object(Bucket=aws.BUCKET, Key=key, Body=b"replaced")
     assert s3.get_object(Bucket=aws.BUCKET, Key=key)["Body"].read() == b"replaced"
     s3.copy_object(Bucket=aws.BUCKET, Key=key, CopySource={"Bucket": aws.BUCKET, "Key": OWN[0]})
-    assert key in {found["Key"] for found in s3.list_objects_v2(Bucket=aws.BUCKET)["Contents"]}
+    assert key in {entry["Key"] for entry in s3.list_objects_v2(Bucket=aws.BUCKET)["Contents"]}
 
 
 def test_the_role_reads_releases(cloud: Cloud) -> None:
@@ -100,10 +100,10 @@ def test_a_missing_key_is_missing_not_forbidden(cloud: Cloud) -> None:
 
 
 def test_the_role_reads_its_settings(cloud: Cloud) -> None:
-    found = cloud.role("ssm").get_parameter(
+    parameter = cloud.role("ssm").get_parameter(
         Name="/twitter/twitter/variables/twitter_handles", WithDecryption=True
     )
-    assert found["Parameter"]["Value"] == "v"
+    assert parameter["Parameter"]["Value"] == "v"
 
 
 # Denied: deleting

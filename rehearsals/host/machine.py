@@ -116,7 +116,7 @@ def _image() -> str:
 
 
 def _cgroups() -> list[str]:
-    """systemd 257 runs on the older control groups only when it is told to."""
+    """systemd 257 runs on the older control groups only with an option."""
     if Path("/sys/fs/cgroup/cgroup.controllers").exists():
         return []
     return ["systemd.unified_cgroup_hierarchy=0", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]

@@ -140,8 +140,8 @@ class Host:
     @property
     def certificate(self) -> str | None:
         """What the UI's TLS is known by; None where it speaks plain http, on loopback."""
-        found = self.machine.run("cat", "/etc/twitter/tls.env", "/etc/twitter/tls.crt", check=False)
-        return found.stdout[found.stdout.index("-----BEGIN") :] if found.returncode == 0 else None
+        output = self.machine.run("cat", "/etc/twitter/tls.env", "/etc/twitter/tls.crt", check=False)
+        return output.stdout[output.stdout.index("-----BEGIN") :] if output.returncode == 0 else None
 
     def http(self) -> httpx.Client:
         """A browser without a login."""
@@ -162,23 +162,23 @@ class Host:
                     http.post("/auth/token", json=credentials).raise_for_status().json()["access_token"]
                 )
             http.headers["Authorization"] = f"Bearer {self._token}"
-            answer = http.request(method, f"/api/v2{path}", **options)
-        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
-        return answer.json() if answer.content else None
+            response = http.request(method, f"/api/v2{path}", **options)
+        assert response.is_success, f"{method} {path}: {response.status_code} {response.text}"
+        return response.json() if response.content else None
 
     def wait_until_healthy(self, since: datetime) -> None:
-        """Every component has been heard of after `since`."""
+        """Every component has sent a heartbeat after `since`."""
         client = self.http()
 
         def healthy() -> bool:
-            answer = client.get("/api/v2/monitor/health")
-            if not answer.is_success:
+            response = client.get("/api/v2/monitor/health")
+            if not response.is_success:
                 return False
-            health = answer.json()
+            health = response.json()
             parts = ("scheduler", "dag_processor", "triggerer")
-            heard = [health[part][f"latest_{part}_heartbeat"] for part in parts]
+            heartbeats = [health[part][f"latest_{part}_heartbeat"] for part in parts]
             return health["metadatabase"]["status"] == "healthy" and all(
-                moment and datetime.fromisoformat(moment) >= since for moment in heard
+                moment and datetime.fromisoformat(moment) >= since for moment in heartbeats
             )
 
         with client:
@@ -407,18 +407,18 @@ def test_a_day_lands_under_the_role(host: Host) -> None:
     path = f"/dags/twitter/dagRuns/{run}/taskInstances/load/logs/1"
     shown = json.dumps(host.call("GET", path, headers={"Accept": "application/json"}))
     assert of_load[0] in shown and "refined_tweets.csv" in shown
-    left = ("find", "/var/lib/airflow/logs", "-path", f"*{run}*", "-name", "*.log")
+    find_logs = ("find", "/var/lib/airflow/logs", "-path", f"*{run}*", "-name", "*.log")
     eventually(
-        lambda: host.machine.output(*left) == ""
+        lambda: host.machine.output(*find_logs) == ""
     )  # a stage may begin while the log before is on its way
 
 
 @pytest.fixture(scope="module")
-def kept(host: Host) -> None:
+def variable_to_preserve(host: Host) -> None:
     host.call("POST", "/variables", json={"key": "kept", "value": "through upgrades"})
 
 
-@pytest.mark.usefixtures("kept")
+@pytest.mark.usefixtures("variable_to_preserve")
 def test_an_upgrade_keeps_the_database_and_a_broken_one_changes_nothing(host: Host) -> None:
     before = (host.release, host.password, host.machine.output("cat", SECRETS[0]))
 
@@ -440,8 +440,10 @@ def test_an_upgrade_keeps_the_database_and_a_broken_one_changes_nothing(host: Ho
     host.upload(**{"UPGRADE": "second"})
     assert host.install().returncode == 0
     assert host.release not in (first, before[0])
-    kept = host.machine.output("find", "/opt/twitter/releases", "-mindepth", "1", "-maxdepth", "1").split()
-    assert set(kept) == {first, host.release}
+    releases = host.machine.output(
+        "find", "/opt/twitter/releases", "-mindepth", "1", "-maxdepth", "1"
+    ).split()
+    assert set(releases) == {first, host.release}
     assert host.call("GET", "/variables/kept")["value"] == "through upgrades"
 
 
@@ -495,7 +497,7 @@ def assert_as_before(host: Host, before: str, name: str) -> None:
     assert host.machine.run("readlink", "/opt/twitter/former", check=False).returncode == 1
 
 
-@pytest.mark.usefixtures("kept")
+@pytest.mark.usefixtures("variable_to_preserve")
 def test_a_release_that_is_not_healthy_gives_way_to_the_one_before(host: Host) -> None:
     before = host.release
     host.upload(**broken("no_dag_processor", WITHOUT_DAG_PROCESSOR))
@@ -523,7 +525,7 @@ def test_a_release_that_is_not_healthy_gives_way_to_the_one_before(host: Host) -
     assert host.machine.output("systemctl", "--failed", "--no-legend") == ""
 
 
-@pytest.mark.usefixtures("kept")
+@pytest.mark.usefixtures("variable_to_preserve")
 def test_a_release_whose_dags_cannot_be_imported_gives_way(host: Host) -> None:
     before = host.release
     host.upload(**{"dags/twitter_dag.py": "from airflow.sdk import dag\nimport absent_from_here\n"})
@@ -534,14 +536,14 @@ def test_a_release_whose_dags_cannot_be_imported_gives_way(host: Host) -> None:
 
 
 def reboot_while(host: Host, moment: str) -> None:
-    """Begin to install what was uploaded, and reboot at this moment of it. The journal begins anew then."""
+    """Begin to install what was uploaded, and reboot at this moment of it. The journal then begins again."""
     begun = f"--since=@{datetime.now(UTC).timestamp():.0f}"
     host.machine.begin("sh", "-c", install_command(host.sent))
     eventually(lambda: moment in journal(host, "twitter-release", begun), seconds=FIRST_BOOT_SECONDS)
     host.machine.reboot()
 
 
-@pytest.mark.usefixtures("kept")
+@pytest.mark.usefixtures("variable_to_preserve")
 def test_a_host_rebooted_at_any_moment_of_going_back_ends_with_the_release_before(host: Host) -> None:
     before = host.release
     host.upload(**broken("no_api", WITHOUT_API))
@@ -551,7 +553,7 @@ def test_a_host_rebooted_at_any_moment_of_going_back_ends_with_the_release_befor
     assert_as_before(host, before, "no_api")
 
 
-@pytest.mark.usefixtures("kept")
+@pytest.mark.usefixtures("variable_to_preserve")
 def test_an_upgrade_that_a_reboot_cuts_short_goes_on_by_itself(host: Host) -> None:
     before = host.release
     host.upload(**{"UPGRADE": "fourth"})
@@ -562,7 +564,7 @@ def test_an_upgrade_that_a_reboot_cuts_short_goes_on_by_itself(host: Host) -> No
     assert_as_before(host, host.release, "none")
 
 
-@pytest.mark.usefixtures("kept")
+@pytest.mark.usefixtures("variable_to_preserve")
 def test_what_somebody_puts_in_the_place_of_a_release_is_refused(host: Host) -> None:
     before, pids = host.release, host.pids
     host.upload(**{"UPGRADE": "fifth"})

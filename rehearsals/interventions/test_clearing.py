@@ -61,4 +61,4 @@ def _all_green(airflow: Airflow, number: int) -> None:
     def states() -> list[str]:
         return [run["state"] for run in airflow.runs()]
 
-    assert eventually(states, lambda found: set(found) <= {"success", "failed"}) == ["success"] * number
+    assert eventually(states, lambda values: set(values) <= {"success", "failed"}) == ["success"] * number

@@ -47,21 +47,21 @@ def stack(tmp_path_factory):
 @pytest.fixture(scope="module")
 def airflow(stack):
     with closing(Airflow(stack.url, stack.password)) as client:
-        eventually(lambda: dags(client), lambda found: found == {"twitter", *TASKS})
+        eventually(lambda: dags(client), lambda names: names == {"twitter", *TASKS})
         yield client
 
 
 def dags(airflow) -> set[str]:
-    return {found["dag_id"] for found in airflow.call("GET", "/dags")["dags"]}
+    return {dag["dag_id"] for dag in airflow.call("GET", "/dags")["dags"]}
 
 
 def fail_scheduled_run(airflow) -> None:
     """Mark the run failed with which the schedule begins, so that it tells of no other day."""
     scheduled = {"run_type": "scheduled"}
-    found = eventually(
+    entries = eventually(
         lambda: airflow.call("GET", "/dags/twitter/dagRuns", params=scheduled)["dag_runs"], bool, 30
     )
-    airflow.call("PATCH", f"/dags/twitter/dagRuns/{found[0]['dag_run_id']}", json={"state": "failed"})
+    airflow.call("PATCH", f"/dags/twitter/dagRuns/{entries[0]['dag_run_id']}", json={"state": "failed"})
 
 
 def emit(airflow, day: str) -> None:
@@ -73,28 +73,28 @@ def emit(airflow, day: str) -> None:
 
 
 def events(airflow, run: str) -> list[tuple[str, str | None, dict]]:
-    """What a run of the pipeline has told: asset, partition and what came along."""
+    """The asset events of a run of the pipeline: asset, partition and extra."""
 
-    def answer() -> dict | None:
+    def fetch_events() -> dict | None:
         try:
             return airflow.call("GET", "/assets/events", params={"source_run_id": run})
         except AirflowRefused:  # 500 of Airflow 3.3.2, while a run that an event has made waits for its start
             return None
 
-    found = eventually(answer)["asset_events"]
-    return sorted((event["name"], event["partition_key"], event["extra"]) for event in found)
+    entries = eventually(fetch_events)["asset_events"]
+    return sorted((event["name"], event["partition_key"], event["extra"]) for event in entries)
 
 
 def runs(airflow, consumer: str) -> list[dict]:
-    found = airflow.call("GET", f"/dags/{consumer}/dagRuns", params={"limit": 100})["dag_runs"]
-    return [run for run in found if run["partition_key"] in (None, MONTH, str(DAY))]
+    entries = airflow.call("GET", f"/dags/{consumer}/dagRuns", params={"limit": 100})["dag_runs"]
+    return [run for run in entries if run["partition_key"] in (None, MONTH, str(DAY))]
 
 
 def results(airflow, consumer: str, number: int = 1) -> list[dict]:
     """What each run of a consumer has returned, once there are so many, and ended."""
     ended = eventually(
         lambda: runs(airflow, consumer),
-        lambda found: len(found) >= number and {run["state"] for run in found} <= ENDED,
+        lambda entries: len(entries) >= number and {run["state"] for run in entries} <= ENDED,
     )
     assert {run["state"] for run in ended} == {"success"}
     path = f"/dags/{consumer}/dagRuns/{{}}/taskInstances/{TASKS[consumer]}/xcomEntries/return_value"
@@ -102,10 +102,12 @@ def results(airflow, consumer: str, number: int = 1) -> list[dict]:
 
 
 def waiting(airflow, consumer: str) -> list[tuple[int, int]]:
-    """Of how many days the next run has been told, and how many it waits for."""
+    """How many days of the next run have an event, and how many it waits for."""
     params = {"dag_id": consumer, "has_created_dag_run_id": False}
-    found = airflow.call("GET", "../../ui/partitioned_dag_runs", params=params)["partitioned_dag_runs"]
-    return [(run["total_received"], run["total_required"]) for run in found if run["partition_key"] == MONTH]
+    entries = airflow.call("GET", "../../ui/partitioned_dag_runs", params=params)["partitioned_dag_runs"]
+    return [
+        (run["total_received"], run["total_required"]) for run in entries if run["partition_key"] == MONTH
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +127,7 @@ def red(airflow) -> str:
     return run
 
 
-def test_a_published_day_that_is_not_complete_tells_nobody(red, airflow, stack):
+def test_a_published_day_that_is_not_complete_triggers_no_consumer(red, airflow, stack):
     assert airflow.states(red)["load"] == "failed"
     assert Bucket(stack).json(layout.receipt(DAY))["totals"]["published"] == 5
     assert events(airflow, red) == []
@@ -141,7 +143,7 @@ def green(red, airflow) -> str:
     return red
 
 
-def test_a_complete_day_is_told_once_to_each_kind_of_consumer(green, airflow, stack):
+def test_a_complete_day_triggers_each_kind_of_consumer_once(green, airflow, stack):
     (_, partition, extra), landed = events(airflow, green)
     assert (partition, landed) == (str(DAY), ("twitter_refined_tweets", None, extra))
     receipt = Bucket(stack).json(layout.receipt(DAY))
@@ -169,7 +171,7 @@ def test_every_kind_of_consumer_runs_once_for_a_complete_day_and_the_month_that_
     ]
 
 
-def test_a_day_that_lands_again_is_told_again_and_the_month_waits_for_all_its_days_again(green, airflow):
+def test_a_day_that_lands_again_is_one_more_event_and_the_month_waits_for_all_its_days_again(green, airflow):
     (before,) = results(airflow, "tweets_of_a_day")
     airflow.clear(green, "load")
     assert airflow.wait(green) == "success"

@@ -115,10 +115,10 @@ def test_the_weekly_clean_keeps_400_days_of_runs_and_the_newest_scheduled_one(se
     subprocess.run(["sh", "-c", command], env=environment, check=True, capture_output=True, timeout=120)
 
     with engine.connect() as sql:
-        left = {*sql.scalars(text("SELECT run_id FROM dag_run WHERE dag_id = 'twitter'"))}
+        run_ids = {*sql.scalars(text("SELECT run_id FROM dag_run WHERE dag_id = 'twitter'"))}
     engine.dispose()
-    kept = {name for name, run in runs.items() if run in left}
-    assert kept == {"begun a year ago", "newest scheduled"}  # the schedule goes on from that one
+    remaining = {name for name, run in runs.items() if run in run_ids}
+    assert remaining == {"begun a year ago", "newest scheduled"}  # the schedule goes on from that one
 
 
 def ago(days: int) -> datetime:

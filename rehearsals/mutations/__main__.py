@@ -63,8 +63,8 @@ def run(folder: Path, arguments: Sequence[str], timeout: float) -> tuple[int | N
 
 def caught_by(output: str) -> str:
     """The first failing test, or the last line of another command."""
-    if found := re.search(r"^(?:FAILED|ERROR) (.+?)(?: - |$)", output, re.MULTILINE):
-        return found[1]
+    if match := re.search(r"^(?:FAILED|ERROR) (.+?)(?: - |$)", output, re.MULTILINE):
+        return match[1]
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     return lines[-1] if lines else "no output"
 

@@ -127,8 +127,8 @@ MUTATIONS = [
     Mutation(
         "half of an account's rows is most of them",
         f"{LOAD}/guard.py",
-        "decrease.kept * 2 < decrease.landed",
-        "decrease.kept * 2 <= decrease.landed",
+        "decrease.kept_rows * 2 < decrease.landed",
+        "decrease.kept_rows * 2 <= decrease.landed",
         ("tests/include/load/test_guard.py",),
     ),
     Mutation(

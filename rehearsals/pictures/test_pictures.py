@@ -76,7 +76,7 @@ def plan(airflow):
 @pytest.fixture(scope="module")
 def month(airflow, plan):
     """The runs of a green day and of one that lacks an account, after the days of the plan have landed."""
-    plan.answer("Approve")
+    plan.make_response("Approve")
     eventually(lambda: plan.states()["compare"], lambda states: states == {"success"}, 800)
     green = airflow.trigger(day=of_month(28), dag_run_id=f"manual__{of_month(28)}")
     assert airflow.wait(green) == "success"

@@ -1,7 +1,7 @@
 """An Airflow over several machines, on this one: two workers that share nothing, and what they work for.
 
-A worker is told what `TOLD` names of the stack's settings, and has folders of its own. It has no way into the
-database, and none of the keys that Airflow signs and encrypts with.
+A worker gets the settings of the stack that `WORKER_SETTINGS` names, and has folders of its own. It has no
+way into the database, and none of the keys that Airflow signs and encrypts with.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from local import aws
 from local.environment import PROJECT
 from local.stack import Stack
 from rehearsals.wide.servers import Postgres, Redis
-from tests.deploy.test_wide import SETTINGS, TOLD
+from tests.deploy.test_wide import SETTINGS, WORKER_SETTINGS
 
 WORKERS = ("worker-1", "worker-2")
 HERE = {
@@ -25,7 +25,7 @@ HERE = {
 }  # fmt: skip
 """Where the code and the stand-ins are on this machine: an image and an instance's role elsewhere."""
 FORGIVEN = 5
-"""How often components are started anew."""
+"""How often components are restarted."""
 
 
 class Wide(Stack):
@@ -36,14 +36,14 @@ class Wide(Stack):
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
         self.ended: list[str] = []
-        """The components that have ended, and were started anew."""
+        """The components that have ended, and were restarted."""
 
     def worker_environment(self, worker: str) -> dict[str, str]:
         """A worker's whole environment."""
         home = self.home(worker)
         for folder in ("airflow", "tmp"):
             (home / folder).mkdir(parents=True, exist_ok=True)
-        names = TOLD | HERE | SETTINGS.keys()
+        names = WORKER_SETTINGS | HERE | SETTINGS.keys()
         own = {"HOME": str(home), "TMPDIR": str(home / "tmp"), "AIRFLOW_HOME": str(home / "airflow")}
         return {name: value for name, value in self.environment.items() if name in names} | own
 
@@ -59,7 +59,9 @@ class Wide(Stack):
         ports = set()
         for process in self._processes(worker):
             with suppress(psutil.Error):
-                ports |= {found.raddr.port for found in process.net_connections() if found.raddr}
+                ports |= {
+                    connection.raddr.port for connection in process.net_connections() if connection.raddr
+                }
         return ports
 
     def lose(self, worker: str) -> None:
@@ -73,7 +75,7 @@ class Wide(Stack):
         psutil.wait_procs(gone, timeout=10)
 
     def check(self) -> None:
-        """Starts anew what has ended, as every platform does, a few times."""
+        """Restarts what has ended, as every platform does, a few times."""
         for component in [one for one in self._workers if one.exit_code is not None]:
             if len(self.ended) == FORGIVEN:
                 raise component.died()
@@ -90,12 +92,12 @@ class Wide(Stack):
             self._launch(self._workers, worker, [self.python, *serve], self.worker_environment(worker))
 
     def _processes(self, worker: str) -> list[psutil.Process]:
-        found = []
+        processes = []
         for process in self._marked():
             with suppress(psutil.Error):
                 if process.environ().get("AIRFLOW_HOME") == str(self.home(worker) / "airflow"):
-                    found.append(process)
-        return found
+                    processes.append(process)
+        return processes
 
 
 @contextmanager

@@ -19,8 +19,8 @@ PATH = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
 
 def commands() -> Path | None:
     """The folder of PostgreSQL's commands, which Debian keeps off the path; the newest."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda at: float(at.parent.name))
-    return found[-1] if found else None
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda at: float(at.parent.name))
+    return folders[-1] if folders else None
 
 
 def missing() -> str | None:

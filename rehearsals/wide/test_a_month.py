@@ -77,11 +77,11 @@ class Month:
         return None
 
     def is_taken_up(self) -> bool:
-        found = self.extract(self.lost_run)
-        return found["try_number"] > 1 and found["state"] in ("running", "success")
+        attempt = self.extract(self.lost_run)
+        return attempt["try_number"] > 1 and attempt["state"] in ("running", "success")
 
     def until(self, enough: Callable[[], Any], seconds: float) -> None:
-        """Waits, starts anew what has ended, and looks who speaks to the database."""
+        """Waits, restarts what has ended, and looks who connects to the database."""
 
         def look() -> Any:
             self.stack.check()
@@ -165,7 +165,7 @@ def report(month: Month) -> str:
     rate = 60 * len(DAYS) / month.seconds["all"]
     return (
         f"\n{len(DAYS)} days in {month.seconds['all']:.0f} s, {rate:.1f} a minute. Tasks begun: {each}. "
-        f"After {AWAY} s without Redis the next day landed in {month.seconds['redis']:.0f} s; started anew: "
+        f"After {AWAY} s without Redis the next day landed in {month.seconds['redis']:.0f} s; restarted: "
         f"{', '.join(month.stack.ended) or 'nothing'}. {month.lost} was lost, and its task ran again after "
         f"{month.seconds['worker']:.0f} s; logs lost with it: {len(month.lost_logs)}.\n"
     )
@@ -188,7 +188,7 @@ def x_has(day: date) -> list[str]:
 
 def test_nothing_was_bought_twice_and_the_ledger_is_xs_own_bill(month: Month) -> None:
     _, rest = explained(month.x)
-    in_flight = sum(number * mills for what, number, mills in rest if "in flight" in what)
+    in_flight = sum(number * mills for reason, number, mills in rest if "in flight" in reason)
     billed = sum(number * MILLS[kind] for _, kind, number in bill(month.x))
     spent = sum(month.x.json(key)["spent_mills"] for key in month.x.keys("twitter_ledger/"))
     assert spent == billed - in_flight
@@ -211,7 +211,7 @@ def test_a_worker_has_no_way_into_the_database_and_none_of_airflows_keys(month: 
     for worker in WORKERS:
         report = " ".join(month.stack.report(worker).values())
         assert not any(secret in report for secret in (month.postgres.password, *keys))
-        # Where it is told of no database, Airflow opens one of its own, and makes no table in it.
+        # Where no database is configured, Airflow opens one of its own, and makes no table in it.
         with closing(sqlite3.connect(month.stack.home(worker) / "airflow" / "airflow.db")) as own:
             assert own.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
     assert month.in_the_database == set()
@@ -229,5 +229,5 @@ def test_nothing_of_a_run_stays_on_a_workers_disk_and_its_logs_are_in_the_bucket
     } - month.lost_logs
     eventually(lambda: each - logged(month.x), lambda missing: not missing)
     stayed = next(worker for worker in WORKERS if worker != month.lost)
-    left = {file.name for file in month.stack.home(stayed).rglob("*") if file.is_file()}
-    assert all(name == "airflow.cfg" or name.startswith("airflow.db") for name in left), left
+    files = {file.name for file in month.stack.home(stayed).rglob("*") if file.is_file()}
+    assert all(name == "airflow.cfg" or name.startswith("airflow.db") for name in files), files

@@ -18,7 +18,7 @@ from include.twitter.transform import contract
 from include.twitter.transform.files import Partition
 from include.twitter_features.snapshots import contract as engagement
 from include.twitter_features.snapshots.post_status import PostStatus
-from tests.include.factories import DAY, a_day, account, answer, link, post
+from tests.include.factories import DAY, a_day, account, link, make_response, post
 from tests.include.transform.promised import PROMISED
 
 TYPED = {column.name: column.athena for column in PROMISED.values()}
@@ -59,8 +59,8 @@ def presto_view(table):
     before, encoded, after = table["ViewOriginalText"]["Fn::Join"][1]
     text = encoded["Fn::Base64"]["Fn::Sub"].replace("${DatabaseName}", "twitter")
     whole = before + base64.b64encode(text.encode()).decode() + after
-    found = re.fullmatch(r"/\* Presto View: ([A-Za-z0-9+/=]+) \*/", whole)
-    return json.loads(base64.b64decode(found[1]))
+    match = re.fullmatch(r"/\* Presto View: ([A-Za-z0-9+/=]+) \*/", whole)
+    return json.loads(base64.b64decode(match[1]))
 
 
 # What is generated
@@ -103,8 +103,8 @@ def test_only_what_x_may_leave_out_may_be_missing():
     ("name", "prefix"), [("Tweets", "twitter_parquet/"), ("TweetsCsvStrings", "twitter/")]
 )
 def test_a_new_day_is_found_without_a_crawler_or_a_repair(resources, name, prefix):
-    found = table(resources, name)
-    projection = {key: value for key, value in found["Parameters"].items() if "rojection" in key}
+    properties = table(resources, name)
+    projection = {key: value for key, value in properties["Parameters"].items() if "rojection" in key}
     assert projection == {
         "projection.enabled": "true",
         "projection.dt.type": "date",
@@ -113,9 +113,11 @@ def test_a_new_day_is_found_without_a_crawler_or_a_repair(resources, name, prefi
         "projection.dt.interval": "1",
         "projection.dt.interval.unit": "DAYS",
     }
-    assert found["PartitionKeys"] == [{"Name": "dt", "Type": "string", "Comment": "the UTC day, YYYY-MM-DD"}]
-    assert found["StorageDescriptor"]["Location"] == {"Fn::Sub": f"s3://${{Bucket}}/{prefix}"}
-    place = found["Parameters"]["storage.location.template"]
+    assert properties["PartitionKeys"] == [
+        {"Name": "dt", "Type": "string", "Comment": "the UTC day, YYYY-MM-DD"}
+    ]
+    assert properties["StorageDescriptor"]["Location"] == {"Fn::Sub": f"s3://${{Bucket}}/{prefix}"}
+    place = properties["Parameters"]["storage.location.template"]
     assert place == {"Fn::Sub": f"s3://${{Bucket}}/{prefix}dt=${{!dt}}/"}  # CloudFormation makes it ${dt}
 
 
@@ -162,16 +164,21 @@ def test_the_view_is_a_presto_view_over_the_strings(resources):
 
 
 def test_the_counts_at_an_age_are_found_by_day_and_age(resources):
-    found = table(resources, "Engagement")
+    properties = table(resources, "Engagement")
     snapshot = Snapshot(DAY, 7)
-    place = found["Parameters"]["storage.location.template"]["Fn::Sub"].replace("${Bucket}", "acme")
+    place = properties["Parameters"]["storage.location.template"]["Fn::Sub"].replace("${Bucket}", "acme")
     folder = place.replace("${!dt}", "2026-11-18").replace("${!age}", "7")
     assert f"s3://acme/{snapshot.parquet}".startswith(folder)
-    assert [key["Name"] for key in found["PartitionKeys"]] == ["dt", "age"]
-    assert found["Parameters"]["projection.age.type"] == "enum"
-    assert found["Parameters"]["projection.age.values"] == {"Ref": "EngagementDays"}
+    assert [key["Name"] for key in properties["PartitionKeys"]] == ["dt", "age"]
+    assert properties["Parameters"]["projection.age.type"] == "enum"
+    assert properties["Parameters"]["projection.age.values"] == {"Ref": "EngagementDays"}
     metrics = dict.fromkeys(contract.METRICS, "bigint")
-    assert columns(found) == {"tweet_id": "string", **metrics, "captured_at": "timestamp", "state": "string"}
+    assert columns(properties) == {
+        "tweet_id": "string",
+        **metrics,
+        "captured_at": "timestamp",
+        "state": "string",
+    }
 
 
 def test_the_ages_that_have_a_view_are_those_of_the_parameter():
@@ -204,10 +211,10 @@ def test_the_view_gives_likes_after_a_week_of_posts_that_are_gone_too(day, tmp_p
             f"CREATE VIEW engagement AS SELECT *, '2026-11-18' AS dt, age FROM '{again}', "
             "(VALUES ('7')) AS ages(age)"
         )
-        found = sql.execute(athena.view_at_age_sql(7)).fetchall()
+        view_rows = sql.execute(athena.view_at_age_sql(7)).fetchall()
         names = [column[0] for column in sql.description]
         assert sql.execute(athena.view_at_age_sql(30)).fetchall() == []
-    read = {row["tweet_id"]: row for row in (dict(zip(names, row, strict=True)) for row in found)}
+    read = {row["tweet_id"]: row for row in (dict(zip(names, row, strict=True)) for row in view_rows)}
     assert names == [*TYPED, "state", "hours_old", "dt"]
     assert len(read) == len(rows)
     first, gone = read[rows[0]["tweet_id"]], read[rows[-1]["tweet_id"]]
@@ -266,7 +273,7 @@ def day(tmp_path_factory):
         for username, posts in accounts:
             of_account = posts[0]["author_id"]
             partition.append(
-                account([answer(*posts)], username=username, author_id=of_account, day=DAY, limit=0)
+                account([make_response(*posts)], username=username, author_id=of_account, day=DAY, limit=0)
             )
     return partition
 
@@ -299,11 +306,11 @@ def test_the_view_over_the_csv_gives_the_rows_of_the_parquet_file(day, published
         sql.executemany(
             f"INSERT INTO tweets_csv_strings VALUES ({', '.join('?' * len([*TYPED, 'dt']))})", rows
         )
-        found = sql.execute(
+        cursor = sql.execute(
             athena.view_sql().replace("array(varchar)", "varchar[]").replace("%i:%s", "%M:%S")
         )
-        names = [column[0] for column in found.description]
-        read = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        names = [column[0] for column in cursor.description]
+        read = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     assert {row.pop("dt") for row in read} == {"2026-11-18"}
     assert read == published
     assert names == [*TYPED, "dt"]

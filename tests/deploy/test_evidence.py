@@ -57,8 +57,8 @@ class Bucket:
             for id_, (title, kind) in (errors or {}).items()
         ]
         body = {"data": [*shown]} | ({"errors": problems} if problems else {})
-        answer = Response(path, {"ids": ",".join(requested)}, at, json.dumps(body).encode(), status=status)
-        self.put(f"twitter_raw/dt=2026-11-15/age={at.day}/0001.json.gz", answer.to_bytes(), stored_at or at)
+        response = Response(path, {"ids": ",".join(requested)}, at, json.dumps(body).encode(), status=status)
+        self.put(f"twitter_raw/dt=2026-11-15/age={at.day}/0001.json.gz", response.to_bytes(), stored_at or at)
 
     def check(
         self, at: datetime, *named: str, reason: str = "deleted", action: str = "delete", stored: bool = True
@@ -157,7 +157,7 @@ def test_one_days_responses_that_were_stored_again_later_are_one_finding(bucket)
     assert gone(bucket) == set()
 
 
-def test_a_day_is_one_of_utc_in_whatever_zone_a_response_tells_it(bucket):
+def test_a_day_is_one_of_utc_in_whatever_zone_a_response_gives_it(bucket):
     bucket.lookup(TUESDAY, {P: NOT_FOUND}, stored_at=WEDNESDAY)
     key, (data, stored_at) = bucket.objects.popitem()
     changed = gzip.decompress(data).replace(b"2026-11-17T08:00:00Z", b"2026-11-16T23:00:00-09:00")
@@ -169,14 +169,14 @@ def test_a_day_is_one_of_utc_in_whatever_zone_a_response_tells_it(bucket):
 def test_a_response_that_was_received_after_s3_stored_it_does_not_count_and_is_named(bucket):
     bucket.lookup(MONDAY, {P: NOT_FOUND})
     bucket.lookup(TUESDAY, {P: NOT_FOUND}, stored_at=TUESDAY - timedelta(minutes=16))
-    found = evidence.load_evidence(bucket)
-    assert found.gone == set()
-    (line,) = found.ignored
+    loaded = evidence.load_evidence(bucket)
+    assert loaded.gone == set()
+    (line,) = loaded.ignored
     assert line.startswith("twitter_raw/dt=2026-11-15/age=17/0001.json.gz says it was received at")
 
 
 @pytest.mark.parametrize("back", ["lookup", "check", "edited", "withheld"])
-def test_a_post_that_x_shows_again_is_not_gone_and_is_found_anew(bucket, back):
+def test_a_post_that_x_shows_again_needs_two_new_findings_to_be_gone(bucket, back):
     bucket.lookup(MONDAY, {P: NOT_FOUND})
     bucket.check(TUESDAY, P)
     shown = post() | {"id": P}
@@ -200,9 +200,9 @@ def test_what_the_pipeline_derived_counts_for_nothing_and_is_named_where_no_resp
         f"tweet_id,state\n{P},gone\n".encode(),
         MONDAY,
     )
-    found = evidence.load_evidence(bucket)
-    assert (found.gone, found.waiting) == (set(), set())
-    of_check, of_table = found.ignored
+    loaded = evidence.load_evidence(bucket)
+    assert (loaded.gone, loaded.waiting) == (set(), set())
+    of_check, of_table = loaded.ignored
     assert of_check.startswith("twitter_compliance/dt=2026-11-15/gone.json calls 2 posts gone")
     assert of_table.startswith("twitter_engagement/dt=2026-11-15/age=1/engagement.csv calls 1 posts gone")
     bucket.check(MONDAY, P, "8")
@@ -222,9 +222,9 @@ def test_what_is_no_response_of_x_does_not_count_and_stops_nothing(bucket, data)
     bucket.put(f"twitter_compliance/run={RUNS[MONDAY]}/result=1.txt.gz", data, MONDAY)
     bucket.put("twitter_raw/dt=2026-11-15/age=1/0001.json.gz", data, TUESDAY)
     bucket.put("twitter_compliance/dt=2026-11-15/gone.json", data, TUESDAY)
-    found = evidence.load_evidence(bucket)
-    assert found.gone == set()
-    assert any("age=1/0001.json.gz is no response of X" in line for line in found.ignored)
+    loaded = evidence.load_evidence(bucket)
+    assert loaded.gone == set()
+    assert any("age=1/0001.json.gz is no response of X" in line for line in loaded.ignored)
 
 
 @pytest.mark.parametrize("how", [{"path": "/2/users/by"}, {"status": 500}])
@@ -273,9 +273,9 @@ def test_a_response_where_the_pipeline_stores_none_does_not_count(bucket, key):
     bucket.lookup(TUESDAY, {P: NOT_FOUND})
     bucket.put(key, *bucket.objects.pop("twitter_raw/dt=2026-11-15/age=17/0001.json.gz"))
     bucket.check(MONDAY, P)
-    found = evidence.load_evidence(bucket)
-    assert found.gone == set()
-    assert not any("\x1b" in line for line in found.ignored)
+    loaded = evidence.load_evidence(bucket)
+    assert loaded.gone == set()
+    assert not any("\x1b" in line for line in loaded.ignored)
 
 
 def test_a_response_of_a_removed_feature_may_show_every_post(bucket, monkeypatch):

@@ -239,10 +239,10 @@ def test_an_agent_without_a_valid_signature_is_not_installed(desk: Desk, agent, 
 @GPG
 def test_the_key_of_the_agent_is_that_of_aws(tmp_path) -> None:
     shown = ["gpg", "--homedir", str(tmp_path), "--with-colons", "--show-keys", HOST / "amazon-ssm-agent.asc"]
-    found = subprocess.run(shown, check=True, capture_output=True, text=True, timeout=600).stdout
-    [fingerprint] = re.findall(r"^fpr:+(\w+):", found, re.MULTILINE)
+    output = subprocess.run(shown, check=True, capture_output=True, text=True, timeout=600).stdout
+    [fingerprint] = re.findall(r"^fpr:+(\w+):", output, re.MULTILINE)
     assert fingerprint == "1C5B 395C BE5E 74E2 F1CA 2159 2784 DBF3 88D1 9D46".replace(" ", "")
-    assert "<ssm-agent-signer@amazon.com>" in found
+    assert "<ssm-agent-signer@amazon.com>" in output
 
 
 @pytest.fixture

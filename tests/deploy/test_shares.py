@@ -7,11 +7,11 @@ from deploy.shares import Shares, table_of
 DAY, NEXT = "2026-11-15", "2026-11-16"
 
 
-def table(day: str, going: set[str], **posts: str):
+def table(day: str, erased: set[str], **posts: str):
     """A version of a day's table: for each account id its posts."""
     rows = [f"{post},{of.removeprefix('a')},name{of}" for of, ids in posts.items() for post in ids.split()]
     text = "\n".join(["tweet_id,author_id,username", *rows, ""])
-    return table_of(f"twitter/dt={day}/refined_tweets.csv", text.encode(), going)
+    return table_of(f"twitter/dt={day}/refined_tweets.csv", text.encode(), erased)
 
 
 def test_a_share_is_of_the_day_of_the_account_and_of_the_accounts_day():

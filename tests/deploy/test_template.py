@@ -240,7 +240,7 @@ def user_data(template: dict[str, Any], **parameters: str) -> str:
     for piece in pieces["Fn::Base64"]["Join"][1]:
         match piece:
             case {"Sub": source}:
-                text += re.sub(r"\$\{([^}]+)}", lambda found: refs[found[1]], source)
+                text += re.sub(r"\$\{([^}]+)}", lambda match: refs[match[1]], source)
             case {"If": [_, named, unnamed]}:
                 text += named if parameters.get("AdminCidr") else unnamed
             case str():

@@ -12,7 +12,7 @@ COMPOSE = WIDE / "compose.yaml"
 SECRETS = WIDE / "secrets.example.env"
 SETTINGS = dotenv_values(WIDE / "airflow.env", interpolate=False)
 """What a deployment runs with."""
-TOLD = {
+WORKER_SETTINGS = {
     "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",
     "AIRFLOW__CELERY__BROKER_URL",
     "AIRFLOW__CELERY__RESULT_BACKEND",
@@ -57,10 +57,10 @@ def test_only_this_machine_reaches_the_containers():
     assert ports == ["127.0.0.1:8080:8080"]
 
 
-def test_a_worker_of_compose_is_told_what_the_tested_ones_are_and_reaches_no_database():
+def test_a_worker_of_compose_has_the_settings_of_the_tested_ones_and_reaches_no_database():
     worker = services()["worker"]
     variables = worker["environment"].keys() | SETTINGS.keys()
-    assert {name for name in variables if name.startswith("AIRFLOW__")} <= TOLD | SETTINGS.keys()
+    assert {name for name in variables if name.startswith("AIRFLOW__")} <= WORKER_SETTINGS | SETTINGS.keys()
     assert "database" not in worker["networks"]
     assert worker["deploy"]["replicas"] == 2
     assert services()["postgres"]["networks"] == ["database"]
@@ -76,18 +76,18 @@ def test_helms_environment_is_that_of_airflow_env():
 
 
 def test_with_helm_the_keys_are_with_every_pod_but_the_workers():
-    found = values()
-    assert not any(found["enableBuiltInSecretEnvVars"].values())
-    assert {one["envName"] for one in found["secret"]} <= TOLD
+    chart = values()
+    assert not any(chart["enableBuiltInSecretEnvVars"].values())
+    assert {one["envName"] for one in chart["secret"]} <= WORKER_SETTINGS
     for name in BRAINS:
-        assert {one["name"].removesuffix("_CMD") for one in found[name]["env"]} == KEYS, name
-        assert found[name]["extraVolumes"][0]["secret"]["secretName"] == "twitter-airflow"
-        [mount] = found[name]["extraVolumeMounts"]
-        assert all(mount["mountPath"] in one["value"] for one in found[name]["env"])
-    assert not {"env", "extraVolumes", "extraVolumeMounts"} & found["workers"].keys()
-    # A container of its own, which asks the database with what the pod was told.
+        assert {one["name"].removesuffix("_CMD") for one in chart[name]["env"]} == KEYS, name
+        assert chart[name]["extraVolumes"][0]["secret"]["secretName"] == "twitter-airflow"
+        [mount] = chart[name]["extraVolumeMounts"]
+        assert all(mount["mountPath"] in one["value"] for one in chart[name]["env"])
+    assert not {"env", "extraVolumes", "extraVolumeMounts"} & chart["workers"].keys()
+    # A container of its own, which connects to the database with the pod's settings.
     for name in ("workers", *BRAINS[:-1]):
-        assert found[name]["waitForMigrations"] == {"enabled": False}, name
+        assert chart[name]["waitForMigrations"] == {"enabled": False}, name
 
 
 def test_airflow_takes_each_of_the_keys_from_a_command():
@@ -124,11 +124,11 @@ def test_redis_hands_out_nothing_twice_while_a_task_may_still_run():
     assert all(task.execution_timeout.total_seconds() < visible for task in twitter().tasks)
 
 
-def test_an_outage_of_all_workers_is_waited_out_like_one_of_x():
+def test_an_outage_of_all_workers_is_retried_like_one_of_x():
     from include.twitter.retry import LONGEST_DELAY, RETRIES
 
-    found = SETTINGS
-    waits = int(found["AIRFLOW__SCHEDULER__NUM_STUCK_IN_QUEUED_RETRIES"])
-    seconds = waits * int(found["AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT"])
+    environment = SETTINGS
+    waits = int(environment["AIRFLOW__SCHEDULER__NUM_STUCK_IN_QUEUED_RETRIES"])
+    seconds = waits * int(environment["AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT"])
     assert seconds > 9 * 3600
     assert RETRIES * LONGEST_DELAY.total_seconds() > 9 * 3600

@@ -50,8 +50,8 @@ def test_a_landed_day_keeps_the_sql_rules_and_a_broken_one_fails_the_rule_that_s
     with duckdb.connect() as database:
         database.execute("SET TimeZone = 'UTC'")
         database.execute(f"CREATE VIEW refined_tweets AS SELECT * REPLACE ({BREAKS[broken]}) FROM {rows}")
-        found = {name for name, query in rules.items() if database.execute(query).fetchone() != (0,)}
-    assert found == {broken} - {None}
+        failed = {name for name, query in rules.items() if database.execute(query).fetchone() != (0,)}
+    assert failed == {broken} - {None}
     assert rules.keys() == BREAKS.keys() - {None}
 
 

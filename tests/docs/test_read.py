@@ -17,7 +17,7 @@ from include.twitter.transform import contract, refine
 from include.twitter.transform.files import Partition
 from include.twitter_features.snapshots import contract as engagement
 from include.twitter_features.snapshots.post_status import PostStatus
-from tests.include.factories import DAY, METRICS, a_receipt, account_receipt, answer, post
+from tests.include.factories import DAY, METRICS, a_receipt, account_receipt, make_response, post
 
 ROOT = Path(__file__).parents[2]
 HOW_TO = ROOT / "docs" / "how-to"
@@ -88,8 +88,8 @@ def land(folder, sent):
     """A folder with the landed files of a day."""
     about = {"type": "https://api.x.com/2/problems/field-hydration-failure", "resource_id": UNFILLED["id"]}
     errors = {"errors": [about | {"field": name} for name in ("entities", "referenced_tweets")]}
-    answers = [answer(*sent), *([answer(UNFILLED, **errors)] if sent else [])]
-    source = refine.AccountPages("ObservatoryHill", "42", answers)
+    responses = [make_response(*sent), *([make_response(UNFILLED, **errors)] if sent else [])]
+    source = refine.AccountPages("ObservatoryHill", "42", responses)
     with Partition(folder) as partition:
         for batch in refine.refine_accounts([source], day=DAY, limit=0):
             partition.append(batch)
@@ -190,7 +190,7 @@ def test_duckdb_reads_a_day_whose_last_post_alone_has_quotes(long_day):
 
 def test_duckdb_takes_no_hash_of_a_post_for_a_comment(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    source = refine.AccountPages("ObservatoryHill", "42", [answer(*posts(["clear skies", " #stars"]))])
+    source = refine.AccountPages("ObservatoryHill", "42", [make_response(*posts(["clear skies", " #stars"]))])
     with Partition(tmp_path) as partition:
         for batch in refine.refine_accounts([source], day=DAY, limit=0):
             partition.append(batch)
@@ -223,7 +223,7 @@ def snowflake():
 
 
 @pytest.mark.parametrize("dialect", [spark, snowflake])
-def test_a_reader_with_the_dialect_that_is_told_reads_every_text(day, dialect):
+def test_a_reader_with_the_documented_dialect_reads_every_text(day, dialect):
     assert [row["text"] for row in records(dialect())] == [row["text"] for row in landed()]
 
 
@@ -236,7 +236,7 @@ def an_edit_over_midnight(tmp_path, monkeypatch):
         folder = tmp_path / f"twitter_parquet/dt={day}"
         folder.mkdir(parents=True)
         source = refine.AccountPages(
-            "ObservatoryHill", "42", [answer(sent, post(2, created_at=sent["created_at"]))]
+            "ObservatoryHill", "42", [make_response(sent, post(2, created_at=sent["created_at"]))]
         )
         with Partition(folder) as partition:
             for batch in refine.refine_accounts([source], day=day, limit=0):
@@ -286,7 +286,7 @@ def test_the_receipts_name_the_accounts_that_are_not_complete(tmp_path, monkeypa
 
 @pytest.fixture
 def a_week_later(tmp_path, monkeypatch):
-    """A day's files and those of a week later, as they lie in the lake; the last post is gone."""
+    """A day's files and those of a week later, as they lie in the bucket; the last post is gone."""
     monkeypatch.chdir(tmp_path)
     snapshot = Snapshot(DAY, 7)
     folders = [Path(key).parent for key in (layout.parquet(DAY), snapshot.parquet)]

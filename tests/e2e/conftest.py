@@ -60,7 +60,7 @@ def stack(tmp_path_factory) -> Iterator[Stack]:
 def running_task(stack) -> psutil.Process:
     """The process that runs a task's code; its parent is the supervisor."""
 
-    def found() -> psutil.Process | None:
+    def find_task() -> psutil.Process | None:
         for process in psutil.process_iter():
             try:
                 above = " ".join(process.parent().cmdline()) if process.parent() else ""
@@ -71,7 +71,7 @@ def running_task(stack) -> psutil.Process:
                 return process
         return None
 
-    return eventually(found, lambda process: process is not None)
+    return eventually(find_task, lambda process: process is not None)
 
 
 @pytest.fixture(scope="session")
@@ -124,16 +124,18 @@ WEBHOOK_PATH = "services/T000/B000/not-so-secret"
 
 @contextmanager
 def alerts_of(stack: Stack, airflow: Airflow) -> Iterator[Alerts]:
-    with mail_server() as inbox, HTTPServer() as webhook, changed_variables(airflow) as put:
+    with mail_server() as smtp_sink, HTTPServer() as webhook, changed_variables(airflow) as put:
         webhook.expect_request(f"/{WEBHOOK_PATH}", method="POST").respond_with_data("ok")
-        extra = json.dumps(inbox.connection["extra"])
-        stack.airflow.put_connection("smtp_default", **inbox.connection | {"extra": extra})
+        extra = json.dumps(smtp_sink.connection["extra"])
+        stack.airflow.put_connection("smtp_default", **smtp_sink.connection | {"extra": extra})
         host = webhook.url_for("/").rstrip("/")
         stack.airflow.put_connection(
             "twitter_alert_webhook", conn_type="http", host=host, password=WEBHOOK_PATH
         )
         put(twitter_alert_emails="data@acme.example")
-        yield Alerts(inbox.mails, lambda: [json.loads(request.data)["text"] for request, _ in webhook.log])
+        yield Alerts(
+            smtp_sink.mails, lambda: [json.loads(request.data)["text"] for request, _ in webhook.log]
+        )
         for name in ("smtp_default", "twitter_alert_webhook"):
             airflow.call("DELETE", f"/connections/{name}")
 

@@ -36,9 +36,9 @@ def test_a_backfill_of_three_dates_lands_the_same_three_days(landed, bucket):
 
 def test_each_landed_day_is_one_event_of_both_assets(landed, airflow, bucket):
     for day, run in landed.items():
-        found = airflow.call("GET", "/assets/events", params={"source_run_id": run})["asset_events"]
-        events = {event["name"]: event for event in found}
-        assert len(found) == len(events) == 2
+        entries = airflow.call("GET", "/assets/events", params={"source_run_id": run})["asset_events"]
+        events = {event["name"]: event for event in entries}
+        assert len(entries) == len(events) == 2
         assert events["twitter_days"]["partition_key"] == day
         extra, receipt = events["twitter_days"]["extra"], bucket.json(layout.receipt(Day.parse(day)))
         assert events["twitter_refined_tweets"]["extra"] == extra
@@ -58,8 +58,8 @@ def test_the_log_of_extract_begins_with_its_day_and_ends_with_its_cost(landed, a
 
 
 def test_every_setting_is_a_variable_with_its_meaning(airflow):
-    found = airflow.call("GET", "/variables", params={"limit": 100})["variables"]
-    shown = {variable["key"]: variable["description"] for variable in found}
+    variables = airflow.call("GET", "/variables", params={"limit": 100})["variables"]
+    shown = {variable["key"]: variable["description"] for variable in variables}
     settings = json.loads(VARIABLES.read_text())
     assert settings.keys() <= shown.keys()
     assert all(shown[name] == setting["description"] for name, setting in settings.items())

@@ -13,7 +13,7 @@ from tests.e2e.conftest import TODAY, WEBHOOK_PATH, words
 pytestmark = pytest.mark.live
 
 
-def test_a_red_load_is_told_with_day_reason_and_a_link_that_leads_to_its_log(airflow, red, stack):
+def test_a_red_load_is_alerted_with_day_reason_and_a_link_that_leads_to_its_log(airflow, red, stack):
     ((to, mail),) = red.mails
     assert to == ["data@acme.example"]
     assert mail["Subject"] == f"{red.day}: load failed (twitter)"
@@ -27,7 +27,7 @@ def test_a_red_load_is_told_with_day_reason_and_a_link_that_leads_to_its_log(air
     assert sent["asset_events"] == []  # an incomplete day starts no consumer
 
 
-def test_a_day_without_a_run_is_told_and_the_month_shows_what_x_has_counted_beside_the_ledger(
+def test_a_day_without_a_run_is_alerted_and_the_month_shows_what_x_has_counted_beside_the_ledger(
     airflow, variables, landed, alerts, days
 ):
     variables(twitter_deadline="00:00", twitter_month_budget_usd="1000")

@@ -12,10 +12,10 @@ KEYS = [x_api.CONSUMER_KEY, x_api.CONSUMER_SECRET, x_api.ACCESS_TOKEN, x_api.ACC
 
 
 def test_airflow_masks_every_key_of_the_connection_in_its_audit_log(airflow):
-    found = airflow.call("GET", "/eventLogs", params={"event": "post_connection", "limit": 100})
-    entry = next(e for e in found["event_logs"] if "twitter_default" in e["extra"])
+    response = airflow.call("GET", "/eventLogs", params={"event": "post_connection", "limit": 100})
+    entry = next(e for e in response["event_logs"] if "twitter_default" in e["extra"])
     assert "consumer_key" in entry["extra"]
-    assert [key for key in KEYS if key in json.dumps(found)] == []
+    assert [key for key in KEYS if key in json.dumps(response)] == []
 
 
 def test_airflow_masks_every_key_to_who_reads_connections(airflow):

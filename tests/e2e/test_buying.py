@@ -29,9 +29,9 @@ def buy_and_kill(airflow, stack, bucket, x, variables, empty_day, *, with_superv
     x.latency(400)
     run = airflow.trigger(day=empty_day)
     eventually(lambda: len(x.pages()), lambda pages: pages >= 3)
-    child = running_task(stack)
+    process_of_task = running_task(stack)
     # The supervisor first: nobody is left to tell.
-    for process in [child.parent(), child] if with_supervisor else [child]:
+    for process in [process_of_task.parent(), process_of_task] if with_supervisor else [process_of_task]:
         os.kill(process.pid, signal.SIGKILL)
     x.latency(0)
     assert airflow.wait(run) == "success"

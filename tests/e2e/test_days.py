@@ -35,7 +35,7 @@ def test_a_red_day_links_to_the_log_with_the_reason(red, variables, days):
 
 
 @pytest.mark.parametrize(
-    ("who", "codes", "message"),
+    ("user_name", "codes", "message"),
     [
         ("", {401}, "sign in to Airflow"),
         ("forged", {401, 403}, ""),
@@ -43,16 +43,16 @@ def test_a_red_day_links_to_the_log_with_the_reason(red, variables, days):
         ("viewer", {200}, ""),
     ],
 )
-def test_every_route_requires_the_right_to_see_the_runs_of_the_dag(stack, who, codes, message):
+def test_every_route_requires_the_right_to_see_the_runs_of_the_dag(stack, user_name, codes, message):
     from include.twitter_features.days_page.routes import app
 
     passwords = json.loads((stack.state / "ui_password.json").read_text())
     with httpx.Client(base_url=stack.url, trust_env=False, timeout=60, follow_redirects=True) as client:
-        if who in passwords:
-            user = {"username": who, "password": passwords[who]}
+        if user_name in passwords:
+            user = {"username": user_name, "password": passwords[user_name]}
             token = client.post("/auth/token", json=user).raise_for_status().json()["access_token"]
             client.cookies.set("_token", token)
-        elif who:
+        elif user_name:
             client.cookies.set("_token", "e30.e30.e30")  # pragma: allowlist secret
         responses = [client.get(f"/twitter_days{route.path.format(**SAMPLES)}") for route in app.routes]
     assert {response.status_code for response in responses} <= codes

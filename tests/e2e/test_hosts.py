@@ -23,16 +23,16 @@ PATHS = [
 @pytest.fixture(scope="session")
 def ports(stack) -> set[int]:
     """All ports on which processes of the stack listen."""
-    found = set()
+    listening = set()
     for process in psutil.process_iter():
         try:
             if process.environ().get(MARK) == str(stack.state):
                 connections = process.net_connections("inet")
-                found |= {one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN}
+                listening |= {one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN}
         except psutil.Error:
             continue
-    assert len(found) >= 4
-    return found
+    assert len(listening) >= 4
+    return listening
 
 
 @pytest.mark.parametrize("foreign", FOREIGN, ids=str)
@@ -42,9 +42,9 @@ def test_every_server_rejects_a_foreign_web_page_on_every_path(ports, foreign):
         with httpx.Client(
             base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False, timeout=60
         ) as page:
-            found = {path: page.get(path).status_code for path in PATHS}
-            found |= {f"POST {path}": page.post(path).status_code for path in PATHS}
-        assert set(found.values()) == {403}, (port, found)
+            statuses = {path: page.get(path).status_code for path in PATHS}
+            statuses |= {f"POST {path}": page.post(path).status_code for path in PATHS}
+        assert set(statuses.values()) == {403}, (port, statuses)
 
 
 def test_without_the_password_nobody_gets_a_token_or_an_answer(stack):

@@ -21,10 +21,10 @@ def test_the_page_of_the_dag_shows_graph_manual_and_trigger_form(page, stack):
     nodes = page.locator(".react-flow__node")
     nodes.nth(2).wait_for()
     page.screenshot(path=SHOTS / "graph.png")
-    found = sorted(
+    positions = sorted(
         (nodes.nth(n).bounding_box()["x"], nodes.nth(n).inner_text().split()[0]) for n in range(nodes.count())
     )
-    assert [name for _, name in found] == ["extract", "transform", "load"]
+    assert [name for _, name in positions] == ["extract", "transform", "load"]
 
     # The manual begins with what to do when it is red, and is not cut.
     page.locator('[aria-label="Dag Docs"]').click()

@@ -80,17 +80,17 @@ def link(text: str, url: str, **more: Any) -> dict[str, Any]:
     return {"start": start, "end": start + len(url), "url": url} | more
 
 
-def answer(
+def make_response(
     *posts: Any,
     token: str | None = None,
     size: int = 100,
     received_at: datetime = RECEIVED,
     path: str = "/2/users/42/tweets",
     kind: str = "posts",
-    asked: dict[str, str] | None = None,
+    params: dict[str, str] | None = None,
     **body: Any,
 ) -> Response:
-    """A page as X sends it; an empty one has no `data` at all. `asked` is what else was asked for it with."""
+    """A page as X sends it; an empty one has no `data`. `params` are more parameters of its request."""
     whole: dict[str, Any] = {"data": list(posts)} if posts else {}
     whole["meta"] = {"result_count": len(posts)} | ({"next_token": token} if token else {})
     text = json.dumps(whole | body, ensure_ascii=False)
@@ -98,7 +98,7 @@ def answer(
         content = text.encode()
     except UnicodeEncodeError:  # half an emoji comes as an escape
         content = json.dumps(whole | body).encode()
-    return Response(path, {"max_results": str(size)} | (asked or {}), received_at, content, kind=kind)
+    return Response(path, {"max_results": str(size)} | (params or {}), received_at, content, kind=kind)
 
 
 def about(handle_or_id: str, title: str, detail: str, **more: Any) -> dict[str, Any]:
@@ -163,8 +163,8 @@ class MemoryStore:
 
     def put_if_match(self, key: str, data: bytes, etag: str | None) -> str:
         with self._door:
-            found = self.get(key)
-            if (found and found.etag) != etag and (found and found.data) != data:
+            current = self.get(key)
+            if (current and current.etag) != etag and (current and current.data) != data:
                 raise WriteConflict(f"{self.url(key)} was written by another process in the meantime.")
             self.write(key, data)
             return self.get(key).etag
@@ -174,12 +174,12 @@ class MemoryStore:
         return self.get(key).etag
 
     def copy(self, source: str, target: str, etag: str, over: str | None = None) -> str:
-        found, there = self.get(source), self.etag(target)
-        if not found or found.etag != etag:
+        source_object, there = self.get(source), self.etag(target)
+        if not source_object or source_object.etag != etag:
             raise MissingInput(f"{self.url(source)} is not what its receipt says.")
         if there not in (over, etag):
             raise WriteConflict(f"{self.url(target)} was written by another process in the meantime.")
-        self.write(target, found.data)
+        self.write(target, source_object.data)
         return etag
 
 
@@ -293,9 +293,9 @@ class One(SimpleNamespace):
     """A batch of one account: what a stage gets of it, and the account's post_counts in short."""
 
 
-def account(answers: Any, *, username: str, author_id: str, day: Day, limit: int) -> One:
+def account(responses: Any, *, username: str, author_id: str, day: Day, limit: int) -> One:
     """Refine one account's answers."""
-    source = refine.AccountPages(username, author_id, answers)
+    source = refine.AccountPages(username, author_id, responses)
     (batch,) = refine.refine_accounts([source], day=day, limit=limit)
     (post_counts,) = batch.counts_by_account
     return One(

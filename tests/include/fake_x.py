@@ -38,21 +38,21 @@ class FakeX:
     becomes one of the requested account.
     """
 
-    def __init__(self, wire: HttpRecorder) -> None:
-        self.wire = wire
+    def __init__(self, recorder: HttpRecorder) -> None:
+        self.recorder = recorder
         self.requests: list[str] = []
         self.sizes: dict[str, int] = {}
         """The requested page size, by the name of the request."""
         self._responses: dict[str, list[Any]] = defaultdict(list)
         self._lock = Lock()
-        wire.replies = self._reply
+        recorder.replies = self._reply
 
     def prepare(self, name: str, *responses: Any) -> None:
         """Prepare responses to a request: a body, a status and a body, or a function that returns one."""
         self._responses[name] += responses
 
     @property
-    def unsent(self) -> list[str]:
+    def unused(self) -> list[str]:
         """The requests whose responses were not all sent."""
         return sorted(name for name, responses in self._responses.items() if responses)
 
@@ -96,8 +96,8 @@ def _signed(body: Any, author_id: str) -> Any:
 
 @contextmanager
 def open_fake_x() -> Iterator[FakeX]:
-    with listening() as wire:
-        yield FakeX(wire)
+    with listening() as recorder:
+        yield FakeX(recorder)
 
 
 class Hurried(Event):
@@ -112,7 +112,7 @@ class Hurried(Event):
         return self.is_set()
 
 
-class Try:
+class Attempt:
     """One try of `extract` with access to its parts; only the settings differ."""
 
     def __init__(
@@ -131,7 +131,7 @@ class Try:
     ) -> None:
         self._store, self._accepted = store, {*accepted}
         self._caps = Caps(("twitter_run_budget_usd", cap), ("twitter_month_budget_usd", 0))
-        self._access = XAccess(host=fake_x.wire.host, bearer_token="bearer-token-c2d4")
+        self._access = XAccess(host=fake_x.recorder.host, bearer_token="bearer-token-c2d4")
         self.now = RECEIVED
         run = Run(DAY, "c0ffee123456", lambda: self.now)
         identities = Identities.read(store, self._accepted)

@@ -26,31 +26,33 @@ class RecordedRequest:
 
 @dataclass
 class HttpRecorder:
-    """Sends the responses of `says` in order: status, body (JSON or bytes; None hangs up) and headers.
+    """Sends the responses of `responses` in order: status, body (JSON or bytes; None hangs up) and headers.
 
     For concurrent requests, `replies` returns the status and the body of the response to a request.
     """
 
     host: str
-    says: list[tuple[int, Any, dict[str, str]]] = field(default_factory=list)
-    heard: list[RecordedRequest] = field(default_factory=list)
+    responses: list[tuple[int, Any, dict[str, str]]] = field(default_factory=list)
+    requests: list[RecordedRequest] = field(default_factory=list)
     replies: Callable[[RecordedRequest], tuple[int, Any]] | None = None
 
-    def say(self, status: int, body: Any, **headers: str) -> None:
-        self.says.append((status, body, {name.replace("_", "-"): value for name, value in headers.items()}))
-
-    def answer(self, request: Request) -> Response:
-        heard = RecordedRequest(
-            request.method,
-            request.path,
-            request.args.to_dict(),
-            {name.lower(): value for name, value in request.headers.items()},
-            request.get_data(as_text=True),
+    def respond(self, status: int, body: Any, **headers: str) -> None:
+        self.responses.append(
+            (status, body, {name.replace("_", "-"): value for name, value in headers.items()})
         )
-        self.heard.append(heard)
-        status, body, headers = (*self.replies(heard), {}) if self.replies else self.says.pop(0)
+
+    def reply(self, incoming: Request) -> Response:
+        request = RecordedRequest(
+            incoming.method,
+            incoming.path,
+            incoming.args.to_dict(),
+            {name.lower(): value for name, value in incoming.headers.items()},
+            incoming.get_data(as_text=True),
+        )
+        self.requests.append(request)
+        status, body, headers = (*self.replies(request), {}) if self.replies else self.responses.pop(0)
         if body is None:
-            request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            incoming.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         return Response([content], status, {"content-length": str(len(content)), **headers})
 
@@ -65,10 +67,10 @@ def _server() -> HTTPServer:
 
 
 @contextmanager
-def serving(answer: Callable[[Request], Response]) -> Iterator[str]:
-    """The address of a server that responds to every request with `answer`."""
+def serving(reply: Callable[[Request], Response]) -> Iterator[str]:
+    """The address of a server that responds to every request with `reply`."""
     server = _server()
-    server.expect_request(re.compile("")).respond_with_handler(answer)
+    server.expect_request(re.compile("")).respond_with_handler(reply)
     try:
         yield server.url_for("").rstrip("/")
     finally:
@@ -77,9 +79,9 @@ def serving(answer: Callable[[Request], Response]) -> Iterator[str]:
 
 @contextmanager
 def listening() -> Iterator[HttpRecorder]:
-    wire = HttpRecorder("")
-    with serving(wire.answer) as wire.host:
-        yield wire
+    recorder = HttpRecorder("")
+    with serving(recorder.reply) as recorder.host:
+        yield recorder
 
 
 @contextmanager

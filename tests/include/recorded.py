@@ -18,10 +18,10 @@ def recorded_errors() -> list[dict[str, Any]]:
     return [json.loads(line)["error"] for line in _text("recorded_errors.jsonl").split("\n") if line]
 
 
-def recorded_oddities() -> dict[str, list[dict[str, Any]]]:
+def recorded_special_cases() -> dict[str, list[dict[str, Any]]]:
     """Posts by what is odd about them; most were saved by R, which writes an empty list as `{}`."""
-    oddities: dict[str, list[dict[str, Any]]] = json.loads(_text("recorded_posts.json.gz"))
-    return oddities
+    posts: dict[str, list[dict[str, Any]]] = json.loads(_text("recorded_posts.json.gz"))
+    return posts
 
 
 def x_components() -> dict[str, Any]:

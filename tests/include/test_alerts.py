@@ -18,7 +18,7 @@ PATH = "services/T000/B000/not-so-secret"
 
 
 @pytest.fixture
-def inbox(monkeypatch):
+def mails(monkeypatch):
     """The emails that were received."""
     with mail_server() as server:
         monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(server.connection))
@@ -57,21 +57,21 @@ def test_nothing_is_sent_without_a_configured_channel(caplog):
     assert caplog.messages == []
 
 
-def test_a_message_has_day_stage_reason_remedy_and_link(inbox, webhook):
+def test_a_message_has_day_stage_reason_remedy_and_link(mails, webhook):
     alerts.send_alerts(failed())
     subject = "2026-11-18: load failed (twitter)"
     lines = ["2026-11-18 is published without 1 account.", Incomplete.__doc__, LINK]
-    ((recipients, mail),) = inbox
+    ((recipients, mail),) = mails
     assert recipients == ["data@acme.example", "night@acme.example"]
     assert (mail["From"], mail["Subject"]) == ("airflow@acme.example", subject)
     assert mail.get_body().get_content().splitlines() == [f"{lines[0]}<br>", f"{lines[1]}<br>", LINK]
     assert webhook() == ["\n".join([subject, *lines])]
 
 
-def test_text_of_x_is_neither_markup_nor_a_template(inbox, webhook):
+def test_text_of_x_is_neither_markup_nor_a_template(mails, webhook):
     alerts.send_alerts(failed(Incomplete("X says <!channel> <script>{{ 7 * 7 }} & so on.")))
     escaped = "X says &lt;!channel&gt; &lt;script&gt;{{ 7 * 7 }} &amp; so on."
-    assert escaped in inbox[0][1].get_body().get_content()
+    assert escaped in mails[0][1].get_body().get_content()
     assert escaped in webhook()[0]
 
 
@@ -83,7 +83,7 @@ def test_text_of_x_is_neither_markup_nor_a_template(inbox, webhook):
     ],
 )
 def test_a_channel_that_fails_does_not_affect_the_other(
-    inbox, webhook, monkeypatch, caplog, name, value, problem
+    mails, webhook, monkeypatch, caplog, name, value, problem
 ):
     monkeypatch.setenv(f"AIRFLOW_{name}", value)
     alerts.send_alerts(failed())

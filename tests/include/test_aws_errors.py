@@ -15,10 +15,10 @@ def error(code, message="", status=403, operation="PutObject", key="twitter/a.cs
 
 
 def denied(action, why, operation="PutObject", resource="arn:aws:s3:::acme-twitter-lake/twitter/a.csv"):
-    found = error("AccessDenied", f"{ROLE}{action} on resource: {resource} {why}", operation=operation)
-    assert isinstance(found, NoPermission)
-    assert f"AWS denied {action} on {URL}" in str(found)
-    return str(found)
+    denial = error("AccessDenied", f"{ROLE}{action} on resource: {resource} {why}", operation=operation)
+    assert isinstance(denial, NoPermission)
+    assert f"AWS denied {action} on {URL}" in str(denial)
+    return str(denial)
 
 
 @pytest.mark.parametrize(
@@ -86,11 +86,11 @@ def test_a_missing_object_may_look_like_a_denial():
     ],
 )
 def test_an_error_that_needs_a_person_repeats_aws_and_names_the_place(code, message, kind):
-    found = error(code, message)
-    assert type(found) is kind
-    assert code in str(found)
-    assert message.rstrip(".") in str(found)
-    assert URL in str(found) or "'acme-twitter-lake'" in str(found)
+    explanation = error(code, message)
+    assert type(explanation) is kind
+    assert code in str(explanation)
+    assert message.rstrip(".") in str(explanation)
+    assert URL in str(explanation) or "'acme-twitter-lake'" in str(explanation)
 
 
 @pytest.mark.parametrize(

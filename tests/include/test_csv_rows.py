@@ -11,7 +11,7 @@ from include.twitter.records import Erasure
 from include.twitter.tombstones import Tombstones
 from include.twitter.transform.files import Partition
 from local import cli
-from tests.include.factories import DAY, RECEIVED, account, answer, link, post
+from tests.include.factories import DAY, RECEIVED, account, link, make_response, post
 
 LINK, ARTICLE = "https://t.co/art", "https://x.com/i/article/1990000000000000777"
 PYTHONS_LIMIT = 131_072
@@ -27,7 +27,7 @@ def pythons_own_limit():
 def test_every_reader_of_the_csv_reads_a_cell_of_any_length(tmp_path):
     entities = {"urls": [link(LINK, LINK, expanded_url=ARTICLE)]}
     article = post(1, text=LINK, article={"plain_text": "dome, " * 33_333}, entities=entities)
-    responses = [answer(article, post(2), post(3))]
+    responses = [make_response(article, post(2), post(3))]
     with Partition(tmp_path) as partition:
         partition.append(account(responses, username="NASA", author_id="42", day=DAY, limit=0))
     data = (tmp_path / "refined_tweets.csv").read_bytes()

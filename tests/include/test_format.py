@@ -13,7 +13,7 @@ from include.twitter.records import LedgerEntry, Manifest, Receipt
 from include.twitter.response import Response
 from tests.include.factories import DAY
 from tests.include.transform.promised import PROMISED
-from tests.kept_bucket import deployment, kept, land
+from tests.kept_bucket import checked_in, deployment, land
 
 UNREACHABLE = "http://127.0.0.1:1"
 UNVERSIONED = {"twitter_accounts/accounts.json"}
@@ -21,7 +21,7 @@ UNVERSIONED = {"twitter_accounts/accounts.json"}
 
 @pytest.fixture
 def store():
-    return kept()
+    return checked_in()
 
 
 def test_every_record_names_its_format(store):

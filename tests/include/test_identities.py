@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from include.twitter.identities import Identities, unavailable_reasons, users_of
-from tests.include.factories import RECEIVED, MemoryStore, OvertakenStore, about, account_read, answer
+from tests.include.factories import RECEIVED, MemoryStore, OvertakenStore, about, account_read, make_response
 
 NASA = {"id": "11348282", "username": "NASA", "name": "NASA"}
 ESA = {"id": "5", "username": "esa"}
@@ -19,7 +19,7 @@ def store():
 
 
 def looked_up(*users, **more):
-    return answer(*users, path="/2/users/by", kind="users", **more)
+    return make_response(*users, path="/2/users/by", kind="users", **more)
 
 
 @pytest.mark.parametrize("handle", ["NASA", "nasa", "NaSa"])
@@ -78,8 +78,8 @@ def test_of_two_runs_that_learn_at_once_neither_forgets_what_the_other_has_learn
 def test_every_handle_that_was_not_found_has_a_reason():
     gone = about("gone_one", "Not Found Error", "Could not find user with usernames: [gone_one].")
     out = about("Out_One", "Forbidden", "User has been suspended: [Out_One].")
-    found = looked_up(NASA, errors=[error | {"parameter": "usernames"} for error in (gone, out)])
-    assert unavailable_reasons(found, ["Nasa", "gone_one", "out_one", "silent"]) == {
+    response = looked_up(NASA, errors=[error | {"parameter": "usernames"} for error in (gone, out)])
+    assert unavailable_reasons(response, ["Nasa", "gone_one", "out_one", "silent"]) == {
         "gone_one": "Not Found Error: Could not find user with usernames: [gone_one].",
         "out_one": "Forbidden: User has been suspended: [Out_One].",
         "silent": "X does not mention it",
@@ -90,11 +90,11 @@ def test_every_handle_that_was_not_found_has_a_reason():
     "id_", ["../../1.1/account", "5?x=1", "", "12345678901234567890", "٣", " 5", "5\n", 5.5, None]
 )
 def test_what_is_no_id_of_an_account_is_neither_used_nor_remembered(store, id_):
-    found = looked_up(NASA, {"id": id_, "username": "esa"}, None, {"id": "7"})
-    assert list(users_of(found)) == ["nasa"]
-    Identities.read(store).learn(found)
+    response = looked_up(NASA, {"id": id_, "username": "esa"}, None, {"id": "7"})
+    assert list(users_of(response)) == ["nasa"]
+    Identities.read(store).learn(response)
     assert list(json.loads(store.read(KEY))) == ["nasa"]
-    (reason,) = unavailable_reasons(found, ["NASA", "esa"]).values()
+    (reason,) = unavailable_reasons(response, ["NASA", "esa"]).values()
     assert repr(str(id_)) in reason
     assert "1 to 19 digits" in reason
 

@@ -48,7 +48,7 @@ def strays(key):
     """Keys of others beside one of the pipeline's, also such as look like it."""
     folder, _, name = key.rpartition("/")
     stem, _, ending = name.partition(".")
-    found = {
+    match = {
         f"{folder}/",
         f"{folder}/.DS_Store",
         f"{folder}/{name}.bak",
@@ -65,7 +65,7 @@ def strays(key):
         key.replace("month=2026-1", "month=2026-7"),
         *(f"{'/'.join(key.split('/')[:depth])}/" for depth in range(1, key.count("/") + 1)),
     }
-    return sorted(found - {key})
+    return sorted(match - {key})
 
 
 @pytest.mark.parametrize(("key", "built"), BUILT.items())

@@ -42,7 +42,7 @@ loader = cache(botocore.session.create_loader)
 
 
 @pytest.fixture
-def wire(monkeypatch):
+def recorder(monkeypatch):
     """S3 on loopback; botocore sends each request once."""
     monkeypatch.setattr(botocore.session, "create_loader", loader)
     monkeypatch.setenv("NO_PROXY", "*")
@@ -61,7 +61,7 @@ def wire(monkeypatch):
 
 
 @pytest.fixture
-def store(wire, monkeypatch):
+def store(recorder, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAINVENTED")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "invented")
     return ObjectStore("acme-twitter-lake", None)
@@ -86,8 +86,10 @@ def error(code):
     [lambda store: store.read("a.json"), lambda store: store.write("a.json", b"{}"), lambda s: s.keys("a")],
     ids=["read", "write", "list"],
 )
-def test_an_error_of_s3_is_one_of_the_pipeline_and_names_the_bucket(wire, store, call, status, body, kind):
-    wire.say(status, body)
+def test_an_error_of_s3_is_one_of_the_pipeline_and_names_the_bucket(
+    recorder, store, call, status, body, kind
+):
+    recorder.respond(status, body)
     with pytest.raises(kind, match="acme-twitter-lake"):
         call(store)
 
@@ -95,19 +97,19 @@ def test_an_error_of_s3_is_one_of_the_pipeline_and_names_the_bucket(wire, store,
 @pytest.mark.parametrize(
     "headers", [{"content_length": "9", "connection": "close"}, {"x_amz_checksum_crc32": "AAAAAA=="}]
 )
-def test_an_incomplete_object_or_one_with_another_checksum_is_an_outage(wire, store, headers):
-    wire.say(200, b"{}", ETag='"1"', **headers)
+def test_an_incomplete_object_or_one_with_another_checksum_is_an_outage(recorder, store, headers):
+    recorder.respond(200, b"{}", ETag='"1"', **headers)
     with pytest.raises(PlatformOutage, match=r"s3://acme-twitter-lake/a\.json"):
         store.read("a.json")
 
 
-def test_an_empty_object_has_an_empty_beginning(wire, store):
-    wire.say(416, error("InvalidRange"))
+def test_an_empty_object_has_an_empty_beginning(recorder, store):
+    recorder.respond(416, error("InvalidRange"))
     assert store.beginning("a.csv", 5) == b""
 
 
-def test_an_unknown_error_keeps_its_code_and_names_the_object(wire, store):
-    wire.say(400, error("SomethingNew"))
+def test_an_unknown_error_keeps_its_code_and_names_the_object(recorder, store):
+    recorder.respond(400, error("SomethingNew"))
     with pytest.raises(ClientError, match=r"s3://acme-twitter-lake/a\.json") as raised:
         store.read("a.json")
     assert raised.value.response["Error"]["Code"] == "SomethingNew"
@@ -140,16 +142,16 @@ def test_a_request_that_botocore_cannot_send_is_explained(monkeypatch, store, fa
         store.read("a.json")
 
 
-def test_the_role_is_used_although_the_instance_metadata_fail_at_first(wire, monkeypatch):
+def test_the_role_is_used_although_the_instance_metadata_fail_at_first(recorder, monkeypatch):
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
-    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", wire.host)
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", recorder.host)
     for status, body in [
         (200, b"token"), *[(500, b"")] * 3, (200, b"the-role"), (200, json.dumps(CREDENTIALS).encode())
     ]:  # fmt: skip
-        wire.say(status, body)
-    wire.say(200, b"{}", ETag='"1"')
+        recorder.respond(status, body)
+    recorder.respond(200, b"{}", ETag='"1"')
     assert ObjectStore("acme-twitter-lake", None).read("a.json") == b"{}"
-    assert "ASIAINVENTED" in wire.heard[-1].headers["authorization"]
+    assert "ASIAINVENTED" in recorder.requests[-1].headers["authorization"]
 
 
 # Conditions and conflicts
@@ -158,10 +160,10 @@ def test_the_role_is_used_although_the_instance_metadata_fail_at_first(wire, mon
 @pytest.mark.parametrize(
     ("over", "name", "value"), [('"1"', "if-match", '"1"'), (None, "if-none-match", "*")]
 )
-def test_a_copy_is_conditional_on_source_and_target(wire, store, over, name, value):
-    wire.say(200, b'<CopyObjectResult><ETag>"3"</ETag></CopyObjectResult>')
+def test_a_copy_is_conditional_on_source_and_target(recorder, store, over, name, value):
+    recorder.respond(200, b'<CopyObjectResult><ETag>"3"</ETag></CopyObjectResult>')
     assert store.copy("staged", "target", '"2"', over) == '"3"'
-    headers = wire.heard[0].headers
+    headers = recorder.requests[0].headers
     assert (headers["x-amz-copy-source-if-match"], headers[name]) == ('"2"', value)
 
 
@@ -182,11 +184,11 @@ def listed(**etags):
     ids=["another writer", "source deleted", "source overwritten", "response lost"],
 )
 def test_a_refused_copy_is_a_conflict_missing_input_or_done(
-    wire, store, status, code, source, target, result
+    recorder, store, status, code, source, target, result
 ):
-    wire.say(status, error(code))
-    wire.say(200, listed(**source))
-    wire.say(200, listed(**target))
+    recorder.respond(status, error(code))
+    recorder.respond(200, listed(**source))
+    recorder.respond(200, listed(**target))
     if isinstance(result, str):
         assert store.copy("staged", "target", '"2"', '"1"') == result
         return
@@ -217,24 +219,24 @@ REFUSED, WRITTEN = (412, error("PreconditionFailed")), (200, b"")
     ids=["own slow request", "own request succeeded", "never ends", "condition does not hold"],
 )
 def test_a_conflict_is_retried_until_it_proves_another_writer(
-    wire, store, pauses, replies, stored, retries, is_ours
+    recorder, store, pauses, replies, stored, retries, is_ours
 ):
     for reply in replies:
-        wire.say(*reply, ETag='"1"')
+        recorder.respond(*reply, ETag='"1"')
     if stored is not None:
-        wire.say(200, stored, ETag='"1"')
+        recorder.respond(200, stored, ETag='"1"')
     if is_ours:
         assert store.put_if_match("a.json", b"{}", None) == '"1"'
     else:
         with pytest.raises(WriteConflict):
             store.put_if_match("a.json", b"{}", None)
-    assert {heard.headers["if-none-match"] for heard in wire.heard[: len(replies)]} == {"*"}
+    assert {request.headers["if-none-match"] for request in recorder.requests[: len(replies)]} == {"*"}
     assert len(pauses) == retries
 
 
-def test_a_copy_that_meets_another_write_is_retried(wire, store, pauses):
-    wire.say(*CONFLICT)
-    wire.say(200, b"<CopyObjectResult><ETag>1</ETag></CopyObjectResult>")
+def test_a_copy_that_meets_another_write_is_retried(recorder, store, pauses):
+    recorder.respond(*CONFLICT)
+    recorder.respond(200, b"<CopyObjectResult><ETag>1</ETag></CopyObjectResult>")
     store.copy("a.json", "b.json", '"1"', None)
     assert len(pauses) == 1
 
@@ -312,9 +314,9 @@ def test_a_store_that_does_not_keep_conditions_is_refused_in_each_run(store, pro
             require_conditional_writes(store)
 
 
-def test_a_store_that_does_not_know_conditions_is_refused(wire, store):
-    wire.say(404, error("NoSuchKey"))
-    wire.say(501, error("NotImplemented"))
+def test_a_store_that_does_not_know_conditions_is_refused(recorder, store):
+    recorder.respond(404, error("NoSuchKey"))
+    recorder.respond(501, error("NotImplemented"))
     with pytest.raises(BadStore, match="NotImplemented"):
         require_conditional_writes(store)
 

@@ -50,11 +50,11 @@ def test_free_posts_would_have_cost_the_price_of_their_month(dearer):
 def test_no_other_file_of_the_code_has_a_price():
     files = [*(ROOT / "include").rglob("*.py"), *(ROOT / "include").rglob("*.html")]
     files += (ROOT / "dags").glob("*.py")
-    found = {
+    priced = {
         f"{file.name}: {line}"
         for file in files
         for line in file.read_text().splitlines()
         if re.search(r"\$0\.0\d|half a cent|MILLS_A_POST", line) and "twitter_engagement_days" not in line
         if "twitter_own_handle" not in line  # both are written from the settings by `make docs`
     }
-    assert {line for line in found if not line.startswith("pricing.py")} == set()
+    assert {line for line in priced if not line.startswith("pricing.py")} == set()

@@ -33,7 +33,7 @@ def fake_x(monkeypatch):
 @pytest.fixture
 def stages(fake_x, monkeypatch):
     """The three stages for a run of the day; `put` sets Variables."""
-    lake = PlainStore()
+    store = PlainStore()
 
     def put(**values):
         for name, value in values.items():
@@ -45,16 +45,16 @@ def stages(fake_x, monkeypatch):
         return load(run, transform(run, extract(run)))
 
     def rows():
-        table = lake.read(layout.csv(DAY)).decode()
+        table = store.read(layout.csv(DAY)).decode()
         return [
             (row["username"], row["tweet_id"][-2:]) for row in csv.DictReader(io.StringIO(table, newline=""))
         ]
 
-    monkeypatch.setattr(object_store, "from_settings", lambda: lake)
-    connection = {"conn_type": "http", "host": fake_x.wire.host, "extra": {"bearer_token": "invented"}}
+    monkeypatch.setattr(object_store, "from_settings", lambda: store)
+    connection = {"conn_type": "http", "host": fake_x.recorder.host, "extra": {"bearer_token": "invented"}}
     monkeypatch.setenv("AIRFLOW_CONN_TWITTER_DEFAULT", json.dumps(connection))
-    put(bucket=lake.bucket, tweet_limit=0, run_budget_usd=0, month_budget_usd=0)
-    return SimpleNamespace(lake=lake, put=put, whole=whole, rows=rows)
+    put(bucket=store.bucket, tweet_limit=0, run_budget_usd=0, month_budget_usd=0)
+    return SimpleNamespace(store=store, put=put, whole=whole, rows=rows)
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_more_is_bought_of_the_account_of_the_day_after_its_handle_became_anothe
     remembered = {
         "nasa": {"id": "77", "seen_at": f"{RECEIVED:%Y-%m-%dT%H:%M:%SZ}"}
     }  # a later day accepted it
-    stages.lake.write("twitter_accounts/accounts.json", json.dumps(remembered).encode())
+    stages.store.write("twitter_accounts/accounts.json", json.dumps(remembered).encode())
     stages.put(tweet_limit=5, confirmed_account_ids=accepted)
     of_day = ["timeline 42", "count 42"]
     fake_x.prepare("timeline 42", page(post(0)))
@@ -118,13 +118,13 @@ def test_more_is_bought_of_the_account_of_the_day_after_its_handle_became_anothe
     assert fake_x.requests == (["timeline 77", "count 77"] if accepted else of_day)
     # An account that nobody names any more keeps the limit under which it was published.
     assert len(stages.rows()) == (2 if accepted else 4)
-    accounts = decoded(stages.lake.read(layout.receipt(DAY)), Receipt).accounts
+    accounts = decoded(stages.store.read(layout.receipt(DAY)), Receipt).accounts
     assert [(account.rejected, account.outcome) for account in accounts if account.rejected] == []
 
 
 def test_a_landed_day_keeps_its_pages_when_its_handle_becomes_a_third_account(landed, fake_x):
     long_ago = {"nasa": {"id": "77", "seen_at": "2026-01-01T00:00:00Z"}}  # accepted for a later day
-    landed.lake.write("twitter_accounts/accounts.json", json.dumps(long_ago).encode())
+    landed.store.write("twitter_accounts/accounts.json", json.dumps(long_ago).encode())
     landed.put(confirmed_account_ids="NASA=77")
     fake_x.prepare("users NASA", users(NASA="88"))
     with pytest.raises(Incomplete, match="NASA: the handle has become another account: 88, and it was 42"):

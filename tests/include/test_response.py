@@ -11,7 +11,7 @@ import pytest
 
 from include.twitter import response as response_module
 from include.twitter.response import MAX_DEPTH, Response, decode_json, is_unrequested, reason_of
-from tests.include.factories import RECEIVED, SUSPENDED, about, answer, post
+from tests.include.factories import RECEIVED, SUSPENDED, about, make_response, post
 from tests.include.recorded import recorded_errors, recorded_pages
 
 TIMELINE = "/2/users/42/tweets"
@@ -47,7 +47,7 @@ def test_a_stored_response_has_the_bytes_of_x(content):
 
 def test_a_stored_response_has_the_request_the_charge_the_status_and_the_time():
     sent_at = datetime(2026, 11, 19, 2, 30, 5, 999, tzinfo=timezone(timedelta(hours=1)))
-    response = replace(answer(post(1), post(2), token="t1", kind="own_posts"), sent_at=sent_at)
+    response = replace(make_response(post(1), post(2), token="t1", kind="own_posts"), sent_at=sent_at)
     envelope = json.loads(gzip.decompress(response.to_bytes()))
     assert list(envelope) == ["request", "billed", "status", "received_at", "body"]
     assert envelope["request"] == {
@@ -65,8 +65,8 @@ def test_a_stored_response_has_the_request_the_charge_the_status_and_the_time():
 
 
 def test_equal_responses_are_stored_as_equal_bytes():
-    staged = answer(post()).to_bytes()
-    assert answer(post()).to_bytes() == staged
+    staged = make_response(post()).to_bytes()
+    assert make_response(post()).to_bytes() == staged
     assert staged[4:8] == bytes(4)  # gzip would put the time of writing there
 
 
@@ -101,7 +101,7 @@ def test_a_damaged_envelope_is_a_value_error_or_still_a_response(name):
 
 
 def test_an_incomplete_gzip_file_or_other_text_is_a_value_error():
-    whole = answer(post()).to_bytes()
+    whole = make_response(post()).to_bytes()
     for data in (b"{}", whole[:2], whole[:-9], whole[:-1] + b"?", whole[:20] + b"?" + whole[21:]):
         with pytest.raises(ValueError, match="not a complete gzip file"):
             Response.from_bytes(data)
@@ -160,7 +160,7 @@ def test_malformed_json_is_a_value_error(content):
 
 @pytest.mark.parametrize("text", ["caf\u00e9", "half \ud83d", "one\u2028two"])
 def test_each_raw_post_is_decoded_like_the_page(text):
-    response = answer(post(1, text=text), None, post(2, huge=2**70))
+    response = make_response(post(1, text=text), None, post(2, huge=2**70))
     assert [decode_json(raw) for raw in response.raw_posts] == response.posts
     assert len(response.posts) == 3
 
@@ -194,10 +194,10 @@ OWN_FAILURES = ["internal-error", "field-hydration-failure", "field-unauthorized
     ],
 )
 def test_errors_about_the_account_make_it_unavailable(error, reason):
-    page = answer(errors=[error])
+    page = make_response(errors=[error])
     is_not_found = reason is not None and error["type"].endswith("not-found") and error != SUSPENDED
     assert (page.unavailable, page.id_not_found) == (reason, is_not_found)
-    with_posts = answer(post(), errors=[error])
+    with_posts = make_response(post(), errors=[error])
     assert (with_posts.unavailable, with_posts.id_not_found) == (None, False)
 
 
@@ -205,19 +205,19 @@ def test_recorded_errors_about_a_requested_user_make_it_unavailable():
     unavailable = {
         (error["title"], error["parameter"])
         for error in recorded_errors()
-        if error.get("title") and answer(errors=[error]).unavailable
+        if error.get("title") and make_response(errors=[error]).unavailable
     }
     assert unavailable == {("Not Found Error", "id"), ("Forbidden", "id"), ("Not Found Error", "usernames")}
 
 
 def test_unfilled_fields_are_named():
     error = {"type": f"{PROBLEMS}/field-hydration-failure", "field": "entities.urls"}
-    assert answer(errors=[error]).unfilled == {"entities"}
+    assert make_response(errors=[error]).unfilled == {"entities"}
 
 
 @pytest.mark.parametrize("errors", [["odd", None, 5, []], "odd", {"a": 1}, None])
 def test_odd_errors_are_ignored(errors):
-    odd = answer(errors=errors)
+    odd = make_response(errors=errors)
     assert (odd.unavailable, odd.failure, odd.unfilled) == (None, None, set())
 
 

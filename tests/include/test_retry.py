@@ -179,8 +179,12 @@ def test_the_summary_is_logged_whatever_the_context_lacks(caplog):
     ti = SimpleNamespace(try_number=1, max_tries=RETRIES)
     whole = {"exception": Outage("X answered 503."), "ti": ti, "task": TASK}
     for missing in [set(names) for number in range(4) for names in combinations(whole, number)]:
-        kept = {name: value for name, value in whole.items() if name not in missing}
-        for context in (kept, dict.fromkeys(missing) | kept, {"ti": SimpleNamespace()} | kept):
+        partial_context = {name: value for name, value in whole.items() if name not in missing}
+        for context in (
+            partial_context,
+            dict.fromkeys(missing) | partial_context,
+            {"ti": SimpleNamespace()} | partial_context,
+        ):
             log_failure_summary(context)
             line = caplog.messages[-1]
             assert line.startswith("The worker was lost" if "exception" in missing else "Outage: X answered")

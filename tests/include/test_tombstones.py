@@ -9,7 +9,7 @@ from include.twitter.day import Day
 from include.twitter.records import Erasure, ErasureLog, Tombstone, encoded
 from include.twitter.response import decode_json
 from include.twitter.tombstones import Tombstones
-from tests.include.factories import answer, post
+from tests.include.factories import make_response, post
 from tests.include.transform.refined import refined
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -22,7 +22,7 @@ def forgotten(*numbers, account=None, days=(), why="requested"):
 
 
 def redacted_page(*posts, of=None, **more):
-    page = answer(*posts, **more)
+    page = make_response(*posts, **more)
     return json.loads((of or forgotten(2)).redact(page.content, page.kind))
 
 
@@ -41,7 +41,7 @@ def test_the_tombstone_of_a_post_has_ids_time_and_why_and_nothing_else():
 
 
 def test_a_page_without_a_forgotten_post_stays_the_same_bytes():
-    page = answer(post(1), post(3))
+    page = make_response(post(1), post(3))
     assert forgotten(2).redact(page.content, "posts") is page.content
 
 
@@ -91,7 +91,7 @@ def test_of_a_forgotten_account_every_post_goes_and_its_profile():
 
 
 def test_a_tombstone_is_not_replaced_by_another():
-    once = forgotten(2).redact(answer(post(2)).content, "posts")
+    once = forgotten(2).redact(make_response(post(2)).content, "posts")
     assert forgotten(2).redact(once, "posts") is once
 
 
@@ -120,10 +120,10 @@ def test_a_day_is_affected_by_erasures_that_name_it_and_are_new():
 
 def fates(*posts, limit=0):
     """The ids of the rows, and what became of all posts: before and after their page is redacted alike."""
-    stones, page = forgotten(2), answer(*posts)
-    after = answer(*json.loads(stones.redact(page.content, "posts"))["data"])
+    stones, page = forgotten(2), make_response(*posts)
+    after = make_response(*json.loads(stones.redact(page.content, "posts"))["data"])
     batches = [
-        refined(answers=[source], limit=limit, erased=known)
+        refined(responses=[source], limit=limit, erased=known)
         for source, known in ((page, stones), (after, stones), (after, Tombstones()))
     ]
     one, *others = [(batch.ids, batch.fates, batch.erased) for batch in batches]
@@ -175,9 +175,11 @@ DEEP = "[" * 10_000 + "]" * 10_000
 
 
 def test_a_post_is_forgotten_beside_one_that_is_nested_without_end():
-    page = answer(post(1, new="deep"), post(2, text="Taken back")).content.replace(b'"deep"', DEEP.encode())
-    kept = decode_json(forgotten(2).redact(page, "posts"))["data"]
-    assert (kept[0]["text"], kept[1]["forgotten"]) == ("Clear skies tonight", MARK)
+    page = make_response(post(1, new="deep"), post(2, text="Taken back")).content.replace(
+        b'"deep"', DEEP.encode()
+    )
+    redacted = decode_json(forgotten(2).redact(page, "posts"))["data"]
+    assert (redacted[0]["text"], redacted[1]["forgotten"]) == ("Clear skies tonight", MARK)
     assert b"Taken back" not in forgotten(2).redact(page, "posts")
 
 

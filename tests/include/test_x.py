@@ -33,7 +33,7 @@ from include.twitter.x.http_limits import sending
 from tests.include.factories import DAY, POST_WORDS, RECEIVED, post
 from tests.include.http_recorder import dripping, listening
 from tests.include.recorded import x_components
-from tests.include.test_x_errors import HTML, UNAUTHORIZED, WRONG_CONSUMER_KEYS, answered
+from tests.include.test_x_errors import HTML, UNAUTHORIZED, WRONG_CONSUMER_KEYS, http_response
 
 CONSUMER_KEYS = {"consumer_key": "consumer-key-7f3a", "consumer_secret": "consumer-secret-91bc"}
 USER_KEYS = CONSUMER_KEYS | {
@@ -59,7 +59,7 @@ def no_proxy(monkeypatch):
 
 
 @pytest.fixture
-def wire():
+def recorder():
     with listening() as recorder:
         yield recorder
 
@@ -84,18 +84,18 @@ def connect(host, keys=BEARER, **options):
     ids=["timeline", "recent search", "full-archive search"],
 )  # fmt: skip
 def test_a_page_is_requested_as_x_documents_it(
-    wire, monkeypatch, request_, path, params, end, token, without
+    recorder, monkeypatch, request_, path, params, end, token, without
 ):
     monkeypatch.setattr(client, "ARCHIVE_SECONDS", 0)
-    x = connect(wire.host)
+    x = connect(recorder.host)
     for position in ({}, {"token": "t1"}, {"until_id": 1990000000000000001}):
-        wire.say(200, PAGE)
+        recorder.respond(200, PAGE)
         x.page(request_, DAY, 10, **position)
-    for heard in wire.heard:
-        assert (heard.method, heard.path) == ("GET", path)
-        assert set(POST_FIELDS) - set(heard.query.pop("tweet.fields").split(",")) == without
+    for request in recorder.requests:
+        assert (request.method, request.path) == ("GET", path)
+        assert set(POST_FIELDS) - set(request.query.pop("tweet.fields").split(",")) == without
     common = params | {"start_time": START, "max_results": "10"}
-    assert [heard.query for heard in wire.heard] == [
+    assert [request.query for request in recorder.requests] == [
         common | {"end_time": end},
         common | {"end_time": end, token: "t1"},
         common | {"until_id": "1990000000000000001"},
@@ -118,20 +118,20 @@ def test_a_page_is_requested_as_x_documents_it(
     ],
     ids=["users", "recent count", "archive count", "count of a month"],
 )  # fmt: skip
-def test_users_and_counts_are_requested_as_x_documents_them(wire, send, path, query):
-    wire.say(200, COUNT)
-    send(connect(wire.host))
+def test_users_and_counts_are_requested_as_x_documents_them(recorder, send, path, query):
+    recorder.respond(200, COUNT)
+    send(connect(recorder.host))
     if "counts" in path:
         query = query | {"query": QUERY, "end_time": MIDNIGHT, "granularity": "hour"}
-    [heard] = wire.heard
-    assert (heard.method, heard.path, heard.query) == ("GET", path, query)
+    [request] = recorder.requests
+    assert (request.method, request.path, request.query) == ("GET", path, query)
 
 
-def test_a_response_has_the_price_kind_of_its_request(wire, monkeypatch):
+def test_a_response_has_the_price_kind_of_its_request(recorder, monkeypatch):
     monkeypatch.setattr(client, "ARCHIVE_SECONDS", 0)
-    x = connect(wire.host)
+    x = connect(recorder.host)
     for _ in range(6):
-        wire.say(200, PAGE)
+        recorder.respond(200, PAGE)
     responses = [
         x.users(["NASA"]),
         x.page(TIMELINE, DAY, 5),
@@ -144,12 +144,16 @@ def test_a_response_has_the_price_kind_of_its_request(wire, monkeypatch):
     assert kinds == ["users", "posts", "own_posts", "posts", "counts", "archive_counts"]
 
 
-def test_a_response_keeps_its_bytes_its_request_and_its_time(wire):
+def test_a_response_keeps_its_bytes_its_request_and_its_time(recorder):
     content = b'{ "meta":{"result_count":0},\n "odd":"caf\\u00e9"}'
-    wire.say(200, content)
-    response = connect(wire.host).page(TIMELINE, DAY, 5)
-    assert (response.content, response.path, response.received_at) == (content, wire.heard[0].path, RECEIVED)
-    assert response.params == wire.heard[0].query
+    recorder.respond(200, content)
+    response = connect(recorder.host).page(TIMELINE, DAY, 5)
+    assert (response.content, response.path, response.received_at) == (
+        content,
+        recorder.requests[0].path,
+        RECEIVED,
+    )
+    assert response.params == recorder.requests[0].query
 
 
 OF_OWN_POSTS = {"non_public_metrics", "organic_metrics", "promoted_metrics"}
@@ -171,12 +175,12 @@ def test_every_field_that_x_describes_is_requested_and_known_to_transform(versio
     assert set(POST_FIELDS) <= FIELDS
 
 
-def test_two_requests_to_the_archive_are_a_second_apart(wire, monkeypatch):
+def test_two_requests_to_the_archive_are_a_second_apart(recorder, monkeypatch):
     pauses = []
     monkeypatch.setattr(client, "time", SimpleNamespace(sleep=pauses.append, monotonic=lambda: 5.0))
-    x = connect(wire.host)
-    wire.say(200, PAGE)
-    wire.say(200, COUNT)
+    x = connect(recorder.host)
+    recorder.respond(200, PAGE)
+    recorder.respond(200, COUNT)
     x.page(ARCHIVE, DAY, 10)
     x.count(QUERY, DAY, archive=True)
     assert pauses == [0, 1]
@@ -185,35 +189,37 @@ def test_two_requests_to_the_archive_are_a_second_apart(wire, monkeypatch):
 # Authorization
 
 
-def test_the_usage_meter_and_counts_are_app_only_with_one_exchange_of_the_keys(wire):
+def test_the_usage_meter_and_counts_are_app_only_with_one_exchange_of_the_keys(recorder):
     usage = b'{"data":{"project_usage":"7"}}'
     for body in (DERIVED, usage, COUNT):
-        wire.say(200, body)
-    x = connect(wire.host, USER_KEYS)
+        recorder.respond(200, body)
+    x = connect(recorder.host, USER_KEYS)
     assert x.usage(31) == usage
     x.count(QUERY, DAY, archive=False)
-    assert [heard.path for heard in wire.heard] == [
+    assert [request.path for request in recorder.requests] == [
         "/oauth2/token", "/2/usage/tweets", "/2/tweets/counts/recent",
     ]  # fmt: skip
-    assert {heard.headers["authorization"] for heard in wire.heard[1:]} == {"Bearer derived-token-e6b1"}
-    assert wire.heard[1].query == {
+    assert {request.headers["authorization"] for request in recorder.requests[1:]} == {
+        "Bearer derived-token-e6b1"
+    }
+    assert recorder.requests[1].query == {
         "days": "31",
         "usage.fields": "daily_client_app_usage,daily_project_usage,project_cap,project_usage",
     }
 
 
-def test_four_keys_sign_with_oauth_1_for_the_host_of_the_request(wire):
-    wire.say(200, PAGE)
-    connect(wire.host, USER_KEYS).users(["NASA"])
-    [heard] = wire.heard
-    authorization = heard.headers["authorization"]
+def test_four_keys_sign_with_oauth_1_for_the_host_of_the_request(recorder):
+    recorder.respond(200, PAGE)
+    connect(recorder.host, USER_KEYS).users(["NASA"])
+    [request] = recorder.requests
+    authorization = request.headers["authorization"]
     assert 'oauth_consumer_key="consumer-key-7f3a"' in authorization
     assert 'oauth_token="access-token-55de"' in authorization
     params = dict(signature.collect_parameters(headers={"Authorization": authorization}))
     base = signature.signature_base_string(
         "GET",
-        signature.base_string_uri(f"{wire.host}{heard.path}"),
-        signature.normalize_parameters([*params.items(), *heard.query.items()]),
+        signature.base_string_uri(f"{recorder.host}{request.path}"),
+        signature.normalize_parameters([*params.items(), *request.query.items()]),
     )
     secrets = SimpleNamespace(
         client_secret=USER_KEYS["consumer_secret"], resource_owner_secret=USER_KEYS["access_token_secret"]
@@ -222,11 +228,11 @@ def test_four_keys_sign_with_oauth_1_for_the_host_of_the_request(wire):
     assert f'oauth_signature="{quote(expected, safe="")}"' in authorization
 
 
-def test_consumer_keys_alone_are_exchanged_for_a_bearer_token(wire):
-    wire.say(200, DERIVED)
-    wire.say(200, PAGE)
-    connect(wire.host, CONSUMER_KEYS).page(TIMELINE, DAY, 5)
-    exchange, timeline = wire.heard
+def test_consumer_keys_alone_are_exchanged_for_a_bearer_token(recorder):
+    recorder.respond(200, DERIVED)
+    recorder.respond(200, PAGE)
+    connect(recorder.host, CONSUMER_KEYS).page(TIMELINE, DAY, 5)
+    exchange, timeline = recorder.requests
     assert (exchange.method, exchange.path) == ("POST", "/oauth2/token")
     assert exchange.body == "grant_type=client_credentials"
     basic = b64encode(b"consumer-key-7f3a:consumer-secret-91bc").decode()
@@ -239,65 +245,65 @@ def test_consumer_keys_alone_are_exchanged_for_a_bearer_token(wire):
     [(200, {}, UnexpectedAnswer), (403, WRONG_CONSUMER_KEYS, BadKeys), (0, None, Outage)],
     ids=["no token", "wrong keys", "no response, which is not billed"],
 )
-def test_an_exchange_without_a_token_is_an_error(wire, status, body, kind):
-    wire.say(status, body)
+def test_an_exchange_without_a_token_is_an_error(recorder, status, body, kind):
+    recorder.respond(status, body)
     with pytest.raises(PipelineError) as raised:
-        connect(wire.host, CONSUMER_KEYS)
+        connect(recorder.host, CONSUMER_KEYS)
     assert type(raised.value) is kind
 
 
 @pytest.mark.parametrize("keys", [USER_KEYS, BEARER], ids=["user", "bearer"])
-def test_refused_keys_are_in_doubt_after_x_accepted_them(wire, keys):
-    x = connect(wire.host, keys)
-    wire.say(200, PAGE)
+def test_refused_keys_are_in_doubt_after_x_accepted_them(recorder, keys):
+    x = connect(recorder.host, keys)
+    recorder.respond(200, PAGE)
     x.page(TIMELINE, DAY, 5)
-    wire.say(401, UNAUTHORIZED)
+    recorder.respond(401, UNAUTHORIZED)
     with pytest.raises(KeysInDoubt, match="X answered 401"):
         x.page(TIMELINE, DAY, 5)
 
 
-def test_refused_keys_are_in_doubt_if_the_purchase_knows_them(wire):
-    wire.say(401, UNAUTHORIZED)
+def test_refused_keys_are_in_doubt_if_the_purchase_knows_them(recorder):
+    recorder.respond(401, UNAUTHORIZED)
     with pytest.raises(KeysInDoubt):
-        connect(wire.host, are_known=True).users(["NASA"])
+        connect(recorder.host, are_known=True).users(["NASA"])
 
 
-def test_a_bearer_token_is_not_in_doubt_because_x_accepted_a_users_keys(wire):
-    x = connect(wire.host, USER_KEYS | BEARER)
-    wire.say(200, PAGE)
+def test_a_bearer_token_is_not_in_doubt_because_x_accepted_a_users_keys(recorder):
+    x = connect(recorder.host, USER_KEYS | BEARER)
+    recorder.respond(200, PAGE)
     x.page(TIMELINE, DAY, 5)
-    wire.say(401, UNAUTHORIZED)
+    recorder.respond(401, UNAUTHORIZED)
     with pytest.raises(BadKeys):
         x.count(QUERY, DAY, archive=False)
 
 
-def test_the_time_of_a_signature_is_read_from_the_request(wire, monkeypatch):
+def test_the_time_of_a_signature_is_read_from_the_request(recorder, monkeypatch):
     monkeypatch.setattr(rfc5849, "generate_timestamp", lambda: "1000000000")
-    wire.say(401, UNAUTHORIZED)
+    recorder.respond(401, UNAUTHORIZED)
     with pytest.raises(ClockWrong, match="2001-09-09 01:46:40 UTC"):
-        connect(wire.host, USER_KEYS).page(TIMELINE, DAY, 5)
+        connect(recorder.host, USER_KEYS).page(TIMELINE, DAY, 5)
 
 
 @pytest.mark.parametrize(("keys", "scheme"), [(BEARER, "Bearer bearer-token-c2d4"), (USER_KEYS, "OAuth ")])
-def test_a_netrc_replaces_no_key(wire, tmp_path, monkeypatch, keys, scheme):
+def test_a_netrc_replaces_no_key(recorder, tmp_path, monkeypatch, keys, scheme):
     (tmp_path / "netrc").write_text("default login stranger password stranger-s3cret\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    wire.say(200, PAGE)
-    connect(wire.host, keys).page(TIMELINE, DAY, 5)
-    assert wire.heard[0].headers["authorization"].startswith(scheme)
+    recorder.respond(200, PAGE)
+    connect(recorder.host, keys).page(TIMELINE, DAY, 5)
+    assert recorder.requests[0].headers["authorization"].startswith(scheme)
 
 
 @pytest.mark.parametrize("keys", [USER_KEYS, CONSUMER_KEYS, BEARER], ids=["user", "consumer", "bearer"])
 @pytest.mark.parametrize(
     ("status", "body"), [(200, HTML.encode()), (401, UNAUTHORIZED), (403, HTML.encode())]
 )
-def test_no_key_is_in_a_log_or_an_error(wire, caplog, keys, status, body):
+def test_no_key_is_in_a_log_or_an_error(recorder, caplog, keys, status, body):
     caplog.set_level(logging.DEBUG)
     if keys is CONSUMER_KEYS:
-        wire.say(200, DERIVED)
-    wire.say(status, body)
+        recorder.respond(200, DERIVED)
+    recorder.respond(status, body)
     with pytest.raises(PipelineError) as error:
-        connect(wire.host, keys).page(TIMELINE, DAY, 5)
+        connect(recorder.host, keys).page(TIMELINE, DAY, 5)
     seen = caplog.text + str(error.value) + repr(error.value)
     assert [secret for secret in SECRETS if secret in seen] == []
 
@@ -308,11 +314,11 @@ def test_no_key_is_in_a_log_or_an_error(wire, caplog, keys, status, body):
 @pytest.mark.parametrize(
     ("status", "content"), [(200, HTML.encode()), (200, b"[]"), (200, b'{"data":'), (0, None)]
 )
-def test_a_response_without_a_json_object_may_be_billed_and_is_not_requested_again(wire, status, content):
-    wire.say(status, content)
+def test_a_response_without_a_json_object_may_be_billed_and_is_not_requested_again(recorder, status, content):
+    recorder.respond(status, content)
     with pytest.raises(NoResponse, match=r"GET .*/2/users/42/tweets"):
-        connect(wire.host).page(TIMELINE, DAY, 5)
-    assert len(wire.heard) == 1
+        connect(recorder.host).page(TIMELINE, DAY, 5)
+    assert len(recorder.requests) == 1
 
 
 REFUSED_PORT = MaxRetryError(None, "/", NewConnectionError(None, "refused"))
@@ -346,36 +352,36 @@ def test_only_a_request_that_x_may_have_read_may_be_billed(was_sent, error, kind
     assert type(raised.value) is kind
 
 
-def test_a_request_without_a_connection_is_not_billed(wire):
+def test_a_request_without_a_connection_is_not_billed(recorder):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         hosts = [
             f"http://127.0.0.1:{port}",
             f"https://127.0.0.1:{port}",
-            wire.host.replace("http:", "https:"),
+            recorder.host.replace("http:", "https:"),
         ]
         for host in hosts:
             with pytest.raises(Outage) as raised:
                 connect(host).users(["NASA"])
-            assert (type(raised.value), wire.heard) == (Outage, [])
+            assert (type(raised.value), recorder.requests) == (Outage, [])
 
 
-def test_a_redirect_is_not_followed_with_the_keys(wire):
-    wire.say(302, b"", location=f"{wire.host}/elsewhere")
+def test_a_redirect_is_not_followed_with_the_keys(recorder):
+    recorder.respond(302, b"", location=f"{recorder.host}/elsewhere")
     with pytest.raises(UnexpectedAnswer):
-        connect(wire.host).page(TIMELINE, DAY, 5)
-    assert len(wire.heard) == 1
+        connect(recorder.host).page(TIMELINE, DAY, 5)
+    assert len(recorder.requests) == 1
 
 
 # Limits of a response
 
 
 @pytest.mark.parametrize(("status", "kind"), [(200, NoResponse), (503, Outage)])
-def test_a_response_is_decompressed_up_to_its_limit(wire, monkeypatch, status, kind):
+def test_a_response_is_decompressed_up_to_its_limit(recorder, monkeypatch, status, kind):
     monkeypatch.setattr(client, "MAX_BYTES", 1_000_000)
-    wire.say(status, gzip.compress(bytes(100_000_000), 1), content_encoding="gzip")
-    x = connect(wire.host)
+    recorder.respond(status, gzip.compress(bytes(100_000_000), 1), content_encoding="gzip")
+    x = connect(recorder.host)
     tracemalloc.start()
     try:
         with pytest.raises(Outage, match="more than 1,000,000 bytes") as raised:
@@ -412,7 +418,7 @@ def test_every_request_has_a_timeout():
     class Recording(HTTPAdapter):
         def send(self, request, *, timeout=None, **_):
             self.timeout = timeout
-            return answered(200, {})
+            return http_response(200, {})
 
     session, adapter = _Session("https://api.x.com"), Recording()
     session.mount("https://api.x.com", adapter)

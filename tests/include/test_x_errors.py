@@ -37,7 +37,7 @@ INVALID = problem("Invalid Request", "invalid-request", errors=[{"message": "Inv
 WRONG_CONSUMER_KEYS = {"errors": [{"code": 99, "message": "Unable to verify your credentials"}]}
 
 
-def answered(status, body, path=USERS, **headers):
+def http_response(status, body, path=USERS, **headers):
     """A real `requests.Response`, with a JSON body or the given text."""
     response = requests.Response()
     response.status_code = status
@@ -86,7 +86,7 @@ def answered(status, body, path=USERS, **headers):
     ],
 )  # fmt: skip
 def test_a_response_means_what_its_status_path_title_and_type_say(status, body, path, kind, words):
-    error = error_of(answered(status, body, path))
+    error = error_of(http_response(status, body, path))
     assert type(error) is kind
     assert words in str(error)
     assert str(error).startswith(f"X answered {status} to GET {path}: ")
@@ -100,8 +100,8 @@ RESETS += [(odd, None) for odd in ("", "soon", "99999999999999999", "²")]
 
 @pytest.mark.parametrize(("header", "reset"), RESETS)
 def test_a_rate_limit_is_retried_at_the_time_of_its_header(header, reset):
-    assert error_of(answered(429, TOO_MANY, x_rate_limit_reset=header)).retry_at == reset
-    assert error_of(answered(429, TOO_MANY)).retry_at is None
+    assert error_of(http_response(429, TOO_MANY, x_rate_limit_reset=header)).retry_at == reset
+    assert error_of(http_response(429, TOO_MANY)).retry_at is None
 
 
 EVIL = "\x1b[2J\x1b]0;owned\x07 one\ntwo\u2028three\u202e \x9b31m"
@@ -111,7 +111,7 @@ EVIL = "\x1b[2J\x1b]0;owned\x07 one\ntwo\u2028three\u202e \x9b31m"
 @pytest.mark.parametrize("words", [EVIL, "A" * 2_000_000], ids=["escapes", "long"])
 def test_xs_words_in_an_error_are_one_short_and_safe_line(name, words):
     body = {name: [{"message": words}] if name == "errors" else words} if name else words
-    error = error_of(answered(403 if name else 502, body))
+    error = error_of(http_response(403 if name else 502, body))
     assert len(str(error)) < 2000
     assert not UNSAFE.search(str(error))
 
@@ -138,7 +138,7 @@ NEAR, ENDLESS_ZONE = "Thu, 19 Nov 2026 12:04:59 GMT", f"Thu, 19 Nov 2026 12:00:0
     ],
 )
 def test_a_refused_signature_of_another_time_is_the_fault_of_the_clock(status, body, date, scheme, kind):
-    response = answered(status, body, Date=date)
+    response = http_response(status, body, Date=date)
     signed_at = datetime(2026, 11, 19, 12, tzinfo=UTC).timestamp()
     signature = f'OAuth oauth_nonce="1", oauth_timestamp="{signed_at:.0f}", oauth_version="1.0"'
     response.request.headers["Authorization"] = signature if scheme == "OAuth" else "Bearer bearer-token-c2d4"

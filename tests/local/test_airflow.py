@@ -11,13 +11,13 @@ from local.airflow import Airflow, AirflowRefused, AirflowUnreachable, Login, _e
 def test_a_day_that_has_a_run_goes_through_that_one_again():
     requests = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         requests.append(f"{request.method} {request.url.path}")
         return httpx.Response(
             409 if request.url.path.endswith("/dagRuns") else 200, json={"detail": "exists"}
         )
 
-    assert answering(answer).run_day("2026-11-18") == "manual__2026-11-18"
+    assert answering(respond).run_day("2026-11-18") == "manual__2026-11-18"
     assert requests == [
         "PATCH /api/v2/dags/twitter",
         "POST /api/v2/dags/twitter/dagRuns",
@@ -31,13 +31,13 @@ def test_a_day_that_has_a_run_goes_through_that_one_again():
 def test_a_run_that_another_command_follows_is_not_cleared_while_a_worker_has_it(state, cleared):
     requests = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         requests.append(request.url.path.rpartition("/")[2])
         task = {"task_id": "load", "state": state, "try_number": 1, "start_date": None, "duration": None}
         status = 409 if requests[-1] == "dagRuns" else 200
         return httpx.Response(status, json={"detail": "exists", "task_instances": [task]})
 
-    assert answering(answer).run_day("2026-11-18", restart=False) == "manual__2026-11-18"
+    assert answering(respond).run_day("2026-11-18", restart=False) == "manual__2026-11-18"
     assert ("clear" in requests) is cleared
 
 
@@ -45,12 +45,12 @@ def test_a_run_that_another_command_follows_is_not_cleared_while_a_worker_has_it
     "error", [httpx.ReadTimeout("timed out"), httpx.ConnectError("refused"), httpx.RemoteProtocolError("")]
 )
 def test_a_request_without_a_response_is_an_error_that_names_it(error):
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         raise error
 
     for call in (Airflow.answers, Airflow.knows_the_dag, Airflow.runs):  # a poll, a state, a body
         with pytest.raises(AirflowUnreachable, match=rf"http://127.0.0.1:1/.*{type(error).__name__}"):
-            call(answering(answer))
+            call(answering(respond))
 
 
 def test_a_body_that_is_no_json_is_an_error_that_shows_it():
@@ -67,7 +67,7 @@ def test_only_404_means_that_a_variable_does_not_exist():
 def test_the_client_signs_in_once_and_again_when_its_token_has_expired():
     requests, valid = [], ["first", "second"]
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         requests.append(f"{request.url.path} {request.headers.get('authorization', '')}")
         assert request.extensions["timeout"]["read"] == 60
         if request.url.path == "/auth/token":
@@ -77,7 +77,7 @@ def test_the_client_signs_in_once_and_again_when_its_token_has_expired():
         known = request.headers["authorization"] == f"Bearer {valid[0]}"
         return httpx.Response(200 if known else 401, json={"detail": "Token Expired", "key": "", "value": ""})
 
-    airflow = answering(answer, auth=Login("http://127.0.0.1:1", "secret"))
+    airflow = answering(respond, auth=Login("http://127.0.0.1:1", "secret"))
     for _ in range(2):
         airflow.call("GET", "/dags")
     valid.pop(0)
@@ -92,25 +92,25 @@ def test_the_client_signs_in_once_and_again_when_its_token_has_expired():
     ]
 
 
-def test_a_password_that_airflow_refuses_ends_the_call_and_health_is_asked_without_it():
-    def answer(request: httpx.Request) -> httpx.Response:
+def test_a_password_that_airflow_refuses_ends_the_call_and_health_is_requested_without_it():
+    def respond(request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/health"):
             return httpx.Response(200)
         return httpx.Response(401, json={"detail": "Invalid credentials"})
 
-    airflow = answering(answer, auth=Login("http://127.0.0.1:1", "old"))
+    airflow = answering(respond, auth=Login("http://127.0.0.1:1", "old"))
     assert airflow.answers()
     assert airflow.answers_tasks()
     with pytest.raises(AirflowRefused, match="auth/token: 401 Invalid credentials"):
         airflow.call("GET", "/dags")
 
 
-def answering(answer, auth=None) -> Airflow:
+def answering(respond, auth=None) -> Airflow:
     airflow = Airflow("http://127.0.0.1:1", "secret")
     airflow.close()
     airflow._http = httpx.Client(
         base_url="http://127.0.0.1:1/api/v2",
-        transport=httpx.MockTransport(answer),
+        transport=httpx.MockTransport(respond),
         trust_env=False,
         auth=auth,
         timeout=60,

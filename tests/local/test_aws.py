@@ -49,19 +49,19 @@ class LocalAws:
             subprocess.Popen(aws.SERVE, env=server),
             subprocess.Popen(serve, env=base | settings),
         ]
-        _answers(f"{self.endpoint}/_ministack/health")
-        _answers(f"{self.metadata}/health")
+        _wait_until_up(f"{self.endpoint}/_ministack/health")
+        _wait_until_up(f"{self.metadata}/health")
         aws.apply(self.endpoint, self.root)
 
     def kill(self) -> None:
-        for child in self.children:
-            child.kill()
-            child.wait(60)
+        for process in self.children:
+            process.kill()
+            process.wait(60)
 
     def stop(self) -> None:
-        for child in self.children:
-            child.terminate()
-            child.wait(60)
+        for process in self.children:
+            process.terminate()
+            process.wait(60)
 
     def client(self, service: str = "s3"):
         return aws.role_session(self.metadata).client(service, endpoint_url=self.endpoint)
@@ -76,7 +76,7 @@ class LocalAws:
     wait=wait_fixed(0.1),
     reraise=True,
 )
-def _answers(url: str) -> None:
+def _wait_until_up(url: str) -> None:
     httpx.get(url, trust_env=False, timeout=60).raise_for_status()
 
 

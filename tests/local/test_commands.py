@@ -83,20 +83,20 @@ def order(make_checkout, fault) -> None:
 
 def processes(make_checkout) -> list[psutil.Process]:
     """What a stack of the checkout has left running."""
-    found = []
+    running = []
     for process in psutil.process_iter(["cmdline"]):
         try:
             if process.environ().get(MARK) == str(make_checkout / ".local"):
-                found.append(process)
+                running.append(process)
         except psutil.Error:
             continue
-    return found
+    return running
 
 
-def listeners(found) -> set[tuple[str, int]]:
+def listeners(running) -> set[tuple[str, int]]:
     return {
         (connection.laddr.ip, connection.laddr.port)
-        for process in found
+        for process in running
         for connection in process.net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
     }

@@ -55,15 +55,15 @@ def query(state: Path, sql: str) -> list[tuple]:
 
 def servers(state: Path) -> list[psutil.Process]:
     """The server's processes on a state directory."""
-    found = []
+    processes = []
     for process in psutil.process_iter(["cmdline"]):
         if str(state / "postgres" / "data") in (process.info["cmdline"] or []):
-            found += [process, *process.children()]
-    return found
+            processes += [process, *process.children()]
+    return processes
 
 
 @contextmanager
-def kept(state: Path) -> Iterator[None]:
+def preserved(state: Path) -> Iterator[None]:
     """What one start has written is there after the next; then nothing is left running."""
     with Alone(state):
         query(state, "CREATE TABLE run AS SELECT 7 AS number")
@@ -86,9 +86,9 @@ def test_a_killed_stack_is_ended_by_the_next_start_which_recovers_what_was_commi
     killed = Alone(tmp_path).start()
     query(tmp_path, "CREATE TABLE run AS SELECT 7 AS number")
     killed._lock.close()  # as the kernel does, at the end of its process
-    left = servers(tmp_path)
+    orphans = servers(tmp_path)
     with Alone(tmp_path):
-        assert not any(process.is_running() for process in left)
+        assert not any(process.is_running() for process in orphans)
         assert query(tmp_path, "SELECT number FROM run") == [(7,)]
     killed._lock = None
     killed.stop()
@@ -99,7 +99,7 @@ def test_locks_that_name_another_process_or_none_do_not_keep_it_from_starting(tm
     # Of the server's own user: PostgreSQL itself disregards the others'.
     with subprocess.Popen([*database._as_owner(), "sleep", "280"]) as another:
         try:
-            with kept(tmp_path):
+            with preserved(tmp_path):
                 for file in ("data/postmaster.pid", ".s.PGSQL.5432.lock"):
                     (tmp_path / "postgres" / file).write_text(content.format(pid=another.pid))
         finally:
@@ -110,12 +110,12 @@ def test_what_an_interrupted_first_start_left_is_made_again(tmp_path):
     data = tmp_path / "postgres" / "data"
     data.mkdir(parents=True)
     (data / "PG_VERSION").write_text("18\n")
-    with kept(tmp_path):
+    with preserved(tmp_path):
         assert (data / "global").exists()
 
 
 def test_data_of_another_major_version_are_kept_and_the_error_says_what_to_remove(tmp_path):
-    with kept(tmp_path):
+    with preserved(tmp_path):
         file = tmp_path / "postgres" / "data" / "PG_VERSION"
         now = file.read_text()
         file.write_text("17\n")

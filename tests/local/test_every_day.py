@@ -61,9 +61,9 @@ def test_every_day_of_the_demo_accounts_holds_what_the_live_tests_look_for():
 
 def test_on_every_day_x_has_a_retweet_a_reply_and_an_earlier_version_to_drop():
     for day in DAYS:
-        found = posts.slots("acme_press", day)
-        assert {slot.kind for slot in found} == {"own", "retweeted", "replied_to"}, day
-        assert [slot for slot in found if slot.id != slot.history[-1]], day
+        slots = posts.slots("acme_press", day)
+        assert {slot.kind for slot in slots} == {"own", "retweeted", "replied_to"}, day
+        assert [slot for slot in slots if slot.id != slot.history[-1]], day
 
 
 @pytest.mark.parametrize("handle", demo.PUBLISHED)

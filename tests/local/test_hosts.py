@@ -10,7 +10,7 @@ from local.hosts import LoopbackOnly
 HOST = "127.0.0.1:8080"
 
 
-def answer(headers: list[tuple[str, str]], kind: str = "http") -> str:
+def raw_response(headers: list[tuple[str, str]], kind: str = "http") -> str:
     """`served`, or what the request is answered with."""
     sent: list = []
 
@@ -29,9 +29,9 @@ def answer(headers: list[tuple[str, str]], kind: str = "http") -> str:
     "host", ["127.0.0.1:8080", "localhost:8080", "127.0.0.1", "LOCALHOST:1", "localhost"]
 )
 def test_this_machine_is_served(host):
-    assert answer([("Host", host)]) == "served"
-    assert answer([("Host", host), ("Origin", f"http://{host}")]) == "served"
-    assert answer([("Host", host), ("Origin", f"https://{host}")]) == "served"
+    assert raw_response([("Host", host)]) == "served"
+    assert raw_response([("Host", host), ("Origin", f"http://{host}")]) == "served"
+    assert raw_response([("Host", host), ("Origin", f"https://{host}")]) == "served"
 
 
 @pytest.mark.parametrize(
@@ -44,12 +44,12 @@ def test_this_machine_is_served(host):
 )  # fmt: skip
 @pytest.mark.parametrize(("kind", "refused"), [("http", 403), ("websocket", 1008)])
 def test_another_host_is_refused(host, kind, refused):
-    assert answer([("Host", host)], kind) == refused
+    assert raw_response([("Host", host)], kind) == refused
 
 
 def test_a_request_without_a_host_or_with_two_is_refused():
-    assert answer([]) == 403
-    assert answer([("Host", HOST), ("Host", "rebound.example")]) == 403
+    assert raw_response([]) == 403
+    assert raw_response([("Host", HOST), ("Host", "rebound.example")]) == 403
 
 
 @pytest.mark.parametrize(
@@ -58,12 +58,12 @@ def test_a_request_without_a_host_or_with_two_is_refused():
 )
 @pytest.mark.parametrize(("kind", "refused"), [("http", 403), ("websocket", 1008)])
 def test_the_page_of_another_server_is_refused(origin, kind, refused):
-    assert answer([("Host", HOST), ("Origin", origin)], kind) == refused
-    assert answer([("Host", HOST), ("Origin", f"http://{HOST}"), ("Origin", origin)], kind) == refused
+    assert raw_response([("Host", HOST), ("Origin", origin)], kind) == refused
+    assert raw_response([("Host", HOST), ("Origin", f"http://{HOST}"), ("Origin", origin)], kind) == refused
 
 
 def test_the_start_and_end_of_a_server_pass():
-    assert answer([], "lifespan") == "served"
+    assert raw_response([], "lifespan") == "served"
 
 
 def test_airflow_is_behind_the_check_and_a_password(tmp_path):

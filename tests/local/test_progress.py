@@ -55,13 +55,13 @@ def test_a_terminal_keeps_the_reason_once_above_the_table() -> None:
     assert "Outage" not in last_table
 
 
-def test_a_log_that_comes_after_its_state_is_asked_until_it_tells_the_reason_and_then_no_more() -> None:
-    answers = iter([None, None, OUTAGE])
-    text, _ = shown(*[stage("up_for_retry")] * 5, why=lambda stage: next(answers))
+def test_a_log_that_comes_after_its_state_is_read_until_it_has_the_reason_and_then_no_more() -> None:
+    reasons = iter([None, None, OUTAGE])
+    text, _ = shown(*[stage("up_for_retry")] * 5, why=lambda stage: next(reasons))
     assert text.count(OUTAGE) == 1
 
 
-def test_a_stage_that_does_not_wait_is_not_asked_why() -> None:
+def test_a_stage_that_does_not_wait_needs_no_reason() -> None:
     states = [stage(state) for state in ("waiting", "scheduled", "queued", "running", "success", "failed")]
     text, _ = shown(*states, why=lambda stage: pytest.fail(f"{stage} does not wait"))
     assert "waits" not in text

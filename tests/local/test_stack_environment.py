@@ -33,8 +33,8 @@ def test_the_callers_aws_and_airflow_do_not_reach_the_local_stack() -> None:
 
 
 def test_with_the_real_aws_the_callers_keys_are_kept() -> None:
-    kept = environment.clean(CALLER, keep_aws=True)
-    assert kept == {"PATH": "/usr/bin", "AWS_PROFILE": "work", "AWS_ACCESS_KEY_ID": "AKIAWORK"}
+    environ = environment.clean(CALLER, keep_aws=True)
+    assert environ == {"PATH": "/usr/bin", "AWS_PROFILE": "work", "AWS_ACCESS_KEY_ID": "AKIAWORK"}
 
 
 def test_the_env_file_is_read_as_it_stands(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_no_env_file_means_both_stand_ins(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "answer"),
+    ("text", "problem"),
     [
         ("TWITTER_AWS=yes", "may be real or local"),
         ("AWS_PROFILE=work", "Add TWITTER_AWS=real"),
@@ -60,8 +60,8 @@ def test_no_env_file_means_both_stand_ins(tmp_path: Path) -> None:
         ("AIRFLOW_CONN_TWITTER_DEFAULT=http://x", "add AIRFLOW_VAR_TWITTER_HANDLES"),
     ],
 )
-def test_an_env_file_that_cannot_be_meant_says_what_to_write(tmp_path: Path, text: str, answer: str) -> None:
-    with pytest.raises(BadEnvFile, match=answer):
+def test_an_env_file_that_cannot_be_meant_says_what_to_write(tmp_path: Path, text: str, problem: str) -> None:
+    with pytest.raises(BadEnvFile, match=problem):
         env_file(tmp_path, text)
 
 
@@ -116,7 +116,7 @@ def test_the_system_gives_the_ports_of_a_stack_to_nobody_else_before_its_servers
         socket.create_server(("127.0.0.1", port)).close()
 
 
-def test_a_second_stack_on_the_same_state_is_told_who_runs_the_first(tmp_path: Path) -> None:
+def test_a_second_stack_on_the_same_state_names_who_runs_the_first(tmp_path: Path) -> None:
     first, second = (Stack(state=tmp_path, port=None, env_file=tmp_path / "absent", caller={}) for _ in "ab")
     first._lock = first._take_lock()
     first._prepare(first._lock)
@@ -125,7 +125,7 @@ def test_a_second_stack_on_the_same_state_is_told_who_runs_the_first(tmp_path: P
     first.stop()
 
 
-def test_a_command_that_comes_while_a_stack_starts_or_stops_is_told_to_try_again(tmp_path: Path) -> None:
+def test_a_command_while_a_stack_starts_or_stops_ends_with_try_again(tmp_path: Path) -> None:
     first, second = (Stack(state=tmp_path, port=None, env_file=tmp_path / "absent", caller={}) for _ in "ab")
     (tmp_path / "lock").write_text('{"pid": 1, "url": "of a killed stack"}')
     first._lock = first._take_lock()
@@ -155,9 +155,9 @@ def test_a_stack_knows_whether_another_command_uses_it(tmp_path: Path, monkeypat
 
 def neighbour(second: Stack, state: Path) -> Neighbour:
     """A command that finds the stack of another one."""
-    with pytest.raises(AlreadyRunning) as found:
+    with pytest.raises(AlreadyRunning) as raised:
         second.start()
-    return Neighbour(found.value.address, state=state, env_file=state / "absent")
+    return Neighbour(raised.value.address, state=state, env_file=state / "absent")
 
 
 @pytest.mark.slow

@@ -43,10 +43,10 @@ def no_time_is_lost() -> Iterator[None]:
     create = AwsGenericHook.get_client_type
     clients: dict[tuple[str | None, ...], Any] = {}
 
-    def shared(hook: AwsGenericHook[Any], *what: Any, **how: Any) -> Any:
+    def shared(hook: AwsGenericHook[Any], *args: Any, **kwargs: Any) -> Any:
         where = tuple(map(os.environ.get, DECIDE_THE_CLIENT))
         if where not in clients:
-            clients[where] = create(hook, *what, **how)
+            clients[where] = create(hook, *args, **kwargs)
         return clients[where]
 
     with pytest.MonkeyPatch.context() as patch:

@@ -25,7 +25,7 @@ from include.twitter_features.snapshots import tasks as snapshots
 class Moment:
     """When something happens to a process: at its `number`th write, read or call."""
 
-    what: str
+    event: str
     """killed; stopped; or met: it waits for its parent's word."""
     at: str
     """before or after a write to S3; before a read; or at the call of a function since the first write."""
@@ -34,7 +34,7 @@ class Moment:
 
 def evening(run: Run) -> None:
     """The three stages of `twitter_engagement`."""
-    snapshots.load(run, snapshots.transform(run, snapshots.extract(run)))
+    snapshots.load_snapshots(run, snapshots.transform_snapshots(run, snapshots.extract_snapshots(run)))
 
 
 @dataclass
@@ -100,12 +100,12 @@ class Child:
     def _pass(self, at: str, number: int) -> None:
         if (at, number) != (self.moment.at, self.moment.number):
             return
-        if self.moment.what == "killed":
+        if self.moment.event == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
-        self.parent.send(self.moment.what)
-        if self.moment.what == "stopped":
+        self.parent.send(self.moment.event)
+        if self.moment.event == "stopped":
             os.kill(os.getpid(), signal.SIGSTOP)
-        if self.moment.what == "met":
+        if self.moment.event == "met":
             self.parent.recv()
 
 

@@ -27,7 +27,7 @@ def test_an_account_added_to_a_landed_day_is_all_that_is_bought(pipeline, x, buc
     bought = pipeline.extract("posts_103_a, posts_5_b", name="a rerun")
     landed = pipeline.load(pipeline.transform(bought, name="a rerun"), name="a rerun")
 
-    assert x.asked() == ["users", "timeline", "token", "count"]
+    assert x.request_kinds() == ["users", "timeline", "token", "count"]
     assert landed["rows"] == first["rows"] + 5
     assert bucket.ledger_mills() == round(1000 * bought["cost_usd"])
 
@@ -51,7 +51,7 @@ def test_a_day_is_bought_again_once_a_run_and_keeps_its_other_accounts(pipeline,
     pipeline.extract("posts_5_a, posts_6_b")
     x.forget()
     second = pipeline.extract("posts_6_b", name="again", buy_again=True)
-    assert (second["posts"], x.asked().count("timeline")) == (6, 1)
+    assert (second["posts"], x.request_kinds().count("timeline")) == (6, 1)
     x.forget()
 
     cleared = pipeline.extract(name="again", buy_again=True)
@@ -83,7 +83,7 @@ def test_while_another_run_buys_a_day_nothing_is_bought(pipeline, x, bucket):
 
     assert x.requests() == []
     bought = pipeline.extract(now=until)
-    assert (bought["posts"], x.asked().count("timeline")) == (5, 1)
+    assert (bought["posts"], x.request_kinds().count("timeline")) == (5, 1)
 
 
 def test_a_count_of_the_archive_costs_a_cent(pipeline, x, bucket):

@@ -68,10 +68,10 @@ def test_a_landed_day_of_a_renamed_account_stays_and_a_plan_quotes_nothing_for_i
 
     with pytest.raises(AirflowSkipException, match="have landed with all accounts"):
         tasks.quote(PlanRequest(days_between(RECENT, RECENT), short_hash(pipeline.name), "", lambda: NOW))
-    assert x.asked() == ["users"], "the look-up of the new handle"
+    assert x.request_kinds() == ["users"], "the look-up of the new handle"
     landed = pipeline.load(pipeline.transform(pipeline.extract(name="rerun"), name="rerun"), name="rerun")
 
-    assert (landed["rows"], landed["unavailable"], x.asked()) == (7, [], ["users"])
+    assert (landed["rows"], landed["unavailable"], x.request_kinds()) == (7, [], ["users"])
     assert bucket.read(PUBLISHED) == table
 
 

@@ -150,10 +150,10 @@ def test_a_day_that_landed_after_the_upload_has_no_report(check, bucket):
 
 
 @pytest.mark.parametrize("where", [f"POST {JOBS}", "PUT /storage/", f"GET {JOBS}/", f"GET {JOBS}\\?"])
-@pytest.mark.parametrize("what", [{"reset": True}, {"status": 503}])
-def test_a_try_that_fails_anywhere_is_continued_and_creates_no_second_job(check, x, where, what):
+@pytest.mark.parametrize("fault", [{"reset": True}, {"status": 503}])
+def test_a_try_that_fails_anywhere_is_continued_and_creates_no_second_job(check, x, where, fault):
     """After a reset X has processed the request, after a 503 it has not."""
-    x.order({"match": where} | what)
+    x.order({"match": where} | fault)
     with pytest.raises(Outage) as raised:
         check.uploaded()
     assert "signature" not in "".join(traceback.format_exception(raised.value))
@@ -161,11 +161,11 @@ def test_a_try_that_fails_anywhere_is_continued_and_creates_no_second_job(check,
     assert check.created() == 1
 
 
-@pytest.mark.parametrize("what", [{"status": 403}, {"truncate": True}])
-def test_a_result_that_does_not_arrive_whole_is_downloaded_again(check, x, bucket, what):
+@pytest.mark.parametrize("fault", [{"status": 403}, {"truncate": True}])
+def test_a_result_that_does_not_arrive_whole_is_downloaded_again(check, x, bucket, fault):
     x.posts(**{check.ids[DAYS[0]][0]: "deleted"})
     uploaded = check.uploaded()
-    x.order({"match": "GET /storage/"} | what)
+    x.order({"match": "GET /storage/"} | fault)
     with pytest.raises(Outage, match=r"X's storage") as raised:
         check.finish(uploaded)
     assert "signature" not in "".join(traceback.format_exception(raised.value))

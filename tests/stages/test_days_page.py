@@ -43,7 +43,7 @@ def test_a_landed_day_is_shown_from_its_receipt_its_ledger_and_its_table(days, p
 def test_the_beginning_of_a_large_object_is_read_alone(deployment, bucket):
     key = "staging/twitter/large.csv"
     bucket.client.put_object(Bucket=bucket.name, Key=key, Body=b"ab" * 1000)
-    here = object_store.from_settings()
-    assert here.beginning(key, 5) == b"ababa"
-    assert here.beginning(key, 9999) == b"ab" * 1000
-    assert here.beginning("staging/twitter/none.csv", 5) is None
+    store = object_store.from_settings()
+    assert store.beginning(key, 5) == b"ababa"
+    assert store.beginning(key, 9999) == b"ab" * 1000
+    assert store.beginning("staging/twitter/none.csv", 5) is None

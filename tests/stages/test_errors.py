@@ -21,13 +21,13 @@ def problem(title: str, kind: str = "about:blank") -> dict[str, Any]:
     return {"title": title, "type": kind, "detail": title}
 
 
-def answered(status: int, body: Any = "") -> dict[str, Any]:
+def fault_response(status: int, body: Any = "") -> dict[str, Any]:
     return {"status": status, "body": body}
 
 
 FAILURES = {
-    "no credits": (answered(402, problem("CreditsDepleted", TWITTER + "credits")), NoCredits),
-    "403 with the HTML of a proxy": (answered(403, HTML), Outage),
+    "no credits": (fault_response(402, problem("CreditsDepleted", TWITTER + "credits")), NoCredits),
+    "403 with the HTML of a proxy": (fault_response(403, HTML), Outage),
     "truncated body": ({"truncate": True}, NoResponse),
 }
 
@@ -45,7 +45,7 @@ def test_a_failed_page_is_requested_once_a_try_and_booked_where_x_may_have_bille
         pipeline.extract("posts_3_refused")
     tries = 1 if issubclass(error, PermanentError) else 2
     assert type(raised.value) is error
-    assert x.asked() == ["users"] + ["timeline"] * tries, "one request a try"
+    assert x.request_kinds() == ["users"] + ["timeline"] * tries, "one request a try"
     assert pipeline.raw() == ["buy=1/users-by/0001.json.gz"]
     [entry] = pipeline.bucket.ledger()
     uncertain = 500 * tries if error is NoResponse else 0
@@ -53,7 +53,7 @@ def test_a_failed_page_is_requested_once_a_try_and_booked_where_x_may_have_bille
 
 
 def test_refused_keys_that_x_accepted_before_are_retried(pipeline, x):
-    fault = {"match": TIMELINE, "times": 2} | answered(401, problem("Unauthorized"))
+    fault = {"match": TIMELINE, "times": 2} | fault_response(401, problem("Unauthorized"))
     x.order(fault | {"skip": 1})
     pipeline.put(tweet_limit=0)
     for _ in range(2):  # the first try stored pages before it, the second none
@@ -82,7 +82,7 @@ def test_an_unavailable_account_during_an_outage_is_no_progress(pipeline, x):
     gone = posts.user_id("posts_2_gone")
     x.order(
         {"match": f"/2/users/{gone}/tweets", "times": 99, "gone": "suspended"},
-        {"match": TIMELINE, "times": 99} | answered(503),
+        {"match": TIMELINE, "times": 99} | fault_response(503),
     )
     with pytest.raises(AirflowRescheduleException):
         pipeline.extract("posts_2_gone, posts_3_here")
@@ -100,7 +100,7 @@ def test_an_unfilled_field_is_read_again_or_empty_and_does_not_stop_the_run(pipe
     }
     orders = [
         {"match": TIMELINE, "drop_fields": ["public_metrics"], "add_errors": [unfilled, None, "odd"]},
-        {"match": r"/2/tweets\?"} | answered(503),
+        {"match": r"/2/tweets\?"} | fault_response(503),
     ]
     x.order(*orders[: 1 if is_filled_later else 2])
 
@@ -115,8 +115,12 @@ def test_an_unfilled_field_is_read_again_or_empty_and_does_not_stop_the_run(pipe
 @pytest.mark.parametrize(
     ("path", "response", "requests"),
     [
-        ("/2/tweets/counts", answered(402, problem("CreditsDepleted", X + "credits")), ["token", "count"]),
-        ("/oauth2/token", answered(503, HTML), ["token"] * 4),
+        (
+            "/2/tweets/counts",
+            fault_response(402, problem("CreditsDepleted", X + "credits")),
+            ["token", "count"],
+        ),
+        ("/oauth2/token", fault_response(503, HTML), ["token"] * 4),
     ],
     ids=["count refused", "token unavailable"],
 )
@@ -130,4 +134,4 @@ def test_a_paid_day_lands_although_x_refuses_the_count(pipeline, x, monkeypatch,
     [account] = pipeline.bucket.json("twitter_receipts/dt=2026-11-20/receipt.json")["accounts"]
     assert account["proof_reason"].startswith("X ")
     assert pipeline.bucket.ledger_mills() == x.served_mills()
-    assert x.asked() == ["users", "timeline", *requests]
+    assert x.request_kinds() == ["users", "timeline", *requests]

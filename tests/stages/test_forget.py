@@ -57,12 +57,12 @@ class ObjectStore(Bucket):
 
     def versions(self, prefix: str = "") -> list[tuple[str, str, bytes | None]]:
         """Key, id and bytes of every version, the oldest first; the mark of a deletion has no bytes."""
-        found = []
+        entries = []
         for page in self._pages(prefix):
             for item in reversed(page.get("Versions", [])):
-                found.append((item["Key"], item["VersionId"], self._bytes(item)))
-            found += [(item["Key"], item["VersionId"], None) for item in page.get("DeleteMarkers", [])]
-        return found
+                entries.append((item["Key"], item["VersionId"], self._bytes(item)))
+            entries += [(item["Key"], item["VersionId"], None) for item in page.get("DeleteMarkers", [])]
+        return entries
 
     def now(self) -> dict[str, bytes]:
         """Every object as it is."""
@@ -76,8 +76,8 @@ class ObjectStore(Bucket):
     def _bytes(self, item: dict[str, Any]) -> bytes:
         which = item["Key"], item["VersionId"]
         if which not in self._read:
-            found = self.client.get_object(Bucket=self.name, Key=which[0], VersionId=which[1])
-            self._read[which] = found["Body"].read()
+            response = self.client.get_object(Bucket=self.name, Key=which[0], VersionId=which[1])
+            self._read[which] = response["Body"].read()
         return self._read[which]
 
     def now_of(self, key: str) -> bytes:
@@ -104,7 +104,7 @@ def clock(control) -> X:
 @pytest.fixture(scope="module")
 def pipe(stand_ins, setenv, clock) -> Pipeline:
     """The stages over a bucket of their own, with its owner's rights."""
-    lake = ObjectStore(stand_ins, "forget-month")
+    bucket = ObjectStore(stand_ins, "forget-month")
     for name, value in {
         "AWS_ENDPOINT_URL": stand_ins.aws,
         "AWS_DEFAULT_REGION": aws.REGION,
@@ -116,8 +116,8 @@ def pipe(stand_ins, setenv, clock) -> Pipeline:
         "AIRFLOW_CONN_TWITTER_DEFAULT": json.dumps(connection_to_x(stand_ins)),
     }.items():
         setenv(name, value)
-    pipeline = Pipeline("a month", lake, setenv)
-    pipeline.put(bucket=lake.name, handles=HANDLES, tweet_limit=LIMIT, month_budget_usd=0)
+    pipeline = Pipeline("a month", bucket, setenv)
+    pipeline.put(bucket=bucket.name, handles=HANDLES, tweet_limit=LIMIT, month_budget_usd=0)
     return pipeline
 
 
@@ -133,18 +133,18 @@ def noon(day: str) -> datetime:
 
 
 class Month:
-    """The lake before and after."""
+    """The bucket before and after."""
 
-    def __init__(self, lake: ObjectStore, posts: list[str]) -> None:
-        self.lake, self.posts = lake, posts
-        self.before, self.held = lake.now(), lake.versions()
+    def __init__(self, bucket: ObjectStore, posts: list[str]) -> None:
+        self.bucket, self.posts = bucket, posts
+        self.before, self.held = bucket.now(), bucket.versions()
         self.texts: dict[str, set[str]] = {}
         self.authors: dict[str, str] = {}
         for key, _, data in self.held:
             for sent in posts_of(key, data):
                 self.texts.setdefault(sent["id"], set()).update(texts_of(sent))
                 self.authors[sent["id"]] = sent["author_id"]
-        self.account = self.account_of(lake)
+        self.account = self.account_of(bucket)
         self.versions_of = {
             id_
             for key, _, data in self.held
@@ -157,25 +157,25 @@ class Month:
             for id_, author in self.authors.items()
             if id_ in posts or id_ in self.versions_of or author == self.account
         }
-        kept = "\n".join(
+        remaining = "\n".join(
             text
             for key, _, data in self.held
             for sent in posts_of(key, data)
             if sent["id"] not in self.gone
             for text in whole_texts_of(sent)
         )
-        wanted = set().union(*(self.texts[id_] for id_ in self.gone))
-        self.needles = {text for text in wanted if text not in kept}
+        erased_texts = set().union(*(self.texts[id_] for id_ in self.gone))
+        self.needles = {text for text in erased_texts if text not in remaining}
         self._clean: set[tuple[str, str]] = set()
         """The versions that were searched, and hold nothing."""
 
     @staticmethod
-    def account_of(lake: ObjectStore) -> str:
-        return lake.json("twitter_accounts/accounts.json")[GONE_HANDLE]["id"]
+    def account_of(bucket: ObjectStore) -> str:
+        return bucket.json("twitter_accounts/accounts.json")[GONE_HANDLE]["id"]
 
-    def found(self) -> list[str]:
+    def leaks(self) -> list[str]:
         """Where a text or an id of a forgotten post stands, but for its tombstones."""
-        new = [version for version in self.lake.versions() if version[:2] not in self._clean]
+        new = [version for version in self.bucket.versions() if version[:2] not in self._clean]
         holding = [key for key, _, data in new if data and self._holds(key, data)]
         if not holding:
             self._clean.update(version[:2] for version in new)
@@ -226,7 +226,7 @@ def in_words(key: str, data: bytes) -> str:
 @pytest.fixture(scope="module")
 def month(pipe, clock) -> Month:
     """The days landed, some of them again and again; then twelve posts and an account are forgotten."""
-    lake = pipe.bucket
+    bucket = pipe.bucket
     odd = post(
         id=ODD_ID, text="This one has no time of its own", created_at="soon", author_id=user_id("posts_6_a")
     )
@@ -241,22 +241,22 @@ def month(pipe, clock) -> Month:
             pipe.put(tweet_limit=LIMIT)
         if number % 7 == 0:
             land(pipe, clock, day, "afresh", buy_again=True)
-    engagement(lake, DAYS[3])
-    chosen = [row["tweet_id"] for day in DAYS[:10] for row in lake.rows(layout.csv(Day.parse(day)))[:1]]
+    engagement(bucket, DAYS[3])
+    chosen = [row["tweet_id"] for day in DAYS[:10] for row in bucket.rows(layout.csv(Day.parse(day)))[:1]]
     edited = next(
         row["tweet_id"]
         for day in DAYS[10:]
-        for row in lake.rows(layout.csv(Day.parse(day)))
+        for row in bucket.rows(layout.csv(Day.parse(day)))
         if row["is_edited"] == "true" and row["username"] == "acme_press"
     )
-    month = Month(lake, [*chosen, edited, ODD_ID])
-    lake.forget(posts=month.posts, account=month.account)
+    month = Month(bucket, [*chosen, edited, ODD_ID])
+    bucket.forget(posts=month.posts, account=month.account)
     return month
 
 
-def engagement(lake: ObjectStore, day: str) -> None:
+def engagement(bucket: ObjectStore, day: str) -> None:
     """A later reading of a day, as another DAG would keep it: the first post is gone by then."""
-    ids = [row["tweet_id"] for row in lake.rows(layout.csv(Day.parse(day)))]
+    ids = [row["tweet_id"] for row in bucket.rows(layout.csv(Day.parse(day)))]
     rows = [{"tweet_id": id_, "state": "there", "likes": "1"} for id_ in ids]
     rows[0]["state"] = "gone"
     table = io.BytesIO()
@@ -268,7 +268,7 @@ def engagement(lake: ObjectStore, day: str) -> None:
         ("parquet", "twitter_engagement_parquet", table.getvalue()),
     ):
         key = f"{folder}/{at}engagement.{kind}"
-        lake.client.put_object(Bucket=lake.name, Key=key, Body=data)
+        bucket.client.put_object(Bucket=bucket.name, Key=key, Body=data)
         objects[kind] = {"key": key, "bytes": len(data), "sha256": "of before", "etag": "of before"}
     receipt = {
         "day": day,
@@ -277,7 +277,7 @@ def engagement(lake: ObjectStore, day: str) -> None:
         "lost": [{"tweet_id": ids[0], "username": "acme_press", "state": "gone", "reason": "It is gone."}],
         "objects": objects,
     }
-    lake.write(f"twitter_engagement_receipts/{at}receipt.json", receipt)
+    bucket.write(f"twitter_engagement_receipts/{at}receipt.json", receipt)
 
 
 def test_what_is_to_be_forgotten_was_in_many_objects_and_versions(month):
@@ -292,23 +292,23 @@ def test_what_is_to_be_forgotten_was_in_many_objects_and_versions(month):
 
 
 def test_a_search_through_every_object_and_version_finds_nothing(month):
-    assert month.found() == []
+    assert month.leaks() == []
 
 
 def test_every_other_row_and_every_other_post_is_byte_for_byte_what_it_was(month):
-    after = month.lake.now()
+    after = month.bucket.now()
     for key, data in month.before.items():
         if key.startswith("twitter/"):
             head, *rows = data.split(b"\n")
-            left = [row for row in rows if row.partition(b",")[0].decode() not in month.gone]
-            assert after[key].split(b"\n") == [head, *left]
+            remaining = [row for row in rows if row.partition(b",")[0].decode() not in month.gone]
+            assert after[key].split(b"\n") == [head, *remaining]
         elif key.startswith("twitter_parquet/"):
             rows = pyarrow.parquet.read_table(io.BytesIO(data)).to_pylist()
-            left = [row for row in rows if row["tweet_id"] not in month.gone]
-            assert pyarrow.parquet.read_table(io.BytesIO(after[key])).to_pylist() == left
+            remaining = [row for row in rows if row["tweet_id"] not in month.gone]
+            assert pyarrow.parquet.read_table(io.BytesIO(after[key])).to_pylist() == remaining
         elif posts_of(key, data):
-            kept = [raw for raw, sent in sent_in(data) if sent["id"] not in month.gone]
-            assert [raw for raw, sent in sent_in(after[key]) if "forgotten" not in sent] == kept
+            remaining = [raw for raw, sent in sent_in(data) if sent["id"] not in month.gone]
+            assert [raw for raw, sent in sent_in(after[key]) if "forgotten" not in sent] == remaining
             assert len(posts_of(key, after[key])) == len(posts_of(key, data))
         elif "/users-by/" in key:
             users = [json.loads(gzip.decompress(page))["body"]["data"] for page in (data, after[key])]
@@ -322,32 +322,36 @@ def test_every_other_row_and_every_other_post_is_byte_for_byte_what_it_was(month
 def test_an_engagement_reading_has_lost_its_rows_and_no_other(month):
     key = f"twitter_engagement/dt={DAYS[3]}/age=1/engagement"
     was = [row["tweet_id"] for row in csv.DictReader(month.before[f"{key}.csv"].decode().split("\n"))]
-    left = [id_ for id_ in was if id_ not in month.gone]
-    assert 0 < len(left) < len(was)
-    assert [row["tweet_id"] for row in month.lake.rows(f"{key}.csv")] == left
-    twin = month.lake.now()[f"twitter_engagement_parquet/dt={DAYS[3]}/age=1/engagement.parquet"]
-    assert pyarrow.parquet.read_table(io.BytesIO(twin))["tweet_id"].to_pylist() == left
-    receipt = month.lake.json(f"twitter_engagement_receipts/dt={DAYS[3]}/age=1/receipt.json")
-    assert (receipt["posts"], receipt["states"], receipt["lost"]) == (len(left), {"there": len(left)}, [])
+    remaining = [id_ for id_ in was if id_ not in month.gone]
+    assert 0 < len(remaining) < len(was)
+    assert [row["tweet_id"] for row in month.bucket.rows(f"{key}.csv")] == remaining
+    twin = month.bucket.now()[f"twitter_engagement_parquet/dt={DAYS[3]}/age=1/engagement.parquet"]
+    assert pyarrow.parquet.read_table(io.BytesIO(twin))["tweet_id"].to_pylist() == remaining
+    receipt = month.bucket.json(f"twitter_engagement_receipts/dt={DAYS[3]}/age=1/receipt.json")
+    assert (receipt["posts"], receipt["states"], receipt["lost"]) == (
+        len(remaining),
+        {"there": len(remaining)},
+        [],
+    )
     for item in receipt["objects"].values():
-        assert hashlib.sha256(month.lake.now_of(item["key"])).hexdigest() == item["sha256"]
+        assert hashlib.sha256(month.bucket.now_of(item["key"])).hexdigest() == item["sha256"]
 
 
 def test_receipts_balance_their_hashes_hold_and_they_have_the_tombstones(month):
     forgotten, tombstones = 0, []
     for day in DAYS:
         key = layout.receipt(Day.parse(day))
-        receipt, was = month.lake.json(key), json.loads(month.before[key])
+        receipt, was = month.bucket.json(key), json.loads(month.before[key])
         tombstones += receipt["erased"]
         for line, before in zip(receipt["accounts"], was["accounts"], strict=True):
             assert line["fetched"] == before["fetched"] == sum(line[part] for part in KEPT)
-            kept = before["published"] + before["rejected"]
-            assert line["published"] + line["rejected"] + line["erased"] == kept
+            expected = before["published"] + before["rejected"]
+            assert line["published"] + line["rejected"] + line["erased"] == expected
         for item in receipt["objects"].values():
-            assert hashlib.sha256(month.lake.now_of(item["key"])).hexdigest() == item["sha256"]
+            assert hashlib.sha256(month.bucket.now_of(item["key"])).hexdigest() == item["sha256"]
         assert receipt["totals"]["erased"] == sum(line["erased"] for line in receipt["accounts"])
         forgotten += receipt["totals"]["erased"]
-    rows = sum(len(month.lake.rows(layout.csv(Day.parse(day)))) for day in DAYS)
+    rows = sum(len(month.bucket.rows(layout.csv(Day.parse(day)))) for day in DAYS)
     landed = sum(data.count(b"\n") - 1 for key, data in month.before.items() if key.startswith("twitter/"))
     assert landed - rows == forgotten - 1  # one was rejected
     assert forgotten > 70
@@ -359,13 +363,13 @@ def test_receipts_balance_their_hashes_hold_and_they_have_the_tombstones(month):
 
 
 def test_of_a_touched_object_one_version_is_left_and_the_same_request_changes_nothing(month, capsys):
-    now = month.lake.now()
+    now = month.bucket.now()
     touched = {key for key, data in month.before.items() if now.get(key) != data} - {TOMBSTONES}
-    before = [version[:2] for version in month.lake.versions()]
+    before = [version[:2] for version in month.bucket.versions()]
     versions = [key for key, _ in before if key in touched]
     assert len(versions) == len({*versions}) > 70
-    month.lake.forget(posts=month.posts, account=month.account)
-    assert [version[:2] for version in month.lake.versions()] == before
+    month.bucket.forget(posts=month.posts, account=month.account)
+    assert [version[:2] for version in month.bucket.versions()] == before
     assert "nothing of it is there." in capsys.readouterr().out
 
 
@@ -373,24 +377,24 @@ def test_of_a_touched_object_one_version_is_left_and_the_same_request_changes_no
 def test_a_cleared_day_lands_the_same_bytes_and_receipt(month, pipe, number):
     day = Day.parse(DAYS[number])
     was = {
-        key: month.lake.now_of(key) for key in (layout.csv(day), layout.parquet(day), layout.rejected(day))
+        key: month.bucket.now_of(key) for key in (layout.csv(day), layout.parquet(day), layout.rejected(day))
     }
-    receipt = month.lake.json(layout.receipt(day))
+    receipt = month.bucket.json(layout.receipt(day))
     bought = {"manifest": f"{layout.raw(day)}buy={receipt['buy']}/manifest.json"}
     pipe.load(pipe.transform(bought, str(day), now=noon(str(day))), str(day), now=noon(str(day)))
-    assert {key: month.lake.now_of(key) for key in was} == was
-    assert month.lake.json(layout.receipt(day)) == receipt
-    assert month.found() == []
+    assert {key: month.bucket.now_of(key) for key in was} == was
+    assert month.bucket.json(layout.receipt(day)) == receipt
+    assert month.leaks() == []
 
 
 def test_a_day_that_is_bought_afresh_brings_none_back(month, pipe, clock):
     day = DAYS[7]
-    before = month.lake.now_of(layout.csv(Day.parse(day)))
+    before = month.bucket.now_of(layout.csv(Day.parse(day)))
     pipe.put(handles="posts_6_a, acme_press")
     land(pipe, clock, day, "once more", buy_again=True)
-    ids = [row.partition(b",")[0] for row in month.lake.now_of(layout.csv(Day.parse(day))).split(b"\n")]
+    ids = [row.partition(b",")[0] for row in month.bucket.now_of(layout.csv(Day.parse(day))).split(b"\n")]
     assert ids == [row.partition(b",")[0] for row in before.split(b"\n")]
-    assert month.found() == []
+    assert month.leaks() == []
 
 
 def test_an_account_that_was_forgotten_is_not_bought_and_the_day_says_why(month, pipe, clock):
@@ -402,7 +406,7 @@ def test_an_account_that_was_forgotten_is_not_bought_and_the_day_says_why(month,
     reason = "posts_4_b: it was erased on 2026-11-22, and nothing is bought of it: take it out of twitter_h"
     assert reason in str(red.value)
     assert not [request for request in clock.requests() if f"/users/{month.account}/" in request["path"]]
-    assert {row["username"] for row in month.lake.rows(layout.csv(Day.parse(day)))} == {
+    assert {row["username"] for row in month.bucket.rows(layout.csv(Day.parse(day)))} == {
         "posts_6_a",
         "acme_press",
     }
@@ -433,32 +437,32 @@ def deadly(stack, number: int) -> Any:
 def test_killed_before_each_of_its_writes_it_comes_to_the_same_end(month, stand_ins):
     old = Old(month, [DAYS[3]])
     request = {"posts": month.posts, "account": month.account}
-    whole, client = old.lake("forget-whole"), deadly(stand_ins, 0)
+    whole, client = old.bucket("forget-whole"), deadly(stand_ins, 0)
     whole.forget(client=client, **request)
     end = whole.now()
     assert client.writes > 15
     for number in range(1, client.writes + 1):
-        lake = old.lake(f"forget-killed-{number}")
+        bucket = old.bucket(f"forget-killed-{number}")
         with pytest.raises(Killed):
-            lake.forget(client=deadly(stand_ins, number), **request)
-        lake.forget(**(request if number == 1 else {}))  # the tombstones say the rest
-        assert lake.now() == end, number
-        assert sorted(key for key, _, _ in lake.versions()) == sorted(key for key, _, _ in whole.versions())
+            bucket.forget(client=deadly(stand_ins, number), **request)
+        bucket.forget(**(request if number == 1 else {}))  # the tombstones say the rest
+        assert bucket.now() == end, number
+        assert sorted(key for key, _, _ in bucket.versions()) == sorted(key for key, _, _ in whole.versions())
 
 
 class Old:
     """Some days of the month as they were before."""
 
     def __init__(self, month: Month, days: list[str]) -> None:
-        self._stack = month.lake._stack
+        self._stack = month.bucket._stack
         self._held = [(key, data) for key, _, data in month.held if data and any(day in key for day in days)]
         self._held += [item for item in month.before.items() if item[0].startswith("twitter_accounts/")]
 
-    def lake(self, name: str) -> ObjectStore:
-        lake = ObjectStore(self._stack, name)
+    def bucket(self, name: str) -> ObjectStore:
+        bucket = ObjectStore(self._stack, name)
         for key, data in self._held:
-            lake.client.put_object(Bucket=name, Key=key, Body=data)
-        return lake
+            bucket.client.put_object(Bucket=name, Key=key, Body=data)
+        return bucket
 
 
 # The command
@@ -474,12 +478,12 @@ def test_the_pipelines_role_is_refused_with_one_sentence(deployment, bucket, mon
 
 
 def test_the_command_shows_asks_and_forgets(month, stand_ins, monkeypatch, capsys):
-    lake = Old(month, [DAYS[0]]).lake("forget-command")
+    bucket = Old(month, [DAYS[0]]).bucket("forget-command")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     for name, value in stand_ins.root.environment.items():
         monkeypatch.setenv(name, value)
-    before = lake.versions()
-    arguments = ["--bucket", lake.name, "--post", month.posts[0], "--handle", GONE_HANDLE]
+    before = bucket.versions()
+    arguments = ["--bucket", bucket.name, "--post", month.posts[0], "--handle", GONE_HANDLE]
 
     def command(typed: str, *more: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
@@ -487,22 +491,22 @@ def test_the_command_shows_asks_and_forgets(month, stand_ins, monkeypatch, capsy
         return (forget.main(), *capsys.readouterr())
 
     assert command("yes\n")[::2] == (1, "nothing was changed.\n")
-    code, shown, refused = command(f"{lake.name}\n")
+    code, shown, refused = command(f"{bucket.name}\n")
     number = re.search(r"and takes CONFIRM=(\d+):", shown)[1]
     assert (code, f"add CONFIRM={number}." in refused) == (1, True)
     assert f"  {GONE_HANDLE} ({month.account}): " in shown and "(100.0%)" in shown
     for typed, more in (
-        (f"{lake.name}\nyes\n", ()),
+        (f"{bucket.name}\nyes\n", ()),
         ("", ("--yes",)),
         ("", ("--yes", f"--confirm={int(number) + 1}")),
         ("", ("--yes", "--most=99")),
         ("", ("--dry", "--yes", f"--confirm={number}")),
     ):
         command(typed, *more)
-        assert lake.versions() == before
-    code, shown, _ = command(f"{lake.name}\n{number}\n")
+        assert bucket.versions() == before
+    code, shown, _ = command(f"{bucket.name}\n{number}\n")
     assert code == 0
-    assert f"This cannot be undone.\nType {lake.name} to forget it: " in shown
+    assert f"This cannot be undone.\nType {bucket.name} to forget it: " in shown
     assert shown.endswith("versions of all objects: nothing of it is there.\n")
 
 
@@ -543,15 +547,15 @@ def test_every_other_damaged_record_is_named_too(data):
 
 
 def test_a_day_that_is_being_bought_is_waited_for(month, stand_ins):
-    lake = Old(month, [DAYS[0]]).lake("forget-busy")
-    key = next(key for key in lake.keys("twitter_raw/") if key.endswith("manifest.json"))
+    bucket = Old(month, [DAYS[0]]).bucket("forget-busy")
+    key = next(key for key in bucket.keys("twitter_raw/") if key.endswith("manifest.json"))
     until = (NOW + timedelta(seconds=30)).isoformat()
     lease = {"owner": "r", "token": "t", "expires_at": until}
-    lake.write(key, lake.json(key) | {"is_open": True, "lease": lease})
-    before = lake.now()
+    bucket.write(key, bucket.json(key) | {"is_open": True, "lease": lease})
+    before = bucket.now()
     with pytest.raises(forget.CannotDo, match="is being bought at this moment"):
-        lake.forget(posts=month.posts)
-    assert lake.now() == before
+        bucket.forget(posts=month.posts)
+    assert bucket.now() == before
 
 
 # On the word of the pipeline's role
@@ -560,8 +564,8 @@ def test_a_day_that_is_being_bought_is_waited_for(month, stand_ins):
 class Dated:
     """A client of S3 that stored objects when the test says; the stand-in stores all of them today."""
 
-    def __init__(self, lake: ObjectStore) -> None:
-        self.client = lake._stack.root.client("s3", lake._stack.aws)
+    def __init__(self, bucket: ObjectStore) -> None:
+        self.client = bucket._stack.root.client("s3", bucket._stack.aws)
         self.dates: dict[str, datetime] = {}
         self.client.meta.events.register("after-call.s3.ListObjectVersions", self._date)
 
@@ -570,87 +574,87 @@ class Dated:
             version["LastModified"] = self.dates.get(version["Key"], version["LastModified"])
 
 
-def store(lake: ObjectStore, dated: Dated, at: datetime, ids: list[str], age: int) -> str:
+def store(bucket: ObjectStore, dated: Dated, at: datetime, ids: list[str], age: int) -> str:
     """X's response to a look-up of posts, all of which are gone, as the pipeline stores it."""
     kind = "https://api.x.com/2/problems/resource-not-found"
     gone = [{"resource_id": id_, "title": "Not Found Error", "type": kind} for id_ in ids]
-    answer = Response("/2/tweets", {"ids": ",".join(ids)}, at, json.dumps({"errors": gone}).encode())
+    response = Response("/2/tweets", {"ids": ",".join(ids)}, at, json.dumps({"errors": gone}).encode())
     key = f"twitter_raw/dt={DAYS[0]}/age={age}/0001.json.gz"
-    lake.client.put_object(Bucket=lake.name, Key=key, Body=answer.to_bytes())
+    bucket.client.put_object(Bucket=bucket.name, Key=key, Body=response.to_bytes())
     dated.dates[key] = at
     return key
 
 
 def test_posts_that_two_days_of_responses_prove_gone_are_erased_and_listed_no_more(month):
     day = Day.parse(DAYS[0])
-    lake = Old(month, [DAYS[0]]).lake("forget-gone")
-    dated, rows = Dated(lake), lake.rows(layout.csv(day))
+    bucket = Old(month, [DAYS[0]]).bucket("forget-gone")
+    dated, rows = Dated(bucket), bucket.rows(layout.csv(day))
     first, second, *_ = (row["tweet_id"] for row in rows)
-    store(lake, dated, noon(DAYS[1]), [first, second], 1)
-    store(lake, dated, noon(DAYS[8]), [second], 7)
+    store(bucket, dated, noon(DAYS[1]), [first, second], 1)
+    store(bucket, dated, noon(DAYS[8]), [second], 7)
     at = "2026-11-21T08:00:00Z"
     of = {"username": "acme_press", "state": "gone", "reason": "X says: delete", "seen_at": at}
     listed = [{"tweet_id": id_} | of for id_ in (first, second)]
     for earlier in (listed[:1], listed):
-        lake.write(
+        bucket.write(
             layout.checked(day),
             {"day": str(day), "requested_at": at, "job": "7", "posts": 9, "gone": earlier},
         )
 
     lines: list[str] = []
-    found = forget.posts_gone(forget.VersionedBucket(dated.client, lake.name), lines.append)
+    gone = forget.posts_gone(forget.VersionedBucket(dated.client, bucket.name), lines.append)
 
-    assert found == {second}
+    assert gone == {second}
     assert [line.partition(":")[0].partition(",")[0] for line in lines] == [
         "1 posts were found gone on one UTC day alone"
     ]
-    lake.forget(gone=found)
-    assert lake.rows(layout.csv(day)) == [rows[0], *rows[2:]]
-    assert lake.json(layout.receipt(day))["erased"] == [
+    bucket.forget(gone=gone)
+    assert bucket.rows(layout.csv(day)) == [rows[0], *rows[2:]]
+    assert bucket.json(layout.receipt(day))["erased"] == [
         {"id": second, "at": "2026-11-22T12:00:00Z", "why": "gone"}
     ]
-    assert [post["tweet_id"] for post in lake.json(layout.checked(day))["gone"]] == [first]
-    assert len(lake.versions(layout.checked(day))) == 1
+    assert [post["tweet_id"] for post in bucket.json(layout.checked(day))["gone"]] == [first]
+    assert len(bucket.versions(layout.checked(day))) == 1
 
 
-def refused(lake: ObjectStore, **request: Any) -> str:
+def refused(bucket: ObjectStore, **request: Any) -> str:
     """Why the command does not do what is requested with one confirmation; nothing has changed then."""
-    before = lake.versions()
+    before = bucket.versions()
     with pytest.raises(forget.CannotDo, match="nothing was changed") as raised:
-        bucket = forget.VersionedBucket(lake.client, lake.name)
-        forget.run(bucket, forget.ErasureRequest(**request), confirm=lambda: True, at=NOW)
-    assert lake.versions() == before
+        versioned = forget.VersionedBucket(bucket.client, bucket.name)
+        forget.run(versioned, forget.ErasureRequest(**request), confirm=lambda: True, at=NOW)
+    assert bucket.versions() == before
     return str(raised.value)
 
 
 def test_a_forged_history_of_a_post_does_not_take_others_with_it(month):
     """The role writes one response, in which all posts of a day are versions of the one that is named."""
-    lake, day = Old(month, [DAYS[0]]).lake("forget-history"), Day.parse(DAYS[0])
-    ids = [row["tweet_id"] for row in lake.rows(layout.csv(day))]
+    bucket, day = Old(month, [DAYS[0]]).bucket("forget-history"), Day.parse(DAYS[0])
+    ids = [row["tweet_id"] for row in bucket.rows(layout.csv(day))]
     forged = post(id=ids[0]) | {"edit_history_tweet_ids": ids}
-    answer = Response("/2/users/7/tweets", {}, NOW, json.dumps({"data": [forged]}).encode())
+    response = Response("/2/users/7/tweets", {}, NOW, json.dumps({"data": [forged]}).encode())
     key = f"{layout.raw(day)}buy=9/acme/0001.json.gz"
-    lake.client.put_object(Bucket=lake.name, Key=key, Body=answer.to_bytes())
-    assert f"add CONFIRM={len(ids)}." in refused(lake, posts=[ids[0]])
+    bucket.client.put_object(Bucket=bucket.name, Key=key, Body=response.to_bytes())
+    assert f"add CONFIRM={len(ids)}." in refused(bucket, posts=[ids[0]])
 
 
 def test_posts_that_no_table_holds_take_the_second_confirmation(month):
     """Whoever empties the table and waits until its old versions have expired shall not lower the share."""
-    lake, day = Old(month, [DAYS[0]]).lake("forget-no-table"), Day.parse(DAYS[0])
-    id_ = lake.rows(layout.csv(day))[0]["tweet_id"]
-    header = lake.now_of(layout.csv(day)).split(b"\n")[0] + b"\n"
-    for key, version, _ in lake.versions(layout.csv(day)):
-        lake.client.delete_object(Bucket=lake.name, Key=key, VersionId=version)
-    lake.client.put_object(Bucket=lake.name, Key=layout.csv(day), Body=header)
-    assert "add CONFIRM=1." in refused(lake, posts=[id_])
+    bucket, day = Old(month, [DAYS[0]]).bucket("forget-no-table"), Day.parse(DAYS[0])
+    id_ = bucket.rows(layout.csv(day))[0]["tweet_id"]
+    header = bucket.now_of(layout.csv(day)).split(b"\n")[0] + b"\n"
+    for key, version, _ in bucket.versions(layout.csv(day)):
+        bucket.client.delete_object(Bucket=bucket.name, Key=key, VersionId=version)
+    bucket.client.put_object(Bucket=bucket.name, Key=layout.csv(day), Body=header)
+    assert "add CONFIRM=1." in refused(bucket, posts=[id_])
 
 
 def test_a_few_posts_of_a_month_take_one_confirmation(month, capsys):
-    lake = Old(month, DAYS[:3]).lake("forget-few")
-    id_ = lake.rows(layout.csv(Day.parse(DAYS[0])))[0]["tweet_id"]
-    bucket = forget.VersionedBucket(lake.client, lake.name)
-    forget.run(bucket, forget.ErasureRequest(posts=[id_]), confirm=lambda: True, at=NOW, most=50)
-    assert id_ not in {row["tweet_id"] for row in lake.rows(layout.csv(Day.parse(DAYS[0])))}
+    bucket = Old(month, DAYS[:3]).bucket("forget-few")
+    id_ = bucket.rows(layout.csv(Day.parse(DAYS[0])))[0]["tweet_id"]
+    versioned = forget.VersionedBucket(bucket.client, bucket.name)
+    forget.run(versioned, forget.ErasureRequest(posts=[id_]), confirm=lambda: True, at=NOW, most=50)
+    assert id_ not in {row["tweet_id"] for row in bucket.rows(layout.csv(Day.parse(DAYS[0])))}
     assert "By account and day, of all that has landed:" in capsys.readouterr().out
 
 
@@ -666,7 +670,7 @@ def test_another_text_is_no_post(name):
 
 
 def test_an_account_is_named_by_its_handle_or_its_id(month):
-    bucket = forget.VersionedBucket(month.lake.client, month.lake.name)
+    bucket = forget.VersionedBucket(month.bucket.client, month.bucket.name)
     assert forget.account_named(bucket, "@Posts_4_B") == month.account
     assert forget.account_named(bucket, "11348282") == "11348282"
     assert forget.account_named(bucket, "") is None

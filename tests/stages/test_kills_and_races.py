@@ -49,8 +49,8 @@ class Process:
     def __init__(self, pipeline, clock, moment: Moment, name: str, day: str) -> None:
         self._connection, childs = CONTEXT.Pipe()
         run = pipeline.run(day, name=name).id
-        child = Child(day, run, NOW, dict(os.environ), moment, clock, childs)
-        self._process = CONTEXT.Process(target=child.work, daemon=True)
+        worker = Child(day, run, NOW, dict(os.environ), moment, clock, childs)
+        self._process = CONTEXT.Process(target=worker.work, daemon=True)
         self._process.start()
         childs.close()
         assert self.hears() == "ready"
@@ -101,21 +101,21 @@ class Day:
     def meet(self, one: Process, other: Process) -> list[tuple[str, int, int]]:
         """Both come to their moments, and go on from there at once; how they ended."""
         messages = [(process, process.go().hears()) for process in (one, other)]
-        going = [process.go() for process, message in messages if message == "met"]
-        return [process.hears() if process in going else message for process, message in messages]
+        released = [process.go() for process, message in messages if message == "met"]
+        return [process.hears() if process in released else message for process, message in messages]
 
-    def turn_is_over(self) -> None:
+    def lease_expires(self) -> None:
         self.clock.value += 61
 
     def extract(self, handles: str | None = None) -> dict[str, Any]:
         """Once more, after the turn of whoever had it."""
-        self.turn_is_over()
+        self.lease_expires()
         return self.pipeline.extract(handles, now=NOW + timedelta(seconds=self.clock.value))
 
     @property
     def lost(self) -> Counter[tuple[str, int]]:
         """Responses of X that are on no page: the request, and its price in mills."""
-        self.x.answered()
+        self.x.wait_until_idle()
         served, staged = self._served(), self._staged()
         assert not staged - served
         return served - staged
@@ -222,7 +222,7 @@ def test_a_process_that_is_killed_at_any_moment_and_perhaps_again_is_gone_on_wit
             process.go().hears()
         assert sum((day.lost - lost).values()) <= READERS
         lost = day.lost
-        day.turn_is_over()
+        day.lease_expires()
 
     bought = day.extract()
 
@@ -266,7 +266,7 @@ def test_of_two_days_that_are_bought_at_once_neither_spends_what_the_other_may(d
 
 @pytest.mark.parametrize("handles", [HANDLES, "posts_5_c"], ids=["the same", "less"])
 @pytest.mark.parametrize("number", range(1, FEWEST + 1, STEP))
-def test_what_a_process_stopped_past_its_turn_wrote_late_is_booked_by_the_next(day, number, handles):
+def test_what_a_process_stopped_past_its_lease_wrote_late_is_booked_by_the_next(day, number, handles):
     with day.process(Moment("stopped", "before", number)) as late:
         late.go().stops()
         day.extract(handles)
@@ -285,7 +285,7 @@ def test_a_process_that_comes_back_while_another_has_taken_over_is_booked_too(da
     stop = Moment("stopped", "before", chance.randint(1, FEWEST))
     with day.process(stop) as late, day.process(chance.choice(MEETINGS), "of another") as other:
         late.go().stops()
-        day.turn_is_over()
+        day.lease_expires()
         message = other.go().hears()
         late.continues()
         ended = [late.hears(), other.go().hears() if message == "met" else message]

@@ -20,11 +20,11 @@ def test_eight_readers_together_stay_below_the_run_cap(pipeline, x, bucket, cap)
     pipeline.put(tweet_limit=0, run_budget_usd=cap)
     x.latency(20)
 
-    with pytest.raises(OverBudget, match="Raise twitter_run_budget_usd and clear the task") as told:
+    with pytest.raises(OverBudget, match="Raise twitter_run_budget_usd and clear the task") as raised:
         pipeline.extract(TWELVE)
 
     assert bucket.ledger_mills() == x.served_mills() <= float(cap) * 1000
-    assert f"${x.served_mills() / 1000:.3f} of ${float(cap):.2f} are spent" in str(told.value)
+    assert f"${x.served_mills() / 1000:.3f} of ${float(cap):.2f} are spent" in str(raised.value)
     assert x.served_mills() > float(cap) * 1000 - 50 - 8 * 100, "it stops long before the cap"
 
 
@@ -55,9 +55,9 @@ def test_three_days_one_after_the_other_share_the_month_cap(pipeline, x, bucket)
     pipeline.put(tweet_limit=0, month_budget_usd="2", run_budget_usd="1")
     ends = []
     for day in ("2026-11-17", "2026-11-18", "2026-11-19"):
-        with pytest.raises(OverBudget) as told:
+        with pytest.raises(OverBudget) as raised:
             pipeline.extract(TWELVE, day, name=day)
-        ends.append("run" if "Raise twitter_run_budget_usd" in str(told.value) else "month")
+        ends.append("run" if "Raise twitter_run_budget_usd" in str(raised.value) else "month")
 
     assert ends == ["run", "run", "month"]
     assert 1900 < bucket.ledger_mills() == x.served_mills() <= 2000

@@ -6,7 +6,7 @@ import pytest
 
 from include.twitter.errors import MissingInput, WriteConflict
 from include.twitter.object_store import ObjectStore
-from tests.include.factories import MemoryStore, answer, post
+from tests.include.factories import MemoryStore, make_response, post
 
 pytestmark = pytest.mark.live
 
@@ -64,7 +64,7 @@ def test_objects_are_read_in_the_order_of_their_keys(store, caplog):
 
 def test_a_missing_response_is_not_an_empty_page(store):
     key = KEY.replace(".json", ".json.gz")
-    store.write(key, answer(post(1)).to_bytes())
+    store.write(key, make_response(post(1)).to_bytes())
     responses = store.responses([key, MISSING])
     assert next(responses).posts == [post(1)]
     with pytest.raises(MissingInput, match=MISSING):

@@ -46,7 +46,7 @@ def test_the_verification_brings_what_a_stalled_timeline_does_not(pipeline, x):
 
     account = pipeline.refine(pipeline.extract(ACCOUNT))[ACCOUNT]
 
-    assert x.asked() == ["users"] + ["timeline"] * 12 + ["token", "count"] + ["search"] * 3
+    assert x.request_kinds() == ["users"] + ["timeline"] * 12 + ["token", "count"] + ["search"] * 3
     assert "10 pages in a row brought nothing new" in account["reason"]
     assert (account["outcome"], account["proof"], account["counted"]) == ("complete", "matched", 250)
     assert pipeline.rows() == good

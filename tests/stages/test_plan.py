@@ -13,7 +13,7 @@ from include.twitter.records import Erasure, ErasureLog, encoded
 from include.twitter_features.backfill_plan import tasks
 from include.twitter_features.backfill_plan.plan import PlanRequest, days_between, plan_key
 from local.x_api import posts
-from tests.drivers import said
+from tests.drivers import request_line
 from tests.stages.conftest import NOW, TOKEN
 
 pytestmark = pytest.mark.live
@@ -76,7 +76,7 @@ def test_ten_days_of_twenty_accounts_with_three_landed_cost_no_more_than_was_app
     pipeline.put(handles=", ".join([*SMALL, "posts_130_big", "posts_0_silent"]))
     for day in landed:
         land(pipeline, day)
-    before, kept = bucket.ledger_mills(), {day: receipt(bucket, day) for day in landed}
+    before, receipts = bucket.ledger_mills(), {day: receipt(bucket, day) for day in landed}
     x.forget()
 
     quoted = quote(pipeline, "2026-10-01", "2026-10-10")
@@ -90,11 +90,13 @@ def test_ten_days_of_twenty_accounts_with_three_landed_cost_no_more_than_was_app
     assert len(names) == 7
     assert names[0] == f"manual__2026-10-01__plan_{quoted['plan']}"
     assert spent_mills(x, quoted) > 0
-    assert max(Counter(said(r) for r in x.requests() if r["path"] not in (TOKEN, LOOKUP)).values()) == 1
+    assert (
+        max(Counter(request_line(r) for r in x.requests() if r["path"] not in (TOKEN, LOOKUP)).values()) == 1
+    )
     look_ups = [request["handles"] for request in x.requests() if request["path"] == LOOKUP]
     assert look_ups == [["posts_0_silent"]] * 7, "no stored count is of this account alone"
     assert proofs(bucket, "2026-10-02") == {"matched": 19, "limited": 1}
-    assert kept == {day: receipt(bucket, day) for day in landed}
+    assert receipts == {day: receipt(bucket, day) for day in landed}
 
     with pytest.raises(AirflowSkipException, match="All 10 days have landed"):
         quote(pipeline, "2026-10-01", "2026-10-10", name="again")
@@ -132,7 +134,7 @@ def test_another_try_and_another_plan_repeat_no_request(pipeline, x, bucket, cap
         assert price in caplog.text, "the price of the plan is logged before its requests"
     first = quote(pipeline, "2026-08-01", "2026-09-20")
     quote(pipeline, "2026-08-01", "2026-09-20", name="another")
-    responses = [said(r) for r in x.requests() if r["status"] == 200 and r["path"] != TOKEN]
+    responses = [request_line(r) for r in x.requests() if r["status"] == 200 and r["path"] != TOKEN]
     assert len(responses) == len(set(responses)) == 1 + 2
     assert bucket.ledger_mills() == x.served_mills()
     x.forget()

@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include.twitter.errors import Incomplete, Outage
 from include.twitter.extract import reconcile
-from tests.drivers import said
+from tests.drivers import request_line
 from tests.stages.conftest import TOKEN
 
 pytestmark = pytest.mark.live
@@ -20,7 +20,7 @@ TIMELINE = r"/2/users/\d+/tweets"
 
 def billed(requests) -> Counter[str]:
     """The requests that X answered with what it bills."""
-    return Counter(said(r) for r in requests if r["status"] == 200 and r["path"] != TOKEN)
+    return Counter(request_line(r) for r in requests if r["status"] == 200 and r["path"] != TOKEN)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_handles_may_change_between_two_tries(pipeline, x):
     assert published == {"posts_3_b": 3, "posts_4_c": 4, "posts_5_d": 5}
 
 
-def test_of_100_accounts_five_are_unavailable_named_and_asked_for_alone(pipeline, x):
+def test_of_100_accounts_five_are_unavailable_named_and_requested_alone(pipeline, x):
     sound = [f"posts_2_n{number}" for number in range(95)]
     gone = ["suspended_a", "suspended_b", "suspended_c", "protected_d", "unknown_e"]
     pipeline.put(tweet_limit=0)
@@ -87,7 +87,7 @@ def test_of_100_accounts_five_are_unavailable_named_and_asked_for_alone(pipeline
     pipeline.extract()
 
     assert x.requests()[0]["query"]["usernames"] == "suspended_a,suspended_b,suspended_c,unknown_e"
-    assert x.asked() == ["users", "timeline"]
+    assert x.request_kinds() == ["users", "timeline"]
     pipeline.put(handles=",".join(sound))
     landed = pipeline.load(staged)
     assert landed["rows"] == 190

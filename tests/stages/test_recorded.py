@@ -12,7 +12,7 @@ from include.twitter.extract.cursor import MUST_HAVE, Cursor
 from include.twitter.identities import unavailable_reasons
 from include.twitter.sources import AccountPosts
 from local.x_api.posts import user_id
-from tests.include.factories import DAY, answer
+from tests.include.factories import DAY, make_response
 from tests.include.recorded import recorded_errors, recorded_pages
 
 AUTHOR = "42"
@@ -44,7 +44,7 @@ def test_every_recorded_response_is_read_or_refused_for_a_missing_field():
     for page in recorded_pages():
         body, cursor = page["body"], Cursor(AccountPosts("NASA", AUTHOR), DAY, 0)
         posts = body.get("data") or []
-        response = answer(**{**body, "data": [signed(post, AUTHOR) for post in posts]})
+        response = make_response(**{**body, "data": [signed(post, AUTHOR) for post in posts]})
         if problem := cursor.problem(response):
             assert "posts without" in str(problem)
             outcomes.append("refused")
@@ -59,7 +59,7 @@ def test_every_recorded_response_is_read_or_refused_for_a_missing_field():
 def test_every_recorded_error_about_an_account_ends_its_reading():
     for error in recorded_errors():
         cursor = Cursor(AccountPosts("NASA", AUTHOR), DAY, 0)
-        cursor.advance(answer(errors=[error]))
+        cursor.advance(make_response(errors=[error]))
         is_about_account = error.get("resource_type") == "user" and error.get("parameter") in (
             "id",
             "usernames",
@@ -72,7 +72,7 @@ def test_every_recorded_error_about_a_look_up_names_its_handle():
     lookups = [error for error in recorded_errors() if error.get("parameter") in ("usernames", "username")]
     for error in lookups:
         handle = error["value"]
-        assert unavailable_reasons(answer(errors=[error]), [handle])[handle].startswith(error["title"])
+        assert unavailable_reasons(make_response(errors=[error]), [handle])[handle].startswith(error["title"])
     assert lookups
 
 
@@ -97,7 +97,7 @@ def test_recorded_pages_go_through_the_stages_without_loss(pipeline, x):
     bought = pipeline.extract("posts_0_rec")
     account = pipeline.refine(bought)["posts_0_rec"]
 
-    assert x.asked().count("timeline") == len(bodies) > 5
+    assert x.request_kinds().count("timeline") == len(bodies) > 5
     assert account["fetched"] == account["unrequested"] + account["rejected"] + account["outside"] == sent
     [raw] = [key for key in pipeline.raw() if re.fullmatch(r"buy=1/\d+/0001\.json\.gz", key)]
     root = layout.raw(Day.parse("2026-11-20"))

@@ -52,7 +52,7 @@ def test_an_account_has_the_limit_of_its_line(pipeline, bucket, filed, x):
     x.forget()
     filed("posts_120_a,,,", "posts_90_b,,40,", "posts_30_c,,0,")
     assert pipeline.refine(pipeline.extract())["posts_90_b"]["published"] == 40
-    assert set(x.asked()) == {"timeline"}
+    assert set(x.request_kinds()) == {"timeline"}
     assert len({request["path"] for request in x.requests()}) == 1
 
 

@@ -24,7 +24,7 @@ SECRETS = {
 
 
 @pytest.fixture
-def told(caplog, capfd):
+def logs(caplog, capfd):
     """Everything that was logged so far, at every level."""
     root = logging.getLogger()
     before = root.level
@@ -40,11 +40,11 @@ def leaks(text: str) -> list[str]:
 
 @pytest.mark.parametrize("fault", [{"reset": True}, {"truncate": True}])
 @pytest.mark.parametrize("where", ["/2/users/by", "/oauth2/token"])
-def test_no_secret_is_in_an_error(pipeline, x, told, where, fault):
+def test_no_secret_is_in_an_error(pipeline, x, logs, where, fault):
     x.order({"match": where, "times": 9} | fault)
 
     with pytest.raises((PipelineError, AirflowRescheduleException)) as raised:
         pipeline.extract("posts_5_old", "2026-10-20")
 
     assert leaks("".join(traceback.format_exception(raised.value))) == []
-    assert leaks(told()) == []
+    assert leaks(logs()) == []

@@ -56,7 +56,9 @@ class Evening:
         return self.finish(self.at(day, moment))
 
     def finish(self, run: Run) -> list[str]:
-        return tasks.load(run, tasks.transform(run, tasks.extract(run)))["receipts"]
+        return tasks.load_snapshots(run, tasks.transform_snapshots(run, tasks.extract_snapshots(run)))[
+            "receipts"
+        ]
 
     def published(self, day: Day, age: int) -> list[bytes]:
         return [self.bucket.read(getattr(Snapshot(day, age), name)) for name in ("csv", "parquet", "receipt")]
@@ -103,10 +105,10 @@ def test_age_1_is_free_by_xs_own_bill_and_recorded_with_what_it_would_have_cost(
 
 def test_it_waits_for_the_evening_and_is_skipped_if_nothing_has_landed(evening, caplog):
     with pytest.raises(AirflowRescheduleException) as waits:
-        tasks.extract(evening.at(FIRST, FIRST.end))
+        tasks.extract_snapshots(evening.at(FIRST, FIRST.end))
     assert waits.value.reschedule_date == datetime(2026, 10, 2, 22, 30, tzinfo=UTC)
     with caplog.at_level("INFO"), pytest.raises(AirflowSkipException):
-        tasks.extract(evening.at(FIRST))
+        tasks.extract_snapshots(evening.at(FIRST))
     assert "2026-10-01 at age 1 is not fetched: the day has not landed" in caplog.text
 
 
@@ -154,7 +156,7 @@ def test_what_is_requested_after_midnight_is_paid(evening, bucket, x):
     run, midnight = evening.at(FIRST), FIRST.plus(2).start
 
     def clock() -> datetime:
-        if "posts" not in x.asked():
+        if "posts" not in x.request_kinds():
             return run.now()
         x.clock(midnight)
         return midnight
@@ -227,8 +229,8 @@ def _ended(evening: Evening, day: Day, moment: Moment) -> Any:
     run = evening.at(day)
     parent, child_end = CONTEXT.Pipe()
     clock, environ = CONTEXT.Value("d", 0), dict(os.environ)
-    child = Child(str(day), run.id, run.now(), environ, moment, clock, child_end, job=in_a_child)
-    process = CONTEXT.Process(target=child.work, daemon=True)
+    worker = Child(str(day), run.id, run.now(), environ, moment, clock, child_end, job=in_a_child)
+    process = CONTEXT.Process(target=worker.work, daemon=True)
     process.start()
     child_end.close()
     try:
@@ -242,5 +244,5 @@ def _ended(evening: Evening, day: Day, moment: Moment) -> Any:
         process.kill()
         process.join(120)
         parent.close()
-    evening.x.answered()
+    evening.x.wait_until_idle()
     return ended

@@ -23,7 +23,7 @@ def test_threads_that_are_wanted_later_cost_themselves_alone(pipeline, x, bucket
     pipeline.put(include_threads="true")
     bought = pipeline.extract(name="threads")
 
-    assert x.asked() == ["search"], "the count of its own posts is there already"
+    assert x.request_kinds() == ["search"], "the count of its own posts is there already"
     assert bucket.ledger_mills() == round(1000 * bought["cost_usd"])
     assert x.served_mills() == 3 * 5
     after = pipeline.refine(bought, name="threads")[ACCOUNT]
@@ -45,7 +45,7 @@ def test_threads_stay_in_a_day_that_was_bought_with_them(pipeline, x):
 def test_threads_of_an_old_day_come_from_the_archive(pipeline, x):
     pipeline.put(tweet_limit=0, include_threads="true")
     account = pipeline.refine(pipeline.extract(ACCOUNT, "2026-10-20"), "2026-10-20")[ACCOUNT]
-    assert x.asked() == ["users", "token", "search", "search", "count"]
+    assert x.request_kinds() == ["users", "token", "search", "search", "count"]
     landed = {row["tweet_id"] for row in pipeline.rows("2026-10-20")}
     assert len(replies_to_itself("2026-10-20") & landed) == 5
     assert account["proof"] == "matched"

@@ -26,7 +26,7 @@ class Seen:
     """Names in lower case."""
 
 
-class Wire(list[Seen]):
+class S3Requests(list[Seen]):
     """Every S3 request that the stages send while a test runs, in order."""
 
     def puts(self, part: str) -> list[Seen]:
@@ -34,8 +34,8 @@ class Wire(list[Seen]):
 
 
 @pytest.fixture
-def wire(stand_ins, deployment, monkeypatch):
-    seen = Wire()
+def s3_requests(stand_ins, deployment, monkeypatch):
+    seen = S3Requests()
 
     def forward(request: Request) -> Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -43,24 +43,26 @@ def wire(stand_ins, deployment, monkeypatch):
         seen.append(Seen(request.method, key, headers))
         url = stand_ins.aws + request.environ["RAW_URI"]
         response = client.request(request.method, url, content=request.get_data(), headers=headers)
-        kept = {name: value for name, value in response.headers.items() if name not in HOP_BY_HOP}
-        return Response(response.content, response.status_code, kept)
+        headers = {name: value for name, value in response.headers.items() if name not in HOP_BY_HOP}
+        return Response(response.content, response.status_code, headers)
 
     with httpx.Client(trust_env=False, timeout=30) as client, serving(forward) as address:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", address)
         yield seen
 
 
-def test_the_stages_send_no_acl_delete_nothing_and_publish_by_copies_with_the_receipt_last(pipeline, wire):
+def test_the_stages_send_no_acl_delete_nothing_and_publish_by_copies_with_the_receipt_last(
+    pipeline, s3_requests
+):
     staged = pipeline.transform(pipeline.extract("posts_2_wire"))
-    extracted = len(wire)
+    extracted = len(s3_requests)
     pipeline.load(staged)
 
     acl = {"x-amz-acl", "x-amz-grant-read", "x-amz-grant-full-control", "x-amz-grant-write"}
-    assert wire
-    assert not [seen for seen in wire if acl & seen.headers.keys()]
-    assert {seen.method for seen in wire} <= {"GET", "PUT", "POST", "HEAD"}
-    loading = wire[extracted:]
+    assert s3_requests
+    assert not [seen for seen in s3_requests if acl & seen.headers.keys()]
+    assert {seen.method for seen in s3_requests} <= {"GET", "PUT", "POST", "HEAD"}
+    loading = s3_requests[extracted:]
     written = [seen for seen in loading if seen.method == "PUT"]
     assert [(seen.key, seen.headers.get("x-amz-copy-source", "").split("/")[-1]) for seen in written] == [
         (layout.publish_lease(DAY), ""),
@@ -90,11 +92,11 @@ def test_a_published_object_keeps_its_media_type(pipeline, bucket):
     assert types == ["text/csv; charset=utf-8", "application/json"]
 
 
-def test_what_is_bought_is_written_on_condition(pipeline, wire):
+def test_what_is_bought_is_written_on_condition(pipeline, s3_requests):
     pipeline.extract("posts_2_wire")
 
-    pages = wire.puts(".json.gz")
+    pages = s3_requests.puts(".json.gz")
     assert len(pages) == 3, "a look-up, a page and a count"
     assert {seen.headers.get("if-none-match") for seen in pages} == {"*"}
-    manifests = wire.puts("manifest.json")
+    manifests = s3_requests.puts("manifest.json")
     assert [seen.headers.get("if-none-match", "if-match") for seen in manifests] == ["*", "if-match"]

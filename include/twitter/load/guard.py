@@ -93,7 +93,7 @@ def require_no_loss(decreases: list[Decrease], day: Day, *, accepted: bool) -> N
     for decrease in decreases:
         log.warning(_decrease_text(decrease))
     losses = "; ".join(
-        _decrease_text(decrease) for decrease in decreases if decrease.kept * 2 < decrease.landed
+        _decrease_text(decrease) for decrease in decreases if decrease.kept_rows * 2 < decrease.landed
     )
     if losses and not accepted:
         raise RowLossBlocked(

@@ -195,12 +195,12 @@ def table(rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
 
 def csv_text(rows: pd.DataFrame, columns: Iterable[Column] = COLUMNS) -> str:
     """The rows as CSV, without the header: RFC 4180 quotes, one record a line, empty for missing."""
-    cells = [_cells(column, rows[column.name]) for column in columns]
+    cells = [_column_cells(column, rows[column.name]) for column in columns]
     lines = compute.binary_join_element_wise(*cells, ",", null_handling="replace", null_replacement="")
     return "\n".join([*lines.to_pylist(), ""])
 
 
-def _cells(column: Column, values: pd.Series) -> Any:
+def _column_cells(column: Column, values: pd.Series) -> Any:
     """A column as the strings that stand in the CSV, or null."""
     if column.kind is MOMENT:
         return pyarrow.array(np.datetime_as_string(values.to_numpy("datetime64[s]"), timezone="UTC"))

@@ -28,7 +28,7 @@ SIGN_IN = re.compile(
     r")(?:[/?#.]|$)",
     re.IGNORECASE,
 )
-"""Addresses of pages at which X's crawler was asked to sign in, to consent or to prove itself."""
+"""Addresses of pages that required X's crawler to sign in, to consent or to prove that it is no robot."""
 LINKS_LOST = "its links are not all whole: X does not say where one stands, or where it leads"
 
 Place = tuple[int, int, Link]

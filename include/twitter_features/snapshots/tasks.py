@@ -38,7 +38,7 @@ MAX_DAYS_LATE = 14
 """A snapshot that was missed longer ago is made only by a run that is triggered for it."""
 
 
-def extract(run: Run) -> dict[str, Any]:
+def extract_snapshots(run: Run) -> dict[str, Any]:
     """Request the posts of each snapshot that is due, and store every response as it arrives."""
     run.day.require_collectable(run.now())
     ages, caps, access = settings.engagement_days(), Caps(*settings.budgets().items()), settings.x_access()
@@ -88,7 +88,7 @@ def _missed(due: Snapshot, done: Collection[Snapshot]) -> list[Snapshot]:
     return [snapshot for snapshot in earlier if snapshot not in done and snapshot.day.date >= first]
 
 
-def transform(run: Run, fetched: dict[str, Any] | None) -> dict[str, Any]:
+def transform_snapshots(run: Run, fetched: dict[str, Any] | None) -> dict[str, Any]:
     """Make a table of each snapshot's responses, and stage it with its receipt."""
     store, snapshots = object_store.from_settings(), require_xcom(fetched, "extract")["snapshots"]
     return {"receipts": [_stage(store, run, **snapshot) for snapshot in snapshots]}
@@ -133,7 +133,7 @@ def _stage(store: ObjectStore, run: Run, day: str, age: int, uncertain_usd: floa
     return staging + RECEIPT
 
 
-def load(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
+def load_snapshots(run: Run, staged: dict[str, Any] | None) -> dict[str, Any]:
     """Publish the staged files, each receipt after its files."""
     store, published = object_store.from_settings(), []
     for key in require_xcom(staged, "transform")["receipts"]:

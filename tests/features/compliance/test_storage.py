@@ -11,36 +11,36 @@ from tests.include.http_recorder import dripping, listening
 
 
 @pytest.fixture
-def wire(monkeypatch):
+def recorder(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "*")
     with listening() as server:
         yield server
 
 
-def test_a_file_is_transferred_whole_and_without_credentials_of_a_netrc(wire, tmp_path, monkeypatch):
+def test_a_file_is_transferred_whole_and_without_credentials_of_a_netrc(recorder, tmp_path, monkeypatch):
     (tmp_path / "netrc").write_text("default login stranger password stranger-s3cret\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    wire.say(200, b"result")
-    wire.say(200, b"")
+    recorder.respond(200, b"result")
+    recorder.respond(200, b"")
     file = io.BytesIO()
-    storage.download(f"{wire.host}/result?signature=s3cret", file, 100)
-    storage.upload_file(f"{wire.host}/ids?signature=s3cret", io.BytesIO(b"1\n2\n"))
-    assert (file.getvalue(), wire.heard[1].body) == (b"result", "1\n2\n")
-    assert [request.headers.get("authorization") for request in wire.heard] == [None, None]
+    storage.download(f"{recorder.host}/result?signature=s3cret", file, 100)
+    storage.upload_file(f"{recorder.host}/ids?signature=s3cret", io.BytesIO(b"1\n2\n"))
+    assert (file.getvalue(), recorder.requests[1].body) == (b"result", "1\n2\n")
+    assert [request.headers.get("authorization") for request in recorder.requests] == [None, None]
 
 
-def test_a_redirect_is_not_followed(wire):
-    wire.say(302, b"", location=f"{wire.host}/elsewhere")
+def test_a_redirect_is_not_followed(recorder):
+    recorder.respond(302, b"", location=f"{recorder.host}/elsewhere")
     with pytest.raises(Outage, match="302 to PUT"):
-        storage.upload_file(f"{wire.host}/ids", io.BytesIO(b"1\n"))
-    assert len(wire.heard) == 1
+        storage.upload_file(f"{recorder.host}/ids", io.BytesIO(b"1\n"))
+    assert len(recorder.requests) == 1
 
 
-def test_a_result_is_decompressed_only_up_to_its_limit(wire):
-    wire.say(200, gzip.compress(bytes(10_000_000)), content_encoding="gzip")
+def test_a_result_is_decompressed_only_up_to_its_limit(recorder):
+    recorder.respond(200, gzip.compress(bytes(10_000_000)), content_encoding="gzip")
     file = io.BytesIO()
     with pytest.raises(UnexpectedAnswer, match="more than 1000 bytes"):
-        storage.download(f"{wire.host}/result?signature=s3cret", file, 1000)
+        storage.download(f"{recorder.host}/result?signature=s3cret", file, 1000)
     assert file.tell() <= 1000 + storage.CHUNK_BYTES
 
 

@@ -88,11 +88,11 @@ def erase(store, *ids):
 def test_a_concurrent_fetch_waits_and_requests_no_post_again(store, x):
     def other():
         with pytest.raises(AirflowRescheduleException):
-            tasks.extract(run("other"))
+            tasks.extract_snapshots(run("other"))
 
     x.during_request = other
-    tasks.extract(run())
-    tasks.extract(run("other"))
+    tasks.extract_snapshots(run())
+    tasks.extract_snapshots(run("other"))
     assert x.requested == POSTS
 
 
@@ -100,25 +100,25 @@ def test_the_lease_of_a_killed_fetch_expires_after_a_minute(store, x):
     killed = held(store, SNAPSHOT.fetch_lease, run("killed"))
     killed.__enter__()  # and never exits
     with pytest.raises(AirflowRescheduleException):
-        tasks.extract(run())
-    tasks.extract(run(at=NOW + LIFETIME))
+        tasks.extract_snapshots(run())
+    tasks.extract_snapshots(run(at=NOW + LIFETIME))
     assert x.requested == POSTS
 
 
 def test_an_erased_post_is_neither_requested_nor_published(store, x):
-    fetched = tasks.extract(run())
-    staged = tasks.transform(run(), fetched)
+    fetched = tasks.extract_snapshots(run())
+    staged = tasks.transform_snapshots(run(), fetched)
     erase(store, "1")
     with pytest.raises(MissingInput, match="Clear `transform`"):
-        tasks.load(run(), staged)
+        tasks.load_snapshots(run(), staged)
     assert SNAPSHOT.csv not in store.objects
-    tasks.load(run(), tasks.transform(run(), fetched))
+    tasks.load_snapshots(run(), tasks.transform_snapshots(run(), fetched))
     _, *rows = store.objects[SNAPSHOT.csv].decode().splitlines()
     assert [row.partition(",")[0] for row in rows] == ["2"]
     for key in [key for key in store.objects if key.startswith(SNAPSHOT.raw)]:
         del store.objects[key]
     x.requested.clear()
-    tasks.extract(run("later"))
+    tasks.extract_snapshots(run("later"))
     assert x.requested == ["2"]
 
 
@@ -135,7 +135,7 @@ def test_an_erased_post_is_neither_requested_nor_published(store, x):
 def test_an_unusable_response_is_not_stored(store, x, body, error):
     x.body = body
     with pytest.raises(error):
-        tasks.extract(run())
+        tasks.extract_snapshots(run())
     assert not [key for key in store.objects if key.startswith(SNAPSHOT.raw)]
 
 
@@ -157,9 +157,9 @@ def test_the_ledger_is_never_below_the_bill_of_a_response_whose_write_failed(
     later = Run(DAY.plus(6), "one", lambda: WEEK.due_at)
     monkeypatch.setattr(store, "put_if_match", lose)
     with pytest.raises(Outage):
-        tasks.extract(later)
+        tasks.extract_snapshots(later)
     monkeypatch.setattr(store, "put_if_match", put)
-    tasks.extract(later)
+    tasks.extract_snapshots(later)
     entry = json.loads(store.objects[ledger_key("2026-11", WEEK.ledger)])
     assert (entry["spent_mills"], entry["lost_mills"]) == (spent, spent - 10)
     assert x.requested == POSTS * (1 if is_stored else 2)
@@ -185,5 +185,5 @@ def test_nothing_is_erased_while_a_lease_of_the_day_is_held(store, key):
 def test_objects_of_others_among_the_responses_are_skipped(store, x):
     for stray in strays(f"{SNAPSHOT.raw}0001.json.gz"):
         store.write(stray, b"")
-    tasks.extract(run())
+    tasks.extract_snapshots(run())
     assert x.requested == POSTS

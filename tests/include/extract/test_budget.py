@@ -39,9 +39,9 @@ def response(units, kind="posts"):
     return Response("/2", {}, RECEIVED, json.dumps({"data": [0] * units}).encode(), kind=kind)
 
 
-def spend(drawn, units, wanted=100, smallest=5, kind="posts"):
+def spend(drawn, units, size=100, smallest=5, kind="posts"):
     """Request so much, get and store so many units; returns how many were requested."""
-    with drawn.reserve(kind, wanted, smallest) as reservation:
+    with drawn.reserve(kind, size, smallest) as reservation:
         reservation.settle(response(units, kind))
     return reservation.size
 
@@ -231,8 +231,8 @@ def test_each_month_has_an_entry_and_a_cap_and_both_are_in_the_cap_of_the_purcha
     with budget(store, run=1_000, month=600, clock=lambda: moment) as drawn:
         assert spend(drawn, 110, wanted=500) == 120
         moment = MIDNIGHT[1]
-        assert spend(drawn, 70, wanted=500) == 80
-        assert spend(drawn, 10, wanted=500) == 10
+        assert spend(drawn, 70, size=500) == 80
+        assert spend(drawn, 10, size=500) == 10
         with pytest.raises(OverBudget, match=MONTH):
             spend(drawn, 0)
     months = [entry(store, KEY.replace("2026-11/", f"2026-{month}/")) for month in (11, 12)]
@@ -308,7 +308,7 @@ class BrokenStore:
         self._lake, self.method, self.times, self.after = store, method, times, after
 
     def __getattr__(self, name):
-        done = getattr(self._lake, name)
+        done = getattr(self._store, name)
         if name != self.method or not self.times:
             return done
         self.times -= 1
@@ -426,16 +426,14 @@ def side_by_side(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("cap", "wanted", "came_first", "then"),
+    ("cap", "size", "came_first", "then"),
     [(500, 100, 0, 100), (700, 100, 60, 80), (1_000, 150, 50, 150)],
     ids=["takes what is given back", "takes a smaller page", "takes the whole page that fits now"],
 )
-def test_what_does_not_fit_waits_for_the_request_in_flight(
-    store, side_by_side, cap, wanted, came_first, then
-):
+def test_what_does_not_fit_waits_for_the_request_in_flight(store, side_by_side, cap, size, came_first, then):
     with budget(store, run=cap) as drawn:
         with drawn.reserve("posts", 100, 5) as reservation:
-            waiting = side_by_side(drawn, lambda: spend(drawn, 0, wanted=wanted))
+            waiting = side_by_side(drawn, lambda: spend(drawn, 0, size=size))
             reservation.settle(response(came_first))
         assert waiting.result(timeout=10) == then
 
@@ -469,12 +467,12 @@ def test_eight_readers_that_draw_at_random_never_pass_the_cap_and_the_sum_is_exa
         chance = random.Random(number)  # noqa: S311
         start.wait(5)
         for _ in range(10_000):
-            kind, wanted, smallest = chance.choice(
+            kind, size, smallest = chance.choice(
                 [("posts", chance.randint(5, 100), 5), ("users", 20, 20), ("counts", 1, 1)]
             )
             try:
-                with drawn.reserve(kind, wanted, smallest) as reservation:
-                    assert smallest <= reservation.size <= wanted
+                with drawn.reserve(kind, size, smallest) as reservation:
+                    assert smallest <= reservation.size <= size
                     page = response(chance.randint(0, reservation.size), kind)
                     with counting:
                         known["reserved"] += prices[kind] * reservation.size

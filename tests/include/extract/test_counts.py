@@ -10,7 +10,7 @@ from include.twitter.errors import UnexpectedAnswer
 from include.twitter.extract.counts import Count, count_of, counts_of_day, store_count, stored_count
 from include.twitter.layout import parse_count_key
 from include.twitter.sources import author_query, self_reply_query
-from tests.include.factories import DAY, RECEIVED, MemoryStore, answer
+from tests.include.factories import DAY, RECEIVED, MemoryStore, make_response
 
 FIRST, LAST = Day.parse("2026-11-01"), Day.parse("2026-11-30")
 NOW = RECEIVED + timedelta(days=20)
@@ -19,7 +19,7 @@ NOW = RECEIVED + timedelta(days=20)
 def count(query="(from:1) -is:retweet -is:reply", words="tweet", at=NOW, **hours):
     data = [{"start": f"2026-11-{hour[1:]}:00:00.000Z", f"{words}_count": n} for hour, n in hours.items()]
     meta = {f"total_{words}_count": sum(hours.values())}
-    return answer(asked={"query": query}, kind="archive_counts", data=data, meta=meta, received_at=at)
+    return make_response(params={"query": query}, kind="archive_counts", data=data, meta=meta, received_at=at)
 
 
 def month(ids=("1",), *, query=None, **more):
@@ -40,7 +40,7 @@ def test_a_count_is_read_in_both_vocabularies_of_x(words):
 )
 def test_what_is_no_count_is_refused(body):
     with pytest.raises(UnexpectedAnswer, match="sent no count"):
-        count_of(answer(**body))
+        count_of(make_response(**body))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from include.twitter.extract.account_state import Event
 from include.twitter.extract.cursor import MAX_DEAD_TOKENS, Cursor
 from include.twitter.response import Response
 from include.twitter.sources import AccountPosts, Verification
-from tests.include.factories import DAY, RECEIVED, SUSPENDED, about, answer, in_post_words, post
+from tests.include.factories import DAY, RECEIVED, SUSPENDED, about, in_post_words, make_response, post
 
 TIMELINE, ARCHIVE = AccountPosts("NASA", "42"), AccountPosts("NASA", "42", old=True)
 SEARCH = Verification("NASA", "42")
@@ -24,12 +24,12 @@ def after(*pages, limit=0, source=TIMELINE):
 
 def led_by(token_before, *posts, **more):
     """The page that a token led to."""
-    return answer(*posts, asked={"pagination_token": token_before}, **more)
+    return make_response(*posts, params={"pagination_token": token_before}, **more)
 
 
 def below(number, *posts, **more):
     """The page below a post."""
-    return answer(*posts, asked={"until_id": post(number)["id"]}, **more)
+    return make_response(*posts, params={"until_id": post(number)["id"]}, **more)
 
 
 def numbers(cursor):
@@ -44,17 +44,17 @@ def numbers(cursor):
     ("pages", "ended", "returned"),
     [
         ([], None, 0),
-        ([answer(post(1), post(2))], Event.END, 2),
-        ([answer()], Event.END, 0),
-        ([answer(post(1), token="t1")], None, 1),
-        ([answer(token="t1")], None, 0),
-        ([answer(post(3), token="t1"), led_by("t1", post(2), token="t1")], Event.END, 2),
-        ([answer(errors=[SUSPENDED])], Event.GONE, 0),
-        ([answer(errors=[about("42", "Not Found Error", "No.")])], Event.ID_UNKNOWN, 0),
-        ([answer(post(1), token="t1"), led_by("t1", errors=[SUSPENDED])], Event.GONE, 1),
-        ([answer(post(1), None, 5, "x", post(2, created_at=7))], Event.END, 5),
+        ([make_response(post(1), post(2))], Event.END, 2),
+        ([make_response()], Event.END, 0),
+        ([make_response(post(1), token="t1")], None, 1),
+        ([make_response(token="t1")], None, 0),
+        ([make_response(post(3), token="t1"), led_by("t1", post(2), token="t1")], Event.END, 2),
+        ([make_response(errors=[SUSPENDED])], Event.GONE, 0),
+        ([make_response(errors=[about("42", "Not Found Error", "No.")])], Event.ID_UNKNOWN, 0),
+        ([make_response(post(1), token="t1"), led_by("t1", errors=[SUSPENDED])], Event.GONE, 1),
+        ([make_response(post(1), None, 5, "x", post(2, created_at=7))], Event.END, 5),
         *(
-            ([answer(post(1), meta=meta)], Event.END, 1)
+            ([make_response(post(1), meta=meta)], Event.END, 1)
             for meta in ({"next_token": ""}, {"next_token": None}, None, [], "x")
         ),
     ],
@@ -70,7 +70,7 @@ VERSIONS = {"edit_history_tweet_ids": [post(1)["id"], post(2)["id"]]}
 
 
 @pytest.mark.parametrize(
-    ("posts", "wanted"),
+    ("posts", "limit"),
     [
         ([post(n) for n in range(1, 6)], 5),
         ([*(post(n, **OUTSIDE) for n in range(10, 15)), post(1)], 1),
@@ -86,15 +86,15 @@ VERSIONS = {"edit_history_tweet_ids": [post(1)["id"], post(2)["id"]]}
         *(([post(3, referenced_tweets=odd)], 1) for odd in ({}, [], "x", 5, [None, "x", {}])),
     ],
 )
-def test_the_limit_is_reached_by_the_days_own_posts_each_once(posts, wanted):
-    page = answer(*posts, token="t1")
-    assert after(page, limit=wanted).ended is Event.LIMIT
-    assert after(page, limit=wanted + 1).ended is None
+def test_the_limit_is_reached_by_the_days_own_posts_each_once(posts, limit):
+    page = make_response(*posts, token="t1")
+    assert after(page, limit=limit).ended is Event.LIMIT
+    assert after(page, limit=limit + 1).ended is None
     assert after(page).ended is None
 
 
 def test_malformed_posts_of_the_day_count_and_those_of_another_day_or_author_do_not():
-    cursor = after(answer(post(2, text=None), post(3, created_at="soon"), post(9, **OUTSIDE),
+    cursor = after(make_response(post(2, text=None), post(3, created_at="soon"), post(9, **OUTSIDE),
                           post(4, author_id="7"), {"text": "without an id"}, None))  # fmt: skip
     assert numbers(cursor) == {2, 3}
 
@@ -102,7 +102,7 @@ def test_malformed_posts_of_the_day_count_and_those_of_another_day_or_author_do_
 def test_the_hours_of_what_arrived_are_those_of_utc():
     late = post(3, created_at="2026-11-18T23:30:00.000-00:30")  # 00:00 UTC of the next day
     east = post(4, created_at="2026-11-18T10:30:00.000+01:00")
-    hours = after(answer(late, east, post(1), post(61), post(2, created_at="soon"))).hours
+    hours = after(make_response(late, east, post(1), post(61), post(2, created_at="soon"))).hours
     assert sorted(hours.values()) == ["", "2026-11-18T09", "2026-11-18T09", "2026-11-18T10"]
 
 
@@ -128,7 +128,7 @@ AGAIN = [post(2), post(1), None, {"text": "no id"}]
     ],
 )
 def test_a_bound_ends_a_reading_that_makes_no_progress(pages, bound):
-    cursor = after(*(answer(*posts, token=f"t{number}") for number, posts in enumerate(pages)))
+    cursor = after(*(make_response(*posts, token=f"t{number}") for number, posts in enumerate(pages)))
     assert (cursor.ended is Event.END) == (bound is not None)
     assert (bound or "") in (cursor.reason or "")
 
@@ -154,7 +154,7 @@ def test_the_first_page_has_the_limit_within_what_x_serves(source, sizes):
     ids=["the rest", "by the share that X drops", "after an empty page", "no smaller than X serves"],
 )
 def test_the_next_page_has_what_the_limit_leaves(returned, size, limit, next_size):
-    page = answer(*map(post, range(1, returned + 1)), token="t1", size=size)
+    page = make_response(*map(post, range(1, returned + 1)), token="t1", size=size)
     assert after(page, limit=limit).page_size == next_size
 
 
@@ -166,7 +166,7 @@ def test_pages_that_the_archive_fails_to_serve_are_halved_and_doubled_again_afte
     sizes = []
     for number in range(1, 17):
         sizes.append(cursor.page_size)
-        cursor.advance(answer(post(number), token=f"t{number}", size=cursor.page_size))
+        cursor.advance(make_response(post(number), token=f"t{number}", size=cursor.page_size))
     assert sizes == [100] * 5 + [200] * 5 + [400] * 5 + [500]
 
 
@@ -207,16 +207,19 @@ UNFILLED = {
 @pytest.mark.parametrize(
     ("page", "problem"),
     [
-        (answer(post(1), errors=[FAILED]), None),
-        (answer(post(2, author_id="777")), OtherAuthors),
-        (answer(post(2, author_id="777"), post(1)), None),
-        (answer(post(2, author_id=None)), None),
-        (answer(), None),
-        *((answer(post(1, **{name: None})), UnexpectedAnswer) for name in ("text", "created_at", "id")),
-        (answer(post(1, text=None), post(2)), None),
-        (answer(post(1, public_metrics=None), errors=[UNFILLED, None, "odd"]), None),
-        (answer(post(1, public_metrics=None, created_at=None), errors=[UNFILLED]), UnexpectedAnswer),
-        (answer(in_post_words(post(1))), None),
+        (make_response(post(1), errors=[FAILED]), None),
+        (make_response(post(2, author_id="777")), OtherAuthors),
+        (make_response(post(2, author_id="777"), post(1)), None),
+        (make_response(post(2, author_id=None)), None),
+        (make_response(), None),
+        *(
+            (make_response(post(1, **{name: None})), UnexpectedAnswer)
+            for name in ("text", "created_at", "id")
+        ),
+        (make_response(post(1, text=None), post(2)), None),
+        (make_response(post(1, public_metrics=None), errors=[UNFILLED, None, "odd"]), None),
+        (make_response(post(1, public_metrics=None, created_at=None), errors=[UNFILLED]), UnexpectedAnswer),
+        (make_response(in_post_words(post(1))), None),
     ],
 )
 def test_a_page_that_cannot_be_used_is_a_problem(page, problem):
@@ -224,21 +227,21 @@ def test_a_page_that_cannot_be_used_is_a_problem(page, problem):
 
 
 def test_fields_are_looked_for_on_the_first_page_with_posts_and_authors_on_each():
-    odd = answer(post(1, public_metrics=None))
-    assert after(answer(token="t1")).problem(odd)
-    assert not after(answer(post(2), token="t1")).problem(odd)
-    assert after(answer(post(2), token="t1")).problem(answer(post(1, author_id="777")))
+    odd = make_response(post(1, public_metrics=None))
+    assert after(make_response(token="t1")).problem(odd)
+    assert not after(make_response(post(2), token="t1")).problem(odd)
+    assert after(make_response(post(2), token="t1")).problem(make_response(post(1, author_id="777")))
 
 
 # Going on
 
 
 def test_stored_pages_lead_where_those_of_x_did_whenever_they_came():
-    pages = [answer(*map(post, range(1, 8)), token="t1", size=20), led_by("t1", token="t2", size=20)]
+    pages = [make_response(*map(post, range(1, 8)), token="t1", size=20), led_by("t1", token="t2", size=20)]
     stored = [Response.from_bytes(page.to_bytes()) for page in pages]
     assert after(*stored, limit=30) == after(*pages, limit=30)
-    later = answer(post(1), token="t1", received_at=RECEIVED.replace(year=2027))
-    assert after(later) == after(answer(post(1), token="t1"))
+    later = make_response(post(1), token="t1", received_at=RECEIVED.replace(year=2027))
+    assert after(later) == after(make_response(post(1), token="t1"))
 
 
 @pytest.mark.parametrize(
@@ -247,14 +250,14 @@ def test_stored_pages_lead_where_those_of_x_did_whenever_they_came():
     ids=["the smallest number", "no post yet"],
 )
 def test_without_its_token_it_continues_below_the_oldest_post(posts, params):
-    cursor = after(answer(*posts, token="t1"))
+    cursor = after(make_response(*posts, token="t1"))
     assert cursor.request_params == {"token": "t1"}
     assert (cursor.fall_back_to_until_id(), cursor.request_params) == (True, params)
     assert not cursor.fall_back_to_until_id(), "there is no token to drop"
 
 
 def test_dead_tokens_end_it_at_last_where_nothing_older_comes_between():
-    cursor = after(answer(post(3), token="t1"))
+    cursor = after(make_response(post(3), token="t1"))
     for number in range(MAX_DEAD_TOKENS):
         assert cursor.fall_back_to_until_id()
         cursor.advance(below(3, token=f"u{number}"))
@@ -264,14 +267,14 @@ def test_dead_tokens_end_it_at_last_where_nothing_older_comes_between():
 
 
 def test_a_token_is_not_dropped_again_where_x_has_sent_the_same_posts_once_more():
-    cursor = after(answer(post(3), post(2), token="t1"))
+    cursor = after(make_response(post(3), post(2), token="t1"))
     assert cursor.fall_back_to_until_id()
     cursor.advance(below(2, post(3), post(2), token="u1"))
     assert not cursor.fall_back_to_until_id()
 
 
 def test_tokens_from_before_it_fell_back_do_not_end_it():
-    cursor = after(answer(post(4), token="t1"), led_by("t1", post(3), token="t2"))
+    cursor = after(make_response(post(4), token="t1"), led_by("t1", post(3), token="t2"))
     cursor.fall_back_to_until_id()
     cursor.advance(below(3, post(2), token="t1"))
     assert (cursor.ended, cursor.token) == (None, "t1")
@@ -280,7 +283,7 @@ def test_tokens_from_before_it_fell_back_do_not_end_it():
 
 
 def test_a_raised_limit_goes_on_where_the_lower_one_has_ended():
-    page = answer(post(3), post(2), token="t1")
+    page = make_response(post(3), post(2), token="t1")
     assert after(page, limit=2).ended is Event.LIMIT
     cursor = after(page, limit=3)
     cursor.fall_back_to_until_id()

@@ -92,7 +92,7 @@ def test_a_response_that_cannot_be_used_is_paid_for_stored_aside_and_raised(requ
     assert requests.names == ["refused-0a1b.json.gz"]
     assert (requests.entry.bought, requests.entry.spent_mills) == (BilledUnits(posts=3), 15)
     requests.ask(x := FakeX())
-    assert x.sizes == [100], "it is requested anew"
+    assert x.sizes == [100], "it is requested again"
 
 
 @pytest.mark.parametrize(("posts", "lost"), [(0, 0), (3, 15)])

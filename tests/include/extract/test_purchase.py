@@ -31,7 +31,7 @@ from tests.include.factories import (
     MemoryStore,
     OvertakenStore,
     account_read,
-    answer,
+    make_response,
     post,
 )
 from tests.include.fake_x import ROOT
@@ -74,7 +74,7 @@ def close(bought, *entries):
     """Buy for the purchase: each account with posts has one page."""
     with bought.hold_lease():
         list(bought.stored_responses())
-        pages = {each.id: [buy(bought, each.id, answer(post(1)))] for each in entries if each.posts}
+        pages = {each.id: [buy(bought, each.id, make_response(post(1)))] for each in entries if each.posts}
         bought.close(with_fields(each, pages=pages.get(each.id, [])) for each in entries)
     return bought
 
@@ -223,7 +223,7 @@ def test_of_two_handles_of_one_account_the_first_has_its_limit(store):
 def test_a_page_that_was_stored_after_it_was_closed_is_booked_by_the_next_run(store):
     stale = purchase(store)
     close(purchase(store), entry())
-    stale.store("22", answer(post(1), post(2)))
+    stale.store("22", make_response(post(1), post(2)))
     again = purchase(store)
     assert (again.missing, again.is_complete) == ([], False)
     close(again)
@@ -369,17 +369,17 @@ def test_of_two_that_begin_at_once_one_has_the_lease(is_new):
 
 def test_an_equal_page_of_another_process_is_not_taken_for_ones_own(store):
     late, quicker = purchase(store), purchase(store)
-    quicker.store("11", answer(post(1)))
+    quicker.store("11", make_response(post(1)))
     with pytest.raises(WriteConflict):
-        late.store("11", answer(post(1)))
+        late.store("11", make_response(post(1)))
     assert [page.posts for page in store.responses([PAGE])] == [[post(1)]]
 
 
 def test_two_readers_that_store_in_one_folder_at_once_never_write_the_same_key():
     store = OvertakenStore()
     bought = purchase(store)
-    store.meanwhile = lambda: bought.store(COUNTS_FOLDER, answer())
-    bought.store(COUNTS_FOLDER, answer(post(1)))
+    store.meanwhile = lambda: bought.store(COUNTS_FOLDER, make_response())
+    bought.store(COUNTS_FOLDER, make_response(post(1)))
     assert store.keys(f"{ROOT}counts-of/") == [f"{ROOT}counts-of/000{number}.json.gz" for number in (1, 2)]
 
 
@@ -387,22 +387,26 @@ def test_two_readers_that_store_in_one_folder_at_once_never_write_the_same_key()
 
 
 def test_a_killed_purchase_goes_on_from_its_pages_in_the_order_in_which_they_were_stored(store):
-    killed(store, *(("11", answer(post(number))) for number in range(1, 12)), ("22", answer(post(20))))
+    killed(
+        store,
+        *(("11", make_response(post(number))) for number in range(1, 12)),
+        ("22", make_response(post(20))),
+    )
     again = purchase(store, "nasa")
     with again.hold_lease():
         of_nasa = [(f"11/{number:04}", f"{number:02}") for number in range(1, 12)]
         assert numbers(again.stored_responses()) == [*of_nasa, ("22/0001", "20")]
         assert numbers(again.stored_pages("11")) == of_nasa
-        again.store("11", answer(post(12)))
+        again.store("11", make_response(post(12)))
     assert store.keys(f"{ROOT}11/")[-1] == f"{ROOT}11/0012.json.gz"
     del store.objects[PAGE]
-    killed(store, ("11", answer(post(13))))
+    killed(store, ("11", make_response(post(13))))
     assert store.keys(f"{ROOT}11/")[-1] == f"{ROOT}11/0013.json.gz", "also if a page before was never written"
 
 
 def test_pages_of_a_source_are_those_of_the_accounts_entry_and_of_its_folder(store):
     close(purchase(store, "NASA", "esa"), entry(outcome="limit", limit=1), entry("esa"))
-    killed(store, (f"{SEARCHED}11", answer(post(3))))
+    killed(store, (f"{SEARCHED}11", make_response(post(3))))
     again = purchase(store, "NASA", "esa")
     with again.hold_lease():
         assert numbers(again.stored_responses()) == [("search-11/0001", "03")]
@@ -414,18 +418,18 @@ def test_what_is_stored_and_not_closed_is_booked_once_over_two_resumes_and_a_clo
     close(purchase(store), entry())
     users = [{"id": "1", "username": "esa"}, {"id": "2", "username": "jaxa"}]
     december = datetime(2026, 12, 1, tzinfo=UTC)
-    late = answer(post(6), received_at=december)
+    late = make_response(post(6), received_at=december)
     killed(
         store,
-        (LOOKUPS_FOLDER, answer(*users, kind="users")),
-        ("22", answer(post(1), post(2), token="t1")),
-        ("22", answer()),
-        ("33", answer(errors=[SUSPENDED])),
-        (COUNTS_FOLDER, answer(kind="counts")),
-        (COUNTS_FOLDER, answer(kind="archive_counts")),
-        (f"{SEARCHED}22", answer(post(1), post(2), post(3))),
-        (f"{REFUSED_PREFIX}22", answer(post(4, text=None))),
-        ("44", answer(post(5), kind="own_posts")),
+        (LOOKUPS_FOLDER, make_response(*users, kind="users")),
+        ("22", make_response(post(1), post(2), token="t1")),
+        ("22", make_response()),
+        ("33", make_response(errors=[SUSPENDED])),
+        (COUNTS_FOLDER, make_response(kind="counts")),
+        (COUNTS_FOLDER, make_response(kind="archive_counts")),
+        (f"{SEARCHED}22", make_response(post(1), post(2), post(3))),
+        (f"{REFUSED_PREFIX}22", make_response(post(4, text=None))),
+        ("44", make_response(post(5), kind="own_posts")),
         ("55", replace(late, sent_at=december - timedelta(seconds=1))),
         ("55", late),
     )
@@ -448,8 +452,11 @@ def test_what_is_stored_and_not_closed_is_booked_once_over_two_resumes_and_a_clo
 def test_the_manifest_has_the_spec_and_the_stored_responses_account_by_account(store):
     bought = purchase(store, "NASA", "esa", limit=7)
     with bought.hold_lease():
-        request = buy(bought, LOOKUPS_FOLDER, answer({"id": "1", "username": "NASA"}, kind="users"))
-        pages = [buy(bought, "11", answer(post(1), token="t1")), buy(bought, "11", answer(post(2)))]
+        request = buy(bought, LOOKUPS_FOLDER, make_response({"id": "1", "username": "NASA"}, kind="users"))
+        pages = [
+            buy(bought, "11", make_response(post(1), token="t1")),
+            buy(bought, "11", make_response(post(2))),
+        ]
         bought.close([entry("esa", 0), entry(posts=2, pages=pages, limit=7)])
     assert [*pages, request] == [f"{ROOT}{name}.json.gz" for name in ("11/0001", "11/0002", "users-by/0001")]
     closed = manifest(store)

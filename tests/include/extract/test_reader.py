@@ -23,7 +23,7 @@ from tests.include.fake_x import (
     MALFORMED,
     OUTAGE,
     ROOT,
-    Try,
+    Attempt,
     open_fake_x,
     page,
     total,
@@ -93,7 +93,7 @@ class Attempts:
     def read(self, handles, *, killed_at="", **options):
         """Buy what is missing; return id, outcome, proof and number of posts by handle."""
         self.x.requests.clear()
-        self.attempt = Try(self.x, self.store, *handles.split(), **options)
+        self.attempt = Attempt(self.x, self.store, *handles.split(), **options)
         if killed_at:
             self.store.fails_at = killed_at
             with pytest.raises(ConnectionError):
@@ -239,7 +239,7 @@ def test_two_handles_of_one_account_are_collected_once(day, caplog, renamed):
     day.serves({"users NASA_new": "NASA_new=11", "timeline 11": "1", "count 11": 1})
     assert day.read("NASA NASA_new") == {"NASA": "11 complete matched 1"}
     assert "NASA_new and NASA are one account, 11" in caplog.text
-    purchase = Try(day.x, day.store, "NASA", "NASA_new").purchase
+    purchase = Attempt(day.x, day.store, "NASA", "NASA_new").purchase
     assert (purchase.missing, purchase.duplicate_handles) == ([], [("NASA_new", "NASA")])
 
 
@@ -253,7 +253,7 @@ def test_a_raised_limit_continues_a_renamed_account_under_the_handle_of_the_day(
     assert day.read("NASA_new", limit=9) == {"NASA": "11 complete matched 3"}
     assert day.lines["NASA"].pages[: len(before)] == before
     assert day.requests == ["count 11", "timeline 11", *["users NASA_new"] * (not renamed)]
-    assert day.x.wire.heard[-2].query["until_id"] == post(2)["id"]
+    assert day.x.recorder.requests[-2].query["until_id"] == post(2)["id"]
 
 
 @WHETHER_KNOWN
@@ -280,7 +280,7 @@ def test_pages_of_a_killed_attempt_are_used_under_one_handle(day, renamed, handl
     [line] = day.read(handles).values()
     assert line == "11 complete matched 3"
     assert day.requests == ["count 11", "timeline 11", *["users NASA_new"] * (not renamed)]
-    assert all(not Try(day.x, day.store, name).purchase.missing for name in ("NASA", "NASA_new"))
+    assert all(not Attempt(day.x, day.store, name).purchase.missing for name in ("NASA", "NASA_new"))
 
 
 def test_a_look_up_of_a_killed_attempt_is_not_requested_again(day):
@@ -338,7 +338,7 @@ def test_a_verification_that_was_cut_off_continues_below_its_oldest_post(day):
     day.read("NASA", killed_at="search-11/0002.json.gz")
     assert day.read("NASA") == {"NASA": "11 complete matched 3"}
     assert day.requests == ["search 11"], "the count is stored"
-    assert day.x.wire.heard[-1].query["until_id"] == post(3)["id"]
+    assert day.x.recorder.requests[-1].query["until_id"] == post(3)["id"]
 
 
 def test_a_day_that_has_become_old_continues_in_the_archive(day):
@@ -348,7 +348,7 @@ def test_a_day_that_has_become_old_continues_in_the_archive(day):
         day.read("NASA")
     day.serves({"search-all 11": "1", "count-all 11": 3})
     assert day.read("NASA", old=True) == {"NASA": "11 complete matched 3"}
-    assert day.x.wire.heard[-2].query["until_id"] == post(2)["id"]
+    assert day.x.recorder.requests[-2].query["until_id"] == post(2)["id"]
 
 
 def test_a_complete_account_is_neither_counted_nor_looked_up_again(day):
@@ -404,7 +404,7 @@ def test_a_token_that_expired_continues_below_the_oldest_post(day):
     day.knows(1, NASA="11")
     day.serves({"timeline 11": ["3 2 >t1", "1"], "timeline 11 t1": MALFORMED, "count 11": 3})
     assert day.read("NASA") == {"NASA": "11 complete matched 3"}
-    assert day.x.wire.heard[2].query["until_id"] == post(2)["id"]
+    assert day.x.recorder.requests[2].query["until_id"] == post(2)["id"]
     assert day.lines["NASA"].pages == [f"{ROOT}11/0001.json.gz", f"{ROOT}11/0002.json.gz"]
 
 
@@ -475,12 +475,12 @@ def test_of_several_errors_the_permanent_one_is_raised(day):
 
 
 def test_a_reader_that_was_stopped_or_lost_its_lease_sends_nothing(day):
-    attempt = Try(day.x, day.store, "NASA")
+    attempt = Attempt(day.x, day.store, "NASA")
     attempt.stopped.set()
     with pytest.raises(Stopped):
         attempt.collect()
     late = Run(DAY, "another run", now=lambda: RECEIVED + timedelta(minutes=3))
-    stale = Try(day.x, day.store, "NASA")
+    stale = Attempt(day.x, day.store, "NASA")
     with pytest.raises(LeaseHeld), stale.buying() as (x, budget):
         stale.now += timedelta(minutes=3)
         with Purchase(day.store, late, CollectionSpec(("NASA",), 0), may_leave=False).hold_lease():
@@ -550,7 +550,7 @@ def test_an_account_that_was_counted_after_its_stored_look_up_is_looked_up_again
 def test_a_stored_look_up_shows_an_empty_account_for_a_day(day, hours, outcome):
     day.serves({"users esa": ["esa=22", unknown("esa")], "search-all 22": ["1", ""], "count-all 22": 0})
     day.read("esa", old=True, killed_at="/22/0001.json.gz")
-    attempt = Try(day.x, day.store, "esa", old=True)
+    attempt = Attempt(day.x, day.store, "esa", old=True)
     attempt.now = RECEIVED + timedelta(hours=hours)
     assert attempt.collect()["esa"].outcome == outcome
 
@@ -641,7 +641,7 @@ def test_a_post_with_an_unfilled_field_is_read_again_with_all_fields_for_free(in
     assert incomplete.read("NASA") == {"NASA": "11 complete matched 3"}
     assert incomplete.lines["NASA"].pages == [f"{ROOT}11/0001.json.gz", f"{ROOT}reread-11/0001.json.gz"]
     assert (incomplete.billed.posts, incomplete.billed.rereads) == (2, 1)
-    (reread,) = [heard for heard in incomplete.x.wire.heard if heard.path == "/2/tweets"]
+    (reread,) = [request for request in incomplete.x.recorder.requests if request.path == "/2/tweets"]
     assert set(reread.query["tweet.fields"].split(",")) == set(POST_FIELDS)
 
 
@@ -672,7 +672,7 @@ def test_posts_are_not_read_again_beyond_the_budget(day):
 
 def test_posts_are_read_again_once_in_several_attempts(incomplete):
     incomplete.serves({f"posts {ONE}": WHOLE})
-    first = Try(incomplete.x, incomplete.store, "NASA")
+    first = Attempt(incomplete.x, incomplete.store, "NASA")
     with first.buying() as (x, budget):
         first.collection.collect(x, budget)  # and it is killed before it closes
     assert incomplete.read("NASA") == {"NASA": "11 complete matched 3"}
@@ -682,7 +682,7 @@ def test_posts_are_read_again_once_in_several_attempts(incomplete):
 def test_posts_are_not_read_again_on_the_next_utc_day_since_x_would_charge_them(incomplete):
     incomplete.serves({f"posts {ONE}": WHOLE})
     incomplete.read("NASA", killed_at="reread-11/0001.json.gz")
-    second = Try(incomplete.x, incomplete.store, "NASA")
+    second = Attempt(incomplete.x, incomplete.store, "NASA")
     second.now = RECEIVED + timedelta(days=1)
     incomplete.x.requests.clear()
     assert second.collect()["NASA"].outcome == "complete"

@@ -21,7 +21,7 @@ from include.twitter.extract.counts import Count
 from include.twitter.extract.progress import AccountProgress
 from include.twitter.extract.reconcile import Reconciler, reconcile
 from include.twitter.sources import account_sources
-from tests.include.factories import DAY, RECEIVED, account_read, answer
+from tests.include.factories import DAY, RECEIVED, account_read, make_response
 
 
 def read(id_, **hours):
@@ -63,7 +63,7 @@ class Reconciling(Reconciler):
 
 
 def total(number):
-    return answer(meta={"total_tweet_count": number}, kind="counts")
+    return make_response(meta={"total_tweet_count": number}, kind="counts")
 
 
 def page(**hours):
@@ -183,7 +183,7 @@ def test_other_errors_end_the_reading(error):
         pytest.param([total(3)], [page(h10=3), False], State.SURPLUS, (1, 2), id="a surplus by the search"),
         pytest.param([total(3)], [NoAccess("403")], State.SHORT, (1, 1), id="no search"),
         pytest.param([total(3)], [RateLimited("429")] * 9, State.SHORT, (1, 4), id="no search, retried"),
-        pytest.param([answer(data=[{}])], [], State.UNCHECKED, (1, 0), id="no count in the response"),
+        pytest.param([make_response(data=[{}])], [], State.UNCHECKED, (1, 0), id="no count in the response"),
     ],
 )
 def test_a_short_account_is_read_once_more(replies, pages, state, requests):

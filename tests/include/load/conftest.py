@@ -24,7 +24,7 @@ from include.twitter.records import (
 from include.twitter.tombstones import NO_TOMBSTONES, Tombstones
 from include.twitter.transform import receipt, refine, stage_files
 from include.twitter.transform.files import Partition
-from tests.include.factories import DAY, RECEIVED, MemoryStore, account_read, answer
+from tests.include.factories import DAY, RECEIVED, MemoryStore, account_read, make_response
 
 
 class Landing:
@@ -60,7 +60,7 @@ class Landing:
             handle, _, id_ = account.partition(":")
             id_ = id_ or f"{len(handle)}00"
             written = [post | {"author_id": id_} if post.get("author_id") == "42" else post for post in posts]
-            sources.append(refine.AccountPages(handle, id_, [answer(*written)]))
+            sources.append(refine.AccountPages(handle, id_, [make_response(*written)]))
             read.append(account_read(handle, len(posts), id=id_, **lines.get(handle, {})))
         with TemporaryDirectory() as folder:
             entries, erased = [], set()

@@ -63,11 +63,11 @@ class CopiesAnyhow(Process):
     copies_on_condition = False
 
 
-class Turns:
+class WriteOrder:
     """Lets one process at a time go on, up to its next write, in an order that is given."""
 
     def __init__(self, order):
-        self._order, self._left, self._at = list(order), {0, 1}, Condition()
+        self._order, self._unfinished, self._at = list(order), {0, 1}, Condition()
         self._running = None
 
     def wait(self, me):
@@ -79,7 +79,7 @@ class Turns:
 
     def end(self, me):
         with self._at:
-            self._left.discard(me)
+            self._unfinished.discard(me)
             self._stop(me)
 
     def _stop(self, me):
@@ -88,8 +88,8 @@ class Turns:
             self._at.notify_all()
 
     def _next(self):
-        self._order = [process for process in self._order if process in self._left]
-        return self._order[0] if self._order else min(self._left)
+        self._order = [process for process in self._order if process in self._unfinished]
+        return self._order[0] if self._order else min(self._unfinished)
 
 
 class Race:
@@ -100,8 +100,8 @@ class Race:
         self.ended = {}
 
     def go(self, order):
-        turns = Turns(order)
-        pair = [Thread(target=self._work, args=(turns, me)) for me in (0, 1)]
+        write_order = WriteOrder(order)
+        pair = [Thread(target=self._work, args=(write_order, me)) for me in (0, 1)]
         for thread in pair:
             thread.start()
         for thread in pair:
@@ -109,18 +109,18 @@ class Race:
         assert set(self.ended) == {0, 1}
         return self.ended
 
-    def _work(self, turns, me):
-        def before(key, what, *_):
-            if key == layout.publish_lease(DAY) and b"null" in what:
+    def _work(self, write_order, me):
+        def before(key, data, *_):
+            if key == layout.publish_lease(DAY) and b"null" in data:
                 return  # to release it is no step of its own
-            turns.wait(me)
+            write_order.wait(me)
             self.landing.wait(self.seconds)
 
         try:
-            turns.wait(me)
+            write_order.wait(me)
             self.ended[me] = publish_once(self.landing, self.kind(self.landing.store, before), str(me))
         finally:
-            turns.end(me)
+            write_order.end(me)
 
 
 def publish_once(landing, store, name):
@@ -198,13 +198,13 @@ def first_loads(landing):
 class Counter:
     """Calls something at the number-th time."""
 
-    def __init__(self, number, what):
-        self.number, self.what = number, what
+    def __init__(self, number, action):
+        self.number, self.action = number, action
 
     def __call__(self, *_):
         self.number -= 1
         if self.number == 0:
-            self.what()
+            self.action()
 
 
 def killed_at(landing, number, when):

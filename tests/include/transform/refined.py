@@ -8,12 +8,12 @@ from include.twitter.response import Response
 from include.twitter.tombstones import NO_TOMBSTONES, Tombstones
 from include.twitter.transform import refine
 from include.twitter.transform.files import Partition
-from tests.include.factories import DAY, answer, post
+from tests.include.factories import DAY, make_response, post
 
 
 def refined(
     *posts: Any,
-    answers: list[Response] | None = None,
+    responses: list[Response] | None = None,
     limit: int = 0,
     day: Day = DAY,
     author_id: str | None = "42",
@@ -21,7 +21,7 @@ def refined(
     **account: Any,
 ) -> Any:
     """The batch of one account, with its counts: those that are zero are left out of `fates`."""
-    pages = answers if answers is not None else [answer(*posts)]
+    pages = responses if responses is not None else [make_response(*posts)]
     source = refine.AccountPages("ObservatoryHill", author_id, pages, **account)
     (batch,) = refine.refine_accounts([source], day=day, limit=limit, erased=erased)
     (counts,) = batch.counts_by_account

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.include.factories import answer, link, post
+from tests.include.factories import link, make_response, post
 from tests.include.transform.promised import ADDED
 from tests.include.transform.refined import refined, row
 
@@ -171,6 +171,6 @@ def test_what_x_could_not_fill_is_empty():
     kind = "https://api.x.com/2/problems/field-hydration-failure"
     fields = ("attachments", "referenced_tweets", "community_id", "paid_partnership", "source")
     errors = [{"type": kind, "resource_id": post(1)["id"], "field": field} for field in fields]
-    batch = refined(answers=[answer(post(1), errors=errors)])
+    batch = refined(answers=[make_response(post(1), errors=errors)])
     filled = batch.rows[ADDED].notna().to_numpy()
     assert not filled.any()

@@ -32,12 +32,12 @@ class Changed:
 sys.meta_path.insert(0, Changed)
 import pyarrow.parquet
 from include.twitter.csv_rows import csv_rows
-from tests.include.factories import DAY, account, answer, post
+from tests.include.factories import DAY, account, make_response, post
 from include.twitter.transform.files import Partition
 from deploy import athena
 posts = [post(1, reply_settings="everyone", geo={"place_id": "07d9", "coordinates": {}}),
          post(2, reply_settings="??"), post(3, reply_settings=5)]
-batch = account([answer(*posts)], username="o", author_id="42", day=DAY, limit=0)
+batch = account([make_response(*posts)], username="o", author_id="42", day=DAY, limit=0)
 with Partition(Path(sys.argv[2])) as partition:
     partition.append(batch)
 names = "replies_by", "place", "words"

@@ -12,7 +12,7 @@ import pyarrow.parquet
 import pytest
 
 from include.twitter.transform import contract
-from tests.include.factories import DAY, a_day, account, answer, post
+from tests.include.factories import DAY, a_day, account, make_response, post
 from tests.include.transform.promised import PROMISED
 from tests.include.transform.refined import refined, written
 
@@ -23,7 +23,7 @@ GOLDEN = Path(__file__).parents[2] / "data" / "refined_tweets.csv"
 def day(tmp_path_factory):
     """The files of a day that holds what readers find hard."""
     accounts = [
-        account([answer(*posts)], username=username, author_id=posts[0]["author_id"], day=DAY, limit=0)
+        account([make_response(*posts)], username=username, author_id=posts[0]["author_id"], day=DAY, limit=0)
         for username, posts in a_day()
     ]
     return written(tmp_path_factory.mktemp("day"), *accounts)

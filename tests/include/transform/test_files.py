@@ -9,13 +9,13 @@ import pytest
 from include.twitter.transform import contract
 from include.twitter.transform.files import Partition, fingerprint
 from include.twitter.transform.refine import NOT_OWN
-from tests.include.factories import DAY, a_day, account, answer, post
+from tests.include.factories import DAY, a_day, account, make_response, post
 from tests.include.transform import refined
 
 
 def one_account(username, posts):
     author_id = posts[0]["author_id"] if posts else "42"
-    return account([answer(*posts)], username=username, author_id=author_id, day=DAY, limit=0)
+    return account([make_response(*posts)], username=username, author_id=author_id, day=DAY, limit=0)
 
 
 def written(folder, accounts):

@@ -1,4 +1,4 @@
-"""Posts of which a field is not as it has to be: each lands without it, and the oddity is counted.
+"""Posts of which a field is not as it has to be: each lands without it, and the dropped field is counted.
 
 The fields that every post needs are in test_refine.py and test_properties.py; here is every other one.
 """
@@ -163,7 +163,7 @@ def test_every_mutilated_post_of_a_day_lands_without_the_field_and_takes_no_othe
     assert set(batch.rows["urls"].map(tuple)) == {(), ("Clear",)}
 
 
-def test_several_oddities_of_one_post_are_each_counted_and_its_sound_fields_stay():
+def test_several_dropped_fields_of_one_post_are_each_counted_and_its_sound_fields_stay():
     text = "Clear #skies @rowan https://t.co/sky"
     entities = {
         "hashtags": [{"tag": None}, {"tag": "skies"}, None],

@@ -11,14 +11,14 @@ import pandas as pd
 import pytest
 
 from include.twitter.response import Response
-from tests.include.factories import answer, link, post
+from tests.include.factories import link, make_response, post
 from tests.include.transform.promised import added
 from tests.include.transform.refined import refined, row
 
-ODDITIES = json.loads((Path(__file__).parents[2] / "data" / "oddities.json").read_text(encoding="utf-8"))
+SPECIAL_CASES = json.loads((Path(__file__).parents[2] / "data" / "oddities.json").read_text(encoding="utf-8"))
 CASES = [
     pytest.param(case, id=f"{category}: {case['about']}")
-    for category, cases in ODDITIES.items()
+    for category, cases in SPECIAL_CASES.items()
     for case in cases
 ]
 ABOUT_THE_ACCOUNT = {
@@ -38,8 +38,8 @@ def as_written(row):
 
 @pytest.mark.parametrize("case", CASES)
 def test_an_odd_post_becomes_the_row_that_is_written_beside_it(case):
-    page = Response.from_bytes(answer(case["post"]).to_bytes())
-    batch = refined(answers=[page])
+    page = Response.from_bytes(make_response(case["post"]).to_bytes())
+    batch = refined(responses=[page])
     expected = []
     if "row" in case:
         url = f"https://x.com/ObservatoryHill/status/{case['row']['tweet_id']}"

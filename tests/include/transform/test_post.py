@@ -154,12 +154,12 @@ OWN = {
 
 
 def entities_of(sent):
-    _, found = decoded_post(sent).written
+    _, entities = decoded_post(sent).written
     return {
-        "hashtags": [entity.tag for entity in found.hashtags or ()],
-        "mentions": [entity.username for entity in found.mentions or ()],
-        "cashtags": [entity.tag for entity in found.cashtags or ()],
-        "urls": [entity.expanded_url for entity in found.urls or ()],
+        "hashtags": [entity.tag for entity in entities.hashtags or ()],
+        "mentions": [entity.username for entity in entities.mentions or ()],
+        "cashtags": [entity.tag for entity in entities.cashtags or ()],
+        "urls": [entity.expanded_url for entity in entities.urls or ()],
     }
 
 
@@ -239,15 +239,15 @@ def test_a_zero_from_before_x_measured_is_no_count(posted, bookmarks, impression
 )
 @pytest.mark.parametrize("kind", ["hashtags", "mentions", "cashtags", "urls"])
 def test_a_field_whose_name_looks_like_a_place_costs_itself_alone(name, kind):
-    oddities = Counter()
-    read = decoded_post(post(1, entities={kind: {name: 1}, "annotations": {name: 1}}), oddities)
+    dropped_fields = Counter()
+    read = decoded_post(post(1, entities={kind: {name: 1}, "annotations": {name: 1}}), dropped_fields)
     assert (read.id, getattr(read.entities, kind)) == ("1990000000000000001", None)
-    assert oddities == {f"entities.{kind}: expected array | null, got object": 1}
+    assert dropped_fields == {f"entities.{kind}: expected array | null, got object": 1}
 
 
 def test_many_odd_values_of_a_post_cost_the_field_that_they_stand_in():
     sent = post(1, entities={"hashtags": [{"tag": 5}] * 5_000, "mentions": [{"username": "rowan_sky"}]})
-    oddities = Counter()
-    read = decoded_post(sent, oddities)
+    dropped_fields = Counter()
+    read = decoded_post(sent, dropped_fields)
     assert (read.text, read.entities) == ("Clear skies tonight", None)
-    assert oddities.total() == MAX_REPAIRS + 1
+    assert dropped_fields.total() == MAX_REPAIRS + 1

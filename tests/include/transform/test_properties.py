@@ -19,7 +19,7 @@ from include.twitter.response import Response
 from include.twitter.transform import refine
 from include.twitter.transform.decode import FIELDS
 from include.twitter.transform.receipt import FATES
-from tests.include.factories import DAY, RECEIVED, answer, in_post_words, post
+from tests.include.factories import DAY, RECEIVED, in_post_words, make_response, post
 from tests.include.transform.promised import PROMISED, added
 from tests.include.transform.refined import refined, written
 from tests.include.transform.test_contract import CSV_READERS, PARQUET_READERS
@@ -81,9 +81,9 @@ class Walk:
 
     @property
     def source(self) -> refine.AccountPages:
-        answers = [answer(*(case.sent for case in page), received_at=at) for at, page in self.pages]
+        responses = [make_response(*(case.sent for case in page), received_at=at) for at, page in self.pages]
         return refine.AccountPages(
-            self.username, self.author_id, [Response.from_bytes(a.to_bytes()) for a in answers]
+            self.username, self.author_id, [Response.from_bytes(a.to_bytes()) for a in responses]
         )
 
 
@@ -306,8 +306,8 @@ STRANGE_ERRORS = st.fixed_dictionaries(
 @given(st.lists(STRANGE_POSTS, min_size=1, max_size=3), STRANGE, st.lists(STRANGE_ERRORS, max_size=2))
 def test_whatever_stands_in_a_post_costs_at_most_that_post(changes, instead, errors):
     posts = [post(number) | changed for number, changed in enumerate(changes, 1)]
-    page = answer(*posts, instead, post(99), **({"errors": errors} if errors else {}))
-    batch = refined(answers=[Response.from_bytes(page.to_bytes())])
+    page = make_response(*posts, instead, post(99), **({"errors": errors} if errors else {}))
+    batch = refined(responses=[Response.from_bytes(page.to_bytes())])
     assert batch.counts["fetched"] == len(posts) + 2 == sum(batch.counts[name] for name in FATES[1:])
     assert post(99)["id"] in {row["tweet_id"] for row in batch.records}
     with TemporaryDirectory() as folder:

@@ -8,11 +8,19 @@ from msgspec.structs import asdict
 from include.twitter.errors import AccountingMismatch, TooManyRejected
 from include.twitter.records import BilledUnits, CollectionSpec, latest_in_words
 from include.twitter.transform import receipt
-from tests.include.factories import DAY, a_receipt, account, account_read, account_receipt, answer, post
+from tests.include.factories import (
+    DAY,
+    a_receipt,
+    account,
+    account_read,
+    account_receipt,
+    make_response,
+    post,
+)
 
 
 def refined(*posts, limit=0):
-    return account([answer(*posts)], username="NASA", author_id="42", day=DAY, limit=limit).post_counts
+    return account([make_response(*posts)], username="NASA", author_id="42", day=DAY, limit=limit).post_counts
 
 
 # An account's line

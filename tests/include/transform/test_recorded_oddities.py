@@ -1,4 +1,4 @@
-"""Recorded posts, anonymized, in 23 categories of oddity: each is refined by rules that hold for any post.
+"""Recorded posts, anonymized, in 23 categories of special cases: the rules of any post refine each.
 
 Each is refined as the one post of its account. The expected text is found in another way than the
 pipeline's: by the links' addresses instead of their places.
@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from tests.include.factories import DAY
-from tests.include.recorded import recorded_oddities
+from tests.include.recorded import recorded_special_cases
 from tests.include.transform.refined import refined
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,7 @@ def of_the_day(sent):
 @pytest.fixture(scope="module")
 def cases():
     """Category, post and batch."""
-    posts = [(name, of_the_day(post)) for name, posts in recorded_oddities().items() for post in posts]
+    posts = [(name, of_the_day(post)) for name, posts in recorded_special_cases().items() for post in posts]
     return [(name, post, refined(post, author_id=post.get("author_id"))) for name, post in posts]
 
 
@@ -68,20 +68,20 @@ def test_every_recorded_post_with_a_time_is_published_and_one_without_is_rejecte
 def test_the_text_has_its_escapes_resolved_and_its_links_whole_without_those_of_x(cases):
     numbers = Counter()
     for _, post, batch in cases:
-        text, found = post["text"], links(post)
-        own = list(dict.fromkeys(url["url"] for url in found if is_own(post, url)))
+        text, urls_of_post = post["text"], links(post)
+        own = list(dict.fromkeys(url["url"] for url in urls_of_post if is_own(post, url)))
         for link in own:
             before, after = text.split(link)
             text = before.rstrip() + after
         for escape, character in (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
             text = text.replace(escape, character)
-        for url in found:
+        for url in urls_of_post:
             text = text.replace(url["url"], whole(url))
         for row in batch.records:
             assert row["text"] == text
-            urls = {url["url"]: whole(url) for url in found if not is_own(post, url)}
+            urls = {url["url"]: whole(url) for url in urls_of_post if not is_own(post, url)}
             assert row["urls"] == sorted(urls.values(), key=text.index)
-            numbers.update(own=bool(own), links=len(found))
+            numbers.update(own=bool(own), links=len(urls_of_post))
     assert numbers["own"] > 20
     assert numbers["links"] > 150
 

@@ -10,7 +10,7 @@ import pytest
 
 from include.twitter.response import Response
 from include.twitter.transform import contract, refine
-from tests.include.factories import DAY, METRICS, RECEIVED, answer, in_post_words, link, post
+from tests.include.factories import DAY, METRICS, RECEIVED, in_post_words, link, make_response, post
 from tests.include.recorded import recorded_pages
 from tests.include.transform.promised import added
 from tests.include.transform.refined import refined, row, written
@@ -54,7 +54,7 @@ def test_a_post_becomes_a_row():
 
 
 @pytest.mark.parametrize(
-    ("expanded", "unwound", "status", "kept"),
+    ("expanded", "unwound", "status", "published"),
     [
         ("https://bit.ly/3yW1m4H", "https://sky.example/a", 200, "https://sky.example/a"),
         ("http://www.OW.LY/x", "https://sky.example/a", 200, "https://sky.example/a"),
@@ -87,12 +87,12 @@ def test_a_post_becomes_a_row():
     ],
 )
 def test_an_unwound_link_is_kept_only_where_a_shortener_was_found_to_lead_there(
-    expanded, unwound, status, kept
+    expanded, unwound, status, published
 ):
     text = "https://t.co/aaa"
     entity = link(text, text, expanded_url=expanded, unwound_url=unwound, status=status)
     only = row(text=text, entities={"urls": [entity]})
-    assert (only["text"], only["urls"]) == (kept, [kept])
+    assert (only["text"], only["urls"]) == (published, [published])
 
 
 OWN = "status/1990000000000000001"
@@ -232,9 +232,9 @@ def test_a_copy_of_an_edited_post_without_its_versions_is_a_duplicate():
 def test_a_post_that_comes_twice_is_one_row_as_it_was_read_last():
     later = RECEIVED + timedelta(minutes=5)
     batch = refined(
-        answers=[
-            answer(post(public_metrics=METRICS | {"like_count": 1})),
-            answer(post(public_metrics=METRICS | {"like_count": 9}), received_at=later),
+        responses=[
+            make_response(post(public_metrics=METRICS | {"like_count": 1})),
+            make_response(post(public_metrics=METRICS | {"like_count": 9}), received_at=later),
         ]
     )
     assert batch.rows[["likes", "captured_at"]].values.tolist() == [[9, pd.Timestamp("2026-11-19T01:35:07Z")]]
@@ -384,7 +384,7 @@ def test_recorded_timelines_are_refined_without_a_rejection():
         for page in recorded_pages()
         if isinstance(page["body"].get("data"), list) and "author_id" in page["body"]["data"][0]
     ]
-    batch = refined(answers=[answer(*map(of_the_day, posts)) for posts in timelines])
+    batch = refined(responses=[make_response(*map(of_the_day, posts)) for posts in timelines])
     assert batch.fates.keys() == {"fetched", "published", "unrequested"}
     assert batch.fates["fetched"] == 368
     contract.arrow_table(batch.rows).validate(full=True)
@@ -396,7 +396,7 @@ def test_recorded_timelines_are_refined_without_a_rejection():
 def refine_accounts(*accounts, limit=0):
     """Batches of accounts by name, author, posts and perhaps a limit of its own."""
     sources = [
-        refine.AccountPages(name, author, [answer(*posts)], False, *own)
+        refine.AccountPages(name, author, [make_response(*posts)], False, *own)
         for name, author, posts, *own in accounts
     ]
     return list(refine.refine_accounts(sources, day=DAY, limit=limit))
@@ -460,8 +460,8 @@ def test_a_link_of_x_from_a_post_to_itself_is_taken_out(address):
     batch = refined(
         post(2, text=text, entities={"urls": urls}, edit_history_tweet_ids=[f"{SELF}01", f"{SELF}02"])
     )
-    ((read, found),) = batch.rows[["text", "urls"]].values.tolist()
-    assert (read, found, batch.warnings) == ("hey :)", [], [])
+    ((text, urls),) = batch.rows[["text", "urls"]].values.tolist()
+    assert (text, urls, batch.warnings) == ("hey :)", [], [])
 
 
 @pytest.mark.parametrize(
@@ -514,19 +514,19 @@ DEEP = b"[" * 10_000 + b"]" * 10_000
     ids=["deep", "deep-entities", "deep-geo", "long-number", "large-number", "no-utf-8"],
 )
 def test_what_cannot_be_held_of_a_post_costs_that_alone(hostile):
-    sent = answer(post(1), post(2)).content
+    sent = make_response(post(1), post(2)).content
     spoilt = sent.replace(b'"id": "1990000000000000002"', b'"id": "1990000000000000002", ' + hostile)
     assert spoilt != sent
     page = Response("/2/users/42/tweets", {"max_results": "100"}, RECEIVED, spoilt)
-    batch = refined(answers=[Response.from_bytes(page.to_bytes())])
+    batch = refined(responses=[Response.from_bytes(page.to_bytes())])
     assert batch.ids == ["01", "02"]
     assert batch.rejected == []
 
 
 def test_a_rejected_post_that_cannot_be_held_is_kept_without_that(tmp_path):
-    sent = answer(post(1), post(2)).content
+    sent = make_response(post(1), post(2)).content
     spoilt = sent.replace(b'"id": "1990000000000000002"', b'"id": 5, "new": ' + DEEP)
-    batch = refined(answers=[Response("/2/users/42/tweets", {}, RECEIVED, spoilt)])
+    batch = refined(responses=[Response("/2/users/42/tweets", {}, RECEIVED, spoilt)])
     assert batch.ids == ["01"]
     assert batch.reasons == {"id: expected str, got int": 1}
     (line,) = gzip.decompress(written(tmp_path, batch).rejected.read_bytes()).splitlines()
