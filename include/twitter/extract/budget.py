@@ -319,7 +319,8 @@ class Budget:
         days = ", ".join(unsettled)
         notes = f", including what is reserved for {days}, not settled yet" if unsettled else ""
         if uncertain := self.uncertain_mills:
-            notes += f", including ${dollars(uncertain):.3f} that X may have billed without a response"
+            uncertain_text = f"${dollars(uncertain):.3f} of requests without a response"
+            notes += f", including {uncertain_text}, which X may have billed"
         wait = ", or wait for the next month (UTC)," if name == self._caps.month[0] else ""
         return (
             f"${dollars(spent[name, cap]):.3f} of ${dollars(cap):.2f} are spent (Variable {name}){notes}; "

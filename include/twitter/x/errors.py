@@ -124,14 +124,9 @@ def _meaning(
                 f"{reset}, then clear the task."
             )
         case 403 if kind == "client-forbidden":
-            return NoAccess, (
-                f"Attach the app of {connection} to a project in X's developer console, then clear the task."
-            )
+            return NoAccess, f"Attach the app of {connection} to a project in X's developer console."
         case 403:
-            return NoAccess, (
-                f"The app of {connection} has no access: change that in X's developer console, then clear "
-                "the task."
-            )
+            return NoAccess, f"The app of {connection} has no access: change that in X's developer console."
         case 429 if title == "UsageCapExceeded" or kind == "usage-capped":
             return NoCredits, (
                 "The monthly cap of the X account is used up. Raise it in X's developer console, or wait for "
