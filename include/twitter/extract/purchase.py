@@ -265,14 +265,18 @@ class Purchase:
         """Record everything in the manifest, once every account has been read."""
         self._lease.end()
         manifest, requested, new = self.manifest, self._requested, _each_page_once([*read])
-        handles = {entry.username.lower() for entry in new}
+        handles, keys = {entry.username.lower() for entry in new}, {*map(_key, new)}
         ids = {entry.id for entry in new if entry.has_posts}
+
+        def is_replaced(entry: AccountOutcome) -> bool:
+            if not entry.has_posts:  # it only says why its handle has none
+                return entry.username.lower() in handles
+            return entry.id in ids or (not entry.posts and _key(entry) in keys)
+
         kept = [
             entry
             for entry in manifest.accounts
-            # An entry without posts only says why its handle has none.
-            if (entry.id not in ids if entry.has_posts else entry.username.lower() not in handles)
-            and (_key(entry) in requested or (entry.posts and not self._may_leave))
+            if not is_replaced(entry) and (_key(entry) in requested or (entry.posts and not self._may_leave))
         ]
         new = [replace(entry, publish_limit=entry.limit) for entry in new]
         manifest.accounts = sorted([*kept, *new], key=lambda entry: (entry.username, entry.id or ""))

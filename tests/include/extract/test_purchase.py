@@ -265,6 +265,13 @@ def test_of_two_handles_of_one_account_the_one_that_could_be_read_has_its_pages(
     assert usernames(lake) == ["quiet"], "an entry of the same account does"
 
 
+def test_an_account_without_posts_that_is_gone_when_more_is_requested_is_unavailable(lake):
+    close(purchase(lake, "quiet"), entry("quiet", 0))
+    gone = entry("quiet", 0, outcome="unavailable", reason="not found")
+    close(purchase(lake, "quiet", threads=True), gone)
+    assert [each.outcome for each in manifest(lake).accounts] == ["unavailable"]
+
+
 # Some accounts, and buying again
 
 
