@@ -190,7 +190,7 @@ def welcome(stack: Running) -> Text:
         "Land a range    trigger twitter_plan: it shows the price, then waits for you\n"
         "See the days    Days in the menu: what has landed, and what it cost\n"
         "Run it again    click extract, transform or load, then Clear\n"
-        "Change it       Admin, Variables: twitter_handles, twitter_tweet_limit\n"
+        "Change it       Admin, Variables: twitter_handles, … (a line of .env wins)\n"
         "\n"
         "In another terminal:\n\n"
         + _steps(

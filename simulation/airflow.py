@@ -487,7 +487,7 @@ class Simulation:
             return "extract"
         if type(run.error).__name__ == "Incomplete":
             return self._mend_incomplete(run, text, name)
-        if "clear the stage that made it" in text:
+        if "clear the stage that writes it" in text:
             return run.stages[max(run.stages.index(run.failed) - 1, 0)]
         if (found := re.search(r"[Cc]lear (?:the )?`(\w+)`", text)) and found[1] in run.stages:
             return found[1]

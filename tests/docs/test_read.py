@@ -12,15 +12,16 @@ import pytest
 
 from include.twitter import layout
 from include.twitter.layout import Snapshot
+from include.twitter.records import encoded
 from include.twitter.transform import contract, refine
 from include.twitter.transform.files import Partition
 from include.twitter_features.snapshots import contract as engagement
 from include.twitter_features.snapshots.post_status import PostStatus
-from tests.include.factories import DAY, METRICS, answer, post
+from tests.include.factories import DAY, METRICS, a_receipt, account_receipt, answer, post
 
 ROOT = Path(__file__).parents[2]
 HOW_TO = ROOT / "docs" / "how-to"
-PANDAS, DUCKDB, POLARS, SPARK, SNOWFLAKE, SEVERAL_DAYS, LIKES = (
+PANDAS, DUCKDB, POLARS, SPARK, SNOWFLAKE, SEVERAL_DAYS, LIKES, COMPLETE = (
     HOW_TO / f"{name}.md"
     for name in (
         "query_with_pandas",
@@ -30,6 +31,7 @@ PANDAS, DUCKDB, POLARS, SPARK, SNOWFLAKE, SEVERAL_DAYS, LIKES = (
         "query_with_snowflake",
         "query_several_days",
         "collect_likes_after_a_week",
+        "is_a_day_complete",
     )
 )
 
@@ -247,8 +249,9 @@ def test_over_several_days_the_lines_keep_the_latest_version_of_each_post(an_edi
     whole = pd.concat([pd.read_parquet(file, dtype_backend="numpy_nullable") for file in files])
     assert sorted(whole["tweet_id"]) == ["1000", post(2)["id"], post(2)["id"], "999"]
     assert whole.set_index("tweet_id")["is_edited"].loc[["999", "1000"]].tolist() == [True, True]
-    names = {"tweets": whole}
+    names = {}
     exec(fenced("python", SEVERAL_DAYS, "drop_duplicates"), names)  # noqa: S102 - the documentation's own lines
+    assert names["tweets"].equals(whole)
     assert sorted(names["latest"]["tweet_id"]) == ["1000", post(2)["id"]]
     with duckdb.connect() as database:
         read = database.sql(fenced("sql", SEVERAL_DAYS, "QUALIFY"))
@@ -256,6 +259,29 @@ def test_over_several_days_the_lines_keep_the_latest_version_of_each_post(an_edi
             "1000",
             post(2)["id"],
         ]
+
+
+def test_the_receipts_name_the_accounts_that_are_not_complete(tmp_path, monkeypatch):
+    limited = {"outcome": "limit", "proof": "limited"}
+    gone = {"outcome": "unavailable", "proof": "unchecked", "reason": "suspended"}
+    accounts = [
+        account_receipt("NASA", 3),
+        account_receipt("esa", 100, **limited),
+        account_receipt("gone", 0, **gone),
+        account_receipt("hidden", 9, proof="short"),
+    ]
+    file = tmp_path / layout.receipt(DAY)
+    file.parent.mkdir(parents=True)
+    file.write_bytes(encoded(a_receipt(*accounts)))
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(fenced("python", COMPLETE, "receipts"), names)  # noqa: S102 - the documentation's own lines
+    assert names["accounts"]["username"].tolist() == ["NASA", "esa", "gone", "hidden"]
+    assert names["incomplete"][["day", "username"]].to_numpy().tolist() == [
+        [str(DAY), "esa"],
+        [str(DAY), "gone"],
+        [str(DAY), "hidden"],
+    ]
 
 
 @pytest.fixture
