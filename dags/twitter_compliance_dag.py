@@ -15,7 +15,7 @@ sooner, Trigger.
 
 It deletes nothing: `make forget GONE=yes` erases the posts that X called gone on two days.
 
-**It is red.** Open the red square, then *Logs*: the last line names the cause and the remedy.
+**It is red.** Open the red square, then *Logs*: the last `ERROR` line names the cause and the remedy.
 
 **What a clear costs:** nothing. A run creates its job once and stores the result. For a new check, Trigger.
 

@@ -1,6 +1,6 @@
 """
-**It is red.** Open the red square, then *Logs*: the last line names the cause, the remedy, and whether Airflow retries
-the task.
+**It is red.** Open the red square, then *Logs*: the last `ERROR` line names the cause, the remedy, and whether Airflow
+tries again.
 
 - `extract`, waiting for a retry: a rate limit or an outage of X, AWS or Airflow. The task waits without a worker slot
   and fails after nine hours without progress.

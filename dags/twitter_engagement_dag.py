@@ -7,8 +7,8 @@ posts again at each age in `twitter_engagement_days`, in days, every evening at 
 **Price:** a post is free if it was bought on the same UTC day, as most posts at age 1. Any other post costs {posts}: at
 another age, in a late snapshot, or after a backfill.
 
-**It is red.** Open the red square, then *Logs*: the last line names the cause and the remedy. Stored responses are not
-requested again.
+**It is red.** Open the red square, then *Logs*: the last `ERROR` line names the cause and the remedy. Stored responses
+are not requested again.
 
 **What a clear costs**
 

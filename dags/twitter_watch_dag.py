@@ -7,7 +7,7 @@ created, because the host was down or the DAG was paused. They are independent o
 **watch** compares the receipts in the bucket with the calendar.
 
 - **Green:** the day and the 30 days before it have landed.
-- **Red:** the last line of the log names the days that have not landed. Fill them, then clear `watch`.
+- **Red:** the last `ERROR` line of the log names the days that have not landed. Fill them, then clear `watch`.
 
 **meter** requests X's own count of this month's posts and compares it with the ledger.
 

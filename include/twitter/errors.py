@@ -51,7 +51,7 @@ class NoCredits(PermanentError):
 
 
 class OverBudget(PermanentError):
-    """The next request could exceed a cap: raise the cap, or do not collect the day."""
+    """The next request could exceed a spending cap: raise the cap, then clear the task."""
 
 
 class NoAccess(PermanentError):
@@ -71,7 +71,7 @@ class AwsRefused(PermanentError):
 
 
 class UnexpectedAnswer(PermanentError):
-    """X sent a response that the pipeline would lose data of: check it before you pay for more."""
+    """X sent a response of an unknown form, and data could be lost: report it with the log."""
 
 
 class OtherAuthors(UnexpectedAnswer):
@@ -95,7 +95,7 @@ class NewerFormat(DamagedObject):
 
 
 class TooManyRejected(PermanentError):
-    """Too many posts break the contract, so X or the contract has changed: check them before publishing."""
+    """Too many posts break the contract, so nothing was published: X or the contract has changed."""
 
 
 class AccountingMismatch(PermanentError):
@@ -103,7 +103,7 @@ class AccountingMismatch(PermanentError):
 
 
 class Incomplete(PermanentError):
-    """The day is published without some accounts: correct `twitter_handles` or the accounts."""
+    """Some accounts or days are missing: the message names them, and the tasks to clear."""
 
 
 class NotLanded(PermanentError):

@@ -45,7 +45,7 @@ class Lease:
         """Acquire the lease; LeaseHeld if its last holder still holds it."""
         if holder and holder.expires_at and self._run.now() < holder.expires_at:
             raise LeaseHeld(
-                f"{self._work} by another process. If that process was killed, its lease expires at "
+                f"{self._work} by another process. If that process was killed, its lease ends at "
                 f"{holder.expires_at:%H:%M:%S} UTC.",
                 retry_at=holder.expires_at,
             )
@@ -62,7 +62,7 @@ class Lease:
         self.renew()
         if self._remaining < MARGIN:
             raise LeaseExpired(
-                f"{self._work}, but the lease took too long to be renewed: nothing more is written."
+                f"{self._work}, but the lease was not renewed in time: nothing more is written."
             )
 
     @contextmanager

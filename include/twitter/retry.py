@@ -73,9 +73,9 @@ def _next_try(error: BaseException | str | None, context: Mapping[str, Any]) -> 
     if isinstance(error, BaseException):  # Airflow uses the policy only then
         decision = ErrorDrivenRetryPolicy().evaluate(error, tries, most, context)
     if decision.action is RetryAction.FAIL or tries > most:
-        return "It is not tried again by itself."
+        return "Airflow does not try again."
     at = now() + (decision.retry_delay or task.retry_delay)
-    return f"It is tried again at {at:%H:%M:%S} UTC, try {tries + 1}."
+    return f"Airflow tries again at {at:%H:%M:%S} UTC, try {tries + 1}."
 
 
 def notify_failure(context: Mapping[str, Any]) -> None:

@@ -117,7 +117,7 @@ def test_the_end_of_the_log_of_a_red_load(month, stack, page, take):
     page.set_viewport_size({"width": 1280, "height": 800})
     page.goto(f"{stack.url}/dags/twitter/runs/{red}/tasks/load?log_level=error")
     page.locator('[aria-label^="Show Grid"]').click()
-    last = page.get_by_text("It is not tried again by itself.").last
+    last = page.get_by_text("Airflow does not try again.").last
     last.wait_for()
     settle(page)
     last.scroll_into_view_if_needed()

@@ -58,7 +58,7 @@ def test_three_clicks_from_airflow_to_the_log_that_says_why(red, variables, page
     page.screenshot(path=SHOTS / "day.png")
     frame.get_by_role("link", name="log of load").first.click()
     page.wait_for_url("**/tasks/load")
-    last = page.get_by_text("It is not tried again by itself.").last
+    last = page.get_by_text("Airflow does not try again.").last
     last.wait_for()
     page.screenshot(path=SHOTS / "red_load.png")
     where = last.bounding_box()  # in sight, without scrolling

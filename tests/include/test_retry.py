@@ -159,14 +159,14 @@ def test_a_try_without_progress_or_with_another_error_counts(error, progress):
     ("error", "try_number", "line"),
     [
         (NoCredits("X answered 402. Buy credits."), 1,
-         "NoCredits: X answered 402. Buy credits. It is not tried again by itself."),
-        (Outage("X answered 503."), 1, "Outage: X answered 503. It is tried again at 12:00:15 UTC, try 2."),
-        (Outage("X answered 503."), RETRIES + 1, "Outage: X answered 503. It is not tried again by itself."),
-        (ValueError("what?"), 3, "ValueError: what?. It is not tried again by itself."),
+         "NoCredits: X answered 402. Buy credits. Airflow does not try again."),
+        (Outage("X answered 503."), 1, "Outage: X answered 503. Airflow tries again at 12:00:15 UTC, try 2."),
+        (Outage("X answered 503."), RETRIES + 1, "Outage: X answered 503. Airflow does not try again."),
+        (ValueError("what?"), 3, "ValueError: what?. Airflow does not try again."),
         # Airflow does not use the policy without an exception: the tries for an unknown error do not count.
-        ("Detected zombie job.", 4, "Detected zombie job. It is tried again at 12:00:15 UTC, try 5."),
-        (None, RETRIES, f"no heartbeat. It is tried again at 12:00:15 UTC, try {RETRIES + 1}."),
-        (None, RETRIES + 1, "no heartbeat. It is not tried again by itself."),
+        ("Detected zombie job.", 4, "Detected zombie job. Airflow tries again at 12:00:15 UTC, try 5."),
+        (None, RETRIES, f"no heartbeat. Airflow tries again at 12:00:15 UTC, try {RETRIES + 1}."),
+        (None, RETRIES + 1, "no heartbeat. Airflow does not try again."),
     ],
 )  # fmt: skip
 def test_a_log_ends_with_the_error_and_the_next_try(caplog, error, try_number, line):

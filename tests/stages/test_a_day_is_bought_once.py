@@ -76,9 +76,8 @@ def test_while_another_run_buys_a_day_nothing_is_bought(pipeline, x, bucket):
 
     with pytest.raises(AirflowRescheduleException) as back:
         pipeline.extract()
-    assert re.match(
-        r"2026-11-20 is being bought .* its lease expires at 12:01:00 UTC", str(back.value.__cause__)
-    )
+    message = str(back.value.__cause__)
+    assert re.match(r"2026-11-20 is being bought .* its lease ends at 12:01:00 UTC", message)
     assert back.value.reschedule_date == until
 
     assert x.requests() == []

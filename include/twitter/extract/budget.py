@@ -321,15 +321,16 @@ class Budget:
         }
         name, cap = min((cap for cap in spent if cap[1]), key=lambda cap: cap[1] - spent[cap])
         unsettled = [entry.day for entry in others if entry.reserved_mills > entry.charged_mills]
-        notes = f", with what is reserved for {', '.join(unsettled)}: not settled" if unsettled else ""
+        days = ", ".join(unsettled)
+        notes = f", including what is reserved for {days}, not settled yet" if unsettled else ""
         if uncertain := self.uncertain_mills:
-            notes += (
-                f", with ${dollars(uncertain):.3f} of requests without a response, which X may have billed"
-            )
+            uncertain_text = f"${dollars(uncertain):.3f} of requests without a response"
+            notes += f", including {uncertain_text}, which X may have billed"
+        wait = ", or wait for the next month (UTC)," if name == self._caps.month[0] else ""
         return (
             f"${dollars(spent[name, cap]):.3f} of ${dollars(cap):.2f} are spent (Variable {name}){notes}; "
             f"the next request is for at least {request}, up to ${dollars(price):.3f}. "
-            f"Raise {name} and clear the task: it goes on where it stopped."
+            f"Raise {name}{wait} and clear the task: it continues where it stopped."
         )
 
 

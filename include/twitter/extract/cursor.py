@@ -78,7 +78,8 @@ class Cursor:
         if author_id and authors and author_id not in authors:
             return OtherAuthors(
                 f"The posts of {author_id} were requested, and X sent those of "
-                f"{', '.join(sorted(authors))}: they are stored and not published"
+                f"{', '.join(sorted(authors))}: they are stored and not published. Look up which account "
+                "has the handle now"
             )
         missing = {name for name in MUST_HAVE if not any(name in post for post in posts)} - response.unfilled
         if response.posts and missing and not self.returned:

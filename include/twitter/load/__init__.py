@@ -114,8 +114,8 @@ def _require_complete(run: Run, candidate: Receipt, requested: list[AccountRecei
             remedies.append(f"Clear `extract` to request them again{others if run.accounts else ''}")
         if len(unavailable) < len(missing):  # buying them again changes nothing
             remedies.append(
-                f"Look at {layout.rejected(run.day)}, correct the contract or the reading of X and clear "
-                "`transform`"
+                f"Look at {layout.rejected(run.day)}, correct the contract or the code that reads X's posts, "
+                "and clear `transform`"
             )
         raise Incomplete(
             f"{run.day} is published {extent} of {len(candidate.accounts)} accounts. {_reasons(missing)} "

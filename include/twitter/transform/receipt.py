@@ -104,7 +104,8 @@ def require_few_rejected(candidate: Receipt, url: str) -> None:
         reason, number = reasons.most_common(1)[0]
         raise TooManyRejected(
             f"Nothing is published: {rejected} of {fetched} posts break the contract, {number} of them for "
-            f"`{reason}`. Look at {url}; correct the contract or the decoder, then clear `transform`: free."
+            f"`{reason}`. Look at {url}; correct the contract or the code that reads X's posts, and clear "
+            "`transform`: it is free."
         )
 
 

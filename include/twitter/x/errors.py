@@ -99,33 +99,42 @@ def _meaning(
         case 400:
             return (
                 BadRequest,
-                "X rejected the request as malformed: a defect of the pipeline or a change at X.",
+                "X rejected the request as malformed: a defect of the pipeline or a change at X. Report it "
+                "with this log.",
             )
         case 401:
             return (
                 BadKeys,
-                f"Enter valid keys in {connection}: X does not know these, or only at another host.",
+                f"X does not know these keys. Enter valid keys in {connection}, leave its host empty, and "
+                "clear the task.",
             )
         case 402:
-            return NoCredits, "Buy credits in X's developer console, then clear `extract`."
+            return NoCredits, "Buy credits in X's developer console, then clear the task."
         case 403 if WRONG_CONSUMER_KEYS in _codes(problem):
             names = "consumer_key and consumer_secret (or Login and Password)"
             return (
                 BadKeys,
-                f"Enter valid keys in {connection}: {names} are not the consumer keys of an X app.",
+                f"{names} are not the consumer keys of an X app. Enter valid keys in {connection}, and clear "
+                "the task.",
             )
         case 403 if title == "SpendCapReached" or kind == "credits":
-            until = safe_text(problem.get("reset_date", "you raise it"))
-            return NoCredits, f"The spend cap in X's developer console applies until {until}."
+            reset = safe_text(problem.get("reset_date", "its reset"))
+            return NoCredits, (
+                "The spending cap in X's developer console is reached. Raise it there, or wait until "
+                f"{reset}, then clear the task."
+            )
         case 403 if kind == "client-forbidden":
             return NoAccess, f"Attach the app of {connection} to a project in X's developer console."
         case 403:
             return NoAccess, f"The app of {connection} has no access: change that in X's developer console."
         case 429 if title == "UsageCapExceeded" or kind == "usage-capped":
-            return NoCredits, "The monthly cap of the X account is used up: raise it, or wait for next month."
+            return NoCredits, (
+                "The monthly cap of the X account is used up. Raise it in X's developer console, or wait for "
+                "the next month, then clear the task."
+            )
         case 429:
             return RateLimited, "The rate limit is used up."
-    return UnexpectedAnswer, "The pipeline does not know this response."
+    return UnexpectedAnswer, "The pipeline does not know this response: report it with this log."
 
 
 def _beginning(response: requests.Response) -> str:

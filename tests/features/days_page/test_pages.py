@@ -102,7 +102,7 @@ def test_a_landed_day_stays_landed_and_its_newest_run_is_shown_beside_it(pages, 
     pages.run(state)
     pages.shows(MONTH, "Days: 1 landed,", f"✓ landed {letter} ")
     pages.shows(PAGE_OF_DAY, "Landed: ")
-    assert ("log of load, its last line" in pages.words(PAGE_OF_DAY)) == (state == "failed")
+    assert ("log of load, its last ERROR line" in pages.words(PAGE_OF_DAY)) == (state == "failed")
     assert re.search(f'aria-label="2026-11-18: landed; [^"]*{word}', pages.html(YEAR))
     for path in (MONTH, YEAR):
         assert ("Newest run failed: 2026-11-18" in pages.words(path)) == (state == "failed")

@@ -221,7 +221,7 @@ def test_of_two_that_reserve_at_once_none_spends_what_the_other_may():
     with ExitStack() as other:
         drawn = other.enter_context(budget(store, month=600, day="2026-11-17"))
         store.meanwhile = lambda: other.enter_context(drawn.reserve("posts", 100, 5))
-        with budget(store, month=600) as late, pytest.raises(OverBudget, match="2026-11-17: not settled"):
+        with budget(store, month=600) as late, pytest.raises(OverBudget, match="2026-11-17, not settled"):
             spend(late, 0)
 
 
