@@ -158,7 +158,10 @@ def resources() -> str:
             "tweets_csv_strings",
             "The refined posts from CSV, every column as it is written. Typed: tweets_csv.",
             key=layout.csv(FIRST_DAY),
-            columns=_glue_columns(dict.fromkeys(TYPES, "string")),
+            # Without descriptions, which `tweets` has: the template has to fit into one request.
+            columns=_glue_columns(
+                dict.fromkeys(TYPES, "string"), [replace(column, about="") for column in contract.COLUMNS]
+            ),
             classes={
                 "InputFormat": "org.apache.hadoop.mapred.TextInputFormat",
                 "OutputFormat": "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
@@ -170,7 +173,10 @@ def resources() -> str:
             parameters={"classification": "csv", "skip.header.line.count": "1"},
         ),
         "TweetsCsv": _view(
-            "tweets_csv", "The refined posts from CSV, typed. Line breaks in text are spaces.", view_sql()
+            "tweets_csv",
+            "The refined posts from CSV, typed. Line breaks in text are spaces.",
+            view_sql(),
+            [replace(column, about="") for column in contract.COLUMNS],
         ),
     }
     if SNAPSHOT_CONTRACT:
