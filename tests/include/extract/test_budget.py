@@ -171,7 +171,7 @@ def test_a_booked_amount_stays_what_it_was_when_the_price_changes(store, monkeyp
     stored = Stored()
     stored.add(response(100))
     with budget(store, run=1_000, stored=stored, clock=lambda: IN_JANUARY) as drawn:
-        assert spend(drawn, 10, wanted=100) == 83
+        assert spend(drawn, 10, size=100) == 83
     later = entry(store, KEY.replace("2026-11/", "2027-01/"))
     assert (entry(store).spent_mills, later.spent_mills) == (500, 60)
     assert stored.mills == {"2026-11": 500, "2027-01": 60}
@@ -213,7 +213,7 @@ def test_the_tighter_of_two_caps_is_the_one_that_is_named(store, run, posts, mon
 def test_a_month_is_what_its_other_purchases_may_cost_and_this_one(store, other, size):
     book(store, **other)
     with budget(store, month=1_000) as drawn:
-        assert spend(drawn, 0, wanted=200) == size
+        assert spend(drawn, 0, size=200) == size
 
 
 def test_of_two_that_reserve_at_once_none_spends_what_the_other_may():
@@ -229,7 +229,7 @@ def test_each_month_has_an_entry_and_a_cap_and_both_are_in_the_cap_of_the_purcha
     moment = MIDNIGHT[0]
     book(store, reserved=200, spent=200, month="2026-12")
     with budget(store, run=1_000, month=600, clock=lambda: moment) as drawn:
-        assert spend(drawn, 110, wanted=500) == 120
+        assert spend(drawn, 110, size=500) == 120
         moment = MIDNIGHT[1]
         assert spend(drawn, 70, size=500) == 80
         assert spend(drawn, 10, size=500) == 10
@@ -292,9 +292,9 @@ def test_of_others_only_the_entries_that_have_changed_are_read_again(store, monk
         spend(drawn, 0)
         read = []
         monkeypatch.setattr(store, "get_many", lambda keys: read.extend(keys) or map(store.get, keys))
-        assert spend(drawn, 0, wanted=300) == 300
+        assert spend(drawn, 0, size=300) == 300
         book(store, reserved=1_000, spent=1_000, day="2026-11-15")
-        assert spend(drawn, 0, wanted=400) == 200
+        assert spend(drawn, 0, size=400) == 200
     assert read == ["twitter_ledger/month=2026-11/2026-11-15-1.json"]
 
 
@@ -327,7 +327,7 @@ def test_what_was_reserved_and_not_checked_is_not_used_by_others_and_is_given_ba
         for _ in range(2):
             with pytest.raises(OSError):
                 spend(drawn, 0)
-        assert spend(drawn, 0, wanted=100, smallest=4) == 4
+        assert spend(drawn, 0, size=100, smallest=4) == 4
     assert entry(store).reserved_mills == 0
 
 
@@ -342,7 +342,7 @@ def test_a_write_of_ones_own_that_arrives_late_is_not_taken_for_that_of_another_
     with budget(BrokenStore(store, "put_if_match", after=True)) as drawn:
         with pytest.raises(OSError):
             spend(drawn, 0)
-        assert spend(drawn, 3, wanted=400) == 400
+        assert spend(drawn, 3, size=400) == 400
     assert mills(store) == (15, 15, 0)
 
 
@@ -376,7 +376,7 @@ def test_a_process_that_was_taken_over_reserves_no_more_and_adds_what_it_lost(st
         with budget(store, posts=2) as drawn:
             spend(drawn, 3)
         with pytest.raises(WriteConflict):
-            spend(late, 0, wanted=200)
+            spend(late, 0, size=200)
     assert mills(store) == (75, 75, 0)
     assert (entry(store).lost_mills, entry(store).bought) == (50, BilledUnits(posts=5))
 
@@ -389,7 +389,7 @@ def test_a_loss_that_is_added_while_more_is_reserved_takes_nothing_of_it_but_for
         with budget(store, run=cap, posts=2) as drawn:
             spend(drawn, 3)
             store.meanwhile = late.close
-            assert spend(drawn, 0, wanted=200) == size
+            assert spend(drawn, 0, size=200) == size
     assert mills(store) == (75, 75, 0)
 
 

@@ -171,6 +171,6 @@ def test_what_x_could_not_fill_is_empty():
     kind = "https://api.x.com/2/problems/field-hydration-failure"
     fields = ("attachments", "referenced_tweets", "community_id", "paid_partnership", "source")
     errors = [{"type": kind, "resource_id": post(1)["id"], "field": field} for field in fields]
-    batch = refined(answers=[make_response(post(1), errors=errors)])
+    batch = refined(responses=[make_response(post(1), errors=errors)])
     filled = batch.rows[ADDED].notna().to_numpy()
     assert not filled.any()
