@@ -305,7 +305,7 @@ class BrokenStore:
     """S3 fails a few times, before or `after` it has done its work."""
 
     def __init__(self, store, method, times=1, *, after=False):
-        self._lake, self.method, self.times, self.after = store, method, times, after
+        self._store, self.method, self.times, self.after = store, method, times, after
 
     def __getattr__(self, name):
         done = getattr(self._store, name)
