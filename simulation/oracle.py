@@ -155,7 +155,7 @@ class Oracle:
         if receipt is None:
             self.s.breach("green_means_complete", f"{attempt.process.name}: green without a receipt")
             return
-        # Another Airflow may have published the same bytes meanwhile: then `load` accepts that receipt as its own.
+        # Another Airflow may have published the same bytes meanwhile: `load` accepts that receipt as its own.
         last = self.bucket.versions[f"twitter_receipts/dt={day}/receipt.json"][-1]
         if attempt.process.name not in self.published_by and last.at < attempt.began:
             self.s.breach("green_means_complete", f"{attempt.process.name}: green, and it published nothing")
