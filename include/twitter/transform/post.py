@@ -14,7 +14,7 @@ from msgspec.structs import replace
 Name = Annotated[str, Meta(min_length=1)]
 
 ENTITY_KINDS = ("hashtags", "mentions", "cashtags", "urls")
-MEDIA_TYPES = {"3": "photo", "7": "video", "13": "video", "16": "animated_gif"}
+MEDIA_KINDS = {"3": "photo", "7": "video", "13": "video", "16": "animated_gif"}
 """By the number before the `_` of a media key; docs/x.md has the evidence."""
 
 OWN_LINK = re.compile(r"https?://(?:\w+\.)?(?:x|twitter)\.com/(i/web|\w+)/status/(\d+)/?", re.ASCII)
@@ -206,8 +206,8 @@ class Post(Struct, gc=False):
         keys = self._attached("media_keys")
         if not keys:
             return keys
-        types = [MEDIA_TYPES.get(key.partition("_")[0]) if isinstance(key, str) else None for key in keys]
-        return [type_ for type_ in types if type_] if all(types) else None
+        kinds = [MEDIA_KINDS.get(key.partition("_")[0]) if isinstance(key, str) else None for key in keys]
+        return [kind for kind in kinds if kind] if all(kinds) else None
 
     @property
     def has_poll(self) -> bool | None:
