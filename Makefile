@@ -84,7 +84,7 @@ bench-growth: $(DEV_INSTALLED) $(MINISTACK_INSTALLED) .local/bench-plot/.install
 audit: $(TOOLS_INSTALLED) ## Ask a database of vulnerabilities about every locked package; needs the network
 	@.ci/audit $(LOCKS)
 
-lock: $(INSTALLED) ## Resolve the lock files anew from requirements.txt and pyproject.toml
+lock: $(INSTALLED) ## Resolve the lock files again from requirements.txt and pyproject.toml
 	$(COMPILE) requirements.txt --group airflow -o requirements.lock
 	$(call ADD,requirements.lock) --group local -o local/local.lock
 	$(call ADD,requirements.lock local/local.lock) --group dev -o local/dev.lock

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deploy.features import feature_module
 from include.twitter.csv_rows import csv_rows
-from include.twitter.errors import UnexpectedAnswer
+from include.twitter.errors import UnexpectedResponse
 from include.twitter.layout import COMPLIANCE, ENGAGEMENT
 from include.twitter.records import Checked, ComplianceJob, PostState, decoded
 from include.twitter.response import Response
@@ -41,7 +41,7 @@ GONE = {"gone", "protected", "suspended"}
 SKEW = timedelta(minutes=15)
 """S3 refuses a writer whose clock differs by more."""
 PARSE_ERRORS = (
-    AttributeError, EOFError, KeyError, OSError, RecursionError, TypeError, ValueError, UnexpectedAnswer,
+    AttributeError, EOFError, KeyError, OSError, RecursionError, TypeError, ValueError, UnexpectedResponse,
     csv.Error, zlib.error,
 )  # fmt: skip
 """Errors of parsing an object that is not what its key says. Those of msgspec are ValueErrors."""

@@ -70,11 +70,11 @@ class AwsRefused(PermanentError):
     """AWS refused a request until a person acts: the message says who has to do what."""
 
 
-class UnexpectedAnswer(PermanentError):
+class UnexpectedResponse(PermanentError):
     """X sent a response of an unknown form, and data could be lost: report it with the log."""
 
 
-class OtherAuthors(UnexpectedAnswer):
+class OtherAuthors(UnexpectedResponse):
     """X sent posts of an account that was not requested: check which account has the handle now."""
 
 

@@ -100,18 +100,6 @@ def open_fake_x() -> Iterator[FakeX]:
         yield FakeX(recorder)
 
 
-class Hurried(Event):
-    """An event that does not wait, and records the pauses."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pauses: list[float | None] = []
-
-    def wait(self, timeout: float | None = None) -> bool:
-        self.pauses.append(timeout)
-        return self.is_set()
-
-
 class Attempt:
     """One try of `extract` with access to its parts; only the settings differ."""
 

@@ -22,7 +22,7 @@ from include.twitter.errors import (
     NoResponse,
     Outage,
     PipelineError,
-    UnexpectedAnswer,
+    UnexpectedResponse,
 )
 from include.twitter.settings import XAccess
 from include.twitter.sources import Endpoint, PageRequest
@@ -242,7 +242,7 @@ def test_consumer_keys_alone_are_exchanged_for_a_bearer_token(recorder):
 
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
-    [(200, {}, UnexpectedAnswer), (403, WRONG_CONSUMER_KEYS, BadKeys), (0, None, Outage)],
+    [(200, {}, UnexpectedResponse), (403, WRONG_CONSUMER_KEYS, BadKeys), (0, None, Outage)],
     ids=["no token", "wrong keys", "no response, which is not billed"],
 )
 def test_an_exchange_without_a_token_is_an_error(recorder, status, body, kind):
@@ -369,7 +369,7 @@ def test_a_request_without_a_connection_is_not_billed(recorder):
 
 def test_a_redirect_is_not_followed_with_the_keys(recorder):
     recorder.respond(302, b"", location=f"{recorder.host}/elsewhere")
-    with pytest.raises(UnexpectedAnswer):
+    with pytest.raises(UnexpectedResponse):
         connect(recorder.host).page(TIMELINE, DAY, 5)
     assert len(recorder.requests) == 1
 

@@ -15,7 +15,7 @@ from include.twitter.errors import (
     NoCredits,
     Outage,
     RateLimited,
-    UnexpectedAnswer,
+    UnexpectedResponse,
 )
 from include.twitter.safe_text import UNSAFE
 from include.twitter.x.errors import error_of
@@ -78,8 +78,8 @@ def http_response(status, body, path=USERS, **headers):
         (401, HTML, USERS, Outage, "not X"),
         (402, "[]", USERS, Outage, "not X"),
         # unknown
-        (302, "", USERS, UnexpectedAnswer, "does not know"),
-        (418, problem("Teapot"), USERS, UnexpectedAnswer, "Teapot"),
+        (302, "", USERS, UnexpectedResponse, "does not know"),
+        (418, problem("Teapot"), USERS, UnexpectedResponse, "Teapot"),
         # odd errors
         (400, {"errors": ["odd", None]}, USERS, BadRequest, "malformed"),
         (403, {"errors": 5, "type": None}, USERS, NoAccess, "has no access"),

@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include.twitter import layout
 from include.twitter.day import Day
-from include.twitter.errors import ComplianceJobFailed, NoAccess, Outage, UnexpectedAnswer
+from include.twitter.errors import ComplianceJobFailed, NoAccess, Outage, UnexpectedResponse
 from include.twitter.layout import job_key, short_hash
 from include.twitter.records import ComplianceJob, encoded
 from include.twitter_features.compliance import job, tasks
@@ -242,6 +242,6 @@ def test_a_malformed_result_publishes_nothing(check, x, bucket, monkeypatch, bod
     monkeypatch.setattr(job, "MIN_BYTES_LIMIT", 0)
     uploaded = check.uploaded()
     x.order({"match": "GET /storage/", "status": 200, "body": body})
-    with pytest.raises(UnexpectedAnswer, match=message):
+    with pytest.raises(UnexpectedResponse, match=message):
         check.finish(uploaded)
     assert not bucket.keys("twitter_compliance/dt=")

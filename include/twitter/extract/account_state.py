@@ -35,7 +35,7 @@ class State(Enum):
     LIMITED = auto()
     """Read to the limit: the latest N posts."""
     VERIFYING = auto()
-    """X counts more posts than arrived: the account is read once more."""
+    """X counts more posts than arrived: the account is read again."""
     MATCHED = auto()
     SHORT = auto()
     SURPLUS = auto()

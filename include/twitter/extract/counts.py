@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from include.twitter.day import Day
-from include.twitter.errors import UnexpectedAnswer
+from include.twitter.errors import UnexpectedResponse
 from include.twitter.layout import count_key, counts_prefix, parse_count_key
 from include.twitter.object_store import ObjectStore, response_in
 from include.twitter.response import ALIASES, Response
@@ -41,7 +41,7 @@ class Count:
 
 
 def count_of(response: Response) -> Count:
-    """Decode a response; UnexpectedAnswer if it is no count."""
+    """Decode a response; UnexpectedResponse if it is no count."""
     total = _number(response.body.get("meta"), "total_tweet_count")
     hours = {
         hour["start"][:13]: _number(hour, "tweet_count")
@@ -49,7 +49,7 @@ def count_of(response: Response) -> Count:
         if isinstance(hour, dict) and isinstance(hour.get("start"), str)
     }
     if total is None or None in hours.values() or len(hours) != len(response.posts):
-        raise UnexpectedAnswer(f"X sent no count of posts, but {response.content[:200]!r}")
+        raise UnexpectedResponse(f"X sent no count of posts, but {response.content[:200]!r}")
     return Count(total, Counter(hours), response.received_at)
 
 

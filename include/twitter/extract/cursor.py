@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from include.twitter.day import Day
-from include.twitter.errors import OtherAuthors, Outage, UnexpectedAnswer
+from include.twitter.errors import OtherAuthors, Outage, UnexpectedResponse
 from include.twitter.extract.account_state import Event
 from include.twitter.response import Response, author_of, field_by_either_name
 from include.twitter.sources import Endpoint, Source
@@ -66,7 +66,7 @@ class Cursor:
     _fell_back_at: tuple[int | None, int] = (-1, -1)
     """Oldest post and number of returned posts when a token was dropped last."""
 
-    def problem(self, response: Response) -> UnexpectedAnswer | None:
+    def problem(self, response: Response) -> UnexpectedResponse | None:
         """Return why a response cannot be used as the next page; raise Outage if it is no response at all."""
         failure = None if response.posts else response.failure
         if failure or (response.has_no_content and not response.unavailable):
@@ -83,7 +83,7 @@ class Cursor:
             )
         missing = {name for name in MUST_HAVE if not any(name in post for post in posts)} - response.unfilled
         if response.posts and missing and not self.returned:
-            return UnexpectedAnswer(
+            return UnexpectedResponse(
                 f"X sent {len(response.posts)} posts without {', '.join(sorted(missing))}. It may have "
                 "renamed the field or the parameter `tweet.fields`; nothing more is bought. See POST_FIELDS "
                 "in x/client.py."

@@ -260,10 +260,10 @@ def _look_up_problem(response: Response) -> None:
 
 def _reread_problem(
     ids: list[str], author_id: str | None, response: Response
-) -> errors.UnexpectedAnswer | None:
+) -> errors.UnexpectedResponse | None:
     if response.failure or not (response.posts or problems(response.body)):
         raise errors.Outage(f"X could not send the posts: {response.failure or repr(response.content[:200])}")
     posts = (post for post in response.posts if isinstance(post, dict))
     if all(post.get("id") in ids and author_id in (None, author_of(post, author_id)) for post in posts):
         return None
-    return errors.UnexpectedAnswer(f"X sent other posts than the {len(ids)} that were requested by id.")
+    return errors.UnexpectedResponse(f"X sent other posts than the {len(ids)} that were requested by id.")

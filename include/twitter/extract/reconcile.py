@@ -33,7 +33,7 @@ FOR_ALL = (
     errors.OverBudget, *RETRIED,
 )  # fmt: skip
 """Errors that concern all accounts alike."""
-NO_PROOF = (*FOR_ALL, errors.BadRequest, errors.UnexpectedAnswer)
+NO_PROOF = (*FOR_ALL, errors.BadRequest, errors.UnexpectedResponse)
 """Errors despite which the day lands, without a count or without the verification."""
 COUNT_TOLERANCE = 0.05
 """X counts posts that it does not show: a difference of so small a share is not worth paid requests."""
@@ -160,7 +160,7 @@ class Reconciler:
                 account.proof_reason = reason
 
     def _set_unchecked(self, account: AccountProgress, reason: str) -> None:
-        """Give an account no proof; one without a post is read once more."""
+        """Give an account no proof; one without a post is read again."""
         account.proof_reason = reason
         if not account.arrived:
             account.apply(Event.EMPTY_WITHOUT_COUNT)

@@ -22,7 +22,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util import Retry
 
 from include.twitter.day import Day
-from include.twitter.errors import BadKeys, KeysInDoubt, NoResponse, Outage, UnexpectedAnswer
+from include.twitter.errors import BadKeys, KeysInDoubt, NoResponse, Outage, UnexpectedResponse
 from include.twitter.response import MAX_BYTES, Response
 from include.twitter.settings import XAccess
 from include.twitter.sources import Endpoint, PageRequest
@@ -228,7 +228,7 @@ class X:
         except NoResponse as error:
             raise Outage(str(error)) from None  # X bills no token, and the request that needs it was not sent
         if not token:
-            raise UnexpectedAnswer(f"{described(response)}, without an access_token for the consumer keys.")
+            raise UnexpectedResponse(f"{described(response)}, without an access_token for the consumer keys.")
         mask_secret(token)
         return token
 

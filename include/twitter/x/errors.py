@@ -22,7 +22,7 @@ from include.twitter.errors import (
     Outage,
     PipelineError,
     RateLimited,
-    UnexpectedAnswer,
+    UnexpectedResponse,
 )
 from include.twitter.response import decode_json, problems
 from include.twitter.safe_text import safe_text
@@ -134,7 +134,7 @@ def _meaning(
             )
         case 429:
             return RateLimited, "The rate limit is used up."
-    return UnexpectedAnswer, "The pipeline does not know this response: report it with this log."
+    return UnexpectedResponse, "The pipeline does not know this response: report it with this log."
 
 
 def _beginning(response: requests.Response) -> str:

@@ -17,7 +17,7 @@ from itertools import groupby
 from more_itertools import chunked
 
 from include.twitter.day import Day
-from include.twitter.errors import Outage, UnexpectedAnswer
+from include.twitter.errors import Outage, UnexpectedResponse
 from include.twitter.extract.budget import Budget, Caps, Stored
 from include.twitter.extract.counts import DAYS_A_COUNT, Count, count_of, store_count, stored_count
 from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
@@ -122,7 +122,7 @@ class CountRequests:
             hours |= count_of(response).hours
             if not (token := response.next_token):
                 return Count(hours.total(), hours)
-        raise UnexpectedAnswer(
+        raise UnexpectedResponse(
             f"X splits the count of {first} to {last} into more than {DAYS_A_COUNT} parts: {query[:100]}. "
             "Clear this task later."
         )

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from include.twitter.errors import UnexpectedAnswer
+from include.twitter.errors import UnexpectedResponse
 from include.twitter.records import PostState
 from include.twitter.response import decode_json
 from include.twitter.safe_text import safe_text
@@ -49,18 +49,18 @@ class _ResultLine(Struct):
 
 
 def parse_job(data: Any) -> XJob:
-    """Return a job; UnexpectedAnswer if it does not have the documented form."""
+    """Return a job; UnexpectedResponse if it does not have the documented form."""
     try:
         job = msgspec.convert(data, XJob)
     except msgspec.ValidationError as error:  # it names fields, and not their values
-        raise UnexpectedAnswer(f"X sent a job in an undocumented form: {error}.") from None
+        raise UnexpectedResponse(f"X sent a job in an undocumented form: {error}.") from None
     if not JOB_ID.fullmatch(job.id):  # it becomes a part of the path of later requests
-        raise UnexpectedAnswer(f"X sent the job id {job.id[:40]!r}: that is not a job id.")
+        raise UnexpectedResponse(f"X sent the job id {job.id[:40]!r}: that is not a job id.")
     return job
 
 
 def parse_deleted(lines: Iterable[bytes]) -> dict[str, Verdict]:
-    """Return the posts that X wants to be deleted, by id; UnexpectedAnswer for a line that names no post."""
+    """Return the posts that X wants deleted, by id; UnexpectedResponse for a line that names no post."""
     verdicts = {}
     for number, text in enumerate(lines, 1):
         if not text.strip():
@@ -68,7 +68,7 @@ def parse_deleted(lines: Iterable[bytes]) -> dict[str, Verdict]:
         try:
             line = msgspec.convert(decode_json(text), _ResultLine)
         except ValueError as error:
-            raise UnexpectedAnswer(f"Line {number} of X's result names no post: {error}.") from None
+            raise UnexpectedResponse(f"Line {number} of X's result names no post: {error}.") from None
         if line.action == "delete" and line.reason != GEO_SCRUBBED:
             reason = safe_text(f"X says: {line.action}, {line.reason or 'without a reason'}")
             verdicts[line.id] = Verdict(STATE_OF_REASON.get(line.reason, "gone"), reason)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from include.twitter.errors import JobGone, Outage, UnexpectedAnswer
+from include.twitter.errors import JobGone, Outage, UnexpectedResponse
 from include.twitter.x.client import TIMEOUT, TRANSPORT_ERRORS
 from include.twitter.x.http_limits import is_overdue, limited_session
 
@@ -29,12 +29,14 @@ def upload_file(address: str, file: IO[bytes]) -> None:
 
 
 def download(address: str, file: IO[bytes], max_bytes: int) -> None:
-    """Write the result into a file; UnexpectedAnswer if it is larger than `max_bytes`."""
+    """Write the result into a file; UnexpectedResponse if it is larger than `max_bytes`."""
     with _response("GET", address, stream=True) as response:
         for chunk in response.iter_content(CHUNK_BYTES):
             file.write(chunk)
             if file.tell() > max_bytes:
-                raise UnexpectedAnswer(f"X's result has more than {max_bytes} bytes: no result is that long.")
+                raise UnexpectedResponse(
+                    f"X's result has more than {max_bytes} bytes: no result is that long."
+                )
 
 
 @contextmanager
@@ -42,7 +44,7 @@ def _response(method: str, address: str, **options: Any) -> Iterator[requests.Re
     """Send a request without X's keys, follow no redirect, and require status 200."""
     scheme, host = urlsplit(address).scheme, urlsplit(address).hostname or ""
     if not host or (scheme != "https" and not (scheme == "http" and host in LOOPBACK_HOSTS)):
-        raise UnexpectedAnswer(
+        raise UnexpectedResponse(
             f"X sent a URL with {scheme or 'no scheme'} and {host or 'no host'}, and https is required. "
             "Check X's developer console before you clear this task."
         )

@@ -12,7 +12,7 @@ import pyarrow.parquet
 
 from include.twitter import layout
 from include.twitter.day import Day
-from include.twitter.errors import Outage, UnexpectedAnswer
+from include.twitter.errors import Outage, UnexpectedResponse
 from include.twitter.extract.budget import Budget, Caps, Stored
 from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
 from include.twitter.layout import Snapshot
@@ -114,9 +114,9 @@ def _require_metrics(response: Response) -> None:
         raise Outage(f"X could not look up all posts: {response.failure or repr(response.content[:200])}")
     posts = [post if isinstance(post, dict) else {} for post in response.posts]
     if strange := [post.get("id") for post in posts if post.get("id") not in ids]:
-        raise UnexpectedAnswer(f"{len(ids)} posts were requested by id, and X sent others: {strange[:3]}.")
+        raise UnexpectedResponse(f"{len(ids)} posts were requested by id, and X sent others: {strange[:3]}.")
     if posts and not any(post.get("public_metrics") for post in posts):
-        raise UnexpectedAnswer(
+        raise UnexpectedResponse(
             f"X sent {len(posts)} posts, none with `public_metrics`. A snapshot without counts is useless: "
             "find out why before you clear this task."
         )

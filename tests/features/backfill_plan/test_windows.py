@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from include.twitter.errors import BadDay, UnexpectedAnswer
+from include.twitter.errors import BadDay, UnexpectedResponse
 from include.twitter.extract.counts import DAYS_A_COUNT
 from include.twitter.response import Response
 from include.twitter_features.backfill_plan.fetch_counts import CountRequests, windows
@@ -64,7 +64,7 @@ def test_a_count_whose_parts_never_end_is_an_error():
     requested = []
     x, paid = SimpleNamespace(count_days=count_days), SimpleNamespace(ask=ask)
     requests = CountRequests(MemoryStore(), x, paid, None, lambda: RECEIVED)
-    with pytest.raises(UnexpectedAnswer, match="2026-10-01 to 2026-10-31"):
+    with pytest.raises(UnexpectedResponse, match="2026-10-01 to 2026-10-31"):
         requests.count(windows({"1": OCTOBER}))
     assert len(requested) <= DAYS_A_COUNT
 

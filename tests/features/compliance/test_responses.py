@@ -2,7 +2,7 @@
 
 import pytest
 
-from include.twitter.errors import UnexpectedAnswer
+from include.twitter.errors import UnexpectedResponse
 from include.twitter_features.compliance.responses import parse_deleted, parse_job
 
 LINE = b'{"id":"%s","action":"delete","created_at":"2019-10-29T17:02:47.000Z","reason":"%s"}\n'
@@ -41,7 +41,7 @@ def test_only_a_line_that_wants_the_post_deleted_names_one(line, ids):
     "line", [b"[]", b"<html>", b'{"action":"delete"}', b'{"id":12,"action":""}', b"\xff"]
 )
 def test_a_line_that_names_no_post_is_refused_by_its_number(line):
-    with pytest.raises(UnexpectedAnswer, match="Line 2 "):
+    with pytest.raises(UnexpectedResponse, match="Line 2 "):
         parse_deleted([LINE % (b"12", b"deleted"), line])
 
 
@@ -64,6 +64,6 @@ BAD_IDS = ("", "1\x1b[2J", "1\n", "9" * 65, "../../users/me", "1?x=2", 7)
     [None, [], {}, {"id": "7", "status": "paused"}, *({"id": id_, "status": "created"} for id_ in BAD_IDS)],
 )
 def test_an_undocumented_job_is_refused_and_the_error_has_no_address(data):
-    with pytest.raises(UnexpectedAnswer) as raised:
+    with pytest.raises(UnexpectedResponse) as raised:
         parse_job({**data, "upload_url": "https://s3cret"} if isinstance(data, dict) else data)
     assert "s3cret" not in str(raised.value)

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from include.twitter.errors import Outage, UnexpectedAnswer
+from include.twitter.errors import Outage, UnexpectedResponse
 from include.twitter_features.compliance import storage
 from tests.include.http_recorder import dripping, listening
 
@@ -39,7 +39,7 @@ def test_a_redirect_is_not_followed(recorder):
 def test_a_result_is_decompressed_only_up_to_its_limit(recorder):
     recorder.respond(200, gzip.compress(bytes(10_000_000)), content_encoding="gzip")
     file = io.BytesIO()
-    with pytest.raises(UnexpectedAnswer, match="more than 1000 bytes"):
+    with pytest.raises(UnexpectedResponse, match="more than 1000 bytes"):
         storage.download(f"{recorder.host}/result?signature=s3cret", file, 1000)
     assert file.tell() <= 1000 + storage.CHUNK_BYTES
 
@@ -59,6 +59,6 @@ def test_a_response_that_arrives_byte_by_byte_is_aborted(monkeypatch, method):
 
 @pytest.mark.parametrize("address", ["http://storage.example/x?signature=s3cret", "file:///etc/passwd", ""])
 def test_ids_are_sent_by_https_alone(address):
-    with pytest.raises(UnexpectedAnswer, match="https is required") as raised:
+    with pytest.raises(UnexpectedResponse, match="https is required") as raised:
         storage.upload_file(address, io.BytesIO(b"1\n"))
     assert "s3cret" not in str(raised.value)

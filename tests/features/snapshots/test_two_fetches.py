@@ -15,7 +15,7 @@ from deploy.__main__ import CannotDo
 from include.twitter import layout
 from include.twitter.airflow_context import Run
 from include.twitter.day import Day
-from include.twitter.errors import MissingInput, Outage, UnexpectedAnswer
+from include.twitter.errors import MissingInput, Outage, UnexpectedResponse
 from include.twitter.layout import TOMBSTONES, Snapshot, ledger_key
 from include.twitter.lease import LIFETIME, held
 from include.twitter.records import Erasure, ErasureLog, encoded
@@ -127,8 +127,8 @@ def test_an_erased_post_is_neither_requested_nor_published(store, x):
     [
         ({"errors": [{"title": "Oops", "type": "about:blank"}]}, Outage),
         ({"data": []}, Outage),
-        ({"data": [{"id": "9", "public_metrics": {"like_count": 3}}]}, UnexpectedAnswer),
-        ({"data": [{"id": "1"}, {"id": "2"}]}, UnexpectedAnswer),
+        ({"data": [{"id": "9", "public_metrics": {"like_count": 3}}]}, UnexpectedResponse),
+        ({"data": [{"id": "1"}, {"id": "2"}]}, UnexpectedResponse),
     ],
     ids=["a failed part", "empty", "other posts", "without counts"],
 )

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from include.twitter.day import Day
-from include.twitter.errors import UnexpectedAnswer
+from include.twitter.errors import UnexpectedResponse
 from include.twitter.extract.counts import Count, count_of, counts_of_day, store_count, stored_count
 from include.twitter.layout import parse_count_key
 from include.twitter.sources import author_query, self_reply_query
@@ -39,7 +39,7 @@ def test_a_count_is_read_in_both_vocabularies_of_x(words):
     [{}, {"meta": {"total_tweet_count": True}}, {"meta": {"total_tweet_count": 1}, "data": [{"start": 5}]}],
 )
 def test_what_is_no_count_is_refused(body):
-    with pytest.raises(UnexpectedAnswer, match="sent no count"):
+    with pytest.raises(UnexpectedResponse, match="sent no count"):
         count_of(make_response(**body))
 
 

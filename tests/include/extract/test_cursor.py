@@ -2,7 +2,7 @@
 
 import pytest
 
-from include.twitter.errors import OtherAuthors, Outage, UnexpectedAnswer
+from include.twitter.errors import OtherAuthors, Outage, UnexpectedResponse
 from include.twitter.extract.account_state import Event
 from include.twitter.extract.cursor import MAX_DEAD_TOKENS, Cursor
 from include.twitter.response import Response
@@ -213,12 +213,12 @@ UNFILLED = {
         (make_response(post(2, author_id=None)), None),
         (make_response(), None),
         *(
-            (make_response(post(1, **{name: None})), UnexpectedAnswer)
+            (make_response(post(1, **{name: None})), UnexpectedResponse)
             for name in ("text", "created_at", "id")
         ),
         (make_response(post(1, text=None), post(2)), None),
         (make_response(post(1, public_metrics=None), errors=[UNFILLED, None, "odd"]), None),
-        (make_response(post(1, public_metrics=None, created_at=None), errors=[UNFILLED]), UnexpectedAnswer),
+        (make_response(post(1, public_metrics=None, created_at=None), errors=[UNFILLED]), UnexpectedResponse),
         (make_response(in_post_words(post(1))), None),
     ],
 )

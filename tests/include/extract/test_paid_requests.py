@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from include.twitter.errors import LeaseExpired, Outage, OverBudget, UnexpectedAnswer, WriteConflict
+from include.twitter.errors import LeaseExpired, Outage, OverBudget, UnexpectedResponse, WriteConflict
 from include.twitter.extract.budget import Budget, Caps, Stored
 from include.twitter.extract.paid_requests import NamedResponses, PaidRequests
 from include.twitter.records import BilledUnits, LedgerEntry, decoded
@@ -87,8 +87,8 @@ def test_a_request_that_may_not_be_sent_any_more_is_neither_sent_nor_booked(requ
 
 
 def test_a_response_that_cannot_be_used_is_paid_for_stored_aside_and_raised(requests):
-    with pytest.raises(UnexpectedAnswer, match="of others"):
-        requests.ask(FakeX(), problem=lambda _: UnexpectedAnswer("posts of others"))
+    with pytest.raises(UnexpectedResponse, match="of others"):
+        requests.ask(FakeX(), problem=lambda _: UnexpectedResponse("posts of others"))
     assert requests.names == ["refused-0a1b.json.gz"]
     assert (requests.entry.bought, requests.entry.spent_mills) == (BilledUnits(posts=3), 15)
     requests.ask(x := FakeX())

@@ -14,7 +14,7 @@ from include.twitter.errors import (
     Outage,
     OverBudget,
     RateLimited,
-    UnexpectedAnswer,
+    UnexpectedResponse,
 )
 from include.twitter.extract.account_state import Event, State
 from include.twitter.extract.counts import Count
@@ -153,7 +153,7 @@ def test_an_earlier_proof_is_kept_unless_an_own_page_has_arrived(page, line, sta
 # Requests
 
 RETRIED = [Outage, RateLimited]
-FINAL = [BadKeys, BadRequest, NoAccess, NoCredits, OverBudget, UnexpectedAnswer]
+FINAL = [BadKeys, BadRequest, NoAccess, NoCredits, OverBudget, UnexpectedResponse]
 
 
 @pytest.mark.parametrize("error", [*RETRIED, *FINAL])
